@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
 
 from nmt.errors import DataError, UsageError
 
@@ -21,11 +21,10 @@ def list_corpora() -> None:
     """List the corpora, and whether they are on this machine."""
     from nmt.data.corpora import card_names, read_card
 
-    table = Table("corpus", "languages", "on this machine", "licence", "what it is", box=None)
+    console = Console(markup=False, highlight=False)
     for card in map(read_card, card_names()):
-        what = " ".join(card.description.split())
-        table.add_row(card.name, " ".join(card.languages), _whereabouts(card), card.licence, what)
-    Console(markup=False).print(table)
+        console.print(f"{card.name} ({' '.join(card.languages)}): {_whereabouts(card)}")
+        console.print(Padding(f"{card.description} Licence: {card.licence}.", (0, 0, 1, 4)))
 
 
 def _whereabouts(card: "Card") -> str:
@@ -33,7 +32,9 @@ def _whereabouts(card: "Card") -> str:
 
     if built_in(card):
         return "built in"
-    return "fetched" if whole_place(card) else "no"
+    if whole_place(card):
+        return "fetched"
+    return "not on this machine" if card.obtain is None else "not on this machine, and not to be fetched"
 
 
 @app.command()

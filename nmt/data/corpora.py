@@ -14,7 +14,7 @@ from nmt.data.download import Say, download, sha256_of
 from nmt.errors import DataError, UsageError
 from nmt.shipped import folder
 
-Progress = Callable[[str, int], None]  # hears a file's name and the bytes held of it
+Progress = Callable[[str, int], None]
 
 
 class _Record(BaseModel):
@@ -96,7 +96,10 @@ def corpus_root(name: str) -> Path:
 
 
 def fetch(card: Card, target: Path, *, progress: Progress = lambda name, held: None, say: Say) -> None:
-    """Download what `target` lacks of a corpus; each file appears there when it is whole and its sum is right."""
+    """Download what `target` lacks of a corpus; a file appears there when it is whole and its sum is right.
+
+    `progress` hears a file's name and the bytes held of it, `say` what went wrong and is tried again.
+    """
     unreachable = [file.name for file in card.files if file.url is None]
     if unreachable:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""One file over HTTP: continued where it stopped, checked by its SHA-256, put in place whole or not at all."""
+"""One file over HTTP: continued where it stopped, checked by its sum, put in place whole or not at all."""
 
 import hashlib
 import os
@@ -56,8 +56,9 @@ def download(
 ) -> None:
     """Bring `url` to `target`, unless it lies there already.
 
-    What has arrived is kept in `target.part`, from where the next call goes on. `report` hears the number of bytes
-    held, `say` what went wrong and is tried again. Raises DataError; a file under the name `target` is always whole.
+    What has arrived is kept in `target.part`, from where the next call goes on; under the name `target` a
+    file is always whole. `report` hears the number of bytes held, `say` what went wrong and is tried again.
+    Raises DataError.
     """
     if target.exists():
         _refuse_another(target, sha256)
@@ -89,7 +90,7 @@ def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
     if found != sha256:
         part.unlink()
         raise DataError(
-            f"{url}: not the file that the card describes ({held:,} bytes, sha256 {found}, expected {sha256}); "
+            f"{url}: not the file on the card ({held:,} bytes, sha256 {found}, expected {sha256}); "
             "it was altered on the way or at its source, and has been thrown away"
         )
     part.replace(target)
@@ -101,7 +102,8 @@ def _fill(
     """Append to `part` until the server has no more, asking again where the connection fails."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return _continue(url, part, size, report)
+            _continue(url, part, size, report)
+            return
         except _PASSING as error:
             reason = _why(error, part)
             if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in BUSY):
