@@ -13,7 +13,7 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(autouse=True, scope="session")
 def _torch_settings() -> None:
-    """`torch.empty` gives NaN, so that a value nobody wrote is seen; one thread, because tests share the cores."""
+    """`torch.empty` gives NaN, so that a value nobody wrote is seen; one thread: tests share the cores."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = True

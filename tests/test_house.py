@@ -1,4 +1,4 @@
-"""The rules of the house that can be read off the code: who imports whom, by which door, and how large things are."""
+"""The rules of the house that can be read off the code: who imports whom, by which door, how large."""
 
 import ast
 import functools
@@ -28,7 +28,7 @@ ROOMS = (
 )
 BLIND = {"data": ("cells", "recurrence", "model")}  # rooms that know nothing of some earlier ones, either
 
-# Each library and the files or folders that may import it; why each is here: docs/decisions/0001-dependencies.md
+# Each library and the files or folders that may import it; the reasons: docs/decisions/0001-dependencies.md
 DOORS = {
     "numpy": ("nmt/data/", "nmt/evaluation/", "nmt/training/"),
     "pydantic": ("nmt/recipe/", "nmt/data/corpora.py"),
@@ -39,7 +39,7 @@ DOORS = {
     "torch": ("nmt/",),
     "typer": ("nmt/cli/",),
     "xopen": ("nmt/data/text.py",),
-    "yaml": ("nmt/recipe/reader.py", "nmt/data/corpora.py"),
+    "yaml": ("nmt/recipe/", "nmt/data/corpora.py"),
 }
 SAME_PACKAGE = {"pydantic_core": "pydantic", "pyyaml": "yaml"}
 
