@@ -21,7 +21,7 @@ TAG = "tag:yaml.org,2002:"
 class Loader(yaml.SafeLoader):
     """Reads YAML 1.2."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the way PyYAML wants it)
+    yaml_implicit_resolvers: dict[str, Any] = {}
 
 
 class Dumper(yaml.SafeDumper):
@@ -43,12 +43,19 @@ class Source(NamedTuple):
     folder: Path
 
 
+COMMAND_LINE = Source("command line", Path())
+
+
 class Place(NamedTuple):
     """Where something stands: line and column from 1, or None on the command line."""
 
     source: Source
     line: int | None = None
     column: int | None = None
+
+    def order(self) -> tuple[bool, str, int, int]:
+        """Sorts places by file, line and column, and the command line last."""
+        return self.source == COMMAND_LINE, self.source.name, self.line or 0, self.column or 0
 
     def __str__(self) -> str:
         return ":".join(str(part) for part in (self.source.name, self.line, self.column) if part is not None)
