@@ -13,7 +13,7 @@ from nmt.shipped import folder
 app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
 
 WORDS = typer.Argument(
-    metavar="RECIPE... [KEY=VALUE]...",
+    metavar="RECIPE|KEY=VALUE",
     help="Recipe files or names of shipped recipes, and settings that change them; the later wins.",
     show_default=False,
 )

@@ -85,20 +85,23 @@ def _load(path: Path, named: Place | None, parents: tuple[Path, ...], problems: 
     """The file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
     source = Source(str(path), path.parent)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
     except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
-        problems.append(
-            Problem(named or Place(source), "extends" if named else "", f"{path}: {why}" if named else why)
-        )
+        problems.append(_unreadable(error, source, named))
         return None
-    tree = yaml12.read(text, source, problems)
-    if tree is None or not isinstance(tree.value, dict):
-        if tree is not None:
-            problems.append(Problem(tree.place, "", "a recipe is made of settings, `name: value`"))
+    if tree is None:
+        return None
+    if not isinstance(tree.value, dict):
+        problems.append(Problem(tree.place, "", "a recipe is made of settings, `name: value`"))
         return None
     base = tree.value.pop("extends", None)
     return tree if base is None else _extended(tree, base, path, (*parents, path.resolve()), problems)
+
+
+def _unreadable(error: OSError | UnicodeDecodeError, source: Source, named: Place | None) -> Problem:
+    """The problem with a file, said where it is named, if that is in another file."""
+    why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
+    return Problem(named, "extends", f"{source.name}: {why}") if named else Problem(Place(source), "", why)
 
 
 def _extended(
