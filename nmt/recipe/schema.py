@@ -132,11 +132,12 @@ class Decoder(Stack):
     dropout: DecoderDropout = DecoderDropout()
 
     def widths(self) -> list[int]:
-        fed = (self.features or self.embedding) if self.input_feeding else 0
-        return [self.embedding + fed, *[self.hidden] * self.layers]
+        return [self.hidden] * (self.layers + 1)  # the first layer is never residual
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        if self.residual_from == 1:
+            yield "residual_from", "the first layer of a decoder cannot be residual, start at 2"
         for name in ("input_feeding", "conditional"):
             if self.attention == "none" and getattr(self, name):
                 yield name, "needs an attention, and decoder.attention is none"

@@ -33,7 +33,20 @@ for _name, _pattern, _first in CORE:
         _class.add_implicit_resolver(
             TAG + _name, re.compile(rf"(?:{_pattern})\Z"), [c if c != "\0" else "" for c in _first]
         )
-Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(TAG + "seq", items, True))
+
+
+def _write_list(dumper: Dumper, items: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence(TAG + "seq", items, flow_style=True)
+
+
+def _write_text(dumper: Dumper, text: str) -> yaml.Node:
+    """Between double quotes where the text holds what YAML 1.1 takes for the end of a line."""
+    style = '"' if re.search("[\\r\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar(TAG + "str", text, style=style)
+
+
+Dumper.add_representer(list, _write_list)
+Dumper.add_representer(str, _write_text)
 
 
 class Source(NamedTuple):

@@ -78,8 +78,12 @@ WRONG = {
         "2:22: encoder.residual_from: there is no layer 3: layers is 2",
     ),
     "a residual between widths": (
+        "encoder: {layers: 3, bidirectional: first, residual_from: 2}",
+        "2:44: encoder.residual_from: layer 2 reads 512 numbers and writes 256, so they cannot be added",
+    ),
+    "a residual first layer": (
         "decoder: {layers: 2, residual_from: 1}",
-        "2:22: decoder.residual_from: layer 1 reads 256 numbers and writes 512, so they cannot be added",
+        "2:22: decoder.residual_from: the first layer of a decoder cannot be residual, start at 2",
     ),
     "feeding without attention": (
         "decoder: {attention: none, input_feeding: true}",

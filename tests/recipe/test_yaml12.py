@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nmt.recipe import yaml12
@@ -97,6 +97,10 @@ def test_what_is_not_a_tree_of_settings_is_refused_with_its_place(text: str, wha
     assert what in problems(text)[0]
 
 
+@example("\x85")
+@example("a\u2028b\r\n\tc ")
+@example("no")
+@example("1e-3")
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_text_is_written_so_that_it_reads_back(text: str) -> None:
     assert read(yaml12.write({"a": text, "b": [text]})) == {"a": text, "b": [text]}
