@@ -31,7 +31,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Settings that are right one by one and do not fit together."""
+        """Settings that are right one by one and do not fit together (looked for once each is right)."""
         return iter(())
 
     @model_validator(mode="after")

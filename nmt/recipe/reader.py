@@ -21,7 +21,7 @@ from nmt.recipe import yaml12
 from nmt.recipe.fields import CELL_FILE, Section, suggestion
 from nmt.recipe.mistakes import problems_of
 from nmt.recipe.schema import Recipe
-from nmt.recipe.yaml12 import Node, Place, Problem, Source
+from nmt.recipe.yaml12 import COMMAND_LINE, Node, Place, Problem, Source
 from nmt.shipped import folder
 
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
@@ -66,37 +66,42 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in folder("recipes").glob("*.yaml"))
 
 
+def shipped_file(name: str) -> Path:
+    """The file of a recipe that comes with the program."""
+    names = shipped_names()
+    if name not in names:
+        raise UsageError(
+            f"no recipe '{name}', {suggestion(name, names)}\n(a recipe of your own is a file ending in .yaml)"
+        )
+    return folder("recipes") / f"{name}.yaml"
+
+
 def _find(name: str, start: Path) -> Path:
     """The file of a recipe: a path ends in .yaml or .yml, anything else is the name of a shipped one."""
-    if name.endswith((".yaml", ".yml")):
-        return start / Path(name).expanduser()
-    path = folder("recipes") / f"{name}.yaml"
-    if name not in shipped_names():
-        raise UsageError(
-            f"no recipe '{name}', {suggestion(name, shipped_names())}\n"
-            "(a recipe of your own is a file ending in .yaml)"
-        )
-    return path
+    return start / Path(name).expanduser() if name.endswith((".yaml", ".yml")) else shipped_file(name)
 
 
 def _load(path: Path, named: Place | None, parents: tuple[Path, ...], problems: list[Problem]) -> Node | None:
     """The file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
     source = Source(str(path), path.parent)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
     except (OSError, UnicodeDecodeError) as error:
-        why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
-        problems.append(
-            Problem(named or Place(source), "extends" if named else "", f"{path}: {why}" if named else why)
-        )
+        problems.append(_unreadable(error, source, named))
         return None
-    tree = yaml12.read(text, source, problems)
-    if tree is None or not isinstance(tree.value, dict):
-        if tree is not None:
-            problems.append(Problem(tree.place, "", "a recipe is made of settings, `name: value`"))
+    if tree is None:
+        return None
+    if not isinstance(tree.value, dict):
+        problems.append(Problem(tree.place, "", "a recipe is made of settings, `name: value`"))
         return None
     base = tree.value.pop("extends", None)
     return tree if base is None else _extended(tree, base, path, (*parents, path.resolve()), problems)
+
+
+def _unreadable(error: OSError | UnicodeDecodeError, source: Source, named: Place | None) -> Problem:
+    """The problem with a file, said where it is named, if that is in another file."""
+    why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
+    return Problem(named, "extends", f"{source.name}: {why}") if named else Problem(Place(source), "", why)
 
 
 def _extended(
@@ -121,7 +126,7 @@ def _extended(
 
 def _setting(text: str, problems: list[Problem]) -> Node | None:
     """A `key=value` of the command line as a tree."""
-    place = Place(Source("command line", Path()))
+    place = Place(COMMAND_LINE)
     if not OVERRIDE.match(text):
         problems.append(Problem(place, "", f"'{text}' is no setting: write key=value, like search.beam=1"))
         return None
@@ -144,7 +149,8 @@ def _merge(old: Node, new: Node, section: type[Section]) -> Node:
         if inner and below and isinstance(below.value, dict) and isinstance(node.value, dict):
             node = _merge(below, node, inner)
         merged[name] = node
-    return Node(merged, new.place, new.key)
+    here = new if new.place.line else old  # a file is a better place to look than the command line
+    return Node(merged, here.place, here.key)
 
 
 def _with_absolute_paths(tree: Node, problems: list[Problem]) -> Node:
@@ -189,11 +195,7 @@ def _put(tree: Node, leaf: Node, section: str, name: str) -> Node:
 
 
 def _refused(problems: list[Problem]) -> UsageError:
-    """All the problems as one error: in the order of the files as read, then by line and column."""
-    sources = list(dict.fromkeys(problem.place.source for problem in problems))
-    order = sorted(
-        dict.fromkeys(problems),
-        key=lambda p: (sources.index(p.place.source), p.place.line or 0, p.place.column or 0, p.path),
-    )
+    """All the problems as one error, by file, line and column; those of the command line come last."""
+    order = sorted(dict.fromkeys(problems), key=lambda problem: problem.place.order())
     count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"
     return UsageError("\n".join([f"{count} in the recipe", *map(str, order)]))

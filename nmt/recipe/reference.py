@@ -1,9 +1,12 @@
-"""The recipe's settings for editors (JSON Schema) and for readers (the reference page), both from the schema."""
+"""The settings of a recipe for editors (JSON Schema) and for readers (the reference page)."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from nmt.recipe.fields import Section
+from pydantic.json_schema import GenerateJsonSchema
+
+from nmt.recipe.fields import Duration, Section
 from nmt.recipe.schema import Recipe
 
 Schema = dict[str, Any]
@@ -28,14 +31,23 @@ BOUNDS = [("exclusiveMinimum", "> "), ("minimum", "≥ "), ("exclusiveMaximum", 
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 
+class _Generator(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        """A default as one writes it in a recipe."""
+        return str(dft) if isinstance(dft, Duration) else super().encode_default(dft)
+
+
 def json_schema() -> Schema:
     """The JSON Schema of a recipe file; nothing is required of it, for `extends:` may bring the rest."""
-    schema = Recipe.model_json_schema()
+    schema = Recipe.model_json_schema(schema_generator=_Generator)
     for section in (schema, *schema["$defs"].values()):
         section.pop("required", None)
         for field in section["properties"].values():
             field.pop("title", None)
-    extends = {"type": "string", "description": "Recipe that this one changes: a file beside it, or a shipped name."}
+    extends = {
+        "type": "string",
+        "description": "Recipe that this one changes: a file beside it, or a shipped name.",
+    }
     properties = {"extends": extends, **schema.pop("properties")}
     draft = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": draft, **schema, "properties": properties}
@@ -43,7 +55,7 @@ def json_schema() -> Schema:
 
 def page() -> str:
     """The reference page: a table per section with setting, type, default and meaning."""
-    schema = Recipe.model_json_schema()
+    schema = Recipe.model_json_schema(schema_generator=_Generator)
     return "\n".join([INTRODUCTION, *_section(Recipe, schema, schema["$defs"], "")])
 
 
@@ -54,8 +66,8 @@ def _section(section: type[Section], schema: Schema, defs: dict[str, Schema], pa
     yield f"{(section.__doc__ or '').strip()}\n"
     yield "| setting | type | default | meaning |\n|---|---|---|---|"
     for name, field in own.items():
-        required = name in schema.get("required", [])
-        yield f"| `{name}` | {_kind(field)} | {'*required*' if required else _default(field)} | {_meaning(field)} |"
+        default = "*required*" if name in schema.get("required", []) else _default(field)
+        yield f"| `{name}` | {_kind(field)} | {default} | {_meaning(field)} |"
     yield ""
     for name, kind in inner.items():
         yield from _section(kind, defs[kind.__name__], defs, f"{path}.{name}" if path else name)
@@ -65,7 +77,7 @@ def _kind(field: Schema) -> str:
     """The values a setting takes, in words."""
     options = field.get("anyOf") or field.get("oneOf")
     if options:
-        return " or ".join(dict.fromkeys(map(_kind, options)))
+        return _either(options)
     if "enum" in field:
         return ", ".join(f"`{name}`" for name in field["enum"])
     if field["type"] == "array":
@@ -78,17 +90,27 @@ def _kind(field: Schema) -> str:
     return f"{TYPES.get(field['type'], field['type'])}{' ' + bounds if bounds else ''}"
 
 
+def _either(options: list[Schema]) -> str:
+    words: list[str] = []
+    for option in options:
+        repeated = option.get("type") == "array" and _kind(option["items"]) == " or ".join(words)
+        words.append("a list of these" if repeated and "minItems" not in option else _kind(option))
+    return " or ".join(words)
+
+
 def _list(field: Schema) -> str:
     if "prefixItems" in field:
         return "[" + ", ".join(map(_kind, field["prefixItems"])) + "]"
-    size = f"{field['minItems']} times " if field.get("minItems") == field.get("maxItems", 0) else ""
-    return f"list of {size}{_kind(field['items'])}"
+    if field.get("minItems") == field.get("maxItems", 0):
+        return "[" + ", ".join([_kind(field["items"])] * field["minItems"]) + "]"
+    return f"list of {_kind(field['items'])}"
 
 
 def _default(field: Schema) -> str:
     value = field["default"]
-    shown = {True: "true", False: "false", None: "null"}.get(value) if isinstance(value, bool | None) else None
-    return f"`{shown or value}`"
+    if isinstance(value, list):
+        return "`[" + ", ".join(map(str, value)) + "]`"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _meaning(field: Schema) -> str:

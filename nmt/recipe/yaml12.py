@@ -21,7 +21,7 @@ TAG = "tag:yaml.org,2002:"
 class Loader(yaml.SafeLoader):
     """Reads YAML 1.2."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the way PyYAML wants it)
+    yaml_implicit_resolvers: dict[str, Any] = {}
 
 
 class Dumper(yaml.SafeDumper):
@@ -33,7 +33,20 @@ for _name, _pattern, _first in CORE:
         _class.add_implicit_resolver(
             TAG + _name, re.compile(rf"(?:{_pattern})\Z"), [c if c != "\0" else "" for c in _first]
         )
-Dumper.add_representer(list, lambda dumper, items: dumper.represent_sequence(TAG + "seq", items, True))
+
+
+def _write_list(dumper: Dumper, items: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence(TAG + "seq", items, flow_style=True)
+
+
+def _write_text(dumper: Dumper, text: str) -> yaml.Node:
+    """Between double quotes where the text holds what YAML 1.1 takes for the end of a line."""
+    style = '"' if re.search("[\\r\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar(TAG + "str", text, style=style)
+
+
+Dumper.add_representer(list, _write_list)
+Dumper.add_representer(str, _write_text)
 
 
 class Source(NamedTuple):
@@ -43,12 +56,19 @@ class Source(NamedTuple):
     folder: Path
 
 
+COMMAND_LINE = Source("command line", Path())
+
+
 class Place(NamedTuple):
     """Where something stands: line and column from 1, or None on the command line."""
 
     source: Source
     line: int | None = None
     column: int | None = None
+
+    def order(self) -> tuple[bool, str, int, int]:
+        """Sorts places by file, line and column, and the command line last."""
+        return self.source == COMMAND_LINE, self.source.name, self.line or 0, self.column or 0
 
     def __str__(self) -> str:
         return ":".join(str(part) for part in (self.source.name, self.line, self.column) if part is not None)
