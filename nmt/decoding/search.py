@@ -13,13 +13,12 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.data.subwords import BOS, EOS, PAD, UNK
 from nmt.errors import DataError, UsageError
 from nmt.recurrence.state import map_tensors
 
 # Shape letters: B sentences, K beam width, R rows of the model's tensors (B*K, rounded up), S source
 # positions, V vocabulary.
-
-PAD, BOS, EOS, UNK = 0, 1, 2, 3
 
 MemoryT = TypeVar("MemoryT")
 StateT = TypeVar("StateT")
@@ -272,8 +271,8 @@ def _filled(rows: Tensor) -> Tensor:
     """These rows, and the first of them again until the number suits the matrix product.
 
     A BLAS takes another route for a product of few rows, and rounds otherwise: MKL for three and fewer in any
-    thread's share. With four and more for each thread a sentence's numbers are, bit for bit, the same whatever
-    is translated beside it.
+    thread's share. With four and more for each thread a sentence's numbers are the same, bit for bit, with
+    whatever it is translated.
     """
     if not len(rows):
         return rows

@@ -1,11 +1,11 @@
-"""Small models that speak the search's protocol: a table of probabilities, and a recurrent network with attention."""
+"""Small models that speak the search's protocol: a table of probabilities, and a recurrent network."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nmt.decoding.search import PAD
+from nmt.data.subwords import PAD
 
 
 class TableStep(NamedTuple):
@@ -15,7 +15,7 @@ class TableStep(NamedTuple):
 
 
 class TableModel:
-    """The next piece depends on the piece before and on the first source piece, by a table [source, piece, piece]."""
+    """The next piece depends on the one before and on the first of the source: table [source, piece, piece]."""
 
     def __init__(self, table: Tensor):
         self.table = table

@@ -1,4 +1,4 @@
-"""The search finds what it promises: compared with brute force, with argmax, and with itself in other batches."""
+"""The search finds what it promises: beside brute force, argmax, and itself in other batches."""
 
 import itertools
 import math
@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import BOS, EOS, PAD, UNK, Hypothesis, longest, penalty, search
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.decoding.search import Hypothesis, longest, penalty, search
 from nmt.errors import DataError, UsageError
 from tests.decoding.models import GruModel, TableModel, random_table
 

@@ -1,0 +1,31 @@
+"""Which source word each target word looked at most."""
+
+from torch import Tensor
+
+SPACE = "▁"  # how a subword piece says that a word begins
+
+Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
+
+
+def word_numbers(pieces: list[str]) -> list[int]:
+    """The word that each piece belongs to.
+
+    Where pieces carry ▁ a word begins at each of them, as between spaces in the text; where none does, the
+    line was split into words before and each piece is one.
+    """
+    subwords = any(piece.startswith(SPACE) for piece in pieces)
+    numbers, word = [], -1
+    for piece in pieces:
+        if word < 0 or not subwords or piece.startswith(SPACE):
+            word += 1
+        numbers.append(word)
+    return numbers
+
+
+def align(weights: Tensor, source_words: list[int], target_words: list[int]) -> Alignment:
+    """Each target piece's most attended source piece, as pairs of words, each pair once; weights [T, S]."""
+    if not target_words:
+        return []
+    looked_at = weights.argmax(dim=-1).tolist()
+    pairs = {(source_words[s], target) for s, target in zip(looked_at, target_words, strict=True)}
+    return sorted(pairs, key=lambda pair: pair[::-1])

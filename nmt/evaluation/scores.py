@@ -1,0 +1,134 @@
+"""BLEU, chrF and TER as sacreBLEU computes them (Post, 2018), each with its signature."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from sacrebleu.metrics.base import Metric
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
+from sacrebleu.significance import PairedTest
+
+from nmt.errors import DataError, UsageError
+
+RESAMPLES = 1000  # bootstrap samples for a confidence interval
+
+
+class Score(NamedTuple):
+    """One score of one system."""
+
+    name: str
+    value: float
+    signature: str
+    mean: float | None = None  # of the bootstrap samples
+    interval: float | None = None  # half the width of the 95% confidence interval
+    p_value: float | None = None  # that the baseline is as good
+
+
+def _bleu(lowercase: bool, tokenize: str | None) -> Metric:
+    return BLEU(lowercase=lowercase, tokenize=tokenize)
+
+
+def _chrf(lowercase: bool, tokenize: str | None) -> Metric:
+    return CHRF(lowercase=lowercase)
+
+
+def _chrf_plus_plus(lowercase: bool, tokenize: str | None) -> Metric:
+    return CHRF(lowercase=lowercase, word_order=2)
+
+
+def _ter(lowercase: bool, tokenize: str | None) -> Metric:
+    return TER(case_sensitive=not lowercase)
+
+
+METRICS: Mapping[str, Callable[[bool, str | None], Metric]] = {
+    "bleu": _bleu,
+    "chrf": _chrf,
+    "chrf++": _chrf_plus_plus,
+    "ter": _ter,
+}
+
+PAIRED_TESTS = {"bs": "paired bootstrap resampling", "ar": "paired approximate randomisation"}
+
+
+def score(
+    hyp: Sequence[str],
+    refs: Sequence[Sequence[str]],
+    metrics: Sequence[str],
+    *,
+    lowercase: bool = False,
+    tokenize: str | None = None,
+    confidence: bool = False,
+    name: str = "the hypotheses",
+) -> list[Score]:
+    """One score for each metric; `refs` are whole references, each as long as `hyp`.
+
+    `tokenize` is BLEU's (None: 13a). `confidence` adds mean and 95% interval of bootstrap resampling.
+    `name` is what messages call the hypotheses.
+    """
+    _same_length({name: hyp}, refs)
+    return [_score(_metric(metric, lowercase, tokenize), hyp, refs, confidence) for metric in metrics]
+
+
+def _score(metric: Metric, hyp: Sequence[str], refs: Sequence[Sequence[str]], confidence: bool) -> Score:
+    result = metric.corpus_score(hyp, refs, n_bootstrap=RESAMPLES if confidence else 1)
+    signature = metric.get_signature().format()
+    if not confidence:
+        return Score(result.name, result.score, signature)
+    return Score(result.name, result.score, signature, result._mean, result._ci)
+
+
+def compare(
+    systems: Mapping[str, Sequence[str]],
+    refs: Sequence[Sequence[str]],
+    metrics: Sequence[str],
+    *,
+    test: str = "bs",
+    lowercase: bool = False,
+    tokenize: str | None = None,
+) -> dict[str, list[Score]]:
+    """The scores of each system, and how probable it is that the first one, the baseline, is as good.
+
+    `test` names one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005).
+    """
+    if test not in PAIRED_TESTS:
+        raise UsageError(f"no paired test '{test}', one of: {', '.join(PAIRED_TESTS)}")
+    if len(systems) < 2:
+        raise UsageError("a paired test compares two systems or more")
+    _same_length(systems, refs)
+    named = {name: _metric(name, lowercase, tokenize) for name in metrics}
+    signatures, columns = PairedTest(list(systems.items()), named, refs, test_type=test, n_ar_confidence=0)()
+    return {
+        system: [
+            Score(name, found.score, signatures[name].format(), found.mean, found.ci, found.p_value)
+            for name, results in columns.items()
+            if name != "System" and not isinstance(found := results[place], str)
+        ]
+        for place, system in enumerate(systems)
+    }
+
+
+def _metric(name: str, lowercase: bool, tokenize: str | None) -> Metric:
+    if name not in METRICS:
+        raise UsageError(f"no metric '{name}', one of: {', '.join(METRICS)}")
+    if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
+        raise UsageError(f"no tokenizer '{tokenize}', one of: {', '.join(BLEU.TOKENIZERS)}")
+    try:
+        return METRICS[name](lowercase, tokenize)
+    except RuntimeError as error:  # a tokenizer whose dictionary is not installed; sacreBLEU says how
+        raise UsageError(" ".join(str(error).split())) from None
+
+
+def _same_length(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[str]]) -> None:
+    if not refs:
+        raise UsageError("a score needs a reference")
+    for name, hyp in systems.items():
+        for number, ref in enumerate(refs, 1):
+            if len(hyp) != len(ref):
+                which = f"reference {number}" if len(refs) > 1 else "the reference"
+                raise DataError(
+                    f"{name}: {len(hyp):,} lines, but {which} has {len(ref):,}: "
+                    "line n of one must belong to line n of the other"
+                )
+    if not refs[0]:
+        raise DataError("there is nothing to score: the reference has no lines")
