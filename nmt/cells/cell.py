@@ -40,7 +40,7 @@ class Cell(nn.Module):
     bias: ClassVar[Mapping[str, float]] = {}
     vectors: ClassVar[tuple[str, ...]] = ()
     recurrent_bias: ClassVar[tuple[str, ...]] = ()
-    State: ClassVar[type[Any]]
+    State: Any
     step: Callable[..., Any]
 
     def __init__(
@@ -87,7 +87,7 @@ class Cell(nn.Module):
         """The bias b' [H] inside a gate's recurrent product, where the cell declares one."""
         if self.b_recurrent is None or gate not in self.recurrent_bias:
             return None
-        return self.b_recurrent.unflatten(0, (-1, self.hidden_size))[self.recurrent_bias.index(gate)]
+        return self.b_recurrent.view(-1, self.hidden_size)[self.recurrent_bias.index(gate)]
 
     def input_bias(self) -> Tensor | None:
         """The bias that joins the input product; with layer norm it joins after the normalisation."""
@@ -99,7 +99,7 @@ class Cell(nn.Module):
 
     def normalise(self, product: Tensor, gain: Tensor) -> Tensor:
         """Layer normalisation gate by gate: [..., n*H] with gain [n*H]."""
-        gates = product.unflatten(-1, (-1, self.hidden_size))
+        gates = product.view(*product.shape[:-1], -1, self.hidden_size)
         return F.layer_norm(gates, (self.hidden_size,)).flatten(-2) * gain
 
     def split(self, gates: Tensor) -> Any:

@@ -6,7 +6,7 @@ against the keys. Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S]
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,7 @@ class Memory(NamedTuple):
     keys: Tensor | None
     values: Tensor | None
     mask: Tensor
-    finals: tuple[tuple[object, ...], ...]
+    finals: tuple[tuple[Any, ...], ...]
 
 
 Look = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -167,17 +167,17 @@ class MultiHead(Attention):
         def look(query: Tensor) -> tuple[Tensor, Tensor]:
             weights = masked_softmax(score(self.split(project(query))), hidden)  # [B*heads, T, S]
             contexts = self.join(read(weights))
-            return contexts, weights.unflatten(0, (-1, self.heads)).mean(1)
+            return contexts, weights.reshape(-1, self.heads, *weights.shape[1:]).mean(1)
 
         return look
 
     def split(self, x: Tensor) -> Tensor:
         """[B, N, heads*D] to [B*heads, N, D]."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2).flatten(0, 1)
 
     def join(self, x: Tensor) -> Tensor:
         """[B*heads, N, D] to [B, N, heads*D]."""
-        return x.unflatten(0, (-1, self.heads)).transpose(1, 2).flatten(2)
+        return x.reshape(-1, self.heads, *x.shape[1:]).transpose(1, 2).flatten(2)
 
 
 class NoAttention(Attention):

@@ -44,7 +44,7 @@ class Bridge(nn.Module):
     def final(self, layer: int, name: str, memory: Memory) -> Tensor:
         """The part `name` of the final state beside a decoder layer, directions side by side."""
         directions = memory.finals[self.source(layer)]
-        return torch.cat([getattr(s, name, s.h) for s in directions], dim=-1)  # type: ignore[attr-defined]
+        return torch.cat([getattr(s, name, s.h) for s in directions], dim=-1)
 
 
 class Copy(Bridge):

@@ -56,7 +56,7 @@ class Decoder(nn.Module):
         self.embedding, self.stack, self.attention, self.bridge = embedding, stack, attention, bridge
         self.input_feeding, self.conditional, self.dropout = input_feeding, conditional, dropout
         if stack.is_residual(1):
-            raise UsageError("decoder.residual_from: the decoder's first layer cannot be residual; start at 2")
+            raise UsageError("decoder.residual_from: the first layer cannot be residual; start at 2")
         self.combine = nn.Linear(stack.output_size + attention.context_size, features)
         self.output = nn.Linear(features, embedding.num_embeddings)
         if tied:
@@ -92,7 +92,7 @@ class Decoder(nn.Module):
 
     def choose(self, features: Tensor, sample: bool) -> Tensor:
         """The decoder's own next piece [B]."""
-        logits = self.output(features)
+        logits: Tensor = self.output(features)
         return logits.softmax(-1).multinomial(1).squeeze(1) if sample else logits.argmax(-1)
 
 
@@ -102,7 +102,7 @@ class BoundDecoder:
     def __init__(self, decoder: Decoder, memory: Memory) -> None:
         self.decoder, self.stack = decoder, decoder.stack
         batch = memory.states.shape[0]
-        layers = list(self.stack.layers)
+        layers = self.stack.layers
         engine = layers[0].engine
         self.layers: list[Bound] = [layer.bind(layer.directions[0], batch) for layer in layers]
         self.upper: list[Multiplier] = [layer.reader() for layer in self.layers[1:]]

@@ -11,7 +11,9 @@ class Embedding(nn.Embedding):
     The pad piece is a zero vector and stays one.
     """
 
-    def __init__(self, pieces: int, size: int, *, pad: int, dropout: float = 0.0, word_dropout: float = 0.0) -> None:
+    def __init__(
+        self, pieces: int, size: int, *, pad: int, dropout: float = 0.0, word_dropout: float = 0.0
+    ) -> None:
         super().__init__(pieces, size, padding_idx=pad)
         self.dropout, self.word_dropout = dropout, word_dropout
         nn.init.normal_(self.weight, std=size**-0.5)

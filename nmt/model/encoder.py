@@ -10,14 +10,14 @@ from nmt.recurrence.layer import Stack
 
 
 class Encoder(nn.Module):
-    """Embedding and stack. Source pieces [B, S] to (states [B, S, M], final states by layer and direction)."""
+    """Embedding and stack: source pieces [B, S] to states [B, S, M]."""
 
     def __init__(self, embedding: Embedding, stack: Stack, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.embedding, self.stack, self.dropout = embedding, stack, dropout
 
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
-        """`mask` [B, S] is True where there is a token."""
+        """States and the final states by layer and direction; `mask` [B, S] is True where there is a token."""
         x = self.embedding(src.t())  # [S, B, E]: recurrences are time-major
         real = None if bool(mask.all()) else mask.t()
         h, finals = self.stack(x, real)

@@ -28,25 +28,25 @@ class Layer(nn.Module):
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
-        self.directions = nn.ModuleList(cells)
+        self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
         self.input_dropout, self.state_dropout, self.engine = input_dropout, state_dropout, engine
 
     @property
     def input_size(self) -> int:
-        return self.directions[0].input_size  # type: ignore[return-value]
+        return self.directions[0].input_size
 
     @property
     def output_size(self) -> int:
-        return sum(cell.hidden_size for cell in self.directions)  # type: ignore[misc]
+        return sum(cell.hidden_size for cell in self.directions)
 
     def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, tuple[Any, ...]]:
         forward, *backward = self.directions
-        h, final = self.read(forward, x, real)  # type: ignore[arg-type]
+        h, final = self.read(forward, x, real)
         if not backward:
             return h, (final,)
         # Padding comes first when the sequence is flipped; there the zero state just holds still.
         flipped_real = None if real is None else real.flip(0)
-        g, first = self.read(backward[0], x.flip(0), flipped_real)  # type: ignore[arg-type]
+        g, first = self.read(backward[0], x.flip(0), flipped_real)
         return torch.cat([h, g.flip(0)], dim=-1), (final, first)
 
     def read(self, cell: Cell, x: Tensor, real: Tensor | None) -> tuple[Tensor, Any]:
@@ -79,14 +79,14 @@ class Stack(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(layers)
+        self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
         self.residual_from, self.dropout = residual_from, dropout
         for depth, layer in enumerate(layers, start=1):
             read, given = layer.input_size, layer.output_size
             if self.is_residual(depth) and read != given:
                 raise UsageError(
-                    f"residual_from: layer {depth} reads {read} values and gives {given}, which cannot be added; "
-                    f"start at layer {depth + 1} or make the sizes equal"
+                    f"residual_from: layer {depth} reads {read} values and gives {given}, "
+                    f"which cannot be added; start at layer {depth + 1} or make the sizes equal"
                 )
 
     def is_residual(self, depth: int) -> bool:
@@ -95,9 +95,7 @@ class Stack(nn.Module):
 
     @property
     def output_size(self) -> int:
-        top = self.layers[-1]
-        assert isinstance(top, Layer)
-        return top.output_size
+        return self.layers[-1].output_size
 
     def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
         """x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction)."""
@@ -116,12 +114,18 @@ class Stack(nn.Module):
 
 
 def make_cells(
-    classes: Sequence[type[Cell]], sizes: Sequence[int], hidden: int, *, layer_norm: bool, gate_bias: Mapping[str, float]
+    classes: Sequence[type[Cell]],
+    sizes: Sequence[int],
+    hidden: int,
+    *,
+    layer_norm: bool,
+    gate_bias: Mapping[str, float],
 ) -> list[Cell]:
     """One cell per class, `sizes` their input sizes; each takes the biases of the gates that it has."""
     known = {gate for cell in classes for gate in cell.gates}
     if unknown := sorted(set(gate_bias) - known):
-        raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {', '.join(sorted(known))})")
+        gates = ", ".join(sorted(known))
+        raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
     return [
         cell(
             size,

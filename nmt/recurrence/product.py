@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -39,12 +38,12 @@ class Product:
         self.gradients: list[Tensor] = []
         self.token: Tensor | None = None
         if torch.is_grad_enabled() and weight.requires_grad:
-            self.token = _Collect.apply(weight, bias, self)
+            self.token = _Collect.apply(weight, bias, self)  # type: ignore[no-untyped-call]
 
     def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
         if self.token is None:
             return multiply(v, self.weight, self.bias, add)
-        return _Multiply.apply(v, add, self.token, self)  # type: ignore[no-any-return]
+        return _Multiply.apply(v, add, self.token, self)  # type: ignore[no-any-return, no-untyped-call]
 
     def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
         """The two sums over the noted positions, which are then forgotten."""
@@ -62,6 +61,12 @@ class Product:
         return dW, db
 
 
+def refuse_second_derivatives() -> None:
+    """A backward pass runs with gradients on only where somebody wants to differentiate it again."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("the fused scan has no gradients of gradients; `engine: reference` has them")
+
+
 class _Collect(torch.autograd.Function):
     """The weight's place in the graph: its backward runs after that of every `_Multiply`."""
 
@@ -72,8 +77,8 @@ class _Collect(torch.autograd.Function):
         return weight.new_zeros(())
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, _: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
+        refuse_second_derivatives()
         return *ctx.product.gradients_of_weight_and_bias(), None
 
 
@@ -87,8 +92,8 @@ class _Multiply(torch.autograd.Function):
         return multiply(v, product.weight, product.bias, add)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        refuse_second_derivatives()
         product: Product = ctx.product
         (v,) = ctx.saved_tensors
         product.operands.append(v)
