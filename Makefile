@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## a virtual environment in $(VENV), with the tested versions
+install: $(INSTALLED) ## a virtual environment (.venv), with the tested versions
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no python3.11 or python3 on this machine: make PYTHON=/path/to/python"; exit 1; }

@@ -47,6 +47,7 @@ USEFUL = {"utils", "util", "helpers", "helper", "misc", "common", "core", "base"
 CODE_RUNNERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 FILE_LINES = 320
+LONG_FILES = {"nmt/recipe/schema.py": "every setting stands here once, with its meaning"}
 FUNCTION_LINES = 50
 LONG_FUNCTIONS: dict[str, str] = {}  # "nmt/room/file.py:function": why it is better in one piece
 
@@ -193,7 +194,7 @@ def test_no_function_swallows_keywords_it_does_not_name() -> None:
 
 def test_files_are_short() -> None:
     lines = {str(path): len((CHECKOUT / path).read_text(encoding="utf-8").splitlines()) for path in modules()}
-    assert {path: count for path, count in lines.items() if count > FILE_LINES} == {}
+    assert {path for path, count in lines.items() if count > FILE_LINES} == set(LONG_FILES)
 
 
 def test_functions_can_be_read_at_a_glance() -> None:

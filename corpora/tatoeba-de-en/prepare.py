@@ -2,7 +2,7 @@
 
 Sentences are shared by many pairs, so a split by line would put the same sentence into training and test.
 Here a sentence's place follows from its SHA-256: it is the same whatever the order of the archive, and nearly
-the same in a newer one. 2,000 sentences validate and 2,000 test, with one translation each; training loses the
+the same in a newer one. 2,000 sentences validate and 2,000 test, one translation each; training loses the
 pairs whose German side occurs there. What is left out is counted. Needs nothing but Python.
 """
 

@@ -1,5 +1,6 @@
 """`nmt corpus`: which corpora there are, fetching one, and checking that one is whole."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,7 @@ def _whereabouts(card: "Card") -> str:
         return "built in"
     if whole_place(card):
         return "fetched"
-    return "not on this machine" if card.obtain is None else "not on this machine, and not to be fetched"
+    return "not on this machine" if card.obtain is None else "not on this machine, to be obtained by hand"
 
 
 @app.command()
@@ -56,13 +57,13 @@ def fetch(
         raise UsageError(f"{name} came with this package: nothing to fetch, use data.root=corpus:{name}")
     place = to or corpora.fetched_root() / name
     with _bars() as bars:
-        rows = {file.name: bars.add_task(file.name, total=file.bytes, start=False) for file in card.files}
+        rows = {f.name: bars.add_task(f.name, total=f.bytes, start=False, visible=False) for f in card.files}
 
         def progress(file: str, held: int) -> None:
             bars.start_task(rows[file])
-            bars.update(rows[file], completed=held)
+            bars.update(rows[file], completed=held, visible=True)
 
-        corpora.fetch(card, place, progress=progress, say=bars.console.print)
+        corpora.fetch(card, place, progress=progress, say=partial(bars.console.print, soft_wrap=True))
     typer.echo(place)
 
 
@@ -83,7 +84,7 @@ def check(
         folder = Path(corpus)
         corpus = folder.resolve().name
     card = corpora.read_card(corpus)
-    place = folder or corpora.corpus_root(corpus)
+    place = folder or corpora.whole_place(card) or corpora.fetched_root() / corpus
     faults = corpora.check(card, place)
     for file in card.files:
         typer.echo(f"{file.name}: {faults.get(file.name, 'as on the card')}")

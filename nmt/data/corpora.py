@@ -103,7 +103,7 @@ def fetch(card: Card, target: Path, *, progress: Progress = lambda name, held: N
     unreachable = [file.name for file in card.files if file.url is None]
     if unreachable:
         raise UsageError(
-            f"{card.name} cannot be fetched: no address serves {', '.join(unreachable)}.\n"
+            f"{card.name} cannot be fetched: its card has no address for {', '.join(unreachable)}.\n"
             f"{(card.obtain or card.source).strip()}\nThen: nmt corpus check {card.name} DIR"
         )
     try:

@@ -108,7 +108,7 @@ def _fill(
             reason = _why(error, part)
             if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in BUSY):
                 raise DataError(f"{url}: {reason}{_kept(part)}") from error
-            say(f"{url}: {reason}; trying again ({attempt} of {ATTEMPTS - 1})")
+            say(f"{part.stem}: {reason}; trying again ({attempt} of {ATTEMPTS - 1})")
             pause(2.0 ** (attempt - 1))
 
 

@@ -68,7 +68,9 @@ def test_fetching_into_a_folder_and_checking_it(served: Path, tmp_path: Path) ->
 
 
 def test_checking_by_name_looks_where_fetch_puts_it(served: Path) -> None:
-    assert isinstance(CliRunner().invoke(app, ["check", "words"]).exception, UsageError)
+    before = CliRunner().invoke(app, ["check", "words"])
+    assert before.stdout == "train.de: missing\n"
+    assert isinstance(before.exception, DataError)
     CliRunner().invoke(app, ["fetch", "words"])
     assert CliRunner().invoke(app, ["check", "words"]).exit_code == 0
 

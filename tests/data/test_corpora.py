@@ -247,7 +247,9 @@ def test_fetching_a_corpus_brings_what_is_missing(server: Server, tmp_path: Path
 def test_a_corpus_without_an_address_says_how_to_obtain_it(server: Server, tmp_path: Path) -> None:
     file = CorpusFile(name="a.gz", sha256=sum_of(CONTENT))
     card = card_of(server).model_copy(update={"files": [file], "obtain": "Ask the author."})
-    with pytest.raises(UsageError, match=r"no address serves a.gz.\nAsk the author.\nThen: nmt corpus check"):
+    with pytest.raises(
+        UsageError, match=r"its card has no address for a.gz.\nAsk the author.\nThen: nmt corpus check"
+    ):
         corpora.fetch(card, tmp_path / "c", say=lambda said: None)
 
 
