@@ -7,7 +7,9 @@ from torch.nn import functional as F
 class Embedding(nn.Embedding):
     """A table of vectors [V, E] with dropout on their values and on whole words.
 
-    `word_dropout` replaces whole words by zeros (Gal & Ghahramani, 2016); what stays is scaled up.
+    Weights start with variance 1/E and vectors leave multiplied by √E (Vaswani et al., 2017, 3.4), so
+    that the recurrent layers see values of unit size and an output layer that shares the weights does
+    not. `word_dropout` replaces whole words by zeros (Gal & Ghahramani, 2016); what stays is scaled up.
     The pad piece is a zero vector and stays one.
     """
 
@@ -21,7 +23,7 @@ class Embedding(nn.Embedding):
 
     def forward(self, pieces: Tensor) -> Tensor:
         """Pieces [...] to vectors [..., E]."""
-        vectors = super().forward(pieces)
+        vectors = super().forward(pieces) * self.embedding_dim**0.5
         if self.training and self.word_dropout:
             vectors = vectors * F.dropout(vectors.new_ones(*pieces.shape, 1), self.word_dropout)
         return F.dropout(vectors, self.dropout, self.training)
