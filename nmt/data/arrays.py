@@ -7,9 +7,10 @@ import os
 import shutil
 import struct
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +29,10 @@ BLOCK = 1 << 20
 
 
 class Column:
-    """One array on its way to disk: appended to a nameless file, and hashed as it goes."""
+    """One array on its way to disk: appended to a file of its own, and hashed as it goes."""
 
-    def __init__(self, kind: Type, folder: Path) -> None:
-        self.kind, self.count, self.hash = kind, 0, hashlib.sha256()
-        self.file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed by write_arrays, or when let go
+    def __init__(self, kind: Type, file: IO[bytes]) -> None:
+        self.kind, self.file, self.count, self.hash = kind, file, 0, hashlib.sha256()
 
     def append(self, values: Array) -> None:
         content = values.astype(TYPES[self.kind]).tobytes()
@@ -44,10 +44,21 @@ class Column:
         return self.count * TYPES[self.kind].itemsize
 
 
+class Scratch(ExitStack):
+    """Where columns wait to be put together: files without a name, gone when the `with` is left."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def column(self, kind: Type) -> Column:
+        return Column(kind, self.enter_context(TemporaryFile(dir=self._folder)))
+
+
 def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
     """Put the columns into one file, with the checksum of each.
 
-    It is written to the side and renamed: there whole or not at all. Wide types come first, so all are aligned.
+    It is written to the side and renamed: there whole or not at all. Wide types come first to be aligned.
     """
     order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
     checksums = {name: columns[name].hash.hexdigest() for name in order}
@@ -59,7 +70,6 @@ def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[st
             for name in order:
                 columns[name].file.seek(0)
                 shutil.copyfileobj(columns[name].file, file, BLOCK)
-                columns[name].file.close()
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
@@ -90,7 +100,7 @@ class ArrayFile:
         }
 
     def release(self) -> None:
-        """Let the pages read so far go: resident memory is that of what is in use, not of all ever touched."""
+        """Let the pages read so far go: resident memory is that of what is in use, not of all read."""
         if hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)
 

@@ -67,7 +67,7 @@ def count_batches(store: TokenStore, plan: Plan, epoch: int) -> int:
 
 
 def validation_batches(store: TokenStore, plan: Plan) -> Iterator[Batch]:
-    """Every pair once, like lengths together, nothing shuffled; `pairs` says where each stands in the store."""
+    """Every pair once, like lengths together, not shuffled; `pairs` says where each stands in the store."""
     for first in range(0, len(store), POOL):
         for pairs in _bucketed(store, plan, np.arange(first, min(first + POOL, len(store)))):
             yield _collate(store, pairs, plan.seed, 0, None)
@@ -150,8 +150,8 @@ ROUNDS = 6
 def shuffled(places: Int64, size: int, keys: UInt64) -> Int64:
     """What stands at some places of a shuffled 0, 1, ... size - 1, without shuffling the rest.
 
-    A Feistel network (Luby and Rackoff, 1988) permutes the numbers of an even count of bits; what falls beyond
-    `size` is permuted again until it does not.
+    A Feistel network (Luby and Rackoff, 1988) permutes the numbers of an even count of bits; what falls
+    beyond `size` is permuted again until it does not.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
     values = _feistel(places.astype(np.uint64), half, keys)

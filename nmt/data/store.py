@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.arrays import Array, ArrayFile, Column, Type, read_metadata, write_arrays
+from nmt.data.arrays import Array, ArrayFile, Column, Scratch, Type, read_metadata, write_arrays
 from nmt.data.filters import Dropped, FilterReport, LengthFilter
 from nmt.data.subwords import Vocabulary
 from nmt.data.text import Corpus, read_pairs
@@ -102,9 +102,9 @@ def prepare_store(
     keep: LengthFilter | None,
     with_text: bool = False,
 ) -> TokenStore:
-    """The store of a corpus: the one at `path` if made from the same text and settings, else a new one.
+    """The store of a corpus: that at `path` if it was made of the same, else a new one.
 
-    Without a filter every pair is kept, blank ones too; the text itself is stored where pieces will be sampled
+    Without a filter every pair is kept, blank ones too; the text is stored too where pieces are sampled
     from it. Raises DataError if the files do not match or no pair is left.
     """
     making = _Making(corpus, (src, tgt), keep, with_text)
@@ -149,8 +149,16 @@ def _sha256(path: Path) -> str:
 
 def _make(making: _Making, path: Path, made_from: str) -> None:
     """Encode the corpus chunk by chunk into files aside, then put them together at `path`."""
-    report, lines = FilterReport(), Column("I64", path.parent)
-    sides = [_SideWriter(vocabulary, making.with_text, path.parent) for vocabulary in making.vocabularies]
+    with Scratch(path.parent) as scratch:
+        columns, report = _encode(making, scratch)
+        if report.kept == 0:
+            raise DataError(f"no pair is left of {making.corpus}: {report}")
+        write_arrays(path, columns, {"made_from": made_from, "report": json.dumps(asdict(report))})
+
+
+def _encode(making: _Making, scratch: Scratch) -> tuple[dict[str, Column], FilterReport]:
+    report, lines = FilterReport(), scratch.column("I64")
+    sides = [_SideWriter(vocabulary, making.with_text, scratch) for vocabulary in making.vocabularies]
     for chunk in _chunks(read_pairs(making.corpus)):
         texts = [list(side) for side in zip(*chunk, strict=True)]
         encoded = [side.vocabulary.encode_all(text) for side, text in zip(sides, texts, strict=True)]
@@ -161,10 +169,7 @@ def _make(making: _Making, path: Path, made_from: str) -> None:
         lines.append(np.array(kept, np.int64) + first)
         for side, rows, text in zip(sides, encoded, texts, strict=True):
             side.append([rows[i] for i in kept], [text[i] for i in kept])
-    if report.kept == 0:
-        raise DataError(f"no pair is left of {making.corpus}: {report}")
-    columns = {"lines": lines, **sides[0].columns("src"), **sides[1].columns("tgt")}
-    write_arrays(path, columns, {"made_from": made_from, "report": json.dumps(asdict(report))})
+    return {"lines": lines, **sides[0].columns("src"), **sides[1].columns("tgt")}, report
 
 
 def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
@@ -175,8 +180,8 @@ def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]
 class _RowsWriter:
     """Rows of unequal length on their way to disk."""
 
-    def __init__(self, kind: Type, folder: Path) -> None:
-        self.values, self.offsets = Column(kind, folder), Column("I64", folder)
+    def __init__(self, kind: Type, scratch: Scratch) -> None:
+        self.values, self.offsets = scratch.column(kind), scratch.column("I64")
         self.offsets.append(np.zeros(1, np.int64))
 
     def append(self, values: Array, lengths: Iterable[int]) -> None:
@@ -187,10 +192,10 @@ class _RowsWriter:
 class _SideWriter:
     """One side of the pairs on its way to disk."""
 
-    def __init__(self, vocabulary: Vocabulary, with_text: bool, folder: Path) -> None:
+    def __init__(self, vocabulary: Vocabulary, with_text: bool, scratch: Scratch) -> None:
         self.vocabulary = vocabulary
-        self.tokens = _RowsWriter("U16" if len(vocabulary) <= 1 << 16 else "U32", folder)
-        self.text = _RowsWriter("U8", folder) if with_text else None
+        self.tokens = _RowsWriter("U16" if len(vocabulary) <= 1 << 16 else "U32", scratch)
+        self.text = _RowsWriter("U8", scratch) if with_text else None
 
     def append(self, rows: list[list[int]], lines: list[str]) -> None:
         self.tokens.append(np.fromiter(chain.from_iterable(rows), np.int64), map(len, rows))

@@ -7,13 +7,21 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import sentencepiece
 
+from nmt.data.regularisation import (
+    LONGEST_WORD,
+    BpeSegmentations,
+    Drawing,
+    UnigramSegmentations,
+    joined_unknowns,
+)
+from nmt.data.text import sample_lines
 from nmt.errors import DataError, UsageError
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
@@ -21,6 +29,7 @@ SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 
 SAMPLE_LINES = 500_000  # what sentencepiece learns from at most: it holds its text in memory
 LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it
+WORD = re.compile("▁*[^▁]+")  # sentencepiece's pieces do not reach over a space, which it writes as ▁
 ONE_SEGMENTATION = "only unigram and bpe pieces can be sampled: set subwords.sampling to 0"
 
 log = logging.getLogger(__name__)
@@ -74,14 +83,26 @@ class SentencePieceVocabulary:
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
         """Drawn from the unigram model's distribution smoothed by alpha (Kudo, 2018), or with each BPE merge
-        left out with probability alpha (Provilkov et al., 2020). All models of a process share one generator.
+        left out with probability alpha (Provilkov et al., 2020); UsageError for a model of characters.
         """
-        sentencepiece.set_random_generator_seed(seed)
-        try:
-            ids: list[int] = self._processor.encode(line, enable_sampling=True, alpha=alpha, nbest_size=-1)
-        except RuntimeError:
-            raise UsageError(ONE_SEGMENTATION) from None
-        return ids
+        rng, words = random.Random(seed), WORD.findall(self._processor.normalize(line))
+        return [i for word in words for i in self._sample_word(word, alpha, rng)]
+
+    def _sample_word(self, word: str, alpha: float, rng: random.Random) -> list[int]:
+        if len(word) > LONGEST_WORD:
+            return self.encode(word)
+        return joined_unknowns(self._draw(word, alpha, rng), UNK)
+
+    @cached_property
+    def _draw(self) -> Drawing:
+        ids = range(len(SPECIALS), len(self))
+        pieces = {self._processor.id_to_piece(i): i for i in ids}
+        scores = {piece: self._processor.get_score(i) for piece, i in pieces.items()}
+        if _answers(self._processor.nbest_encode, nbest_size=2):
+            return UnigramSegmentations(pieces, scores)
+        if _answers(self._processor.encode, enable_sampling=True, alpha=0.5, nbest_size=-1):
+            return BpeSegmentations(pieces, scores)
+        raise UsageError(ONE_SEGMENTATION)
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([i for i in ids if i > EOS])
@@ -103,6 +124,15 @@ class SentencePieceVocabulary:
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._model).hexdigest()
+
+
+def _answers(function: Callable[..., object], **options: object) -> bool:
+    """Whether a model can do something: sentencepiece does not tell what kind of model it holds."""
+    try:
+        function("a", **options)
+    except RuntimeError:
+        return False
+    return True
 
 
 class WordVocabulary:
@@ -143,7 +173,7 @@ class WordVocabulary:
 
 
 def split_words(line: str) -> list[str]:
-    """Words between spaces; other white space (a no-break space in a number) is part of its word, but no word."""
+    """Words between spaces; other white space (a no-break space, say) is part of a word, never a word."""
     return [word for word in line.split(" ") if word and not word.isspace()]
 
 
@@ -225,8 +255,8 @@ def _train_words(lines: Iterable[str], settings: VocabularySettings) -> WordVoca
 def _train_pieces(
     lines: Iterable[str], settings: VocabularySettings, *, model_type: str
 ) -> SentencePieceVocabulary:
-    """SentencePiece's trainer, in the way that makes every process learn the same: on one thread, with our sample."""
-    sample = _sample(_short_lines(lines), SAMPLE_LINES, settings.seed)
+    """SentencePiece's trainer, run so that every process learns the same: one thread, our own sample."""
+    sample = sample_lines(_short_lines(lines), SAMPLE_LINES, settings.seed)
     model = BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -252,17 +282,6 @@ def _short_lines(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
         for start in range(0, len(line), LINE_CHARACTERS):
             yield line[start : start + LINE_CHARACTERS]
-
-
-def _sample(lines: Iterable[str], size: int, seed: int) -> list[str]:
-    """`size` lines drawn evenly, or all if there are fewer (reservoir sampling: Vitter, 1985, algorithm R)."""
-    rng, sample = random.Random(seed), list[str]()
-    for seen, line in enumerate(lines, 1):
-        if len(sample) < size:
-            sample.append(line)
-        elif (slot := int(rng.random() * seen)) < size:
-            sample[slot] = line
-    return sample
 
 
 def _handing_over(sample: list[str]) -> Iterator[str]:

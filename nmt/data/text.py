@@ -7,6 +7,7 @@ A line ends at "\\n" and nowhere else: what other programs may take for a line e
 from collections.abc import Iterable, Iterator
 from itertools import chain, zip_longest
 from pathlib import Path
+from random import Random
 from typing import BinaryIO, NamedTuple
 
 from xopen import xopen
@@ -122,3 +123,14 @@ def _read_side_by_side(src: Path, tgt: Path) -> Iterator[tuple[str, str]]:
                 f"line n of one must be the translation of line n of the other, so nothing is read from them"
             )
         yield one, other
+
+
+def sample_lines(lines: Iterable[str], size: int, seed: int) -> list[str]:
+    """`size` lines drawn evenly, or all of fewer (reservoir sampling: Vitter, 1985, algorithm R)."""
+    rng, sample = Random(seed), list[str]()
+    for seen, line in enumerate(lines, 1):
+        if len(sample) < size:
+            sample.append(line)
+        elif (slot := int(rng.random() * seen)) < size:
+            sample[slot] = line
+    return sample
