@@ -74,7 +74,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *[gradient * upstream for gradient in ctx.saved_tensors], None, None
 
 
-def _add_gradients(gradients: list[Tensor], dz: Tensor, features: Tensor, weight: Tensor, rows: slice) -> None:
+def _add_gradients(
+    gradients: list[Tensor], dz: Tensor, features: Tensor, weight: Tensor, rows: slice
+) -> None:
     """Take the gradient dz [n, V] of some positions' logits back through z = W f + b."""
     d_features, d_weight, d_bias = gradients
     torch.mm(dz, weight, out=d_features[rows])
@@ -87,7 +89,9 @@ def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return features.sum(0) @ weight.mean(0) + len(features) * bias.mean()
 
 
-def _add_uniform_gradients(gradients: list[Tensor], features: Tensor, weight: Tensor, smoothing: float) -> None:
+def _add_uniform_gradients(
+    gradients: list[Tensor], features: Tensor, weight: Tensor, smoothing: float
+) -> None:
     """The gradient of -smoothing · Σ_n mean_v z_nv, the same for every piece of the vocabulary."""
     if not gradients:
         return
