@@ -7,13 +7,13 @@ SPACE = "▁"  # how a subword piece says that a word begins
 Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
 
 
-def word_numbers(pieces: list[str]) -> list[int]:
-    """The word that each piece belongs to.
+def are_subwords(source_pieces: list[str]) -> bool:
+    """Whether a line was cut into subwords (its first piece carries ▁), or came split into words."""
+    return any(piece.startswith(SPACE) for piece in source_pieces)
 
-    Where pieces carry ▁ a word begins at each of them, as between spaces in the text; where none does, the
-    line was split into words before and each piece is one.
-    """
-    subwords = any(piece.startswith(SPACE) for piece in pieces)
+
+def word_numbers(pieces: list[str], subwords: bool) -> list[int]:
+    """The word that each piece belongs to, counted as between spaces in the text."""
     numbers, word = [], -1
     for piece in pieces:
         if word < 0 or not subwords or piece.startswith(SPACE):

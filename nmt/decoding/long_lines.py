@@ -1,6 +1,6 @@
 """Lines too long for a recurrent network are translated in parts, cut where the least is lost."""
 
-from nmt.decoding.alignment import SPACE
+from nmt.decoding.alignment import SPACE, are_subwords
 
 STOPS = (".", "!", "?", "…", ";", ":")
 WIDE_STOPS = ("。", "！", "？")  # written without a space after them
@@ -13,7 +13,7 @@ def parts(pieces: list[str], longest: int) -> list[slice]:
     of a word, or where it is full.
     """
     slices, start = [], 0
-    subwords = any(piece.startswith(SPACE) for piece in pieces)
+    subwords = are_subwords(pieces)
     while len(pieces) - start > longest:
         end = _cut(pieces, start, start + longest, subwords)
         slices.append(slice(start, end))

@@ -14,7 +14,7 @@ import torch
 
 from nmt.data.subwords import EOS
 from nmt.decoding import LONGEST_PART, READ_AHEAD
-from nmt.decoding.alignment import Alignment, align, word_numbers
+from nmt.decoding.alignment import Alignment, align, are_subwords, word_numbers
 from nmt.decoding.long_lines import parts
 from nmt.decoding.search import Hypothesis, Model, search
 from nmt.errors import UsageError
@@ -184,7 +184,9 @@ def one_line(text: str) -> str:
 
 
 def _alignment(job: Job, plan: _Plan, best: list[Hypothesis]) -> Alignment:
-    source_words = word_numbers(job.source.pieces([piece for part in plan.parts for piece in part]))
+    pieces = job.source.pieces([piece for part in plan.parts for piece in part])
+    subwords = are_subwords(pieces)
+    source_words = word_numbers(pieces, subwords)
     pairs: Alignment = []
     done_pieces = done_words = 0
     for part, hypothesis in zip(plan.parts, best, strict=True):
@@ -192,7 +194,7 @@ def _alignment(job: Job, plan: _Plan, best: list[Hypothesis]) -> Alignment:
             raise UsageError(
                 "this model has no attention, so there are no alignments: leave --alignments out"
             )
-        target_words = word_numbers(job.target.pieces(hypothesis.ids))
+        target_words = word_numbers(job.target.pieces(hypothesis.ids), subwords)
         weights = hypothesis.weights[: len(target_words), : len(part)]  # without eos on either side
         here = source_words[done_pieces : done_pieces + len(part)]
         pairs += align(weights, here, [done_words + word for word in target_words])

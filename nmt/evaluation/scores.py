@@ -7,7 +7,7 @@ from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
-from sacrebleu.significance import PairedTest
+from sacrebleu.significance import PairedTest, Result
 
 from nmt.errors import DataError, UsageError
 
@@ -89,7 +89,8 @@ def compare(
 ) -> dict[str, list[Score]]:
     """The scores of each system, and how probable it is that the first one, the baseline, is as good.
 
-    `test` names one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005).
+    `test` names one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005). The values are sacreBLEU's, but
+    for a system that scores exactly as the baseline does: p is 1.
     """
     if test not in PAIRED_TESTS:
         raise UsageError(f"no paired test '{test}', one of: {', '.join(PAIRED_TESTS)}")
@@ -98,14 +99,23 @@ def compare(
     _same_length(systems, refs)
     named = {name: _metric(name, lowercase, tokenize) for name in metrics}
     signatures, columns = PairedTest(list(systems.items()), named, refs, test_type=test, n_ar_confidence=0)()
+    results = {name: column for name, column in columns.items() if name != "System"}
     return {
         system: [
-            Score(name, found.score, signatures[name].format(), found.mean, found.ci, found.p_value)
-            for name, results in columns.items()
-            if name != "System" and not isinstance(found := results[place], str)
+            _tested(name, column[place], column[0], signatures[name].format())
+            for name, column in results.items()
         ]
         for place, system in enumerate(systems)
     }
+
+
+def _tested(name: str, found: Result | str, baseline: Result | str, signature: str) -> Score:
+    assert isinstance(found, Result)
+    assert isinstance(baseline, Result)
+    p_value = found.p_value
+    if p_value is not None and found.score == baseline.score:
+        p_value = 1.0  # sacreBLEU's count of larger differences gives equal systems the smallest p instead
+    return Score(name, found.score, signature, found.mean, found.ci, p_value)
 
 
 def _metric(name: str, lowercase: bool, tokenize: str | None) -> Metric:

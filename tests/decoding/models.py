@@ -15,7 +15,7 @@ class TableStep(NamedTuple):
 
 
 class TableModel:
-    """The next piece depends on the one before and on the first of the source: table [source, piece, piece]."""
+    """The next piece follows from the one before and the first source piece: table [source, piece, piece]."""
 
     def __init__(self, table: Tensor):
         self.table = table

@@ -1,0 +1,28 @@
+"""From attention over pieces to pairs of words."""
+
+import torch
+
+from nmt.decoding.alignment import align, are_subwords, word_numbers
+
+
+def test_words_begin_where_a_piece_says_so() -> None:
+    pieces = ["▁ein", "▁Hu", "nd", "▁", "x"]
+    assert are_subwords(pieces)
+    assert word_numbers(pieces, subwords=True) == [0, 1, 1, 2, 2]
+
+
+def test_the_first_piece_begins_a_word_even_without_saying_so() -> None:
+    assert word_numbers(["Hu", "nd", "▁ein"], subwords=True) == [0, 0, 1]
+
+
+def test_pieces_that_never_say_so_are_words() -> None:
+    assert not are_subwords(["ein", "Hund", "."])
+    assert word_numbers(["ein", "Hund", "."], subwords=False) == [0, 1, 2]
+    assert word_numbers([], subwords=False) == []
+
+
+def test_each_target_word_is_paired_with_what_it_looked_at_most() -> None:
+    weights = torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.0, 0.4, 0.6]])
+    assert align(weights, [0, 1, 1], [0, 1, 1]) == [(0, 0), (1, 1)]
+    assert align(weights, [0, 1, 2], [0, 0, 1]) == [(0, 0), (2, 0), (2, 1)]
+    assert align(torch.zeros(0, 3), [0, 1, 2], []) == []

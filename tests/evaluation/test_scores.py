@@ -1,0 +1,116 @@
+"""Scores are sacreBLEU's own, with its signatures."""
+
+import random
+
+import pytest
+import sacrebleu
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.significance import PairedTest
+
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.scores import METRICS, compare, score
+
+WORDS = ["The", "a", "small", "big", "dog", "cat", "house", "runs", "sleeps", ",", ".", "and", "3.14"]
+
+
+def text(seed: int, lines: int = 60) -> list[str]:
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(WORDS, k=draw.randrange(1, 15))) for _ in range(lines)]
+
+
+def noisy(lines: list[str], seed: int, share: float = 0.3) -> list[str]:
+    draw = random.Random(seed)
+    return [
+        " ".join(draw.choice(WORDS) if draw.random() < share else w for w in line.split()) for line in lines
+    ]
+
+
+REF, OTHER_REF = text(1), noisy(text(1), 5, 0.2)
+HYP, WORSE = noisy(REF, 2), noisy(REF, 3, 0.6)
+
+ORACLES = {
+    "bleu": lambda refs: sacrebleu.corpus_bleu(HYP, refs).score,
+    "chrf": lambda refs: sacrebleu.corpus_chrf(HYP, refs).score,
+    "chrf++": lambda refs: sacrebleu.corpus_chrf(HYP, refs, word_order=2).score,
+    "ter": lambda refs: sacrebleu.corpus_ter(HYP, refs).score,
+}
+
+
+@pytest.mark.parametrize("refs", [[REF], [REF, OTHER_REF]], ids=["one", "two"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_scores_are_those_of_sacrebleu(metric: str, refs: list[list[str]]) -> None:
+    [found] = score(HYP, refs, [metric])
+    assert found.value == ORACLES[metric](refs)
+    assert f"nrefs:{len(refs)}" in found.signature
+    assert f"version:{sacrebleu.__version__}" in found.signature
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_lower_case_is_scored_and_signed(metric: str) -> None:
+    [cased] = score(HYP, [[line.upper() for line in REF]], [metric])
+    [lowered] = score(HYP, [[line.upper() for line in REF]], [metric], lowercase=True)
+    [expected] = score([line.lower() for line in HYP], [[line.lower() for line in REF]], [metric])
+    assert lowered.value == pytest.approx(expected.value)
+    assert lowered.signature != cased.signature
+
+
+def test_bleus_tokenizer_can_be_chosen_and_is_signed() -> None:
+    [found] = score(HYP, [REF], ["bleu"], tokenize="char")
+    assert found.value == BLEU(tokenize="char").corpus_score(HYP, [REF]).score
+    assert "tok:char" in found.signature
+
+
+def test_confidence_is_that_of_sacrebleus_bootstrap() -> None:
+    [found] = score(HYP, [REF], ["bleu"], confidence=True)
+    expected = BLEU().corpus_score(HYP, [REF], n_bootstrap=1000)
+    assert (found.value, found.mean, found.interval) == (expected.score, expected._mean, expected._ci)
+    assert "bs:1000|seed:12345" in found.signature
+
+
+@pytest.mark.parametrize("test", ["bs", "ar"])
+def test_significance_is_that_of_sacrebleus_paired_test(test: str) -> None:
+    systems = {"old": WORSE, "new": HYP}
+    found = compare(systems, [REF], ["bleu"], test=test)
+    paired = PairedTest(list(systems.items()), {"bleu": BLEU()}, [REF], test_type=test, n_ar_confidence=0)
+    for system, expected in zip(systems, paired()[1]["BLEU"], strict=True):
+        [one] = found[system]
+        assert (one.value, one.p_value) == (expected.score, expected.p_value)
+        assert (one.mean, one.interval) == (expected.mean, expected.ci)
+    assert found["old"][0].p_value is None
+    assert found["new"][0].p_value < 0.05
+    assert f"{test}:" in found["old"][0].signature
+
+
+def test_a_system_does_not_differ_from_itself() -> None:
+    found = compare({"old": HYP, "same": HYP}, [REF], ["bleu", "ter"])
+    assert [one.p_value for one in found["same"]] == [1.0, 1.0]
+
+
+def test_files_of_different_lengths_are_refused_with_both_counts() -> None:
+    with pytest.raises(DataError, match=r"59 lines, but the reference has 60"):
+        score(HYP[1:], [REF], ["bleu"])
+    with pytest.raises(DataError, match=r"new: 60 lines, but reference 2 has 61"):
+        score(HYP, [REF, [*REF, ""]], ["bleu"], name="new")
+
+
+def test_nothing_to_score_is_refused() -> None:
+    with pytest.raises(DataError, match="no lines"):
+        score([], [[]], ["bleu"])
+    with pytest.raises(UsageError, match="needs a reference"):
+        score(HYP, [], ["bleu"])
+
+
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no metric 'blue', one of: bleu"):
+        score(HYP, [REF], ["blue"])
+    with pytest.raises(UsageError, match="no tokenizer '13b', one of: .*13a"):
+        score(HYP, [REF], ["bleu"], tokenize="13b")
+    with pytest.raises(UsageError, match="no paired test 'xx'"):
+        compare({"a": HYP, "b": WORSE}, [REF], ["bleu"], test="xx")
+    with pytest.raises(UsageError, match="two systems"):
+        compare({"a": HYP}, [REF], ["bleu"])
+
+
+def test_blank_lines_are_scored_like_any_other() -> None:
+    [found] = score(["", *HYP[1:]], [["", *REF[1:]]], ["chrf"])
+    assert 0 < found.value < 100
