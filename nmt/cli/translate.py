@@ -95,7 +95,7 @@ def _job(
     import torch
 
     from nmt.decoding.translate import Job
-    from nmt.recipe.assemble import load_translator
+    from nmt.recipe.artifact import load_translator
 
     if threads:
         torch.set_num_threads(threads)

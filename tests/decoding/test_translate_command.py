@@ -34,9 +34,9 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
             recipe=SimpleNamespace(search=search),
         )
 
-    assemble = ModuleType("nmt.recipe.assemble")
+    assemble = ModuleType("nmt.recipe.artifact")
     assemble.load_translator = load_translator  # type: ignore[attr-defined]
-    monkeypatch.setitem(__import__("sys").modules, "nmt.recipe.assemble", assemble)
+    monkeypatch.setitem(__import__("sys").modules, "nmt.recipe.artifact", assemble)
     app = typer.Typer()
     app.command()(translate)
 
