@@ -162,7 +162,8 @@ AGES = (5, 7, 8, 10, 12, 13, 15, 18, 20, 21, 24, 25, 30, 33, 36, 40, 42, 50)
 def ages(deal: Dealer) -> Pair:
     """My younger sister is fifteen years old."""
     who = deal.one("who", (ME, *MEN[:5], *WOMEN[:5]))
-    number, level = deal.one("age", AGES), deal.one("level", LEVELS)
+    grown = who.en in ("my uncle", "my aunt")
+    number, level = deal.one(f"age {grown}", AGES[-6:] if grown else AGES), deal.one("level", LEVELS)
     ko = f"{who.topic(level)} {be(f'{native(number)} 살', level)}"
     en = clause(who.en, who.agreement, "present", f"be {english(number)} years old")
     return made(ko, en, level, "ages", str(number), who.ko)

@@ -248,12 +248,19 @@ def comparing_people(deal: Dealer) -> Pair:
 SCOPES = (("이 가게", "in this store"), ("우리 집", "in our house"), ("이 도시", "in this city"))
 
 
+ON_SALE = words(
+    "사과 바나나 오렌지 과일 케이크 김치 비빔밥 국수 생선 고기 커피 차 책 소설 코트 치마 셔츠 모자 바지 신발 장갑 양말 가방 의자 책상 침대 시계 "
+    "꽃 장미 그림"
+)
+
+
 def superlatives(deal: Dealer) -> Pair:
     """This bag is the most expensive in this store."""
     pool = tuple(
         n
         for n in NOTED
-        if n[1] in ("비싸", "싸", "예쁘", "크", "작", "무겁", "가볍", "길", "짧", "맛있", "달")
+        if n[0].ko in ON_SALE
+        and n[1] in ("비싸", "싸", "예쁘", "크", "작", "무겁", "가볍", "길", "짧", "맛있", "달")
     )
     (thing, word), level = deal.one("noted", pool), deal.one("level", LEVELS)
     stem, english = ADJECTIVES[word]
@@ -281,9 +288,7 @@ def coloured(deal: Dealer) -> Pair:
     )
 
 
-BUYABLE = words(
-    "코트 치마 셔츠 모자 바지 신발 장갑 가방 의자 책상 침대 시계 꽃 장미 책 소설 그림 사과 케이크"
-)
+BUYABLE = words("코트 치마 셔츠 모자 바지 신발 장갑 가방 의자 책상 침대 시계 장미 책 소설 그림 사과")
 VERBS_OF_CHOICE = (
     ("past", Stem("사"), "buy"),
     ("past", Stem("고르"), "choose"),

@@ -152,11 +152,13 @@ PAIRS = {
 
 
 def thing(ko: str, en: str) -> Thing:
-    """A thing from its English entry: "apple" is counted, "~bread" is not, "the x" is fixed."""
+    """A thing from its English entry: "apple" is counted, "~bread" is not, "flower+" comes in number, "the x" is fixed."""
     if en.startswith(("the ", "{poss} ")):
         return Thing(ko, en.split(" ", 1)[1], en, en)
     if en.startswith("~"):
         return Thing(ko, en[1:], en[1:], en[1:])
+    if en.endswith("+"):
+        return Thing(ko, en[:-1], plural(en[:-1]), plural(en[:-1]))
     return Thing(ko, en, with_article(en), plural(en))
 
 
@@ -185,9 +187,8 @@ THINGS = {
         중국어=~Chinese, 태권도=~taekwondo, 버스=the bus, 지하철=the subway, 택시=taxi, 기차=the train, 비행기=the plane,
         자전거=bicycle, 배=the boat, 방=the room, 부엌=the kitchen, 교실=the classroom, 창문=the window,
         문=the door, 불=the light, 컴퓨터=computer, 숙제={poss} homework, 손={poss} hands, 이={poss} teeth,
-
         지갑={poss} wallet{s}, 열쇠={poss} key{s}, 여권={poss} passport{s}, 휴대폰={poss} cell phone{s}, 우산=umbrella, 가방=bag,
-        시계=watch, 선물=present, 꽃=flower, 장미=rose, 사진=picture, 그림=picture, 집=house, 의자=chair, 책상=desk,
+        시계=watch, 선물=present, 꽃=flower+, 장미=rose, 사진=picture, 그림=picture, 집=house, 의자=chair, 책상=desk,
         침대=bed, 자동차=car, 표=ticket, 단어=the words, 고양이=cat, 개=dog, 새=bird, 물고기=fish, 의사=doctor,
         친구=friend, 변호사=lawyer, 손님=guest, 음식=~food, 옷=~clothes, 설거지=the dishes, 빨래=the laundry, 돈=~money,
         공책=notebook, 연필=pencil, 자리=table, 호텔=hotel, 나무=tree, 카메라=camera, 가게=store"""
@@ -246,7 +247,7 @@ PAST_TIMES = times(
 )
 # what takes days or months may lie further back than what is soon done
 RECENT_TIMES = tuple(time for time in PAST_TIMES if time.ko not in ("작년에", "지난달에"))
-LONG_TIMES = tuple(time for time in PAST_TIMES if time.ko in ("작년에", "지난달에", "지난주에"))
+LONG_TIMES = tuple(time for time in PAST_TIMES if time.ko in ("작년에", "지난달에"))
 HABIT_TIMES = times(
     "매일=every day, 주말마다=every weekend, 아침마다=every morning, 토요일마다=every Saturday, 저녁마다=every evening, "
     "일요일마다=every Sunday"

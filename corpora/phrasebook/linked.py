@@ -254,7 +254,10 @@ AT_ONCE = (
     ),
     *((back, fore) for back in SITTING for fore in doing_one_of("do {poss} homework, study, read, write")),
     *((find("노래를 부르다"), fore) for fore in doing_one_of("do the, walk, cook, clean the")),
-    *((find("텔레비전을 보다"), fore) for fore in doing_one_of("eat, exercise, drink")),
+    *(
+        (find("텔레비전을 보다"), fore)
+        for fore in doing_one_of("eat breakfast, eat lunch, eat dinner, exercise")
+    ),
 )
 
 

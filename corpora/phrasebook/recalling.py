@@ -161,7 +161,8 @@ def agreed(who: Person, phrase: str) -> str:
 
 def past_of(who: Person, phrase: str) -> str:
     """The phrase in the past, agreeing in was and were; it is written in the past, for one."""
-    return phrase.replace("was born", "were born") if who in GROUPS else phrase
+    several = phrase.replace("was born", "were born").replace("as a child", "as children")
+    return several if who in GROUPS else phrase
 
 
 def listed(items: list[str]) -> str:

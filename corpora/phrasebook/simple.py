@@ -68,9 +68,12 @@ def doing(deal: Dealer) -> Pair:
     return made(ko, en, level, "doing", action.name, mood)
 
 
+REPEATED = tuple(action for action in HABITS if action.one not in ("sleep", "cry"))
+
+
 def often(deal: Dealer) -> Pair:
     """My uncle often drinks coffee."""
-    action, person, level = deal.one("act", HABITS), deal.one("who", EVERYONE), deal.one("level", LEVELS)
+    action, person, level = deal.one("act", REPEATED), deal.one("who", EVERYONE), deal.one("level", LEVELS)
     time, (where_ko, where_en) = deal.one("time", FREQUENCIES), at(spot(deal, action))
     ko = f"{person.topic(level)} {time.ko} {where_ko}{korean_end(action, person, 'present', level)}"
     en = english_clause(person, "present", english_phrase(action, person, True), adverb=time.en) + where_en

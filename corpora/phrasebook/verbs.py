@@ -116,7 +116,8 @@ VERBS = """
 그리 | draw | 그림 나무 꽃 고양이 | 방 공원 | hrs
 키우 | keep | 고양이 개 새 물고기 | 집 | l
 외우 | memorize | 단어 시 | 집 학교 | hr
-끝내 | finish | 숙제 보고서 설거지 | 회사 집 | r
+끝내 | finish | 숙제 설거지 | 집 | r
+끝내 | finish | 보고서 | 회사 | r
 팔 | sell | 과일 채소 꽃 신발 생선 | 시장 | h
 수영하 | swim | - | 수영장 바닷가 강 | hrs
 운동하 | exercise | - | 공원 체육관 집 | hr
@@ -130,6 +131,9 @@ VERBS = """
 울 | cry | - | 방 극장 | h
 춤추 | dance | - | 체육관 집 | hrs
 """
+# done to a thing of one's own, and to a thing both know
+OF_ONES_OWN = ("take off", "clean")
+KNOWN = ("fix", "turn on", "turn off", "finish")
 # said of one thing even as a habit: "I wear a coat every day"
 ONE_AT_A_TIME = ("wear", "take", "take off", "ride", "build", "reserve", "keep")
 
@@ -143,8 +147,15 @@ def action(verb: str, english: str, noun: str, where: str, tags: str) -> Action:
         return Action("", stem, lifted, english, english, places, tags)
     thing = THINGS[noun.replace("_", " ")]
     many = thing.one if english in ONE_AT_A_TIME else thing.many
+    one = thing.one
+    if english in OF_ONES_OWN and not thing.one.startswith("the "):
+        one = many = f"{{poss}} {thing.noun}" + ("{s}" if thing.countable else "")
+    if english in KNOWN and not thing.one.startswith(("the ", "{")):
+        one = many = f"the {thing.noun}"
+    if english == "sell":
+        one = many
     before = particle(thing.ko, "을") + " "
-    return Action(before, stem, lifted, f"{english} {thing.one}", f"{english} {many}", places, tags)
+    return Action(before, stem, lifted, f"{english} {one}", f"{english} {many}", places, tags)
 
 
 def actions() -> tuple[Action, ...]:
