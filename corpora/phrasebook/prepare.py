@@ -54,7 +54,9 @@ def main(directory: Path) -> None:
     for name, text in written.items():
         (directory / name).write_text(text, encoding="utf-8", newline="\n")
     card = (HERE / "card.yaml").read_text(encoding="utf-8")
-    (directory / "card.yaml").write_text(card[: card.index("files:\n")] + listing(written), encoding="utf-8", newline="\n")
+    (directory / "card.yaml").write_text(
+        card[: card.index("files:\n")] + listing(written), encoding="utf-8", newline="\n"
+    )
 
 
 if __name__ == "__main__":
