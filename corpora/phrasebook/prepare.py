@@ -42,7 +42,7 @@ def lines(items: Sequence[str]) -> str:
 def listing(written: dict[str, str]) -> str:
     """The files part of the card: lines and sha256 of each file."""
     rows = (
-        f"  {name}: {{lines: {text.count(chr(10))}, sha256: {sha256(text.encode()).hexdigest()}}}\n"
+        f"  - {{name: {name}, lines: {text.count(chr(10))}, sha256: {sha256(text.encode()).hexdigest()}}}\n"
         for name, text in written.items()
     )
     return "files:\n" + "".join(rows)
