@@ -221,5 +221,5 @@ class _Report:
     def summary(self) -> None:
         if not self.quiet:
             seconds = time.perf_counter() - self.begun
-            notes = f", {self.notes:,} notes" if self.notes else ""
+            notes = f"; notes above: {self.notes:,}" if self.notes else ""
             self.progress.console.print(f"{self.lines:,} lines in {seconds:.1f} s ({self._rate()}){notes}")
