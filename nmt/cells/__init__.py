@@ -1,0 +1,53 @@
+"""What one step of a recurrence computes, and the table of names."""
+
+import importlib.util
+from pathlib import Path
+
+from nmt.cells.cell import Cell
+from nmt.cells.gru import GRU, ResetAfterGRU
+from nmt.cells.lstm import LSTM, CoupledLSTM, PeepholeLSTM
+from nmt.cells.rnn import RNN, ReluRNN
+from nmt.errors import UsageError
+
+CELLS: dict[str, type[Cell]] = {
+    "rnn": RNN,
+    "rnn-relu": ReluRNN,
+    "lstm": LSTM,
+    "lstm-peephole": PeepholeLSTM,
+    "lstm-coupled": CoupledLSTM,
+    "gru": GRU,
+    "gru-reset-after": ResetAfterGRU,
+}
+
+
+def find_cell(name: str) -> type[Cell]:
+    """The class of a cell: a name of the table, or `FILE.py:Class` for a user's own.
+
+    Raises UsageError where the file, the class or a part of its declaration is missing.
+    """
+    if name in CELLS:
+        return CELLS[name]
+    file, _, class_name = name.rpartition(":")
+    cell = getattr(_load(Path(file), name), class_name, None)
+    if cell is None:
+        raise UsageError(f"cell {name}: {file} has no class {class_name}")
+    if not (isinstance(cell, type) and issubclass(cell, Cell)):
+        raise UsageError(f"cell {name}: {class_name} is not a subclass of nmt.cells.cell.Cell")
+    for part in ("gates", "State", "step"):
+        if not hasattr(cell, part):
+            raise UsageError(f"cell {name}: {class_name} does not declare `{part}`")
+    return cell
+
+
+def _load(file: Path, name: str) -> object:
+    """Run a user's cell file as a module."""
+    if not file.is_file():
+        raise UsageError(f"cell {name}: there is no file {file}")
+    spec = importlib.util.spec_from_file_location(f"user_cells_{file.stem}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"cell {name}: {file} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module

@@ -1,7 +1,7 @@
 """A recurrent state is a NamedTuple of tensors [B, ...], perhaps nested; this maps over it."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
@@ -13,13 +13,13 @@ def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
 
     Trees are tensors, None, tuples and NamedTuples; None stays None.
     """
-    first = trees[0]
+    first: Any = trees[0]
     if first is None:
-        return first
+        return trees[0]
     if isinstance(first, Tensor):
-        return function(*trees)  # type: ignore[return-value]
+        return cast(Tree, function(*trees))
     if isinstance(first, tuple):
         parts = [map_tensors(function, *parts) for parts in zip(*trees, strict=True)]
         make = type(first)._make if hasattr(first, "_make") else type(first)
-        return make(parts)  # type: ignore[return-value]
+        return cast(Tree, make(parts))
     raise TypeError(f"a state holds tensors, tuples and None, not {type(first).__name__}")

@@ -1,0 +1,1 @@
+"""Measurements: two things side by side in one run, printed as ratios."""

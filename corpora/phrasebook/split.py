@@ -1,0 +1,62 @@
+"""Which pairs are held out: whole combinations, so that the test asks for what was never seen together."""
+
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from clauses import Pair
+
+# of a hundred combinations so many are held out for the test and for validation
+TEST_SHARE, VALID_SHARE = 8, 6
+TEST_SIZE, VALID_SIZE = 480, 380
+
+
+class Split(NamedTuple):
+    """The three parts."""
+
+    train: list[Pair]
+    valid: list[Pair]
+    test: list[Pair]
+
+
+def rank(text: str) -> int:
+    """A number that follows from a text and nothing else."""
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big")
+
+
+def part(key: str) -> str:
+    """The part a combination belongs to."""
+    place = rank(key) % 100
+    if place < TEST_SHARE:
+        return "test"
+    return "valid" if place < TEST_SHARE + VALID_SHARE else "train"
+
+
+def thinned(pairs: Sequence[Pair], size: int) -> list[Pair]:
+    """At most so many pairs, in an order without meaning, no English sentence twice."""
+    once = {pair.en: pair for pair in sorted(pairs, key=lambda pair: pair.ko)}
+    return sorted(once.values(), key=lambda pair: rank(pair.ko))[:size]
+
+
+def split(pairs: Iterable[Pair], free: Sequence[Pair] = ()) -> Split:
+    """The pairs in three parts: no combination, no Korean and no English sentence of a held-out part in train."""
+    parts: dict[str, list[Pair]] = {"train": [], "valid": [], "test": []}
+    for pair in pairs:
+        parts[part(pair.key)].append(pair)
+    for pair in free:
+        parts[free_part(pair)].append(pair)
+    test = thinned(parts["test"], TEST_SIZE + 24)
+    valid = without(thinned(parts["valid"], VALID_SIZE + 24), test)
+    train = without(parts["train"], [*test, *valid])
+    return Split(sorted(train, key=lambda pair: rank(pair.ko)), valid, test)
+
+
+def free_part(pair: Pair) -> str:
+    """The part of a free pair: one in twenty each for the test and validation."""
+    return {0: "test", 1: "valid"}.get(rank(pair.en) % 20, "train")
+
+
+def without(pairs: Iterable[Pair], held_out: Iterable[Pair]) -> list[Pair]:
+    """The pairs that share neither sentence with a held-out pair."""
+    korean, english = {pair.ko for pair in held_out}, {pair.en for pair in held_out}
+    return [pair for pair in pairs if pair.ko not in korean and pair.en not in english]

@@ -1,0 +1,131 @@
+"""A cell is one declaration: its gates by name, the state it carries, the equations of one step."""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.errors import UsageError
+
+
+class Gates(Protocol):
+    """`x` in a step: `x.r` is `W_r x + b_r` at one position, [B, H], for every gate r."""
+
+    def __getattr__(self, gate: str) -> Tensor: ...
+
+
+class Products(Protocol):
+    """`U` in a step: `U.r(v)` is `U_r v`, [B, H], for every gate r and any operand v [B, H]."""
+
+    def __getattr__(self, gate: str) -> Callable[[Tensor], Tensor]: ...
+
+
+class Cell(nn.Module):
+    """What every recurrent cell derives from its declaration: parameters, their start, one step.
+
+    A subclass declares `gates` (names, in PyTorch's order where PyTorch has the cell), `State`
+    (a NamedTuple of tensors [B, H], `h` first) and `step(self, x, s, U) -> State`. It may declare
+    `bias` (initial value by gate name, 0 elsewhere), `vectors` (further parameters [H], reached as
+    attributes: peepholes) and `recurrent_bias` (gates whose recurrent product has a bias b' of its own).
+
+    Parameters: W [G*H, E], U [G*H, H], b [G*H]; one block of H rows per gate, in the order of `gates`.
+    With `layer_norm` both products are normalised gate by gate before they are used
+    (Ba, Kiros & Hinton, 2016): x.g = LN(W_g x) + b_g and U.g(v) = LN(U_g v), each with its gain.
+    """
+
+    gates: ClassVar[tuple[str, ...]]
+    bias: ClassVar[Mapping[str, float]] = {}
+    vectors: ClassVar[tuple[str, ...]] = ()
+    recurrent_bias: ClassVar[tuple[str, ...]] = ()
+    State: Any
+    step: Callable[..., Any]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        layer_norm: bool = False,
+        gate_bias: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        rows = len(self.gates) * hidden_size
+        self.W = nn.Parameter(torch.zeros(rows, input_size))
+        self.U = nn.Parameter(torch.zeros(rows, hidden_size))
+        self.b = nn.Parameter(torch.zeros(rows))
+        biased = len(self.recurrent_bias) * hidden_size
+        self.b_recurrent = nn.Parameter(torch.zeros(biased)) if self.recurrent_bias else None
+        for name in self.vectors:
+            self.register_parameter(name, nn.Parameter(torch.zeros(hidden_size)))
+        self.gain_W = nn.Parameter(torch.ones(rows)) if layer_norm else None
+        self.gain_U = nn.Parameter(torch.ones(rows)) if layer_norm else None
+        self.by_gate = namedtuple("by_gate", self.gates)  # type: ignore[misc]
+        self.reset_parameters({**self.bias, **(gate_bias or {})})
+
+    def reset_parameters(self, bias: Mapping[str, float]) -> None:
+        """W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), gate by gate; b as given."""
+        if unknown := sorted(set(bias) - set(self.gates)):
+            known = ", ".join(self.gates)
+            raise UsageError(f"gate_bias: {type(self).__name__} has no gate '{unknown[0]}' (gates: {known})")
+        for W, U in zip(self.W.chunk(len(self.gates)), self.U.chunk(len(self.gates)), strict=True):
+            nn.init.xavier_uniform_(W)
+            nn.init.orthogonal_(U)
+        with torch.no_grad():
+            for gate, value in bias.items():
+                self.b[self.rows(gate)] = value
+
+    def rows(self, first: str, last: str | None = None) -> slice:
+        """The rows of gate `first`, or of the gates from `first` to `last`."""
+        start, stop = self.gates.index(first), self.gates.index(last or first) + 1
+        return slice(start * self.hidden_size, stop * self.hidden_size)
+
+    def own_bias(self, gate: str) -> Tensor | None:
+        """The bias b' [H] inside a gate's recurrent product, where the cell declares one."""
+        if self.b_recurrent is None or gate not in self.recurrent_bias:
+            return None
+        return self.b_recurrent.view(-1, self.hidden_size)[self.recurrent_bias.index(gate)]
+
+    def input_bias(self) -> Tensor | None:
+        """The bias that joins the input product; with layer norm it joins after the normalisation."""
+        return self.b if self.gain_W is None else None
+
+    def settle(self, product: Tensor) -> Tensor:
+        """Make `W x` (with `input_bias`) the tensor [..., G*H] that `step` sees."""
+        return product if self.gain_W is None else self.normalise(product, self.gain_W) + self.b
+
+    def normalise(self, product: Tensor, gain: Tensor) -> Tensor:
+        """Layer normalisation gate by gate: [..., n*H] with gain [n*H]."""
+        gates = product.view(*product.shape[:-1], -1, self.hidden_size)
+        return F.layer_norm(gates, (self.hidden_size,)).flatten(-2) * gain
+
+    def split(self, gates: Tensor) -> Any:
+        """[B, G*H] as a tuple of [B, H] with the gates' names."""
+        return self.by_gate(*gates.chunk(len(self.gates), dim=-1))
+
+    def initial_state(self, batch: int) -> Any:
+        """Zeros [B, H] for every part of the state."""
+        return self.State(*[self.U.new_zeros(batch, self.hidden_size) for _ in self.State._fields])
+
+    @torch.no_grad()
+    def load_torch(self, module: nn.RNNBase, suffix: str = "_l0") -> None:
+        """Take the weights of one layer and direction of `torch.nn.RNN`, `LSTM` or `GRU`.
+
+        The two biases of torch.nn become one, but for gates with a recurrent bias of their own.
+        """
+        self.W.copy_(getattr(module, "weight_ih" + suffix))
+        self.U.copy_(getattr(module, "weight_hh" + suffix))
+        recurrent = getattr(module, "bias_hh" + suffix)
+        self.b.copy_(getattr(module, "bias_ih" + suffix))
+        for gate in self.gates:
+            own = self.own_bias(gate)
+            if own is not None:
+                own.copy_(recurrent[self.rows(gate)])
+            else:
+                self.b[self.rows(gate)] += recurrent[self.rows(gate)]
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size} -> {self.hidden_size}, gates: {' '.join(self.gates)}"

@@ -1,0 +1,158 @@
+"""Flat arrays in one file of the safetensors format: written as a stream, read by mapping it into memory."""
+
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import struct
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import DataError
+
+Array = NDArray[Any]
+Type = Literal["I64", "U32", "U16", "U8"]
+TYPES: dict[Type, np.dtype[Any]] = {
+    "I64": np.dtype("<i8"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
+}
+BLOCK = 1 << 20
+
+
+class Column:
+    """One array on its way to disk: appended to a file of its own, and hashed as it goes."""
+
+    def __init__(self, kind: Type, file: IO[bytes]) -> None:
+        self.kind, self.file, self.count, self.hash = kind, file, 0, hashlib.sha256()
+
+    def append(self, values: Array) -> None:
+        content = values.astype(TYPES[self.kind]).tobytes()
+        self.file.write(content)
+        self.hash.update(content)
+        self.count += len(values)
+
+    def bytes(self) -> int:
+        return self.count * TYPES[self.kind].itemsize
+
+
+class Scratch(ExitStack):
+    """Where columns wait to be put together: files without a name, gone when the `with` is left."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def column(self, kind: Type) -> Column:
+        return Column(kind, self.enter_context(TemporaryFile(dir=self._folder)))
+
+
+def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
+    """Put the columns into one file, with the checksum of each.
+
+    It is written to the side and renamed: there whole or not at all. Wide types come first to be aligned.
+    """
+    order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
+    checksums = {name: columns[name].hash.hexdigest() for name in order}
+    header = _header({name: columns[name] for name in order}, {**metadata, "sha256": json.dumps(checksums)})
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            for name in order:
+                columns[name].file.seek(0)
+                shutil.copyfileobj(columns[name].file, file, BLOCK)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes:
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    start = 0
+    for name, column in columns.items():
+        end = start + column.bytes()
+        entries[name] = {"dtype": column.kind, "shape": [column.count], "data_offsets": [start, end]}
+        start = end
+    content = json.dumps(entries).encode()
+    return content + b" " * (-len(content) % 8)
+
+
+class ArrayFile:
+    """The arrays of a file, mapped into memory: what is not touched is not read."""
+
+    def __init__(self, path: Path, what_to_do: str) -> None:
+        self._map, self.metadata, entries, start = _open(path, what_to_do)
+        whole = np.frombuffer(self._map, np.uint8)
+        self.arrays: dict[str, Array] = {
+            name: whole[start + entry.start : start + entry.end].view(TYPES[entry.kind])
+            for name, entry in entries.items()
+        }
+
+    def release(self) -> None:
+        """Let the pages read so far go: resident memory is that of what is in use, not of all read."""
+        if hasattr(self._map, "madvise"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+class _Entry(NamedTuple):
+    kind: Type
+    start: int
+    end: int
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What was written beside the arrays; empty if there is no such file or it cannot be understood."""
+    try:
+        with path.open("rb") as file:
+            return _read_header(file.read(8), file.read)[0]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[str, _Entry], int]:
+    try:
+        with path.open("rb") as file:
+            metadata, entries = _read_header(file.read(8), file.read)
+            start = file.tell()
+            _check(file, start, entries, json.loads(metadata["sha256"]))
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; {what_to_do}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}): {what_to_do}") from None
+
+
+def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Entry]]:
+    if len(size) < 8 or (length := struct.unpack("<Q", size)[0]) > 100 * BLOCK:
+        raise ValueError("it does not start with a header")
+    content = json.loads(read(length))
+    metadata = content.pop("__metadata__")
+    return metadata, {name: _Entry(entry["dtype"], *entry["data_offsets"]) for name, entry in content.items()}
+
+
+def _check(file: Any, start: int, entries: Mapping[str, _Entry], checksums: Mapping[str, str]) -> None:
+    expected, found = start + max(entry.end for entry in entries.values()), os.fstat(file.fileno()).st_size
+    if expected != found:
+        raise ValueError(f"it should have {expected:,} bytes and has {found:,}")
+    for name, entry in entries.items():
+        file.seek(start + entry.start)
+        if _sha256(file, entry.end - entry.start) != checksums[name]:
+            raise ValueError(f"its {name} are not what was written")
+
+
+def _sha256(file: Any, size: int) -> str:
+    digest = hashlib.sha256()
+    for done in range(0, size, BLOCK):
+        digest.update(file.read(min(BLOCK, size - done)))
+    return digest.hexdigest()

@@ -1,0 +1,155 @@
+"""One file over HTTP: continued where it stopped, checked by its sum, put in place whole or not at all."""
+
+import hashlib
+import os
+import ssl
+import time
+from collections.abc import Callable
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from nmt import __version__
+from nmt.errors import DataError
+
+ATTEMPTS = 4
+CHUNK = 1 << 16
+TIMEOUT = 30.0  # seconds without a byte
+BUSY = (
+    408,
+    416,
+    425,
+    429,
+    500,
+    502,
+    503,
+    504,
+)  # answers worth asking again; 416: the part on disk is too long
+
+Report = Callable[[int], None]
+Say = Callable[[str], None]
+
+
+class _Interrupted(Exception):
+    """The connection ended before the file did."""
+
+
+_PASSING = (_Interrupted, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    sha256: str,
+    size: int | None = None,
+    report: Report = lambda held: None,
+    say: Say = lambda message: None,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Bring `url` to `target`, unless it lies there already.
+
+    What has arrived is kept in `target.part`, from where the next call goes on; under the name `target` a
+    file is always whole. `report` hears the number of bytes held, `say` what went wrong and is tried again.
+    Raises DataError.
+    """
+    if target.exists():
+        _refuse_another(target, sha256)
+        return
+    part = target.with_name(target.name + ".part")
+    left_from_before = part.exists()
+    try:
+        _fill(url, part, size, report, say, pause)
+        if left_from_before and sha256_of(part) != sha256:
+            say(f"{part.name}: what was kept from an earlier download does not fit; starting again")
+            part.unlink()
+            _fill(url, part, size, report, say, pause)
+        _accept(url, part, target, sha256)
+    except OSError as error:
+        raise DataError(f"{error.filename or target}: cannot write: {error.strerror or error}") from error
+
+
+def _refuse_another(target: Path, sha256: str) -> None:
+    found = sha256_of(target)
+    if found != sha256:
+        raise DataError(
+            f"{target}: a different file of this name is already there (sha256 {found}, expected {sha256}); "
+            "move it away and fetch again"
+        )
+
+
+def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
+    found, held = sha256_of(part), part.stat().st_size
+    if found != sha256:
+        part.unlink()
+        raise DataError(
+            f"{url}: not the file on the card ({held:,} bytes, sha256 {found}, expected {sha256}); "
+            "it was altered on the way or at its source, and has been thrown away"
+        )
+    part.replace(target)
+
+
+def _fill(
+    url: str, part: Path, size: int | None, report: Report, say: Say, pause: Callable[[float], None]
+) -> None:
+    """Append to `part` until the server has no more, asking again where the connection fails."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _continue(url, part, size, report)
+            return
+        except _PASSING as error:
+            reason = _why(error, part)
+            if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in BUSY):
+                raise DataError(f"{url}: {reason}{_kept(part)}") from error
+            say(f"{part.stem}: {reason}; trying again ({attempt} of {ATTEMPTS - 1})")
+            pause(2.0 ** (attempt - 1))
+
+
+def _continue(url: str, part: Path, size: int | None, report: Report) -> None:
+    """One request, from the first byte that `part` lacks to the end of the file."""
+    held = part.stat().st_size if part.exists() else 0
+    if size is not None and held >= size:
+        return  # whole, or too long: its sum decides
+    headers = {"User-Agent": f"nmt/{__version__}"} | ({"Range": f"bytes={held}-"} if held else {})
+    with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as answer:
+        held = held if _continues(answer, held) else 0
+        length = answer.headers.get("Content-Length")
+        total = size if length is None else held + int(length)
+        with part.open("ab" if held else "wb") as out:
+            while (size is None or held <= size) and (chunk := answer.read(CHUNK)):
+                out.write(chunk)
+                held += len(chunk)
+                report(held)
+            os.fsync(out.fileno())
+    if total is not None and held < total:
+        raise _Interrupted(f"the connection ended after {held:,} of {total:,} bytes")
+
+
+def _continues(answer: HTTPResponse, held: int) -> bool:
+    """Whether the answer starts at byte `held`; a server that knows no ranges starts over with status 200."""
+    return answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {held}-")
+
+
+def _why(error: Exception, part: Path) -> str:
+    if isinstance(error, HTTPError):
+        error.close()
+        if error.code == 416:
+            part.unlink(missing_ok=True)
+        return f"the server answered {error.code} {error.reason}"
+    if isinstance(error, URLError):
+        return f"no connection ({error.reason})"
+    return str(error) or type(error).__name__
+
+
+def _kept(part: Path) -> str:
+    if not part.exists() or part.stat().st_size == 0:
+        part.unlink(missing_ok=True)
+        return "; nothing was kept"
+    return f"; {part.stat().st_size:,} bytes are kept in {part}, and the same command goes on from there"

@@ -1,0 +1,59 @@
+"""Which pairs are learnt from, and the account of those that are not."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class LengthFilter(NamedTuple):
+    """Keeps pairs whose sides have a fitting number of pieces (the end of sentence not counted)."""
+
+    min_length: int
+    max_length: int
+    max_ratio: float | None
+
+    def why_dropped(self, src_length: int, tgt_length: int) -> str | None:
+        """The reason to leave a pair out, or None to keep it."""
+        shorter, longer = sorted((src_length, tgt_length))
+        if shorter == 0:
+            return "blank side"
+        if shorter < self.min_length:
+            return f"shorter than {self.min_length:,} pieces"
+        if longer > self.max_length:
+            return f"longer than {self.max_length:,} pieces"
+        if self.max_ratio is not None and longer > self.max_ratio * shorter:
+            return f"one side more than {self.max_ratio:g} times the other"
+        return None
+
+
+class Dropped(NamedTuple):
+    """How many pairs one reason took, and the line of the first of them."""
+
+    pairs: int
+    first_line: int
+
+
+@dataclass
+class FilterReport:
+    """The account of a corpus: every pair is either kept or counted under the reason it was dropped for."""
+
+    seen: int = 0
+    dropped: dict[str, Dropped] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        return self.seen - sum(entry.pairs for entry in self.dropped.values())
+
+    def count(self, reason: str | None) -> bool:
+        """Enter the next pair; true if it is kept."""
+        self.seen += 1
+        if reason is not None:
+            before = self.dropped.get(reason, Dropped(0, self.seen))
+            self.dropped[reason] = before._replace(pairs=before.pairs + 1)
+        return reason is None
+
+    def __str__(self) -> str:
+        kept = f"kept {self.kept:,} of {self.seen:,} pairs"
+        if not self.dropped:
+            return kept
+        reasons = (f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in self.dropped.items())
+        return "\n".join([f"{kept}; dropped:", *reasons])

@@ -1,0 +1,215 @@
+"""The encoded corpus: every pair turned into pieces once, in one file that is mapped into memory."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.arrays import Array, ArrayFile, Column, Scratch, Type, read_metadata, write_arrays
+from nmt.data.filters import Dropped, FilterReport, LengthFilter
+from nmt.data.subwords import Vocabulary
+from nmt.data.text import Corpus, read_pairs
+from nmt.errors import DataError
+
+FORMAT = "nmt-tokens-1"
+CHUNK = 4096  # pairs that are encoded together
+REBUILD = "delete it, and the next run makes it again from the corpus"
+
+Int64 = NDArray[np.int64]
+
+
+class Taken(NamedTuple):
+    """Rows end to end, and the length of each."""
+
+    values: Array
+    lengths: Int64
+
+
+class Rows(NamedTuple):
+    """Rows of unequal length: row i is values[offsets[i]:offsets[i + 1]]."""
+
+    offsets: Array
+    values: Array
+
+    def lengths(self, rows: Int64) -> Int64:
+        starts: Int64 = self.offsets[rows]
+        return self.offsets[rows + 1] - starts
+
+    def take(self, rows: Int64) -> Taken:
+        lengths = self.lengths(rows)
+        moved = self.offsets[rows] - np.cumsum(lengths) + lengths
+        return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+
+
+class Side(NamedTuple):
+    """One language of a store: its pieces and, where it is sampled from, its text."""
+
+    tokens: Rows
+    text: Rows | None
+
+    def line(self, pair: int) -> str:
+        if self.text is None:
+            raise ValueError("this store was made without its text")
+        start, end = self.text.offsets[pair : pair + 2]
+        return self.text.values[start:end].tobytes().decode()
+
+
+class TokenStore:
+    """The kept pairs of a corpus as pieces, and of each the line it came from (counted from 1)."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a store that `prepare_store` made; raises DataError if the file is torn or altered."""
+        self.path = path
+        self._file = ArrayFile(path, REBUILD)
+        metadata = self._file.metadata
+        self.fingerprint = hashlib.sha256(metadata["made_from"].encode()).hexdigest()
+        self.report = _report_from(json.loads(metadata["report"]))
+        self.src, self.tgt = self._side("src"), self._side("tgt")
+        self.lines: Int64 = self._file.arrays["lines"]
+
+    def _side(self, name: str) -> Side:
+        arrays = self._file.arrays
+        tokens = Rows(arrays[f"{name}.offsets"], arrays[name])
+        if f"{name}.text" not in arrays:
+            return Side(tokens, None)
+        return Side(tokens, Rows(arrays[f"{name}.text.offsets"], arrays[f"{name}.text"]))
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def lengths(self, pairs: Int64 | None = None) -> tuple[Int64, Int64]:
+        """How many pieces the chosen pairs (or all) have on either side, without bos and eos."""
+        chosen = np.arange(len(self)) if pairs is None else pairs
+        return self.src.tokens.lengths(chosen), self.tgt.tokens.lengths(chosen)
+
+    def release(self) -> None:
+        """Let go the pages of the file that were read."""
+        self._file.release()
+
+
+def prepare_store(
+    path: Path,
+    corpus: Corpus,
+    *,
+    src: Vocabulary,
+    tgt: Vocabulary,
+    keep: LengthFilter | None,
+    with_text: bool = False,
+) -> TokenStore:
+    """The store of a corpus: that at `path` if it was made of the same, else a new one.
+
+    Without a filter every pair is kept, blank ones too; the text is stored too where pieces are sampled
+    from it. Raises DataError if the files do not match or no pair is left.
+    """
+    making = _Making(corpus, (src, tgt), keep, with_text)
+    made_from = making.inputs()
+    if read_metadata(path).get("made_from") != made_from:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(making, path, made_from)
+    return TokenStore(path)
+
+
+class _Making(NamedTuple):
+    """All that decides on the content of a store."""
+
+    corpus: Corpus
+    vocabularies: tuple[Vocabulary, Vocabulary]
+    keep: LengthFilter | None
+    with_text: bool
+
+    def inputs(self) -> str:
+        """The same text for the same content; what it says of files and vocabularies are checksums."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "files": [_sha256(path) for path in self.corpus.files],
+                "vocabularies": [vocabulary.fingerprint() for vocabulary in self.vocabularies],
+                "filter": self.keep and self.keep._asdict(),
+                "text": self.with_text,
+            }
+        )
+
+    def why_dropped(self, src: list[int], tgt: list[int]) -> str | None:
+        return self.keep.why_dropped(len(src), len(tgt)) if self.keep else None
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _make(making: _Making, path: Path, made_from: str) -> None:
+    """Encode the corpus chunk by chunk into files aside, then put them together at `path`."""
+    with Scratch(path.parent) as scratch:
+        columns, report = _encode(making, scratch)
+        if report.kept == 0:
+            raise DataError(f"no pair is left of {making.corpus}: {report}")
+        write_arrays(path, columns, {"made_from": made_from, "report": json.dumps(asdict(report))})
+
+
+def _encode(making: _Making, scratch: Scratch) -> tuple[dict[str, Column], FilterReport]:
+    report, lines = FilterReport(), scratch.column("I64")
+    sides = [_SideWriter(vocabulary, making.with_text, scratch) for vocabulary in making.vocabularies]
+    for chunk in _chunks(read_pairs(making.corpus)):
+        texts = [list(side) for side in zip(*chunk, strict=True)]
+        encoded = [side.vocabulary.encode_all(text) for side, text in zip(sides, texts, strict=True)]
+        first = report.seen + 1
+        kept = [
+            i for i, pair in enumerate(zip(*encoded, strict=True)) if report.count(making.why_dropped(*pair))
+        ]
+        lines.append(np.array(kept, np.int64) + first)
+        for side, rows, text in zip(sides, encoded, texts, strict=True):
+            side.append([rows[i] for i in kept], [text[i] for i in kept])
+    return {"lines": lines, **sides[0].columns("src"), **sides[1].columns("tgt")}, report
+
+
+def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    while chunk := list(islice(pairs, CHUNK)):
+        yield chunk
+
+
+class _RowsWriter:
+    """Rows of unequal length on their way to disk."""
+
+    def __init__(self, kind: Type, scratch: Scratch) -> None:
+        self.values, self.offsets = scratch.column(kind), scratch.column("I64")
+        self.offsets.append(np.zeros(1, np.int64))
+
+    def append(self, values: Array, lengths: Iterable[int]) -> None:
+        self.offsets.append(self.values.count + np.cumsum(np.fromiter(lengths, np.int64)))
+        self.values.append(values)
+
+
+class _SideWriter:
+    """One side of the pairs on its way to disk."""
+
+    def __init__(self, vocabulary: Vocabulary, with_text: bool, scratch: Scratch) -> None:
+        self.vocabulary = vocabulary
+        self.tokens = _RowsWriter("U16" if len(vocabulary) <= 1 << 16 else "U32", scratch)
+        self.text = _RowsWriter("U8", scratch) if with_text else None
+
+    def append(self, rows: list[list[int]], lines: list[str]) -> None:
+        self.tokens.append(np.fromiter(chain.from_iterable(rows), np.int64), map(len, rows))
+        if self.text is not None:
+            raw = [line.encode() for line in lines]
+            self.text.append(np.frombuffer(b"".join(raw), np.uint8), map(len, raw))
+
+    def columns(self, name: str) -> dict[str, Column]:
+        columns = {name: self.tokens.values, f"{name}.offsets": self.tokens.offsets}
+        if self.text is not None:
+            columns |= {f"{name}.text": self.text.values, f"{name}.text.offsets": self.text.offsets}
+        return columns
+
+
+def _report_from(content: dict[str, Any]) -> FilterReport:
+    dropped = {reason: Dropped(*entry) for reason, entry in content["dropped"].items()}
+    return FilterReport(content["seen"], dropped)

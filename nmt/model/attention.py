@@ -1,0 +1,204 @@
+"""Attention: a query looks over the encoder's states and takes a weighted mean of what it finds.
+
+Every kind turns the states into `keys` and `values` once per sentence and then scores a query
+against the keys. Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S], contexts [B, T, C].
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nmt.errors import UsageError
+from nmt.recurrence.bound import Engine, Multiplier, multiplier
+
+
+class Memory(NamedTuple):
+    """What the decoder knows of the source; every tensor is batch-major.
+
+    states [B, S, M], keys [B, S, A], values [B, S, C] (None without attention), mask [B, S] (True
+    where there is a token), finals: the last recurrent states by encoder layer and direction.
+    """
+
+    states: Tensor
+    keys: Tensor | None
+    values: Tensor | None
+    mask: Tensor
+    finals: tuple[tuple[Any, ...], ...]
+
+
+Look = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""An attention bound to one batch: queries [B, T, H] to (contexts [B, T, C], weights [B, T, S])."""
+
+
+class Attention(nn.Module):
+    """What the kinds share; by itself it is dot-product attention (Luong et al., 2015, eq. 8)."""
+
+    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
+        super().__init__()
+        self.memory_size, self.query_size = memory_size, query_size
+        self.check_sizes()
+
+    def check_sizes(self) -> None:
+        if self.memory_size != self.query_size:
+            raise UsageError(
+                f"attention: a dot product needs encoder states and decoder states of one size, "
+                f"not {self.memory_size} and {self.query_size}; `general` has no such need"
+            )
+
+    @property
+    def context_size(self) -> int:
+        """C, the size of a context."""
+        return self.memory_size
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """What is known of the states before any query comes."""
+        return states, states
+
+    def bind(self, memory: Memory, engine: Engine) -> Look:
+        """Make ready for one batch: products with keys and values are taken as in a recurrence."""
+        keys, values = memory.keys, memory.values
+        assert keys is not None and values is not None
+        score = self.scorer(keys, engine)
+        read = multiplier(values.transpose(1, 2), engine)
+        hidden = None if bool(memory.mask.all()) else ~memory.mask.unsqueeze(1)
+
+        def look(query: Tensor) -> tuple[Tensor, Tensor]:
+            weights = masked_softmax(score(query), hidden)
+            return read(weights), weights
+
+        return look
+
+    def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
+        """Queries [B, T, H] to scores [B, T, S]."""
+        return multiplier(keys, engine)
+
+
+def masked_softmax(scores: Tensor, hidden: Tensor | None) -> Tensor:
+    """Softmax over the last dimension; where `hidden` is True the weight is exactly 0."""
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, -math.inf)
+    return scores.softmax(-1)
+
+
+class ScaledDot(Attention):
+    """Dot product over √H, so that its variance does not grow with the size (Vaswani et al., 2017)."""
+
+    def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
+        return multiplier(keys / math.sqrt(self.query_size), engine)
+
+
+class General(Attention):
+    """qᵀ W s (Luong et al., 2015, eq. 8): a key is W s."""
+
+    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
+        super().__init__(memory_size, query_size, size, heads)
+        self.key = nn.Linear(memory_size, query_size, bias=False)
+
+    def check_sizes(self) -> None:
+        """Any two sizes."""
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return self.key(states), states
+
+
+class Additive(Attention):
+    """vᵀ tanh(W q + U s) (Bahdanau et al., 2015, A.1.2): a key is U s + b."""
+
+    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
+        super().__init__(memory_size, query_size, size, heads)
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.key = nn.Linear(memory_size, size)
+        self.v = nn.Parameter(torch.empty(1, size))
+        nn.init.xavier_uniform_(self.v)
+
+    def check_sizes(self) -> None:
+        """Any two sizes."""
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return self.key(states), states
+
+    def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
+        project, weigh = multiplier(self.query.weight, engine), multiplier(self.v, engine)
+
+        def score(query: Tensor, add: Tensor | None = None) -> Tensor:
+            q = project(query)  # [B, T, A]
+            return weigh(torch.tanh(keys.unsqueeze(1) + q.unsqueeze(2))).squeeze(-1)  # [B, T, S]
+
+        return score
+
+
+class MultiHead(Attention):
+    """Scaled dot products in several projected subspaces (Vaswani et al., 2017).
+
+    The weights that it returns are the mean over the heads.
+    """
+
+    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
+        super().__init__(memory_size, query_size, size, heads)
+        if size % heads:
+            raise UsageError(f"attention: {heads} heads cannot share a size of {size}")
+        self.heads, self.size = heads, size
+        self.query = nn.Linear(query_size, size, bias=False)
+        self.key = nn.Linear(memory_size, size, bias=False)
+        self.value = nn.Linear(memory_size, size, bias=False)
+
+    def check_sizes(self) -> None:
+        """Any two sizes."""
+
+    @property
+    def context_size(self) -> int:
+        return self.size
+
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return self.key(states), self.value(states)
+
+    def bind(self, memory: Memory, engine: Engine) -> Look:
+        assert memory.keys is not None and memory.values is not None
+        scale = math.sqrt(self.size // self.heads)
+        project = multiplier(self.query.weight, engine)
+        score = multiplier(self.split(memory.keys) / scale, engine)
+        read = multiplier(self.split(memory.values).transpose(1, 2), engine)
+        every_head = memory.mask.repeat_interleave(self.heads, 0)  # [B*heads, S]
+        hidden = None if bool(memory.mask.all()) else ~every_head.unsqueeze(1)
+
+        def look(query: Tensor) -> tuple[Tensor, Tensor]:
+            weights = masked_softmax(score(self.split(project(query))), hidden)  # [B*heads, T, S]
+            contexts = self.join(read(weights))
+            return contexts, weights.reshape(-1, self.heads, *weights.shape[1:]).mean(1)
+
+        return look
+
+    def split(self, x: Tensor) -> Tensor:
+        """[B, N, heads*D] to [B*heads, N, D]."""
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2).flatten(0, 1)
+
+    def join(self, x: Tensor) -> Tensor:
+        """[B*heads, N, D] to [B, N, heads*D]."""
+        return x.reshape(-1, self.heads, *x.shape[1:]).transpose(1, 2).flatten(2)
+
+
+class NoAttention(Attention):
+    """The decoder sees the source only through its first state (Sutskever et al., 2014)."""
+
+    def check_sizes(self) -> None:
+        """Any two sizes."""
+
+    @property
+    def context_size(self) -> int:
+        return 0
+
+    def keys_values(self, states: Tensor) -> tuple[None, None]:
+        return None, None
+
+
+ATTENTIONS: dict[str, type[Attention]] = {
+    "none": NoAttention,
+    "dot": Attention,
+    "scaled-dot": ScaledDot,
+    "general": General,
+    "additive": Additive,
+    "multi-head": MultiHead,
+}

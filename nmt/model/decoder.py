@@ -1,0 +1,179 @@
+"""The decoder writes the target: `start`, `step` for search, `unroll` for training."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.cells.cell import Cell
+from nmt.errors import UsageError
+from nmt.model.attention import Attention, Look, Memory
+from nmt.model.bridge import Bridge
+from nmt.model.embedding import Embedding
+from nmt.recurrence.bound import Bound, Multiplier, multiplier
+from nmt.recurrence.layer import Stack
+
+
+class DecoderState(NamedTuple):
+    """What is carried from one target position to the next: a state for each layer, and the last features."""
+
+    layers: tuple[Any, ...]
+    feed: Tensor | None
+
+
+class Position(NamedTuple):
+    """What one position gives: features [B, F], the next state, attention weights [B, S]."""
+
+    features: Tensor
+    state: DecoderState
+    weights: Tensor | None
+
+
+class Decoder(nn.Module):
+    """Embedding, stack, attention and output layer.
+
+    features = tanh(W [h; context] + b) (Luong et al., 2015, eq. 5), logits = E features + b.
+    With `input_feeding` the features join the next position's input. With a `conditional` cell the
+    first layer is two cells with the attention between them (cGRU; Sennrich et al., 2017):
+    s' = cell(y, s), context = attention(s'), s = conditional(context, s').
+    """
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        stack: Stack,
+        attention: Attention,
+        bridge: Bridge,
+        *,
+        features: int,
+        input_feeding: bool,
+        conditional: Cell | None,
+        dropout: float,
+        tied: bool,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.stack, self.attention, self.bridge = embedding, stack, attention, bridge
+        self.input_feeding, self.conditional, self.dropout = input_feeding, conditional, dropout
+        if stack.is_residual(1):
+            raise UsageError("decoder.residual_from: the first layer cannot be residual; start at 2")
+        self.combine = nn.Linear(stack.output_size + attention.context_size, features)
+        self.output = nn.Linear(features, embedding.num_embeddings)
+        if tied:
+            self.output.weight = embedding.weight
+        nn.init.zeros_(self.output.bias)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The state before the first target word."""
+        batch = memory.states.shape[0]
+        feed = memory.states.new_zeros(batch, self.combine.out_features) if self.input_feeding else None
+        return DecoderState(self.bridge(memory), feed)
+
+    def step(self, y: Tensor, state: DecoderState, memory: Memory) -> Position:
+        """One position of a search: previous pieces y [B] and state to features and state."""
+        bound = BoundDecoder(self, memory)
+        return bound.position(bound.read(self.embedding(y)), state)
+
+    def unroll(
+        self, memory: Memory, tgt_in: Tensor, use_gold: Tensor | None = None, *, sample: bool = False
+    ) -> Tensor:
+        """Features [B, T, F] for the previous pieces tgt_in [B, T].
+
+        Where `use_gold` [B, T] is False, the decoder's own previous piece is read instead of the
+        one in tgt_in: the most probable, or one drawn from the distribution (`sample`). The first
+        position always reads tgt_in.
+        """
+        bound, state = BoundDecoder(self, memory), self.start(memory)
+        if use_gold is not None:
+            return bound.run_freely(tgt_in, use_gold, state, sample)
+        if self.input_feeding or self.conditional is not None:
+            return bound.run(tgt_in, state)
+        return bound.run_by_layer(tgt_in, state)
+
+    def choose(self, features: Tensor, sample: bool) -> Tensor:
+        """The decoder's own next piece [B]."""
+        logits: Tensor = self.output(features)
+        return logits.softmax(-1).multinomial(1).squeeze(1) if sample else logits.argmax(-1)
+
+
+class BoundDecoder:
+    """A decoder made ready for one batch: products merged, keys bound, dropout masks drawn."""
+
+    def __init__(self, decoder: Decoder, memory: Memory) -> None:
+        self.decoder, self.stack = decoder, decoder.stack
+        batch = memory.states.shape[0]
+        layers = self.stack.layers
+        engine = layers[0].engine
+        self.layers: list[Bound] = [layer.bind(layer.directions[0], batch) for layer in layers]
+        self.upper: list[Multiplier] = [layer.reader() for layer in self.layers[1:]]
+        words = decoder.embedding.embedding_dim
+        self.read = self.layers[0].reader(0, words)
+        self.feed = self.layers[0].reader(words, biased=False) if decoder.input_feeding else None
+        self.look: Look | None = decoder.attention.bind(memory, engine) if memory.keys is not None else None
+        self.combine = multiplier(decoder.combine.weight, engine, decoder.combine.bias)
+        if decoder.conditional is not None:
+            self.second: Bound = layers[0].bind(decoder.conditional, batch)
+            self.read_context = self.second.reader()
+
+    def position(self, x: Tensor, state: DecoderState) -> Position:
+        """One position; x [B, G*H] is the previous word's part of the first layer's input product."""
+        if self.feed is not None:
+            x = self.feed(state.feed, x)
+        s = self.layers[0].step(self.layers[0].settle(x), state.layers[0])
+        context, weights = None, None
+        if self.decoder.conditional is not None:
+            context, weights = self.attend(s.h)
+            s = self.second.step(self.second.settle(self.read_context(context)), s)
+        h, states = s.h, [s]
+        for depth, (layer, read) in enumerate(zip(self.layers[1:], self.upper, strict=True), start=2):
+            below = F.dropout(h, self.stack.dropout, self.stack.training)
+            s = layer.step(layer.settle(read(below)), state.layers[depth - 1])
+            h = self.stack.join(depth, below, s.h)
+            states.append(s)
+        if context is None:
+            context, weights = self.attend(h)
+        features = self.features(h, context)
+        return Position(features, DecoderState(tuple(states), features if self.feed else None), weights)
+
+    def attend(self, query: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """query [B, H] to (context [B, C], weights [B, S]); nothing without attention."""
+        if self.look is None:
+            return None, None
+        context, weights = self.look(query.unsqueeze(1))
+        return context.squeeze(1), weights.squeeze(1)
+
+    def features(self, h: Tensor, context: Tensor | None) -> Tensor:
+        """tanh(W [h; context] + b) for any number of positions, with dropout."""
+        seen = h if context is None else torch.cat([h, context], dim=-1)
+        return F.dropout(torch.tanh(self.combine(seen)), self.decoder.dropout, self.decoder.training)
+
+    def run(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
+        """Position by position, because a position needs what the one before it has attended to."""
+        features = []
+        for x in self.read(self.decoder.embedding(tgt_in.t())).unbind(0):
+            position = self.position(x, state)
+            state = position.state
+            features.append(position.features)
+        return torch.stack(features, dim=1)
+
+    def run_by_layer(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
+        """Layer by layer, then attention for all positions at once: the same values, fewer products."""
+        h = self.decoder.embedding(tgt_in.t())  # [T, B, E]
+        for depth, (layer, s) in enumerate(zip(self.layers, state.layers, strict=True), start=1):
+            below = F.dropout(h, self.stack.dropout, self.stack.training) if depth > 1 else h
+            h = self.stack.join(depth, below, layer.scan(layer.project(below), s)[0])
+        h = h.transpose(0, 1)  # attention is batch-major
+        return self.features(h, None if self.look is None else self.look(h)[0])
+
+    def run_freely(self, tgt_in: Tensor, use_gold: Tensor, state: DecoderState, sample: bool) -> Tensor:
+        """Position by position, reading the decoder's own words where `use_gold` is False."""
+        features: list[Tensor] = []
+        for t, y in enumerate(tgt_in.unbind(1)):
+            if t > 0 and not bool(use_gold[:, t].all()):
+                with torch.no_grad():
+                    y = y.where(use_gold[:, t], self.decoder.choose(features[-1], sample))
+            position = self.position(self.read(self.decoder.embedding(y)), state)
+            state = position.state
+            features.append(position.features)
+        return torch.stack(features, dim=1)
+

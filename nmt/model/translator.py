@@ -1,0 +1,54 @@
+"""The translator: encoder, attention and decoder behind one face."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from nmt.model.attention import Memory
+from nmt.model.decoder import Decoder, DecoderState
+from nmt.model.encoder import Encoder
+
+
+class Step(NamedTuple):
+    """One position of a search: logits [B, V], the next state, attention weights [B, S] or None."""
+
+    logits: Tensor
+    state: DecoderState
+    weights: Tensor | None
+
+
+class Translator(nn.Module):
+    """A sequence-to-sequence model: p(tgt | src) = Π_t p(y_t | y_<t, src).
+
+    Pieces are int64 and batch-major; source rows end with eos and are filled with `pad`.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, *, pad: int) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.pad = encoder, decoder, pad
+
+    def encode(self, src: Tensor) -> Memory:
+        """src [B, S] to everything the decoder needs of it."""
+        mask = src != self.pad
+        states, finals = self.encoder(src, mask)
+        keys, values = self.decoder.attention.keys_values(states)
+        return Memory(states, keys, values, mask, finals)
+
+    def start(self, memory: Memory) -> DecoderState:
+        """The state before the first target word."""
+        return self.decoder.start(memory)
+
+    def step(self, y: Tensor, state: DecoderState, memory: Memory) -> Step:
+        """Previous pieces y [B] and state to the logits of the next piece."""
+        position = self.decoder.step(y, state, memory)
+        return Step(self.decoder.output(position.features), position.state, position.weights)
+
+    def unroll(
+        self, memory: Memory, tgt_in: Tensor, use_gold: Tensor | None = None, sample: bool = False
+    ) -> Tensor:
+        """Features [B, T, F] for previous pieces tgt_in [B, T]; see `Decoder.unroll`."""
+        return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample)
+
+    def output(self, features: Tensor) -> Tensor:
+        """Features [..., F] to logits [..., V]."""
+        return self.decoder.output(features)  # type: ignore[no-any-return]

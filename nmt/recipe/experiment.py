@@ -1,0 +1,244 @@
+"""A run of a recipe: its directory, its training, its test score."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
+from nmt.data.store import TokenStore
+from nmt.data.text import read_pairs
+from nmt.decoding.translate import Job, translate_lines
+from nmt.errors import UsageError
+from nmt.evaluation.scores import Score, score
+from nmt.model.translator import Translator
+from nmt.recipe import reader
+from nmt.recipe.artifact import Loaded, load_translator
+from nmt.recipe.assemble import build_translator
+from nmt.recipe.fields import Duration
+from nmt.recipe.material import Material, find, prepare
+from nmt.recipe.schema import Recipe
+from nmt.training.loop import Result, Settings, Training
+from nmt.training.metrics import Metrics, tensorboard
+from nmt.training.optimisers import build_optimiser
+from nmt.training.progress import Progress
+from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.validation import Texts, Validator
+
+VALIDATION_BATCH = 64
+LOG_EVERY = 50
+"""Updates between lines of the log."""
+
+
+def train(recipe: Recipe, run: Path, *, with_tensorboard: bool = False) -> Result:
+    """Train what the recipe describes in the directory `run`, or go on where it stopped."""
+    claim(run, recipe)
+    if recipe.training.threads:
+        torch.set_num_threads(recipe.training.threads)
+    seed_everything(recipe.seed)
+    progress = Progress(run / "train.log")
+    material = prepare(recipe, run)
+    model = build_translator(recipe, len(material.source), len(material.target))
+    progress.note(summary(model, material))
+    mirror = tensorboard(run / "tensorboard", 0) if with_tensorboard else None
+    return Training(
+        model=model,
+        epochs=Epochs(recipe, material),
+        validate=validator(recipe, material, run, model),
+        optimiser=build_optimiser(
+            model.parameters(),
+            optimiser=recipe.training.optimiser,
+            betas=recipe.training.betas,
+            momentum=recipe.training.momentum,
+            weight_decay=recipe.training.weight_decay,
+        ),
+        schedule=learning_rate(recipe, material.train),
+        forcing=teacher_forcing(recipe, material.train),
+        settings=settings(recipe),
+        checkpoints=run / "checkpoints",
+        metrics=Metrics(run / "metrics.jsonl", mirror),
+        progress=progress,
+    ).train()
+
+
+def claim(run: Path, recipe: Recipe) -> None:
+    """Make the run directory and write its recipe there; one that holds another recipe is refused."""
+    text, file = reader.dump(recipe), run / "recipe.yaml"
+    if file.is_file():
+        if reader.dump(reader.read_recipe([str(file)])) != text:
+            raise UsageError(
+                f"{run} holds a run of another recipe ({file}); choose another directory with --output, "
+                "or delete it to begin anew"
+            )
+        return
+    if run.exists() and any(run.iterdir()):
+        raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
+    run.mkdir(parents=True, exist_ok=True)
+    aside = run / ".recipe.yaml"
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
+
+
+def seed_everything(seed: int) -> None:
+    """Start every generator that a model may draw from."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
+def summary(model: Translator, material: Material) -> str:
+    """What is about to be trained."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    pieces = len({id(material.source), id(material.target)}), len(material.source), len(material.target)
+    vocabulary = f"{pieces[1]:,} joint pieces" if pieces[0] == 1 else f"{pieces[1]:,} and {pieces[2]:,} pieces"
+    return f"training pairs: {material.train.report}\n{parameters:,} parameters, {vocabulary}"
+
+
+class Epochs:
+    """The training batches of a recipe, as functions of the epoch."""
+
+    def __init__(self, recipe: Recipe, material: Material) -> None:
+        batch, alpha = recipe.training.batch, recipe.subwords.sampling
+        self.store = material.train
+        self.plan = Plan(batch.by, batch.size, recipe.seed)
+        self.sampling = Sampling(material.source, material.target, alpha) if alpha else None
+
+    def count(self, epoch: int) -> int:
+        return count_batches(self.store, self.plan, epoch)
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        return batches(self.store, self.plan, epoch, start, self.sampling)
+
+
+def updates_per_epoch(recipe: Recipe, store: TokenStore) -> float:
+    """Updates in the first epoch; by tokens, others may differ a little."""
+    batch = recipe.training.batch
+    return count_batches(store, Plan(batch.by, batch.size, recipe.seed), 0) / recipe.training.accumulate
+
+
+def in_updates(stretch: Duration, per_epoch: float) -> float:
+    """A stretch of training as a number of updates."""
+    return stretch.count * (per_epoch if stretch.unit == "e" else 1.0)
+
+
+def learning_rate(recipe: Recipe, store: TokenStore) -> Schedule:
+    """The learning rate's schedule, its span in updates."""
+    rate = recipe.training.learning_rate
+    return SCHEDULES[rate.schedule](
+        peak=rate.peak,
+        warmup=rate.warmup,
+        floor=rate.floor,
+        span=in_updates(rate.span or recipe.training.stop_after, updates_per_epoch(recipe, store)),
+        factor=rate.factor,
+        patience=rate.patience,
+    )
+
+
+def teacher_forcing(recipe: Recipe, store: TokenStore) -> Forcing:
+    """The schedule of teacher forcing, its spans in updates."""
+    forcing, per_epoch = recipe.training.teacher_forcing, updates_per_epoch(recipe, store)
+    return FORCINGS[forcing.schedule](
+        start=forcing.start,
+        end=forcing.end,
+        warmup=in_updates(forcing.warmup, per_epoch),
+        span=in_updates(forcing.span, per_epoch),
+        per=forcing.per,
+        feedback=forcing.feedback,
+    )
+
+
+def settings(recipe: Recipe) -> Settings:
+    """The loop's numbers."""
+    training, validation = recipe.training, recipe.training.validation
+    return Settings(
+        label_smoothing=training.label_smoothing,
+        clip_norm=training.clip_norm,
+        accumulate=training.accumulate,
+        stop_after=training.stop_after,
+        checkpoint_every=training.checkpoint_every,
+        keep=training.keep,
+        every=validation.every,
+        metric=validation.metric,
+        patience=validation.patience,
+        log_every=LOG_EVERY,
+    )
+
+
+def validator(recipe: Recipe, material: Material, run: Path, model: Translator) -> Validator:
+    """Loss on the validation pairs, and the scores of translating them greedily."""
+    sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
+    job = greedy(recipe, material, model)
+    plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
+    lowercase = recipe.evaluation.lowercase
+
+    def translate() -> list[str]:
+        return [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
+
+    def scores(hyps: list[str]) -> dict[str, float]:
+        found = score(hyps, [references], ["bleu", "chrf"], lowercase=lowercase)
+        return {"bleu": found[0].value, "chrf": found[1].value}
+
+    return Validator(
+        lambda: validation_batches(material.valid, plan),
+        Texts(sources, references),
+        translate=None if recipe.training.validation.metric == "loss" else translate,
+        score=scores,
+        directory=run / "validation",
+        samples=recipe.training.validation.samples,
+    )
+
+
+def greedy(recipe: Recipe, material: Material, model: Translator) -> Job:
+    """The search of a validation: greedy, otherwise as the recipe says."""
+    found = Loaded(model, material.source, material.target, recipe)
+    return job(found)._replace(beam=1)
+
+
+def job(translator: Loaded) -> Job:
+    """The translation job that a recipe's section `search` describes."""
+    search = translator.recipe.search
+    return Job(
+        translator.model,
+        translator.source,
+        translator.target,
+        beam=search.beam,
+        length_penalty=search.length_penalty,
+        max_ratio=search.max_ratio,
+        max_extra=search.max_extra,
+        batch=search.batch,
+    )
+
+
+class Tested(NamedTuple):
+    """The test set translated by the best checkpoint."""
+
+    sources: list[str]
+    hyps: list[str]
+    refs: list[str]
+    scores: list[Score]
+
+
+def test(run: Path, tick: Callable[[int, int], None] = lambda done, of: None) -> Tested:
+    """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
+    translator = load_translator(run)
+    recipe = translator.recipe
+    sources, refs = zip(*read_pairs(find(recipe, "test")), strict=True)
+    hyps: list[str] = []
+    for translation in translate_lines(((line, None) for line in sources), job(translator)):
+        hyps.append(translation.text)
+        tick(len(hyps), len(sources))
+    write_lines(run / "test.hyp", hyps)
+    evaluation = recipe.evaluation
+    found = score(hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(run / "test.hyp"))
+    return Tested(list(sources), hyps, list(refs), found)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Lines to a file that gets its name when it is whole."""
+    aside = path.with_name(f".{path.name}")
+    aside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+    aside.replace(path)

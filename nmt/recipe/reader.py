@@ -1,0 +1,201 @@
+"""Reads recipes: files, what they extend, and settings from the command line, into one checked Recipe.
+
+Files are merged in the order in which they are named, each on top of what it `extends:`, and settings of
+the command line come last. Sections are merged setting by setting; every other value, lists too, replaces
+the earlier one.
+
+Relative paths (`data.root`, the file of a cell of one's own) start at the recipe file that names them, on
+the command line at the current folder, and `~` is the home folder. They become absolute, so a resolved
+recipe means the same wherever it is read from.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from nmt.errors import UsageError
+from nmt.recipe import yaml12
+from nmt.recipe.fields import CELL_FILE, Section, suggestion
+from nmt.recipe.mistakes import problems_of
+from nmt.recipe.schema import Recipe
+from nmt.recipe.yaml12 import COMMAND_LINE, Node, Place, Problem, Source
+from nmt.shipped import folder
+
+OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
+
+
+def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe made of files (or names of shipped recipes) and `key=value` settings; the later wins.
+
+    Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
+    """
+    problems: list[Problem] = []
+    trees = [_load(_find(name, Path()), None, (), problems) for name in names]
+    trees += [_setting(text, problems) for text in overrides]
+    tree = Node({}, Place(Source("recipe", Path())))
+    for layer in trees:
+        if layer is None or not isinstance(layer.value, dict):
+            raise _refused(problems)
+        tree = _merge(tree, layer, Recipe)
+    tree = _with_absolute_paths(tree, problems)
+    try:
+        recipe = Recipe.model_validate(tree.plain())
+    except ValidationError as error:
+        raise _refused(problems + problems_of(error, tree, Recipe)) from None
+    if problems:
+        raise _refused(problems)
+    return recipe
+
+
+def dump(recipe: Recipe) -> str:
+    """The resolved recipe as YAML text that reads back as an equal recipe."""
+    return yaml12.write(recipe.model_dump(mode="json"))
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a command line as recipes and `key=value` settings."""
+    overrides = [word for word in arguments if OVERRIDE.match(word)]
+    return [word for word in arguments if not OVERRIDE.match(word)], overrides
+
+
+def shipped_names() -> list[str]:
+    """Names of the recipes that come with the program."""
+    return sorted(path.stem for path in folder("recipes").glob("*.yaml"))
+
+
+def shipped_file(name: str) -> Path:
+    """The file of a recipe that comes with the program."""
+    names = shipped_names()
+    if name not in names:
+        raise UsageError(
+            f"no recipe '{name}', {suggestion(name, names)}\n(a recipe of your own is a file ending in .yaml)"
+        )
+    return folder("recipes") / f"{name}.yaml"
+
+
+def _find(name: str, start: Path) -> Path:
+    """The file of a recipe: a path ends in .yaml or .yml, anything else is the name of a shipped one."""
+    return start / Path(name).expanduser() if name.endswith((".yaml", ".yml")) else shipped_file(name)
+
+
+def _load(path: Path, named: Place | None, parents: tuple[Path, ...], problems: list[Problem]) -> Node | None:
+    """The file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
+    source = Source(str(path), path.parent)
+    try:
+        tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(_unreadable(error, source, named))
+        return None
+    if tree is None:
+        return None
+    if not isinstance(tree.value, dict):
+        problems.append(Problem(tree.place, "", "a recipe is made of settings, `name: value`"))
+        return None
+    base = tree.value.pop("extends", None)
+    return tree if base is None else _extended(tree, base, path, (*parents, path.resolve()), problems)
+
+
+def _unreadable(error: OSError | UnicodeDecodeError, source: Source, named: Place | None) -> Problem:
+    """The problem with a file, said where it is named, if that is in another file."""
+    why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
+    return Problem(named, "extends", f"{source.name}: {why}") if named else Problem(Place(source), "", why)
+
+
+def _extended(
+    tree: Node, base: Node, path: Path, parents: tuple[Path, ...], problems: list[Problem]
+) -> Node | None:
+    try:
+        below = _find(base.value, path.parent) if isinstance(base.value, str) else None
+    except UsageError as error:
+        problems.append(Problem(base.place, "extends", str(error).splitlines()[0]))
+        return None
+    if below is None:
+        what = "expected one recipe: a file beside this one, or a shipped name"
+        problems.append(Problem(base.place, "extends", what))
+        return None
+    if below.resolve() in parents:
+        circle = " -> ".join(file.name for file in (*parents, below))
+        problems.append(Problem(base.place, "extends", f"goes round in a circle: {circle}"))
+        return None
+    under = _load(below, base.place, parents, problems)
+    return None if under is None else _merge(under, tree, Recipe)
+
+
+def _setting(text: str, problems: list[Problem]) -> Node | None:
+    """A `key=value` of the command line as a tree."""
+    place = Place(COMMAND_LINE)
+    if not OVERRIDE.match(text):
+        problems.append(Problem(place, "", f"'{text}' is no setting: write key=value, like search.beam=1"))
+        return None
+    path, value = (part.strip() for part in text.split("=", 1))
+    known = len(problems)
+    node = yaml12.read(value, place.source, problems, only=place) if value else Node(None, place)
+    problems[known:] = [problem._replace(path=path) for problem in problems[known:]]
+    if node is None:
+        return None
+    for key in reversed(path.split(".")):
+        node = Node({key: Node(node.value, place, place)}, place)
+    return node
+
+
+def _merge(old: Node, new: Node, section: type[Section]) -> Node:
+    """`new` over `old`: sections setting by setting, everything else replaced."""
+    merged = dict(old.value)
+    for name, node in new.value.items():
+        below, inner = merged.get(name), section.sections().get(name)
+        if inner and below and isinstance(below.value, dict) and isinstance(node.value, dict):
+            node = _merge(below, node, inner)
+        merged[name] = node
+    here = new if new.place.line else old  # a file is a better place to look than the command line
+    return Node(merged, here.place, here.key)
+
+
+def _with_absolute_paths(tree: Node, problems: list[Problem]) -> Node:
+    """The tree with `data.root` and the files of user's cells made absolute."""
+    root = tree.at("data", "root") or _default_root(tree)
+    if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
+        tree = _put(tree, Node(_absolute(root.value, root.place), root.place, root.key), "data", "root")
+    for side in ("encoder", "decoder"):
+        cell = tree.at(side, "cell")
+        if cell:
+            tree = _put(tree, _absolute_cell(cell, f"{side}.cell", problems), side, "cell")
+    return tree
+
+
+def _default_root(tree: Node) -> Node | None:
+    """Without `data.root`, the folder of the recipe that names the training pairs."""
+    train = tree.at("data", "train")
+    return Node(".", train.place, train.key) if train else None
+
+
+def _absolute(path: str, place: Place) -> str:
+    return os.path.abspath(place.source.folder / Path(path).expanduser())
+
+
+def _absolute_cell(cell: Node, path: str, problems: list[Problem]) -> Node:
+    if isinstance(cell.value, list):
+        return Node([_absolute_cell(item, path, problems) for item in cell.value], cell.place, cell.key)
+    match = CELL_FILE.fullmatch(cell.value) if isinstance(cell.value, str) else None
+    if match is None:
+        return cell
+    file = _absolute(match["file"], cell.place)
+    if not os.path.isfile(file):
+        problems.append(Problem(cell.place, path, f"no such file: {file}"))
+    return Node(f"{file}:{match['name']}", cell.place, cell.key)
+
+
+def _put(tree: Node, leaf: Node, section: str, name: str) -> Node:
+    """The tree with one setting of a section replaced."""
+    old = tree.value[section]
+    new = Node({**old.value, name: leaf}, old.place, old.key)
+    return Node({**tree.value, section: new}, tree.place, tree.key)
+
+
+def _refused(problems: list[Problem]) -> UsageError:
+    """All the problems as one error, by file, line and column; those of the command line come last."""
+    order = sorted(dict.fromkeys(problems), key=lambda problem: problem.place.order())
+    count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"
+    return UsageError("\n".join([f"{count} in the recipe", *map(str, order)]))

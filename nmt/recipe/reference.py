@@ -1,0 +1,117 @@
+"""The settings of a recipe for editors (JSON Schema) and for readers (the reference page)."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from nmt.recipe.fields import Duration, Section
+from nmt.recipe.schema import Recipe
+
+Schema = dict[str, Any]
+
+INTRODUCTION = """# The recipe
+
+A recipe is a YAML file (1.2: `no` is a word, `1e-3` a number) with the sections below. What it does not set
+has the default given here; `data` needs its two languages and its training and validation pairs.
+
+- `extends: NAME` at the top puts the file on top of another: a file beside it (`base.yaml`) or a shipped
+  recipe (`multi30k-de-en-lstm`). Sections are merged setting by setting; any other value, lists too, replaces
+  the earlier one.
+- On the command line `training.learning_rate.peak=5e-4` changes one setting; several recipe files may be
+  named, and the later wins.
+- Relative paths start at the file that names them, on the command line at the current folder; `~` is the home
+  folder.
+- A stretch of training is written `10e` (epochs) or `5000u` (updates).
+
+This page is made by `nmt recipes reference`; `nmt recipes schema` gives the same to editors as JSON Schema.
+"""
+BOUNDS = [("exclusiveMinimum", "> "), ("minimum", "≥ "), ("exclusiveMaximum", "< "), ("maximum", "≤ ")]
+TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+
+
+class _Generator(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        """A default as one writes it in a recipe."""
+        return str(dft) if isinstance(dft, Duration) else super().encode_default(dft)
+
+
+def json_schema() -> Schema:
+    """The JSON Schema of a recipe file; nothing is required of it, for `extends:` may bring the rest."""
+    schema = Recipe.model_json_schema(schema_generator=_Generator)
+    for section in (schema, *schema["$defs"].values()):
+        section.pop("required", None)
+        for field in section["properties"].values():
+            field.pop("title", None)
+    extends = {
+        "type": "string",
+        "description": "Recipe that this one changes: a file beside it, or a shipped name.",
+    }
+    properties = {"extends": extends, **schema.pop("properties")}
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **schema, "properties": properties}
+
+
+def page() -> str:
+    """The reference page: a table per section with setting, type, default and meaning."""
+    schema = Recipe.model_json_schema(schema_generator=_Generator)
+    return "\n".join([INTRODUCTION, *_section(Recipe, schema, schema["$defs"], "")])
+
+
+def _section(section: type[Section], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
+    inner = section.sections()
+    own = {name: field for name, field in schema["properties"].items() if name not in inner}
+    yield f"{'#' * (2 + path.count('.'))} {path or 'At the top'}\n"
+    yield f"{(section.__doc__ or '').strip()}\n"
+    yield "| setting | type | default | meaning |\n|---|---|---|---|"
+    for name, field in own.items():
+        default = "*required*" if name in schema.get("required", []) else _default(field)
+        yield f"| `{name}` | {_kind(field)} | {default} | {_meaning(field)} |"
+    yield ""
+    for name, kind in inner.items():
+        yield from _section(kind, defs[kind.__name__], defs, f"{path}.{name}" if path else name)
+
+
+def _kind(field: Schema) -> str:
+    """The values a setting takes, in words."""
+    options = field.get("anyOf") or field.get("oneOf")
+    if options:
+        return _either(options)
+    if "enum" in field:
+        return ", ".join(f"`{name}`" for name in field["enum"])
+    if field["type"] == "array":
+        return _list(field)
+    if field["type"] == "object":
+        return f"name: {_kind(field['additionalProperties'])}"
+    if field["type"] == "string" and "pattern" in field:
+        return "`FILE.py:CLASS`" if ".py" in field["pattern"] else "`10e`, `5000u`"
+    bounds = " and ".join(f"{sign}{field[key]:g}" for key, sign in BOUNDS if key in field)
+    return f"{TYPES.get(field['type'], field['type'])}{' ' + bounds if bounds else ''}"
+
+
+def _either(options: list[Schema]) -> str:
+    words: list[str] = []
+    for option in options:
+        repeated = option.get("type") == "array" and _kind(option["items"]) == " or ".join(words)
+        words.append("a list of these" if repeated and "minItems" not in option else _kind(option))
+    return " or ".join(words)
+
+
+def _list(field: Schema) -> str:
+    if "prefixItems" in field:
+        return "[" + ", ".join(map(_kind, field["prefixItems"])) + "]"
+    if field.get("minItems") == field.get("maxItems", 0):
+        return "[" + ", ".join([_kind(field["items"])] * field["minItems"]) + "]"
+    return f"list of {_kind(field['items'])}"
+
+
+def _default(field: Schema) -> str:
+    value = field["default"]
+    if isinstance(value, list):
+        return "`[" + ", ".join(map(str, value)) + "]`"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _meaning(field: Schema) -> str:
+    return str(field["description"]).replace("<", "&lt;").replace("|", "\\|")

@@ -1,0 +1,224 @@
+"""YAML as recipes write it: 1.2 scalars (`no` is a word, `1e-3` a number), and where each value stands."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+CORE = [  # the core schema of YAML 1.2, in the order in which it is tried
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?(?:\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN", "-+."),
+]
+TAG = "tag:yaml.org,2002:"
+
+
+class Loader(yaml.SafeLoader):
+    """Reads YAML 1.2."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes YAML that means the same under 1.1 and 1.2: what either takes for a number is quoted."""
+
+
+for _name, _pattern, _first in CORE:
+    for _class in (Loader, Dumper):
+        _class.add_implicit_resolver(
+            TAG + _name, re.compile(rf"(?:{_pattern})\Z"), [c if c != "\0" else "" for c in _first]
+        )
+
+
+def _write_list(dumper: Dumper, items: list[Any]) -> yaml.Node:
+    return dumper.represent_sequence(TAG + "seq", items, flow_style=True)
+
+
+def _write_text(dumper: Dumper, text: str) -> yaml.Node:
+    """Between double quotes where the text holds what YAML 1.1 takes for the end of a line."""
+    style = '"' if re.search("[\\r\x85\u2028\u2029]", text) else None
+    return dumper.represent_scalar(TAG + "str", text, style=style)
+
+
+Dumper.add_representer(list, _write_list)
+Dumper.add_representer(str, _write_text)
+
+
+class Source(NamedTuple):
+    """What a value was read from: its name in messages, and the folder its relative paths start from."""
+
+    name: str
+    folder: Path
+
+
+COMMAND_LINE = Source("command line", Path())
+
+
+class Place(NamedTuple):
+    """Where something stands: line and column from 1, or None on the command line."""
+
+    source: Source
+    line: int | None = None
+    column: int | None = None
+
+    def order(self) -> tuple[bool, str, int, int]:
+        """Sorts places by file, line and column, and the command line last."""
+        return self.source == COMMAND_LINE, self.source.name, self.line or 0, self.column or 0
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.source.name, self.line, self.column) if part is not None)
+
+
+class Problem(NamedTuple):
+    """One mistake in a recipe."""
+
+    place: Place
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.path + ': ' if self.path else ''}{self.what}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and where it stands; the children of mappings and lists are nodes themselves."""
+
+    value: Any
+    place: Place
+    key: Place | None = None
+
+    @property
+    def start(self) -> Place:
+        """Where the reader should look: the key of a setting, or the item of a list."""
+        return self.key or self.place
+
+    def plain(self) -> Any:
+        """The value without its places."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+    def at(self, *keys: str) -> "Node | None":
+        """The node of a nested setting, if it is given."""
+        node: Node | None = self
+        for key in keys:
+            node = node.value.get(key) if node and isinstance(node.value, dict) else None
+        return node
+
+
+def read(text: str, source: Source, problems: list[Problem], only: Place | None = None) -> Node | None:
+    """The document in `text`, or None if it cannot be read; what is wrong with it is added to `problems`.
+
+    With `only`, every node is said to stand there: the text is part of a command line.
+    """
+    try:
+        root = yaml.compose(text, Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = only or Place(source, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
+        problems.append(Problem(place, "", f"not YAML: {_reason(error)}"))
+        return None
+    start = only or Place(source, 1, 1)
+    return Node({}, start) if root is None else _Builder(source, problems, only).build(root, "", ())
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"the character U+{error.character:04X} is not allowed"
+    return ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
+
+
+@dataclass(frozen=True)
+class _Builder:
+    source: Source
+    problems: list[Problem]
+    only: Place | None
+
+    def place(self, node: yaml.Node) -> Place:
+        return self.only or Place(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def wrong(self, node: yaml.Node, path: str, what: str) -> None:
+        self.problems.append(Problem(self.place(node), path, what))
+
+    def build(
+        self, node: yaml.Node, path: str, parents: tuple[int, ...], key: yaml.Node | None = None
+    ) -> Node:
+        return Node(self.value(node, path, parents), self.place(node), self.place(key) if key else None)
+
+    def value(self, node: yaml.Node, path: str, parents: tuple[int, ...]) -> Any:
+        if id(node) in parents:
+            return self.wrong(node, path, "this alias contains itself")
+        inside = (*parents, id(node))
+        if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
+            pairs = self.pairs(node, path)
+            return {name: self.build(child, _join(path, name), inside, key) for name, key, child in pairs}
+        if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
+            return [self.build(child, path, inside) for child in node.value]
+        if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(TAG) in SCALARS:
+            return self.scalar(node, path)
+        return self.wrong(node, path, f"the tag {node.tag.replace(TAG, '!!')} is not used in recipes")
+
+    def scalar(self, node: yaml.ScalarNode, path: str) -> Any:
+        kind = node.tag.removeprefix(TAG)
+        try:
+            return SCALARS[kind](node.value)
+        except ValueError:
+            return self.wrong(node, path, f"'{node.value}' is no {kind}")
+
+    def pairs(self, node: yaml.MappingNode, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+        """Key and value nodes; a key that comes twice, or is not a word, is a problem and left out."""
+        seen: dict[str, yaml.Node] = {}
+        for key, child in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self.wrong(key, path, "the name of a setting is one word")
+            elif key.value == "<<":
+                self.wrong(
+                    key, path, "merge keys are not part of YAML 1.2; use extends:, or repeat the settings"
+                )
+            elif key.value in seen:
+                first = seen[key.value].start_mark.line + 1
+                self.wrong(key, _join(path, key.value), f"given twice, first on line {first}")
+            else:
+                seen[key.value] = key
+                yield key.value, key, child
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
+def _int(text: str) -> int:
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def _float(text: str) -> float:
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+SCALARS: dict[str, Callable[[str], Any]] = {
+    "null": lambda text: None,
+    "bool": _bool,
+    "int": _int,
+    "float": _float,
+    "str": str,
+}
+
+
+def write(tree: dict[str, Any]) -> str:
+    """The tree as YAML text: sections in blocks, lists in one line."""
+    text: str = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text

@@ -1,0 +1,137 @@
+"""Layers: a cell over a sequence, in one direction or both, and the stack of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.cells.cell import Cell
+from nmt.errors import UsageError
+from nmt.recurrence.bound import Bound, Engine
+
+
+class Layer(nn.Module):
+    """One layer that reads a sequence with one cell, or with one in each direction.
+
+    Input x [T, B, E]; output (h [T, B, D], final states), D = H for each direction, the states in
+    the order (left to right, right to left).
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        *,
+        input_dropout: float = 0.0,
+        state_dropout: float = 0.0,
+        engine: Engine = "auto",
+    ) -> None:
+        super().__init__()
+        self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
+        self.input_dropout, self.state_dropout, self.engine = input_dropout, state_dropout, engine
+
+    @property
+    def input_size(self) -> int:
+        return self.directions[0].input_size
+
+    @property
+    def output_size(self) -> int:
+        return sum(cell.hidden_size for cell in self.directions)
+
+    def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, tuple[Any, ...]]:
+        forward, *backward = self.directions
+        h, final = self.read(forward, x, real)
+        if not backward:
+            return h, (final,)
+        # Padding comes first when the sequence is flipped; there the zero state just holds still.
+        flipped_real = None if real is None else real.flip(0)
+        g, first = self.read(backward[0], x.flip(0), flipped_real)
+        return torch.cat([h, g.flip(0)], dim=-1), (final, first)
+
+    def read(self, cell: Cell, x: Tensor, real: Tensor | None) -> tuple[Tensor, Any]:
+        """One direction."""
+        bound = self.bind(cell, x.shape[1])
+        return bound.scan(bound.project(x), cell.initial_state(x.shape[1]), real)
+
+    def bind(self, cell: Cell, batch: int) -> Bound:
+        """The cell made ready for one batch; dropout only in training."""
+        return Bound(
+            cell,
+            batch,
+            engine=self.engine,
+            input_dropout=self.input_dropout if self.training else 0.0,
+            state_dropout=self.state_dropout if self.training else 0.0,
+        )
+
+
+class Stack(nn.Module):
+    """Layers on top of each other; from layer `residual_from` (counted from 1) each adds its input.
+
+    Raises UsageError where a residual layer's input and output differ in size.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        *,
+        residual_from: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
+        self.residual_from, self.dropout = residual_from, dropout
+        for depth, layer in enumerate(layers, start=1):
+            read, given = layer.input_size, layer.output_size
+            if self.is_residual(depth) and read != given:
+                raise UsageError(
+                    f"residual_from: layer {depth} reads {read} values and gives {given}, "
+                    f"which cannot be added; start at layer {depth + 1} or make the sizes equal"
+                )
+
+    def is_residual(self, depth: int) -> bool:
+        """Whether layer `depth` (from 1) adds its input to its output."""
+        return self.residual_from is not None and depth >= self.residual_from
+
+    @property
+    def output_size(self) -> int:
+        return self.layers[-1].output_size
+
+    def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
+        """x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction)."""
+        finals = []
+        for depth, layer in enumerate(self.layers, start=1):
+            if depth > 1:
+                x = F.dropout(x, self.dropout, self.training)
+            h, final = layer(x, real)
+            x = self.join(depth, x, h)
+            finals.append(final)
+        return x, tuple(finals)
+
+    def join(self, depth: int, x: Tensor, h: Tensor) -> Tensor:
+        """A layer's output: h, or its input plus h where the recipe asks for a residual connection."""
+        return x + h if self.is_residual(depth) else h
+
+
+def make_cells(
+    classes: Sequence[type[Cell]],
+    sizes: Sequence[int],
+    hidden: int,
+    *,
+    layer_norm: bool,
+    gate_bias: Mapping[str, float],
+) -> list[Cell]:
+    """One cell per class, `sizes` their input sizes; each takes the biases of the gates that it has."""
+    known = {gate for cell in classes for gate in cell.gates}
+    if unknown := sorted(set(gate_bias) - known):
+        gates = ", ".join(sorted(known))
+        raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
+    return [
+        cell(
+            size,
+            hidden,
+            layer_norm=layer_norm,
+            gate_bias={gate: value for gate, value in gate_bias.items() if gate in cell.gates},
+        )
+        for cell, size in zip(classes, sizes, strict=True)
+    ]

@@ -1,0 +1,104 @@
+"""A matrix product that a loop over positions repeats, with its weight gradient taken once."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
+    """`v Wᵀ (+ bias) (+ add)`: v [..., I] with W [O, I], or v [B, T, I] with W [B, O, I] and no bias."""
+    if weight.dim() == 3:
+        product = torch.bmm(v, weight.transpose(1, 2))
+    elif add is not None and bias is None and v.dim() == 2:
+        return torch.addmm(add, v, weight.t())
+    else:
+        product = F.linear(v, weight, bias)
+    return product if add is None else product + add
+
+
+class Product:
+    """`v Wᵀ + b` at many positions of one sequence: the same value and gradients as `multiply`, sooner.
+
+    Back-propagation through a loop would add a small matrix to the weight's gradient at every
+    position. Here each position only notes its operand and its gradient; when the last of them is
+    done, the weight gradient is one large product over all positions:
+
+        dW = Σ_t du_tᵀ v_t = [du_1; …; du_T]ᵀ [v_1; …; v_T]        db = Σ_t du_t
+
+    W is [O, I], or [B, O, I] where each sentence has a matrix of its own (attention's keys).
+    An object serves one sequence: make a new one for the next. Gradients of gradients are refused.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.weight = weight.detach()
+        self.bias = None if bias is None else bias.detach()
+        self.operands: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+        self.token: Tensor | None = None
+        if torch.is_grad_enabled() and weight.requires_grad:
+            self.token = _Collect.apply(weight, bias, self)  # type: ignore[no-untyped-call]
+
+    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
+        if self.token is None:
+            return multiply(v, self.weight, self.bias, add)
+        return _Multiply.apply(v, add, self.token, self)  # type: ignore[no-any-return, no-untyped-call]
+
+    def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
+        """The two sums over the noted positions, which are then forgotten."""
+        if not self.operands:
+            return None, None
+        if self.weight.dim() == 3:
+            du, v = torch.cat(self.gradients, 1), torch.cat(self.operands, 1)
+            dW, db = torch.bmm(du.transpose(1, 2), v), None
+        else:
+            du = torch.cat([g.flatten(0, -2) for g in self.gradients])
+            dW = du.t() @ torch.cat([v.flatten(0, -2) for v in self.operands])
+            db = None if self.bias is None else du.sum(0)
+        self.operands.clear()
+        self.gradients.clear()
+        return dW, db
+
+
+def refuse_second_derivatives() -> None:
+    """A backward pass runs with gradients on only where somebody wants to differentiate it again."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("the fused scan has no gradients of gradients; `engine: reference` has them")
+
+
+class _Collect(torch.autograd.Function):
+    """The weight's place in the graph: its backward runs after that of every `_Multiply`."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, product: Product) -> Tensor:
+        ctx.product = product
+        ctx.set_materialize_grads(False)
+        return weight.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
+        refuse_second_derivatives()
+        return *ctx.product.gradients_of_weight_and_bias(), None
+
+
+class _Multiply(torch.autograd.Function):
+    """One position's product."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor, add: Tensor | None, token: Tensor, product: Product) -> Tensor:
+        ctx.save_for_backward(v)
+        ctx.product = product
+        return multiply(v, product.weight, product.bias, add)
+
+    @staticmethod
+    def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        refuse_second_derivatives()
+        product: Product = ctx.product
+        (v,) = ctx.saved_tensors
+        product.operands.append(v)
+        product.gradients.append(du)
+        dv = None
+        if ctx.needs_input_grad[0]:
+            dv = torch.bmm(du, product.weight) if product.weight.dim() == 3 else du @ product.weight
+        return dv, (du if ctx.needs_input_grad[1] else None), None, None

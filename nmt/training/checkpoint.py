@@ -1,0 +1,207 @@
+"""Checkpoints: whole or absent. Tensors in safetensors, the rest in JSON; nothing that runs code."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nmt.errors import DataError
+
+Tensors = dict[str, Tensor]
+Facts = dict[str, Any]  # plain JSON values
+
+MODEL, TRAINER, FACTS = "model.safetensors", "trainer.safetensors", "checkpoint.json"
+
+
+class Checkpoint(NamedTuple):
+    """What a checkpoint holds."""
+
+    directory: Path
+    model: Tensors
+    trainer: Tensors
+    facts: Facts
+
+
+def checkpoint_name(update: int) -> str:
+    """The folder of the checkpoint after an update; names sort like updates."""
+    return f"u{update:07d}"
+
+
+def write(directory: Path, model: Tensors, trainer: Tensors, facts: Facts) -> None:
+    """Write a checkpoint to the side, make it durable, and give it its name in one step."""
+    side = _aside(directory, "partial")
+    try:
+        _remove(side)
+        side.mkdir(parents=True)
+        sums = {MODEL: save_tensors(side / MODEL, model), TRAINER: save_tensors(side / TRAINER, trainer)}
+        _write_durably(side / FACTS, _sealed({"facts": facts, "sha256": sums}))
+        _flush(side)
+        _take_place(side, directory)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(side, ignore_errors=True)
+        raise DataError(
+            f"{directory}: this checkpoint could not be written ({error}); those before it are untouched"
+        ) from error
+
+
+def read(directory: Path) -> Checkpoint:
+    """A checkpoint whose every byte is as it was written; DataError says which file is not, and why."""
+    facts, sums = _read_facts(directory / FACTS)
+    model = load_tensors(directory / MODEL, sums[MODEL])
+    trainer = load_tensors(directory / TRAINER, sums[TRAINER])
+    return Checkpoint(directory, model, trainer, facts)
+
+
+def read_model(directory: Path) -> tuple[Tensors, Facts]:
+    """Only the weights of a checkpoint, and the facts about it."""
+    facts, sums = _read_facts(directory / FACTS)
+    return load_tensors(directory / MODEL, sums[MODEL]), facts
+
+
+def listed(checkpoints: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first; nothing is said of whether they are whole."""
+    return sorted(path for path in checkpoints.glob("u*") if path.is_dir() and path.name[1:].isdigit())
+
+
+class Latest(NamedTuple):
+    """The latest whole checkpoint (None where there is none) and why newer ones were refused."""
+
+    checkpoint: Checkpoint | None
+    refused: dict[Path, str]
+
+
+def latest(checkpoints: Path) -> Latest:
+    """The latest whole checkpoint. If all are torn, DataError: a run never starts over unasked."""
+    refused: dict[Path, str] = {}
+    for directory in reversed(listed(checkpoints)):
+        try:
+            return Latest(read(directory), refused)
+        except DataError as error:
+            refused[directory] = str(error)
+    if refused:
+        reasons = "\n  ".join(refused.values())
+        raise DataError(
+            f"{checkpoints}: no whole checkpoint is left; delete the folder to begin anew\n  {reasons}"
+        )
+    return Latest(None, refused)
+
+
+def set_aside(directory: Path) -> Path:
+    """Rename a refused checkpoint so that no one takes it for one, and it can still be looked at."""
+    kept = directory.with_name(f"{directory.name}.refused")
+    _remove(kept)
+    return directory.rename(kept)
+
+
+def clean(checkpoints: Path) -> None:
+    """Remove what interrupted writes left behind."""
+    for path in checkpoints.glob(".*"):
+        _remove(path)
+
+
+def link(checkpoints: Path, name: str, target: str) -> None:
+    """Point the relative link `name` (best, last) at a checkpoint, replacing it in one step."""
+    side = checkpoints / f".{name}.link"
+    _remove(side)
+    side.symlink_to(target)
+    os.replace(side, checkpoints / name)
+
+
+def prune(checkpoints: Path, keep: int, best: str | None) -> None:
+    """Delete all but the latest `keep` (one at least) and the best."""
+    for directory in listed(checkpoints)[: -max(keep, 1)]:
+        if directory.name != best:
+            _remove(directory.rename(_aside(directory, "deleted")))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write tensors durably to a safetensors file; gives its sha256."""
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_tensors(path: Path, sha256: str) -> Tensors:
+    """The tensors of a file whose checksum must be `sha256`."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
+    if found != sha256:
+        raise DataError(
+            f"{path}: refused: it is not what was written (sha256 {found[:12]}…, recorded {sha256[:12]}…)"
+        )
+    return load_file(path)
+
+
+def _sealed(content: Facts) -> bytes:
+    """JSON that carries its own checksum."""
+    seal = hashlib.sha256(_canonical(content)).hexdigest()
+    return json.dumps({**content, "seal": seal}, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _canonical(content: Facts) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _read_facts(path: Path) -> tuple[Facts, dict[str, str]]:
+    try:
+        content = json.loads(path.read_bytes())
+        seal = content.pop("seal")
+        whole = hashlib.sha256(_canonical(content)).hexdigest() == seal
+    except OSError as error:
+        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: refused: it is torn") from error
+    if not whole:
+        raise DataError(f"{path}: refused: it is not what was written (its own checksum differs)")
+    return content["facts"], content["sha256"]
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _take_place(side: Path, directory: Path) -> None:
+    """Rename `side` to `directory`; a checkpoint of that name steps aside first."""
+    if directory.exists():
+        old = _aside(directory, "replaced")
+        _remove(old)
+        directory.rename(old)
+        side.rename(directory)
+        _remove(old)
+    else:
+        side.rename(directory)
+    _flush(directory.parent)
+
+
+def _flush(directory: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _aside(directory: Path, why: str) -> Path:
+    return directory.with_name(f".{directory.name}.{why}")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

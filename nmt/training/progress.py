@@ -1,0 +1,177 @@
+"""What a person sees of a run: a live line, a table per validation, and the same in train.log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nmt.training.validation import Sample, Validation
+
+WIDTH = 80
+
+
+class Tick(NamedTuple):
+    """How training goes after an update."""
+
+    update: int
+    last: int  # the run's last update, as far as can be told
+    epochs: float
+    loss: float
+    perplexity: float
+    rate: float
+    ratio: float | None  # of teacher forcing, where it is scheduled
+    words: int  # target words learnt in this update
+    seconds: float  # that it took
+
+
+class Pace:
+    """Speed, and time left, of this session; only ever shown."""
+
+    def __init__(self) -> None:
+        self.start, self.first = time.perf_counter(), 0
+        self.words, self.seconds = 0, 0.0
+
+    def begin(self, update: int) -> None:
+        """The session starts after this update."""
+        self.start, self.first = time.perf_counter(), update
+
+    def add(self, tick: Tick) -> None:
+        """Count an update."""
+        self.words += tick.words
+        self.seconds += tick.seconds
+
+    def words_per_second(self) -> float:
+        """Target words a second of learning, validation and checkpoints aside."""
+        return self.words / self.seconds if self.seconds else 0.0
+
+    def left(self, tick: Tick) -> float:
+        """Seconds to the last update, everything counted."""
+        made = max(tick.update - self.first, 1)
+        return (tick.last - tick.update) * (time.perf_counter() - self.start) / made
+
+
+class Progress:
+    """Shows a run on a console (standard error by default) and keeps its lines in a log file.
+
+    On a terminal one line lives at the bottom; elsewhere a line is printed for every entry of the log.
+    """
+
+    def __init__(self, log: Path, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        if not self.console.is_terminal:
+            self.console.width = WIDTH
+        self.log, self.pace = log, Pace()
+        self.file: TextIO | None = None
+        self.line = Text()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While a run lasts."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a", encoding="utf-8") as self.file:
+            if self.console.is_terminal:
+                live = Live(
+                    console=self.console,
+                    get_renderable=lambda: self.line,
+                    refresh_per_second=2,
+                    transient=True,
+                )
+                with live:
+                    yield
+            else:
+                yield
+
+    def begin(self, update: int) -> None:
+        """The run goes on from this update."""
+        self.pace.begin(update)
+
+    def tick(self, tick: Tick) -> None:
+        """After every update: the live line."""
+        self.pace.add(tick)
+        if self.console.is_terminal:
+            self.line = self._line(tick)
+
+    def entry(self, tick: Tick) -> None:
+        """Now and then: a line that stays."""
+        line = self._line(tick)
+        self._keep(line)
+        if not self.console.is_terminal:
+            self.console.print(line)
+
+    def validation(self, tick: Tick, found: Validation, *, best: bool, seconds: float) -> None:
+        """A table of what a validation found, with sample translations."""
+        self._everywhere(scores_table(tick, found, best=best, seconds=seconds))
+        if found.samples:
+            self._everywhere(samples_table(found.samples))
+
+    def note(self, message: str) -> None:
+        """A line of text."""
+        self._everywhere(Text(message))
+
+    def _line(self, tick: Tick) -> Text:
+        parts = [
+            f"epoch {tick.epochs:.2f}",
+            f"update {tick.update}/{tick.last}",
+            f"loss {tick.loss:.3f}",
+            f"ppl {number(tick.perplexity)}",
+            f"{self.pace.words_per_second():.0f} words/s",
+            f"lr {tick.rate:.1e}",
+            *([] if tick.ratio is None else [f"gold {tick.ratio:.2f}"]),
+            f"ETA {clock(self.pace.left(tick))}",
+        ]
+        return Text(" ".join(parts), no_wrap=True, overflow="ellipsis")
+
+    def _everywhere(self, what: RenderableType) -> None:
+        self.console.print(what)
+        self._keep(what)
+
+    def _keep(self, what: RenderableType) -> None:
+        if self.file is not None:
+            Console(file=self.file, width=WIDTH, color_system=None).print(what)
+            self.file.flush()
+
+
+def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:
+    """The scores of a validation, in one row."""
+    columns = {
+        "validation at update": str(tick.update),
+        "epoch": f"{tick.epochs:.2f}",
+        **{heading(name): number(score) for name, score in found.scores.items()},
+        "best": "yes" if best else "",
+        "time": clock(seconds),
+    }
+    table = Table(*columns, width=WIDTH)
+    table.add_row(*columns.values())
+    return table
+
+
+def samples_table(samples: list[Sample]) -> Table:
+    """Source, reference and translation of a few pairs."""
+    table = Table(show_header=False, width=WIDTH, show_lines=False)
+    for sample in samples:
+        for name, text in sample._asdict().items():
+            table.add_row(name, Text(text), end_section=name == "hyp")
+    return table
+
+
+def heading(metric: str) -> str:
+    """How a metric is headed in a table."""
+    return {"perplexity": "ppl", "bleu": "BLEU", "chrf": "chrF"}.get(metric, metric)
+
+
+def number(value: float) -> str:
+    """A number in about four figures."""
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:.3g}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

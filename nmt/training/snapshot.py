@@ -1,0 +1,99 @@
+"""A snapshot: all that decides how training goes on, as tensors and plain values, and back again."""
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from nmt.errors import DataError
+from nmt.training.checkpoint import Tensors
+
+
+def model_tensors(model: nn.Module) -> Tensors:
+    """The weights by name; a tensor that several names share stands under the first."""
+    seen: set[int] = set()
+    tensors: Tensors = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor.detach()
+    return tensors
+
+
+def load_model_tensors(model: nn.Module, tensors: Tensors) -> None:
+    """Copy weights into a model of the same names and shapes; DataError names the first that differs."""
+    mine = model_tensors(model)
+    if odd := sorted(mine.keys() ^ tensors.keys()):
+        where = "the checkpoint" if odd[0] in mine else "the model"
+        raise DataError(
+            f"these weights are of another model: {where} has no {odd[0]} ({len(odd)} names differ)"
+        )
+    for name, tensor in mine.items():
+        if tensor.shape != tensors[name].shape:
+            raise DataError(
+                f"these weights are of another model: {name} is {tuple(tensors[name].shape)}, "
+                f"the model has {tuple(tensor.shape)}"
+            )
+        tensor.copy_(tensors[name])
+
+
+def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
+    """The optimiser's moments as `optimiser/KEY/PARAMETER`; its settings are the recipe's, not kept."""
+    return {
+        f"optimiser/{key}/{name}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimiser.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tensors) -> None:
+    """Give the optimiser the moments that `optimiser_tensors` took."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    places = {names[id(p)]: place for place, p in enumerate(_parameters(optimiser))}
+    state: dict[int, dict[str, Tensor]] = {}
+    for full_name, tensor in tensors.items():
+        if full_name.startswith("optimiser/"):
+            _, key, name = full_name.split("/", 2)
+            if name not in places:
+                raise DataError(f"this trainer state is of another model: there is no parameter {name}")
+            state.setdefault(places[name], {})[key] = tensor.clone()  # not a view of a file that may go
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def _parameters(optimiser: Optimizer) -> Iterator[nn.Parameter]:
+    groups: Iterable[dict[str, Any]] = optimiser.param_groups
+    return (parameter for group in groups for parameter in group["params"])
+
+
+def generator_tensors() -> Tensors:
+    """The states of the generators that a model or a user's cell may draw from."""
+    _, numbers, *rest = np.random.get_state(legacy=True)
+    version, words, gauss = random.getstate()
+    tensors = {
+        "generator/torch": torch.get_rng_state(),
+        "generator/numpy": torch.from_numpy(np.asarray(numbers).astype(np.int64)),
+        "generator/numpy-rest": torch.tensor([float(value) for value in rest], dtype=torch.float64),
+        "generator/python": torch.tensor([version, *words]),
+        "generator/python-rest": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
+    }
+    if torch.cuda.is_available():
+        tensors["generator/cuda"] = torch.cuda.get_rng_state()
+    return tensors
+
+
+def load_generator_tensors(tensors: Tensors) -> None:
+    """Put the generators back to where `generator_tensors` saw them."""
+    torch.set_rng_state(tensors["generator/torch"])
+    position, has_gauss, gauss = tensors["generator/numpy-rest"].tolist()
+    numbers = tensors["generator/numpy"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", numbers, int(position), int(has_gauss), gauss))
+    version, *words = tensors["generator/python"].tolist()
+    rest = tensors["generator/python-rest"].tolist()
+    random.setstate((version, tuple(words), rest[0] if rest else None))
+    if torch.cuda.is_available() and "generator/cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["generator/cuda"])

@@ -1,0 +1,98 @@
+"""Teacher forcing: how often the decoder reads the true previous word, and where its own."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forcing:
+    """A ratio for every update, and the positions drawn with it (scheduled sampling; Bengio et al., 2015).
+
+    All schedules take the same keywords; `warmup` and `span` are in updates.
+    """
+
+    start: float
+    end: float
+    warmup: float
+    span: float
+    per: Literal["token", "sentence"]
+    feedback: Literal["argmax", "sample"]
+
+    def ratio(self, update: int) -> float:
+        """Probability of the true word in an update, counted from 1."""
+        gone = update - 1 - self.warmup
+        if gone <= 0:
+            return self.start
+        return self.end + (self.start - self.end) * (self.left(gone) if self.span > 0 else 0.0)
+
+    def left(self, gone: float) -> float:
+        """Share of the way from `end` to `start` that is left after `gone` updates of schedule."""
+        raise NotImplementedError
+
+    def draw(self, ratio: float, tgt_in: Tensor) -> Tensor | None:
+        """Where tgt_in [B, T] is read as it stands: bool [B, T]; None for everywhere.
+
+        Drawn by torch's global generator of the CPU, so that a device changes nothing.
+        """
+        if ratio >= 1.0:
+            return None
+        rows, positions = tgt_in.shape
+        drawn = torch.rand(rows, positions if self.per == "token" else 1) < ratio
+        return drawn.expand(rows, positions).to(tgt_in.device)
+
+
+class Always(Forcing):
+    """The true word at every position (Williams & Zipser, 1989)."""
+
+    def ratio(self, update: int) -> float:
+        return 1.0
+
+
+class Fixed(Forcing):
+    """The ratio `start` throughout."""
+
+    def ratio(self, update: int) -> float:
+        return self.start
+
+
+class Linear(Forcing):
+    """A straight line that reaches `end` after `span`."""
+
+    def left(self, gone: float) -> float:
+        return max(0.0, 1.0 - gone / self.span)
+
+
+class Exponential(Forcing):
+    """exp(-i / span): after `span` 1/e of the way is left."""
+
+    def left(self, gone: float) -> float:
+        return math.exp(-gone / self.span)
+
+
+class InverseSigmoid(Forcing):
+    """k / (k + exp(i / k)), with the k that puts the middle at `span`; begins at k / (k + 1)."""
+
+    def left(self, gone: float) -> float:
+        k = _solve_k(self.span)
+        return k / (k + math.exp(min(gone / k, 700.0)))
+
+
+def _solve_k(span: float) -> float:
+    """The k with k ln k = span, by Newton's method; the curve is convex, so k falls to the root from above."""
+    k = span + math.e
+    for _ in range(50):
+        k -= (k * math.log(k) - span) / (math.log(k) + 1)
+    return k
+
+
+FORCINGS: dict[str, type[Forcing]] = {
+    "always": Always,
+    "fixed": Fixed,
+    "linear": Linear,
+    "exponential": Exponential,
+    "inverse-sigmoid": InverseSigmoid,
+}

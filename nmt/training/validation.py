@@ -1,0 +1,103 @@
+"""Validation: the loss under teacher forcing, and scores of free-running translations."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from nmt.data.batches import Batch
+from nmt.model.translator import Translator
+from nmt.training.objective import forced_loss
+from nmt.training.run import Totals
+from nmt.training.update import to_device
+
+
+class Sample(NamedTuple):
+    """A validation pair and what the model makes of it."""
+
+    src: str
+    ref: str
+    hyp: str
+
+
+class Validation(NamedTuple):
+    """What a validation found: scores by metric (`loss` always), perplexity, and some translations."""
+
+    scores: dict[str, float]
+    samples: list[Sample]
+
+
+class Texts(NamedTuple):
+    """The validation pairs as text."""
+
+    src: Sequence[str]
+    ref: Sequence[str]
+
+
+class Validator:
+    """Measures a model on the validation pairs.
+
+    `batches` gives them all, once; `translate` gives a translation for each line of `texts`, in order, by
+    free-running search; `score` compares those with the references. Without `translate` there is only the loss.
+    Translations are kept in `directory`, one file per validation.
+    """
+
+    def __init__(
+        self,
+        batches: Callable[[], Iterable[Batch]],
+        texts: Texts,
+        *,
+        translate: Callable[[], list[str]] | None,
+        score: Callable[[list[str]], dict[str, float]],
+        directory: Path,
+        samples: int,
+    ) -> None:
+        self.batches, self.texts, self.translate, self.score = batches, texts, translate, score
+        self.directory, self.samples = directory, samples
+
+    def __call__(self, model: Translator, name: str) -> Validation:
+        """Measure; the model's mode and the random generators are afterwards as they were."""
+        with measuring(model):
+            scores = forced_scores(model, self.batches())
+            if self.translate is None:
+                return Validation(scores, [])
+            hyps = self.translate()
+        self._keep(name, hyps)
+        scores |= self.score(hyps)
+        return Validation(scores, self._pick(hyps))
+
+    def _keep(self, name: str, hyps: list[str]) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        text = "".join(f"{hyp}\n" for hyp in hyps)
+        (self.directory / f"{name}.hyp").write_text(text, encoding="utf-8", newline="\n")
+
+    def _pick(self, hyps: list[str]) -> list[Sample]:
+        """Translations spread evenly over the set, the same pairs at every validation."""
+        count = min(self.samples, len(hyps))
+        places = [i * len(hyps) // count for i in range(count)]
+        return [Sample(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in places]
+
+
+def forced_scores(model: Translator, batches: Iterable[Batch]) -> dict[str, float]:
+    """Loss (negative log likelihood of a word), perplexity and accuracy under teacher forcing."""
+    totals = Totals()
+    device = next(model.parameters()).device
+    for batch in batches:
+        loss = forced_loss(model, to_device(batch, device), label_smoothing=0.0)
+        totals.add(Totals.of(loss))
+    return totals.means()
+
+
+@contextmanager
+def measuring(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradients, and generators that are left as they were."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        model.train(was_training)

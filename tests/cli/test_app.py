@@ -1,0 +1,105 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from nmt import __version__
+from nmt.cli import app as root
+from nmt.errors import DataError, UsageError
+
+runner = CliRunner()
+ROOT = Path(__file__).parents[2]
+
+
+def an_app_that(raises: BaseException) -> typer.Typer:
+    """A command line with one verb, which fails."""
+    app = typer.Typer(cls=root.Verbs, pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+
+    @app.command()
+    def fail() -> None:
+        raise raises
+
+    return app
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_command_answers_without_importing_heavy_rooms(option: str) -> None:
+    code = (
+        "import sys; sys.argv = ['nmt', sys.argv[1]]\n"
+        "from nmt.cli import main\n"
+        "try: main()\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, option], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    heavy = {"torch", "numpy", "sacrebleu", "sentencepiece", "pydantic", "yaml", "safetensors"}
+    assert heavy.isdisjoint(done.stderr.split())
+    assert done.stdout
+
+
+def test_the_version_is_printed() -> None:
+    assert runner.invoke(root.app, ["--version"]).stdout == f"nmt {__version__}\n"
+
+
+def test_the_help_names_the_verbs() -> None:
+    result = runner.invoke(root.app, ["--help"])
+    assert result.exit_code == 0
+    assert "recipes" in result.stdout
+
+
+def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
+    result = runner.invoke(root.app, ["recipe"])
+    assert result.exit_code == 2
+    assert "recipes" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UsageError("no such model"), 2, "nmt: no such model\n"),
+        (DataError("train.de: line 3 is not UTF-8"), 1, "nmt: train.de: line 3 is not UTF-8\n"),
+        (KeyboardInterrupt(), 130, "nmt: stopped\n"),
+        (typer.Exit(3), 3, ""),
+    ],
+)
+def test_an_error_becomes_a_message_and_an_exit_code(error: BaseException, code: int, said: str) -> None:
+    result = runner.invoke(an_app_that(raises=error), ["fail"])
+    assert (result.exit_code, result.stderr, result.stdout) == (code, said, "")
+
+
+def test_a_bug_says_so_and_keeps_its_traceback_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NMT_DEBUG", raising=False)
+    result = runner.invoke(an_app_that(raises=KeyError("gate")), ["fail"])
+    assert result.exit_code == root.BUG
+    assert "a bug, sorry: KeyError: 'gate'" in result.stderr
+    assert "Traceback" not in result.stderr
+    monkeypatch.setenv("NMT_DEBUG", "1")
+    assert isinstance(runner.invoke(an_app_that(raises=KeyError("gate")), ["fail"]).exception, KeyError)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt", "recipes", "ls"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (root.BROKEN_PIPE, "")
+
+
+def test_a_wrong_option_ends_with_exit_code_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt", "recipes", "ls", "--al"], capture_output=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 2

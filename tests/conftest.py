@@ -1,0 +1,41 @@
+"""What every test stands on: fixed seeds, one thread, and memory that shows when it was never written."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _torch_settings() -> None:
+    """`torch.empty` gives NaN, so that a value nobody wrote is seen; one thread: tests share the cores."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+
+
+@pytest.fixture(autouse=True)
+def _seeds() -> None:
+    random.seed(1)
+    np.random.seed(1)  # libraries draw from the global generator
+    torch.manual_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees or changes the corpora that the user has fetched."""
+    monkeypatch.setenv("NMT_CORPORA", str(tmp_path_factory.getbasetemp() / "no-corpora"))
+
+
+@pytest.fixture(scope="session")
+def shared_corpora() -> Path:
+    """A folder with real corpora, one folder each; tests that ask for it are skipped where there is none."""
+    place = Path(os.environ.get("NMT_SHARED_CORPORA") or _CHECKOUT.parent / "shared" / "corpora")
+    if not place.is_dir():
+        pytest.skip(f"no real corpora in {place} (set NMT_SHARED_CORPORA to their folder)")
+    return place

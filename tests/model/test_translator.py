@@ -1,0 +1,201 @@
+"""The model as training and search see it, for every combination that a recipe can name."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.cells import CELLS
+from nmt.errors import UsageError
+from nmt.model.attention import ATTENTIONS
+from nmt.model.bridge import BRIDGES
+from nmt.model.translator import Translator
+from nmt.recipe.assemble import build_translator
+from nmt.recipe.schema import Recipe
+from nmt.recurrence.state import map_tensors
+
+V = 11
+DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
+SMALL = {"embedding": 6, "hidden": 4}
+
+
+def build(encoder: dict[str, Any] | None = None, decoder: dict[str, Any] | None = None, **top: Any) -> Translator:
+    """A small model in float64, evaluation mode."""
+    torch.manual_seed(1)
+    recipe = Recipe.model_validate(
+        {
+            "data": DATA,
+            "encoder": {**SMALL, **(encoder or {})},
+            "decoder": {**SMALL, "hidden": 8, **(decoder or {})},
+            **top,
+        }
+    )
+    model = build_translator(recipe, V, V).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        model.encoder.embedding.weight[0] = 0
+    return model
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    """Source rows that end with eos (2) and are filled with pad (0), and target rows that start with bos (1)."""
+    src = torch.tensor([[5, 6, 7, 8, 2], [9, 4, 2, 0, 0], [3, 2, 0, 0, 0]])
+    tgt = torch.tensor([[1, 5, 9, 10, 4], [1, 6, 6, 2, 0], [1, 3, 2, 0, 0]])
+    return src, tgt
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{f"cell-{name}": {"encoder": {"cell": name}, "decoder": {"cell": name}} for name in CELLS},
+    **{f"attention-{name}": {"decoder": {"attention": name}} for name in ATTENTIONS},
+    **{
+        f"feeding-{name}": {"decoder": {"attention": name, "input_feeding": True}}
+        for name in ATTENTIONS
+        if name != "none"
+    },
+    **{f"bridge-{name}": {"decoder": {"bridge": name, "layers": 2}} for name in BRIDGES},
+    "deep": {
+        "encoder": {"layers": 3, "bidirectional": "first", "residual_from": 3},
+        "decoder": {"layers": 3, "residual_from": 2},
+    },
+    "deep-feeding": {"encoder": {"layers": 2}, "decoder": {"layers": 3, "residual_from": 2, "input_feeding": True}},
+    "one-direction": {"encoder": {"bidirectional": "none", "layers": 2, "residual_from": 2}},
+    "conditional-gru": {"encoder": {"cell": "gru"}, "decoder": {"cell": "gru", "conditional": True}},
+    "conditional-lstm-deep": {"decoder": {"conditional": True, "layers": 2, "attention": "additive"}},
+    "mixed-cells": {
+        "encoder": {"cell": ["gru", "lstm"], "layers": 2},
+        "decoder": {"cell": ["lstm", "rnn", "gru-reset-after"], "layers": 3},
+    },
+    "layer-norm": {"encoder": {"layer_norm": True}, "decoder": {"layer_norm": True, "input_feeding": True}},
+    "tied-all": {"decoder": {"tie": "all"}},
+    "untied": {"decoder": {"tie": "none", "features": 5}},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_steps_one_by_one_equal_the_unrolled_decoder(variant: str) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    memory = model.encode(src)
+    logits = model.output(model.unroll(memory, tgt))
+    state = model.start(memory)
+    for t in range(tgt.shape[1]):
+        step = model.step(tgt[:, t], state, memory)
+        state = step.state
+        torch.testing.assert_close(step.logits, logits[:, t], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_sentence_alone_equals_the_sentence_in_a_padded_batch(variant: str) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    together = model.unroll(model.encode(src), tgt)
+    for row, length in enumerate((src != 0).sum(1).tolist()):
+        alone = model.unroll(model.encode(src[row : row + 1, :length]), tgt[row : row + 1])
+        torch.testing.assert_close(alone[0], together[row], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_fused_engine_equals_the_reference_in_every_gradient(variant: str) -> None:
+    src, tgt = batch()
+    gradients = []
+    for engine in ("fused", "reference"):
+        model = build(**VARIANTS[variant], engine=engine)
+        logits = model.output(model.unroll(model.encode(src), tgt))
+        torch.manual_seed(2)
+        (logits * torch.randn_like(logits)).sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=0, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_parameter_takes_part_in_the_result(variant: str) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    model.output(model.unroll(model.encode(src), tgt)).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_forcing_every_word_equals_plain_teacher_forcing(variant: str) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    memory = model.encode(src)
+    forced = model.unroll(memory, tgt, torch.ones_like(tgt, dtype=torch.bool))
+    torch.testing.assert_close(forced, model.unroll(memory, tgt), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_running_freely_feeds_the_best_word_of_each_position(variant: str) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    memory = model.encode(src)
+    free = model.output(model.unroll(memory, tgt, torch.zeros_like(tgt, dtype=torch.bool)))
+    state, y = model.start(memory), tgt[:, 0]
+    for t in range(tgt.shape[1]):
+        step = model.step(y, state, memory)
+        torch.testing.assert_close(step.logits, free[:, t], rtol=0, atol=1e-12)
+        state, y = step.state, step.logits.argmax(-1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_scheduled_words_train_every_parameter(variant: str) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    use_gold = torch.tensor([[True, False, True, False, False]]).expand_as(tgt)
+    model.output(model.unroll(model.encode(src), tgt, use_gold, sample=True)).square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+def test_states_and_memory_are_reordered_by_mapping_over_them() -> None:
+    model, (src, tgt) = build(**VARIANTS["deep-feeding"]), batch()
+    memory = model.encode(src)
+    rows = torch.tensor([2, 0, 0, 1])
+    step = model.step(tgt[:, 0], model.start(memory), memory)
+    chosen = map_tensors(lambda t: t.index_select(0, rows), step.state)
+    chosen_memory = map_tensors(lambda t: t.index_select(0, rows), memory)
+    expected = model.step(tgt[:, 1], step.state, memory).logits[rows]
+    torch.testing.assert_close(model.step(tgt[rows, 1], chosen, chosen_memory).logits, expected, rtol=0, atol=1e-12)
+
+
+def test_attention_never_looks_at_padding_and_its_weights_sum_to_one() -> None:
+    for name in ATTENTIONS:
+        if name == "none":
+            continue
+        model, (src, tgt) = build(decoder={"attention": name}), batch()
+        memory = model.encode(src)
+        weights = model.step(tgt[:, 0], model.start(memory), memory).weights
+        assert (weights[src == 0] == 0).all(), name
+        torch.testing.assert_close(weights.sum(1), torch.ones(3, dtype=torch.float64))
+
+
+def test_dot_product_attention_by_hand() -> None:
+    from nmt.model.attention import Attention, Memory
+
+    states = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
+    memory = Memory(states, states, states, torch.ones(1, 2, dtype=torch.bool), ())
+    look = Attention(2, 2, 2, 1).bind(memory, "fused")
+    context, weights = look(torch.tensor([[[0.0, 0.5]]]))  # scores 0 and 1
+    share = 1 / (1 + torch.e)
+    torch.testing.assert_close(weights, torch.tensor([[[share, 1 - share]]]))
+    torch.testing.assert_close(context, torch.tensor([[[share, 2 * (1 - share)]]]))
+
+
+def test_sizes_that_a_dot_product_cannot_join_are_refused() -> None:
+    with pytest.raises(UsageError, match="one size, not 8 and 5"):
+        build(decoder={"attention": "dot", "hidden": 5})
+
+
+def test_tied_embeddings_are_one_tensor() -> None:
+    model = build(decoder={"tie": "all"})
+    assert model.decoder.output.weight is model.encoder.embedding.weight
+    assert model.decoder.output.weight is model.decoder.embedding.weight
+
+
+def test_word_dropout_forgets_whole_words() -> None:
+    from nmt.model.embedding import Embedding
+
+    embedding = Embedding(V, 6, pad=0, word_dropout=0.5)
+    vectors = embedding(torch.randint(3, V, (40, 50)))
+    gone = (vectors == 0).all(-1)
+    assert gone.any() and not gone.all()
+    assert ((vectors == 0).any(-1) == gone).all()

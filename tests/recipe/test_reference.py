@@ -1,0 +1,40 @@
+from pathlib import Path
+from typing import Any
+
+from nmt.recipe.reference import json_schema, page
+from nmt.recipe.schema import Recipe
+
+PAGE = Path(__file__).parents[2] / "docs/reference/recipe.md"
+
+
+def test_the_page_in_the_repository_is_the_one_that_the_schema_gives() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: nmt recipes reference > docs/reference/recipe.md"
+
+
+def test_every_setting_has_a_meaning() -> None:
+    schema = json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        for name, field in section["properties"].items():
+            assert "$ref" in field or field["description"], name
+
+
+def test_editors_are_offered_the_names_of_a_choice() -> None:
+    definitions = json_schema()["$defs"]
+    assert "multi-head" in definitions["Decoder"]["properties"]["attention"]["enum"]
+    one, several = definitions["Encoder"]["properties"]["cell"]["oneOf"]
+    assert "gru-reset-after" in one["anyOf"][0]["enum"]
+    assert several["items"] == one
+
+
+def test_editors_refuse_unknown_settings_and_require_none() -> None:
+    schema = json_schema()
+    assert "extends" in schema["properties"]
+    for section in (schema, *schema["$defs"].values()):
+        assert section["additionalProperties"] is False
+        assert "required" not in section
+
+
+def test_defaults_are_shown_as_one_writes_them() -> None:
+    training: dict[str, Any] = json_schema()["$defs"]["Training"]["properties"]
+    assert training["stop_after"]["default"] == str(Recipe.model_fields["training"].default.stop_after)
+    assert "| `clip_norm` | number > 0 or null | `1.0` |" in page()

@@ -1,0 +1,153 @@
+"""The fused scan equals the reference scan, which is the definition, in all values and all gradients."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.cells import CELLS
+from nmt.cells.cell import Cell
+from nmt.recurrence.bound import Bound
+from nmt.recurrence.layer import Layer, Stack
+from nmt.recurrence.plan import plan
+
+T, B, E, H = 6, 3, 4, 5
+ENGINES = ["fused", "reference"]
+
+
+def make(name: str, *, layer_norm: bool = False, size: int = E) -> Cell:
+    torch.manual_seed(11)
+    cell = CELLS[name](size, H, layer_norm=layer_norm).double()
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return cell
+
+
+def padding() -> Tensor:
+    return torch.arange(T).unsqueeze(1) < torch.tensor([6, 2, 4])
+
+
+def scan(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Tensor]:
+    """Every value, and every gradient of a sum that weighs them all differently."""
+    x = x.clone().requires_grad_()
+    bound = Bound(cell, B, engine=engine)
+    torch.manual_seed(5)
+    start = cell.State(*[torch.randn(B, H, dtype=torch.float64).requires_grad_() for _ in cell.State._fields])
+    hs, final = bound.scan(bound.project(x), start, real)
+    values = [hs, *final]
+    loss = sum((value * torch.randn_like(value)).sum() for value in values)
+    return [*values, *torch.autograd.grad(loss, [x, *start, *cell.parameters()])]
+
+
+@pytest.mark.parametrize("real", [None, padding()], ids=["whole", "padded"])
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+@pytest.mark.parametrize("name", CELLS)
+def test_the_fused_scan_equals_the_reference(name: str, layer_norm: bool, real: Tensor | None) -> None:
+    cell, x = make(name, layer_norm=layer_norm), torch.randn(T, B, E, dtype=torch.float64)
+    for fused, reference in zip(*(scan(cell, engine, x, real) for engine in ENGINES), strict=True):
+        torch.testing.assert_close(fused, reference, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_agree_with_finite_differences(name: str, engine: str) -> None:
+    cell = make(name)
+    real = torch.tensor([[True, True], [True, False], [True, False]])
+
+    def run(x: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
+        values = {"W": W, "U": U, "b": b}
+
+        class Frozen(torch.nn.Module):
+            def forward(self, x: Tensor) -> Tensor:
+                return Layer([cell], engine=engine)(x, real)[0]
+
+        frozen = Frozen()
+        frozen.cell = cell
+        return torch.func.functional_call(frozen, {f"cell.{k}": v for k, v in values.items()}, (x,))
+
+    x = torch.randn(3, 2, E, dtype=torch.float64, requires_grad=True)
+    parameters = [p.detach().clone().requires_grad_() for p in (cell.W, cell.U, cell.b)]
+    assert torch.autograd.gradcheck(run, (x, *parameters))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_of_gradients_are_refused_by_the_fused_scan(name: str) -> None:
+    cell = make(name)
+    h, _ = Layer([cell], engine="fused")(torch.randn(T, B, E, dtype=torch.float64), None)
+    with pytest.raises(RuntimeError, match="no gradients of gradients"):
+        torch.autograd.grad(h.sum(), cell.U, create_graph=True)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_the_reference_scan_has_gradients_of_gradients(name: str) -> None:
+    cell = make(name)
+    x = torch.randn(2, 1, E, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: Layer([cell], engine="reference")(x, None)[0], (x,))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CELLS)
+def test_padding_changes_nothing(name: str, engine: str) -> None:
+    layer = Layer([make(name), make(name)], engine=engine)
+    x = torch.randn(T, B, E, dtype=torch.float64)
+    h, finals = layer(x, padding())
+    for sentence, length in enumerate(padding().sum(0).tolist()):
+        alone, alone_finals = layer(x[:length, sentence : sentence + 1], None)
+        torch.testing.assert_close(h[:length, sentence], alone[:, 0], rtol=0, atol=1e-12)
+        for final, alone_final in zip(finals, alone_finals, strict=True):
+            torch.testing.assert_close(final.h[sentence], alone_final.h[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", CELLS)
+def test_steps_one_by_one_equal_the_scan(name: str, engine: str) -> None:
+    cell, x = make(name), torch.randn(T, B, E, dtype=torch.float64)
+    hs, final = Layer([cell], engine=engine)(x, None)
+    s = cell.initial_state(B)
+    for t in range(T):
+        bound = Bound(cell, B, engine=engine)
+        s = bound.step(bound.settle(bound.reader()(x[t])), s)
+        torch.testing.assert_close(s.h, hs[t], rtol=0, atol=1e-12)
+    torch.testing.assert_close(s.h, final[0].h, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_state_dropout_is_one_mask_for_the_whole_sequence(name: str) -> None:
+    cell, x = make(name), torch.randn(T, B, E, dtype=torch.float64)
+    results = []
+    for engine in ENGINES:
+        torch.manual_seed(2)
+        bound = Bound(cell, B, engine=engine, input_dropout=0.4, state_dropout=0.5)
+        results.append(bound.scan(bound.project(x), cell.initial_state(B))[0])
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=1e-12)
+    plain = Bound(cell, B)
+    assert not torch.allclose(results[0], plain.scan(plain.project(x), cell.initial_state(B))[0])
+
+
+def test_dropout_is_off_outside_training() -> None:
+    cell, x = make("lstm"), torch.randn(T, B, E, dtype=torch.float64)
+    layer = Layer([cell], input_dropout=0.5, state_dropout=0.5)
+    assert not torch.equal(layer(x, None)[0], layer(x, None)[0])
+    layer.eval()
+    assert torch.equal(layer(x, None)[0], layer(x, None)[0])
+
+
+def test_the_plan_merges_products_that_read_one_operand() -> None:
+    assert plan(make("lstm")) == [("i", "f", "g", "o")]
+    assert plan(make("gru")) == [("r", "z"), ("n",)]
+    assert plan(make("gru-reset-after")) == [("r", "z", "n")]
+
+
+def test_a_residual_layer_adds_its_input() -> None:
+    lower, upper = Layer([make("gru")]), Layer([make("gru", size=H)])
+    x = torch.randn(T, B, E, dtype=torch.float64)
+    h, _ = Stack([lower, upper], residual_from=2)(x, None)
+    below, _ = lower(x, None)
+    torch.testing.assert_close(h, below + upper(below, None)[0])
+
+
+def test_a_residual_layer_whose_sizes_differ_is_refused() -> None:
+    from nmt.errors import UsageError
+
+    with pytest.raises(UsageError, match="layer 1 reads 4 values and gives 5"):
+        Stack([Layer([make("gru")])], residual_from=1)

@@ -1,0 +1,212 @@
+"""The rules of the house that can be read off the code: who imports whom, by which door, how large."""
+
+import ast
+import functools
+import re
+import statistics
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+# In the order of the flow: a room imports only from rooms before it.
+ROOMS = (
+    "cells",
+    "recurrence",
+    "model",
+    "data",
+    "decoding",
+    "evaluation",
+    "training",
+    "insight",
+    "recipe",
+    "cli",
+)
+BLIND = {"data": ("cells", "recurrence", "model")}  # rooms that know nothing of some earlier ones, either
+
+# Each library and the files or folders that may import it; the reasons: docs/decisions/0001-dependencies.md
+DOORS = {
+    "numpy": ("nmt/data/", "nmt/evaluation/", "nmt/training/"),
+    "pydantic": ("nmt/recipe/", "nmt/data/corpora.py"),
+    "rich": ("nmt/cli/", "nmt/training/progress.py"),
+    "sacrebleu": ("nmt/evaluation/",),
+    "safetensors": ("nmt/data/store.py", "nmt/training/checkpoint.py"),
+    "sentencepiece": ("nmt/data/subwords.py",),
+    "torch": ("nmt/",),
+    "typer": ("nmt/cli/",),
+    "xopen": ("nmt/data/text.py",),
+    "yaml": ("nmt/recipe/", "nmt/data/corpora.py"),
+}
+SAME_PACKAGE = {"pydantic_core": "pydantic", "pyyaml": "yaml"}
+
+USEFUL = {"utils", "util", "helpers", "helper", "misc", "common", "core", "base", "manager", "factory"}
+CODE_RUNNERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+
+FILE_LINES = 320
+LONG_FILES = {"nmt/recipe/schema.py": "every setting stands here once, with its meaning"}
+FUNCTION_LINES = 50
+LONG_FUNCTIONS: dict[str, str] = {}  # "nmt/room/file.py:function": why it is better in one piece
+
+
+@functools.cache
+def modules() -> dict[Path, ast.Module]:
+    """Every module of the package, by its path from the checkout."""
+    paths = sorted((CHECKOUT / "nmt").rglob("*.py"))
+    return {path.relative_to(CHECKOUT): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The dotted names that a piece of code imports; `from a import b` gives a.b, since b may be a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, (
+                f"line {node.lineno}: an import relative to the file hides which room it reads"
+            )
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(dotted: str) -> str | None:
+    """The room that `nmt.room.module` stands in; None for what belongs to no room (nmt.errors)."""
+    parts = dotted.split(".")
+    return parts[1] if parts[0] == "nmt" and len(parts) > 1 and parts[1] in ROOMS else None
+
+
+def dotted_name(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts)
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def length(function: ast.FunctionDef) -> int:
+    """Lines of a function without its docstring."""
+    has_docstring = ast.get_docstring(function) is not None
+    first = function.body[0]
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+def test_every_folder_of_the_package_is_a_room() -> None:
+    folders = {path.parts[1] for path in modules() if len(path.parts) > 2}
+    assert folders <= {*ROOMS}
+
+
+def test_a_room_imports_only_from_the_rooms_before_it() -> None:
+    wrong = []
+    for path, tree in modules().items():
+        here = room(dotted_name(path))
+        for name in imports(tree):
+            there = room(name)
+            if here is None or there is None:
+                continue
+            if ROOMS.index(there) > ROOMS.index(here) or there in BLIND.get(here, ()):
+                wrong.append(f"{path} imports {name}")
+    assert wrong == []
+
+
+def test_what_belongs_to_no_room_imports_no_room() -> None:
+    doors = {Path("nmt/__main__.py")}
+    homeless = {p: tree for p, tree in modules().items() if room(dotted_name(p)) is None and p not in doors}
+    assert [
+        (str(path), name) for path, tree in homeless.items() for name in imports(tree) if room(name)
+    ] == []
+
+
+def test_only_assemble_knows_both_the_recipe_and_the_components() -> None:
+    wrong = [
+        f"{path} imports {name}"
+        for path, tree in modules().items()
+        if room(dotted_name(path)) == "recipe" and path.name != "assemble.py"
+        for name in imports(tree)
+        if room(name) not in (None, "recipe")
+    ]
+    assert wrong == []
+
+
+def test_each_library_comes_in_by_its_own_door() -> None:
+    wrong = []
+    for path, tree in modules().items():
+        for name in imports(tree):
+            top = name.split(".")[0]
+            library = SAME_PACKAGE.get(top, top)
+            if library == "nmt" or library in sys.stdlib_module_names:
+                continue
+            if not any(str(path).startswith(door) for door in DOORS.get(library, ())):
+                wrong.append(f"{path} imports {name}")
+    assert wrong == []
+
+
+def test_the_libraries_are_the_declared_dependencies() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
+    assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS)
+
+
+@pytest.mark.parametrize("group", ["dependencies", "dev", "tensorboard"])
+def test_every_dependency_has_a_tested_version(group: str) -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]
+    pins = re.findall(r"^([\w.-]+)==", (CHECKOUT / "constraints.txt").read_text(encoding="utf-8"), re.M)
+    assert {re.split(r"[^\w-]", line)[0].lower() for line in wanted} <= {pin.lower() for pin in pins}
+
+
+def test_no_module_is_named_for_being_useful() -> None:
+    named = {part.removesuffix(".py") for path in modules() for part in path.parts}
+    assert named & USEFUL == set()
+
+
+def test_nothing_that_is_loaded_can_run_code() -> None:
+    wrong = []
+    for path, tree in modules().items():
+        wrong += [f"{path} imports {name}" for name in imports(tree) if name.split(".")[0] in CODE_RUNNERS]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and loads_unsafely(node):
+                wrong.append(f"{path}:{node.lineno}: {ast.unparse(node)}")
+    assert wrong == []
+
+
+def loads_unsafely(call: ast.Call) -> bool:
+    said = {word.arg: ast.unparse(word.value) for word in call.keywords}
+    name = ast.unparse(call.func)
+    if name == "torch.load":
+        return said.get("weights_only") != "True"
+    return (
+        name in ("eval", "exec", "yaml.unsafe_load", "yaml.full_load") or said.get("allow_pickle") == "True"
+    )
+
+
+def test_no_function_swallows_keywords_it_does_not_name() -> None:
+    swallowing = [
+        f"{path}:{function.lineno}: {function.name}"
+        for path, tree in modules().items()
+        for function in functions(tree)
+        if function.args.kwarg is not None
+    ]
+    assert swallowing == []
+
+
+def test_files_are_short() -> None:
+    lines = {str(path): len((CHECKOUT / path).read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert {path for path, count in lines.items() if count > FILE_LINES} == set(LONG_FILES)
+
+
+def test_functions_can_be_read_at_a_glance() -> None:
+    lengths = {
+        f"{path}:{function.name}": length(function)
+        for path, tree in modules().items()
+        for function in functions(tree)
+    }
+    too_long = {name for name, lines in lengths.items() if lines > FUNCTION_LINES}
+    assert too_long == set(LONG_FUNCTIONS)
+    assert statistics.median(lengths.values()) < 10
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [str(path) for path, tree in modules().items() if tree.body and not ast.get_docstring(tree)] == []
