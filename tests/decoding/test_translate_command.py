@@ -1,10 +1,9 @@
 """`nmt translate` as it is typed."""
 
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -32,9 +31,7 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
         model.out.bias.data[EOS] = 2.0  # so that it comes to an end
         return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
 
-    assemble = ModuleType("nmt.recipe.assemble")
-    assemble.load_translator = load_translator  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "nmt.recipe.assemble", assemble)
+    monkeypatch.setattr("nmt.recipe.artifact.load_translator", load_translator)
     app = typer.Typer()
     app.command()(translate)
 
