@@ -200,7 +200,8 @@ def telling_apart(deal: Dealer) -> Pair:
         return place, lifted(Stem(ko_verb.split(" ")[-1]), who)
 
     (a_before, a_stem), (b_before, b_stem) = opening(first, one), opening(second, other)
-    bridge = deal.one("bridge", BRIDGES)
+    bridges = BRIDGES if kind == "country" else tuple(b for b in BRIDGES if "한국으로" not in b[0])
+    bridge = deal.one("bridge " + kind, bridges)
     asked, recalled = (one, words) if deal.below(0.5) else (other, more)
     end, stem, en_end = deal.one("end " + kind, PREDICATES[kind])
     ko = (
