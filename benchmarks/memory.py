@@ -1,0 +1,88 @@
+"""Memory in training does not grow with the corpus: peak resident memory on two corpora of one kind.
+
+    python -m benchmarks.memory DIR        (DIR holds train.de and train.en, the larger the better)
+
+Trains the Multi30k LSTM recipe's model for some updates on the first 29,000 pairs and on all pairs, each in a
+process of its own with the vocabulary made before, and prints the peaks and their ratio.
+"""
+
+import argparse
+import itertools
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from nmt.data.text import Corpus, find_corpus, read_pairs
+
+SMALL = 29_000
+
+
+def write(corpus: Corpus, folder: Path, most: int | None) -> int:
+    """The first pairs of a corpus as train and valid files of a folder; gives how many."""
+    folder.mkdir()
+    count = 0
+    with (folder / "train.de").open("w") as src, (folder / "train.en").open("w") as tgt:
+        for count, (source, target) in enumerate(itertools.islice(read_pairs(corpus), most), start=1):
+            src.write(source + "\n")
+            tgt.write(target + "\n")
+    for side in ("de", "en"):
+        (folder / f"valid.{side}").write_text("ein Hund\n" if side == "de" else "a dog\n")
+    return count
+
+
+def train(folder: Path, updates: int) -> None:
+    """A run of the recipe on the pairs of a folder, for so many updates."""
+    from nmt.recipe import experiment
+    from nmt.recipe.reader import read_recipe
+
+    settings = [
+        f"data.root={folder}",
+        "data.valid=valid",
+        "data.test=null",
+        f"training.stop_after={updates}u",
+        "training.threads=1",
+        "training.validation.metric=loss",
+        "training.batch.by=tokens",
+        "training.batch.size=1000",
+        "data.max_length=30",
+    ]
+    experiment.train(read_recipe(["multi30k-de-en-lstm"], settings), folder / "run")
+
+
+def peak(folder: Path, updates: int) -> float:
+    """Peak resident MiB of a process that goes on with a run for so many updates."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--child", str(updates), str(folder)]
+    subprocess.run([*command[:4], "1", str(folder)], check=True, capture_output=True)  # vocabulary and store
+    (folder / "run" / "recipe.yaml").unlink()
+    for path in (folder / "run").glob("checkpoints/*"):
+        path.rename(folder / f"{path.name}.old")
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def main(corpus: Path, updates: int) -> None:
+    """The two peaks and their ratio."""
+    whole = find_corpus("train", root=corpus, src="de", tgt="en")
+    peaks = []
+    with tempfile.TemporaryDirectory() as name:
+        for label, most in (("small", SMALL), ("whole", None)):
+            folder = Path(name) / label
+            pairs = write(whole, folder, most)
+            peaks.append(peak(folder, updates))
+            print(f"{pairs:>9,} pairs: peak {peaks[-1]:,.0f} MiB after {updates} updates", flush=True)
+    print(f"ratio {peaks[1] / peaks[0]:.3f}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--updates", type=int, default=150)
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        train(arguments.corpus, arguments.child)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    else:
+        main(arguments.corpus, arguments.updates)
