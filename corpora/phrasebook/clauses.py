@@ -54,9 +54,14 @@ def predicate(action: Action, person: Person | None, mood: str, negation: str = 
 
 
 TENSE = {
-    "past": "past", "was doing": "past", "wanted": "past", "could": "past", "had to": "past",
-    "future": "future", "promise": "promise",
-}  # fmt: skip
+    "past": "past",
+    "was doing": "past",
+    "wanted": "past",
+    "could": "past",
+    "had to": "past",
+    "future": "future",
+    "promise": "promise",
+}
 ENGLISH_MOOD = {"cannot": ("can", True), "never": ("experience", True)}
 
 
@@ -80,23 +85,35 @@ def denied_end(action: Action, person: Person, mood: str, level: Level, how: str
 
 def english_phrase(action: Action, person: Person, general: bool) -> str:
     """The verb phrase with his, her... filled in; `general` for habits and denials."""
-    return (action.many if general else action.one).format(poss=person.possessive)
+    return person.owning(action.many if general else action.one)
 
 
 def english_clause(
-    person: Person, mood: str, phrase: str, *, negative: bool = False, question: bool = False, adverb: str = ""
+    person: Person,
+    mood: str,
+    phrase: str,
+    *,
+    negative: bool = False,
+    question: bool = False,
+    adverb: str = "",
 ) -> str:
     """A clause about a person."""
     mood, always = ENGLISH_MOOD.get(mood, (mood, False))
     return clause(
-        person.en, person.agreement, mood, phrase, negative=negative or always, question=question, adverb=adverb
+        person.en,
+        person.agreement,
+        mood,
+        phrase,
+        negative=negative or always,
+        question=question,
+        adverb=adverb,
     )
 
 
 def question_to_you(mood: str, phrase: str, adverb: str = "") -> str:
     """A question whose subject Korean leaves out: you."""
     mood, always = ENGLISH_MOOD.get(mood, (mood, False))
-    phrase = phrase.format(poss="your")
+    phrase = phrase.format(poss="your", s="")
     return clause("you", Agreement.YOU, mood, phrase, negative=always, question=True, adverb=adverb)
 
 
@@ -112,4 +129,6 @@ def joined(*parts: str) -> str:
 
 def made(ko: str, en: str, level: Level, family: str, *key: str, mark: str = ".", gap: int = 0) -> Pair:
     """A finished pair: marks, capital, contractions."""
-    return Pair(joined(ko) + mark, sentence(en, mark, spoken=spoken(level)), family, "|".join((family, *key)), gap)
+    return Pair(
+        joined(ko) + mark, sentence(en, mark, spoken=spoken(level)), family, "|".join((family, *key)), gap
+    )

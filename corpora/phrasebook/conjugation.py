@@ -1,5 +1,7 @@
 """Korean verbs and adjectives conjugated by class, in four speech levels."""
 
+# ruff: noqa: E501 - ruff counts a Korean letter as two columns
+
 from enum import Enum
 from typing import NamedTuple
 
@@ -15,7 +17,17 @@ IRREGULAR = {
 }
 CLASS_OF = {stem: kind for kind, stems in IRREGULAR.items() for stem in stems.split()}
 # an open stem vowel and the 아/어 after it melt into one vowel
-MELTED = {"ㅏ": "ㅏ", "ㅓ": "ㅓ", "ㅗ": "ㅘ", "ㅜ": "ㅝ", "ㅣ": "ㅕ", "ㅐ": "ㅐ", "ㅔ": "ㅔ", "ㅕ": "ㅕ", "ㅚ": "ㅙ"}
+MELTED = {
+    "ㅏ": "ㅏ",
+    "ㅓ": "ㅓ",
+    "ㅗ": "ㅘ",
+    "ㅜ": "ㅝ",
+    "ㅣ": "ㅕ",
+    "ㅐ": "ㅐ",
+    "ㅔ": "ㅔ",
+    "ㅕ": "ㅕ",
+    "ㅚ": "ㅙ",
+}
 
 
 class Level(Enum):
@@ -93,7 +105,9 @@ def harmonic(stem: Stem, tail: str) -> str:
     if kind == "하":
         return with_vowel(text, "ㅐ", tail)
     if kind == "ㅂ":
-        return with_final(text, "") + with_vowel("와" if text.endswith("돕") else "워", "ㅘ" if text.endswith("돕") else "ㅝ", tail)
+        return with_final(text, "") + with_vowel(
+            "와" if text.endswith("돕") else "워", "ㅘ" if text.endswith("돕") else "ㅝ", tail
+        )
     if kind == "ㅎ":
         return with_vowel(text, "ㅒ" if syllable(text[-1]).vowel == "ㅑ" else "ㅐ", tail)
     if kind == "르":

@@ -35,7 +35,7 @@ class Dealer:
         return self.chance.random() < share
 
     def shuffled(self, size: int) -> list[int]:
-        """The numbers below size in random order; only Random.random is promised to repeat between versions."""
+        """The numbers below size in random order; of chance only random() repeats in all Pythons."""
         order = list(range(size))
         for i in range(size - 1, 0, -1):
             j = int(self.chance.random() * (i + 1))

@@ -7,17 +7,63 @@ IRREGULAR_VERBS = {
     base: (past, participle)
     for base, past, participle in (
         row.split()
-        for row in (
-            "eat ate eaten/drink drank drunk/read read read/write wrote written/wear wore worn/buy bought bought/"
-            "sell sold sold/sing sang sung/teach taught taught/meet met met/take took taken/ride rode ridden/"
-            "make made made/build built built/lose lost lost/send sent sent/draw drew drawn/do did done/"
-            "swim swam swum/run ran run/sleep slept slept/get got gotten/go went gone/come came come/"
-            "leave left left/sit sat sat/lie lay lain/know knew known/give gave given/lend lent lent/choose chose chosen/become became become/begin began begun/"
-            "tell told told/say said said/think thought thought/hear heard heard/speak spoke spoken/"
-            "grow grew grown/forget forgot forgotten/find found found/have had had/keep kept kept/"
-            "catch caught caught/bring brought brought/pay paid paid/feel felt felt/put put put/"
-            "stand stood stood/spend spent spent/see saw seen/wake woke woken/win won won/cut cut cut/bake baked baked"
-        ).split("/")
+        for row in [
+            "eat ate eaten",
+            "drink drank drunk",
+            "read read read",
+            "write wrote written",
+            "wear wore worn",
+            "buy bought bought",
+            "sell sold sold",
+            "sing sang sung",
+            "teach taught taught",
+            "meet met met",
+            "take took taken",
+            "ride rode ridden",
+            "make made made",
+            "build built built",
+            "lose lost lost",
+            "send sent sent",
+            "draw drew drawn",
+            "do did done",
+            "swim swam swum",
+            "run ran run",
+            "sleep slept slept",
+            "get got gotten",
+            "go went gone",
+            "come came come",
+            "leave left left",
+            "sit sat sat",
+            "lie lay lain",
+            "know knew known",
+            "give gave given",
+            "lend lent lent",
+            "choose chose chosen",
+            "become became become",
+            "begin began begun",
+            "tell told told",
+            "say said said",
+            "think thought thought",
+            "hear heard heard",
+            "speak spoke spoken",
+            "grow grew grown",
+            "forget forgot forgotten",
+            "find found found",
+            "have had had",
+            "keep kept kept",
+            "catch caught caught",
+            "bring brought brought",
+            "pay paid paid",
+            "feel felt felt",
+            "put put put",
+            "stand stood stood",
+            "spend spent spent",
+            "see saw seen",
+            "wake woke woken",
+            "win won won",
+            "cut cut cut",
+            "bake baked baked",
+        ]
     )
 }
 DOUBLED = {"stop", "plan", "run", "swim", "get", "sit", "jog", "put", "chat", "shop", "win", "cut", "forget"}
@@ -25,13 +71,22 @@ BE = {"I": ("am", "was"), "you": ("are", "were"), "it": ("is", "was"), "they": (
 AUXILIARIES = ("be", "will", "can", "could", "would", "may", "should", "have*")
 IRREGULAR_PLURALS = {"child": "children", "person": "people", "man": "men", "woman": "women", "fish": "fish"}
 IRREGULAR_COMPARISON = {"good": ("better", "best"), "far": ("farther", "farthest")}
-LONG_ADJECTIVES = ("expensive", "beautiful", "delicious", "difficult", "interesting", "famous", "tired", "bitter")
+LONG_ADJECTIVES = (
+    "expensive",
+    "beautiful",
+    "delicious",
+    "difficult",
+    "interesting",
+    "famous",
+    "tired",
+    "bitter",
+)
 
 
 class Agreement(Enum):
     """What a finite verb agrees with, named by a pronoun."""
 
-    I = "I"  # noqa: E741
+    ME = "I"
     YOU = "you"
     IT = "it"
     THEY = "they"
@@ -148,9 +203,15 @@ MOODS = {
 
 
 def clause(
-    subject: str, agreement: Agreement, mood: str, phrase: str, *, negative: bool = False, question: bool = False,
+    subject: str,
+    agreement: Agreement,
+    mood: str,
+    phrase: str,
+    *,
+    negative: bool = False,
+    question: bool = False,
     adverb: str = "",
-) -> str:  # fmt: skip
+) -> str:
     """A whole clause, not yet capitalised: subject, auxiliaries, verb phrase."""
     verb, tense, form, link = MOODS[mood]
     if verb:

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterator
 
+import calendar_and_clock
 import counting
 import describing
+import embedded
 import farapart
 import linked
+import recalling
 import simple
+import situations
 from clauses import Pair
 from dealing import Dealer
 
 Family = Callable[[Dealer], Pair]
-FAMILIES: dict[Family, int] = {
-    **simple.FAMILIES, **describing.FAMILIES, **counting.FAMILIES, **linked.FAMILIES, **farapart.FAMILIES,
-}  # fmt: skip
+ROOMS = (simple, describing, situations, counting, calendar_and_clock, linked, embedded, recalling, farapart)
+FAMILIES: dict[Family, int] = {family: share for room in ROOMS for family, share in room.FAMILIES.items()}
 # a family that has run dry stops after so many deals per pair
 PATIENCE = 20
 

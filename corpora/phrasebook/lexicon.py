@@ -1,5 +1,7 @@
 """The nouns: people, things, places, times, and how each is said in Korean and in English."""
 
+# ruff: noqa: E501 - ruff counts a Korean letter as two columns
+
 from dataclasses import dataclass
 
 from conjugation import Level
@@ -21,7 +23,7 @@ class Person:
     def agreement(self) -> Agreement:
         """What the verb agrees with in English."""
         if self.en == "I":
-            return Agreement.I
+            return Agreement.ME
         return Agreement.THEY if self.pronoun in ("we", "they") else Agreement.IT
 
     @property
@@ -33,6 +35,10 @@ class Person:
     def objective(self) -> str:
         """The person as an object in English."""
         return {"I": "me", "we": "us"}.get(self.en, self.en)
+
+    def owning(self, phrase: str) -> str:
+        """The phrase with its {poss} and {s} filled in: lost their keys."""
+        return phrase.format(poss=self.possessive, s="s" if self.possessive in ("our", "their") else "")
 
     @property
     def third(self) -> bool:
@@ -70,7 +76,7 @@ class Person:
         return word + ("께" if self.honorific else "에게")
 
 
-I = Person("저", "I", "I")  # noqa: E741
+ME = Person("저", "I", "I")
 WE = Person("우리", "we", "we")
 TEACHER = Person("선생님", "the teacher", "it", True)
 MEN = (
@@ -81,7 +87,7 @@ MEN = (
     Person("준호", "Junho", "he", name=True),
     Person("우리 아버지", "my father", "he", True),
     Person("우리 할아버지", "my grandfather", "he", True),
-    Person("제 남편", "my husband", "he"),
+    Person("제 아들", "my son", "he"),
 )
 WOMEN = (
     Person("우리 누나", "my older sister", "she"),
@@ -91,7 +97,7 @@ WOMEN = (
     Person("수진", "Sujin", "she", name=True),
     Person("우리 어머니", "my mother", "she", True),
     Person("우리 할머니", "my grandmother", "she", True),
-    Person("제 아내", "my wife", "she"),
+    Person("제 딸", "my daughter", "she"),
 )
 GROUPS = (
     Person("아이들", "the children", "they"),
@@ -104,7 +110,7 @@ OTHERS = (*MEN, *WOMEN, *GROUPS)
 PEERS = tuple(person for person in OTHERS if not person.honorific)
 ELDERS = tuple(person for person in OTHERS if person.honorific)
 # the speaker comes as often as a handful of others together
-EVERYONE = (I, I, I, I, I, I, WE, WE, *OTHERS)
+EVERYONE = (ME, ME, ME, ME, ME, ME, WE, WE, *OTHERS)
 
 
 @dataclass(frozen=True)
@@ -128,16 +134,37 @@ class Thing:
 
 
 # English nouns that are plural only
-PAIRS = {"hands", "teeth", "words", "dishes", "clothes", "pants", "shoes", "glasses", "gloves", "socks", "sneakers", "noodles", "vegetables"}
+PAIRS = {
+    "hands",
+    "teeth",
+    "words",
+    "dishes",
+    "clothes",
+    "pants",
+    "shoes",
+    "glasses",
+    "gloves",
+    "socks",
+    "sneakers",
+    "noodles",
+    "vegetables",
+}
 
 
 def thing(ko: str, en: str) -> Thing:
-    """A thing from its English entry: "apple" is counted, "~bread" is not, "the x" and "{poss} x" are fixed."""
+    """A thing from its English entry: "apple" is counted, "~bread" is not, "flower+" comes in number, "the x" is fixed."""
     if en.startswith(("the ", "{poss} ")):
         return Thing(ko, en.split(" ", 1)[1], en, en)
     if en.startswith("~"):
         return Thing(ko, en[1:], en[1:], en[1:])
+    if en.endswith("+"):
+        return Thing(ko, en[:-1], plural(en[:-1]), plural(en[:-1]))
     return Thing(ko, en, with_article(en), plural(en))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())
 
 
 def table(text: str) -> dict[str, str]:
@@ -160,8 +187,8 @@ THINGS = {
         중국어=~Chinese, 태권도=~taekwondo, 버스=the bus, 지하철=the subway, 택시=taxi, 기차=the train, 비행기=the plane,
         자전거=bicycle, 배=the boat, 방=the room, 부엌=the kitchen, 교실=the classroom, 창문=the window,
         문=the door, 불=the light, 컴퓨터=computer, 숙제={poss} homework, 손={poss} hands, 이={poss} teeth,
-        지갑={poss} wallet, 열쇠={poss} key, 여권={poss} passport, 휴대폰={poss} cell phone, 우산=umbrella, 가방=bag,
-        시계=watch, 선물=present, 꽃=flower, 장미=rose, 사진=picture, 그림=picture, 집=house, 의자=chair, 책상=desk,
+        지갑={poss} wallet{s}, 열쇠={poss} key{s}, 여권={poss} passport{s}, 휴대폰={poss} cell phone{s}, 우산=umbrella, 가방=bag,
+        시계=watch, 선물=present, 꽃=flower+, 장미=rose, 사진=picture, 그림=picture, 집=house, 의자=chair, 책상=desk,
         침대=bed, 자동차=car, 표=ticket, 단어=the words, 고양이=cat, 개=dog, 새=bird, 물고기=fish, 의사=doctor,
         친구=friend, 변호사=lawyer, 손님=guest, 음식=~food, 옷=~clothes, 설거지=the dishes, 빨래=the laundry, 돈=~money,
         공책=notebook, 연필=pencil, 자리=table, 호텔=hotel, 나무=tree, 카메라=camera, 가게=store"""
@@ -196,7 +223,7 @@ PLACES = {
         부엌=in the kitchen, 박물관=at the museum, 바닷가=at the beach, 서울=in Seoul, 부산=in Busan, 제주도=on Jeju Island,
         편의점=at the convenience store, 빵집=at the bakery, 호텔=at the hotel, 약국=at the pharmacy, 체육관=at the gym,
         수영장=at the pool, 방=in the room, 교실=in the classroom, 정류장=at the bus stop, 길=on the street,
-        마당=in the yard, 거실=in the living room, 강=at the river, 가게=at the store, 시골=in the countryside"""
+        마당=in the yard, 거실=in the living room, 강=by the river, 가게=at the store, 시골=in the countryside"""
     ).items()
 }
 
@@ -218,7 +245,9 @@ PAST_TIMES = times(
     "어제=yesterday, 지난주에=last week, 작년에=last year, 아까=a little while ago, 그저께=the day before yesterday, "
     "어젯밤에=last night, 지난 토요일에=last Saturday, 지난달에=last month, 오늘 아침에=this morning, 이틀 전에=two days ago"
 )
-RECENT_TIMES = tuple(time for time in PAST_TIMES if time.ko not in ("작년에", "어젯밤에", "지난달에"))
+# what takes days or months may lie further back than what is soon done
+RECENT_TIMES = tuple(time for time in PAST_TIMES if time.ko not in ("작년에", "지난달에"))
+LONG_TIMES = tuple(time for time in PAST_TIMES if time.ko in ("작년에", "지난달에"))
 HABIT_TIMES = times(
     "매일=every day, 주말마다=every weekend, 아침마다=every morning, 토요일마다=every Saturday, 저녁마다=every evening, "
     "일요일마다=every Sunday"
@@ -233,9 +262,19 @@ DAYS = times(
     "월요일=Monday, 화요일=Tuesday, 수요일=Wednesday, 목요일=Thursday, 금요일=Friday, 토요일=Saturday, 일요일=Sunday"
 )
 MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 COUNTRIES = {  # country: (in English, its language in English, its adjective)
     "프랑스": ("France", "French", "French"),
     "독일": ("Germany", "German", "German"),
@@ -250,6 +289,6 @@ CITIES = table(
     "서울=Seoul, 부산=Busan, 대구=Daegu, 광주=Gwangju, 인천=Incheon, 대전=Daejeon, 전주=Jeonju, 경주=Gyeongju"
 )
 JOBS = table(
-    "의사=doctor, 변호사=lawyer, 간호사=nurse, 요리사=cook, 기자=reporter, 가수=singer, 화가=painter, 배우=actor, "
+    "의사=doctor, 변호사=lawyer, 간호사=nurse, 요리사=cook, 기자=reporter, 가수=singer, 화가=painter, 소설가=novelist, "
     "경찰관=police officer, 소방관=firefighter, 대학생=college student, 회사원=office worker"
 )

@@ -42,7 +42,7 @@ def lines(items: Sequence[str]) -> str:
 def listing(written: dict[str, str]) -> str:
     """The files part of the card: lines and sha256 of each file."""
     rows = (
-        f"  {name}: {{lines: {text.count(chr(10))}, sha256: {sha256(text.encode()).hexdigest()}}}\n"
+        f"  - {{name: {name}, lines: {text.count(chr(10))}, sha256: {sha256(text.encode()).hexdigest()}}}\n"
         for name, text in written.items()
     )
     return "files:\n" + "".join(rows)
@@ -54,7 +54,9 @@ def main(directory: Path) -> None:
     for name, text in written.items():
         (directory / name).write_text(text, encoding="utf-8", newline="\n")
     card = (HERE / "card.yaml").read_text(encoding="utf-8")
-    (directory / "card.yaml").write_text(card[: card.index("files:\n")] + listing(written), encoding="utf-8", newline="\n")
+    (directory / "card.yaml").write_text(
+        card[: card.index("files:\n")] + listing(written), encoding="utf-8", newline="\n"
+    )
 
 
 if __name__ == "__main__":

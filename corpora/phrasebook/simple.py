@@ -1,20 +1,41 @@
 """Sentences of one clause: doing, wanting, asking, requesting, giving, going."""
 
 from clauses import (
-    NO_TIME, Pair, at, denied_end, english_clause, english_phrase, korean_end, made, question_to_you,
-)  # fmt: skip
+    NO_TIME,
+    Pair,
+    at,
+    denied_end,
+    english_clause,
+    english_phrase,
+    korean_end,
+    made,
+    question_to_you,
+)
 from conjugation import Level, Stem, attach, finish, honor
 from dealing import Dealer
 from hangul import particle
 from lexicon import (
-    ELDERS, EVERYONE, FREQUENCIES, FUTURE_TIMES, HABIT_TIMES, NOW_TIMES, PAST_TIMES, PEERS, PLACES, THINGS, I, Place,
+    ELDERS,
+    EVERYONE,
+    FREQUENCIES,
+    FUTURE_TIMES,
+    HABIT_TIMES,
+    LONG_TIMES,
+    ME,
+    NOW_TIMES,
+    PEERS,
+    PLACES,
+    RECENT_TIMES,
+    THINGS,
+    Place,
     Time,
-)  # fmt: skip
-from verbs import ACTIONS, BANS, FAVORS, HABITS, REQUESTS, SHARED, SKILLS, Action
+    words,
+)
+from verbs import ACTIONS, ADVENTURES, BANS, FAVORS, HABITS, INTENDED, REQUESTS, SHARED, SKILLS, Action
 
 LEVELS = (Level.POLITE, Level.POLITE, Level.FORMAL, Level.CASUAL, Level.PLAIN)
 TALK = (Level.POLITE, Level.POLITE, Level.FORMAL, Level.CASUAL)
-TIMES = {"present": HABIT_TIMES, "past": PAST_TIMES, "future": FUTURE_TIMES, "progressive": NOW_TIMES}
+TIMES = {"present": HABIT_TIMES, "past": RECENT_TIMES, "future": FUTURE_TIMES, "progressive": NOW_TIMES}
 
 
 def spot(deal: Dealer, action: Action, share: float = 0.5) -> Place | None:
@@ -22,12 +43,24 @@ def spot(deal: Dealer, action: Action, share: float = 0.5) -> Place | None:
     return deal.one("place " + action.name, action.places) if action.places and deal.below(share) else None
 
 
+def times_of(action: Action, mood: str) -> tuple[Time, ...]:
+    """The times that fit a mood, and in the past the action."""
+    if mood in ("past", "had to", "wanted"):
+        return LONG_TIMES if action.lasting else RECENT_TIMES
+    return TIMES.get(mood, FUTURE_TIMES)
+
+
+def performable(mood: str) -> tuple[Action, ...]:
+    """What can be said in a mood: every habit is still one now, and nobody is going to lose a key."""
+    return {"past": ACTIONS, "future": INTENDED}.get(mood, HABITS)
+
+
 def doing(deal: Dealer) -> Pair:
     """The children read books at the library every day."""
     mood = deal.one("mood", ("past", "past", "past", "present", "present", "future", "future", "progressive"))
-    action = deal.one("act " + mood, HABITS if mood in ("present", "progressive") else ACTIONS)
+    action = deal.one("act " + mood, performable(mood))
     person, level = deal.one("who", EVERYONE), deal.one("level", LEVELS)
-    time = deal.one("time " + mood, TIMES[mood]) if deal.below(0.75) else NO_TIME
+    time = deal.one("time " + mood, times_of(action, mood)) if deal.below(0.75) else NO_TIME
     where_ko, where_en = at(spot(deal, action, 0.4))
     ko = f"{person.topic(level)} {time.ko} {where_ko}{korean_end(action, person, mood, level)}"
     phrase = english_phrase(action, person, mood == "present")
@@ -35,9 +68,12 @@ def doing(deal: Dealer) -> Pair:
     return made(ko, en, level, "doing", action.name, mood)
 
 
+REPEATED = tuple(action for action in HABITS if action.one not in ("sleep", "cry"))
+
+
 def often(deal: Dealer) -> Pair:
     """My uncle often drinks coffee."""
-    action, person, level = deal.one("act", HABITS), deal.one("who", EVERYONE), deal.one("level", LEVELS)
+    action, person, level = deal.one("act", REPEATED), deal.one("who", EVERYONE), deal.one("level", LEVELS)
     time, (where_ko, where_en) = deal.one("time", FREQUENCIES), at(spot(deal, action))
     ko = f"{person.topic(level)} {time.ko} {where_ko}{korean_end(action, person, 'present', level)}"
     en = english_clause(person, "present", english_phrase(action, person, True), adverb=time.en) + where_en
@@ -49,8 +85,12 @@ def denying(deal: Dealer) -> Pair:
     mood = deal.one("mood", ("past", "past", "present"))
     action = deal.one("act " + mood, HABITS if mood == "present" else ACTIONS)
     person, level = deal.one("who", EVERYONE), deal.one("level", LEVELS)
-    how = "지 않다" if action.compound else deal.one("how", ("안", "안", "지 않다", "못", "지 못하다"))
-    time = deal.one("time " + mood, PAST_TIMES if mood == "past" else (Time("요즘", "these days"),))
+    how = deal.one("how", ("안", "안", "지 않다", "못", "지 못하다"))
+    if action.compound or action.accident:
+        how = "지 않다"
+    time = deal.one(
+        "time " + mood, times_of(action, mood) if mood == "past" else (Time("요즘", "these days"),)
+    )
     ko = f"{person.topic(level)} {time.ko} {denied_end(action, person, mood, level, how)}"
     unable = how in ("못", "지 못하다")
     english_mood = {"past": "could", "present": "can"}[mood] if unable else mood
@@ -58,7 +98,20 @@ def denying(deal: Dealer) -> Pair:
     return made(ko, f"{en} {time.en}", level, "denying", action.name, "unable" if unable else mood)
 
 
-WISHES = ("want", "want", "must", "must", "plan", "had to", "wanted", "can", "could", "cannot", "experience", "never")
+WISHES = (
+    "want",
+    "want",
+    "must",
+    "must",
+    "plan",
+    "had to",
+    "wanted",
+    "can",
+    "could",
+    "cannot",
+    "experience",
+    "never",
+)
 
 
 def wishing(deal: Dealer) -> Pair:
@@ -66,36 +119,52 @@ def wishing(deal: Dealer) -> Pair:
     mood = deal.one("mood", WISHES)
     pool = SKILLS if mood in ("can", "could", "cannot") else ACTIONS
     if mood in ("want", "wanted", "plan", "must", "had to", "experience", "never"):
-        pool = REQUESTS
-    action, person, level = deal.one("act " + mood, pool), deal.one("who", EVERYONE), deal.one("level", LEVELS)
-    times = {"want": FUTURE_TIMES, "must": FUTURE_TIMES, "plan": FUTURE_TIMES, "had to": PAST_TIMES}.get(mood)
-    time = deal.one("time " + mood, times) if times and deal.below(0.6) else NO_TIME
-    where_ko, where_en = at(spot(deal, action, 0.3))
+        pool = ADVENTURES if mood in ("experience", "never") else REQUESTS
+    action, person, level = (
+        deal.one("act " + mood, pool),
+        deal.one("who", EVERYONE),
+        deal.one("level", LEVELS),
+    )
+    timed = mood in ("want", "must", "plan", "had to") and deal.below(0.6)
+    time = deal.one("time " + mood, times_of(action, mood)) if timed else NO_TIME
+    where_ko, where_en = at(spot(deal, action, 0.3) if mood not in ("experience", "never") else None)
     ko = f"{person.topic(level)} {time.ko} {where_ko}{korean_end(action, person, mood, level)}"
-    en = english_clause(person, mood, english_phrase(action, person, mood == "never"))
+    en = english_clause(person, mood, english_phrase(action, person, False))
     return made(ko, f"{en}{where_en} {time.en}", level, "wishing", action.name, mood)
 
 
 def asking(deal: Dealer) -> Pair:
     """Did you read the newspaper this morning?"""
     mood = deal.one("mood", ("past", "past", "present", "future", "want", "can", "experience"))
-    pool = {"can": SKILLS, "present": HABITS, "want": REQUESTS, "experience": REQUESTS}.get(mood, ACTIONS)
+    pool = {"can": SKILLS, "want": REQUESTS, "experience": ADVENTURES}.get(mood) or performable(mood)
     action, level = deal.one("act " + mood, pool), deal.one("level", TALK)
-    time = deal.one("time " + mood, TIMES[mood]) if mood in TIMES else NO_TIME
+    time = deal.one("time " + mood, times_of(action, mood)) if mood in TIMES else NO_TIME
     guest = ELDERS[0] if level is Level.FORMAL or (level is Level.POLITE and deal.below(0.5)) else None
     end = korean_end(action, guest, mood, level, True)
     if mood == "want":  # of the one spoken to it is 싶다, as of oneself
         wish = honor(Stem("싶", True)) if guest else Stem("싶", True)
         end = f"{action.before}{attach(action.stem, '고')} {finish(wish, 'present', level, True)}"
-    where_ko, where_en = at(spot(deal, action, 0.3))
-    en = question_to_you(mood, action.many if mood == "present" else action.one)
-    return made(f"{time.ko} {where_ko}{end}", f"{en}{where_en} {time.en}", level, "asking", action.name, mood, mark="?")
+    where_ko, where_en = at(spot(deal, action, 0.3) if mood != "experience" else None)
+    ever = "ever" if mood == "experience" else ""
+    en = question_to_you(mood, action.many if mood == "present" else action.one, ever)
+    return made(
+        f"{time.ko} {where_ko}{end}",
+        f"{en}{where_en} {time.en}",
+        level,
+        "asking",
+        action.name,
+        mood,
+        mark="?",
+    )
 
 
 def asking_where(deal: Dealer) -> Pair:
     """Where did the children play soccer?"""
-    level, mood = deal.one("level", TALK), deal.one("mood", ("past", "past", "present", "future", "progressive"))
-    pool = tuple(action for action in (HABITS if mood in ("present", "progressive") else ACTIONS) if action.places)
+    level, mood = (
+        deal.one("level", TALK),
+        deal.one("mood", ("past", "past", "present", "future", "progressive")),
+    )
+    pool = tuple(action for action in performable(mood) if action.places)
     action, person = deal.one("act " + mood, pool), deal.one("who", (*PEERS, *ELDERS))
     word, english = deal.one("word", (("어디에서", "where"), ("언제", "when"), ("왜", "why")))
     ko = f"{person.topic(level)} {word} {korean_end(action, person, mood, level, True)}"
@@ -110,7 +179,8 @@ REQUEST_FORMS = (
     ("아 주세요", "please {v} for me", ".", "your", FAVORS),
     ("아 주시겠어요", "would you {v}, please", "?", "your", FAVORS),
     ("아 줘", "{v} for me", ".", "your", FAVORS),
-    ("아라", "{v} now", ".", "your", REQUESTS),
+    ("아 줄래", "will you {v} for me", "?", "your", FAVORS),
+    ("아라", "{v}", "!", "your", REQUESTS),
     ("지 마세요", "please do not {v}", ".", "your", BANS),
     ("지 마", "don't {v}", ".", "your", BANS),
     ("아도 돼요", "may I {v}", "?", "my", BANS),
@@ -129,13 +199,16 @@ def requesting(deal: Dealer) -> Pair:
     verb = action.honored.text[:-1] + ending if ending in ("세요", "십시오") else attach(action.stem, ending)
     where_ko, where_en = at(spot(deal, action, 0.3))
     phrase = action.many if pool is BANS else action.one
-    en = english.format(v=phrase.format(poss=owner) + where_en)
-    # the contraction is in the form itself
-    return made(f"{where_ko}{action.before}{verb}", en, Level.FORMAL, "requesting", action.name, ending, mark=mark)
+    en = english.format(v=phrase.format(poss=owner, s="") + where_en)
+    return made(
+        f"{where_ko}{action.before}{verb}", en, Level.FORMAL, "requesting", action.name, ending, mark=mark
+    )
 
 
-GIFTS = tuple(THINGS[name] for name in "책 꽃 시계 모자 가방 우산 편지 사진 케이크 장갑 연필 공책 선물".split())
-RECEIVERS = (*PEERS, *ELDERS, I, I)
+GIFTS = tuple(
+    THINGS[name] for name in words("책 꽃 시계 모자 가방 우산 편지 사진 케이크 장갑 연필 공책 선물")
+)
+BOUGHT_GIFTS = tuple(gift for gift in GIFTS if gift.ko not in ("편지", "사진"))
 GIVING = (  # to equals, to elders, English
     (Stem("주"), Stem("드리"), "give"),
     (Stem("보내"), Stem("보내 드리"), "send"),
@@ -146,24 +219,51 @@ GIVING = (  # to equals, to elders, English
 
 def giving(deal: Dealer) -> Pair:
     """My older brother gave my mother a book yesterday."""
-    who, whom = deal.two("who", (I, I, I, *PEERS, *ELDERS))
+    who, whom = deal.two("who", (ME, ME, ME, *PEERS, *ELDERS))
     level, mood = deal.one("level", LEVELS), deal.one("mood", ("past", "past", "future", "plan"))
-    gift, (plain, humble, english) = deal.one("gift", GIFTS), deal.one("verb", GIVING)
+    plain, humble, english = deal.one("verb", GIVING)
+    gift = deal.one("gift " + english, GIFTS if english != "buy" else BOUGHT_GIFTS)
     stem = humble if whom.honorific else plain
     verb = Action(particle(gift.ko, "을") + " ", stem, honor(stem), english, english, (), "")
-    time = deal.one("time " + mood, PAST_TIMES if mood == "past" else FUTURE_TIMES) if deal.below(0.5) else NO_TIME
+    time = (
+        deal.one("time " + mood, TIMES["past" if mood == "past" else "future"])
+        if deal.below(0.5)
+        else NO_TIME
+    )
     ko = f"{who.topic(level)} {time.ko} {whom.to(level)} {korean_end(verb, who, mood, level)}"
     en = english_clause(who, mood, f"{english} {whom.objective} {gift.one}")
     return made(ko, f"{en} {time.en}", level, "giving", whom.ko, gift.ko, english)
 
 
-TRIPS = tuple(PLACES[name] for name in (
-    "집 학교 도서관 식당 카페 공원 시장 백화점 회사 은행 병원 우체국 극장 서점 역 공항 박물관 바닷가 서울 부산 제주도 "
-    "편의점 빵집 호텔 약국 체육관 수영장"
-).split())  # fmt: skip
-VEHICLES = (("버스", "by bus"), ("지하철", "by subway"), ("택시", "by taxi"), ("기차", "by train"), ("자전거", "by bicycle"),
-            ("자동차", "by car"))  # fmt: skip
-FAR = ("집", "서울", "부산", "제주도", "공항")
+TRIPS = tuple(
+    PLACES[name]
+    for name in words(
+        "집 학교 도서관 식당 카페 공원 시장 백화점 회사 은행 병원 우체국 극장 서점 역 "
+        "공항 박물관 바닷가 서울 부산 제주도 편의점 빵집 호텔 약국 체육관 수영장"
+    )
+)
+VEHICLES = (
+    ("버스", "by bus"),
+    ("지하철", "by subway"),
+    ("택시", "by taxi"),
+    ("기차", "by train"),
+    ("자전거", "by bicycle"),
+    ("자동차", "by car"),
+    ("비행기", "by plane"),
+    ("배", "by boat"),
+)
+FAR = {
+    "서울": "버스 기차 자동차 비행기",
+    "부산": "버스 기차 자동차 비행기",
+    "제주도": "비행기 배",
+    "공항": "버스 지하철 택시 자동차",
+}
+
+
+def vehicles_to(where: str) -> tuple[tuple[str, str], ...]:
+    """What takes one there."""
+    names = FAR.get(where, "버스 지하철 택시 자전거 자동차").split()
+    return tuple(vehicle for vehicle in VEHICLES if vehicle[0] in names)
 
 
 def going(deal: Dealer) -> Pair:
@@ -171,7 +271,7 @@ def going(deal: Dealer) -> Pair:
     who, level, where = deal.one("who", EVERYONE), deal.one("level", LEVELS), deal.one("where", TRIPS)
     mood = deal.one("mood", ("past", "past", "present", "future", "want", "must", "plan", "had to"))
     time = deal.one("time " + mood, time_for(mood)) if deal.below(0.7) or mood == "present" else NO_TIME
-    by_ko, by_en = deal.one("by", VEHICLES) if deal.below(0.5) else ("", "")
+    by_ko, by_en = deal.one("by " + where.ko, vehicles_to(where.ko)) if deal.below(0.5) else ("", "")
     vehicle = particle(by_ko, "으로") if by_ko else ""
     go = Action("", Stem("가"), honor(Stem("가")), "go", "go", (), "")
     ko = f"{who.topic(level)} {time.ko} {vehicle} {where.ko}에 {korean_end(go, who, mood, level)}"
@@ -181,25 +281,40 @@ def going(deal: Dealer) -> Pair:
 
 def time_for(mood: str) -> tuple[Time, ...]:
     """The times that fit a mood."""
-    return TIMES.get(mood) or (PAST_TIMES if mood in ("had to", "wanted") else FUTURE_TIMES)
+    return TIMES.get(mood) or (RECENT_TIMES if mood in ("had to", "wanted") else FUTURE_TIMES)
+
+
+AWAY = tuple(place for place in TRIPS if place.ko != "집")
+ERRANDS = tuple(
+    a for a in REQUESTS if any(p in AWAY for p in a.places) and a.one.split()[0] not in ("order", "take")
+)
 
 
 def going_to_do(deal: Dealer) -> Pair:
     """I went to the bookstore to buy a book."""
-    action = deal.one("act", tuple(a for a in REQUESTS if any(place in TRIPS for place in a.places)))
-    where = deal.one("where " + action.name, tuple(place for place in action.places if place in TRIPS))
+    action = deal.one("act", ERRANDS)
+    where = deal.one("where " + action.name, tuple(place for place in action.places if place in AWAY))
     who, level = deal.one("who", EVERYONE), deal.one("level", LEVELS)
     mood = deal.one("mood", ("past", "past", "future", "want", "plan"))
     time = deal.one("time " + mood, time_for(mood)) if deal.below(0.5) else NO_TIME
     go = Action("", Stem("가"), honor(Stem("가")), "go", "go", (), "")
-    ko = f"{who.topic(level)} {time.ko} {action.before}{attach(action.stem, '으러')} {where.ko}에 " + korean_end(
-        go, who, mood, level
+    ko = (
+        f"{who.topic(level)} {time.ko} {action.before}{attach(action.stem, '으러')} {where.ko}에 "
+        + korean_end(go, who, mood, level)
     )
     en = f"{english_clause(who, mood, 'go')} {where.to} to {english_phrase(action, who, False)} {time.en}"
     return made(ko, en, level, "going to do", action.name, where.ko, mood)
 
 
 FAMILIES = {
-    doing: 900, often: 250, denying: 450, wishing: 900, asking: 450, asking_where: 300,
-    requesting: 650, giving: 350, going: 350, going_to_do: 200,
-}  # fmt: skip
+    doing: 1000,
+    often: 250,
+    denying: 450,
+    wishing: 900,
+    asking: 450,
+    asking_where: 300,
+    requesting: 650,
+    giving: 350,
+    going: 350,
+    going_to_do: 200,
+}

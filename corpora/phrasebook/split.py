@@ -7,8 +7,10 @@ from typing import NamedTuple
 from clauses import Pair
 
 # of a hundred combinations so many are held out for the test and for validation
-TEST_SHARE, VALID_SHARE = 8, 6
-TEST_SIZE, VALID_SIZE = 480, 380
+TEST_SHARE, VALID_SHARE = 7, 5
+# so many pairs of each kind: without a gap, with one, written by hand
+TEST_SIZE = {"near": 400, "far": 80, "free": 24}
+VALID_SIZE = {"near": 330, "far": 50, "free": 20}
 
 
 class Split(NamedTuple):
@@ -32,21 +34,31 @@ def part(key: str) -> str:
     return "valid" if place < TEST_SHARE + VALID_SHARE else "train"
 
 
-def thinned(pairs: Sequence[Pair], size: int) -> list[Pair]:
-    """At most so many pairs, in an order without meaning, no English sentence twice."""
+def kind(pair: Pair) -> str:
+    """What a pair is to the test: near, far or free."""
+    return "free" if pair.family == "free" else "far" if pair.gap else "near"
+
+
+def thinned(pairs: Sequence[Pair], sizes: dict[str, int]) -> list[Pair]:
+    """At most so many pairs of each kind, in an order without meaning, no English sentence twice."""
     once = {pair.en: pair for pair in sorted(pairs, key=lambda pair: pair.ko)}
-    return sorted(once.values(), key=lambda pair: rank(pair.ko))[:size]
+    ordered, left, chosen = sorted(once.values(), key=lambda pair: rank(pair.ko)), dict(sizes), []
+    for pair in ordered:
+        if left[kind(pair)]:
+            left[kind(pair)] -= 1
+            chosen.append(pair)
+    return chosen
 
 
 def split(pairs: Iterable[Pair], free: Sequence[Pair] = ()) -> Split:
-    """The pairs in three parts: no combination, no Korean and no English sentence of a held-out part in train."""
+    """The pairs in three parts: train shares no combination and no sentence with the others."""
     parts: dict[str, list[Pair]] = {"train": [], "valid": [], "test": []}
     for pair in pairs:
         parts[part(pair.key)].append(pair)
     for pair in free:
         parts[free_part(pair)].append(pair)
-    test = thinned(parts["test"], TEST_SIZE + 24)
-    valid = without(thinned(parts["valid"], VALID_SIZE + 24), test)
+    test = thinned(parts["test"], TEST_SIZE)
+    valid = without(thinned(parts["valid"], VALID_SIZE), test)
     train = without(parts["train"], [*test, *valid])
     return Split(sorted(train, key=lambda pair: rank(pair.ko)), valid, test)
 

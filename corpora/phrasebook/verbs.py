@@ -40,16 +40,26 @@ class Action:
         return "s" in self.tags
 
     @property
+    def lasting(self) -> bool:
+        """Something that takes days or months."""
+        return "l" in self.tags
+
+    @property
+    def accident(self) -> bool:
+        """Something that happens to one."""
+        return "x" in self.tags
+
+    @property
     def compound(self) -> bool:
         """A noun with 하다, which takes 안 and 못 inside: only -지 않다 is used with it."""
         return self.stem.text.endswith("하") and len(self.stem.text) > 1
 
 
-HONORIFIC_VERBS = {"먹": "드시", "마시": "드시", "자": "주무시", "있": "계시"}
+HONORIFIC_VERBS = {"말하": "말씀하시", "먹": "드시", "마시": "드시", "자": "주무시", "있": "계시"}
 
-# Korean verb | English | objects (or their English in brackets) | places | h habit, r request, s skill, e experience
+# Korean verb | English | objects | places | h habit, r request, s skill, l takes long, x an accident
 VERBS = """
-먹 | eat | 밥 빵 김치 불고기 비빔밥 국수 고기 생선 과일 채소 | 집 식당 | hr e
+먹 | eat | 밥 빵 김치 불고기 비빔밥 국수 고기 생선 과일 채소 | 집 식당 | hr
 먹 | eat | 사과 바나나 오렌지 계란 케이크 | 집 부엌 | hr
 먹 | eat | 아침 점심 저녁 | 집 식당 회사 학교 | hr
 먹 | take | 약 | | hr
@@ -68,41 +78,46 @@ VERBS = """
 부르 | sing | 노래 | 집 학교 | hrs
 치 | play | 피아노 기타 | 집 학교 | hrs
 치 | play | 테니스 | 공원 체육관 | hrs
-하 | play | 축구 야구 농구 배구 | 공원 학교 체육관 | hrs
+하 | play | 축구 야구 | 공원 학교 | hrs
+하 | play | 농구 배구 | 학교 체육관 | hrs
 하 | do | 숙제 | 집 도서관 학교 | hr
 하 | do | 설거지 빨래 | 집 | hr
-배우 | learn | 한국어 영어 중국어 태권도 피아노 바이올린 | 학교 | hr
-가르치 | teach | 한국어 영어 중국어 수학 역사 음악 | 학교 | hrs
+배우 | learn | 한국어 영어 중국어 태권도 피아노 바이올린 | 학교 | hrl
+가르치 | teach | 한국어 영어 중국어 수학 역사 음악 | 학교 | hrsl
 공부하 | study | 한국어 영어 수학 역사 중국어 | 도서관 집 학교 | hr
-만나 | meet | 친구 의사 변호사 손님 | 카페 공원 역 | hr
+만나 | meet | 친구 | 카페 공원 역 | hr
+만나 | meet | 의사 변호사 손님 | 카페 회사 | r
 돕 | help | 친구 손님 | | hr
-기다리 | wait for | 친구 버스 택시 손님 기차 | 역 정류장 | hr
+기다리 | wait for | 친구 버스 택시 기차 | 역 정류장 | r
+기다리 | wait for | 손님 | 카페 회사 | r
 타 | take | 버스 지하철 택시 기차 비행기 | | hr
 타 | ride | 자전거 | 공원 강 | hrs
 만들 | make | 빵 케이크 김치 불고기 비빔밥 국수 의자 | 집 부엌 | hrs
-짓 | build | 집 | 시골 | s
+짓 | build | 집 | 시골 | sl
 고치 | fix | 자전거 컴퓨터 시계 의자 | 집 가게 | rs
 씻 | wash | 손 과일 채소 | 부엌 | hr
 닦 | brush | 이 | | hr
 닦 | clean | 창문 신발 안경 | | hr
 청소하 | clean | 방 부엌 교실 | | hr
-빌리 | borrow | 책 소설 자전거 우산 카메라 | 도서관 | r
-빌리 | borrow | 돈 | 은행 | r
+빌리 | borrow | 책 소설 잡지 | 도서관 | r
+빌리 | borrow | 자전거 우산 카메라 | | r
+빌리 | borrow | 돈 | | r
 잃어버리 | lose | 지갑 열쇠 여권 휴대폰 | 공원 역 길 시장 | x
 찾 | look for | 지갑 열쇠 여권 휴대폰 | 집 방 | r
-열 | open | 창문 문 | | hr
-닫 | close | 창문 문 | | hr
-켜 | turn on | 불 라디오 컴퓨터 텔레비전 | | hr
-끄 | turn off | 불 라디오 컴퓨터 텔레비전 | | hr
+열 | open | 창문 문 | | r
+닫 | close | 창문 문 | | r
+켜 | turn on | 불 라디오 컴퓨터 텔레비전 | | r
+끄 | turn off | 불 라디오 컴퓨터 텔레비전 | | r
 주문하 | order | 커피 국수 불고기 비빔밥 맥주 | 식당 카페 | r
 예약하 | reserve | 자리 호텔 표 | | r
 보내 | send | 편지 이메일 선물 보고서 | 우체국 | r
 받 | receive | 편지 이메일 선물 | 회사 | x
 찍 | take | 사진 | 공원 바닷가 박물관 | hr
 그리 | draw | 그림 나무 꽃 고양이 | 방 공원 | hrs
-키우 | raise | 고양이 개 새 물고기 | 집 | h
-외우 | memorize | 단어 노래 시 | 집 학교 | hr
-끝내 | finish | 숙제 보고서 설거지 | 회사 집 | r
+키우 | keep | 고양이 개 새 물고기 | 집 | l
+외우 | memorize | 단어 시 | 집 학교 | hr
+끝내 | finish | 숙제 설거지 | 집 | r
+끝내 | finish | 보고서 | 회사 | r
 팔 | sell | 과일 채소 꽃 신발 생선 | 시장 | h
 수영하 | swim | - | 수영장 바닷가 강 | hrs
 운동하 | exercise | - | 공원 체육관 집 | hr
@@ -116,8 +131,11 @@ VERBS = """
 울 | cry | - | 방 극장 | h
 춤추 | dance | - | 체육관 집 | hrs
 """
+# done to a thing of one's own, and to a thing both know
+OF_ONES_OWN = ("take off", "clean")
+KNOWN = ("fix", "turn on", "turn off", "finish")
 # said of one thing even as a habit: "I wear a coat every day"
-ONE_AT_A_TIME = ("wear", "take", "take off", "ride", "build", "reserve", "raise")
+ONE_AT_A_TIME = ("wear", "take", "take off", "ride", "build", "reserve", "keep")
 
 
 def action(verb: str, english: str, noun: str, where: str, tags: str) -> Action:
@@ -129,19 +147,35 @@ def action(verb: str, english: str, noun: str, where: str, tags: str) -> Action:
         return Action("", stem, lifted, english, english, places, tags)
     thing = THINGS[noun.replace("_", " ")]
     many = thing.one if english in ONE_AT_A_TIME else thing.many
+    one = thing.one
+    if english in OF_ONES_OWN and not thing.one.startswith("the "):
+        one = many = f"{{poss}} {thing.noun}" + ("{s}" if thing.countable else "")
+    if english in KNOWN and not thing.one.startswith(("the ", "{")):
+        one = many = f"the {thing.noun}"
+    if english == "sell":
+        one = many
     before = particle(thing.ko, "을") + " "
-    return Action(before, stem, lifted, f"{english} {thing.one}", f"{english} {many}", places, tags)
+    return Action(before, stem, lifted, f"{english} {one}", f"{english} {many}", places, tags)
 
 
 def actions() -> tuple[Action, ...]:
     """Every verb with every object it goes with."""
     rows = [[cell.strip() for cell in line.split("|")] for line in VERBS.strip().splitlines()]
-    return tuple(action(ko, en, noun, where, tags) for ko, en, nouns, where, tags in rows for noun in nouns.split())
+    return tuple(
+        action(ko, en, noun, where, tags) for ko, en, nouns, where, tags in rows for noun in nouns.split()
+    )
 
 
-ACTIONS = actions()
+def evened(found: tuple[Action, ...], least: int = 3) -> tuple[Action, ...]:
+    """The actions with those of a verb of few objects repeated, so that it comes as often as one of three."""
+    verbs = [action.stem.text for action in found]
+    return tuple(action for action in found for _ in range(max(1, least // verbs.count(action.stem.text))))
+
+
+ACTIONS = evened(actions())
 HABITS = tuple(action for action in ACTIONS if action.habitual)
 REQUESTS = tuple(action for action in ACTIONS if action.requestable)
+INTENDED = tuple(action for action in ACTIONS if not action.accident)
 SKILLS = tuple(action for action in ACTIONS if action.skill)
 
 
@@ -153,13 +187,26 @@ def doing_one_of(verbs: str) -> tuple[Action, ...]:
 
 # what one asks as a favour, forbids or asks leave for, and proposes to do together
 FAVORS = doing_one_of(
-    "read, write, buy, sing, play the, teach, wait for, make, fix, wash fruit, wash vegetables, clean the, borrow, "
-    "look for your, open, close, turn, order, reserve, send, take a picture, draw, do the, help"
+    "read, write, buy, sing, play the, teach, wait for, make, fix, wash fruit, wash vegetables, clean the, "
+    "borrow, open, close, turn, order, reserve, send, take a picture, draw, do the, help"
 )
-BANS = doing_one_of("eat, drink, wear, take off, watch, listen, sing, play, ride, open, close, turn, take a picture, run, "
-                    "sleep, cook, draw, buy, swim, dance")  # fmt: skip
-SHARED = doing_one_of("eat, drink, read, watch, listen, sing, play, learn, study, take, ride, make, clean, buy, swim, "
-                      "exercise, cook, rest, walk, run, dance, order, draw, wait for, do")  # fmt: skip
+BANS = doing_one_of(
+    "eat, drink, wear a hat, wear shoes, take off, watch, listen, sing, play, ride, open, close, turn, "
+    "take a picture, run, "
+    "sleep, cook, draw, buy, swim, dance"
+)
+SHARED = doing_one_of(
+    "eat, drink, read, watch, listen, sing, play, learn, study, take the, take a, ride, make, "
+    "clean the, buy, swim, "
+    "exercise, cook, rest, walk, run, dance, order, draw, do"
+)
+
+
+# what is worth telling that one has done it, or never has
+ADVENTURES = doing_one_of(
+    "ride, take the plane, make, learn, teach, wear a hanbok, lose, fix, draw, read, keep, play, "
+    "eat bulgogi, eat bibimbap, eat kimchi, drink beer, write a poem, build"
+)
 
 
 def find(name: str) -> Action:

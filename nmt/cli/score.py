@@ -41,9 +41,11 @@ def score(
 ) -> None:
     """Score translations with sacreBLEU; each score has its signature, which belongs beside the number.
 
-    The text must be detokenised, a line for each line of the references. BLEU splits words as 13a does, which
-    suits text with spaces. A Korean word with its particles is one word to 13a: `--tokenize ko-mecab` (after
-    pip install sacrebleu[ko]) takes them apart, `char` counts syllables, and chrF needs no tokenizer.
+    The text must be detokenised, a line for each line of the references.
+    BLEU splits words as 13a does, which suits text with spaces. A Korean
+    word with its particles is one word to 13a: `--tokenize ko-mecab`
+    (sacrebleu's extra `ko`) takes them apart, `char` counts syllables,
+    and chrF needs no tokenizer.
     """
     from nmt.data.text import read_lines
     from nmt.evaluation import scores

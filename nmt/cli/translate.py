@@ -57,10 +57,11 @@ def translate(
         bool, typer.Option("--quiet", "-q", help="No progress and no summary; notes stay.")
     ] = False,
 ) -> None:
-    """Translate lines: one in, one out, in order. What is not said here is as the model's recipe says.
+    """Translate lines: one in, one out, in order. What is not said here is as the recipe says.
 
-    OUTPUT gets its name when it is whole; until then it is OUTPUT.part. Notes on lines that could not be read
-    or translated as they stand go to standard error.
+    OUTPUT gets its name when it is whole; until then it is OUTPUT.part.
+    Notes on lines that could not be read or translated as they stand
+    go to standard error.
     """
     from nmt.decoding import formats
     from nmt.decoding.translate import translate_lines
@@ -94,22 +95,16 @@ def _job(
     """The model with its recipe's search, changed where the command line says so."""
     import torch
 
-    from nmt.decoding.translate import Job
     from nmt.recipe.artifact import load_translator
+    from nmt.recipe.experiment import job
 
     if threads:
         torch.set_num_threads(threads)
-    translator = load_translator(path)
-    search = translator.recipe.search
-    return Job(
-        translator.model,
-        translator.source,
-        translator.target,
-        beam=beam or max(search.beam, n_best),
-        length_penalty=search.length_penalty if length_penalty is None else length_penalty,
-        max_ratio=search.max_ratio,
-        max_extra=search.max_extra,
-        batch=batch or search.batch,
+    recipes = job(load_translator(path))
+    return recipes._replace(
+        beam=beam or max(recipes.beam, n_best),
+        length_penalty=recipes.length_penalty if length_penalty is None else length_penalty,
+        batch=batch or recipes.batch,
         n_best=n_best,
         alignments=alignments,
     )
@@ -221,5 +216,5 @@ class _Report:
     def summary(self) -> None:
         if not self.quiet:
             seconds = time.perf_counter() - self.begun
-            notes = f", {self.notes:,} notes" if self.notes else ""
+            notes = f"; notes above: {self.notes:,}" if self.notes else ""
             self.progress.console.print(f"{self.lines:,} lines in {seconds:.1f} s ({self._rate()}){notes}")

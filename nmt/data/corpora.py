@@ -39,6 +39,7 @@ class Card(_Record):
     description: str
     licence: str
     source: str
+    split: str | None = None  # how its parts were told apart
     obtain: str | None = None  # how to come by files that have no url
     files: Annotated[list[CorpusFile], Field(min_length=1)]
 

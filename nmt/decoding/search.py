@@ -84,8 +84,9 @@ def search(
     """The `n_best` hypotheses of every sentence of `src` [B, S] (pieces, eos, pad), best first.
 
     Finished hypotheses come before those cut at the longest length, then the higher score, then the one found
-    earlier. Among equal continuations, that of the higher-ranked hypothesis comes first, then the lower piece
-    id. `pad` and `bos` are never written, nor `unk` where it is False. A tiny vocabulary may give fewer.
+    earlier. Of equal continuations that of the higher-ranked hypothesis comes first, then the more probable
+    piece, then the lower id. `pad` and `bos` are never written, nor `unk` where it is False. There are fewer
+    where the vocabulary is tiny.
     """
     if not 1 <= n_best <= beam:
         raise UsageError(f"{n_best} best of a beam of {beam}: ask for 1 to {beam}, or widen the beam")
@@ -231,12 +232,15 @@ def _continue(logits: Tensor, live: Tensor, forbidden: list[int]) -> _Choice:
     sentences, beam = live.shape
     log_probs = logits[: sentences * beam].float().log_softmax(dim=-1)  # [B*K, V]
     log_probs[:, forbidden] = -math.inf
-    vocabulary = log_probs.shape[1]
-    candidates = log_probs.view(sentences, beam, vocabulary) + live[:, :, None]
-    totals, places = _best(candidates.flatten(1), beam)
-    first_row = torch.arange(sentences, device=live.device)[:, None] * beam
-    parents, pieces = first_row + places // vocabulary, places % vocabulary
-    return _Choice(totals, pieces, log_probs[parents, pieces], parents)
+    # The best of a sentence are among the best of each of its hypotheses: few are left to add and sort.
+    values, pieces = _best(log_probs, beam)
+    width = pieces.shape[1]
+    totals = (values.view(sentences, beam, width) + live[:, :, None]).flatten(1)
+    totals, places = totals.sort(dim=1, descending=True, stable=True)
+    totals, places = totals[:, :beam], places[:, :beam]
+    first = torch.arange(sentences, device=live.device)[:, None] * beam
+    chosen = first * width + places
+    return _Choice(totals, pieces.flatten()[chosen], values.flatten()[chosen], first + places // width)
 
 
 def _column(choice: _Choice, origins: Tensor, weights: Tensor | None) -> _Column:
@@ -250,17 +254,17 @@ def _column(choice: _Choice, origins: Tensor, weights: Tensor | None) -> _Column
     )
 
 
-def _best(candidates: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The largest values of each row and where they stand, equal ones in the order they stand in.
+def _best(log_probs: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest values of each row and their pieces, among equal values the lower piece first.
 
     `topk` orders equal values as it likes, so the rare row with a tie among them is sorted in full.
     """
-    values, places = candidates.topk(min(count + 1, candidates.shape[1]), dim=1)
+    values, pieces = log_probs.topk(min(count + 1, log_probs.shape[1]), dim=1)
     tied = ((values[:, 1:] == values[:, :-1]) & (values[:, 1:] > -math.inf)).any(dim=1)
     if tied.any():
-        exact = candidates[tied].sort(dim=1, descending=True, stable=True)
-        values[tied], places[tied] = exact.values[:, : values.shape[1]], exact.indices[:, : values.shape[1]]
-    return values[:, :count], places[:, :count]
+        exact = log_probs[tied].sort(dim=1, descending=True, stable=True)
+        values[tied], pieces[tied] = exact.values[:, : values.shape[1]], exact.indices[:, : values.shape[1]]
+    return values[:, :count], pieces[:, :count]
 
 
 def _select(tree: StateT, rows: Tensor) -> StateT:
@@ -276,8 +280,7 @@ def _filled(rows: Tensor) -> Tensor:
     """
     if not len(rows):
         return rows
-    share = max(8, 4 * torch.get_num_threads())
-    missing = -len(rows) % share
+    missing = -len(rows) % (4 * torch.get_num_threads())
     return torch.cat([rows, rows[:1].expand(missing)])
 
 

@@ -149,7 +149,7 @@ def test_stopping_early_changes_nothing(alpha: float, monkeypatch: pytest.Monkey
 def test_settled_sentences_leave_the_batch() -> None:
     model, lengths = GruModel(1), list(range(1, 40))
     search(model, sources(*lengths), beam=2, length_penalty=0.0, max_ratio=1.0, max_extra=1)
-    assert model.seen_rows[0] == 80  # 78, rounded up
+    assert model.seen_rows[0] - 78 in range(4 * torch.get_num_threads())  # rounded up
     assert model.seen_rows == sorted(model.seen_rows, reverse=True)
     assert model.seen_rows[-1] < 40
 

@@ -3,19 +3,20 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
+from nmt.data.subwords import EOS
 from nmt.errors import DataError, UsageError
 from tests.decoding.models import GruModel
 from tests.decoding.words import CutWords
 
 Nmt = Callable[..., Result]
-HELLO = "a dog\n\n\u2028x\n".encode()
+HELLO = "a dog\n\n\u2028a dog\n".encode()
 
 
 @pytest.fixture
@@ -26,17 +27,11 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
         if path.name == "missing":
             raise DataError(f"no model in {path}")
         search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
-        words = CutWords(60)
-        return SimpleNamespace(
-            model=GruModel(2, vocabulary=60),
-            source=words,
-            target=words,
-            recipe=SimpleNamespace(search=search),
-        )
+        words, model = CutWords(60), GruModel(2, vocabulary=60)
+        model.out.bias.data[EOS] = 2.0  # so that it comes to an end
+        return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
 
-    assemble = ModuleType("nmt.recipe.artifact")
-    assemble.load_translator = load_translator  # type: ignore[attr-defined]
-    monkeypatch.setitem(__import__("sys").modules, "nmt.recipe.artifact", assemble)
+    monkeypatch.setattr("nmt.recipe.artifact.load_translator", load_translator)
     app = typer.Typer()
     app.command()(translate)
 
