@@ -13,13 +13,13 @@ class Loss(NamedTuple):
     """Sums over the positions of a batch, as scalars.
 
     `smoothed` is what training minimises (nats), `nll` the negative log likelihood of the gold
-    pieces (nats), `correct` how often the most probable piece is the gold one, `count` positions.
+    pieces (nats), `correct` how often the most probable piece is the gold one.
     """
 
     smoothed: Tensor
     nll: Tensor
     correct: Tensor
-    count: int
+    positions: int
 
 
 def cross_entropy(
@@ -32,6 +32,8 @@ def cross_entropy(
     positions exist at a time: their gradient, softmax minus target, is known as soon as they are,
     so it is turned into the gradients of features, W and b on the way forward.
     """
+    if not torch.is_grad_enabled():  # autograd would still call for gradients, half of the work
+        features, weight, bias = features.detach(), weight.detach(), bias.detach()
     smoothed, nll, correct = _LinearCrossEntropy.apply(features, weight, bias, gold, label_smoothing)  # type: ignore[no-untyped-call]
     return Loss(smoothed, nll, correct, len(gold))
 

@@ -26,7 +26,6 @@ from tests.training.runs import (
     make_forcing,
     make_schedule,
     make_training,
-    validate,
 )
 
 
@@ -320,14 +319,6 @@ def test_the_rate_and_the_ratio_of_every_entry_are_logged(tmp_path: Path) -> Non
     ).train()
     logged = [(event["learning_rate"], event["forcing_ratio"]) for event in events(tmp_path, "update")]
     assert logged == [pytest.approx((5e-4, 0.9)), pytest.approx((1e-3, 0.75))]
-
-
-def test_validation_changes_neither_mode_nor_generators(tmp_path: Path) -> None:
-    model = Tiny()
-    before = torch.get_rng_state()
-    validate(model, "u0000001")
-    assert model.training
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_checkpoint_json_tells_update_epoch_and_scores(tmp_path: Path) -> None:

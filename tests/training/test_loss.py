@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nmt.training import loss
 from nmt.training.loss import CHUNK, cross_entropy
 from nmt.training.objective import forced_loss, perplexity
 from nmt.training.run import Totals
@@ -25,6 +26,17 @@ def test_values_and_gradients_equal_torch_cross_entropy(positions: int, smoothin
     gradients = torch.autograd.grad(found.smoothed / 3, mine), torch.autograd.grad(wanted / 3, theirs)
     for my, their in zip(*gradients, strict=True):
         torch.testing.assert_close(my, their, rtol=1e-10, atol=1e-10)
+
+
+def test_without_gradients_none_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("gradients that nobody asked for")
+
+    monkeypatch.setattr(loss, "_add_gradients", never)
+    weight, bias = torch.ones(4, 3, requires_grad=True), torch.ones(4, requires_grad=True)
+    with torch.no_grad():
+        found = cross_entropy(torch.ones(2, 3), weight, bias, torch.tensor([0, 1]), label_smoothing=0.1)
+    assert found.positions == 2
 
 
 def test_the_loss_of_a_batch_counts_real_words_only() -> None:
