@@ -57,11 +57,15 @@ def test_the_validation_loss_is_a_mean_over_words_whatever_the_batches() -> None
 
 
 def test_measuring_leaves_mode_and_generators_as_they_were_even_after_an_error() -> None:
+    def fail(model: Tiny) -> None:
+        with measuring(model):
+            torch.rand(3)
+            assert not model.training
+            assert not torch.is_grad_enabled()
+            raise ValueError("on the way")
+
     model, before = Tiny(), torch.get_rng_state()
-    with pytest.raises(ValueError, match="on the way"), measuring(model):
-        torch.rand(3)
-        assert not model.training
-        assert not torch.is_grad_enabled()
-        raise ValueError("on the way")
+    with pytest.raises(ValueError, match="on the way"):
+        fail(model)
     assert model.training
     assert torch.equal(torch.get_rng_state(), before)
