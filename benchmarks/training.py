@@ -86,7 +86,7 @@ class TorchTranslator(nn.Module):
 
 
 def operations(recipe: Recipe, batch: int, src: int, tgt: int) -> float:
-    """Floating-point operations of the matrix products of one update: two a weight and position forward, four back."""
+    """Floating-point operations of an update's matrix products: for each weight and position 2 forward, 4 back."""
     size, hidden, wide = recipe.encoder.embedding, recipe.encoder.hidden, recipe.decoder.hidden
     memory = 2 * hidden
     encoder = 2 * 4 * hidden * (size + hidden) + memory * wide
@@ -147,7 +147,9 @@ def compare(batch: int, src_length: int, tgt_length: int, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--source", type=int, default=16, help="source pieces in a sentence")
     parser.add_argument("--target", type=int, default=16, help="target pieces in a sentence")

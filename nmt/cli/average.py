@@ -8,7 +8,9 @@ import typer
 
 def average(
     run: Annotated[Path, typer.Argument(help="A run directory.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The model directory to make.", show_default=False)
+    ],
     checkpoints: Annotated[
         list[str] | None,
         typer.Option("--checkpoint", "-c", help="One to average (u0001000); without it, all that are kept."),

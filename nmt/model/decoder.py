@@ -176,4 +176,3 @@ class BoundDecoder:
             state = position.state
             features.append(position.features)
         return torch.stack(features, dim=1)
-

@@ -17,7 +17,7 @@ class Encoder(nn.Module):
         self.embedding, self.stack, self.dropout = embedding, stack, dropout
 
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
-        """States and the final states by layer and direction; `mask` [B, S] is True where there is a token."""
+        """States, and final states by layer and direction; `mask` [B, S] is True where there is a token."""
         x = self.embedding(src.t())  # [S, B, E]: recurrences are time-major
         real = None if bool(mask.all()) else mask.t()
         h, finals = self.stack(x, real)

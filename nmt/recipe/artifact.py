@@ -99,7 +99,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
         if not path.is_dir():
             raise UsageError(f"there is no checkpoint {path}")
     facts: Facts = {"averaged": [path.resolve().name for path in chosen]}
-    write_model_directory(run, output, average([checkpoint.read_model(path)[0] for path in chosen]), facts)
+    write_model_directory(run, output, average(chosen), facts)
     return list(facts["averaged"])
 
 

@@ -27,9 +27,7 @@ def build_translator(recipe: schema.Recipe, source_pieces: int, target_pieces: i
 
 def _embedding(side: schema.Encoder | schema.Decoder, pieces: int) -> Embedding:
     drop = side.dropout
-    return Embedding(
-        pieces, side.embedding, pad=PAD, dropout=drop.embedding, word_dropout=drop.word
-    )
+    return Embedding(pieces, side.embedding, pad=PAD, dropout=drop.embedding, word_dropout=drop.word)
 
 
 def _cells(side: schema.Encoder | schema.Decoder, sizes: list[int]) -> list[Cell]:
@@ -42,9 +40,7 @@ def _cells(side: schema.Encoder | schema.Decoder, sizes: list[int]) -> list[Cell
 
 
 def _layer(side: schema.Encoder | schema.Decoder, cells: list[Cell], engine: Engine) -> Layer:
-    return Layer(
-        cells, input_dropout=side.dropout.input, state_dropout=side.dropout.state, engine=engine
-    )
+    return Layer(cells, input_dropout=side.dropout.input, state_dropout=side.dropout.state, engine=engine)
 
 
 def _encoder_stack(encoder: schema.Encoder, engine: Engine) -> Stack:

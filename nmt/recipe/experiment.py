@@ -1,7 +1,7 @@
 """A run of a recipe: its directory, its training, its test score."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +94,9 @@ def summary(model: Translator, material: Material) -> str:
     """What is about to be trained."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     pieces = len({id(material.source), id(material.target)}), len(material.source), len(material.target)
-    vocabulary = f"{pieces[1]:,} joint pieces" if pieces[0] == 1 else f"{pieces[1]:,} and {pieces[2]:,} pieces"
+    vocabulary = (
+        f"{pieces[1]:,} joint pieces" if pieces[0] == 1 else f"{pieces[1]:,} and {pieces[2]:,} pieces"
+    )
     return f"training pairs: {material.train.report}\n{parameters:,} parameters, {vocabulary}"
 
 
@@ -222,7 +224,7 @@ class Tested(NamedTuple):
     scores: list[Score]
 
 
-def test(run: Path, tick: Callable[[int, int], None] = lambda done, of: None) -> Tested:
+def test(run: Path) -> Tested:
     """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
     translator = load_translator(run)
     recipe = translator.recipe
@@ -230,10 +232,11 @@ def test(run: Path, tick: Callable[[int, int], None] = lambda done, of: None) ->
     hyps: list[str] = []
     for translation in translate_lines(((line, None) for line in sources), job(translator)):
         hyps.append(translation.text)
-        tick(len(hyps), len(sources))
     write_lines(run / "test.hyp", hyps)
     evaluation = recipe.evaluation
-    found = score(hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(run / "test.hyp"))
+    found = score(
+        hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(run / "test.hyp")
+    )
     return Tested(list(sources), hyps, list(refs), found)
 
 

@@ -32,7 +32,9 @@ def find(recipe: Recipe, part: str) -> Corpus:
     pairs = getattr(data, part)
     if pairs is None:
         raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
-    root = corpus_root(data.root.removeprefix("corpus:")) if data.root.startswith("corpus:") else Path(data.root)
+    root = (
+        corpus_root(data.root.removeprefix("corpus:")) if data.root.startswith("corpus:") else Path(data.root)
+    )
     return find_corpus(pairs, root=root, src=data.src, tgt=data.tgt)
 
 
@@ -53,7 +55,9 @@ def prepare(recipe: Recipe, run: Path) -> Material:
         prepare_store(
             stores / "train.safetensors", train, src=source, tgt=target, keep=keep, with_text=sampled
         ),
-        prepare_store(stores / "valid.safetensors", valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)),
+        prepare_store(
+            stores / "valid.safetensors", valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)
+        ),
         valid_pairs,
     )
 
@@ -62,7 +66,9 @@ def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, 
     """The run's vocabularies, learnt from the training pairs when it starts."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
-    source = _learn(recipe, chain.from_iterable(read_pairs(train)) if recipe.subwords.joint else _side(train, 0))
+    source = _learn(
+        recipe, chain.from_iterable(read_pairs(train)) if recipe.subwords.joint else _side(train, 0)
+    )
     target = source if recipe.subwords.joint else _learn(recipe, _side(train, 1))
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
         vocabulary.save(run / (side + vocabulary.suffix))

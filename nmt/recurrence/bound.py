@@ -87,7 +87,13 @@ class Bound:
     """
 
     def __init__(
-        self, cell: Cell, batch: int, *, engine: Engine = "auto", input_dropout: float = 0.0, state_dropout: float = 0.0
+        self,
+        cell: Cell,
+        batch: int,
+        *,
+        engine: Engine = "auto",
+        input_dropout: float = 0.0,
+        state_dropout: float = 0.0,
     ) -> None:
         self.cell, self.engine = cell, engine
         self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.U)
@@ -139,4 +145,3 @@ class Bound:
 
 def _hold(real: Tensor, new: Any, old: Any) -> Any:
     return map_tensors(lambda n, o: n.where(real, o), new, old)
-

@@ -13,13 +13,13 @@ class Loss(NamedTuple):
     """Sums over the positions of a batch, as scalars.
 
     `smoothed` is what training minimises (nats), `nll` the negative log likelihood of the gold
-    pieces (nats), `correct` how often the most probable piece is the gold one.
+    pieces (nats), `correct` how often the most probable piece is the gold one, `tokens` positions.
     """
 
     smoothed: Tensor
     nll: Tensor
     correct: Tensor
-    positions: int
+    tokens: int
 
 
 def cross_entropy(
@@ -34,7 +34,9 @@ def cross_entropy(
     """
     if not torch.is_grad_enabled():  # autograd would still call for gradients, half of the work
         features, weight, bias = features.detach(), weight.detach(), bias.detach()
-    smoothed, nll, correct = _LinearCrossEntropy.apply(features, weight, bias, gold, label_smoothing)  # type: ignore[no-untyped-call]
+    smoothed, nll, correct = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        features, weight, bias, gold, label_smoothing
+    )
     return Loss(smoothed, nll, correct, len(gold))
 
 

@@ -45,7 +45,7 @@ class Totals:
     @classmethod
     def of(cls, loss: Loss) -> "Totals":
         """The sums of a batch as numbers."""
-        return cls(loss.smoothed.item(), loss.nll.item(), loss.positions, int(loss.correct.item()))
+        return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()))
 
     def add(self, other: "Totals") -> None:
         """Count the words of `other` too."""

@@ -1,13 +1,12 @@
 """Every cell equals its equations, worked out here once more with plain arithmetic, and torch.nn where it has the cell."""
 
+import pytest
 import torch
 from torch import Tensor, sigmoid, tanh
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.recurrence.layer import Layer
-
-import pytest
 
 B, E, H = 3, 5, 4
 

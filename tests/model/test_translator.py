@@ -20,7 +20,9 @@ DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
 SMALL = {"embedding": 6, "hidden": 4}
 
 
-def build(encoder: dict[str, Any] | None = None, decoder: dict[str, Any] | None = None, **top: Any) -> Translator:
+def build(
+    encoder: dict[str, Any] | None = None, decoder: dict[str, Any] | None = None, **top: Any
+) -> Translator:
     """A small model in float64, evaluation mode."""
     torch.manual_seed(1)
     recipe = Recipe.model_validate(
@@ -59,7 +61,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "encoder": {"layers": 3, "bidirectional": "first", "residual_from": 3},
         "decoder": {"layers": 3, "residual_from": 2},
     },
-    "deep-feeding": {"encoder": {"layers": 2}, "decoder": {"layers": 3, "residual_from": 2, "input_feeding": True}},
+    "deep-feeding": {
+        "encoder": {"layers": 2},
+        "decoder": {"layers": 3, "residual_from": 2, "input_feeding": True},
+    },
     "one-direction": {"encoder": {"bidirectional": "none", "layers": 2, "residual_from": 2}},
     "conditional-gru": {"encoder": {"cell": "gru"}, "decoder": {"cell": "gru", "conditional": True}},
     "conditional-lstm-deep": {"decoder": {"conditional": True, "layers": 2, "attention": "additive"}},
@@ -106,7 +111,9 @@ def test_the_fused_engine_equals_the_reference_in_every_gradient(variant: str) -
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():
-        torch.testing.assert_close(gradient, gradients[1][name], rtol=0, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            gradient, gradients[1][name], rtol=0, atol=1e-10, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -154,7 +161,9 @@ def test_states_and_memory_are_reordered_by_mapping_over_them() -> None:
     chosen = map_tensors(lambda t: t.index_select(0, rows), step.state)
     chosen_memory = map_tensors(lambda t: t.index_select(0, rows), memory)
     expected = model.step(tgt[:, 1], step.state, memory).logits[rows]
-    torch.testing.assert_close(model.step(tgt[rows, 1], chosen, chosen_memory).logits, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        model.step(tgt[rows, 1], chosen, chosen_memory).logits, expected, rtol=0, atol=1e-12
+    )
 
 
 def test_attention_never_looks_at_padding_and_its_weights_sum_to_one() -> None:

@@ -36,7 +36,7 @@ def test_without_gradients_none_are_made(monkeypatch: pytest.MonkeyPatch) -> Non
     weight, bias = torch.ones(4, 3, requires_grad=True), torch.ones(4, requires_grad=True)
     with torch.no_grad():
         found = cross_entropy(torch.ones(2, 3), weight, bias, torch.tensor([0, 1]), label_smoothing=0.1)
-    assert found.positions == 2
+    assert found.tokens == 2
 
 
 def test_the_loss_of_a_batch_counts_real_words_only() -> None:
