@@ -1,6 +1,7 @@
 """What a person sees of a run: a live line, a table per validation, and the same in train.log."""
 
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -156,8 +157,13 @@ def samples_table(samples: list[Sample]) -> Table:
     table = Table(show_header=False, width=WIDTH, show_lines=False)
     for sample in samples:
         for name, text in sample._asdict().items():
-            table.add_row(name, Text(text), end_section=name == "hyp")
+            table.add_row(name, Text(visible(text)), end_section=name == "hyp")
     return table
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: control characters and line ends show as �."""
+    return "".join("�" if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text)
 
 
 def heading(metric: str) -> str:
