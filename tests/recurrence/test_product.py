@@ -1,4 +1,4 @@
-"""A product repeated at many positions: the values and gradients of plain autograd, the weight's taken once."""
+"""A product repeated at many positions has the values and gradients of plain autograd."""
 
 import pytest
 import torch
