@@ -118,10 +118,10 @@ class Progress:
     def _line(self, tick: Tick) -> Text:
         parts = [
             f"epoch {tick.epochs:.2f}",
-            f"update {tick.update}/{tick.last}",
-            f"loss {tick.loss:.3f}",
+            f"{tick.update}/{tick.last}",
+            f"loss {tick.loss:.2f}",
             f"ppl {number(tick.perplexity)}",
-            f"{self.pace.words_per_second():.0f} words/s",
+            f"{self.pace.words_per_second():.0f} w/s",
             f"lr {tick.rate:.1e}",
             *([] if tick.ratio is None else [f"gold {tick.ratio:.2f}"]),
             f"ETA {clock(self.pace.left(tick))}",
@@ -141,13 +141,13 @@ class Progress:
 def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:
     """The scores of a validation, in one row."""
     columns = {
-        "validation at update": str(tick.update),
+        "update": str(tick.update),
         "epoch": f"{tick.epochs:.2f}",
         **{heading(name): number(score) for name, score in found.scores.items()},
         "best": "yes" if best else "",
         "time": clock(seconds),
     }
-    table = Table(*columns, width=WIDTH)
+    table = Table(*columns, width=WIDTH, title="validation", title_justify="left")
     table.add_row(*columns.values())
     return table
 

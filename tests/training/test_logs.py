@@ -45,7 +45,7 @@ def shown(folder: Path, *, terminal: bool) -> str:
 
 def test_away_from_a_terminal_every_entry_is_a_line(tmp_path: Path) -> None:
     text = shown(tmp_path, terminal=False)
-    assert "epoch 1.25 update 120/9000 loss 2.500 ppl 9.10 2000 words/s lr 1.0e-03 ETA " in text
+    assert "epoch 1.25 120/9000 loss 2.50 ppl 9.10 2000 w/s lr 1.0e-03 ETA " in text
     assert "\x1b" not in text
 
 
