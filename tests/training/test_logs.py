@@ -51,8 +51,14 @@ def test_away_from_a_terminal_every_entry_is_a_line(tmp_path: Path) -> None:
 
 def test_on_a_terminal_the_line_is_drawn_in_place(tmp_path: Path) -> None:
     text = shown(tmp_path, terminal=True)
-    assert "loss 2.500" in text
+    assert "loss 2.50 " in text
     assert "\x1b[2K" in text  # erased again
+
+
+def test_the_line_of_a_long_run_fits_eighty_columns(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "train.log", Console(file=io.StringIO(), width=80))
+    long = TICK._replace(update=98000, last=99000, epochs=13.96, ratio=0.75)
+    assert len(progress._line(long).plain) <= 80
 
 
 def test_tables_fit_eighty_columns_and_show_text_as_it_is(tmp_path: Path) -> None:
