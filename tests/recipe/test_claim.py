@@ -20,7 +20,12 @@ training: {stop_after: 2u, batch: {size: 4}, validation: {every: 2u, metric: los
 search: {beam: 1, max_extra: 1}
 evaluation: {metrics: [bleu]}
 """
-PAIRS = [("ein Hund", "a dog"), ("eine Katze", "a cat"), ("der Hund", "the dog"), ("die Katze", "the cat")] * 3
+PAIRS = 3 * [
+    ("ein Hund", "a dog"),
+    ("eine Maus", "a mouse"),
+    ("der Hund", "the dog"),
+    ("die Katze", "the cat"),
+]
 
 
 def write(folder: Path, name: str, pairs: list[tuple[str, str]]) -> None:
@@ -125,7 +130,9 @@ def test_a_directory_with_only_a_torn_recipe_is_a_run_that_begins(recipe: Path) 
 
 HOLD = """
 import fcntl, sys
-file = open(sys.argv[1], "a+"); fcntl.flock(file, fcntl.LOCK_EX); file.truncate(0); file.write("4711"); file.flush()
+file = open(sys.argv[1], "a+")
+fcntl.flock(file, fcntl.LOCK_EX)
+file.truncate(0); file.write("4711"); file.flush()
 print("held", flush=True); sys.stdin.read()
 """
 

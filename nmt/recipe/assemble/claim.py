@@ -32,7 +32,7 @@ FREE = (
     "evaluation.metrics",
 )
 """Settings that a run may go on with changed: how long it is, where its pairs lie (their checksums are
-compared), what is kept, shown and reported. All others decide on what was learnt or what validations found."""
+compared), what is kept, shown and reported. All others decide on what was learnt or validations found."""
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, vali
 from nmt.data.store import TokenStore
 from nmt.data.text import read_pairs
 from nmt.decoding.translate import Job, translate_lines
+from nmt.errors import DataError
 from nmt.evaluation.scores import Score, score
 from nmt.model.translator import Translator
 from nmt.recipe.assemble.artifact import Loaded, load_translator
@@ -78,7 +79,8 @@ def summary(model: Translator, material: Material) -> str:
     vocabulary = (
         f"{pieces[1]:,} joint pieces" if pieces[0] == 1 else f"{pieces[1]:,} and {pieces[2]:,} pieces"
     )
-    return f"training pairs: {material.train.report}\n{parameters:,} parameters, {vocabulary}"
+    pairs = f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}"
+    return f"{pairs}\n{parameters:,} parameters, {vocabulary}"
 
 
 class Epochs:
@@ -206,11 +208,20 @@ class Tested(NamedTuple):
     scores: list[Score]
 
 
+def read_test(recipe: Recipe) -> list[tuple[str, str]]:
+    """The test pairs; DataError if there are none or they cannot be read, UsageError if none are named."""
+    corpus = find(recipe, "test")
+    pairs = list(read_pairs(corpus))
+    if not pairs:
+        raise DataError(f"data.test: {corpus} has no pair")
+    return pairs
+
+
 def test(run: Path) -> Tested:
     """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
     translator = load_translator(run)
     recipe = translator.recipe
-    sources, refs = zip(*read_pairs(find(recipe, "test")), strict=True)
+    sources, refs = zip(*read_test(recipe), strict=True)
     hyps: list[str] = []
     for translation in translate_lines(((line, None) for line in sources), job(translator)):
         hyps.append(translation.text)
