@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__
-from nmt.errors import NmtError
+from nmt.errors import DataError, NmtError
 
 VERBS = ("run", "train", "translate", "score", "average", "recipes", "corpus")
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
@@ -47,9 +47,16 @@ def messages_for_people() -> Iterator[None]:
         typer.echo("nmt: stopped", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        # Python flushes standard output once more as it exits; there is nobody left to read it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_standard_output()
         raise typer.Exit(BROKEN_PIPE) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"nmt: {where}{error.strerror or error}", err=True)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _abandon_standard_output()
+        raise typer.Exit(DataError.exit_code) from None
     except (typer.Exit, typer.Abort, typer.TyperException):  # exits and usage errors, which Typer prints
         raise
     except Exception as error:
@@ -58,6 +65,11 @@ def messages_for_people() -> Iterator[None]:
         typer.echo(f"nmt: a bug, sorry: {type(error).__name__}: {error}", err=True)
         typer.echo("nmt: NMT_DEBUG=1 shows where; please report it with what that prints", err=True)
         raise typer.Exit(BUG) from error
+
+
+def _abandon_standard_output() -> None:
+    """Python flushes standard output once more as it exits; there is nobody left to take it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nmt.cli.train import Output, Tensorboard, Words, train_to_the_end
+from nmt.cli.train import Output, Tensorboard, Words, resolved, train_to_the_end
 
 if TYPE_CHECKING:
     from nmt.recipe.assemble.experiment import Tested
@@ -21,7 +21,9 @@ def run(words: Words, output: Output = None, tensorboard: Tensorboard = False) -
 
     from nmt.recipe.assemble import experiment
 
-    directory = train_to_the_end(words, output, tensorboard)
+    recipe, directory = resolved(words, output)
+    experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
+    train_to_the_end(recipe, directory, tensorboard)
     tested = experiment.test(directory)
     scores = [score._asdict() for score in tested.scores]
     (directory / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

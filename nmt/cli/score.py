@@ -52,7 +52,7 @@ def score(
 
     if paired and not baseline:
         raise UsageError("--paired tests the difference to a baseline: name one with --baseline FILE")
-    names = metrics.split(",")
+    names = [name.strip() for name in metrics.split(",")]
     refs = [list(read_lines(path)) for path in ref]
     systems = {str(path): list(read_lines(path)) for path in ([baseline] if baseline else []) + hyp}
     if baseline:

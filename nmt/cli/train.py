@@ -1,9 +1,14 @@
 """`nmt train`: a run of a recipe, begun or gone on with."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt.recipe.schema import Recipe
 
 Words = Annotated[
     list[str],
@@ -23,19 +28,26 @@ def train(words: Words, output: Output = None, tensorboard: Tensorboard = False)
     A run directory holds recipe.yaml (as resolved), the vocabularies, checkpoints (with links best and last),
     metrics.jsonl, train.log and the translations of each validation.
     """
-    directory = train_to_the_end(words, output, tensorboard)
+    recipe, directory = resolved(words, output)
+    train_to_the_end(recipe, directory, tensorboard)
     typer.echo(directory)
 
 
-def train_to_the_end(words: list[str], output: Path | None, tensorboard: bool) -> Path:
-    """Train, and leave with the signal's exit code where one stopped the run; gives the run directory."""
-    from nmt.recipe.assemble import experiment
+def resolved(words: list[str], output: Path | None) -> tuple["Recipe", Path]:
+    """The recipe that the words of a command line make, and its run directory."""
     from nmt.recipe.reader import read_recipe, split
 
     names, overrides = split(words)
     recipe = read_recipe(names, overrides)
-    directory = output or Path("runs") / Path(names[-1]).stem
+    if not names and not output:
+        raise UsageError("name a recipe, after which the run directory is called, or give --output")
+    return recipe, output or Path("runs") / Path(names[-1]).stem
+
+
+def train_to_the_end(recipe: "Recipe", directory: Path, tensorboard: bool) -> None:
+    """Train, and leave with the signal's exit code where one stopped the run."""
+    from nmt.recipe.assemble import experiment
+
     result = experiment.train(recipe, directory, with_tensorboard=tensorboard)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)
-    return directory

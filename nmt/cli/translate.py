@@ -66,8 +66,7 @@ def translate(
     from nmt.decoding import formats
     from nmt.decoding.translate import translate_lines
 
-    if scores and n_best:
-        raise UsageError("--n-best writes the scores already: leave --scores out")
+    _check_options(output, alignments, scores=scores, n_best=n_best)
     with _reading(source) as stream, _writing(output) as text, _writing_if(alignments) as pairs:
         job = _job(model, beam, length_penalty, batch, n_best or 1, alignments is not None, threads)
         interactive = source is None and sys.stdin.isatty()
@@ -81,6 +80,17 @@ def translate(
                     _write(pairs, formats.pharaoh(translation))
                 report.line(translation)
     report.summary()
+
+
+def _check_options(output: Path | None, alignments: Path | None, *, scores: bool, n_best: int | None) -> None:
+    """Refuse what cannot be done, before the model is read."""
+    if scores and n_best:
+        raise UsageError("--n-best writes the scores already: leave --scores out")
+    if output and alignments and output.resolve() == alignments.resolve():
+        raise UsageError(f"{output} is to hold the translations and the alignments: name two files")
+    for path in (output, alignments):
+        if path and path.is_dir():
+            raise UsageError(f"{path} is a folder: name a file")
 
 
 def _job(

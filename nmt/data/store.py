@@ -128,7 +128,7 @@ class _Making(NamedTuple):
         return json.dumps(
             {
                 "format": FORMAT,
-                "files": [_sha256(path) for path in self.corpus.files],
+                "files": checksums(self.corpus),
                 "vocabularies": [vocabulary.fingerprint() for vocabulary in self.vocabularies],
                 "filter": self.keep and self.keep._asdict(),
                 "text": self.with_text,
@@ -137,6 +137,11 @@ class _Making(NamedTuple):
 
     def why_dropped(self, src: list[int], tgt: list[int]) -> str | None:
         return self.keep.why_dropped(len(src), len(tgt)) if self.keep else None
+
+
+def checksums(corpus: Corpus) -> list[str]:
+    """The SHA-256 of each file of a corpus."""
+    return [_sha256(path) for path in corpus.files]
 
 
 def _sha256(path: Path) -> str:

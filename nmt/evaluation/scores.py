@@ -115,7 +115,8 @@ def _tested(name: str, found: Result | str, baseline: Result | str, signature: s
     p_value = found.p_value
     if p_value is not None and found.score == baseline.score:
         p_value = 1.0  # sacreBLEU's count of larger differences gives equal systems the smallest p instead
-    return Score(name, found.score, signature, found.mean, found.ci, p_value)
+    numbers = (None if number is None else float(number) for number in (found.mean, found.ci, p_value))
+    return Score(name, float(found.score), signature, *numbers)  # sacreBLEU's are numpy's, unknown to JSON
 
 
 def _metric(name: str, lowercase: bool, tokenize: str | None) -> Metric:

@@ -361,6 +361,13 @@ class Recipe(Section):
     seed: int = Field(1, ge=0, description="Seed of every random draw.")
 
     def conflicts(self) -> Iterator[Conflict]:
+        seen, looking = self.encoder.widths()[-1], self.decoder.hidden
+        if self.decoder.attention in ("dot", "scaled-dot") and seen != looking:
+            yield (
+                "decoder.attention",
+                f"{self.decoder.attention} needs encoder states and decoder states of one width, "
+                f"not {seen} and {looking}; general has no such need",
+            )
         if self.decoder.tie != "all":
             return
         if not self.subwords.joint:

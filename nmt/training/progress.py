@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -68,25 +68,18 @@ class Progress:
         if not self.console.is_terminal:
             self.console.width = WIDTH
         self.log, self.pace = log, Pace()
-        self.file: TextIO | None = None
         self.line = Text()
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """While a run lasts."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a", encoding="utf-8") as self.file:
-            if self.console.is_terminal:
-                live = Live(
-                    console=self.console,
-                    get_renderable=lambda: self.line,
-                    refresh_per_second=2,
-                    transient=True,
-                )
-                with live:
-                    yield
-            else:
-                yield
+        """The live line, while a run lasts."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(
+            console=self.console, get_renderable=lambda: self.line, refresh_per_second=2, transient=True
+        ):
+            yield
 
     def begin(self, update: int) -> None:
         """The run goes on from this update."""
@@ -133,9 +126,9 @@ class Progress:
         self._keep(what)
 
     def _keep(self, what: RenderableType) -> None:
-        if self.file is not None:
-            Console(file=self.file, width=WIDTH, color_system=None).print(what)
-            self.file.flush()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a", encoding="utf-8") as file:
+            Console(file=file, width=WIDTH, color_system=None).print(what)
 
 
 def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:

@@ -64,6 +64,8 @@ def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
     [
         (UsageError("no such model"), 2, "nmt: no such model\n"),
         (DataError("train.de: line 3 is not UTF-8"), 1, "nmt: train.de: line 3 is not UTF-8\n"),
+        (PermissionError(13, "Permission denied", "runs"), 1, "nmt: runs: Permission denied\n"),
+        (OSError(28, "No space left on device"), 1, "nmt: No space left on device\n"),
         (KeyboardInterrupt(), 130, "nmt: stopped\n"),
         (typer.Exit(3), 3, ""),
     ],
@@ -103,3 +105,18 @@ def test_a_wrong_option_ends_with_exit_code_2() -> None:
         [sys.executable, "-m", "nmt", "recipes", "ls", "--al"], capture_output=True, cwd=ROOT, check=False
     )
     assert done.returncode == 2
+
+
+def test_a_full_disk_behind_standard_output_is_said() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "nmt", "recipes", "ls"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "nmt: No space left on device\n")

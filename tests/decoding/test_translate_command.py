@@ -150,3 +150,15 @@ def test_a_link_to_the_output_is_followed(nmt: Nmt, tmp_path: Path) -> None:
     nmt("-o", link, stdin=b"a\n")
     assert link.is_symlink()
     assert real.read_text() != "old"
+
+
+def test_a_folder_cannot_be_the_output(nmt: Nmt, tmp_path: Path) -> None:
+    done = nmt("-o", tmp_path, stdin=HELLO)
+    assert isinstance(done.exception, UsageError)
+    assert "is a folder" in str(done.exception)
+
+
+def test_two_outputs_need_two_files(nmt: Nmt, tmp_path: Path) -> None:
+    done = nmt("-o", tmp_path / "a", "--alignments", tmp_path / "." / "a", stdin=HELLO)
+    assert isinstance(done.exception, UsageError)
+    assert not list(tmp_path.iterdir())

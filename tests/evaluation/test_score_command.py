@@ -79,3 +79,16 @@ def test_wrong_input_is_refused(nmt: Nmt) -> None:
     assert isinstance(error(nmt("hyp", "-r", "ref", "-m", "blue")), UsageError)
     assert isinstance(error(nmt("hyp", "-r", "ref", "--paired", "bs")), UsageError)
     assert nmt("hyp").exit_code == 2
+
+
+def test_metrics_may_be_named_with_spaces(nmt: Nmt) -> None:
+    assert "chrF2|" in nmt("hyp", "--ref", "ref", "--metrics", "bleu, chrf").stdout
+
+
+@pytest.mark.parametrize("paired", ["bs", "ar"])
+def test_a_comparison_can_be_written_as_json(nmt: Nmt, paired: str) -> None:
+    done = nmt("hyp", "--ref", "ref", "--baseline", "worse", "--paired", paired, "--json")
+    assert done.exit_code == 0
+    baseline, system = json.loads(done.stdout)
+    assert baseline["system"] == "worse"
+    assert 0 < system["scores"][0]["p_value"] <= 1

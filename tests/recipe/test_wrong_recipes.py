@@ -89,6 +89,10 @@ WRONG = {
         "decoder: {attention: none, input_feeding: true}",
         "2:28: decoder.input_feeding: needs an attention, and decoder.attention is none",
     ),
+    "a dot product of two widths": (
+        "decoder: {attention: dot, hidden: 256}",
+        "2:11: decoder.attention: dot needs encoder states and decoder states of one width, not 512 and 256",
+    ),
     "heads that do not divide": (
         "decoder: {attention: multi-head, hidden: 512, heads: 3}",
         "2:47: decoder.heads: 3 heads cannot share decoder.hidden, 512, evenly",

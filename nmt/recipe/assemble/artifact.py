@@ -81,9 +81,10 @@ def _read_model_directory(path: Path) -> Tensors:
         for name in sorted(sums):
             if name != checkpoint.MODEL and _sha256(path / name) != sums[name]:
                 raise DataError(f"{path / name}: refused: it is not what was written")
+        weights_sum = sums[checkpoint.MODEL]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path / CARD}: refused: {error}") from error
-    return checkpoint.load_tensors(path / checkpoint.MODEL, sums[checkpoint.MODEL])
+    return checkpoint.load_tensors(path / checkpoint.MODEL, weights_sum)
 
 
 def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:

@@ -11,17 +11,17 @@ from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, vali
 from nmt.data.store import TokenStore
 from nmt.data.text import read_pairs
 from nmt.decoding.translate import Job, translate_lines
-from nmt.errors import UsageError
+from nmt.errors import DataError
 from nmt.evaluation.scores import Score, score
 from nmt.model.translator import Translator
-from nmt.recipe import reader
 from nmt.recipe.assemble.artifact import Loaded, load_translator
+from nmt.recipe.assemble.claim import claimed
 from nmt.recipe.assemble.material import Material, find, prepare
 from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import Recipe
 from nmt.training.loop import Result, Settings, Training
-from nmt.training.metrics import Metrics, Tensorboard
+from nmt.training.metrics import Metrics, Mirror, Tensorboard
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
@@ -36,15 +36,22 @@ LOG_EVERY = 50
 
 def train(recipe: Recipe, run: Path, *, with_tensorboard: bool = False) -> Result:
     """Train what the recipe describes in the directory `run`, or go on where it stopped."""
-    claim(run, recipe)
+    with claimed(run, recipe) as changes:
+        progress = Progress(run / "train.log")
+        for change in changes:
+            progress.note(f"changed since the run was begun: {change}")
+        mirror = Tensorboard(run / "tensorboard") if with_tensorboard else None
+        return training(recipe, run, progress, mirror).train()
+
+
+def training(recipe: Recipe, run: Path, progress: Progress, mirror: Mirror | None) -> Training:
+    """All that takes part in a run, ready to begin or to go on."""
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
-    progress = Progress(run / "train.log")
     material = prepare(recipe, run)
     model = build_translator(recipe, len(material.source), len(material.target))
     progress.note(summary(model, material))
-    mirror = Tensorboard(run / "tensorboard") if with_tensorboard else None
     return Training(
         model=model,
         epochs=Epochs(recipe, material),
@@ -62,25 +69,7 @@ def train(recipe: Recipe, run: Path, *, with_tensorboard: bool = False) -> Resul
         checkpoints=run / "checkpoints",
         metrics=Metrics(run / "metrics.jsonl", mirror),
         progress=progress,
-    ).train()
-
-
-def claim(run: Path, recipe: Recipe) -> None:
-    """Make the run directory and write its recipe there; one that holds another recipe is refused."""
-    text, file = reader.dump(recipe), run / "recipe.yaml"
-    if file.is_file():
-        if reader.dump(reader.read_recipe([str(file)])) != text:
-            raise UsageError(
-                f"{run} holds a run of another recipe ({file}); choose another directory with --output, "
-                "or delete it to begin anew"
-            )
-        return
-    if run.exists() and any(run.iterdir()):
-        raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
-    run.mkdir(parents=True, exist_ok=True)
-    aside = run / ".recipe.yaml"
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+    )
 
 
 def summary(model: Translator, material: Material) -> str:
@@ -90,7 +79,8 @@ def summary(model: Translator, material: Material) -> str:
     vocabulary = (
         f"{pieces[1]:,} joint pieces" if pieces[0] == 1 else f"{pieces[1]:,} and {pieces[2]:,} pieces"
     )
-    return f"training pairs: {material.train.report}\n{parameters:,} parameters, {vocabulary}"
+    pairs = f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}"
+    return f"{pairs}\n{parameters:,} parameters, {vocabulary}"
 
 
 class Epochs:
@@ -218,11 +208,20 @@ class Tested(NamedTuple):
     scores: list[Score]
 
 
+def read_test(recipe: Recipe) -> list[tuple[str, str]]:
+    """The test pairs; DataError if there are none or they cannot be read, UsageError if none are named."""
+    corpus = find(recipe, "test")
+    pairs = list(read_pairs(corpus))
+    if not pairs:
+        raise DataError(f"data.test: {corpus} has no pair")
+    return pairs
+
+
 def test(run: Path) -> Tested:
     """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
     translator = load_translator(run)
     recipe = translator.recipe
-    sources, refs = zip(*read_pairs(find(recipe, "test")), strict=True)
+    sources, refs = zip(*read_test(recipe), strict=True)
     hyps: list[str] = []
     for translation in translate_lines(((line, None) for line in sources), job(translator)):
         hyps.append(translation.text)

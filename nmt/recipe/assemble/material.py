@@ -1,19 +1,23 @@
 """What a run is made from: vocabularies and encoded pairs, as the recipe's data and subwords say."""
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.corpora import corpus_root
 from nmt.data.filters import LengthFilter
-from nmt.data.store import TokenStore, prepare_store
+from nmt.data.store import TokenStore, checksums, prepare_store
 from nmt.data.subwords import Vocabulary, load_vocabulary, train_vocabulary
 from nmt.data.text import Corpus, find_corpus, read_pairs
 from nmt.errors import DataError, UsageError
 from nmt.recipe.schema import Recipe
+from nmt.training import checkpoint
 
 SIDES = ("source", "target")
+MADE_OF = "material.json"
 
 
 class Material(NamedTuple):
@@ -41,7 +45,12 @@ def find(recipe: Recipe, part: str) -> Corpus:
 def prepare(recipe: Recipe, run: Path) -> Material:
     """Learn the vocabularies and encode the pairs, or take what stands in the run directory already."""
     train, valid = find(recipe, "train"), find(recipe, "valid")
+    if remember(run, {"the training pairs": checksums(train), "the validation pairs": checksums(valid)}):
+        forget(run)
     source, target = vocabularies(recipe, train, run)
+    remember(
+        run, {"the source vocabulary": source.fingerprint(), "the target vocabulary": target.fingerprint()}
+    )
     data = recipe.data
     keep = LengthFilter(data.min_length, data.max_length, data.max_ratio)
     stores = run / "data"
@@ -73,6 +82,54 @@ def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, 
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
         vocabulary.save(run / (side + vocabulary.suffix))
     return source, target
+
+
+def begun(run: Path) -> bool:
+    """Whether anything that was learnt is kept."""
+    return bool(checkpoint.listed(run / "checkpoints"))
+
+
+def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:
+    """Note the checksums of what a run is made of; gives whether they were others before.
+
+    If they were, and something has been learnt of it, raises DataError.
+    """
+    known = _read(run / MADE_OF)
+    odd = [name for name, sums in found.items() if known.get(name, sums) != sums]
+    if odd and begun(run):
+        raise DataError(
+            f"{' and '.join(odd)} changed since {run} was begun; "
+            "put back what was there, or begin anew in another directory (--output)"
+        )
+    write_whole(run / MADE_OF, json.dumps({**known, **found}, indent=2) + "\n")
+    return bool(odd)
+
+
+def _read(file: Path) -> dict[str, str | list[str]]:
+    try:
+        known: dict[str, str | list[str]] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise DataError(f"{file} is damaged: what the run was made of is not known any more") from None
+    return known
+
+
+def forget(run: Path) -> None:
+    """Remove the vocabularies; the encoded pairs know themselves what they were made of."""
+    for path in (vocabulary_file(run, side) for side in SIDES):
+        if path is not None:
+            path.unlink()
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a text file of a run to the side, and give it its name when it is on the disk."""
+    aside = file.with_name(f".{file.name}")
+    with aside.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(file)
 
 
 def load_vocabularies(folder: Path) -> tuple[Vocabulary, Vocabulary]:

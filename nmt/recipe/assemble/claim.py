@@ -1,0 +1,119 @@
+"""A run directory belongs to one process at a time, to one recipe and to one set of sentence pairs."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nmt.errors import UsageError
+from nmt.recipe import reader
+from nmt.recipe.assemble.material import begun, forget, write_whole
+from nmt.recipe.schema import Recipe
+
+RECIPE, LOCK = "recipe.yaml", ".lock"
+
+FREE = (
+    "data.root",
+    "data.train",
+    "data.valid",
+    "data.test",
+    "training.stop_after",
+    "training.checkpoint_every",
+    "training.keep",
+    "training.threads",
+    "training.validation.patience",
+    "training.validation.samples",
+    "search.beam",
+    "search.length_penalty",
+    "search.batch",
+    "evaluation.metrics",
+)
+"""Settings that a run may go on with changed: how long it is, where its pairs lie (their checksums are
+compared), what is kept, shown and reported. All others decide on what was learnt or validations found."""
+
+
+@contextmanager
+def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
+    """The run directory while a process works in it, with the recipe written there; gives what changed.
+
+    Raises UsageError if it is another run's, or another process is at work in it. A run that has no
+    checkpoint yet has nothing to lose: it begins anew with whatever recipe comes.
+    """
+    _check_free(run)
+    run.mkdir(parents=True, exist_ok=True)
+    with _locked(run):
+        changes = _changes(run / RECIPE, recipe)
+        if not begun(run):
+            if changes:
+                forget(run)
+        elif refused := [change for name, change in changes.items() if not _is_free(name, recipe)]:
+            raise UsageError(
+                f"{run} holds a run of another recipe ({', '.join(refused)}); "
+                "choose another directory with --output, or delete it to begin anew"
+            )
+        write_whole(run / RECIPE, reader.dump(recipe))
+        yield list(changes.values())
+
+
+def _check_free(run: Path) -> None:
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"{run} is a file; choose another directory with --output")
+    ours = (RECIPE, f".{RECIPE}", LOCK)
+    if run.exists() and not (run / RECIPE).is_file() and any(path.name not in ours for path in run.iterdir()):
+        raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
+
+
+@contextmanager
+def _locked(run: Path) -> Iterator[None]:
+    """Hold the run's lock, which the system lets go when the process ends, however it ends."""
+    with (run / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UsageError(f"another process ({file.read().strip() or '?'}) is at work in {run}") from None
+        except OSError:
+            pass  # a file system without locks: better to train unguarded than not at all
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
+    """The settings that differ from those in the run's recipe, each with both values."""
+    if not file.is_file():
+        return {}
+    old, new = (dict(_leaves(one)) for one in (reader.read_recipe([str(file)]), recipe))
+    names = [*old, *(name for name in new if name not in old)]
+    return {
+        name: f"{name} was {_shown(old, name)}, is {_shown(new, name)}"
+        for name in names
+        if old.get(name) != new.get(name)
+    }
+
+
+def _leaves(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    return _flat(recipe.model_dump(mode="json"), ())
+
+
+def _flat(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, (*path, name))
+    else:
+        yield ".".join(path), value
+
+
+def _shown(leaves: Mapping[str, Any], name: str) -> str:
+    return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
+
+
+def _is_free(name: str, recipe: Recipe) -> bool:
+    rate = recipe.training.learning_rate
+    if name == "training.stop_after" and rate.schedule == "cosine" and rate.span is None:
+        return False  # the rates of the updates made would have been others
+    return name in FREE

@@ -1,0 +1,99 @@
+"""`nmt train` and `nmt run` as they are typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nmt.cli.app import app
+
+RECIPE = """
+data: {src: de, tgt: en, train: train, valid: valid, test: test}
+subwords: {kind: pretokenized}
+encoder: {embedding: 4, hidden: 4}
+decoder: {embedding: 4, hidden: 4, attention: none}
+training: {stop_after: 1u, batch: {size: 4}, validation: {every: 1u, metric: loss}}
+search: {beam: 1, max_extra: 1}
+"""
+
+
+@pytest.fixture(autouse=True)
+def pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a recipe that is trained at once, and its pairs."""
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(RECIPE, "utf-8")
+    for part in ("train", "valid", "test"):
+        Path(f"{part}.de").write_text("ein Hund\neine Katze\n\n", "utf-8")
+        Path(f"{part}.en").write_text("a dog\na cat\n\n", "utf-8")
+
+
+def nmt(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_run_needs_a_recipe_that_gives_it_its_name() -> None:
+    settings = ["data.src=de", "data.tgt=en", "data.train=train", "data.valid=valid"]
+    done = nmt("train", *settings)
+    assert done.exit_code == 2
+    assert "name a recipe" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "said"),
+    [
+        ("data.test=null", 2, "data.test: the recipe names none"),
+        ("data.test=nowhere", 1, "nowhere.de"),
+        ("data.test=empty.tsv", 1, "empty.tsv has no pair"),
+        ("data.test=odd.tsv", 1, "odd.tsv, line 1: 1 column"),
+    ],
+)
+def test_a_test_set_that_cannot_be_read_is_said_before_the_training(
+    setting: str, code: int, said: str
+) -> None:
+    Path("empty.tsv").write_text("", "utf-8")
+    Path("odd.tsv").write_text("one\n", "utf-8")
+    done = nmt("run", "tiny.yaml", setting)
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert not Path("runs").exists()
+
+
+def test_what_was_dropped_is_said_of_training_and_validation_pairs_and_kept_in_the_log() -> None:
+    done = nmt("train", "tiny.yaml")
+    assert done.exit_code == 0
+    for told in (done.stderr, Path("runs/tiny/train.log").read_text("utf-8")):
+        assert "training pairs: kept 2 of 3 pairs; dropped:" in told
+        assert "validation pairs: kept 2 of 3 pairs; dropped:" in told
+        assert "1 blank side (first: line 3)" in told
+
+
+def test_a_file_cannot_be_the_run_directory() -> None:
+    done = nmt("train", "tiny.yaml", "-o", "tiny.yaml")
+    assert done.exit_code == 2
+    assert "tiny.yaml is a file" in done.stderr
+
+
+def test_a_run_directory_that_cannot_be_made_is_said() -> None:
+    done = nmt("train", "tiny.yaml", "-o", "train.de/run")
+    assert done.exit_code == 1
+    assert "train.de/run: Not a directory" in done.stderr
+
+
+def test_a_model_directory_without_the_sum_of_its_weights_is_refused() -> None:
+    assert nmt("train", "tiny.yaml").exit_code == 0
+    assert nmt("average", "runs/tiny", "-o", "model").exit_code == 0
+    card = Path("model/model.json")
+    content = json.loads(card.read_text("utf-8"))
+    del content["sha256"]["model.safetensors"]
+    card.write_text(json.dumps(content), "utf-8")
+    done = nmt("translate", "model", "-i", "test.de")
+    assert done.exit_code == 1
+    assert "model/model.json: refused" in done.stderr
+
+
+def test_a_model_directory_that_cannot_be_made_is_said() -> None:
+    assert nmt("train", "tiny.yaml").exit_code == 0
+    done = nmt("average", "runs/tiny", "-o", "train.de/model")
+    assert done.exit_code == 1
+    assert "Not a directory" in done.stderr
