@@ -19,7 +19,7 @@ DECISIONS = sorted(str(p.relative_to(CHECKOUT)) for p in CHECKOUT.glob("docs/dec
 
 NAMED_FILE = re.compile(r"`((?:nmt|docs|tests|benchmarks|recipes|corpora)/[\w./-]+)`")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-MAKE = re.compile(r"\bmake ([a-z-]+)")
+MAKE = re.compile(r"(?:^ {4}|`)make ([a-z-]+)", re.M)
 COMMAND = re.compile(r"(?:^ {4}|`|\| )(?:\.venv/bin/)?(nmt [^`#|>\n]+)", re.M)
 MODULE = re.compile(r"python -m (benchmarks\.\w+)")
 
@@ -60,8 +60,9 @@ def tree() -> Iterator[str]:
 
 @pytest.mark.parametrize("page", [*PAGES, *DECISIONS])
 def test_every_file_that_a_page_names_exists(page: str) -> None:
-    named = NAMED_FILE.findall(text(page))
-    linked = [str((CHECKOUT / page).parent / link) for link in LINK.findall(text(page))]
+    prose = re.sub(r"^```.*?^```", "", text(page), flags=re.M | re.S)
+    named = [path for path in NAMED_FILE.findall(prose) if "NAME" not in path]
+    linked = [str((CHECKOUT / page).parent / link) for link in LINK.findall(prose)]
     assert [path for path in named + linked if not (CHECKOUT / path).exists()] == []
 
 
