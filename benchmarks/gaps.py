@@ -14,7 +14,7 @@ from nmt.data.corpora import corpus_root
 from nmt.data.text import read_lines
 from nmt.evaluation.scores import score
 
-RANGES = {"all": (0, 999), "gap 0": (0, 0), "gap 1-6": (1, 6), "gap 7+": (7, 999)}
+RANGES = {"all": (0, 999), "gap 0": (0, 0), "gap 4-8": (1, 8), "gap 9+": (9, 999)}
 
 
 def row(hyps: list[str], refs: list[str], gaps: list[int]) -> list[str]:

@@ -22,19 +22,17 @@ SMALL = 29_000
 def write(corpus: Corpus, folder: Path, most: int | None) -> int:
     """The first pairs of a corpus as train and valid files of a folder; gives how many."""
     folder.mkdir()
-    count = 0
-    with (folder / "train.de").open("w") as src, (folder / "train.en").open("w") as tgt:
-        for count, (source, target) in enumerate(itertools.islice(read_pairs(corpus), most), start=1):
-            src.write(source + "\n")
-            tgt.write(target + "\n")
+    pairs = list(itertools.islice(read_pairs(corpus), most))
+    for number, side in enumerate(("de", "en")):
+        (folder / f"train.{side}").write_text("".join(f"{pair[number]}\n" for pair in pairs))
     for side in ("de", "en"):
         (folder / f"valid.{side}").write_text("ein Hund\n" if side == "de" else "a dog\n")
-    return count
+    return len(pairs)
 
 
 def train(folder: Path, updates: int) -> None:
     """A run of the recipe on the pairs of a folder, for so many updates."""
-    from nmt.recipe import experiment
+    from nmt.recipe.assemble import experiment
     from nmt.recipe.reader import read_recipe
 
     settings = [
@@ -76,7 +74,9 @@ def main(corpus: Path, updates: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--updates", type=int, default=150)
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)

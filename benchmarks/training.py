@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from benchmarks.side_by_side import matrix_product, medians
 from nmt.model.translator import Translator
-from nmt.recipe.assemble import build_translator
+from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import Recipe
 from nmt.training.loss import cross_entropy
@@ -86,7 +86,7 @@ class TorchTranslator(nn.Module):
 
 
 def operations(recipe: Recipe, batch: int, src: int, tgt: int) -> float:
-    """Floating-point operations of an update's matrix products: for each weight and position 2 forward, 4 back."""
+    """Floating-point operations of an update's products: a weight and position 2 forward, 4 back."""
     size, hidden, wide = recipe.encoder.embedding, recipe.encoder.hidden, recipe.decoder.hidden
     memory = 2 * hidden
     encoder = 2 * 4 * hidden * (size + hidden) + memory * wide

@@ -7,7 +7,7 @@ import typer
 from nmt.cli.train import Output, Tensorboard, Words, train_to_the_end
 
 if TYPE_CHECKING:
-    from nmt.recipe.experiment import Tested
+    from nmt.recipe.assemble.experiment import Tested
 
 SAMPLES = 5
 
@@ -19,7 +19,7 @@ def run(words: Words, output: Output = None, tensorboard: Tensorboard = False) -
     """
     import json
 
-    from nmt.recipe import experiment
+    from nmt.recipe.assemble import experiment
 
     directory = train_to_the_end(words, output, tensorboard)
     tested = experiment.test(directory)

@@ -29,7 +29,7 @@ def train(words: Words, output: Output = None, tensorboard: Tensorboard = False)
 
 def train_to_the_end(words: list[str], output: Path | None, tensorboard: bool) -> Path:
     """Train, and leave with the signal's exit code where one stopped the run; gives the run directory."""
-    from nmt.recipe import experiment
+    from nmt.recipe.assemble import experiment
     from nmt.recipe.reader import read_recipe, split
 
     names, overrides = split(words)

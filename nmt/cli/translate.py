@@ -95,8 +95,8 @@ def _job(
     """The model with its recipe's search, changed where the command line says so."""
     import torch
 
-    from nmt.recipe.artifact import load_translator
-    from nmt.recipe.experiment import job
+    from nmt.recipe.assemble.artifact import load_translator
+    from nmt.recipe.assemble.experiment import job
 
     if threads:
         torch.set_num_threads(threads)

@@ -98,9 +98,9 @@ class SentencePieceVocabulary:
         ids = range(len(SPECIALS), len(self))
         pieces = {self._processor.id_to_piece(i): i for i in ids}
         scores = {piece: self._processor.get_score(i) for piece, i in pieces.items()}
-        if _answers(self._processor.nbest_encode, nbest_size=2):
+        if _answers(lambda: self._processor.nbest_encode("a", nbest_size=2)):
             return UnigramSegmentations(pieces, scores)
-        if _answers(self._processor.encode, enable_sampling=True, alpha=0.5, nbest_size=-1):
+        if _answers(lambda: self._processor.encode("a", enable_sampling=True, alpha=0.5, nbest_size=-1)):
             return BpeSegmentations(pieces, scores)
         raise UsageError(ONE_SEGMENTATION)
 
@@ -126,10 +126,10 @@ class SentencePieceVocabulary:
         return hashlib.sha256(self._model).hexdigest()
 
 
-def _answers(function: Callable[..., object], **options: object) -> bool:
+def _answers(question: Callable[[], object]) -> bool:
     """Whether a model can do something: sentencepiece does not tell what kind of model it holds."""
     try:
-        function("a", **options)
+        question()
     except RuntimeError:
         return False
     return True

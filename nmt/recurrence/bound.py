@@ -130,7 +130,7 @@ class Bound:
         return self.cell.step(self.cell.split(x), s, self.U)
 
     def scan(self, x: Tensor, s: Any, real: Tensor | None = None) -> tuple[Tensor, Any]:
-        """All positions: projected input [T, B, G*H] and state to (h of every position [T, B, H], last state).
+        """All positions: projected input [T, B, G*H] and state to (every h [T, B, H], last state).
 
         Where `real` [T, B] is False there is no token and the state holds still.
         """

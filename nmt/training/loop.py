@@ -41,7 +41,7 @@ class Epochs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The numbers of a run, named as in the recipe (`every`, `metric`, `patience` are those of validation)."""
+    """The numbers of a run, named as in the recipe (`every`, `metric`, `patience`: of validation)."""
 
     label_smoothing: float
     clip_norm: float | None

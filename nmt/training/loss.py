@@ -32,6 +32,8 @@ def cross_entropy(
     positions exist at a time: their gradient, softmax minus target, is known as soon as they are,
     so it is turned into the gradients of features, W and b on the way forward.
     """
+    if not torch.is_grad_enabled():  # autograd would still call for gradients, half of the work
+        features, weight, bias = features.detach(), weight.detach(), bias.detach()
     smoothed, nll, correct = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         features, weight, bias, gold, label_smoothing
     )

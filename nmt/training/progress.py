@@ -1,6 +1,7 @@
 """What a person sees of a run: a live line, a table per validation, and the same in train.log."""
 
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,10 +118,10 @@ class Progress:
     def _line(self, tick: Tick) -> Text:
         parts = [
             f"epoch {tick.epochs:.2f}",
-            f"update {tick.update}/{tick.last}",
-            f"loss {tick.loss:.3f}",
+            f"{tick.update}/{tick.last}",
+            f"loss {tick.loss:.2f}",
             f"ppl {number(tick.perplexity)}",
-            f"{self.pace.words_per_second():.0f} words/s",
+            f"{self.pace.words_per_second():.0f} w/s",
             f"lr {tick.rate:.1e}",
             *([] if tick.ratio is None else [f"gold {tick.ratio:.2f}"]),
             f"ETA {clock(self.pace.left(tick))}",
@@ -140,13 +141,13 @@ class Progress:
 def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:
     """The scores of a validation, in one row."""
     columns = {
-        "validation at update": str(tick.update),
+        "update": str(tick.update),
         "epoch": f"{tick.epochs:.2f}",
         **{heading(name): number(score) for name, score in found.scores.items()},
         "best": "yes" if best else "",
         "time": clock(seconds),
     }
-    table = Table(*columns, width=WIDTH)
+    table = Table(*columns, width=WIDTH, title="validation", title_justify="left")
     table.add_row(*columns.values())
     return table
 
@@ -156,8 +157,13 @@ def samples_table(samples: list[Sample]) -> Table:
     table = Table(show_header=False, width=WIDTH, show_lines=False)
     for sample in samples:
         for name, text in sample._asdict().items():
-            table.add_row(name, Text(text), end_section=name == "hyp")
+            table.add_row(name, Text(visible(text)), end_section=name == "hyp")
     return table
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: control characters and line ends show as �."""
+    return "".join("�" if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text)
 
 
 def heading(metric: str) -> str:

@@ -70,6 +70,13 @@ def _parameters(optimiser: Optimizer) -> Iterator[nn.Parameter]:
     return (parameter for group in groups for parameter in group["params"])
 
 
+def seed_generators(seed: int) -> None:
+    """Start every generator that a model or a user's cell may draw from."""
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
+
+
 def generator_tensors() -> Tensors:
     """The states of the generators that a model or a user's cell may draw from."""
     _, numbers, *rest = np.random.get_state(legacy=True)

@@ -82,7 +82,7 @@ class InverseSigmoid(Forcing):
 
 
 def _solve_k(span: float) -> float:
-    """The k with k ln k = span, by Newton's method; the curve is convex, so k falls to the root from above."""
+    """The k with k ln k = span, by Newton's method; k falls to the root from above."""
     k = span + math.e
     for _ in range(50):
         k -= (k * math.log(k) - span) / (math.log(k) + 1)

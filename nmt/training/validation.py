@@ -41,7 +41,7 @@ class Validator:
     """Measures a model on the validation pairs.
 
     `batches` gives them all, once; `translate` gives a translation for each line of `texts`, in order, by
-    free-running search; `score` compares those with the references. Without `translate` there is only the loss.
+    free-running search; `score` compares those with the references. Without `translate`, only the loss.
     Translations are kept in `directory`, one file per validation.
     """
 

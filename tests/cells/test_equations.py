@@ -1,4 +1,4 @@
-"""Every cell equals its equations, worked out here once more with plain arithmetic, and torch.nn where it has the cell."""
+"""Every cell equals its equations in plain arithmetic, and torch.nn where it has the cell."""
 
 import pytest
 import torch

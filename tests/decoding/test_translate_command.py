@@ -31,7 +31,7 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
         model.out.bias.data[EOS] = 2.0  # so that it comes to an end
         return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
 
-    monkeypatch.setattr("nmt.recipe.artifact.load_translator", load_translator)
+    monkeypatch.setattr("nmt.recipe.assemble.artifact.load_translator", load_translator)
     app = typer.Typer()
     app.command()(translate)
 

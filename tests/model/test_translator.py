@@ -11,7 +11,7 @@ from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.bridge import BRIDGES
 from nmt.model.translator import Translator
-from nmt.recipe.assemble import build_translator
+from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.schema import Recipe
 from nmt.recurrence.state import map_tensors
 
@@ -42,7 +42,7 @@ def build(
 
 
 def batch() -> tuple[Tensor, Tensor]:
-    """Source rows that end with eos (2) and are filled with pad (0), and target rows that start with bos (1)."""
+    """Source rows that end with eos (2) before pad (0), target rows that start with bos (1)."""
     src = torch.tensor([[5, 6, 7, 8, 2], [9, 4, 2, 0, 0], [3, 2, 0, 0, 0]])
     tgt = torch.tensor([[1, 5, 9, 10, 4], [1, 6, 6, 2, 0], [1, 3, 2, 0, 0]])
     return src, tgt

@@ -1,11 +1,10 @@
 """A run of a recipe: its directory, its training, its test score."""
 
-import random
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
@@ -16,16 +15,17 @@ from nmt.errors import UsageError
 from nmt.evaluation.scores import Score, score
 from nmt.model.translator import Translator
 from nmt.recipe import reader
-from nmt.recipe.artifact import Loaded, load_translator
-from nmt.recipe.assemble import build_translator
+from nmt.recipe.assemble.artifact import Loaded, load_translator
+from nmt.recipe.assemble.material import Material, find, prepare
+from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.fields import Duration
-from nmt.recipe.material import Material, find, prepare
 from nmt.recipe.schema import Recipe
 from nmt.training.loop import Result, Settings, Training
-from nmt.training.metrics import Metrics, tensorboard
+from nmt.training.metrics import Metrics, Tensorboard
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, Forcing
 from nmt.training.validation import Texts, Validator
 
@@ -39,12 +39,12 @@ def train(recipe: Recipe, run: Path, *, with_tensorboard: bool = False) -> Resul
     claim(run, recipe)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
-    seed_everything(recipe.seed)
+    seed_generators(recipe.seed)
     progress = Progress(run / "train.log")
     material = prepare(recipe, run)
     model = build_translator(recipe, len(material.source), len(material.target))
     progress.note(summary(model, material))
-    mirror = tensorboard(run / "tensorboard", 0) if with_tensorboard else None
+    mirror = Tensorboard(run / "tensorboard") if with_tensorboard else None
     return Training(
         model=model,
         epochs=Epochs(recipe, material),
@@ -83,13 +83,6 @@ def claim(run: Path, recipe: Recipe) -> None:
     aside.replace(file)
 
 
-def seed_everything(seed: int) -> None:
-    """Start every generator that a model may draw from."""
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
-
-
 def summary(model: Translator, material: Material) -> str:
     """What is about to be trained."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -116,10 +109,11 @@ class Epochs:
         return batches(self.store, self.plan, epoch, start, self.sampling)
 
 
-def updates_per_epoch(recipe: Recipe, store: TokenStore) -> float:
+def updates_per_epoch(recipe: Recipe, store: TokenStore) -> int:
     """Updates in the first epoch; by tokens, others may differ a little."""
     batch = recipe.training.batch
-    return count_batches(store, Plan(batch.by, batch.size, recipe.seed), 0) / recipe.training.accumulate
+    batches_in = count_batches(store, Plan(batch.by, batch.size, recipe.seed), 0)
+    return math.ceil(batches_in / recipe.training.accumulate)
 
 
 def in_updates(stretch: Duration, per_epoch: float) -> float:

@@ -1,4 +1,4 @@
-"""Recipe to components: the only place that knows both."""
+"""The translator that a recipe describes."""
 
 from nmt.cells import find_cell
 from nmt.cells.cell import Cell

@@ -10,8 +10,8 @@ from nmt import __version__
 from nmt.data.subwords import Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
-from nmt.recipe.assemble import build_translator
-from nmt.recipe.material import SIDES, load_vocabularies, vocabulary_file
+from nmt.recipe.assemble.material import SIDES, load_vocabularies, vocabulary_file
+from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import Recipe
 from nmt.training import checkpoint

@@ -1,0 +1,71 @@
+"""A product repeated at many positions has the values and gradients of plain autograd."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.recurrence.product import Product, multiply
+
+
+def chain(times: Product | None, weight: Tensor, bias: Tensor | None, v: Tensor, add: Tensor) -> Tensor:
+    """A small recurrence: v ← tanh(W v + b + add), three times."""
+    for _ in range(3):
+        u = multiply(v, weight, bias, add) if times is None else times(v, add)
+        v = torch.tanh(u)
+    return v
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_gradients_equal_those_of_plain_autograd(with_bias: bool) -> None:
+    weight = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(4, dtype=torch.float64, requires_grad=True) if with_bias else None
+    v, add = (torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    inputs = [weight, v, add] + ([] if bias is None else [bias])
+    plain = torch.autograd.grad(chain(None, weight, bias, v, add).sum(), inputs)
+    deferred = torch.autograd.grad(chain(Product(weight, bias), weight, bias, v, add).sum(), inputs)
+    for a, b in zip(plain, deferred, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
+
+
+def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
+    weight = torch.randn(2, 5, 5, dtype=torch.float64, requires_grad=True)
+    v = torch.randn(2, 1, 5, dtype=torch.float64, requires_grad=True)
+    add = torch.zeros(2, 1, 5, dtype=torch.float64)
+    plain = torch.autograd.grad(chain(None, weight, None, v, add).sum(), [weight, v])
+    deferred = torch.autograd.grad(chain(Product(weight), weight, None, v, add).sum(), [weight, v])
+    for a, b in zip(plain, deferred, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
+
+
+def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monkeypatch) -> None:
+    weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
+    product, calls = Product(weight), []
+    take = product.gradients_of_weight_and_bias
+    monkeypatch.setattr(product, "gradients_of_weight_and_bias", lambda: calls.append(1) or take())
+    chain(product, weight, None, v, torch.zeros(2, 3)).sum().backward()
+    assert calls == [1]
+    assert product.operands == [] and product.gradients == []
+
+
+def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
+    weight, v = torch.randn(3, 3), torch.randn(2, 3, requires_grad=True)
+    product = Product(weight)
+    (gradient,) = torch.autograd.grad(product(v).sum(), v)
+    torch.testing.assert_close(gradient, weight.sum(0).expand(2, 3))
+    assert product.operands == []
+
+
+def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None:
+    weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
+    loss = chain(Product(weight), weight, None, v, torch.zeros(2, 3)).sum()
+    (first,) = torch.autograd.grad(loss, weight, retain_graph=True)
+    (second,) = torch.autograd.grad(loss, weight)
+    assert torch.equal(first, second)
+
+
+def test_without_gradients_nothing_is_noted() -> None:
+    weight = torch.randn(3, 3, requires_grad=True)
+    with torch.no_grad():
+        product = Product(weight)
+        product(torch.randn(2, 3))
+    assert product.token is None and product.operands == []

@@ -1,0 +1,140 @@
+"""A tiny translator from torch's own parts, ten tiny batches, and a run put together from them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from nmt.data.batches import Batch
+from nmt.training.loop import Settings, Training
+from nmt.training.metrics import Metrics
+from nmt.training.optimisers import build_optimiser
+from nmt.training.progress import Progress
+from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.validation import Sample, Validation, forced_scores, measuring
+
+PAD, BOS, EOS, WORDS = 0, 1, 2, 12
+
+
+class Duration(NamedTuple):
+    """As the recipe gives it."""
+
+    count: float
+    unit: str
+
+
+class Tiny(nn.Module):
+    """A GRU cell that reads the mean of the source, with dropout, so that the generators matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pad = PAD
+        self.embedding = nn.Embedding(WORDS, 6)
+        self.cell = nn.GRUCell(6, 6)
+        self.decoder = nn.Module()
+        self.decoder.output = nn.Linear(6, WORDS)
+        self.decoder.output.weight = self.embedding.weight
+        self.dropout = nn.Dropout(0.2)
+
+    def encode(self, src: Tensor) -> Tensor:
+        real = (src != PAD).unsqueeze(2)
+        return (self.embedding(src) * real).sum(1) / real.sum(1)
+
+    def unroll(self, memory: Tensor, tgt_in: Tensor, use_gold: Tensor | None, sample: bool) -> Tensor:
+        h, features = memory, []
+        for t, y in enumerate(tgt_in.unbind(1)):
+            if t and use_gold is not None:
+                own = self.decoder.output(h).detach().softmax(-1)
+                own = own.multinomial(1).squeeze(1) if sample else own.argmax(-1)
+                y = y.where(use_gold[:, t], own)
+            h = self.cell(self.dropout(self.embedding(y)), h)
+            features.append(h)
+        return torch.stack(features, 1)
+
+
+def make_batch(index: int) -> Batch:
+    """Three pairs of different lengths, the same every time."""
+    generator = torch.Generator().manual_seed(index)
+    lengths = [2 + index % 3, 3, 1]
+    src, tgt = torch.full((3, 6), PAD), torch.full((3, 7), PAD)
+    for row, length in enumerate(lengths):
+        words = torch.randint(4, WORDS, (length,), generator=generator)
+        src[row, : length + 1] = torch.cat([words, torch.tensor([EOS])])
+        tgt[row, : length + 2] = torch.cat([torch.tensor([BOS]), words.flip(0), torch.tensor([EOS])])
+    counted = torch.tensor(lengths) + 1
+    return Batch(src, counted, tgt, counted, torch.arange(3 * index, 3 * index + 3))
+
+
+class TenBatches:
+    """Epochs of ten batches, in an order that is a function of the epoch."""
+
+    def count(self, epoch: int) -> int:
+        return 10
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        order = torch.randperm(10, generator=torch.Generator().manual_seed(epoch)).tolist()
+        return (make_batch(index) for index in order[start:])
+
+
+def make_schedule(name: str = "constant", **changes: Any) -> Schedule:
+    settings = {"peak": 0.01, "warmup": 0, "floor": 0.0, "span": 100.0, "factor": 0.5, "patience": 0}
+    return SCHEDULES[name](**{**settings, **changes})
+
+
+def make_forcing(name: str = "always", **changes: Any) -> Forcing:
+    settings = {"start": 1.0, "end": 0.0, "warmup": 0.0, "span": 10.0, "per": "token", "feedback": "argmax"}
+    return FORCINGS[name](**{**settings, **changes})
+
+
+def make_settings(**changes: Any) -> Settings:
+    settings: dict[str, Any] = {
+        "label_smoothing": 0.1,
+        "clip_norm": 1.0,
+        "accumulate": 1,
+        "stop_after": Duration(3, "e"),
+        "checkpoint_every": None,
+        "keep": 2,
+        "every": Duration(1, "e"),
+        "metric": "loss",
+        "patience": None,
+        "log_every": 3,
+    }
+    return Settings(**{**settings, **changes})
+
+
+def validate(model: Any, name: str) -> Validation:
+    """The loss, and a BLEU that is some function of the weights."""
+    with measuring(model):
+        scores = forced_scores(model, [make_batch(index) for index in range(20, 23)])
+    scores["bleu"] = 100 * scores["accuracy"]
+    return Validation(scores, [Sample("ein Hund", "a dog", "a cat")])
+
+
+def make_training(run: Path, **parts: Any) -> Training:
+    """A run in a folder, from new objects only, as a new process would make it."""
+    torch.manual_seed(7)
+    model = parts.pop("model", None) or Tiny()
+    optimiser = build_optimiser(
+        model.parameters(),
+        optimiser=parts.pop("optimiser", "adam"),
+        betas=(0.9, 0.98),
+        momentum=0.9,
+        weight_decay=1e-4,
+    )
+    everything = {
+        "model": model,
+        "epochs": TenBatches(),
+        "validate": validate,
+        "optimiser": optimiser,
+        "schedule": make_schedule(),
+        "forcing": make_forcing(),
+        "settings": make_settings(**parts.pop("settings", {})),
+        "checkpoints": run / "checkpoints",
+        "metrics": Metrics(run / "metrics.jsonl"),
+        "progress": Progress(run / "train.log", Console(quiet=True)),
+    }
+    return Training(**{**everything, **parts})

@@ -1,0 +1,131 @@
+"""What a run leaves to read: the live line, tables of 80 columns, train.log, metrics.jsonl."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from nmt.training.metrics import Metrics, Tensorboard
+from nmt.training.progress import Progress, Tick, clock, number
+from nmt.training.validation import Sample, Validation
+from tests.training.runs import Duration, make_forcing, make_training
+
+TICK = Tick(
+    update=120,
+    last=9000,
+    epochs=1.25,
+    loss=2.5,
+    perplexity=9.1,
+    rate=1e-3,
+    ratio=None,
+    words=1000,
+    seconds=0.5,
+)
+KOREAN = "나는 어제 도서관에서 그 책을 세 권이나 빌려 왔는데 아직 한 권도 읽지 못했다고 친구에게 말했다"
+FOUND = Validation(
+    {"loss": 2.0, "perplexity": 7.39, "accuracy": 0.5, "bleu": 31.25, "chrf": 55.5},
+    [Sample(KOREAN, "a [bold]reference[/bold] \x1b[31mwith markup", "a translation " * 9)],
+)
+
+
+def shown(folder: Path, *, terminal: bool) -> str:
+    """Everything a run's display writes to a console."""
+    out = io.StringIO()
+    progress = Progress(folder / "train.log", Console(file=out, force_terminal=terminal, width=80))
+    with progress.shown():
+        progress.begin(100)
+        progress.tick(TICK)
+        progress.entry(TICK)
+        progress.validation(TICK, FOUND, best=True, seconds=61)
+        progress.note("a note")
+    return out.getvalue()
+
+
+def test_away_from_a_terminal_every_entry_is_a_line(tmp_path: Path) -> None:
+    text = shown(tmp_path, terminal=False)
+    assert "epoch 1.25 120/9000 loss 2.50 ppl 9.10 2000 w/s lr 1.0e-03 ETA " in text
+    assert "\x1b" not in text
+
+
+def test_on_a_terminal_the_line_is_drawn_in_place(tmp_path: Path) -> None:
+    text = shown(tmp_path, terminal=True)
+    assert "loss 2.50 " in text
+    assert "\x1b[2K" in text  # erased again
+
+
+def test_the_line_of_a_long_run_fits_eighty_columns(tmp_path: Path) -> None:
+    progress = Progress(tmp_path / "train.log", Console(file=io.StringIO(), width=80))
+    long = TICK._replace(update=98000, last=99000, epochs=13.96, ratio=0.75)
+    assert len(progress._line(long).plain) <= 80
+
+
+def test_tables_fit_eighty_columns_and_show_text_as_it_is(tmp_path: Path) -> None:
+    text = shown(tmp_path, terminal=False)
+    wide = Console(width=200)
+    assert max(wide.measure(line).maximum for line in text.splitlines()) <= 80
+    assert "a [bold]reference[/bold] �[31mwith markup" in text
+    for word in ("BLEU", "31.25", "chrF", "55.50", "ppl", "7.39", "yes", "1:01", "src", "ref", "hyp", "나는"):
+        assert word in text
+
+
+def test_the_log_has_all_that_the_console_had(tmp_path: Path) -> None:
+    text = shown(tmp_path, terminal=False)
+    assert (tmp_path / "train.log").read_text(encoding="utf-8") == text
+
+
+def test_the_ratio_of_teacher_forcing_is_shown_where_it_is_scheduled(tmp_path: Path) -> None:
+    for folder, forcing in (("always", make_forcing()), ("linear", make_forcing("linear", span=20.0))):
+        make_training(tmp_path / folder, forcing=forcing, settings={"stop_after": Duration(6, "u")}).train()
+    assert "gold" not in (tmp_path / "always" / "train.log").read_text()
+    assert "gold 0.75" in (tmp_path / "linear" / "train.log").read_text()
+
+
+def test_numbers_and_times_are_short() -> None:
+    assert [number(value) for value in (7.389, 123456.0)] == ["7.39", "1.23e+05"]
+    assert [clock(seconds) for seconds in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
+
+
+def test_events_after_the_checkpoint_and_a_torn_line_are_forgotten(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    with metrics.recording(0):
+        for update in (1, 2, 3):
+            metrics.write({"event": "update", "update": update})
+    metrics.path.write_bytes(metrics.path.read_bytes() + b'{"event": "upd')
+    with metrics.recording(2):
+        metrics.write({"event": "update", "update": 3, "loss": 1.5})
+    lines = [json.loads(line) for line in metrics.path.read_text().splitlines()]
+    assert [line["update"] for line in lines] == [1, 2, 3]
+    assert lines[-1]["loss"] == 1.5
+
+
+def test_a_line_torn_inside_the_wanted_part_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"event": "update", "update": 1}\n{"event": \n')
+    with Metrics(path).recording(5):
+        pass
+    assert path.read_bytes() == b'{"event": "update", "update": 1}\n'
+
+
+def test_what_is_no_number_is_null_so_that_the_file_stays_json(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    with metrics.recording(0):
+        metrics.write({"event": "validation", "update": 1, "loss": float("nan"), "best": False})
+    assert json.loads(metrics.path.read_text())["loss"] is None
+
+
+def test_nothing_in_the_metrics_depends_on_the_clock(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        make_training(tmp_path / folder, settings={"stop_after": Duration(12, "u")}).train()
+    one, two = ((tmp_path / folder / "metrics.jsonl").read_bytes() for folder in ("one", "two"))
+    assert one == two
+
+
+def test_tensorboard_gets_the_numbers_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    metrics = Metrics(tmp_path / "metrics.jsonl", Tensorboard(tmp_path / "board"))
+    with metrics.recording(0):
+        metrics.write({"event": "update", "update": 1, "loss": 1.5, "best": True})
+    (file,) = (tmp_path / "board").iterdir()
+    assert b"update/loss" in file.read_bytes()

@@ -1,0 +1,328 @@
+"""The loop: exact resume, stopping, best and last, accumulation, and what it says when numbers go bad."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.data.batches import Batch
+from nmt.errors import DataError
+from nmt.training import checkpoint
+from nmt.training.loop import Training
+from nmt.training.snapshot import model_tensors
+from nmt.training.update import Diverged, make_update
+from nmt.training.validation import Validation
+from tests.training.runs import (
+    Duration,
+    TenBatches,
+    Tiny,
+    make_batch,
+    make_forcing,
+    make_schedule,
+    make_training,
+)
+
+
+class Interrupted(TenBatches):
+    """Ten batches, and a signal while the one after `after` is fetched."""
+
+    def __init__(self, after: int, number: signal.Signals = signal.SIGTERM) -> None:
+        self.left, self.number = after, number
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        for batch in super().batches(epoch, start):
+            if self.left == 0:
+                os.kill(os.getpid(), self.number)
+            self.left -= 1
+            yield batch
+
+
+def events(run: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+def same(one: Training, other: Training) -> bool:
+    """Whether two runs ended bit for bit alike: weights, moments, and what they remember but for the time."""
+    a, b = (checkpoint.latest(run.checkpoints).checkpoint for run in (one, other))
+    assert a is not None
+    assert b is not None
+    for mine, its in ((a.model, b.model), (a.trainer, b.trainer)):
+        assert mine.keys() == its.keys()
+        assert [name for name in mine if not torch.equal(mine[name], its[name])] == []
+    for facts in (a.facts, b.facts):
+        del facts["run"]["seconds"]
+    assert a.facts == b.facts
+    assert one.metrics.path.read_bytes() == other.metrics.path.read_bytes()
+    return True
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "adam": {},
+    "adamw": {"optimiser": "adamw"},
+    "sgd": {"optimiser": "sgd"},
+    "plateau": {"settings": {"metric": "bleu", "every": Duration(4, "u")}},
+    "accumulation": {"settings": {"accumulate": 4}},
+    "sampled feedback": {"settings": {"every": Duration(7, "u")}},
+}
+
+
+def parts_of(variant: str) -> dict[str, Any]:
+    parts = dict(VARIANTS[variant])
+    if variant == "plateau":
+        parts["schedule"] = make_schedule("plateau", peak=0.05)
+    if variant == "sampled feedback":
+        parts["forcing"] = make_forcing("linear", span=20.0, feedback="sample")
+    return parts
+
+
+@pytest.mark.parametrize(
+    ("variant", "stop"),
+    [
+        *((variant, 13) for variant in VARIANTS),
+        ("adam", 1),
+        ("adam", 10),
+        ("accumulation", 9),
+        ("plateau", 25),
+    ],
+)
+def test_a_run_stopped_anywhere_and_resumed_equals_one_never_stopped(
+    tmp_path: Path, variant: str, stop: int
+) -> None:
+    straight = make_training(tmp_path / "straight", **parts_of(variant))
+    straight.train()
+
+    first = make_training(tmp_path / "stopped", **parts_of(variant), epochs=Interrupted(stop))
+    assert first.train().stop.exit_code == 143
+    torch.manual_seed(999)  # a new process knows nothing of the old one's generators
+    second = make_training(tmp_path / "stopped", **parts_of(variant))
+    second.train()
+    assert same(straight, second)
+
+
+def test_a_run_killed_outright_goes_on_from_its_last_checkpoint_to_the_same_end(tmp_path: Path) -> None:
+    straight = make_training(tmp_path / "straight")
+    straight.train()
+
+    class Dies(TenBatches):
+        def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+            for position, batch in enumerate(super().batches(epoch, start)):
+                if (epoch, position) == (2, 7):
+                    raise MemoryError
+                yield batch
+
+    with pytest.raises(MemoryError):
+        make_training(tmp_path / "killed", epochs=Dies()).train()
+    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
+        file.write('{"event": "upd')  # torn by the crash
+    resumed = make_training(tmp_path / "killed")
+    resumed.train()
+    assert same(straight, resumed)
+
+
+def test_a_torn_checkpoint_is_set_aside_and_the_run_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    straight = make_training(tmp_path / "straight")
+    straight.train()
+    make_training(tmp_path / "torn").train()
+    checkpoints = tmp_path / "torn" / "checkpoints"
+    os.truncate(checkpoints / "u0000030" / "trainer.safetensors", 10)
+    resumed = make_training(tmp_path / "torn")
+    resumed.train()
+    assert same(straight, resumed)
+    assert (checkpoints / "u0000030.refused").is_dir()
+    assert "trainer.safetensors: refused" in (tmp_path / "torn" / "train.log").read_text()
+
+
+def test_a_complete_run_has_nothing_left_to_do(tmp_path: Path) -> None:
+    make_training(tmp_path).train()
+    before = (tmp_path / "metrics.jsonl").read_bytes()
+    result = make_training(tmp_path).train()
+    assert (result.update, result.stop) == (30, ("the run is complete", 0))
+    assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_the_update_finish_saves_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    before = signal.getsignal(number)
+    result = make_training(tmp_path, epochs=Interrupted(4, number)).train()
+    assert result.stop.exit_code == code
+    assert "the same command goes on" in result.stop.reason
+    assert os.readlink(tmp_path / "checkpoints" / "last") == "u0000005"
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    class Twice(Interrupted):
+        def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            return super().batches(epoch, start)
+
+    with pytest.raises(KeyboardInterrupt):
+        make_training(tmp_path, epochs=Twice(99)).train()
+
+
+def scores(values: list[float]) -> Any:
+    """A validation that finds these scores, one after another."""
+    left = iter(values)
+    return lambda model, name: Validation({"loss": 1.0, "bleu": next(left)}, [])
+
+
+def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -> None:
+    training = make_training(
+        tmp_path,
+        validate=scores([1, 3, 2, 3, 9]),
+        settings={"metric": "bleu", "patience": 2, "every": Duration(2, "u")},
+    )
+    result = training.train()
+    assert (result.update, result.best.update, result.best.score) == (8, 4, 3)
+    assert result.stop == ("no better bleu in 2 validations", 0)
+    links = {name: os.readlink(tmp_path / "checkpoints" / name) for name in ("best", "last")}
+    assert links == {"best": "u0000004", "last": "u0000008"}
+
+
+def test_patience_survives_a_stop(tmp_path: Path) -> None:
+    settings = {"metric": "bleu", "patience": 3, "every": Duration(2, "u")}
+    make_training(tmp_path, validate=scores([5, 4]), epochs=Interrupted(4), settings=settings).train()
+    result = make_training(tmp_path, validate=scores([3, 2, 1]), settings=settings).train()
+    assert (result.update, result.best.update) == (8, 2)
+
+
+def test_the_best_checkpoint_and_the_latest_are_kept_and_no_others(tmp_path: Path) -> None:
+    settings = {"metric": "bleu", "every": Duration(5, "u"), "keep": 2}
+    make_training(tmp_path, validate=scores([1, 9, 2, 3, 4, 5]), settings=settings).train()
+    left = [path.name for path in checkpoint.listed(tmp_path / "checkpoints")]
+    assert left == ["u0000010", "u0000025", "u0000030"]
+
+
+def test_checkpoints_come_between_validations_where_asked_for(tmp_path: Path) -> None:
+    settings = {"checkpoint_every": Duration(4, "u"), "keep": 9, "stop_after": Duration(1, "e")}
+    make_training(tmp_path, settings=settings).train()
+    left = [path.name for path in checkpoint.listed(tmp_path / "checkpoints")]
+    assert left == ["u0000004", "u0000008", "u0000010"]
+    assert [event["update"] for event in events(tmp_path, "validation")] == [10]
+
+
+def test_a_run_ends_with_a_validation_wherever_it_ends(tmp_path: Path) -> None:
+    make_training(tmp_path, settings={"stop_after": Duration(12, "u")}).train()
+    assert [event["update"] for event in events(tmp_path, "validation")] == [10, 12]
+
+
+def test_parts_of_epochs_are_validated_at_the_right_updates(tmp_path: Path) -> None:
+    make_training(tmp_path, settings={"every": Duration(0.5, "e"), "accumulate": 4}).train()
+    updates = [(event["update"], event["epoch"]) for event in events(tmp_path, "validation")]
+    assert updates == [(2, 0.8), (3, 1.0), (5, 1.8), (6, 2.0), (8, 2.8), (9, 3.0)]
+
+
+def test_the_loss_falls(tmp_path: Path) -> None:
+    make_training(tmp_path).train()
+    losses = [event["loss"] for event in events(tmp_path, "update")]
+    assert losses[-1] < losses[0] - 0.2
+
+
+def test_accumulated_batches_give_the_gradient_of_all_their_words_together() -> None:
+    torch.manual_seed(1)
+    model = Tiny().double().eval()
+    group = [make_batch(0), make_batch(1)]
+    made = Batch(*(torch.cat(parts) for parts in zip(*group, strict=True)))
+    norms = []
+    for batches in (group, [made]):
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
+        outcome = make_update(
+            model,  # type: ignore[arg-type]
+            optimiser,
+            batches,
+            rate=0.0,
+            forcing=make_forcing(),
+            ratio=1.0,
+            label_smoothing=0.1,
+            clip_norm=None,
+        )
+        norms.append((outcome.norm, outcome.totals.loss, outcome.totals.tokens))
+    assert norms[0] == pytest.approx(norms[1], rel=1e-12)
+
+
+def test_gradients_are_clipped_to_the_norm_and_the_norm_before_is_told() -> None:
+    model = Tiny().eval()
+    outcome = make_update(
+        model,  # type: ignore[arg-type]
+        torch.optim.SGD(model.parameters(), lr=0.0),
+        [make_batch(0)],
+        rate=0.0,
+        forcing=make_forcing(),
+        ratio=1.0,
+        label_smoothing=0.0,
+        clip_norm=0.01,
+    )
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    assert torch.nn.utils.get_total_norm(grads).item() == pytest.approx(0.01, rel=1e-4)
+    assert outcome.norm > 0.1
+
+
+def test_a_loss_that_is_no_number_names_update_pairs_and_last_checkpoint(tmp_path: Path) -> None:
+    class Poisoned(Tiny):
+        def encode(self, src: torch.Tensor) -> torch.Tensor:
+            self.calls = getattr(self, "calls", 0) + 1
+            return super().encode(src) * (float("nan") if self.calls == 16 else 1.0)
+
+    training = make_training(
+        tmp_path,
+        model=Poisoned(),
+        settings={"every": Duration(9, "e"), "checkpoint_every": Duration(10, "u")},
+    )
+    with pytest.raises(Diverged) as raised:
+        training.train()
+    assert re.search(r"update 16: the loss is nan in the batch with pairs \d+, \d+, \d+\.", str(raised.value))
+    assert f"The last good checkpoint is {tmp_path}/checkpoints/u0000010" in str(raised.value)
+
+
+def test_a_gradient_that_is_no_number_stops_before_the_weights_are_touched(tmp_path: Path) -> None:
+    training = make_training(tmp_path)
+    weights = {name: tensor.clone() for name, tensor in model_tensors(training.model).items()}
+    training.model.embedding.weight.register_hook(lambda grad: grad * float("inf"))  # type: ignore[union-attr]
+    with pytest.raises(Diverged, match=r"update 1: the norm of the gradient is (nan|inf)(.|\n)*none yet"):
+        training.train()
+    assert all(torch.equal(weights[name], now) for name, now in model_tensors(training.model).items())
+
+
+def test_fewer_batches_than_announced_are_an_error_and_not_an_endless_loop(tmp_path: Path) -> None:
+    class Short(TenBatches):
+        def count(self, epoch: int) -> int:
+            return 11
+
+    with pytest.raises(DataError, match="epoch 1 ended after 10 batches, but 11 were announced"):
+        make_training(tmp_path, epochs=Short()).train()
+
+
+def test_weights_of_another_model_are_not_resumed_from(tmp_path: Path) -> None:
+    make_training(tmp_path).train()
+    other = Tiny()
+    other.extra = torch.nn.Linear(2, 2)
+    with pytest.raises(DataError, match="another model: the checkpoint has no extra.bias"):
+        make_training(tmp_path, model=other).train()
+
+
+def test_the_rate_and_the_ratio_of_every_entry_are_logged(tmp_path: Path) -> None:
+    make_training(
+        tmp_path,
+        schedule=make_schedule(peak=1e-3, warmup=6),
+        forcing=make_forcing("linear", span=20.0),
+        settings={"stop_after": Duration(6, "u")},
+    ).train()
+    logged = [(event["learning_rate"], event["forcing_ratio"]) for event in events(tmp_path, "update")]
+    assert logged == [pytest.approx((5e-4, 0.9)), pytest.approx((1e-3, 0.75))]
+
+
+def test_checkpoint_json_tells_update_epoch_and_scores(tmp_path: Path) -> None:
+    make_training(tmp_path, settings={"stop_after": Duration(1, "e")}).train()
+    facts = checkpoint.read(tmp_path / "checkpoints" / "best").facts
+    assert (facts["run"]["update"], facts["run"]["epoch"], facts["run"]["position"]) == (10, 1, 0)
+    assert set(facts["scores"]) == {"loss", "perplexity", "accuracy", "bleu"}

@@ -1,0 +1,78 @@
+"""Snapshots: real models with every kind of dropout, tied weights, generators."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.model.translator import Translator
+from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.schema import Recipe
+from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors
+from tests.training.runs import WORDS, Duration, make_forcing, make_training
+from tests.training.test_loop import Interrupted, same
+
+DROPOUT = {"embedding": 0.1, "word": 0.1, "input": 0.2, "state": 0.2, "output": 0.1}
+
+
+def real_model(**decoder: Any) -> Translator:
+    """A small translator with dropout everywhere."""
+    data = {"src": "a", "tgt": "b", "train": "t", "valid": "v"}
+    encoder = {"embedding": 6, "hidden": 5, "dropout": DROPOUT}
+    decoder = {"embedding": 6, "hidden": 7, "tie": "all", "dropout": DROPOUT, **decoder}
+    torch.manual_seed(3)
+    return build_translator(
+        Recipe.model_validate({"data": data, "encoder": encoder, "decoder": decoder}), WORDS, WORDS
+    )
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        {"cell": "lstm", "input_feeding": True},
+        {"cell": "gru", "conditional": True, "attention": "additive"},
+        {"cell": "lstm-peephole", "layers": 2, "attention": "none"},
+    ],
+)
+@pytest.mark.parametrize("per", ["token", "sentence"])
+def test_a_translator_under_scheduled_sampling_resumes_exactly(
+    tmp_path: Path, decoder: dict[str, Any], per: str
+) -> None:
+    forcing = make_forcing("exponential", per=per, feedback="sample")
+    settings = {"stop_after": Duration(8, "u"), "every": Duration(5, "u")}
+    straight = make_training(
+        tmp_path / "one", model=real_model(**decoder), forcing=forcing, settings=settings
+    )
+    straight.train()
+    stopped = {"epochs": Interrupted(6), "forcing": forcing, "settings": settings}
+    make_training(tmp_path / "two", model=real_model(**decoder), **stopped).train()
+    torch.manual_seed(999)
+    resumed = make_training(tmp_path / "two", model=real_model(**decoder), forcing=forcing, settings=settings)
+    assert resumed.train().update == 8
+    assert same(straight, resumed)
+
+
+def test_tied_weights_are_kept_once() -> None:
+    names = model_tensors(real_model()).keys()
+    assert {"encoder.embedding.weight"} == {
+        name for name in names if name.endswith(("embedding.weight", "output.weight"))
+    }
+
+
+def test_every_generator_is_put_back() -> None:
+    random.gauss(0, 1)  # leaves a second number in store
+    np.random.standard_normal()
+    saved = generator_tensors()
+    draws = [
+        (
+            torch.rand(2).tolist(),
+            np.random.standard_normal(3).tolist(),
+            [random.gauss(0, 1) for _ in range(3)],
+        )
+        for _ in range(2)
+        if load_generator_tensors(saved) is None  # type: ignore[func-returns-value]
+    ]
+    assert draws[0] == draws[1]
