@@ -1,0 +1,1 @@
+"""How good translations are: scores with their signatures, intervals and significance."""

@@ -1,0 +1,1 @@
+"""The translator: embeddings, encoder, attention, bridge and decoder, made of recurrent layers."""
