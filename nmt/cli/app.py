@@ -113,4 +113,12 @@ for _verb in VERBS:
 
 def main() -> None:
     """Entry point of the console script."""
+    _open_closed_streams()
     app(prog_name="nmt")
+
+
+def _open_closed_streams() -> None:
+    """A standard stream that the caller closed (`<&-`) is empty, or takes what comes: Python leaves None."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - open to the end
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

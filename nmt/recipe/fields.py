@@ -69,7 +69,7 @@ class Duration:
     def read(cls, value: Any) -> "Duration":
         if isinstance(value, Duration):
             return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([eu])", value) if isinstance(value, str) else None
+        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([eu])", value) if isinstance(value, str) else None
         if match is None:
             raise PydanticCustomError("expected", "expected epochs or updates, like 10e or 5000u")
         if match[2] == "u" and "." in match[1]:
@@ -80,7 +80,7 @@ class Duration:
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             cls.read,
-            json_schema_input_schema=core_schema.str_schema(pattern=r"^\d+(\.\d+)?[eu]$"),
+            json_schema_input_schema=core_schema.str_schema(pattern=r"^[0-9]{1,12}(\.[0-9]+)?[eu]$"),
             serialization=core_schema.to_string_ser_schema(),
         )
 

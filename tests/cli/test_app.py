@@ -120,3 +120,10 @@ def test_a_full_disk_behind_standard_output_is_said() -> None:
             check=False,
         )
     assert (done.returncode, done.stderr) == (1, "nmt: No space left on device\n")
+
+
+@pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-"])
+def test_a_closed_standard_stream_is_no_error(closing: str) -> None:
+    command = f"{sys.executable} -m nmt recipes ls {closing}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -73,7 +73,9 @@ def test_what_was_learnt_with_other_settings_is_not_gone_on_with(recipe: Path) -
 def test_a_cosine_that_ends_with_the_run_keeps_its_end(recipe: Path) -> None:
     cosine = "training.learning_rate.schedule=cosine"
     assert nmt("train", recipe, cosine, "-o", "run").exit_code == 0
-    assert "stop_after was 2u" in nmt("train", recipe, cosine, "training.stop_after=5u", "-o", "run").stderr
+    longer = nmt("train", recipe, cosine, "training.stop_after=5u", "-o", "run")
+    assert longer.exit_code == 2
+    assert "stop_after was 2u, is 5u (the cosine ends there too" in longer.stderr
 
 
 @pytest.mark.parametrize("name", ["train.de", "train.en", "valid.en"])
@@ -155,3 +157,9 @@ def test_two_processes_do_not_work_in_one_run(recipe: Path) -> None:
 def test_the_checksums_of_all_that_a_run_is_made_of_are_kept(recipe: Path) -> None:
     assert nmt("train", recipe, "-o", "run").exit_code == 0
     assert len(json.loads(Path("run/material.json").read_text("utf-8"))) == 4
+
+
+def test_joint_pieces_are_counted_once_when_a_run_goes_on_too(recipe: Path) -> None:
+    first, second = (nmt("train", recipe, "-o", "run").stderr for _ in range(2))
+    assert "16 joint pieces" in first
+    assert "16 joint pieces" in second

@@ -43,6 +43,10 @@ WRONG = {
         "training: {stop_after: 10}",
         "2:24: training.stop_after: expected epochs or updates, like 10e or 5000u (got 10)",
     ),
+    "a duration beyond all counting": (
+        f"training: {{stop_after: {'9' * 400}e}}",
+        "2:24: training.stop_after: expected epochs or updates, like 10e or 5000u (got '999",
+    ),
     "a part of an update": (
         "training: {stop_after: 1.5u}",
         "expected a whole number of updates (got '1.5u')",

@@ -49,11 +49,8 @@ def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
         if not begun(run):
             if changes:
                 forget(run)
-        elif refused := [change for name, change in changes.items() if not _is_free(name, recipe)]:
-            raise UsageError(
-                f"{run} holds a run of another recipe ({', '.join(refused)}); "
-                "choose another directory with --output, or delete it to begin anew"
-            )
+        else:
+            _check_changes(run, changes, recipe)
         write_whole(run / RECIPE, reader.dump(recipe))
         yield list(changes.values())
 
@@ -112,8 +109,14 @@ def _shown(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
-def _is_free(name: str, recipe: Recipe) -> bool:
-    rate = recipe.training.learning_rate
-    if name == "training.stop_after" and rate.schedule == "cosine" and rate.span is None:
-        return False  # the rates of the updates made would have been others
-    return name in FREE
+def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> None:
+    """Refuse to go on with settings on which it hung what was learnt."""
+    fixed = [change for name, change in changes.items() if name not in FREE]
+    rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
+    if end and rate.schedule == "cosine" and rate.span is None:
+        fixed.append(f"{end} (the cosine ends there too, so all rates would be others)")
+    if fixed:
+        raise UsageError(
+            "\n  ".join([f"{run} holds a run of another recipe:", *fixed])
+            + "\nchoose another directory with --output, or delete this one to begin anew"
+        )

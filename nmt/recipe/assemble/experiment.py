@@ -75,10 +75,9 @@ def training(recipe: Recipe, run: Path, progress: Progress, mirror: Mirror | Non
 def summary(model: Translator, material: Material) -> str:
     """What is about to be trained."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    pieces = len({id(material.source), id(material.target)}), len(material.source), len(material.target)
-    vocabulary = (
-        f"{pieces[1]:,} joint pieces" if pieces[0] == 1 else f"{pieces[1]:,} and {pieces[2]:,} pieces"
-    )
+    source, target = len(material.source), len(material.target)
+    joint = material.source.fingerprint() == material.target.fingerprint()
+    vocabulary = f"{source:,} joint pieces" if joint else f"{source:,} and {target:,} pieces"
     pairs = f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}"
     return f"{pairs}\n{parameters:,} parameters, {vocabulary}"
 
