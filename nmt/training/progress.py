@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -132,9 +132,10 @@ class Progress:
         self._keep(what)
 
     def _keep(self, what: RenderableType) -> None:
-        if self.file is not None:
-            Console(file=self.file, width=WIDTH, color_system=None).print(what)
-            self.file.flush()
+        """To the log file, also what is said before the run is shown."""
+        with nullcontext(self.file) if self.file else self.log.open("a", encoding="utf-8") as file:
+            Console(file=file, width=WIDTH, color_system=None).print(what)
+            file.flush()
 
 
 def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:
