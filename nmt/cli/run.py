@@ -21,7 +21,7 @@ def run(words: Words, output: Output = None, tensorboard: Tensorboard = False) -
 
     from nmt.recipe import experiment
 
-    directory = train_to_the_end(words, output, tensorboard)
+    directory = train_to_the_end(words, output, tensorboard, tested=True)
     tested = experiment.test(directory)
     scores = [score._asdict() for score in tested.scores]
     (directory / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

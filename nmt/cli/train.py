@@ -27,13 +27,20 @@ def train(words: Words, output: Output = None, tensorboard: Tensorboard = False)
     typer.echo(directory)
 
 
-def train_to_the_end(words: list[str], output: Path | None, tensorboard: bool) -> Path:
-    """Train, and leave with the signal's exit code where one stopped the run; gives the run directory."""
+def train_to_the_end(
+    words: list[str], output: Path | None, tensorboard: bool, *, tested: bool = False
+) -> Path:
+    """Train, and leave with the signal's exit code where one stopped the run; gives the run directory.
+
+    With `tested`, a test set that cannot be read is found now, not after hours of training.
+    """
     from nmt.recipe import experiment
     from nmt.recipe.reader import read_recipe, split
 
     names, overrides = split(words)
     recipe = read_recipe(names, overrides)
+    if tested:
+        experiment.read_test_set(recipe)
     directory = output or Path("runs") / Path(names[-1]).stem
     result = experiment.train(recipe, directory, with_tensorboard=tensorboard)
     if result.stop.exit_code:

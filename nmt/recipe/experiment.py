@@ -12,7 +12,7 @@ from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, vali
 from nmt.data.store import TokenStore
 from nmt.data.text import read_pairs
 from nmt.decoding.translate import Job, translate_lines
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
 from nmt.evaluation.scores import Score, score
 from nmt.model.translator import Translator
 from nmt.recipe import reader
@@ -75,12 +75,15 @@ def claim(run: Path, recipe: Recipe) -> None:
                 "or delete it to begin anew"
             )
         return
-    if run.exists() and any(run.iterdir()):
-        raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
-    run.mkdir(parents=True, exist_ok=True)
-    aside = run / ".recipe.yaml"
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+    try:
+        if run.exists() and any(run.iterdir()):
+            raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
+        run.mkdir(parents=True, exist_ok=True)
+        aside = run / ".recipe.yaml"
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(file)
+    except OSError as error:
+        raise UsageError(f"{run} cannot hold a run: {error.strerror}; choose another with --output") from None
 
 
 def seed_everything(seed: int) -> None:
@@ -224,11 +227,20 @@ class Tested(NamedTuple):
     scores: list[Score]
 
 
+def read_test_set(recipe: Recipe) -> list[tuple[str, str]]:
+    """The pairs of the recipe's test set; an error where it names none or there is nothing in it."""
+    corpus = find(recipe, "test")
+    pairs = list(read_pairs(corpus))
+    if not pairs:
+        raise DataError(f"data.test: {corpus} has no pair")
+    return pairs
+
+
 def test(run: Path) -> Tested:
     """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
     translator = load_translator(run)
     recipe = translator.recipe
-    sources, refs = zip(*read_pairs(find(recipe, "test")), strict=True)
+    sources, refs = zip(*read_test_set(recipe), strict=True)
     hyps: list[str] = []
     for translation in translate_lines(((line, None) for line in sources), job(translator)):
         hyps.append(translation.text)

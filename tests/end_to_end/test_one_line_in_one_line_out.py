@@ -10,8 +10,14 @@ from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import nmt
 
 FRAGMENTS = [
-    *(word.encode() for word in ("Der", "alte", "Hund", "sucht", "einen", "Stein.", "x", "Ärger", "▁", "<s>")),
-    *(text.encode() for text in ("\u2028", "\u2029", "\u0085", "\u200b", "\ufeff", "e\u0301", "한국", "🦊", "‮")),
+    *(
+        word.encode()
+        for word in ("Der", "alte", "Hund", "sucht", "einen", "Stein.", "x", "Ärger", "▁", "<s>")
+    ),
+    *(
+        text.encode()
+        for text in ("\u2028", "\u2029", "\u0085", "\u200b", "\ufeff", "e\u0301", "한국", "🦊", "‮")
+    ),
     *(b"\0", b"\r", b"\t", b"\v", b"\f", b"\x1c", b"\x1b[31m", b" ", b"  ", b"|||", b"</s>", b"<unk>"),
     *(b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf5\x80", b"\xe2\x80"),  # not UTF-8, or cut short
 ]
@@ -62,7 +68,7 @@ def test_only_a_line_feed_ends_a_line(text: bytes, count: int, finished: Finishe
 def test_windows_line_ends_a_byte_order_mark_and_a_missing_end_change_no_translation(
     finished: Finished,
 ) -> None:
-    plain = "Der alte Hund sucht einen Stein.\nDer gute Mann malt einen Baum.\n".encode()
+    plain = b"Der alte Hund sucht einen Stein.\nDer gute Mann malt einen Baum.\n"
     expected = translated(finished, plain)
     assert all(expected)
     assert translated(finished, plain.replace(b"\n", b"\r\n")) == expected

@@ -100,7 +100,7 @@ def test_the_average_of_one_checkpoint_is_that_checkpoint(finished: Finished, tm
 
 
 def test_alignments_and_candidates_come_out_of_a_trained_model(finished: Finished, tmp_path: Path) -> None:
-    pairs, text = tmp_path / "pairs", "Der alte Hund sucht einen Stein.\n\n".encode()
+    pairs, text = tmp_path / "pairs", b"Der alte Hund sucht einen Stein.\n\n"
     found = done(nmt("translate", finished.run, "-q", "--n-best", 2, "--alignments", pairs, stdin=text))
     assert [line.split(" ||| ")[0] for line in found.splitlines()] == ["0", "0", "1"]
     aligned = pairs.read_text(encoding="utf-8").split("\n")

@@ -82,9 +82,7 @@ def phrases(count: int) -> list[tuple[str, str]]:
     return [*found]
 
 
-def write_phrases(
-    folder: Path, parts: dict[str, int], suffixes: tuple[str, str] = ("de", "en")
-) -> Path:
+def write_phrases(folder: Path, parts: dict[str, int], suffixes: tuple[str, str] = ("de", "en")) -> Path:
     """Parts of so many pairs each, with no pair in two of them."""
     folder.mkdir(parents=True, exist_ok=True)
     pairs = iter(phrases(sum(parts.values())))
