@@ -41,6 +41,7 @@ def train(folder: Path, updates: int) -> None:
         "data.test=null",
         f"training.stop_after={updates}u",
         "training.threads=1",
+        "training.learning_rate.schedule=constant",
         "training.validation.metric=loss",
         "training.batch.by=tokens",
         "training.batch.size=1000",

@@ -34,7 +34,7 @@ DOORS = {
     "pydantic": ("nmt/recipe/", "nmt/data/corpora.py"),
     "rich": ("nmt/cli/", "nmt/training/progress.py"),
     "sacrebleu": ("nmt/evaluation/",),
-    "safetensors": ("nmt/data/store.py", "nmt/training/checkpoint.py"),
+    "safetensors": ("nmt/training/checkpoint.py",),
     "sentencepiece": ("nmt/data/subwords.py",),
     "torch": ("nmt/",),
     "typer": ("nmt/cli/",),

@@ -156,7 +156,7 @@ def _writing(path: Path | None) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         return
     if path.exists() and not path.is_file():  # a device or a pipe has nothing to be renamed over
-        with path.open("wb") as stream:
+        with _blaming(path), path.open("wb") as stream:
             yield stream
         return
     aside = path.resolve().with_name(path.resolve().name + ".part")
@@ -164,9 +164,20 @@ def _writing(path: Path | None) -> Iterator[BinaryIO]:
         stream = aside.open("wb")
     except OSError as error:
         raise DataError(f"cannot write {aside}: {error.strerror}") from None
-    with stream, _keeping_what_stands(aside, stream):
+    with _blaming(aside), stream, _keeping_what_stands(aside, stream):
         yield stream
     aside.replace(path.resolve())
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """A disk that is full names no file; this says which."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}") from None
 
 
 @contextmanager

@@ -72,8 +72,9 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
     except Exception as error:  # every decompressor has error classes of its own
+        why = getattr(error, "strerror", None) or error
         advice = "if it is damaged or cut short, fetch or pack it again"
-        raise DataError(f"cannot read {path}: {error}; {advice}") from error
+        raise DataError(f"cannot read {path}: {why}; {advice}") from error
 
 
 def _bare(stream: Iterable[bytes]) -> Iterator[bytes]:

@@ -98,12 +98,14 @@ class Bound:
         self.cell, self.engine = cell, engine
         self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.U)
         state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.U)
-        groups = [(gate,) for gate in cell.gates] if engine == "reference" else plan(cell)
+        groups = [] if engine == "reference" else plan(cell)
+        merged = {gate for gates in groups for gate in gates}
+        groups += [(gate,) for gate in cell.gates if gate not in merged]
         products: dict[str, Callable[[Tensor], Tensor]] = {}
         for gates in groups:
             group = Group(cell, gates, engine, state_mask)
             products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
-        self.U = cell.by_gate(**{**dict.fromkeys(cell.gates), **products})
+        self.U = cell.by_gate(**products)
 
     def project(self, x: Tensor) -> Tensor:
         """The input's part of all gates, all positions at once: x [T, B, E] to [T, B, G*H]."""

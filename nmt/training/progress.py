@@ -105,8 +105,8 @@ class Progress:
             self._everywhere(samples_table(found.samples))
 
     def note(self, message: str) -> None:
-        """A line of text."""
-        self._everywhere(Text(message))
+        """A line of text, however long: a path that is broken in two cannot be copied."""
+        self._everywhere(Text(message), soft_wrap=True)
 
     def _line(self, tick: Tick) -> Text:
         parts = [
@@ -121,14 +121,14 @@ class Progress:
         ]
         return Text(" ".join(parts), no_wrap=True, overflow="ellipsis")
 
-    def _everywhere(self, what: RenderableType) -> None:
-        self.console.print(what)
-        self._keep(what)
+    def _everywhere(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
+        self.console.print(what, soft_wrap=soft_wrap)
+        self._keep(what, soft_wrap=soft_wrap)
 
-    def _keep(self, what: RenderableType) -> None:
+    def _keep(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as file:
-            Console(file=file, width=WIDTH, color_system=None).print(what)
+            Console(file=file, width=WIDTH, color_system=None).print(what, soft_wrap=soft_wrap)
 
 
 def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:
