@@ -59,12 +59,6 @@ def messages_for_people() -> Iterator[None]:
         raise typer.Exit(DataError.exit_code) from None
     except (typer.Exit, typer.Abort, typer.TyperException):  # exits and usage errors, which Typer prints
         raise
-    except OSError as error:  # a full disk, a folder that may not be written: nothing to report
-        if os.environ.get("NMT_DEBUG") == "1":
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"nmt: {where}{error.strerror or error}", err=True)
-        raise typer.Exit(NmtError.exit_code) from None
     except Exception as error:
         if os.environ.get("NMT_DEBUG") == "1":
             raise

@@ -319,6 +319,12 @@ class Training(Section):
     teacher_forcing: TeacherForcing = TeacherForcing()
     threads: Count | None = Field(None, description="CPU threads; null: torch's choice.")
 
+    def conflicts(self) -> Iterator[Conflict]:
+        rate = self.learning_rate
+        end = rate.span or self.stop_after
+        if rate.schedule == "cosine" and end.unit == "u" and end.count <= rate.warmup:
+            yield "learning_rate.warmup", f"{rate.warmup} updates: the cosine ends within them, at {end}"
+
 
 class Search(Section):
     """How a translation is looked for."""

@@ -47,6 +47,10 @@ WRONG = {
         f"training: {{stop_after: {'9' * 400}e}}",
         "2:24: training.stop_after: expected epochs or updates, like 10e or 5000u (got '999",
     ),
+    "a cosine that ends within its warm-up": (
+        "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",
+        "training.learning_rate.warmup: 400 updates: the cosine ends within them, at 100u",
+    ),
     "a part of an update": (
         "training: {stop_after: 1.5u}",
         "expected a whole number of updates (got '1.5u')",
