@@ -189,9 +189,9 @@ def test_a_run_that_samples_its_pieces_goes_on_exactly(
 
 def fail_after(updates: int, broken: pytest.MonkeyPatch) -> None:
     """The update after so many never ends: what a power cut does, but for what is not yet on the disk."""
-    from nmt.training import loop
+    from nmt.training.update import make_update
 
-    make_update, made = loop.make_update, []
+    made = list[None]()
 
     def make(*arguments: object, **settings: object) -> object:
         if len(made) == updates:
@@ -199,4 +199,4 @@ def fail_after(updates: int, broken: pytest.MonkeyPatch) -> None:
         made.append(None)
         return make_update(*arguments, **settings)  # type: ignore[arg-type]
 
-    broken.setattr(loop, "make_update", make)
+    broken.setattr("nmt.training.loop.make_update", make)
