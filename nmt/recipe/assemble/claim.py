@@ -43,7 +43,10 @@ def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     checkpoint yet has nothing to lose: it begins anew with whatever recipe comes.
     """
     _check_free(run)
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{run} cannot hold a run: {error.strerror}; choose another with --output") from None
     with _locked(run):
         changes = _changes(run / RECIPE, recipe)
         if not begun(run):
