@@ -163,3 +163,48 @@ def test_joint_pieces_are_counted_once_when_a_run_goes_on_too(recipe: Path) -> N
     first, second = (nmt("train", recipe, "-o", "run").stderr for _ in range(2))
     assert "16 joint pieces" in first
     assert "16 joint pieces" in second
+
+
+CELL = """
+from typing import NamedTuple
+from torch import Tensor, tanh
+from nmt.cells.cell import Cell
+
+class Mine(Cell):
+    gates = ("n",)
+    class State(NamedTuple):
+        h: Tensor
+    def step(self, x, s, U):
+        return self.State(h=tanh(x.n + U.n(s.h)))
+"""
+
+
+@pytest.fixture
+def own(recipe: Path) -> Path:
+    """The recipe with a cell of the user's own in a file beside it."""
+    (recipe.parent / "my_cells.py").write_text(CELL, "utf-8")
+    text = recipe.read_text("utf-8").replace("decoder: {", "decoder: {cell: my_cells.py:Mine, ")
+    recipe.write_text(text, "utf-8")
+    return recipe
+
+
+def test_a_run_with_a_cell_of_ones_own_can_be_moved_to_where_the_file_is_not(own: Path) -> None:
+    assert nmt("train", own, "-o", "run").exit_code == 0
+    assert nmt("average", "run", "-o", "model").exit_code == 0
+    (own.parent / "my_cells.py").unlink()
+    for folder in ("run", "model"):
+        away = (own.parent / folder).rename(own.parent / f"{folder}-away")
+        translated = CliRunner().invoke(app, ["translate", str(away), "-q"], input="ein Hund\n")
+        assert translated.exit_code == 0, translated.stderr
+        assert translated.stdout.count("\n") == 1
+
+
+def test_a_run_goes_on_with_its_cell_and_not_with_changed_equations(own: Path) -> None:
+    assert nmt("train", own, "-o", "run").exit_code == 0
+    longer = nmt("train", own, "training.stop_after=3u", "-o", "run")
+    assert longer.exit_code == 0, longer.stderr
+    (own.parent / "my_cells.py").write_text(CELL.replace("x.n +", "x.n -"), "utf-8")
+    changed = nmt("train", own, "training.stop_after=4u", "-o", "run")
+    assert changed.exit_code == 2
+    assert "other equations are another run" in changed.stderr
+    assert update("run") == "u0000003"

@@ -10,6 +10,7 @@ from nmt import __version__
 from nmt.data.subwords import Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
+from nmt.recipe.assemble import own_cells
 from nmt.recipe.assemble.material import SIDES, load_vocabularies, vocabulary_file
 from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.reader import read_recipe
@@ -117,6 +118,8 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
         if vocabulary is None:
             raise DataError(f"{run} holds no {side} vocabulary")
         shutil.copyfile(vocabulary, aside / vocabulary.name)
+    for file in own_cells.files(read_recipe([str(run / "recipe.yaml")])):
+        shutil.copyfile(file, aside / file.name)
     (aside / "README.md").write_text(_readme(output.name, facts), encoding="utf-8")
     sums = {path.name: _sha256(path) for path in aside.iterdir()}
     sums[checkpoint.MODEL] = checkpoint.save_tensors(aside / checkpoint.MODEL, tensors)

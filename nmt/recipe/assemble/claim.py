@@ -10,6 +10,7 @@ from typing import Any
 
 from nmt.errors import UsageError
 from nmt.recipe import reader
+from nmt.recipe.assemble import own_cells
 from nmt.recipe.assemble.material import begun, forget, write_whole
 from nmt.recipe.schema import Recipe
 
@@ -48,13 +49,14 @@ def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     except OSError as error:
         raise UsageError(f"{run} cannot hold a run: {error.strerror}; choose another with --output") from None
     with _locked(run):
-        changes = _changes(run / RECIPE, recipe)
+        changes = _changes(run / RECIPE, own_cells.moved(recipe, Path(os.path.abspath(run))))
         if not begun(run):
             if changes:
                 forget(run)
         else:
             _check_changes(run, changes, recipe)
-        write_whole(run / RECIPE, reader.dump(recipe))
+        own_cells.keep(recipe, run, begun=begun(run))
+        write_whole(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())))
         yield list(changes.values())
 
 

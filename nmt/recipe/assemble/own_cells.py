@@ -1,0 +1,52 @@
+"""Cells of a user's own travel with the runs that use them: their files are kept beside recipe.yaml."""
+
+import os
+from pathlib import Path
+
+from nmt.errors import UsageError
+from nmt.recipe.schema import Recipe
+
+
+def files(recipe: Recipe) -> list[Path]:
+    """The files of a recipe's own cells, each once; UsageError if two of them have one name."""
+    found: dict[str, Path] = {}
+    for cell in _cells(recipe):
+        file, own, _ = cell.rpartition(":")
+        if own and found.setdefault(Path(file).name, Path(file)) != Path(file):
+            raise UsageError(
+                f"{file} and {found[Path(file).name]} have one name, and a run keeps both: rename one"
+            )
+    return list(found.values())
+
+
+def moved(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its own cells read from `folder`; with `Path()`, from beside the recipe."""
+
+    def move(cell: str) -> str:
+        file, own, name = cell.rpartition(":")
+        return f"{folder / Path(file).name}:{name}" if own else cell
+
+    sides = {}
+    for name in ("encoder", "decoder"):
+        side = getattr(recipe, name)
+        cell = move(side.cell) if isinstance(side.cell, str) else [move(one) for one in side.cell]
+        sides[name] = side.model_copy(update={"cell": cell})
+    return recipe.model_copy(update=sides)
+
+
+def keep(recipe: Recipe, run: Path, *, begun: bool) -> None:
+    """Copy the files into a run; UsageError if one is not what the run was begun with."""
+    for file in files(recipe):
+        kept, content = run / file.name, file.read_bytes()
+        if begun and kept.is_file() and kept.read_bytes() != content:
+            raise UsageError(
+                f"{file} is not what {run} was begun with ({kept}): other equations are another run; "
+                "choose another directory with --output"
+            )
+        if os.path.abspath(file) != os.path.abspath(kept):
+            kept.write_bytes(content)
+
+
+def _cells(recipe: Recipe) -> list[str]:
+    sides = (recipe.encoder.cell, recipe.decoder.cell)
+    return [cell for side in sides for cell in ([side] if isinstance(side, str) else side)]
