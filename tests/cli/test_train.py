@@ -76,8 +76,8 @@ def test_a_file_cannot_be_the_run_directory() -> None:
 
 def test_a_run_directory_that_cannot_be_made_is_said() -> None:
     done = nmt("train", "tiny.yaml", "-o", "train.de/run")
-    assert done.exit_code == 1
-    assert "train.de/run: Not a directory" in done.stderr
+    assert done.exit_code == 2
+    assert "train.de/run cannot hold a run: Not a directory" in done.stderr
 
 
 def test_a_model_directory_without_the_sum_of_its_weights_is_refused() -> None:

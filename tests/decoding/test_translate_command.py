@@ -12,9 +12,11 @@ from typer.testing import CliRunner, Result
 from nmt.cli.translate import translate
 from nmt.data.subwords import EOS
 from nmt.errors import DataError, UsageError
+from nmt.recipe.assemble import artifact, experiment  # experiment now, or it would take the stand-in with it
 from tests.decoding.models import GruModel
 from tests.decoding.words import CutWords
 
+assert experiment.load_translator is artifact.load_translator
 Nmt = Callable[..., Result]
 HELLO = "a dog\n\n\u2028a dog\n".encode()
 
@@ -31,7 +33,7 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
         model.out.bias.data[EOS] = 2.0  # so that it comes to an end
         return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
 
-    monkeypatch.setattr("nmt.recipe.assemble.artifact.load_translator", load_translator)
+    monkeypatch.setattr(artifact, "load_translator", load_translator)
     app = typer.Typer()
     app.command()(translate)
 

@@ -191,7 +191,7 @@ def test_dot_product_attention_by_hand() -> None:
 
 def test_sizes_that_a_dot_product_cannot_join_are_refused() -> None:
     with pytest.raises(UsageError, match="one size, not 8 and 5"):
-        build(decoder={"attention": "dot", "hidden": 5})
+        ATTENTIONS["dot"](8, 5, 5, 1)
 
 
 def test_tied_embeddings_are_one_tensor() -> None:
