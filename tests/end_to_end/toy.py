@@ -52,7 +52,7 @@ def write_lines(path: Path, lines: list[str]) -> None:
 
 
 def write_corpus(
-    folder: Path, language: Language, *, train: int = 600, held_out: int = 40, longest: int = 6
+    folder: Path, language: Language, *, train: int = 3000, held_out: int = 100, longest: int = 5
 ) -> Path:
     """train, valid and test, each as .src and .tgt; no sentence is in two of them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ subwords: {kind: pretokenized}
 encoder: {cell: CELL, embedding: 32, hidden: 32}
 decoder: {cell: CELL, embedding: 32, hidden: 64, attention: additive}
 training:
-  learning_rate: {peak: 1e-2, schedule: cosine}
+  learning_rate: {peak: 1e-2, schedule: cosine, warmup: 10}
   label_smoothing: 0.0
   batch: {size: 32}
   stop_after: 200u
