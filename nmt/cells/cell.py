@@ -63,7 +63,7 @@ class Cell(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.zeros(hidden_size)))
         self.gain_W = nn.Parameter(torch.ones(rows)) if layer_norm else None
         self.gain_U = nn.Parameter(torch.ones(rows)) if layer_norm else None
-        self.by_gate = namedtuple("by_gate", self.gates)  # type: ignore[misc]
+        self.by_gate = namedtuple("Gates", self.gates)  # type: ignore[misc]
         self.reset_parameters({**self.bias, **(gate_bias or {})})
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:

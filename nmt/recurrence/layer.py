@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence.bound import Bound, Engine
+from nmt.recurrence.plan import try_step
 
 
 class Layer(nn.Module):
@@ -126,7 +127,7 @@ def make_cells(
     if unknown := sorted(set(gate_bias) - known):
         gates = ", ".join(sorted(known))
         raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
-    return [
+    cells = [
         cell(
             size,
             hidden,
@@ -135,3 +136,6 @@ def make_cells(
         )
         for cell, size in zip(classes, sizes, strict=True)
     ]
+    for cell in cells:
+        try_step(cell)
+    return cells

@@ -1,11 +1,13 @@
 """What a cell's equations ask for: which recurrent products read the same operand."""
 
+import traceback
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
+from nmt.errors import UsageError
 
 
 def plan(cell: Cell) -> list[tuple[str, ...]]:
@@ -31,5 +33,30 @@ def plan(cell: Cell) -> list[tuple[str, ...]]:
 
     with torch.no_grad():
         x = cell.split(cell.U.new_zeros(1, cell.U.shape[0]))
-        cell.step(x, cell.initial_state(1), cell.by_gate(*map(watch, cell.gates)))
+        _check(cell, cell.step(x, cell.initial_state(1), cell.by_gate(*map(watch, cell.gates))))
     return [tuple(dict.fromkeys(sorted(group, key=cell.gates.index))) for group in groups]
+
+
+def try_step(cell: Cell) -> None:
+    """Run a cell's step once; UsageError names the cell, the line and the reason if it cannot be run."""
+    try:
+        plan(cell)
+    except UsageError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [frame for frame in frames if frame.name == "step"][-1]
+        raise UsageError(
+            f"the step of {type(cell).__name__} fails: {type(error).__name__}: {error} "
+            f"({where.filename}, line {where.lineno})"
+        ) from error
+
+
+def _check(cell: Cell, state: Any) -> None:
+    """A step gives the cell's State, every part [B, H]."""
+    name = type(cell).__name__
+    if not isinstance(state, cell.State):
+        raise UsageError(f"the step of {name} gives a {type(state).__name__}, not a {name}.State")
+    for part, value in state._asdict().items():
+        if value.shape != (1, cell.hidden_size):
+            raise UsageError(f"the step of {name} gives {part} of shape {list(value.shape)}, not [B, H]")

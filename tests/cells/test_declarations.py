@@ -97,3 +97,24 @@ def test_a_cell_without_gates_is_told_what_to_declare(tmp_path: Path) -> None:
     file.write_text("from nmt.cells.cell import Cell\nclass Empty(Cell):\n    pass\n")
     with pytest.raises(UsageError, match="does not declare `gates`"):
         find_cell(f"{file}:Empty")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (
+            "return self.State(h=tanh(x.n + U.q(s.h)))",
+            r"Wrong fails: AttributeError: .*'q'.*cells.py, line 10",
+        ),
+        ("return tanh(x.n)", "the step of Wrong gives a Tensor, not a Wrong.State"),
+        ("return self.State(h=x.n.sum(1))", r"gives h of shape \[1\], not \[B, H\]"),
+    ],
+)
+def test_a_step_that_cannot_be_run_is_said_when_the_model_is_made(
+    step: str, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "my_cells.py"
+    body = MINIMAL[: MINIMAL.index("        f = ")].replace("Minimal", "Wrong")
+    file.write_text(body.strip() + "\n        " + step + "\n")
+    with pytest.raises(UsageError, match=message):
+        make_cells([find_cell(f"{file}:Wrong")], [3], 2, layer_norm=False, gate_bias={})
