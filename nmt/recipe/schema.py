@@ -331,7 +331,7 @@ class Search(Section):
 
     beam: Count = Field(5, description="Hypotheses kept at each position; 1 is greedy.")
     length_penalty: float = Field(
-        0.6,
+        1.0,
         ge=0.0,
         description="GNMT's alpha (Wu et al., 2016, eq. 14); 0 ranks by the sum of log probabilities.",
     )
