@@ -51,13 +51,10 @@ def train(folder: Path, updates: int) -> None:
 
 
 def peak(folder: Path, updates: int) -> float:
-    """Peak resident MiB of a process that goes on with a run for so many updates."""
-    command = [sys.executable, "-m", "benchmarks.memory", "--child", str(updates), str(folder)]
-    subprocess.run([*command[:4], "1", str(folder)], check=True, capture_output=True)  # vocabulary and store
-    (folder / "run" / "recipe.yaml").unlink()
-    for path in (folder / "run").glob("checkpoints/*"):
-        path.rename(folder / f"{path.name}.old")
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    """Peak resident MiB of a process that goes on with a run, its vocabulary and store made by another."""
+    command = [sys.executable, "-m", "benchmarks.memory", str(folder), "--child"]
+    subprocess.run([*command, "1"], check=True, capture_output=True)
+    done = subprocess.run([*command, str(updates)], check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
