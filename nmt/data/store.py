@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.arrays import Array, ArrayFile, Column, Scratch, Type, read_metadata, write_arrays
+from nmt.data.download import sha256_of
 from nmt.data.filters import Dropped, FilterReport, LengthFilter
 from nmt.data.subwords import Vocabulary
 from nmt.data.text import Corpus, read_pairs
@@ -146,8 +147,7 @@ def checksums(corpus: Corpus) -> list[str]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
 

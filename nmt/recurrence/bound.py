@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.plan import plan
+from nmt.recurrence.plan import known_plan
 from nmt.recurrence.product import Product, multiply
 from nmt.recurrence.state import map_tensors
 
@@ -98,7 +98,7 @@ class Bound:
         self.cell, self.engine = cell, engine
         self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.U)
         state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.U)
-        groups = [] if engine == "reference" else plan(cell)
+        groups = [] if engine == "reference" else list(known_plan(cell))
         merged = {gate for gates in groups for gate in gates}
         groups += [(gate,) for gate in cell.gates if gate not in merged]
         products: dict[str, Callable[[Tensor], Tensor]] = {}

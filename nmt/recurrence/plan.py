@@ -37,6 +37,16 @@ def plan(cell: Cell) -> list[tuple[str, ...]]:
     return [tuple(dict.fromkeys(sorted(group, key=cell.gates.index))) for group in groups]
 
 
+_KNOWN: dict[type[Cell], tuple[tuple[str, ...], ...]] = {}
+
+
+def known_plan(cell: Cell) -> tuple[tuple[str, ...], ...]:
+    """The plan of the cell's class, watched once: a search binds its cells anew at every position."""
+    if type(cell) not in _KNOWN:
+        _KNOWN[type(cell)] = tuple(plan(cell))
+    return _KNOWN[type(cell)]
+
+
 def try_step(cell: Cell) -> None:
     """Run a cell's step once; UsageError names the cell, the line and the reason if it cannot be run."""
     try:

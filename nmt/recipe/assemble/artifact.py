@@ -1,12 +1,12 @@
 """Models on disk: a run directory, one of its checkpoints, or a model directory made to be passed on."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt import __version__
+from nmt.data.download import sha256_of
 from nmt.data.subwords import Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
@@ -138,7 +138,6 @@ def _readme(name: str, facts: Facts) -> str:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from None
