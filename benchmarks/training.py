@@ -43,14 +43,14 @@ class TorchTranslator(nn.Module):
 
     def forward(self, src: Tensor, tgt_in: Tensor) -> Tensor:
         embedded, late = self.dropout
-        states, (h, c) = self.encoder(F.dropout(self.words(src.t()), embedded, self.training))
+        states, (h, c) = self.encoder(F.dropout(self.embedding(src.t()), embedded, self.training))
         states = states.transpose(0, 1)
         keys = self.key(states)
         h, c = torch.cat([h[0], h[1]], 1), torch.cat([c[0], c[1]], 1)
         h, c = torch.tanh(self.bridge_h(h)), torch.tanh(self.bridge_c(c))
         feed = h.new_zeros(len(src), self.combine.out_features)
         features = []
-        for word in F.dropout(self.words(tgt_in.t()), embedded, self.training).unbind(0):
+        for word in F.dropout(self.embedding(tgt_in.t()), embedded, self.training).unbind(0):
             h, c = self.decoder(torch.cat([word, feed], 1), (h, c))
             weights = torch.bmm(keys, h.unsqueeze(2)).softmax(1)
             context = torch.bmm(weights.transpose(1, 2), states).squeeze(1)
@@ -58,10 +58,6 @@ class TorchTranslator(nn.Module):
             feed = F.dropout(feed, late, self.training)
             features.append(feed)
         return torch.stack(features, 1)
-
-    def words(self, pieces: Tensor) -> Tensor:
-        """Embeddings times √E, as in our model."""
-        return self.embedding(pieces) * self.embedding.embedding_dim**0.5
 
     @torch.no_grad()
     def take(self, ours: Translator) -> None:
