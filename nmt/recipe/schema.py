@@ -359,10 +359,11 @@ class Recipe(Section):
     training: Training = Training()
     search: Search = Search()
     evaluation: Evaluation = Evaluation()
-    engine: Literal["auto", "fused", "reference"] = Field(
+    engine: Literal["auto", "compiled", "torch", "reference"] = Field(
         "auto",
-        description="How cells run over a sequence: the fused scan, or the plain loop of `step` "
-        "that defines it.",
+        description="How cells run in training: taken apart into products and kernels, compiled by the "
+        "machine's C compiler or run by torch (`auto`: compiled where that is possible), or the plain "
+        "loop of `step` that defines them.",
     )
     seed: int = Field(1, ge=0, description="Seed of every random draw.")
 

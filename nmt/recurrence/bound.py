@@ -12,7 +12,7 @@ from nmt.recurrence.plan import known_plan
 from nmt.recurrence.product import Product, multiply
 from nmt.recurrence.state import map_tensors
 
-Engine = Literal["auto", "fused", "reference"]
+Engine = Literal["auto", "compiled", "torch", "reference"]
 Multiplier = Callable[..., Tensor]
 
 
@@ -33,10 +33,10 @@ class Group:
 
     def __init__(self, cell: Cell, gates: tuple[str, ...], engine: Engine, mask: Tensor | None) -> None:
         self.cell, self.count, self.mask = cell, len(gates), mask
-        bias = _own_biases(cell, gates)
-        self.gain = _rows(cell, cell.gain_U, gates)
+        bias = own_biases(cell, gates)
+        self.gain = rows_of(cell, cell.gain_U, gates)
         self.bias = None if self.gain is None else bias  # layer norm: added after the normalisation
-        self.product = multiplier(_rows(cell, cell.U, gates), engine, bias if self.gain is None else None)
+        self.product = multiplier(rows_of(cell, cell.U, gates), engine, bias if self.gain is None else None)
         self.operand: Tensor | None = None
         self.parts: tuple[Tensor, ...] = ()
 
@@ -59,7 +59,7 @@ class Group:
         return u.chunk(self.count, dim=-1)
 
 
-def _own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
+def own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
     """The biases inside the products of `gates` side by side, zeros where a gate has none."""
     biases = [cell.own_bias(gate) for gate in gates]
     if all(bias is None for bias in biases):
@@ -68,7 +68,7 @@ def _own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
     return torch.cat([zeros if bias is None else bias for bias in biases])
 
 
-def _rows(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
+def rows_of(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
     """The rows of `gates` in a parameter: itself, a view, or (gates that lie apart) a copy."""
     if parameter is None or gates == cell.gates:
         return parameter
@@ -97,13 +97,18 @@ class Bound:
     ) -> None:
         self.cell, self.engine = cell, engine
         self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.U)
-        state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.U)
-        groups = [] if engine == "reference" else list(known_plan(cell))
+        self.state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.U)
+        self.bind_products()
+
+    def bind_products(self) -> None:
+        """`U` as the step calls it."""
+        cell = self.cell
+        groups = [] if self.engine == "reference" else list(known_plan(cell))
         merged = {gate for gates in groups for gate in gates}
         groups += [(gate,) for gate in cell.gates if gate not in merged]
         products: dict[str, Callable[[Tensor], Tensor]] = {}
         for gates in groups:
-            group = Group(cell, gates, engine, state_mask)
+            group = Group(cell, gates, self.engine, self.state_mask)
             products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
         self.U = cell.by_gate(**products)
 
@@ -131,18 +136,25 @@ class Bound:
         """One position: projected input [B, G*H] and state to the next state."""
         return self.cell.step(self.cell.split(x), s, self.U)
 
-    def scan(self, x: Tensor, s: Any, real: Tensor | None = None) -> tuple[Tensor, Any]:
+    def scan(
+        self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
+    ) -> tuple[Tensor, Any]:
         """All positions: projected input [T, B, G*H] and state to (every h [T, B, H], last state).
 
-        Where `real` [T, B] is False there is no token and the state holds still.
+        Where `real` [T, B] is False there is no token and the state holds still. In reverse the last position
+        comes first. `x` may be overwritten.
         """
         hs = []
-        tokens = [None] * len(x) if real is None else real.unsqueeze(-1).unbind(0)
-        for x_t, real_t in zip(x.unbind(0), tokens, strict=True):
-            new = self.step(x_t, s)
-            s = new if real_t is None else _hold(real_t, new, s)
+        for t in order(len(x), reverse):
+            new = self.step(x[t], s)
+            s = new if real is None else _hold(real[t].unsqueeze(-1), new, s)
             hs.append(s.h)
-        return torch.stack(hs), s
+        return torch.stack(hs[::-1] if reverse else hs), s
+
+
+def order(positions: int, reverse: bool) -> range:
+    """Positions as a scan comes to them."""
+    return range(positions - 1, -1, -1) if reverse else range(positions)
 
 
 def _hold(real: Tensor, new: Any, old: Any) -> Any:

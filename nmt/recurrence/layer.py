@@ -11,6 +11,7 @@ from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence.bound import Bound, Engine
 from nmt.recurrence.plan import try_step
+from nmt.recurrence.traced import bind
 
 
 class Layer(nn.Module):
@@ -45,19 +46,20 @@ class Layer(nn.Module):
         h, final = self.read(forward, x, real)
         if not backward:
             return h, (final,)
-        # Padding comes first when the sequence is flipped; there the zero state just holds still.
-        flipped_real = None if real is None else real.flip(0)
-        g, first = self.read(backward[0], x.flip(0), flipped_real)
-        return torch.cat([h, g.flip(0)], dim=-1), (final, first)
+        # In reverse padding comes first; there the zero state just holds still.
+        g, first = self.read(backward[0], x, real, reverse=True)
+        return torch.cat([h, g], dim=-1), (final, first)
 
-    def read(self, cell: Cell, x: Tensor, real: Tensor | None) -> tuple[Tensor, Any]:
+    def read(
+        self, cell: Cell, x: Tensor, real: Tensor | None, *, reverse: bool = False
+    ) -> tuple[Tensor, Any]:
         """One direction."""
         bound = self.bind(cell, x.shape[1])
-        return bound.scan(bound.project(x), cell.initial_state(x.shape[1]), real)
+        return bound.scan(bound.project(x), cell.initial_state(x.shape[1]), real, reverse=reverse)
 
     def bind(self, cell: Cell, batch: int) -> Bound:
         """The cell made ready for one batch; dropout only in training."""
-        return Bound(
+        return bind(
             cell,
             batch,
             engine=self.engine,

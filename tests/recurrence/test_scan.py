@@ -1,4 +1,7 @@
-"""The fused scan equals the reference scan, which is the definition, in all values and all gradients."""
+"""Every engine equals the reference, which is the definition, in all values and all gradients."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +12,11 @@ from nmt.cells.cell import Cell
 from nmt.recurrence.bound import Bound
 from nmt.recurrence.layer import Layer, Stack
 from nmt.recurrence.plan import plan
+from nmt.recurrence.traced import bind
 
 T, B, E, H = 6, 3, 4, 5
-ENGINES = ["fused", "reference"]
+DERIVED = ["compiled", "torch"]
+ENGINES = [*DERIVED, "reference"]
 
 
 def make(name: str, *, layer_norm: bool = False, size: int = E) -> Cell:
@@ -27,25 +32,56 @@ def padding() -> Tensor:
     return torch.arange(T).unsqueeze(1) < torch.tensor([6, 2, 4])
 
 
-def scan(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Tensor]:
-    """Every value, and every gradient of a sum that weighs them all differently."""
+def scan(cell: Cell, engine: str, x: Tensor, real: Tensor | None, **how: bool) -> list[Tensor]:
+    """Every value of a scan, and every gradient of a sum that weighs them all differently."""
+    return outcome(cell, engine, x, lambda bound, x, start: bound.scan(x, start, real, **how))
+
+
+def outcome(
+    cell: Cell, engine: str, x: Tensor, run: Callable[..., Any], dropout: float = 0.0
+) -> list[Tensor]:
     x = x.clone().requires_grad_()
-    bound = Bound(cell, B, engine=engine)
     torch.manual_seed(5)
+    bound = bind(cell, B, engine=engine, input_dropout=dropout, state_dropout=dropout)
     start = cell.State(*[torch.randn(B, H, dtype=torch.float64).requires_grad_() for _ in cell.State._fields])
-    hs, final = bound.scan(bound.project(x), start, real)
+    hs, final = run(bound, bound.project(x), start)
     values = [hs, *final]
     loss = sum((value * torch.randn_like(value)).sum() for value in values)
     return [*values, *torch.autograd.grad(loss, [x, *start, *cell.parameters()])]
 
 
+def by_steps(bound: Bound, x: Tensor, s: Any) -> tuple[Tensor, Any]:
+    hs = []
+    for x_t in x.unbind(0):
+        s = bound.step(x_t, s)
+        hs.append(s.h)
+    return torch.stack(hs), s
+
+
 @pytest.mark.parametrize("real", [None, padding()], ids=["whole", "padded"])
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("engine", DERIVED)
 @pytest.mark.parametrize("name", CELLS)
-def test_the_fused_scan_equals_the_reference(name: str, layer_norm: bool, real: Tensor | None) -> None:
+def test_a_scan_equals_the_reference(
+    name: str, engine: str, reverse: bool, layer_norm: bool, real: Tensor | None
+) -> None:
     cell, x = make(name, layer_norm=layer_norm), torch.randn(T, B, E, dtype=torch.float64)
-    for fused, reference in zip(*(scan(cell, engine, x, real) for engine in ENGINES), strict=True):
-        torch.testing.assert_close(fused, reference, rtol=0, atol=1e-10)
+    results = (scan(cell, e, x, real, reverse=reverse) for e in (engine, "reference"))
+    for derived, reference in zip(*results, strict=True):
+        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5], ids=["whole", "dropout"])
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+@pytest.mark.parametrize("engine", DERIVED)
+@pytest.mark.parametrize("name", CELLS)
+def test_single_steps_equal_the_reference(name: str, engine: str, layer_norm: bool, dropout: float) -> None:
+    cell, x = make(name, layer_norm=layer_norm), torch.randn(T, B, E, dtype=torch.float64)
+    expected = outcome(cell, "reference", x, by_steps, dropout)
+    for run in (by_steps, lambda bound, x, s: bound.scan(x, s)):
+        for derived, reference in zip(outcome(cell, engine, x, run, dropout), expected, strict=True):
+            torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -71,9 +107,10 @@ def test_gradients_agree_with_finite_differences(name: str, engine: str) -> None
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_gradients_of_gradients_are_refused_by_the_fused_scan(name: str) -> None:
+@pytest.mark.parametrize("engine", DERIVED)
+def test_gradients_of_gradients_are_refused_but_by_the_reference(name: str, engine: str) -> None:
     cell = make(name)
-    h, _ = Layer([cell], engine="fused")(torch.randn(T, B, E, dtype=torch.float64), None)
+    h, _ = Layer([cell], engine=engine)(torch.randn(T, B, E, dtype=torch.float64), None)
     with pytest.raises(RuntimeError, match="no gradients of gradients"):
         torch.autograd.grad(h.sum(), cell.U, create_graph=True)
 
@@ -105,7 +142,7 @@ def test_steps_one_by_one_equal_the_scan(name: str, engine: str) -> None:
     hs, final = Layer([cell], engine=engine)(x, None)
     s = cell.initial_state(B)
     for t in range(T):
-        bound = Bound(cell, B, engine=engine)
+        bound = bind(cell, B, engine=engine)
         s = bound.step(bound.settle(bound.reader()(x[t])), s)
         torch.testing.assert_close(s.h, hs[t], rtol=0, atol=1e-12)
     torch.testing.assert_close(s.h, final[0].h, rtol=0, atol=1e-12)
@@ -117,10 +154,11 @@ def test_state_dropout_is_one_mask_for_the_whole_sequence(name: str) -> None:
     results = []
     for engine in ENGINES:
         torch.manual_seed(2)
-        bound = Bound(cell, B, engine=engine, input_dropout=0.4, state_dropout=0.5)
+        bound = bind(cell, B, engine=engine, input_dropout=0.4, state_dropout=0.5)
         results.append(bound.scan(bound.project(x), cell.initial_state(B))[0])
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=1e-12)
-    plain = Bound(cell, B)
+    torch.testing.assert_close(results[0], results[2], rtol=0, atol=1e-12)
+    plain = bind(cell, B)
     assert not torch.allclose(results[0], plain.scan(plain.project(x), cell.initial_state(B))[0])
 
 

@@ -1,0 +1,47 @@
+"""What runs kernels: torch, operation by operation, or machine code made of them (`native`)."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from nmt.recurrence import native
+from nmt.recurrence.kernel import Kernel
+
+Places = Mapping[str, Tensor]  # a name to what stands there at every position: [T, B, H]
+At = Callable[[int], None]
+Backend = Callable[[Kernel, Places, frozenset[str]], At]
+
+
+def interpreted(kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+    """A kernel ready to run at any position of `places`, each operation by torch.
+
+    What it gives replaces what stands in its place, or for the names in `adds` is added to it.
+    """
+    run = _module(kernel)
+    reads = [places[name].unbind(0) for name in kernel.reads]
+    gives = [(places[name].unbind(0), name in adds) for name in kernel.gives]
+
+    def at(t: int) -> None:
+        for (place, add), value in zip(gives, run(*[read[t] for read in reads]), strict=True):
+            if add:
+                place[t].add_(value)
+            else:
+                place[t].copy_(value)
+
+    return at
+
+
+@cache
+def _module(kernel: Kernel) -> Any:
+    return fx.GraphModule(torch.nn.Module(), kernel.graph).forward
+
+
+def compiled(kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+    """The same as `interpreted`, by one function in C; by torch where C has no word for an operation."""
+    function = native.function(kernel, adds, places[kernel.gives[0]].dtype)
+    if function is None:
+        return interpreted(kernel, places, adds)
+    return native.bind(function, [places[name] for name in (*kernel.reads, *kernel.gives)])

@@ -1,0 +1,99 @@
+"""Kernels: the elementwise parts of a step as graphs of operations, and their derivatives."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+ALIASES = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
+
+
+class Kernel(NamedTuple):
+    """A function of named tensors [B, H]: its operations, what it reads and what it gives."""
+
+    graph: fx.Graph
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+
+
+class Segment(NamedTuple):
+    """What stands between two products: `forward`, and `backward` from 'd a' of all it gives to what it read."""
+
+    forward: Kernel
+    backward: Kernel
+
+
+def trace(
+    function: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor | None]], inputs: Mapping[str, Tensor]
+) -> Kernel:
+    """Run a function once on tensors that hold no values, and note the operations."""
+    gives: list[str] = []
+
+    def flat(*values: Tensor) -> list[Tensor]:
+        given = function(dict(zip(inputs, values, strict=True)))
+        kept = {name: value for name, value in given.items() if value is not None}
+        gives[:] = kept
+        return list(kept.values())
+
+    graph = make_fx(flat, tracing_mode="fake")(*inputs.values()).graph
+    for node in list(graph.nodes):
+        if node.op == "call_function" and node.target in ALIASES:
+            node.replace_all_uses_with(node.args[0])
+    graph.eliminate_dead_code()
+    return _tidied(graph, tuple(inputs), tuple(gives))
+
+
+def _tidied(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Kernel:
+    """Without the inputs that nothing reads."""
+    reads = []
+    for node, name in zip(graph.find_nodes(op="placeholder"), names, strict=True):
+        if node.users:
+            reads.append(name)
+        else:
+            graph.erase_node(node)
+    return Kernel(graph, tuple(reads), gives)
+
+
+def fuse(kernel: Kernel, x: str, u: str) -> Kernel | None:
+    """The kernel with x + u read as x alone, or None where it reads the two in any other way."""
+    inputs = dict(zip(kernel.reads, kernel.graph.find_nodes(op="placeholder"), strict=True))
+    if x not in inputs and u not in inputs:
+        return kernel
+    if x not in inputs or u not in inputs or list(inputs[x].users) != list(inputs[u].users):
+        return None
+    if [node.target for node in inputs[x].users] != [torch.ops.aten.add.Tensor]:
+        return None
+    (total,) = inputs[x].users
+    if total.kwargs or set(total.args) != {inputs[x], inputs[u]}:
+        return None
+    total.replace_all_uses_with(inputs[x])
+    kernel.graph.erase_node(total)
+    return _tidied(kernel.graph, kernel.reads, kernel.gives)
+
+
+def derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> Kernel:
+    """Gradients 'd a' of all that a kernel gives to 'd a' of all that it reads, but for what is fixed.
+
+    Values between are worked out anew from what was read, so that nothing else need be saved.
+    """
+    run = fx.GraphModule(torch.nn.Module(), forward.graph)
+    reads = {name: inputs[name] for name in forward.reads}
+    varying = [name for name in reads if name not in fixed]
+    gradients = {f"d {name}": torch.zeros_like(inputs["s.h"]) for name in forward.gives}
+
+    def pull(values: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+        with torch.enable_grad():
+            leaves = {name: values[name].detach().requires_grad_(name in varying) for name in reads}
+            given = dict(zip(forward.gives, run(*leaves.values()), strict=True))
+            given = {name: value for name, value in given.items() if value.requires_grad}
+            pulled = torch.autograd.grad(
+                list(given.values()),
+                [leaves[name] for name in varying],
+                [values[f"d {name}"] for name in given],
+                allow_unused=True,
+            )
+        return {f"d {name}": d for name, d in zip(varying, pulled, strict=True)}
+
+    return trace(pull, {**reads, **gradients})

@@ -1,0 +1,176 @@
+"""All positions of one layer and direction as one operation, with a derived backward pass.
+
+At every position the forward pass takes each recurrent product and runs each kernel; the backward pass runs the
+kernels' derivatives, and products with U, from the last position to the first. The gradient of U is one product
+over all positions after that. Kept for the backward pass: pre-activations, operands that are not states, states.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt.cells.cell import Cell
+from nmt.recurrence.backend import At, Backend
+from nmt.recurrence.bound import order
+from nmt.recurrence.kernel import Kernel
+from nmt.recurrence.product import refuse_second_derivatives
+from nmt.recurrence.program import Part, Program, vectors_of
+
+
+class Sequence:
+    """The loop over one sequence, forward and back, and the places where its numbers stand.
+
+    A place is what a name of the program means at every position: [T, B, H].
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        program: Program,
+        backend: Backend,
+        keep: Tensor | None,
+        real: Tensor | None,
+        reverse: bool,
+    ) -> None:
+        self.cell, self.program, self.backend = cell, program, backend
+        self.keep, self.real, self.reverse = keep, real, reverse
+
+    def run(
+        self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
+    ) -> tuple[Tensor, Any]:
+        """Projected input [T, B, G*H], overwritten, and a state to (every h [T, B, H], the last state)."""
+        learnt = (*weights, *biases, *vectors_of(self.cell).values())
+        hs, *final = _Run.apply(self, x, *state, *learnt)  # type: ignore[no-untyped-call]
+        return hs, self.cell.State(*final)
+
+    def forward(self, x: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        T, B, H = len(x), x.shape[1], self.cell.hidden_size
+        parts, parted = self.program.parts, self.cell.State._fields
+        start, learnt = given[: len(parted)], given[len(parted) :]
+        self.weights, self.biases = learnt[: len(parts)], learnt[len(parts) : 2 * len(parts)]
+        self.order = order(T, self.reverse)
+        before, after = (slice(1, None), slice(0, T)) if self.reverse else (slice(0, T), slice(1, None))
+        states = [x.new_empty(T + 1, B, H) for _ in start]
+        for buffer, first in zip(states, start, strict=True):
+            buffer[-1 if self.reverse else 0] = first
+        self.places = dict(zip(names("x", self.cell.gates), x.chunk(len(self.cell.gates), -1), strict=True))
+        self.places |= {name: buffer[before] for name, buffer in zip(names("s", parted), states, strict=True)}
+        self.places |= {name: buffer[after] for name, buffer in zip(names("n", parted), states, strict=True)}
+        vectors = zip(names("p", vectors_of(self.cell)), learnt[2 * len(parts) :], strict=True)
+        self.places |= {name: vector.expand(T, B, H) for name, vector in vectors}
+        if self.real is not None:
+            self.places["real"] = self.real.unsqueeze(-1).expand(T, B, H)
+        if self.keep is not None:
+            self.places["keep"] = self.keep.expand(T, B, H)
+        self.products = [self.product(index, part, x, self.places) for index, part in enumerate(parts)]
+        for part in parts:
+            if part.segment is not None:
+                self.places[part.operand] = x.new_empty(T, B, H)
+        self.forward_loop()
+        last = 0 if self.reverse else -1
+        return self.places["n.h"], *(buffer[last].clone() for buffer in states)
+
+    def forward_loop(self) -> None:
+        parts = self.program.parts
+        makers = [
+            part.segment and self.backend(part.segment.forward, self.places, frozenset()) for part in parts
+        ]
+        finish = self.backend(self.program.last.forward, self.places, frozenset())
+        operands = [self.places[part.operand].unbind(0) for part in parts]
+        products = [product.unbind(0) for product in self.products]
+        turned = [U.t() for U in self.weights]
+        adds = [products[i] if part.fused else None for i, part in enumerate(parts)]
+        steps = list(zip(makers, operands, turned, products, adds, self.biases, strict=True))
+        for t in self.order:
+            for make, v, Ut, u, add, bias in steps:
+                if make is not None:
+                    make(t)
+                if add is not None:
+                    u[t].addmm_(v[t], Ut)
+                elif bias is not None:
+                    torch.addmm(bias, v[t], Ut, out=u[t])
+                else:
+                    torch.mm(v[t], Ut, out=u[t])
+            finish(t)
+
+    def product(self, index: int, part: Part, x: Tensor, places: dict[str, Tensor], mark: str = "") -> Tensor:
+        """Where a product of all positions stands: in the input's own columns, or by itself."""
+        if part.fused:
+            return x[..., self.cell.rows(part.gates[0], part.gates[-1])]
+        u = x.new_empty(*x.shape[:2], len(part.gates) * self.cell.hidden_size)
+        places |= dict(zip(names(f"{mark}u{index}", part.gates), u.chunk(len(part.gates), -1), strict=True))
+        return u
+
+    def backward(self, dhs: Tensor, dfinal: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
+        T, B, H = dhs.shape
+        parts, parted = self.program.parts, self.cell.State._fields
+        dx = dhs.new_empty(T, B, len(self.cell.gates) * H)
+        carried = [d.clone(memory_format=torch.contiguous_format) for d in dfinal]
+        summed = [dhs.new_zeros(B, H) for _ in vectors_of(self.cell)]
+        places = dict(zip(names("d x", self.cell.gates), dx.chunk(len(self.cell.gates), -1), strict=True))
+        for name, d in zip(parted, carried, strict=True):
+            places[f"d s.{name}"] = places[f"d n.{name}"] = d.expand(T, B, H)
+        sums = zip(names("d p", vectors_of(self.cell)), summed, strict=True)
+        places |= {name: d.expand(T, B, H) for name, d in sums}
+        products = [self.product(index, part, dx, places, "d ") for index, part in enumerate(parts)]
+        for part in parts:
+            if part.segment is not None:
+                places[f"d {part.operand}"] = dhs.new_empty(B, H).expand(T, B, H)
+        self.backward_loop(dhs, places, products)
+        dU = [
+            d.flatten(0, 1).t() @ self.places[part.operand].flatten(0, 1)
+            for part, d in zip(parts, products, strict=True)
+        ]
+        db = [None if b is None else d.sum((0, 1)) for b, d in zip(self.biases, products, strict=True)]
+        return dx, *carried, *dU, *db, *(d.sum(0) for d in summed)
+
+    def backward_loop(self, dhs: Tensor, places: dict[str, Tensor], products: list[Tensor]) -> None:
+        written = {name for name in places if name.startswith("d p.")}  # these only ever grow
+        undo = self.undo(self.program.last.backward, places, written)
+        steps = []
+        for part, du, U in reversed(list(zip(self.program.parts, products, self.weights, strict=True))):
+            dv = places[f"d {part.operand}"][0]
+            grows = part.segment is None and f"d {part.operand}" in written
+            written.add(f"d {part.operand}")
+            unmake = part.segment and self.undo(part.segment.backward, places, written)
+            steps.append((du.unbind(0), U, dv, grows, unmake))
+        unread = [place for name, place in places.items() if name[2] in "xus" and name not in written]
+        dh, dh_of = places["d n.h"][0], dhs.unbind(0)
+        for t in reversed(self.order):
+            dh.add_(dh_of[t])
+            undo(t)
+            for place in unread:
+                place[t].zero_()
+            for du, U, dv, grows, unmake in steps:
+                if grows:
+                    dv.addmm_(du[t], U)
+                else:
+                    torch.mm(du[t], U, out=dv)
+                if unmake is not None:
+                    unmake(t)
+
+    def undo(self, derivative: Kernel, places: dict[str, Tensor], written: set[str]) -> At:
+        """A derivative that adds to what was written before it and replaces the rest."""
+        bound = self.backend(
+            derivative, self.places | places, frozenset(written.intersection(derivative.gives))
+        )
+        written.update(derivative.gives)
+        return bound
+
+
+class _Run(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, sequence: Sequence, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+        ctx.sequence = sequence
+        return sequence.forward(x, given)
+
+    @staticmethod
+    def backward(ctx: Any, dhs: Tensor, *dfinal: Tensor) -> tuple[Any, ...]:
+        refuse_second_derivatives()
+        return None, *ctx.sequence.backward(dhs, dfinal)
+
+
+def names(letter: str, of: Any) -> list[str]:
+    """The program's names: names("x", ["r", "z"]) is ["x.r", "x.z"]."""
+    return [f"{letter}.{name}" for name in of]

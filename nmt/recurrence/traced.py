@@ -1,0 +1,141 @@
+"""A cell taken apart into products and kernels, for training: the same values and gradients as `Bound`, sooner."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt.cells.cell import Cell
+from nmt.errors import UsageError
+from nmt.recurrence import native
+from nmt.recurrence.backend import Backend, compiled, interpreted
+from nmt.recurrence.bound import Bound, Engine, Multiplier, multiplier, own_biases, rows_of
+from nmt.recurrence.kernel import Segment
+from nmt.recurrence.product import refuse_second_derivatives
+from nmt.recurrence.program import program_of, vectors_of
+from nmt.recurrence.sequence import Sequence, names
+
+
+def bind(
+    cell: Cell,
+    batch: int,
+    *,
+    engine: Engine = "auto",
+    input_dropout: float = 0.0,
+    state_dropout: float = 0.0,
+) -> Bound:
+    """A cell made ready for one sequence of one batch, by the engine asked for.
+
+    To take a step apart pays where many sequences follow: only while gradients are wanted.
+    """
+    kind = Bound if engine == "reference" or not torch.is_grad_enabled() else Traced
+    return kind(cell, batch, engine=engine, input_dropout=input_dropout, state_dropout=state_dropout)
+
+
+def backend(engine: Engine, cell: Cell) -> Backend:
+    """The back end of an engine; `auto` compiles where it can."""
+    possible = cell.U.device.type == "cpu" and native.compiler() is not None
+    if engine == "compiled" and not possible:
+        raise UsageError("engine: compiled needs a C compiler (cc, or $CC) and the CPU; `auto` does without")
+    return compiled if possible and engine != "torch" else interpreted
+
+
+class Traced(Bound):
+    """A bound cell that runs kernels instead of the step itself."""
+
+    def bind_products(self) -> None:
+        cell = self.cell
+        self.backend = backend(self.engine, cell)
+        self.program = program_of(cell, padded=False, dropped=self.state_mask is not None)
+        parts = self.program.parts
+        self.weights = [rows_of(cell, cell.U, part.gates) for part in parts]
+        plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
+        self.biases = [own_biases(cell, part.gates) if plain else None for part in parts]
+        self.products: list[Multiplier] = []
+
+    def step(self, x: Tensor, s: Any) -> Any:
+        cell, parts = self.cell, self.program.parts
+        if not self.products:
+            pairs = zip(self.weights, self.biases, strict=True)
+            self.products = [multiplier(U, self.engine, bias) for U, bias in pairs]
+        values = {(name,): part for name, part in zip(names("s", cell.State._fields), s, strict=True)}
+        values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in vectors_of(cell).items()}
+        if self.state_mask is not None:
+            values["keep",] = self.state_mask
+        values |= self.blocks(x)
+        for index, (part, product) in enumerate(zip(parts, self.products, strict=True)):
+            if part.segment is not None:
+                (values[part.operand,],) = self.run(part.segment, values)
+            v = values[part.operand,]
+            block = tuple(names("x", part.gates))
+            if part.fused:
+                values[block] = product(v, values[block])
+            else:
+                values[tuple(names(f"u{index}", part.gates))] = product(v)
+        return cell.State(*self.run(self.program.last, values))
+
+    def blocks(self, x: Tensor) -> dict[tuple[str, ...], Tensor]:
+        """The input's part [B, G*H], in one piece for each product that is added to it."""
+        fused = {part.gates[0]: part.gates for part in self.program.parts if part.fused}
+        inside = {gate for gates in fused.values() for gate in gates[1:]}
+        blocks = [fused.get(gate, (gate,)) for gate in self.cell.gates if gate not in inside]
+        pieces = (
+            x.split([len(block) * self.cell.hidden_size for block in blocks], -1) if len(blocks) > 1 else (x,)
+        )
+        return {tuple(names("x", block)): piece for block, piece in zip(blocks, pieces, strict=True)}
+
+    def run(self, segment: Segment, values: dict[tuple[str, ...], Tensor]) -> tuple[Tensor, ...]:
+        read = {block: value for block, value in values.items() if set(block) & set(segment.forward.reads)}
+        return _Segment.apply(self.backend, segment, tuple(read), *read.values())  # type: ignore[no-any-return, no-untyped-call]
+
+    def scan(
+        self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
+    ) -> tuple[Tensor, Any]:
+        if real is not None and bool(real.all()):
+            real = None
+        program = program_of(self.cell, padded=real is not None, dropped=self.state_mask is not None)
+        sequence = Sequence(self.cell, program, self.backend, self.state_mask, real, reverse)
+        return sequence.run(x, s, self.weights, self.biases)
+
+
+class _Segment(torch.autograd.Function):
+    """A segment at one position; a tensor [B, n*H] holds the values of the n names of its block."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, run: Backend, segment: Segment, blocks: tuple[tuple[str, ...], ...], *values: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*values)
+        ctx.run, ctx.segment, ctx.blocks = run, segment, blocks
+        places = _places(blocks, values)
+        like = next(iter(places.values()))[0]
+        given = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in segment.forward.gives]
+        places |= _places([(name,) for name in segment.forward.gives], given)
+        run(segment.forward, places, frozenset())(0)
+        return tuple(given)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+        refuse_second_derivatives()
+        kernel, blocks = ctx.segment.backward, ctx.blocks
+        gradients = tuple(d.contiguous() for d in gradients)
+        places = _places(blocks, ctx.saved_tensors)
+        places |= _places([(f"d {name}",) for name in ctx.segment.forward.gives], gradients)
+        wanted: list[Tensor | None] = []
+        for block, value in zip(blocks, ctx.saved_tensors, strict=True):
+            gives = [f"d {name}" for name in block if f"d {name}" in kernel.gives]
+            make = torch.empty if len(gives) == len(block) else torch.zeros
+            d = make(value.shape, dtype=value.dtype, device=value.device) if gives else None
+            wanted.append(d)
+            if d is not None:
+                places |= _places([tuple(f"d {name}" for name in block)], [d])
+        ctx.run(kernel, places, frozenset())(0)
+        return None, None, None, *wanted
+
+
+def _places(blocks: Any, tensors: Any) -> dict[str, Tensor]:
+    return {
+        name: piece
+        for block, tensor in zip(blocks, tensors, strict=True)
+        for name, piece in zip(block, tensor.unsqueeze(0).chunk(len(block), -1), strict=True)
+    }
