@@ -17,9 +17,20 @@ class Kernel(NamedTuple):
     reads: tuple[str, ...]
     gives: tuple[str, ...]
 
+    @property
+    def results(self) -> tuple[fx.Node, ...]:
+        """The nodes whose values are given, in the order of `gives`."""
+        (results,) = self.graph.output_node().args
+        assert isinstance(results, (list, tuple))
+        return tuple(node for node in results if isinstance(node, fx.Node))
+
+    def inputs(self) -> dict[str, fx.Node]:
+        """The nodes that stand for what is read, by name."""
+        return dict(zip(self.reads, self.graph.find_nodes(op="placeholder"), strict=True))
+
 
 class Segment(NamedTuple):
-    """What stands between two products: `forward`, and `backward` from 'd a' of all it gives to what it read."""
+    """What stands between two products: `forward`, and `backward` from gradients of what it gives."""
 
     forward: Kernel
     backward: Kernel
@@ -58,7 +69,7 @@ def _tidied(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Ke
 
 def fuse(kernel: Kernel, x: str, u: str) -> Kernel | None:
     """The kernel with x + u read as x alone, or None where it reads the two in any other way."""
-    inputs = dict(zip(kernel.reads, kernel.graph.find_nodes(op="placeholder"), strict=True))
+    inputs = kernel.inputs()
     if x not in inputs and u not in inputs:
         return kernel
     if x not in inputs or u not in inputs or list(inputs[x].users) != list(inputs[u].users):

@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from nmt.errors import UsageError
 from nmt.recurrence.kernel import Kernel
 
 aten = torch.ops.aten
@@ -47,7 +46,7 @@ typedef double number;
 #define exp_ exp
 #define tanh_ tanh
 """,
-    # Polynomials (Moshier's Cephes library, 1989): unlike calls they become vector code. Errors are a few ulp.
+    # Polynomials (Moshier's Cephes library, 1989), which unlike calls become vector code. Exact to a few ulp.
     torch.float32: """#include <math.h>
 typedef float number;
 static inline float exp_(float x) {
@@ -88,18 +87,15 @@ void kernel(long t, long B, long H, char **base, const long *time, const long *r
     }}
 }}
 """
-FLAGS = (
-    "-O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC".split()
-)
+FAST = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp")
+FLAGS = (*FAST, "-shared", "-fPIC")
 
 
 def source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | None:
     """A kernel as C; None where an operation or the type has no expression here."""
     values: dict[fx.Node, str] = {}
     rows, operations = [], []
-    for i, (node, name) in enumerate(
-        zip(kernel.graph.find_nodes(op="placeholder"), kernel.reads, strict=True)
-    ):
+    for i, (name, node) in enumerate(kernel.inputs().items()):
         kind, j = ("unsigned char", "0") if name == "real" else ("number", "j")  # `real` is one value a row
         rows.append(f"const {kind} *p{i} = (const {kind} *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
         operations.append(f"{kind} a{i} = p{i}[{j}];")
@@ -114,8 +110,7 @@ def source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | No
         operands = [values[a] if isinstance(a, fx.Node) else f"(number){float(a)!r}" for a in node.args]
         operations.append(f"number v{i} = {EXPRESSIONS[node.target].format(*operands)};")
         values[node] = f"v{i}"
-    (results,) = kernel.graph.output_node().args
-    for i, (node, name) in enumerate(zip(results, kernel.gives, strict=True), start=len(kernel.reads)):
+    for i, (node, name) in enumerate(zip(kernel.results, kernel.gives, strict=True), start=len(kernel.reads)):
         rows.append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
         operations.append(f"p{i}[j] {'+=' if name in adds else '='} {values[node]};")
     loop = LOOP.format(rows="\n        ".join(rows), operations="\n            ".join(operations))
@@ -130,14 +125,23 @@ def function(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
 
 
 @cache
-def compiler() -> str | None:
-    """The C compiler, if there is one."""
-    return shutil.which(os.environ.get("CC", "cc"))
+def obstacle() -> str | None:
+    """Why nothing can be compiled here; None where it can."""
+    try:
+        _built(HEAD[torch.float32] + "void kernel(void) {}\n")
+    except (OSError, CompilerError) as error:
+        return str(error)
+    return None
+
+
+class CompilerError(Exception):
+    """There is no C compiler, or it fails."""
 
 
 def _built(text: str) -> Any:
-    program = compiler()
-    assert program is not None
+    program = shutil.which(os.environ.get("CC", "cc"))
+    if program is None:
+        raise CompilerError("there is no C compiler (cc, or $CC)")
     library = _cache() / f"{_fingerprint(text, program)}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
@@ -147,10 +151,7 @@ def _built(text: str) -> Any:
             command = [program, *FLAGS, "-o", str(made), str(code), "-lm"]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
-                raise UsageError(
-                    f"engine: {program} cannot compile a cell ({result.stderr.strip()[:200]}); "
-                    "`engine: torch` needs no compiler"
-                )
+                raise CompilerError(f"{program} fails: {result.stderr.strip().splitlines()[0]}")
             made.rename(library)
     loaded = ctypes.CDLL(str(library)).kernel
     loaded.argtypes = [ctypes.c_long] * 3 + [ctypes.c_void_p] * 3

@@ -1,6 +1,8 @@
 """What a cell's equations ask for: which recurrent products read the same operand."""
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,16 +51,25 @@ def known_plan(cell: Cell) -> tuple[tuple[str, ...], ...]:
 
 def try_step(cell: Cell) -> None:
     """Run a cell's step once; UsageError names the cell, the line and the reason if it cannot be run."""
-    try:
+    with blaming(cell, "fails"):
         plan(cell)
+
+
+@contextmanager
+def blaming(cell: Cell, what: str, advice: str = "") -> Iterator[None]:
+    """What goes wrong inside a cell's step becomes a UsageError that names the cell and the line."""
+    try:
+        yield
     except UsageError:
         raise
     except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = [frame for frame in frames if frame.name == "step"][-1]
+        where = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "step"]
+        if not where:
+            raise
+        reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"the step of {type(cell).__name__} fails: {type(error).__name__}: {error} "
-            f"({where.filename}, line {where.lineno})"
+            f"the step of {type(cell).__name__} {what}: {type(error).__name__}: {reason} "
+            f"({where[-1].filename}, line {where[-1].lineno}){advice}"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """A cell's step as a program: products that read one operand merged, elementwise segments between them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.recurrence.kernel import Kernel, Segment, derivative, fuse, trace
-from nmt.recurrence.plan import known_plan
+from nmt.recurrence.plan import blaming, known_plan
 
 FIXED = ("real", "keep")  # masks: read, never differentiated
 
@@ -51,7 +51,8 @@ def program_of(cell: Cell, *, padded: bool, dropped: bool) -> Program:
     """
     key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, padded, dropped)
     if key not in _KNOWN:
-        _KNOWN[key] = _program(cell, padded, dropped)
+        with blaming(cell, "cannot be taken apart", "; `engine: reference` runs it as it stands"):
+            _KNOWN[key] = _program(cell, padded, dropped)
     return _KNOWN[key]
 
 
@@ -66,8 +67,7 @@ def _program(cell: Cell, padded: bool, dropped: bool) -> Program:
         fused.append(together is not None)
     parts = []
     for index, (gates, kernel) in enumerate(zip(groups, made[:-1], strict=True)):
-        (result,) = kernel.graph.output_node().args[0]
-        plain = result.op == "placeholder"
+        plain = kernel.results[0].op == "placeholder"
         operand = kernel.reads[0] if plain else f"v{index}"
         parts.append(Part(gates, operand, None if plain else _segment(kernel, inputs), fused[index]))
     return Program(tuple(parts), _segment(made[-1], inputs))
@@ -86,7 +86,9 @@ def _inputs(cell: Cell, groups: list[tuple[str, ...]], padded: bool, dropped: bo
 def vectors_of(cell: Cell) -> dict[str, Tensor]:
     """What a step reads that is [H] and learnt: peepholes, and with layer norm gains and inner biases."""
     vectors = {name: getattr(cell, name) for name in cell.vectors}
-    for gate in cell.gates if cell.gain_U is not None else ():
+    if cell.gain_U is None:
+        return vectors
+    for gate in cell.gates:
         vectors[f"gain.{gate}"] = cell.gain_U[cell.rows(gate)]
         if (bias := cell.own_bias(gate)) is not None:
             vectors[f"bias.{gate}"] = bias
@@ -121,7 +123,7 @@ def _until(
         own = {name: cell._parameters[name] for name in cell.vectors}
         cell._parameters.update({name: values[f"p.{name}"] for name in own})  # type: ignore[misc]
         try:
-            new = cell.step(x, s, cell.by_gate(*map(product, cell.gates)))
+            new = cell.step(x, s, cell.by_gate(**{gate: product(gate) for gate in cell.gates}))
         except _Reached as reached:
             return {f"v{stop}": reached.operand}
         finally:

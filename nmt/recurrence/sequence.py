@@ -1,8 +1,9 @@
 """All positions of one layer and direction as one operation, with a derived backward pass.
 
-At every position the forward pass takes each recurrent product and runs each kernel; the backward pass runs the
-kernels' derivatives, and products with U, from the last position to the first. The gradient of U is one product
-over all positions after that. Kept for the backward pass: pre-activations, operands that are not states, states.
+At every position the forward pass takes each recurrent product and runs each kernel; the backward pass runs
+the kernels' derivatives, and products with U, from the last position to the first. The gradient of U is one
+product over all positions after that. Kept for the backward pass: pre-activations, operands that are not
+states, and states.
 """
 
 from typing import Any
@@ -41,8 +42,8 @@ class Sequence:
     ) -> tuple[Tensor, Any]:
         """Projected input [T, B, G*H], overwritten, and a state to (every h [T, B, H], the last state)."""
         learnt = (*weights, *biases, *vectors_of(self.cell).values())
-        hs, *final = _Run.apply(self, x, *state, *learnt)  # type: ignore[no-untyped-call]
-        return hs, self.cell.State(*final)
+        values = _Run.apply(self, x, *state, *learnt)  # type: ignore[no-untyped-call]
+        return values[0], self.cell.State(*values[1:])
 
     def forward(self, x: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         T, B, H = len(x), x.shape[1], self.cell.hidden_size
@@ -109,8 +110,8 @@ class Sequence:
         carried = [d.clone(memory_format=torch.contiguous_format) for d in dfinal]
         summed = [dhs.new_zeros(B, H) for _ in vectors_of(self.cell)]
         places = dict(zip(names("d x", self.cell.gates), dx.chunk(len(self.cell.gates), -1), strict=True))
-        for name, d in zip(parted, carried, strict=True):
-            places[f"d s.{name}"] = places[f"d n.{name}"] = d.expand(T, B, H)
+        for field, d in zip(parted, carried, strict=True):
+            places[f"d s.{field}"] = places[f"d n.{field}"] = d.expand(T, B, H)
         sums = zip(names("d p", vectors_of(self.cell)), summed, strict=True)
         places |= {name: d.expand(T, B, H) for name, d in sums}
         products = [self.product(index, part, dx, places, "d ") for index, part in enumerate(parts)]
@@ -135,18 +136,18 @@ class Sequence:
             written.add(f"d {part.operand}")
             unmake = part.segment and self.undo(part.segment.backward, places, written)
             steps.append((du.unbind(0), U, dv, grows, unmake))
-        unread = [place for name, place in places.items() if name[2] in "xus" and name not in written]
+        unwritten = [place for name, place in places.items() if name[2] in "xus" and name not in written]
         dh, dh_of = places["d n.h"][0], dhs.unbind(0)
         for t in reversed(self.order):
             dh.add_(dh_of[t])
             undo(t)
-            for place in unread:
-                place[t].zero_()
-            for du, U, dv, grows, unmake in steps:
+            for blank in unwritten:
+                blank[t].zero_()
+            for du_of, U, dv, grows, unmake in steps:
                 if grows:
-                    dv.addmm_(du[t], U)
+                    dv.addmm_(du_of[t], U)
                 else:
-                    torch.mm(du[t], U, out=dv)
+                    torch.mm(du_of[t], U, out=dv)
                 if unmake is not None:
                     unmake(t)
 

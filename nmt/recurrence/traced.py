@@ -1,4 +1,4 @@
-"""A cell taken apart into products and kernels, for training: the same values and gradients as `Bound`, sooner."""
+"""A cell taken apart into products and kernels, for training: `Bound`'s values and gradients, sooner."""
 
 from typing import Any
 
@@ -34,10 +34,15 @@ def bind(
 
 def backend(engine: Engine, cell: Cell) -> Backend:
     """The back end of an engine; `auto` compiles where it can."""
-    possible = cell.U.device.type == "cpu" and native.compiler() is not None
-    if engine == "compiled" and not possible:
-        raise UsageError("engine: compiled needs a C compiler (cc, or $CC) and the CPU; `auto` does without")
-    return compiled if possible and engine != "torch" else interpreted
+    if engine == "torch":
+        return interpreted
+    obstacle = native.obstacle() if cell.U.device.type == "cpu" else "the model is not on the CPU"
+    if engine == "compiled" and obstacle:
+        raise UsageError(f"engine: compiled: {obstacle}; `auto` does without")
+    return interpreted if obstacle else compiled
+
+
+Block = tuple[str, ...]  # names whose values lie side by side in one tensor
 
 
 class Traced(Bound):
@@ -52,17 +57,25 @@ class Traced(Bound):
         plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
         self.biases = [own_biases(cell, part.gates) if plain else None for part in parts]
         self.products: list[Multiplier] = []
+        fused = {part.gates[0]: part.gates for part in parts if part.fused}
+        inside = {gate for gates in fused.values() for gate in gates[1:]}
+        blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inside]
+        self.blocks = [
+            tuple(names("x", block)) for block in blocks
+        ]  # the input in pieces, one for each product
 
     def step(self, x: Tensor, s: Any) -> Any:
         cell, parts = self.cell, self.program.parts
         if not self.products:
             pairs = zip(self.weights, self.biases, strict=True)
             self.products = [multiplier(U, self.engine, bias) for U, bias in pairs]
-        values = {(name,): part for name, part in zip(names("s", cell.State._fields), s, strict=True)}
+        values: dict[Block, Tensor] = {
+            (name,): part for name, part in zip(names("s", cell.State._fields), s, strict=True)
+        }
         values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in vectors_of(cell).items()}
         if self.state_mask is not None:
             values["keep",] = self.state_mask
-        values |= self.blocks(x)
+        values |= zip(self.blocks, self.split(x), strict=True)
         for index, (part, product) in enumerate(zip(parts, self.products, strict=True)):
             if part.segment is not None:
                 (values[part.operand,],) = self.run(part.segment, values)
@@ -74,17 +87,13 @@ class Traced(Bound):
                 values[tuple(names(f"u{index}", part.gates))] = product(v)
         return cell.State(*self.run(self.program.last, values))
 
-    def blocks(self, x: Tensor) -> dict[tuple[str, ...], Tensor]:
-        """The input's part [B, G*H], in one piece for each product that is added to it."""
-        fused = {part.gates[0]: part.gates for part in self.program.parts if part.fused}
-        inside = {gate for gates in fused.values() for gate in gates[1:]}
-        blocks = [fused.get(gate, (gate,)) for gate in self.cell.gates if gate not in inside]
-        pieces = (
-            x.split([len(block) * self.cell.hidden_size for block in blocks], -1) if len(blocks) > 1 else (x,)
-        )
-        return {tuple(names("x", block)): piece for block, piece in zip(blocks, pieces, strict=True)}
+    def split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The input's part [B, G*H] in its blocks."""
+        if len(self.blocks) == 1:
+            return (x,)
+        return x.split([len(block) * self.cell.hidden_size for block in self.blocks], -1)  # type: ignore[no-any-return, no-untyped-call]
 
-    def run(self, segment: Segment, values: dict[tuple[str, ...], Tensor]) -> tuple[Tensor, ...]:
+    def run(self, segment: Segment, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         read = {block: value for block, value in values.items() if set(block) & set(segment.forward.reads)}
         return _Segment.apply(self.backend, segment, tuple(read), *read.values())  # type: ignore[no-any-return, no-untyped-call]
 
@@ -103,7 +112,7 @@ class _Segment(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, run: Backend, segment: Segment, blocks: tuple[tuple[str, ...], ...], *values: Tensor
+        ctx: Any, run: Backend, segment: Segment, blocks: tuple[Block, ...], *values: Tensor
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*values)
         ctx.run, ctx.segment, ctx.blocks = run, segment, blocks

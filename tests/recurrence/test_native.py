@@ -1,0 +1,129 @@
+"""Kernels in C: exact in single precision, kept between runs, and done without where they cannot be."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.cells import CELLS, find_cell
+from nmt.cells.cell import Cell
+from nmt.errors import UsageError
+from nmt.recurrence import native
+from nmt.recurrence.kernel import Kernel, trace
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.program import program_of
+from nmt.recurrence.traced import backend, bind
+
+needs_compiler = pytest.mark.skipif(native.obstacle() is not None, reason=str(native.obstacle()))
+
+
+def unary(operation: str) -> Kernel:
+    return trace(lambda v: {"y": getattr(torch, operation)(v["x"])}, {"x": torch.zeros(2, 3)})
+
+
+def applied(kernel: Kernel, x: Tensor) -> Tensor:
+    """What a kernel makes of values in single precision, by C."""
+    function = native.function(kernel, frozenset(), torch.float32)
+    assert function is not None
+    y = torch.empty(1, 1, len(x))
+    native.bind(function, [x.expand(1, 1, len(x)), y])(0)
+    return y.flatten()
+
+
+@needs_compiler
+@pytest.mark.parametrize("operation", ["sigmoid", "tanh", "exp"])
+def test_functions_in_c_are_exact_to_a_few_units_of_the_last_place(operation: str) -> None:
+    x = torch.cat(
+        [torch.linspace(-20, 20, 20_001), torch.logspace(-8, 0, 2_000), -torch.logspace(-8, 0, 2_000)]
+    )
+    exact = getattr(torch, operation)(x.double())
+    error = ((applied(unary(operation), x).double() - exact) / exact).abs().max().item()
+    assert error < 4 * 2**-23
+
+
+@needs_compiler
+@pytest.mark.parametrize("operation", ["sigmoid", "tanh"])
+def test_what_is_too_large_saturates_and_what_is_no_number_stays_none(operation: str) -> None:
+    low = {"sigmoid": 0.0, "tanh": -1.0}[operation]
+    y = applied(unary(operation), torch.tensor([1e30, torch.inf, -1e30, -torch.inf, torch.nan]))
+    assert y[:2].tolist() == [1.0, 1.0]
+    assert y[2:4].tolist() == pytest.approx([low, low], abs=1e-30)
+    assert y[4].isnan()
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", CELLS)
+def test_a_row_does_not_depend_on_the_rows_beside_it(name: str) -> None:
+    torch.manual_seed(3)
+    cell, x = CELLS[name](4, 13), torch.randn(1, 9, 4 * 13 if "lstm" in name else 13 * 3)
+    x = x[..., : len(cell.gates) * 13].contiguous()
+    together = bind(cell, 9, engine="compiled").step(x[0], cell.initial_state(9)).h
+    for row in range(9):
+        alone = bind(cell, 1, engine="compiled").step(x[0, row : row + 1], cell.initial_state(1)).h
+        assert torch.equal(alone[0], together[row])
+
+
+@needs_compiler
+def test_what_was_compiled_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = native.source(unary("sigmoid"), frozenset(), torch.float32)
+    assert text is not None
+    native._built(text)
+    (library,) = (tmp_path / "nmt" / "kernels").iterdir()
+    made = library.stat().st_mtime_ns
+    native._built(text)
+    assert library.stat().st_mtime_ns == made
+
+
+@needs_compiler
+def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(native.CompilerError, match="kernel.c:1:1: error"):
+        native._built("this is not C")
+    assert not list((tmp_path / "nmt" / "kernels").iterdir())
+
+
+def test_without_a_compiler_torch_runs_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    monkeypatch.setattr(native, "obstacle", native.obstacle.__wrapped__)
+    cell = CELLS["lstm"](3, 2)
+    h, _ = Layer([cell])(torch.randn(4, 2, 3), None)
+    h.sum().backward()
+    assert cell.U.grad is not None
+    with pytest.raises(UsageError, match="engine: compiled: there is no C compiler"):
+        backend("compiled", cell)
+
+
+def test_an_operation_that_has_no_word_in_c_is_left_to_torch() -> None:
+    normalising = program_of(CELLS["lstm"](3, 2, layer_norm=True), padded=False, dropped=False)
+    assert native.source(normalising.last.forward, frozenset(), torch.float32) is None
+    assert native.source(unary("sigmoid"), frozenset(), torch.float16) is None
+
+
+UNTRACEABLE = """
+from typing import NamedTuple
+from torch import Tensor, tanh
+from nmt.cells.cell import Cell
+
+class Moody(Cell):
+    gates = ("n",)
+    class State(NamedTuple):
+        h: Tensor
+    def step(self, x, s, U):
+        n = tanh(x.n + U.n(s.h))
+        return self.State(h=n if n.sum() > 0 else -n)
+"""
+
+
+def test_a_step_that_looks_at_values_is_refused_by_name_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "cells.py"
+    file.write_text(UNTRACEABLE)
+    cell: Cell = find_cell(f"{file}:Moody")(3, 2)
+    x = torch.randn(4, 2, 3)
+    with pytest.raises(
+        UsageError, match=r"the step of Moody .*cells.py, line 12\); `engine: reference` runs it"
+    ):
+        Layer([cell])(x, None)
+    Layer([cell], engine="reference")(x, None)[0].sum().backward()
+    assert cell.U.grad is not None
