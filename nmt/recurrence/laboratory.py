@@ -1,0 +1,241 @@
+"""A cell in the laboratory: what it consists of, whether it is right, and how fast it is."""
+
+import inspect
+import statistics
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nmt.cells.cell import Cell
+from nmt.recurrence import native
+from nmt.recurrence.bound import Engine
+from nmt.recurrence.kernel import Kernel
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.program import Program, program_of
+
+TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells of the table that torch.nn has too
+    "rnn": nn.RNN,
+    "rnn-relu": lambda size, hidden: nn.RNN(size, hidden, nonlinearity="relu"),
+    "lstm": nn.LSTM,
+    "gru-reset-after": nn.GRU,
+}
+T, B, E, H = 5, 3, 4, 6  # the small layer that is checked
+EXACT = 1e-10
+
+
+class Product(NamedTuple):
+    """A recurrent product: its matrix, its operand, and what it gives."""
+
+    shape: tuple[int, int]
+    reads: str
+    gives: str
+
+
+class Work(NamedTuple):
+    """A kernel: what it reads and gives, how many operations it makes of that, who runs it."""
+
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+    operations: int
+    compiled: bool
+
+
+def equations(cell: Cell) -> str:
+    """The body of the cell's step as it stands in its file."""
+    return textwrap.dedent(inspect.getsource(type(cell).step)).rstrip()
+
+
+def forward_steps(cell: Cell) -> list[Product | Work]:
+    """What is done at every position, in order."""
+    program, steps = program_of(cell, padded=False, dropped=False), list[Product | Work]()
+    for part in program.parts:
+        if part.segment is not None:
+            steps.append(_work(part.segment.forward))
+        shape = (len(part.gates) * cell.hidden_size, cell.hidden_size)
+        where = ", added to x in place" if part.fused else ""
+        steps.append(Product(shape, part.operand, f"gates {' '.join(part.gates)}{where}"))
+    return [*steps, _work(program.last.forward)]
+
+
+def backward_steps(cell: Cell) -> list[Product | Work]:
+    """What is done at every position on the way back, in order."""
+    program = program_of(cell, padded=False, dropped=False)
+    steps: list[Product | Work] = [_work(program.last.backward)]
+    for part in reversed(program.parts):
+        shape = (cell.hidden_size, len(part.gates) * cell.hidden_size)
+        steps.append(Product(shape, f"d gates {' '.join(part.gates)}", f"d {part.operand}"))
+        if part.segment is not None:
+            steps.append(_work(part.segment.backward))
+    return steps
+
+
+def _work(kernel: Kernel) -> Work:
+    count = sum(node.op == "call_function" for node in kernel.graph.nodes)
+    compiled = native.source(kernel, frozenset(), torch.float32) is not None
+    return Work(kernel.reads, kernel.gives, count, compiled)
+
+
+def operations(cell: Cell) -> int:
+    """Floating-point operations of the matrix products of one position and sentence, input and recurrent."""
+    return 2 * cell.W.numel() + sum(
+        2 * s.shape[0] * s.shape[1] for s in forward_steps(cell) if isinstance(s, Product)
+    )
+
+
+def kept_for_backward(cell: Cell) -> int:
+    """Numbers kept of every position and sentence between the forward and the backward pass."""
+    program: Program = program_of(cell, padded=False, dropped=False)
+    beside = sum(len(part.gates) for part in program.parts if not part.fused)
+    operands = sum(part.segment is not None for part in program.parts)
+    return (len(cell.gates) + len(cell.State._fields) + beside + operands) * cell.hidden_size
+
+
+class Finding(NamedTuple):
+    """One check: what was asked, the answer, and the largest difference or the reason."""
+
+    question: str
+    right: bool
+    detail: str
+
+
+def checks(kind: type[Cell], name: str) -> Iterator[Finding]:
+    """All that must hold of any cell, in double precision; each takes well under a second."""
+    torch.manual_seed(1)
+    cell = kind(E, H).double()
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    x = torch.randn(T, B, E, dtype=torch.float64)
+    yield _asked("gradients agree with finite differences", lambda: _gradients(cell, x))
+    for engine in ("torch", "compiled"):
+        if engine == "torch" or native.obstacle() is None:
+            yield _asked(
+                f"engine {engine}: values and gradients of the reference",
+                lambda e=engine: _engine(cell, x, e),
+            )
+    yield _asked("padding changes nothing", lambda: _padding(cell, x))
+    yield _asked("steps one by one are the sequence", lambda: _steps(cell, x))
+    yield _asked("the order of a batch changes nothing", lambda: _order(cell, x))
+    if name in TORCH:
+        yield _asked("values and gradients of torch.nn", lambda: _parity(cell, x, TORCH[name](E, H).double()))
+
+
+def _asked(question: str, answer: Callable[[], float]) -> Finding:
+    """The answer is the largest difference found."""
+    try:
+        difference = answer()
+    except Exception as error:
+        return Finding(question, False, str(error).strip().partition("\n")[0])
+    return Finding(question, difference <= EXACT, f"{difference:.0e}" if difference else "0")
+
+
+def _largest(pairs: Iterator[tuple[Tensor, Tensor]]) -> float:
+    return max((a - b).abs().max().item() for a, b in pairs)
+
+
+def _outcome(cell: Cell, x: Tensor, real: Tensor | None, engine: Engine) -> list[Tensor]:
+    """Values of a layer, and gradients of a sum that weighs them all differently."""
+    x = x.clone().requires_grad_()
+    h, finals = Layer([cell], engine=engine)(x, real)
+    values = [h, *finals[0]]
+    weights = torch.linspace(0.5, 1.5, h.numel(), dtype=h.dtype)
+    loss = torch.stack([(v.flatten() * weights[: v.numel()]).sum() for v in values]).sum()
+    gradients = torch.autograd.grad(loss, [x, *cell.parameters()], materialize_grads=True)
+    return [*(v.detach() for v in values), *gradients]
+
+
+def _gradients(cell: Cell, x: Tensor) -> float:
+    parameters = dict(cell.named_parameters())
+
+    def run(x: Tensor, *values: Tensor) -> Tensor:
+        model = nn.ModuleDict({"layer": Layer([cell], engine="reference")})
+        replaced = {f"layer.directions.0.{name}": v for name, v in zip(parameters, values, strict=True)}
+        h: Tensor = torch.func.functional_call(
+            model["layer"], {k[6:]: v for k, v in replaced.items()}, (x, None)
+        )[0]
+        return h
+
+    inputs = [
+        v[:3].detach().clone().requires_grad_() if v is x else v.detach().clone().requires_grad_()
+        for v in (x, *parameters.values())
+    ]
+    torch.autograd.gradcheck(run, inputs)
+    return 0.0
+
+
+def _real() -> Tensor:
+    return torch.arange(T).unsqueeze(1) < torch.tensor([T, 2, 4])
+
+
+def _engine(cell: Cell, x: Tensor, engine: Engine) -> float:
+    return max(
+        _largest(zip(_outcome(cell, x, real, engine), _outcome(cell, x, real, "reference"), strict=True))
+        for real in (None, _real())
+    )
+
+
+def _padding(cell: Cell, x: Tensor) -> float:
+    layer = Layer([cell, cell])
+    h, finals = layer(x, _real())
+    differences = []
+    for row, length in enumerate(_real().sum(0).tolist()):
+        alone, alone_finals = layer(x[:length, row : row + 1], None)
+        ends = [
+            (f[row], a[0])
+            for s, t in zip(finals, alone_finals, strict=True)
+            for f, a in zip(s, t, strict=True)
+        ]
+        differences.append(_largest(iter([(h[:length, row], alone[:, 0]), *ends])))
+    return max(differences)
+
+
+def _steps(cell: Cell, x: Tensor) -> float:
+    h, _ = Layer([cell])(x, None)
+    layer, s = Layer([cell], engine="reference"), cell.initial_state(B)
+    bound, hs = layer.bind(cell, B), []
+    for x_t in bound.project(x).unbind(0):
+        s = bound.step(x_t, s)
+        hs.append(s.h)
+    return _largest(iter([(h, torch.stack(hs))]))
+
+
+def _order(cell: Cell, x: Tensor) -> float:
+    layer, order = Layer([cell]), torch.tensor([2, 0, 1])
+    return _largest(iter([(layer(x, None)[0][:, order], layer(x[:, order], None)[0])]))
+
+
+def _parity(cell: Cell, x: Tensor, theirs: nn.RNNBase) -> float:
+    """After the weights of torch.nn have been taken over."""
+    cell.load_torch(theirs)
+    x, y = x.clone().requires_grad_(), x.clone().requires_grad_()
+    h, g = Layer([cell])(x, None)[0], theirs(y)[0]
+    weights = torch.linspace(0.5, 1.5, h.numel(), dtype=h.dtype).view_as(h)
+    (h * weights).sum().backward()
+    (g * weights).sum().backward()
+    return _largest(
+        iter([(h, g), (_gradient(x), _gradient(y)), (_gradient(cell.U), _gradient(theirs.weight_hh_l0))])
+    )
+
+
+def _gradient(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None
+    return tensor.grad
+
+
+def speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:
+    """Seconds of forward and backward, the cell's and torch.nn.LSTM's: medians, timed in turn."""
+    layer, theirs = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
+    x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
+    d = torch.randn(positions, batch, cell.hidden_size)
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds + 1):  # the first round warms up
+        for run, taken in zip((lambda: layer(x, None)[0], lambda: theirs(x)[0]), times, strict=True):
+            start = time.perf_counter()
+            run().backward(d)
+            taken.append(time.perf_counter() - start)
+    ours, torchs = (statistics.median(taken[1:]) for taken in times)
+    return ours, torchs
