@@ -2,13 +2,15 @@
 
     python -m benchmarks.cells [NAME|FILE.py:Class ...]
 
-For one thread and for two, and for four sizes. The engines, torch.nn and torch.mm are timed in turn; the figures
-are medians. `x` is speed relative to torch.nn.RNN, LSTM or GRU (for cells that torch.nn lacks: the one with the
-same number of gates); `mm` is the share of torch.mm's rate of floating-point operations.
+For one thread and for two, and for four sizes. The engines, torch.nn and torch.mm are timed in turn; the
+figures are medians. `x` is speed relative to torch.nn.RNN, LSTM or GRU (for cells that torch.nn lacks: the one
+with the same number of gates); `mm` is the share of torch.mm's rate of floating-point operations.
 """
 
 import argparse
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,7 +27,7 @@ SIZES = (
     (128, 30, 512, 1024),
     (1, 60, 512, 512),
 )  # B, T, input, hidden
-FAMILY: dict[int, type[nn.RNNBase]] = {1: nn.RNN, 2: nn.GRU, 3: nn.GRU, 4: nn.LSTM}
+FAMILY: dict[int, Any] = {1: nn.RNN, 2: nn.GRU, 3: nn.GRU, 4: nn.LSTM}
 ENGINES = ("compiled", "torch")
 
 
@@ -34,6 +36,10 @@ def pass_both_ways(
 ) -> Callable[[], object]:
     d = torch.randn(*x.shape[:2], hidden)
     return lambda: layer(x).backward(d)
+
+
+def ours(layer: Layer, x: torch.Tensor) -> torch.Tensor:
+    return layer(x, None)[0]
 
 
 def line(name: str, size: tuple[int, int, int, int], engines: tuple[str, ...], rounds: int) -> str:
@@ -47,7 +53,7 @@ def line(name: str, size: tuple[int, int, int, int], engines: tuple[str, ...], r
     things["torch.nn"] = pass_both_ways(lambda x: theirs(x)[0], x, hidden)
     for engine in engines:
         layer = Layer([cell], engine=engine)  # type: ignore[arg-type]
-        things[engine] = pass_both_ways(lambda x, layer=layer: layer(x, None)[0], x, hidden)
+        things[engine] = pass_both_ways(partial(ours, layer), x, hidden)
     seconds = medians(things, rounds=rounds)
     rate = product_operations / seconds["mm"]
     work = 3.0 * batch * positions * operations(cell)
@@ -71,10 +77,8 @@ def main() -> None:
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for size in SIZES:
-            batch, positions, wide, hidden = size
-            print(
-                f"\n{threads} thread{'s'[: threads - 1]}, batch {batch}, {positions} positions, {wide} -> {hidden}"
-            )
+            print("
+{} thread(s), batch {}, {} positions, {} -> {}".format(threads, *size))
             print(f"{'':18} {'torch.nn':>11}  " + "  ".join(f"{engine:>14}" for engine in engines))
             for name in arguments.names:
                 print(line(name, size, engines, arguments.rounds), flush=True)
