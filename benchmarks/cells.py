@@ -3,8 +3,8 @@
     python -m benchmarks.cells [NAME|FILE.py:Class ...]
 
 For one thread and for two, and for four sizes. The engines, torch.nn and torch.mm are timed in turn; the
-figures are medians. `x` is speed relative to torch.nn.RNN, LSTM or GRU (for cells that torch.nn lacks: the one
-with the same number of gates); `mm` is the share of torch.mm's rate of floating-point operations.
+figures are medians. `x` is speed relative to torch.nn.RNN, LSTM or GRU (for cells that torch.nn lacks: the
+one with the same number of gates); `mm` is the share of torch.mm's rate of floating-point operations.
 """
 
 import argparse
@@ -77,8 +77,8 @@ def main() -> None:
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for size in SIZES:
-            print("
-{} thread(s), batch {}, {} positions, {} -> {}".format(threads, *size))
+            batch, positions, wide, hidden = size
+            print(f"\n{threads} threads, batch {batch}, {positions} positions, {wide} -> {hidden}")
             print(f"{'':18} {'torch.nn':>11}  " + "  ".join(f"{engine:>14}" for engine in engines))
             for name in arguments.names:
                 print(line(name, size, engines, arguments.rounds), flush=True)
