@@ -13,6 +13,7 @@ from nmt.model.bridge import Bridge
 from nmt.model.embedding import Embedding
 from nmt.recurrence.bound import Bound, Multiplier, multiplier
 from nmt.recurrence.layer import Stack
+from nmt.recurrence.product import positions
 
 
 class DecoderState(NamedTuple):
@@ -150,7 +151,7 @@ class BoundDecoder:
     def run(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
         """Position by position, because a position needs what the one before it has attended to."""
         features = []
-        for x in self.read(self.decoder.embedding(tgt_in.t())).unbind(0):
+        for x in positions(self.read(self.decoder.embedding(tgt_in.t()))):
             position = self.position(x, state)
             state = position.state
             features.append(position.features)

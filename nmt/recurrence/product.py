@@ -1,5 +1,6 @@
 """A matrix product that a loop over positions repeats, with its weight gradient taken once."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -49,16 +50,72 @@ class Product:
         """The two sums over the noted positions, which are then forgotten."""
         if not self.operands:
             return None, None
+        # Noted from the last position to the first: turned round, places of a Strip lie side by side.
+        gradients, operands = self.gradients[::-1], self.operands[::-1]
         if self.weight.dim() == 3:
-            du, v = torch.cat(self.gradients, 1), torch.cat(self.operands, 1)
+            du, v = torch.cat(gradients, 1), torch.cat(operands, 1)
             dW, db = torch.bmm(du.transpose(1, 2), v), None
         else:
-            du = torch.cat([g.flatten(0, -2) for g in self.gradients])
-            dW = du.t() @ torch.cat([v.flatten(0, -2) for v in self.operands])
+            du = joined([g.flatten(0, -2) for g in gradients])
+            dW = du.t() @ joined([v.flatten(0, -2) for v in operands])
             db = None if self.bias is None else du.sum(0)
         self.operands.clear()
         self.gradients.clear()
         return dW, db
+
+
+class Strip:
+    """One tensor [T, ...] with a place for the gradient of each of T positions.
+
+    Gradients that are written there need not be copied together when all have come.
+    """
+
+    def __init__(self) -> None:
+        self.positions = 0
+        self.places: Tensor | None = None
+
+    def next(self) -> Callable[[Tensor], Tensor]:
+        """For the next position of the forward pass: what gives its place, when the backward pass asks."""
+        position = self.positions
+        self.positions += 1
+
+        def place(like: Tensor) -> Tensor:
+            if self.places is None:
+                self.places = like.new_empty(self.positions, *like.shape)
+            return self.places[position]
+
+        return place
+
+
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors [N, I] on top of each other: a view where they already lie so in memory, else a copy."""
+    first = tensors[0]
+    storage, start, size = first.untyped_storage().data_ptr(), first.storage_offset(), first.numel()
+    for i, tensor in enumerate(tensors):
+        alike = tensor.shape == first.shape and tensor.is_contiguous()
+        if not (
+            alike
+            and tensor.untyped_storage().data_ptr() == storage
+            and tensor.storage_offset() == start + i * size
+        ):
+            return torch.cat(list(tensors))
+    return first.as_strided((len(tensors) * len(first), *first.shape[1:]), first.stride())
+
+
+def positions(x: Tensor) -> tuple[Tensor, ...]:
+    """[T, B, I] position by position, as `unbind`; gradients that lie side by side are not copied."""
+    return _Positions.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Positions(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, ...]:
+        ctx.shape = x.shape
+        return x.unbind(0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return joined(gradients).view(ctx.shape)
 
 
 def refuse_second_derivatives() -> None:

@@ -70,7 +70,8 @@ class Sequence:
                 self.places[part.operand] = x.new_empty(T, B, H)
         self.forward_loop()
         last = 0 if self.reverse else -1
-        return self.places["n.h"], *(buffer[last].clone() for buffer in states)
+        hs = self.places["n.h"][:]  # not the tensor that is kept: it would keep the graph, which keeps it
+        return hs, *(buffer[last].clone() for buffer in states)
 
     def forward_loop(self) -> None:
         parts = self.program.parts

@@ -1,5 +1,7 @@
 """A cell taken apart into products and kernels, for training: `Bound`'s values and gradients, sooner."""
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from nmt.recurrence import native
 from nmt.recurrence.backend import Backend, compiled, interpreted
 from nmt.recurrence.bound import Bound, Engine, Multiplier, multiplier, own_biases, rows_of
 from nmt.recurrence.kernel import Segment
-from nmt.recurrence.product import refuse_second_derivatives
+from nmt.recurrence.product import Strip, refuse_second_derivatives
 from nmt.recurrence.program import program_of, vectors_of
 from nmt.recurrence.sequence import Sequence, names
 
@@ -60,9 +62,8 @@ class Traced(Bound):
         fused = {part.gates[0]: part.gates for part in parts if part.fused}
         inside = {gate for gates in fused.values() for gate in gates[1:]}
         blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inside]
-        self.blocks = [
-            tuple(names("x", block)) for block in blocks
-        ]  # the input in pieces, one for each product
+        self.blocks = [tuple(names("x", block)) for block in blocks]  # x in pieces, one for each product
+        self.strips = defaultdict[tuple[Segment, Block], Strip](Strip)
 
     def step(self, x: Tensor, s: Any) -> Any:
         cell, parts = self.cell, self.program.parts
@@ -95,7 +96,10 @@ class Traced(Bound):
 
     def run(self, segment: Segment, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         read = {block: value for block, value in values.items() if set(block) & set(segment.forward.reads)}
-        return _Segment.apply(self.backend, segment, tuple(read), *read.values())  # type: ignore[no-any-return, no-untyped-call]
+        makers = [
+            self.strips[segment, block].next() if block in self.blocks else torch.empty_like for block in read
+        ]
+        return _Segment.apply(self.backend, segment, tuple(read), makers, *read.values())  # type: ignore[no-any-return, no-untyped-call]
 
     def scan(
         self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
@@ -108,14 +112,22 @@ class Traced(Bound):
 
 
 class _Segment(torch.autograd.Function):
-    """A segment at one position; a tensor [B, n*H] holds the values of the n names of its block."""
+    """A segment at one position; a tensor [B, n*H] holds the values of the n names of its block.
+
+    `makers` give the places for the gradients of what is read.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, run: Backend, segment: Segment, blocks: tuple[Block, ...], *values: Tensor
+        ctx: Any,
+        run: Backend,
+        segment: Segment,
+        blocks: tuple[Block, ...],
+        makers: list[Callable[[Tensor], Tensor]],
+        *values: Tensor,
     ) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*values)
-        ctx.run, ctx.segment, ctx.blocks = run, segment, blocks
+        ctx.run, ctx.segment, ctx.blocks, ctx.makers = run, segment, blocks, makers
         places = _places(blocks, values)
         like = next(iter(places.values()))[0]
         given = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in segment.forward.gives]
@@ -131,15 +143,15 @@ class _Segment(torch.autograd.Function):
         places = _places(blocks, ctx.saved_tensors)
         places |= _places([(f"d {name}",) for name in ctx.segment.forward.gives], gradients)
         wanted: list[Tensor | None] = []
-        for block, value in zip(blocks, ctx.saved_tensors, strict=True):
-            gives = [f"d {name}" for name in block if f"d {name}" in kernel.gives]
-            make = torch.empty if len(gives) == len(block) else torch.zeros
-            d = make(value.shape, dtype=value.dtype, device=value.device) if gives else None
+        for block, value, make in zip(blocks, ctx.saved_tensors, ctx.makers, strict=True):
+            marked = tuple(f"d {name}" for name in block)
+            given = set(marked).intersection(kernel.gives)
+            d = make(value) if given else None
             wanted.append(d)
             if d is not None:
-                places |= _places([tuple(f"d {name}" for name in block)], [d])
+                places |= _places([marked], [d if len(given) == len(block) else d.zero_()])
         ctx.run(kernel, places, frozenset())(0)
-        return None, None, None, *wanted
+        return None, None, None, None, *wanted
 
 
 def _places(blocks: Any, tensors: Any) -> dict[str, Tensor]:

@@ -1,10 +1,12 @@
 """A product repeated at many positions has the values and gradients of plain autograd."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.recurrence.product import Product, multiply
+from nmt.recurrence.product import Product, Strip, joined, multiply, positions
 
 
 def chain(times: Product | None, weight: Tensor, bias: Tensor | None, v: Tensor, add: Tensor) -> Tensor:
@@ -69,3 +71,37 @@ def test_without_gradients_nothing_is_noted() -> None:
         product = Product(weight)
         product(torch.randn(2, 3))
     assert product.token is None and product.operands == []
+
+
+def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:
+    strip, like = Strip(), torch.zeros(2, 3)
+    places = [strip.next() for _ in range(4)]
+    tensors = [place(like).fill_(i) for i, place in enumerate(places)]
+    whole = joined(tensors)
+    assert whole.data_ptr() == tensors[0].data_ptr()
+    assert torch.equal(whole, torch.cat(tensors))
+    assert joined(tensors[1:3]).data_ptr() == tensors[1].data_ptr()
+
+
+@pytest.mark.parametrize(
+    "apart",
+    [
+        lambda t: [t[1], t[0], t[2]],  # out of order
+        lambda t: [t[0], t[2]],  # a gap
+        lambda t: [t[0], t[1].clone(), t[2]],  # another memory
+        lambda t: [t[0][:1], t[1], t[2]],  # another shape
+        lambda t: [t[0].t(), t[1].t(), t[2].t()],  # another layout
+    ],
+)
+def test_what_does_not_lie_side_by_side_is_copied(apart: Callable[[Tensor], list[Tensor]]) -> None:
+    tensors = apart(torch.randn(3, 2, 2))
+    whole = joined(tensors)
+    assert torch.equal(whole, torch.cat(tensors))
+    assert whole.data_ptr() != tensors[0].data_ptr()
+
+
+def test_positions_have_the_gradients_of_unbind() -> None:
+    x = torch.randn(3, 2, 4, requires_grad=True)
+    weights = torch.randn(3, 2, 4)
+    sum((p * w).sum() for p, w in zip(positions(x), weights, strict=True)).backward()
+    assert torch.equal(x.grad, weights)

@@ -1,5 +1,6 @@
 """Every engine equals the reference, which is the definition, in all values and all gradients."""
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from nmt.cells.cell import Cell
 from nmt.recurrence.bound import Bound
 from nmt.recurrence.layer import Layer, Stack
 from nmt.recurrence.plan import plan
+from nmt.recurrence.sequence import Sequence
 from nmt.recurrence.traced import bind
 
 T, B, E, H = 6, 3, 4, 5
@@ -168,6 +170,20 @@ def test_dropout_is_off_outside_training() -> None:
     assert not torch.equal(layer(x, None)[0], layer(x, None)[0])
     layer.eval()
     assert torch.equal(layer(x, None)[0], layer(x, None)[0])
+
+
+@pytest.mark.parametrize("learnt", [True, False], ids=["backward", "dropped"])
+def test_a_scan_leaves_nothing_behind(learnt: bool) -> None:
+    gc.collect()
+    gc.disable()  # a cycle would be freed only when Python looks for cycles, and memory grow till then
+    try:
+        h = Layer([make("gru")])(torch.randn(T, B, E, dtype=torch.float64), None)[0]
+        if learnt:
+            h.sum().backward()
+        del h
+        assert not [thing for thing in gc.get_objects() if type(thing) is Sequence]
+    finally:
+        gc.enable()
 
 
 def test_the_plan_merges_products_that_read_one_operand() -> None:
