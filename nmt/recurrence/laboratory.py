@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nmt.cells.cell import Cell
 from nmt.recurrence import native
 from nmt.recurrence.bound import Engine
+from nmt.recurrence.c_code import source
 from nmt.recurrence.kernel import Kernel
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.program import Program, program_of
@@ -75,7 +76,7 @@ def backward_steps(cell: Cell) -> list[Product | Work]:
 
 def _work(kernel: Kernel) -> Work:
     count = sum(node.op == "call_function" for node in kernel.graph.nodes)
-    compiled = native.source(kernel, frozenset(), torch.float32) is not None
+    compiled = source(kernel, frozenset(), torch.float32) is not None
     return Work(kernel.reads, kernel.gives, count, compiled)
 
 

@@ -1,4 +1,4 @@
-"""Kernels in C: one loop that reads every number once and writes every result once.
+"""Kernels compiled: each is a function in C that reads every number once and writes every result once.
 
 The machine's C compiler ($CC, or `cc`) is called once for each kernel; what it makes is kept in the folder
 `nmt/kernels` of the user's cache ($XDG_CACHE_HOME). A row is computed alike whatever stands beside it.
@@ -17,104 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor
 
+from nmt.recurrence.c_code import HEAD, source
 from nmt.recurrence.kernel import Kernel
 
-aten = torch.ops.aten
-EXPRESSIONS: dict[Any, str] = {
-    aten.add.Tensor: "{0} + {1}",
-    aten.sub.Tensor: "{0} - {1}",
-    aten.rsub.Scalar: "{1} - {0}",
-    aten.mul.Tensor: "{0} * {1}",
-    aten.div.Tensor: "{0} / {1}",
-    aten.neg.default: "-{0}",
-    aten.exp.default: "exp_({0})",
-    aten.sigmoid.default: "1 / (1 + exp_(-{0}))",
-    aten.sigmoid_backward.default: "{0} * (1 - {1}) * {1}",
-    aten.tanh.default: "tanh_({0})",
-    aten.tanh_backward.default: "{0} * (1 - {1} * {1})",
-    aten.relu.default: "{0} <= 0 ? 0 : {0}",
-    aten.threshold_backward.default: "{1} <= {2} ? 0 : {0}",
-    aten.where.self: "{0} ? {1} : {2}",
-    aten.scalar_tensor.default: "{0}",
-}
-
-HEAD = {
-    torch.float64: """#include <math.h>
-typedef double number;
-#define exp_ exp
-#define tanh_ tanh
-""",
-    # Polynomials (Moshier's Cephes library, 1989), which unlike calls become vector code. Exact to a few ulp.
-    torch.float32: """#include <math.h>
-typedef float number;
-static inline float exp_(float x) {
-    x = x > 88.0f ? 88.0f : x;
-    x = x < -87.0f ? -87.0f : x;
-    float n = rintf(x * 1.44269504f);
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    union { int i; float f; } power = {.i = ((int)n + 127) << 23};
-    return (p * r * r + r + 1.0f) * power.f;
-}
-static inline float tanh_(float x) {
-    float a = fabsf(x), s = x * x;
-    float p = -5.70498872745e-3f;
-    p = p * s + 2.06390887954e-2f;
-    p = p * s - 5.37397155531e-2f;
-    p = p * s + 1.33314422036e-1f;
-    p = p * s - 3.33332819422e-1f;
-    float far = 1.0f - 2.0f / (exp_(2.0f * a) + 1.0f);
-    return a < 0.625f ? p * s * x + x : copysignf(far, x);
-}
-""",
-}
-LOOP = """
-void kernel(long t, long B, long H, char **base, const long *time, const long *row) {{
-    #pragma omp parallel for if (B * H >= 16384)
-    for (long b = 0; b < B; b++) {{
-        {rows}
-        #pragma GCC ivdep
-        for (long j = 0; j < H; j++) {{
-            {operations}
-        }}
-    }}
-}}
-"""
 FAST = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp")
 FLAGS = (*FAST, "-shared", "-fPIC")
-
-
-def source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | None:
-    """A kernel as C; None where an operation or the type has no expression here."""
-    values: dict[fx.Node, str] = {}
-    rows, operations = [], []
-    for i, (name, node) in enumerate(kernel.inputs().items()):
-        kind, j = ("unsigned char", "0") if name == "real" else ("number", "j")  # `real` is one value a row
-        rows.append(f"const {kind} *p{i} = (const {kind} *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
-        operations.append(f"{kind} a{i} = p{i}[{j}];")
-        values[node] = f"a{i}"
-    for i, node in enumerate(node for node in kernel.graph.nodes if node.op == "call_function"):
-        if (
-            node.target not in EXPRESSIONS
-            or set(node.kwargs) - {"dtype", "layout", "device"}
-            or dtype not in HEAD
-        ):
-            return None
-        operands = [values[a] if isinstance(a, fx.Node) else f"(number){float(a)!r}" for a in node.args]
-        operations.append(f"number v{i} = {EXPRESSIONS[node.target].format(*operands)};")
-        values[node] = f"v{i}"
-    for i, (node, name) in enumerate(zip(kernel.results, kernel.gives, strict=True), start=len(kernel.reads)):
-        rows.append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
-        operations.append(f"p{i}[j] {'+=' if name in adds else '='} {values[node]};")
-    loop = LOOP.format(rows="\n        ".join(rows), operations="\n            ".join(operations))
-    return HEAD[dtype] + loop
 
 
 @cache
