@@ -4,8 +4,10 @@ import importlib.util
 from pathlib import Path
 
 from nmt.cells.cell import Cell
+from nmt.cells.elementwise import SSRU, MinGRU
 from nmt.cells.gru import GRU, ResetAfterGRU
 from nmt.cells.lstm import LSTM, CoupledLSTM, PeepholeLSTM
+from nmt.cells.minimal import ATR, MGU, NoResetGRU
 from nmt.cells.rnn import RNN, ReluRNN
 from nmt.errors import UsageError
 
@@ -17,6 +19,11 @@ CELLS: dict[str, type[Cell]] = {
     "lstm-coupled": CoupledLSTM,
     "gru": GRU,
     "gru-reset-after": ResetAfterGRU,
+    "gru-no-reset": NoResetGRU,
+    "mgu": MGU,
+    "atr": ATR,
+    "ssru": SSRU,
+    "mingru": MinGRU,
 }
 
 
