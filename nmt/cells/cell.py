@@ -80,16 +80,22 @@ class Cell(nn.Module):
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
         """W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), gate by gate; b as given."""
-        if unknown := sorted(set(bias) - set(self.gates)):
-            known = ", ".join(self.gates)
+        if unknown := sorted(set(bias) - set(self.biased())):
+            known = ", ".join(self.biased())
             raise UsageError(f"gate_bias: {type(self).__name__} has no gate '{unknown[0]}' (gates: {known})")
-        for gate in self.gates:
-            nn.init.xavier_uniform_(self.W[self.rows(gate)])
+        for gate in dict.fromkeys((*self.gates, *self.recurrent)):
+            if gate in self.gates:
+                nn.init.xavier_uniform_(self.W[self.rows(gate)])
             if gate in self.recurrent:
                 nn.init.orthogonal_(self.U[self.recurrent_rows(gate)])
-        with torch.no_grad():
-            for gate, value in bias.items():
-                self.b[self.rows(gate)] = value
+        for gate, value in bias.items():
+            own = None if gate in self.gates else self.own_bias(gate)
+            nn.init.constant_(self.b[self.rows(gate)] if own is None else own, value)
+
+    @classmethod
+    def biased(cls) -> tuple[str, ...]:
+        """The gates that have a bias, in W x + b or, where they do not read the input, beside U v."""
+        return tuple(dict.fromkeys((*cls.gates, *cls.recurrent_bias)))
 
     def rows(self, first: str, last: str | None = None) -> slice:
         """The rows in W and b of gate `first`, or of the gates from `first` to `last`."""

@@ -123,7 +123,7 @@ def _until(
         own = {name: cell._parameters[name] for name in cell.vectors}
         cell._parameters.update({name: values[f"p.{name}"] for name in own})  # type: ignore[misc]
         try:
-            new = cell.step(x, s, cell.by_product(*map(product, cell.recurrent)))
+            new = cell.step(x, s, cell.by_product(**{gate: product(gate) for gate in cell.recurrent}))
         except _Reached as reached:
             return {f"v{stop}": reached.operand}
         finally:

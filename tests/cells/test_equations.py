@@ -46,6 +46,16 @@ def rnn_relu(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
     return {"h": affine(cell, "h", x, h).clamp(min=0)}
 
 
+def rhn(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+    deeper = dict(zip(("h2", "t2", "h3", "t3"), cell.b_recurrent.chunk(4), strict=True))
+    for depth in ("", "2", "3"):
+        u, v = carried(cell, "h" + depth, h), carried(cell, "t" + depth, h)
+        u = u + (deeper["h" + depth] if depth else given(cell, "h", x))
+        v = v + (deeper["t" + depth] if depth else given(cell, "t", x))
+        h = h + (tanh(u) - h) / (1 + (-v).exp())
+    return {"h": h}
+
+
 def lstm(cell: Cell, x: Tensor, h: Tensor, c: Tensor) -> dict[str, Tensor]:
     i, f, o = (sigmoid(affine(cell, gate, x, h)) for gate in "ifo")
     new = f * c + i * tanh(affine(cell, "g", x, h))
@@ -65,6 +75,10 @@ def lstm_coupled(cell: Cell, x: Tensor, h: Tensor, c: Tensor) -> dict[str, Tenso
     f = 1 - i
     new = f * c + i * tanh(affine(cell, "g", x, h))
     return {"h": o * tanh(new), "c": new}
+
+
+def mlstm(cell: Cell, x: Tensor, h: Tensor, c: Tensor) -> dict[str, Tensor]:
+    return lstm(cell, x, given(cell, "m", x) * carried(cell, "m", h), c)
 
 
 def gru(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
@@ -94,29 +108,63 @@ def atr(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
     return {"h": p / (1 + (-p - q).exp()) + h / (1 + (q - p).exp())}
 
 
+def indrnn(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+    return {"h": (given(cell, "h", x) + cell.u * h).clamp(min=0)}
+
+
+def qrnn(cell: Cell, x: Tensor, h: Tensor, c: Tensor, *before: Tensor) -> dict[str, Tensor]:
+    z, f, o = (given(cell, gate, x) + old for gate, old in zip("zfo", before, strict=True))
+    new = tanh(z) + sigmoid(f) * (c - tanh(z))
+    return {"h": sigmoid(o) * new, "c": new, **{gate: given(cell, gate, x) for gate in ("z1", "f1", "o1")}}
+
+
+def sru(cell: Cell, x: Tensor, h: Tensor, c: Tensor) -> dict[str, Tensor]:
+    f, r = sigmoid(given(cell, "f", x) + cell.v_f * c), sigmoid(given(cell, "r", x) + cell.v_r * c)
+    new = f * c + given(cell, "n", x) - f * given(cell, "n", x)
+    return {"h": given(cell, "p", x) + r * (new - given(cell, "p", x)), "c": new}
+
+
 def ssru(cell: Cell, x: Tensor, h: Tensor, c: Tensor) -> dict[str, Tensor]:
     n = given(cell, "n", x)
     new = n + sigmoid(given(cell, "f", x)) * (c - n)
     return {"h": new.clamp(min=0), "c": new}
 
 
+def lrn(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+    q, k, v = (given(cell, gate, x) for gate in "qkv")
+    return {"h": v / (1 + (-k - h).exp()) + h / (1 + (h - q).exp())}
+
+
 def mingru(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
     return {"h": h + sigmoid(given(cell, "z", x)) * (given(cell, "n", x) - h)}
+
+
+def minlstm(cell: Cell, x: Tensor, h: Tensor) -> dict[str, Tensor]:
+    f, i = sigmoid(given(cell, "f", x)), sigmoid(given(cell, "i", x))
+    kept, let_in = f / (f + i), i / (f + i)
+    return {"h": kept * h + let_in * given(cell, "n", x)}
 
 
 BY_HAND = {
     "rnn": rnn,
     "rnn-relu": rnn_relu,
+    "rhn": rhn,
     "lstm": lstm,
     "lstm-peephole": lstm_peephole,
     "lstm-coupled": lstm_coupled,
+    "mlstm": mlstm,
     "gru": gru,
     "gru-reset-after": gru_reset_after,
     "gru-no-reset": gru_no_reset,
     "mgu": mgu,
     "atr": atr,
+    "indrnn": indrnn,
+    "qrnn": qrnn,
+    "sru": sru,
     "ssru": ssru,
+    "lrn": lrn,
     "mingru": mingru,
+    "minlstm": minlstm,
 }
 
 
