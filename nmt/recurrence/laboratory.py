@@ -196,7 +196,7 @@ def _steps(cell: Cell, x: Tensor) -> float:
 
 
 def _order(cell: Cell, x: Tensor) -> float:
-    layer, order = Layer([cell]), torch.tensor([2, 0, 1])
+    layer, order = Layer([cell]), torch.tensor([1, 0, 2])
     return _largest(iter([(layer(x, None)[0][:, order], layer(x[:, order], None)[0])]))
 
 

@@ -170,10 +170,35 @@ def test_dropout_is_off_outside_training() -> None:
     assert torch.equal(layer(x, None)[0], layer(x, None)[0])
 
 
+class Delay(Cell):
+    """Hands a part of its state on as it is."""
+
+    gates = ("n",)
+    recurrent = ()
+    vectors = ("u",)
+
+    State = CELLS["lstm"].State
+
+    def step(self, x, s, U):
+        return self.State(h=s.c, c=torch.tanh(x.n + self.u * s.h))
+
+
+@pytest.mark.parametrize("engine", DERIVED)
+def test_a_part_that_is_handed_on_unchanged_keeps_its_gradient(engine: str) -> None:
+    torch.manual_seed(11)
+    cell, x = Delay(E, H).double(), torch.randn(T, B, E, dtype=torch.float64)
+    torch.nn.init.normal_(cell.u)
+    for derived, reference in zip(*(scan(cell, e, x, None) for e in (engine, "reference")), strict=True):
+        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+
+
 def test_the_plan_merges_products_that_read_one_operand() -> None:
     assert plan(make("lstm")) == [("i", "f", "g", "o")]
     assert plan(make("gru")) == [("r", "z"), ("n",)]
     assert plan(make("gru-reset-after")) == [("r", "z", "n")]
+    assert plan(make("mlstm")) == [("m",), ("i", "f", "g", "o")]
+    assert plan(make("rhn")) == [("h", "t"), ("h2", "t2"), ("h3", "t3")]
+    assert plan(make("sru")) == []
 
 
 def test_a_residual_layer_adds_its_input() -> None:
