@@ -9,7 +9,7 @@ from nmt.cells.gru import GRU
 
 
 class MGU(Cell):
-    """Minimal gated unit: one gate resets and updates (Zhou, Wu, Zhang & Zhou, 2016, table 1)."""
+    """Minimal gated unit: one gate resets and updates (Zhou et al., 2016)."""
 
     gates = ("f", "n")
 
