@@ -11,6 +11,7 @@ from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence import native
 from nmt.recurrence.kernel import Kernel, trace
+from nmt.recurrence.laboratory import Work, backward_steps, forward_steps
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.program import program_of
 from nmt.recurrence.traced import backend, bind
@@ -95,6 +96,13 @@ def test_without_a_compiler_torch_runs_the_kernels(monkeypatch: pytest.MonkeyPat
     assert cell.U.grad is not None
     with pytest.raises(UsageError, match="engine: compiled: there is no C compiler"):
         backend("compiled", cell)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_every_kernel_of_the_table_is_compiled(name: str) -> None:
+    cell = CELLS[name](3, 2)
+    steps = [*forward_steps(cell), *backward_steps(cell)]
+    assert all(step.compiled for step in steps if isinstance(step, Work))
 
 
 def test_an_operation_that_has_no_word_in_c_is_left_to_torch() -> None:
