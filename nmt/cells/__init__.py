@@ -4,19 +4,33 @@ import importlib.util
 from pathlib import Path
 
 from nmt.cells.cell import Cell
+from nmt.cells.elementwise import LRN, QRNN, SRU, SSRU, IndRNN, MinGRU, MinLSTM
 from nmt.cells.gru import GRU, ResetAfterGRU
-from nmt.cells.lstm import LSTM, CoupledLSTM, PeepholeLSTM
-from nmt.cells.rnn import RNN, ReluRNN
+from nmt.cells.lstm import LSTM, CoupledLSTM, MultiplicativeLSTM, PeepholeLSTM
+from nmt.cells.minimal import ATR, MGU, NoResetGRU
+from nmt.cells.rnn import RHN, RNN, ReluRNN
 from nmt.errors import UsageError
 
 CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
     "rnn-relu": ReluRNN,
+    "rhn": RHN,
     "lstm": LSTM,
     "lstm-peephole": PeepholeLSTM,
     "lstm-coupled": CoupledLSTM,
+    "mlstm": MultiplicativeLSTM,
     "gru": GRU,
     "gru-reset-after": ResetAfterGRU,
+    "gru-no-reset": NoResetGRU,
+    "mgu": MGU,
+    "atr": ATR,
+    "indrnn": IndRNN,
+    "qrnn": QRNN,
+    "sru": SRU,
+    "ssru": SSRU,
+    "lrn": LRN,
+    "mingru": MinGRU,
+    "minlstm": MinLSTM,
 }
 
 

@@ -18,7 +18,7 @@ class Gates(Protocol):
 
 
 class Products(Protocol):
-    """`U` in a step: `U.r(v)` is `U_r v`, [B, H], for every gate r and any operand v [B, H]."""
+    """`U` in a step: `U.r(v)` is `U_r v`, [B, H], for every recurrent gate r and any operand v [B, H]."""
 
     def __getattr__(self, gate: str) -> Callable[[Tensor], Tensor]: ...
 
@@ -28,20 +28,29 @@ class Cell(nn.Module):
 
     A subclass declares `gates` (names, in PyTorch's order where PyTorch has the cell), `State`
     (a NamedTuple of tensors [B, H], `h` first) and `step(self, x, s, U) -> State`. It may declare
-    `bias` (initial value by gate name, 0 elsewhere), `vectors` (further parameters [H], reached as
-    attributes: peepholes) and `recurrent_bias` (gates whose recurrent product has a bias b' of its own).
+    `recurrent` (gates with a recurrent product, where these are not all; a name that is not in `gates` has
+    nothing else), `bias` (initial value by gate name, 0 elsewhere), `vectors` (further parameters [H],
+    reached as attributes: peepholes) and `recurrent_bias` (gates whose recurrent product has a bias b' of
+    its own).
 
-    Parameters: W [G*H, E], U [G*H, H], b [G*H]; one block of H rows per gate, in the order of `gates`.
+    Parameters: W [G*H, E] and b [G*H], one block of H rows per gate in the order of `gates`, and U
+    [R*H, H] in that of `recurrent`; a cell without a recurrent product has no U.
     With `layer_norm` both products are normalised gate by gate before they are used
     (Ba, Kiros & Hinton, 2016): x.g = LN(W_g x) + b_g and U.g(v) = LN(U_g v), each with its gain.
     """
 
     gates: ClassVar[tuple[str, ...]]
+    recurrent: ClassVar[tuple[str, ...]]
     bias: ClassVar[Mapping[str, float]] = {}
     vectors: ClassVar[tuple[str, ...]] = ()
     recurrent_bias: ClassVar[tuple[str, ...]] = ()
     State: Any
     step: Callable[..., Any]
+
+    def __init_subclass__(cls) -> None:
+        """Where a declaration of gates says nothing else, all of them are recurrent."""
+        if "gates" in vars(cls) and "recurrent" not in vars(cls):
+            cls.recurrent = cls.gates
 
     def __init__(
         self,
@@ -53,35 +62,51 @@ class Cell(nn.Module):
     ) -> None:
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
-        rows = len(self.gates) * hidden_size
+        rows, recurrent_rows = len(self.gates) * hidden_size, len(self.recurrent) * hidden_size
         self.W = nn.Parameter(torch.zeros(rows, input_size))
-        self.U = nn.Parameter(torch.zeros(rows, hidden_size))
+        self.register_parameter("U", None)
+        if self.recurrent:
+            self.U = nn.Parameter(torch.zeros(recurrent_rows, hidden_size))
         self.b = nn.Parameter(torch.zeros(rows))
         biased = len(self.recurrent_bias) * hidden_size
         self.b_recurrent = nn.Parameter(torch.zeros(biased)) if self.recurrent_bias else None
         for name in self.vectors:
             self.register_parameter(name, nn.Parameter(torch.zeros(hidden_size)))
         self.gain_W = nn.Parameter(torch.ones(rows)) if layer_norm else None
-        self.gain_U = nn.Parameter(torch.ones(rows)) if layer_norm else None
+        self.gain_U = nn.Parameter(torch.ones(recurrent_rows)) if layer_norm and self.recurrent else None
         self.by_gate = namedtuple("Gates", self.gates)  # type: ignore[misc]
+        self.by_product = namedtuple("Products", self.recurrent)  # type: ignore[misc]
         self.reset_parameters({**self.bias, **(gate_bias or {})})
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
         """W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), gate by gate; b as given."""
-        if unknown := sorted(set(bias) - set(self.gates)):
-            known = ", ".join(self.gates)
+        if unknown := sorted(set(bias) - set(self.biased())):
+            known = ", ".join(self.biased())
             raise UsageError(f"gate_bias: {type(self).__name__} has no gate '{unknown[0]}' (gates: {known})")
-        for W, U in zip(self.W.chunk(len(self.gates)), self.U.chunk(len(self.gates)), strict=True):
-            nn.init.xavier_uniform_(W)
-            nn.init.orthogonal_(U)
-        with torch.no_grad():
-            for gate, value in bias.items():
-                self.b[self.rows(gate)] = value
+        for gate in dict.fromkeys((*self.gates, *self.recurrent)):
+            if gate in self.gates:
+                nn.init.xavier_uniform_(self.W[self.rows(gate)])
+            if gate in self.recurrent:
+                nn.init.orthogonal_(self.U[self.recurrent_rows(gate)])
+        for gate, value in bias.items():
+            own = None if gate in self.gates else self.own_bias(gate)
+            nn.init.constant_(self.b[self.rows(gate)] if own is None else own, value)
+
+    @classmethod
+    def biased(cls) -> tuple[str, ...]:
+        """The gates that have a bias, in W x + b or, where they do not read the input, beside U v."""
+        return tuple(dict.fromkeys((*cls.gates, *cls.recurrent_bias)))
 
     def rows(self, first: str, last: str | None = None) -> slice:
-        """The rows of gate `first`, or of the gates from `first` to `last`."""
-        start, stop = self.gates.index(first), self.gates.index(last or first) + 1
-        return slice(start * self.hidden_size, stop * self.hidden_size)
+        """The rows in W and b of gate `first`, or of the gates from `first` to `last`."""
+        return self._block(self.gates, first, last or first)
+
+    def recurrent_rows(self, first: str, last: str | None = None) -> slice:
+        """The rows in U of gate `first`, or of the recurrent gates from `first` to `last`."""
+        return self._block(self.recurrent, first, last or first)
+
+    def _block(self, gates: tuple[str, ...], first: str, last: str) -> slice:
+        return slice(gates.index(first) * self.hidden_size, (gates.index(last) + 1) * self.hidden_size)
 
     def own_bias(self, gate: str) -> Tensor | None:
         """The bias b' [H] inside a gate's recurrent product, where the cell declares one."""
@@ -108,7 +133,7 @@ class Cell(nn.Module):
 
     def initial_state(self, batch: int) -> Any:
         """Zeros [B, H] for every part of the state."""
-        return self.State(*[self.U.new_zeros(batch, self.hidden_size) for _ in self.State._fields])
+        return self.State(*[self.b.new_zeros(batch, self.hidden_size) for _ in self.State._fields])
 
     @torch.no_grad()
     def load_torch(self, module: nn.RNNBase, suffix: str = "_l0") -> None:

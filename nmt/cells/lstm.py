@@ -50,6 +50,24 @@ class PeepholeLSTM(Cell):
         return self.State(h=o * tanh(c), c=c)
 
 
+class MultiplicativeLSTM(Cell):
+    """LSTM whose gates read m, h mixed in a way that the input chooses (mLSTM; Krause et al., 2016)."""
+
+    gates = ("i", "f", "g", "o", "m")
+    bias = {"f": 1.0}
+
+    State = LSTM.State
+
+    def step(self, x: Gates, s: LSTM.State, U: Products) -> LSTM.State:
+        m = x.m * U.m(s.h)  # each input word has, so to speak, a recurrent matrix of its own
+        i = sigmoid(x.i + U.i(m))
+        f = sigmoid(x.f + U.f(m))
+        g = tanh(x.g + U.g(m))
+        o = sigmoid(x.o + U.o(m))
+        c = f * s.c + i * g
+        return self.State(h=o * tanh(c), c=c)
+
+
 class CoupledLSTM(Cell):
     """LSTM that lets in exactly what it forgets: f = 1 - i (CIFG; Greff et al., 2017)."""
 

@@ -1,8 +1,8 @@
-"""The plain recurrent network: one non-linearity, no gate, and so nothing that holds a memory."""
+"""Recurrent networks without gates, and the highway network, which is one that goes deep at each position."""
 
 from typing import NamedTuple
 
-from torch import Tensor, relu, tanh
+from torch import Tensor, relu, sigmoid, tanh
 
 from nmt.cells.cell import Cell, Gates, Products
 
@@ -24,3 +24,22 @@ class ReluRNN(RNN):
 
     def step(self, x: Gates, s: RNN.State, U: Products) -> RNN.State:
         return self.State(h=relu(x.h + U.h(s.h)))
+
+
+class RHN(Cell):
+    """Recurrent highway network, three micro-steps deep, carry gate 1 - t (Zilly et al., 2017, eqs. 6-9)."""
+
+    gates = ("h", "t")
+    recurrent = ("h", "t", "h2", "t2", "h3", "t3")  # deeper micro-steps do not read the input
+    recurrent_bias = ("h2", "t2", "h3", "t3")
+    bias = {"t": -2.0, "t2": -2.0, "t3": -2.0}  # starts on the side of carrying
+
+    State = RNN.State
+
+    def step(self, x: Gates, s: RNN.State, U: Products) -> RNN.State:
+        t = sigmoid(x.t + U.t(s.h))  # transform gate: what is made anew
+        y = t * tanh(x.h + U.h(s.h)) + (1 - t) * s.h
+        t = sigmoid(U.t2(y))  # U.t2(y) holds its own bias b'
+        y = t * tanh(U.h2(y)) + (1 - t) * y
+        t = sigmoid(U.t3(y))
+        return self.State(h=t * tanh(U.h3(y)) + (1 - t) * y)

@@ -59,7 +59,7 @@ def show(
     _steps(laboratory.forward_steps(cell))
     typer.echo("\nAt every position on the way back")
     _steps(laboratory.backward_steps(cell))
-    typer.echo("\nAfter it, all positions at once\n  gradients of W, U and b")
+    typer.echo("\nAfter it, all positions at once\n  gradients of W, b" + (", U" if cell.recurrent else ""))
     kept = laboratory.kept_for_backward(cell)
     typer.echo(
         f"\n{laboratory.operations(cell):,} floating-point operations in products, a position and sentence"

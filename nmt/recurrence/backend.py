@@ -23,9 +23,13 @@ def interpreted(kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
     run = _module(kernel)
     reads = [places[name].unbind(0) for name in kernel.reads]
     gives = [(places[name].unbind(0), name in adds) for name in kernel.gives]
+    handed_on = [node.op == "placeholder" for node in kernel.results]
 
     def at(t: int) -> None:
-        for (place, add), value in zip(gives, run(*[read[t] for read in reads]), strict=True):
+        given = run(*[read[t] for read in reads])
+        # What is given as it was read may stand in a place that is written before it is copied.
+        values = [v.clone() if same else v for v, same in zip(given, handed_on, strict=True)]
+        for (place, add), value in zip(gives, values, strict=True):
             if add:
                 place[t].add_(value)
             else:

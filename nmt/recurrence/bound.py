@@ -69,13 +69,14 @@ def own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
 
 
 def rows_of(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
-    """The rows of `gates` in a parameter: itself, a view, or (gates that lie apart) a copy."""
-    if parameter is None or gates == cell.gates:
+    """The rows of `gates` in U or its gain: itself, a view, or (gates that lie apart) a copy."""
+    if parameter is None or gates == cell.recurrent:
         return parameter
-    span = cell.rows(gates[0], gates[-1])
+    span = cell.recurrent_rows(gates[0], gates[-1])
     if span.stop - span.start == len(gates) * cell.hidden_size:
         return parameter[span]
-    return parameter[[row for gate in gates for row in range(cell.rows(gate).start, cell.rows(gate).stop)]]
+    blocks = [cell.recurrent_rows(gate) for gate in gates]
+    return parameter[[row for block in blocks for row in range(block.start, block.stop)]]
 
 
 class Bound:
@@ -96,8 +97,8 @@ class Bound:
         state_dropout: float = 0.0,
     ) -> None:
         self.cell, self.engine = cell, engine
-        self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.U)
-        self.state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.U)
+        self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.b)
+        self.state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.b)
         self.bind_products()
 
     def bind_products(self) -> None:
@@ -105,12 +106,12 @@ class Bound:
         cell = self.cell
         groups = [] if self.engine == "reference" else list(known_plan(cell))
         merged = {gate for gates in groups for gate in gates}
-        groups += [(gate,) for gate in cell.gates if gate not in merged]
+        groups += [(gate,) for gate in cell.recurrent if gate not in merged]
         products: dict[str, Callable[[Tensor], Tensor]] = {}
         for gates in groups:
             group = Group(cell, gates, self.engine, self.state_mask)
             products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
-        self.U = cell.by_gate(**products)
+        self.U = cell.by_product(**products)
 
     def project(self, x: Tensor) -> Tensor:
         """The input's part of all gates, all positions at once: x [T, B, E] to [T, B, G*H]."""

@@ -122,12 +122,10 @@ class _Stages:
         for node in kernel.graph.nodes:
             if node.op == "call_function":
                 self.write(node)
-        last = len(self.loops) - 1  # results last of all: a place may be one that is read
-        for i, (node, name) in enumerate(
-            zip(kernel.results, kernel.gives, strict=True), start=len(kernel.reads)
-        ):
+        last = len(self.loops) - 1  # all is read before anything is written: two places may be one
+        values = [self.use(node, last) for node in kernel.results]
+        for i, (value, name) in enumerate(zip(values, kernel.gives, strict=True), start=len(kernel.reads)):
             self.heads[0].append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
-            value = self.use(node, last)
             self.loops[last].append(f"p{i}[j] {'+=' if name in adds else '='} {value};")
 
     def body(self) -> str:

@@ -125,7 +125,7 @@ def make_cells(
     gate_bias: Mapping[str, float],
 ) -> list[Cell]:
     """One cell per class, `sizes` their input sizes; each takes the biases of the gates that it has."""
-    known = {gate for cell in classes for gate in cell.gates}
+    known = {gate for cell in classes for gate in cell.biased()}
     if unknown := sorted(set(gate_bias) - known):
         gates = ", ".join(sorted(known))
         raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
@@ -134,7 +134,7 @@ def make_cells(
             size,
             hidden,
             layer_norm=layer_norm,
-            gate_bias={gate: value for gate, value in gate_bias.items() if gate in cell.gates},
+            gate_bias={gate: value for gate, value in gate_bias.items() if gate in cell.biased()},
         )
         for cell, size in zip(classes, sizes, strict=True)
     ]

@@ -34,9 +34,9 @@ def plan(cell: Cell) -> list[tuple[str, ...]]:
         return product
 
     with torch.no_grad():
-        x = cell.split(cell.U.new_zeros(1, cell.U.shape[0]))
-        _check(cell, cell.step(x, cell.initial_state(1), cell.by_gate(*map(watch, cell.gates))))
-    return [tuple(dict.fromkeys(sorted(group, key=cell.gates.index))) for group in groups]
+        x = cell.split(cell.b.new_zeros(1, len(cell.b)))
+        _check(cell, cell.step(x, cell.initial_state(1), cell.by_product(*map(watch, cell.recurrent))))
+    return [tuple(dict.fromkeys(sorted(group, key=cell.recurrent.index))) for group in groups]
 
 
 _KNOWN: dict[type[Cell], tuple[tuple[str, ...], ...]] = {}

@@ -88,8 +88,8 @@ def vectors_of(cell: Cell) -> dict[str, Tensor]:
     vectors = {name: getattr(cell, name) for name in cell.vectors}
     if cell.gain_U is None:
         return vectors
-    for gate in cell.gates:
-        vectors[f"gain.{gate}"] = cell.gain_U[cell.rows(gate)]
+    for gate in cell.recurrent:
+        vectors[f"gain.{gate}"] = cell.gain_U[cell.recurrent_rows(gate)]
         if (bias := cell.own_bias(gate)) is not None:
             vectors[f"bias.{gate}"] = bias
     return vectors
@@ -123,7 +123,7 @@ def _until(
         own = {name: cell._parameters[name] for name in cell.vectors}
         cell._parameters.update({name: values[f"p.{name}"] for name in own})  # type: ignore[misc]
         try:
-            new = cell.step(x, s, cell.by_gate(**{gate: product(gate) for gate in cell.gates}))
+            new = cell.step(x, s, cell.by_product(**{gate: product(gate) for gate in cell.recurrent}))
         except _Reached as reached:
             return {f"v{stop}": reached.operand}
         finally:
@@ -136,7 +136,9 @@ def _until(
 
 
 def _adjacent(cell: Cell, gates: tuple[str, ...]) -> bool:
-    """Whether the rows of the gates are one block."""
+    """Whether the input's part of the gates is one block."""
+    if gates[0] not in cell.gates:
+        return False
     first = cell.gates.index(gates[0])
     return cell.gates[first : first + len(gates)] == gates
 

@@ -38,7 +38,7 @@ def backend(engine: Engine, cell: Cell) -> Backend:
     """The back end of an engine; `auto` compiles where it can."""
     if engine == "torch":
         return interpreted
-    obstacle = native.obstacle() if cell.U.device.type == "cpu" else "the model is not on the CPU"
+    obstacle = native.obstacle() if cell.b.device.type == "cpu" else "the model is not on the CPU"
     if engine == "compiled" and obstacle:
         raise UsageError(f"engine: compiled: {obstacle}; `auto` does without")
     return interpreted if obstacle else compiled

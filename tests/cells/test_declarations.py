@@ -26,6 +26,21 @@ def test_the_coupled_gate_starts_on_the_side_of_keeping() -> None:
     assert (cell.b[cell.rows("i")] < 0).all()
 
 
+def test_a_cell_without_recurrent_products_has_no_matrix_for_them() -> None:
+    cell = CELLS["mingru"](3, 2, layer_norm=True)
+    assert {name: tuple(p.shape) for name, p in cell.named_parameters()} == {
+        "W": (4, 3),
+        "b": (4,),
+        "gain_W": (4,),
+    }
+
+
+def test_a_product_that_does_not_read_the_input_has_its_bias_by_name() -> None:
+    cell = CELLS["rhn"](3, 2, gate_bias={"t3": -5.0})
+    assert [cell.own_bias(gate).tolist() for gate in ("h3", "t2", "t3")] == [[0, 0], [-2, -2], [-5, -5]]
+    assert cell.W.shape == (4, 3) and cell.U.shape == (12, 2)
+
+
 def test_a_recipe_sets_a_bias_by_the_name_of_the_gate() -> None:
     cell = CELLS["gru"](3, 2, gate_bias={"z": 2.5})
     assert cell.b[cell.rows("z")].tolist() == [2.5, 2.5]

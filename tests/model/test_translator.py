@@ -49,7 +49,11 @@ def batch() -> tuple[Tensor, Tensor]:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    **{f"cell-{name}": {"encoder": {"cell": name}, "decoder": {"cell": name}} for name in CELLS},
+    # A bridge without weights of its own: not every cell reads the h that a linear one would learn to make.
+    **{
+        f"cell-{name}": {"encoder": {"cell": name}, "decoder": {"cell": name, "bridge": "copy"}}
+        for name in CELLS
+    },
     **{f"attention-{name}": {"decoder": {"attention": name}} for name in ATTENTIONS},
     **{
         f"feeding-{name}": {"decoder": {"attention": name, "input_feeding": True}}
