@@ -44,8 +44,9 @@ def _module(kernel: Kernel) -> Any:
 
 
 def compiled(kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
-    """The same as `interpreted`, by one function in C; by torch where C has no word for an operation."""
+    """The same as `interpreted`, by one function in C; by torch where there is none or rows are not dense."""
+    names = (*kernel.reads, *kernel.gives)
     function = native.function(kernel, adds, places[kernel.gives[0]].dtype)
-    if function is None:
+    if function is None or any(places[name].stride(-1) != 1 for name in names if name != "real"):
         return interpreted(kernel, places, adds)
-    return native.bind(function, [places[name] for name in (*kernel.reads, *kernel.gives)])
+    return native.bind(function, [places[name] for name in names])

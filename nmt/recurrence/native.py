@@ -28,9 +28,12 @@ FLAGS = (*FAST, "-shared", "-fPIC")
 
 @cache
 def function(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
-    """The C function of a kernel, or None where it has none."""
+    """The C function of a kernel, or None where it has none or none can be made."""
     text = source(kernel, adds, dtype)
-    return None if text is None else _built(text)
+    try:
+        return None if text is None else _built(text)
+    except (OSError, CompilerError):
+        return None
 
 
 @cache
@@ -60,7 +63,8 @@ def _built(text: str) -> Any:
             command = [program, *FLAGS, "-o", str(made), str(code), "-lm"]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
-                raise CompilerError(f"{program} fails: {result.stderr.strip().splitlines()[0]}")
+                reason = result.stderr.strip() or f"exit status {result.returncode}"
+                raise CompilerError(f"{program} fails: {reason.splitlines()[0]}")
             made.rename(library)
     loaded = ctypes.CDLL(str(library)).kernel
     loaded.argtypes = [ctypes.c_long] * 3 + [ctypes.c_void_p] * 3

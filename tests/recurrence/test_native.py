@@ -137,3 +137,17 @@ def test_a_step_that_looks_at_values_is_refused_by_name_and_line(tmp_path: Path)
         Layer([cell])(x, None)
     Layer([cell], engine="reference")(x, None)[0].sum().backward()
     assert cell.U.grad is not None
+
+
+@needs_compiler
+def test_rows_that_are_not_dense_are_read_right() -> None:
+    cell, x = CELLS["lstm"](3, 4).double(), torch.randn(5, 4 * 4, dtype=torch.float64)
+    sparse = torch.empty(5, 4 * 4, 2, dtype=torch.float64)[..., 0].copy_(x)
+    states = [bind(cell, 5, engine="compiled").step(v, cell.initial_state(5)) for v in (x, sparse)]
+    assert torch.equal(states[0].h, states[1].h)
+
+
+@needs_compiler
+def test_a_kernel_that_cannot_be_built_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_built", lambda text: (_ for _ in ()).throw(OSError("no space left")))
+    assert native.function.__wrapped__(unary("tanh"), frozenset(), torch.float32) is None
