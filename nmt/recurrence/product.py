@@ -33,18 +33,28 @@ class Product:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.weight = weight.detach()
-        self.bias = None if bias is None else bias.detach()
-        self.operands: list[Tensor] = []
-        self.gradients: list[Tensor] = []
+        self.notes = _Notes(weight.detach(), None if bias is None else bias.detach())
         self.token: Tensor | None = None
         if torch.is_grad_enabled() and weight.requires_grad:
-            self.token = _Collect.apply(weight, bias, self)  # type: ignore[no-untyped-call]
+            self.token = _Collect.apply(weight, bias, self.notes)  # type: ignore[no-untyped-call]
 
     def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
         if self.token is None:
-            return multiply(v, self.weight, self.bias, add)
-        return _Multiply.apply(v, add, self.token, self)  # type: ignore[no-any-return, no-untyped-call]
+            return multiply(v, self.notes.weight, self.notes.bias, add)
+        return _Multiply.apply(v, add, self.token, self.notes)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Notes:
+    """What the positions of a product have noted.
+
+    The graph refers to this and not to the product, which holds a piece of the graph: a circle would keep
+    both, and all that the graph has saved, until Python looks for circles.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = weight, bias
+        self.operands: list[Tensor] = []
+        self.gradients: list[Tensor] = []
 
     def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
         """The two sums over the noted positions, which are then forgotten."""
@@ -128,34 +138,34 @@ class _Collect(torch.autograd.Function):
     """The weight's place in the graph: its backward runs after that of every `_Multiply`."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, product: Product) -> Tensor:
-        ctx.product = product
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, notes: _Notes) -> Tensor:
+        ctx.notes = notes
         ctx.set_materialize_grads(False)
         return weight.new_zeros(())
 
     @staticmethod
     def backward(ctx: Any, _: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
         refuse_second_derivatives()
-        return *ctx.product.gradients_of_weight_and_bias(), None
+        return *ctx.notes.gradients_of_weight_and_bias(), None
 
 
 class _Multiply(torch.autograd.Function):
     """One position's product."""
 
     @staticmethod
-    def forward(ctx: Any, v: Tensor, add: Tensor | None, token: Tensor, product: Product) -> Tensor:
+    def forward(ctx: Any, v: Tensor, add: Tensor | None, token: Tensor, notes: _Notes) -> Tensor:
         ctx.save_for_backward(v)
-        ctx.product = product
-        return multiply(v, product.weight, product.bias, add)
+        ctx.notes = notes
+        return multiply(v, notes.weight, notes.bias, add)
 
     @staticmethod
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         refuse_second_derivatives()
-        product: Product = ctx.product
+        notes: _Notes = ctx.notes
         (v,) = ctx.saved_tensors
-        product.operands.append(v)
-        product.gradients.append(du)
+        notes.operands.append(v)
+        notes.gradients.append(du)
         dv = None
         if ctx.needs_input_grad[0]:
-            dv = torch.bmm(du, product.weight) if product.weight.dim() == 3 else du @ product.weight
+            dv = torch.bmm(du, notes.weight) if notes.weight.dim() == 3 else du @ notes.weight
         return dv, (du if ctx.needs_input_grad[1] else None), None, None

@@ -42,11 +42,11 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
 def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monkeypatch) -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
     product, calls = Product(weight), []
-    take = product.gradients_of_weight_and_bias
-    monkeypatch.setattr(product, "gradients_of_weight_and_bias", lambda: calls.append(1) or take())
+    take = product.notes.gradients_of_weight_and_bias
+    monkeypatch.setattr(product.notes, "gradients_of_weight_and_bias", lambda: calls.append(1) or take())
     chain(product, weight, None, v, torch.zeros(2, 3)).sum().backward()
     assert calls == [1]
-    assert product.operands == [] and product.gradients == []
+    assert product.notes.operands == [] and product.notes.gradients == []
 
 
 def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
@@ -54,7 +54,7 @@ def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
     product = Product(weight)
     (gradient,) = torch.autograd.grad(product(v).sum(), v)
     torch.testing.assert_close(gradient, weight.sum(0).expand(2, 3))
-    assert product.operands == []
+    assert product.notes.operands == []
 
 
 def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None:
@@ -70,7 +70,7 @@ def test_without_gradients_nothing_is_noted() -> None:
     with torch.no_grad():
         product = Product(weight)
         product(torch.randn(2, 3))
-    assert product.token is None and product.operands == []
+    assert product.token is None and product.notes.operands == []
 
 
 def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:
