@@ -1,5 +1,6 @@
 """A product repeated at many positions has the values and gradients of plain autograd."""
 
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -105,3 +106,14 @@ def test_positions_have_the_gradients_of_unbind() -> None:
     weights = torch.randn(3, 2, 4)
     sum((p * w).sum() for p, w in zip(positions(x), weights, strict=True)).backward()
     assert torch.equal(x.grad, weights)
+
+
+def test_the_graph_does_not_hold_the_product_that_holds_the_graph() -> None:
+    weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
+    product = Product(weight)
+    y = product(v)
+    gone = weakref.ref(product)
+    del product
+    assert gone() is None  # at once, without Python's search for circles
+    y.sum().backward()
+    torch.testing.assert_close(weight.grad, v.sum(0).expand(3, 3))
