@@ -24,12 +24,12 @@ SMALL = (
 
 # Validation losses after 6 and after 12 updates.
 LOSSES = {
-    "bible-ko-en-lstm": (3.9306, 3.9042),
+    "bible-ko-en-lstm": (3.6041, 3.5060),
     "multi30k-de-en-deep": (3.8961, 3.7911),
     "multi30k-de-en-gru": (3.5920, 3.4842),
     "multi30k-de-en-lstm": (3.6178, 3.5195),
     "multi30k-de-en-no-attention": (3.6957, 3.6162),
-    "multi30k-de-en-rnn": (3.2305, 3.0746),
+    "multi30k-de-en-rnn": (3.8146, 3.7522),
     "multi30k-de-en-scheduled-sampling": (3.6135, 3.5143),
     "multi30k-en-de-lstm": (3.6178, 3.5195),
     "quickstart-gru": (3.5578, 3.4385),
