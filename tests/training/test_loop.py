@@ -160,14 +160,21 @@ def test_a_signal_lets_the_update_finish_saves_and_says_how_to_go_on(
 
 
 def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored where pytest is in the background
+
     class Twice(Interrupted):
         def batches(self, epoch: int, start: int) -> Iterator[Batch]:
             signal.raise_signal(signal.SIGINT)  # in this thread: two that wait together would be one
             signal.raise_signal(signal.SIGINT)
             return super().batches(epoch, start)
 
-    with pytest.raises(KeyboardInterrupt):
-        make_training(tmp_path, epochs=Twice(99)).train()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            make_training(tmp_path, epochs=Twice(99)).train()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def scores(values: list[float]) -> Any:
