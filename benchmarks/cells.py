@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.side_by_side import matrix_product, medians
+from benchmarks.matrix_product import matrix_product
 from nmt.cells import CELLS, find_cell
 from nmt.recurrence import native
-from nmt.recurrence.laboratory import operations
+from nmt.recurrence.laboratory import medians, operations
 from nmt.recurrence.layer import Layer
 
 SIZES = (

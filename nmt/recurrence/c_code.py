@@ -109,9 +109,7 @@ class _Stages:
         self.loads: dict[fx.Node, str] = {}  # how a value that stands in memory is read; "" if it need not be
         self.same: dict[fx.Node, fx.Node] = {}  # an item of a result that is the result's only vector
         self.known: set[tuple[fx.Node, int]] = set()  # values that a stage has at hand
-        self.scalars: dict[
-            fx.Node, dict[int, tuple[str, int]]
-        ] = {}  # numbers of the row among a node's results
+        self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # a node's results that are one a row
         self.count = 0
         for i, (name, node) in enumerate(kernel.inputs().items()):
             kind, j = ("unsigned char", "0") if name == "real" else ("number", "j")  # `real` is one a row

@@ -4,7 +4,7 @@ import inspect
 import statistics
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -220,16 +220,27 @@ def _gradient(tensor: Tensor) -> Tensor:
 
 def speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:
     """Seconds of forward and backward, the cell's and torch.nn.LSTM's: medians, timed in turn."""
-    layers: tuple[nn.Module, nn.Module] = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
-    inputs: tuple[tuple[Tensor | None, ...], ...]
+    ours, theirs = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
     x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
-    inputs = (x, None), (x,)
     d = torch.randn(positions, batch, cell.hidden_size)
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds + 1):  # the first round warms up
-        for layer, given, taken in zip(layers, inputs, times, strict=True):
+    things: dict[str, Callable[[], object]] = {
+        "ours": lambda: ours(x, None)[0].backward(d),
+        "theirs": lambda: theirs(x)[0].backward(d),
+    }
+    seconds = medians(things, rounds=rounds)
+    return seconds["ours"], seconds["theirs"]
+
+
+def medians(things: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Median seconds of each, over `rounds` rounds after one that is not counted.
+
+    They are timed in turn, A B C A B C …, so that a machine that slows down slows them all.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in things}
+    for counted in range(rounds + 1):
+        for name, thing in things.items():
             start = time.perf_counter()
-            layer(*given)[0].backward(d)
-            taken.append(time.perf_counter() - start)
-    ours, theirs = (statistics.median(taken[1:]) for taken in times)
-    return ours, theirs
+            thing()
+            if counted:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}

@@ -59,6 +59,7 @@ class Traced(Bound):
         plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
         self.biases = [own_biases(cell, part.gates) if plain else None for part in parts]
         self.products: list[Multiplier] = []
+        self.vectors = vectors_of(cell)  # once: with layer norm they are slices, each a node of the graph
         fused = {part.gates[0]: part.gates for part in parts if part.fused}
         inside = {gate for gates in fused.values() for gate in gates[1:]}
         blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inside]
@@ -73,7 +74,7 @@ class Traced(Bound):
         values: dict[Block, Tensor] = {
             (name,): part for name, part in zip(names("s", cell.State._fields), s, strict=True)
         }
-        values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in vectors_of(cell).items()}
+        values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in self.vectors.items()}
         if self.state_mask is not None:
             values["keep",] = self.state_mask
         values |= zip(self.blocks, self.split(x), strict=True)
