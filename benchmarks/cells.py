@@ -17,7 +17,7 @@ from torch import nn
 
 from benchmarks.matrix_product import matrix_product
 from nmt.cells import CELLS, find_cell
-from nmt.recurrence import native
+from nmt.recurrence import compiler
 from nmt.recurrence.laboratory import medians, operations
 from nmt.recurrence.layer import Layer
 
@@ -71,9 +71,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     arguments = parser.parse_args()
-    if obstacle := native.obstacle():
+    if obstacle := compiler.obstacle():
         print(f"no compiled engine: {obstacle}")
-    engines = ENGINES[1:] if native.obstacle() else ENGINES
+    engines = ENGINES[1:] if compiler.obstacle() else ENGINES
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for size in SIZES:

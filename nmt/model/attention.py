@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import UsageError
-from nmt.recurrence.bound import Engine, Multiplier, multiplier
+from nmt.recurrence.bound import Multiplier, multiplier
+from nmt.recurrence.engine import Engine
 
 
 class Memory(NamedTuple):

@@ -1,52 +1,94 @@
-"""What runs kernels: torch, operation by operation, or machine code made of them (`native`)."""
+"""What runs a sequence's products and kernels: torch, one operation after the other, or C (`native`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx
 
-from nmt.recurrence import native
 from nmt.recurrence.kernel import Kernel
 
 Places = Mapping[str, Tensor]  # a name to what stands there at every position: [T, B, H]
-At = Callable[[int], None]
-Backend = Callable[[Kernel, Places, frozenset[str]], At]
+At = Callable[[int], object]  # something to do at a position
 
 
-def interpreted(kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
-    """A kernel ready to run at any position of `places`, each operation by torch.
+class Matrix(Protocol):
+    """A weight W [N, K] made ready: v [M, K] to `v Wᵀ (+ add)`, with add [M, N] or [N]."""
 
-    What it gives replaces what stands in its place, or for the names in `adds` is added to it.
-    """
-    run = _module(kernel)
-    reads = [places[name].unbind(0) for name in kernel.reads]
-    gives = [(places[name].unbind(0), name in adds) for name in kernel.gives]
-    handed_on = [node.op == "placeholder" for node in kernel.results]
+    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor: ...
 
-    def at(t: int) -> None:
-        given = run(*[read[t] for read in reads])
-        # What is given as it was read may stand in a place that is written before it is copied.
-        values = [v.clone() if same else v for v, same in zip(given, handed_on, strict=True)]
-        for (place, add), value in zip(gives, values, strict=True):
-            if add:
-                place[t].add_(value)
-            else:
-                place[t].copy_(value)
 
-    return at
+class Backend(Protocol):
+    """Runs products and kernels; no method has gradients."""
+
+    def matrix(self, weight: Tensor) -> Any:
+        """A `Matrix`, which only the back end that made it can use."""
+
+    def product(self, v: Tensor, matrix: Any, out: Tensor, add: Tensor | None = None) -> At:
+        """`out[t] = v[t] Wᵀ (+ add)` ready for any position.
+
+        v is [T, B, K], out [T, B, N]; add is a bias [N] or [T, B, N], and may be `out`.
+        """
+
+    def kernel(self, kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+        """A kernel ready for any position of `places`.
+
+        What it gives replaces what stands in its place, or for the names in `adds` is added to it.
+        """
+
+    def loop(self, steps: Sequence[At], order: range) -> None:
+        """Every step at every position, in order."""
+
+
+class Torch:
+    """Every operation by torch: any device, any type, no compiler."""
+
+    def matrix(self, weight: Tensor) -> "TorchMatrix":
+        return TorchMatrix(weight)
+
+    def product(self, v: Tensor, matrix: "TorchMatrix", out: Tensor, add: Tensor | None = None) -> At:
+        turned, vs, outs = matrix.turned, v.unbind(0), out.unbind(0)
+        if add is out:
+            return lambda t: outs[t].addmm_(vs[t], turned)
+        if add is not None:
+            return lambda t: torch.addmm(add, vs[t], turned, out=outs[t])
+        return lambda t: torch.mm(vs[t], turned, out=outs[t])
+
+    def kernel(self, kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+        run = _module(kernel)
+        reads = [places[name].unbind(0) for name in kernel.reads]
+        gives = [(places[name].unbind(0), name in adds) for name in kernel.gives]
+        handed_on = [node.op == "placeholder" for node in kernel.results]
+
+        def at(t: int) -> None:
+            given = run(*[read[t] for read in reads])
+            # What is given as it was read may stand in a place that is written before it is copied.
+            values = [v.clone() if same else v for v, same in zip(given, handed_on, strict=True)]
+            for (place, add), value in zip(gives, values, strict=True):
+                if add:
+                    place[t].add_(value)
+                else:
+                    place[t].copy_(value)
+
+        return at
+
+    def loop(self, steps: Sequence[At], order: Iterable[int]) -> None:
+        for t in order:
+            for step in steps:
+                step(t)
+
+
+class TorchMatrix:
+    """A weight [N, K] as torch multiplies with it: turned round."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.turned = weight.t()
+
+    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
+        return v @ self.turned if add is None else torch.addmm(add, v, self.turned)
 
 
 @cache
 def _module(kernel: Kernel) -> Any:
     return fx.GraphModule(torch.nn.Module(), kernel.graph).forward
-
-
-def compiled(kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
-    """The same as `interpreted`, by one function in C; by torch where there is none or rows are not dense."""
-    names = (*kernel.reads, *kernel.gives)
-    function = native.function(kernel, adds, places[kernel.gives[0]].dtype)
-    if function is None or any(places[name].stride(-1) != 1 for name in names if name != "real"):
-        return interpreted(kernel, places, adds)
-    return native.bind(function, [places[name] for name in names])

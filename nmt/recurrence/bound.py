@@ -1,18 +1,19 @@
 """A cell bound to one sequence: products merged, dropout masks drawn, ready to step."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
+from nmt.recurrence.backend import Torch
+from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.plan import known_plan
 from nmt.recurrence.product import Product, multiply
 from nmt.recurrence.state import map_tensors
 
-Engine = Literal["auto", "compiled", "torch", "reference"]
 Multiplier = Callable[..., Tensor]
 
 
@@ -20,7 +21,8 @@ def multiplier(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> Mu
     """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
     if engine == "reference":
         return lambda v, add=None: multiply(v, weight, bias, add)
-    return Product(weight, bias)
+    # To pack a weight pays where many positions follow, and a search binds anew at each of them.
+    return Product(weight, bias, backend(engine, weight) if torch.is_grad_enabled() else Torch())
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:

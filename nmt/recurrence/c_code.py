@@ -29,17 +29,18 @@ EXPRESSIONS: dict[Any, str] = {
     aten.threshold_backward.default: "{1} <= {2} ? 0 : {0}",
     aten.where.self: "{0} ? {1} : {2}",
     aten.scalar_tensor.default: "{0}",
+    aten.zeros_like.default: "0",
 }
 
+CREATION = {"dtype", "layout", "device", "pin_memory"}  # what torch says of a new tensor, and C need not know
+NUMBER = {torch.float32: "typedef float number;\n", torch.float64: "typedef double number;\n"}
 HEAD = {
     torch.float64: """#include <math.h>
-typedef double number;
 #define exp_ exp
 #define tanh_ tanh
 """,
     # Polynomials (Moshier's Cephes library, 1989), which unlike calls become vector code. Exact to a few ulp.
     torch.float32: """#include <math.h>
-typedef float number;
 static inline float exp_(float x) {
     x = x > 88.0f ? 88.0f : x;
     x = x < -87.0f ? -87.0f : x;
@@ -67,7 +68,15 @@ static inline float tanh_(float x) {
 """,
 }
 FUNCTION = """
-void kernel(long t, long B, long H, char **base, const long *time, const long *row) {{
+/* Where row b stands at position t of what is read and given, in order: base[i] + t time[i] + b row[i]. */
+struct places {{
+    long B, H;
+    char **base;
+    const long *time, *row;
+}};
+void kernel(long t, const struct places *places) {{
+    const long B = places->B, H = places->H, *time = places->time, *row = places->row;
+    char **base = places->base;
     #pragma omp parallel for if (B * H >= 16384)
     for (long b = 0; b < B; b++) {{
 {body}
@@ -88,7 +97,7 @@ def source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | No
     if dtype not in HEAD:
         return None
     try:
-        return HEAD[dtype] + FUNCTION.format(body=_Stages(kernel, adds).body())
+        return NUMBER[dtype] + HEAD[dtype] + FUNCTION.format(body=_Stages(kernel, adds).body())
     except _NoExpressionError:
         return None
 
@@ -142,7 +151,7 @@ class _Stages:
             self.layer_norm(node)
         elif node.target is aten.native_layer_norm_backward.default:
             self.layer_norm_backward(node)
-        elif node.target in EXPRESSIONS and not set(node.kwargs) - {"dtype", "layout", "device"}:
+        elif node.target in EXPRESSIONS and not set(node.kwargs) - CREATION:
             stage = self.latest(node.args)
             values = [self.operand(value, stage) for value in node.args]
             self.define(node, stage, EXPRESSIONS[node.target].format(*values))

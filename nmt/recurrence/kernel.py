@@ -108,3 +108,9 @@ def derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[st
         return {f"d {name}": d for name, d in zip(varying, pulled, strict=True)}
 
     return trace(pull, {**reads, **gradients})
+
+
+ONE = torch.zeros(1, 1)
+COPY = trace(lambda v: {"place": v["value"]}, {"value": ONE})
+BLANK = trace(lambda v: {"place": torch.zeros_like(v["value"])}, {"value": ONE})
+"""What stands in a place is another's value, or 0."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.cells.cell import Cell
-from nmt.recurrence import native
-from nmt.recurrence.bound import Engine
+from nmt.recurrence import compiler
 from nmt.recurrence.c_code import source
+from nmt.recurrence.engine import Engine
 from nmt.recurrence.kernel import Kernel
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.program import Program, program_of
@@ -112,7 +112,7 @@ def checks(kind: type[Cell], name: str) -> Iterator[Finding]:
             parameter.add_(0.2 * torch.randn_like(parameter))
     x = torch.randn(T, B, E, dtype=torch.float64)
     yield _asked("gradients agree with finite differences", _gradients, cell, x)
-    for engine in ("torch",) if native.obstacle() else ("torch", "compiled"):
+    for engine in ("torch",) if compiler.obstacle() else ("torch", "compiled"):
         yield _asked(f"engine {engine}: values and gradients of the reference", _engine, cell, x, engine)
     yield _asked("padding changes nothing", _padding, cell, x)
     yield _asked("steps one by one are the sequence", _steps, cell, x)

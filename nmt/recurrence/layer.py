@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.recurrence.bound import Bound, Engine
+from nmt.recurrence.bound import Bound
+from nmt.recurrence.engine import Engine
 from nmt.recurrence.plan import try_step
 from nmt.recurrence.traced import bind
 

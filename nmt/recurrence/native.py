@@ -1,17 +1,8 @@
-"""Kernels compiled: each is a function in C that reads every number once and writes every result once.
-
-The machine's C compiler ($CC, or `cc`) is called once for each kernel; what it makes is kept in the folder
-`nmt/kernels` of the user's cache ($XDG_CACHE_HOME). A row is computed alike whatever stands beside it.
-"""
+"""Products, kernels and the loop over positions in C: nothing of Python between a sequence's two ends."""
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from ctypes import c_long, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +10,120 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.recurrence.c_code import HEAD, source
+from nmt.recurrence.backend import At, Places, Torch
+from nmt.recurrence.c_code import NUMBER, source
+from nmt.recurrence.compiler import CompilerError, built
 from nmt.recurrence.kernel import Kernel
 
-FAST = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp")
-FLAGS = (*FAST, "-shared", "-fPIC")
+PANEL = 64  # rows of W that `pack` may fill up to: a multiple of every width in loop.c
+
+
+class _Product(ctypes.Structure):
+    """`struct product` of loop.c."""
+
+    _fields_ = (
+        *((name, c_long) for name in ("M", "N", "K")),
+        *(("v", c_void_p), ("v_time", c_long), ("across", c_long), ("along", c_long)),
+        ("packed", c_void_p),
+        *(("out", c_void_p), ("out_time", c_long), ("out_row", c_long)),
+        *(("add", c_void_p), ("add_time", c_long), ("add_row", c_long)),
+    )
+
+
+class _Places(ctypes.Structure):
+    """`struct places` of c_code.py."""
+
+    _fields_ = (("B", c_long), ("H", c_long), *((name, c_void_p) for name in ("base", "time", "row")))
+
+
+class _Step(ctypes.Structure):
+    """`struct step` of loop.c."""
+
+    _fields_ = (("run", c_void_p), ("what", c_void_p))
+
+
+class Step:
+    """A function in C and what it is about, to be run at a position; what it refers to is kept."""
+
+    def __init__(self, run: Any, what: ctypes.Structure, *kept: object) -> None:
+        self.run, self.what, self.kept = run, what, kept
+
+    def __call__(self, t: int) -> None:
+        self.run(t, ctypes.byref(self.what))
+
+
+class Packed:
+    """A weight [N, K] in the order in which the product of loop.c reads it."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.N, self.K = weight.shape
+        self.numbers = weight.new_empty(-(-self.N // PANEL) * PANEL * self.K)
+        pack = library(weight.dtype).pack
+        pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.numbers.data_ptr())
+
+    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
+        out = v.new_empty(1, len(v), self.N)
+        if add is not None and add.dim() == 2:
+            add = add.unsqueeze(0)
+        Native().product(v.unsqueeze(0), self, out, add)(0)
+        return out[0]
+
+
+class Native:
+    """Functions in C, on a CPU, of float32 and float64; a kernel that has none is run by torch."""
+
+    def matrix(self, weight: Tensor) -> Packed:
+        return Packed(weight)
+
+    def product(self, v: Tensor, matrix: Packed, out: Tensor, add: Tensor | None = None) -> At:
+        if 1 not in v.stride()[1:]:
+            v = v.contiguous()
+        if add is not None and add.stride(-1) != 1:
+            add = add.contiguous()
+        added = (0, 0, 0) if add is None else (add.data_ptr(), *add.expand_as(out).stride()[:2])
+        _, M, K = v.shape
+        what = _Product(
+            *(M, matrix.N, K),
+            *(v.data_ptr(), *v.stride()),
+            matrix.numbers.data_ptr(),
+            *(out.data_ptr(), *out.stride()[:2]),
+            *added,
+        )
+        return Step(library(v.dtype).product, what, v, matrix, out, add)
+
+    def kernel(self, kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+        names = (*kernel.reads, *kernel.gives)
+        run = function(kernel, adds, places[kernel.gives[0]].dtype)
+        if run is None or any(places[name].stride(-1) != 1 for name in names if name != "real"):
+            return Torch().kernel(kernel, places, adds)
+        tensors = [places[name] for name in names]
+        base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+        time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
+        row = (c_long * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
+        addresses = (ctypes.addressof(array) for array in (base, time, row))
+        return Step(run, _Places(*tensors[-1].shape[1:], *addresses), tensors, base, time, row)
+
+    def loop(self, steps: Sequence[At], order: range) -> None:
+        compiled = [step for step in steps if isinstance(step, Step)]
+        if len(compiled) < len(steps):
+            Torch().loop(steps, order)
+        else:
+            array = (_Step * len(steps))()
+            for place, step in zip(array, compiled, strict=True):
+                place.run, place.what = ctypes.cast(step.run, c_void_p), ctypes.addressof(step.what)
+            library(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
+
+
+@cache
+def library(dtype: torch.dtype) -> Any:
+    """The functions of loop.c for a type of number."""
+    loaded = built(NUMBER[dtype] + Path(__file__).with_name("loop.c").read_text())
+    loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
+    loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
+    loaded.product.argtypes = [c_long, c_void_p]
+    for run in (loaded.pack, loaded.loop, loaded.product):
+        run.restype = None
+    return loaded
 
 
 @cache
@@ -31,73 +131,9 @@ def function(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
     """The C function of a kernel, or None where it has none or none can be made."""
     text = source(kernel, adds, dtype)
     try:
-        return None if text is None else _built(text)
+        loaded = None if text is None else built(text).kernel
     except (OSError, CompilerError):
         return None
-
-
-@cache
-def obstacle() -> str | None:
-    """Why nothing can be compiled here; None where it can."""
-    try:
-        _built(HEAD[torch.float32] + "void kernel(void) {}\n")
-    except (OSError, CompilerError) as error:
-        return str(error)
-    return None
-
-
-class CompilerError(Exception):
-    """There is no C compiler, or it fails."""
-
-
-def _built(text: str) -> Any:
-    program = shutil.which(os.environ.get("CC", "cc"))
-    if program is None:
-        raise CompilerError("there is no C compiler (cc, or $CC)")
-    library = _cache() / f"{_fingerprint(text, program)}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as aside:
-            code, made = Path(aside, "kernel.c"), Path(aside, "kernel.so")
-            code.write_text(text)
-            command = [program, *FLAGS, "-o", str(made), str(code), "-lm"]
-            result = subprocess.run(command, capture_output=True, text=True)
-            if result.returncode:
-                reason = result.stderr.strip() or f"exit status {result.returncode}"
-                raise CompilerError(f"{program} fails: {reason.splitlines()[0]}")
-            made.rename(library)
-    loaded = ctypes.CDLL(str(library)).kernel
-    loaded.argtypes = [ctypes.c_long] * 3 + [ctypes.c_void_p] * 3
-    loaded.restype = None
+    if loaded is not None:
+        loaded.argtypes, loaded.restype = [c_long, c_void_p], None
     return loaded
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nmt", "kernels")
-
-
-@cache
-def _machine(program: str) -> str:
-    """The compiler and the processor, for which code is made."""
-    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
-    return "\n".join([version, platform.machine(), *[line for line in lines if line.startswith("flags")][:1]])
-
-
-def _fingerprint(text: str, program: str) -> str:
-    return hashlib.sha256("\n".join([text, _machine(program), *FLAGS]).encode()).hexdigest()[:32]
-
-
-def bind(loaded: Any, tensors: Sequence[Tensor]) -> Callable[[int], None]:
-    """A C function ready to run at any position of tensors [T, B, H] whose rows are dense."""
-    base = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
-    strides = ctypes.c_long * len(tensors)
-    time = strides(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
-    row = strides(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
-    _, B, H = tensors[-1].shape
-
-    def at(t: int) -> None:
-        loaded(t, B, H, base, time, row)
-
-    return at

@@ -1,11 +1,14 @@
 """A matrix product that a loop over positions repeats, with its weight gradient taken once."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from nmt.recurrence.backend import Backend, Matrix
 
 
 def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
@@ -32,29 +35,53 @@ class Product:
     An object serves one sequence: make a new one for the next. Gradients of gradients are refused.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.notes = _Notes(weight.detach(), None if bias is None else bias.detach())
+    def __init__(self, weight: Tensor, bias: Tensor | None, backend: Backend) -> None:
+        self.notes = _Notes(weight.detach(), None if bias is None else bias.detach(), backend)
         self.token: Tensor | None = None
-        if torch.is_grad_enabled() and weight.requires_grad:
+        if torch.is_grad_enabled():
             self.token = _Collect.apply(weight, bias, self.notes)  # type: ignore[no-untyped-call]
 
     def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
         if self.token is None:
-            return multiply(v, self.notes.weight, self.notes.bias, add)
+            return self.notes.multiply(v, add)
         return _Multiply.apply(v, add, self.token, self.notes)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class _Notes:
-    """What the positions of a product have noted.
+    """The weight as the back end multiplies with it, and what the positions of a product have noted.
 
     The graph refers to this and not to the product, which holds a piece of the graph: a circle would keep
     both, and all that the graph has saved, until Python looks for circles.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight, self.bias = weight, bias
+    def __init__(self, weight: Tensor, bias: Tensor | None, backend: Backend) -> None:
+        self.weight, self.bias, self.backend = weight, bias, backend
         self.operands: list[Tensor] = []
         self.gradients: list[Tensor] = []
+
+    @cached_property
+    def matrix(self) -> Matrix:
+        return self.backend.matrix(self.weight)  # type: ignore[no-any-return]
+
+    @cached_property
+    def turned(self) -> Matrix:
+        return self.backend.matrix(self.weight.t())  # type: ignore[no-any-return]
+
+    def multiply(self, v: Tensor, add: Tensor | None) -> Tensor:
+        """`v Wᵀ + b + add`."""
+        if self.weight.dim() == 3:
+            return multiply(v, self.weight, None, add)
+        first, second = (self.bias, add) if add is None or self.bias is not None else (add, None)
+        rows = v.reshape(-1, v.shape[-1])
+        u = self.matrix(rows, first if first is None or first.dim() == 1 else first.reshape(len(rows), -1))
+        u = u.view(*v.shape[:-1], -1)
+        return u if second is None else u + second
+
+    def multiply_back(self, du: Tensor) -> Tensor:
+        """`du W`."""
+        if self.weight.dim() == 3:
+            return torch.bmm(du, self.weight)
+        return self.turned(du.reshape(-1, du.shape[-1])).view(*du.shape[:-1], -1)
 
     def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
         """The two sums over the noted positions, which are then forgotten."""
@@ -67,7 +94,7 @@ class _Notes:
             dW, db = torch.bmm(du.transpose(1, 2), v), None
         else:
             du = joined([g.flatten(0, -2) for g in gradients])
-            dW = du.t() @ joined([v.flatten(0, -2) for v in operands])
+            dW = self.backend.matrix(joined([v.flatten(0, -2) for v in operands]).t())(du.t())
             db = None if self.bias is None else du.sum(0)
         self.operands.clear()
         self.gradients.clear()
@@ -156,16 +183,15 @@ class _Multiply(torch.autograd.Function):
     def forward(ctx: Any, v: Tensor, add: Tensor | None, token: Tensor, notes: _Notes) -> Tensor:
         ctx.save_for_backward(v)
         ctx.notes = notes
-        return multiply(v, notes.weight, notes.bias, add)
+        return notes.multiply(v, add)
 
     @staticmethod
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         refuse_second_derivatives()
         notes: _Notes = ctx.notes
         (v,) = ctx.saved_tensors
-        notes.operands.append(v)
-        notes.gradients.append(du)
-        dv = None
-        if ctx.needs_input_grad[0]:
-            dv = torch.bmm(du, notes.weight) if notes.weight.dim() == 3 else du @ notes.weight
+        if ctx.needs_input_grad[2]:
+            notes.operands.append(v)
+            notes.gradients.append(du)
+        dv = notes.multiply_back(du) if ctx.needs_input_grad[0] else None
         return dv, (du if ctx.needs_input_grad[1] else None), None, None

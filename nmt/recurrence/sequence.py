@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.cells.cell import Cell
 from nmt.recurrence.backend import At, Backend
 from nmt.recurrence.bound import order
-from nmt.recurrence.kernel import Kernel
+from nmt.recurrence.kernel import BLANK, COPY, Kernel
 from nmt.recurrence.product import refuse_second_derivatives
 from nmt.recurrence.program import Part, Program, vectors_of
 
@@ -74,27 +74,16 @@ class Sequence:
         return hs, *(buffer[last].clone() for buffer in states)
 
     def forward_loop(self) -> None:
-        parts = self.program.parts
-        makers = [
-            part.segment and self.backend(part.segment.forward, self.places, frozenset()) for part in parts
-        ]
-        finish = self.backend(self.program.last.forward, self.places, frozenset())
-        operands = [self.places[part.operand].unbind(0) for part in parts]
-        products = [product.unbind(0) for product in self.products]
-        turned = [U.t() for U in self.weights]
-        adds = [products[i] if part.fused else None for i, part in enumerate(parts)]
-        steps = list(zip(makers, operands, turned, products, adds, self.biases, strict=True))
-        for t in self.order:
-            for make, v, Ut, u, add, bias in steps:
-                if make is not None:
-                    make(t)
-                if add is not None:
-                    u[t].addmm_(v[t], Ut)
-                elif bias is not None:
-                    torch.addmm(bias, v[t], Ut, out=u[t])
-                else:
-                    torch.mm(v[t], Ut, out=u[t])
-            finish(t)
+        steps = []
+        for part, U, u, bias in zip(
+            self.program.parts, self.weights, self.products, self.biases, strict=True
+        ):
+            if part.segment is not None:
+                steps.append(self.backend.kernel(part.segment.forward, self.places, frozenset()))
+            matrix, v = self.backend.matrix(U), self.places[part.operand]
+            steps.append(self.backend.product(v, matrix, u, u if part.fused else bias))
+        steps.append(self.backend.kernel(self.program.last.forward, self.places, frozenset()))
+        self.backend.loop(steps, self.order)
 
     def product(self, index: int, part: Part, x: Tensor, places: dict[str, Tensor], mark: str = "") -> Tensor:
         """Where a product of all positions stands: in the input's own columns, or by itself."""
@@ -120,43 +109,36 @@ class Sequence:
             if part.segment is not None:
                 places[f"d {part.operand}"] = dhs.new_empty(B, H).expand(T, B, H)
         self.backward_loop(dhs, places, products)
-        dU = [
-            d.flatten(0, 1).t() @ self.places[part.operand].flatten(0, 1)
-            for part, d in zip(parts, products, strict=True)
-        ]
+        dU = [self.gradient(d, self.places[part.operand]) for part, d in zip(parts, products, strict=True)]
         db = [None if b is None else d.sum((0, 1)) for b, d in zip(self.biases, products, strict=True)]
         return dx, *carried, *dU, *db, *(d.sum(0) for d in summed)
 
+    def gradient(self, du: Tensor, v: Tensor) -> Tensor:
+        """Σ_t du_tᵀ v_t: [T, B, n*H] and [T, B, H] to [n*H, H]."""
+        matrix = self.backend.matrix(v.flatten(0, 1).t())
+        return matrix(du.flatten(0, 1).t())  # type: ignore[no-any-return]
+
     def backward_loop(self, dhs: Tensor, places: dict[str, Tensor], products: list[Tensor]) -> None:
+        run, dh = self.backend, places["d n.h"]
+        steps = [run.kernel(COPY, {"value": dhs, "place": dh}, frozenset(["place"]))]
         written = {name for name in places if name.startswith("d p.")}  # these only ever grow
-        undo = self.undo(self.program.last.backward, places, written)
-        steps = []
+        steps.append(self.undo(self.program.last.backward, places, written))
+        undone = []
         for part, du, U in reversed(list(zip(self.program.parts, products, self.weights, strict=True))):
-            dv = places[f"d {part.operand}"][0]
+            dv = places[f"d {part.operand}"]
             grows = part.segment is None and f"d {part.operand}" in written
+            undone.append(run.product(du, run.matrix(U.t()), dv, dv if grows else None))
             written.add(f"d {part.operand}")
-            unmake = part.segment and self.undo(part.segment.backward, places, written)
-            steps.append((du.unbind(0), U, dv, grows, unmake))
+            if part.segment is not None:
+                undone.append(self.undo(part.segment.backward, places, written))
         unwritten = [place for name, place in places.items() if name[2] in "xus" and name not in written]
-        dh, dh_of = places["d n.h"][0], dhs.unbind(0)
-        for t in reversed(self.order):
-            dh.add_(dh_of[t])
-            undo(t)
-            for blank in unwritten:
-                blank[t].zero_()
-            for du_of, U, dv, grows, unmake in steps:
-                if grows:
-                    dv.addmm_(du_of[t], U)
-                else:
-                    torch.mm(du_of[t], U, out=dv)
-                if unmake is not None:
-                    unmake(t)
+        steps += [run.kernel(BLANK, {"value": blank, "place": blank}, frozenset()) for blank in unwritten]
+        run.loop(steps + undone, self.order[::-1])
 
     def undo(self, derivative: Kernel, places: dict[str, Tensor], written: set[str]) -> At:
         """A derivative that adds to what was written before it and replaces the rest."""
-        bound = self.backend(
-            derivative, self.places | places, frozenset(written.intersection(derivative.gives))
-        )
+        grown = frozenset(written.intersection(derivative.gives))
+        bound = self.backend.kernel(derivative, self.places | places, grown)
         written.update(derivative.gives)
         return bound
 

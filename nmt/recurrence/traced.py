@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
-from nmt.errors import UsageError
-from nmt.recurrence import native
-from nmt.recurrence.backend import Backend, compiled, interpreted
-from nmt.recurrence.bound import Bound, Engine, Multiplier, multiplier, own_biases, rows_of
+from nmt.recurrence.backend import Backend
+from nmt.recurrence.bound import Bound, Multiplier, multiplier, own_biases, rows_of
+from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.kernel import Segment
 from nmt.recurrence.product import Strip, refuse_second_derivatives
 from nmt.recurrence.program import program_of, vectors_of
@@ -34,16 +33,6 @@ def bind(
     return kind(cell, batch, engine=engine, input_dropout=input_dropout, state_dropout=state_dropout)
 
 
-def backend(engine: Engine, cell: Cell) -> Backend:
-    """The back end of an engine; `auto` compiles where it can."""
-    if engine == "torch":
-        return interpreted
-    obstacle = native.obstacle() if cell.b.device.type == "cpu" else "the model is not on the CPU"
-    if engine == "compiled" and obstacle:
-        raise UsageError(f"engine: compiled: {obstacle}; `auto` does without")
-    return interpreted if obstacle else compiled
-
-
 Block = tuple[str, ...]  # names whose values lie side by side in one tensor
 
 
@@ -52,7 +41,7 @@ class Traced(Bound):
 
     def bind_products(self) -> None:
         cell = self.cell
-        self.backend = backend(self.engine, cell)
+        self.backend = backend(self.engine, cell.b)
         self.program = program_of(cell, padded=False, dropped=self.state_mask is not None)
         parts = self.program.parts
         self.weights = [rows_of(cell, cell.U, part.gates) for part in parts]
@@ -133,7 +122,7 @@ class _Segment(torch.autograd.Function):
         like = next(iter(places.values()))[0]
         given = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in segment.forward.gives]
         places |= _places([(name,) for name in segment.forward.gives], given)
-        run(segment.forward, places, frozenset())(0)
+        run.kernel(segment.forward, places, frozenset())(0)
         return tuple(given)
 
     @staticmethod
@@ -151,7 +140,7 @@ class _Segment(torch.autograd.Function):
             wanted.append(d)
             if d is not None:
                 places |= _places([marked], [d if len(given) == len(block) else d.zero_()])
-        ctx.run(kernel, places, frozenset())(0)
+        ctx.run.kernel(kernel, places, frozenset())(0)
         return None, None, None, None, *wanted
 
 

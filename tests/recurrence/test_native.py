@@ -9,14 +9,15 @@ from torch import Tensor
 from nmt.cells import CELLS, find_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.recurrence import native
+from nmt.recurrence import compiler, native
 from nmt.recurrence.c_code import source
+from nmt.recurrence.engine import backend
 from nmt.recurrence.kernel import Kernel, trace
 from nmt.recurrence.laboratory import Work, backward_steps, forward_steps
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.traced import backend, bind
+from nmt.recurrence.traced import bind
 
-needs_compiler = pytest.mark.skipif(native.obstacle() is not None, reason=str(native.obstacle()))
+needs_compiler = pytest.mark.skipif(compiler.obstacle() is not None, reason=str(compiler.obstacle()))
 
 
 def unary(operation: str) -> Kernel:
@@ -25,10 +26,10 @@ def unary(operation: str) -> Kernel:
 
 def applied(kernel: Kernel, x: Tensor) -> Tensor:
     """What a kernel makes of values in single precision, by C."""
-    function = native.function(kernel, frozenset(), torch.float32)
-    assert function is not None
     y = torch.empty(1, 1, len(x))
-    native.bind(function, [x.expand(1, 1, len(x)), y])(0)
+    step = native.Native().kernel(kernel, {"x": x.expand(1, 1, len(x)), "y": y}, frozenset())
+    assert isinstance(step, native.Step)
+    step(0)
     return y.flatten()
 
 
@@ -72,30 +73,30 @@ def test_what_was_compiled_is_found_again(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = source(unary("sigmoid"), frozenset(), torch.float32)
     assert text is not None
-    native._built(text)
+    compiler.built(text)
     (library,) = (tmp_path / "nmt" / "kernels").iterdir()
     made = library.stat().st_mtime_ns
-    native._built(text)
+    compiler.built(text)
     assert library.stat().st_mtime_ns == made
 
 
 @needs_compiler
 def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(native.CompilerError, match="kernel.c:1:1: error"):
-        native._built("this is not C")
+    with pytest.raises(compiler.CompilerError, match="kernel.c:1:1: error"):
+        compiler.built("this is not C")
     assert not list((tmp_path / "nmt" / "kernels").iterdir())
 
 
 def test_without_a_compiler_torch_runs_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
-    monkeypatch.setattr(native, "obstacle", native.obstacle.__wrapped__)
+    monkeypatch.setattr(compiler, "obstacle", compiler.obstacle.__wrapped__)
     cell = CELLS["lstm"](3, 2)
     h, _ = Layer([cell])(torch.randn(4, 2, 3), None)
     h.sum().backward()
     assert cell.U.grad is not None
     with pytest.raises(UsageError, match="engine: compiled: there is no C compiler"):
-        backend("compiled", cell)
+        backend("compiled", cell.b)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -149,5 +150,5 @@ def test_rows_that_are_not_dense_are_read_right() -> None:
 
 @needs_compiler
 def test_a_kernel_that_cannot_be_built_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_built", lambda text: (_ for _ in ()).throw(OSError("no space left")))
+    monkeypatch.setattr(native, "built", lambda text: (_ for _ in ()).throw(OSError("no space left")))
     assert native.function.__wrapped__(unary("tanh"), frozenset(), torch.float32) is None

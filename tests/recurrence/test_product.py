@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.recurrence.backend import Torch
 from nmt.recurrence.product import Product, Strip, joined, multiply, positions
 
 
@@ -25,7 +26,7 @@ def test_gradients_equal_those_of_plain_autograd(with_bias: bool) -> None:
     v, add = (torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
     inputs = [weight, v, add] + ([] if bias is None else [bias])
     plain = torch.autograd.grad(chain(None, weight, bias, v, add).sum(), inputs)
-    deferred = torch.autograd.grad(chain(Product(weight, bias), weight, bias, v, add).sum(), inputs)
+    deferred = torch.autograd.grad(chain(Product(weight, bias, Torch()), weight, bias, v, add).sum(), inputs)
     for a, b in zip(plain, deferred, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
 
@@ -35,14 +36,16 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
     v = torch.randn(2, 1, 5, dtype=torch.float64, requires_grad=True)
     add = torch.zeros(2, 1, 5, dtype=torch.float64)
     plain = torch.autograd.grad(chain(None, weight, None, v, add).sum(), [weight, v])
-    deferred = torch.autograd.grad(chain(Product(weight), weight, None, v, add).sum(), [weight, v])
+    deferred = torch.autograd.grad(
+        chain(Product(weight, None, Torch()), weight, None, v, add).sum(), [weight, v]
+    )
     for a, b in zip(plain, deferred, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
 
 
 def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monkeypatch) -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    product, calls = Product(weight), []
+    product, calls = Product(weight, None, Torch()), []
     take = product.notes.gradients_of_weight_and_bias
     monkeypatch.setattr(product.notes, "gradients_of_weight_and_bias", lambda: calls.append(1) or take())
     chain(product, weight, None, v, torch.zeros(2, 3)).sum().backward()
@@ -52,7 +55,7 @@ def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monk
 
 def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
     weight, v = torch.randn(3, 3), torch.randn(2, 3, requires_grad=True)
-    product = Product(weight)
+    product = Product(weight, None, Torch())
     (gradient,) = torch.autograd.grad(product(v).sum(), v)
     torch.testing.assert_close(gradient, weight.sum(0).expand(2, 3))
     assert product.notes.operands == []
@@ -60,7 +63,7 @@ def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
 
 def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    loss = chain(Product(weight), weight, None, v, torch.zeros(2, 3)).sum()
+    loss = chain(Product(weight, None, Torch()), weight, None, v, torch.zeros(2, 3)).sum()
     (first,) = torch.autograd.grad(loss, weight, retain_graph=True)
     (second,) = torch.autograd.grad(loss, weight)
     assert torch.equal(first, second)
@@ -69,7 +72,7 @@ def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None
 def test_without_gradients_nothing_is_noted() -> None:
     weight = torch.randn(3, 3, requires_grad=True)
     with torch.no_grad():
-        product = Product(weight)
+        product = Product(weight, None, Torch())
         product(torch.randn(2, 3))
     assert product.token is None and product.notes.operands == []
 
@@ -110,7 +113,7 @@ def test_positions_have_the_gradients_of_unbind() -> None:
 
 def test_the_graph_does_not_hold_the_product_that_holds_the_graph() -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    product = Product(weight)
+    product = Product(weight, None, Torch())
     y = product(v)
     gone = weakref.ref(product)
     del product

@@ -10,7 +10,7 @@ from nmt.model.embedding import Embedding
 from nmt.model.encoder import Encoder
 from nmt.model.translator import Translator
 from nmt.recipe import schema
-from nmt.recurrence.bound import Engine
+from nmt.recurrence.engine import Engine
 from nmt.recurrence.layer import Layer, Stack, make_cells
 
 

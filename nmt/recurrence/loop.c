@@ -1,0 +1,148 @@
+/* The loop over positions, and the matrix product that it repeats at every one of them.
+
+   A product gives out = add + v Wᵀ for M rows v [M, K], with W [N, K] packed beforehand. An element of out is
+   summed over k in one order, whatever M, N and the number of threads are: a row does not depend on the rows
+   beside it. `number` is float or double. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __AVX512F__
+enum { BYTES = 64, ROWS = 12 }; /* a vector, and rows whose sums stay in registers: 12 x 2 of 32 */
+#else
+enum { BYTES = 32, ROWS = 6 };
+#endif
+enum {
+    LANES = BYTES / sizeof(number),
+    WIDE = 2 * LANES, /* columns of a tile */
+    DEEP = 512,       /* columns of v that are multiplied before the next: they and a panel of W stay in cache */
+    TALL = 120,       /* rows of v likewise */
+    /* How far apart rows and columns of a copy of v lie: no power of two, or all fall on one place of the cache. */
+    ROW = DEEP + LANES,
+    COLUMN = TALL + LANES,
+    ALONE = 16384,    /* multiplications that are not worth a second thread */
+};
+typedef number lanes __attribute__((vector_size(BYTES), aligned(sizeof(number))));
+
+/* W [N, K] in panels of WIDE rows, each column of a panel side by side; what lies beyond N is 0. */
+void pack(long N, long K, const number *W, long across, long along, number *packed) {
+    #pragma omp parallel for if (N * K > ALONE)
+    for (long n = 0; n < N; n += WIDE)
+        for (long k0 = 0; k0 < K; k0 += LANES) {
+            long stop = k0 + LANES < K ? k0 + LANES : K;
+            number *panel = packed + n * K;
+            if (across == 1 && n + WIDE <= N)
+                for (long k = k0; k < stop; k++)
+                    memcpy(panel + k * WIDE, W + n + k * along, sizeof(number[WIDE]));
+            else
+                for (long j = 0; j < WIDE; j++)
+                    for (long k = k0; k < stop; k++)
+                        panel[k * WIDE + j] = n + j < N ? W[(n + j) * across + k * along] : 0;
+        }
+}
+
+/* A few rows of v by a panel: the first `columns` of WIDE. A row is `across` from the next, a column `along`. */
+static inline __attribute__((always_inline)) void tile(
+    int rows, long columns, long K, const number *v, long across, long along, const number *panel,
+    number *out, long out_row, const number *add, long add_row
+) {
+    lanes sums[ROWS][2];
+    for (int r = 0; r < rows; r++) {
+        sums[r][0] = sums[r][1] = (lanes){0};
+        for (int p = 0; p < 2; p++) { /* they are wanted at the end and may be far away */
+            if (add) __builtin_prefetch(add + r * add_row + p * LANES, 0);
+            __builtin_prefetch(out + r * out_row + p * LANES, 1);
+        }
+    }
+    for (long k = 0; k < K; k++) {
+        lanes left = *(const lanes *)(panel + k * WIDE), right = *(const lanes *)(panel + k * WIDE + LANES);
+        #pragma GCC unroll 12
+        for (int r = 0; r < rows; r++) {
+            number x = v[r * across + k * along];
+            sums[r][0] += x * left;
+            sums[r][1] += x * right;
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        if (columns == WIDE)
+            for (int p = 0; p < 2; p++) {
+                lanes *place = (lanes *)(out + r * out_row + p * LANES);
+                *place = add ? sums[r][p] + *(const lanes *)(add + r * add_row + p * LANES) : sums[r][p];
+            }
+        else
+            for (long j = 0; j < columns; j++)
+                out[r * out_row + j] = sums[r][j / LANES][j % LANES] + (add ? add[r * add_row + j] : 0);
+}
+
+static void tile_of(
+    int rows, long columns, long K, const number *v, long across, long along, const number *panel,
+    number *out, long out_row, const number *add, long add_row
+) {
+#define TILE(R, A, K_) tile(R, columns, K, v, A, K_, panel, out, out_row, add, add_row)
+#define CASE(R) case R: if (along == 1) TILE(R, across, 1); else TILE(R, 1, along); break;
+    switch (rows) { /* a constant in each: the sums can then be registers */
+        CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#if defined __AVX512F__
+        CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#endif
+    }
+}
+
+struct product {
+    long M, N, K;
+    const number *v; /* at position t: v + t * v_time; one of across and along is 1 */
+    long v_time, across, along;
+    const number *packed;
+    number *out;
+    long out_time, out_row;
+    const number *add; /* NULL for nothing */
+    long add_time, add_row;
+};
+
+void product(long t, const struct product *p) {
+    long N = p->N, K = p->K, panels = (N + WIDE - 1) / WIDE;
+    number *out = p->out + t * p->out_time;
+    number *copy = p->M > ROWS ? malloc(sizeof(number) * (p->along == 1 ? TALL * ROW : DEEP * COLUMN)) : NULL;
+    for (long m = 0; m < p->M; m += TALL)
+        for (long k = 0; k < K || k == 0; k += DEEP) {
+            long tall = p->M - m < TALL ? p->M - m : TALL, deep = K - k < DEEP ? K - k : DEEP;
+            long across = p->across, along = p->along, tiles = (tall + ROWS - 1) / ROWS;
+            const number *v = p->v + t * p->v_time + m * across + k * along;
+            const number *add = k ? out : p->add ? p->add + t * p->add_time : NULL;
+            long add_row = k ? p->out_row : p->add_row;
+            if (copy && along == 1) {
+                for (long r = 0; r < tall; r++) memcpy(copy + r * ROW, v + r * across, sizeof(number) * deep);
+                v = copy, across = ROW;
+            } else if (copy) {
+                for (long r = 0; r < deep; r++) memcpy(copy + r * COLUMN, v + r * along, sizeof(number) * tall);
+                v = copy, along = COLUMN;
+            }
+            #pragma omp parallel for if (tall * deep * N > ALONE)
+            for (long n = 0; n < panels; n++) {
+                long columns = N - n * WIDE < WIDE ? N - n * WIDE : WIDE;
+                for (long i = 0, r = 0; i < tiles; i++) {
+                    long rows = (tall - r) / (tiles - i);
+                    tile_of(
+                        rows, columns, deep, v + r * across, across, along,
+                        p->packed + n * WIDE * K + k * WIDE,
+                        out + (m + r) * p->out_row + n * WIDE, p->out_row,
+                        add ? add + (m + r) * add_row + n * WIDE : NULL, add_row
+                    );
+                    r += rows;
+                }
+            }
+        }
+    free(copy);
+}
+
+struct step {
+    void (*run)(long t, const void *what);
+    const void *what;
+};
+
+/* Every step at every position, from `first` on. */
+void loop(long count, const struct step *steps, long first, long positions, long by) {
+    for (long i = 0; i < positions; i++)
+        for (long s = 0; s < count; s++)
+            steps[s].run(first + i * by, steps[s].what);
+}
