@@ -14,9 +14,9 @@ At = Callable[[int], object]  # something to do at a position
 
 
 class Matrix(Protocol):
-    """A weight W [N, K] made ready: v [M, K] to `v Wᵀ (+ add)`, with add [M, N] or [N]."""
+    """A weight W [N, K] made ready: v [M, K] to `v Wᵀ (+ add)`, in `out` if given; add is [M, N] or [N]."""
 
-    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor: ...
+    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor: ...
 
 
 class Backend(Protocol):
@@ -85,8 +85,10 @@ class TorchMatrix:
     def __init__(self, weight: Tensor) -> None:
         self.turned = weight.t()
 
-    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
-        return v @ self.turned if add is None else torch.addmm(add, v, self.turned)
+    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        if add is None:
+            return torch.mm(v, self.turned, out=out)
+        return torch.addmm(add, v, self.turned, out=out)
 
 
 @cache

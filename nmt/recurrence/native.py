@@ -61,12 +61,10 @@ class Packed:
         pack = library(weight.dtype).pack
         pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.numbers.data_ptr())
 
-    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
-        out = v.new_empty(1, len(v), self.N)
-        if add is not None and add.dim() == 2:
-            add = add.unsqueeze(0)
-        Native().product(v.unsqueeze(0), self, out, add)(0)
-        return out[0]
+    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        out = v.new_empty(len(v), self.N) if out is None else out
+        Native().product(v.unsqueeze(0), self, out.unsqueeze(0), add)(0)
+        return out
 
 
 class Native:

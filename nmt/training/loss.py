@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from nmt.recurrence.backend import Backend
+from nmt.recurrence.engine import backend
+
 CHUNK = 256
 """Positions whose logits exist at one time."""
 
@@ -49,11 +52,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         nll, at_gold, correct = (features.new_zeros(()) for _ in range(3))
         wanted = any(ctx.needs_input_grad)
+        run = backend("auto", weight)
+        output, back = run.matrix(weight), run.matrix(weight.t()) if wanted else None
         gradients = [torch.zeros_like(t) for t in (features, weight, bias)] if wanted else []
         for start in range(0, len(gold), CHUNK):
             rows = slice(start, start + CHUNK)
             y = gold[rows].unsqueeze(1)
-            logits = torch.addmm(bias, features[rows], weight.t())  # [n, V]
+            logits = output(features[rows], bias)  # [n, V]
             top, best = logits.max(1, keepdim=True)
             z = logits.gather(1, y)
             p = torch.softmax(logits, 1)
@@ -62,7 +67,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             correct += (best == y).sum()
             if wanted:
                 p.scatter_add_(1, y, torch.full_like(z, smoothing - 1.0))
-                _add_gradients(gradients, p, features, weight, rows)
+                _add_gradients(gradients, p, features, run, back, rows)
         smoothed = nll.clone()
         if smoothing:
             smoothed += smoothing * (at_gold - _sum_of_means(features, weight, bias))
@@ -79,12 +84,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _add_gradients(
-    gradients: list[Tensor], dz: Tensor, features: Tensor, weight: Tensor, rows: slice
+    gradients: list[Tensor], dz: Tensor, features: Tensor, run: Backend, back: Any, rows: slice
 ) -> None:
-    """Take the gradient dz [n, V] of some positions' logits back through z = W f + b."""
+    """Take the gradient dz [n, V] of some positions' logits back through z = W f + b; `back` has Wᵀ."""
     d_features, d_weight, d_bias = gradients
-    torch.mm(dz, weight, out=d_features[rows])
-    d_weight.addmm_(dz.t(), features[rows])
+    back(dz, out=d_features[rows])
+    run.matrix(features[rows].t())(dz.t(), add=d_weight, out=d_weight)
     d_bias += dz.sum(0)
 
 
