@@ -37,10 +37,11 @@ LOSSES = {
     "quickstart-rnn": (3.1308, 2.9561),
 }
 
-# Another processor rounds otherwise: without vector instructions most recipes differ by less than 0.0001. A torch without MKL draws other dropout masks: then losses are only alike.
+# Another processor rounds otherwise: without vector instructions most recipes differ by less than 0.0001.
+# A torch without MKL draws other dropout masks: then losses are only alike.
 TOLERANCE = 5e-3 if torch.backends.mkl.is_available() else 0.1  # type: ignore[no-untyped-call]
-# The first state is 0, and a layer norm of nearly 0 enlarges what is there three hundred times, in three layers:
-# engines that round differently are 0.01 apart after twelve updates.
+# The first state is 0, and layer norm enlarges what is nearly 0 three hundred times, in three layers: engines
+# that round differently are 0.01 apart after twelve updates.
 TOLERANCES = {"multi30k-de-en-deep": max(0.02, TOLERANCE)}
 
 
