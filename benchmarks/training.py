@@ -2,12 +2,19 @@
 
     python -m benchmarks.training
 
-Prints, for one thread and for two, the update's share of `torch.mm`'s rate of floating-point operations and
-its speed against a model of torch.nn.LSTM, torch.nn.LSTMCell and F.cross_entropy with the same weights. The
-three are timed in turn; the figures are medians. Before timing, the two models are shown to have equal loss.
+With and without input feeding, for one thread and for two, prints the update's share of `torch.mm`'s rate of
+floating-point operations and its speed against a model of torch.nn.LSTM, torch.nn.LSTMCell and
+F.cross_entropy with the same weights. The three are timed in turn; the figures are medians. Before timing,
+the two models are shown to have equal loss. Then the memory that an update of 8,000 target words takes over
+that of the model, each in a process of its own (on Linux).
 """
 
 import argparse
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +30,11 @@ from nmt.training.loss import cross_entropy
 
 PIECES = 6000
 SMOOTHING = 0.1
+NAME = {True: "with input feeding", False: "without input feeding"}
 
 
 class TorchTranslator(nn.Module):
-    """The recipe's model as one writes it with torch.nn: LSTM encoder, LSTMCell decoder, input feeding."""
+    """The recipe's model as one writes it with torch.nn: with input feeding the decoder is an LSTMCell."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -34,7 +42,8 @@ class TorchTranslator(nn.Module):
         wide = recipe.decoder.hidden
         self.embedding = nn.Embedding(PIECES, size, padding_idx=0)
         self.encoder = nn.LSTM(size, hidden, bidirectional=True)
-        self.decoder = nn.LSTMCell(2 * size, wide)
+        self.feeding = recipe.decoder.input_feeding
+        self.decoder = nn.LSTMCell(2 * size, wide) if self.feeding else nn.LSTM(size, wide)
         self.bridge_h, self.bridge_c = nn.Linear(2 * hidden, wide), nn.Linear(2 * hidden, wide)
         self.key = nn.Linear(2 * hidden, wide, bias=False)
         self.combine = nn.Linear(wide + 2 * hidden, size)
@@ -43,22 +52,29 @@ class TorchTranslator(nn.Module):
         self.dropout = (recipe.encoder.dropout.embedding, recipe.decoder.dropout.output)
 
     def forward(self, src: Tensor, tgt_in: Tensor) -> Tensor:
-        embedded, late = self.dropout
+        embedded = self.dropout[0]
         states, (h, c) = self.encoder(F.dropout(self.embedding(src.t()), embedded, self.training))
         states = states.transpose(0, 1)
         keys = self.key(states)
         h, c = torch.cat([h[0], h[1]], 1), torch.cat([c[0], c[1]], 1)
         h, c = torch.tanh(self.bridge_h(h)), torch.tanh(self.bridge_c(c))
+        words = F.dropout(self.embedding(tgt_in.t()), embedded, self.training)
+        if not self.feeding:
+            hs = self.decoder(words, (h.unsqueeze(0), c.unsqueeze(0)))[0]
+            return self.features(hs.transpose(0, 1), keys, states)
         feed = h.new_zeros(len(src), self.combine.out_features)
         features = []
-        for word in F.dropout(self.embedding(tgt_in.t()), embedded, self.training).unbind(0):
+        for word in words.unbind(0):
             h, c = self.decoder(torch.cat([word, feed], 1), (h, c))
-            weights = torch.bmm(keys, h.unsqueeze(2)).softmax(1)
-            context = torch.bmm(weights.transpose(1, 2), states).squeeze(1)
-            feed = torch.tanh(self.combine(torch.cat([h, context], 1)))
-            feed = F.dropout(feed, late, self.training)
+            feed = self.features(h.unsqueeze(1), keys, states).squeeze(1)
             features.append(feed)
         return torch.stack(features, 1)
+
+    def features(self, h: Tensor, keys: Tensor, states: Tensor) -> Tensor:
+        """h [B, T, H] to tanh(W [h; context] + b), with dropout."""
+        weights = torch.bmm(h, keys.transpose(1, 2)).softmax(2)
+        feature = torch.tanh(self.combine(torch.cat([h, torch.bmm(weights, states)], 2)))
+        return F.dropout(feature, self.dropout[1], self.training)
 
     @torch.no_grad()
     def take(self, ours: Translator) -> None:
@@ -70,10 +86,11 @@ class TorchTranslator(nn.Module):
             getattr(self.encoder, "weight_hh" + suffix).copy_(source.U)
             getattr(self.encoder, "bias_ih" + suffix).copy_(source.b)
             getattr(self.encoder, "bias_hh" + suffix).zero_()
-        self.decoder.weight_ih.copy_(cell.W)
-        self.decoder.weight_hh.copy_(cell.U)
-        self.decoder.bias_ih.copy_(cell.b)
-        self.decoder.bias_hh.zero_()
+        suffix = "" if self.feeding else "_l0"
+        getattr(self.decoder, "weight_ih" + suffix).copy_(cell.W)
+        getattr(self.decoder, "weight_hh" + suffix).copy_(cell.U)
+        getattr(self.decoder, "bias_ih" + suffix).copy_(cell.b)
+        getattr(self.decoder, "bias_hh" + suffix).zero_()
         bridge = ours.decoder.bridge.get_submodule("linear")
         pairs = [
             (self.bridge_h, bridge.get_submodule("0_h")),
@@ -90,8 +107,9 @@ def operations(recipe: Recipe, batch: int, src: int, tgt: int) -> float:
     """Floating-point operations of an update's products: a weight and position 2 forward, 4 back."""
     size, hidden, wide = recipe.encoder.embedding, recipe.encoder.hidden, recipe.decoder.hidden
     memory = 2 * hidden
+    read = size * (2 if recipe.decoder.input_feeding else 1)
     encoder = 2 * 4 * hidden * (size + hidden) + memory * wide
-    decoder = 4 * wide * (2 * size + wide) + (wide + memory) * size + size * PIECES + src * (wide + memory)
+    decoder = 4 * wide * (read + wide) + (wide + memory) * size + size * PIECES + src * (wide + memory)
     bridge = 2 * memory * wide
     return 6.0 * batch * (src * encoder + tgt * decoder + bridge)
 
@@ -108,38 +126,52 @@ def torch_loss(model: TorchTranslator, src: Tensor, tgt: Tensor) -> Tensor:
     return F.cross_entropy(logits, tgt[:, 1:].flatten(), label_smoothing=SMOOTHING, reduction="sum")
 
 
-def compare(batch: int, src_length: int, tgt_length: int, rounds: int) -> None:
-    """One table line for each number of threads."""
-    recipe = read_recipe(["multi30k-de-en-lstm"])
-    torch.manual_seed(1)
-    ours, theirs = build_translator(recipe, PIECES, PIECES), TorchTranslator(recipe)
-    theirs.take(ours)
-    src = torch.randint(4, PIECES, (batch, src_length))
-    tgt = torch.randint(4, PIECES, (batch, tgt_length + 1))
-    losses = our_loss(ours.eval(), src, tgt).item(), torch_loss(theirs.eval(), src, tgt).item()
-    assert abs(losses[0] - losses[1]) < 1e-4 * losses[1], losses
-    ours.train()
-    theirs.train()
+class Pair:
+    """The two models with equal weights, and one batch."""
 
-    def update(model: nn.Module, loss: object) -> object:
+    def __init__(self, feeding: bool, batch: int, src_length: int, tgt_length: int) -> None:
+        self.recipe = read_recipe(["multi30k-de-en-lstm"], [f"decoder.input_feeding={str(feeding).lower()}"])
+        torch.manual_seed(1)
+        self.ours = build_translator(self.recipe, PIECES, PIECES)
+        self.theirs = TorchTranslator(self.recipe)
+        self.theirs.take(self.ours)
+        self.src = torch.randint(4, PIECES, (batch, src_length))
+        self.tgt = torch.randint(4, PIECES, (batch, tgt_length + 1))
+
+    def check(self) -> None:
+        mine = our_loss(self.ours.eval(), self.src, self.tgt).item()
+        other = torch_loss(self.theirs.eval(), self.src, self.tgt).item()
+        assert abs(mine - other) < 1e-4 * other, (mine, other)
+        self.ours.train()
+        self.theirs.train()
+
+    def updates(self) -> dict[str, Callable[[], object]]:
+        """An update of each model."""
+        return {"nmt": self.update(self.ours, our_loss), "torch.nn": self.update(self.theirs, torch_loss)}
+
+    def update(self, model: Any, loss: Callable[[Any, Tensor, Tensor], Tensor]) -> Callable[[], object]:
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
         def thing() -> None:
             optimiser.zero_grad(set_to_none=True)
-            (loss(model, src, tgt) / tgt_length / batch).backward()  # type: ignore[operator]
+            (loss(model, self.src, self.tgt) / self.tgt[:, 1:].numel()).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
 
         return thing
 
+
+def compare(feeding: bool, batch: int, src_length: int, tgt_length: int, rounds: int) -> None:
+    """One table line for each number of threads."""
+    pair = Pair(feeding, batch, src_length, tgt_length)
+    pair.check()
     product, product_operations = matrix_product()
-    things = {"nmt": update(ours, our_loss), "torch.nn": update(theirs, torch_loss), "torch.mm": product}
-    work = operations(recipe, batch, src_length, tgt_length)
-    print(f"batch {batch}, {src_length} -> {tgt_length} pieces, {work / 1e9:.1f} GFLOP an update")
+    work = operations(pair.recipe, batch, src_length, tgt_length)
+    print(f"\n{batch} pairs, {src_length} -> {tgt_length}, {NAME[feeding]}: {work / 1e9:.1f} GFLOP an update")
     print(f"{'threads':>8} {'torch.mm':>14} {'nmt':>22} {'torch.nn':>22} {'torch.nn / nmt':>15}")
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        seconds = medians(things, rounds=rounds)  # type: ignore[arg-type]
+        seconds = medians({**pair.updates(), "torch.mm": product}, rounds=rounds)
         rate = product_operations / seconds["torch.mm"]
         shares = {name: work / seconds[name] / rate for name in ("nmt", "torch.nn")}
         cells = [f"{seconds[name] * 1e3:9.0f} ms, {share:5.0%} of mm" for name, share in shares.items()]
@@ -147,7 +179,36 @@ def compare(batch: int, src_length: int, tgt_length: int, rounds: int) -> None:
         print(f"{threads:>8} {rate / 1e9:>8.0f} GF/s {cells[0]} {cells[1]} {ratio:>14.2f}x", flush=True)
 
 
-if __name__ == "__main__":
+def growth(name: str, feeding: bool, batch: int, length: int) -> float:
+    """MiB that the process grows by at the peak of an update, after one of two pairs."""
+    torch.set_num_threads(1)
+    Pair(feeding, 2, length, length).updates()[name]()
+    thing = Pair(feeding, batch, length, length).updates()[name]
+    Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
+    before = resident("VmRSS")
+    thing()
+    return resident("VmHWM") - before
+
+
+def resident(what: str) -> float:
+    """MiB of memory that the process holds now (VmRSS), or has held (VmHWM)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{what}:")[2].split()[0]) / 1024
+
+
+def compare_memory(words: int, length: int) -> None:
+    """One table line with and one without input feeding."""
+    print(f"\nmemory of an update of {words:,} target words, sentences of {length}")
+    for feeding in (True, False):
+        grown = {}
+        for name in ("nmt", "torch.nn"):
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+                grown[name] = apart.submit(growth, name, feeding, words // length, length).result()
+        ours, theirs = grown["nmt"], grown["torch.nn"]
+        print(f"{NAME[feeding]:22} nmt {ours:.0f} MiB, torch.nn {theirs:.0f} MiB: {ours / theirs:.2f}x")
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -156,4 +217,10 @@ if __name__ == "__main__":
     parser.add_argument("--target", type=int, default=16, help="target pieces in a sentence")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    compare(arguments.batch, arguments.source, arguments.target, arguments.rounds)
+    for feeding in (True, False):
+        compare(feeding, arguments.batch, arguments.source, arguments.target, arguments.rounds)
+    compare_memory(8000, arguments.target)
+
+
+if __name__ == "__main__":
+    main()

@@ -59,8 +59,6 @@ def test_what_is_too_large_saturates_and_what_is_no_number_stays_none(operation:
 def test_a_row_does_not_depend_on_the_rows_beside_it(name: str) -> None:
     torch.manual_seed(3)
     cell = CELLS[name](4, 13)
-    if cell.U is not None:
-        torch.nn.init.zeros_(cell.U)  # a product may depend on the rows beside it, but no kernel
     x = torch.randn(1, 9, len(cell.gates) * 13)
     together = bind(cell, 9, engine="compiled").step(x[0], cell.initial_state(9)).h
     for row in range(9):
@@ -152,3 +150,59 @@ def test_rows_that_are_not_dense_are_read_right() -> None:
 def test_a_kernel_that_cannot_be_built_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "built", lambda text: (_ for _ in ()).throw(OSError("no space left")))
     assert native.function.__wrapped__(unary("tanh"), frozenset(), torch.float32) is None
+
+
+SIZES = [
+    (1, 1, 1),
+    (1, 33, 7),
+    (5, 16, 1),
+    (13, 31, 40),
+    (12, 64, 17),
+    (130, 70, 9),
+    (3, 5, 600),
+    (125, 40, 530),
+]
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("turned", [False, True], ids=["rows", "columns"])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_product_in_c_equals_that_of_torch(
+    size: tuple[int, int, int], turned: bool, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(4)
+    M, N, K = size
+    v = torch.randn(K, M, dtype=dtype).t() if turned else torch.randn(M, K, dtype=dtype)
+    for weight in (torch.randn(N, K, dtype=dtype), torch.randn(K, N, dtype=dtype).t()):
+        product, exact = native.Packed(weight), v.double() @ weight.t().double()
+        near = {"rtol": 0, "atol": 1e-4 if dtype == torch.float32 else 1e-12}
+        for add in (None, torch.randn(N, dtype=dtype), torch.randn(M, N, dtype=dtype)):
+            wanted = exact if add is None else exact + add.double()
+            torch.testing.assert_close(product(v, add).double(), wanted, **near)
+        total = torch.randn(M, N, dtype=dtype)
+        wanted = exact + total.double()
+        assert product(v, total, out=total) is total  # what it adds to may be where it writes
+        torch.testing.assert_close(total.double(), wanted, **near)
+
+
+@needs_compiler
+def test_a_row_of_a_product_in_c_is_the_same_to_the_bit_among_any_others() -> None:
+    torch.manual_seed(5)
+    v, product = torch.randn(260, 700), native.Packed(torch.randn(90, 700))
+    together = product(v)
+    for rows in (1, 2, 5, 11, 64, 121):
+        assert torch.equal(product(v[130 : 130 + rows]), together[130 : 130 + rows])
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3 - min(threads, 2))
+        assert torch.equal(product(v), together)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@needs_compiler
+def test_what_lies_beyond_a_product_is_left_alone() -> None:
+    wide = torch.full((6, 50), 7.0)
+    native.Packed(torch.randn(37, 20))(torch.randn(6, 20), out=wide[:, :37])
+    assert (wide[:, 37:] == 7.0).all()
