@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import Torch
 from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.plan import known_plan
 from nmt.recurrence.product import Product, multiply
@@ -21,8 +20,7 @@ def multiplier(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> Mu
     """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
     if engine == "reference":
         return lambda v, add=None: multiply(v, weight, bias, add)
-    # To pack a weight pays where many positions follow, and a search binds anew at each of them.
-    return Product(weight, bias, backend(engine, weight) if torch.is_grad_enabled() else Torch())
+    return Product(weight, bias, backend(engine, weight))
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:

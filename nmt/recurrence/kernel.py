@@ -1,11 +1,10 @@
 """Kernels: the elementwise parts of a step as graphs of operations, and their derivatives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 
 ALIASES = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 
@@ -40,6 +39,8 @@ def trace(
     function: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor | None]], inputs: Mapping[str, Tensor]
 ) -> Kernel:
     """Run a function once on tensors that hold no values, and note the operations."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # a second that a translation need not wait for
+
     gives: list[str] = []
 
     def flat(*values: Tensor) -> list[Tensor]:
@@ -110,7 +111,13 @@ def derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[st
     return trace(pull, {**reads, **gradients})
 
 
-ONE = torch.zeros(1, 1)
-COPY = trace(lambda v: {"place": v["value"]}, {"value": ONE})
-BLANK = trace(lambda v: {"place": torch.zeros_like(v["value"])}, {"value": ONE})
-"""What stands in a place is another's value, or 0."""
+def _of_one_value(operation: Any = None) -> Kernel:
+    """What stands in a place is a value, or an operation's result of it."""
+    graph = fx.Graph()
+    value = graph.placeholder("value")
+    graph.output([graph.call_function(operation, (value,)) if operation else value])
+    return Kernel(graph, ("value",), ("place",))
+
+
+COPY = _of_one_value()
+BLANK = _of_one_value(torch.ops.aten.zeros_like.default)
