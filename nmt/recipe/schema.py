@@ -88,6 +88,11 @@ class Dropout(Section):
         0.0,
         description="Variational: one mask per sequence on the state that enters the recurrent products.",
     )
+    zoneout: Probability = Field(
+        0.0,
+        description="Units of the state that keep their old value, drawn at every position "
+        "(Krueger et al., 2017).",
+    )
 
 
 class EncoderDropout(Dropout):

@@ -12,6 +12,7 @@ from nmt.errors import UsageError
 from nmt.recurrence.bound import Bound, Engine
 from nmt.recurrence.plan import try_step
 from nmt.recurrence.traced import bind
+from nmt.recurrence.zoneout import Zoneout
 
 
 class Layer(nn.Module):
@@ -27,11 +28,13 @@ class Layer(nn.Module):
         *,
         input_dropout: float = 0.0,
         state_dropout: float = 0.0,
+        zoneout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.input_dropout, self.state_dropout, self.engine = input_dropout, state_dropout, engine
+        self.input_dropout, self.state_dropout, self.zoneout = input_dropout, state_dropout, zoneout
+        self.engine: Engine = engine
 
     @property
     def input_size(self) -> int:
@@ -58,13 +61,14 @@ class Layer(nn.Module):
         return bound.scan(bound.project(x), cell.initial_state(x.shape[1]), real, reverse=reverse)
 
     def bind(self, cell: Cell, batch: int) -> Bound:
-        """The cell made ready for one batch; dropout only in training."""
+        """The cell made ready for one batch; dropout only in training, zoneout's expectation otherwise."""
         return bind(
             cell,
             batch,
             engine=self.engine,
             input_dropout=self.input_dropout if self.training else 0.0,
             state_dropout=self.state_dropout if self.training else 0.0,
+            zoneout=Zoneout(self.zoneout, drawn=self.training),
         )
 
 

@@ -14,8 +14,9 @@ from nmt.recurrence.backend import Backend, compiled, interpreted
 from nmt.recurrence.bound import Bound, Engine, Multiplier, multiplier, own_biases, rows_of
 from nmt.recurrence.kernel import Segment
 from nmt.recurrence.product import Strip, refuse_second_derivatives
-from nmt.recurrence.program import program_of, vectors_of
+from nmt.recurrence.program import Program, program_of, vectors_of
 from nmt.recurrence.sequence import Sequence, names
+from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
 
 
 def bind(
@@ -25,13 +26,21 @@ def bind(
     engine: Engine = "auto",
     input_dropout: float = 0.0,
     state_dropout: float = 0.0,
+    zoneout: Zoneout = NO_ZONEOUT,
 ) -> Bound:
     """A cell made ready for one sequence of one batch, by the engine asked for.
 
     To take a step apart pays where many sequences follow: only while gradients are wanted.
     """
     kind = Bound if engine == "reference" or not torch.is_grad_enabled() else Traced
-    return kind(cell, batch, engine=engine, input_dropout=input_dropout, state_dropout=state_dropout)
+    return kind(
+        cell,
+        batch,
+        engine=engine,
+        input_dropout=input_dropout,
+        state_dropout=state_dropout,
+        zoneout=zoneout,
+    )
 
 
 def backend(engine: Engine, cell: Cell) -> Backend:
@@ -53,7 +62,7 @@ class Traced(Bound):
     def bind_products(self) -> None:
         cell = self.cell
         self.backend = backend(self.engine, cell)
-        self.program = program_of(cell, padded=False, dropped=self.state_mask is not None)
+        self.program = self.program_of(padded=False)
         parts = self.program.parts
         self.weights = [rows_of(cell, cell.U, part.gates) for part in parts]
         plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
@@ -66,7 +75,12 @@ class Traced(Bound):
         self.blocks = [tuple(names("x", block)) for block in blocks]  # x in pieces, one for each product
         self.strips = defaultdict[tuple[Segment, Block], Strip](Strip)
 
-    def step(self, x: Tensor, s: Any) -> Any:
+    def program_of(self, *, padded: bool) -> Program:
+        """The program of the cell with the masks that this sequence has."""
+        dropped, zoned = self.state_mask is not None, self.zoneout.probability > 0
+        return program_of(self.cell, padded=padded, dropped=dropped, zoned=zoned)
+
+    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         cell, parts = self.cell, self.program.parts
         if not self.products:
             pairs = zip(self.weights, self.biases, strict=True)
@@ -77,6 +91,10 @@ class Traced(Bound):
         values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in self.vectors.items()}
         if self.state_mask is not None:
             values["keep",] = self.state_mask
+        if zone is not None:
+            values |= {
+                (f"zone.{name}",): z for name, z in zip(s._fields, zone.chunk(len(s), -1), strict=True)
+            }
         values |= zip(self.blocks, self.split(x), strict=True)
         for index, (part, product) in enumerate(zip(parts, self.products, strict=True)):
             if part.segment is not None:
@@ -107,8 +125,9 @@ class Traced(Bound):
     ) -> tuple[Tensor, Any]:
         if real is not None and bool(real.all()):
             real = None
-        program = program_of(self.cell, padded=real is not None, dropped=self.state_mask is not None)
-        sequence = Sequence(self.cell, program, self.backend, self.state_mask, real, reverse)
+        zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
+        program = self.program_of(padded=real is not None)
+        sequence = Sequence(self.cell, program, self.backend, self.state_mask, zones, real, reverse)
         return sequence.run(x, s, self.weights, self.biases)
 
 

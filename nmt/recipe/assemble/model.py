@@ -40,7 +40,10 @@ def _cells(side: schema.Encoder | schema.Decoder, sizes: list[int]) -> list[Cell
 
 
 def _layer(side: schema.Encoder | schema.Decoder, cells: list[Cell], engine: Engine) -> Layer:
-    return Layer(cells, input_dropout=side.dropout.input, state_dropout=side.dropout.state, engine=engine)
+    drop = side.dropout
+    return Layer(
+        cells, input_dropout=drop.input, state_dropout=drop.state, zoneout=drop.zoneout, engine=engine
+    )
 
 
 def _encoder_stack(encoder: schema.Encoder, engine: Engine) -> Stack:
