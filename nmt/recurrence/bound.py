@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.recurrence.plan import known_plan
-from nmt.recurrence.product import Product, multiply
+from nmt.recurrence.product import Product, beside, multiply
 from nmt.recurrence.state import map_tensors
 from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout, blend
 
@@ -20,7 +20,7 @@ Multiplier = Callable[..., Tensor]
 def multiplier(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> Multiplier:
     """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
     if engine == "reference":
-        return lambda v, add=None: multiply(v, weight, bias, add)
+        return lambda v, add=None: multiply(beside(v), weight, bias, add)
     return Product(weight, bias)
 
 
@@ -40,14 +40,19 @@ class Group:
         self.product = multiplier(rows_of(cell, cell.U, gates), engine, bias if self.gain is None else None)
         self.operand: Tensor | None = None
         self.parts: tuple[Tensor, ...] = ()
+        self.due = 0
 
     def gate(self, position: int) -> Callable[[Tensor], Tensor]:
         """The product of one gate of the group."""
 
         def U(v: Tensor) -> Tensor:
             if v is not self.operand:
-                self.operand, self.parts = v, self.compute(v)
-            return self.parts[position]
+                self.operand, self.parts, self.due = v, self.compute(v), self.count
+            part = self.parts[position]
+            self.due -= 1
+            if self.due == 0:  # what is not asked for any more would keep its graph
+                self.operand, self.parts = None, ()
+            return part
 
         return U
 

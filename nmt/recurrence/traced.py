@@ -158,12 +158,12 @@ class _Segment(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         refuse_second_derivatives()
-        kernel, blocks = ctx.segment.backward, ctx.blocks
+        kernel, blocks, values = ctx.segment.backward, ctx.blocks, ctx.saved_tensors
         gradients = tuple(d.contiguous() for d in gradients)
-        places = _places(blocks, ctx.saved_tensors)
+        places = _places(blocks, values)
         places |= _places([(f"d {name}",) for name in ctx.segment.forward.gives], gradients)
         wanted: list[Tensor | None] = []
-        for block, value, make in zip(blocks, ctx.saved_tensors, ctx.makers, strict=True):
+        for block, value, make in zip(blocks, values, ctx.makers, strict=True):
             marked = tuple(f"d {name}" for name in block)
             given = set(marked).intersection(kernel.gives)
             d = make(value) if given else None
