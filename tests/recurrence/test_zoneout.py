@@ -1,10 +1,15 @@
 """Zoneout: old values that stay, in training by chance and otherwise in the mean, for every cell alike."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from nmt.cells import CELLS
+from nmt.cells.cell import Cell
+from nmt.recurrence.bound import Bound
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.traced import bind
 from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
@@ -13,43 +18,39 @@ from tests.recurrence.test_scan import DERIVED, ENGINES, B, Delay, E, H, T, by_s
 ZONEOUTS = {"drawn": Zoneout(0.3, drawn=True), "expected": Zoneout(0.3, drawn=False)}
 
 
+def check_engines(cell: Cell, x: Tensor, run: Callable[..., Any], dropout: float, zoneout: Zoneout) -> None:
+    expected = outcome(cell, "reference", x, run, dropout, zoneout)
+    for engine in DERIVED:
+        for derived, reference in zip(outcome(cell, engine, x, run, dropout, zoneout), expected, strict=True):
+            torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("real", [None, padding()], ids=["whole", "padded"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("kind", ZONEOUTS)
-@pytest.mark.parametrize("engine", DERIVED)
 @pytest.mark.parametrize("name", CELLS)
-def test_a_scan_equals_the_reference(
-    name: str, engine: str, kind: str, reverse: bool, real: Tensor | None
+def test_a_scan_of_every_engine_equals_the_reference(
+    name: str, kind: str, reverse: bool, real: Tensor | None
 ) -> None:
-    cell, x = make(name), torch.randn(T, B, E, dtype=torch.float64)
-    results = (
-        outcome(cell, e, x, lambda bound, x, s: bound.scan(x, s, real, reverse=reverse), 0.2, ZONEOUTS[kind])
-        for e in (engine, "reference")
-    )
-    for derived, reference in zip(*results, strict=True):
-        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+    x = torch.randn(T, B, E, dtype=torch.float64)
+
+    def run(bound: Bound, x: Tensor, s: Any) -> tuple[Tensor, Any]:
+        return bound.scan(x, s, real, reverse=reverse)
+
+    check_engines(make(name), x, run, 0.2, ZONEOUTS[kind])
 
 
 @pytest.mark.parametrize("kind", ZONEOUTS)
-@pytest.mark.parametrize("engine", DERIVED)
 @pytest.mark.parametrize("name", CELLS)
-def test_single_steps_equal_the_reference(name: str, engine: str, kind: str) -> None:
+def test_single_steps_of_every_engine_equal_the_reference(name: str, kind: str) -> None:
     cell, x = make(name, layer_norm=True), torch.randn(T, B, E, dtype=torch.float64)
-    results = (outcome(cell, e, x, by_steps, 0.2, ZONEOUTS[kind]) for e in (engine, "reference"))
-    for derived, reference in zip(*results, strict=True):
-        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+    check_engines(cell, x, by_steps, 0.2, ZONEOUTS[kind])
 
 
-@pytest.mark.parametrize("engine", DERIVED)
-def test_a_users_cell_zones_out_too(engine: str) -> None:
+def test_a_users_cell_zones_out_too() -> None:
     cell, x = Delay(E, H).double(), torch.randn(T, B, E, dtype=torch.float64)
     torch.nn.init.normal_(cell.u)
-    results = (
-        outcome(cell, e, x, lambda bound, x, s: bound.scan(x, s), zoneout=Zoneout(0.5, drawn=True))
-        for e in (engine, "reference")
-    )
-    for derived, reference in zip(*results, strict=True):
-        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+    check_engines(cell, x, lambda bound, x, s: bound.scan(x, s), 0.0, Zoneout(0.5, drawn=True))
 
 
 @pytest.mark.parametrize("learning", [True, False], ids=["training", "search"])
