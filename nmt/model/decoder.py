@@ -1,10 +1,12 @@
 """The decoder writes the target: `start`, `step` for search, `unroll` for training."""
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
@@ -13,7 +15,7 @@ from nmt.model.bridge import Bridge
 from nmt.model.embedding import Embedding
 from nmt.recurrence.bound import Bound, Multiplier, multiplier
 from nmt.recurrence.layer import Stack
-from nmt.recurrence.product import positions
+from nmt.recurrence.product import positions, positions_at_once
 
 
 class DecoderState(NamedTuple):
@@ -29,6 +31,13 @@ class Position(NamedTuple):
     features: Tensor
     state: DecoderState
     weights: Tensor | None
+
+
+Words = Callable[[range, list[Tensor]], Iterable[Tensor]]
+"""Positions to their words' part of the first input product [B, G*H], one after the other.
+
+The list holds the features of the positions before, and grows as positions are done.
+"""
 
 
 class Decoder(nn.Module):
@@ -52,10 +61,13 @@ class Decoder(nn.Module):
         conditional: Cell | None,
         dropout: float,
         tied: bool,
+        recompute: int = 0,
     ) -> None:
+        """`recompute`: see `BoundDecoder.run`."""
         super().__init__()
         self.embedding, self.stack, self.attention, self.bridge = embedding, stack, attention, bridge
         self.input_feeding, self.conditional, self.dropout = input_feeding, conditional, dropout
+        self.recompute = recompute
         if stack.is_residual(1):
             raise UsageError("decoder.residual_from: the first layer cannot be residual; start at 2")
         self.combine = nn.Linear(stack.output_size + attention.context_size, features)
@@ -86,9 +98,9 @@ class Decoder(nn.Module):
         """
         bound, state = BoundDecoder(self, memory), self.start(memory)
         if use_gold is not None:
-            return bound.run_freely(tgt_in, use_gold, state, sample)
+            return bound.run(bound.own(tgt_in, use_gold, sample), tgt_in.shape[1], state)
         if self.input_feeding or self.conditional is not None:
-            return bound.run(tgt_in, state)
+            return bound.run(bound.gold(tgt_in), tgt_in.shape[1], state)
         return bound.run_by_layer(tgt_in, state)
 
     def choose(self, features: Tensor, sample: bool) -> Tensor:
@@ -102,7 +114,7 @@ class BoundDecoder:
 
     def __init__(self, decoder: Decoder, memory: Memory) -> None:
         self.decoder, self.stack = decoder, decoder.stack
-        batch = memory.states.shape[0]
+        self.batch = batch = memory.states.shape[0]
         layers = self.stack.layers
         engine = layers[0].engine
         self.layers: list[Bound] = [layer.bind(layer.directions[0], batch) for layer in layers]
@@ -145,17 +157,52 @@ class BoundDecoder:
 
     def features(self, h: Tensor, context: Tensor | None) -> Tensor:
         """tanh(W [h; context] + b) for any number of positions, with dropout."""
-        seen = h if context is None else torch.cat([h, context], dim=-1)
+        seen = h if context is None else (h, context)
         return F.dropout(torch.tanh(self.combine(seen)), self.decoder.dropout, self.decoder.training)
 
-    def run(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
-        """Position by position, because a position needs what the one before it has attended to."""
-        features = []
-        for x in positions(self.read(self.decoder.embedding(tgt_in.t()))):
+    def gold(self, tgt_in: Tensor) -> Words:
+        """The words of tgt_in [B, T]."""
+        embedded = self.decoder.embedding(tgt_in.t())  # [T, B, E]
+        return lambda now, _: positions(self.read(embedded[now.start : now.stop]))
+
+    def own(self, tgt_in: Tensor, use_gold: Tensor, sample: bool) -> Words:
+        """The words of tgt_in, but the decoder's own where `use_gold` is False."""
+
+        def words(now: range, features: list[Tensor]) -> Iterator[Tensor]:
+            for t in now:
+                y = tgt_in[:, t]
+                if t > 0 and not bool(use_gold[:, t].all()):
+                    with torch.no_grad():
+                        y = y.where(use_gold[:, t], self.decoder.choose(features[-1], sample))
+                yield self.read(self.decoder.embedding(y))
+
+        return words
+
+    def run(self, words: Words, length: int, state: DecoderState) -> Tensor:
+        """Position by position, because a position needs what the one before it has attended to.
+
+        A piece of positions after the other: with `recompute` the backward pass runs a piece again
+        from the state before it, with the same random draws, and nothing within it is kept till then.
+        """
+        again = self.decoder.recompute if torch.is_grad_enabled() else 0
+        size = again or positions_at_once(self.batch)
+        features: list[Tensor] = []
+        for stop in range(length % size or size, length + 1, size):  # the backward pass begins at the end
+            args = words, range(len(features), stop), state, features[-1:]
+            given, state = checkpoint(self.piece, *args, use_reentrant=False) if again else self.piece(*args)
+            features += given
+        return torch.stack(features, dim=1)
+
+    def piece(
+        self, words: Words, now: range, state: DecoderState, before: list[Tensor]
+    ) -> tuple[list[Tensor], DecoderState]:
+        """Features [B, F] of the positions `now`, and the state after them."""
+        features = list(before)
+        for x in words(now, features):
             position = self.position(x, state)
             state = position.state
             features.append(position.features)
-        return torch.stack(features, dim=1)
+        return features[len(before) :], state
 
     def run_by_layer(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
         """Layer by layer, then attention for all positions at once: the same values, fewer products."""
@@ -165,15 +212,3 @@ class BoundDecoder:
             h = self.stack.join(depth, below, layer.scan(layer.project(below), s)[0])
         h = h.transpose(0, 1)  # attention is batch-major
         return self.features(h, None if self.look is None else self.look(h)[0])
-
-    def run_freely(self, tgt_in: Tensor, use_gold: Tensor, state: DecoderState, sample: bool) -> Tensor:
-        """Position by position, reading the decoder's own words where `use_gold` is False."""
-        features: list[Tensor] = []
-        for t, y in enumerate(tgt_in.unbind(1)):
-            if t > 0 and not bool(use_gold[:, t].all()):
-                with torch.no_grad():
-                    y = y.where(use_gold[:, t], self.decoder.choose(features[-1], sample))
-            position = self.position(self.read(self.decoder.embedding(y)), state)
-            state = position.state
-            features.append(position.features)
-        return torch.stack(features, dim=1)

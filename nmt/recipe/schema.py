@@ -88,6 +88,11 @@ class Dropout(Section):
         0.0,
         description="Variational: one mask per sequence on the state that enters the recurrent products.",
     )
+    zoneout: Probability = Field(
+        0.0,
+        description="Units of the state that keep their old value, drawn at every position "
+        "(Krueger et al., 2017).",
+    )
 
 
 class EncoderDropout(Dropout):
@@ -317,6 +322,13 @@ class Training(Section):
     keep: Count = Field(2, description="Latest checkpoints kept, besides the best.")
     validation: Validation = Validation()
     teacher_forcing: TeacherForcing = TeacherForcing()
+    recompute: int = Field(
+        0,
+        ge=0,
+        description="Decoders with the attention in their loop (input_feeding, conditional, own words): "
+        "positions between two states that are kept; the backward pass computes the rest again, for less "
+        "memory and more time. 0 keeps everything.",
+    )
     threads: Count | None = Field(None, description="CPU threads; null: torch's choice.")
 
     def conflicts(self) -> Iterator[Conflict]:

@@ -31,11 +31,12 @@ class Sequence:
         program: Program,
         backend: Backend,
         keep: Tensor | None,
+        zones: Tensor | None,
         real: Tensor | None,
         reverse: bool,
     ) -> None:
         self.cell, self.program, self.backend = cell, program, backend
-        self.keep, self.real, self.reverse = keep, real, reverse
+        self.keep, self.zones, self.real, self.reverse = keep, zones, real, reverse
 
     def run(
         self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
@@ -64,6 +65,8 @@ class Sequence:
             self.places["real"] = self.real.unsqueeze(-1).expand(T, B, H)
         if self.keep is not None:
             self.places["keep"] = self.keep.expand(T, B, H)
+        if self.zones is not None:
+            self.places |= zip(names("zone", parted), self.zones.chunk(len(parted), -1), strict=True)
         self.products = [self.product(index, part, x, self.places) for index, part in enumerate(parts)]
         for part in parts:
             if part.segment is not None:

@@ -77,6 +77,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "decoder": {"cell": ["lstm", "rnn", "gru-reset-after"], "layers": 3},
     },
     "layer-norm": {"encoder": {"layer_norm": True}, "decoder": {"layer_norm": True, "input_feeding": True}},
+    "zoneout": {"encoder": {"dropout": {"zoneout": 0.3}}, "decoder": {"dropout": {"zoneout": 0.4}}},
+    "zoneout-feeding": {
+        "encoder": {"layers": 2, "dropout": {"zoneout": 0.3}},
+        "decoder": {"conditional": True, "input_feeding": True, "dropout": {"zoneout": 0.4}},
+    },
     "tied-all": {"decoder": {"tie": "all"}},
     "untied": {"decoder": {"tie": "none", "features": 5}},
 }
