@@ -69,9 +69,9 @@ class Prepared:
     holds of MKL (decision 0007).
     """
 
-    def __init__(self, model: Translator, *, bos: int, eos: int) -> None:
+    def __init__(self, model: Translator, *, eos: int) -> None:
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-        self.model, self.bos, self.eos = copy.deepcopy(model, shared).eval(), bos, eos
+        self.model, self.eos = copy.deepcopy(model, shared).eval(), eos
         decoder = self.model.decoder
         with torch.inference_mode():
             for module in self.model.modules():
