@@ -39,9 +39,9 @@ def list_recipes() -> None:
 @app.command()
 def show(words: Annotated[list[str], WORDS]) -> None:
     """Print a recipe in full: what it extends, the changes, and every default."""
-    from nmt.recipe.reader import dump, read_recipe, split
+    from nmt.recipe.reader import dump, read_any, split
 
-    typer.echo(dump(read_recipe(*split(words))), nl=False)
+    typer.echo(dump(read_any(*split(words))), nl=False)
 
 
 @app.command()
@@ -51,12 +51,12 @@ def validate(
     ],
 ) -> None:
     """Check recipes: every mistake of every file, with its line and column."""
-    from nmt.recipe.reader import read_recipe
+    from nmt.recipe.reader import read_any
 
     wrong = []
     for name in files:
         try:
-            read_recipe([name])
+            read_any([name])
         except UsageError as error:
             wrong.append(str(error))
         else:

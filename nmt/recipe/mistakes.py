@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nmt.recipe.fields import Section, suggestion
+from nmt.recipe.schema import TASKS
 from nmt.recipe.yaml12 import Node, Problem
 
 EXPECTED = {
@@ -50,7 +51,7 @@ def _problems(detail: ErrorDetails, tree: Node, recipe: type[Section]) -> Iterat
         missing = ".".join([*keys, detail["loc"][-1]])
         yield Problem(node.start, missing, f"missing{_meaning(recipe, missing)}")
     elif detail["type"] == "extra_forbidden":
-        yield Problem(node.start, path, f"no such setting, {_nearest_setting(recipe, keys)}")
+        yield Problem(node.start, path, _unknown(recipe, keys))
     elif detail["type"] in ("model_type", "model_attributes_type"):
         names = ", ".join(_section(recipe, keys).model_fields)
         yield Problem(node.place, path, f"expected a section with {names} (got {shown(node.plain())})")
@@ -90,6 +91,14 @@ def _meaning(recipe: type[Section], path: str) -> str:
         needed = [f"{path}.{field}" for field, info in inner.model_fields.items() if info.is_required()]
         return f"; it needs {', '.join(needed)}"
     return f"; {about.model_fields[name].description}"
+
+
+def _unknown(recipe: type[Section], keys: list[str]) -> str:
+    """A setting of another task, or of none."""
+    for task, other in TASKS.items():
+        if other is not recipe and ".".join(keys) in _paths(other):
+            return f"no such setting here, only where task is {task}"
+    return f"no such setting, {_nearest_setting(recipe, keys)}"
 
 
 def _nearest_setting(recipe: type[Section], keys: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Reads recipes: files, what they extend, and settings from the command line, into one checked Recipe.
+"""Reads recipes: files, what they extend, and settings from the command line, into one checked recipe.
 
 Files are merged in the order in which they are named, each on top of what it `extends:`, and settings of
 the command line come last. Sections are merged setting by setting; every other value, lists too, replaces
@@ -20,7 +20,7 @@ from nmt.errors import UsageError
 from nmt.recipe import yaml12
 from nmt.recipe.fields import CELL_FILE, Section, suggestion
 from nmt.recipe.mistakes import problems_of
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TASKS, AnyRecipe, Recipe, TextRecipe
 from nmt.recipe.yaml12 import COMMAND_LINE, Node, Place, Problem, Source
 from nmt.shipped import folder
 
@@ -28,6 +28,14 @@ OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
 def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
+    """`read_any` of a translator's recipe; UsageError for another's."""
+    recipe = read_any(names, overrides)
+    if isinstance(recipe, Recipe):
+        return recipe
+    raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; a translator's is asked for here")
+
+
+def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> AnyRecipe:
     """The recipe made of files (or names of shipped recipes) and `key=value` settings; the later wins.
 
     Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
@@ -39,18 +47,18 @@ def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
     for layer in trees:
         if layer is None or not isinstance(layer.value, dict):
             raise _refused(problems)
-        tree = _merge(tree, layer, Recipe)
-    tree = _with_absolute_paths(tree, problems)
+        tree = _merge(tree, layer, _kind(layer, tree))
+    tree, kind = _with_absolute_paths(tree, problems), _kind(tree)
     try:
-        recipe = Recipe.model_validate(tree.plain())
+        recipe = kind.model_validate(tree.plain())
     except ValidationError as error:
-        raise _refused(problems + problems_of(error, tree, Recipe)) from None
+        raise _refused(problems + problems_of(error, tree, kind)) from None
     if problems:
         raise _refused(problems)
     return recipe
 
 
-def dump(recipe: Recipe) -> str:
+def dump(recipe: AnyRecipe) -> str:
     """The resolved recipe as YAML text that reads back as an equal recipe."""
     return yaml12.write(recipe.model_dump(mode="json"))
 
@@ -121,7 +129,7 @@ def _extended(
         problems.append(Problem(base.place, "extends", f"goes round in a circle: {circle}"))
         return None
     under = _load(below, base.place, parents, problems)
-    return None if under is None else _merge(under, tree, Recipe)
+    return None if under is None else _merge(under, tree, _kind(tree, under))
 
 
 def _setting(text: str, problems: list[Problem]) -> Node | None:
@@ -141,6 +149,13 @@ def _setting(text: str, problems: list[Problem]) -> Node | None:
     return node
 
 
+def _kind(*trees: Node) -> type[Recipe] | type[TextRecipe]:
+    """The kind of recipe that the first tree with a `task` names; where none names a known one, the usual."""
+    tasks = (node.value for tree in trees if (node := tree.at("task")))
+    task = next(tasks, None)
+    return TASKS.get(task, Recipe) if isinstance(task, str) else Recipe
+
+
 def _merge(old: Node, new: Node, section: type[Section]) -> Node:
     """`new` over `old`: sections setting by setting, everything else replaced."""
     merged = dict(old.value)
@@ -154,10 +169,14 @@ def _merge(old: Node, new: Node, section: type[Section]) -> Node:
 
 
 def _with_absolute_paths(tree: Node, problems: list[Problem]) -> Node:
-    """The tree with `data.root` and the files of user's cells made absolute."""
+    """The tree with `data.root`, other runs and the files of user's cells made absolute."""
     root = tree.at("data", "root") or _default_root(tree)
     if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
         tree = _put(tree, Node(_absolute(root.value, root.place), root.place, root.key), "data", "root")
+    run = tree.at("subwords", "same_as")
+    if run and isinstance(run.value, str):
+        same = Node(_absolute(run.value, run.place), run.place, run.key)
+        tree = _put(tree, same, "subwords", "same_as")
     for side in ("encoder", "decoder"):
         cell = tree.at(side, "cell")
         if cell:

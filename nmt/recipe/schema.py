@@ -1,4 +1,4 @@
-"""The recipe: one typed, strict tree. Every setting, its default and its meaning stand here once."""
+"""Recipes: a typed, strict tree for each task. Every setting, its default and its meaning stand here once."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -20,8 +20,8 @@ from nmt.recipe.fields import (
 )
 
 
-class Data(Section):
-    """Which sentence pairs are learnt from, and which of them are left out."""
+class Files(Section):
+    """Where text lies."""
 
     root: str = Field(
         ".",
@@ -29,6 +29,11 @@ class Data(Section):
         "corpus ls`. A relative folder starts at the recipe that names it (or "
         "`train`), on the command line at the current folder.",
     )
+
+
+class Data(Files):
+    """Which sentence pairs are learnt from, and which of them are left out."""
+
     src: str = Field(description="Source language: the suffix of the source files.")
     tgt: str = Field(description="Target language: the suffix of the target files.")
     train: Pair = Field(
@@ -54,18 +59,38 @@ class Data(Section):
             yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
 
 
-class Subwords(Section):
+class Text(Files):
+    """Which text is learnt from. A file is UTF-8, plain or compressed; a line ends at `\\n` only."""
+
+    train: str = Field(description="Training text: one file, its compression's ending not written.")
+    valid: str = Field(description="Validation text, written like `train`; every choice is made on it.")
+    test: str | None = Field(
+        None, description="Test text, written like `train`; only reported, never used to choose."
+    )
+    max_length: Count | None = Field(
+        None,
+        description="Line by line only (`training.chunk: null`): most pieces of a training line; longer ones "
+        "are counted and left out. null for no limit.",
+    )
+
+
+class Pieces(Section):
     """How a line becomes pieces."""
 
     kind: Annotated[str, Choice("nmt.data.subwords", "KINDS")] = Field(
         "unigram", description="Subword model, or `pretokenized`: words split on spaces."
     )
     size: Count = Field(8000, description="Number of pieces (the most words, for `pretokenized`).")
-    joint: bool = Field(True, description="One model for both sides; false trains one per side.")
     character_coverage: Annotated[float, Field(gt=0.9, le=1.0)] = Field(
         1.0, description="Share of characters that get a piece; the rest become <unk>."
     )
     min_count: Count = Field(1, description="`pretokenized` only: rarer words become <unk>.")
+
+
+class Subwords(Pieces):
+    """How a line becomes pieces, on either side."""
+
+    joint: bool = Field(True, description="One model for both sides; false trains one per side.")
     sampling: Share = Field(
         0.0,
         description="Subword regularisation (Kudo, 2018): smoothing alpha of the sampled "
@@ -75,6 +100,22 @@ class Subwords(Section):
     def conflicts(self) -> Iterator[Conflict]:
         if self.sampling and self.kind not in ("unigram", "bpe"):
             yield "sampling", f"needs subwords.kind unigram or bpe, not {self.kind}"
+
+
+class TextSubwords(Pieces):
+    """How a line becomes pieces."""
+
+    same_as: str | None = Field(
+        None,
+        description="A translator's run or model directory, whose target pieces are taken over exactly, so "
+        "that `nmt translate --lm` can add the two; found like `data.root`. The settings above are then not "
+        "given.",
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        for name, field in Pieces.model_fields.items():
+            if self.same_as is not None and getattr(self, name) != field.default:
+                yield name, "subwords.same_as brings its own pieces: leave one of the two out"
 
 
 class Dropout(Section):
@@ -163,10 +204,41 @@ class Encoder(Stack):
         return [self.embedding, first, *[later] * (self.layers - 1)]
 
 
-class Decoder(Stack):
-    """The stack that writes the target, and what it looks at."""
+class Writer(Stack):
+    """The stack that writes."""
 
     hidden: Count = Field(512, description="Size of the hidden state.")
+    features: Count | None = Field(
+        None, description="Width of the vector before the output layer; null: the embedding size."
+    )
+    tie: str
+    dropout: DecoderDropout = DecoderDropout()
+
+    def widths(self) -> list[int]:
+        return [self.hidden] * (self.layers + 1)  # the first layer is never residual
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.residual_from == 1:
+            yield "residual_from", "the first layer of a decoder cannot be residual, start at 2"
+        if self.tie != "none" and self.features not in (None, self.embedding):
+            yield (
+                "features",
+                f"decoder.tie {self.tie} needs it null or decoder.embedding, {self.embedding}",
+            )
+
+
+class TextDecoder(Writer):
+    """The stack that writes: logits = E tanh(W h + b) + b of the top layer's h."""
+
+    tie: Literal["none", "target"] = Field(
+        "target", description="Share the output layer with the embedding (`target`), or not."
+    )
+
+
+class Decoder(Writer):
+    """The stack that writes the target, and what it looks at."""
+
     bridge: Annotated[str, Choice("nmt.model.bridge", "BRIDGES")] = Field(
         "linear", description="How the encoder's states become the decoder's first state."
     )
@@ -183,23 +255,14 @@ class Decoder(Stack):
     conditional: bool = Field(
         False, description="Attention between two cells of the first layer (cGRU, cLSTM; Nematus, 2017)."
     )
-    features: Count | None = Field(
-        None, description="Width of the vector before the output layer; null: the embedding size."
-    )
     tie: Literal["none", "target", "all"] = Field(
         "target",
         description="Share the output layer with the target embedding, or (all; joint subwords) "
         "with the source embedding too.",
     )
-    dropout: DecoderDropout = DecoderDropout()
-
-    def widths(self) -> list[int]:
-        return [self.hidden] * (self.layers + 1)  # the first layer is never residual
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        if self.residual_from == 1:
-            yield "residual_from", "the first layer of a decoder cannot be residual, start at 2"
         for name in ("input_feeding", "conditional"):
             if self.attention == "none" and getattr(self, name):
                 yield name, "needs an attention, and decoder.attention is none"
@@ -207,11 +270,6 @@ class Decoder(Stack):
         if self.attention == "multi-head" and size % self.heads:
             name = "attention_size" if self.attention_size else "hidden"
             yield "heads", f"{self.heads} heads cannot share decoder.{name}, {size}, evenly"
-        if self.tie != "none" and self.features not in (None, self.embedding):
-            yield (
-                "features",
-                f"decoder.tie {self.tie} needs it null or decoder.embedding, {self.embedding}",
-            )
 
 
 class Batch(Section):
@@ -277,24 +335,39 @@ class TeacherForcing(Section):
             yield "end", f"{self.end:g} is above start, {self.start:g}, and the ratio only falls"
 
 
-class Validation(Section):
+class Judging(Section):
     """What is measured during training, and when it stops."""
 
     every: Stretch = Field(
         Duration(1, "e"), description="Stretch between validations; a checkpoint is written at each."
     )
+    patience: Count | None = Field(
+        None, description="Validations without improvement before training stops; null: never."
+    )
+    samples: int = Field(3, ge=0, description="Outputs printed at each validation.")
+
+
+class Validation(Judging):
+    """What is measured during training, and when it stops."""
+
     metric: Literal["bleu", "chrf", "loss"] = Field(
         "bleu",
         description="What decides on the best checkpoint, early stopping and plateaus: a score of"
         " free-running greedy decoding, or the loss.",
     )
-    patience: Count | None = Field(
-        None, description="Validations without improvement before training stops; null: never."
-    )
-    samples: int = Field(3, ge=0, description="Translations printed at each validation.")
 
 
-class Training(Section):
+class TextValidation(Judging):
+    """What is measured during training, and when it stops; the loss decides."""
+
+
+Smoothing = Annotated[
+    Probability,
+    Field(description="Share of the target's probability spread over the vocabulary (Szegedy et al., 2016)."),
+]
+
+
+class Learning(Section):
     """The training run."""
 
     optimiser: Annotated[str, Choice("nmt.training.optimisers", "OPTIMISERS")] = Field(
@@ -309,10 +382,6 @@ class Training(Section):
     clip_norm: float | None = Field(
         1.0, gt=0.0, description="Largest norm of the gradient; null for no clipping."
     )
-    label_smoothing: Probability = Field(
-        0.1,
-        description="Share of the target's probability spread over the vocabulary (Szegedy et al., 2016).",
-    )
     batch: Batch = Batch()
     accumulate: Count = Field(1, description="Batches whose gradients make one update.")
     stop_after: Stretch = Field(Duration(20, "e"), description="Length of the run.")
@@ -320,7 +389,6 @@ class Training(Section):
         None, description="Stretch between checkpoints besides those at validations; null: none."
     )
     keep: Count = Field(2, description="Latest checkpoints kept, besides the best.")
-    validation: Validation = Validation()
     teacher_forcing: TeacherForcing = TeacherForcing()
     recompute: int = Field(
         0,
@@ -336,6 +404,31 @@ class Training(Section):
         end = rate.span or self.stop_after
         if rate.schedule == "cosine" and end.unit == "u" and end.count <= rate.warmup:
             yield "learning_rate.warmup", f"{rate.warmup} updates: the cosine ends within them, at {end}"
+
+
+class Training(Learning):
+    """The training run."""
+
+    label_smoothing: Smoothing = 0.1
+    validation: Validation = Validation()
+
+
+class TextTraining(Learning):
+    """The training run."""
+
+    label_smoothing: Smoothing = 0.0
+    chunk: Count | None = Field(
+        None,
+        description="Positions read at a time. The text is cut into `batch.size` streams that are read side "
+        "by side, chunk after chunk, the state carried over, gradients cut off between chunks (truncated "
+        "back-propagation; Williams & Peng, 1990). null: line by line, each from a state of zeros.",
+    )
+    validation: TextValidation = TextValidation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.chunk is not None and self.batch.by == "tokens":
+            yield "batch.by", "with training.chunk batch.size counts streams: leave it out"
 
 
 class Search(Section):
@@ -361,16 +454,12 @@ class Evaluation(Section):
     lowercase: bool = Field(False, description="Score in lower case.")
 
 
-class Recipe(Section):
-    """One experiment."""
+class Experiment(Section):
+    """What every recipe has."""
 
-    data: Data
-    subwords: Subwords = Subwords()
-    encoder: Encoder = Encoder()
-    decoder: Decoder = Decoder()
-    training: Training = Training()
-    search: Search = Search()
-    evaluation: Evaluation = Evaluation()
+    task: Annotated[str, Choice("nmt.recipe.schema", "TASKS")] = Field(
+        "translation", description="What is learnt, and so which settings there are: below, task by task."
+    )
     engine: Literal["auto", "compiled", "inductor", "torch", "reference"] = Field(
         "auto",
         description="How cells run in training: taken apart into products and kernels, these compiled by "
@@ -379,6 +468,18 @@ class Recipe(Section):
         "of `step` that defines them (`reference`).",
     )
     seed: int = Field(1, ge=0, description="Seed of every random draw.")
+
+
+class Recipe(Experiment):
+    """A translator."""
+
+    data: Data
+    subwords: Subwords = Subwords()
+    encoder: Encoder = Encoder()
+    decoder: Decoder = Decoder()
+    training: Training = Training()
+    search: Search = Search()
+    evaluation: Evaluation = Evaluation()
 
     def conflicts(self) -> Iterator[Conflict]:
         seen, looking = self.encoder.widths()[-1], self.decoder.hidden
@@ -401,3 +502,20 @@ class Recipe(Section):
                 f"'all' needs encoder.embedding ({self.encoder.embedding}) and decoder.embedding "
                 f"({self.decoder.embedding}) to be equal",
             )
+
+
+class TextRecipe(Experiment):
+    """A language model: one stack of the same cells that writes text and reads no source."""
+
+    data: Text
+    subwords: TextSubwords = TextSubwords()
+    decoder: TextDecoder = TextDecoder()
+    training: TextTraining = TextTraining()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.training.chunk is not None and self.data.max_length is not None:
+            yield "data.max_length", "with training.chunk every line is read: leave it out"
+
+
+AnyRecipe = Recipe | TextRecipe
+TASKS: dict[str, type[Recipe] | type[TextRecipe]] = {"translation": Recipe, "language-model": TextRecipe}
