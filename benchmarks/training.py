@@ -115,7 +115,7 @@ def operations(recipe: Recipe, batch: int, src: int, tgt: int) -> float:
 
 
 def our_loss(model: Translator, src: Tensor, tgt: Tensor) -> Tensor:
-    features = model.unroll(model.encode(src), tgt[:, :-1]).flatten(0, 1)
+    features = model.unroll(model.encode(src), tgt[:, :-1]).features.flatten(0, 1)
     output = model.decoder.output
     gold = tgt[:, 1:].flatten()
     return cross_entropy(features, output.weight, output.bias, gold, label_smoothing=SMOOTHING).smoothed

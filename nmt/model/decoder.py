@@ -33,6 +33,13 @@ class Position(NamedTuple):
     weights: Tensor | None
 
 
+class Unrolled(NamedTuple):
+    """What many positions give: features [B, T, F], and the state that the next one would go on from."""
+
+    features: Tensor
+    state: DecoderState
+
+
 Words = Callable[[range, list[Tensor]], Iterable[Tensor]]
 """Positions to their words' part of the first input product [B, G*H], one after the other.
 
@@ -83,15 +90,21 @@ class Decoder(nn.Module):
         return DecoderState(self.bridge(memory), feed)
 
     def unroll(
-        self, memory: Memory, tgt_in: Tensor, use_gold: Tensor | None = None, *, sample: bool = False
-    ) -> Tensor:
-        """Features [B, T, F] for the previous pieces tgt_in [B, T].
+        self,
+        memory: Memory,
+        tgt_in: Tensor,
+        use_gold: Tensor | None = None,
+        *,
+        sample: bool = False,
+        before: DecoderState | None = None,
+    ) -> Unrolled:
+        """Features for the previous pieces tgt_in [B, T], from the start or from the state `before` them.
 
         Where `use_gold` [B, T] is False, the decoder's own previous piece is read instead of the
         one in tgt_in: the most probable, or one drawn from the distribution (`sample`). The first
         position always reads tgt_in.
         """
-        bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory)
+        bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory) if before is None else before
         look = self.attention.bind(memory, bound.engine) if memory.keys is not None else None
         if use_gold is not None:
             return bound.run(bound.own(tgt_in, use_gold, sample), tgt_in.shape[1], state, look)
@@ -175,7 +188,7 @@ class BoundDecoder:
 
         return words
 
-    def run(self, words: Words, length: int, state: DecoderState, look: Look | None) -> Tensor:
+    def run(self, words: Words, length: int, state: DecoderState, look: Look | None) -> Unrolled:
         """Position by position, because a position needs what the one before it has attended to.
 
         A piece of positions after the other: with `recompute` the backward pass runs a piece again
@@ -188,7 +201,7 @@ class BoundDecoder:
             args = words, range(len(features), stop), state, features[-1:], look
             given, state = checkpoint(self.piece, *args, use_reentrant=False) if again else self.piece(*args)
             features += given
-        return torch.stack(features, dim=1)
+        return Unrolled(torch.stack(features, dim=1), state)
 
     def piece(
         self, words: Words, now: range, state: DecoderState, before: list[Tensor], look: Look | None
@@ -201,11 +214,14 @@ class BoundDecoder:
             features.append(position.features)
         return features[len(before) :], state
 
-    def run_by_layer(self, tgt_in: Tensor, state: DecoderState, look: Look | None) -> Tensor:
+    def run_by_layer(self, tgt_in: Tensor, state: DecoderState, look: Look | None) -> Unrolled:
         """Layer by layer, then attention for all positions at once: the same values, fewer products."""
-        h = self.decoder.embedding(tgt_in.t())  # [T, B, E]
+        h, states = self.decoder.embedding(tgt_in.t()), []  # [T, B, E]
         for depth, (layer, s) in enumerate(zip(self.layers, state.layers, strict=True), start=1):
             below = F.dropout(h, self.stack.dropout, self.stack.training) if depth > 1 else h
-            h = self.stack.join(depth, below, layer.scan(layer.project(below), s)[0])
+            above, s = layer.scan(layer.project(below), s)
+            h = self.stack.join(depth, below, above)
+            states.append(s)
         h = h.transpose(0, 1)  # attention is batch-major
-        return self.features(h, None if look is None else look(h)[0])
+        features = self.features(h, None if look is None else look(h)[0])
+        return Unrolled(features, DecoderState(tuple(states), None))

@@ -27,3 +27,25 @@ class Embedding(nn.Embedding):
         if self.training and self.word_dropout:
             vectors = vectors * F.dropout(vectors.new_ones(*pieces.shape, 1), self.word_dropout)
         return F.dropout(vectors, self.dropout, self.training)
+
+
+class LineEmbedding(Embedding):
+    """Reads the end of a line (eos) as the beginning of the next (bos), for text that goes on after it."""
+
+    def __init__(
+        self,
+        pieces: int,
+        size: int,
+        *,
+        pad: int,
+        bos: int,
+        eos: int,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+    ) -> None:
+        super().__init__(pieces, size, pad=pad, dropout=dropout, word_dropout=word_dropout)
+        self.bos, self.eos = bos, eos
+
+    def forward(self, pieces: Tensor) -> Tensor:
+        """Pieces [...] to vectors [..., E]."""
+        return super().forward(pieces.masked_fill(pieces == self.eos, self.bos))

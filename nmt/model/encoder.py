@@ -1,7 +1,8 @@
-"""The encoder reads the source."""
+"""The encoder reads the source, where there is one."""
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,3 +23,11 @@ class Encoder(nn.Module):
         real = None if bool(mask.all()) else mask.t()
         h, finals = self.stack(x, real)
         return F.dropout(h.transpose(0, 1), self.dropout, self.training), finals
+
+
+class NoEncoder(nn.Module):
+    """A language model's: states of no width [B, S, 0], so that nothing of the source is known."""
+
+    def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
+        """As `Encoder`'s."""
+        return torch.zeros(*src.shape, 0, device=src.device), ()

@@ -3,17 +3,18 @@
 from torch import Tensor, nn
 
 from nmt.model.attention import Memory
-from nmt.model.decoder import Decoder, DecoderState
-from nmt.model.encoder import Encoder
+from nmt.model.decoder import Decoder, DecoderState, Unrolled
+from nmt.model.encoder import Encoder, NoEncoder
 
 
 class Translator(nn.Module):
     """A sequence-to-sequence model: p(tgt | src) = Π_t p(y_t | y_<t, src).
 
-    Pieces are int64 and batch-major; source rows end with eos and are filled with `pad`.
+    Pieces are int64 and batch-major; source rows end with eos and are filled with `pad`. With `NoEncoder` it
+    is a language model: p(tgt) = Π_t p(y_t | y_<t).
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, *, pad: int) -> None:
+    def __init__(self, encoder: Encoder | NoEncoder, decoder: Decoder, *, pad: int) -> None:
         super().__init__()
         self.encoder, self.decoder, self.pad = encoder, decoder, pad
 
@@ -29,10 +30,16 @@ class Translator(nn.Module):
         return self.decoder.start(memory)
 
     def unroll(
-        self, memory: Memory, tgt_in: Tensor, use_gold: Tensor | None = None, sample: bool = False
-    ) -> Tensor:
-        """Features [B, T, F] for previous pieces tgt_in [B, T]; see `Decoder.unroll`."""
-        return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample)
+        self,
+        memory: Memory,
+        tgt_in: Tensor,
+        use_gold: Tensor | None = None,
+        *,
+        sample: bool = False,
+        before: DecoderState | None = None,
+    ) -> Unrolled:
+        """Features for previous pieces tgt_in [B, T]; see `Decoder.unroll`."""
+        return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample, before=before)
 
     def output(self, features: Tensor) -> Tensor:
         """Features [..., F] to logits [..., V]."""

@@ -32,7 +32,7 @@ def learn(
     model, (src, tgt) = build(decoder=decoder, engine=engine, training={"recompute": recompute}), batch()
     model.train()
     torch.manual_seed(3)
-    features = model.unroll(model.encode(src), tgt, use_gold, sample=use_gold is not None)
+    features = model.unroll(model.encode(src), tgt, use_gold, sample=use_gold is not None).features
     loss = (model.output(features) * torch.randn(3, 5, 11, dtype=torch.float64)).sum()
     loss.backward()
     return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters() if p.grad is not None}}
@@ -84,7 +84,7 @@ def kept(model: Translator, src: Tensor, tgt: Tensor) -> int:
     """Bytes kept of the decoder's forward pass while its features are."""
     memory = model.encode(src)
     with Alive() as alive:
-        features = model.unroll(memory, tgt)
+        features = model.unroll(memory, tgt).features
     assert features.requires_grad
     return alive.bytes()
 

@@ -109,7 +109,7 @@ def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[Step]:
 def test_steps_one_by_one_equal_the_unrolled_decoder(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
     memory = model.encode(src)
-    logits = model.output(model.unroll(memory, tgt))
+    logits = model.output(model.unroll(memory, tgt).features)
     for t, step in enumerate(steps(model, src, tgt)):
         torch.testing.assert_close(step.scores.logits, logits[:, t], rtol=0, atol=1e-12)
 
@@ -117,9 +117,9 @@ def test_steps_one_by_one_equal_the_unrolled_decoder(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_sentence_alone_equals_the_sentence_in_a_padded_batch(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
-    together = model.unroll(model.encode(src), tgt)
+    together = model.unroll(model.encode(src), tgt).features
     for row, length in enumerate((src != 0).sum(1).tolist()):
-        alone = model.unroll(model.encode(src[row : row + 1, :length]), tgt[row : row + 1])
+        alone = model.unroll(model.encode(src[row : row + 1, :length]), tgt[row : row + 1]).features
         torch.testing.assert_close(alone[0], together[row], rtol=0, atol=1e-12)
 
 
@@ -129,7 +129,7 @@ def test_every_engine_equals_the_reference_in_every_gradient(variant: str) -> No
     gradients = []
     for engine in ("compiled", "torch", "reference"):
         model = build(**VARIANTS[variant], engine=engine)
-        logits = model.output(model.unroll(model.encode(src), tgt))
+        logits = model.output(model.unroll(model.encode(src), tgt).features)
         torch.manual_seed(2)
         (logits * torch.randn_like(logits)).sum().backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
@@ -145,7 +145,7 @@ def test_every_engine_equals_the_reference_in_every_gradient(variant: str) -> No
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_parameter_takes_part_in_the_result(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
-    model.output(model.unroll(model.encode(src), tgt)).square().sum().backward()
+    model.output(model.unroll(model.encode(src), tgt).features).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -154,15 +154,15 @@ def test_every_parameter_takes_part_in_the_result(variant: str) -> None:
 def test_forcing_every_word_equals_plain_teacher_forcing(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
     memory = model.encode(src)
-    forced = model.unroll(memory, tgt, torch.ones_like(tgt, dtype=torch.bool))
-    torch.testing.assert_close(forced, model.unroll(memory, tgt), rtol=0, atol=1e-12)
+    forced = model.unroll(memory, tgt, torch.ones_like(tgt, dtype=torch.bool)).features
+    torch.testing.assert_close(forced, model.unroll(memory, tgt).features, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_running_freely_feeds_the_best_word_of_each_position(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
     memory = model.encode(src)
-    free = model.output(model.unroll(memory, tgt, torch.zeros_like(tgt, dtype=torch.bool)))
+    free = model.output(model.unroll(memory, tgt, torch.zeros_like(tgt, dtype=torch.bool)).features)
     words = torch.cat([tgt[:, :1], free.argmax(-1)[:, :-1]], dim=1)
     for t, step in enumerate(steps(model, src, words)):
         torch.testing.assert_close(step.scores.logits, free[:, t], rtol=0, atol=1e-12)
@@ -172,7 +172,9 @@ def test_running_freely_feeds_the_best_word_of_each_position(variant: str) -> No
 def test_scheduled_words_train_every_parameter(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
     use_gold = torch.tensor([[True, False, True, False, False]]).expand_as(tgt)
-    model.output(model.unroll(model.encode(src), tgt, use_gold, sample=True)).square().sum().backward()
+    model.output(
+        model.unroll(model.encode(src), tgt, use_gold, sample=True).features
+    ).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
