@@ -29,6 +29,7 @@ class Batch(NamedTuple):
     tgt: Tensor  # [B, T+1]: bos, pieces, eos, then pad
     tgt_lengths: Tensor  # [B]: eos counted, bos not
     pairs: Tensor  # [B]: index of each pair in the store
+    goes_on: bool = False  # whether the rows of the batch after it continue these
 
 
 class Plan(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which pairs are learnt from, and the account of those that are not."""
+"""Which pairs, or lines of plain text, are learnt from, and the account of those that are not."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -25,6 +25,20 @@ class LengthFilter(NamedTuple):
         return None
 
 
+class LineFilter(NamedTuple):
+    """Keeps lines of plain text that have pieces, at most so many (the end of the line not counted)."""
+
+    max_length: int | None
+
+    def why_dropped(self, src_length: int, tgt_length: int) -> str | None:
+        """The reason to leave a line out, or None to keep it; of the source there is nothing."""
+        if tgt_length == 0:
+            return "blank"
+        if self.max_length is not None and tgt_length > self.max_length:
+            return f"longer than {self.max_length:,} pieces"
+        return None
+
+
 class Dropped(NamedTuple):
     """How many pairs one reason took, and the line of the first of them."""
 
@@ -36,6 +50,7 @@ class Dropped(NamedTuple):
 class FilterReport:
     """The account of a corpus: every pair is either kept or counted under the reason it was dropped for."""
 
+    unit: str = "pairs"
     seen: int = 0
     dropped: dict[str, Dropped] = field(default_factory=dict)
 
@@ -52,7 +67,7 @@ class FilterReport:
         return reason is None
 
     def __str__(self) -> str:
-        kept = f"kept {self.kept:,} of {self.seen:,} pairs"
+        kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
         if not self.dropped:
             return kept
         reasons = (f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in self.dropped.items())

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from nmt.data.arrays import Array, ArrayFile, Column, Scratch, Type, read_metadata, write_arrays
 from nmt.data.download import sha256_of
-from nmt.data.filters import Dropped, FilterReport, LengthFilter
-from nmt.data.subwords import Vocabulary
+from nmt.data.filters import Dropped, FilterReport, LengthFilter, LineFilter
+from nmt.data.subwords import EOS, Vocabulary
 from nmt.data.text import Corpus, read_pairs
 from nmt.errors import DataError
 
-FORMAT = "nmt-tokens-1"
+FORMAT = "nmt-tokens-2"
 CHUNK = 4096  # pairs that are encoded together
+SIDES = ("src", "tgt")
 REBUILD = "delete it, and the next run makes it again from the corpus"
 
 Int64 = NDArray[np.int64]
@@ -62,7 +63,11 @@ class Side(NamedTuple):
 
 
 class TokenStore:
-    """The kept pairs of a corpus as pieces, and of each the line it came from (counted from 1)."""
+    """The kept pairs of a corpus as pieces, and of each the line it came from (counted from 1).
+
+    The source of plain text has no pieces. Where its rows hold their eos too, `tgt.tokens.values` is the text
+    as one stream.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open a store that `prepare_store` made; raises DataError if the file is torn or altered."""
@@ -71,11 +76,13 @@ class TokenStore:
         metadata = self._file.metadata
         self.fingerprint = hashlib.sha256(metadata["made_from"].encode()).hexdigest()
         self.report = _report_from(json.loads(metadata["report"]))
-        self.src, self.tgt = self._side("src"), self._side("tgt")
         self.lines: Int64 = self._file.arrays["lines"]
+        self.src, self.tgt = self._side("src"), self._side("tgt")
 
     def _side(self, name: str) -> Side:
         arrays = self._file.arrays
+        if name not in arrays:
+            return Side(_no_pieces(len(self)), None)
         tokens = Rows(arrays[f"{name}.offsets"], arrays[name])
         if f"{name}.text" not in arrays:
             return Side(tokens, None)
@@ -94,21 +101,28 @@ class TokenStore:
         self._file.release()
 
 
+def _no_pieces(rows: int) -> Rows:
+    return Rows(np.broadcast_to(np.int64(0), rows + 1), np.empty(0, np.int64))
+
+
 def prepare_store(
     path: Path,
     corpus: Corpus,
     *,
-    src: Vocabulary,
+    src: Vocabulary | None = None,
     tgt: Vocabulary,
-    keep: LengthFilter | None,
+    keep: LengthFilter | LineFilter | None,
     with_text: bool = False,
+    with_ends: bool = False,
 ) -> TokenStore:
     """The store of a corpus: that at `path` if it was made of the same, else a new one.
 
-    Without a filter every pair is kept, blank ones too; the text is stored too where pieces are sampled
-    from it. Raises DataError if the files do not match or no pair is left.
+    Plain text has no `src`. Without a filter every pair is kept, blank ones too; the text is stored too where
+    pieces are sampled from it, and with `with_ends` eos behind every row, which makes the rows a stream.
+    Raises DataError if the files do not match or no pair is left.
     """
-    making = _Making(corpus, (src, tgt), keep, with_text)
+    vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
+    making = _Making(corpus, vocabularies, keep, with_text, with_ends)
     made_from = making.inputs()
     if read_metadata(path).get("made_from") != made_from:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,9 +134,10 @@ class _Making(NamedTuple):
     """All that decides on the content of a store."""
 
     corpus: Corpus
-    vocabularies: tuple[Vocabulary, Vocabulary]
-    keep: LengthFilter | None
+    vocabularies: dict[str, Vocabulary]
+    keep: LengthFilter | LineFilter | None
     with_text: bool
+    with_ends: bool
 
     def inputs(self) -> str:
         """The same text for the same content; what it says of files and vocabularies are checksums."""
@@ -130,14 +145,18 @@ class _Making(NamedTuple):
             {
                 "format": FORMAT,
                 "files": checksums(self.corpus),
-                "vocabularies": [vocabulary.fingerprint() for vocabulary in self.vocabularies],
+                "vocabularies": {name: side.fingerprint() for name, side in self.vocabularies.items()},
                 "filter": self.keep and self.keep._asdict(),
                 "text": self.with_text,
+                "ends": self.with_ends,
             }
         )
 
     def why_dropped(self, src: list[int], tgt: list[int]) -> str | None:
         return self.keep.why_dropped(len(src), len(tgt)) if self.keep else None
+
+    def encoded(self, side: str, lines: list[str]) -> list[list[int]]:
+        return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
 
 
 def checksums(corpus: Corpus) -> list[str]:
@@ -162,19 +181,25 @@ def _make(making: _Making, path: Path, made_from: str) -> None:
 
 
 def _encode(making: _Making, scratch: Scratch) -> tuple[dict[str, Column], FilterReport]:
-    report, lines = FilterReport(), scratch.column("I64")
-    sides = [_SideWriter(vocabulary, making.with_text, scratch) for vocabulary in making.vocabularies]
+    report = FilterReport("pairs" if making.corpus.parallel else "lines")
+    lines, sides = scratch.column("I64"), _side_writers(making, scratch)
     for chunk in _chunks(read_pairs(making.corpus)):
-        texts = [list(side) for side in zip(*chunk, strict=True)]
-        encoded = [side.vocabulary.encode_all(text) for side, text in zip(sides, texts, strict=True)]
-        first = report.seen + 1
-        kept = [
-            i for i, pair in enumerate(zip(*encoded, strict=True)) if report.count(making.why_dropped(*pair))
-        ]
+        texts = dict(zip(SIDES, map(list, zip(*chunk, strict=True)), strict=True))
+        encoded = {side: making.encoded(side, text) for side, text in texts.items()}
+        first, pairs = report.seen + 1, zip(*encoded.values(), strict=True)
+        kept = [i for i, pair in enumerate(pairs) if report.count(making.why_dropped(*pair))]
         lines.append(np.array(kept, np.int64) + first)
-        for side, rows, text in zip(sides, encoded, texts, strict=True):
-            side.append([rows[i] for i in kept], [text[i] for i in kept])
-    return {"lines": lines, **sides[0].columns("src"), **sides[1].columns("tgt")}, report
+        for side, writer in sides.items():
+            writer.append([encoded[side][i] for i in kept], [texts[side][i] for i in kept])
+    columns = [writer.columns(side) for side, writer in sides.items()]
+    return {"lines": lines, **{name: column for side in columns for name, column in side.items()}}, report
+
+
+def _side_writers(making: _Making, scratch: Scratch) -> "dict[str, _SideWriter]":
+    return {
+        side: _SideWriter(len(vocabulary), making.with_text, making.with_ends, scratch)
+        for side, vocabulary in making.vocabularies.items()
+    }
 
 
 def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
@@ -197,12 +222,13 @@ class _RowsWriter:
 class _SideWriter:
     """One side of the pairs on its way to disk."""
 
-    def __init__(self, vocabulary: Vocabulary, with_text: bool, scratch: Scratch) -> None:
-        self.vocabulary = vocabulary
-        self.tokens = _RowsWriter("U16" if len(vocabulary) <= 1 << 16 else "U32", scratch)
+    def __init__(self, pieces: int, with_text: bool, with_ends: bool, scratch: Scratch) -> None:
+        self.end = [EOS] if with_ends else []
+        self.tokens = _RowsWriter("U16" if pieces <= 1 << 16 else "U32", scratch)
         self.text = _RowsWriter("U8", scratch) if with_text else None
 
     def append(self, rows: list[list[int]], lines: list[str]) -> None:
+        rows = [row + self.end for row in rows]
         self.tokens.append(np.fromiter(chain.from_iterable(rows), np.int64), map(len, rows))
         if self.text is not None:
             raw = [line.encode() for line in lines]
@@ -217,4 +243,4 @@ class _SideWriter:
 
 def _report_from(content: dict[str, Any]) -> FilterReport:
     dropped = {reason: Dropped(*entry) for reason, entry in content["dropped"].items()}
-    return FilterReport(content["seen"], dropped)
+    return FilterReport(content["unit"], content["seen"], dropped)

@@ -1,4 +1,4 @@
-"""Text on disk: lines, and pairs of lines that belong together.
+"""Text on disk: lines, pairs of lines that belong together, and lines that stand alone.
 
 A line ends at "\\n" and nowhere else: what other programs may take for a line end (U+2028, U+0085, a lone
 "\\r", form feeds, NUL) stays inside it.
@@ -19,9 +19,13 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Corpus(NamedTuple):
-    """Parallel text on disk: one file of tab-separated pairs, or a source and a target file, line by line."""
+    """Text on disk: one file of tab-separated pairs, or a source and a target file, line by line.
+
+    Where it is not `parallel`, one file of plain text; its lines count as pairs with a source of nothing.
+    """
 
     files: tuple[Path, ...]
+    parallel: bool = True
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.files))
@@ -37,6 +41,11 @@ def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Co
     else:
         names = pairs
     return Corpus(tuple(_find(root, name) for name in names))
+
+
+def find_text(name: str, *, root: Path) -> Corpus:
+    """The file of plain text that a name stands for; it may be compressed. DataError as `find_corpus`."""
+    return Corpus((_find(root, name),), parallel=False)
 
 
 def _is_tsv(name: str) -> bool:
@@ -99,6 +108,8 @@ def _bad_byte(error: UnicodeDecodeError) -> str:
 
 def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """The pairs of a corpus as (source, target), one at a time; DataError if its files do not match."""
+    if not corpus.parallel:
+        return (("", line) for line in read_lines(corpus.files[0]))
     if len(corpus.files) == 1:
         return _read_tsv(corpus.files[0])
     return _read_side_by_side(*corpus.files)
