@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
+from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training import checkpoint, snapshot
 from nmt.training.checkpoint import Checkpoint, Facts, Tensors
@@ -88,6 +89,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.run = Run(Best(self.settings.metric))
+        self.carried: DecoderState | None = None  # from the batch before, where the next one continues it
         self.counted = (-1, 0)  # an epoch, and how many batches it has
 
     def train(self) -> Result:
@@ -124,7 +126,7 @@ class Training:
                 if not group:
                     raise DataError(
                         f"epoch {epoch + 1} ended after {self.run.position} batches, "
-                        f"but {self.batches_in(epoch)} were announced; are there training pairs?"
+                        f"but {self.batches_in(epoch)} were announced; is there anything to learn?"
                     )
                 yield group
 
@@ -134,6 +136,7 @@ class Training:
         rate, ratio = self.schedule.rate(run.update + 1), self.forcing.ratio(run.update + 1)
         outcome = self.make_update(group, rate, ratio)
         seconds = time.perf_counter() - started
+        self.carried = outcome.carried
         run.update += 1
         run.advance(len(group), self.batches_in(run.epoch))
         run.tokens += outcome.totals.tokens
@@ -155,6 +158,7 @@ class Training:
                 rate=rate,
                 forcing=self.forcing,
                 ratio=ratio,
+                carried=self.carried,
                 label_smoothing=self.settings.label_smoothing,
                 clip_norm=self.settings.clip_norm,
             )
@@ -292,7 +296,11 @@ class Training:
 
 def capture(training: Training) -> tuple[Tensors, Tensors, Facts]:
     """All that decides how training goes on: weights, the trainer's tensors, plain facts."""
-    trainer = snapshot.optimiser_tensors(training.model, training.optimiser) | snapshot.generator_tensors()
+    trainer = (
+        snapshot.optimiser_tensors(training.model, training.optimiser)
+        | snapshot.generator_tensors()
+        | snapshot.carried_tensors(training.carried)
+    )
     facts = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
     return snapshot.model_tensors(training.model), trainer, facts
 
@@ -302,5 +310,6 @@ def restore(training: Training, saved: Checkpoint) -> None:
     snapshot.load_model_tensors(training.model, saved.model)
     snapshot.load_optimiser_tensors(training.model, training.optimiser, saved.trainer)
     snapshot.load_generator_tensors(saved.trainer)
+    training.carried = snapshot.carried_state(training.model, saved.trainer)
     training.schedule.load_state_dict(saved.facts["schedule"])
     training.run = Run.from_facts(saved.facts["run"])

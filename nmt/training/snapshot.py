@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nmt.errors import DataError
+from nmt.model.decoder import DecoderState
+from nmt.model.translator import Translator
+from nmt.recurrence.state import map_tensors
 from nmt.training.checkpoint import Tensors
 
 
@@ -68,6 +72,28 @@ def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tens
 def _parameters(optimiser: Optimizer) -> Iterator[nn.Parameter]:
     groups: Iterable[dict[str, Any]] = optimiser.param_groups
     return (parameter for group in groups for parameter in group["params"])
+
+
+def carried_tensors(carried: DecoderState | None) -> Tensors:
+    """The state that the next batch goes on from as `carried/NUMBER`, in the order of its parts."""
+    tensors: Tensors = {}
+
+    def take(tensor: Tensor) -> Tensor:
+        tensors[f"carried/{len(tensors)}"] = tensor
+        return tensor
+
+    map_tensors(take, carried)
+    return tensors
+
+
+def carried_state(model: Translator, tensors: Tensors) -> DecoderState | None:
+    """What `carried_tensors` took, for the model that it was taken from."""
+    if "carried/0" not in tensors:
+        return None
+    device = next(model.parameters()).device
+    numbers = count()
+    like = model.start(model.encode(torch.zeros(1, 1, dtype=torch.int64, device=device)))
+    return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), like)
 
 
 def seed_generators(seed: int) -> None:

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from nmt.data.batches import Batch
 from nmt.errors import NmtError
+from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training.objective import forced_loss
 from nmt.training.run import Totals
@@ -22,10 +23,11 @@ class Diverged(NmtError):
 
 
 class Outcome(NamedTuple):
-    """What an update gave: the sums over its words, and the norm of the gradient before clipping."""
+    """What an update gave: the sums over its words, the norm of the gradient before clipping."""
 
     totals: Totals
     norm: float
+    carried: DecoderState | None  # what the next batch goes on from
 
 
 def make_update(
@@ -36,6 +38,7 @@ def make_update(
     rate: float,
     forcing: Forcing,
     ratio: float,
+    carried: DecoderState | None = None,
     label_smoothing: float,
     clip_norm: float | None,
 ) -> Outcome:
@@ -47,25 +50,26 @@ def make_update(
     for batch in group:
         batch = to_device(batch, device)
         use_gold = forcing.draw(ratio, batch.tgt[:, :-1])
-        loss = forced_loss(
+        loss, carried = forced_loss(
             model,
             batch,
             label_smoothing=label_smoothing,
+            carried=carried,
             use_gold=use_gold,
             sample=forcing.feedback == "sample",
         )
         totals.add(Totals.of(loss))
         if not math.isfinite(totals.loss):
-            raise Diverged(f"the loss is {totals.loss} in the batch with pairs {named(batch.pairs)}")
+            raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(batch.pairs)}")
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
     norm = _clip(model, clip_norm)
     if not math.isfinite(norm):
         pairs = torch.cat([batch.pairs for batch in group])
-        raise Diverged(f"the norm of the gradient is {norm} after the pairs {named(pairs)}")
+        raise Diverged(f"the norm of the gradient is {norm} after the rows {named(pairs)}")
     for parameters in optimiser.param_groups:
         parameters["lr"] = rate
     optimiser.step()
-    return Outcome(totals, norm)
+    return Outcome(totals, norm, carried)
 
 
 def _clip(model: nn.Module, clip_norm: float | None) -> float:
@@ -84,6 +88,6 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def named(pairs: Tensor) -> str:
-    """Pairs by their index in the store, for a message."""
+    """Pairs (of a stream, places in the text) by their index in the store, for a message."""
     first = ", ".join(str(index) for index in pairs[:100].tolist())
     return first if len(pairs) <= 100 else f"{first}, … ({len(pairs)} in all)"

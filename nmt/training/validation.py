@@ -83,10 +83,10 @@ class Validator:
 
 def forced_scores(model: Translator, batches: Iterable[Batch]) -> dict[str, float]:
     """Loss (negative log likelihood of a word), perplexity and accuracy under teacher forcing."""
-    totals = Totals()
+    totals, carried = Totals(), None
     device = next(model.parameters()).device
     for batch in batches:
-        loss = forced_loss(model, to_device(batch, device), label_smoothing=0.0)
+        loss, carried = forced_loss(model, to_device(batch, device), label_smoothing=0.0, carried=carried)
         totals.add(Totals.of(loss))
     return totals.means()
 

@@ -44,7 +44,15 @@ class Tiny(nn.Module):
         real = (src != PAD).unsqueeze(2)
         return (self.embedding(src) * real).sum(1) / real.sum(1)
 
-    def unroll(self, memory: Tensor, tgt_in: Tensor, use_gold: Tensor | None, sample: bool) -> Tensor:
+    def unroll(
+        self,
+        memory: Tensor,
+        tgt_in: Tensor,
+        use_gold: Tensor | None = None,
+        *,
+        sample: bool = False,
+        before: None,
+    ) -> tuple[Tensor, None]:
         h, features = memory, []
         for t, y in enumerate(tgt_in.unbind(1)):
             if t and use_gold is not None:
@@ -53,7 +61,7 @@ class Tiny(nn.Module):
                 y = y.where(use_gold[:, t], own)
             h = self.cell(self.dropout(self.embedding(y)), h)
             features.append(h)
-        return torch.stack(features, 1)
+        return torch.stack(features, 1), None
 
 
 def make_batch(index: int) -> Batch:
