@@ -8,7 +8,7 @@ import typer
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.recipe.schema import Recipe
+    from nmt.recipe.schema import AnyRecipe
 
 Words = Annotated[
     list[str],
@@ -33,18 +33,18 @@ def train(words: Words, output: Output = None, tensorboard: Tensorboard = False)
     typer.echo(directory)
 
 
-def resolved(words: list[str], output: Path | None) -> tuple["Recipe", Path]:
+def resolved(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
     """The recipe that the words of a command line make, and its run directory."""
-    from nmt.recipe.reader import read_recipe, split
+    from nmt.recipe.reader import read_any, split
 
     names, overrides = split(words)
-    recipe = read_recipe(names, overrides)
+    recipe = read_any(names, overrides)
     if not names and not output:
         raise UsageError("name a recipe, after which the run directory is called, or give --output")
     return recipe, output or Path("runs") / Path(names[-1]).stem
 
 
-def train_to_the_end(recipe: "Recipe", directory: Path, tensorboard: bool) -> None:
+def train_to_the_end(recipe: "AnyRecipe", directory: Path, tensorboard: bool) -> None:
     """Train, and leave with the signal's exit code where one stopped the run."""
     from nmt.recipe.assemble import experiment
 

@@ -2,7 +2,7 @@
 
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nmt.training.validation import Sample, Validation
+from nmt.training.validation import Own, Sample, Validation
 
 WIDTH = 80
 
@@ -145,12 +145,12 @@ def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -
     return table
 
 
-def samples_table(samples: list[Sample]) -> Table:
-    """Source, reference and translation of a few pairs."""
+def samples_table(samples: Sequence[Sample | Own]) -> Table:
+    """Source, reference and translation of a few pairs, or what was written without a source."""
     table = Table(show_header=False, width=WIDTH, show_lines=False)
     for sample in samples:
         for name, text in sample._asdict().items():
-            table.add_row(name, Text(visible(text)), end_section=name == "hyp")
+            table.add_row(name, Text(visible(text)), end_section=name == sample._fields[-1])
     return table
 
 

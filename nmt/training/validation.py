@@ -23,11 +23,17 @@ class Sample(NamedTuple):
     hyp: str
 
 
+class Own(NamedTuple):
+    """A text that a language model has written by itself."""
+
+    text: str
+
+
 class Validation(NamedTuple):
-    """What a validation found: scores by metric (`loss` always), perplexity, and some translations."""
+    """What a validation found: scores by metric (`loss` always), perplexity, and some outputs."""
 
     scores: dict[str, float]
-    samples: list[Sample]
+    samples: Sequence[Sample | Own]
 
 
 class Texts(NamedTuple):
@@ -61,7 +67,7 @@ class Validator:
     def __call__(self, model: Translator, name: str) -> Validation:
         """Measure; the model's mode and the random generators are afterwards as they were."""
         with measuring(model):
-            scores = forced_scores(model, self.batches())
+            scores = forced_totals(model, self.batches()).means()
             if self.translate is None:
                 return Validation(scores, [])
             hyps = self.translate()
@@ -81,14 +87,14 @@ class Validator:
         return [Sample(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in places]
 
 
-def forced_scores(model: Translator, batches: Iterable[Batch]) -> dict[str, float]:
-    """Loss (negative log likelihood of a word), perplexity and accuracy under teacher forcing."""
+def forced_totals(model: Translator, batches: Iterable[Batch]) -> Totals:
+    """The loss of every word under teacher forcing; its means are loss, perplexity and accuracy."""
     totals, carried = Totals(), None
     device = next(model.parameters()).device
     for batch in batches:
         loss, carried = forced_loss(model, to_device(batch, device), label_smoothing=0.0, carried=carried)
         totals.add(Totals.of(loss))
-    return totals.means()
+    return totals
 
 
 @contextmanager

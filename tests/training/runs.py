@@ -15,7 +15,7 @@ from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.teacher_forcing import FORCINGS, Forcing
-from nmt.training.validation import Sample, Validation, forced_scores, measuring
+from nmt.training.validation import Sample, Validation, forced_totals, measuring
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
 
@@ -117,7 +117,7 @@ def make_settings(**changes: Any) -> Settings:
 def validate(model: Any, name: str) -> Validation:
     """The loss, and a BLEU that is some function of the weights."""
     with measuring(model):
-        scores = forced_scores(model, [make_batch(index) for index in range(20, 23)])
+        scores = forced_totals(model, [make_batch(index) for index in range(20, 23)]).means()
     scores["bleu"] = 100 * scores["accuracy"]
     return Validation(scores, [Sample("ein Hund", "a dog", "a cat")])
 

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 from nmt import __version__
 from nmt.data.download import sha256_of
-from nmt.data.subwords import Vocabulary
+from nmt.data.subwords import Vocabulary, load_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
 from nmt.recipe.assemble import own_cells
-from nmt.recipe.assemble.material import SIDES, load_vocabularies, vocabulary_file
-from nmt.recipe.assemble.model import build_translator
-from nmt.recipe.reader import read_recipe
-from nmt.recipe.schema import Recipe
+from nmt.recipe.assemble.material import load_vocabularies, sides, vocabulary_file
+from nmt.recipe.assemble.model import build_language_model, build_translator
+from nmt.recipe.reader import read_any
+from nmt.recipe.schema import Recipe, TextRecipe
 from nmt.training import checkpoint
 from nmt.training.average import average
 from nmt.training.checkpoint import Facts, Tensors
@@ -38,11 +38,36 @@ def load_translator(path: Path) -> Loaded:
     Raises UsageError where there is none, DataError where a file is not what was written.
     """
     home = _home(path)
-    recipe = read_recipe([str(home / "recipe.yaml")])
+    recipe = read_any([str(home / "recipe.yaml")])
+    if not isinstance(recipe, Recipe):
+        raise UsageError(f"{path} is a language model, which translates nothing: nmt sample {path}")
     source, target = load_vocabularies(home)
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
     return Loaded(model.eval(), source, target, recipe)
+
+
+class LanguageModel(NamedTuple):
+    """A language model with all that it needs to read and write text."""
+
+    model: Translator
+    vocabulary: Vocabulary
+    recipe: TextRecipe
+
+
+def load_language_model(path: Path) -> LanguageModel:
+    """The language model in a run directory, a checkpoint or a model directory; see `load_translator`."""
+    home = _home(path)
+    recipe = read_any([str(home / "recipe.yaml")])
+    if not isinstance(recipe, TextRecipe):
+        raise UsageError(f"{path} is a translator; a language model (task: language-model) is asked for here")
+    file = vocabulary_file(home, "target")
+    if file is None:
+        raise DataError(f"{home} holds no vocabulary: is it a run or a model directory?")
+    vocabulary = load_vocabulary(file)
+    model = build_language_model(recipe, len(vocabulary))
+    load_model_tensors(model, weights(path))
+    return LanguageModel(model.eval(), vocabulary, recipe)
 
 
 def weights(path: Path) -> Tensors:
@@ -113,12 +138,13 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     shutil.copyfile(run / "recipe.yaml", aside / "recipe.yaml")
-    for side in SIDES:
+    recipe = read_any([str(run / "recipe.yaml")])
+    for side in sides(recipe):
         vocabulary = vocabulary_file(run, side)
         if vocabulary is None:
             raise DataError(f"{run} holds no {side} vocabulary")
         shutil.copyfile(vocabulary, aside / vocabulary.name)
-    for file in own_cells.files(read_recipe([str(run / "recipe.yaml")])):
+    for file in own_cells.files(recipe):
         shutil.copyfile(file, aside / file.name)
     (aside / "README.md").write_text(_readme(output.name, facts), encoding="utf-8")
     sums = {path.name: _sha256(path) for path in aside.iterdir()}

@@ -12,7 +12,7 @@ from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe.assemble import own_cells
 from nmt.recipe.assemble.material import begun, forget, write_whole
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import AnyRecipe
 
 RECIPE, LOCK = "recipe.yaml", ".lock"
 
@@ -37,7 +37,7 @@ compared), what is kept, shown and reported. All others decide on what was learn
 
 
 @contextmanager
-def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
+def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
     """The run directory while a process works in it, with the recipe written there; gives what changed.
 
     Raises UsageError if it is another run's, or another process is at work in it. A run that has no
@@ -85,11 +85,11 @@ def _locked(run: Path) -> Iterator[None]:
         yield
 
 
-def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
+def _changes(file: Path, recipe: AnyRecipe) -> dict[str, str]:
     """The settings that differ from those in the run's recipe, each with both values."""
     if not file.is_file():
         return {}
-    old, new = (dict(_leaves(one)) for one in (reader.read_recipe([str(file)]), recipe))
+    old, new = (dict(_leaves(one)) for one in (reader.read_any([str(file)]), recipe))
     names = [*old, *(name for name in new if name not in old)]
     return {
         name: f"{name} was {_shown(old, name)}, is {_shown(new, name)}"
@@ -98,7 +98,7 @@ def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
     }
 
 
-def _leaves(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+def _leaves(recipe: AnyRecipe) -> Iterator[tuple[str, Any]]:
     return _flat(recipe.model_dump(mode="json"), ())
 
 
@@ -114,7 +114,7 @@ def _shown(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
-def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> None:
+def _check_changes(run: Path, changes: Mapping[str, str], recipe: AnyRecipe) -> None:
     """Refuse to go on with settings on which it hung what was learnt."""
     fixed = [change for name, change in changes.items() if name not in FREE]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")

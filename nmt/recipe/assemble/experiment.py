@@ -1,14 +1,13 @@
 """A run of a recipe: its directory, its training, its test score."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
-from nmt.data.store import TokenStore
+from nmt.data.batches import Plan, Sampling, validation_batches
 from nmt.data.subwords import EOS
 from nmt.data.text import read_pairs
 from nmt.decoding.translate import Job, translate_lines
@@ -16,12 +15,15 @@ from nmt.errors import DataError
 from nmt.evaluation.scores import Score, score
 from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
+from nmt.recipe.assemble import language_model
 from nmt.recipe.assemble.artifact import Loaded, load_translator
 from nmt.recipe.assemble.claim import claimed
+from nmt.recipe.assemble.epochs import Pairs
 from nmt.recipe.assemble.material import Material, find, prepare
 from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.assemble.task import Task, summary
 from nmt.recipe.fields import Duration
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training.loop import Result, Settings, Training
 from nmt.training.metrics import Metrics, Mirror, Tensorboard
 from nmt.training.optimisers import build_optimiser
@@ -36,7 +38,7 @@ LOG_EVERY = 50
 """Updates between lines of the log."""
 
 
-def train(recipe: Recipe, run: Path, *, with_tensorboard: bool = False) -> Result:
+def train(recipe: AnyRecipe, run: Path, *, with_tensorboard: bool = False) -> Result:
     """Train what the recipe describes in the directory `run`, or go on where it stopped."""
     with claimed(run, recipe) as changes:
         progress = Progress(run / "train.log")
@@ -46,65 +48,57 @@ def train(recipe: Recipe, run: Path, *, with_tensorboard: bool = False) -> Resul
         return training(recipe, run, progress, mirror).train()
 
 
-def training(recipe: Recipe, run: Path, progress: Progress, mirror: Mirror | None) -> Training:
+def training(recipe: AnyRecipe, run: Path, progress: Progress, mirror: Mirror | None) -> Training:
     """All that takes part in a run, ready to begin or to go on."""
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
-    material = prepare(recipe, run)
-    model = build_translator(recipe, len(material.source), len(material.target))
-    progress.note(summary(model, material))
+    task = language_model.task(recipe, run) if isinstance(recipe, TextRecipe) else translation(recipe, run)
+    progress.note(summary(task))
+    per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        model=model,
-        epochs=Epochs(recipe, material),
-        validate=validator(recipe, material, run, model),
+        model=task.model,
+        epochs=task.epochs,
+        validate=task.validate,
         optimiser=build_optimiser(
-            model.parameters(),
+            task.model.parameters(),
             optimiser=recipe.training.optimiser,
             betas=recipe.training.betas,
             momentum=recipe.training.momentum,
             weight_decay=recipe.training.weight_decay,
         ),
-        schedule=learning_rate(recipe, material.train),
-        forcing=teacher_forcing(recipe, material.train),
-        settings=settings(recipe),
+        schedule=learning_rate(recipe, per_epoch),
+        forcing=teacher_forcing(recipe, per_epoch),
+        settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
         metrics=Metrics(run / "metrics.jsonl", mirror),
         progress=progress,
     )
 
 
-def summary(model: Translator, material: Material) -> str:
-    """What is about to be trained."""
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+def translation(recipe: Recipe, run: Path) -> Task:
+    """A translator, ready to be trained in the directory `run`."""
+    material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
+    model = build_translator(recipe, len(material.source), len(material.target))
+    return Task(
+        model,
+        Pairs(
+            material.train,
+            Plan(batch.by, batch.size, recipe.seed),
+            Sampling(material.source, material.target, alpha) if alpha else None,
+        ),
+        validator(recipe, material, run, model),
+        recipe.training.validation.metric,
+        described(material),
+    )
+
+
+def described(material: Material) -> str:
+    """The pairs and the vocabularies, for people."""
     source, target = len(material.source), len(material.target)
     joint = material.source.fingerprint() == material.target.fingerprint()
     vocabulary = f"{source:,} joint pieces" if joint else f"{source:,} and {target:,} pieces"
-    pairs = f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}"
-    return f"{pairs}\n{parameters:,} parameters, {vocabulary}"
-
-
-class Epochs:
-    """The training batches of a recipe, as functions of the epoch."""
-
-    def __init__(self, recipe: Recipe, material: Material) -> None:
-        batch, alpha = recipe.training.batch, recipe.subwords.sampling
-        self.store = material.train
-        self.plan = Plan(batch.by, batch.size, recipe.seed)
-        self.sampling = Sampling(material.source, material.target, alpha) if alpha else None
-
-    def count(self, epoch: int) -> int:
-        return count_batches(self.store, self.plan, epoch)
-
-    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        return batches(self.store, self.plan, epoch, start, self.sampling)
-
-
-def updates_per_epoch(recipe: Recipe, store: TokenStore) -> int:
-    """Updates in the first epoch; by tokens, others may differ a little."""
-    batch = recipe.training.batch
-    batches_in = count_batches(store, Plan(batch.by, batch.size, recipe.seed), 0)
-    return math.ceil(batches_in / recipe.training.accumulate)
+    return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
 def in_updates(stretch: Duration, per_epoch: float) -> float:
@@ -112,22 +106,22 @@ def in_updates(stretch: Duration, per_epoch: float) -> float:
     return stretch.count * (per_epoch if stretch.unit == "e" else 1.0)
 
 
-def learning_rate(recipe: Recipe, store: TokenStore) -> Schedule:
-    """The learning rate's schedule, its span in updates."""
+def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
+    """The learning rate's schedule, its span in updates; by tokens, later epochs may differ a little."""
     rate = recipe.training.learning_rate
     return SCHEDULES[rate.schedule](
         peak=rate.peak,
         warmup=rate.warmup,
         floor=rate.floor,
-        span=in_updates(rate.span or recipe.training.stop_after, updates_per_epoch(recipe, store)),
+        span=in_updates(rate.span or recipe.training.stop_after, per_epoch),
         factor=rate.factor,
         patience=rate.patience,
     )
 
 
-def teacher_forcing(recipe: Recipe, store: TokenStore) -> Forcing:
+def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> Forcing:
     """The schedule of teacher forcing, its spans in updates."""
-    forcing, per_epoch = recipe.training.teacher_forcing, updates_per_epoch(recipe, store)
+    forcing = recipe.training.teacher_forcing
     return FORCINGS[forcing.schedule](
         start=forcing.start,
         end=forcing.end,
@@ -138,7 +132,7 @@ def teacher_forcing(recipe: Recipe, store: TokenStore) -> Forcing:
     )
 
 
-def settings(recipe: Recipe) -> Settings:
+def settings(recipe: AnyRecipe, metric: str) -> Settings:
     """The loop's numbers."""
     training, validation = recipe.training, recipe.training.validation
     return Settings(
@@ -149,7 +143,7 @@ def settings(recipe: Recipe) -> Settings:
         checkpoint_every=training.checkpoint_every,
         keep=training.keep,
         every=validation.every,
-        metric=validation.metric,
+        metric=metric,
         patience=validation.patience,
         log_every=LOG_EVERY,
     )

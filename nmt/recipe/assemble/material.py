@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from nmt.data.corpora import corpus_root
 from nmt.data.filters import LengthFilter
 from nmt.data.store import TokenStore, checksums, prepare_store
 from nmt.data.subwords import Vocabulary, load_vocabulary, train_vocabulary
-from nmt.data.text import Corpus, find_corpus, read_pairs
+from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
 from nmt.errors import DataError, UsageError
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import AnyRecipe, Recipe, Text
 from nmt.training import checkpoint
 
 SIDES = ("source", "target")
@@ -30,16 +30,18 @@ class Material(NamedTuple):
     valid_pairs: list[tuple[str, str]]
 
 
-def find(recipe: Recipe, part: str) -> Corpus:
+def find(recipe: AnyRecipe, part: str) -> Corpus:
     """The files of a part of the data: `train`, `valid` or `test`."""
     data = recipe.data
-    pairs = getattr(data, part)
-    if pairs is None:
+    named = getattr(data, part)
+    if named is None:
         raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
     root = (
         corpus_root(data.root.removeprefix("corpus:")) if data.root.startswith("corpus:") else Path(data.root)
     )
-    return find_corpus(pairs, root=root, src=data.src, tgt=data.tgt)
+    if isinstance(data, Text):
+        return find_text(named, root=root)
+    return find_corpus(named, root=root, src=data.src, tgt=data.tgt)
 
 
 def prepare(recipe: Recipe, run: Path) -> Material:
@@ -75,13 +77,18 @@ def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, 
     """The run's vocabularies, learnt from the training pairs when it starts."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
-    source = _learn(
+    source = learn(
         recipe, chain.from_iterable(read_pairs(train)) if recipe.subwords.joint else _side(train, 0)
     )
-    target = source if recipe.subwords.joint else _learn(recipe, _side(train, 1))
+    target = source if recipe.subwords.joint else learn(recipe, _side(train, 1))
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
         vocabulary.save(run / (side + vocabulary.suffix))
     return source, target
+
+
+def sides(recipe: AnyRecipe) -> Sequence[str]:
+    """Whose vocabularies a run of the recipe holds."""
+    return SIDES if isinstance(recipe, Recipe) else SIDES[1:]
 
 
 def begun(run: Path) -> bool:
@@ -146,7 +153,8 @@ def vocabulary_file(folder: Path, side: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _learn(recipe: Recipe, lines: Iterator[str]) -> Vocabulary:
+def learn(recipe: AnyRecipe, lines: Iterator[str]) -> Vocabulary:
+    """The vocabulary that a recipe's section `subwords` makes of lines."""
     subwords = recipe.subwords
     return train_vocabulary(
         lines,

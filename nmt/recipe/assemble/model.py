@@ -1,13 +1,13 @@
-"""The translator that a recipe describes."""
+"""The model that a recipe describes."""
 
 from nmt.cells import find_cell
 from nmt.cells.cell import Cell
-from nmt.data.subwords import PAD
-from nmt.model.attention import ATTENTIONS, Attention
-from nmt.model.bridge import BRIDGES
+from nmt.data.subwords import BOS, EOS, PAD
+from nmt.model.attention import ATTENTIONS, Attention, NoAttention
+from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.decoder import Decoder
-from nmt.model.embedding import Embedding
-from nmt.model.encoder import Encoder
+from nmt.model.embedding import Embedding, LineEmbedding
+from nmt.model.encoder import Encoder, NoEncoder
 from nmt.model.translator import Translator
 from nmt.recipe import schema
 from nmt.recurrence.engine import Engine
@@ -25,12 +25,40 @@ def build_translator(recipe: schema.Recipe, source_pieces: int, target_pieces: i
     return Translator(encoder, decoder, pad=PAD)
 
 
+def build_language_model(recipe: schema.TextRecipe, pieces: int) -> Translator:
+    """The language model that a recipe describes, with fresh weights: a translator's decoder alone."""
+    side, drop = recipe.decoder, recipe.decoder.dropout
+    cells = _cells(side, [side.embedding, *[side.hidden] * (side.layers - 1)])
+    embedding = LineEmbedding(
+        pieces,
+        side.embedding,
+        pad=PAD,
+        bos=BOS,
+        eos=EOS,
+        dropout=drop.embedding,
+        word_dropout=drop.word,
+    )
+    decoder = Decoder(
+        embedding,
+        _decoder_stack(side, cells, recipe.engine),
+        NoAttention(0, side.hidden, side.hidden, 1),
+        Bridge([], 0, cells),
+        features=side.features or side.embedding,
+        input_feeding=False,
+        conditional=None,
+        dropout=drop.output,
+        tied=side.tie != "none",
+        recompute=recipe.training.recompute,
+    )
+    return Translator(NoEncoder(), decoder, pad=PAD)
+
+
 def _embedding(side: schema.Encoder | schema.Decoder, pieces: int) -> Embedding:
     drop = side.dropout
     return Embedding(pieces, side.embedding, pad=PAD, dropout=drop.embedding, word_dropout=drop.word)
 
 
-def _cells(side: schema.Encoder | schema.Decoder, sizes: list[int]) -> list[Cell]:
+def _cells(side: schema.Stack, sizes: list[int]) -> list[Cell]:
     """One cell per layer, reading inputs of the given sizes."""
     names = [side.cell] * side.layers if isinstance(side.cell, str) else side.cell
     classes = [find_cell(name) for name in names]
@@ -39,7 +67,7 @@ def _cells(side: schema.Encoder | schema.Decoder, sizes: list[int]) -> list[Cell
     )
 
 
-def _layer(side: schema.Encoder | schema.Decoder, cells: list[Cell], engine: Engine) -> Layer:
+def _layer(side: schema.Encoder | schema.Writer, cells: list[Cell], engine: Engine) -> Layer:
     drop = side.dropout
     return Layer(
         cells, input_dropout=drop.input, state_dropout=drop.state, zoneout=drop.zoneout, engine=engine
@@ -59,6 +87,11 @@ def _encoder_stack(encoder: schema.Encoder, engine: Engine) -> Stack:
     return Stack(layers, residual_from=encoder.residual_from, dropout=encoder.dropout.layers)
 
 
+def _decoder_stack(decoder: schema.Writer, cells: list[Cell], engine: Engine) -> Stack:
+    layers = [_layer(decoder, [cell], engine) for cell in cells]
+    return Stack(layers, residual_from=decoder.residual_from, dropout=decoder.dropout.layers)
+
+
 def _decoder(recipe: schema.Recipe, encoder: Encoder, pieces: int) -> Decoder:
     """The decoder, made to measure for an encoder."""
     decoder = recipe.decoder
@@ -72,11 +105,10 @@ def _decoder(recipe: schema.Recipe, encoder: Encoder, pieces: int) -> Decoder:
     attention: Attention = ATTENTIONS[decoder.attention](
         memory, decoder.hidden, decoder.attention_size or decoder.hidden, decoder.heads
     )
-    layers = [_layer(decoder, [cell], recipe.engine) for cell in cells]
     finals = [layer.output_size for layer in encoder.stack.layers]
     return Decoder(
         embedding,
-        Stack(layers, residual_from=decoder.residual_from, dropout=decoder.dropout.layers),
+        _decoder_stack(decoder, cells, recipe.engine),
         attention,
         BRIDGES[decoder.bridge](finals, memory, cells),
         features=features,

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from nmt.errors import UsageError
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import AnyRecipe, Stack
 
 
-def files(recipe: Recipe) -> list[Path]:
+def files(recipe: AnyRecipe) -> list[Path]:
     """The files of a recipe's own cells, each once; UsageError if two of them have one name."""
     found: dict[str, Path] = {}
     for cell in _cells(recipe):
@@ -19,7 +19,7 @@ def files(recipe: Recipe) -> list[Path]:
     return list(found.values())
 
 
-def moved(recipe: Recipe, folder: Path) -> Recipe:
+def moved(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
     """The recipe with its own cells read from `folder`; with `Path()`, from beside the recipe."""
 
     def move(cell: str) -> str:
@@ -27,14 +27,13 @@ def moved(recipe: Recipe, folder: Path) -> Recipe:
         return f"{folder / Path(file).name}:{name}" if own else cell
 
     sides = {}
-    for name in ("encoder", "decoder"):
-        side = getattr(recipe, name)
+    for name, side in _stacks(recipe).items():
         cell = move(side.cell) if isinstance(side.cell, str) else [move(one) for one in side.cell]
         sides[name] = side.model_copy(update={"cell": cell})
     return recipe.model_copy(update=sides)
 
 
-def keep(recipe: Recipe, run: Path, *, begun: bool) -> None:
+def keep(recipe: AnyRecipe, run: Path, *, begun: bool) -> None:
     """Copy the files into a run; UsageError if one is not what the run was begun with."""
     for file in files(recipe):
         kept, content = run / file.name, file.read_bytes()
@@ -47,6 +46,10 @@ def keep(recipe: Recipe, run: Path, *, begun: bool) -> None:
             kept.write_bytes(content)
 
 
-def _cells(recipe: Recipe) -> list[str]:
-    sides = (recipe.encoder.cell, recipe.decoder.cell)
-    return [cell for side in sides for cell in ([side] if isinstance(side, str) else side)]
+def _cells(recipe: AnyRecipe) -> list[str]:
+    named = [side.cell for side in _stacks(recipe).values()]
+    return [cell for side in named for cell in ([side] if isinstance(side, str) else side)]
+
+
+def _stacks(recipe: AnyRecipe) -> dict[str, Stack]:
+    return {name: side for name, side in recipe if isinstance(side, Stack)}

@@ -1,0 +1,160 @@
+"""Language models: trained by the one loop, run on their own output, and measured."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from nmt.data.batches import Batch, Plan, validation_batches
+from nmt.data.filters import LineFilter
+from nmt.data.store import TokenStore, checksums, prepare_store
+from nmt.data.streams import Cut, chunks
+from nmt.data.subwords import EOS, UNK, Vocabulary, load_vocabulary
+from nmt.data.text import Corpus, read_lines
+from nmt.decoding.model import Model
+from nmt.decoding.options import Options
+from nmt.decoding.writing import Written, lines_of, write
+from nmt.errors import UsageError
+from nmt.model.prepared import Prepared
+from nmt.model.translator import Translator
+from nmt.recipe.assemble.artifact import LanguageModel
+from nmt.recipe.assemble.epochs import Pairs, Streams
+from nmt.recipe.assemble.material import find, forget, learn, remember, vocabulary_file
+from nmt.recipe.assemble.model import build_language_model
+from nmt.recipe.assemble.task import Task
+from nmt.recipe.schema import TextRecipe
+from nmt.training.run import Totals
+from nmt.training.validation import Own, Validation, forced_totals, measuring
+
+STREAMS, CHUNK = 16, 256
+"""A validation text is read in so many streams, so many positions at a time."""
+LINES = 64
+SHOWN = 60
+"""Pieces of each text that a validation shows."""
+
+
+def task(recipe: TextRecipe, run: Path) -> Task:
+    """A language model, ready to be trained in the directory `run`."""
+    train, valid = find(recipe, "train"), find(recipe, "valid")
+    if remember(run, {"the training text": checksums(train), "the validation text": checksums(valid)}):
+        forget(run)
+    vocabulary = _vocabulary(recipe, train, run)
+    remember(run, {"the vocabulary": vocabulary.fingerprint()})
+    learnt = _stored(recipe, run / "data" / "train.safetensors", train, vocabulary, recipe.data.max_length)
+    judged = _stored(recipe, run / "data" / "valid.safetensors", valid, vocabulary)
+    found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
+    return Task(
+        found.model,
+        _epochs(recipe, learnt),
+        Validator(found, judged),
+        "loss",
+        f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} pieces",
+    )
+
+
+def _vocabulary(recipe: TextRecipe, train: Corpus, run: Path) -> Vocabulary:
+    """The run's vocabulary, learnt or taken over when it starts."""
+    kept = vocabulary_file(run, "target")
+    if kept is not None:
+        return load_vocabulary(kept)
+    same_as = recipe.subwords.same_as
+    vocabulary = learn(recipe, read_lines(train.files[0])) if same_as is None else _taken(Path(same_as))
+    vocabulary.save(run / f"target{vocabulary.suffix}")
+    return vocabulary
+
+
+def _taken(run: Path) -> Vocabulary:
+    file = vocabulary_file(run, "target")
+    if file is None:
+        raise UsageError(
+            f"subwords.same_as: {run} is no run or model directory: it holds no target vocabulary"
+        )
+    return load_vocabulary(file)
+
+
+def _stored(
+    recipe: TextRecipe, path: Path, corpus: Corpus, vocabulary: Vocabulary, longest: int | None = None
+) -> TokenStore:
+    """A text in pieces: as one stream with every line, or as lines without the blank ones."""
+    if recipe.training.chunk:
+        return prepare_store(path, corpus, tgt=vocabulary, keep=None, with_ends=True)
+    return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest))
+
+
+def _epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
+    batch, chunk = recipe.training.batch, recipe.training.chunk
+    if chunk:
+        return Streams(store, Cut(batch.size, chunk))
+    return Pairs(store, Plan(batch.by, batch.size, recipe.seed))
+
+
+def _read(recipe: TextRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
+    """The whole text once."""
+    if recipe.training.chunk:
+        return chunks(store, Cut(streams, CHUNK))
+    return validation_batches(store, Plan("sentences", LINES, recipe.seed))
+
+
+class Validator:
+    """Measures a language model on the validation text, and shows what it writes by itself."""
+
+    def __init__(self, found: LanguageModel, judged: TokenStore) -> None:
+        self.found, self.judged = found, judged
+
+    def __call__(self, model: Translator, name: str) -> Validation:
+        """Measure; the model's mode and the random generators are afterwards as they were."""
+        recipe, count = self.found.recipe, self.found.recipe.training.validation.samples
+        with measuring(model):
+            scores = forced_totals(model, _read(recipe, self.judged, STREAMS)).means()
+            options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
+            texts = sampled(self.found, options, SHOWN) if count else []
+        return Validation(scores, [Own(" ↵ ".join(text)) for text in texts])
+
+
+def prepared(found: LanguageModel) -> Model:
+    """The language model as a search wants it, with the weights that it has now."""
+    return Prepared(found.model, eos=EOS)
+
+
+def sampled(found: LanguageModel, options: Options, length: int, prompt: str = "") -> list[list[str]]:
+    """`options.n_best` texts of `length` pieces after a prompt, which they begin with, as lines."""
+    texts = run_free(found, options, length, prompt).pieces
+    return [[found.vocabulary.decode(line) for line in lines_of(text)] for text in texts]
+
+
+def run_free(found: LanguageModel, options: Options, length: int, prompt: str = "") -> Written:
+    """What the model writes on its own output; see `nmt.decoding.writing.write`."""
+    encoded = found.vocabulary.encode_all(prompt.split("\n"))
+    start = [piece for line in encoded for piece in (*line, EOS)][:-1]
+    line_by_line = found.recipe.training.chunk is None
+    return write(prepared(found), options, length, start, line_by_line=line_by_line)
+
+
+class Perplexity(NamedTuple):
+    """A language model on a text, and on its own."""
+
+    text: Totals  # every piece of the text, the true ones before it read
+    characters: int  # of the text, its line ends counted
+    unknown: int  # pieces of the text that are <unk>
+    kept: str  # which lines were read
+    own: Totals  # pieces drawn from the model, its own ones before them read
+
+
+def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Perplexity:
+    """Measure on a file, and on as much text of the model's own (at most `most` pieces)."""
+    corpus = Corpus((file,), parallel=False)
+    with TemporaryDirectory() as folder:
+        store = _stored(found.recipe, Path(folder) / "text.safetensors", corpus, found.vocabulary)
+        with measuring(found.model):
+            text = forced_totals(found.model, _read(found.recipe, store, 1))
+        unknown = int((store.tgt.tokens.values == UNK).sum())
+        kept, read = str(store.report), set(store.lines.tolist())
+    characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in read)
+    return Perplexity(text, characters, unknown, kept, _own(found, min(text.tokens, most), seed))
+
+
+def _own(found: LanguageModel, pieces: int, seed: int) -> Totals:
+    options = Options(sample=True, n_best=min(STREAMS, pieces), seed=seed)
+    written = run_free(found, options, -(-pieces // options.n_best))
+    nll = -float(written.log_probs.sum(dtype="float64"))
+    return Totals(loss=nll, nll=nll, tokens=written.pieces.size)
