@@ -8,6 +8,8 @@ import typer
 
 from nmt.cli.sample import Model
 
+OWN = 20_000
+
 if TYPE_CHECKING:
     from nmt.recipe.assemble.language_model import Perplexity
 
@@ -17,7 +19,7 @@ def perplexity(
     file: Annotated[Path, typer.Argument(help="Text, plain or compressed.", show_default=False)],
     length: Annotated[
         int, typer.Option("--length", "-l", min=1, help="Most pieces of its own text that are measured.")
-    ] = 20_000,
+    ] = OWN,
     seed: Annotated[int, typer.Option(min=0, help="Of its own text.")] = 1,
 ) -> None:
     """How well a language model expects a text, reading the truth, and its own text, reading that.

@@ -1,13 +1,16 @@
-"""`nmt run`: train a recipe, translate its test set, score it."""
+"""`nmt run`: train a recipe and measure it on its test set: translations scored, or a text's perplexity."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from nmt.cli.perplexity import OWN, perplexity
 from nmt.cli.train import Output, Tensorboard, Words, resolved, train_to_the_end
 
 if TYPE_CHECKING:
     from nmt.recipe.assemble.experiment import Tested
+    from nmt.recipe.schema import Recipe, TextRecipe
 
 SAMPLES = 5
 
@@ -15,13 +18,32 @@ SAMPLES = 5
 def run(words: Words, output: Output = None, tensorboard: Tensorboard = False) -> None:
     """Train a recipe (or go on with it), translate its test set with the best checkpoint, and score that.
 
-    The translations are in test.hyp, the scores in scores.json of the run directory.
+    The translations are in test.hyp, the scores in scores.json of the run directory. Of a language model the
+    perplexity of the test text is printed, as by `nmt perplexity`.
     """
+    from nmt.recipe.schema import Recipe
+
+    recipe, directory = resolved(words, output)
+    if isinstance(recipe, Recipe):
+        _run_translator(recipe, directory, tensorboard)
+    else:
+        _run_language_model(recipe, directory, tensorboard)
+
+
+def _run_language_model(recipe: "TextRecipe", directory: Path, tensorboard: bool) -> None:
+    from nmt.recipe.assemble.material import find
+
+    [text] = find(recipe, "test").files
+    train_to_the_end(recipe, directory, tensorboard)
+    perplexity(directory, text, OWN, recipe.seed)
+    typer.echo(f"\nLet it write:  nmt sample {directory}")
+
+
+def _run_translator(recipe: "Recipe", directory: Path, tensorboard: bool) -> None:
     import json
 
     from nmt.recipe.assemble import experiment
 
-    recipe, directory = resolved(words, output)
     experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
     train_to_the_end(recipe, directory, tensorboard)
     tested = experiment.test(directory)

@@ -1,7 +1,7 @@
 """A long text as streams that are read side by side, a chunk of positions at a time.
 
-The text is cut into as many equal stretches as there are streams. Batch t holds positions t·k to (t+1)·k of
-every stretch, so its rows go on where those of the batch before ended.
+The text is cut into as many stretches of about equal length as there are streams. Batch t holds positions
+t·k to (t+1)·k of every stretch, so its rows go on where those of the batch before ended.
 """
 
 from collections.abc import Iterator
@@ -25,34 +25,42 @@ class Cut(NamedTuple):
 def chunks(store: TokenStore, cut: Cut, start: int = 0) -> Iterator[Batch]:
     """The chunks of a text stored `with_ends`, from the one at `start` to the last; no piece is left out.
 
-    A row's first piece is the one before the chunk, or eos where the text begins: the end of no line. The
-    last stretch may be shorter than the others, and is filled with pad; `pairs` are places in the text.
+    A row's first piece is the one before the chunk, or eos where the text begins: the end of no line. Streams
+    that are shorter than the longest are filled with pad; `pairs` are places in the text.
     """
-    count, length = count_chunks(store, cut), _length(store, cut)
+    begins, ends = _stretches(store, cut.streams)
+    count = count_chunks(store, cut)
     for number in range(start, count):
-        stop = min((number + 1) * cut.chunk, length)
-        places = np.arange(cut.streams)[:, None] * length + np.arange(number * cut.chunk - 1, stop)
-        yield _batch(store, places, goes_on=number + 1 < count)
+        first = begins + number * cut.chunk
+        width = min(cut.chunk, int((ends - first).max()))
+        places = first[:, None] + np.arange(-1, width)
+        yield _batch(store, places, ends, goes_on=number + 1 < count)
         store.release()
 
 
 def count_chunks(store: TokenStore, cut: Cut) -> int:
     """How many chunks a text has."""
-    return -(-_length(store, cut) // cut.chunk)
+    begins, ends = _stretches(store, cut.streams)
+    return -(-int((ends - begins).max()) // cut.chunk)
 
 
-def _length(store: TokenStore, cut: Cut) -> int:
-    """Positions of a stream."""
-    return -(-len(store.tgt.tokens.values) // cut.streams)
+def _stretches(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
+    """Where in the text each stream begins and ends: with whole lines, unless these are too long for it."""
+    lines = store.tgt.tokens.offsets
+    length = -(-len(store.tgt.tokens.values) // streams)
+    even = np.minimum(np.arange(streams) * length, lines[-1])
+    next_line = lines[np.searchsorted(lines, even)]
+    begins = np.where(next_line - even <= length // 2, next_line, even)
+    return begins, np.append(begins[1:], lines[-1])
 
 
-def _batch(store: TokenStore, places: Int64, *, goes_on: bool) -> Batch:
-    """The pieces at some places [B, T+1] of the text."""
+def _batch(store: TokenStore, places: Int64, ends: Int64, *, goes_on: bool) -> Batch:
+    """The pieces at some places [B, T+1] of the text; each row ends where its stream does."""
     text = store.tgt.tokens.values
     rows = np.full(places.shape, PAD, np.int64)
-    inside = (places >= 0) & (places < len(text))
-    rows[inside] = text[places[inside]]
     rows[places < 0] = EOS
+    inside = (places >= 0) & (places < ends[:, None])
+    rows[inside] = text[places[inside]]
     lengths = torch.from_numpy(inside[:, 1:].sum(axis=1))
     nothing = torch.full((len(rows), 1), EOS)
     return Batch(
