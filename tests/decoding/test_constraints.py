@@ -62,9 +62,10 @@ def test_a_wide_beam_finds_the_best_of_all_outputs_that_are_allowed(
 @pytest.mark.parametrize("beam", [1, 2, 5, 12])
 def test_a_narrow_beam_holds_to_it_too(seed: int, beam: int) -> None:
     model = random_model(seed, vocabulary=20, sharpness=3.0)
-    must = [[15, 16, 15, 17], [16, 15], [9], [9, 10]]
+    must = [[15, 16, 15, 17], [16, 15], [9], [9, 10], [16, 18]]
     request = Request(0, (4, 5, 6, 7, 8), must=must, must_not=[[9, 9], [11]])
-    [(_, hypotheses)] = search(model, [request], replace(NARROW, beam=beam, n_best=min(2, beam)))
+    [(_, hypotheses)] = search(model, [request], replace(NARROW, beam=beam, n_best=beam))
+    assert len({tuple(hypothesis.ids) for hypothesis in hypotheses}) == len(hypotheses)
     for hypothesis in [hypotheses[0], *(h for h in hypotheses if h.finished)]:
         assert all(holds(hypothesis.ids, *sequence) for sequence in must)
         assert not holds(hypothesis.ids, 9, 9)
