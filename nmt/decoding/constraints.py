@@ -34,6 +34,8 @@ def advance(progress: tuple[int, ...], piece: int, sequences: Sequences) -> tupl
 
 def _matched(ids: tuple[int, ...], sequence: tuple[int, ...]) -> int:
     """The longest beginning of the sequence that these pieces end with."""
+    if ids[-1] not in sequence:
+        return 0
     return max(n for n in range(len(ids) + 1) if ids[len(ids) - n :] == sequence[:n])
 
 
