@@ -72,6 +72,12 @@ def test_a_narrow_beam_holds_to_it_too(seed: int, beam: int) -> None:
         assert 11 not in hypothesis.ids
 
 
+def test_a_beginning_that_sequences_share_keeps_no_hypothesis_from_going_on() -> None:
+    model = fixed_model([0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0])  # would write 4 for ever
+    [(_, [best])] = search(model, [Request(0, (4,), must=[[4, 5], [4, 6]])], replace(NARROW, beam=1))
+    assert sorted([tuple(best.ids[:2]), tuple(best.ids[2:4])]) == [(4, 5), (4, 6)]
+
+
 def test_limits_make_room_for_what_is_asked_for() -> None:
     model, short = random_model(0, vocabulary=12), replace(NARROW, max_ratio=0.0, max_extra=1)
     [(_, [best])] = search(model, [Request(0, (4,), prefix=[5, 6, 7], must=[[8, 9, 8, 9]])], short)
