@@ -32,6 +32,7 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
         return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
 
     monkeypatch.setattr(artifact, "load_translator", load_translator)
+    monkeypatch.setattr(experiment, "Prepared", lambda model, eos: model)  # it is ready as it is
     app = typer.Typer()
     app.command()(translate)
 
