@@ -44,6 +44,12 @@ def translate(
     alignments: Annotated[
         Path | None, typer.Option(help="Write here which source word each word looked at (0-0 1-2).")
     ] = None,
+    lm: Annotated[
+        Path | None, typer.Option(help="A language model of the same target pieces (subwords.same_as).")
+    ] = None,
+    lm_weight: Annotated[
+        float, typer.Option(min=0.0, help="Its log probabilities are added, times this.")
+    ] = 0.2,
     max_length: Annotated[
         int, typer.Option(min=1, help="Source pieces translated at once; longer lines go in parts.")
     ] = LONGEST_PART,
@@ -68,7 +74,8 @@ def translate(
 
     _check_options(output, alignments, scores=scores, n_best=n_best)
     with _reading(source) as stream, _writing(output) as text, _writing_if(alignments) as pairs:
-        job = _job(model, beam, length_penalty, batch, n_best or 1, alignments is not None, threads)
+        fusion = (lm, lm_weight) if lm else None
+        job = _job(model, beam, length_penalty, batch, n_best or 1, alignments is not None, threads, fusion)
         interactive = source is None and sys.stdin.isatty()
         job = job._replace(longest_part=max_length, read_ahead=0 if interactive else read_ahead)
         report = _Report(quiet, _count_lines(source) if source and not quiet else None)
@@ -101,15 +108,20 @@ def _job(
     n_best: int,
     alignments: bool,
     threads: int,
+    fusion: tuple[Path, float] | None,
 ) -> "Job":
     """The model with its recipe's search, changed where the command line says so."""
     import torch
 
     from nmt.recipe.assemble.artifact import load_translator
     from nmt.recipe.assemble.experiment import job
+    from nmt.recipe.assemble.language_model import fused
 
     torch.set_num_threads(threads)
-    recipes = job(load_translator(path))
+    translator = load_translator(path)
+    recipes = job(translator)
+    if fusion:
+        recipes = recipes._replace(model=fused(recipes.model, translator.target, *fusion))
     return recipes._replace(
         beam=beam or max(recipes.beam, n_best),
         length_penalty=recipes.length_penalty if length_penalty is None else length_penalty,

@@ -14,7 +14,7 @@ from nmt.recipe.assemble import own_cells
 from nmt.recipe.assemble.material import load_vocabularies, sides, vocabulary_file
 from nmt.recipe.assemble.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
-from nmt.recipe.schema import Recipe, TextRecipe
+from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training import checkpoint
 from nmt.training.average import average
 from nmt.training.checkpoint import Facts, Tensors
@@ -146,7 +146,7 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
         shutil.copyfile(vocabulary, aside / vocabulary.name)
     for file in own_cells.files(recipe):
         shutil.copyfile(file, aside / file.name)
-    (aside / "README.md").write_text(_readme(output.name, facts), encoding="utf-8")
+    (aside / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
     sums = {path.name: _sha256(path) for path in aside.iterdir()}
     sums[checkpoint.MODEL] = checkpoint.save_tensors(aside / checkpoint.MODEL, tensors)
     card = {"nmt": __version__, **facts, "sha256": sums}
@@ -154,11 +154,14 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
     aside.rename(output)
 
 
-def _readme(name: str, facts: Facts) -> str:
+def _readme(name: str, facts: Facts, recipe: AnyRecipe) -> str:
     averaged = ", ".join(facts["averaged"])
+    kind, use = ("translator", f"printf 'a line\\n' | nmt translate {name}")
+    if isinstance(recipe, TextRecipe):
+        kind, use = "language model", f"nmt sample {name}"
     return (
-        f"# {name}\n\nA translator of nmt {__version__}: the mean of the checkpoints {averaged}.\n\n"
-        f"    printf 'a line\\n' | nmt translate {name}\n\nrecipe.yaml says how it was trained.\n"
+        f"# {name}\n\nA {kind} of nmt {__version__}: the mean of the checkpoints {averaged}.\n\n"
+        f"    {use}\n\nrecipe.yaml says how it was trained.\n"
     )
 
 

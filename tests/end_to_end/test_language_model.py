@@ -1,0 +1,237 @@
+"""A language model from plain text: trained, gone on with, run on its own output, and beside a translator."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from nmt.decoding.forced import Pair, score
+from nmt.decoding.options import Options
+from nmt.recipe.assemble.artifact import load_language_model, load_translator
+from nmt.recipe.assemble.experiment import job
+from nmt.recipe.assemble.language_model import fused, prepared
+from nmt.training.checkpoint import latest
+from tests.end_to_end.conftest import Finished
+from tests.end_to_end.test_stop_and_resume import fail_after, names
+from tests.end_to_end.toy import done, nmt, phrases, write_lines
+
+CHARACTERS = """\
+task: language-model
+data: {root: text, train: train.en, valid: valid.en, test: test.en}
+subwords: {kind: char}
+decoder: {cell: CELL, layers: 2, embedding: 16, hidden: 32, dropout: {output: 0.1, layers: 0.1}}
+training:
+  learning_rate: {peak: 1e-2, schedule: plateau}
+  batch: {size: 8}
+  chunk: 20
+  stop_after: 60u
+  checkpoint_every: 1u
+  keep: 3
+  validation: {every: 30u, samples: 2}
+  threads: 1
+"""
+LINES = """\
+task: language-model
+data: {root: text, train: train.en, valid: valid.en, test: test.en}
+subwords: {same_as: run}
+decoder: {cell: gru, embedding: 32, hidden: 64}
+training:
+  learning_rate: {peak: 1e-2}
+  batch: {size: 32}
+  stop_after: 60u
+  validation: {every: 30u}
+  threads: 1
+"""
+
+
+class Text(NamedTuple):
+    """A recipe beside its text, and a run of it that nothing disturbed."""
+
+    recipe: Path
+    run: Path
+    printed: str
+
+
+def write_recipe(folder: Path, recipe: str = CHARACTERS, cell: str = "gru") -> Path:
+    english = [english for _, english in phrases(340)]
+    (folder / "text").mkdir(exist_ok=True)
+    for part, lines in {"train": english[:300], "valid": english[300:320], "test": english[320:]}.items():
+        write_lines(folder / "text" / f"{part}.en", lines)
+    (folder / "text.yaml").write_text(recipe.replace("CELL", cell), encoding="utf-8")
+    return folder / "text.yaml"
+
+
+@pytest.fixture(scope="module")
+def characters(tmp_path_factory: pytest.TempPathFactory) -> Text:
+    home = tmp_path_factory.mktemp("characters")
+    recipe = write_recipe(home)
+    return Text(recipe, home / "run", done(nmt("run", recipe, "-o", home / "run")))
+
+
+@pytest.fixture(scope="module")
+def lines(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Text:
+    """A language model of the pieces of the translator `finished`."""
+    home = tmp_path_factory.mktemp("lines")
+    recipe = write_recipe(home, LINES.replace("run}", f"{finished.run}}}"))
+    return Text(recipe, home / "run", done(nmt("run", recipe, "-o", home / "run")))
+
+
+def validations(run: Path) -> list[float]:
+    events = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
+    return [event["perplexity"] for event in events if event["event"] == "validation"]
+
+
+@pytest.mark.parametrize("which", ["characters", "lines"])
+def test_it_learns_what_follows_what(which: str, request: pytest.FixtureRequest) -> None:
+    first, last = validations(request.getfixturevalue(which).run)
+    assert last < first
+    assert last < {"characters": 3.0, "lines": 3.5}[which]
+
+
+@pytest.mark.parametrize(("cell", "after"), [("gru", 1), ("lstm", 13), ("lstm", 19), ("rhn", 8)])
+def test_a_run_broken_off_between_chunks_goes_on_exactly(
+    cell: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, whole, run = write_recipe(tmp_path, cell=cell), tmp_path / "whole", tmp_path / "run"
+    settings = ("training.stop_after=20u", "training.accumulate=2", "training.checkpoint_every=1u")
+    done(nmt("train", recipe, *settings, "-o", whole))
+    with monkeypatch.context() as broken:
+        fail_after(after, broken)
+        assert nmt("train", recipe, *settings, "-o", run).exit_code == 130
+    assert f"u{after:07d}" in names(run / "checkpoints")
+    done(nmt("train", recipe, *settings, "-o", run))
+    for name in (
+        "checkpoints/last/model.safetensors",
+        "checkpoints/last/trainer.safetensors",
+        "metrics.jsonl",
+    ):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_checkpoint_holds_the_state_that_the_next_chunk_goes_on_from(characters: Text) -> None:
+    found = latest(characters.run / "checkpoints").checkpoint
+    assert found is not None
+    carried = [tensor for name, tensor in found.trainer.items() if name.startswith("carried/")]
+    assert [tuple(tensor.shape) for tensor in carried] == [(8, 32)] * 2  # h of two layers
+    assert all(bool(tensor.ne(0).any()) for tensor in carried)
+
+
+def test_a_run_without_chunks_carries_nothing(lines: Text) -> None:
+    found = latest(lines.run / "checkpoints").checkpoint
+    assert found is not None
+    assert not [name for name in found.trainer if name.startswith("carried/")]
+
+
+def test_the_same_seed_writes_the_same_text_and_another_another(characters: Text) -> None:
+    def sample(*options: object) -> str:
+        return done(nmt("sample", characters.run, "-l", 60, *options))
+
+    assert sample() == sample()
+    assert sample() != sample("--seed", 2)
+    assert sample("-n", 3).startswith(sample().rstrip("\n") + "\n\n")
+
+
+def test_a_sample_begins_with_its_prompt_and_goes_on_line_after_line(characters: Text) -> None:
+    text = done(nmt("sample", characters.run, "-p", "The old m", "-l", 90, "--top-k", 1))
+    assert re.match(r"The old m\w+ .+\.\nThe .+\.\nThe ", text), text
+
+
+@pytest.mark.parametrize("which", ["characters", "lines"])
+def test_perplexity_is_the_mean_over_pieces_of_the_probabilities_that_a_search_sees(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    text = request.getfixturevalue(which)
+    found, file = load_language_model(text.run), text.recipe.parent / "text" / "test.en"
+    sentences = file.read_text(encoding="utf-8").splitlines()[: 1 if which == "characters" else 20]
+    short = file.with_name(f"{which}.en")
+    write_lines(short, sentences)
+    pairs = [Pair(i, [], found.vocabulary.encode(line)) for i, line in enumerate(sentences)]
+    hypotheses = [hyp for _, hyp in score(prepared(found), pairs, Options())]
+    pieces = sum(len(hyp.ids) + 1 for hyp in hypotheses)
+    nll = -sum(hyp.log_prob for hyp in hypotheses)
+    printed = done(nmt("perplexity", text.run, short, "-l", 100))
+    said = re.search(r"on the text +([\d.]+) per piece \((\d+) pieces\), ([\d.]+) bits", printed)
+    assert said, printed
+    assert float(said[1]) == pytest.approx(math.exp(nll / pieces), abs=6e-4)
+    assert int(said[2]) == pieces
+    assert float(said[3]) == pytest.approx(nll / math.log(2) / len("\n".join([*sentences, ""])), abs=6e-4)
+
+
+def test_run_prints_what_perplexity_prints(characters: Text) -> None:
+    test = characters.recipe.parent / "text" / "test.en"
+    assert done(nmt("perplexity", characters.run, test)) in characters.printed
+
+
+def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> None:
+    """Chunks of 1 and of 256 positions give one perplexity: the state is carried over."""
+    from nmt.data.store import TokenStore
+    from nmt.data.streams import Cut, chunks
+    from nmt.training.validation import forced_totals, measuring
+
+    found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid.safetensors")
+    with measuring(found.model):
+        one, other = (forced_totals(found.model, chunks(store, Cut(1, size))).nll for size in (1, 256))
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, lines: Text) -> None:
+    translator, language = load_translator(finished.run), load_language_model(lines.run)
+    alone = job(translator).model
+    german, english = phrases(20)[7]
+    pair = Pair(0, translator.source.encode(german), translator.target.encode(english))
+
+    def log_prob(model: object) -> float:
+        [(_, hypothesis)] = score(model, [pair], Options())  # type: ignore[arg-type]
+        return hypothesis.log_prob
+
+    together = log_prob(fused(alone, translator.target, lines.run, 0.3))
+    assert together == pytest.approx(log_prob(alone) + 0.3 * log_prob(prepared(language)), abs=1e-4)
+
+
+def test_a_translation_with_a_language_model_of_no_weight_is_the_translators(
+    finished: Finished, lines: Text
+) -> None:
+    source = (finished.text / "test.de").read_bytes()
+
+    def translated(*options: object) -> bytes:
+        return nmt("translate", finished.run, "-q", *options, stdin=source).stdout_bytes
+
+    assert translated("--lm", lines.run, "--lm-weight", 0) == translated()
+    assert translated("--lm", lines.run, "--lm-weight", 5) != translated()
+
+
+def test_other_pieces_are_refused_in_fusion(finished: Finished, characters: Text) -> None:
+    refused = nmt("translate", finished.run, "--lm", characters.run, stdin=b"Der Hund\n")
+    assert refused.exit_code == 2
+    assert "writes other pieces than the translator" in refused.stderr
+    assert "subwords.same_as" in refused.stderr
+
+
+def test_each_verb_says_which_kind_of_model_it_wants(finished: Finished, characters: Text) -> None:
+    for verb in (("translate", characters.run), ("translate", finished.run, "--lm", finished.run)):
+        refused = nmt(*verb, stdin=b"x\n")
+        assert refused.exit_code == 2, refused.output
+    assert "is a language model, which translates nothing" in nmt("translate", characters.run).stderr
+    for verb in (("sample", finished.run), ("perplexity", finished.run, finished.text / "test.en")):
+        refused = nmt(*verb)
+        assert refused.exit_code == 2
+        assert "is a translator; a language model" in refused.stderr
+
+
+def test_checkpoints_of_a_language_model_are_averaged_and_it_writes(characters: Text, tmp_path: Path) -> None:
+    done(nmt("average", characters.run, "-o", tmp_path / "mean"))
+    assert {path.name for path in (tmp_path / "mean").iterdir()} >= {"recipe.yaml", "target.spm"}
+    assert "nmt sample" in (tmp_path / "mean" / "README.md").read_text(encoding="utf-8")
+    assert done(nmt("sample", tmp_path / "mean", "-l", 10))
+
+
+def test_scheduled_sampling_is_a_translators(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    forcing = ("schedule=linear", "span=10u", "feedback=sample", "end=0.5")
+    settings = [f"training.teacher_forcing.{setting}" for setting in forcing]
+    done(nmt("train", recipe, *settings, "training.stop_after=12u", "-o", tmp_path / "run"))
+    assert torch.isfinite(torch.tensor(validations(tmp_path / "run"))).all()
