@@ -7,15 +7,16 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from nmt.recipe.fields import Duration, Section
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TASKS
 
 Schema = dict[str, Any]
 
 INTRODUCTION = """# The recipe
 
 A recipe is a YAML file (1.2: `no` is a word, `1e-3` a number) with the sections below. What it does not set
-has the default given here; `data` needs its two languages and its training and validation pairs.
+has the default given here; `data` needs to say what is learnt from and validated on.
 
+- `task` says what is learnt: a translator (the sections of the first half) or a language model (the second).
 - `extends: NAME` at the top puts the file on top of another: a file beside it (`base.yaml`) or a shipped
   recipe (`multi30k-de-en-lstm`). Sections are merged setting by setting; any other value, lists too, replaces
   the earlier one.
@@ -39,7 +40,18 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> Schema:
     """The JSON Schema of a recipe file; nothing is required of it, for `extends:` may bring the rest."""
-    schema = Recipe.model_json_schema(schema_generator=_Generator)
+    translation, language_model = (_schema_of(task) for task in TASKS)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": translation.pop("$defs") | language_model.pop("$defs"),
+        "if": {"required": ["task"], "properties": {"task": {"const": "language-model"}}},
+        "then": language_model,
+        "else": translation,
+    }
+
+
+def _schema_of(task: str) -> Schema:
+    schema = TASKS[task].model_json_schema(schema_generator=_Generator)
     for section in (schema, *schema["$defs"].values()):
         section.pop("required", None)
         for field in section["properties"].values():
@@ -48,21 +60,25 @@ def json_schema() -> Schema:
         "type": "string",
         "description": "Recipe that this one changes: a file beside it, or a shipped name.",
     }
-    properties = {"extends": extends, **schema.pop("properties")}
-    draft = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": draft, **schema, "properties": properties}
+    return {**schema, "properties": {"extends": extends, **schema["properties"]}}
 
 
 def page() -> str:
     """The reference page: a table per section with setting, type, default and meaning."""
-    schema = Recipe.model_json_schema(schema_generator=_Generator)
-    return "\n".join([INTRODUCTION, *_section(Recipe, schema, schema["$defs"], "")])
+    return "\n".join([INTRODUCTION, *(line for task in TASKS for line in _task(task))])
+
+
+def _task(task: str) -> Iterator[str]:
+    recipe = TASKS[task]
+    schema = recipe.model_json_schema(schema_generator=_Generator)
+    yield f"## `task: {task}`\n"
+    yield from _section(recipe, schema, schema["$defs"], "")
 
 
 def _section(section: type[Section], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
     inner = section.sections()
     own = {name: field for name, field in schema["properties"].items() if name not in inner}
-    yield f"{'#' * (2 + path.count('.'))} {path or 'At the top'}\n"
+    yield f"{'#' * (3 + path.count('.'))} {path or 'At the top'}\n"
     yield f"{(section.__doc__ or '').strip()}\n"
     yield "| setting | type | default | meaning |\n|---|---|---|---|"
     for name, field in own.items():

@@ -271,7 +271,9 @@ def test_every_card_reads_and_has_an_address_or_a_way_to_obtain_the_files(name: 
     assert len({file.name for file in card.files}) == len(card.files)
 
 
-@pytest.mark.parametrize("name", [name for name in corpora.card_names() if name != "phrasebook"])
+@pytest.mark.parametrize(
+    "name", [name for name in corpora.card_names() if not corpora.built_in(corpora.read_card(name))]
+)
 @pytest.mark.real
 def test_every_card_fits_the_real_files(name: str, shared_corpora: Path) -> None:
     card = corpora.read_card(name)
@@ -321,3 +323,10 @@ def test_a_recipe_finds_a_fetched_corpus_and_is_told_how_to_fetch_one(
 def test_a_recipe_is_told_how_to_obtain_a_corpus_that_nobody_serves() -> None:
     with pytest.raises(UsageError, match="to obtain it: .*scrollmapper"):
         corpora.corpus_root("bible-ko-en")
+
+
+def test_corpora_that_come_with_the_program_are_whole() -> None:
+    whole = [card for card in map(corpora.read_card, corpora.card_names()) if corpora.built_in(card)]
+    assert {"hello", "phrasebook"} <= {card.name for card in whole}
+    for card in whole:
+        assert corpora.check(card, corpora.folder("corpora") / card.name) == {}

@@ -11,9 +11,21 @@ def test_the_page_in_the_repository_is_the_one_that_the_schema_gives() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: nmt recipes reference > docs/reference/recipe.md"
 
 
+def tasks(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [schema["then"], schema["else"]]
+
+
+def test_editors_tell_the_tasks_apart() -> None:
+    schema = json_schema()
+    assert schema["if"]["properties"]["task"]["const"] == "language-model"
+    assert "encoder" in schema["else"]["properties"]
+    assert "encoder" not in schema["then"]["properties"]
+    assert "chunk" in schema["$defs"]["TextTraining"]["properties"]
+
+
 def test_every_setting_has_a_meaning() -> None:
     schema = json_schema()
-    for section in (schema, *schema["$defs"].values()):
+    for section in (*tasks(schema), *schema["$defs"].values()):
         for name, field in section["properties"].items():
             assert "$ref" in field or field["description"], name
 
@@ -28,8 +40,8 @@ def test_editors_are_offered_the_names_of_a_choice() -> None:
 
 def test_editors_refuse_unknown_settings_and_require_none() -> None:
     schema = json_schema()
-    assert "extends" in schema["properties"]
-    for section in (schema, *schema["$defs"].values()):
+    assert all("extends" in task["properties"] for task in tasks(schema))
+    for section in (*tasks(schema), *schema["$defs"].values()):
         assert section["additionalProperties"] is False
         assert "required" not in section
 

@@ -132,6 +132,59 @@ WRONG = {
 }
 
 
+TEXT = "{task: language-model, data: {train: a, valid: b}, "
+WRONG_TEXT = {
+    "an encoder": ("encoder: {cell: gru}}", "encoder: no such setting here, only where task is translation"),
+    "an attention": (
+        "decoder: {attention: dot}}",
+        "decoder.attention: no such setting here, only where task is translation",
+    ),
+    "BLEU": (
+        "training: {validation: {metric: bleu}}}",
+        "training.validation.metric: no such setting here, only where task is translation",
+    ),
+    "a misspelt setting": ("training: {chnk: 3}}", "training.chnk: no such setting, did you mean 'chunk'?"),
+    "no positions": ("training: {chunk: 0}}", "training.chunk: expected at least 1 (got 0)"),
+    "a width that cannot be tied": ("decoder: {features: 3}}", "decoder.features: decoder.tie target needs"),
+    "tokens as streams": (
+        "training: {chunk: 8, batch: {by: tokens}}}",
+        "training.batch.by: with training.chunk batch.size counts streams",
+    ),
+    "lines left out of a stream": (
+        "data: {train: a, valid: b, max_length: 9}, training: {chunk: 8}}",
+        "data.max_length: with training.chunk every line is read",
+    ),
+    "two kinds of pieces": (
+        "subwords: {kind: char, same_as: run}}",
+        "subwords.kind: subwords.same_as brings its own pieces",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_TEXT.values(), ids=WRONG_TEXT)
+def test_a_wrong_recipe_of_a_language_model_gives_one_clear_message(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "wrong.yaml"
+    given = TEXT.replace("data: {train: a, valid: b}, ", "") if text.startswith("data:") else TEXT
+    file.write_text(given + text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["recipes", "validate", str(file)])
+    assert result.exit_code == 2
+    head, line = result.stderr.splitlines()
+    assert head == "nmt: 1 mistake in the recipe"
+    assert message in line
+
+
+def test_a_chunk_is_a_language_models_and_a_task_one_of_two(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text(DATA + "training: {chunk: 3}\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["recipes", "validate", str(file)])
+    assert "training.chunk: no such setting here, only where task is language-model" in result.stderr
+    file.write_text(DATA + "task: language-modle\n", encoding="utf-8")
+    result = CliRunner().invoke(app, ["recipes", "validate", str(file)])
+    assert "task: no 'language-modle', did you mean 'language-model'?" in result.stderr
+
+
 @pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
 def test_a_wrong_recipe_gives_one_clear_message_and_exit_code_2(
     text: str, message: str, tmp_path: Path

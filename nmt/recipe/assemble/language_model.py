@@ -27,8 +27,8 @@ from nmt.recipe.schema import TextRecipe
 from nmt.training.run import Totals
 from nmt.training.validation import Own, Validation, forced_totals, measuring
 
-STREAMS, CHUNK = 16, 256
-"""A validation text is read in so many streams, so many positions at a time."""
+STREAMS, LONG, CHUNK = 16, 1_000, 256
+"""A validation text is read in so many streams at most, of so many positions at least, so many at a time."""
 LINES = 64
 SHOWN = 60
 """Pieces of each text that a validation shows."""
@@ -92,7 +92,7 @@ def _epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
 def _read(recipe: TextRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
     """The whole text once."""
     if recipe.training.chunk:
-        return chunks(store, Cut(streams, CHUNK))
+        return chunks(store, Cut(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK))
     return validation_batches(store, Plan("sentences", LINES, recipe.seed))
 
 
