@@ -176,7 +176,7 @@ def _make(making: _Making, path: Path, made_from: str) -> None:
     with Scratch(path.parent) as scratch:
         columns, report = _encode(making, scratch)
         if report.kept == 0:
-            raise DataError(f"no pair is left of {making.corpus}: {report}")
+            raise DataError(f"no {report.unit[:-1]} is left of {making.corpus}: {report}")
         write_arrays(path, columns, {"made_from": made_from, "report": json.dumps(asdict(report))})
 
 

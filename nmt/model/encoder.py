@@ -28,6 +28,12 @@ class Encoder(nn.Module):
 class NoEncoder(nn.Module):
     """A language model's: states of no width [B, S, 0], so that nothing of the source is known."""
 
+    nothing: Tensor  # knows on which device, and in what type of number
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("nothing", torch.zeros(0), persistent=False)
+
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
         """As `Encoder`'s."""
-        return torch.zeros(*src.shape, 0, device=src.device), ()
+        return self.nothing.new_zeros(*src.shape, 0), ()
