@@ -1,5 +1,6 @@
 """A language model from plain text: trained, gone on with, run on its own output, and beside a translator."""
 
+import gzip
 import json
 import math
 import re
@@ -9,13 +10,17 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from nmt.data.store import TokenStore
+from nmt.data.streams import Cut, chunks
 from nmt.decoding.forced import Pair, score
 from nmt.decoding.options import Options
 from nmt.recipe.assemble.artifact import load_language_model, load_translator
 from nmt.recipe.assemble.experiment import job
 from nmt.recipe.assemble.language_model import fused, prepared
 from nmt.training.checkpoint import latest
+from nmt.training.validation import forced_totals, measuring
 from tests.end_to_end.conftest import Finished
+from tests.end_to_end.test_own_cells_and_forcing import MGU
 from tests.end_to_end.test_stop_and_resume import fail_after, names
 from tests.end_to_end.toy import done, nmt, phrases, write_lines
 
@@ -168,10 +173,6 @@ def test_run_prints_what_perplexity_prints(characters: Text) -> None:
 
 def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> None:
     """Chunks of 1 and of 256 positions give one perplexity: the state is carried over."""
-    from nmt.data.store import TokenStore
-    from nmt.data.streams import Cut, chunks
-    from nmt.training.validation import forced_totals, measuring
-
     found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid.safetensors")
     with measuring(found.model):
         one, other = (forced_totals(found.model, chunks(store, Cut(1, size))).nll for size in (1, 256))
@@ -235,3 +236,51 @@ def test_scheduled_sampling_is_a_translators(tmp_path: Path) -> None:
     settings = [f"training.teacher_forcing.{setting}" for setting in forcing]
     done(nmt("train", recipe, *settings, "training.stop_after=12u", "-o", tmp_path / "run"))
     assert torch.isfinite(torch.tensor(validations(tmp_path / "run"))).all()
+
+
+@pytest.mark.parametrize("recipe", [CHARACTERS, LINES.replace("{same_as: run}", "{size: 60}")])
+def test_wrong_texts_are_said_in_one_line(recipe: str, tmp_path: Path) -> None:
+    file = write_recipe(tmp_path, recipe)
+    for change, said in (
+        ("data.train=nowhere", "no file "),
+        ("data.valid=empty.en", "no line is left of "),
+        ("data.test=nowhere", "no file "),
+    ):
+        write_lines(tmp_path / "text" / "empty.en", [])
+        refused = nmt("run", file, change, "-o", tmp_path / "run")
+        assert refused.exit_code == 1, refused.output
+        assert said in refused.stderr
+        assert "Traceback" not in refused.output
+
+
+def test_a_run_that_is_no_run_is_refused_for_its_pieces(tmp_path: Path) -> None:
+    refused = nmt("train", write_recipe(tmp_path, LINES), "-o", tmp_path / "new")
+    assert refused.exit_code == 2
+    assert f"subwords.same_as: {tmp_path}/run is no run or model directory" in refused.stderr
+
+
+def test_a_run_of_another_text_is_refused(characters: Text, tmp_path: Path) -> None:
+    refused = nmt("train", characters.recipe, "data.train=valid.en", "-o", characters.run)
+    assert refused.exit_code == 1
+    assert "the training text changed since" in refused.stderr
+    refused = nmt("train", characters.recipe, "training.chunk=21", "-o", characters.run)
+    assert refused.exit_code == 2
+    assert "training.chunk was 20, is 21" in refused.stderr
+
+
+def test_compressed_text_with_blank_lines_is_one_stream(tmp_path: Path) -> None:
+    file = write_recipe(tmp_path)
+    with gzip.open(tmp_path / "text" / "blank.en.gz", "wt", encoding="utf-8") as text:
+        text.write("a b\n\n\nb a\n" * 30)
+    changes = ("data.train=blank.en", "data.valid=blank.en", "training.stop_after=40u")
+    done(nmt("train", file, *changes, "decoder.dropout.output=0", "-o", tmp_path / "run"))
+    written = done(nmt("sample", tmp_path / "run", "-p", "a b", "--top-k", 1, "-l", 12))
+    assert written.startswith("a b\n\n\nb a\n"), written
+
+
+def test_a_cell_of_ones_own_writes_and_travels_with_the_run(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, cell="mine.py:MGU")
+    (tmp_path / "mine.py").write_text(MGU, encoding="utf-8")
+    done(nmt("train", recipe, "training.stop_after=4u", "-o", tmp_path / "run"))
+    (tmp_path / "mine.py").unlink()
+    assert done(nmt("sample", tmp_path / "run", "-l", 5))
