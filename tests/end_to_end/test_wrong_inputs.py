@@ -133,7 +133,7 @@ WRONG_SETTINGS = {
             "training.stop_after=5u",
         ),
         1,
-        ("update ", "pairs ", "The last good checkpoint is ", "u0000001", "lower learning rate"),
+        ("update ", "rows ", "The last good checkpoint is ", "u0000001", "lower learning rate"),
     ),
 }
 
