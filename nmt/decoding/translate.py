@@ -6,20 +6,20 @@ rows up so that the matrix products round alike too.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import torch
 
-from nmt.data.subwords import EOS
+from nmt.data.subwords import EOS, SPECIALS
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.decoding.alignment import Alignment, align, are_subwords, word_numbers
+from nmt.decoding.lines import Line, Reader, numbered
 from nmt.decoding.long_lines import parts
 from nmt.decoding.search import Hypothesis, Model, search
 from nmt.errors import UsageError
 
-WINDOW_CHARACTERS = 1_000_000  # a window closes here too, so that long lines do not fill the memory
 BATCH_PIECES = 50  # a batch of longer sentences has fewer of them, so that it needs no more memory
 
 
@@ -51,21 +51,34 @@ class Job(NamedTuple):
     device: torch.device = torch.device("cpu")
 
 
+def settings(job: Job) -> dict[str, Any]:
+    """What decides what comes out, in plain JSON values; the model is not among it."""
+    others = ("model", "source", "target", "batch", "read_ahead", "device")
+    return {name: value for name, value in job._asdict().items() if name not in others}
+
+
 class Candidate(NamedTuple):
     """One translation of a line."""
 
     text: str  # without any line end
     score: float
     log_prob: float
+    pieces: list[str]  # with the end, where it was found
+    token_log_probs: list[float]  # of each of the pieces
 
 
 class Translation(NamedTuple):
     """What became of one line."""
 
-    number: int  # of the line, from 1
+    line: Line
     candidates: list[Candidate]  # best first, at least one
-    alignment: Alignment  # of the best one; empty if not asked for
     notes: list[str]  # what the user should know about this line
+    source_pieces: list[str]
+    alignment: Alignment  # of the best one; empty if not asked for
+
+    @property
+    def number(self) -> int:
+        return self.line.number
 
     @property
     def text(self) -> str:
@@ -76,55 +89,48 @@ class Translation(NamedTuple):
         return self.candidates[0].score
 
 
-BLANK = Candidate("", 0.0, 0.0)
+BLANK = Candidate("", 0.0, 0.0, [], [])
 
 
 def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterator[Translation]:
     """A translation for each line, in order; a line comes with a note on how it was read, or None."""
-    first = 1
-    for window in _windows(lines, max(1, job.read_ahead * job.batch)):
-        plans = [_plan(number, *line, job) for number, line in enumerate(window, first)]
-        found = iter(_search(job, [part for plan in plans for part in plan.parts]))
-        for plan in plans:
-            yield _translation(job, plan, list(islice(found, len(plan.parts))))
-        first += len(window)
+    for window in Reader(numbered(lines)).windows(max(1, job.read_ahead * job.batch)):
+        yield from translate_window(window.lines, job)
 
 
-def _windows(lines: Iterable[tuple[str, str | None]], size: int) -> Iterator[list[tuple[str, str | None]]]:
-    window: list[tuple[str, str | None]] = []
-    characters = 0
-    for line in lines:
-        window.append(line)
-        characters += len(line[0])
-        if len(window) == size or characters >= WINDOW_CHARACTERS:
-            yield window
-            window, characters = [], 0
-    if window:
-        yield window
+def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
+    """The translation of each of these lines."""
+    plans = [_plan(line, job) for line in lines]
+    found = iter(_search(job, [part for plan in plans for part in plan.parts]))
+    return [_translation(job, plan, list(islice(found, len(plan.parts)))) for plan in plans]
 
 
 class _Plan(NamedTuple):
     """What will be done with one line."""
 
-    number: int
+    line: Line
+    pieces: list[str]
     parts: list[list[int]]
     notes: list[str]
 
 
-def _plan(number: int, line: str, note: str | None, job: Job) -> _Plan:
-    notes = [note] if note else []
-    if not line.strip():
-        return _Plan(number, [], notes)
-    ids = job.source.encode(line)
+def _plan(line: Line, job: Job) -> _Plan:
+    notes = list(line.notes)
+    if line.error:
+        return _Plan(line, [], [], [*notes, line.error])
+    if not line.text.strip():
+        return _Plan(line, [], [], notes)
+    ids = job.source.encode(line.text)
     if not ids:
         notes.append("nothing in this line has a piece in the source vocabulary: left blank")
-        return _Plan(number, [], notes)
-    slices = parts(job.source.pieces(ids), job.longest_part)
+        return _Plan(line, [], [], notes)
+    pieces = job.source.pieces(ids)
+    slices = parts(pieces, job.longest_part)
     if len(slices) > 1:
         notes.append(
             f"{len(ids):,} pieces, more than {job.longest_part}: translated in {len(slices):,} parts"
         )
-    return _Plan(number, [ids[part] for part in slices], notes)
+    return _Plan(line, pieces, [ids[part] for part in slices], notes)
 
 
 def _search(job: Job, sources: list[list[int]]) -> list[list[Hypothesis]]:
@@ -159,23 +165,30 @@ def _search_batch(job: Job, sources: list[list[int]]) -> list[list[Hypothesis]]:
 def _translation(job: Job, plan: _Plan, found: list[list[Hypothesis]]) -> Translation:
     """Put the parts of a line together again, rank by rank."""
     if not found:
-        return Translation(plan.number, [BLANK], [], plan.notes)
+        return Translation(plan.line, [BLANK], plan.notes, plan.pieces, [])
     best = [hypotheses[0] for hypotheses in found]
     notes = list(plan.notes)
     if not all(hypothesis.finished for hypothesis in best):
         pieces = sum(len(hypothesis.ids) for hypothesis in best)
         notes.append(f"the model found no end: its output was cut after {pieces:,} pieces")
-    candidates = [_candidate(ranked, job.target.decode) for ranked in zip(*found, strict=False)]
-    return Translation(plan.number, candidates, _alignment(job, plan, best) if job.alignments else [], notes)
+    candidates = [_candidate(ranked, job.target) for ranked in zip(*found, strict=False)]
+    alignment = _alignment(job, plan, best) if job.alignments else []
+    return Translation(plan.line, candidates, notes, plan.pieces, alignment)
 
 
-def _candidate(parts: Sequence[Hypothesis], decode: Callable[[Sequence[int]], str]) -> Candidate:
-    texts = [one_line(decode(part.ids)) for part in parts]
+def _candidate(parts: Sequence[Hypothesis], target: Vocabulary) -> Candidate:
+    texts = [one_line(target.decode(part.ids)) for part in parts]
     return Candidate(
         " ".join(text for text in texts if text),
         sum(part.score for part in parts),
         sum(part.log_prob for part in parts),
+        [piece for part in parts for piece in _spelt(part, target)],
+        [log_prob for part in parts for log_prob in part.token_log_probs],
     )
+
+
+def _spelt(part: Hypothesis, target: Vocabulary) -> list[str]:
+    return target.pieces(part.ids) + [SPECIALS[EOS]] * part.finished
 
 
 def one_line(text: str) -> str:
@@ -184,9 +197,8 @@ def one_line(text: str) -> str:
 
 
 def _alignment(job: Job, plan: _Plan, best: list[Hypothesis]) -> Alignment:
-    pieces = job.source.pieces([piece for part in plan.parts for piece in part])
-    subwords = are_subwords(pieces)
-    source_words = word_numbers(pieces, subwords)
+    subwords = are_subwords(plan.pieces)
+    source_words = word_numbers(plan.pieces, subwords)
     pairs: Alignment = []
     done_pieces = done_words = 0
     for part, hypothesis in zip(plan.parts, best, strict=True):

@@ -139,7 +139,7 @@ def test_lines_are_read_no_further_ahead_than_a_window() -> None:
 
 
 def test_long_lines_make_the_window_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.decoding.translate.WINDOW_CHARACTERS", 100)
+    monkeypatch.setattr("nmt.decoding.lines.WINDOW_CHARACTERS", 100)
     lines = iter([("word " * 10, None)] * 50)
     next(translate_lines(lines, job()))
     assert len(list(lines)) == 48
