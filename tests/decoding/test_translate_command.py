@@ -3,40 +3,24 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.data.subwords import EOS
 from nmt.decoding.lines import Line
 from nmt.errors import DataError, UsageError
-from nmt.recipe.assemble import artifact, experiment  # experiment now, or it would take the stand-in with it
-from tests.decoding.models import GruModel
-from tests.decoding.words import CutWords
+from tests.decoding import small
 
-assert experiment.load_translator is artifact.load_translator
 Nmt = Callable[..., Result]
 HELLO = "a dog\n\n\u2028a dog\n".encode()
 
 
 @pytest.fixture
 def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
-    """Runs the command on a small model; load_translator's place is taken by a stand-in."""
-
-    def load_translator(path: Path) -> SimpleNamespace:
-        if path.name == "missing":
-            raise DataError(f"no model in {path}")
-        search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
-        words, model = CutWords(60), GruModel(2, vocabulary=60)
-        model.out.bias.data[EOS] = 2.0  # so that it comes to an end
-        recipe = SimpleNamespace(search=search, decoder=SimpleNamespace(attention="dot"))
-        return SimpleNamespace(model=model, source=words, target=words, recipe=recipe)
-
-    monkeypatch.setattr(artifact, "load_translator", load_translator)
-    monkeypatch.setattr(artifact, "fingerprint", lambda _: "the small one")
+    """Runs the command on a small model."""
+    small.take_its_place(monkeypatch)
     app = typer.Typer()
     app.command()(translate)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count, islice
 from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -75,11 +76,11 @@ def test_a_bug_in_a_worker_shows_where() -> None:
 
 
 def test_a_worker_that_dies_is_an_error_that_says_how_and_what_was_before_it_is_given() -> None:
-    found = []
-    with pytest.raises(DataError, match="killed by SIGKILL"), Workers(partial(dying, 5), 1) as workers:
-        for task, _ in workers.map(range(9)):
-            found.append(task)
-    assert found == [0, 1, 2, 3, 4]
+    with Workers(partial(dying, 5), 1) as workers:
+        found = workers.map(range(9))
+        assert [next(found) for _ in range(5)] == [(task, task) for task in range(5)]
+        with pytest.raises(DataError, match="killed by SIGKILL"):
+            next(found)
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:
@@ -101,8 +102,15 @@ def test_workers_end_when_their_parent_is_killed() -> None:
 
 
 def test_no_worker_is_left_when_the_block_is_left_by_an_error() -> None:
-    with pytest.raises(KeyboardInterrupt), Workers(doubling, 2) as workers:
-        next(workers.map(["a"] * 5))
-        processes = list(workers._processes.values())
-        raise KeyboardInterrupt
+    processes: list[BaseProcess] = []
+
+    def interrupted() -> None:
+        with Workers(doubling, 2) as workers:
+            next(workers.map(["a"] * 5))
+            processes.extend(workers._processes.values())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert len(processes) == 2
     assert not any(process.is_alive() for process in processes)
