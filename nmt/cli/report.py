@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 if TYPE_CHECKING:
     from nmt.decoding.lines import Done
-    from nmt.decoding.translate import Translation
+    from nmt.decoding.translation import Translation
 
 
 class Report:

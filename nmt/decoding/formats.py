@@ -3,7 +3,7 @@
 import math
 
 from nmt.data.subwords import EOS, SPECIALS
-from nmt.decoding.translate import Translation
+from nmt.decoding.translation import Translation
 
 
 def plain(translation: Translation) -> str:

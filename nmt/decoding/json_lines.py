@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from nmt.decoding.lines import Line, Wishes
 
 if TYPE_CHECKING:
-    from nmt.decoding.translate import Candidate, Translation
+    from nmt.decoding.translation import Candidate, Translation
 
 LINE_ENDS = {
     ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"

@@ -2,8 +2,11 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
-from nmt.decoding.translate import Job, Translation, translate_window
+from nmt.decoding.job import Job
+from nmt.decoding.translate import translate_window
+from nmt.decoding.translation import Translation
 
 BATCHES = (1, 7, 64)
 
@@ -29,6 +32,7 @@ def differing(sample: Sequence[Translation], job: Job) -> list[int]:
     wrong = set()
     for batch in BATCHES:
         order = random.Random(batch).sample(sample, len(sample))
-        again = translate_window([translation.line for translation in order], job._replace(batch=batch))
+        otherwise = job._replace(options=replace(job.options, batch=batch))
+        again = translate_window([translation.line for translation in order], otherwise)
         wrong |= {one.number for one, other in zip(order, again, strict=True) if one != other}
     return sorted(wrong)
