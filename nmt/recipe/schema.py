@@ -88,6 +88,11 @@ class Dropout(Section):
         0.0,
         description="Variational: one mask per sequence on the state that enters the recurrent products.",
     )
+    zoneout: Probability = Field(
+        0.0,
+        description="Units of the state that keep their old value, drawn at every position "
+        "(Krueger et al., 2017).",
+    )
 
 
 class EncoderDropout(Dropout):
@@ -317,6 +322,13 @@ class Training(Section):
     keep: Count = Field(2, description="Latest checkpoints kept, besides the best.")
     validation: Validation = Validation()
     teacher_forcing: TeacherForcing = TeacherForcing()
+    recompute: int = Field(
+        0,
+        ge=0,
+        description="Decoders with the attention in their loop (input_feeding, conditional, own words): "
+        "positions between two states that are kept; the backward pass computes the rest again, for less "
+        "memory and more time. 0 keeps everything.",
+    )
     threads: Count | None = Field(None, description="CPU threads; null: torch's choice.")
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -359,11 +371,12 @@ class Recipe(Section):
     training: Training = Training()
     search: Search = Search()
     evaluation: Evaluation = Evaluation()
-    engine: Literal["auto", "compiled", "torch", "reference"] = Field(
+    engine: Literal["auto", "compiled", "inductor", "torch", "reference"] = Field(
         "auto",
-        description="How cells run in training: taken apart into products and kernels, compiled by the "
-        "machine's C compiler or run by torch (`auto`: compiled where that is possible), or the plain "
-        "loop of `step` that defines them.",
+        description="How cells run in training: taken apart into products and kernels, these compiled by "
+        "the machine's C compiler (`compiled`), by `torch.compile` (`inductor`) or run by `torch` (`auto`: "
+        "`compiled` on a CPU, `inductor` on a GPU, `torch` where there is no compiler), or as the plain loop "
+        "of `step` that defines them (`reference`).",
     )
     seed: int = Field(1, ge=0, description="Seed of every random draw.")
 

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import Torch
 from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.plan import known_plan
-from nmt.recurrence.product import Product, multiply
+from nmt.recurrence.product import Product, beside, multiply
 from nmt.recurrence.state import map_tensors
+from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout, blend
 
 Multiplier = Callable[..., Tensor]
 
@@ -20,9 +20,8 @@ Multiplier = Callable[..., Tensor]
 def multiplier(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> Multiplier:
     """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
     if engine == "reference":
-        return lambda v, add=None: multiply(v, weight, bias, add)
-    # To pack a weight pays where many positions follow, and a search binds anew at each of them.
-    return Product(weight, bias, backend(engine, weight) if torch.is_grad_enabled() else Torch())
+        return lambda v, add=None: multiply(beside(v), weight, bias, add)
+    return Product(weight, bias, backend(engine, weight))
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:
@@ -41,14 +40,19 @@ class Group:
         self.product = multiplier(rows_of(cell, cell.U, gates), engine, bias if self.gain is None else None)
         self.operand: Tensor | None = None
         self.parts: tuple[Tensor, ...] = ()
+        self.due = 0
 
     def gate(self, position: int) -> Callable[[Tensor], Tensor]:
         """The product of one gate of the group."""
 
         def U(v: Tensor) -> Tensor:
             if v is not self.operand:
-                self.operand, self.parts = v, self.compute(v)
-            return self.parts[position]
+                self.operand, self.parts, self.due = v, self.compute(v), self.count
+            part = self.parts[position]
+            self.due -= 1
+            if self.due == 0:  # what is not asked for any more would keep its graph
+                self.operand, self.parts = None, ()
+            return part
 
         return U
 
@@ -97,8 +101,9 @@ class Bound:
         engine: Engine = "auto",
         input_dropout: float = 0.0,
         state_dropout: float = 0.0,
+        zoneout: Zoneout = NO_ZONEOUT,
     ) -> None:
-        self.cell, self.engine = cell, engine
+        self.cell, self.engine, self.zoneout = cell, engine, zoneout
         self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.b)
         self.state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.b)
         self.bind_products()
@@ -136,8 +141,14 @@ class Bound:
         return self.cell.settle(product)
 
     def step(self, x: Tensor, s: Any) -> Any:
-        """One position: projected input [B, G*H] and state to the next state."""
-        return self.cell.step(self.cell.split(x), s, self.U)
+        """One position: projected input [B, G*H] and state to the next state; zones are drawn here."""
+        zones = self.zoneout.zones(self.cell, 1, len(x))
+        return self.next(x, s, None if zones is None else zones[0])
+
+    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+        """One position, given its zone [B, P*H]."""
+        new = self.cell.step(self.cell.split(x), s, self.U)
+        return new if zone is None else blend(zone.chunk(len(s), -1), new, s)
 
     def scan(
         self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
@@ -148,8 +159,9 @@ class Bound:
         comes first. `x` may be overwritten.
         """
         hs = []
+        zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         for t in order(len(x), reverse):
-            new = self.step(x[t], s)
+            new = self.next(x[t], s, None if zones is None else zones[t])
             s = new if real is None else _hold(real[t].unsqueeze(-1), new, s)
             hs.append(s.h)
         return torch.stack(hs[::-1] if reverse else hs), s

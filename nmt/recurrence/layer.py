@@ -13,6 +13,7 @@ from nmt.recurrence.bound import Bound
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.plan import try_step
 from nmt.recurrence.traced import bind
+from nmt.recurrence.zoneout import Zoneout
 
 
 class Layer(nn.Module):
@@ -28,11 +29,14 @@ class Layer(nn.Module):
         *,
         input_dropout: float = 0.0,
         state_dropout: float = 0.0,
+        zoneout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.input_dropout, self.state_dropout, self.engine = input_dropout, state_dropout, engine
+        self.ready: dict[Cell, Bound] = {}
+        self.input_dropout, self.state_dropout, self.zoneout = input_dropout, state_dropout, zoneout
+        self.engine: Engine = engine
 
     @property
     def input_size(self) -> int:
@@ -42,9 +46,17 @@ class Layer(nn.Module):
     def output_size(self) -> int:
         return sum(cell.hidden_size for cell in self.directions)
 
-    def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, tuple[Any, ...]]:
+    def forward(
+        self, x: Tensor, real: Tensor | None, start: tuple[Any, ...] | None = None
+    ) -> tuple[Tensor, tuple[Any, ...]]:
+        """Read on from `start`, the final states of what came before; from zero where it is None.
+
+        Raises UsageError for a start with two directions: the one from right to left begins at the end.
+        """
         forward, *backward = self.directions
-        h, final = self.read(forward, x, real)
+        if start is not None and backward:
+            raise UsageError("a layer that reads from both ends reads whole sequences, not chunk after chunk")
+        h, final = self.read(forward, x, real, start and start[0])
         if not backward:
             return h, (final,)
         # In reverse padding comes first; there the zero state just holds still.
@@ -52,20 +64,28 @@ class Layer(nn.Module):
         return torch.cat([h, g], dim=-1), (final, first)
 
     def read(
-        self, cell: Cell, x: Tensor, real: Tensor | None, *, reverse: bool = False
+        self, cell: Cell, x: Tensor, real: Tensor | None, start: Any = None, *, reverse: bool = False
     ) -> tuple[Tensor, Any]:
         """One direction."""
         bound = self.bind(cell, x.shape[1])
-        return bound.scan(bound.project(x), cell.initial_state(x.shape[1]), real, reverse=reverse)
+        s = cell.initial_state(x.shape[1]) if start is None else start
+        return bound.scan(bound.project(x), s, real, reverse=reverse)
+
+    def make_ready(self) -> None:
+        """The weights will not change any more, nor is there any dropout: one binding serves all batches."""
+        self.ready = {cell: self.bind(cell, 1) for cell in self.directions}
 
     def bind(self, cell: Cell, batch: int) -> Bound:
-        """The cell made ready for one batch; dropout only in training."""
+        """The cell made ready for one batch; dropout only in training, zoneout's expectation otherwise."""
+        if cell in self.ready:
+            return self.ready[cell]
         return bind(
             cell,
             batch,
             engine=self.engine,
             input_dropout=self.input_dropout if self.training else 0.0,
             state_dropout=self.state_dropout if self.training else 0.0,
+            zoneout=Zoneout(self.zoneout, drawn=self.training),
         )
 
 
@@ -101,13 +121,20 @@ class Stack(nn.Module):
     def output_size(self) -> int:
         return self.layers[-1].output_size
 
-    def forward(self, x: Tensor, real: Tensor | None) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
-        """x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction)."""
+    def forward(
+        self, x: Tensor, real: Tensor | None, start: Sequence[tuple[Any, ...] | None] | None = None
+    ) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
+        """x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction).
+
+        `start` are the final states of the chunk before, where a long sequence is read in chunks
+        (`state.detached` cuts them off). Dropout masks are drawn anew for every call.
+        """
         finals = []
-        for depth, layer in enumerate(self.layers, start=1):
+        starts = start if start is not None else [None] * len(self.layers)
+        for depth, (layer, before) in enumerate(zip(self.layers, starts, strict=True), start=1):
             if depth > 1:
                 x = F.dropout(x, self.dropout, self.training)
-            h, final = layer(x, real)
+            h, final = layer(x, real, before)
             x = self.join(depth, x, h)
             finals.append(final)
         return x, tuple(finals)

@@ -5,10 +5,18 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.recurrence.backend import Backend, Matrix
+from nmt.recurrence.engine import backend
+
+ROWS = 2048  # of operands and gradients are noted before their sum is taken: it then runs at full speed
+
+
+def positions_at_once(batch: int) -> int:
+    """How many positions of a batch are noted before their sum is taken."""
+    return max(1, ROWS // batch)
 
 
 def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
@@ -22,12 +30,19 @@ def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor 
     return product if add is None else product + add
 
 
+def beside(v: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Operands that lie side by side as one."""
+    if isinstance(v, Tensor):
+        return v
+    return v[0] if len(v) == 1 else torch.cat(v, -1)
+
+
 class Product:
     """`v Wᵀ + b` at many positions of one sequence: the same value and gradients as `multiply`, sooner.
 
     Back-propagation through a loop would add a small matrix to the weight's gradient at every
     position. Here each position only notes its operand and its gradient; when the last of them is
-    done, the weight gradient is one large product over all positions:
+    done, or `ROWS` rows have been noted, the weight gradient is one large product over them all:
 
         dW = Σ_t du_tᵀ v_t = [du_1; …; du_T]ᵀ [v_1; …; v_T]        db = Σ_t du_t
 
@@ -41,10 +56,27 @@ class Product:
         if torch.is_grad_enabled():
             self.token = _Collect.apply(weight, bias, self.notes)  # type: ignore[no-untyped-call]
 
-    def __call__(self, v: Tensor, add: Tensor | None = None) -> Tensor:
+    def __call__(self, v: Tensor | tuple[Tensor, ...], add: Tensor | None = None) -> Tensor:
+        """`v Wᵀ + b (+ add)`; several v lie side by side, and are kept as they are."""
         if self.token is None:
-            return self.notes.multiply(v, add)
-        return _Multiply.apply(v, add, self.token, self.notes)  # type: ignore[no-any-return, no-untyped-call]
+            return self.notes.multiply(beside(v), add)
+        vs = v if isinstance(v, tuple) else (v,)
+        return _Multiply.apply(add, self.token, self.notes, *vs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Linear(nn.Linear):
+    """torch.nn.Linear; once made ready, by the back end's product, whose rows do not depend on each other."""
+
+    matrix: Matrix | None = None
+
+    def make_ready(self) -> None:
+        """The weights will not change any more, and no gradient is wanted."""
+        self.matrix = backend("auto", self.weight).matrix(self.weight)
+
+    def forward(self, v: Tensor) -> Tensor:
+        if self.matrix is None:
+            return super().forward(v)
+        return self.matrix(v.reshape(-1, v.shape[-1]), self.bias).view(*v.shape[:-1], -1)
 
 
 class _Notes:
@@ -58,6 +90,18 @@ class _Notes:
         self.weight, self.bias, self.backend = weight, bias, backend
         self.operands: list[Tensor] = []
         self.gradients: list[Tensor] = []
+        self.rows = 0
+        self.dW: Tensor | None = None
+        self.db: Tensor | None = None
+
+    def note(self, v: Tensor, du: Tensor) -> None:
+        """One position's operand and gradient."""
+        self.operands.append(v)
+        self.gradients.append(du)
+        rows = du[..., 0].numel()
+        self.rows += rows
+        if self.rows + rows > ROWS:
+            self.add_up()
 
     @cached_property
     def matrix(self) -> Matrix:
@@ -84,44 +128,51 @@ class _Notes:
         return self.turned(du.reshape(-1, du.shape[-1])).view(*du.shape[:-1], -1)
 
     def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
-        """The two sums over the noted positions, which are then forgotten."""
-        if not self.operands:
-            return None, None
+        """The two sums over all positions, which are then forgotten."""
+        if self.operands:
+            self.add_up()
+        sums, self.dW, self.db = (self.dW, self.db), None, None
+        return sums
+
+    def add_up(self) -> None:
+        """The noted positions join the sums."""
         # Noted from the last position to the first: turned round, places of a Strip lie side by side.
         gradients, operands = self.gradients[::-1], self.operands[::-1]
         if self.weight.dim() == 3:
             du, v = torch.cat(gradients, 1), torch.cat(operands, 1)
-            dW, db = torch.bmm(du.transpose(1, 2), v), None
+            turned = du.transpose(1, 2)
+            self.dW = torch.bmm(turned, v) if self.dW is None else self.dW.baddbmm_(turned, v)
         else:
-            du = joined([g.flatten(0, -2) for g in gradients])
-            dW = self.backend.matrix(joined([v.flatten(0, -2) for v in operands]).t())(du.t())
-            db = None if self.bias is None else du.sum(0)
+            du, v = (joined([n.flatten(0, -2) for n in noted]) for noted in (gradients, operands))
+            self.dW = self.backend.matrix(v.t())(du.t(), self.dW, self.dW)
+            if self.bias is not None:
+                self.db = du.sum(0) if self.db is None else self.db.add_(du.sum(0))
         self.operands.clear()
         self.gradients.clear()
-        return dW, db
+        self.rows = 0
 
 
 class Strip:
-    """One tensor [T, ...] with a place for the gradient of each of T positions.
+    """Places for gradients that come position by position, the last position first.
 
-    Gradients that are written there need not be copied together when all have come.
+    As many as are noted together lie side by side, so that they need not be copied together.
     """
 
     def __init__(self) -> None:
         self.positions = 0
-        self.places: Tensor | None = None
+        self.free: list[Tensor] = []
 
     def next(self) -> Callable[[Tensor], Tensor]:
         """For the next position of the forward pass: what gives its place, when the backward pass asks."""
-        position = self.positions
         self.positions += 1
+        return self.place
 
-        def place(like: Tensor) -> Tensor:
-            if self.places is None:
-                self.places = like.new_empty(self.positions, *like.shape)
-            return self.places[position]
-
-        return place
+    def place(self, like: Tensor) -> Tensor:
+        """The place before the one that was given last."""
+        if not self.free:
+            count = min(self.positions, positions_at_once(len(like)))
+            self.free = list(like.new_empty(count, *like.shape).unbind(0))
+        return self.free.pop()
 
 
 def joined(tensors: Sequence[Tensor]) -> Tensor:
@@ -180,18 +231,19 @@ class _Multiply(torch.autograd.Function):
     """One position's product."""
 
     @staticmethod
-    def forward(ctx: Any, v: Tensor, add: Tensor | None, token: Tensor, notes: _Notes) -> Tensor:
-        ctx.save_for_backward(v)
+    def forward(ctx: Any, add: Tensor | None, token: Tensor, notes: _Notes, *vs: Tensor) -> Tensor:
+        ctx.save_for_backward(*vs)
         ctx.notes = notes
-        return notes.multiply(v, add)
+        return notes.multiply(beside(vs), add)
 
     @staticmethod
-    def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
         notes: _Notes = ctx.notes
-        (v,) = ctx.saved_tensors
-        if ctx.needs_input_grad[2]:
-            notes.operands.append(v)
-            notes.gradients.append(du)
-        dv = notes.multiply_back(du) if ctx.needs_input_grad[0] else None
-        return dv, (du if ctx.needs_input_grad[1] else None), None, None
+        vs = ctx.saved_tensors
+        if ctx.needs_input_grad[1]:
+            notes.note(beside(vs), du)
+        dvs: tuple[Tensor | None, ...] = (None,) * len(vs)
+        if any(ctx.needs_input_grad[3:]):
+            dvs = torch.split(notes.multiply_back(du), [v.shape[-1] for v in vs], -1)
+        return (du if ctx.needs_input_grad[0] else None), None, None, *dvs

@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.kernel import Kernel, Segment, derivative, fuse, trace
+from nmt.recurrence.kernel import Kernel, Segment, fuse, trace
 from nmt.recurrence.plan import blaming, known_plan
+from nmt.recurrence.zoneout import blend
 
-FIXED = ("real", "keep")  # masks: read, never differentiated
+FIXED = ("real", "keep", "zone")  # masks: read, never differentiated
 
 
 class Part(NamedTuple):
@@ -28,10 +29,18 @@ class Part(NamedTuple):
 
 
 class Program(NamedTuple):
-    """Names: x.g input, u0.g product, s.h state, n.h next state, v0 operand, p.a vector [H] of the cell."""
+    """Names: x.g input, u0.g product, s.h state, n.h next state, v0 operand, p.a vector [H] of the cell.
+
+    Masks: real [B, 1], keep [B, H], zone.h.
+    """
 
     parts: tuple[Part, ...]
     last: Segment
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All of them, in order."""
+        return [*(part.segment for part in self.parts if part.segment is not None), self.last]
 
 
 class _Reached(Exception):
@@ -41,24 +50,28 @@ class _Reached(Exception):
         self.operand = operand
 
 
-_KNOWN: dict[tuple[type[Cell], int, bool, bool], Program] = {}
+_KNOWN: dict[tuple[type[Cell], int, bool, bool, bool], Program] = {}
 
 
-def program_of(cell: Cell, *, padded: bool, dropped: bool) -> Program:
+def program_of(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False) -> Program:
     """The program of a cell's step, traced once for its class and, with layer norm, its size.
 
     `padded`: where `real` is false the state holds still. `dropped`: operands are multiplied by `keep`.
+    `zoned`: the old state has the share `zone` in the next.
     """
-    key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, padded, dropped)
-    if key not in _KNOWN:
-        with blaming(cell, "cannot be taken apart", "; `engine: reference` runs it as it stands"):
-            _KNOWN[key] = _program(cell, padded, dropped)
+    key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, padded, dropped, zoned)
+    with blaming(cell, "cannot be taken apart", "; `engine: reference` runs it as it stands"):
+        if key not in _KNOWN:
+            _KNOWN[key] = _program(cell, padded, dropped, zoned)
+        if torch.is_grad_enabled():
+            for segment in _KNOWN[key].segments:
+                segment.backward  # noqa: B018  (what has no derivative is blamed here)
     return _KNOWN[key]
 
 
-def _program(cell: Cell, padded: bool, dropped: bool) -> Program:
+def _program(cell: Cell, padded: bool, dropped: bool, zoned: bool) -> Program:
     groups = list(known_plan(cell))
-    inputs = _inputs(cell, groups, padded, dropped)
+    inputs = _inputs(cell, groups, padded, dropped, zoned)
     made = [trace(_until(cell, groups, stop), inputs) for stop in range(len(groups) + 1)]
     fused = []
     for index, gates in enumerate(groups):
@@ -73,12 +86,15 @@ def _program(cell: Cell, padded: bool, dropped: bool) -> Program:
     return Program(tuple(parts), _segment(made[-1], inputs))
 
 
-def _inputs(cell: Cell, groups: list[tuple[str, ...]], padded: bool, dropped: bool) -> dict[str, Tensor]:
+def _inputs(
+    cell: Cell, groups: list[tuple[str, ...]], padded: bool, dropped: bool, zoned: bool
+) -> dict[str, Tensor]:
     names = [f"x.{gate}" for gate in cell.gates]
     names += [f"u{index}.{gate}" for index, gates in enumerate(groups) for gate in gates]
     names += [f"s.{part}" for part in cell.State._fields]
     names += [f"p.{vector}" for vector in vectors_of(cell)]
     names += ["keep"] if dropped else []
+    names += [f"zone.{part}" for part in cell.State._fields] if zoned else []
     inputs = {name: torch.zeros(2, cell.hidden_size) for name in names}
     return {**inputs, "real": inputs["s.h"] > 0} if padded else inputs
 
@@ -128,6 +144,8 @@ def _until(
             return {f"v{stop}": reached.operand}
         finally:
             cell._parameters.update(own)
+        if "zone.h" in values:
+            new = blend([values[f"zone.{part}"] for part in cell.State._fields], new, s)
         if "real" in values:
             new = cell.State(*(n.where(values["real"], o) for n, o in zip(new, s, strict=True)))
         return {f"n.{part}": value for part, value in new._asdict().items()}
@@ -164,4 +182,5 @@ def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
 
 
 def _segment(kernel: Kernel, inputs: Mapping[str, Tensor]) -> Segment:
-    return Segment(kernel, derivative(kernel, inputs, FIXED))
+    fixed = [name for name in inputs if name.partition(".")[0] in FIXED]
+    return Segment(kernel, inputs, fixed)

@@ -30,12 +30,14 @@ class Sequence:
         cell: Cell,
         program: Program,
         backend: Backend,
+        matrices: list[Any],
         keep: Tensor | None,
+        zones: Tensor | None,
         real: Tensor | None,
         reverse: bool,
     ) -> None:
-        self.cell, self.program, self.backend = cell, program, backend
-        self.keep, self.real, self.reverse = keep, real, reverse
+        self.cell, self.program, self.backend, self.matrices = cell, program, backend, matrices
+        self.keep, self.zones, self.real, self.reverse = keep, zones, real, reverse
 
     def run(
         self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
@@ -64,6 +66,8 @@ class Sequence:
             self.places["real"] = self.real.unsqueeze(-1).expand(T, B, H)
         if self.keep is not None:
             self.places["keep"] = self.keep.expand(T, B, H)
+        if self.zones is not None:
+            self.places |= zip(names("zone", parted), self.zones.chunk(len(parted), -1), strict=True)
         self.products = [self.product(index, part, x, self.places) for index, part in enumerate(parts)]
         for part in parts:
             if part.segment is not None:
@@ -75,12 +79,11 @@ class Sequence:
 
     def forward_loop(self) -> None:
         steps = []
-        for part, U, u, bias in zip(
-            self.program.parts, self.weights, self.products, self.biases, strict=True
-        ):
+        parts = zip(self.program.parts, self.matrices, self.products, self.biases, strict=True)
+        for part, matrix, u, bias in parts:
             if part.segment is not None:
                 steps.append(self.backend.kernel(part.segment.forward, self.places, frozenset()))
-            matrix, v = self.backend.matrix(U), self.places[part.operand]
+            v = self.places[part.operand]
             steps.append(self.backend.product(v, matrix, u, u if part.fused else bias))
         steps.append(self.backend.kernel(self.program.last.forward, self.places, frozenset()))
         self.backend.loop(steps, self.order)

@@ -1,4 +1,4 @@
-"""A recurrent state is a NamedTuple of tensors [B, ...], perhaps nested; this maps over it."""
+"""A recurrent state is a NamedTuple of tensors [B, ...], perhaps nested: to map over it, to cut it off."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -23,3 +23,12 @@ def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
         make = type(first)._make if hasattr(first, "_make") else type(first)
         return cast(Tree, make(parts))
     raise TypeError(f"a state holds tensors, tuples and None, not {type(first).__name__}")
+
+
+def detached(states: Tree) -> Tree:
+    """The same states as constants: what is read on from them sends no gradient back before them.
+
+    Truncated back-propagation through time (Williams & Peng, 1990): read a chunk, learn from it, and
+    read the next one from its detached final states.
+    """
+    return map_tensors(Tensor.detach, states)

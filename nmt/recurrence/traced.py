@@ -2,19 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import Backend
+from nmt.recurrence.backend import Backend, Torch
 from nmt.recurrence.bound import Bound, Multiplier, multiplier, own_biases, rows_of
 from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.kernel import Segment
+from nmt.recurrence.linear import Scan, linear
+from nmt.recurrence.native import Native
 from nmt.recurrence.product import Strip, refuse_second_derivatives
-from nmt.recurrence.program import program_of, vectors_of
+from nmt.recurrence.program import Program, program_of, vectors_of
 from nmt.recurrence.sequence import Sequence, names
+from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
 
 
 def bind(
@@ -24,13 +28,24 @@ def bind(
     engine: Engine = "auto",
     input_dropout: float = 0.0,
     state_dropout: float = 0.0,
+    zoneout: Zoneout = NO_ZONEOUT,
 ) -> Bound:
     """A cell made ready for one sequence of one batch, by the engine asked for.
 
-    To take a step apart pays where many sequences follow: only while gradients are wanted.
+    Where no gradient is wanted, torch runs the step as it stands sooner than its kernels.
     """
-    kind = Bound if engine == "reference" or not torch.is_grad_enabled() else Traced
-    return kind(cell, batch, engine=engine, input_dropout=input_dropout, state_dropout=state_dropout)
+    as_it_stands = engine == "reference" or (
+        not torch.is_grad_enabled() and isinstance(backend(engine, cell.b), Torch)
+    )
+    kind = Bound if as_it_stands else Traced
+    return kind(
+        cell,
+        batch,
+        engine=engine,
+        input_dropout=input_dropout,
+        state_dropout=state_dropout,
+        zoneout=zoneout,
+    )
 
 
 Block = tuple[str, ...]  # names whose values lie side by side in one tensor
@@ -42,7 +57,7 @@ class Traced(Bound):
     def bind_products(self) -> None:
         cell = self.cell
         self.backend = backend(self.engine, cell.b)
-        self.program = program_of(cell, padded=False, dropped=self.state_mask is not None)
+        self.program = self.program_of(padded=False)
         parts = self.program.parts
         self.weights = [rows_of(cell, cell.U, part.gates) for part in parts]
         plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
@@ -55,7 +70,17 @@ class Traced(Bound):
         self.blocks = [tuple(names("x", block)) for block in blocks]  # x in pieces, one for each product
         self.strips = defaultdict[tuple[Segment, Block], Strip](Strip)
 
-    def step(self, x: Tensor, s: Any) -> Any:
+    @cached_property
+    def matrices(self) -> list[Any]:
+        """U of each product, ready for a sequence."""
+        return [self.backend.matrix(U.detach()) for U in self.weights]
+
+    def program_of(self, *, padded: bool) -> Program:
+        """The program of the cell with the masks that this sequence has."""
+        dropped, zoned = self.state_mask is not None, self.zoneout.probability > 0
+        return program_of(self.cell, padded=padded, dropped=dropped, zoned=zoned)
+
+    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         cell, parts = self.cell, self.program.parts
         if not self.products:
             pairs = zip(self.weights, self.biases, strict=True)
@@ -66,6 +91,10 @@ class Traced(Bound):
         values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in self.vectors.items()}
         if self.state_mask is not None:
             values["keep",] = self.state_mask
+        if zone is not None:
+            values |= {
+                (f"zone.{name}",): z for name, z in zip(s._fields, zone.chunk(len(s), -1), strict=True)
+            }
         values |= zip(self.blocks, self.split(x), strict=True)
         for index, (part, product) in enumerate(zip(parts, self.products, strict=True)):
             if part.segment is not None:
@@ -96,9 +125,22 @@ class Traced(Bound):
     ) -> tuple[Tensor, Any]:
         if real is not None and bool(real.all()):
             real = None
-        program = program_of(self.cell, padded=real is not None, dropped=self.state_mask is not None)
-        sequence = Sequence(self.cell, program, self.backend, self.state_mask, real, reverse)
+        zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
+        program = self.program_of(padded=real is not None)
+        kind = Scan if self.in_parallel(x) and linear(program, self.cell.hidden_size) else Sequence
+        given = self.cell, program, self.backend, self.matrices
+        sequence = kind(*given, self.state_mask, zones, real, reverse)
         return sequence.run(x, s, self.weights, self.biases)
+
+    def in_parallel(self, x: Tensor) -> bool:
+        """Whether a parallel scan is faster than the loop, as measured in docs/decisions/0011.
+
+        On a GPU a position costs calls and hardly any work; on a CPU that is so where a state is small, and
+        never where the loop is in C, which calls nothing.
+        """
+        if x.device.type != "cpu":
+            return True
+        return not isinstance(self.backend, Native) and x.shape[1] * self.cell.hidden_size <= 2048
 
 
 class _Segment(torch.autograd.Function):
@@ -128,12 +170,12 @@ class _Segment(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         refuse_second_derivatives()
-        kernel, blocks = ctx.segment.backward, ctx.blocks
+        kernel, blocks, values = ctx.segment.backward, ctx.blocks, ctx.saved_tensors
         gradients = tuple(d.contiguous() for d in gradients)
-        places = _places(blocks, ctx.saved_tensors)
+        places = _places(blocks, values)
         places |= _places([(f"d {name}",) for name in ctx.segment.forward.gives], gradients)
         wanted: list[Tensor | None] = []
-        for block, value, make in zip(blocks, ctx.saved_tensors, ctx.makers, strict=True):
+        for block, value, make in zip(blocks, values, ctx.makers, strict=True):
             marked = tuple(f"d {name}" for name in block)
             given = set(marked).intersection(kernel.gives)
             d = make(value) if given else None

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.recurrence import product as room
 from nmt.recurrence.backend import Torch
 from nmt.recurrence.product import Product, Strip, joined, multiply, positions
 
@@ -53,6 +54,45 @@ def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monk
     assert product.notes.operands == [] and product.notes.gradients == []
 
 
+@pytest.mark.parametrize("rows", [1, 6, 7])
+def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows: int, monkeypatch) -> None:
+    weight = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    each = torch.randn(3, 4, 4, dtype=torch.float64, requires_grad=True)
+    v = torch.randn(3, 4, dtype=torch.float64)
+    noted = []
+
+    def run(plain: bool) -> tuple[Tensor, ...]:
+        times, each_times = Product(weight, bias, Torch()), Product(each, None, Torch())
+        u = v
+        for _ in range(5):
+            u = torch.tanh(multiply(u, weight, bias) if plain else times(u))
+            u = torch.tanh((multiply if plain else lambda v, _: each_times(v))(u.unsqueeze(1), each)).squeeze(
+                1
+            )
+            u.register_hook(lambda _: noted.append(len(times.notes.operands)))
+        return torch.autograd.grad(u.sum(), [weight, bias, each])
+
+    expected = run(plain=True)
+    monkeypatch.setattr(room, "ROWS", rows)
+    noted.clear()
+    for given, sums in zip(run(plain=False), expected, strict=True):
+        torch.testing.assert_close(given, sums, rtol=0, atol=1e-13)
+    assert max(noted) < max(1, rows // 3)  # rows // 3 positions, the last of which is summed at once
+
+
+def test_operands_side_by_side_are_kept_as_they_are() -> None:
+    weight = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    a, b = (torch.randn(2, n, dtype=torch.float64, requires_grad=True) for n in (2, 3))
+    plain = torch.autograd.grad(multiply(torch.cat([a, b], -1), weight).sum(), [weight, a, b])
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
+        u = Product(weight, None, Torch())((a, b))
+    assert kept == [a.data_ptr(), b.data_ptr()]
+    for given, expected in zip(torch.autograd.grad(u.sum(), [weight, a, b]), plain, strict=True):
+        torch.testing.assert_close(given, expected, rtol=0, atol=1e-13)
+
+
 def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
     weight, v = torch.randn(3, 3), torch.randn(2, 3, requires_grad=True)
     product = Product(weight, None, Torch())
@@ -80,7 +120,7 @@ def test_without_gradients_nothing_is_noted() -> None:
 def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:
     strip, like = Strip(), torch.zeros(2, 3)
     places = [strip.next() for _ in range(4)]
-    tensors = [place(like).fill_(i) for i, place in enumerate(places)]
+    tensors = [place(like).fill_(i) for i, place in enumerate(places)][::-1]  # the last position comes first
     whole = joined(tensors)
     assert whole.data_ptr() == tensors[0].data_ptr()
     assert torch.equal(whole, torch.cat(tensors))

@@ -15,6 +15,7 @@ from nmt.recurrence.layer import Layer, Stack
 from nmt.recurrence.plan import plan
 from nmt.recurrence.sequence import Sequence
 from nmt.recurrence.traced import bind
+from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
 
 T, B, E, H = 6, 3, 4, 5
 DERIVED = ["compiled", "torch"]
@@ -40,11 +41,16 @@ def scan(cell: Cell, engine: str, x: Tensor, real: Tensor | None, **how: bool) -
 
 
 def outcome(
-    cell: Cell, engine: str, x: Tensor, run: Callable[..., Any], dropout: float = 0.0
+    cell: Cell,
+    engine: str,
+    x: Tensor,
+    run: Callable[..., Any],
+    dropout: float = 0.0,
+    zoneout: Zoneout = NO_ZONEOUT,
 ) -> list[Tensor]:
     x = x.clone().requires_grad_()
     torch.manual_seed(5)
-    bound = bind(cell, B, engine=engine, input_dropout=dropout, state_dropout=dropout)
+    bound = bind(cell, B, engine=engine, input_dropout=dropout, state_dropout=dropout, zoneout=zoneout)
     start = cell.State(*[torch.randn(B, H, dtype=torch.float64).requires_grad_() for _ in cell.State._fields])
     hs, final = run(bound, bound.project(x), start)
     values = [hs, *final]

@@ -21,7 +21,7 @@ def build_translator(recipe: schema.Recipe, source_pieces: int, target_pieces: i
         _encoder_stack(recipe.encoder, recipe.engine),
         dropout=recipe.encoder.dropout.output,
     )
-    decoder = _decoder(recipe.decoder, encoder, target_pieces, recipe.engine)
+    decoder = _decoder(recipe, encoder, target_pieces)
     return Translator(encoder, decoder, pad=PAD)
 
 
@@ -40,7 +40,10 @@ def _cells(side: schema.Encoder | schema.Decoder, sizes: list[int]) -> list[Cell
 
 
 def _layer(side: schema.Encoder | schema.Decoder, cells: list[Cell], engine: Engine) -> Layer:
-    return Layer(cells, input_dropout=side.dropout.input, state_dropout=side.dropout.state, engine=engine)
+    drop = side.dropout
+    return Layer(
+        cells, input_dropout=drop.input, state_dropout=drop.state, zoneout=drop.zoneout, engine=engine
+    )
 
 
 def _encoder_stack(encoder: schema.Encoder, engine: Engine) -> Stack:
@@ -56,8 +59,9 @@ def _encoder_stack(encoder: schema.Encoder, engine: Engine) -> Stack:
     return Stack(layers, residual_from=encoder.residual_from, dropout=encoder.dropout.layers)
 
 
-def _decoder(decoder: schema.Decoder, encoder: Encoder, pieces: int, engine: Engine) -> Decoder:
+def _decoder(recipe: schema.Recipe, encoder: Encoder, pieces: int) -> Decoder:
     """The decoder, made to measure for an encoder."""
+    decoder = recipe.decoder
     memory = encoder.stack.output_size
     embedding = _embedding(decoder, pieces)
     if decoder.tie == "all":
@@ -68,7 +72,7 @@ def _decoder(decoder: schema.Decoder, encoder: Encoder, pieces: int, engine: Eng
     attention: Attention = ATTENTIONS[decoder.attention](
         memory, decoder.hidden, decoder.attention_size or decoder.hidden, decoder.heads
     )
-    layers = [_layer(decoder, [cell], engine) for cell in cells]
+    layers = [_layer(decoder, [cell], recipe.engine) for cell in cells]
     finals = [layer.output_size for layer in encoder.stack.layers]
     return Decoder(
         embedding,
@@ -80,4 +84,5 @@ def _decoder(decoder: schema.Decoder, encoder: Encoder, pieces: int, engine: Eng
         conditional=_cells(decoder, [attention.context_size])[0] if decoder.conditional else None,
         dropout=decoder.dropout.output,
         tied=decoder.tie != "none",
+        recompute=recipe.training.recompute,
     )
