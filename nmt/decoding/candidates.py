@@ -15,6 +15,8 @@ from nmt.decoding.rows import Doubles
 from nmt.decoding.sentence import Sentence
 from nmt.errors import DataError
 
+IMPOSSIBLE = -1000.0  # log probability of a piece that must be written where the model rules it out
+
 
 class Candidates(NamedTuple):
     """Continuations of each row."""
@@ -30,7 +32,8 @@ class Candidates(NamedTuple):
 
     def with_pieces(self, scores: Scores, pairs: Sequence[tuple[int, int]]) -> "Candidates":
         """With these pieces of rows added, where they are missing."""
-        pairs = [(row, piece) for row, piece in pairs if piece not in self.pieces[row]]
+        possible = np.where(self.values > -np.inf, self.pieces, -1)
+        pairs = [(row, piece) for row, piece in pairs if piece not in possible[row]]
         columns = [sum(row == other for other, _ in pairs[:place]) for place, (row, _) in enumerate(pairs)]
         more = Candidates(
             np.full((len(self.values), max(columns, default=-1) + 1), -np.inf),
@@ -40,9 +43,9 @@ class Candidates(NamedTuple):
         return Candidates(*(np.concatenate(both, axis=1) for both in zip(self, more, strict=True)))
 
     def put(self, scores: Scores, pairs: Sequence[tuple[int, int]], columns: Sequence[int] | int) -> None:
-        """Write pieces of rows into these columns."""
+        """Write pieces of rows, which must be possible, into these columns."""
         rows, pieces = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        self.values[rows, columns] = scores.of(rows, pieces)
+        self.values[rows, columns] = np.maximum(scores.of(rows, pieces), IMPOSSIBLE)
         self.pieces[rows, columns] = pieces
 
 
@@ -74,10 +77,9 @@ def _free(scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], opt
     most = int(np.bincount([row for row, _ in banned]).max()) if banned else 0
     values, pieces = _pool(scores, len(never) + most, options)
     found = Candidates(np.array(values, np.float64), np.array(pieces, np.int64))
-    if restricted:
-        found = found.with_pieces(
-            scores, [(row, piece) for row in restricted for piece in wanted(owners[row], nodes[row])]
-        )
+    asked_for = [(row, piece) for row in restricted for piece in wanted(owners[row], nodes[row])]
+    if asked_for:
+        found = found.with_pieces(scores, asked_for)
     for piece in never:
         found.values[found.pieces == piece] = -np.inf
     if banned:

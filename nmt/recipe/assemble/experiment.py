@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,10 @@ from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, vali
 from nmt.data.store import TokenStore
 from nmt.data.subwords import EOS
 from nmt.data.text import read_pairs
-from nmt.decoding.translate import Job, translate_lines
+from nmt.decoding.job import Job
+from nmt.decoding.model import Model
+from nmt.decoding.options import Options
+from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
 from nmt.evaluation.scores import Score, score
 from nmt.model.prepared import Prepared
@@ -182,22 +186,26 @@ def validator(recipe: Recipe, material: Material, run: Path, model: Translator) 
 def greedy(recipe: Recipe, material: Material, model: Translator) -> Job:
     """The search of a validation: greedy, otherwise as the recipe says."""
     found = Loaded(model, material.source, material.target, recipe)
-    return job(found)._replace(beam=1)
+    greedily = job(found)
+    return greedily._replace(options=replace(greedily.options, beam=1))
 
 
 def job(translator: Loaded) -> Job:
     """The translation job that a recipe's section `search` describes."""
     search = translator.recipe.search
-    return Job(
-        Prepared(translator.model, eos=EOS),
-        translator.source,
-        translator.target,
+    options = Options(
         beam=search.beam,
         length_penalty=search.length_penalty,
         max_ratio=search.max_ratio,
         max_extra=search.max_extra,
         batch=search.batch,
     )
+    return Job(prepared(translator), translator.source, translator.target, options)
+
+
+def prepared(translator: Loaded) -> Model:
+    """The translator as a search wants it, with the weights that it has now."""
+    return Prepared(translator.model, eos=EOS)
 
 
 class Tested(NamedTuple):
