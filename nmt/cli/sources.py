@@ -10,6 +10,7 @@ from nmt.cli.options import Command
 from nmt.data.text import COMPRESSIONS, read_lines_leniently
 from nmt.decoding import json_lines, shards
 from nmt.decoding.lines import Line, numbered
+from nmt.decoding.wishes import wished
 from nmt.errors import DataError, UsageError
 
 
@@ -53,9 +54,12 @@ def _lines(stream: BinaryIO, command: Command, stretch: shards.Stretch | None) -
     first = stretch.first if stretch else 1
     raw = shards.lines(stream, stretch) if stretch else stream
     texts = read_lines_leniently(raw, top=first == 1)
-    if not command.json:
-        return numbered(texts, first)
-    return (json_lines.read(number, *text, command.field) for number, text in enumerate(texts, first))
+    if command.json:
+        return (json_lines.read(number, *text, command.field) for number, text in enumerate(texts, first))
+    wishes = {"prefix": command.prefix, "must": command.must, "must_not": command.must_not}
+    files = {name: path for name, path in wishes.items() if path}
+    lines = numbered(texts, first)
+    return wished(lines, files, first, to_the_end=stretch is None) if files else lines
 
 
 def _count(path: Path | None, stretch: shards.Stretch | None) -> int | None:

@@ -15,18 +15,18 @@ from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from nmt.decoding.job import Job
     from nmt.decoding.lines import Window
     from nmt.decoding.output import Identity, Output
-    from nmt.decoding.translate import Job, Translation
+    from nmt.decoding.translation import Translation
     from nmt.decoding.verify import Sample
-    from nmt.recipe.assemble.artifact import Loaded
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
 Form = Callable[["Translation"], str]
 WORKER_BATCHES = 4  # of lines that a worker is given at a time
 
 
-def translate(  # the names are those of Command's fields
+def translate(
     model: o.Model,
     source: o.Source = None,
     output: o.Output = None,
@@ -38,8 +38,31 @@ def translate(  # the names are those of Command's fields
     field: o.Field = "text",
     details: o.Details = False,
     beam: o.Beam = None,
+    length_penalty_kind: o.LengthPenaltyKind = "gnmt",
     length_penalty: o.LengthPenalty = None,
+    coverage_penalty: o.CoveragePenalty = 0.0,
+    min_ratio: o.MinRatio = 0.0,
+    max_ratio: o.MaxRatio = None,
+    max_extra: o.MaxExtra = None,
+    no_unk: o.NoUnk = False,
+    no_repeat_ngram: o.NoRepeatNgram = 0,
     max_length: o.MaxLength = LONGEST_PART,
+    unk_replace: o.UnkReplace = False,
+    sample: o.Sample = False,
+    temperature: o.Temperature = 1.0,
+    top_k: o.TopK = 0,
+    top_p: o.TopP = 1.0,
+    seed: o.Seed = 1,
+    groups: o.Groups = 1,
+    diversity: o.Diversity = 0.5,
+    prefix: o.Prefix = None,
+    must: o.Must = None,
+    must_not: o.MustNot = None,
+    ensemble: o.Ensemble = None,
+    weights: o.Weights = None,
+    average: o.AverageOf = "mean",
+    mbr: o.Mbr = None,
+    samples: o.Samples = None,
     batch: o.Batch = None,
     read_ahead: o.ReadAhead = READ_AHEAD,
     workers: o.WorkerCount = 1,
@@ -109,6 +132,12 @@ def _check(command: Command) -> None:
         raise UsageError("--resume goes on with OUTPUT.part: name the file with --output")
     if command.shard and not (command.source and output):
         raise UsageError("--shard reads a part of a file and is put together by its name: give -i and -o")
+    if command.samples and not command.mbr:
+        raise UsageError("--samples are what --mbr chooses from: name a metric, or sample with --n-best")
+    if command.weights and not command.ensemble:
+        raise UsageError("--weights are those of an ensemble: name the other models with --ensemble")
+    if command.json and (command.prefix or command.must or command.must_not):
+        raise UsageError("a JSON line holds its own wishes: the fields prefix, must and must_not")
     if command.workers > 1 and command.threads > 1:
         raise UsageError("each of the --workers has one thread: leave --threads out")
 
@@ -116,34 +145,13 @@ def _check(command: Command) -> None:
 def _prepare(command: Command) -> tuple["Job", "Identity"]:
     """The job, and what must be the same for it to be gone on with."""
     from nmt import __version__
-    from nmt.decoding.translate import settings
-    from nmt.recipe.assemble.artifact import fingerprint, load_translator
+    from nmt.cli.job import build, load
+    from nmt.recipe.assemble.artifact import fingerprint
 
-    loaded = load_translator(command.model)
-    job = _job(command, loaded)
-    identity = {"nmt": __version__, "model": fingerprint(loaded), **settings(job), **command.shape()}
-    return job, identity
-
-
-def _job(command: Command, loaded: "Loaded") -> "Job":
-    """The model with its recipe's search, changed where the command line says so."""
-    import torch
-
-    from nmt.recipe.assemble.experiment import job
-
-    torch.set_num_threads(command.threads)
-    recipes, penalty = job(loaded), command.length_penalty
-    interactive = command.source is None and sys.stdin.isatty()
-    aligned = command.details and loaded.recipe.decoder.attention != "none"
-    return recipes._replace(
-        beam=command.beam or max(recipes.beam, command.n_best or 1),
-        length_penalty=recipes.length_penalty if penalty is None else penalty,
-        batch=command.batch or recipes.batch,
-        n_best=command.n_best or 1,
-        alignments=aligned or command.alignments is not None,
-        longest_part=command.max_length,
-        read_ahead=0 if interactive else command.read_ahead,
-    )
+    loaded = load(command)
+    job = build(command, loaded)
+    models = " and ".join(map(fingerprint, loaded))
+    return job, {"nmt": __version__, "model": models, **job.settings(), **command.shape()}
 
 
 @contextmanager
@@ -155,15 +163,15 @@ def _workers(command: Command, job: "Job") -> Iterator[Work]:
         work = _translator(job)
         yield lambda windows: ((window, work(window)) for window in windows)
         return
-    begin = partial(_translator, job) if METHOD == "fork" else partial(_load, command)
+    begin = partial(_translator, job) if METHOD == "fork" else partial(_load_translator, command)
     with Workers(begin, command.workers) as workers:
         yield workers.map
 
 
-def _load(command: Command) -> Callable[["Window"], list["Translation"]]:
-    from nmt.recipe.assemble.artifact import load_translator
+def _load_translator(command: Command) -> Callable[["Window"], list["Translation"]]:
+    from nmt.cli.job import build, load
 
-    return _translator(_job(command, load_translator(command.model)))
+    return _translator(build(command, load(command)))
 
 
 def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
@@ -175,7 +183,7 @@ def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
 def _window(command: Command, job: "Job") -> int:
     """Lines that are translated together."""
     ahead = job.read_ahead if command.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
-    return max(1, ahead * job.batch)
+    return max(1, ahead * job.options.batch)
 
 
 def _forms(command: Command) -> list[Form]:

@@ -2,7 +2,7 @@
 
 from nmt.decoding import formats
 from nmt.decoding.lines import Line
-from nmt.decoding.translate import BLANK, Candidate, Translation
+from nmt.decoding.translation import BLANK, Candidate, Translation
 
 DOG = Translation(
     Line(1, "ein Hund"),
