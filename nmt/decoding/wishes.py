@@ -19,7 +19,9 @@ def wished(
     """
     beside = {name: islice(read_lines(path), first - 1, None) for name, path in files.items()}
     for line in lines:
-        wishes: dict[str, Any] = {name: _wish(name, next(texts, None), files[name], line) for name, texts in beside.items()}
+        wishes: dict[str, Any] = {
+            name: _wish(name, next(texts, None), files[name], line) for name, texts in beside.items()
+        }
         yield line._replace(wishes=line.wishes._replace(**wishes))
         first = line.number + 1
     for name, texts in beside.items():
