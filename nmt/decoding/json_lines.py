@@ -75,12 +75,11 @@ def write(translation: "Translation", *, n_best: bool = False, details: bool = F
     line, best = translation.line, translation.candidates[0]
     found: dict[str, Any] = dict(line.record or {})
     if line.error:
-        found |= {"error": f"line {line.number}: {line.error}"}
-    else:
-        found |= _fields(best, details=details)
-    if details and not line.error:
+        return _one_line(found | {"error": f"line {line.number}: {line.error}"})
+    found |= _fields(best, details=details)
+    if details:
         found["alignment"] = translation.alignment
-    if n_best and not line.error:
+    if n_best:
         found["n_best"] = [_fields(candidate, details=details) for candidate in translation.candidates]
     if translation.notes:
         found["notes"] = translation.notes

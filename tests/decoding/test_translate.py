@@ -7,9 +7,9 @@ from itertools import count, islice
 
 import pytest
 
+from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
 from nmt.decoding.search import search
-from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
 from nmt.decoding.translation import Translation, one_line
 from nmt.errors import UsageError
