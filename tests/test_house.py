@@ -149,7 +149,7 @@ def test_the_libraries_are_the_declared_dependencies() -> None:
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "tensorboard"])
+@pytest.mark.parametrize("group", ["dependencies", "dev", "ray", "tensorboard"])
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]
