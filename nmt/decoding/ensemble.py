@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.decoding.log_probs import LogProbs
-from nmt.decoding.model import Floats, Ints, Model, Step
+from nmt.decoding.model import Floats, Ints, Model, Said, Step
 from nmt.errors import UsageError
 
 
@@ -41,7 +41,7 @@ class _Together:
         """What each model remembers of each sentence."""
         return list(zip(*(member.model.encode(sources) for member in self.members), strict=True))
 
-    def steps(self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]]) -> list[Step]:
+    def steps(self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]]) -> list[Said]:
         """The step of each model."""
         states = [None] * len(self.members) if state is None else state
         return [
@@ -76,7 +76,7 @@ class Ensemble(_Together):
         log_probs = AVERAGES[self.mode]([step.scores.all() for step in steps], weights)
         return Step(LogProbs(log_probs), [step.state for step in steps], self._attention(steps))
 
-    def _attention(self, steps: Sequence[Step]) -> list[Floats] | None:
+    def _attention(self, steps: Sequence[Said]) -> list[Floats] | None:
         seen = [
             (member.weight, step.weights)
             for member, step in zip(self.members, steps, strict=True)

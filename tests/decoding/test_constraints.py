@@ -62,13 +62,20 @@ def test_a_wide_beam_finds_the_best_of_all_outputs_that_are_allowed(
 @pytest.mark.parametrize("beam", [1, 2, 5, 12])
 def test_a_narrow_beam_holds_to_it_too(seed: int, beam: int) -> None:
     model = random_model(seed, vocabulary=20, sharpness=3.0)
-    must = [[15, 16, 15, 17], [16, 15], [9], [9, 10]]
+    must = [[15, 16, 15, 17], [16, 15], [9], [9, 10], [16, 18]]
     request = Request(0, (4, 5, 6, 7, 8), must=must, must_not=[[9, 9], [11]])
-    [(_, hypotheses)] = search(model, [request], replace(NARROW, beam=beam, n_best=min(2, beam)))
+    [(_, hypotheses)] = search(model, [request], replace(NARROW, beam=beam, n_best=beam))
+    assert len({tuple(hypothesis.ids) for hypothesis in hypotheses}) == len(hypotheses)
     for hypothesis in [hypotheses[0], *(h for h in hypotheses if h.finished)]:
         assert all(holds(hypothesis.ids, *sequence) for sequence in must)
         assert not holds(hypothesis.ids, 9, 9)
         assert 11 not in hypothesis.ids
+
+
+def test_a_beginning_that_sequences_share_keeps_no_hypothesis_from_going_on() -> None:
+    model = fixed_model([0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0])  # would write 4 for ever
+    [(_, [best])] = search(model, [Request(0, (4,), must=[[4, 5], [4, 6]])], replace(NARROW, beam=1))
+    assert sorted([tuple(best.ids[:2]), tuple(best.ids[2:4])]) == [(4, 5), (4, 6)]
 
 
 def test_limits_make_room_for_what_is_asked_for() -> None:

@@ -8,8 +8,7 @@ from nmt.data.subwords import UNK
 from nmt.decoding.forced import Pair, score
 from nmt.decoding.options import Options, Request
 from nmt.decoding.search import search
-from tests.decoding.models import random_model
-from tests.decoding.test_search import bits
+from tests.decoding.models import bits, random_model
 
 OPTIONS = Options(beam=5, n_best=5, coverage_penalty=0.2, attention=True, max_ratio=1.0, max_extra=8, batch=3)
 
