@@ -1,5 +1,6 @@
 """Models on disk: a run directory, one of its checkpoints, or a model directory made to be passed on."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -43,6 +44,19 @@ def load_translator(path: Path) -> Loaded:
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
     return Loaded(model.eval(), source, target, recipe)
+
+
+def fingerprint(translator: Loaded) -> str:
+    """SHA-256 of all that a translation follows from: the weights, the vocabularies, the equations."""
+    recipe = translator.recipe
+    parts = [translator.source.fingerprint(), translator.target.fingerprint()]
+    parts += [side.model_dump_json() for side in (recipe.encoder, recipe.decoder)]
+    parts += [sha256_of(file) for file in own_cells.files(recipe)]
+    whole = hashlib.sha256("\n".join(parts).encode())
+    for name, tensor in sorted(translator.model.state_dict().items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.contiguous().numpy().data)
+    return whole.hexdigest()
 
 
 def weights(path: Path) -> Tensors:
