@@ -1,0 +1,102 @@
+"""From a traced function of torch to an ONNX graph: values, constants, and the graph under construction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import Tensor, fx
+
+OPSET, IR_VERSION = 20, 10  # what onnxruntime 1.17 and later read
+
+TYPES = {
+    torch.float32: onnx.TensorProto.FLOAT,
+    torch.int64: onnx.TensorProto.INT64,
+    torch.bool: onnx.TensorProto.BOOL,
+    torch.int8: onnx.TensorProto.INT8,
+    torch.uint8: onnx.TensorProto.UINT8,
+    torch.int32: onnx.TensorProto.INT32,
+}
+
+
+class Name(str):
+    """A value of the graph under construction, by its name; anything else is known while building."""
+
+
+class Weights:
+    """The constants of a model, each once; with `int8` its matrices are integers of eight bits."""
+
+    def __init__(self, *, int8: bool) -> None:
+        self.int8 = int8
+        self.protos: list[onnx.TensorProto] = []
+        self._known: dict[str, Name] = {}
+
+    def name(self, tensor: Tensor) -> Name:
+        array = np.ascontiguousarray(tensor.detach().numpy())
+        mark = sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
+        if mark not in self._known:
+            name = self._known[mark] = Name(f"w{len(self._known)}")
+            self.protos.append(numpy_helper.from_array(array, name))
+        return self._known[mark]
+
+
+class Graph:
+    """Nodes in the order in which they run; bodies of loops see the values of the graph around them."""
+
+    def __init__(self, weights: Weights, prefix: str = "") -> None:
+        self.weights, self.prefix = weights, prefix
+        self.nodes: list[onnx.NodeProto] = []
+        self.turned: dict[Name, Name] = {}  # a value with its last two axes swapped, both ways
+        self._made: dict[str, list[Name]] = {}
+
+    def add(
+        self, operation: str, *inputs: Any, outputs: int = 1, attributes: Mapping[str, Any] | None = None
+    ) -> Any:
+        """The value of an operation, or a list of them where there are several; the same asked twice is one."""
+        read = ["" if value is None else self.named(value) for value in inputs]
+        mark = repr((operation, read, sorted((attributes or {}).items(), key=str), outputs))
+        if "body" in (attributes or {}) or mark not in self._made:
+            names = [Name(f"{self.prefix}v{len(self.nodes)}_{i}") for i in range(outputs)]
+            self.nodes.append(helper.make_node(operation, read, names, **(attributes or {})))
+            self._made[mark] = names
+        names = self._made[mark]
+        return names[0] if outputs == 1 else names
+
+    def named(self, value: Any) -> Name:
+        """The name of a value, which may be a constant."""
+        if isinstance(value, Name):
+            return value
+        return self.weights.name(value if isinstance(value, Tensor) else torch.as_tensor(value))
+
+    def ints(self, values: Iterable[Any]) -> Any:
+        """Integers, some of them perhaps values [1] of the graph, as one value [N]."""
+        values = list(values)
+        if not any(isinstance(value, Name) for value in values):
+            return torch.tensor(values, dtype=torch.int64)
+        parts = [v if isinstance(v, Name) else torch.tensor([v]) for v in values]
+        return self.add("Concat", *parts, attributes={"axis": 0})
+
+    def give(self, values: Sequence[Any], names: Sequence[str]) -> None:
+        """Values under the names that they have outside the graph."""
+        for value, name in zip(values, names, strict=True):
+            self.nodes.append(helper.make_node("Identity", [self.named(value)], [name]))
+
+    def proto(
+        self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
+    ) -> onnx.GraphProto:
+        """The finished graph; the outermost one holds the constants of all."""
+        constants = [] if self.prefix else self.weights.protos
+        return helper.make_graph(self.nodes, self.prefix or "nmt", inputs, outputs, constants)
+
+
+def declared(names: Sequence[str], nodes: Sequence[fx.Node]) -> list[onnx.ValueInfoProto]:
+    """How a graph declares inputs or outputs: types, and sizes where they are fixed."""
+    return [_declared(name, node.meta["val"]) for name, node in zip(names, nodes, strict=True)]
+
+
+def _declared(name: str, value: Tensor) -> onnx.ValueInfoProto:
+    sizes = [size if isinstance(size, int) else str(size) for size in value.shape]
+    return helper.make_tensor_value_info(name, TYPES[value.dtype], sizes)

@@ -1,0 +1,262 @@
+"""What each operation of torch is in ONNX: one table, of the operations that translators and cells are made of."""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from onnx import numpy_helper
+from torch import Tensor, fx
+
+from nmt.errors import UsageError
+from nmt.export.graph import TYPES, Graph, Name
+from nmt.export.products import embedding, product
+
+
+class Call(NamedTuple):
+    """An operation at its place: the graph that it joins, and what the trace knows of its values."""
+
+    graph: Graph
+    node: fx.Node
+
+    def before(self, place: int = 0) -> Tensor:
+        """What the trace knows of an argument."""
+        argument = self.node.args[place]
+        assert isinstance(argument, fx.Node)
+        return argument.meta["val"]  # type: ignore[no-any-return]
+
+    @property
+    def after(self) -> Any:
+        """What the trace knows of the result."""
+        return self.node.meta["val"]
+
+    def __call__(self, operation: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+        return self.graph.add(operation, *inputs, outputs=outputs, attributes=attributes)
+
+
+ELEMENTWISE = {
+    "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "abs": "Abs", "reciprocal": "Reciprocal",
+    "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "pow": "Pow", "sin": "Sin", "cos": "Cos", "erf": "Erf",
+    "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softplus": "Softplus", "softsign": "Softsign",
+    "maximum": "Max", "minimum": "Min", "where": "Where", "eq": "Equal", "gt": "Greater", "lt": "Less",
+    "ge": "GreaterOrEqual", "le": "LessOrEqual", "logical_not": "Not", "bitwise_not": "Not",
+    "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or",
+}  # fmt: skip
+SAME = ("alias", "detach", "detach_", "clone", "contiguous", "dropout", "lift_fresh_copy")
+
+
+def translated(call: Call, arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
+    """The value, or the values, of an operation of torch; UsageError for one that is not known here."""
+    if call.node.target is operator.getitem:
+        return arguments[0][arguments[1]]
+    name = str(call.node.target).removeprefix("aten.").split(".")[0]
+    if name in SAME:
+        return arguments[0]
+    if name in ELEMENTWISE and not keywords and len(arguments) <= 3:
+        return call(ELEMENTWISE[name], *alike(call, arguments))
+    if name not in OPERATIONS:
+        raise UsageError(
+            f"this model cannot be exported: it uses {call.node.target}, which has no form in ONNX here"
+        )
+    return OPERATIONS[name](call, *arguments, **keywords)
+
+
+def alike(call: Call, values: Sequence[Any]) -> list[Any]:
+    """The operands of an elementwise operation in one type, as ONNX wants them."""
+    types = [arg.meta["val"].dtype for arg in call.node.args if isinstance(arg, fx.Node)]
+    after = call.after.dtype
+    wanted = after if after != torch.bool else next((t for t in types if t != torch.bool), torch.bool)
+    result = []
+    for value, arg in zip(values, call.node.args, strict=True):
+        if not isinstance(value, (Name, Tensor)):
+            result.append(torch.tensor(value, dtype=wanted))
+        elif arg.meta["val"].dtype not in (wanted, torch.bool):  # type: ignore[union-attr]
+            result.append(call("Cast", value, to=TYPES[wanted]))
+        else:
+            result.append(value)
+    return result
+
+
+def cast(call: Call, x: Any, *_: Any, **__: Any) -> Any:
+    return call("Cast", x, to=TYPES[call.after.dtype])
+
+
+def unequal(call: Call, x: Any, y: Any) -> Any:
+    return call("Not", call("Equal", *alike(call, (x, y))))
+
+
+def subtracted_from(call: Call, x: Any, y: Any) -> Any:
+    return call("Sub", *alike(call, (x, y))[::-1])
+
+
+def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
+    return plus(call, product(call.graph, x, weight.t()), bias)
+
+
+def addmm(call: Call, add: Any, x: Any, weight: Any) -> Any:
+    return plus(call, product(call.graph, x, weight), add)
+
+
+def plus(call: Call, x: Any, add: Any) -> Any:
+    return x if add is None else call("Add", x, add)
+
+
+def mm(call: Call, x: Any, weight: Any) -> Any:
+    return product(call.graph, x, weight)
+
+
+def bmm(call: Call, x: Any, y: Any) -> Any:
+    """x y; where y was turned it is read as it stands, and the result is turned: (yᵀ xᵀ)ᵀ.
+
+    So keys are not copied, and a score is summed in one order however long the longest sentence is.
+    """
+    if y not in call.graph.turned:
+        return call("MatMul", x, y)
+    return swap(call, call("MatMul", call.graph.turned[y], swap(call, x)))
+
+
+def swap(call: Call, x: Any) -> Any:
+    """[B, M, N] to [B, N, M]."""
+    turned = call.graph.turned
+    if x not in turned:
+        result = call("Transpose", x, perm=[0, 2, 1])
+        turned |= {x: result, result: x}
+    return turned[x]
+
+
+def transpose(call: Call, x: Any, first: int, second: int) -> Any:
+    order = list(range(call.before().dim()))
+    order[first], order[second] = order[second], order[first]
+    return swap(call, x) if order == [0, 2, 1] else call("Transpose", x, perm=order)
+
+
+def turn(call: Call, x: Any) -> Any:
+    return call("Transpose", x, perm=[1, 0])
+
+
+def permute(call: Call, x: Any, order: Sequence[int]) -> Any:
+    return call("Transpose", x, perm=[axis % len(order) for axis in order])
+
+
+def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
+    """To the sizes of the trace: fixed ones, ones that stay where they were (0), and one that is left (-1)."""
+    asked = asked if isinstance(asked, (list, tuple)) and len(asked) == call.after.dim() else []
+    before, after = list(map(str, call.before().shape)), list(map(str, call.after.shape))
+    if before == after:
+        return x
+    unknown = [size for size in after if not size.isdigit()]
+    sizes: list[Any] = []
+    for place, size in enumerate(after):
+        if size.isdigit():
+            sizes.append(int(size))
+        elif len(unknown) == 1:
+            sizes.append(-1)
+        elif before[place : place + 1] == [size]:
+            sizes.append(0)
+        elif asked and isinstance(asked[place], Name):
+            sizes.append(asked[place])
+        elif size in before:
+            sizes.append(size_of(call, x, before.index(size)))
+        else:
+            sizes.append(-1)
+    return call("Reshape", x, call.graph.ints(sizes))
+
+
+def size_of(call: Call, x: Any, axis: int) -> Any:
+    return call("Shape", x, start=axis, end=axis + 1)
+
+
+def expand(call: Call, x: Any, sizes: Sequence[Any], **_: Any) -> Any:
+    return call("Expand", x, call.graph.ints(1 if size == -1 else size for size in sizes))
+
+
+def unsqueeze(call: Call, x: Any, axis: int) -> Any:
+    return call("Unsqueeze", x, torch.tensor([axis]))
+
+
+def squeeze(call: Call, x: Any, axis: int) -> Any:
+    return call("Squeeze", x, torch.tensor([axis]))
+
+
+def split(call: Call, x: Any, _: Any, axis: int = 0) -> Any:
+    sizes = torch.tensor([int(part.shape[axis]) for part in call.after])
+    return call("Split", x, sizes, outputs=len(sizes), axis=axis) if len(sizes) > 1 else [x]
+
+
+def cat(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
+    return parts[0] if len(parts) == 1 else call("Concat", *parts, axis=axis)
+
+
+def stack(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
+    return cat(call, [unsqueeze(call, part, axis) for part in parts], axis)
+
+
+def select(call: Call, x: Any, axis: int, place: int) -> Any:
+    return call("Gather", x, torch.tensor(place), axis=axis)
+
+
+def gather(call: Call, x: Any, axis: int, places: Any) -> Any:
+    return call("Gather", x, places, axis=axis)
+
+
+def part_of(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, step: int = 1) -> Any:
+    bounds = [torch.tensor([number]) for number in (start or 0, 2**62 if end is None else end, axis, step)]
+    return call("Slice", x, *bounds)
+
+
+def zeros(call: Call, _: Any, sizes: Sequence[Any], fill: float = 0.0, **__: Any) -> Any:
+    value = numpy_helper.from_array(torch.tensor([fill], dtype=call.after.dtype).numpy())
+    return call("ConstantOfShape", call.graph.ints(sizes), value=value)
+
+
+def zeros_like(call: Call, x: Any, **_: Any) -> Any:
+    value = numpy_helper.from_array(torch.zeros(1, dtype=call.after.dtype).numpy())
+    return call("ConstantOfShape", call("Shape", x), value=value)
+
+
+def pad(call: Call, x: Any, widths: Sequence[int], *_: Any) -> Any:
+    none = [0] * (call.before().dim() - len(widths) // 2)
+    before, after = none + list(widths[-2::-2]), none + list(widths[-1::-2])
+    return call("Pad", x, torch.tensor(before + after))
+
+
+def softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
+    return call("Softmax", x, axis=axis)
+
+
+def log_softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
+    return call("LogSoftmax", x, axis=axis)
+
+
+def layer_norm(
+    call: Call, x: Any, size: Sequence[int], gain: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+) -> Any:
+    gain = torch.ones(*size) if gain is None else gain
+    return call("LayerNormalization", x, gain, bias, axis=-len(size), epsilon=eps)
+
+
+def masked_fill(call: Call, x: Any, mask: Any, value: float) -> Any:
+    return call("Where", mask, torch.tensor(value), x)
+
+
+def total(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
+    axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    return call("ReduceSum", x, torch.tensor(axes), keepdims=int(keep))
+
+
+def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
+    axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    return call("ReduceMean", x, torch.tensor(axes), keepdims=int(keep))
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "to": cast, "_to_copy": cast, "type_as": cast, "ne": unequal, "rsub": subtracted_from,
+    "linear": linear, "addmm": addmm, "mm": mm, "matmul": mm, "bmm": bmm, "embedding": vectors,
+    "transpose": transpose, "t": turn, "permute": permute,
+    "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
+    "expand": expand, "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
+    "split_with_sizes": split, "cat": cat, "stack": stack, "select": select, "index_select": gather,
+    "slice": part_of, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
+    "softmax": softmax, "log_softmax": log_softmax, "layer_norm": layer_norm, "masked_fill": masked_fill,
+    "sum": total, "mean": mean, "sym_size": size_of,
+}  # fmt: skip
