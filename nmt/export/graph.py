@@ -49,7 +49,7 @@ class Graph:
     def __init__(self, weights: Weights, prefix: str = "") -> None:
         self.weights, self.prefix = weights, prefix
         self.nodes: list[onnx.NodeProto] = []
-        self.turned: dict[Name, Name] = {}  # a value with its last two axes swapped, both ways
+        self.turned: dict[Name, Name] = {}  # what has its last two axes swapped, and what it was made from
         self._made: dict[str, list[Name]] = {}
 
     def add(

@@ -105,6 +105,10 @@ def mm(call: Call, x: Any, weight: Any) -> Any:
     return product(call.graph, x, weight)
 
 
+def vectors(call: Call, table: Any, pieces: Any, *_: Any) -> Any:
+    return embedding(call.graph, table, pieces)
+
+
 def bmm(call: Call, x: Any, y: Any) -> Any:
     """x y; where y was turned it is read as it stands, and the result is turned: (yᵀ xᵀ)ᵀ.
 
@@ -117,11 +121,11 @@ def bmm(call: Call, x: Any, y: Any) -> Any:
 
 def swap(call: Call, x: Any) -> Any:
     """[B, M, N] to [B, N, M]."""
-    turned = call.graph.turned
-    if x not in turned:
-        result = call("Transpose", x, perm=[0, 2, 1])
-        turned |= {x: result, result: x}
-    return turned[x]
+    if x in call.graph.turned:
+        return call.graph.turned[x]
+    result = call("Transpose", x, perm=[0, 2, 1])
+    call.graph.turned[result] = x
+    return result
 
 
 def transpose(call: Call, x: Any, first: int, second: int) -> Any:
