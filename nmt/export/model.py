@@ -134,6 +134,16 @@ def step(translator: Translator, *, int8: bool) -> onnx.ModelProto:
     return _model(translator, traced, reads, gives, int8)
 
 
+def best() -> onnx.ModelProto:
+    """log_probs [R, V] to the `count` best of each row and their pieces, equal ones by piece."""
+    real, whole = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    reads = [("log_probs", real, ["R", "V"]), ("count", whole, [1])]
+    gives = [("values", real, ["R", "N"]), ("pieces", whole, ["R", "N"])]
+    node = helper.make_node("TopK", ["log_probs", "count"], ["values", "pieces"])
+    declare = helper.make_tensor_value_info
+    return _file(helper.make_graph([node], "best", [declare(*x) for x in reads], [declare(*x) for x in gives]))
+
+
 def memory_names(translator: Translator) -> list[str]:
     """What is remembered of every position of a sentence."""
     return ["keys", "values"] if translator.decoder.attention.context_size else []
@@ -150,6 +160,9 @@ def _model(
     weights = Weights(int8=int8)
     graph = Graph(weights)
     graph.give(Builder(translator, weights).run(traced, graph, reads), gives)
-    proto = graph.proto(declared(reads, traced.inputs), declared(gives, traced.outputs))
+    return _file(graph.proto(declared(reads, traced.inputs), declared(gives, traced.outputs)))
+
+
+def _file(graph: onnx.GraphProto) -> onnx.ModelProto:
     opset = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(proto, opset_imports=opset, ir_version=IR_VERSION, producer_name="nmt")
+    return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="nmt")
