@@ -1,6 +1,6 @@
 """Which source word each target word looked at most."""
 
-from torch import Tensor
+from nmt.decoding.model import Floats
 
 SPACE = "▁"  # how a subword piece says that a word begins
 
@@ -22,10 +22,10 @@ def word_numbers(pieces: list[str], subwords: bool) -> list[int]:
     return numbers
 
 
-def align(weights: Tensor, source_words: list[int], target_words: list[int]) -> Alignment:
+def align(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
     """Each target piece's most attended source piece, as pairs of words, each pair once; weights [T, S]."""
     if not target_words:
         return []
-    looked_at = weights.argmax(dim=-1).tolist()
+    looked_at = weights.argmax(axis=-1).tolist()
     pairs = {(source_words[s], target) for s, target in zip(looked_at, target_words, strict=True)}
     return sorted(pairs, key=lambda pair: pair[::-1])

@@ -1,26 +1,25 @@
 """The translation job: one line in, one line out, in order, whatever the line holds.
 
-The same line gives the same text whatever stands beside it. Only sentences of exactly equal length share a
-batch, so nothing is padded and every number is computed as if the sentence were alone; the search fills the
-rows up so that the matrix products round alike too.
+The same line gives the same text whatever stands beside it: the search keeps sentences apart, and a model
+gives a row the same numbers in every batch.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
-from nmt.data.subwords import EOS
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.decoding.alignment import Alignment, align, are_subwords, word_numbers
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.long_lines import parts
-from nmt.decoding.search import Hypothesis, Model, search
+from nmt.decoding.model import Model
+from nmt.decoding.options import Options, Request
+from nmt.decoding.search import search
 from nmt.errors import UsageError
 
 WINDOW_CHARACTERS = 1_000_000  # a window closes here too, so that long lines do not fill the memory
-BATCH_PIECES = 50  # a batch of longer sentences has fewer of them, so that it needs no more memory
 
 
 class Vocabulary(Protocol):
@@ -36,7 +35,7 @@ class Vocabulary(Protocol):
 class Job(NamedTuple):
     """Which model translates, and how it searches (the meanings stand in the recipe's section `search`)."""
 
-    model: Model[Any, Any]
+    model: Model
     source: Vocabulary
     target: Vocabulary
     beam: int
@@ -128,32 +127,19 @@ def _plan(number: int, line: str, note: str | None, job: Job) -> _Plan:
 
 
 def _search(job: Job, sources: list[list[int]]) -> list[list[Hypothesis]]:
-    """The hypotheses of each source, found in batches of equal length."""
-    by_length = defaultdict(list)
-    for place, ids in enumerate(sources):
-        by_length[len(ids)].append(place)
-    found: list[list[Hypothesis]] = [[] for _ in sources]
-    for length, places in sorted(by_length.items()):
-        size = max(1, min(job.batch, job.batch * BATCH_PIECES // length))
-        for start in range(0, len(places), size):
-            batch = places[start : start + size]
-            for place, hypotheses in zip(batch, _search_batch(job, [sources[p] for p in batch]), strict=True):
-                found[place] = hypotheses
-    return found
-
-
-def _search_batch(job: Job, sources: list[list[int]]) -> list[list[Hypothesis]]:
-    src = torch.tensor([[*ids, EOS] for ids in sources], device=job.device)
-    return search(
-        job.model,
-        src,
+    """The hypotheses of each source; those of a length stand together."""
+    options = Options(
         beam=job.beam,
+        batch=job.batch,
+        n_best=job.n_best,
         length_penalty=job.length_penalty,
         max_ratio=job.max_ratio,
         max_extra=job.max_extra,
-        n_best=job.n_best,
         attention=job.alignments,
     )
+    places = sorted(range(len(sources)), key=lambda place: len(sources[place]))
+    found = dict(search(job.model, (Request(place, sources[place]) for place in places), options))
+    return [found[place] for place in range(len(sources))]
 
 
 def _translation(job: Job, plan: _Plan, found: list[list[Hypothesis]]) -> Translation:

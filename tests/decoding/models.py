@@ -1,88 +1,89 @@
-"""Small models that speak the search's protocol: a table of probabilities, and a recurrent network."""
+"""Small models that speak the search's protocol: what follows is a function of source and output."""
 
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
-from nmt.data.subwords import PAD
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.decoding.log_probs import LogProbs
+from nmt.decoding.model import Floats, Ints, Step
 
-
-class TableStep(NamedTuple):
-    logits: Tensor
-    state: Tensor
-    weights: Tensor | None
-
-
-class TableModel:
-    """The next piece follows from the one before and the first source piece: table [source, piece, piece]."""
-
-    def __init__(self, table: Tensor):
-        self.table = table
-        self.rows = 0
-
-    def encode(self, src: Tensor) -> Tensor:
-        return src[:, 0]
-
-    def start(self, memory: Tensor) -> Tensor:
-        return torch.zeros(len(memory), 1)
-
-    def step(self, y: Tensor, state: Tensor, memory: Tensor) -> TableStep:
-        self.rows += len(y)
-        return TableStep(self.table[memory, y], state + 1, None)
+Pieces = tuple[int, ...]
+Doubles = NDArray[np.float64]
+Logits = Callable[[Pieces, Pieces], Doubles]  # of source and output so far, without bos
 
 
-def random_table(seed: int, *, sources: int = 4, vocabulary: int = 7, sharpness: float = 2.0) -> TableModel:
-    generator = torch.Generator().manual_seed(seed)
-    return TableModel(torch.randn(sources, vocabulary, vocabulary, generator=generator) * sharpness)
+def log_softmax(logits: Doubles) -> Floats:
+    shifted = logits - logits.max()
+    return (shifted - np.log(np.exp(shifted).sum())).astype(np.float32)
 
 
-class GruMemory(NamedTuple):
-    states: Tensor
-    mask: Tensor
+class Fake:
+    """A model whose state is the output so far, so that a row continued from a wrong parent is seen."""
 
-
-class GruState(NamedTuple):
-    h: Tensor
-    context: Tensor
-
-
-class GruStep(NamedTuple):
-    logits: Tensor
-    state: GruState
-    weights: Tensor | None
-
-
-class GruModel(nn.Module):
-    """An encoder, a decoder cell and dot attention, with random weights."""
-
-    def __init__(self, seed: int, *, vocabulary: int = 30, hidden: int = 24):
-        super().__init__()
-        torch.manual_seed(seed)
-        self.embed = nn.Embedding(vocabulary, hidden)
-        self.encoder = nn.GRUCell(hidden, hidden)
-        self.decoder = nn.GRUCell(2 * hidden, hidden)
-        self.out = nn.Linear(2 * hidden, vocabulary)
-        with torch.no_grad():
-            for weight in self.parameters():
-                weight.mul_(3.0)
+    def __init__(self, logits: Logits, vocabulary: int, attention: bool = True) -> None:
+        self.pieces, self.attention = vocabulary, attention
         self.seen_rows: list[int] = []
+        self.encoded: list[int] = []
+        self.log_probs = cache(lambda source, ids: log_softmax(logits(source, ids)))
 
-    def encode(self, src: Tensor) -> GruMemory:
-        h, states = torch.zeros(len(src), self.encoder.hidden_size), []
-        for position in range(src.shape[1]):
-            new = self.encoder(self.embed(src[:, position]), h)
-            h = torch.where((src[:, position] != PAD)[:, None], new, h)
-            states.append(h)
-        return GruMemory(torch.stack(states, dim=1), src != PAD)
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Pieces]:
+        self.encoded.append(len(sources))
+        return [tuple(source) for source in sources]
 
-    def start(self, memory: GruMemory) -> GruState:
-        return GruState(memory.states[:, -1], torch.zeros_like(memory.states[:, -1]))
-
-    def step(self, y: Tensor, state: GruState, memory: GruMemory) -> GruStep:
+    def step(self, y: Ints, state: list[Pieces] | None, parents: Ints, memories: Sequence[Pieces]) -> Step:
+        assert (state is None) == bool((parents < 0).all())
         self.seen_rows.append(len(y))
-        h = self.decoder(torch.cat([self.embed(y), state.context], dim=-1), state.h)
-        scores = (memory.states @ h[:, :, None])[:, :, 0].masked_fill(~memory.mask, -torch.inf)
-        weights = scores.softmax(dim=-1)
-        context = (weights[:, None] @ memory.states)[:, 0]
-        return GruStep(self.out(torch.cat([h, context], dim=-1)), GruState(h, context), weights)
+        outputs = []
+        for piece, parent in zip(y.tolist(), parents.tolist(), strict=True):
+            assert (piece == BOS) == (parent < 0)
+            outputs.append(() if state is None or parent < 0 else (*state[parent], piece))
+        rows = list(zip(memories, outputs, strict=True))
+        weights = [self.weights(*row) for row in rows] if self.attention else None
+        return Step(LogProbs(np.stack([self.log_probs(*row) for row in rows])), outputs, weights)
+
+    def weights(self, source: Pieces, ids: Pieces) -> Floats:
+        logits = np.random.default_rng([7, *source, 99, *ids]).normal(size=len(source) + 1) * 2
+        return np.exp(log_softmax(logits))
+
+
+def random_model(
+    seed: int, *, vocabulary: int = 7, sharpness: float = 1.0, eos: float = 0.0, attention: bool = True
+) -> Fake:
+    """Any output is as probable as chance has it; `eos` makes the end more probable."""
+
+    def logits(source: Pieces, ids: Pieces) -> Doubles:
+        drawn = np.random.default_rng([seed, *source, 99, *ids]).normal(size=vocabulary) * sharpness
+        drawn[EOS] += eos
+        return drawn
+
+    return Fake(logits, vocabulary, attention)
+
+
+def fixed_model(logits: Sequence[float]) -> Fake:
+    """The same logits at every position."""
+    values = np.array(logits, np.float64)
+    return Fake(lambda source, ids: values, len(values))
+
+
+class Output(NamedTuple):
+    """One output among all there are."""
+
+    ids: Pieces
+    log_prob: float
+    length: int  # positions, eos counted
+    finished: bool
+
+
+def every_output(model: Fake, source: Pieces, limit: int, unk: bool = True) -> Iterator[Output]:
+    """All outputs of up to `limit` positions."""
+    pieces = [p for p in range(model.pieces) if p not in (PAD, BOS, EOS) and (unk or p != UNK)]
+    for length in range(limit + 1):
+        for ids in itertools.product(pieces, repeat=length):
+            scored = ids if length == limit else (*ids, EOS)
+            total = sum(float(model.log_probs(source, ids[:n])[piece]) for n, piece in enumerate(scored))
+            yield Output(ids, total, len(scored), length < limit)

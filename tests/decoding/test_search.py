@@ -1,217 +1,230 @@
 """The search finds what it promises: beside brute force, argmax, and itself in other batches."""
 
-import itertools
 import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.decoding.search import Hypothesis, longest, penalty, search
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.options import Options, Request
+from nmt.decoding.search import search
+from nmt.decoding.sentence import Sentence, longest
 from nmt.errors import DataError, UsageError
-from tests.decoding.models import GruModel, TableModel, random_table
+from tests.decoding.models import Fake, every_output, fixed_model, random_model
 
-GREEDY = {"beam": 1, "length_penalty": 0.0, "max_ratio": 1.0, "max_extra": 5}
-BEAM = {"beam": 5, "length_penalty": 0.6, "max_ratio": 2.0, "max_extra": 4}
-
-
-def sources(*lengths: int, vocabulary: int = 30, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    src = torch.full((len(lengths), max(lengths) + 1), PAD)
-    for row, length in enumerate(lengths):
-        src[row, :length] = torch.randint(4, vocabulary, (length,), generator=generator)
-        src[row, length] = EOS
-    return src
+GREEDY = Options(beam=1, normalisation="none", max_ratio=1.0, max_extra=5)
+BEAM = Options(beam=5, length_penalty=0.6, max_ratio=2.0, max_extra=4)
+WIDE = Options(beam=300, max_ratio=0.0, max_extra=4, n_best=20)
 
 
-def every_output(
-    model: TableModel, source: int, limit: int, alpha: float
-) -> list[tuple[list[int], float, bool]]:
-    """All outputs of up to `limit` positions with their scores, best first, those without eos last."""
-    log_probs = model.table[source].log_softmax(-1)
-    pieces = [p for p in range(log_probs.shape[-1]) if p not in (PAD, BOS, EOS)]
-    found = []
-    for length in range(limit + 1):
-        for ids in itertools.product(pieces, repeat=length):
-            chain = [BOS, *ids] if length == limit else [BOS, *ids, EOS]
-            total = sum(log_probs[a, b].item() for a, b in itertools.pairwise(chain))
-            found.append((list(ids), total / penalty(len(chain) - 1, alpha), length < limit))
-    return sorted(found, key=lambda one: (not one[2], -one[1]))
+def found(model: Fake, sources: Sequence[Sequence[int]], options: Options) -> list[list[Hypothesis]]:
+    results = dict(search(model, (Request(n, source) for n, source in enumerate(sources)), options))
+    assert set(results) == set(range(len(sources)))
+    return [results[n] for n in range(len(sources))]
+
+
+def some_sources(number: int, longest: int = 9, seed: int = 0) -> list[list[int]]:
+    draw = random.Random(seed)
+    return [[draw.randrange(4, 30) for _ in range(draw.randrange(longest))] for _ in range(number)]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.5])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_wide_beam_finds_what_exhaustive_search_finds(seed: int, alpha: float) -> None:
-    model = random_table(seed, sharpness=1.0)
-    src = torch.tensor([[0, EOS], [1, EOS], [2, EOS]])
-    found = search(model, src, beam=256, length_penalty=alpha, max_ratio=1.0, max_extra=3, n_best=20)
-    for source, hypotheses in enumerate(found):
-        best = every_output(model, source, 3 + (source != PAD), alpha)[:20]
-        assert [h.ids for h in hypotheses] == [ids for ids, _, _ in best]
-        assert [h.score for h in hypotheses] == pytest.approx([score for _, score, _ in best], abs=1e-5)
-        assert [h.finished for h in hypotheses] == [finished for _, _, finished in best]
+    model, sources = random_model(seed), [(4,), (5, 6), ()]
+    options = replace(WIDE, length_penalty=alpha)
+    for source, hypotheses in zip(sources, found(model, sources, options), strict=True):
+        outputs = [
+            (not o.finished, -o.log_prob / ((5 + o.length) / 6) ** alpha, o.ids)
+            for o in every_output(model, source, 4)
+        ]
+        best = sorted(outputs)[:20]
+        assert [tuple(h.ids) for h in hypotheses] == [ids for _, _, ids in best]
+        assert [h.score for h in hypotheses] == pytest.approx([-score for _, score, _ in best])
+        assert [h.finished for h in hypotheses] == [not cut for cut, _, _ in best]
 
 
-def argmax_chain(model: GruModel, src: Tensor, limit: int) -> list[int]:
-    memory = model.encode(src)
-    state, y, ids = model.start(memory), torch.tensor([BOS]), []
+def argmax_chain(model: Fake, source: tuple[int, ...], limit: int) -> list[int]:
+    ids: list[int] = []
     while len(ids) < limit:
-        step = model.step(y, state, memory)
-        logits = step.logits[0].clone()
-        logits[[PAD, BOS]] = -math.inf
-        y, state = logits.argmax()[None], step.state
-        if y.item() == EOS:
+        log_probs = model.log_probs(source, tuple(ids)).copy()
+        log_probs[[PAD, BOS]] = -math.inf
+        piece = int(log_probs.argmax())
+        if piece == EOS:
             break
-        ids.append(int(y))
+        ids.append(piece)
     return ids
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_beam_of_one_takes_the_most_probable_piece_at_every_position(seed: int, alpha: float) -> None:
-    model, src = GruModel(seed), sources(3, 7, 5, 1, seed=seed)
-    with torch.no_grad():
-        expected = [
-            argmax_chain(model, row[row != PAD][None], longest(n, 2.0, 4))
-            for row, n in zip(src, (3, 7, 5, 1), strict=True)
-        ]
-    found = search(model, src, beam=1, length_penalty=alpha, max_ratio=2.0, max_extra=4)
-    assert [hypotheses[0].ids for hypotheses in found] == expected
+    model, sources = random_model(seed, vocabulary=30, sharpness=3.0), some_sources(12)
+    expected = [argmax_chain(model, tuple(source), longest(len(source), 1.0, 5)) for source in sources]
+    results = found(model, sources, replace(GREEDY, normalisation="gnmt", length_penalty=alpha))
+    assert [hypotheses[0].ids for hypotheses in results] == expected
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_batch_gives_what_its_sentences_give_one_by_one(seed: int) -> None:
-    model, src = GruModel(seed), sources(*range(1, 14), seed=seed)
-    together = search(model, src, **BEAM, n_best=3, attention=True)
-    for row, hypotheses in zip(src, together, strict=True):
-        [alone] = search(model, row[row != PAD][None], **BEAM, n_best=3, attention=True)
-        assert [h.ids for h in alone] == [h.ids for h in hypotheses]
-        assert [h.score for h in alone] == pytest.approx([h.score for h in hypotheses], abs=1e-4)
+EVERYTHING = [
+    BEAM,
+    replace(BEAM, n_best=3, batch=1),
+    replace(BEAM, normalisation="average", word_reward=0.3, coverage_penalty=0.2, attention=True),
+    replace(BEAM, beam=6, groups=3, n_best=4, diversity=0.7),
+    replace(BEAM, no_repeat_ngram=2, min_ratio=0.8, unk=False),
+    replace(BEAM, sample=True, n_best=3, temperature=1.3),
+    replace(BEAM, sample=True, n_best=2, top_k=4),
+    replace(BEAM, sample=True, top_p=0.7),
+]
+
+
+@pytest.mark.parametrize("options", EVERYTHING)
+def test_batch_size_order_and_neighbours_change_no_bit(options: Options) -> None:
+    model, sources = random_model(3, vocabulary=20, sharpness=2.0, eos=1.0), some_sources(60)
+    requests = [Request(n, source) for n, source in enumerate(sources)]
+    for n in range(0, 60, 4):
+        requests[n] = requests[n]._replace(prefix=[5, 7], must_not=[[4], [6, 8]])
+    if not (options.sample or options.groups > 1):
+        for n in range(0, 60, 3):
+            requests[n] = requests[n]._replace(must=[[9, 10], [11]])
+    expected = {n: bits(h) for n, h in search(model, requests, replace(options, batch=64))}
+    for size in (1, 2, 7, 17):
+        random.Random(size).shuffle(requests)
+        again = {n: bits(h) for n, h in search(model, requests, replace(options, batch=size))}
+        assert again == expected
+
+
+def bits(hypotheses: list[Hypothesis]) -> list[tuple[object, ...]]:
+    return [(*h[:5], None if h.weights is None else h.weights.tobytes()) for h in hypotheses]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_sentences_of_one_length_give_the_same_bits_in_every_batch_size(seed: int) -> None:
-    model, src = GruModel(seed, vocabulary=200, hidden=64), sources(*[6] * 23, vocabulary=200, seed=seed)
-    whole = search(model, src, **BEAM, n_best=5)
-    for size in (1, 2, 3, 5, 8):
-        parts = [hyps for part in src.split(size) for hyps in search(model, part, **BEAM, n_best=5)]
-        assert parts == whole
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_the_log_probability_is_the_sum_of_those_of_the_pieces(seed: int) -> None:
-    model, src = GruModel(seed), sources(4, 6, seed=seed)
-    for hypothesis in itertools.chain(*search(model, src, **BEAM, n_best=5, attention=True)):
-        scored = len(hypothesis.ids) + hypothesis.finished
-        assert len(hypothesis.token_log_probs) == scored
-        assert hypothesis.log_prob == pytest.approx(sum(hypothesis.token_log_probs), abs=1e-4)
-        assert hypothesis.score == hypothesis.log_prob / penalty(scored, 0.6)
-        assert hypothesis.weights is not None
-        assert hypothesis.weights.shape == (scored, src.shape[1])
-        torch.testing.assert_close(hypothesis.weights.sum(-1), torch.ones(scored))
-
-
-def teacher_forced(model: GruModel, src: Tensor, hypothesis: Hypothesis) -> tuple[list[float], Tensor]:
-    memory = model.encode(src)
-    state, log_probs, weights = model.start(memory), [], []
-    scored = hypothesis.ids + [EOS] * hypothesis.finished
-    for before, piece in zip([BOS, *hypothesis.ids], scored, strict=False):
-        step = model.step(torch.tensor([before]), state, memory)
-        state = step.state
-        log_probs.append(step.logits[0].log_softmax(-1)[piece].item())
-        weights.append(step.weights[0])
-    return log_probs, torch.stack(weights)
-
-
-def test_scores_and_attention_are_those_of_the_chosen_path() -> None:
-    model, src = GruModel(3), sources(5, 8, 2)
-    for row, hypotheses in zip(src, search(model, src, **BEAM, n_best=5, attention=True), strict=True):
+def test_scores_and_attention_are_those_of_the_path(seed: int) -> None:
+    model, sources = random_model(seed, vocabulary=30), some_sources(6)
+    for source, hypotheses in zip(
+        sources, found(model, sources, replace(BEAM, n_best=5, attention=True)), strict=True
+    ):
         for hypothesis in hypotheses:
-            with torch.no_grad():
-                log_probs, weights = teacher_forced(model, row[None], hypothesis)
-            assert hypothesis.token_log_probs == pytest.approx(log_probs, abs=1e-4)
-            torch.testing.assert_close(hypothesis.weights, weights, atol=1e-4, rtol=1e-4)
+            ids = tuple(hypothesis.ids)
+            scored = (*ids, EOS) if hypothesis.finished else ids
+            path = [(tuple(source), ids[:n]) for n in range(len(scored))]
+            expected = [float(model.log_probs(*at)[piece]) for at, piece in zip(path, scored, strict=True)]
+            assert hypothesis.token_log_probs == expected
+            assert hypothesis.log_prob == sum(expected)
+            assert hypothesis.score == hypothesis.log_prob / ((5 + len(scored)) / 6) ** 0.6
+            assert hypothesis.weights is not None
+            np.testing.assert_array_equal(hypothesis.weights, np.stack([model.weights(*at) for at in path]))
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.0])
-def test_stopping_early_changes_nothing(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"beam": 4, "length_penalty": alpha, "max_ratio": 1.0, "max_extra": 12}
-    src = torch.tensor([[s, EOS] for s in range(24)])
-    model = random_table(5, sources=24)
-    early = search(model, src, **settings, n_best=2)
-    rows, model.rows = model.rows, 0
-    monkeypatch.setattr("nmt.decoding.search._Sentence._settled", lambda self, best: False)
-    assert search(model, src, **settings, n_best=2) == early
-    assert rows < model.rows
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(replace(BEAM, length_penalty=alpha, n_best=2) for alpha in (0.0, 0.6, 1.0, 1.5)),
+        replace(BEAM, normalisation="average"),
+        replace(BEAM, normalisation="none", word_reward=0.5),
+        replace(BEAM, word_reward=-0.5),
+        replace(BEAM, coverage_penalty=0.4, n_best=3),
+        replace(BEAM, beam=6, groups=3, n_best=3),
+    ],
+)
+def test_stopping_early_changes_nothing(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, sources = random_model(5, vocabulary=12, sharpness=2.0, eos=1.0), some_sources(24)
+    early = [bits(hypotheses) for hypotheses in found(model, sources, options)]
+    rows = sum(model.seen_rows)
+    monkeypatch.setattr(Sentence, "settled", lambda self, lanes, log_probs: not len(lanes))
+    model.seen_rows.clear()
+    assert [bits(hypotheses) for hypotheses in found(model, sources, options)] == early
+    assert rows < sum(model.seen_rows)
 
 
-def test_settled_sentences_leave_the_batch() -> None:
-    model, lengths = GruModel(1), list(range(1, 40))
-    search(model, sources(*lengths), beam=2, length_penalty=0.0, max_ratio=1.0, max_extra=1)
-    assert model.seen_rows[0] - 78 in range(4 * torch.get_num_threads())  # rounded up
-    assert model.seen_rows == sorted(model.seen_rows, reverse=True)
-    assert model.seen_rows[-1] < 40
+def test_no_row_is_spent_on_what_is_finished_and_waiting_sentences_enter() -> None:
+    model = random_model(1, vocabulary=12, sharpness=2.0)
+    sources = some_sources(40)
+    [*search(model, (Request(n, source) for n, source in enumerate(sources)), replace(BEAM, batch=8))]
+    assert max(model.seen_rows) <= 40
+    assert model.encoded[0] == 8
+    assert sum(model.encoded) == 40
+    model.seen_rows.clear()
+    found(model, [(4,)], BEAM)
+    alone = sum(model.seen_rows)
+    model.seen_rows.clear()
+    found(model, [(4,)] * 3, BEAM)
+    assert sum(model.seen_rows) == 3 * alone
 
 
-def test_equal_continuations_come_by_beam_slot_and_then_by_piece() -> None:
-    flat = torch.zeros(1, 8, 8)
-    src = torch.tensor([[0, EOS]])
-    flat[..., EOS] = -9.0
-    [found] = search(TableModel(flat), src, beam=4, length_penalty=0.0, max_ratio=1.0, max_extra=2, n_best=4)
-    assert [h.ids for h in found] == [[UNK, UNK], [UNK, 4], [UNK, 5], [UNK, 6]]
+def test_requests_are_taken_when_there_is_room_for_them() -> None:
+    taken = 0
+
+    def requests() -> object:
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            yield Request(number, [4, 5])
+
+    answers = search(random_model(0), requests(), replace(BEAM, batch=4))
+    next(answers)
+    assert taken <= 8
+
+
+def test_equal_continuations_come_by_rank_and_then_by_piece() -> None:
+    flat = [0.0, 0.0, -9.0, *[0.0] * 5]
+    options = Options(beam=4, normalisation="none", max_ratio=1.0, max_extra=2, n_best=4)
+    [hypotheses] = found(fixed_model(flat), [()], options)
+    assert [h.ids for h in hypotheses] == [[UNK, UNK], [UNK, 4], [UNK, 5], [UNK, 6]]
 
 
 def test_padding_and_the_start_are_never_written_and_unknown_only_if_allowed() -> None:
-    table = torch.zeros(1, 6, 6)
-    table[..., [PAD, BOS]] = 9.0
-    table[..., UNK] = 5.0
-    src = torch.tensor([[0, EOS]])
-    [found] = search(TableModel(table), src, **GREEDY)
-    assert set(found[0].ids) == {UNK}
-    [found] = search(TableModel(table), src, **GREEDY, unk=False)
-    assert set(found[0].ids) <= {4, 5}
+    model = fixed_model([9.0, 9.0, 0.0, 5.0, 0.0, 0.0])
+    [hypotheses] = found(model, [()], GREEDY)
+    assert set(hypotheses[0].ids) == {UNK}
+    [hypotheses] = found(model, [()], replace(GREEDY, unk=False))
+    assert set(hypotheses[0].ids) <= {4, 5}
 
 
 def test_without_eos_the_output_ends_at_the_longest_length_and_says_so() -> None:
-    table = torch.zeros(1, 6, 6)
-    table[..., EOS] = -50.0
-    table[..., 4] = 5.0
-    src = torch.tensor([[4, 4, 4, EOS]])
-    [[found]] = search(
-        TableModel(table.expand(6, 6, 6)), src, beam=3, length_penalty=0.6, max_ratio=2.0, max_extra=1
-    )
-    assert found.ids == [4] * 7
-    assert not found.finished
+    model = fixed_model([0.0, 0.0, -50.0, 0.0, 5.0, 0.0])
+    [[best]] = found(model, [[4, 4, 4]], Options(beam=3, max_ratio=2.0, max_extra=1))
+    assert best.ids == [4] * 7
+    assert not best.finished
 
 
 def test_a_finished_hypothesis_comes_before_a_cut_one_of_higher_score() -> None:
-    table = torch.zeros(1, 6, 6)
-    table[..., 4], table[..., EOS] = 9.0, 3.0
-    src = torch.tensor([[0, EOS]])
-    [found] = search(TableModel(table), src, beam=3, length_penalty=0.0, max_ratio=1.0, max_extra=3, n_best=3)
-    assert found[0].finished
-    cut = [h for h in found if not h.finished]
-    assert all(h.score > found[0].score for h in cut)
+    model = fixed_model([0.0, 0.0, 3.0, 0.0, 9.0, 0.0])
+    options = Options(beam=3, normalisation="none", max_ratio=1.0, max_extra=2, n_best=3)
+    [hypotheses] = found(model, [()], options)
+    assert hypotheses[0].finished
+    cut = [h for h in hypotheses if not h.finished]
+    assert cut
+    assert all(h.score > hypotheses[0].score for h in cut)
 
 
-def test_an_empty_source_and_an_empty_batch_are_no_trouble() -> None:
-    [[found]] = search(GruModel(0), torch.tensor([[EOS]]), **BEAM)
-    assert len(found.ids) <= 4
-    assert search(GruModel(0), torch.empty((0, 3), dtype=torch.long), **BEAM) == []
-
-
-def test_more_outputs_than_the_beam_holds_are_refused() -> None:
-    with pytest.raises(UsageError, match="6 best of a beam of 5"):
-        search(GruModel(0), sources(3), **BEAM, n_best=6)
+def test_an_empty_source_and_no_request_are_no_trouble() -> None:
+    [[best]] = found(random_model(0), [()], BEAM)
+    assert len(best.ids) <= 4
+    assert [*search(random_model(0), [], BEAM)] == []
 
 
 def test_a_model_that_gives_not_a_number_is_reported() -> None:
     with pytest.raises(DataError, match="not a number"):
-        search(TableModel(torch.full((6, 6, 6), math.nan)), torch.tensor([[4, EOS]]), **BEAM)
+        found(fixed_model([math.nan] * 6), [(4,)], BEAM)
 
 
-def test_the_length_penalty_is_the_published_one() -> None:
-    assert penalty(1, 0.6) == 1.0
-    assert penalty(13, 1.0) == 3.0
-    assert penalty(7, 0.0) == 1.0
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_best": 6}, "6 best of a beam of 5"),
+        ({"groups": 2}, "a beam of 5 cannot be shared by 2 groups"),
+        ({"normalisation": "gmt"}, "no normalisation 'gmt', one of: none, gnmt, average"),
+        ({"min_ratio": 3.0}, "at least 3 and at most 2 pieces"),
+        ({"sample": True, "groups": 5}, "sampling has no groups"),
+        ({"temperature": 0.0}, "temperature is above 0"),
+        ({"top_p": 0.0}, "top_p is above 0"),
+        ({"batch": 0}, "1 or more"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(BEAM, **changes)

@@ -1,0 +1,78 @@
+"""Outputs that must contain some sequences of pieces: dynamic beam allocation (Post and Vilar, 2018).
+
+The hypotheses of a sentence stand in banks by how many pieces of the sequences they have met, and the beam is
+shared among the banks, so that those that have met much are not crowded out by those that are more probable
+because they have met nothing. The sequences may overlap in the output, as they may in a text.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nmt.decoding.hypothesis import Node
+from nmt.decoding.model import Ints
+from nmt.decoding.rows import Chosen, Doubles
+from nmt.decoding.sentence import Sentence
+
+Sequences = Sequence[tuple[int, ...]]
+
+
+def wanted(sentence: Sentence, node: Node) -> Iterator[int]:
+    """The pieces that would bring a hypothesis further in each sequence it has not met."""
+    for met, sequence in zip(node.progress, sentence.must, strict=True):
+        if met < len(sequence):
+            yield sequence[met]
+
+
+def advance(progress: tuple[int, ...], piece: int, sequences: Sequences) -> tuple[int, ...]:
+    """How much of each sequence is met with one piece more; a whole one stays met."""
+    return tuple(
+        met if met == len(sequence) else _matched((*sequence[:met], piece), sequence)
+        for met, sequence in zip(progress, sequences, strict=True)
+    )
+
+
+def _matched(ids: tuple[int, ...], sequence: tuple[int, ...]) -> int:
+    """The longest beginning of the sequence that these pieces end with."""
+    return max(n for n in range(len(ids) + 1) if ids[len(ids) - n :] == sequence[:n])
+
+
+def bank(progress: tuple[int, ...], sequences: Sequences) -> int:
+    """Pieces met: of whole sequences, and of the one that is furthest among the others.
+
+    Counted so, a hypothesis can always rise by one, by the next piece of the sequence it is furthest in.
+    """
+    whole = sum(met for met, sequence in zip(progress, sequences, strict=True) if met == len(sequence))
+    begun = (met for met, sequence in zip(progress, sequences, strict=True) if met < len(sequence))
+    return whole + max(begun, default=0)
+
+
+def allocate(banks: Sequence[int], width: int) -> list[int]:
+    """Which candidates, given best first by their banks, are kept.
+
+    The banks that have candidates get equal shares of the beam, those that have met most first; what they
+    leave goes to the best of the rest.
+    """
+    present = sorted(set(banks), reverse=True)
+    share = max(1, width // max(1, len(present)))
+    kept: list[int] = []
+    for bank in present:
+        kept += [place for place, other in enumerate(banks) if other == bank][:share]
+    kept = kept[:width]
+    rest = sorted(set(range(len(banks))) - set(kept))
+    return sorted(kept + rest[: width - len(kept)])
+
+
+def best_of_banks(
+    sequences: Sequences, progress: Sequence[tuple[int, ...]], keys: Doubles, pieces: Ints, width: int
+) -> Chosen:
+    """The continuations kept of one sentence's hypotheses, whose progress is given; keys, pieces [R, C]."""
+    flat = keys.ravel()
+    order = np.argsort(-flat, kind="stable")
+    rows, columns = np.divmod(order[flat[order] > -np.inf], keys.shape[1])
+    banks = [
+        bank(advance(progress[row], piece, sequences), sequences)
+        for row, piece in zip(rows.tolist(), pieces[rows, columns].tolist(), strict=True)
+    ]
+    kept = allocate(banks, width)
+    return Chosen(rows[kept], columns[kept])

@@ -1,0 +1,54 @@
+"""What search asks of a model, whoever runs it: torch, C or onnxruntime."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+class Scores(Protocol):
+    """Log probabilities (natural) of the next piece of R hypotheses."""
+
+    def best(self, count: int) -> tuple[Floats, Ints]:
+        """The `count` best (or all V, if fewer) of each row and their pieces, [R, count] both.
+
+        Best first, equal ones by piece.
+        """
+
+    def of(self, rows: Ints, pieces: Ints) -> Floats:
+        """Of some pieces: [N] for rows [N] and pieces [N]."""
+
+    def all(self) -> Floats:
+        """Of every piece, [R, V]; -inf where a piece is ruled out (a shortlist)."""
+
+
+class Step(NamedTuple):
+    scores: Scores
+    state: Any  # for the R rows, to be handed back
+    weights: (
+        Sequence[Floats] | None
+    )  # attention of each row over its sentence's positions [S_r] (eos included); None without attention
+
+
+class Model(Protocol):
+    """A model that can read sentences and write pieces.
+
+    A row's numbers are the same whatever rows are beside it.
+    """
+
+    @property
+    def pieces(self) -> int: ...  # V
+
+    def encode(self, sources: Sequence[Sequence[int]], /) -> list[Any]:
+        """What is remembered of each sentence (its pieces, no eos)."""
+
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
+        """One position of R hypotheses of any sentences.
+
+        y [R] the piece before (bos first); parents [R] the row of `state` that each continues, -1 for one
+        that starts (state is None when all do); memories: R of them, one per row.
+        """
