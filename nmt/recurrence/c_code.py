@@ -30,6 +30,8 @@ EXPRESSIONS: dict[Any, str] = {
     aten.where.self: "{0} ? {1} : {2}",
     aten.scalar_tensor.default: "{0}",
     aten.zeros_like.default: "0",
+    aten.detach.default: "{0}",
+    aten.alias.default: "{0}",
 }
 
 CREATION = {"dtype", "layout", "device", "pin_memory"}  # what torch says of a new tensor, and C need not know

@@ -1,12 +1,14 @@
 """Kernels: the elementwise parts of a step as graphs of operations, and their derivatives."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx
-
-ALIASES = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 
 class Kernel(NamedTuple):
@@ -28,33 +30,81 @@ class Kernel(NamedTuple):
         return dict(zip(self.reads, self.graph.find_nodes(op="placeholder"), strict=True))
 
 
-class Segment(NamedTuple):
+class Segment:
     """What stands between two products: `forward`, and `backward` from gradients of what it gives."""
 
-    forward: Kernel
-    backward: Kernel
+    def __init__(self, forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> None:
+        self.forward, self._inputs, self._fixed = forward, inputs, fixed
+
+    @cached_property
+    def backward(self) -> Kernel:
+        """Derived when it is first asked for: translating never does."""
+        return derivative(self.forward, self._inputs, self._fixed)
 
 
 def trace(
     function: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor | None]], inputs: Mapping[str, Tensor]
 ) -> Kernel:
-    """Run a function once on tensors that hold no values, and note the operations."""
-    from torch.fx.experimental.proxy_tensor import make_fx  # a second that a translation need not wait for
+    """Run a function once on tensors of zeros, and note the operations."""
+    record = _Record()
+    values = {name: record.placeholder(like) for name, like in inputs.items()}
+    with record:
+        given = function(values)
+    kept = {name: value for name, value in given.items() if value is not None}
+    record.graph.output([record.node(value) for value in kept.values()])
+    record.graph.eliminate_dead_code()
+    return _tidied(record.graph, tuple(inputs), tuple(kept))
 
-    gives: list[str] = []
 
-    def flat(*values: Tensor) -> list[Tensor]:
-        given = function(dict(zip(inputs, values, strict=True)))
-        kept = {name: value for name, value in given.items() if value is not None}
-        gives[:] = kept
-        return list(kept.values())
+class _Record(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes every operation below autograd, so that those of a backward pass are noted too."""
 
-    graph = make_fx(flat, tracing_mode="fake")(*inputs.values()).graph
-    for node in list(graph.nodes):
-        if node.op == "call_function" and node.target in ALIASES:
-            node.replace_all_uses_with(node.args[0])
-    graph.eliminate_dead_code()
-    return _tidied(graph, tuple(inputs), tuple(gives))
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.graph = fx.Graph()
+        self.nodes: dict[int, fx.Node] = {}
+        self.places: dict[Any, fx.Node] = {}
+        self.made: list[Tensor] = []  # while they live no other tensor takes their name or place
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # torch would import its compiler to tell it so, which takes a second
+
+    def placeholder(self, like: Tensor) -> Tensor:
+        """A tensor that stands for an input."""
+        value = torch.zeros_like(like)
+        self.put(value, self.graph.placeholder(f"a{len(self.nodes)}"))
+        return value
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if operation is torch.ops.aten._local_scalar_dense.default:
+            raise RuntimeError("it looks at a value, which is not known before there is a sentence")
+        result = operation(*args, **(kwargs or {}))
+        node = self.graph.call_function(operation, *tree_map_only(Tensor, self.node, (args, kwargs or {})))
+        if isinstance(result, Tensor):
+            self.put(result, node)
+        else:
+            for i, part in enumerate(result):
+                if part is not None:
+                    self.put(part, self.graph.call_function(operator.getitem, (node, i)))
+        return result
+
+    def put(self, value: Tensor, node: fx.Node) -> None:
+        self.nodes[id(value)] = node
+        self.places.setdefault(_place(value), node)
+        self.made.append(value)
+
+    def node(self, value: Tensor) -> fx.Node:
+        """What made a tensor, or lies where it does; one from outside the function is refused."""
+        found = self.nodes.get(id(value)) or self.places.get(_place(value))
+        if found is None:
+            raise RuntimeError("it reads a tensor that is neither its input nor one of its parameters")
+        return found
+
+
+def _place(value: Tensor) -> tuple[Any, ...]:
+    """Where a tensor lies: what autograd keeps of a tensor is another object in the same place."""
+    return value.untyped_storage()._cdata, value.storage_offset(), value.shape, value.stride()
 
 
 def _tidied(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Kernel:

@@ -34,6 +34,7 @@ class Layer(nn.Module):
     ) -> None:
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
+        self.ready: dict[Cell, Bound] = {}
         self.input_dropout, self.state_dropout, self.zoneout = input_dropout, state_dropout, zoneout
         self.engine: Engine = engine
 
@@ -70,8 +71,14 @@ class Layer(nn.Module):
         s = cell.initial_state(x.shape[1]) if start is None else start
         return bound.scan(bound.project(x), s, real, reverse=reverse)
 
+    def make_ready(self) -> None:
+        """The weights will not change any more, nor is there any dropout: one binding serves all batches."""
+        self.ready = {cell: self.bind(cell, 1) for cell in self.directions}
+
     def bind(self, cell: Cell, batch: int) -> Bound:
         """The cell made ready for one batch; dropout only in training, zoneout's expectation otherwise."""
+        if cell in self.ready:
+            return self.ready[cell]
         return bind(
             cell,
             batch,

@@ -5,10 +5,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.recurrence.backend import Backend, Matrix
+from nmt.recurrence.engine import backend
 
 ROWS = 2048  # of operands and gradients are noted before their sum is taken: it then runs at full speed
 
@@ -61,6 +62,21 @@ class Product:
             return self.notes.multiply(beside(v), add)
         vs = v if isinstance(v, tuple) else (v,)
         return _Multiply.apply(add, self.token, self.notes, *vs)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Linear(nn.Linear):
+    """torch.nn.Linear; once made ready, by the back end's product, whose rows do not depend on each other."""
+
+    matrix: Matrix | None = None
+
+    def make_ready(self) -> None:
+        """The weights will not change any more, and no gradient is wanted."""
+        self.matrix = backend("auto", self.weight).matrix(self.weight)
+
+    def forward(self, v: Tensor) -> Tensor:
+        if self.matrix is None:
+            return super().forward(v)
+        return self.matrix(v.reshape(-1, v.shape[-1]), self.bias).view(*v.shape[:-1], -1)
 
 
 class _Notes:

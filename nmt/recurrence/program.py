@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.kernel import Kernel, Segment, derivative, fuse, trace
+from nmt.recurrence.kernel import Kernel, Segment, fuse, trace
 from nmt.recurrence.plan import blaming, known_plan
 from nmt.recurrence.zoneout import blend
 
@@ -37,6 +37,11 @@ class Program(NamedTuple):
     parts: tuple[Part, ...]
     last: Segment
 
+    @property
+    def segments(self) -> list[Segment]:
+        """All of them, in order."""
+        return [*(part.segment for part in self.parts if part.segment is not None), self.last]
+
 
 class _Reached(Exception):
     """The operand that a segment was asked for."""
@@ -55,9 +60,12 @@ def program_of(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False) 
     `zoned`: the old state has the share `zone` in the next.
     """
     key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, padded, dropped, zoned)
-    if key not in _KNOWN:
-        with blaming(cell, "cannot be taken apart", "; `engine: reference` runs it as it stands"):
+    with blaming(cell, "cannot be taken apart", "; `engine: reference` runs it as it stands"):
+        if key not in _KNOWN:
             _KNOWN[key] = _program(cell, padded, dropped, zoned)
+        if torch.is_grad_enabled():
+            for segment in _KNOWN[key].segments:
+                segment.backward  # noqa: B018  (what has no derivative is blamed here)
     return _KNOWN[key]
 
 
@@ -175,4 +183,4 @@ def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
 
 def _segment(kernel: Kernel, inputs: Mapping[str, Tensor]) -> Segment:
     fixed = [name for name in inputs if name.partition(".")[0] in FIXED]
-    return Segment(kernel, derivative(kernel, inputs, fixed))
+    return Segment(kernel, inputs, fixed)

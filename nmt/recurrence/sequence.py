@@ -30,12 +30,13 @@ class Sequence:
         cell: Cell,
         program: Program,
         backend: Backend,
+        matrices: list[Any],
         keep: Tensor | None,
         zones: Tensor | None,
         real: Tensor | None,
         reverse: bool,
     ) -> None:
-        self.cell, self.program, self.backend = cell, program, backend
+        self.cell, self.program, self.backend, self.matrices = cell, program, backend, matrices
         self.keep, self.zones, self.real, self.reverse = keep, zones, real, reverse
 
     def run(
@@ -78,12 +79,11 @@ class Sequence:
 
     def forward_loop(self) -> None:
         steps = []
-        for part, U, u, bias in zip(
-            self.program.parts, self.weights, self.products, self.biases, strict=True
-        ):
+        parts = zip(self.program.parts, self.matrices, self.products, self.biases, strict=True)
+        for part, matrix, u, bias in parts:
             if part.segment is not None:
                 steps.append(self.backend.kernel(part.segment.forward, self.places, frozenset()))
-            matrix, v = self.backend.matrix(U), self.places[part.operand]
+            v = self.places[part.operand]
             steps.append(self.backend.product(v, matrix, u, u if part.fused else bias))
         steps.append(self.backend.kernel(self.program.last.forward, self.places, frozenset()))
         self.backend.loop(steps, self.order)

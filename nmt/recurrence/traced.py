@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import Backend
+from nmt.recurrence.backend import Backend, Torch
 from nmt.recurrence.bound import Bound, Multiplier, multiplier, own_biases, rows_of
 from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.kernel import Segment
@@ -29,9 +30,12 @@ def bind(
 ) -> Bound:
     """A cell made ready for one sequence of one batch, by the engine asked for.
 
-    To take a step apart pays where many sequences follow: only while gradients are wanted.
+    Where no gradient is wanted, torch runs the step as it stands sooner than its kernels.
     """
-    kind = Bound if engine == "reference" or not torch.is_grad_enabled() else Traced
+    as_it_stands = engine == "reference" or (
+        not torch.is_grad_enabled() and isinstance(backend(engine, cell.b), Torch)
+    )
+    kind = Bound if as_it_stands else Traced
     return kind(
         cell,
         batch,
@@ -63,6 +67,11 @@ class Traced(Bound):
         blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inside]
         self.blocks = [tuple(names("x", block)) for block in blocks]  # x in pieces, one for each product
         self.strips = defaultdict[tuple[Segment, Block], Strip](Strip)
+
+    @cached_property
+    def matrices(self) -> list[Any]:
+        """U of each product, ready for a sequence."""
+        return [self.backend.matrix(U.detach()) for U in self.weights]
 
     def program_of(self, *, padded: bool) -> Program:
         """The program of the cell with the masks that this sequence has."""
@@ -116,7 +125,8 @@ class Traced(Bound):
             real = None
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         program = self.program_of(padded=real is not None)
-        sequence = Sequence(self.cell, program, self.backend, self.state_mask, zones, real, reverse)
+        given = self.cell, program, self.backend, self.matrices
+        sequence = Sequence(*given, self.state_mask, zones, real, reverse)
         return sequence.run(x, s, self.weights, self.biases)
 
 

@@ -206,3 +206,30 @@ def test_what_lies_beyond_a_product_is_left_alone() -> None:
     wide = torch.full((6, 50), 7.0)
     native.Packed(torch.randn(37, 20))(torch.randn(6, 20), out=wide[:, :37])
     assert (wide[:, 37:] == 7.0).all()
+
+
+DETACHING = """
+from torch import tanh
+from nmt.cells.cell import Cell
+from nmt.cells.gru import GRU
+
+class Cut(Cell):
+    gates = ("n",)
+    State = GRU.State
+    def step(self, x, s, U):
+        return self.State(h=tanh(x.n + U.n(s.h)) + s.h.detach())
+"""
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_a_step_that_cuts_a_gradient_has_it_cut(engine: str, tmp_path: Path) -> None:
+    file = tmp_path / "cells.py"
+    file.write_text(DETACHING)
+    cell: Cell = find_cell(f"{file}:Cut")(3, 2).double()
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    given, expected = (
+        torch.autograd.grad(Layer([cell], engine=e)(x, None)[0].sum(), [cell.U, cell.W])  # type: ignore[arg-type]
+        for e in (engine, "reference")
+    )
+    for derived, reference in zip(given, expected, strict=True):
+        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-12)

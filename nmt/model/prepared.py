@@ -1,0 +1,205 @@
+"""A translator made ready for searching: weights packed once, sentences remembered one by one."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.model.attention import Look, Memory, is_dot_product
+from nmt.model.decoder import BoundDecoder, DecoderState
+from nmt.model.rows import Lines, attend, best, compiled
+from nmt.model.translator import Translator
+from nmt.recurrence.engine import backend
+from nmt.recurrence.state import map_tensors
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+TOGETHER = 16
+"""Sentences that are encoded together: so many rows run at full speed, and few of them are padding."""
+
+
+class Remembered(NamedTuple):
+    """What is remembered of one sentence: the decoder's first state [1, H], and what attention reads."""
+
+    start: DecoderState
+    lines: Lines | None  # for a dot product
+    look: Look | None  # for every other attention
+
+
+class Logits:
+    """What the model says of the next piece of each row; logits [R, V]."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+    def best(self, count: int) -> tuple[Floats, Ints]:
+        """The `count` best of each row and their pieces, [R, count], best first; equal ones by piece."""
+        values, pieces = best(self.logits, count)
+        return values.numpy(force=True), pieces.numpy(force=True)
+
+    def of(self, rows: Ints, pieces: Ints) -> Floats:
+        """The log probabilities of some pieces of some rows, [N]."""
+        chosen = self.logits[torch.from_numpy(rows)]
+        picked = chosen.log_softmax(-1).gather(1, torch.from_numpy(pieces).to(chosen.device).unsqueeze(1))
+        return picked.squeeze(1).numpy(force=True)
+
+    def all(self) -> Floats:
+        """The log probabilities of all pieces, [R, V]."""
+        return self.logits.log_softmax(-1).numpy(force=True)
+
+
+class Step(NamedTuple):
+    """One position: scores of the next piece, the state of each row, what each row looked at."""
+
+    scores: Logits
+    state: DecoderState
+    weights: list[Floats] | None
+
+
+class Prepared:
+    """A translator in evaluation mode as a search wants it (`nmt.decoding.model.Model`).
+
+    On a CPU with a C compiler a row's numbers do not depend on the rows beside it, to the bit. Without one,
+    sentences are encoded with others of their length only, and rows are filled up to a number for which that
+    holds of MKL (decision 0007).
+    """
+
+    def __init__(self, model: Translator, *, bos: int, eos: int) -> None:
+        self.model, self.bos, self.eos = model, bos, eos
+        decoder = model.decoder
+        with torch.inference_mode():
+            self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
+            self.output = backend("auto", decoder.output.weight).matrix(decoder.output.weight)
+        self.dot = is_dot_product(decoder.attention)
+
+    @property
+    def pieces(self) -> int:
+        """V, the size of the target vocabulary."""
+        return self.model.decoder.output.out_features
+
+    @torch.inference_mode()
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Remembered]:
+        """What is remembered of each sentence (its pieces without eos)."""
+        remembered: dict[int, Remembered] = {}
+        for places in self._together(sources):
+            rows = [[*sources[place], self.eos] for place in places]
+            longest = max(map(len, rows))
+            src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
+            memory = self.model.encode(_filled(src.to(self._like.device), self._like))
+            start = self.model.start(memory)
+            for i, (place, row) in enumerate(zip(places, rows, strict=True)):
+                remembered[place] = self._remembered(memory, start, i, len(row))
+        return [remembered[place] for place in range(len(sources))]
+
+    @torch.inference_mode()
+    def step(
+        self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[Remembered]
+    ) -> Step:
+        """One position of R rows: the piece before each, its row in `state` (-1: the start), its sentence."""
+        rows = self._continued(state, parents, memories)
+        words = _filled(torch.from_numpy(y).to(self._like.device), self._like)
+        rows = map_tensors(lambda t: _filled(t, self._like), rows)
+        weights: list[Tensor] = []
+        x = self.bound.read(self.model.decoder.embedding(words))
+        position = self.bound.position(x, rows, self._look(memories, weights))
+        count = len(y)
+        logits = self.output(position.features, self.model.decoder.output.bias)[:count]
+        state = map_tensors(lambda t: t[:count], position.state)
+        seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
+        return Step(Logits(logits), state, seen)
+
+    @property
+    def _like(self) -> Tensor:
+        return self.model.decoder.output.bias
+
+    def _together(self, sources: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Places of sentences that are encoded together, the shortest first."""
+        alike, group = not compiled(self._like), list[int]()
+        for place in sorted(range(len(sources)), key=lambda place: len(sources[place])):
+            other = group and alike and len(sources[group[0]]) != len(sources[place])
+            if other or len(group) == TOGETHER:
+                yield group
+                group = []
+            group.append(place)
+        if group:
+            yield group
+
+    def _remembered(self, memory: Memory, start: DecoderState, row: int, length: int) -> Remembered:
+        alone = map_tensors(lambda t: t[row : row + 1].clone(), start)
+        if memory.keys is None or memory.values is None:
+            return Remembered(alone, None, None)
+        keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
+        if self.dot and compiled(keys):
+            return Remembered(alone, Lines(keys, values), None)
+        own = memory._replace(
+            states=memory.states[row : row + 1, :length].clone(),
+            keys=keys.unsqueeze(0),
+            values=values.unsqueeze(0),
+            mask=memory.mask[row : row + 1, :length].clone(),
+            finals=(),
+        )
+        return Remembered(alone, None, self.model.decoder.attention.bind(own, self.bound.engine))
+
+    def _continued(
+        self, state: DecoderState | None, parents: Ints, memories: Sequence[Remembered]
+    ) -> DecoderState:
+        """The state that each row goes on from."""
+        new = np.flatnonzero(parents < 0)
+        starts = [memories[row].start for row in new.tolist()]
+        if state is None:
+            return _on_top(*starts)
+        if not len(new):
+            return _select(state, torch.from_numpy(parents))
+        order = parents.copy()
+        order[new] = np.arange(len(new)) + len(state.layers[0].h)
+        return _select(_on_top(state, *starts), torch.from_numpy(order))
+
+    def _look(self, memories: Sequence[Remembered], seen: list[Tensor]) -> Look | None:
+        """Attention of each row over its own sentence; the weights of each row are put into `seen`."""
+        if memories[0].lines is not None:
+            return lambda query: _over_lines(query, [m.lines for m in memories if m.lines], seen)
+        if memories[0].look is not None:
+            return lambda query: _one_by_one(query, memories, seen)
+        return None
+
+
+def _over_lines(query: Tensor, lines: list[Lines], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+    context, weights = attend(query.squeeze(1), lines)
+    seen += weights
+    return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
+
+
+def _one_by_one(query: Tensor, memories: Sequence[Remembered], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Sentence by sentence: rows of one sentence stand side by side."""
+    contexts, first = [], 0
+    while first < len(memories):
+        look, last = memories[first].look, first + 1
+        while last < len(memories) and memories[last].look is look:
+            last += 1
+        assert look is not None
+        context, weights = look(query[first:last].transpose(0, 1))
+        contexts.append(context.squeeze(0))
+        seen += weights.squeeze(0).unbind(0)
+        first = last
+    missing = query.new_zeros(len(query) - first, contexts[0].shape[1])
+    return torch.cat([*contexts, missing]).unsqueeze(1), query.new_empty(len(query), 1, 0)
+
+
+def _on_top(*trees: DecoderState) -> DecoderState:
+    return map_tensors(lambda *rows: torch.cat(rows), *trees)
+
+
+def _select(tree: DecoderState, rows: Tensor) -> DecoderState:
+    return map_tensors(lambda tensor: tensor.index_select(0, rows.to(tensor.device)), tree)
+
+
+def _filled(rows: Tensor, like: Tensor) -> Tensor:
+    """These rows, and where torch multiplies the first again, up to a multiple of four for each thread.
+
+    MKL takes another route for three rows and fewer in a thread's share, and rounds otherwise.
+    """
+    missing = 0 if compiled(like) else -len(rows) % (4 * torch.get_num_threads())
+    return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows

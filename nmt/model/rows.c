@@ -1,0 +1,50 @@
+/* What a search asks of a position besides products: attention over sentences of different lengths, and the best
+   pieces of each row. A row is computed by itself: it does not depend on the rows beside it. */
+
+/* Row r looks over the S[r] positions of its sentence: weights = softmax(keys query), context = Σ weights values. */
+void attend(
+    long R, long A, long C, const number *query, const number *const *keys, const number *const *values,
+    const long *S, number *const *weights, number *context
+) {
+    #pragma omp parallel for if (R > 16)
+    for (long r = 0; r < R; r++) {
+        const number *q = query + r * A;
+        number *w = weights[r], *c = context + r * C, top = -INFINITY, sum = 0;
+        for (long s = 0; s < S[r]; s++) {
+            const number *k = keys[r] + s * A;
+            number dot = 0;
+            #pragma omp simd reduction(+:dot)
+            for (long a = 0; a < A; a++) dot += q[a] * k[a];
+            w[s] = dot;
+            top = dot > top ? dot : top;
+        }
+        for (long s = 0; s < S[r]; s++) sum += w[s] = exp_(w[s] - top);
+        for (long j = 0; j < C; j++) c[j] = 0;
+        for (long s = 0; s < S[r]; s++) {
+            const number *v = values[r] + s * C, share = w[s] /= sum;
+            #pragma omp simd
+            for (long j = 0; j < C; j++) c[j] += share * v[j];
+        }
+    }
+}
+
+/* The k best of each row of V logits as log probabilities and their pieces, best first; equal ones by piece. A row
+   that holds what is no number gives it. */
+void best(long R, long V, const number *logits, long k, number *values, long *pieces) {
+    #pragma omp parallel for if (R > 16)
+    for (long r = 0; r < R; r++) {
+        const number *z = logits + r * V;
+        number *value = values + r * k, top = -INFINITY, sum = 0;
+        long *piece = pieces + r * k, found = 0;
+        for (long v = 0; v < V; v++) {
+            if (found == k && !(z[v] > value[k - 1])) continue;
+            long i = found < k ? found++ : k - 1;
+            for (; i > 0 && z[v] > value[i - 1]; i--) value[i] = value[i - 1], piece[i] = piece[i - 1];
+            value[i] = z[v], piece[i] = v;
+        }
+        top = value[0];
+        #pragma omp simd reduction(+:sum)
+        for (long v = 0; v < V; v++) sum += exp_(z[v] - top);
+        for (long i = 0; i < k; i++) value[i] -= top + (number)log(sum);
+    }
+}
