@@ -103,13 +103,7 @@ def _job(
     threads: int,
 ) -> "Job":
     """The model with its recipe's search, changed where the command line says so."""
-    import torch
-
-    from nmt.recipe.assemble.artifact import load_translator
-    from nmt.recipe.assemble.experiment import job
-
-    torch.set_num_threads(threads)
-    recipes = job(load_translator(path))
+    recipes = _loaded(path, threads)
     return recipes._replace(
         beam=beam or max(recipes.beam, n_best),
         length_penalty=recipes.length_penalty if length_penalty is None else length_penalty,
@@ -117,6 +111,21 @@ def _job(
         n_best=n_best,
         alignments=alignments,
     )
+
+
+def _loaded(path: Path, threads: int) -> "Job":
+    """The job of a model as its recipe has it; an exported one is loaded without torch."""
+    from nmt.export.directory import is_exported, load
+
+    if is_exported(path):
+        return load(path, threads=threads)
+    import torch
+
+    from nmt.recipe.assemble.artifact import load_translator
+    from nmt.recipe.assemble.experiment import job
+
+    torch.set_num_threads(threads)
+    return job(load_translator(path))
 
 
 def _lines(stream: BinaryIO) -> Iterator[tuple[str, str | None]]:

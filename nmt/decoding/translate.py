@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-import torch
-
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.decoding.alignment import Alignment, align, are_subwords, word_numbers
 from nmt.decoding.hypothesis import Hypothesis
@@ -47,7 +45,6 @@ class Job(NamedTuple):
     alignments: bool = False
     longest_part: int = LONGEST_PART
     read_ahead: int = READ_AHEAD  # batches of lines; 0 translates each line as it comes
-    device: torch.device = torch.device("cpu")
 
 
 class Candidate(NamedTuple):

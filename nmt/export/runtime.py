@@ -1,6 +1,7 @@
 """An exported translator at work: onnxruntime and numpy, no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,7 @@ class Runtime:
     depend on what is beside it.
     """
 
-    def __init__(self, graphs: dict[str, bytes], *, pieces: int, threads: int = 1) -> None:
+    def __init__(self, graphs: Mapping[str, Path], *, pieces: int, threads: int = 1) -> None:
         self.pieces = pieces
         self._encoder, self._step, self._best = (
             _session(graphs[name], threads) for name in ("encoder", "step", "best")
@@ -152,7 +153,7 @@ class _Attended(NamedTuple):
     feeds: dict[str, NDArray[Any]]
 
 
-def _session(graph: bytes, threads: int) -> "InferenceSession":
+def _session(graph: Path, threads: int) -> "InferenceSession":
     try:
         import onnxruntime
     except ImportError:
@@ -161,4 +162,4 @@ def _session(graph: bytes, threads: int) -> "InferenceSession":
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
