@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, fx
 
 OPSET, IR_VERSION = 20, 10  # what onnxruntime 1.17 and later read
+ORT = "com.microsoft"  # the domain of onnxruntime's own operations
 
 TYPES = {
     torch.float32: onnx.TensorProto.FLOAT,
@@ -50,18 +51,24 @@ class Graph:
         self.weights, self.prefix = weights, prefix
         self.nodes: list[onnx.NodeProto] = []
         self.turned: dict[Name, Name] = {}  # what has its last two axes swapped, and what it was made from
-        self._made: dict[str, list[Name]] = {}
+        self._made: dict[bytes, list[Name]] = {}
 
     def add(
-        self, operation: str, *inputs: Any, outputs: int = 1, attributes: Mapping[str, Any] | None = None
+        self,
+        operation: str,
+        *inputs: Any,
+        outputs: int = 1,
+        attributes: Mapping[str, Any] | None = None,
+        domain: str = "",
     ) -> Any:
-        """The value of an operation, or a list of them where there are several; the same asked twice is one."""
+        """The value of an operation, or a list of them where there are several; what was asked before is there."""
         read = ["" if value is None else self.named(value) for value in inputs]
-        mark = repr((operation, read, sorted((attributes or {}).items(), key=str), outputs))
-        if "body" in (attributes or {}) or mark not in self._made:
-            names = [Name(f"{self.prefix}v{len(self.nodes)}_{i}") for i in range(outputs)]
-            self.nodes.append(helper.make_node(operation, read, names, **(attributes or {})))
-            self._made[mark] = names
+        node = helper.make_node(operation, read, [], domain=domain, **(attributes or {}))
+        mark = node.SerializeToString(deterministic=True)
+        if mark not in self._made:
+            self._made[mark] = [Name(f"{self.prefix}v{len(self.nodes)}_{i}") for i in range(outputs)]
+            node.output.extend(self._made[mark])
+            self.nodes.append(node)
         names = self._made[mark]
         return names[0] if outputs == 1 else names
 
@@ -89,7 +96,19 @@ class Graph:
     ) -> onnx.GraphProto:
         """The finished graph; the outermost one holds the constants of all."""
         constants = [] if self.prefix else self.weights.protos
-        return helper.make_graph(self.nodes, self.prefix or "nmt", inputs, outputs, constants)
+        nodes = _needed(self.nodes, {value.name for value in outputs})
+        return helper.make_graph(nodes, self.prefix or "nmt", inputs, outputs, constants)
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
+    """The nodes that something depends on: onnxruntime would run the others too."""
+    kept = []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            wanted.update(name for a in node.attribute for inner in a.g.node for name in inner.input)
+            kept.append(node)
+    return kept[::-1]
 
 
 def declared(names: Sequence[str], nodes: Sequence[fx.Node]) -> list[onnx.ValueInfoProto]:

@@ -8,7 +8,7 @@ import torch
 from onnx import helper
 from torch import Tensor, fx, nn
 
-from nmt.export.graph import IR_VERSION, OPSET, Graph, Name, Weights, declared
+from nmt.export.graph import IR_VERSION, OPSET, ORT, Graph, Name, Weights, declared
 from nmt.export.operations import Call, translated
 from nmt.export.parts import CellStep, Encode, Step, state_sizes
 from nmt.model.translator import Translator
@@ -164,5 +164,5 @@ def _model(
 
 
 def _file(graph: onnx.GraphProto) -> onnx.ModelProto:
-    opset = [helper.make_opsetid("", OPSET)]
+    opset = [helper.make_opsetid("", OPSET), helper.make_opsetid(ORT, 1)]
     return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="nmt")

@@ -90,18 +90,18 @@ def subtracted_from(call: Call, x: Any, y: Any) -> Any:
 
 
 def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
-    return plus(call, product(call.graph, x, weight.t()), bias)
+    return product(call.graph, x, weight.t(), bias, flat=call.before().dim() == 2)
 
 
 def addmm(call: Call, add: Any, x: Any, weight: Any) -> Any:
-    return plus(call, product(call.graph, x, weight), add)
-
-
-def plus(call: Call, x: Any, add: Any) -> Any:
-    return x if add is None else call("Add", x, add)
+    return product(call.graph, x, weight, add, flat=True)
 
 
 def mm(call: Call, x: Any, weight: Any) -> Any:
+    return product(call.graph, x, weight, flat=True)
+
+
+def matmul(call: Call, x: Any, weight: Any) -> Any:
     return product(call.graph, x, weight)
 
 
@@ -255,7 +255,7 @@ def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "to": cast, "_to_copy": cast, "type_as": cast, "ne": unequal, "rsub": subtracted_from,
-    "linear": linear, "addmm": addmm, "mm": mm, "matmul": mm, "bmm": bmm, "embedding": vectors,
+    "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": vectors,
     "transpose": transpose, "t": turn, "permute": permute,
     "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
     "expand": expand, "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,

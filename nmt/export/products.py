@@ -11,21 +11,30 @@ import onnx
 import torch
 from torch import Tensor
 
-from nmt.export.graph import Graph, Name
+from nmt.export.graph import ORT, Graph, Name
 
 NARROW = 16  # columns: a narrower product costs nothing, and is left as it is
 MIDDLE = 128  # what stands for 0 in an operand of eight bits without a sign
 
 
-def product(graph: Graph, x: Any, weight: Any) -> Name:
-    """`x W` with W [K, N]."""
-    if not (graph.weights.int8 and isinstance(weight, Tensor) and weight.shape[-1] >= NARROW):
-        return graph.add("MatMul", x, weight)  # type: ignore[no-any-return]
+def product(graph: Graph, x: Any, weight: Any, add: Any = None, *, flat: bool = False) -> Name:
+    """`x W (+ add)` with W [K, N]; `flat` says that x is [M, K]."""
+    if graph.weights.int8 and isinstance(weight, Tensor) and weight.shape[-1] >= NARROW:
+        result = _in_integers(graph, x, weight)
+    elif flat and isinstance(weight, Tensor):
+        # Turned round it is as the model has it: an output layer shares the table of the embedding.
+        return graph.add("Gemm", x, weight.t(), add, attributes={"transB": 1})  # type: ignore[no-any-return]
+    else:
+        result = graph.add("MatMul", x, weight)
+    return result if add is None else graph.add("Add", result, add)
+
+
+def _in_integers(graph: Graph, x: Any, weight: Tensor) -> Name:
     numbers, scales = rounded(weight, dim=0)
     xs, x_scales = rows(graph, x)
-    sums = graph.add("MatMulInteger", xs, numbers, torch.tensor(MIDDLE, dtype=torch.uint8))
-    real = graph.add("Cast", sums, attributes={"to": onnx.TensorProto.FLOAT})
-    return graph.add("Mul", graph.add("Mul", real, x_scales), scales)  # type: ignore[no-any-return]
+    one, middle = torch.tensor(1.0), torch.tensor(MIDDLE, dtype=torch.uint8)
+    scaled = graph.add("MatMulIntegerToFloat", xs, numbers, one, scales[0], middle, domain=ORT)
+    return graph.add("Mul", scaled, x_scales)  # type: ignore[no-any-return]
 
 
 def rows(graph: Graph, x: Any) -> tuple[Name, Name]:
