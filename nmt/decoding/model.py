@@ -26,12 +26,27 @@ class Scores(Protocol):
         """Of every piece, [R, V]; -inf where a piece is ruled out (a shortlist)."""
 
 
+class Said(Protocol):
+    """What a model says at one position."""
+
+    @property
+    def scores(self) -> Scores: ...
+
+    @property
+    def state(self) -> Any:
+        """For the R rows, to be handed back."""
+
+    @property
+    def weights(self) -> Sequence[Floats] | None:
+        """Attention of each row over its sentence's positions [S], eos included; None without attention."""
+
+
 class Step(NamedTuple):
+    """What a model says at one position, as a value."""
+
     scores: Scores
-    state: Any  # for the R rows, to be handed back
-    weights: (
-        Sequence[Floats] | None
-    )  # attention of each row over its sentence's positions [S_r] (eos included); None without attention
+    state: Any
+    weights: Sequence[Floats] | None
 
 
 class Model(Protocol):
@@ -46,7 +61,7 @@ class Model(Protocol):
     def encode(self, sources: Sequence[Sequence[int]], /) -> list[Any]:
         """What is remembered of each sentence (its pieces, no eos)."""
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Said:
         """One position of R hypotheses of any sentences.
 
         y [R] the piece before (bos first); parents [R] the row of `state` that each continues, -1 for one

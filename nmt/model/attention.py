@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nmt.errors import UsageError
 from nmt.recurrence.bound import Multiplier, multiplier
 from nmt.recurrence.engine import Engine
+from nmt.recurrence.product import Linear
 
 
 class Memory(NamedTuple):
@@ -73,7 +74,7 @@ class Attention(nn.Module):
         return look
 
     def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
-        """Queries [B, T, H] to scores [B, T, S]."""
+        """Queries [B, T, H] to scores [B, T, S]: products with the keys, if no kind says otherwise."""
         return multiplier(keys, engine)
 
 
@@ -84,11 +85,17 @@ def masked_softmax(scores: Tensor, hidden: Tensor | None) -> Tensor:
     return scores.softmax(-1)
 
 
+def is_dot_product(attention: Attention) -> bool:
+    """Whether an attention is one softmax over dot products of queries and keys."""
+    kind = type(attention)
+    return kind.scorer is Attention.scorer and kind.bind is Attention.bind
+
+
 class ScaledDot(Attention):
     """Dot product over √H, so that its variance does not grow with the size (Vaswani et al., 2017)."""
 
-    def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
-        return multiplier(keys / math.sqrt(self.query_size), engine)
+    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return states / math.sqrt(self.query_size), states
 
 
 class General(Attention):
@@ -96,7 +103,7 @@ class General(Attention):
 
     def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
         super().__init__(memory_size, query_size, size, heads)
-        self.key = nn.Linear(memory_size, query_size, bias=False)
+        self.key = Linear(memory_size, query_size, bias=False)
 
     def check_sizes(self) -> None:
         """Any two sizes."""
@@ -110,8 +117,8 @@ class Additive(Attention):
 
     def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
         super().__init__(memory_size, query_size, size, heads)
-        self.query = nn.Linear(query_size, size, bias=False)
-        self.key = nn.Linear(memory_size, size)
+        self.query = Linear(query_size, size, bias=False)
+        self.key = Linear(memory_size, size)
         self.v = nn.Parameter(torch.empty(1, size))
         nn.init.xavier_uniform_(self.v)
 
@@ -142,9 +149,9 @@ class MultiHead(Attention):
         if size % heads:
             raise UsageError(f"attention: {heads} heads cannot share a size of {size}")
         self.heads, self.size = heads, size
-        self.query = nn.Linear(query_size, size, bias=False)
-        self.key = nn.Linear(memory_size, size, bias=False)
-        self.value = nn.Linear(memory_size, size, bias=False)
+        self.query = Linear(query_size, size, bias=False)
+        self.key = Linear(memory_size, size, bias=False)
+        self.value = Linear(memory_size, size, bias=False)
 
     def check_sizes(self) -> None:
         """Any two sizes."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.model.attention import Memory
+from nmt.recurrence import product
 
 
 class Bridge(nn.Module):
@@ -62,7 +63,7 @@ class Linear(Bridge):
         super().__init__(sizes, memory_size, cells)
         self.linear = nn.ModuleDict(
             {
-                f"{layer}_{name}": nn.Linear(self.input_size(layer), self.hidden_sizes[layer])
+                f"{layer}_{name}": product.Linear(self.input_size(layer), self.hidden_sizes[layer])
                 for layer, state in enumerate(self.states)
                 for name in state._fields
             }

@@ -15,7 +15,7 @@ from nmt.model.bridge import Bridge
 from nmt.model.embedding import Embedding
 from nmt.recurrence.bound import Bound, Multiplier, multiplier
 from nmt.recurrence.layer import Stack
-from nmt.recurrence.product import positions, positions_at_once
+from nmt.recurrence.product import Linear, positions, positions_at_once
 
 
 class DecoderState(NamedTuple):
@@ -70,8 +70,8 @@ class Decoder(nn.Module):
         self.recompute = recompute
         if stack.is_residual(1):
             raise UsageError("decoder.residual_from: the first layer cannot be residual; start at 2")
-        self.combine = nn.Linear(stack.output_size + attention.context_size, features)
-        self.output = nn.Linear(features, embedding.num_embeddings)
+        self.combine = Linear(stack.output_size + attention.context_size, features)
+        self.output = Linear(features, embedding.num_embeddings)
         if tied:
             self.output.weight = embedding.weight
         nn.init.zeros_(self.output.bias)
@@ -82,11 +82,6 @@ class Decoder(nn.Module):
         feed = memory.states.new_zeros(batch, self.combine.out_features) if self.input_feeding else None
         return DecoderState(self.bridge(memory), feed)
 
-    def step(self, y: Tensor, state: DecoderState, memory: Memory) -> Position:
-        """One position of a search: previous pieces y [B] and state to features and state."""
-        bound = BoundDecoder(self, memory)
-        return bound.position(bound.read(self.embedding(y)), state)
-
     def unroll(
         self, memory: Memory, tgt_in: Tensor, use_gold: Tensor | None = None, *, sample: bool = False
     ) -> Tensor:
@@ -96,12 +91,13 @@ class Decoder(nn.Module):
         one in tgt_in: the most probable, or one drawn from the distribution (`sample`). The first
         position always reads tgt_in.
         """
-        bound, state = BoundDecoder(self, memory), self.start(memory)
+        bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory)
+        look = self.attention.bind(memory, bound.engine) if memory.keys is not None else None
         if use_gold is not None:
-            return bound.run(bound.own(tgt_in, use_gold, sample), tgt_in.shape[1], state)
+            return bound.run(bound.own(tgt_in, use_gold, sample), tgt_in.shape[1], state, look)
         if self.input_feeding or self.conditional is not None:
-            return bound.run(bound.gold(tgt_in), tgt_in.shape[1], state)
-        return bound.run_by_layer(tgt_in, state)
+            return bound.run(bound.gold(tgt_in), tgt_in.shape[1], state, look)
+        return bound.run_by_layer(tgt_in, state, look)
 
     def choose(self, features: Tensor, sample: bool) -> Tensor:
         """The decoder's own next piece [B]."""
@@ -110,32 +106,33 @@ class Decoder(nn.Module):
 
 
 class BoundDecoder:
-    """A decoder made ready for one batch: products merged, keys bound, dropout masks drawn."""
+    """A decoder made ready for one batch: products merged, dropout masks drawn.
 
-    def __init__(self, decoder: Decoder, memory: Memory) -> None:
-        self.decoder, self.stack = decoder, decoder.stack
-        self.batch = batch = memory.states.shape[0]
+    Its methods take a `Look`, the attention bound to what is remembered of the sentences.
+    """
+
+    def __init__(self, decoder: Decoder, batch: int) -> None:
+        self.decoder, self.stack, self.batch = decoder, decoder.stack, batch
         layers = self.stack.layers
-        engine = layers[0].engine
+        self.engine = engine = layers[0].engine
         self.layers: list[Bound] = [layer.bind(layer.directions[0], batch) for layer in layers]
         self.upper: list[Multiplier] = [layer.reader() for layer in self.layers[1:]]
         words = decoder.embedding.embedding_dim
         self.read = self.layers[0].reader(0, words)
         self.feed = self.layers[0].reader(words, biased=False) if decoder.input_feeding else None
-        self.look: Look | None = decoder.attention.bind(memory, engine) if memory.keys is not None else None
         self.combine = multiplier(decoder.combine.weight, engine, decoder.combine.bias)
         if decoder.conditional is not None:
             self.second: Bound = layers[0].bind(decoder.conditional, batch)
             self.read_context = self.second.reader()
 
-    def position(self, x: Tensor, state: DecoderState) -> Position:
+    def position(self, x: Tensor, state: DecoderState, look: Look | None) -> Position:
         """One position; x [B, G*H] is the previous word's part of the first layer's input product."""
         if self.feed is not None:
             x = self.feed(state.feed, x)
         s = self.layers[0].step(self.layers[0].settle(x), state.layers[0])
         context, weights = None, None
         if self.decoder.conditional is not None:
-            context, weights = self.attend(s.h)
+            context, weights = self.attend(s.h, look)
             s = self.second.step(self.second.settle(self.read_context(context)), s)
         h, states = s.h, [s]
         for depth, (layer, read) in enumerate(zip(self.layers[1:], self.upper, strict=True), start=2):
@@ -144,15 +141,15 @@ class BoundDecoder:
             h = self.stack.join(depth, below, s.h)
             states.append(s)
         if context is None:
-            context, weights = self.attend(h)
+            context, weights = self.attend(h, look)
         features = self.features(h, context)
         return Position(features, DecoderState(tuple(states), features if self.feed else None), weights)
 
-    def attend(self, query: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def attend(self, query: Tensor, look: Look | None) -> tuple[Tensor | None, Tensor | None]:
         """query [B, H] to (context [B, C], weights [B, S]); nothing without attention."""
-        if self.look is None:
+        if look is None:
             return None, None
-        context, weights = self.look(query.unsqueeze(1))
+        context, weights = look(query.unsqueeze(1))
         return context.squeeze(1), weights.squeeze(1)
 
     def features(self, h: Tensor, context: Tensor | None) -> Tensor:
@@ -178,7 +175,7 @@ class BoundDecoder:
 
         return words
 
-    def run(self, words: Words, length: int, state: DecoderState) -> Tensor:
+    def run(self, words: Words, length: int, state: DecoderState, look: Look | None) -> Tensor:
         """Position by position, because a position needs what the one before it has attended to.
 
         A piece of positions after the other: with `recompute` the backward pass runs a piece again
@@ -188,27 +185,27 @@ class BoundDecoder:
         size = again or positions_at_once(self.batch)
         features: list[Tensor] = []
         for stop in range(length % size or size, length + 1, size):  # the backward pass begins at the end
-            args = words, range(len(features), stop), state, features[-1:]
+            args = words, range(len(features), stop), state, features[-1:], look
             given, state = checkpoint(self.piece, *args, use_reentrant=False) if again else self.piece(*args)
             features += given
         return torch.stack(features, dim=1)
 
     def piece(
-        self, words: Words, now: range, state: DecoderState, before: list[Tensor]
+        self, words: Words, now: range, state: DecoderState, before: list[Tensor], look: Look | None
     ) -> tuple[list[Tensor], DecoderState]:
         """Features [B, F] of the positions `now`, and the state after them."""
         features = list(before)
         for x in words(now, features):
-            position = self.position(x, state)
+            position = self.position(x, state, look)
             state = position.state
             features.append(position.features)
         return features[len(before) :], state
 
-    def run_by_layer(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
+    def run_by_layer(self, tgt_in: Tensor, state: DecoderState, look: Look | None) -> Tensor:
         """Layer by layer, then attention for all positions at once: the same values, fewer products."""
         h = self.decoder.embedding(tgt_in.t())  # [T, B, E]
         for depth, (layer, s) in enumerate(zip(self.layers, state.layers, strict=True), start=1):
             below = F.dropout(h, self.stack.dropout, self.stack.training) if depth > 1 else h
             h = self.stack.join(depth, below, layer.scan(layer.project(below), s)[0])
         h = h.transpose(0, 1)  # attention is batch-major
-        return self.features(h, None if self.look is None else self.look(h)[0])
+        return self.features(h, None if look is None else look(h)[0])

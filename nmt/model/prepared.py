@@ -1,5 +1,6 @@
 """A translator made ready for searching: weights packed once, sentences remembered one by one."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from nmt.model.attention import Look, Memory, is_dot_product
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.rows import Lines, attend, best, compiled
 from nmt.model.translator import Translator
-from nmt.recurrence.engine import backend
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.product import Linear
 from nmt.recurrence.state import map_tensors
 
 Floats = NDArray[np.float32]
@@ -67,12 +69,15 @@ class Prepared:
     holds of MKL (decision 0007).
     """
 
-    def __init__(self, model: Translator, *, bos: int, eos: int) -> None:
-        self.model, self.bos, self.eos = model, bos, eos
-        decoder = model.decoder
+    def __init__(self, model: Translator, *, eos: int) -> None:
+        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        self.model, self.eos = copy.deepcopy(model, shared).eval(), eos
+        decoder = self.model.decoder
         with torch.inference_mode():
+            for module in self.model.modules():
+                if isinstance(module, Layer | Linear):
+                    module.make_ready()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
-            self.output = backend("auto", decoder.output.weight).matrix(decoder.output.weight)
         self.dot = is_dot_product(decoder.attention)
 
     @property
@@ -106,7 +111,7 @@ class Prepared:
         x = self.bound.read(self.model.decoder.embedding(words))
         position = self.bound.position(x, rows, self._look(memories, weights))
         count = len(y)
-        logits = self.output(position.features, self.model.decoder.output.bias)[:count]
+        logits = self.model.output(position.features)[:count]
         state = map_tensors(lambda t: t[:count], position.state)
         seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
         return Step(Logits(logits), state, seen)

@@ -1,20 +1,10 @@
 """The translator: encoder, attention and decoder behind one face."""
 
-from typing import NamedTuple
-
 from torch import Tensor, nn
 
 from nmt.model.attention import Memory
 from nmt.model.decoder import Decoder, DecoderState
 from nmt.model.encoder import Encoder
-
-
-class Step(NamedTuple):
-    """One position of a search: logits [B, V], the next state, attention weights [B, S] or None."""
-
-    logits: Tensor
-    state: DecoderState
-    weights: Tensor | None
 
 
 class Translator(nn.Module):
@@ -37,11 +27,6 @@ class Translator(nn.Module):
     def start(self, memory: Memory) -> DecoderState:
         """The state before the first target word."""
         return self.decoder.start(memory)
-
-    def step(self, y: Tensor, state: DecoderState, memory: Memory) -> Step:
-        """Previous pieces y [B] and state to the logits of the next piece."""
-        position = self.decoder.step(y, state, memory)
-        return Step(self.decoder.output(position.features), position.state, position.weights)
 
     def unroll(
         self, memory: Memory, tgt_in: Tensor, use_gold: Tensor | None = None, sample: bool = False

@@ -371,11 +371,12 @@ class Recipe(Section):
     training: Training = Training()
     search: Search = Search()
     evaluation: Evaluation = Evaluation()
-    engine: Literal["auto", "compiled", "torch", "reference"] = Field(
+    engine: Literal["auto", "compiled", "inductor", "torch", "reference"] = Field(
         "auto",
-        description="How cells run in training: taken apart into products and kernels, compiled by the "
-        "machine's C compiler or run by torch (`auto`: compiled where that is possible), or the plain "
-        "loop of `step` that defines them.",
+        description="How cells run in training: taken apart into products and kernels, these compiled by "
+        "the machine's C compiler (`compiled`), by `torch.compile` (`inductor`) or run by `torch` (`auto`: "
+        "`compiled` on a CPU, `inductor` on a GPU, `torch` where there is no compiler), or as the plain loop "
+        "of `step` that defines them (`reference`).",
     )
     seed: int = Field(1, ge=0, description="Seed of every random draw.")
 

@@ -6,24 +6,28 @@ import torch
 from torch import Tensor
 
 from nmt.errors import UsageError
-from nmt.recurrence import compiler
+from nmt.recurrence import compiler, inductor
 from nmt.recurrence.backend import Backend, Torch
+from nmt.recurrence.inductor import Inductor
 from nmt.recurrence.native import Native
 
-Engine = Literal["auto", "compiled", "torch", "reference"]
+Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
 
 
 def backend(engine: Engine, like: Tensor) -> Backend:
-    """The back end for numbers like some; `auto` compiles where it can.
+    """The back end for numbers like some; `auto` compiles where it can, on a GPU by torch.compile.
 
-    Raises UsageError where `compiled` cannot.
+    Raises UsageError where an engine that was asked for by name cannot.
     """
-    obstacle = None
-    if engine in ("auto", "compiled"):
-        obstacle = _obstacle(like)
-        if engine == "compiled" and obstacle:
-            raise UsageError(f"engine: compiled: {obstacle}; `auto` does without")
-    return Native() if engine in ("auto", "compiled") and not obstacle else Torch()
+    if engine in ("torch", "reference"):
+        return Torch()
+    by_torch = engine == "inductor" or (engine == "auto" and like.is_cuda)
+    obstacle = inductor.obstacle(like.device.type) if by_torch else _obstacle(like)
+    if obstacle and engine != "auto":
+        raise UsageError(f"engine: {engine}: {obstacle}; `auto` does without")
+    if obstacle:
+        return Torch()
+    return Inductor() if by_torch else Native()
 
 
 def _obstacle(like: Tensor) -> str | None:

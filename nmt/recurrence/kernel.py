@@ -118,6 +118,15 @@ def _tidied(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Ke
     return Kernel(graph, tuple(reads), gives)
 
 
+def only(kernel: Kernel, names: Sequence[str]) -> Kernel:
+    """The part of a kernel that gives some of its results."""
+    graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
+    graph.graph_copy(kernel.graph, copies)
+    graph.output([copies[kernel.results[kernel.gives.index(name)]] for name in names])
+    graph.eliminate_dead_code()
+    return _tidied(graph, kernel.reads, tuple(names))
+
+
 def fuse(kernel: Kernel, x: str, u: str) -> Kernel | None:
     """The kernel with x + u read as x alone, or None where it reads the two in any other way."""
     inputs = kernel.inputs()

@@ -13,6 +13,8 @@ from nmt.recurrence.backend import Backend, Torch
 from nmt.recurrence.bound import Bound, Multiplier, multiplier, own_biases, rows_of
 from nmt.recurrence.engine import Engine, backend
 from nmt.recurrence.kernel import Segment
+from nmt.recurrence.linear import Scan, linear
+from nmt.recurrence.native import Native
 from nmt.recurrence.product import Strip, refuse_second_derivatives
 from nmt.recurrence.program import Program, program_of, vectors_of
 from nmt.recurrence.sequence import Sequence, names
@@ -125,9 +127,20 @@ class Traced(Bound):
             real = None
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         program = self.program_of(padded=real is not None)
+        kind = Scan if self.in_parallel(x) and linear(program, self.cell.hidden_size) else Sequence
         given = self.cell, program, self.backend, self.matrices
-        sequence = Sequence(*given, self.state_mask, zones, real, reverse)
+        sequence = kind(*given, self.state_mask, zones, real, reverse)
         return sequence.run(x, s, self.weights, self.biases)
+
+    def in_parallel(self, x: Tensor) -> bool:
+        """Whether a parallel scan is faster than the loop, as measured in docs/decisions/0011.
+
+        On a GPU a position costs calls and hardly any work; on a CPU that is so where a state is small, and
+        never where the loop is in C, which calls nothing.
+        """
+        if x.device.type != "cpu":
+            return True
+        return not isinstance(self.backend, Native) and x.shape[1] * self.cell.hidden_size <= 2048
 
 
 class _Segment(torch.autograd.Function):

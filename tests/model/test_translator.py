@@ -1,19 +1,22 @@
 """The model as training and search see it, for every combination that a recipe can name."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from nmt.cells import CELLS
+from nmt.data.subwords import EOS
 from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.bridge import BRIDGES
+from nmt.model.prepared import Prepared, Step
 from nmt.model.translator import Translator
 from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.schema import Recipe
-from nmt.recurrence.state import map_tensors
 
 V = 11
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
@@ -87,16 +90,28 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+def sentences(src: Tensor) -> list[list[int]]:
+    """The pieces of each row, without eos and padding."""
+    return [row[row != 0][:-1].tolist() for row in src]
+
+
+def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[Step]:
+    """What a prepared model says at each position where the words [B, T] are read."""
+    prepared, parents, state = Prepared(model, eos=EOS), np.full(len(src), -1), None
+    memories = prepared.encode(sentences(src))
+    for y in words.unbind(1):
+        step = prepared.step(y.numpy(), state, parents, memories)
+        yield step
+        state, parents = step.state, np.arange(len(src))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_steps_one_by_one_equal_the_unrolled_decoder(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
     memory = model.encode(src)
     logits = model.output(model.unroll(memory, tgt))
-    state = model.start(memory)
-    for t in range(tgt.shape[1]):
-        step = model.step(tgt[:, t], state, memory)
-        state = step.state
-        torch.testing.assert_close(step.logits, logits[:, t], rtol=0, atol=1e-12)
+    for t, step in enumerate(steps(model, src, tgt)):
+        torch.testing.assert_close(step.scores.logits, logits[:, t], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -148,11 +163,9 @@ def test_running_freely_feeds_the_best_word_of_each_position(variant: str) -> No
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
     memory = model.encode(src)
     free = model.output(model.unroll(memory, tgt, torch.zeros_like(tgt, dtype=torch.bool)))
-    state, y = model.start(memory), tgt[:, 0]
-    for t in range(tgt.shape[1]):
-        step = model.step(y, state, memory)
-        torch.testing.assert_close(step.logits, free[:, t], rtol=0, atol=1e-12)
-        state, y = step.state, step.logits.argmax(-1)
+    words = torch.cat([tgt[:, :1], free.argmax(-1)[:, :-1]], dim=1)
+    for t, step in enumerate(steps(model, src, words)):
+        torch.testing.assert_close(step.scores.logits, free[:, t], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -164,28 +177,32 @@ def test_scheduled_words_train_every_parameter(variant: str) -> None:
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
 
 
-def test_states_and_memory_are_reordered_by_mapping_over_them() -> None:
+def test_rows_of_any_sentences_go_on_from_any_rows_before_them() -> None:
     model, (src, tgt) = build(**VARIANTS["deep-feeding"]), batch()
-    memory = model.encode(src)
-    rows = torch.tensor([2, 0, 0, 1])
-    step = model.step(tgt[:, 0], model.start(memory), memory)
-    chosen = map_tensors(lambda t: t.index_select(0, rows), step.state)
-    chosen_memory = map_tensors(lambda t: t.index_select(0, rows), memory)
-    expected = model.step(tgt[:, 1], step.state, memory).logits[rows]
-    torch.testing.assert_close(
-        model.step(tgt[rows, 1], chosen, chosen_memory).logits, expected, rtol=0, atol=1e-12
+    prepared, rows = Prepared(model, eos=EOS), np.array([2, 0, 0, 1])
+    memories = prepared.encode(sentences(src))
+    first, second = (tgt[:, t].numpy() for t in (0, 1))
+    step = prepared.step(first, None, np.full(3, -1), memories)
+    expected = prepared.step(second, step.state, np.arange(3), memories).scores.logits[rows]
+    chosen = [memories[row] for row in rows]
+    given = prepared.step(second[rows], step.state, rows, chosen).scores.logits
+    torch.testing.assert_close(given, expected, rtol=0, atol=1e-12)
+    late = prepared.step(
+        np.array([*second, first[1]]), step.state, np.array([0, 1, 2, -1]), [*memories, memories[1]]
     )
+    torch.testing.assert_close(late.scores.logits[3], step.scores.logits[1], rtol=0, atol=1e-12)
 
 
 def test_attention_never_looks_at_padding_and_its_weights_sum_to_one() -> None:
     for name in ATTENTIONS:
         if name == "none":
             continue
-        model, (src, tgt) = build(decoder={"attention": name}), batch()
+        model, src = build(decoder={"attention": name}), batch()[0]
         memory = model.encode(src)
-        weights = model.step(tgt[:, 0], model.start(memory), memory).weights
-        assert (weights[src == 0] == 0).all(), name
-        torch.testing.assert_close(weights.sum(1), torch.ones(3, dtype=torch.float64))
+        look = model.decoder.attention.bind(memory, "auto")
+        _, weights = look(torch.randn(3, 1, 8, dtype=torch.float64))
+        assert (weights.squeeze(1)[src == 0] == 0).all(), name
+        torch.testing.assert_close(weights.sum(2), torch.ones(3, 1, dtype=torch.float64))
 
 
 def test_dot_product_attention_by_hand() -> None:

@@ -9,10 +9,12 @@ import torch
 
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
 from nmt.data.store import TokenStore
+from nmt.data.subwords import EOS
 from nmt.data.text import read_pairs
 from nmt.decoding.translate import Job, translate_lines
 from nmt.errors import DataError
 from nmt.evaluation.scores import Score, score
+from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
 from nmt.recipe.assemble.artifact import Loaded, load_translator
 from nmt.recipe.assemble.claim import claimed
@@ -156,11 +158,11 @@ def settings(recipe: Recipe) -> Settings:
 def validator(recipe: Recipe, material: Material, run: Path, model: Translator) -> Validator:
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
-    job = greedy(recipe, material, model)
     plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
     lowercase = recipe.evaluation.lowercase
 
     def translate() -> list[str]:
+        job = greedy(recipe, material, model)  # anew: it is made ready with the weights of the moment
         return [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
 
     def scores(hyps: list[str]) -> dict[str, float]:
@@ -187,7 +189,7 @@ def job(translator: Loaded) -> Job:
     """The translation job that a recipe's section `search` describes."""
     search = translator.recipe.search
     return Job(
-        translator.model,
+        Prepared(translator.model, eos=EOS),
         translator.source,
         translator.target,
         beam=search.beam,

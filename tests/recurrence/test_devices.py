@@ -1,0 +1,60 @@
+"""The engines where the model is not on the CPU: on a GPU if there is one, and on a device without values."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.cells import CELLS
+from nmt.cells.cell import Cell
+from nmt.recurrence.backend import Torch
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.linear import Scan, linear
+from nmt.recurrence.program import program_of
+from nmt.recurrence.sequence import Sequence
+from nmt.recurrence.traced import Traced, bind
+
+T, B, E, H = 4, 3, 4, 5
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+
+@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+@pytest.mark.parametrize("name", CELLS)
+def test_nothing_that_is_made_on_the_way_is_left_on_the_cpu(
+    name: str, layer_norm: bool, padded: bool
+) -> None:
+    cell = CELLS[name](E, H, layer_norm=layer_norm).to("meta")  # torch refuses to mix it with the CPU
+    real = torch.ones(T, B, dtype=torch.bool, device="meta") if padded else None
+    program = program_of(cell, padded=padded, dropped=True)
+    for kind in (Sequence, Scan) if linear(program, H) else (Sequence,):
+        x = torch.ones(T, B, E, device="meta", requires_grad=True)
+        bound = bind(cell, B, engine="torch", input_dropout=0.5, state_dropout=0.5)
+        assert isinstance(bound, Traced)
+        sequence = kind(cell, program, Torch(), bound.matrices, bound.state_mask, None, real, False)
+        hs, final = sequence.run(bound.project(x), cell.initial_state(B), bound.weights, bound.biases)
+        s = bound.step(bound.project(x)[0], final)
+        (hs.sum() + s.h.sum()).backward()
+        assert x.grad is not None
+        assert x.grad.device.type == "meta"
+
+
+def outcome(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Tensor]:
+    x = x.clone().requires_grad_()
+    h, finals = Layer([cell, cell], engine=engine)(x, real)
+    return [h, *finals[0], *torch.autograd.grad(h.square().sum(), [x, *cell.parameters()])]
+
+
+@needs_gpu
+@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
+@pytest.mark.parametrize("engine", ["auto", "torch", "inductor"])
+@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+@pytest.mark.parametrize("name", CELLS)
+def test_a_layer_on_a_gpu_equals_the_reference_on_the_cpu(
+    name: str, layer_norm: bool, engine: str, padded: bool
+) -> None:
+    cell, x = CELLS[name](E, H, layer_norm=layer_norm), torch.randn(T, B, E)
+    real = torch.arange(T).unsqueeze(1) < torch.tensor([4, 2, 3]) if padded else None
+    expected = outcome(cell, "reference", x, real)
+    there = None if real is None else real.cuda()
+    for derived, reference in zip(outcome(cell.cuda(), engine, x.cuda(), there), expected, strict=True):
+        torch.testing.assert_close(derived.cpu(), reference, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,92 @@
+"""Kernels by torch.compile equal the reference, and are compiled once."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch._dynamo.utils import counters
+
+from nmt.cells import CELLS
+from nmt.cells.cell import Cell
+from nmt.errors import UsageError
+from nmt.recurrence import inductor
+from nmt.recurrence.backend import Backend, Torch
+from nmt.recurrence.engine import backend
+from nmt.recurrence.kernel import Kernel, trace
+from nmt.recurrence.traced import bind
+
+T, B, E, H = 4, 3, 4, 5
+QUICK = [("lstm", False), ("gru", False), ("lstm", True)]
+ALL = [(name, layer_norm) for name in CELLS for layer_norm in (False, True)]
+REST = [pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.jit.script_method` is deprecated"
+)  # inductor's own imports
+
+
+@pytest.fixture
+def _compiles() -> None:
+    if obstacle := inductor.obstacle("cpu"):
+        pytest.skip(obstacle)
+
+
+def outcome(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Tensor]:
+    """Every value of a layer, and every gradient of a sum that weighs them all differently."""
+    x = x.clone().requires_grad_()
+    torch.manual_seed(5)
+    bound = bind(cell, x.shape[1], engine=engine, state_dropout=0.25)
+    start = cell.State(*[torch.randn_like(part).requires_grad_() for part in cell.initial_state(x.shape[1])])
+    hs, final = bound.scan(bound.project(x), start, real)
+    values = [hs, *final]
+    loss = torch.stack([(value * torch.randn_like(value)).sum() for value in values]).sum()
+    inputs = [x, *start, *cell.parameters()]
+    return [*values, *torch.autograd.grad(loss, inputs, materialize_grads=True)]
+
+
+@pytest.mark.usefixtures("_compiles")
+@pytest.mark.parametrize(("name", "layer_norm"), [*QUICK, *REST])
+def test_what_inductor_compiles_equals_the_reference(name: str, layer_norm: bool) -> None:
+    cell, x = CELLS[name](E, H, layer_norm=layer_norm).double(), torch.randn(T, B, E, dtype=torch.float64)
+    real = torch.arange(T).unsqueeze(1) < torch.tensor([4, 2, 3])
+    results = (outcome(cell, engine, x, real) for engine in ("inductor", "reference"))
+    for derived, reference in zip(*results, strict=True):
+        torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
+
+
+def written(kernel: Kernel, run: Backend, places: dict[str, Tensor], adds: frozenset[str]) -> Tensor:
+    places = dict(places)
+    places["b"] = places["a"]  # one place, read and given
+    at = run.kernel(kernel, places, adds)
+    for t in range(3):
+        at(t)
+    return torch.stack([places["a"], places["c"]])
+
+
+@pytest.mark.usefixtures("_compiles")
+def test_one_kernel_serves_every_batch_and_a_batch_of_one_has_its_own() -> None:
+    def swap(values: dict[str, Tensor]) -> dict[str, Tensor | None]:
+        return {"b": values["c"].sigmoid() * 2, "c": values["a"]}
+
+    kernel = trace(swap, {"a": torch.zeros(2, 3), "c": torch.zeros(2, 3)})
+    before = counters["stats"]["unique_graphs"]
+    for batch in (3, 5, 7, 1):
+        start = torch.randn(3, batch, 12)
+        ours, theirs = (
+            written(kernel, run, dict(zip("ac", start.clone().chunk(2, -1), strict=True)), frozenset({"b"}))
+            for run in (inductor.Inductor(), Torch())
+        )
+        torch.testing.assert_close(ours, theirs)
+    assert counters["stats"]["unique_graphs"] - before == 2
+
+
+def test_without_a_compiler_the_engine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inductor, "obstacle", lambda device: "no C++ compiler")
+    with pytest.raises(UsageError, match="engine: inductor: no C\\+\\+ compiler; `auto` does without"):
+        backend("inductor", torch.ones(1))
+
+
+def test_an_obstacle_is_what_torch_compile_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(function: object) -> object:
+        raise RuntimeError("no working compiler\nand a long trace")
+
+    monkeypatch.setattr(torch, "compile", fails)
+    assert inductor.obstacle.__wrapped__("cpu") == "no working compiler"
