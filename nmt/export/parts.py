@@ -100,20 +100,21 @@ class Step(nn.Module):
         Gives the log probabilities [R, V], the next state, and the attention weights [R, S].
         """
         decoder = self.translator.decoder
-        keys, values, mask, rows, place = attended or (None, None, y, y, y)
         with Unanswered():
-            bound = BoundDecoder(decoder, Memory(y, keys, values, mask, ()))
-            if bound.look is not None:
-                bound.look = grouped(bound.look, rows, place)
+            bound = BoundDecoder(decoder, y.shape[0])
             before = state_of(decoder, [part.index_select(0, parents) for part in state])
-            position = bound.position(bound.read(decoder.embedding(y)), before)
+            look = look_of(decoder, attended) if attended else None
+            position = bound.position(bound.read(decoder.embedding(y)), before, look)
             log_probs = decoder.output(position.features).log_softmax(-1)
         weights = [] if position.weights is None else [position.weights]
         return [log_probs, *parts_of(position.state), *weights]
 
 
-def grouped(look: Look, rows: Tensor, place: Tensor) -> Look:
-    """The queries of one sentence side by side, so that its keys are read once and need no copies."""
+def look_of(decoder: Decoder, attended: list[Tensor]) -> Look:
+    """Queries of one sentence side by side, so that its keys are read once and need no copies."""
+    keys, values, mask, rows, place = attended
+    memory = Memory(keys, keys, values, mask, ())
+    look = decoder.attention.bind(memory, decoder.stack.layers[0].engine)
 
     def by_sentence(query: Tensor) -> tuple[Tensor, Tensor]:
         together = query.squeeze(1).index_select(0, rows.flatten())  # [B*K, H]
