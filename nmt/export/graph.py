@@ -36,7 +36,7 @@ class Weights:
         self._known: dict[str, Name] = {}
 
     def name(self, tensor: Tensor) -> Name:
-        array = np.ascontiguousarray(tensor.detach().numpy())
+        array = np.asarray(tensor.detach().numpy(), order="C")
         mark = sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
         if mark not in self._known:
             name = self._known[mark] = Name(f"w{len(self._known)}")
@@ -61,8 +61,11 @@ class Graph:
         attributes: Mapping[str, Any] | None = None,
         domain: str = "",
     ) -> Any:
-        """The value of an operation, or a list of them where there are several; what was asked before is there."""
-        read = ["" if value is None else self.named(value) for value in inputs]
+        """The value of an operation, or a list of them where there are several; what was asked before is there.
+
+        Inputs that are None, the last ones, are left out.
+        """
+        read = [self.named(value) for value in inputs if value is not None]
         node = helper.make_node(operation, read, [], domain=domain, **(attributes or {}))
         mark = node.SerializeToString(deterministic=True)
         if mark not in self._made:

@@ -52,6 +52,8 @@ def translated(call: Call, arguments: Sequence[Any], keywords: dict[str, Any]) -
     name = str(call.node.target).removeprefix("aten.").split(".")[0]
     if name in SAME:
         return arguments[0]
+    if name.startswith("_assert"):
+        return None
     if name in ELEMENTWISE and not keywords and len(arguments) <= 3:
         return call(ELEMENTWISE[name], *alike(call, arguments))
     if name not in OPERATIONS:
@@ -174,6 +176,14 @@ def expand(call: Call, x: Any, sizes: Sequence[Any], **_: Any) -> Any:
     return call("Expand", x, call.graph.ints(1 if size == -1 else size for size in sizes))
 
 
+def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
+    """Every slice of an axis so many times, its copies side by side."""
+    sizes = [count if place == axis + 1 else 1 for place in range(call.before().dim() + 1)]
+    copies = call("Expand", unsqueeze(call, x, axis + 1), torch.tensor(sizes))
+    after = [size_of(call, x, later) for later in range(axis + 1, call.before().dim())]
+    return call("Reshape", copies, call.graph.ints([*[0] * axis, -1, *after]))
+
+
 def unsqueeze(call: Call, x: Any, axis: int) -> Any:
     return call("Unsqueeze", x, torch.tensor([axis]))
 
@@ -258,7 +268,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": vectors,
     "transpose": transpose, "t": turn, "permute": permute,
     "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
-    "expand": expand, "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
+    "expand": expand, "repeat_interleave": repeat_interleave, "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
     "split_with_sizes": split, "cat": cat, "stack": stack, "select": select, "index_select": gather,
     "slice": part_of, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
     "softmax": softmax, "log_softmax": log_softmax, "layer_norm": layer_norm, "masked_fill": masked_fill,
