@@ -1,6 +1,6 @@
 """`nmt export`: a trained translator for machines without torch."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +9,7 @@ import typer
 from nmt.errors import UsageError
 
 
-class Form(str, Enum):
+class Form(StrEnum):
     """What a translator can be exported to."""
 
     onnx = "onnx"

@@ -1,4 +1,4 @@
-"""An exported translator on disk: two graphs, two vocabularies, and what they are. Reading it needs no torch."""
+"""An exported translator on disk: its graphs, its vocabularies, what it is. Reading it needs no torch."""
 
 import hashlib
 import json

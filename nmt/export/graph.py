@@ -61,7 +61,7 @@ class Graph:
         attributes: Mapping[str, Any] | None = None,
         domain: str = "",
     ) -> Any:
-        """The value of an operation, or a list of them where there are several; what was asked before is there.
+        """The value of an operation, or a list of them where there are several; the same is added once.
 
         Inputs that are None, the last ones, are left out.
         """

@@ -42,7 +42,7 @@ class Traced:
     def outputs(self) -> list[fx.Node]:
         """The nodes of the results, in order."""
         (given,) = self.graph.output_node().args
-        return list(given)  # type: ignore[arg-type]
+        return list(given)
 
 
 def _dynamic(sizes: Any) -> Any:
@@ -72,7 +72,8 @@ class Builder:
 
     def value(self, graph: Graph, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
         """The value of an operation; what needs no input is worked out here and now."""
-        arguments, keywords = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+        found: Any = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+        arguments, keywords = found
         if node.target is torch.ops.nmt.scan.default:
             return self.loop(graph, *arguments)
         if not any(isinstance(leaf, Name) for leaf in _leaves(arguments)):
@@ -122,26 +123,27 @@ def step(translator: Translator, *, int8: bool) -> onnx.ModelProto:
     names, attended = memory_names(translator), list[Tensor]()
     if names:
         states = torch.zeros(B, S, translator.encoder.stack.output_size)
-        keys, values = translator.decoder.attention.keys_values(states)
-        mask, rows = torch.ones(B, S) > 0, torch.zeros(B, K, dtype=torch.int64)
-        attended = [keys, values.clone(), mask, rows, torch.arange(R)]
+        known = [
+            part.clone() for part in translator.decoder.attention.keys_values(states) if part is not None
+        ]
+        attended = [*known, torch.ones(B, S) > 0, torch.zeros(B, K, dtype=torch.int64), torch.arange(R)]
     inputs = (torch.full((R,), 4), torch.arange(R) % 3, state, attended)
     axes = [(0, 1)] * 4 + [(0,)] if attended else []
     traced = Traced(Step(translator), inputs, ((0,), (0,), [(0,) for _ in state], axes))
-    states = state_names(translator)
-    reads = ["y", "parents", *states, *([*names, "mask", "rows", "place"] if names else [])]
-    gives = ["log_probs", *[f"next.{name}" for name in states], *(["weights"] if names else [])]
+    parts = state_names(translator)
+    reads = ["y", "parents", *parts, *([*names, "mask", "rows", "place"] if names else [])]
+    gives = ["log_probs", *[f"next.{name}" for name in parts], *(["weights"] if names else [])]
     return _model(translator, traced, reads, gives, int8)
 
 
 def best() -> onnx.ModelProto:
     """log_probs [R, V] to the `count` best of each row and their pieces, equal ones by piece."""
     real, whole = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
-    reads = [("log_probs", real, ["R", "V"]), ("count", whole, [1])]
-    gives = [("values", real, ["R", "N"]), ("pieces", whole, ["R", "N"])]
-    node = helper.make_node("TopK", ["log_probs", "count"], ["values", "pieces"])
     declare = helper.make_tensor_value_info
-    return _file(helper.make_graph([node], "best", [declare(*x) for x in reads], [declare(*x) for x in gives]))
+    reads = [declare("log_probs", real, ["R", "V"]), declare("count", whole, [1])]
+    gives = [declare("values", real, ["R", "N"]), declare("pieces", whole, ["R", "N"])]
+    node = helper.make_node("TopK", ["log_probs", "count"], ["values", "pieces"])
+    return _file(helper.make_graph([node], "best", reads, gives))
 
 
 def memory_names(translator: Translator) -> list[str]:

@@ -1,4 +1,4 @@
-"""What each operation of torch is in ONNX: one table, of the operations that translators and cells are made of."""
+"""What each operation of torch is in ONNX: those that translators and cells are made of."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -35,8 +35,9 @@ class Call(NamedTuple):
 
 
 ELEMENTWISE = {
-    "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "abs": "Abs", "reciprocal": "Reciprocal",
-    "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "pow": "Pow", "sin": "Sin", "cos": "Cos", "erf": "Erf",
+    "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "abs": "Abs",
+    "reciprocal": "Reciprocal", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "pow": "Pow",
+    "sin": "Sin", "cos": "Cos", "erf": "Erf",
     "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softplus": "Softplus", "softsign": "Softsign",
     "maximum": "Max", "minimum": "Min", "where": "Where", "eq": "Equal", "gt": "Greater", "lt": "Less",
     "ge": "GreaterOrEqual", "le": "LessOrEqual", "logical_not": "Not", "bitwise_not": "Not",
@@ -68,7 +69,7 @@ def alike(call: Call, values: Sequence[Any]) -> list[Any]:
     types = [arg.meta["val"].dtype for arg in call.node.args if isinstance(arg, fx.Node)]
     after = call.after.dtype
     wanted = after if after != torch.bool else next((t for t in types if t != torch.bool), torch.bool)
-    result = []
+    result: list[Any] = []
     for value, arg in zip(values, call.node.args, strict=True):
         if not isinstance(value, (Name, Tensor)):
             result.append(torch.tensor(value, dtype=wanted))
@@ -145,7 +146,7 @@ def permute(call: Call, x: Any, order: Sequence[int]) -> Any:
 
 
 def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
-    """To the sizes of the trace: fixed ones, ones that stay where they were (0), and one that is left (-1)."""
+    """To the sizes of the trace: fixed ones, those that stay where they were (0), one that is left (-1)."""
     asked = asked if isinstance(asked, (list, tuple)) and len(asked) == call.after.dim() else []
     before, after = list(map(str, call.before().shape)), list(map(str, call.after.shape))
     if before == after:
@@ -254,8 +255,15 @@ def masked_fill(call: Call, x: Any, mask: Any, value: float) -> Any:
 
 
 def total(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
+    """A sum; over positions [B, S, M] as a product, which adds in one order whatever padding follows."""
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    return call("ReduceSum", x, torch.tensor(axes), keepdims=int(keep))
+    if call.before().dim() != 3 or axes != [1]:
+        return call("ReduceSum", x, torch.tensor(axes), keepdims=int(keep))
+    one = numpy_helper.from_array(torch.ones(1).numpy())
+    ones = call(
+        "ConstantOfShape", call.graph.ints([2, size_of(call, x, 1)]), value=one
+    )  # two rows: see `Runtime`
+    return gather(call, call("MatMul", ones, x), 1, torch.tensor([0] if keep else 0))
 
 
 def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
@@ -268,7 +276,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": vectors,
     "transpose": transpose, "t": turn, "permute": permute,
     "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
-    "expand": expand, "repeat_interleave": repeat_interleave, "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
+    "expand": expand, "repeat_interleave": repeat_interleave,
+    "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
     "split_with_sizes": split, "cat": cat, "stack": stack, "select": select, "index_select": gather,
     "slice": part_of, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
     "softmax": softmax, "log_softmax": log_softmax, "layer_norm": layer_norm, "masked_fill": masked_fill,

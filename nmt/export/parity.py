@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from nmt.decoding.translate import Job, translate_lines
@@ -18,7 +19,8 @@ class Texts(NamedTuple):
     references: list[str] | None
 
 
-class Side(NamedTuple):
+@dataclass(frozen=True)
+class Side:
     """One of the two translators."""
 
     megabytes: float  # weights, or graphs
@@ -26,7 +28,8 @@ class Side(NamedTuple):
     scores: dict[str, float]  # by signature
 
 
-class Report(NamedTuple):
+@dataclass(frozen=True)
+class Report:
     """The two side by side."""
 
     name: str
@@ -41,9 +44,7 @@ class Report(NamedTuple):
 def compare(texts: Texts, trained: tuple[Job, float], exported: tuple[Job, float]) -> Report:
     """Translate the same lines with both; each comes with its size in megabytes."""
     ours, theirs = (_translated(job, texts.sources) for job, _ in (trained, exported))
-    differing = [
-        number for number, (a, b) in enumerate(zip(ours[0], theirs[0], strict=True), 1) if a != b
-    ]
+    differing = [number for number, (a, b) in enumerate(zip(ours[0], theirs[0], strict=True), 1) if a != b]
     sides = [
         Side(size, 1000 * seconds / max(1, len(lines)), _scores(lines, texts.references))
         for (lines, seconds), (_, size) in zip((ours, theirs), (trained, exported), strict=True)
@@ -69,11 +70,13 @@ def summary(report: Report) -> str:
     trained, exported = report.trained, report.exported
     rows = [
         ("size, MB", trained.megabytes, exported.megabytes),
-        (f"ms per line, beam {report.beam}, batch {report.batch}", trained.milliseconds, exported.milliseconds),
+        (
+            f"ms per line, beam {report.beam}, batch {report.batch}",
+            trained.milliseconds,
+            exported.milliseconds,
+        ),
     ]
-    rows += [
-        (name.partition("|")[0], value, exported.scores[name]) for name, value in trained.scores.items()
-    ]
+    rows += [(name.partition("|")[0], value, exported.scores[name]) for name, value in trained.scores.items()]
     table = [f"{'':<32}{'trained':>10}{'exported':>10}{'change':>10}"]
     table += [f"  {name:<30}{a:>10.2f}{b:>10.2f}{b - a:>+10.2f}" for name, a, b in rows]
     differing = f"{report.name}: {len(report.differing):,} of {report.lines:,} lines differ"

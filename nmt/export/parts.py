@@ -59,7 +59,7 @@ class Encode(nn.Module):
         self.translator = translator
 
     def forward(self, src: Tensor) -> list[Tensor]:
-        """src [B, S], each row ended by eos and filled with pad, to keys and values (with attention), and the first state."""
+        """src [B, S], with eos and pad, to keys and values (with attention) and the first state's parts."""
         decoder, mask = self.translator.decoder, src != self.translator.pad
         with Unanswered():
             states, finals = read(self.translator.encoder, src, mask)

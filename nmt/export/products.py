@@ -1,8 +1,8 @@
 """Products with a constant matrix, and tables of vectors: as they are, or in integers of eight bits.
 
-A matrix is kept as integers of -127 to 127 with a scale for each column. What it is multiplied with is rounded
-at run time, with a scale for each row; sums of integers have no rounding, so a row's result does not depend on
-the rows beside it.
+A matrix is kept as integers of -127 to 127 with a scale for each column. What it is multiplied with is
+rounded at run time, with a scale for each row; sums of integers have no rounding, so a row's result does not
+depend on the rows beside it.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """A run, a checkpoint or a model directory made into an exported translator."""
 
 import copy
+from dataclasses import asdict
 from pathlib import Path
 
 import onnx
@@ -45,7 +46,7 @@ def export(path: Path, output: Path, *, int8: bool, check: Texts | None = None) 
     def finish(folder: Path) -> None:
         if texts is not None:
             reports.append(compared(loaded, folder, texts))
-            write_json(folder / REPORT, reports[0]._asdict())
+            write_json(folder / REPORT, asdict(reports[0]))
 
     write(output, config(loaded, int8=int8), fill, finish)
     return reports[0] if reports else None

@@ -51,9 +51,9 @@ class Scores:
 class Runtime:
     """`nmt.decoding.model.Model` over the graphs of an exported translator.
 
-    A sum over a sentence's positions has the same rounding however many follow that are padding, and a row of a
-    product however many rows there are, as long as there are two (decision 0013): so a row's numbers do not
-    depend on what is beside it.
+    A sum over a sentence's positions is rounded alike however much padding follows, and a row of a product
+    however many rows there are, as long as there are two (decision 0013): so a row's numbers do not depend on
+    what is beside it.
     """
 
     def __init__(self, graphs: Mapping[str, Path], *, pieces: int, threads: int = 1) -> None:
@@ -82,7 +82,9 @@ class Runtime:
         given: list[Floats] = self._encoder.run([*self._memory, *self._state], {"src": src})
         count = len(self._memory)
         return [
-            Memory([part[i, : len(source) + 1].copy() for part in given[:count]], [p[i] for p in given[count:]])
+            Memory(
+                [part[i, : len(source) + 1].copy() for part in given[:count]], [p[i] for p in given[count:]]
+            )
             for i, source in enumerate(sources)
         ]
 
@@ -101,11 +103,13 @@ class Runtime:
     def _before(
         self, state: list[Floats] | None, parents: Ints, memories: Sequence[Memory]
     ) -> tuple[list[Floats], Ints]:
-        """The rows that are continued, first states among them, and the row that each hypothesis continues."""
+        """The rows that are continued, first states among them, and which one each hypothesis continues."""
         new = np.flatnonzero(parents < 0)
         if state is not None and not len(new):
             return state, parents
-        first = [np.stack(parts) for parts in zip(*(memories[row].start for row in new), strict=True)]
+        first = [
+            np.stack(parts) for parts in zip(*(memories[row].start for row in new.tolist()), strict=True)
+        ]
         known = 0 if state is None else len(state[0])
         parents = parents.copy()
         parents[new] = known + np.arange(len(new))
