@@ -1,7 +1,7 @@
 """What each operation of torch is in ONNX: those that translators and cells are made of."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -30,7 +30,9 @@ class Call(NamedTuple):
         """What the trace knows of the result."""
         return self.node.meta["val"]
 
-    def __call__(self, operation: str, *inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
+    def __call__(
+        self, operation: str, *inputs: Any, outputs: int = 1, attributes: Mapping[str, Any] | None = None
+    ) -> Any:
         return self.graph.add(operation, *inputs, outputs=outputs, attributes=attributes)
 
 
@@ -43,25 +45,33 @@ ELEMENTWISE = {
     "ge": "GreaterOrEqual", "le": "LessOrEqual", "logical_not": "Not", "bitwise_not": "Not",
     "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or",
 }  # fmt: skip
+STORED = {
+    "pin_memory",
+    "memory_format",
+    "device",
+    "layout",
+    "dtype",
+}  # how, not what: the trace knows the type
 SAME = ("alias", "detach", "detach_", "clone", "contiguous", "dropout", "lift_fresh_copy")
 
 
-def translated(call: Call, arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
+def translated(call: Call, arguments: Sequence[Any], keywords: Iterable[str]) -> Any:
     """The value, or the values, of an operation of torch; UsageError for one that is not known here."""
     if call.node.target is operator.getitem:
         return arguments[0][arguments[1]]
     name = str(call.node.target).removeprefix("aten.").split(".")[0]
-    if name in SAME:
-        return arguments[0]
     if name.startswith("_assert"):
         return None
-    if name in ELEMENTWISE and not keywords and len(arguments) <= 3:
-        return call(ELEMENTWISE[name], *alike(call, arguments))
-    if name not in OPERATIONS:
+    known = name in SAME or name in ELEMENTWISE or name in OPERATIONS
+    if not known or set(keywords) - STORED:
         raise UsageError(
             f"this model cannot be exported: it uses {call.node.target}, which has no form in ONNX here"
         )
-    return OPERATIONS[name](call, *arguments, **keywords)
+    if name in SAME:
+        return arguments[0]
+    if name in ELEMENTWISE:
+        return call(ELEMENTWISE[name], *alike(call, arguments))
+    return OPERATIONS[name](call, *arguments)
 
 
 def alike(call: Call, values: Sequence[Any]) -> list[Any]:
@@ -74,14 +84,14 @@ def alike(call: Call, values: Sequence[Any]) -> list[Any]:
         if not isinstance(value, (Name, Tensor)):
             result.append(torch.tensor(value, dtype=wanted))
         elif arg.meta["val"].dtype not in (wanted, torch.bool):  # type: ignore[union-attr]
-            result.append(call("Cast", value, to=TYPES[wanted]))
+            result.append(call("Cast", value, attributes={"to": TYPES[wanted]}))
         else:
             result.append(value)
     return result
 
 
-def cast(call: Call, x: Any, *_: Any, **__: Any) -> Any:
-    return call("Cast", x, to=TYPES[call.after.dtype])
+def cast(call: Call, x: Any, *_: Any) -> Any:
+    return call("Cast", x, attributes={"to": TYPES[call.after.dtype]})
 
 
 def unequal(call: Call, x: Any, y: Any) -> Any:
@@ -126,7 +136,7 @@ def swap(call: Call, x: Any) -> Any:
     """[B, M, N] to [B, N, M]."""
     if x in call.graph.turned:
         return call.graph.turned[x]
-    result = call("Transpose", x, perm=[0, 2, 1])
+    result = call("Transpose", x, attributes={"perm": [0, 2, 1]})
     call.graph.turned[result] = x
     return result
 
@@ -134,15 +144,15 @@ def swap(call: Call, x: Any) -> Any:
 def transpose(call: Call, x: Any, first: int, second: int) -> Any:
     order = list(range(call.before().dim()))
     order[first], order[second] = order[second], order[first]
-    return swap(call, x) if order == [0, 2, 1] else call("Transpose", x, perm=order)
+    return swap(call, x) if order == [0, 2, 1] else call("Transpose", x, attributes={"perm": order})
 
 
 def turn(call: Call, x: Any) -> Any:
-    return call("Transpose", x, perm=[1, 0])
+    return call("Transpose", x, attributes={"perm": [1, 0]})
 
 
 def permute(call: Call, x: Any, order: Sequence[int]) -> Any:
-    return call("Transpose", x, perm=[axis % len(order) for axis in order])
+    return call("Transpose", x, attributes={"perm": [axis % len(order) for axis in order]})
 
 
 def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
@@ -170,10 +180,10 @@ def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
 
 
 def size_of(call: Call, x: Any, axis: int) -> Any:
-    return call("Shape", x, start=axis, end=axis + 1)
+    return call("Shape", x, attributes={"start": axis, "end": axis + 1})
 
 
-def expand(call: Call, x: Any, sizes: Sequence[Any], **_: Any) -> Any:
+def expand(call: Call, x: Any, sizes: Sequence[Any], *_: Any) -> Any:
     return call("Expand", x, call.graph.ints(1 if size == -1 else size for size in sizes))
 
 
@@ -195,11 +205,11 @@ def squeeze(call: Call, x: Any, axis: int) -> Any:
 
 def split(call: Call, x: Any, _: Any, axis: int = 0) -> Any:
     sizes = torch.tensor([int(part.shape[axis]) for part in call.after])
-    return call("Split", x, sizes, outputs=len(sizes), axis=axis) if len(sizes) > 1 else [x]
+    return call("Split", x, sizes, outputs=len(sizes), attributes={"axis": axis}) if len(sizes) > 1 else [x]
 
 
 def cat(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
-    return parts[0] if len(parts) == 1 else call("Concat", *parts, axis=axis)
+    return parts[0] if len(parts) == 1 else call("Concat", *parts, attributes={"axis": axis})
 
 
 def stack(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
@@ -207,11 +217,11 @@ def stack(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
 
 
 def select(call: Call, x: Any, axis: int, place: int) -> Any:
-    return call("Gather", x, torch.tensor(place), axis=axis)
+    return call("Gather", x, torch.tensor(place), attributes={"axis": axis})
 
 
 def gather(call: Call, x: Any, axis: int, places: Any) -> Any:
-    return call("Gather", x, places, axis=axis)
+    return call("Gather", x, places, attributes={"axis": axis})
 
 
 def part_of(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, step: int = 1) -> Any:
@@ -219,14 +229,14 @@ def part_of(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, 
     return call("Slice", x, *bounds)
 
 
-def zeros(call: Call, _: Any, sizes: Sequence[Any], fill: float = 0.0, **__: Any) -> Any:
+def zeros(call: Call, _: Any, sizes: Sequence[Any], fill: float = 0.0) -> Any:
     value = numpy_helper.from_array(torch.tensor([fill], dtype=call.after.dtype).numpy())
-    return call("ConstantOfShape", call.graph.ints(sizes), value=value)
+    return call("ConstantOfShape", call.graph.ints(sizes), attributes={"value": value})
 
 
-def zeros_like(call: Call, x: Any, **_: Any) -> Any:
+def zeros_like(call: Call, x: Any) -> Any:
     value = numpy_helper.from_array(torch.zeros(1, dtype=call.after.dtype).numpy())
-    return call("ConstantOfShape", call("Shape", x), value=value)
+    return call("ConstantOfShape", call("Shape", x), attributes={"value": value})
 
 
 def pad(call: Call, x: Any, widths: Sequence[int], *_: Any) -> Any:
@@ -236,18 +246,18 @@ def pad(call: Call, x: Any, widths: Sequence[int], *_: Any) -> Any:
 
 
 def softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
-    return call("Softmax", x, axis=axis)
+    return call("Softmax", x, attributes={"axis": axis})
 
 
 def log_softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
-    return call("LogSoftmax", x, axis=axis)
+    return call("LogSoftmax", x, attributes={"axis": axis})
 
 
 def layer_norm(
     call: Call, x: Any, size: Sequence[int], gain: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
 ) -> Any:
     gain = torch.ones(*size) if gain is None else gain
-    return call("LayerNormalization", x, gain, bias, axis=-len(size), epsilon=eps)
+    return call("LayerNormalization", x, gain, bias, attributes={"axis": -len(size), "epsilon": eps})
 
 
 def masked_fill(call: Call, x: Any, mask: Any, value: float) -> Any:
@@ -258,17 +268,16 @@ def total(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
     """A sum; over positions [B, S, M] as a product, which adds in one order whatever padding follows."""
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
     if call.before().dim() != 3 or axes != [1]:
-        return call("ReduceSum", x, torch.tensor(axes), keepdims=int(keep))
+        return call("ReduceSum", x, torch.tensor(axes), attributes={"keepdims": int(keep)})
     one = numpy_helper.from_array(torch.ones(1).numpy())
-    ones = call(
-        "ConstantOfShape", call.graph.ints([2, size_of(call, x, 1)]), value=one
-    )  # two rows: see `Runtime`
+    sizes = call.graph.ints([2, size_of(call, x, 1)])  # two rows: see `Runtime`
+    ones = call("ConstantOfShape", sizes, attributes={"value": one})
     return gather(call, call("MatMul", ones, x), 1, torch.tensor([0] if keep else 0))
 
 
 def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    return call("ReduceMean", x, torch.tensor(axes), keepdims=int(keep))
+    return call("ReduceMean", x, torch.tensor(axes), attributes={"keepdims": int(keep)})
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
