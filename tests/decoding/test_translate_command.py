@@ -10,10 +10,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.data.subwords import EOS
 from nmt.errors import DataError, UsageError
 from nmt.recipe.assemble import artifact, experiment  # experiment now, or it would take the stand-in with it
-from tests.decoding.models import GruModel
+from tests.decoding.models import random_model
 from tests.decoding.words import CutWords
 
 assert experiment.load_translator is artifact.load_translator
@@ -29,11 +28,11 @@ def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
         if path.name == "missing":
             raise DataError(f"no model in {path}")
         search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
-        words, model = CutWords(60), GruModel(2, vocabulary=60)
-        model.out.bias.data[EOS] = 2.0  # so that it comes to an end
+        words, model = CutWords(60), random_model(2, vocabulary=60, sharpness=2.0, eos=3.0)
         return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
 
     monkeypatch.setattr(artifact, "load_translator", load_translator)
+    monkeypatch.setattr(experiment, "Prepared", lambda model, eos: model)  # it is ready as it is
     app = typer.Typer()
     app.command()(translate)
 
