@@ -2,30 +2,44 @@
 
 import sys
 from dataclasses import replace
-
-import torch
+from pathlib import Path
 
 from nmt.cli.options import Command
+from nmt.decoding.ensemble import together
 from nmt.decoding.job import Job
+from nmt.decoding.mbr import Utility
 from nmt.decoding.options import Options
 from nmt.errors import UsageError
-from nmt.evaluation.scores import sentence_score
-from nmt.recipe.assemble.artifact import Loaded, load_translator
-from nmt.recipe.assemble.translating import ensemble_job
+from nmt.export import directory
 
 
-def load(command: Command) -> list[Loaded]:
-    """The models that write together."""
-    return [load_translator(path) for path in (command.model, *(command.ensemble or []))]
+def prepare(command: Command) -> tuple[Job, str]:
+    """The job of the models that write together, and what these are known by."""
+    paths = (command.model, *(command.ensemble or []))
+    jobs, names = zip(*(_load(path, command.threads) for path in paths), strict=True)
+    return _changed(command, together(jobs, _weights(command, len(jobs)), command.average)), " and ".join(
+        names
+    )
 
 
-def build(command: Command, loaded: list[Loaded]) -> Job:
+def _load(path: Path, threads: int) -> tuple[Job, str]:
+    """One model's job, and what it is known by; an exported model is loaded without torch."""
+    if directory.is_exported(path):
+        return directory.load(path, threads=threads), directory.fingerprint(path)
+    import torch
+
+    from nmt.recipe.assemble.artifact import fingerprint, load_translator
+    from nmt.recipe.assemble.translating import job
+
+    torch.set_num_threads(threads)
+    loaded = load_translator(path)
+    return job(loaded), fingerprint(loaded)
+
+
+def _changed(command: Command, job: Job) -> Job:
     """The first model's job, changed where the command line says so."""
-    torch.set_num_threads(command.threads)
-    job = ensemble_job(loaded, _weights(command, len(loaded)), command.average)
     interactive = command.source is None and sys.stdin.isatty()
-    aligned = command.details and any(one.recipe.decoder.attention != "none" for one in loaded)
-    aligned = aligned or command.alignments is not None
+    aligned = (command.details and job.attends) or command.alignments is not None
     return job._replace(
         options=_search(command, job.options, attention=aligned or command.unk_replace),
         longest_part=command.max_length,
@@ -33,8 +47,14 @@ def build(command: Command, loaded: list[Loaded]) -> Job:
         n_best=command.n_best or 1,
         aligned=aligned,
         copy_unknown=command.unk_replace,
-        utility=sentence_score(command.mbr) if command.mbr else None,
+        utility=_utility(command.mbr) if command.mbr else None,
     )
+
+
+def _utility(metric: str) -> Utility:
+    from nmt.evaluation.scores import sentence_score  # sacreBLEU takes a while to import
+
+    return sentence_score(metric)
 
 
 def _weights(command: Command, models: int) -> list[float] | None:
