@@ -103,4 +103,4 @@ class Options:
     @property
     def ends(self) -> int:
         """Finished hypotheses that each of them keeps."""
-        return -(-self.n_best // self.lanes)
+        return 1 if self.sample else self.n_best

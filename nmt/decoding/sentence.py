@@ -86,10 +86,18 @@ class Sentence:
         )
 
     def hypotheses(self) -> list[Hypothesis]:
-        """The best ends, of equal ones those of the earlier lane first."""
-        ends = [end for lane in self.ends for end in lane]
-        ends.sort(key=End.rank)
-        return [self._hypothesis(end) for end in ends[: self.options.n_best]]
+        """The best ends, of equal ones those of the earlier lane first.
+
+        Each lane has its share of them; an output that an earlier group has found is not taken from a later.
+        """
+        share, options = -(-self.options.n_best // self.options.lanes), self.options
+        taken: dict[tuple[object, ...], End] = {}
+        for number, lane in enumerate(self.ends):
+            own = number if options.sample else 0  # samples may be alike
+            keys = [(own, *(node.piece for node in end.node.path())) for end in lane]
+            new = [(key, end) for key, end in zip(keys, lane, strict=True) if key not in taken]
+            taken |= dict(new[:share])
+        return [self._hypothesis(end) for end in sorted(taken.values(), key=End.rank)[: options.n_best]]
 
     def _hypothesis(self, end: End) -> Hypothesis:
         path = end.node.path()

@@ -25,13 +25,16 @@ class Encoder(nn.Module):
         return F.dropout(h.transpose(0, 1), self.dropout, self.training), finals
 
 
-class NoEncoder(nn.Module):
-    """A language model's: states of no width [B, S, 0], so that nothing of the source is known."""
+class NoEncoder(Encoder):
+    """A language model's: states of no width [B, S, 0], so that nothing of the source is known.
+
+    It has no embedding and no stack.
+    """
 
     nothing: Tensor  # knows on which device, and in what type of number
 
     def __init__(self) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.register_buffer("nothing", torch.zeros(0), persistent=False)
 
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from nmt.model.attention import Memory
 from nmt.model.decoder import Decoder, DecoderState, Unrolled
-from nmt.model.encoder import Encoder, NoEncoder
+from nmt.model.encoder import Encoder
 
 
 class Translator(nn.Module):
@@ -14,7 +14,7 @@ class Translator(nn.Module):
     is a language model: p(tgt) = Π_t p(y_t | y_<t).
     """
 
-    def __init__(self, encoder: Encoder | NoEncoder, decoder: Decoder, *, pad: int) -> None:
+    def __init__(self, encoder: Encoder, decoder: Decoder, *, pad: int) -> None:
         super().__init__()
         self.encoder, self.decoder, self.pad = encoder, decoder, pad
 

@@ -15,8 +15,8 @@ from nmt.data.streams import Cut, chunks
 from nmt.decoding.forced import Pair, score
 from nmt.decoding.options import Options
 from nmt.recipe.assemble.artifact import load_language_model, load_translator
-from nmt.recipe.assemble.experiment import job
 from nmt.recipe.assemble.language_model import fused, prepared
+from nmt.recipe.assemble.translating import job
 from nmt.training.checkpoint import latest
 from nmt.training.validation import forced_totals, measuring
 from tests.end_to_end.conftest import Finished
@@ -181,7 +181,7 @@ def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> No
 
 def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, lines: Text) -> None:
     translator, language = load_translator(finished.run), load_language_model(lines.run)
-    alone = job(translator).model
+    alone = job(translator)
     german, english = phrases(20)[7]
     pair = Pair(0, translator.source.encode(german), translator.target.encode(english))
 
@@ -189,8 +189,8 @@ def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, l
         [(_, hypothesis)] = score(model, [pair], Options())  # type: ignore[arg-type]
         return hypothesis.log_prob
 
-    together = log_prob(fused(alone, translator.target, lines.run, 0.3))
-    assert together == pytest.approx(log_prob(alone) + 0.3 * log_prob(prepared(language)), abs=1e-4)
+    together = log_prob(fused(alone, language, 0.3).model)
+    assert together == pytest.approx(log_prob(alone.model) + 0.3 * log_prob(prepared(language)), abs=1e-4)
 
 
 def test_a_translation_with_a_language_model_of_no_weight_is_the_translators(

@@ -1,5 +1,6 @@
 """Models on disk: a run directory, one of its checkpoints, or a model directory made to be passed on."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -31,6 +32,10 @@ class Loaded(NamedTuple):
     target: Vocabulary
     recipe: Recipe
 
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        return self.source, self.target
+
 
 def load_translator(path: Path) -> Loaded:
     """The translator in a run directory (its best checkpoint), a checkpoint or a model directory.
@@ -54,6 +59,10 @@ class LanguageModel(NamedTuple):
     vocabulary: Vocabulary
     recipe: TextRecipe
 
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        return (self.vocabulary,)
+
 
 def load_language_model(path: Path) -> LanguageModel:
     """The language model in a run directory, a checkpoint or a model directory; see `load_translator`."""
@@ -68,6 +77,19 @@ def load_language_model(path: Path) -> LanguageModel:
     model = build_language_model(recipe, len(vocabulary))
     load_model_tensors(model, weights(path))
     return LanguageModel(model.eval(), vocabulary, recipe)
+
+
+def fingerprint(found: Loaded | LanguageModel) -> str:
+    """SHA-256 of all that what is written follows from: the weights, the vocabularies, the equations."""
+    recipe = found.recipe
+    parts = [side.fingerprint() for side in found.vocabularies]
+    parts += [side.model_dump_json() for side in own_cells.stacks(recipe).values()]
+    parts += [sha256_of(file) for file in own_cells.files(recipe)]
+    whole = hashlib.sha256("\n".join(parts).encode())
+    for name, tensor in sorted(found.model.state_dict().items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.contiguous().numpy().data)
+    return whole.hexdigest()
 
 
 def weights(path: Path) -> Tensors:

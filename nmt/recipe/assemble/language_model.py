@@ -12,13 +12,14 @@ from nmt.data.streams import Cut, chunks
 from nmt.data.subwords import EOS, UNK, Vocabulary, load_vocabulary
 from nmt.data.text import Corpus, read_lines
 from nmt.decoding.ensemble import Fusion
+from nmt.decoding.job import Job
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.writing import Written, lines_of, write
 from nmt.errors import UsageError
 from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.artifact import LanguageModel, load_language_model
+from nmt.recipe.assemble.artifact import LanguageModel
 from nmt.recipe.assemble.epochs import Pairs, Streams
 from nmt.recipe.assemble.material import find, forget, learn, remember, vocabulary_file
 from nmt.recipe.assemble.model import build_language_model
@@ -117,15 +118,14 @@ def prepared(found: LanguageModel) -> Model:
     return Prepared(found.model, eos=EOS)
 
 
-def fused(model: Model, target: Vocabulary, path: Path, weight: float) -> Model:
-    """A translator with a language model at its side; UsageError unless they write the same pieces."""
-    found = load_language_model(path)
-    if found.vocabulary.fingerprint() != target.fingerprint():
+def fused(job: Job, found: LanguageModel, weight: float) -> Job:
+    """The job with a language model at its side; UsageError unless both write the same pieces."""
+    if found.vocabulary.fingerprint() != job.target.fingerprint():
         raise UsageError(
-            f"{path} writes other pieces than the translator, so their probabilities cannot be added: "
+            "the language model writes other pieces than the translator, so they cannot be added: "
             "train it with subwords.same_as=RUN of the translator"
         )
-    return Fusion(model, prepared(found), weight)
+    return job._replace(model=Fusion(job.model, prepared(found), weight))
 
 
 def sampled(found: LanguageModel, options: Options, length: int, prompt: str = "") -> list[list[str]]:

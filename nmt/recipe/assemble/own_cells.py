@@ -27,7 +27,7 @@ def moved(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
         return f"{folder / Path(file).name}:{name}" if own else cell
 
     sides = {}
-    for name, side in _stacks(recipe).items():
+    for name, side in stacks(recipe).items():
         cell = move(side.cell) if isinstance(side.cell, str) else [move(one) for one in side.cell]
         sides[name] = side.model_copy(update={"cell": cell})
     return recipe.model_copy(update=sides)
@@ -47,9 +47,10 @@ def keep(recipe: AnyRecipe, run: Path, *, begun: bool) -> None:
 
 
 def _cells(recipe: AnyRecipe) -> list[str]:
-    named = [side.cell for side in _stacks(recipe).values()]
+    named = [side.cell for side in stacks(recipe).values()]
     return [cell for side in named for cell in ([side] if isinstance(side, str) else side)]
 
 
-def _stacks(recipe: AnyRecipe) -> dict[str, Stack]:
+def stacks(recipe: AnyRecipe) -> dict[str, Stack]:
+    """The sections that describe layers of cells, by name."""
     return {name: side for name, side in recipe if isinstance(side, Stack)}
