@@ -50,6 +50,12 @@ def translate(
     read_ahead: Annotated[
         int, typer.Option(min=0, help="Batches of lines read ahead; 0 answers each line as it comes.")
     ] = READ_AHEAD,
+    shortlist: Annotated[
+        bool,
+        typer.Option(
+            "--shortlist/--no-shortlist", help="Write only likely pieces, faster; see nmt shortlist."
+        ),
+    ] = False,
     threads: Annotated[
         int, typer.Option(min=1, help="CPU threads. A step is small: more pay on idle cores only.")
     ] = 1,
@@ -68,7 +74,9 @@ def translate(
 
     _check_options(output, alignments, scores=scores, n_best=n_best)
     with _reading(source) as stream, _writing(output) as text, _writing_if(alignments) as pairs:
-        job = _job(model, beam, length_penalty, batch, n_best or 1, alignments is not None, threads)
+        job = _job(
+            model, beam, length_penalty, batch, n_best or 1, alignments is not None, threads, shortlist
+        )
         interactive = source is None and sys.stdin.isatty()
         job = job._replace(longest_part=max_length, read_ahead=0 if interactive else read_ahead)
         report = _Report(quiet, _count_lines(source) if source and not quiet else None)
@@ -101,15 +109,18 @@ def _job(
     n_best: int,
     alignments: bool,
     threads: int,
+    shortlist: bool,
 ) -> "Job":
     """The model with its recipe's search, changed where the command line says so."""
     import torch
 
     from nmt.recipe.assemble.artifact import load_translator
     from nmt.recipe.assemble.experiment import job
+    from nmt.recipe.assemble.shortlist import read_shortlist
 
     torch.set_num_threads(threads)
-    recipes = job(load_translator(path))
+    translator = load_translator(path)
+    recipes = job(translator, read_shortlist(path, translator) if shortlist else None)
     return recipes._replace(
         beam=beam or max(recipes.beam, n_best),
         length_penalty=recipes.length_penalty if length_penalty is None else length_penalty,

@@ -44,7 +44,7 @@ class _Links(NamedTuple):
         """How often each entry is the one that a target token comes from."""
         share = p[self.entries]
         share /= np.repeat(np.add.reduceat(share, np.cumsum(self.counts) - self.counts), self.counts)
-        return np.bincount(self.entries, share, len(p))
+        return np.asarray(np.bincount(self.entries, share, len(p)), np.float64)
 
 
 def learn_lexicon(store: TokenStore, *, iterations: int = ITERATIONS, most: int = LINKS) -> Lexicon:
@@ -53,7 +53,7 @@ def learn_lexicon(store: TokenStore, *, iterations: int = ITERATIONS, most: int 
     Of a corpus with more than `most` links every n-th pair is read.
     """
     pairs = list(_chunks(store, most))
-    keys = np.unique(np.concatenate([np.unique(_keys(store, chunk)[0]) for chunk in pairs]))
+    keys = _distinct(np.concatenate([_distinct(_keys(store, chunk)[0]) for chunk in pairs]))
     source, target = keys >> 32, keys & 0xFFFFFFFF
     chunks = []
     for chunk in pairs:
@@ -87,3 +87,9 @@ def _keys(store: TokenStore, pairs: Int64) -> tuple[Int64, Int64]:
     first = np.repeat(first + np.arange(len(pairs)), target.lengths)
     places = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
     return pieces[places] << 32 | np.repeat(target.values.astype(np.int64), counts), counts
+
+
+def _distinct(keys: Int64) -> Int64:
+    """Ascending, each once; np.unique does it by hashing, which takes many times as long."""
+    keys = np.sort(keys)
+    return keys[np.flatnonzero(np.diff(keys, prepend=-1))]

@@ -21,6 +21,7 @@ from nmt.training.checkpoint import Facts, Tensors
 from nmt.training.snapshot import load_model_tensors
 
 CARD = "model.json"
+SHORTLIST = "shortlist.safetensors"
 
 
 class Loaded(NamedTuple):
@@ -37,9 +38,9 @@ def load_translator(path: Path) -> Loaded:
 
     Raises UsageError where there is none, DataError where a file is not what was written.
     """
-    home = _home(path)
-    recipe = read_recipe([str(home / "recipe.yaml")])
-    source, target = load_vocabularies(home)
+    folder = home(path)
+    recipe = read_recipe([str(folder / "recipe.yaml")])
+    source, target = load_vocabularies(folder)
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
     return Loaded(model.eval(), source, target, recipe)
@@ -54,7 +55,7 @@ def weights(path: Path) -> Tensors:
     return _best(path)
 
 
-def _home(path: Path) -> Path:
+def home(path: Path) -> Path:
     """The folder that holds the recipe and the vocabularies of a model."""
     for folder in (path, path.resolve().parent.parent):
         if (folder / "recipe.yaml").is_file():
@@ -118,6 +119,8 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
         if vocabulary is None:
             raise DataError(f"{run} holds no {side} vocabulary")
         shutil.copyfile(vocabulary, aside / vocabulary.name)
+    if (run / SHORTLIST).is_file():
+        shutil.copyfile(run / SHORTLIST, aside / SHORTLIST)
     for file in own_cells.files(read_recipe([str(run / "recipe.yaml")])):
         shutil.copyfile(file, aside / file.name)
     (aside / "README.md").write_text(_readme(output.name, facts), encoding="utf-8")

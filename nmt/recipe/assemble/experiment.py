@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
+from nmt.data.shortlist import Shortlist
 from nmt.data.store import TokenStore
 from nmt.data.subwords import EOS
 from nmt.data.text import read_pairs
@@ -185,11 +186,11 @@ def greedy(recipe: Recipe, material: Material, model: Translator) -> Job:
     return job(found)._replace(beam=1)
 
 
-def job(translator: Loaded) -> Job:
+def job(translator: Loaded, shortlist: Shortlist | None = None) -> Job:
     """The translation job that a recipe's section `search` describes."""
     search = translator.recipe.search
     return Job(
-        Prepared(translator.model, eos=EOS),
+        Prepared(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of),
         translator.source,
         translator.target,
         beam=search.beam,

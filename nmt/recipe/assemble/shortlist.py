@@ -1,0 +1,56 @@
+"""The vocabulary shortlist of a run: made from its encoded pairs, kept beside its vocabularies."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
+from nmt.data.store import TokenStore
+from nmt.errors import UsageError
+from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home
+from nmt.recipe.assemble.material import SIDES, load_vocabularies, store_file
+
+
+class Measured(NamedTuple):
+    """What a shortlist does to the validation pairs."""
+
+    pieces: float  # on the list of a sentence, on average
+    covered: float  # share of the references' pieces that are on their list
+
+
+def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measured]:
+    """Make the shortlist of a run and write it whole; UsageError where the encoded pairs are not there."""
+    train, valid = (store_file(run, part) for part in ("train", "valid"))
+    for file in (train, valid):
+        if not file.is_file():
+            raise UsageError(f"a shortlist is made from a run's encoded pairs, and there is no {file}")
+    source, target = load_vocabularies(run)
+    shortlist = make_shortlist(TokenStore(train), len(source), len(target), best=best, frequent=frequent)
+    file = run / SHORTLIST
+    shortlist.save(file, dict(zip(SIDES, (source, target), strict=True)))
+    return file, measure(shortlist, TokenStore(valid))
+
+
+def measure(shortlist: Shortlist, pairs: TokenStore) -> Measured:
+    """How long the lists of these sources are, and how much of their targets stands on them."""
+    listed = covered = 0
+    for pair in range(len(pairs)):
+        source, target = (side.tokens.take(np.array([pair])).values for side in (pairs.src, pairs.tgt))
+        pieces = shortlist.of(source.tolist())
+        listed += len(pieces)
+        covered += int(np.isin(target, pieces).sum())
+    return Measured(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
+
+
+def read_shortlist(path: Path, translator: Loaded) -> Shortlist:
+    """The shortlist of the model at `path`; UsageError where none has been made, DataError where damaged."""
+    folder = home(path)
+    file = folder / SHORTLIST
+    if not file.is_file():
+        raise UsageError(
+            f"{folder} has no shortlist: make it with `nmt shortlist RUN` in the run "
+            "(`nmt average` then copies it into model directories)"
+        )
+    vocabularies = dict(zip(SIDES, (translator.source, translator.target), strict=True))
+    return load_shortlist(file, vocabularies, f"make it again with `nmt shortlist {folder}`")
