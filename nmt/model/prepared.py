@@ -14,7 +14,10 @@ from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.rows import Lines, attend, compiled
 from nmt.model.scores import Listed, Logits, Restricted, listed, listed_scores
 from nmt.model.translator import Translator
+from nmt.model.words import LARGEST, Words
+from nmt.recurrence.engine import backend
 from nmt.recurrence.layer import Layer
+from nmt.recurrence.native import Native
 from nmt.recurrence.product import Linear
 from nmt.recurrence.state import map_tensors
 
@@ -68,6 +71,7 @@ class Prepared:
                     module.make_ready()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
         self.dot = is_dot_product(decoder.attention)
+        self.words = _words(self.bound)
 
     @property
     def pieces(self) -> int:
@@ -99,8 +103,7 @@ class Prepared:
         words = _filled(torch.from_numpy(y).to(self._like.device), self._like)
         rows = map_tensors(lambda t: _filled(t, self._like), rows)
         weights: list[Tensor] = []
-        x = self.bound.read(self.model.decoder.embedding(words))
-        position = self.bound.position(x, rows, self._look(memories, weights))
+        position = self.bound.position(self.words(words), rows, self._look(memories, weights))
         count = len(y)
         scores = self._scores(position.features, memories)
         state = map_tensors(lambda t: t[:count], position.state)
@@ -165,6 +168,16 @@ class Prepared:
         if memories[0].look is not None:
             return lambda query: _one_by_one(query, memories, seen)
         return None
+
+
+def _words(bound: BoundDecoder) -> Callable[[Tensor], Tensor]:
+    """The words' part of the first input product, from a table where that is small and changes no number."""
+    embedding, cell = bound.decoder.embedding, bound.layers[0].cell
+    size, like = len(cell.W), embedding.weight
+    small = embedding.num_embeddings * size * like.element_size() <= LARGEST
+    if small and isinstance(backend(bound.engine, like), Native):
+        return Words(embedding, bound.read, size)
+    return lambda words: bound.read(embedding(words))
 
 
 def _over_lines(query: Tensor, lines: list[Lines], seen: list[Tensor]) -> tuple[Tensor, Tensor]:

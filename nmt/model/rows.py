@@ -58,7 +58,7 @@ def best_of_named(logits: Tensor, names: Sequence[Tensor], count: int) -> tuple[
 
     Where a row has fewer than `count`, other pieces follow with -inf.
     """
-    return _best(logits, [len(own) for own in names], _addresses(names), count)
+    return _best(logits, [own.numel() for own in names], _addresses(names), count)
 
 
 def _best(logits: Tensor, lengths: Sequence[int], names: Any, count: int) -> tuple[Tensor, Tensor]:
