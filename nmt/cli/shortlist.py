@@ -8,10 +8,10 @@ import typer
 
 def shortlist(
     run: Annotated[Path, typer.Argument(help="A run directory.", show_default=False)],
-    best: Annotated[int, typer.Option(min=1, help="Likely translations kept of each source piece.")] = 50,
+    best: Annotated[int, typer.Option(min=1, help="Likely translations kept of each source piece.")] = 100,
     frequent: Annotated[
         int, typer.Option(min=0, help="Most frequent target pieces, allowed in every sentence.")
-    ] = 200,
+    ] = 100,
 ) -> None:
     """Learn what source pieces are translated by, for `nmt translate --shortlist`.
 

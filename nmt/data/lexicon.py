@@ -53,7 +53,7 @@ def learn_lexicon(store: TokenStore, *, iterations: int = ITERATIONS, most: int 
     Of a corpus with more than `most` links every n-th pair is read.
     """
     pairs = list(_chunks(store, most))
-    keys = _distinct(np.concatenate([_distinct(_keys(store, chunk)[0]) for chunk in pairs]))
+    keys = distinct(np.concatenate([distinct(_keys(store, chunk)[0]) for chunk in pairs]))
     source, target = keys >> 32, keys & 0xFFFFFFFF
     chunks = []
     for chunk in pairs:
@@ -89,7 +89,7 @@ def _keys(store: TokenStore, pairs: Int64) -> tuple[Int64, Int64]:
     return pieces[places] << 32 | np.repeat(target.values.astype(np.int64), counts), counts
 
 
-def _distinct(keys: Int64) -> Int64:
+def distinct(keys: Int64) -> Int64:
     """Ascending, each once; np.unique does it by hashing, which takes many times as long."""
     keys = np.sort(keys)
     return keys[np.flatnonzero(np.diff(keys, prepend=-1))]

@@ -2,18 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.arrays import ArrayFile, Scratch, write_arrays
-from nmt.data.lexicon import NULL, learn_lexicon
+from nmt.data.lexicon import NULL, distinct, learn_lexicon
 from nmt.data.store import TokenStore
 from nmt.data.subwords import EOS, UNK, Vocabulary
 from nmt.errors import DataError
 
 Int64 = NDArray[np.int64]
 BLOCK = 1 << 20  # tokens that are counted together
+
+
+class Measured(NamedTuple):
+    """What a shortlist does to the validation pairs."""
+
+    pieces: float  # on the list of a sentence, on average
+    covered: float  # share of the references' pieces that are on their list
 
 
 class Shortlist:
@@ -28,7 +36,7 @@ class Shortlist:
     def of(self, source: Sequence[int]) -> Int64:
         """The pieces that a translation of `source` may hold, ascending, each once."""
         rows = [self.targets[self.offsets[i] : self.offsets[i + 1]] for i in set(source)]
-        return np.unique(np.concatenate([self.always, *rows]))
+        return distinct(np.concatenate([self.always, *rows]))
 
     def save(self, path: Path, vocabularies: Mapping[str, Vocabulary]) -> None:
         """Write it whole or not at all, with the fingerprints of the vocabularies `source` and `target`."""
@@ -60,6 +68,17 @@ def make_shortlist(store: TokenStore, source: int, target: int, *, best: int, fr
     most = np.argsort(-counts, kind="stable")[:frequent]
     always = np.unique(np.concatenate([[EOS, UNK], most, entries.target[entries.source == NULL]]))
     return Shortlist(np.searchsorted(entries.source, np.arange(source + 1)), entries.target, always)
+
+
+def measure(shortlist: Shortlist, pairs: TokenStore) -> Measured:
+    """How long the lists of these sources are, and how much of their targets stands on them."""
+    listed = covered = 0
+    for pair in range(len(pairs)):
+        source, target = (side.tokens.take(np.array([pair])).values for side in (pairs.src, pairs.tgt))
+        pieces = shortlist.of(source.tolist())
+        listed += len(pieces)
+        covered += int(np.isin(target, pieces).sum())
+    return Measured(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
 
 
 def _count(tokens: NDArray[np.unsignedinteger], pieces: int) -> Int64:

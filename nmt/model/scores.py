@@ -56,7 +56,7 @@ def listed(output: Linear, pieces: Ints) -> Listed:
 
 
 class Restricted:
-    """Scores of the pieces on each row's list, whose logits lie end to end; all others are ruled out."""
+    """Log probabilities among the pieces on each row's list, whose logits lie end to end; others are -inf."""
 
     def __init__(self, logits: Tensor, lists: Sequence[Listed], pieces: int) -> None:
         """`pieces`: V."""

@@ -1,22 +1,12 @@
 """The vocabulary shortlist of a run: made from its encoded pairs, kept beside its vocabularies."""
 
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
+from nmt.data.shortlist import Measured, Shortlist, load_shortlist, make_shortlist, measure
 from nmt.data.store import TokenStore
 from nmt.errors import UsageError
 from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home
 from nmt.recipe.assemble.material import SIDES, load_vocabularies, store_file
-
-
-class Measured(NamedTuple):
-    """What a shortlist does to the validation pairs."""
-
-    pieces: float  # on the list of a sentence, on average
-    covered: float  # share of the references' pieces that are on their list
 
 
 def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measured]:
@@ -30,17 +20,6 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measu
     file = run / SHORTLIST
     shortlist.save(file, dict(zip(SIDES, (source, target), strict=True)))
     return file, measure(shortlist, TokenStore(valid))
-
-
-def measure(shortlist: Shortlist, pairs: TokenStore) -> Measured:
-    """How long the lists of these sources are, and how much of their targets stands on them."""
-    listed = covered = 0
-    for pair in range(len(pairs)):
-        source, target = (side.tokens.take(np.array([pair])).values for side in (pairs.src, pairs.tgt))
-        pieces = shortlist.of(source.tolist())
-        listed += len(pieces)
-        covered += int(np.isin(target, pieces).sum())
-    return Measured(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
 
 
 def read_shortlist(path: Path, translator: Loaded) -> Shortlist:
