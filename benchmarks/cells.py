@@ -1,6 +1,6 @@
 """Each cell's scan, forward and backward, beside torch.nn's layer of its family and the rate of torch.mm.
 
-    python -m benchmarks.cells [NAME|FILE.py:Class ...]
+    python -m benchmarks.cells [NAME|FILE.py:Class ...] [--layer-norm]
 
 For one thread and for two, and for four sizes. The engines, torch.nn and torch.mm are timed in turn; the
 figures are medians. `x` is speed relative to torch.nn.RNN, LSTM or GRU (for cells that torch.nn lacks: the
@@ -42,10 +42,12 @@ def ours(layer: Layer, x: torch.Tensor) -> torch.Tensor:
     return layer(x, None)[0]
 
 
-def line(name: str, size: tuple[int, int, int, int], engines: tuple[str, ...], rounds: int) -> str:
+def line(
+    name: str, size: tuple[int, int, int, int], engines: tuple[str, ...], rounds: int, layer_norm: bool
+) -> str:
     """The medians of one cell at one size."""
     batch, positions, wide, hidden = size
-    cell = find_cell(name)(wide, hidden)
+    cell = find_cell(name)(wide, hidden, layer_norm=layer_norm)
     theirs = FAMILY.get(len(cell.gates), nn.LSTM)(wide, hidden)
     x = torch.randn(positions, batch, wide, requires_grad=True)
     product, product_operations = matrix_product(repeat=2)
@@ -68,6 +70,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", default=list(CELLS), help="cells; without any, all of the table")
+    parser.add_argument("--layer-norm", action="store_true", help="normalise each gate's products")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     arguments = parser.parse_args()
@@ -81,7 +84,7 @@ def main() -> None:
             print(f"\n{threads} threads, batch {batch}, {positions} positions, {wide} -> {hidden}")
             print(f"{'':18} {'torch.nn':>11}  " + "  ".join(f"{engine:>14}" for engine in engines))
             for name in arguments.names:
-                print(line(name, size, engines, arguments.rounds), flush=True)
+                print(line(name, size, engines, arguments.rounds, arguments.layer_norm), flush=True)
 
 
 if __name__ == "__main__":

@@ -36,28 +36,26 @@ NAME = {True: "with input feeding", False: "without input feeding"}
 class TorchTranslator(nn.Module):
     """The recipe's model as one writes it with torch.nn: with input feeding the decoder is an LSTMCell."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, pieces: int = PIECES) -> None:
         super().__init__()
         size, hidden = recipe.encoder.embedding, recipe.encoder.hidden
         wide = recipe.decoder.hidden
-        self.embedding = nn.Embedding(PIECES, size, padding_idx=0)
+        self.embedding = nn.Embedding(pieces, size, padding_idx=0)
         self.encoder = nn.LSTM(size, hidden, bidirectional=True)
         self.feeding = recipe.decoder.input_feeding
         self.decoder = nn.LSTMCell(2 * size, wide) if self.feeding else nn.LSTM(size, wide)
         self.bridge_h, self.bridge_c = nn.Linear(2 * hidden, wide), nn.Linear(2 * hidden, wide)
         self.key = nn.Linear(2 * hidden, wide, bias=False)
         self.combine = nn.Linear(wide + 2 * hidden, size)
-        self.output = nn.Linear(size, PIECES)
+        self.output = nn.Linear(size, pieces)
         self.output.weight = self.embedding.weight
         self.dropout = (recipe.encoder.dropout.embedding, recipe.decoder.dropout.output)
 
     def forward(self, src: Tensor, tgt_in: Tensor) -> Tensor:
         embedded = self.dropout[0]
-        states, (h, c) = self.encoder(F.dropout(self.embedding(src.t()), embedded, self.training))
+        states, last = self.encoder(F.dropout(self.embedding(src.t()), embedded, self.training))
         states = states.transpose(0, 1)
-        keys = self.key(states)
-        h, c = torch.cat([h[0], h[1]], 1), torch.cat([c[0], c[1]], 1)
-        h, c = torch.tanh(self.bridge_h(h)), torch.tanh(self.bridge_c(c))
+        keys, (h, c) = self.key(states), self.start(*last)
         words = F.dropout(self.embedding(tgt_in.t()), embedded, self.training)
         if not self.feeding:
             hs = self.decoder(words, (h.unsqueeze(0), c.unsqueeze(0)))[0]
@@ -70,9 +68,15 @@ class TorchTranslator(nn.Module):
             features.append(feed)
         return torch.stack(features, 1)
 
-    def features(self, h: Tensor, keys: Tensor, states: Tensor) -> Tensor:
-        """h [B, T, H] to tanh(W [h; context] + b), with dropout."""
-        weights = torch.bmm(h, keys.transpose(1, 2)).softmax(2)
+    def start(self, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's first state from the encoder's last [2, B, H]."""
+        h, c = torch.cat([h[0], h[1]], 1), torch.cat([c[0], c[1]], 1)
+        return torch.tanh(self.bridge_h(h)), torch.tanh(self.bridge_c(c))
+
+    def features(self, h: Tensor, keys: Tensor, states: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """h [B, T, H] to tanh(W [h; context] + b), with dropout; `hidden` [B, 1, S] is not looked at."""
+        scores = torch.bmm(h, keys.transpose(1, 2))
+        weights = (scores if hidden is None else scores.masked_fill(hidden, -torch.inf)).softmax(2)
         feature = torch.tanh(self.combine(torch.cat([h, torch.bmm(weights, states)], 2)))
         return F.dropout(feature, self.dropout[1], self.training)
 

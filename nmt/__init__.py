@@ -5,4 +5,17 @@ B sentences in a batch, S source positions, T target positions, E embedding, H h
 G gates, V vocabulary, K beam width.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmt.recipe.assemble.translating import Translator as Translator
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`nmt.Translator`, which brings torch with it: only who asks for it waits for that."""
+    if name == "Translator":
+        return import_module("nmt.recipe.assemble.translating").Translator
+    raise AttributeError(f"module 'nmt' has no attribute {name!r}")

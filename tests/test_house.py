@@ -56,9 +56,7 @@ CODE_RUNNERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal",
 FILE_LINES = 320
 LONG_FILES = {"nmt/recipe/schema.py": "every setting stands here once, with its meaning"}
 FUNCTION_LINES = 50
-LONG_FUNCTIONS = {  # "nmt/room/file.py:function": why it is better in one piece
-    "nmt/cli/translate.py:translate": "every option stands here once, with its help",
-}
+LONG_FUNCTIONS: dict[str, str] = {}  # "nmt/room/file.py:function": why it is better in one piece
 
 
 @functools.cache
@@ -121,7 +119,7 @@ def test_a_room_imports_only_from_the_rooms_before_it() -> None:
 
 
 def test_what_belongs_to_no_room_imports_no_room() -> None:
-    doors = {Path("nmt/__main__.py")}
+    doors = {Path("nmt/__main__.py"), Path("nmt/__init__.py")}
     homeless = {p: tree for p, tree in modules().items() if room(dotted_name(p)) is None and p not in doors}
     assert [
         (str(path), name) for path, tree in homeless.items() for name in imports(tree) if room(name)
@@ -158,7 +156,7 @@ def test_the_libraries_are_the_declared_dependencies() -> None:
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "tensorboard"])
+@pytest.mark.parametrize("group", ["dependencies", "dev", "ray", "tensorboard"])
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]

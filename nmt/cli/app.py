@@ -22,7 +22,19 @@ from typer.core import TyperGroup
 from nmt import __version__
 from nmt.errors import DataError, NmtError
 
-VERBS = ("run", "train", "translate", "score", "average", "shortlist", "recipes", "corpus", "cell")
+VERBS = (
+    "run",
+    "train",
+    "translate",
+    "rescore",
+    "merge",
+    "score",
+    "average",
+    "shortlist",
+    "recipes",
+    "corpus",
+    "cell",
+)
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 
 

@@ -1,251 +1,229 @@
 """`nmt translate`: lines in, translations out."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from nmt.cli import options as o
+from nmt.cli.options import Command
+from nmt.cli.report import Report
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from nmt.decoding.translate import Job, Translation
+    from nmt.decoding.job import Job
+    from nmt.decoding.lines import Window
+    from nmt.decoding.output import Identity, Output
+    from nmt.decoding.translation import Translation
+    from nmt.decoding.verify import Sample
 
+Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
 Form = Callable[["Translation"], str]
+WORKER_BATCHES = 4  # of lines that a worker is given at a time
 
 
 def translate(
-    model: Annotated[Path, typer.Argument(help="A run or a model directory.", show_default=False)],
-    source: Annotated[
-        Path | None,
-        typer.Option("--input", "-i", "--src", help="Lines to translate; without it, standard input."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where they go; without it, standard output.")
-    ] = None,
-    beam: Annotated[
-        int | None, typer.Option("--beam", "--beam_size", min=1, help="Width of the search; 1 is greedy.")
-    ] = None,
-    length_penalty: Annotated[
-        float | None, typer.Option(min=0.0, help="GNMT's alpha; 0 ranks by the sum of log probabilities.")
-    ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Sentences translated together.")] = None,
-    n_best: Annotated[
-        int | None,
-        typer.Option("--n-best", "--n_best", min=1, help="Candidates of each line, in Moses' format."),
-    ] = None,
-    scores: Annotated[bool, typer.Option("--scores", help="Write score, tab, translation.")] = False,
-    alignments: Annotated[
-        Path | None, typer.Option(help="Write here which source word each word looked at (0-0 1-2).")
-    ] = None,
-    max_length: Annotated[
-        int, typer.Option(min=1, help="Source pieces translated at once; longer lines go in parts.")
-    ] = LONGEST_PART,
-    read_ahead: Annotated[
-        int, typer.Option(min=0, help="Batches of lines read ahead; 0 answers each line as it comes.")
-    ] = READ_AHEAD,
-    shortlist: Annotated[
-        bool,
-        typer.Option(
-            "--shortlist/--no-shortlist", help="Write only likely pieces, faster; see nmt shortlist."
-        ),
-    ] = False,
-    threads: Annotated[
-        int, typer.Option(min=1, help="CPU threads. A step is small: more pay on idle cores only.")
-    ] = 1,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress and no summary; notes stay.")
-    ] = False,
+    model: o.Model,
+    source: o.Source = None,
+    output: o.Output = None,
+    alignments: o.Alignments = None,
+    form: o.Form = None,
+    scores: o.Scores = False,
+    n_best: o.NBest = None,
+    json: o.Json = False,
+    field: o.Field = "text",
+    details: o.Details = False,
+    beam: o.Beam = None,
+    length_penalty_kind: o.LengthPenaltyKind = "gnmt",
+    length_penalty: o.LengthPenalty = None,
+    coverage_penalty: o.CoveragePenalty = 0.0,
+    min_ratio: o.MinRatio = 0.0,
+    max_ratio: o.MaxRatio = None,
+    max_extra: o.MaxExtra = None,
+    no_unk: o.NoUnk = False,
+    no_repeat_ngram: o.NoRepeatNgram = 0,
+    max_length: o.MaxLength = LONGEST_PART,
+    unk_replace: o.UnkReplace = False,
+    sample: o.Sample = False,
+    temperature: o.Temperature = 1.0,
+    top_k: o.TopK = 0,
+    top_p: o.TopP = 1.0,
+    seed: o.Seed = 1,
+    groups: o.Groups = 1,
+    diversity: o.Diversity = 0.5,
+    prefix: o.Prefix = None,
+    must: o.Must = None,
+    must_not: o.MustNot = None,
+    ensemble: o.Ensemble = None,
+    weights: o.Weights = None,
+    average: o.AverageOf = "mean",
+    mbr: o.Mbr = None,
+    samples: o.Samples = None,
+    shortlist: o.Shortlist = False,
+    batch: o.Batch = None,
+    read_ahead: o.ReadAhead = READ_AHEAD,
+    workers: o.WorkerCount = 1,
+    threads: o.Threads = 1,
+    resume: o.Resume = False,
+    shard: o.ShardText = None,
+    verify: o.Verify = 0,
+    quiet: o.Quiet = False,
 ) -> None:
-    """Translate lines: one in, one out, in order. What is not said here is as the recipe says.
+    """Translate lines: one in, one out, in order.
 
     OUTPUT gets its name when it is whole; until then it is OUTPUT.part.
     Notes on lines that could not be read or translated as they stand
     go to standard error.
     """
-    from nmt.decoding import formats
-    from nmt.decoding.translate import translate_lines
+    run(Command(**locals()))
 
-    _check_options(output, alignments, scores=scores, n_best=n_best)
-    with _reading(source) as stream, _writing(output) as text, _writing_if(alignments) as pairs:
-        job = _job(
-            model, beam, length_penalty, batch, n_best or 1, alignments is not None, threads, shortlist
-        )
-        interactive = source is None and sys.stdin.isatty()
-        job = job._replace(longest_part=max_length, read_ahead=0 if interactive else read_ahead)
-        report = _Report(quiet, _count_lines(source) if source and not quiet else None)
-        form: Form = formats.moses if n_best else formats.scored if scores else formats.plain
+
+def run(command: Command) -> None:
+    """Translate what was asked for."""
+    from nmt.cli import sources
+    from nmt.decoding import output as files
+    from nmt.decoding import shards
+    from nmt.decoding.lines import Done, Reader
+    from nmt.decoding.verify import Sample
+
+    _check(command)
+    job, identity = _prepare(command)
+    card = files.read_card(command.outputs, identity) if command.resume else None
+    if card and card.whole:
+        files.finish(command.outputs)
+        typer.echo(f"nmt: {command.output} was whole already", err=True)
+        return
+    sample, forms = Sample(command.verify), _forms(command)
+    with (
+        _workers(command, job) as work,
+        sources.opened(command) as source,
+        files.writing(sys.stdout.buffer, command.outputs, identity, card) as output,
+        _saying_what_stands(output),
+    ):
+        reader, report = Reader(source.lines), Report(command.quiet, source.total, output.done)
+        reader.skip(output.done)
         with report.progress:
-            for translation in translate_lines(_lines(stream), job):
-                _write(text, form(translation))
-                if pairs:
-                    _write(pairs, formats.pharaoh(translation))
-                report.line(translation)
+            for window, translations in work(reader.windows(_window(command, job))):
+                for translation in translations:
+                    output.write([form(translation) for form in forms])
+                    report.line(translation)
+                    sample.take(translation)
+                output.stands(Done(report.before + report.lines, report.notes, window.digest))
+        if source.stretch:
+            shards.write_cards(source.stretch, output)
     report.summary()
+    _prove(sample, job, report)
 
 
-def _check_options(output: Path | None, alignments: Path | None, *, scores: bool, n_best: int | None) -> None:
+def _check(command: Command) -> None:
     """Refuse what cannot be done, before the model is read."""
-    if scores and n_best:
+    output, alignments = command.output, command.alignments
+    if command.scores and command.n_best:
         raise UsageError("--n-best writes the scores already: leave --scores out")
     if output and alignments and output.resolve() == alignments.resolve():
         raise UsageError(f"{output} is to hold the translations and the alignments: name two files")
-    for path in (output, alignments):
+    for path in command.outputs:
         if path and path.is_dir():
             raise UsageError(f"{path} is a folder: name a file")
+    if command.resume and not output:
+        raise UsageError("--resume goes on with OUTPUT.part: name the file with --output")
+    if command.shard and not (command.source and output):
+        raise UsageError("--shard reads a part of a file and is put together by its name: give -i and -o")
+    if command.samples and not command.mbr:
+        raise UsageError("--samples are what --mbr chooses from: name a metric, or sample with --n-best")
+    if command.weights and not command.ensemble:
+        raise UsageError("--weights are those of an ensemble: name the other models with --ensemble")
+    if command.json and (command.prefix or command.must or command.must_not):
+        raise UsageError("a JSON line holds its own wishes: the fields prefix, must and must_not")
+    if command.shortlist and (command.prefix or command.must):
+        raise UsageError("what --prefix and --must ask for may not be on a list: leave --shortlist out")
+    if command.workers > 1 and command.threads > 1:
+        raise UsageError("each of the --workers has one thread: leave --threads out")
 
 
-def _job(
-    path: Path,
-    beam: int | None,
-    length_penalty: float | None,
-    batch: int | None,
-    n_best: int,
-    alignments: bool,
-    threads: int,
-    shortlist: bool,
-) -> "Job":
-    """The model with its recipe's search, changed where the command line says so."""
-    import torch
+def _prepare(command: Command) -> tuple["Job", "Identity"]:
+    """The job, and what must be the same for it to be gone on with."""
+    from nmt import __version__
+    from nmt.cli.job import build, load
+    from nmt.recipe.assemble.artifact import fingerprint
 
-    from nmt.recipe.assemble.artifact import load_translator
-    from nmt.recipe.assemble.experiment import job
-    from nmt.recipe.assemble.shortlist import read_shortlist
-
-    torch.set_num_threads(threads)
-    translator = load_translator(path)
-    recipes = job(translator, read_shortlist(path, translator) if shortlist else None)
-    return recipes._replace(
-        beam=beam or max(recipes.beam, n_best),
-        length_penalty=recipes.length_penalty if length_penalty is None else length_penalty,
-        batch=batch or recipes.batch,
-        n_best=n_best,
-        alignments=alignments,
-    )
-
-
-def _lines(stream: BinaryIO) -> Iterator[tuple[str, str | None]]:
-    from nmt.data.text import read_lines_leniently
-
-    return read_lines_leniently(stream)
-
-
-def _write(stream: BinaryIO, line: str) -> None:
-    stream.write(line.encode() + b"\n")
-    stream.flush()
+    loaded = load(command)
+    job = build(command, loaded)
+    models = " and ".join(map(fingerprint, loaded))
+    return job, {"nmt": __version__, "model": models, **job.settings(), **command.shape()}
 
 
 @contextmanager
-def _reading(path: Path | None) -> Iterator[BinaryIO]:
-    from nmt.data.text import COMPRESSIONS
+def _workers(command: Command, job: "Job") -> Iterator[Work]:
+    """What translates windows: this process, or others."""
+    from nmt.decoding.workers import METHOD, Workers
 
-    if path is None:
-        yield sys.stdin.buffer
+    if command.workers == 1:
+        work = _translator(job)
+        yield lambda windows: ((window, work(window)) for window in windows)
         return
-    if path.suffix in COMPRESSIONS[1:]:
-        raise UsageError(
-            f"{path} is compressed: unpack it into standard input (zcat {path} | nmt translate ...)"
-        )
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    with stream:
-        yield stream
+    begin = partial(_translator, job) if METHOD == "fork" else partial(_load_translator, command)
+    with Workers(begin, command.workers) as workers:
+        yield workers.map
+
+
+def _load_translator(command: Command) -> Callable[["Window"], list["Translation"]]:
+    from nmt.cli.job import build, load
+
+    return _translator(build(command, load(command)))
+
+
+def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
+    from nmt.decoding.translate import translate_window
+
+    return lambda window: translate_window(window.lines, job)
+
+
+def _window(command: Command, job: "Job") -> int:
+    """Lines that are translated together."""
+    ahead = job.read_ahead if command.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
+    return max(1, ahead * job.options.batch)
+
+
+def _forms(command: Command) -> list[Form]:
+    """How each stream of the output is written."""
+    from nmt.decoding import formats, json_lines
+
+    forms: dict[str, Form] = {
+        "plain": formats.plain,
+        "scored": formats.scored,
+        "moses": formats.moses,
+        "fairseq": formats.fairseq,
+        "json": partial(json_lines.write, n_best=command.n_best is not None, details=command.details),
+    }
+    return [forms[command.written_as], *([formats.pharaoh] if command.alignments else [])]
 
 
 @contextmanager
-def _writing(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that gets its name when it is whole."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    if path.exists() and not path.is_file():  # a device or a pipe has nothing to be renamed over
-        with _blaming(path), path.open("wb") as stream:
-            yield stream
-        return
-    aside = path.resolve().with_name(path.resolve().name + ".part")
-    try:
-        stream = aside.open("wb")
-    except OSError as error:
-        raise DataError(f"cannot write {aside}: {error.strerror}") from None
-    with _blaming(aside), stream, _keeping_what_stands(aside, stream):
-        yield stream
-    aside.replace(path.resolve())
-
-
-@contextmanager
-def _blaming(path: Path) -> Iterator[None]:
-    """A disk that is full names no file; this says which."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror}") from None
-
-
-@contextmanager
-def _keeping_what_stands(aside: Path, stream: BinaryIO) -> Iterator[None]:
+def _saying_what_stands(output: "Output") -> Iterator[None]:
     """Hours of translation are not thrown away because the last minute failed."""
     try:
         yield
     except BaseException:
-        if stream.tell():
-            typer.echo(f"nmt: what was translated so far stands in {aside}", err=True)
-        else:
-            aside.unlink()
+        if output.places and not output.empty:
+            names = " and ".join(sink.name for sink in output.sinks if sink.place)
+            advice = "; --resume goes on" if output.can_be_gone_on_with else ""
+            typer.echo(f"nmt: what was translated so far stands in {names}{advice}", err=True)
         raise
 
 
-def _writing_if(path: Path | None) -> AbstractContextManager[BinaryIO | None]:
-    return nullcontext() if path is None else _writing(path)
+def _prove(sample: "Sample", job: "Job", report: Report) -> None:
+    """Translate a sample again; DataError if a line comes out otherwise."""
+    from nmt.decoding.verify import BATCHES, differing
 
-
-def _count_lines(path: Path) -> int | None:
-    """Lines of a file, for the progress bar; a pipe cannot be read twice."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as stream:
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
-
-
-class _Report:
-    """What the user sees on standard error: notes, progress, a summary."""
-
-    def __init__(self, quiet: bool, total: int | None) -> None:
-        console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-        self.quiet, self.lines, self.notes, self.begun = quiet, 0, 0, time.perf_counter()
-        self.progress = Progress(
-            MofNCompleteColumn(),
-            TextColumn("lines"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=quiet or not console.is_terminal,
-        )
-        self._task = self.progress.add_task("", total=total, rate="")
-
-    def line(self, translation: "Translation") -> None:
-        for note in translation.notes:
-            self.progress.console.print(f"line {translation.number}: {note}")
-        self.lines += 1
-        self.notes += len(translation.notes)
-        self.progress.update(self._task, advance=1, rate=self._rate())
-
-    def _rate(self) -> str:
-        return f"{self.lines / (time.perf_counter() - self.begun):.1f} lines/s"
-
-    def summary(self) -> None:
-        if not self.quiet:
-            seconds = time.perf_counter() - self.begun
-            notes = f"; notes above: {self.notes:,}" if self.notes else ""
-            self.progress.console.print(f"{self.lines:,} lines in {seconds:.1f} s ({self._rate()}){notes}")
+    if not sample.drawn:
+        return
+    batches = ", ".join(map(str, BATCHES))
+    if wrong := differing(sample.drawn, job):
+        lines = ", ".join(map(str, wrong))
+        raise DataError(f"--verify: in other batches ({batches}) other translations of lines {lines}")
+    report.say(f"verified: {len(sample.drawn):,} lines came out the same in batches of {batches}, shuffled")

@@ -1,5 +1,6 @@
 """The vocabulary shortlist: which target pieces a translation of some source pieces may hold."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +38,11 @@ class Shortlist:
         """The pieces that a translation of `source` may hold, ascending, each once."""
         rows = [self.targets[self.offsets[i] : self.offsets[i + 1]] for i in set(source)]
         return distinct(np.concatenate([self.always, *rows]))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what it allows."""
+        parts = (self.offsets, self.targets, self.always)
+        return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
     def save(self, path: Path, vocabularies: Mapping[str, Vocabulary]) -> None:
         """Write it whole or not at all, with the fingerprints of the vocabularies `source` and `target`."""

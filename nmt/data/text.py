@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, zip_longest
 from pathlib import Path
 from random import Random
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from xopen import xopen
 
@@ -77,16 +77,19 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
         raise DataError(f"cannot read {path}: {why}; {advice}") from error
 
 
-def _bare(stream: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their ends, the first without a byte-order mark."""
+def _bare(stream: Iterable[bytes], *, top: bool = True) -> Iterator[bytes]:
+    """Lines without their ends, the first without a byte-order mark if it is the file's first."""
     for number, line in enumerate(stream):
-        text = line.removeprefix(BOM) if number == 0 else line
+        text = line.removeprefix(BOM) if top and number == 0 else line
         yield text.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def read_lines_leniently(stream: BinaryIO) -> Iterator[tuple[str, str | None]]:
-    """Every line of a stream as text, and a note if bytes that are not UTF-8 were replaced by U+FFFD."""
-    for raw in _bare(stream):
+def read_lines_leniently(stream: Iterable[bytes], *, top: bool = True) -> Iterator[tuple[str, str | None]]:
+    """Every line of a stream as text, and a note if bytes that are not UTF-8 were replaced by U+FFFD.
+
+    `top` says that the stream begins where its file does, so that a byte-order mark is no text.
+    """
+    for raw in _bare(stream, top=top):
         try:
             yield raw.decode("utf-8"), None
         except UnicodeDecodeError as error:

@@ -9,7 +9,7 @@ from nmt.decoding.sentence import Sentence
 
 def bans(sentence: Sentence, node: Node) -> Iterator[int]:
     """The pieces that may not follow this hypothesis; some may come twice."""
-    if sentence.length < sentence.minimum or unmet(sentence, node):
+    if sentence.length < sentence.minimum or sentence.missing(node):
         yield EOS
     order, sequences = sentence.options.no_repeat_ngram, sentence.request.must_not
     if order or sequences:
@@ -19,11 +19,6 @@ def bans(sentence: Sentence, node: Node) -> Iterator[int]:
         for sequence in sequences:
             if sequence and _ends_with(ids, sequence[:-1]):
                 yield sequence[-1]
-
-
-def unmet(sentence: Sentence, node: Node) -> bool:
-    """Whether something is missing that the output must contain."""
-    return any(met < len(sequence) for met, sequence in zip(node.progress, sentence.must, strict=True))
 
 
 def repeats(ids: list[int], order: int) -> Iterator[int]:

@@ -15,6 +15,8 @@ from nmt.decoding.rows import Doubles
 from nmt.decoding.sentence import Sentence
 from nmt.errors import DataError
 
+IMPOSSIBLE = -1000.0  # log probability of a piece that must be written where the model rules it out
+
 
 class Candidates(NamedTuple):
     """Continuations of each row."""
@@ -22,28 +24,26 @@ class Candidates(NamedTuple):
     values: Doubles  # [R, C] log probabilities; -inf where there is none
     pieces: Ints  # [R, C]
 
-    def strike(self, pairs: Sequence[tuple[int, int]]) -> None:
-        """Take out pieces of rows."""
-        rows, pieces = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    def strike(self, rows: Ints, pieces: Ints) -> None:
+        """Take out pieces [N] of rows [N]."""
         pair, column = np.nonzero(self.pieces[rows] == pieces[:, None])
         self.values[rows[pair], column] = -np.inf
 
-    def with_pieces(self, scores: Scores, pairs: Sequence[tuple[int, int]]) -> "Candidates":
-        """With these pieces of rows added, where they are missing."""
-        pairs = [(row, piece) for row, piece in pairs if piece not in self.pieces[row]]
-        columns = [sum(row == other for other, _ in pairs[:place]) for place, (row, _) in enumerate(pairs)]
-        more = Candidates(
-            np.full((len(self.values), max(columns, default=-1) + 1), -np.inf),
-            np.full((len(self.values), max(columns, default=-1) + 1), PAD),
-        )
-        more.put(scores, pairs, columns)
-        return Candidates(*(np.concatenate(both, axis=1) for both in zip(self, more, strict=True)))
-
-    def put(self, scores: Scores, pairs: Sequence[tuple[int, int]], columns: Sequence[int] | int) -> None:
-        """Write pieces of rows into these columns."""
-        rows, pieces = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-        self.values[rows, columns] = scores.of(rows, pieces)
+    def put(self, scores: Scores, rows: Ints, pieces: Ints, columns: Ints | int) -> None:
+        """Write pieces [N] of rows [N], which must be possible, into these columns."""
+        self.values[rows, columns] = np.maximum(scores.of(rows, pieces), IMPOSSIBLE)
         self.pieces[rows, columns] = pieces
+
+    def with_pieces(self, scores: Scores, rows: Ints, pieces: Ints) -> "Candidates":
+        """With pieces [N] of ascending rows [N] added, each pair given once, where they are missing."""
+        there = (self.pieces[rows] == pieces[:, None]) & (self.values[rows] > -np.inf)
+        missing = ~there.any(axis=1)
+        rows, pieces = rows[missing], pieces[missing]
+        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        shape = len(self.values), int(columns.max(initial=-1)) + 1
+        more = Candidates(np.full(shape, -np.inf), np.full(shape, PAD))
+        more.put(scores, rows, pieces, columns)
+        return Candidates(*(np.concatenate(both, axis=1) for both in zip(self, more, strict=True)))
 
 
 def candidates(
@@ -59,8 +59,9 @@ def candidates(
     else:
         found = _free(scores, nodes, owners, options)
     if forced:
-        found.values[[row for row, _ in forced]] = -np.inf
-        found.put(scores, forced, 0)
+        rows, pieces = _columns(forced)
+        found.values[rows] = -np.inf
+        found.put(scores, rows, pieces, 0)
     if np.isnan(found.values).any():
         raise DataError("the model's output is not a number: was it trained to the end without a NaN loss?")
     return found
@@ -69,20 +70,24 @@ def candidates(
 def _free(scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options) -> Candidates:
     """Candidates of rows that are not forced; those of the others mean nothing."""
     restricted = [row for row, s in enumerate(owners) if s.is_restricted]
-    banned = [(row, piece) for row in restricted for piece in bans(owners[row], nodes[row])]
+    banned = {(row, piece) for row in restricted for piece in bans(owners[row], nodes[row])}
+    asked_for = {(row, piece) for row in restricted for piece in wanted(owners[row], nodes[row])}
     never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
     most = int(np.bincount([row for row, _ in banned]).max()) if banned else 0
     values, pieces = _pool(scores, len(never) + most, options)
     found = Candidates(np.array(values, np.float64), np.array(pieces, np.int64))
-    if restricted:
-        found = found.with_pieces(
-            scores, [(row, piece) for row in restricted for piece in wanted(owners[row], nodes[row])]
-        )
+    if asked_for:
+        found = found.with_pieces(scores, *_columns(sorted(asked_for)))
     for piece in never:
         found.values[found.pieces == piece] = -np.inf
     if banned:
-        found.strike(banned)
+        found.strike(*_columns(sorted(banned)))
     return found
+
+
+def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
+    rows, pieces = np.array(pairs, dtype=np.int64).T
+    return rows, pieces
 
 
 def _pool(scores: Scores, spare: int, options: Options) -> tuple[Floats, Ints]:

@@ -6,6 +6,7 @@ because they have met nothing. The sequences may overlap in the output, as they 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -24,16 +25,19 @@ def wanted(sentence: Sentence, node: Node) -> Iterator[int]:
             yield sequence[met]
 
 
-def advance(progress: tuple[int, ...], piece: int, sequences: Sequences) -> tuple[int, ...]:
-    """How much of each sequence is met with one piece more; a whole one stays met."""
+def advance(progress: tuple[int, ...], piece: int | None, sequences: Sequences) -> tuple[int, ...]:
+    """How much of each sequence is met with one piece more (None: of no sequence); what is whole stays."""
     return tuple(
-        met if met == len(sequence) else _matched((*sequence[:met], piece), sequence)
+        met if met == len(sequence) else _matched(sequence[:met], piece, sequence)
         for met, sequence in zip(progress, sequences, strict=True)
     )
 
 
-def _matched(ids: tuple[int, ...], sequence: tuple[int, ...]) -> int:
-    """The longest beginning of the sequence that these pieces end with."""
+def _matched(begun: tuple[int, ...], piece: int | None, sequence: tuple[int, ...]) -> int:
+    """The longest beginning of the sequence that its beginning, followed by this piece, ends with."""
+    if piece not in sequence:
+        return 0
+    ids = (*begun, piece)
     return max(n for n in range(len(ids) + 1) if ids[len(ids) - n :] == sequence[:n])
 
 
@@ -70,8 +74,14 @@ def best_of_banks(
     flat = keys.ravel()
     order = np.argsort(-flat, kind="stable")
     rows, columns = np.divmod(order[flat[order] > -np.inf], keys.shape[1])
+    theirs = {piece for sequence in sequences for piece in sequence}
+
+    @cache
+    def reached(row: int, piece: int | None) -> int:
+        return bank(advance(progress[row], piece, sequences), sequences)
+
     banks = [
-        bank(advance(progress[row], piece, sequences), sequences)
+        reached(row, piece if piece in theirs else None)  # all others are alike, and most are others
         for row, piece in zip(rows.tolist(), pieces[rows, columns].tolist(), strict=True)
     ]
     kept = allocate(banks, width)

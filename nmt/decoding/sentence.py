@@ -24,6 +24,11 @@ class End(NamedTuple):
     log_prob: float
     node: Node
     finished: bool
+    missing: int  # sequences that it should contain and does not
+
+    def rank(self) -> tuple[bool, int, float]:
+        """Lowest first: the finished, then those that miss least, then the higher score."""
+        return not self.finished, self.missing, -self.score
 
 
 class Sentence:
@@ -58,14 +63,18 @@ class Sentence:
         """What every hypothesis begins with."""
         return Node(BOS, 0.0, None, (0,) * len(self.must), None)
 
+    def missing(self, node: Node) -> int:
+        """How many of the sequences that the output must contain a hypothesis does not."""
+        return sum(met < len(sequence) for met, sequence in zip(node.progress, self.must, strict=True))
+
     def end(self, lane: int, node: Node, log_prob: float, finished: bool) -> None:
         """Take in the end of a hypothesis, if it is among the best of its lane."""
         path = node.path()
         weights = [step.weights for step in path if step.weights is not None]
         score = self.options.ranking.score(log_prob, len(path), weights)
         ends = self.ends[lane]
-        ends.append(End(score, log_prob, node, finished))
-        ends.sort(key=lambda end: (not end.finished, -end.score))
+        ends.append(End(score, log_prob, node, finished, self.missing(node)))
+        ends.sort(key=End.rank)
         del ends[self.options.ends :]
 
     def settled(self, lanes: Sequence[int], log_probs: Sequence[float]) -> bool:
@@ -77,9 +86,9 @@ class Sentence:
         )
 
     def hypotheses(self) -> list[Hypothesis]:
-        """The best ends: the finished first, then the higher score, then those of the earlier lane."""
+        """The best ends, of equal ones those of the earlier lane first."""
         ends = [end for lane in self.ends for end in lane]
-        ends.sort(key=lambda end: (not end.finished, -end.score))
+        ends.sort(key=End.rank)
         return [self._hypothesis(end) for end in ends[: self.options.n_best]]
 
     def _hypothesis(self, end: End) -> Hypothesis:

@@ -143,3 +143,18 @@ def _same_length(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[s
                 )
     if not refs[0]:
         raise DataError("there is nothing to score: the reference has no lines")
+
+
+SENTENCE_METRICS: Mapping[str, Callable[[], Metric]] = {
+    "bleu": lambda: BLEU(effective_order=True),  # of the n-gram orders that a short line has
+    "chrf": CHRF,
+    "chrf++": lambda: CHRF(word_order=2),
+}
+
+
+def sentence_score(metric: str) -> Callable[[str, str], float]:
+    """A function of a hypothesis and a reference, one line each, to its score in percent."""
+    if metric not in SENTENCE_METRICS:
+        raise UsageError(f"no metric '{metric}' of sentences, one of: {', '.join(SENTENCE_METRICS)}")
+    scorer = SENTENCE_METRICS[metric]()
+    return lambda hyp, ref: float(scorer.sentence_score(hyp, [ref]).score)

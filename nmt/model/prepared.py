@@ -84,7 +84,7 @@ class Prepared:
         remembered: dict[int, Remembered] = {}
         for places in self._together(sources):
             rows = [[*sources[place], self.eos] for place in places]
-            longest = max(map(len, rows))
+            longest = max(map(len, rows)) + 1  # always some padding: all are read by the same program
             src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
             memory = self.model.encode(_filled(src.to(self._like.device), self._like))
             start = self.model.start(memory)

@@ -148,7 +148,7 @@ def function(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
     """The C function of a kernel, or None where it has none or none can be made."""
     text = source(kernel, adds, dtype)
     try:
-        loaded = None if text is None else built(text).kernel
+        loaded = None if text is None else built(text, contract=False).kernel
     except (OSError, CompilerError):
         return None
     if loaded is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.log_probs import LogProbs
 from nmt.decoding.model import Floats, Ints, Step
 
@@ -87,3 +88,8 @@ def every_output(model: Fake, source: Pieces, limit: int, unk: bool = True) -> I
             scored = ids if length == limit else (*ids, EOS)
             total = sum(float(model.log_probs(source, ids[:n])[piece]) for n, piece in enumerate(scored))
             yield Output(ids, total, len(scored), length < limit)
+
+
+def bits(hypotheses: list[Hypothesis]) -> list[tuple[object, ...]]:
+    """What two searches must agree on to the last bit."""
+    return [(*h[:5], None if h.weights is None else h.weights.tobytes()) for h in hypotheses]

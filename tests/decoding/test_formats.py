@@ -1,12 +1,20 @@
 """What other programs will read."""
 
 from nmt.decoding import formats
-from nmt.decoding.translate import BLANK, Candidate, Translation
+from nmt.decoding.lines import Line
+from nmt.decoding.translation import BLANK, Candidate, Translation
 
 DOG = Translation(
-    1, [Candidate("a dog", -1.234, -12.34), Candidate("the dog", -2.0, -20.0)], [(0, 0), (2, 1)], []
+    Line(1, "ein Hund"),
+    [
+        Candidate("a dog", -1.234, -12.34, ["▁a", "▁dog", "</s>"], [-12.0, -0.3, -0.04]),
+        Candidate("the dog", -2.0, -20.0, ["▁the", "▁dog"], [-8.0, -12.0]),
+    ],
+    [],
+    ["▁ein", "▁Hund"],
+    [(0, 0), (2, 1)],
 )
-NOTHING = Translation(2, [BLANK], [], [])
+NOTHING = Translation(Line(2, ""), [BLANK], [], [], [])
 
 
 def test_plain_text_is_the_best_candidate() -> None:
@@ -28,3 +36,16 @@ def test_candidates_are_written_as_moses_writes_them() -> None:
 def test_alignments_are_written_as_pharaoh_wrote_them() -> None:
     assert formats.pharaoh(DOG) == "0-0 2-1"
     assert formats.pharaoh(NOTHING) == ""
+
+
+def test_fairseq_has_its_lines_its_numbers_and_logarithms_to_the_base_of_two() -> None:
+    assert formats.fairseq(DOG).split("\n") == [
+        "S-0\t▁ein ▁Hund",
+        "H-0\t-1.7803\t▁a ▁dog",
+        "D-0\t-1.7803\ta dog",
+        "P-0\t-17.3123 -0.4328 -0.0577",
+        "H-0\t-2.8854\t▁the ▁dog",
+        "D-0\t-2.8854\tthe dog",
+        "P-0\t-11.5416 -17.3123",
+    ]
+    assert formats.fairseq(NOTHING) == "S-1\t\nH-1\t0.0000\t\nD-1\t0.0000\t\nP-1\t"

@@ -14,7 +14,7 @@ from nmt.decoding.options import Options, Request
 from nmt.decoding.search import search
 from nmt.decoding.sentence import Sentence, longest
 from nmt.errors import DataError, UsageError
-from tests.decoding.models import Fake, every_output, fixed_model, random_model
+from tests.decoding.models import Fake, bits, every_output, fixed_model, random_model
 
 GREEDY = Options(beam=1, normalisation="none", max_ratio=1.0, max_extra=5)
 BEAM = Options(beam=5, length_penalty=0.6, max_ratio=2.0, max_extra=4)
@@ -95,10 +95,6 @@ def test_batch_size_order_and_neighbours_change_no_bit(options: Options) -> None
         random.Random(size).shuffle(requests)
         again = {n: bits(h) for n, h in search(model, requests, replace(options, batch=size))}
         assert again == expected
-
-
-def bits(hypotheses: list[Hypothesis]) -> list[tuple[object, ...]]:
-    return [(*h[:5], None if h.weights is None else h.weights.tobytes()) for h in hypotheses]
 
 
 @pytest.mark.parametrize("seed", range(3))

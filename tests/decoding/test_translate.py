@@ -2,16 +2,18 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 
 import pytest
-import torch
 
-from nmt.data.subwords import EOS
+from nmt.decoding.job import Job
+from nmt.decoding.options import Options, Request
 from nmt.decoding.search import search
-from nmt.decoding.translate import Job, Translation, one_line, translate_lines
+from nmt.decoding.translate import translate_lines
+from nmt.decoding.translation import Translation, one_line
 from nmt.errors import UsageError
-from tests.decoding.models import GruModel, TableModel
+from tests.decoding.models import fixed_model, random_model
 from tests.decoding.words import CutWords
 
 NASTY = [
@@ -34,10 +36,16 @@ NASTY = [
 ]
 
 
+OPTIONS = Options(beam=3, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
+
+
 def job(**changes: object) -> Job:
-    words = CutWords(60)
-    plain = Job(GruModel(2, vocabulary=60), words, words, 3, 0.6, 1.0, 5, batch=8, longest_part=40)
-    return plain._replace(**changes)
+    """A job of a small model; changes are of its options, or of itself."""
+    words, model = CutWords(60), random_model(2, vocabulary=60, sharpness=2.0, eos=1.0)
+    of_options = {name: value for name, value in changes.items() if hasattr(OPTIONS, name)}
+    of_job = {name: value for name, value in changes.items() if name in Job._fields}
+    options = replace(OPTIONS, **of_options, attention="aligned" in changes or "copy_unknown" in changes)
+    return Job(model, words, words, options, longest_part=40)._replace(**of_job)
 
 
 def translated(lines: list[str], job: Job) -> list[Translation]:
@@ -90,8 +98,9 @@ def test_order_changes_no_bit() -> None:
 def test_a_line_alone_is_searched_as_the_job_searches_it() -> None:
     one = job(n_best=2)
     [found] = translated(["a small house"], one)
-    src = torch.tensor([[*one.source.encode("a small house"), EOS]])
-    [best] = search(one.model, src, beam=3, length_penalty=0.6, max_ratio=1.0, max_extra=5, n_best=2)
+    request = Request(0, one.source.encode("a small house"))
+    options = Options(beam=3, length_penalty=0.6, max_ratio=1.0, max_extra=5, n_best=2)
+    [(_, best)] = search(one.model, [request], options)
     assert [c.text for c in found.candidates] == [one.target.decode(h.ids) for h in best]
     assert [c.score for c in found.candidates] == [h.score for h in best]
 
@@ -111,9 +120,7 @@ def test_a_long_line_is_translated_in_parts_and_says_so() -> None:
 
 
 def test_an_output_without_end_is_noted() -> None:
-    endless = torch.zeros(60, 60, 60)
-    endless[..., EOS], endless[..., 9] = -50.0, 9.0
-    [found] = translated(["abc"], job(model=TableModel(endless)))
+    [found] = translated(["abc"], job(model=fixed_model([0.0, 0.0, -50.0, *[0.0] * 56])))
     assert "no end" in found.notes[0]
 
 
@@ -139,14 +146,14 @@ def test_lines_are_read_no_further_ahead_than_a_window() -> None:
 
 
 def test_long_lines_make_the_window_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.decoding.translate.WINDOW_CHARACTERS", 100)
+    monkeypatch.setattr("nmt.decoding.lines.WINDOW_CHARACTERS", 100)
     lines = iter([("word " * 10, None)] * 50)
     next(translate_lines(lines, job()))
     assert len(list(lines)) == 48
 
 
 def test_alignments_name_words_of_the_whole_line() -> None:
-    one = job(alignments=True)
+    one = job(aligned=True)
     line = "word " * 60
     [found] = translated([line], one)
     source = one.source.pieces(one.source.encode(line))
@@ -157,6 +164,5 @@ def test_alignments_name_words_of_the_whole_line() -> None:
 
 
 def test_alignments_of_a_model_without_attention_are_refused() -> None:
-    table = TableModel(torch.randn(60, 60, 60, generator=torch.Generator().manual_seed(0)))
     with pytest.raises(UsageError, match="no attention"):
-        translated(["abc"], job(model=table, alignments=True))
+        translated(["abc"], job(model=random_model(0, vocabulary=60, attention=False), aligned=True))

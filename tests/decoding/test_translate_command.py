@@ -3,37 +3,24 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.data.subwords import EOS
+from nmt.decoding.lines import Line
 from nmt.errors import DataError, UsageError
-from nmt.recipe.assemble import artifact, experiment  # experiment now, or it would take the stand-in with it
-from tests.decoding.models import GruModel
-from tests.decoding.words import CutWords
+from tests.decoding import small
 
-assert experiment.load_translator is artifact.load_translator
 Nmt = Callable[..., Result]
 HELLO = "a dog\n\n\u2028a dog\n".encode()
 
 
 @pytest.fixture
 def nmt(monkeypatch: pytest.MonkeyPatch) -> Nmt:
-    """Runs the command on a small model; load_translator's place is taken by a stand-in."""
-
-    def load_translator(path: Path) -> SimpleNamespace:
-        if path.name == "missing":
-            raise DataError(f"no model in {path}")
-        search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
-        words, model = CutWords(60), GruModel(2, vocabulary=60)
-        model.out.bias.data[EOS] = 2.0  # so that it comes to an end
-        return SimpleNamespace(model=model, source=words, target=words, recipe=SimpleNamespace(search=search))
-
-    monkeypatch.setattr(artifact, "load_translator", load_translator)
+    """Runs the command on a small model."""
+    small.take_its_place(monkeypatch)
     app = typer.Typer()
     app.command()(translate)
 
@@ -129,15 +116,18 @@ def test_a_stopped_job_says_where_its_lines_stand(
 ) -> None:
     from nmt.decoding import translate as job
 
-    def stops(lines: object, job_: object) -> object:
-        yield job.Translation(1, [job.Candidate("one", 0.0, 0.0)], [], [])
-        raise KeyboardInterrupt
+    def stops(lines: list[Line], of: job.Job) -> list[job.Translation]:
+        if lines[0].number > 1:
+            raise KeyboardInterrupt
+        return translate_window(lines, of)
 
-    monkeypatch.setattr(job, "translate_lines", stops)
-    done = nmt("-o", tmp_path / "out.txt", stdin=HELLO)
+    translate_window = job.translate_window
+    monkeypatch.setattr(job, "translate_window", stops)
+    done = nmt("-o", tmp_path / "out.txt", "--batch", 2, "--read-ahead", 1, stdin=HELLO)
     assert done.exit_code in (1, 130)
-    assert "out.txt.part" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["out.txt.part"]
+    assert "out.txt.part; --resume goes on" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt.part", "out.txt.part.json"]
+    assert (tmp_path / "out.txt.part").read_bytes().count(b"\n") == 2
 
 
 def test_a_device_is_written_to_and_not_replaced(nmt: Nmt) -> None:

@@ -16,6 +16,9 @@ class CutWords:
         """It depends on the spelling alone, and is even where a word begins."""
         return 4 + 2 * (sum(map(ord, piece)) % (self.size // 2 - 2)) + (not piece.startswith("▁"))
 
+    def fingerprint(self) -> str:
+        return f"cut words, {self.size}"
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [("▁" if i % 2 == 0 else "") + f"p{i}" for i in ids]
 

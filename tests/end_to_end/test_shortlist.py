@@ -68,6 +68,13 @@ def test_where_there_is_none_the_command_that_makes_it_is_named(finished: Finish
     assert "made from a run's encoded pairs" in not_a_run.stderr
 
 
+def test_wishes_that_may_not_be_on_a_list_are_refused(finished: Finished, tmp_path: Path) -> None:
+    (tmp_path / "must").write_text("dog\n", encoding="utf-8")
+    refused = nmt("translate", finished.run, "--shortlist", "--must", tmp_path / "must", *source(finished))
+    assert refused.exit_code == 2
+    assert "leave --shortlist out" in refused.stderr
+
+
 def test_one_of_another_run_is_refused(finished: Finished, run: Path) -> None:
     done(nmt("shortlist", run))
     shutil.copyfile(finished.run / "recipe.yaml", run / "recipe.yaml")

@@ -8,7 +8,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.scores import METRICS, compare, score
+from nmt.evaluation.scores import METRICS, SENTENCE_METRICS, compare, score, sentence_score
 
 WORDS = ["The", "a", "small", "big", "dog", "cat", "house", "runs", "sleeps", ",", ".", "and", "3.14"]
 
@@ -114,3 +114,14 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
 def test_blank_lines_are_scored_like_any_other() -> None:
     [found] = score(["", *HYP[1:]], [["", *REF[1:]]], ["chrf"])
     assert 0 < found.value < 100
+
+
+def test_sentences_are_scored_as_sacrebleu_scores_them() -> None:
+    hyp, ref = HYP[0], REF[0]
+    assert set(SENTENCE_METRICS) == {"bleu", "chrf", "chrf++"}
+    assert sentence_score("bleu")(hyp, ref) == sacrebleu.sentence_bleu(hyp, [ref]).score
+    assert sentence_score("chrf")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref]).score
+    assert sentence_score("chrf++")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref], word_order=2).score
+    assert sentence_score("bleu")("a dog", "a dog") == pytest.approx(100.0)
+    with pytest.raises(UsageError, match="no metric 'ter' of sentences, one of: bleu, chrf, chrf"):
+        sentence_score("ter")

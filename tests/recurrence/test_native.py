@@ -148,7 +148,7 @@ def test_rows_that_are_not_dense_are_read_right() -> None:
 
 @needs_compiler
 def test_a_kernel_that_cannot_be_built_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "built", lambda text: (_ for _ in ()).throw(OSError("no space left")))
+    monkeypatch.setattr(native, "built", lambda text, **_: (_ for _ in ()).throw(OSError("no space left")))
     assert native.function.__wrapped__(unary("tanh"), frozenset(), torch.float32) is None
 
 

@@ -1,5 +1,6 @@
 """Models on disk: a run directory, one of its checkpoints, or a model directory made to be passed on."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import NamedTuple
 
 from nmt import __version__
 from nmt.data.download import sha256_of
+from nmt.data.shortlist import Shortlist
 from nmt.data.subwords import Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
@@ -31,6 +33,7 @@ class Loaded(NamedTuple):
     source: Vocabulary
     target: Vocabulary
     recipe: Recipe
+    shortlist: Shortlist | None = None
 
 
 def load_translator(path: Path) -> Loaded:
@@ -44,6 +47,20 @@ def load_translator(path: Path) -> Loaded:
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
     return Loaded(model.eval(), source, target, recipe)
+
+
+def fingerprint(translator: Loaded) -> str:
+    """SHA-256 of all that a translation follows from: the weights, the vocabularies, the equations."""
+    recipe = translator.recipe
+    parts = [translator.source.fingerprint(), translator.target.fingerprint()]
+    parts += [side.model_dump_json() for side in (recipe.encoder, recipe.decoder)]
+    parts += [sha256_of(file) for file in own_cells.files(recipe)]
+    parts += [] if translator.shortlist is None else [translator.shortlist.fingerprint()]
+    whole = hashlib.sha256("\n".join(parts).encode())
+    for name, tensor in sorted(translator.model.state_dict().items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.contiguous().numpy().data)
+    return whole.hexdigest()
 
 
 def weights(path: Path) -> Tensors:

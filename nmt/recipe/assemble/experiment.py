@@ -2,25 +2,25 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
-from nmt.data.shortlist import Shortlist
 from nmt.data.store import TokenStore
-from nmt.data.subwords import EOS
 from nmt.data.text import read_pairs
-from nmt.decoding.translate import Job, translate_lines
+from nmt.decoding.job import Job
+from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
 from nmt.evaluation.scores import Score, score
-from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
 from nmt.recipe.assemble.artifact import Loaded, load_translator
 from nmt.recipe.assemble.claim import claimed
 from nmt.recipe.assemble.material import Material, find, prepare
 from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.assemble.translating import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import Recipe
 from nmt.training.loop import Result, Settings, Training
@@ -183,22 +183,8 @@ def validator(recipe: Recipe, material: Material, run: Path, model: Translator) 
 def greedy(recipe: Recipe, material: Material, model: Translator) -> Job:
     """The search of a validation: greedy, otherwise as the recipe says."""
     found = Loaded(model, material.source, material.target, recipe)
-    return job(found)._replace(beam=1)
-
-
-def job(translator: Loaded, shortlist: Shortlist | None = None) -> Job:
-    """The translation job that a recipe's section `search` describes."""
-    search = translator.recipe.search
-    return Job(
-        Prepared(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of),
-        translator.source,
-        translator.target,
-        beam=search.beam,
-        length_penalty=search.length_penalty,
-        max_ratio=search.max_ratio,
-        max_extra=search.max_extra,
-        batch=search.batch,
-    )
+    greedily = job(found)
+    return greedily._replace(options=replace(greedily.options, beam=1))
 
 
 class Tested(NamedTuple):

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from nmt.data.shortlist import Measured, Shortlist, load_shortlist, make_shortlist, measure
+from nmt.data.shortlist import Measured, load_shortlist, make_shortlist, measure
 from nmt.data.store import TokenStore
 from nmt.errors import UsageError
-from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home
+from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home, load_translator
 from nmt.recipe.assemble.material import SIDES, load_vocabularies, store_file
 
 
@@ -22,9 +22,12 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measu
     return file, measure(shortlist, TokenStore(valid))
 
 
-def read_shortlist(path: Path, translator: Loaded) -> Shortlist:
-    """The shortlist of the model at `path`; UsageError where none has been made, DataError where damaged."""
-    folder = home(path)
+def load_with_shortlist(path: Path) -> Loaded:
+    """The translator at `path` with its shortlist.
+
+    Raises UsageError where none has been made, DataError where it is damaged or of other vocabularies.
+    """
+    translator, folder = load_translator(path), home(path)
     file = folder / SHORTLIST
     if not file.is_file():
         raise UsageError(
@@ -32,4 +35,5 @@ def read_shortlist(path: Path, translator: Loaded) -> Shortlist:
             "(`nmt average` then copies it into model directories)"
         )
     vocabularies = dict(zip(SIDES, (translator.source, translator.target), strict=True))
-    return load_shortlist(file, vocabularies, f"make it again with `nmt shortlist {folder}`")
+    shortlist = load_shortlist(file, vocabularies, f"make it again with `nmt shortlist {folder}`")
+    return translator._replace(shortlist=shortlist)

@@ -1,0 +1,82 @@
+"""From what was asked for on the command line to a translation job."""
+
+import sys
+from dataclasses import replace
+
+import torch
+
+from nmt.cli.options import Command
+from nmt.decoding.job import Job
+from nmt.decoding.options import Options
+from nmt.errors import UsageError
+from nmt.evaluation.scores import sentence_score
+from nmt.recipe.assemble.artifact import Loaded, load_translator
+from nmt.recipe.assemble.shortlist import load_with_shortlist
+from nmt.recipe.assemble.translating import ensemble_job
+
+
+def load(command: Command) -> list[Loaded]:
+    """The models that write together."""
+    load_one = load_with_shortlist if command.shortlist else load_translator
+    return [load_one(path) for path in (command.model, *(command.ensemble or []))]
+
+
+def build(command: Command, loaded: list[Loaded]) -> Job:
+    """The first model's job, changed where the command line says so."""
+    torch.set_num_threads(command.threads)
+    job = ensemble_job(loaded, _weights(command, len(loaded)), command.average)
+    interactive = command.source is None and sys.stdin.isatty()
+    aligned = command.details and any(one.recipe.decoder.attention != "none" for one in loaded)
+    aligned = aligned or command.alignments is not None
+    return job._replace(
+        options=_search(command, job.options, attention=aligned or command.unk_replace),
+        longest_part=command.max_length,
+        read_ahead=0 if interactive else command.read_ahead,
+        n_best=command.n_best or 1,
+        aligned=aligned,
+        copy_unknown=command.unk_replace,
+        utility=sentence_score(command.mbr) if command.mbr else None,
+    )
+
+
+def _weights(command: Command, models: int) -> list[float] | None:
+    if command.weights is None:
+        return None
+    try:
+        return [float(weight) for weight in command.weights.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"--weights {command.weights}: expected {models} numbers, by comma, such as 2,1"
+        ) from None
+
+
+def _search(command: Command, recipes: Options, *, attention: bool) -> Options:
+    """The recipe's search, changed where the command line says so."""
+    sampled = command.sample or command.samples is not None
+    wanted = command.samples or command.n_best or 1
+    beam = command.beam or (recipes.beam if sampled else max(recipes.beam, wanted))
+    by_reward = command.length_penalty_kind == "reward"
+    penalty = recipes.length_penalty if command.length_penalty is None else command.length_penalty
+    return replace(
+        recipes,
+        beam=beam,
+        batch=command.batch or recipes.batch,
+        n_best=beam if command.mbr and not sampled else wanted,
+        normalisation="none" if by_reward else command.length_penalty_kind,
+        length_penalty=0.0 if by_reward else penalty,
+        word_reward=penalty if by_reward else 0.0,
+        coverage_penalty=command.coverage_penalty,
+        min_ratio=command.min_ratio,
+        max_ratio=recipes.max_ratio if command.max_ratio is None else command.max_ratio,
+        max_extra=recipes.max_extra if command.max_extra is None else command.max_extra,
+        no_repeat_ngram=command.no_repeat_ngram,
+        unk=not command.no_unk,
+        attention=attention,
+        groups=command.groups,
+        diversity=command.diversity,
+        sample=sampled,
+        temperature=command.temperature,
+        top_k=command.top_k,
+        top_p=command.top_p,
+        seed=command.seed,
+    )

@@ -1,0 +1,130 @@
+"""Work spread over processes, its results in the order of the tasks.
+
+On Linux the processes are forked, so that they share the model that was loaded before. Elsewhere a fork in
+the midst of a program is not safe (macOS), so they are spawned, and each loads a model of its own.
+
+A worker has one task at a time, and is given the next when its result is here: so neither side ever waits for
+the other to take something, and a worker whose parent was killed finds its pipe closed and ends.
+"""
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from nmt.errors import DataError, NmtError
+
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
+Work = Callable[[TaskT], ResultT]
+
+METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
+AHEAD = 4  # results per worker that may wait for one before them
+
+
+class _Failure(NamedTuple):
+    error: BaseException
+
+
+class Workers(Generic[TaskT, ResultT]):
+    """Processes that each work at one task at a time; they end with the block.
+
+    `begin` is called once in each process and gives the function that does the work; where processes are
+    spawned it must be importable by name.
+    """
+
+    def __init__(self, begin: Callable[[], Work[TaskT, ResultT]], count: int, method: str = METHOD) -> None:
+        self._begin, self._count, self._method = begin, count, method
+        self._processes: dict[Connection, BaseProcess] = {}
+
+    def __enter__(self) -> "Workers[TaskT, ResultT]":
+        context: Any = get_context(self._method)
+        pipes = [context.Pipe() for _ in range(self._count)]
+        for ours, theirs in pipes:
+            # A forked process inherits all ends, and would keep the pipes of the dead open.
+            others = [end for pipe in pipes for end in pipe if end is not theirs]
+            inherited = others if self._method == "fork" else []
+            process = context.Process(target=_serve, args=(self._begin, theirs, inherited), daemon=True)
+            process.start()
+            self._processes[ours] = process
+        for _, theirs in pipes:
+            theirs.close()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        for pipe, process in self._processes.items():
+            pipe.close()
+            process.kill()
+            process.join()
+
+    def map(self, tasks: Iterable[TaskT]) -> Iterator[tuple[TaskT, ResultT]]:
+        """Each task with its result, in order; DataError if a worker dies, or what it raised."""
+        waiting = enumerate(tasks)
+        idle, busy = list(self._processes), dict[Connection, int]()
+        given, results, written = dict[int, TaskT](), dict[int, ResultT](), 0
+        while True:
+            while idle and len(given) < AHEAD * self._count and (task := next(waiting, None)):
+                pipe = idle.pop()
+                busy[pipe], given[task[0]] = task[0], task[1]
+                self._send(pipe, task[1])
+            if not given:
+                return
+            for pipe in [pipe for pipe in busy if pipe in wait(list(busy))]:
+                results[busy.pop(pipe)] = self._receive(pipe)
+                idle.append(pipe)
+            while written in results:
+                yield given.pop(written), results.pop(written)
+                written += 1
+
+    def _send(self, pipe: Connection, task: TaskT) -> None:
+        try:
+            pipe.send(task)
+        except OSError:
+            raise self._death(pipe) from None
+
+    def _receive(self, pipe: Connection) -> ResultT:
+        try:
+            found: ResultT | _Failure = pipe.recv()
+        except (EOFError, OSError):
+            raise self._death(pipe) from None
+        if isinstance(found, _Failure):
+            raise found.error
+        return found
+
+    def _death(self, pipe: Connection) -> DataError:
+        process = self._processes[pipe]
+        process.join()
+        code = process.exitcode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return DataError(
+            f"a worker process {how}; if it was the memory, fewer --workers or a smaller --batch need less"
+        )
+
+
+def _serve(begin: Callable[[], Work[TaskT, ResultT]], pipe: Connection, inherited: list[Connection]) -> None:
+    """Work at what comes until the pipe is closed; Ctrl-C is the parent's to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for end in inherited:
+        end.close()
+    try:
+        work = begin()
+        while True:
+            pipe.send(_result(work, pipe.recv()))
+    except (EOFError, OSError):
+        return
+
+
+def _result(work: Work[TaskT, ResultT], task: TaskT) -> ResultT | _Failure:
+    try:
+        return work(task)
+    except NmtError as error:
+        return _Failure(error)
+    except Exception:
+        return _Failure(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))

@@ -1,0 +1,29 @@
+"""A small model in the place of one on disk, for tests of the command."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nmt.cli import job
+from nmt.errors import DataError
+from nmt.recipe.assemble import artifact, translating
+from tests.decoding.models import random_model
+from tests.decoding.words import CutWords
+
+
+def load_translator(path: Path) -> SimpleNamespace:
+    """What `nmt.recipe.assemble.artifact.load_translator` gives, as far as the command asks for it."""
+    if path.name == "missing":
+        raise DataError(f"no model in {path}")
+    search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
+    words, model = CutWords(60), random_model(2, vocabulary=60, sharpness=2.0, eos=3.0)
+    recipe = SimpleNamespace(search=search, decoder=SimpleNamespace(attention="dot"))
+    return SimpleNamespace(model=model, source=words, target=words, recipe=recipe)
+
+
+def take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on every path is this model."""
+    monkeypatch.setattr(job, "load_translator", load_translator)
+    monkeypatch.setattr(translating, "prepared", lambda loaded: loaded.model)
+    monkeypatch.setattr(artifact, "fingerprint", lambda _: "the small one")
