@@ -24,6 +24,7 @@ ROOMS = (
     "training",
     "insight",
     "recipe",
+    "export",
     "cli",
 )
 BLIND = {"data": ("cells", "recurrence", "model")}  # rooms that know nothing of some earlier ones, either
@@ -31,13 +32,11 @@ BLIND = {"data": ("cells", "recurrence", "model")}  # rooms that know nothing of
 # Each library and the files or folders that may import it; the reasons: docs/decisions/0001-dependencies.md
 DOORS = {
     "numpy": (
-        "nmt/data/",
-        "nmt/decoding/",
-        "nmt/evaluation/",
-        "nmt/model/prepared.py",
-        "nmt/model/scores.py",
-        "nmt/training/",
+        *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/training/"),
+        *("nmt/model/prepared.py", "nmt/model/scores.py"),
     ),
+    "onnx": ("nmt/export/",),
+    "onnxruntime": ("nmt/export/runtime.py",),
     "pydantic": ("nmt/recipe/", "nmt/data/corpora.py"),
     "rich": ("nmt/cli/", "nmt/training/progress.py"),
     "sacrebleu": ("nmt/evaluation/",),
@@ -152,11 +151,13 @@ def test_each_library_comes_in_by_its_own_door() -> None:
 
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["export"], *extras["fast"]]
+    declared = {re.split(r"[^\w-]", line)[0] for line in lines}
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "ray", "tensorboard"])
+@pytest.mark.parametrize("group", ["dependencies", "dev", "export", "fast", "ray", "tensorboard"])
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]

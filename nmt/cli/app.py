@@ -23,17 +23,8 @@ from nmt import __version__
 from nmt.errors import DataError, NmtError
 
 VERBS = (
-    "run",
-    "train",
-    "translate",
-    "rescore",
-    "merge",
-    "score",
-    "average",
-    "shortlist",
-    "recipes",
-    "corpus",
-    "cell",
+    *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
+    *("shortlist", "recipes", "corpus", "cell"),
 )
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 

@@ -2,32 +2,47 @@
 
 import sys
 from dataclasses import replace
-
-import torch
+from pathlib import Path
 
 from nmt.cli.options import Command
+from nmt.decoding.ensemble import together
 from nmt.decoding.job import Job
+from nmt.decoding.mbr import Utility
 from nmt.decoding.options import Options
 from nmt.errors import UsageError
-from nmt.evaluation.scores import sentence_score
-from nmt.recipe.assemble.artifact import Loaded, load_translator
-from nmt.recipe.assemble.shortlist import load_with_shortlist
-from nmt.recipe.assemble.translating import ensemble_job
+from nmt.export import directory
 
 
-def load(command: Command) -> list[Loaded]:
-    """The models that write together."""
-    load_one = load_with_shortlist if command.shortlist else load_translator
-    return [load_one(path) for path in (command.model, *(command.ensemble or []))]
+def prepare(command: Command) -> tuple[Job, str]:
+    """The job of the models that write together, and what these are known by."""
+    paths = (command.model, *(command.ensemble or []))
+    jobs, names = zip(*(_load(path, command) for path in paths), strict=True)
+    return _changed(command, together(jobs, _weights(command, len(jobs)), command.average)), " and ".join(
+        names
+    )
 
 
-def build(command: Command, loaded: list[Loaded]) -> Job:
-    """The first model's job, changed where the command line says so."""
+def _load(path: Path, command: Command) -> tuple[Job, str]:
+    """One model's job, and what it is known by; an exported model is loaded without torch."""
+    if directory.is_exported(path):
+        if command.shortlist:
+            raise UsageError(f"{path} is an exported model, which has no shortlist: leave --shortlist out")
+        return directory.load(path, threads=command.threads), directory.fingerprint(path)
+    import torch
+
+    from nmt.recipe.assemble.artifact import fingerprint, load_translator
+    from nmt.recipe.assemble.shortlist import load_with_shortlist
+    from nmt.recipe.assemble.translating import job
+
     torch.set_num_threads(command.threads)
-    job = ensemble_job(loaded, _weights(command, len(loaded)), command.average)
+    loaded = load_with_shortlist(path) if command.shortlist else load_translator(path)
+    return job(loaded), fingerprint(loaded)
+
+
+def _changed(command: Command, job: Job) -> Job:
+    """The first model's job, changed where the command line says so."""
     interactive = command.source is None and sys.stdin.isatty()
-    aligned = command.details and any(one.recipe.decoder.attention != "none" for one in loaded)
-    aligned = aligned or command.alignments is not None
+    aligned = (command.details and job.attends) or command.alignments is not None
     return job._replace(
         options=_search(command, job.options, attention=aligned or command.unk_replace),
         longest_part=command.max_length,
@@ -35,8 +50,14 @@ def build(command: Command, loaded: list[Loaded]) -> Job:
         n_best=command.n_best or 1,
         aligned=aligned,
         copy_unknown=command.unk_replace,
-        utility=sentence_score(command.mbr) if command.mbr else None,
+        utility=_utility(command.mbr) if command.mbr else None,
     )
+
+
+def _utility(metric: str) -> Utility:
+    from nmt.evaluation.scores import sentence_score  # sacreBLEU takes a while to import
+
+    return sentence_score(metric)
 
 
 def _weights(command: Command, models: int) -> list[float] | None:

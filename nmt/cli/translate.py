@@ -148,12 +148,9 @@ def _check(command: Command) -> None:
 def _prepare(command: Command) -> tuple["Job", "Identity"]:
     """The job, and what must be the same for it to be gone on with."""
     from nmt import __version__
-    from nmt.cli.job import build, load
-    from nmt.recipe.assemble.artifact import fingerprint
+    from nmt.cli.job import prepare
 
-    loaded = load(command)
-    job = build(command, loaded)
-    models = " and ".join(map(fingerprint, loaded))
+    job, models = prepare(command)
     return job, {"nmt": __version__, "model": models, **job.settings(), **command.shape()}
 
 
@@ -172,9 +169,9 @@ def _workers(command: Command, job: "Job") -> Iterator[Work]:
 
 
 def _load_translator(command: Command) -> Callable[["Window"], list["Translation"]]:
-    from nmt.cli.job import build, load
+    from nmt.cli.job import prepare
 
-    return _translator(build(command, load(command)))
+    return _translator(prepare(command)[0])
 
 
 def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nmt.decoding.job import Job
 from nmt.decoding.log_probs import LogProbs
 from nmt.decoding.model import Floats, Ints, Model, Said, Step
 from nmt.errors import UsageError
@@ -128,3 +129,22 @@ def _mean(log_probs: Sequence[Floats], weights: Sequence[np.float32]) -> Floats:
 
 
 AVERAGES = {"mean": _mean, "log": _weighted_sum}
+
+
+def together(jobs: Sequence[Job], weights: Sequence[float] | None = None, average: str = "mean") -> Job:
+    """A job of one or more models that write together, else as the first of them says.
+
+    Raises UsageError if their vocabularies are not the same.
+    """
+    first, *others = jobs
+    for number, other in enumerate(others, 2):
+        for side in ("source", "target"):
+            if getattr(other, side).fingerprint() != getattr(first, side).fingerprint():
+                raise UsageError(
+                    f"model {number} of the ensemble has another {side} vocabulary than the first: "
+                    "train them on one (runs of one recipe with other seeds have it)"
+                )
+    if not others and weights is None:
+        return first
+    attends = any(job.attends for job in jobs)
+    return first._replace(model=Ensemble([job.model for job in jobs], weights, average), attends=attends)

@@ -19,6 +19,8 @@ class Vocabulary(Protocol):
 
     def pieces(self, ids: Sequence[int], /) -> list[str]: ...
 
+    def fingerprint(self) -> str: ...
+
 
 class Job(NamedTuple):
     """All that the translations of lines follow from."""
@@ -27,6 +29,7 @@ class Job(NamedTuple):
     source: Vocabulary
     target: Vocabulary
     options: Options
+    attends: bool = True  # whether the model has attention
     longest_part: int = LONGEST_PART  # source pieces; longer lines go in parts
     read_ahead: int = READ_AHEAD  # batches of lines; 0 translates each line as it comes
     n_best: int = 1  # candidates of each line

@@ -142,7 +142,7 @@ class Bound:
 
     def step(self, x: Tensor, s: Any) -> Any:
         """One position: projected input [B, G*H] and state to the next state; zones are drawn here."""
-        zones = self.zoneout.zones(self.cell, 1, len(x))
+        zones = self.zoneout.zones(self.cell, 1, x.shape[0])
         return self.next(x, s, None if zones is None else zones[0])
 
     def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:

@@ -117,7 +117,9 @@ class _Notes:
             return multiply(v, self.weight, None, add)
         first, second = (self.bias, add) if add is None or self.bias is not None else (add, None)
         rows = v.reshape(-1, v.shape[-1])
-        u = self.matrix(rows, first if first is None or first.dim() == 1 else first.reshape(len(rows), -1))
+        u = self.matrix(
+            rows, first if first is None or first.dim() == 1 else first.reshape(rows.shape[0], -1)
+        )
         u = u.view(*v.shape[:-1], -1)
         return u if second is None else u + second
 

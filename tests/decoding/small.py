@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from nmt.cli import job
 from nmt.errors import DataError
 from nmt.recipe.assemble import artifact, translating
 from tests.decoding.models import random_model
@@ -24,6 +23,6 @@ def load_translator(path: Path) -> SimpleNamespace:
 
 def take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on every path is this model."""
-    monkeypatch.setattr(job, "load_translator", load_translator)
+    monkeypatch.setattr(artifact, "load_translator", load_translator)
     monkeypatch.setattr(translating, "prepared", lambda loaded: loaded.model)
     monkeypatch.setattr(artifact, "fingerprint", lambda _: "the small one")

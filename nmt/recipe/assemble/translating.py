@@ -1,18 +1,17 @@
 """From models on disk to a translation job, on the command line and in Python."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from nmt.data.subwords import EOS
-from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.ensemble import together
 from nmt.decoding.job import Job
 from nmt.decoding.lines import Line
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.translate import translate_window
 from nmt.decoding.translation import Translation
-from nmt.errors import UsageError
 from nmt.model.prepared import Prepared
 from nmt.recipe.assemble.artifact import Loaded, load_translator
 
@@ -27,35 +26,14 @@ def job(translator: Loaded) -> Job:
         max_extra=search.max_extra,
         batch=search.batch,
     )
-    return Job(prepared(translator), translator.source, translator.target, options)
+    attends = translator.recipe.decoder.attention != "none"
+    return Job(prepared(translator), translator.source, translator.target, options, attends)
 
 
 def prepared(translator: Loaded) -> Model:
     """The translator as a search wants it, with the weights that it has now."""
     shortlist = translator.shortlist
     return Prepared(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of)
-
-
-def ensemble_job(
-    translators: Sequence[Loaded], weights: Sequence[float] | None = None, average: str = "mean"
-) -> Job:
-    """A job of one or more translators that write together, as the first one's recipe says.
-
-    Raises UsageError if their vocabularies are not the same.
-    """
-    first, *others = translators
-    for number, other in enumerate(others, 2):
-        for side in ("source", "target"):
-            if getattr(other, side).fingerprint() != getattr(first, side).fingerprint():
-                raise UsageError(
-                    f"model {number} of the ensemble has another {side} vocabulary than the first: "
-                    "train them on one (runs of one recipe with other seeds have it)"
-                )
-    alone = job(first)
-    if not others and weights is None:
-        return alone
-    models = [alone.model, *map(prepared, others)]
-    return alone._replace(model=Ensemble(models, weights, average))
 
 
 class Translator:
@@ -65,7 +43,7 @@ class Translator:
     """
 
     def __init__(self, *models: str | Path) -> None:
-        self._job = ensemble_job([load_translator(Path(model)) for model in models])
+        self._job = together([job(load_translator(Path(model))) for model in models])
 
     @property
     def options(self) -> Options:

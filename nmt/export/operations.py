@@ -1,0 +1,294 @@
+"""What each operation of torch is in ONNX: those that translators and cells are made of."""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from onnx import numpy_helper
+from torch import Tensor, fx
+
+from nmt.errors import UsageError
+from nmt.export.graph import TYPES, Graph, Name
+from nmt.export.products import embedding, product
+
+
+class Call(NamedTuple):
+    """An operation at its place: the graph that it joins, and what the trace knows of its values."""
+
+    graph: Graph
+    node: fx.Node
+
+    def before(self, place: int = 0) -> Tensor:
+        """What the trace knows of an argument."""
+        argument = self.node.args[place]
+        assert isinstance(argument, fx.Node)
+        return argument.meta["val"]  # type: ignore[no-any-return]
+
+    @property
+    def after(self) -> Any:
+        """What the trace knows of the result."""
+        return self.node.meta["val"]
+
+    def __call__(
+        self, operation: str, *inputs: Any, outputs: int = 1, attributes: Mapping[str, Any] | None = None
+    ) -> Any:
+        return self.graph.add(operation, *inputs, outputs=outputs, attributes=attributes)
+
+
+ELEMENTWISE = {
+    "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "neg": "Neg", "abs": "Abs",
+    "reciprocal": "Reciprocal", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "pow": "Pow",
+    "sin": "Sin", "cos": "Cos", "erf": "Erf",
+    "sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "softplus": "Softplus", "softsign": "Softsign",
+    "maximum": "Max", "minimum": "Min", "where": "Where", "eq": "Equal", "gt": "Greater", "lt": "Less",
+    "ge": "GreaterOrEqual", "le": "LessOrEqual", "logical_not": "Not", "bitwise_not": "Not",
+    "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or",
+}  # fmt: skip
+STORED = {
+    "pin_memory",
+    "memory_format",
+    "device",
+    "layout",
+    "dtype",
+}  # how, not what: the trace knows the type
+SAME = ("alias", "detach", "detach_", "clone", "contiguous", "dropout", "lift_fresh_copy")
+
+
+def translated(call: Call, arguments: Sequence[Any], keywords: Iterable[str]) -> Any:
+    """The value, or the values, of an operation of torch; UsageError for one that is not known here."""
+    if call.node.target is operator.getitem:
+        return arguments[0][arguments[1]]
+    name = str(call.node.target).removeprefix("aten.").split(".")[0]
+    if name.startswith("_assert"):
+        return None
+    known = name in SAME or name in ELEMENTWISE or name in OPERATIONS
+    if not known or set(keywords) - STORED:
+        raise UsageError(
+            f"this model cannot be exported: it uses {call.node.target}, which has no form in ONNX here"
+        )
+    if name in SAME:
+        return arguments[0]
+    if name in ELEMENTWISE:
+        return call(ELEMENTWISE[name], *alike(call, arguments))
+    return OPERATIONS[name](call, *arguments)
+
+
+def alike(call: Call, values: Sequence[Any]) -> list[Any]:
+    """The operands of an elementwise operation in one type, as ONNX wants them."""
+    types = [arg.meta["val"].dtype for arg in call.node.args if isinstance(arg, fx.Node)]
+    after = call.after.dtype
+    wanted = after if after != torch.bool else next((t for t in types if t != torch.bool), torch.bool)
+    result: list[Any] = []
+    for value, arg in zip(values, call.node.args, strict=True):
+        if not isinstance(value, (Name, Tensor)):
+            result.append(torch.tensor(value, dtype=wanted))
+        elif arg.meta["val"].dtype not in (wanted, torch.bool):  # type: ignore[union-attr]
+            result.append(call("Cast", value, attributes={"to": TYPES[wanted]}))
+        else:
+            result.append(value)
+    return result
+
+
+def cast(call: Call, x: Any, *_: Any) -> Any:
+    return call("Cast", x, attributes={"to": TYPES[call.after.dtype]})
+
+
+def unequal(call: Call, x: Any, y: Any) -> Any:
+    return call("Not", call("Equal", *alike(call, (x, y))))
+
+
+def subtracted_from(call: Call, x: Any, y: Any) -> Any:
+    return call("Sub", *alike(call, (x, y))[::-1])
+
+
+def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
+    return product(call.graph, x, weight.t(), bias, flat=call.before().dim() == 2)
+
+
+def addmm(call: Call, add: Any, x: Any, weight: Any) -> Any:
+    return product(call.graph, x, weight, add, flat=True)
+
+
+def mm(call: Call, x: Any, weight: Any) -> Any:
+    return product(call.graph, x, weight, flat=True)
+
+
+def matmul(call: Call, x: Any, weight: Any) -> Any:
+    return product(call.graph, x, weight)
+
+
+def vectors(call: Call, table: Any, pieces: Any, *_: Any) -> Any:
+    return embedding(call.graph, table, pieces)
+
+
+def bmm(call: Call, x: Any, y: Any) -> Any:
+    """x y; where y was turned it is read as it stands, and the result is turned: (yᵀ xᵀ)ᵀ.
+
+    So keys are not copied, and a score is summed in one order however long the longest sentence is.
+    """
+    if y not in call.graph.turned:
+        return call("MatMul", x, y)
+    return swap(call, call("MatMul", call.graph.turned[y], swap(call, x)))
+
+
+def swap(call: Call, x: Any) -> Any:
+    """[B, M, N] to [B, N, M]."""
+    if x in call.graph.turned:
+        return call.graph.turned[x]
+    result = call("Transpose", x, attributes={"perm": [0, 2, 1]})
+    call.graph.turned[result] = x
+    return result
+
+
+def transpose(call: Call, x: Any, first: int, second: int) -> Any:
+    order = list(range(call.before().dim()))
+    order[first], order[second] = order[second], order[first]
+    return swap(call, x) if order == [0, 2, 1] else call("Transpose", x, attributes={"perm": order})
+
+
+def turn(call: Call, x: Any) -> Any:
+    return call("Transpose", x, attributes={"perm": [1, 0]})
+
+
+def permute(call: Call, x: Any, order: Sequence[int]) -> Any:
+    return call("Transpose", x, attributes={"perm": [axis % len(order) for axis in order]})
+
+
+def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
+    """To the sizes of the trace: fixed ones, those that stay where they were (0), one that is left (-1)."""
+    asked = asked if isinstance(asked, (list, tuple)) and len(asked) == call.after.dim() else []
+    before, after = list(map(str, call.before().shape)), list(map(str, call.after.shape))
+    if before == after:
+        return x
+    unknown = [size for size in after if not size.isdigit()]
+    sizes: list[Any] = []
+    for place, size in enumerate(after):
+        if size.isdigit():
+            sizes.append(int(size))
+        elif len(unknown) == 1:
+            sizes.append(-1)
+        elif before[place : place + 1] == [size]:
+            sizes.append(0)
+        elif asked and isinstance(asked[place], Name):
+            sizes.append(asked[place])
+        elif size in before:
+            sizes.append(size_of(call, x, before.index(size)))
+        else:
+            sizes.append(-1)
+    return call("Reshape", x, call.graph.ints(sizes))
+
+
+def size_of(call: Call, x: Any, axis: int) -> Any:
+    return call("Shape", x, attributes={"start": axis, "end": axis + 1})
+
+
+def expand(call: Call, x: Any, sizes: Sequence[Any], *_: Any) -> Any:
+    return call("Expand", x, call.graph.ints(1 if size == -1 else size for size in sizes))
+
+
+def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
+    """Every slice of an axis so many times, its copies side by side."""
+    sizes = [count if place == axis + 1 else 1 for place in range(call.before().dim() + 1)]
+    copies = call("Expand", unsqueeze(call, x, axis + 1), torch.tensor(sizes))
+    after = [size_of(call, x, later) for later in range(axis + 1, call.before().dim())]
+    return call("Reshape", copies, call.graph.ints([*[0] * axis, -1, *after]))
+
+
+def unsqueeze(call: Call, x: Any, axis: int) -> Any:
+    return call("Unsqueeze", x, torch.tensor([axis]))
+
+
+def squeeze(call: Call, x: Any, axis: int) -> Any:
+    return call("Squeeze", x, torch.tensor([axis]))
+
+
+def split(call: Call, x: Any, _: Any, axis: int = 0) -> Any:
+    sizes = torch.tensor([int(part.shape[axis]) for part in call.after])
+    return call("Split", x, sizes, outputs=len(sizes), attributes={"axis": axis}) if len(sizes) > 1 else [x]
+
+
+def cat(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
+    return parts[0] if len(parts) == 1 else call("Concat", *parts, attributes={"axis": axis})
+
+
+def stack(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
+    return cat(call, [unsqueeze(call, part, axis) for part in parts], axis)
+
+
+def select(call: Call, x: Any, axis: int, place: int) -> Any:
+    return call("Gather", x, torch.tensor(place), attributes={"axis": axis})
+
+
+def gather(call: Call, x: Any, axis: int, places: Any) -> Any:
+    return call("Gather", x, places, attributes={"axis": axis})
+
+
+def part_of(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, step: int = 1) -> Any:
+    bounds = [torch.tensor([number]) for number in (start or 0, 2**62 if end is None else end, axis, step)]
+    return call("Slice", x, *bounds)
+
+
+def zeros(call: Call, _: Any, sizes: Sequence[Any], fill: float = 0.0) -> Any:
+    value = numpy_helper.from_array(torch.tensor([fill], dtype=call.after.dtype).numpy())
+    return call("ConstantOfShape", call.graph.ints(sizes), attributes={"value": value})
+
+
+def zeros_like(call: Call, x: Any) -> Any:
+    value = numpy_helper.from_array(torch.zeros(1, dtype=call.after.dtype).numpy())
+    return call("ConstantOfShape", call("Shape", x), attributes={"value": value})
+
+
+def pad(call: Call, x: Any, widths: Sequence[int], *_: Any) -> Any:
+    none = [0] * (call.before().dim() - len(widths) // 2)
+    before, after = none + list(widths[-2::-2]), none + list(widths[-1::-2])
+    return call("Pad", x, torch.tensor(before + after))
+
+
+def softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
+    return call("Softmax", x, attributes={"axis": axis})
+
+
+def log_softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
+    return call("LogSoftmax", x, attributes={"axis": axis})
+
+
+def layer_norm(
+    call: Call, x: Any, size: Sequence[int], gain: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+) -> Any:
+    gain = torch.ones(*size) if gain is None else gain
+    return call("LayerNormalization", x, gain, bias, attributes={"axis": -len(size), "epsilon": eps})
+
+
+def masked_fill(call: Call, x: Any, mask: Any, value: float) -> Any:
+    return call("Where", mask, torch.tensor(value), x)
+
+
+def total(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
+    """A sum; over positions [B, S, M] as a product, which adds in one order whatever padding follows."""
+    axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    if call.before().dim() != 3 or axes != [1]:
+        return call("ReduceSum", x, torch.tensor(axes), attributes={"keepdims": int(keep)})
+    one = numpy_helper.from_array(torch.ones(1).numpy())
+    sizes = call.graph.ints([2, size_of(call, x, 1)])  # two rows: see `Runtime`
+    ones = call("ConstantOfShape", sizes, attributes={"value": one})
+    return gather(call, call("MatMul", ones, x), 1, torch.tensor([0] if keep else 0))
+
+
+def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
+    axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
+    return call("ReduceMean", x, torch.tensor(axes), attributes={"keepdims": int(keep)})
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "to": cast, "_to_copy": cast, "type_as": cast, "ne": unequal, "rsub": subtracted_from,
+    "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": vectors,
+    "transpose": transpose, "t": turn, "permute": permute,
+    "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
+    "expand": expand, "repeat_interleave": repeat_interleave,
+    "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
+    "split_with_sizes": split, "cat": cat, "stack": stack, "select": select, "index_select": gather,
+    "slice": part_of, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
+    "softmax": softmax, "log_softmax": log_softmax, "layer_norm": layer_norm, "masked_fill": masked_fill,
+    "sum": total, "mean": mean, "sym_size": size_of,
+}  # fmt: skip

@@ -1,0 +1,109 @@
+"""A run, a checkpoint or a model directory made into an exported translator."""
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+
+import onnx
+import torch
+
+from nmt import __version__
+from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.data.text import read_lines, read_pairs
+from nmt.errors import DataError, UsageError
+from nmt.export import model
+from nmt.export.directory import FORMAT, GRAPHS, SIDES, Config, graph_file, load, write, write_json
+from nmt.export.parity import Report, Texts, compare
+from nmt.export.parts import state_sizes
+from nmt.model.translator import Translator
+from nmt.recipe.assemble.artifact import Loaded, load_translator
+from nmt.recipe.assemble.material import find
+from nmt.recipe.assemble.translating import job
+
+REPORT = "report.json"
+SEARCH = ("beam", "length_penalty", "max_ratio", "max_extra", "batch")
+
+
+def export(path: Path, output: Path, *, int8: bool, check: Texts | None = None) -> Report | None:
+    """Write the directory; gives how it compares with the trained model on the lines of `check`.
+
+    Without `check` the recipe's validation pairs are taken, and None is given where they are not there.
+    """
+    if output.exists():
+        raise UsageError(f"{output} exists; choose another name")
+    loaded = load_translator(path)
+    texts = check or validation(loaded)
+    reports: list[Report] = []
+
+    def fill(folder: Path) -> None:
+        traced = traceable(loaded.model)
+        graphs = (model.encoder(traced, int8=int8), model.step(traced, int8=int8), model.best())
+        for name, graph in zip(GRAPHS, graphs, strict=True):
+            onnx.save(graph, folder / graph_file(name))
+        for side, vocabulary in zip(SIDES, (loaded.source, loaded.target), strict=True):
+            vocabulary.save(folder / (side + vocabulary.suffix))
+
+    def finish(folder: Path) -> None:
+        if texts is not None:
+            reports.append(compared(loaded, folder, texts))
+            write_json(folder / REPORT, asdict(reports[0]))
+
+    write(output, config(loaded, int8=int8), fill, finish)
+    return reports[0] if reports else None
+
+
+def traceable(translator: Translator) -> Translator:
+    """A copy whose products are torch's own, which a trace can follow."""
+    copied = copy.deepcopy(translator).requires_grad_(False)
+    for layer in (*copied.encoder.stack.layers, *copied.decoder.stack.layers):
+        layer.engine = "torch"
+    return copied
+
+
+def config(loaded: Loaded, *, int8: bool) -> Config:
+    """What the directory says of itself."""
+    recipe, translator = loaded.recipe, loaded.model
+    return Config(
+        format=FORMAT,
+        nmt=__version__,
+        languages=(recipe.data.src, recipe.data.tgt),
+        int8=int8,
+        parameters=sum(parameter.numel() for parameter in translator.parameters()),
+        pieces=(len(loaded.source), len(loaded.target)),
+        ids={"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK},
+        vocabularies=("source" + loaded.source.suffix, "target" + loaded.target.suffix),
+        memory=model.memory_names(translator),
+        state=state_sizes(translator.decoder),
+        search={name: getattr(recipe.search, name) for name in SEARCH},
+    )
+
+
+def compared(loaded: Loaded, folder: Path, texts: Texts) -> Report:
+    """The trained model and the directory on the same lines, each on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        weights = 4 * sum(parameter.numel() for parameter in loaded.model.parameters())
+        graphs = sum((folder / graph_file(name)).stat().st_size for name in GRAPHS)
+        return compare(texts, (job(loaded), weights / 1e6), (load(folder), graphs / 1e6))
+    finally:
+        torch.set_num_threads(before)
+
+
+def validation(loaded: Loaded) -> Texts | None:
+    """The validation pairs of a model's recipe, if they are there."""
+    try:
+        corpus = find(loaded.recipe, "valid")
+        pairs = list(read_pairs(corpus))
+    except (DataError, UsageError):
+        return None
+    return Texts(str(corpus), [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+
+
+def texts(source: Path, reference: Path | None) -> Texts:
+    """The lines of a file, and of its reference."""
+    lines = list(read_lines(source))
+    references = None if reference is None else list(read_lines(reference))
+    if references is not None and len(references) != len(lines):
+        raise DataError(f"{source} has {len(lines):,} lines, {reference} {len(references):,}")
+    return Texts(str(source), lines, references)

@@ -1,0 +1,104 @@
+"""From a finished run to a directory that is translated with, without torch."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import Finished
+from tests.end_to_end.toy import done, nmt
+
+pytest.importorskip("onnx", reason="exporting needs the extra [export]")
+pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
+
+LINES = "Der alte Hund sucht einen Vogel.\n\nDer gute Mann malt einen Baum.\n"
+
+
+@pytest.fixture(scope="module")
+def shipped(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported translator; tests that break it break a copy."""
+    folder = tmp_path_factory.mktemp("shipped") / "model"
+    check = ["--check", finished.text / "test.de", "--ref", finished.text / "test.en"]
+    printed = done(nmt("export", finished.run, "--to", "onnx", "-o", folder, *check))
+    assert "0 of 20 lines differ" in printed
+    assert "BLEU" in printed
+    return folder
+
+
+def test_it_translates_as_the_run_does(finished: Finished, shipped: Path) -> None:
+    ours, theirs = (
+        done(nmt("translate", model, "-q", stdin=LINES.encode())) for model in (shipped, finished.run)
+    )
+    assert ours == theirs
+    assert len(ours.splitlines()) == 3
+
+
+def test_it_reports_what_it_found(shipped: Path) -> None:
+    report = json.loads((shipped / "report.json").read_text())
+    assert report["lines"] == 20
+    assert report["differing"] == []
+    assert any(name.startswith("BLEU|") for name in report["exported"]["scores"])
+
+
+def test_translating_with_it_imports_no_torch(shipped: Path) -> None:
+    program = (
+        "import sys; from nmt.cli.app import app; app(sys.argv[1:], standalone_mode=False); "
+        "heavy = {'torch', 'sacrebleu', 'onnx', 'nmt.recipe'} & {*sys.modules}; assert not heavy, heavy"
+    )
+    command = [sys.executable, "-c", program, "translate", str(shipped), "-q"]
+    ran = subprocess.run(command, input=LINES.encode(), capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert ran.stdout.count(b"\n") == 3
+
+
+@pytest.mark.parametrize("name", ["step.onnx", "config.json", "source.spm", "report.json"])
+def test_an_altered_file_is_refused_by_name(shipped: Path, tmp_path: Path, name: str) -> None:
+    broken = shutil.copytree(shipped, tmp_path / "broken")
+    content = bytearray((broken / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (broken / name).write_bytes(content)
+    result = nmt("translate", broken, stdin=b"x\n")
+    assert result.exit_code == 1
+    assert f"{name}: refused" in result.stderr
+
+
+def test_a_missing_file_and_a_later_format_are_refused(shipped: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(shipped, tmp_path / "broken")
+    (broken / "encoder.onnx").unlink()
+    assert "encoder.onnx: refused: it cannot be read" in nmt("translate", broken, stdin=b"x\n").stderr
+    sums, config = (json.loads((shipped / name).read_text()) for name in ("checksums.json", "config.json"))
+    del sums["step.onnx"], sums["config.json"], sums["encoder.onnx"]
+    (broken / "checksums.json").write_text(json.dumps(sums))
+    assert (
+        "says nothing of config.json, encoder.onnx, step.onnx"
+        in nmt("translate", broken, stdin=b"x\n").stderr
+    )
+    (broken / "config.json").write_text(json.dumps({**config, "format": 2}))
+    assert "its format is 2, this nmt reads 1" in nmt("translate", broken, stdin=b"x\n").stderr
+
+
+def test_a_directory_that_exists_is_kept(finished: Finished, shipped: Path) -> None:
+    result = nmt("export", finished.run, "-o", shipped)
+    assert result.exit_code == 2
+    assert "exists; choose another name" in result.stderr
+
+
+def test_nothing_is_left_where_it_cannot_be_done(finished: Finished, tmp_path: Path) -> None:
+    (tmp_path / "lines").write_text("a\nb\n")
+    (tmp_path / "short").write_text("a\n")
+    result = nmt(
+        "export",
+        finished.run,
+        "-o",
+        tmp_path / "x",
+        "--check",
+        tmp_path / "lines",
+        "--ref",
+        tmp_path / "short",
+    )
+    assert result.exit_code == 1
+    assert "lines has 2 lines" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lines", "short"]
