@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nmt import __version__
 from nmt.data.download import sha256_of
+from nmt.data.shortlist import Shortlist
 from nmt.data.subwords import Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
@@ -22,6 +23,7 @@ from nmt.training.checkpoint import Facts, Tensors
 from nmt.training.snapshot import load_model_tensors
 
 CARD = "model.json"
+SHORTLIST = "shortlist.safetensors"
 
 
 class Loaded(NamedTuple):
@@ -31,6 +33,7 @@ class Loaded(NamedTuple):
     source: Vocabulary
     target: Vocabulary
     recipe: Recipe
+    shortlist: Shortlist | None = None
 
 
 def load_translator(path: Path) -> Loaded:
@@ -38,9 +41,9 @@ def load_translator(path: Path) -> Loaded:
 
     Raises UsageError where there is none, DataError where a file is not what was written.
     """
-    home = _home(path)
-    recipe = read_recipe([str(home / "recipe.yaml")])
-    source, target = load_vocabularies(home)
+    folder = home(path)
+    recipe = read_recipe([str(folder / "recipe.yaml")])
+    source, target = load_vocabularies(folder)
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
     return Loaded(model.eval(), source, target, recipe)
@@ -52,6 +55,7 @@ def fingerprint(translator: Loaded) -> str:
     parts = [translator.source.fingerprint(), translator.target.fingerprint()]
     parts += [side.model_dump_json() for side in (recipe.encoder, recipe.decoder)]
     parts += [sha256_of(file) for file in own_cells.files(recipe)]
+    parts += [] if translator.shortlist is None else [translator.shortlist.fingerprint()]
     whole = hashlib.sha256("\n".join(parts).encode())
     for name, tensor in sorted(translator.model.state_dict().items()):
         whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -68,7 +72,7 @@ def weights(path: Path) -> Tensors:
     return _best(path)
 
 
-def _home(path: Path) -> Path:
+def home(path: Path) -> Path:
     """The folder that holds the recipe and the vocabularies of a model."""
     for folder in (path, path.resolve().parent.parent):
         if (folder / "recipe.yaml").is_file():
@@ -132,6 +136,8 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
         if vocabulary is None:
             raise DataError(f"{run} holds no {side} vocabulary")
         shutil.copyfile(vocabulary, aside / vocabulary.name)
+    if (run / SHORTLIST).is_file():
+        shutil.copyfile(run / SHORTLIST, aside / SHORTLIST)
     for file in own_cells.files(read_recipe([str(run / "recipe.yaml")])):
         shutil.copyfile(file, aside / file.name)
     (aside / "README.md").write_text(_readme(output.name, facts), encoding="utf-8")
