@@ -8,7 +8,7 @@ import typer
 
 def shortlist(
     run: Annotated[Path, typer.Argument(help="A run directory.", show_default=False)],
-    best: Annotated[int, typer.Option(min=1, help="Likely translations kept of each source piece.")] = 100,
+    best: Annotated[int, typer.Option(min=1, help="Likely translations kept of each source piece.")] = 200,
     frequent: Annotated[
         int, typer.Option(min=0, help="Most frequent target pieces, allowed in every sentence.")
     ] = 100,
