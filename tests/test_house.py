@@ -33,7 +33,7 @@ BLIND = {"data": ("cells", "recurrence", "model")}  # rooms that know nothing of
 DOORS = {
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/training/"),
-        "nmt/model/prepared.py",
+        *("nmt/model/prepared.py", "nmt/model/scores.py"),
     ),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),

@@ -162,6 +162,13 @@ Samples = Annotated[
     typer.Option(min=1, metavar="N", help="Draws to choose from; else the beam.", rich_help_panel=SEVERAL),
 ]
 
+Shortlist = Annotated[
+    bool,
+    typer.Option(
+        "--shortlist/--no-shortlist", help="Likely pieces only: nmt shortlist.", rich_help_panel=SEARCH
+    ),
+]
+
 Batch = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Sentences at a time.", rich_help_panel=JOB)
 ]
@@ -231,6 +238,7 @@ class Command(NamedTuple):
     lm_weight: float
     mbr: Utility | None
     samples: int | None
+    shortlist: bool
     batch: int | None
     read_ahead: int
     workers: int

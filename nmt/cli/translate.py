@@ -65,6 +65,7 @@ def translate(
     lm_weight: o.LmWeight = 0.2,
     mbr: o.Mbr = None,
     samples: o.Samples = None,
+    shortlist: o.Shortlist = False,
     batch: o.Batch = None,
     read_ahead: o.ReadAhead = READ_AHEAD,
     workers: o.WorkerCount = 1,
@@ -140,6 +141,8 @@ def _check(command: Command) -> None:
         raise UsageError("--weights are those of an ensemble: name the other models with --ensemble")
     if command.json and (command.prefix or command.must or command.must_not):
         raise UsageError("a JSON line holds its own wishes: the fields prefix, must and must_not")
+    if command.shortlist and (command.prefix or command.must):
+        raise UsageError("what --prefix and --must ask for may not be on a list: leave --shortlist out")
     if command.workers > 1 and command.threads > 1:
         raise UsageError("each of the --workers has one thread: leave --threads out")
 

@@ -1,7 +1,7 @@
 """A translator made ready for searching: weights packed once, sentences remembered one by one."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +11,13 @@ from torch import Tensor
 
 from nmt.model.attention import Look, Memory, is_dot_product
 from nmt.model.decoder import BoundDecoder, DecoderState
-from nmt.model.rows import Lines, attend, best, compiled
+from nmt.model.rows import Lines, attend, compiled
+from nmt.model.scores import Listed, Logits, Restricted, listed, listed_scores
 from nmt.model.translator import Translator
+from nmt.model.words import LARGEST, Words
+from nmt.recurrence.engine import backend
 from nmt.recurrence.layer import Layer
+from nmt.recurrence.native import Native
 from nmt.recurrence.product import Linear
 from nmt.recurrence.state import map_tensors
 
@@ -29,34 +33,13 @@ class Remembered(NamedTuple):
     start: DecoderState
     lines: Lines | None  # for a dot product
     look: Look | None  # for every other attention
-
-
-class Logits:
-    """What the model says of the next piece of each row; logits [R, V]."""
-
-    def __init__(self, logits: Tensor) -> None:
-        self.logits = logits
-
-    def best(self, count: int) -> tuple[Floats, Ints]:
-        """The `count` best of each row and their pieces, [R, count], best first; equal ones by piece."""
-        values, pieces = best(self.logits, count)
-        return values.numpy(force=True), pieces.numpy(force=True)
-
-    def of(self, rows: Ints, pieces: Ints) -> Floats:
-        """The log probabilities of some pieces of some rows, [N]."""
-        chosen = self.logits[torch.from_numpy(rows)]
-        picked = chosen.log_softmax(-1).gather(1, torch.from_numpy(pieces).to(chosen.device).unsqueeze(1))
-        return picked.squeeze(1).numpy(force=True)
-
-    def all(self) -> Floats:
-        """The log probabilities of all pieces, [R, V]."""
-        return self.logits.log_softmax(-1).numpy(force=True)
+    listed: Listed | None = None  # where there is a shortlist
 
 
 class Step(NamedTuple):
     """One position: scores of the next piece, the state of each row, what each row looked at."""
 
-    scores: Logits
+    scores: Logits | Restricted
     state: DecoderState
     weights: list[Floats] | None
 
@@ -67,11 +50,20 @@ class Prepared:
     On a CPU with a C compiler a row's numbers do not depend on the rows beside it, to the bit. Without one,
     sentences are encoded with others of their length only, and rows are filled up to a number for which that
     holds of MKL (decision 0007).
+
+    A shortlist says of a sentence's pieces which pieces its translation may hold, ascending, each once.
     """
 
-    def __init__(self, model: Translator, *, eos: int) -> None:
+    def __init__(
+        self,
+        model: Translator,
+        *,
+        eos: int,
+        shortlist: Callable[[Sequence[int]], Ints] | None = None,
+    ) -> None:
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self.model, self.eos = copy.deepcopy(model, shared).eval(), eos
+        self.shortlist = shortlist
         decoder = self.model.decoder
         with torch.inference_mode():
             for module in self.model.modules():
@@ -79,6 +71,7 @@ class Prepared:
                     module.make_ready()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
         self.dot = is_dot_product(decoder.attention)
+        self.words = _words(self.bound)
 
     @property
     def pieces(self) -> int:
@@ -96,7 +89,9 @@ class Prepared:
             memory = self.model.encode(_filled(src.to(self._like.device), self._like))
             start = self.model.start(memory)
             for i, (place, row) in enumerate(zip(places, rows, strict=True)):
-                remembered[place] = self._remembered(memory, start, i, len(row))
+                remembered[place] = self._remembered(memory, start, i, len(row))._replace(
+                    listed=self.shortlist and listed(self.model.decoder.output, self.shortlist(row[:-1]))
+                )
         return [remembered[place] for place in range(len(sources))]
 
     @torch.inference_mode()
@@ -108,13 +103,17 @@ class Prepared:
         words = _filled(torch.from_numpy(y).to(self._like.device), self._like)
         rows = map_tensors(lambda t: _filled(t, self._like), rows)
         weights: list[Tensor] = []
-        x = self.bound.read(self.model.decoder.embedding(words))
-        position = self.bound.position(x, rows, self._look(memories, weights))
+        position = self.bound.position(self.words(words), rows, self._look(memories, weights))
         count = len(y)
-        logits = self.model.output(position.features)[:count]
+        scores = self._scores(position.features, memories)
         state = map_tensors(lambda t: t[:count], position.state)
         seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
-        return Step(Logits(logits), state, seen)
+        return Step(scores, state, seen)
+
+    def _scores(self, features: Tensor, memories: Sequence[Remembered]) -> Logits | Restricted:
+        output = self.model.decoder.output
+        lists = [memory.listed for memory in memories if memory.listed]
+        return listed_scores(features, output, lists) if lists else Logits(output(features)[: len(memories)])
 
     @property
     def _like(self) -> Tensor:
@@ -169,6 +168,16 @@ class Prepared:
         if memories[0].look is not None:
             return lambda query: _one_by_one(query, memories, seen)
         return None
+
+
+def _words(bound: BoundDecoder) -> Callable[[Tensor], Tensor]:
+    """The words' part of the first input product, from a table where that is small and changes no number."""
+    embedding, cell = bound.decoder.embedding, bound.layers[0].cell
+    size, like = len(cell.W), embedding.weight
+    small = embedding.num_embeddings * size * like.element_size() <= LARGEST
+    if small and isinstance(backend(bound.engine, like), Native):
+        return Words(embedding, bound.read, size)
+    return lambda words: bound.read(embedding(words))
 
 
 def _over_lines(query: Tensor, lines: list[Lines], seen: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -28,14 +28,18 @@ void attend(
     }
 }
 
-/* The k best of each row of V logits as log probabilities and their pieces, best first; equal ones by piece. A row
-   that holds what is no number gives it. */
-void best(long R, long V, const number *logits, long k, number *values, long *pieces) {
+/* The k best of each row of logits as log probabilities and their pieces, best first; equal ones by piece. A row
+   that holds what is no number gives it. Row r begins at first[r] and ends where the next begins; names[r] are the
+   pieces of its logits, ascending, and those it lacks follow with -infinity. Without names a logit's place is its
+   piece. */
+void best(
+    long R, const long *first, const number *logits, const long *const *names, long k, number *values, long *pieces
+) {
     #pragma omp parallel for if (R > 16)
     for (long r = 0; r < R; r++) {
-        const number *z = logits + r * V;
+        const number *z = logits + first[r];
         number *value = values + r * k, top = -INFINITY, sum = 0;
-        long *piece = pieces + r * k, found = 0;
+        long *piece = pieces + r * k, V = first[r + 1] - first[r], found = 0;
         for (long v = 0; v < V; v++) {
             if (found == k && !(z[v] > value[k - 1])) continue;
             long i = found < k ? found++ : k - 1;
@@ -45,6 +49,11 @@ void best(long R, long V, const number *logits, long k, number *values, long *pi
         top = value[0];
         #pragma omp simd reduction(+:sum)
         for (long v = 0; v < V; v++) sum += exp_(z[v] - top);
-        for (long i = 0; i < k; i++) value[i] -= top + (number)log(sum);
+        for (long i = 0; i < found; i++) value[i] -= top + (number)log(sum);
+        if (!names) continue;
+        for (long i = 0; i < found; i++) piece[i] = names[r][piece[i]];
+        for (long lacking = 0, v = 0; found < k; lacking++)
+            if (v < V && names[r][v] == lacking) v++;
+            else value[found] = -INFINITY, piece[found++] = lacking;
     }
 }

@@ -6,6 +6,7 @@ Each row is computed by itself: its numbers do not depend on the rows beside it.
 from collections.abc import Sequence
 from ctypes import c_long, c_void_p
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,10 +50,25 @@ def best(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     if not compiled(logits):
         log_probs, order = logits.log_softmax(-1).sort(dim=1, descending=True, stable=True)
         return log_probs[:, :count], order[:, :count]
-    logits = logits.contiguous()
-    values, chosen = logits.new_empty(rows, count), torch.empty(rows, count, dtype=torch.long)
-    _library(logits.dtype).best(rows, pieces, logits.data_ptr(), count, values.data_ptr(), chosen.data_ptr())
-    return values, chosen
+    return _best(logits.contiguous(), [pieces] * rows, None, count)
+
+
+def best_of_named(logits: Tensor, names: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
+    """`best` of rows that lie end to end in `logits` (in C); names [V_r] are the pieces of each, ascending.
+
+    Where a row has fewer than `count`, other pieces follow with -inf.
+    """
+    return _best(logits, [own.numel() for own in names], _addresses(names), count)
+
+
+def _best(logits: Tensor, lengths: Sequence[int], names: Any, count: int) -> tuple[Tensor, Tensor]:
+    rows = len(lengths)
+    values, pieces = logits.new_empty(rows, count), torch.empty(rows, count, dtype=torch.long)
+    first = (c_long * (rows + 1))(0, *accumulate(lengths))
+    _library(logits.dtype).best(
+        *(rows, first, logits.data_ptr(), names, count, values.data_ptr(), pieces.data_ptr())
+    )
+    return values, pieces
 
 
 def compiled(like: Tensor) -> bool:
@@ -68,6 +84,6 @@ def _addresses(tensors: Sequence[Tensor]) -> Any:
 def _library(dtype: torch.dtype) -> Any:
     loaded = built(NUMBER[dtype] + HEAD[dtype] + Path(__file__).with_suffix(".c").read_text())
     loaded.attend.argtypes = [c_long, c_long, c_long, *[c_void_p] * 6]
-    loaded.best.argtypes = [c_long, c_long, c_void_p, c_long, c_void_p, c_void_p]
+    loaded.best.argtypes = [c_long, c_void_p, c_void_p, c_void_p, c_long, c_void_p, c_void_p]
     loaded.attend.restype = loaded.best.restype = None
     return loaded

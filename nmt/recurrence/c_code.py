@@ -84,7 +84,7 @@ struct places {{
 void kernel(long t, const struct places *places) {{
     const long B = places->B, H = places->H, *time = places->time, *row = places->row;
     char **base = places->base;
-    #pragma omp parallel for if (B * H >= 16384)
+    #pragma omp parallel for if (B * H >= 4096)
     for (long b = 0; b < B; b++) {{
 {body}
     }}

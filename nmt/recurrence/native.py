@@ -67,6 +67,24 @@ class Packed:
         return out
 
 
+def multiply_by_parts(
+    v: Tensor, rows: Sequence[int], matrices: Sequence[Packed], biases: Sequence[Tensor]
+) -> Tensor:
+    """The first rows[0] rows of v [M, K] by the first matrix, the next by the second and so on.
+
+    What comes out lies end to end.
+    """
+    count, widths, v = len(rows), [matrix.N for matrix in matrices], v.contiguous()
+    out = v.new_empty(sum(height * width for height, width in zip(rows, widths, strict=True)))
+    library(v.dtype).products(
+        *(count, (c_long * count)(*rows), v.shape[1], v.data_ptr(), (c_long * count)(*widths)),
+        (c_void_p * count)(*(matrix.numbers.data_ptr() for matrix in matrices)),
+        (c_void_p * count)(*(bias.data_ptr() for bias in biases)),
+        out.data_ptr(),
+    )
+    return out
+
+
 class Native:
     """Functions in C, on a CPU, of float32 and float64; a kernel that has none is run by torch."""
 
@@ -119,7 +137,8 @@ def library(dtype: torch.dtype) -> Any:
     loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
     loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
     loaded.product.argtypes = [c_long, c_void_p]
-    for run in (loaded.pack, loaded.loop, loaded.product):
+    loaded.products.argtypes = [c_long, c_void_p, c_long, *[c_void_p] * 5]
+    for run in (loaded.pack, loaded.loop, loaded.product, loaded.products):
         run.restype = None
     return loaded
 

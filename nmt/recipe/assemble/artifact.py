@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from nmt import __version__
 from nmt.data.download import sha256_of
+from nmt.data.shortlist import Shortlist
 from nmt.data.subwords import Vocabulary, load_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
@@ -22,6 +23,7 @@ from nmt.training.checkpoint import Facts, Tensors
 from nmt.training.snapshot import load_model_tensors
 
 CARD = "model.json"
+SHORTLIST = "shortlist.safetensors"
 
 
 class Loaded(NamedTuple):
@@ -31,6 +33,7 @@ class Loaded(NamedTuple):
     source: Vocabulary
     target: Vocabulary
     recipe: Recipe
+    shortlist: Shortlist | None = None
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
@@ -42,11 +45,11 @@ def load_translator(path: Path) -> Loaded:
 
     Raises UsageError where there is none, DataError where a file is not what was written.
     """
-    home = _home(path)
-    recipe = read_any([str(home / "recipe.yaml")])
+    folder = home(path)
+    recipe = read_any([str(folder / "recipe.yaml")])
     if not isinstance(recipe, Recipe):
         raise UsageError(f"{path} is a language model, which translates nothing: nmt sample {path}")
-    source, target = load_vocabularies(home)
+    source, target = load_vocabularies(folder)
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
     return Loaded(model.eval(), source, target, recipe)
@@ -66,13 +69,13 @@ class LanguageModel(NamedTuple):
 
 def load_language_model(path: Path) -> LanguageModel:
     """The language model in a run directory, a checkpoint or a model directory; see `load_translator`."""
-    home = _home(path)
-    recipe = read_any([str(home / "recipe.yaml")])
+    folder = home(path)
+    recipe = read_any([str(folder / "recipe.yaml")])
     if not isinstance(recipe, TextRecipe):
         raise UsageError(f"{path} is a translator; a language model (task: language-model) is asked for here")
-    file = vocabulary_file(home, "target")
+    file = vocabulary_file(folder, "target")
     if file is None:
-        raise DataError(f"{home} holds no vocabulary: is it a run or a model directory?")
+        raise DataError(f"{folder} holds no vocabulary: is it a run or a model directory?")
     vocabulary = load_vocabulary(file)
     model = build_language_model(recipe, len(vocabulary))
     load_model_tensors(model, weights(path))
@@ -85,6 +88,8 @@ def fingerprint(found: Loaded | LanguageModel) -> str:
     parts = [side.fingerprint() for side in found.vocabularies]
     parts += [side.model_dump_json() for side in own_cells.stacks(recipe).values()]
     parts += [sha256_of(file) for file in own_cells.files(recipe)]
+    if isinstance(found, Loaded) and found.shortlist is not None:
+        parts.append(found.shortlist.fingerprint())
     whole = hashlib.sha256("\n".join(parts).encode())
     for name, tensor in sorted(found.model.state_dict().items()):
         whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -101,7 +106,7 @@ def weights(path: Path) -> Tensors:
     return _best(path)
 
 
-def _home(path: Path) -> Path:
+def home(path: Path) -> Path:
     """The folder that holds the recipe and the vocabularies of a model."""
     for folder in (path, path.resolve().parent.parent):
         if (folder / "recipe.yaml").is_file():

@@ -55,7 +55,6 @@ def prepare(recipe: Recipe, run: Path) -> Material:
     )
     data = recipe.data
     keep = LengthFilter(data.min_length, data.max_length, data.max_ratio)
-    stores = run / "data"
     sampled = recipe.subwords.sampling > 0
     valid_pairs = list(read_pairs(valid))
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
@@ -63,14 +62,17 @@ def prepare(recipe: Recipe, run: Path) -> Material:
     return Material(
         source,
         target,
+        prepare_store(store_file(run, "train"), train, src=source, tgt=target, keep=keep, with_text=sampled),
         prepare_store(
-            stores / "train.safetensors", train, src=source, tgt=target, keep=keep, with_text=sampled
-        ),
-        prepare_store(
-            stores / "valid.safetensors", valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)
+            store_file(run, "valid"), valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)
         ),
         valid_pairs,
     )
+
+
+def store_file(run: Path, part: str) -> Path:
+    """Where the encoded pairs of `train` or `valid` lie."""
+    return run / "data" / f"{part}.safetensors"
 
 
 def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, Vocabulary]:

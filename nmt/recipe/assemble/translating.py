@@ -32,7 +32,8 @@ def job(translator: Loaded) -> Job:
 
 def prepared(translator: Loaded) -> Model:
     """The translator as a search wants it, with the weights that it has now."""
-    return Prepared(translator.model, eos=EOS)
+    shortlist = translator.shortlist
+    return Prepared(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of)
 
 
 class Translator:

@@ -1,0 +1,160 @@
+"""Translating with a trained model, beside the same search written with torch.nn.
+
+    python -m benchmarks.translate RUN LINES [--exported DIR ...] [--lines N] [--rounds N]
+
+RUN is a run of the recipe multi30k-de-en-lstm (or of another whose decoder is one LSTM with `general`
+attention), LINES a file of source lines. With one thread, for beams of 1 and 5 and batches of 64 and 1,
+prints sentences and target pieces a second: the model as it is, with its shortlist if it has one, each
+exported directory, and a plain search over torch.nn.LSTM and LSTMCell with the same weights. They are timed
+in turn; the figures are medians. How many lines differ from the first one's is printed beside them.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+from benchmarks.training import TorchTranslator
+from nmt.data.subwords import BOS, EOS, PAD
+from nmt.decoding.model import Model
+from nmt.decoding.options import Options, Request
+from nmt.decoding.search import search
+from nmt.export import directory
+from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, load_translator
+from nmt.recipe.assemble.shortlist import load_with_shortlist
+from nmt.recipe.assemble.translating import job, prepared
+from nmt.recurrence.laboratory import medians
+
+SETTINGS = ((1, 64), (5, 64), (1, 1), (5, 1))  # beam, batch
+
+
+class PlainSearch:
+    """Beam search as one writes it: a padded batch, every beam of every sentence until the last is done."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        pieces = len(loaded.target)
+        self.loaded, self.model = loaded, TorchTranslator(loaded.recipe, pieces).eval()
+        self.model.take(loaded.model)
+
+    def __call__(self, sources: Sequence[list[int]], beam: int, batch: int) -> list[list[int]]:
+        order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
+        found: dict[int, list[int]] = {}
+        with torch.inference_mode():
+            for start in range(0, len(order), batch):
+                chosen = order[start : start + batch]
+                rows = [torch.tensor([*sources[i], EOS]) for i in chosen]
+                src = pad_sequence(rows, batch_first=True, padding_value=PAD)
+                found.update(zip(chosen, self.search(src, beam), strict=True))
+        return [found[i] for i in range(len(sources))]
+
+    def read(self, src: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """Keys, states and first state of the decoder for a padded batch."""
+        packed = pack_padded_sequence(self.model.embedding(src.t()), lengths, enforce_sorted=False)
+        given, last = self.model.encoder(packed)
+        states = pad_packed_sequence(given)[0].transpose(0, 1)
+        return self.model.key(states), states, *self.model.start(*last)
+
+    def search(self, src: Tensor, beam: int) -> list[list[int]]:
+        search, count = self.loaded.recipe.search, len(src)
+        lengths = (src != PAD).sum(1)
+        keys, states, h, c = (t.repeat_interleave(beam, 0) for t in self.read(src, lengths))
+        hidden = (src == PAD).repeat_interleave(beam, 0).unsqueeze(1)
+        limit = int(search.max_ratio * (int(lengths.max()) - 1)) + search.max_extra
+        feed = h.new_zeros(len(h), self.model.combine.out_features)
+        totals = torch.full((count, beam), -torch.inf)
+        totals[:, 0] = 0
+        ids = torch.full((count * beam, 1), BOS)
+        ended = torch.zeros(count, beam, dtype=torch.bool)
+        spread = len(self.model.output.bias)
+        for _ in range(limit):
+            word = self.model.embedding(ids[:, -1])
+            h, c = self.model.decoder(torch.cat([word, feed], 1), (h, c))
+            feed = self.model.features(h.unsqueeze(1), keys, states, hidden).squeeze(1)
+            log_probs = self.model.output(feed).log_softmax(1).view(count, beam, -1)
+            log_probs[..., [PAD, BOS]] = -torch.inf
+            stay = log_probs.new_full((spread,), -torch.inf)
+            stay[PAD] = 0
+            log_probs = torch.where(ended.unsqueeze(2), stay, log_probs)
+            totals, flat = (totals.unsqueeze(2) + log_probs).flatten(1).topk(beam, 1)
+            rows = (torch.arange(count).unsqueeze(1) * beam + flat // spread).flatten()
+            piece = (flat % spread).flatten()
+            ids = torch.cat([ids[rows], piece.unsqueeze(1)], 1)
+            h, c, feed = h[rows], c[rows], feed[rows]
+            ended = ended.flatten()[rows].view(count, beam) | (piece.view(count, beam) == EOS)
+            if ended.all():
+                break
+        own = (ids[:, 1:] != PAD).sum(1).view(count, beam)
+        best = (totals / ((5 + own) / 6) ** search.length_penalty).argmax(1)
+        chosen = ids.view(count, beam, -1)[torch.arange(count), best, 1:]
+        return [[piece for piece in row if piece not in (PAD, EOS)] for row in chosen.tolist()]
+
+
+Translate = Callable[[Sequence[list[int]], int, int], list[list[int]]]
+
+
+def ours(model: Model, base: Options) -> Translate:
+    """Our search over a model."""
+
+    def translate(sources: Sequence[list[int]], beam: int, batch: int) -> list[list[int]]:
+        options = replace(base, beam=beam, batch=batch)
+        requests = (Request(number, ids) for number, ids in enumerate(sources))
+        found = dict(search(model, requests, options))
+        return [found[number][0].ids for number in range(len(sources))]
+
+    return translate
+
+
+def compare(ways: dict[str, Translate], sources: list[list[int]], beam: int, batch: int, rounds: int) -> None:
+    """One table line for each way of translating."""
+    found = {name: way(sources, beam, batch) for name, way in ways.items()}
+    things = {name: partial(way, sources, beam, batch) for name, way in ways.items()}
+    seconds = medians(things, rounds=rounds)
+    first = next(iter(found.values()))
+    print(f"\nbeam {beam}, batch {batch}: {len(sources)} lines, {sum(map(len, first))} pieces")
+    for name, outputs in found.items():
+        took, pieces = seconds[name], sum(map(len, outputs))
+        differ = sum(a != b for a, b in zip(first, outputs, strict=True))
+        ratio = seconds["torch.nn"] / took
+        print(
+            f"  {name:20} {len(sources) / took:7.1f} sentences/s {pieces / took:8.0f} pieces/s "
+            f"{ratio:5.2f}x torch.nn, {differ} lines differ",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("lines", type=Path)
+    parser.add_argument("--exported", type=Path, nargs="*", default=[], help="what nmt export has written")
+    parser.add_argument("--lines-alone", type=int, default=100, help="lines that batches of 1 translate")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    loaded = load_translator(arguments.run)
+    lines = arguments.lines.read_text(encoding="utf-8").splitlines()
+    sources = [loaded.source.encode(line) for line in lines]
+    options = job(loaded).options
+    ways: dict[str, Translate] = {"nmt": ours(prepared(loaded), options)}
+    if (arguments.run / SHORTLIST).exists():
+        ways["nmt, shortlist"] = ours(prepared(load_with_shortlist(arguments.run)), options)
+    for path in arguments.exported:
+        ways[f"onnx {path.name}"] = ours(directory.load(path).model, options)
+    ways["torch.nn"] = PlainSearch(loaded)
+    parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
+    print(f"{arguments.run}: {parameters / 1e6:.1f} M parameters, one thread")
+    for beam, batch in SETTINGS:
+        compare(
+            ways, sources if batch > 1 else sources[: arguments.lines_alone], beam, batch, arguments.rounds
+        )
+
+
+if __name__ == "__main__":
+    main()
