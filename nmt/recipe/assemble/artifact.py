@@ -171,6 +171,8 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Fact
         if vocabulary is None:
             raise DataError(f"{run} holds no {side} vocabulary")
         shutil.copyfile(vocabulary, aside / vocabulary.name)
+    if (run / SHORTLIST).is_file():
+        shutil.copyfile(run / SHORTLIST, aside / SHORTLIST)
     for file in own_cells.files(recipe):
         shutil.copyfile(file, aside / file.name)
     (aside / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
