@@ -70,12 +70,15 @@ class TokenStore:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a store that `prepare_store` made; raises DataError if the file is torn or altered."""
+        """Open a store that `prepare_store` made; DataError if it is torn, altered or of another version."""
         self.path = path
         self._file = ArrayFile(path, REBUILD)
         metadata = self._file.metadata
         self.fingerprint = hashlib.sha256(metadata["made_from"].encode()).hexdigest()
-        self.report = _report_from(json.loads(metadata["report"]))
+        try:
+            self.report = _report_from(json.loads(metadata["report"]))
+        except KeyError:
+            raise DataError(f"{path} was written by another version of nmt; {REBUILD}") from None
         self.lines: Int64 = self._file.arrays["lines"]
         self.src, self.tgt = self._side("src"), self._side("tgt")
 

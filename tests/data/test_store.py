@@ -142,3 +142,10 @@ def test_pages_can_be_let_go_and_are_read_again(tmp_path: Path) -> None:
     before = rows(store)
     store.release()
     assert rows(store) == before
+
+
+def test_a_store_of_an_earlier_version_is_refused_by_name(tmp_path: Path, monkeypatch) -> None:
+    path = made(tmp_path).path
+    monkeypatch.setattr(store_module, "_report_from", lambda content: content["no such thing"])
+    with pytest.raises(DataError, match=r"was written by another version of nmt; delete it"):
+        TokenStore(path)
