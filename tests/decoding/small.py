@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nmt.errors import DataError
-from nmt.recipe.assemble import artifact, translating
+from nmt.recipe.assemble import artifact, shortlist, translating
 from tests.decoding.models import random_model
 from tests.decoding.words import CutWords
 
@@ -23,6 +23,7 @@ def load_translator(path: Path) -> SimpleNamespace:
 
 def take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on every path is this model."""
-    monkeypatch.setattr(artifact, "load_translator", load_translator)
+    for room in (artifact, shortlist):  # who imports it by name
+        monkeypatch.setattr(room, "load_translator", load_translator)
     monkeypatch.setattr(translating, "prepared", lambda loaded: loaded.model)
     monkeypatch.setattr(artifact, "fingerprint", lambda _: "the small one")
