@@ -92,6 +92,7 @@ class Native:
         return Packed(weight)
 
     def product(self, v: Tensor, matrix: Packed, out: Tensor, add: Tensor | None = None) -> At:
+        _of_one_type(v, matrix.numbers, out, *([] if add is None else [add]))
         if 1 not in v.stride()[1:]:
             v = v.contiguous()
         if add is not None and add.stride(-1) != 1:
@@ -113,6 +114,7 @@ class Native:
         if run is None or any(places[name].stride(-1) != 1 for name in names if name != "real"):
             return Torch().kernel(kernel, places, adds)
         tensors = [places[name] for name in names]
+        _of_one_type(*(places[name] for name in names if name != "real"))
         base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
         row = (c_long * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
@@ -128,6 +130,13 @@ class Native:
             for place, step in zip(array, compiled, strict=True):
                 place.run, place.what = ctypes.cast(step.run, c_void_p), ctypes.addressof(step.what)
             library(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
+
+
+def _of_one_type(*tensors: Tensor) -> None:
+    """C would read the numbers of another type as what they are not."""
+    if len({tensor.dtype for tensor in tensors}) > 1:
+        kinds = ", ".join(sorted({str(tensor.dtype) for tensor in tensors}))
+        raise TypeError(f"a step with numbers of several types ({kinds}): input, state and weights need one")
 
 
 @cache

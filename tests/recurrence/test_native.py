@@ -233,3 +233,11 @@ def test_a_step_that_cuts_a_gradient_has_it_cut(engine: str, tmp_path: Path) -> 
     )
     for derived, reference in zip(given, expected, strict=True):
         torch.testing.assert_close(derived, reference, rtol=0, atol=1e-12)
+
+
+@needs_compiler
+def test_a_state_of_another_type_than_the_weights_is_refused() -> None:
+    cell, x = CELLS["lstm"](3, 4).double(), torch.randn(5, 2, 3, dtype=torch.float64)
+    bound = bind(cell, 2, engine="compiled")
+    with pytest.raises(TypeError, match=r"torch.float32, torch.float64"):
+        bound.step(bound.project(x)[0], cell.State(*torch.zeros(2, 2, 4)))
