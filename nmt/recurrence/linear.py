@@ -46,7 +46,7 @@ class Stage(NamedTuple):
         return "a" in self.forward.gives
 
 
-class Linear(NamedTuple):
+class InStages(NamedTuple):
     """A step in stages, and then the rest of it: next values, and gradients of all but the state."""
 
     stages: tuple[Stage, ...]
@@ -55,7 +55,7 @@ class Linear(NamedTuple):
 
 
 @cache
-def linear(program: Program, hidden: int) -> Linear | None:
+def linear(program: Program, hidden: int) -> InStages | None:
     """The parts of the state that a step reads, in an order in which they can be solved.
 
     None where there is no such order: a part is not linear, two read each other, or a product reads one.
@@ -75,7 +75,7 @@ def linear(program: Program, hidden: int) -> Linear | None:
         unsolved.remove(stage.part)
     rest = [name for name in forward.gives if name not in {f"n.{stage.part}" for stage in stages}]
     outward = [name for name in backward.gives if not name.startswith("d s.")]
-    return Linear(tuple(stages), only(forward, rest) if rest else None, only(backward, outward))
+    return InStages(tuple(stages), only(forward, rest) if rest else None, only(backward, outward))
 
 
 def _stage(program: Program, part: str, known: set[str], hidden: int) -> Stage | None:
@@ -155,7 +155,7 @@ class Scan(Sequence):
     """
 
     @property
-    def linear(self) -> Linear:
+    def linear(self) -> InStages:
         found = linear(self.program, self.cell.hidden_size)
         assert found is not None, "who makes a Scan has asked"
         return found
