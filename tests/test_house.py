@@ -56,6 +56,7 @@ FILE_LINES = 320
 LONG_FILES = {"nmt/recipe/schema.py": "every setting stands here once, with its meaning"}
 FUNCTION_LINES = 50
 LONG_FUNCTIONS: dict[str, str] = {}  # "nmt/room/file.py:function": why it is better in one piece
+HANDING_ON = {"nmt/cli/translate.py:translate": "to Command, which names them all"}
 
 
 @functools.cache
@@ -192,12 +193,12 @@ def loads_unsafely(call: ast.Call) -> bool:
 
 def test_no_function_swallows_keywords_it_does_not_name() -> None:
     swallowing = [
-        f"{path}:{function.lineno}: {function.name}"
+        f"{path}:{function.name}"
         for path, tree in modules().items()
         for function in functions(tree)
         if function.args.kwarg is not None
     ]
-    assert swallowing == []
+    assert swallowing == list(HANDING_ON)
 
 
 def test_files_are_short() -> None:

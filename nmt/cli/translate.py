@@ -1,17 +1,16 @@
 """`nmt translate`: lines in, translations out."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from nmt.cli import options as o
 from nmt.cli.options import Command
 from nmt.cli.report import Report
-from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -26,62 +25,18 @@ Form = Callable[["Translation"], str]
 WORKER_BATCHES = 4  # of lines that a worker is given at a time
 
 
-def translate(
-    model: o.Model,
-    source: o.Source = None,
-    output: o.Output = None,
-    alignments: o.Alignments = None,
-    form: o.Form = None,
-    scores: o.Scores = False,
-    n_best: o.NBest = None,
-    json: o.Json = False,
-    field: o.Field = "text",
-    details: o.Details = False,
-    beam: o.Beam = None,
-    length_penalty_kind: o.LengthPenaltyKind = "gnmt",
-    length_penalty: o.LengthPenalty = None,
-    coverage_penalty: o.CoveragePenalty = 0.0,
-    min_ratio: o.MinRatio = 0.0,
-    max_ratio: o.MaxRatio = None,
-    max_extra: o.MaxExtra = None,
-    no_unk: o.NoUnk = False,
-    no_repeat_ngram: o.NoRepeatNgram = 0,
-    max_length: o.MaxLength = LONGEST_PART,
-    unk_replace: o.UnkReplace = False,
-    sample: o.Sample = False,
-    temperature: o.Temperature = 1.0,
-    top_k: o.TopK = 0,
-    top_p: o.TopP = 1.0,
-    seed: o.Seed = 1,
-    groups: o.Groups = 1,
-    diversity: o.Diversity = 0.5,
-    prefix: o.Prefix = None,
-    must: o.Must = None,
-    must_not: o.MustNot = None,
-    ensemble: o.Ensemble = None,
-    weights: o.Weights = None,
-    average: o.AverageOf = "mean",
-    lm: o.Lm = None,
-    lm_weight: o.LmWeight = 0.2,
-    mbr: o.Mbr = None,
-    samples: o.Samples = None,
-    shortlist: o.Shortlist = False,
-    batch: o.Batch = None,
-    read_ahead: o.ReadAhead = READ_AHEAD,
-    workers: o.WorkerCount = 1,
-    threads: o.Threads = 1,
-    resume: o.Resume = False,
-    shard: o.ShardText = None,
-    verify: o.Verify = 0,
-    quiet: o.Quiet = False,
-) -> None:
+def translate(**given: Any) -> None:
     """Translate lines: one in, one out, in order.
 
     OUTPUT gets its name when it is whole; until then it is OUTPUT.part.
     Notes on lines that could not be read or translated as they stand
     go to standard error.
     """
-    run(Command(**locals()))
+    run(Command(**given))
+
+
+# Typer reads a verb's options from its signature.
+translate.__signature__ = inspect.signature(Command)  # type: ignore[attr-defined]
 
 
 def run(command: Command) -> None:
