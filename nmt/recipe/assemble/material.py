@@ -13,7 +13,8 @@ from nmt.data.store import TokenStore, checksums, prepare_store
 from nmt.data.subwords import Vocabulary, load_vocabulary, train_vocabulary
 from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
 from nmt.errors import DataError, UsageError
-from nmt.recipe.schema import AnyRecipe, Recipe, Text
+from nmt.recipe.schema import AnyRecipe, Recipe
+from nmt.recipe.schema.data import Text
 from nmt.training import checkpoint
 
 SIDES = ("source", "target")

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from nmt.errors import UsageError
-from nmt.recipe.schema import AnyRecipe, Stack
+from nmt.recipe.schema import AnyRecipe
+from nmt.recipe.schema.stacks import Stack
 
 
 def files(recipe: AnyRecipe) -> list[Path]:
