@@ -30,6 +30,26 @@ class Batch(NamedTuple):
     tgt_lengths: Tensor  # [B]: eos counted, bos not
     pairs: Tensor  # [B]: index of each pair in the store
     goes_on: bool = False  # whether the rows of the batch after it continue these
+    weights: Tensor | None = None  # [B]: what the loss of a pair counts; None: 1 each
+    links: Tensor | None = None  # [L, 3]: row, target position, source position that translate each other
+
+    def part(self, rows: slice) -> "Batch":
+        """Some of its pairs, no wider than they need."""
+        src_lengths, tgt_lengths = self.src_lengths[rows], self.tgt_lengths[rows]
+        chosen = torch.arange(len(self.src))[rows]
+        links = self.links
+        if links is not None:
+            place = torch.full((len(self.src),), -1).index_copy_(0, chosen, torch.arange(len(chosen)))
+            links = torch.cat([place[links[:, :1]], links[:, 1:]], 1)[place[links[:, 0]] >= 0]
+        return self._replace(
+            src=self.src[rows, : int(src_lengths.max())],
+            src_lengths=src_lengths,
+            tgt=self.tgt[rows, : int(tgt_lengths.max()) + 1],
+            tgt_lengths=tgt_lengths,
+            pairs=self.pairs[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            links=links,
+        )
 
 
 class Plan(NamedTuple):

@@ -8,8 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from torch.optim import Optimizer
-
 from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
@@ -21,8 +19,8 @@ from nmt.training.metrics import Metrics
 from nmt.training.progress import Progress, Tick
 from nmt.training.run import Best, Moment, Run, Span, Totals
 from nmt.training.schedules import Schedule
-from nmt.training.teacher_forcing import Always, Forcing
-from nmt.training.update import Diverged, Outcome, make_update
+from nmt.training.teacher_forcing import Always
+from nmt.training.update import Diverged, Learner, Outcome
 from nmt.training.validation import Validation
 
 Validate = Callable[
@@ -44,8 +42,6 @@ class Epochs(Protocol):
 class Settings:
     """The numbers of a run, named as in the recipe (`every`, `metric`, `patience`: of validation)."""
 
-    label_smoothing: float
-    clip_norm: float | None
     accumulate: int
     stop_after: Span
     checkpoint_every: Span | None
@@ -76,12 +72,10 @@ class Result(NamedTuple):
 class Training:
     """A run and all that takes part in it. What changes is `run`, and what `capture` takes of the rest."""
 
-    model: Translator
+    learner: Learner
     epochs: Epochs
     validate: Validate
-    optimiser: Optimizer
     schedule: Schedule
-    forcing: Forcing
     settings: Settings
     checkpoints: Path
     metrics: Metrics
@@ -103,7 +97,7 @@ class Training:
 
     def learn_until_stopped(self, interrupts: Interrupts) -> Stop:
         """Update after update; validations and checkpoints where they are due."""
-        self.model.train()
+        self.learner.model.train()
         groups = self.groups()
         stop = self.why_stop(interrupts)
         while stop is None:
@@ -133,7 +127,7 @@ class Training:
     def learn(self, group: list[Batch]) -> Tick:
         """One update, and its place in the books."""
         run, started = self.run, time.perf_counter()
-        rate, ratio = self.schedule.rate(run.update + 1), self.forcing.ratio(run.update + 1)
+        rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
         outcome = self.make_update(group, rate, ratio)
         seconds = time.perf_counter() - started
         self.carried = outcome.carried
@@ -149,19 +143,9 @@ class Training:
         return tick
 
     def make_update(self, group: list[Batch], rate: float, ratio: float) -> Outcome:
-        """`make_update`, whose failure also names the update and the last checkpoint."""
+        """An update, whose failure also names it and the last checkpoint."""
         try:
-            return make_update(
-                self.model,
-                self.optimiser,
-                group,
-                rate=rate,
-                forcing=self.forcing,
-                ratio=ratio,
-                carried=self.carried,
-                label_smoothing=self.settings.label_smoothing,
-                clip_norm=self.settings.clip_norm,
-            )
+            return self.learner.update(group, rate=rate, ratio=ratio, carried=self.carried)
         except Diverged as error:
             saved = checkpoint.listed(self.checkpoints)
             raise Diverged(
@@ -180,7 +164,7 @@ class Training:
             loss=means["loss"],
             perplexity=means["perplexity"],
             rate=rate,
-            ratio=None if isinstance(self.forcing, Always) else ratio,
+            ratio=None if isinstance(self.learner.forcing, Always) else ratio,
             words=outcome.totals.tokens,
             seconds=seconds,
         )
@@ -205,7 +189,7 @@ class Training:
     def judge(self, tick: Tick) -> dict[str, float]:
         """Validate, and let the best-so-far and the schedule know; gives the scores."""
         started = time.perf_counter()
-        found = self.validate(self.model, checkpoint.checkpoint_name(tick.update))
+        found = self.validate(self.learner.model, checkpoint.checkpoint_name(tick.update))
         best = self.run.best.observe(found.scores[self.settings.metric], tick.update)
         self.schedule.observe(best)
         self.metrics.write(
@@ -297,19 +281,20 @@ class Training:
 def capture(training: Training) -> tuple[Tensors, Tensors, Facts]:
     """All that decides how training goes on: weights, the trainer's tensors, plain facts."""
     trainer = (
-        snapshot.optimiser_tensors(training.model, training.optimiser)
+        snapshot.optimiser_tensors(training.learner.model, training.learner.optimiser)
         | snapshot.generator_tensors()
         | snapshot.carried_tensors(training.carried)
     )
     facts = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
-    return snapshot.model_tensors(training.model), trainer, facts
+    return snapshot.model_tensors(training.learner.model), trainer, facts
 
 
 def restore(training: Training, saved: Checkpoint) -> None:
     """Put everything back to where `capture` saw it."""
-    snapshot.load_model_tensors(training.model, saved.model)
-    snapshot.load_optimiser_tensors(training.model, training.optimiser, saved.trainer)
+    learner = training.learner
+    snapshot.load_model_tensors(learner.model, saved.model)
+    snapshot.load_optimiser_tensors(learner.model, learner.optimiser, saved.trainer)
     snapshot.load_generator_tensors(saved.trainer)
-    training.carried = snapshot.carried_state(training.model, saved.trainer)
+    training.carried = snapshot.carried_state(learner.model, saved.trainer)
     training.schedule.load_state_dict(saved.facts["schedule"])
     training.run = Run.from_facts(saved.facts["run"])

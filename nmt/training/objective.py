@@ -1,7 +1,7 @@
-"""What training minimises: the loss of a batch under teacher forcing."""
+"""What training minimises: of a batch, a sum over its words."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ from nmt.recurrence.state import detached
 from nmt.training.loss import Loss, cross_entropy
 
 
-class Forced(NamedTuple):
+class Learnt(NamedTuple):
     """What a batch gave: its loss, and the state that the next one goes on from, if that continues it.
 
     No gradient goes back through the state: back-propagation is truncated there.
@@ -20,6 +20,35 @@ class Forced(NamedTuple):
 
     loss: Loss
     carried: DecoderState | None
+
+
+class Objective(Protocol):
+    """What training minimises; `loss.smoothed`, which has the gradient, is its sum over the batch's words."""
+
+    def __call__(
+        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+    ) -> Learnt:
+        """The loss of a batch; `use_gold` [B, T] as in `Translator.unroll`, `carried` from the one before."""
+
+
+class Likelihood:
+    """Cross-entropy with the target, position by position, smoothed (Szegedy et al., 2016)."""
+
+    def __init__(self, *, label_smoothing: float, sample: bool) -> None:
+        """`sample`: where a position reads the model's own word, it is drawn and not the best one."""
+        self.label_smoothing, self.sample = label_smoothing, sample
+
+    def __call__(
+        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+    ) -> Learnt:
+        return forced_loss(
+            model,
+            batch,
+            label_smoothing=self.label_smoothing,
+            carried=carried,
+            use_gold=use_gold,
+            sample=self.sample,
+        )
 
 
 def forced_loss(
@@ -30,7 +59,7 @@ def forced_loss(
     carried: DecoderState | None = None,
     use_gold: Tensor | None = None,
     sample: bool = False,
-) -> Forced:
+) -> Learnt:
     """Sums of losses over the real target words of a batch; for the rest see `Translator.unroll`.
 
     `carried` is what the batch before gave, where this one goes on from it.
@@ -47,7 +76,7 @@ def forced_loss(
         gold.index_select(0, real),
         label_smoothing=label_smoothing,
     )
-    return Forced(loss, detached(state) if batch.goes_on else None)
+    return Learnt(loss, detached(state) if batch.goes_on else None)
 
 
 def perplexity(nll: float) -> float:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
@@ -13,7 +14,7 @@ from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.training.objective import forced_loss
+from nmt.training.objective import Objective
 from nmt.training.run import Totals
 from nmt.training.teacher_forcing import Forcing
 
@@ -30,56 +31,56 @@ class Outcome(NamedTuple):
     carried: DecoderState | None  # what the next batch goes on from
 
 
-def make_update(
-    model: Translator,
-    optimiser: Optimizer,
-    group: Sequence[Batch],
-    *,
-    rate: float,
-    forcing: Forcing,
-    ratio: float,
-    carried: DecoderState | None = None,
-    label_smoothing: float,
-    clip_norm: float | None,
-) -> Outcome:
-    """Learn from a group of batches as if it were one: its loss is the mean over all its words."""
-    optimiser.zero_grad(set_to_none=True)
-    words = sum(int(batch.tgt_lengths.sum()) for batch in group)
-    device = next(model.parameters()).device
-    totals = Totals()
-    for batch in group:
-        batch = to_device(batch, device)
-        use_gold = forcing.draw(ratio, batch.tgt[:, :-1])
-        loss, carried = forced_loss(
-            model,
-            batch,
-            label_smoothing=label_smoothing,
-            carried=carried,
-            use_gold=use_gold,
-            sample=forcing.feedback == "sample",
-        )
-        totals.add(Totals.of(loss))
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A model and all that takes part in each of its updates."""
+
+    model: Translator
+    optimiser: Optimizer
+    objective: Objective
+    forcing: Forcing
+    clip_norm: float | None
+
+    def update(
+        self, group: Sequence[Batch], *, rate: float, ratio: float, carried: DecoderState | None = None
+    ) -> Outcome:
+        """Learn from a group of batches as if it were one: its loss is the mean over all its words."""
+        self.optimiser.zero_grad(set_to_none=True)
+        words = sum(int(batch.tgt_lengths.sum()) for batch in group)
+        totals = Totals()
+        for batch in group:
+            of_batch, carried = self.learn(batch, words, ratio, carried)
+            totals.add(of_batch)
+        norm = self.clip()
+        if not math.isfinite(norm):
+            pairs = torch.cat([batch.pairs for batch in group])
+            raise Diverged(f"the norm of the gradient is {norm} after the rows {named(pairs)}")
+        for parameters in self.optimiser.param_groups:
+            parameters["lr"] = rate
+        self.optimiser.step()
+        return Outcome(totals, norm, carried)
+
+    def learn(
+        self, batch: Batch, words: int, ratio: float, carried: DecoderState | None
+    ) -> tuple[Totals, DecoderState | None]:
+        """Add the gradients of a batch, as its part of an update on so many words."""
+        batch = to_device(batch, next(self.model.parameters()).device)
+        use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
+        loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
+        totals = Totals.of(loss)
         if not math.isfinite(totals.loss):
             raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(batch.pairs)}")
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-    norm = _clip(model, clip_norm)
-    if not math.isfinite(norm):
-        pairs = torch.cat([batch.pairs for batch in group])
-        raise Diverged(f"the norm of the gradient is {norm} after the rows {named(pairs)}")
-    for parameters in optimiser.param_groups:
-        parameters["lr"] = rate
-    optimiser.step()
-    return Outcome(totals, norm, carried)
+        return totals, carried
 
-
-def _clip(model: nn.Module, clip_norm: float | None) -> float:
-    """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""
-    learning = [p for p in model.parameters() if p.grad is not None]
-    norm = get_total_norm([p.grad for p in learning if p.grad is not None])
-    length = norm.item()
-    if clip_norm is not None and length > clip_norm:
-        clip_grads_with_norm_(learning, clip_norm, norm)
-    return length
+    def clip(self) -> float:
+        """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""
+        learning = [p for p in self.model.parameters() if p.grad is not None]
+        norm = get_total_norm([p.grad for p in learning if p.grad is not None])
+        length = norm.item()
+        if self.clip_norm is not None and length > self.clip_norm:
+            clip_grads_with_norm_(learning, self.clip_norm, norm)
+        return length
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

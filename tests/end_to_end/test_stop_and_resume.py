@@ -189,14 +189,14 @@ def test_a_run_that_samples_its_pieces_goes_on_exactly(
 
 def fail_after(updates: int, broken: pytest.MonkeyPatch) -> None:
     """The update after so many never ends: what a power cut does, but for what is not yet on the disk."""
-    from nmt.training.update import make_update
+    from nmt.training.update import Learner
 
-    made = list[None]()
+    made, update = list[None](), Learner.update
 
     def make(*arguments: object, **settings: object) -> object:
         if len(made) == updates:
             raise KeyboardInterrupt
         made.append(None)
-        return make_update(*arguments, **settings)  # type: ignore[arg-type]
+        return update(*arguments, **settings)  # type: ignore[arg-type]
 
-    broken.setattr("nmt.training.loop.make_update", make)
+    broken.setattr(Learner, "update", make)

@@ -1,6 +1,7 @@
 """A tiny translator from torch's own parts, ten tiny batches, and a run put together from them."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,16 @@ from torch import Tensor, nn
 from nmt.data.batches import Batch
 from nmt.training.loop import Settings, Training
 from nmt.training.metrics import Metrics
+from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.update import Learner
 from nmt.training.validation import Sample, Validation, forced_totals, measuring
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
+LEARNER = {field.name for field in fields(Learner)}
 
 
 class Duration(NamedTuple):
@@ -100,8 +104,6 @@ def make_forcing(name: str = "always", **changes: Any) -> Forcing:
 
 def make_settings(**changes: Any) -> Settings:
     settings: dict[str, Any] = {
-        "label_smoothing": 0.1,
-        "clip_norm": 1.0,
         "accumulate": 1,
         "stop_after": Duration(3, "e"),
         "checkpoint_every": None,
@@ -122,8 +124,8 @@ def validate(model: Any, name: str) -> Validation:
     return Validation(scores, [Sample("ein Hund", "a dog", "a cat")])
 
 
-def make_training(run: Path, **parts: Any) -> Training:
-    """A run in a folder, from new objects only, as a new process would make it."""
+def make_learner(**parts: Any) -> Learner:
+    """A learner of a new tiny model, or of the one that is given."""
     torch.manual_seed(7)
     model = parts.pop("model", None) or Tiny()
     optimiser = build_optimiser(
@@ -133,13 +135,25 @@ def make_training(run: Path, **parts: Any) -> Training:
         momentum=0.9,
         weight_decay=1e-4,
     )
+    forcing = parts.pop("forcing", None) or make_forcing()
     everything = {
         "model": model,
+        "optimiser": optimiser,
+        "objective": Likelihood(label_smoothing=0.1, sample=forcing.feedback == "sample"),
+        "forcing": forcing,
+        "clip_norm": 1.0,
+    }
+    return Learner(**{**everything, **parts})
+
+
+def make_training(run: Path, **parts: Any) -> Training:
+    """A run in a folder, from new objects only, as a new process would make it."""
+    of_learner = {name: parts.pop(name) for name in [*parts] if name in LEARNER}
+    everything = {
+        "learner": make_learner(**of_learner),
         "epochs": TenBatches(),
         "validate": validate,
-        "optimiser": optimiser,
         "schedule": make_schedule(),
-        "forcing": make_forcing(),
         "settings": make_settings(**parts.pop("settings", {})),
         "checkpoints": run / "checkpoints",
         "metrics": Metrics(run / "metrics.jsonl"),

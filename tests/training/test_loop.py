@@ -16,7 +16,7 @@ from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.loop import Training
 from nmt.training.snapshot import model_tensors
-from nmt.training.update import Diverged, make_update
+from nmt.training.update import Diverged
 from nmt.training.validation import Validation
 from tests.training.runs import (
     Duration,
@@ -24,6 +24,7 @@ from tests.training.runs import (
     Tiny,
     make_batch,
     make_forcing,
+    make_learner,
     make_schedule,
     make_training,
 )
@@ -239,36 +240,18 @@ def test_accumulated_batches_give_the_gradient_of_all_their_words_together() -> 
     torch.manual_seed(1)
     model = Tiny().double().eval()
     group = [make_batch(0), make_batch(1)]
-    made = Batch(*(torch.cat(parts) for parts in zip(*(batch[:-1] for batch in group), strict=True)))
+    made = Batch(*(torch.cat(parts) for parts in zip(*(batch[:5] for batch in group), strict=True)))
     norms = []
     for batches in (group, [made]):
-        optimiser = torch.optim.SGD(model.parameters(), lr=0.0)
-        outcome = make_update(
-            model,  # type: ignore[arg-type]
-            optimiser,
-            batches,
-            rate=0.0,
-            forcing=make_forcing(),
-            ratio=1.0,
-            label_smoothing=0.1,
-            clip_norm=None,
-        )
+        learner = make_learner(model=model, optimiser="sgd", clip_norm=None)
+        outcome = learner.update(batches, rate=0.0, ratio=1.0)
         norms.append((outcome.norm, outcome.totals.loss, outcome.totals.tokens))
     assert norms[0] == pytest.approx(norms[1], rel=1e-12)
 
 
 def test_gradients_are_clipped_to_the_norm_and_the_norm_before_is_told() -> None:
     model = Tiny().eval()
-    outcome = make_update(
-        model,  # type: ignore[arg-type]
-        torch.optim.SGD(model.parameters(), lr=0.0),
-        [make_batch(0)],
-        rate=0.0,
-        forcing=make_forcing(),
-        ratio=1.0,
-        label_smoothing=0.0,
-        clip_norm=0.01,
-    )
+    outcome = make_learner(model=model, clip_norm=0.01).update([make_batch(0)], rate=0.0, ratio=1.0)
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     assert torch.nn.utils.get_total_norm(grads).item() == pytest.approx(0.01, rel=1e-4)
     assert outcome.norm > 0.1
@@ -293,11 +276,12 @@ def test_a_loss_that_is_no_number_names_update_rows_and_last_checkpoint(tmp_path
 
 def test_a_gradient_that_is_no_number_stops_before_the_weights_are_touched(tmp_path: Path) -> None:
     training = make_training(tmp_path)
-    weights = {name: tensor.clone() for name, tensor in model_tensors(training.model).items()}
-    training.model.embedding.weight.register_hook(lambda grad: grad * float("inf"))  # type: ignore[union-attr]
+    model = training.learner.model
+    weights = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
+    model.embedding.weight.register_hook(lambda grad: grad * float("inf"))  # type: ignore[union-attr]
     with pytest.raises(Diverged, match=r"update 1: the norm of the gradient is (nan|inf)(.|\n)*none yet"):
         training.train()
-    assert all(torch.equal(weights[name], now) for name, now in model_tensors(training.model).items())
+    assert all(torch.equal(weights[name], now) for name, now in model_tensors(model).items())
 
 
 def test_fewer_batches_than_announced_are_an_error_and_not_an_endless_loop(tmp_path: Path) -> None:

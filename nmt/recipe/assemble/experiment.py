@@ -27,11 +27,13 @@ from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training.loop import Result, Settings, Training
 from nmt.training.metrics import Metrics, Mirror, Tensorboard
+from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.update import Learner
 from nmt.training.validation import Texts, Validator
 
 VALIDATION_BATCH = 64
@@ -58,18 +60,10 @@ def training(recipe: AnyRecipe, run: Path, progress: Progress, mirror: Mirror | 
     progress.note(summary(task))
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        model=task.model,
+        learner=learner(recipe, task.model, per_epoch),
         epochs=task.epochs,
         validate=task.validate,
-        optimiser=build_optimiser(
-            task.model.parameters(),
-            optimiser=recipe.training.optimiser,
-            betas=recipe.training.betas,
-            momentum=recipe.training.momentum,
-            weight_decay=recipe.training.weight_decay,
-        ),
         schedule=learning_rate(recipe, per_epoch),
-        forcing=teacher_forcing(recipe, per_epoch),
         settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
         metrics=Metrics(run / "metrics.jsonl", mirror),
@@ -100,6 +94,26 @@ def described(material: Material) -> str:
     joint = material.source.fingerprint() == material.target.fingerprint()
     vocabulary = f"{source:,} joint pieces" if joint else f"{source:,} and {target:,} pieces"
     return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
+
+
+def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
+    """What makes an update of the model."""
+    training = recipe.training
+    return Learner(
+        model=model,
+        optimiser=build_optimiser(
+            model.parameters(),
+            optimiser=training.optimiser,
+            betas=training.betas,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+        ),
+        objective=Likelihood(
+            label_smoothing=training.label_smoothing, sample=training.teacher_forcing.feedback == "sample"
+        ),
+        forcing=teacher_forcing(recipe, per_epoch),
+        clip_norm=training.clip_norm,
+    )
 
 
 def in_updates(stretch: Duration, per_epoch: float) -> float:
@@ -137,8 +151,6 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
     """The loop's numbers."""
     training, validation = recipe.training, recipe.training.validation
     return Settings(
-        label_smoothing=training.label_smoothing,
-        clip_norm=training.clip_norm,
         accumulate=training.accumulate,
         stop_after=training.stop_after,
         checkpoint_every=training.checkpoint_every,
