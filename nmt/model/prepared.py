@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.model.attention import Look, Memory, is_dot_product
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.rows import Lines, attend
-from nmt.model.scores import Listed, Logits, Restricted, listed, listed_scores
+from nmt.model.scores import Floats, Ints, Listed, Logits, Restricted, listed, listed_scores
 from nmt.model.translator import Translator
 from nmt.model.words import LARGEST, Words
 from nmt.recurrence.engine import native
@@ -20,8 +19,6 @@ from nmt.recurrence.layer import Layer
 from nmt.recurrence.product import Linear
 from nmt.recurrence.state import map_tensors
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 TOGETHER = 16
 """Sentences that are encoded together: so many rows run at full speed, and few of them are padding."""
 
