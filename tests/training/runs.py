@@ -129,7 +129,7 @@ def make_learner(**parts: Any) -> Learner:
     torch.manual_seed(7)
     model = parts.pop("model", None) or Tiny()
     optimiser = build_optimiser(
-        model.parameters(),
+        model,
         optimiser=parts.pop("optimiser", "adam"),
         betas=(0.9, 0.98),
         momentum=0.9,

@@ -15,6 +15,7 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.loop import Training
+from nmt.training.optimisers import OPTIMISERS
 from nmt.training.snapshot import model_tensors
 from nmt.training.update import Diverged
 from nmt.training.validation import Validation
@@ -65,9 +66,7 @@ def same(one: Training, other: Training) -> bool:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "adam": {},
-    "adamw": {"optimiser": "adamw"},
-    "sgd": {"optimiser": "sgd"},
+    **{name: {"optimiser": name} for name in OPTIMISERS},
     "plateau": {"settings": {"metric": "bleu", "every": Duration(4, "u")}},
     "accumulation": {"settings": {"accumulate": 4}},
     "sampled feedback": {"settings": {"every": Duration(7, "u")}},

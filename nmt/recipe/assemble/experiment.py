@@ -102,7 +102,7 @@ def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
     return Learner(
         model=model,
         optimiser=build_optimiser(
-            model.parameters(),
+            model,
             optimiser=training.optimiser,
             betas=training.betas,
             momentum=training.momentum,

@@ -107,14 +107,24 @@ class Learning(Section):
     """The training run."""
 
     optimiser: Annotated[str, Choice("nmt.training.optimisers", "OPTIMISERS")] = Field(
-        "adam", description="Update rule."
+        "adam",
+        description="Update rule; muon turns matrices by Muon, and embeddings, the output layer and "
+        "vectors by AdamW.",
     )
     learning_rate: LearningRate = LearningRate()
     betas: tuple[Probability, Probability] = Field(
-        (0.9, 0.999), strict=False, description="Adam, AdamW: decay of the two moments."
+        (0.9, 0.999),
+        strict=False,
+        description="adam, adamw, nadam: decay of the two moments; muon: of its momentum, and "
+        "of those of the AdamW beside it.",
     )
-    momentum: Probability = Field(0.0, description="SGD: momentum.")
-    weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty (decoupled for adamw).")
+    momentum: Probability = Field(0.0, description="sgd: momentum.")
+    weight_decay: float = Field(
+        0.0,
+        ge=0.0,
+        description="Decay of matrices, vectors aside: decoupled for adamw, adafactor and muon, else "
+        "an L2 penalty.",
+    )
     clip_norm: float | None = Field(
         1.0, gt=0.0, description="Largest norm of the gradient; null for no clipping."
     )
