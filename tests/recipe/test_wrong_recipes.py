@@ -51,6 +51,10 @@ WRONG = {
         "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",
         "training.learning_rate.warmup: 400 updates: the cosine ends within them, at 100u",
     ),
+    "a noam without warm-up": (
+        "training: {learning_rate: {schedule: noam, peak: 2.0}}",
+        "training.learning_rate.warmup: noam is made by its warm-up: give it a few thousand updates",
+    ),
     "a part of an update": (
         "training: {stop_after: 1.5u}",
         "expected a whole number of updates (got '1.5u')",

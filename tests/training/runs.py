@@ -93,7 +93,15 @@ class TenBatches:
 
 
 def make_schedule(name: str = "constant", **changes: Any) -> Schedule:
-    settings = {"peak": 0.01, "warmup": 0, "floor": 0.0, "span": 100.0, "factor": 0.5, "patience": 0}
+    settings = {
+        "peak": 0.01,
+        "warmup": 0,
+        "floor": 0.0,
+        "span": 100.0,
+        "factor": 0.5,
+        "patience": 0,
+        "size": 4,
+    }
     return SCHEDULES[name](**{**settings, **changes})
 
 

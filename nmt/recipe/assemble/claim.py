@@ -118,8 +118,8 @@ def _check_changes(run: Path, changes: Mapping[str, str], recipe: AnyRecipe) -> 
     """Refuse to go on with settings on which it hung what was learnt."""
     fixed = [change for name, change in changes.items() if name not in FREE]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
-    if end and rate.schedule == "cosine" and rate.span is None:
-        fixed.append(f"{end} (the cosine ends there too, so all rates would be others)")
+    if end and rate.ends and rate.span is None:
+        fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would be others)")
     if fixed:
         raise UsageError(
             "\n  ".join([f"{run} holds a run of another recipe:", *fixed])

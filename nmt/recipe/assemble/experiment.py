@@ -131,6 +131,7 @@ def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
         span=in_updates(rate.span or recipe.training.stop_after, per_epoch),
         factor=rate.factor,
         patience=rate.patience,
+        size=recipe.decoder.hidden,
     )
 
 

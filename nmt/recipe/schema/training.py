@@ -20,13 +20,22 @@ class Batch(Section):
 class LearningRate(Section):
     """The learning rate over the updates."""
 
-    peak: float = Field(1e-3, gt=0.0, description="Highest learning rate.")
-    schedule: Annotated[str, Choice("nmt.training.schedules", "SCHEDULES")] = Field(
-        "constant", description="What happens after the warm-up."
+    peak: float = Field(
+        1e-3,
+        gt=0.0,
+        description="Highest learning rate; `noam`: what decoder.hidden^-0.5 * warmup^-0.5 is "
+        "multiplied by to give it.",
     )
-    warmup: int = Field(0, ge=0, description="Updates of linear warm-up.")
+    schedule: Annotated[str, Choice("nmt.training.schedules", "SCHEDULES")] = Field(
+        "constant",
+        description="What happens after the warm-up. `plateau` looks at the metric of validation; `cosine` "
+        "and `one-cycle` end where `span` says.",
+    )
+    warmup: int = Field(
+        0, ge=0, description="Updates of warm-up, linear; `one-cycle`: a cosine, 0 for 30% of the span."
+    )
     span: Stretch | None = Field(
-        None, description="`cosine` only: where the rate reaches `floor`; null: stop_after."
+        None, description="`cosine`, `one-cycle`: where the rate reaches `floor`; null: stop_after."
     )
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.5, description="`plateau` only: the rate is multiplied by this."
@@ -36,8 +45,15 @@ class LearningRate(Section):
     )
     floor: float = Field(0.0, ge=0.0, description="The rate never falls below this.")
 
+    @property
+    def ends(self) -> bool:
+        """Whether the schedule has an end, which is `span`."""
+        return self.schedule in ("cosine", "one-cycle")
+
     def conflicts(self) -> Iterator[Conflict]:
-        if self.floor > self.peak:
+        if self.schedule == "noam" and not self.warmup:
+            yield "warmup", "noam is made by its warm-up: give it a few thousand updates"
+        elif self.schedule != "noam" and self.floor > self.peak:
             yield "floor", f"{self.floor:g} is above the peak, {self.peak:g}"
 
 
@@ -148,8 +164,11 @@ class Learning(Section):
     def conflicts(self) -> Iterator[Conflict]:
         rate = self.learning_rate
         end = rate.span or self.stop_after
-        if rate.schedule == "cosine" and end.unit == "u" and end.count <= rate.warmup:
-            yield "learning_rate.warmup", f"{rate.warmup} updates: the cosine ends within them, at {end}"
+        if rate.ends and end.unit == "u" and end.count <= rate.warmup:
+            yield (
+                "learning_rate.warmup",
+                f"{rate.warmup} updates: the {rate.schedule} ends within them, at {end}",
+            )
 
 
 class Training(Learning):
