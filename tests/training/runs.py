@@ -118,7 +118,10 @@ def make_settings(**changes: Any) -> Settings:
         "keep": 2,
         "every": Duration(1, "e"),
         "metric": "loss",
-        "patience": None,
+        "patience": {},
+        "stop_when": "any",
+        "rollback": "none",
+        "ema": None,
         "log_every": 3,
     }
     return Settings(**{**settings, **changes})

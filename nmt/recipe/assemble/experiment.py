@@ -158,7 +158,10 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
         keep=training.keep,
         every=validation.every,
         metric=metric,
-        patience=validation.patience,
+        patience=validation.patience_by_metric(),
+        stop_when=validation.stop_when,
+        rollback=training.learning_rate.rollback,
+        ema=training.ema,
         log_every=LOG_EVERY,
     )
 

@@ -43,6 +43,11 @@ class LearningRate(Section):
     patience: int = Field(
         0, ge=0, description="`plateau` only: validations without improvement that are forgiven."
     )
+    rollback: Literal["none", "weights", "weights-and-moments"] = Field(
+        "none",
+        description="`plateau` only: with each cut go back to the weights that were judged best, with the "
+        "optimiser's moments of that time, or with none.",
+    )
     floor: float = Field(0.0, ge=0.0, description="The rate never falls below this.")
 
     @property
@@ -51,6 +56,8 @@ class LearningRate(Section):
         return self.schedule in ("cosine", "one-cycle")
 
     def conflicts(self) -> Iterator[Conflict]:
+        if self.rollback != "none" and self.schedule != "plateau":
+            yield "rollback", f"{self.schedule} has no cuts to go back with: it is for plateau"
         if self.schedule == "noam" and not self.warmup:
             yield "warmup", "noam is made by its warm-up: give it a few thousand updates"
         elif self.schedule != "noam" and self.floor > self.peak:
@@ -94,9 +101,32 @@ class Judging(Section):
         Duration(1, "e"), description="Stretch between validations; a checkpoint is written at each."
     )
     patience: Count | None = Field(
-        None, description="Validations without improvement before training stops; null: never."
+        None,
+        description="Validations without improvement, by the metric that decides, before training stops; "
+        "null: never.",
+    )
+    stop_on: dict[Literal["loss", "accuracy"], Count] = Field(
+        {}, description="The same by other metrics, whatever they decide: `{accuracy: 5}`."
+    )
+    stop_when: Literal["any", "all"] = Field(
+        "any", description="Training stops when any of the metrics with a patience has lost it, or all have."
     )
     samples: int = Field(3, ge=0, description="Outputs printed at each validation.")
+
+    def deciding(self) -> str:
+        """The metric that decides on the best checkpoint."""
+        return "loss"
+
+    def patience_by_metric(self) -> dict[str, int]:
+        """How many validations without improvement are borne, by metric."""
+        patience = dict[str, int](self.stop_on.items())
+        if self.patience is not None:
+            patience[self.deciding()] = self.patience
+        return patience
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.patience is not None and self.deciding() in self.stop_on:
+            yield "stop_on", f"the patience with {self.deciding()} is given twice, as `patience` too"
 
 
 class Validation(Judging):
@@ -107,6 +137,18 @@ class Validation(Judging):
         description="What decides on the best checkpoint, early stopping and plateaus: a score of"
         " free-running greedy decoding, or the loss.",
     )
+    stop_on: dict[Literal["bleu", "chrf", "loss", "accuracy"], Count] = Field(  # type: ignore[assignment]
+        {}, description="The same by other metrics, whatever they decide: `{loss: 5, chrf: 8}`."
+    )
+
+    def deciding(self) -> str:
+        return self.metric
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        scores = [name for name in ("bleu", "chrf") if name in self.stop_on]
+        if self.metric == "loss" and scores:
+            yield "stop_on", f"no {scores[0]} is measured, since with metric: loss nothing is translated"
 
 
 class TextValidation(Judging):
@@ -143,6 +185,11 @@ class Learning(Section):
     )
     clip_norm: float | None = Field(
         1.0, gt=0.0, description="Largest norm of the gradient; null for no clipping."
+    )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="Decay of an exponential moving average of the weights, such as 0.999: it, and not the "
+        "weights that learn, is validated, kept and used; null: none.",
     )
     batch: Batch = Batch()
     accumulate: Count = Field(1, description="Batches whose gradients make one update.")
