@@ -65,7 +65,7 @@ WRONG = {
     ),
     "a patience with an unknown metric": (
         "training: {validation: {stop_on: {blue: 5}}}",
-        "training.validation.stop_on",
+        "2:35: training.validation.stop_on.blue: no 'blue', did you mean 'bleu'?",
     ),
     "an average that forgets nothing": (
         "training: {ema: 1.0}",
