@@ -4,6 +4,10 @@ import pytest
 import torch
 from torch.optim import Optimizer
 
+from nmt.cells import CELLS
+from nmt.model.attention import ATTENTIONS
+from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.schema import Recipe
 from nmt.training.optimisers import OPTIMISERS, build_optimiser
 from tests.training.runs import Tiny, make_batch, make_learner
 
@@ -20,6 +24,27 @@ def make_optimiser(name: str, model: Tiny, *, rate: float, weight_decay: float =
 def gradients(model: Tiny) -> None:
     """Leave the gradients of a batch in the model."""
     make_learner(model=model, clip_norm=None).learn(make_batch(1), 9, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("cell", "attention"),
+    [*((cell, "general") for cell in CELLS), *(("lstm", attention) for attention in ATTENTIONS)],
+)
+def test_every_weight_of_every_model_is_in_one_group(cell: str, attention: str) -> None:
+    side = {"cell": cell, "embedding": 6, "hidden": 8, "layer_norm": True}
+    data = {"src": "a", "tgt": "b", "train": "t", "valid": "v"}
+    encoder = {**side, "hidden": 4}
+    recipe = Recipe.model_validate(
+        {"data": data, "encoder": encoder, "decoder": {**side, "attention": attention, "heads": 2}}
+    )
+    model = build_translator(recipe, 9, 10)
+    optimiser = build_optimiser(model, optimiser="muon", betas=(0.9, 0.98), momentum=0.0, weight_decay=0.0)
+    matrices, tables, _ = ([id(p) for p in group["params"]] for group in optimiser.param_groups)
+    everything = [id(p) for group in optimiser.param_groups for p in group["params"]]
+    assert sorted(everything) == sorted(id(p) for p in model.parameters())
+    assert {id(model.encoder.embedding.weight), id(model.decoder.output.weight)} <= {*tables}
+    assert all(p.shape[0] in (9, 10) for p in model.parameters() if id(p) in tables)
+    assert matrices
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
