@@ -16,7 +16,8 @@ from nmt.export import directory
 def prepare(command: Command) -> tuple[Job, str]:
     """The job of the models that write together, and what these are known by."""
     paths = (command.model, *(command.ensemble or []))
-    jobs, names = zip(*(_load(path, command) for path in paths), strict=True)
+    loaded = (load(path, command.threads, shortlist=command.shortlist) for path in paths)
+    jobs, names = zip(*loaded, strict=True)
     job = _changed(command, together(jobs, _weights(command, len(jobs)), command.average))
     if command.lm:
         job, name = _fused(job, command.lm, command.lm_weight)
@@ -33,20 +34,20 @@ def _fused(job: Job, path: Path, weight: float) -> tuple[Job, str]:
     return fused(job, found, weight), fingerprint(found)
 
 
-def _load(path: Path, command: Command) -> tuple[Job, str]:
+def load(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str]:
     """One model's job, and what it is known by; an exported model is loaded without torch."""
     if directory.is_exported(path):
-        if command.shortlist:
+        if shortlist:
             raise UsageError(f"{path} is an exported model, which has no shortlist: leave --shortlist out")
-        return directory.load(path, threads=command.threads), directory.fingerprint(path)
+        return directory.load(path, threads=threads), directory.fingerprint(path)
     import torch
 
     from nmt.recipe.assemble.artifact import fingerprint, load_translator
     from nmt.recipe.assemble.shortlist import load_with_shortlist
     from nmt.recipe.assemble.translating import job
 
-    torch.set_num_threads(command.threads)
-    loaded = load_with_shortlist(path) if command.shortlist else load_translator(path)
+    torch.set_num_threads(threads)
+    loaded = load_with_shortlist(path) if shortlist else load_translator(path)
     return job(loaded), fingerprint(loaded)
 
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nmt.decoding.job import Job
     from nmt.decoding.rescore import Scored
 
 
 def rescore(
-    model: Annotated[Path, typer.Argument(help="A run or a model directory.", show_default=False)],
+    model: Annotated[
+        Path, typer.Argument(help="A run, a model directory or an exported one.", show_default=False)
+    ],
     source: Annotated[Path, typer.Option("--src", "-i", help="Source lines.", show_default=False)],
     target: Annotated[
         Path, typer.Option("--tgt", "-t", help="Their translations, line by line.", show_default=False)
@@ -34,10 +35,13 @@ def rescore(
     recipe's length penalty. A blank source has no translations to compare:
     its score is 0, and it does not count.
     """
+    from nmt.cli.job import load
     from nmt.data.text import Corpus, read_pairs
     from nmt.decoding.rescore import rescored
 
-    job = _job(model, length_penalty, threads)
+    job, _ = load(model, threads)
+    if length_penalty is not None:
+        job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = pieces = 0.0
     for scored in rescored(read_pairs(Corpus((source, target))), job):
         typer.echo(_json(scored) if as_json else f"{scored.score:.4f}")
@@ -45,19 +49,6 @@ def rescore(
         pieces += len(scored.pieces)
     if pieces and not quiet:
         typer.echo(f"perplexity {math.exp(-total / pieces):.2f} of {pieces:,.0f} pieces", err=True)
-
-
-def _job(model: Path, length_penalty: float | None, threads: int) -> "Job":
-    import torch
-
-    from nmt.recipe.assemble.artifact import load_translator
-    from nmt.recipe.assemble.translating import job
-
-    torch.set_num_threads(threads)
-    recipes = job(load_translator(model))
-    if length_penalty is None:
-        return recipes
-    return recipes._replace(options=replace(recipes.options, length_penalty=length_penalty))
 
 
 def _json(scored: "Scored") -> str:

@@ -26,6 +26,7 @@ from nmt.errors import DataError, UsageError
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+SIDES = ("source", "target")  # of a translator, as the files of its vocabularies are named
 
 SAMPLE_LINES = 500_000  # what sentencepiece learns from at most: it holds its text in memory
 LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it

@@ -16,7 +16,6 @@ from nmt.export.runtime import Runtime
 FORMAT = 1
 CONFIG, SUMS = "config.json", "checksums.json"
 GRAPHS = ("encoder", "step", "best")
-SIDES = ("source", "target")
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import onnx
 import torch
 
 from nmt import __version__
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.data.subwords import BOS, EOS, PAD, SIDES, UNK
 from nmt.data.text import read_lines, read_pairs
 from nmt.errors import DataError, UsageError
 from nmt.export import model
-from nmt.export.directory import FORMAT, GRAPHS, SIDES, Config, graph_file, load, write, write_json
+from nmt.export.directory import FORMAT, GRAPHS, Config, graph_file, load, write, write_json
 from nmt.export.parity import Report, Texts, compare
 from nmt.export.parts import state_sizes
 from nmt.model.translator import Translator

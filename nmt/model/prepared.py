@@ -6,23 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.model.attention import Look, Memory, is_dot_product
 from nmt.model.decoder import BoundDecoder, DecoderState
-from nmt.model.rows import Lines, attend, compiled
-from nmt.model.scores import Listed, Logits, Restricted, listed, listed_scores
+from nmt.model.rows import Lines, attend
+from nmt.model.scores import Floats, Ints, Listed, Logits, Restricted, listed, listed_scores
 from nmt.model.translator import Translator
 from nmt.model.words import LARGEST, Words
-from nmt.recurrence.engine import backend
+from nmt.recurrence.engine import native
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.native import Native
 from nmt.recurrence.product import Linear
 from nmt.recurrence.state import map_tensors
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 TOGETHER = 16
 """Sentences that are encoded together: so many rows run at full speed, and few of them are padding."""
 
@@ -47,9 +43,9 @@ class Step(NamedTuple):
 class Prepared:
     """A translator in evaluation mode as a search wants it (`nmt.decoding.model.Model`).
 
-    On a CPU with a C compiler a row's numbers do not depend on the rows beside it, to the bit. Without one,
-    sentences are encoded with others of their length only, and rows are filled up to a number for which that
-    holds of MKL (decision 0007).
+    Where its engine multiplies in C a row's numbers do not depend on the rows beside it, to the bit.
+    Elsewhere sentences are encoded with others of their length only, and rows are filled up to a number for
+    which that holds of MKL (decision 0007).
 
     A shortlist says of a sentence's pieces which pieces its translation may hold, ascending, each once.
     """
@@ -70,8 +66,9 @@ class Prepared:
                 if isinstance(module, Layer | Linear):
                     module.make_ready()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
+        self.native = native(self.bound.engine, self._like)
         self.dot = is_dot_product(decoder.attention)
-        self.words = _words(self.bound)
+        self.words = self._words()
 
     @property
     def pieces(self) -> int:
@@ -86,7 +83,7 @@ class Prepared:
             rows = [[*sources[place], self.eos] for place in places]
             longest = max(map(len, rows)) + 1  # always some padding: all are read by the same program
             src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
-            memory = self.model.encode(_filled(src.to(self._like.device), self._like))
+            memory = self.model.encode(self._filled(src.to(self._like.device)))
             start = self.model.start(memory)
             for i, (place, row) in enumerate(zip(places, rows, strict=True)):
                 remembered[place] = self._remembered(memory, start, i, len(row))._replace(
@@ -100,8 +97,8 @@ class Prepared:
     ) -> Step:
         """One position of R rows: the piece before each, its row in `state` (-1: the start), its sentence."""
         rows = self._continued(state, parents, memories)
-        words = _filled(torch.from_numpy(y).to(self._like.device), self._like)
-        rows = map_tensors(lambda t: _filled(t, self._like), rows)
+        words = self._filled(torch.from_numpy(y).to(self._like.device))
+        rows = map_tensors(self._filled, rows)
         weights: list[Tensor] = []
         position = self.bound.position(self.words(words), rows, self._look(memories, weights))
         count = len(y)
@@ -121,7 +118,7 @@ class Prepared:
 
     def _together(self, sources: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Places of sentences that are encoded together, the shortest first."""
-        alike, group = not compiled(self._like), list[int]()
+        alike, group = not self.native, list[int]()
         for place in sorted(range(len(sources)), key=lambda place: len(sources[place])):
             other = group and alike and len(sources[group[0]]) != len(sources[place])
             if other or len(group) == TOGETHER:
@@ -131,12 +128,29 @@ class Prepared:
         if group:
             yield group
 
+    def _words(self) -> Callable[[Tensor], Tensor]:
+        """The words' part of the first input product; from a small table where that changes no number."""
+        embedding, read = self.model.decoder.embedding, self.bound.read
+        size = len(self.bound.layers[0].cell.W)
+        small = embedding.num_embeddings * size * embedding.weight.element_size() <= LARGEST
+        if small and self.native:
+            return Words(embedding, read, size)
+        return lambda words: read(embedding(words))
+
+    def _filled(self, rows: Tensor) -> Tensor:
+        """These rows, and where torch multiplies the first again, up to a multiple of four for each thread.
+
+        MKL takes another route for three rows and fewer in a thread's share, and rounds otherwise.
+        """
+        missing = 0 if self.native else -len(rows) % (4 * torch.get_num_threads())
+        return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
+
     def _remembered(self, memory: Memory, start: DecoderState, row: int, length: int) -> Remembered:
         alone = map_tensors(lambda t: t[row : row + 1].clone(), start)
         if memory.keys is None or memory.values is None:
             return Remembered(alone, None, None)
         keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
-        if self.dot and compiled(keys):
+        if self.dot and self.native:
             return Remembered(alone, Lines(keys, values), None)
         own = memory._replace(
             states=memory.states[row : row + 1, :length].clone(),
@@ -170,16 +184,6 @@ class Prepared:
         return None
 
 
-def _words(bound: BoundDecoder) -> Callable[[Tensor], Tensor]:
-    """The words' part of the first input product, from a table where that is small and changes no number."""
-    embedding, cell = bound.decoder.embedding, bound.layers[0].cell
-    size, like = len(cell.W), embedding.weight
-    small = embedding.num_embeddings * size * like.element_size() <= LARGEST
-    if small and isinstance(backend(bound.engine, like), Native):
-        return Words(embedding, bound.read, size)
-    return lambda words: bound.read(embedding(words))
-
-
 def _over_lines(query: Tensor, lines: list[Lines], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
     context, weights = attend(query.squeeze(1), lines)
     seen += weights
@@ -208,12 +212,3 @@ def _on_top(*trees: DecoderState) -> DecoderState:
 
 def _select(tree: DecoderState, rows: Tensor) -> DecoderState:
     return map_tensors(lambda tensor: tensor.index_select(0, rows.to(tensor.device)), tree)
-
-
-def _filled(rows: Tensor, like: Tensor) -> Tensor:
-    """These rows, and where torch multiplies the first again, up to a multiple of four for each thread.
-
-    MKL takes another route for three rows and fewer in a thread's share, and rounds otherwise.
-    """
-    missing = 0 if compiled(like) else -len(rows) % (4 * torch.get_num_threads())
-    return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows

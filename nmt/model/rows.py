@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from nmt.recurrence.c_code import HEAD, NUMBER
-from nmt.recurrence.compiler import built, obstacle
+from nmt.recurrence.compiler import built
+from nmt.recurrence.engine import native
 
 
 class Lines(NamedTuple):
@@ -47,7 +48,7 @@ def best(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """
     rows, pieces = logits.shape
     count = min(count, pieces)
-    if not compiled(logits):
+    if not native("auto", logits):
         log_probs, order = logits.log_softmax(-1).sort(dim=1, descending=True, stable=True)
         return log_probs[:, :count], order[:, :count]
     return _best(logits.contiguous(), [pieces] * rows, None, count)
@@ -69,11 +70,6 @@ def _best(logits: Tensor, lengths: Sequence[int], names: Any, count: int) -> tup
         *(rows, first, logits.data_ptr(), names, count, values.data_ptr(), pieces.data_ptr())
     )
     return values, pieces
-
-
-def compiled(like: Tensor) -> bool:
-    """Whether rows of such numbers can be computed in C."""
-    return like.device.type == "cpu" and like.dtype in NUMBER and obstacle() is None
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Any:

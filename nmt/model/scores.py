@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.model.rows import best, best_of_named, compiled
+from nmt.model.rows import best, best_of_named
+from nmt.recurrence.engine import native
 from nmt.recurrence.native import Packed, multiply_by_parts
 from nmt.recurrence.product import Linear
 
@@ -51,7 +52,7 @@ class Listed(NamedTuple):
 def listed(output: Linear, pieces: Ints) -> Listed:
     """The output layer cut down to these pieces."""
     places = torch.from_numpy(pieces).to(output.bias.device)
-    matrix = Packed(output.weight[places]) if compiled(output.bias) else None
+    matrix = Packed(output.weight[places]) if native("auto", output.bias) else None
     return Listed(places, output.bias[places], matrix)
 
 

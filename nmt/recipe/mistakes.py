@@ -55,6 +55,8 @@ def _problems(detail: ErrorDetails, tree: Node, recipe: type[Section]) -> Iterat
     elif detail["type"] in ("model_type", "model_attributes_type"):
         names = ", ".join(_section(recipe, keys).model_fields)
         yield Problem(node.place, path, f"expected a section with {names} (got {shown(node.plain())})")
+    elif detail["loc"][-1:] == ("[key]",):  # the name of an entry, not its value
+        yield Problem(node.start, path, _value(detail, keys[-1]))
     else:
         yield Problem(node.place, path, _value(detail, node.plain()))
 

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from nmt.errors import UsageError
 from nmt.recurrence import compiler, inductor
 from nmt.recurrence.backend import Backend, Torch
+from nmt.recurrence.c_code import NUMBER
 from nmt.recurrence.inductor import Inductor
 from nmt.recurrence.native import Native
 
@@ -30,9 +30,14 @@ def backend(engine: Engine, like: Tensor) -> Backend:
     return Inductor() if by_torch else Native()
 
 
+def native(engine: Engine, like: Tensor) -> bool:
+    """Whether it is C that multiplies: then no row of a product depends on the rows beside it."""
+    return isinstance(backend(engine, like), Native)
+
+
 def _obstacle(like: Tensor) -> str | None:
     if like.device.type != "cpu":
         return "the model is not on the CPU"
-    if like.dtype not in (torch.float32, torch.float64):
+    if like.dtype not in NUMBER:
         return f"there are no products of {like.dtype}"
     return compiler.obstacle()

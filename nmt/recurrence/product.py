@@ -30,6 +30,14 @@ def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor 
     return product if add is None else product + add
 
 
+def by_rows(matrix: Matrix, v: Tensor, add: Tensor | None = None) -> Tensor:
+    """`v Wᵀ (+ add)` with a back end's matrix: v [..., I], add a bias [O] or [..., O]."""
+    rows = v.reshape(-1, v.shape[-1])
+    if add is not None and add.dim() > 1:
+        add = add.reshape(-1, add.shape[-1])
+    return matrix(rows, add).view(*v.shape[:-1], -1)
+
+
 def beside(v: Tensor | tuple[Tensor, ...]) -> Tensor:
     """Operands that lie side by side as one."""
     if isinstance(v, Tensor):
@@ -76,7 +84,7 @@ class Linear(nn.Linear):
     def forward(self, v: Tensor) -> Tensor:
         if self.matrix is None:
             return super().forward(v)
-        return self.matrix(v.reshape(-1, v.shape[-1]), self.bias).view(*v.shape[:-1], -1)
+        return by_rows(self.matrix, v, self.bias)
 
 
 class _Notes:
@@ -116,18 +124,14 @@ class _Notes:
         if self.weight.dim() == 3:
             return multiply(v, self.weight, None, add)
         first, second = (self.bias, add) if add is None or self.bias is not None else (add, None)
-        rows = v.reshape(-1, v.shape[-1])
-        u = self.matrix(
-            rows, first if first is None or first.dim() == 1 else first.reshape(rows.shape[0], -1)
-        )
-        u = u.view(*v.shape[:-1], -1)
+        u = by_rows(self.matrix, v, first)
         return u if second is None else u + second
 
     def multiply_back(self, du: Tensor) -> Tensor:
         """`du W`."""
         if self.weight.dim() == 3:
             return torch.bmm(du, self.weight)
-        return self.turned(du.reshape(-1, du.shape[-1])).view(*du.shape[:-1], -1)
+        return by_rows(self.turned, du)
 
     def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
         """The two sums over all positions, which are then forgotten."""

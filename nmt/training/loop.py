@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training import checkpoint, snapshot
 from nmt.training.checkpoint import Checkpoint, Facts, Tensors
+from nmt.training.ema import weights_of
 from nmt.training.interrupts import Interrupts
 from nmt.training.metrics import Metrics
 from nmt.training.progress import Progress, Tick
@@ -40,7 +41,7 @@ class Epochs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The numbers of a run, named as in the recipe (`every`, `metric`, `patience`: of validation)."""
+    """The numbers of a run, named as in the recipe (`every` to `stop_when`: of validation)."""
 
     accumulate: int
     stop_after: Span
@@ -48,7 +49,10 @@ class Settings:
     keep: int
     every: Span
     metric: str
-    patience: int | None
+    patience: Mapping[str, int]  # by metric
+    stop_when: str
+    rollback: str
+    ema: float | None
     log_every: int  # updates between lines of the log
 
 
@@ -83,6 +87,7 @@ class Training:
 
     def __post_init__(self) -> None:
         self.run = Run(Best(self.settings.metric))
+        self.weights = weights_of(self.learner.model, self.settings.ema)
         self.carried: DecoderState | None = None  # from the batch before, where the next one continues it
         self.counted = (-1, 0)  # an epoch, and how many batches it has
 
@@ -132,6 +137,7 @@ class Training:
         seconds = time.perf_counter() - started
         self.carried = outcome.carried
         run.update += 1
+        self.weights.follow(run.update)
         run.advance(len(group), self.batches_in(run.epoch))
         run.tokens += outcome.totals.tokens
         run.seconds += seconds
@@ -189,9 +195,9 @@ class Training:
     def judge(self, tick: Tick) -> dict[str, float]:
         """Validate, and let the best-so-far and the schedule know; gives the scores."""
         started = time.perf_counter()
-        found = self.validate(self.learner.model, checkpoint.checkpoint_name(tick.update))
-        best = self.run.best.observe(found.scores[self.settings.metric], tick.update)
-        self.schedule.observe(best)
+        with self.weights.judged():
+            found = self.validate(self.learner.model, checkpoint.checkpoint_name(tick.update))
+        best = self.run.observe(found.scores, tick.update)
         self.metrics.write(
             {
                 "event": "validation",
@@ -202,15 +208,28 @@ class Training:
             }
         )
         self.progress.validation(tick, found, best=best, seconds=time.perf_counter() - started)
+        if self.schedule.observe(best) and self.settings.rollback != "none":
+            self.return_to_best()
         return found.scores
+
+    def return_to_best(self) -> None:
+        """Go on from the weights that were judged best, with their moments or with none."""
+        learner, best = self.learner, self.run.best.update
+        if best is None:
+            return
+        saved = checkpoint.read(self.checkpoints / "best")
+        self.weights.restore(saved.model, saved.trainer)
+        moments = saved.trainer if self.settings.rollback == "weights-and-moments" else {}
+        snapshot.load_optimiser_tensors(learner.model, learner.optimiser, moments)
+        self.metrics.write({"event": "rollback", "update": self.run.update, "to": best})
+        self.progress.note(f"the rate is cut: going on from the weights of update {best}, the best so far")
 
     def why_stop(self, interrupts: Interrupts) -> Stop | None:
         """The reason to stop here, if there is one."""
-        best, patience = self.run.best, self.settings.patience
         if self.finished():
             return Stop("the run is complete", 0)
-        if patience is not None and best.since >= patience:
-            return Stop(f"no better {best.metric} in {best.since} validations", 0)
+        if stale := self.run.stale(self.settings.patience, self.settings.stop_when):
+            return Stop(stale, 0)
         if interrupts.received is not None:
             name = interrupts.received.name
             return Stop(
@@ -280,19 +299,20 @@ class Training:
 
 def capture(training: Training) -> tuple[Tensors, Tensors, Facts]:
     """All that decides how training goes on: weights, the trainer's tensors, plain facts."""
-    trainer = (
+    model, trainer = training.weights.capture()
+    trainer |= (
         snapshot.optimiser_tensors(training.learner.model, training.learner.optimiser)
         | snapshot.generator_tensors()
         | snapshot.carried_tensors(training.carried)
     )
     facts = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
-    return snapshot.model_tensors(training.learner.model), trainer, facts
+    return model, trainer, facts
 
 
 def restore(training: Training, saved: Checkpoint) -> None:
     """Put everything back to where `capture` saw it."""
     learner = training.learner
-    snapshot.load_model_tensors(learner.model, saved.model)
+    training.weights.restore(saved.model, saved.trainer)
     snapshot.load_optimiser_tensors(learner.model, learner.optimiser, saved.trainer)
     snapshot.load_generator_tensors(saved.trainer)
     training.carried = snapshot.carried_state(learner.model, saved.trainer)

@@ -1,6 +1,7 @@
 """What a training run remembers besides weights, moments and generators, and what its spans mean."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
@@ -8,7 +9,7 @@ from nmt.training.checkpoint import Facts
 from nmt.training.loss import Loss
 from nmt.training.objective import perplexity
 
-HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False}
+HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False, "accuracy": True}
 
 
 class Span(Protocol):
@@ -97,12 +98,34 @@ class Run:
     tokens: int = 0  # target words learnt
     seconds: float = 0.0  # spent learning, validation and checkpoints aside; only shown
     window: Totals = field(default_factory=Totals)  # since the last line of the log
+    others: dict[str, Best] = field(default_factory=dict)  # like `best`, of the metrics that do not decide
 
     def advance(self, batches: int, of: int) -> None:
         """Count batches as learnt; after the last of the epoch's, the next epoch begins."""
         self.position += batches
         if self.position >= of:
             self.epoch, self.position = self.epoch + 1, 0
+
+    def observe(self, scores: Mapping[str, float], update: int) -> bool:
+        """Take note of a validation: is it the best by the metric that decides?"""
+        for metric in HIGHER_IS_BETTER:
+            if metric in scores and metric != self.best.metric:
+                self.others.setdefault(metric, Best(metric)).observe(scores[metric], update)
+        return self.best.observe(scores[self.best.metric], update)
+
+    def stale(self, patience: Mapping[str, int], stop_when: str) -> str:
+        """Which metrics have not got better for so many validations, if training should stop by them.
+
+        It should when `any` of those in `patience` has not, or `all` have not.
+        """
+        stale = [
+            best
+            for best in (self.best, *self.others.values())
+            if best.metric in patience and best.since >= patience[best.metric]
+        ]
+        if stop_when == "all" and len(stale) < len(patience):
+            return ""
+        return ", ".join(f"no better {best.metric} in {best.since} validations" for best in stale)
 
     def facts(self) -> Facts:
         """As plain values."""
@@ -111,4 +134,6 @@ class Run:
     @classmethod
     def from_facts(cls, facts: Facts) -> "Run":
         """What `facts` gave."""
-        return cls(**{**facts, "best": Best(**facts["best"]), "window": Totals(**facts["window"])})
+        others = {metric: Best(**best) for metric, best in facts.get("others", {}).items()}
+        best, window = Best(**facts["best"]), Totals(**facts["window"])
+        return cls(**{**facts, "best": best, "window": window, "others": others})

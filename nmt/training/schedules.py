@@ -10,7 +10,7 @@ Memory = dict[str, int | float]
 
 @dataclass(kw_only=True)
 class Schedule:
-    """Linear warm-up to `peak`, then `peak * share(update)`, but never under `floor`.
+    """A warm-up to `peak`, then `peak * share(update)`, but never under `floor`.
 
     Updates are counted from 1. The warm-up ignores the floor: it rises. All schedules take the same keywords.
     """
@@ -18,9 +18,10 @@ class Schedule:
     peak: float
     warmup: int
     floor: float
-    span: float  # in updates: where `cosine` has reached the floor
+    span: float  # in updates: where `cosine` and `one-cycle` have reached the floor
     factor: float  # `plateau`
     patience: int  # `plateau`
+    size: int  # H of the decoder: `noam`
 
     def __post_init__(self) -> None:
         if self.floor > self.peak:
@@ -29,15 +30,20 @@ class Schedule:
     def rate(self, update: int) -> float:
         """The learning rate of an update."""
         if update < self.warmup:
-            return self.peak * update / self.warmup
+            return self.peak * self.rise(update)
         return max(self.floor, self.peak * self.share(update))
+
+    def rise(self, update: int) -> float:
+        """Share of the peak at an update of the warm-up: a straight line."""
+        return update / self.warmup
 
     def share(self, update: int) -> float:
         """Share of the peak at an update after the warm-up."""
         raise NotImplementedError
 
-    def observe(self, improved: bool) -> None:
-        """Take note of a validation."""
+    def observe(self, improved: bool) -> bool:
+        """Take note of a validation: has the rate been cut because of it?"""
+        return False
 
     def state_dict(self) -> Memory:
         """What it remembers, in plain values."""
@@ -61,6 +67,19 @@ class InverseSquareRoot(Schedule):
         return math.sqrt(max(self.warmup, 1) / update)
 
 
+class Noam(InverseSquareRoot):
+    """peak · H^-½ · min(u^-½, u · warmup^-1½) at update u (Vaswani et al., 2017, eq. 3).
+
+    That is `inverse-sqrt` with a peak of peak · H^-½ · warmup^-½.
+    """
+
+    def __post_init__(self) -> None:
+        if not self.warmup:
+            raise UsageError("the noam schedule is made by its warm-up: give it one")
+        self.peak /= math.sqrt(self.size * self.warmup)
+        super().__post_init__()
+
+
 class Cosine(Schedule):
     """Half a cosine from the peak to the floor (Loshchilov & Hutter, 2017, without restarts)."""
 
@@ -68,13 +87,30 @@ class Cosine(Schedule):
         super().__post_init__()
         if self.span <= self.warmup:
             raise UsageError(
-                f"the cosine schedule ends at update {self.span:g}, within its warm-up of {self.warmup}"
+                f"the schedule ends at update {self.span:g}, within its warm-up of {self.warmup}"
             )
 
     def share(self, update: int) -> float:
         gone = min(1.0, (update - self.warmup) / (self.span - self.warmup))
         end = self.floor / self.peak
         return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * gone))
+
+
+class OneCycle(Cosine):
+    """Half a cosine up from a 25th of the peak, half a cosine down (Smith & Topin, 2018).
+
+    Without a warm-up of its own it rises for 30% of the span. The decay of the moments stays as it is.
+    """
+
+    START, RISING = 1 / 25, 0.3
+
+    def __post_init__(self) -> None:
+        self.warmup = self.warmup or max(1, round(self.RISING * self.span))
+        super().__post_init__()
+
+    def rise(self, update: int) -> float:
+        gone = (update - 1) / (self.warmup - 1)
+        return self.START + (1 - self.START) * 0.5 * (1 - math.cos(math.pi * gone))
 
 
 @dataclass(kw_only=True)
@@ -87,10 +123,12 @@ class Plateau(Schedule):
     def share(self, update: int) -> float:
         return self.factor**self.cuts
 
-    def observe(self, improved: bool) -> None:
+    def observe(self, improved: bool) -> bool:
         self.waited = 0 if improved else self.waited + 1
-        if self.waited > self.patience:
+        cut = self.waited > self.patience
+        if cut:
             self.cuts, self.waited = self.cuts + 1, 0
+        return cut
 
     def state_dict(self) -> Memory:
         return {"cuts": self.cuts, "waited": self.waited}
@@ -102,6 +140,8 @@ class Plateau(Schedule):
 SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "inverse-sqrt": InverseSquareRoot,
+    "noam": Noam,
     "cosine": Cosine,
+    "one-cycle": OneCycle,
     "plateau": Plateau,
 }

@@ -36,6 +36,16 @@ def test_it_translates_as_the_run_does(finished: Finished, shipped: Path) -> Non
     assert len(ours.splitlines()) == 3
 
 
+def test_it_rescores_as_the_run_does(finished: Finished, shipped: Path) -> None:
+    sides = ["--src", finished.text / "test.de", "--tgt", finished.text / "test.en"]
+    ours, theirs = (
+        [float(score) for score in done(nmt("rescore", model, *sides, "-q")).split()]
+        for model in (shipped, finished.run)
+    )
+    assert len(ours) == 20
+    assert ours == pytest.approx(theirs, abs=1e-3)
+
+
 def test_it_reports_what_it_found(shipped: Path) -> None:
     report = json.loads((shipped / "report.json").read_text())
     assert report["lines"] == 20

@@ -19,12 +19,13 @@ V = 40
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
 
 
-def prepared(cell: str, attention: str, **more: object) -> Prepared:
+def prepared(cell: str, attention: str, engine: str = "auto", **more: object) -> Prepared:
     torch.manual_seed(1)
     encoder = {"cell": cell, "embedding": 64, "hidden": 64, **more}
     decoder = {"cell": cell, "embedding": 64, "hidden": 128, "attention": attention, **more}
     decoder["input_feeding"] = attention != "none"
-    recipe = Recipe.model_validate({"data": DATA, "encoder": encoder, "decoder": decoder})
+    sections = {"data": DATA, "engine": engine, "encoder": encoder, "decoder": decoder}
+    recipe = Recipe.model_validate(sections)
     return Prepared(build_translator(recipe, V, V), eos=EOS)
 
 
@@ -41,6 +42,9 @@ def numbers(memory: Remembered) -> Iterator[Tensor]:
 
 CASES = [(name, "general", {}) for name in CELLS] + [("gru", name, {}) for name in ATTENTIONS]
 CASES += [("lstm", "general", {"layer_norm": True}), ("gru", "additive", {"layers": 2, "residual_from": 2})]
+CASES += [
+    ("lstm", attention, {"engine": name}) for name in ("torch", "reference") for attention in ATTENTIONS
+]
 
 
 @pytest.mark.parametrize(("cell", "attention", "more"), CASES)

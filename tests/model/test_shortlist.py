@@ -49,7 +49,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With and without a C compiler."""
     if request.param == "torch":
         for module in (rows, scores):
-            monkeypatch.setattr(module, "compiled", lambda like: False)
+            monkeypatch.setattr(module, "native", lambda engine, like: False)
     return str(request.param)
 
 

@@ -70,12 +70,24 @@ def test_what_was_learnt_with_other_settings_is_not_gone_on_with(recipe: Path) -
     assert "peak: 0.001" in Path("run/recipe.yaml").read_text("utf-8")
 
 
-def test_a_cosine_that_ends_with_the_run_keeps_its_end(recipe: Path) -> None:
-    cosine = "training.learning_rate.schedule=cosine"
-    assert nmt("train", recipe, cosine, "-o", "run").exit_code == 0
-    longer = nmt("train", recipe, cosine, "training.stop_after=5u", "-o", "run")
+@pytest.mark.parametrize("name", ["cosine", "one-cycle"])
+def test_a_schedule_that_ends_with_the_run_keeps_its_end(recipe: Path, name: str) -> None:
+    schedule = f"training.learning_rate.schedule={name}"
+    assert nmt("train", recipe, schedule, "-o", "run").exit_code == 0
+    longer = nmt("train", recipe, schedule, "training.stop_after=5u", "-o", "run")
     assert longer.exit_code == 2
-    assert "stop_after was 2u, is 5u (the cosine ends there too" in longer.stderr
+    assert f"stop_after was 2u, is 5u (the {name} ends there too" in longer.stderr
+
+
+def test_when_to_stop_may_change_by_any_metric(recipe: Path) -> None:
+    assert nmt("train", recipe, "-o", "run").exit_code == 0
+    stop_on = "training.validation.stop_on={loss: 3, accuracy: 4}"
+    changed = nmt("train", recipe, stop_on, "training.validation.stop_when=all", "-o", "run")
+    assert changed.exit_code == 0, changed.output
+    assert "training.validation.stop_on.loss was not given, is 3" in changed.stderr
+    average = nmt("train", recipe, "training.ema=0.9", "-o", "run")
+    assert average.exit_code == 2
+    assert "training.ema was null, is 0.9" in average.stderr
 
 
 @pytest.mark.parametrize("name", ["train.de", "train.en", "valid.en"])

@@ -51,6 +51,30 @@ WRONG = {
         "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",
         "training.learning_rate.warmup: 400 updates: the cosine ends within them, at 100u",
     ),
+    "a roll-back without cuts": (
+        "training: {learning_rate: {schedule: cosine, rollback: weights}}",
+        "training.learning_rate.rollback: cosine has no cuts to go back with: it is for plateau",
+    ),
+    "a patience given twice": (
+        "training: {validation: {patience: 3, stop_on: {loss: 5, bleu: 5}}}",
+        "training.validation.stop_on: the patience with bleu is given twice, as `patience` too",
+    ),
+    "a patience with what is not measured": (
+        "training: {validation: {metric: loss, stop_on: {chrf: 5}}}",
+        "training.validation.stop_on: no chrf is measured, since with metric: loss nothing is translated",
+    ),
+    "a patience with an unknown metric": (
+        "training: {validation: {stop_on: {blue: 5}}}",
+        "2:35: training.validation.stop_on.blue: no 'blue', did you mean 'bleu'?",
+    ),
+    "an average that forgets nothing": (
+        "training: {ema: 1.0}",
+        "training.ema: expected less than 1 (got 1.0)",
+    ),
+    "a noam without warm-up": (
+        "training: {learning_rate: {schedule: noam, peak: 2.0}}",
+        "training.learning_rate.warmup: noam is made by its warm-up: give it a few thousand updates",
+    ),
     "a part of an update": (
         "training: {stop_after: 1.5u}",
         "expected a whole number of updates (got '1.5u')",

@@ -93,7 +93,15 @@ class TenBatches:
 
 
 def make_schedule(name: str = "constant", **changes: Any) -> Schedule:
-    settings = {"peak": 0.01, "warmup": 0, "floor": 0.0, "span": 100.0, "factor": 0.5, "patience": 0}
+    settings = {
+        "peak": 0.01,
+        "warmup": 0,
+        "floor": 0.0,
+        "span": 100.0,
+        "factor": 0.5,
+        "patience": 0,
+        "size": 4,
+    }
     return SCHEDULES[name](**{**settings, **changes})
 
 
@@ -110,7 +118,10 @@ def make_settings(**changes: Any) -> Settings:
         "keep": 2,
         "every": Duration(1, "e"),
         "metric": "loss",
-        "patience": None,
+        "patience": {},
+        "stop_when": "any",
+        "rollback": "none",
+        "ema": None,
         "log_every": 3,
     }
     return Settings(**{**settings, **changes})
@@ -129,7 +140,7 @@ def make_learner(**parts: Any) -> Learner:
     torch.manual_seed(7)
     model = parts.pop("model", None) or Tiny()
     optimiser = build_optimiser(
-        model.parameters(),
+        model,
         optimiser=parts.pop("optimiser", "adam"),
         betas=(0.9, 0.98),
         momentum=0.9,

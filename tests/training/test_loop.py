@@ -15,6 +15,7 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.loop import Training
+from nmt.training.optimisers import OPTIMISERS
 from nmt.training.snapshot import model_tensors
 from nmt.training.update import Diverged
 from nmt.training.validation import Validation
@@ -65,11 +66,10 @@ def same(one: Training, other: Training) -> bool:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "adam": {},
-    "adamw": {"optimiser": "adamw"},
-    "sgd": {"optimiser": "sgd"},
+    **{name: {"optimiser": name} for name in OPTIMISERS},
     "plateau": {"settings": {"metric": "bleu", "every": Duration(4, "u")}},
     "accumulation": {"settings": {"accumulate": 4}},
+    "moving average": {"settings": {"ema": 0.9, "every": Duration(4, "u")}},
     "sampled feedback": {"settings": {"every": Duration(7, "u")}},
 }
 
@@ -188,7 +188,7 @@ def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -
     training = make_training(
         tmp_path,
         validate=scores([1, 3, 2, 3, 9]),
-        settings={"metric": "bleu", "patience": 2, "every": Duration(2, "u")},
+        settings={"metric": "bleu", "patience": {"bleu": 2}, "every": Duration(2, "u")},
     )
     result = training.train()
     assert (result.update, result.best.update, result.best.score) == (8, 4, 3)
@@ -198,7 +198,7 @@ def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -
 
 
 def test_patience_survives_a_stop(tmp_path: Path) -> None:
-    settings = {"metric": "bleu", "patience": 3, "every": Duration(2, "u")}
+    settings = {"metric": "bleu", "patience": {"bleu": 3}, "every": Duration(2, "u")}
     make_training(tmp_path, validate=scores([5, 4]), epochs=Interrupted(4), settings=settings).train()
     result = make_training(tmp_path, validate=scores([3, 2, 1]), settings=settings).train()
     assert (result.update, result.best.update) == (8, 2)

@@ -26,6 +26,8 @@ FREE = (
     "training.keep",
     "training.threads",
     "training.validation.patience",
+    "training.validation.stop_on",
+    "training.validation.stop_when",
     "training.validation.samples",
     "search.beam",
     "search.length_penalty",
@@ -114,12 +116,17 @@ def _shown(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
+def _is_free(name: str) -> bool:
+    """Whether a setting, or the one that it is an entry of, is free."""
+    return any(name == free or name.startswith(f"{free}.") for free in FREE)
+
+
 def _check_changes(run: Path, changes: Mapping[str, str], recipe: AnyRecipe) -> None:
     """Refuse to go on with settings on which it hung what was learnt."""
-    fixed = [change for name, change in changes.items() if name not in FREE]
+    fixed = [change for name, change in changes.items() if not _is_free(name)]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
-    if end and rate.schedule == "cosine" and rate.span is None:
-        fixed.append(f"{end} (the cosine ends there too, so all rates would be others)")
+    if end and rate.ends and rate.span is None:
+        fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would be others)")
     if fixed:
         raise UsageError(
             "\n  ".join([f"{run} holds a run of another recipe:", *fixed])

@@ -102,7 +102,7 @@ def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
     return Learner(
         model=model,
         optimiser=build_optimiser(
-            model.parameters(),
+            model,
             optimiser=training.optimiser,
             betas=training.betas,
             momentum=training.momentum,
@@ -131,6 +131,7 @@ def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
         span=in_updates(rate.span or recipe.training.stop_after, per_epoch),
         factor=rate.factor,
         patience=rate.patience,
+        size=recipe.decoder.hidden,
     )
 
 
@@ -157,7 +158,10 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
         keep=training.keep,
         every=validation.every,
         metric=metric,
-        patience=validation.patience,
+        patience=validation.patience_by_metric(),
+        stop_when=validation.stop_when,
+        rollback=training.learning_rate.rollback,
+        ema=training.ema,
         log_every=LOG_EVERY,
     )
 

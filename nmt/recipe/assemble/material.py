@@ -10,14 +10,13 @@ from typing import NamedTuple
 from nmt.data.corpora import corpus_root
 from nmt.data.filters import LengthFilter
 from nmt.data.store import TokenStore, checksums, prepare_store
-from nmt.data.subwords import Vocabulary, load_vocabulary, train_vocabulary
+from nmt.data.subwords import SIDES, Vocabulary, load_vocabulary, train_vocabulary
 from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
 from nmt.errors import DataError, UsageError
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.recipe.schema.data import Text
 from nmt.training import checkpoint
 
-SIDES = ("source", "target")
 MADE_OF = "material.json"
 
 

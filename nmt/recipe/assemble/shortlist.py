@@ -4,9 +4,10 @@ from pathlib import Path
 
 from nmt.data.shortlist import Measured, load_shortlist, make_shortlist, measure
 from nmt.data.store import TokenStore
+from nmt.data.subwords import SIDES
 from nmt.errors import UsageError
 from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home, load_translator
-from nmt.recipe.assemble.material import SIDES, load_vocabularies, store_file
+from nmt.recipe.assemble.material import load_vocabularies, store_file
 
 
 def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measured]:

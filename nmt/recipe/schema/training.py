@@ -20,13 +20,22 @@ class Batch(Section):
 class LearningRate(Section):
     """The learning rate over the updates."""
 
-    peak: float = Field(1e-3, gt=0.0, description="Highest learning rate.")
-    schedule: Annotated[str, Choice("nmt.training.schedules", "SCHEDULES")] = Field(
-        "constant", description="What happens after the warm-up."
+    peak: float = Field(
+        1e-3,
+        gt=0.0,
+        description="Highest learning rate; `noam`: what decoder.hidden^-0.5 * warmup^-0.5 is "
+        "multiplied by to give it.",
     )
-    warmup: int = Field(0, ge=0, description="Updates of linear warm-up.")
+    schedule: Annotated[str, Choice("nmt.training.schedules", "SCHEDULES")] = Field(
+        "constant",
+        description="What happens after the warm-up. `plateau` looks at the metric of validation; `cosine` "
+        "and `one-cycle` end where `span` says.",
+    )
+    warmup: int = Field(
+        0, ge=0, description="Updates of warm-up, linear; `one-cycle`: a cosine, 0 for 30% of the span."
+    )
     span: Stretch | None = Field(
-        None, description="`cosine` only: where the rate reaches `floor`; null: stop_after."
+        None, description="`cosine`, `one-cycle`: where the rate reaches `floor`; null: stop_after."
     )
     factor: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
         0.5, description="`plateau` only: the rate is multiplied by this."
@@ -34,10 +43,24 @@ class LearningRate(Section):
     patience: int = Field(
         0, ge=0, description="`plateau` only: validations without improvement that are forgiven."
     )
+    rollback: Literal["none", "weights", "weights-and-moments"] = Field(
+        "none",
+        description="`plateau` only: with each cut go back to the weights that were judged best, with the "
+        "optimiser's moments of that time, or with none.",
+    )
     floor: float = Field(0.0, ge=0.0, description="The rate never falls below this.")
 
+    @property
+    def ends(self) -> bool:
+        """Whether the schedule has an end, which is `span`."""
+        return self.schedule in ("cosine", "one-cycle")
+
     def conflicts(self) -> Iterator[Conflict]:
-        if self.floor > self.peak:
+        if self.rollback != "none" and self.schedule != "plateau":
+            yield "rollback", f"{self.schedule} has no cuts to go back with: it is for plateau"
+        if self.schedule == "noam" and not self.warmup:
+            yield "warmup", "noam is made by its warm-up: give it a few thousand updates"
+        elif self.schedule != "noam" and self.floor > self.peak:
             yield "floor", f"{self.floor:g} is above the peak, {self.peak:g}"
 
 
@@ -78,9 +101,32 @@ class Judging(Section):
         Duration(1, "e"), description="Stretch between validations; a checkpoint is written at each."
     )
     patience: Count | None = Field(
-        None, description="Validations without improvement before training stops; null: never."
+        None,
+        description="Validations without improvement, by the metric that decides, before training stops; "
+        "null: never.",
+    )
+    stop_on: dict[Literal["loss", "accuracy"], Count] = Field(
+        {}, description="The same by other metrics, whatever they decide: `{accuracy: 5}`."
+    )
+    stop_when: Literal["any", "all"] = Field(
+        "any", description="Training stops when any of the metrics with a patience has lost it, or all have."
     )
     samples: int = Field(3, ge=0, description="Outputs printed at each validation.")
+
+    def deciding(self) -> str:
+        """The metric that decides on the best checkpoint."""
+        return "loss"
+
+    def patience_by_metric(self) -> dict[str, int]:
+        """How many validations without improvement are borne, by metric."""
+        patience = dict[str, int](self.stop_on.items())
+        if self.patience is not None:
+            patience[self.deciding()] = self.patience
+        return patience
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.patience is not None and self.deciding() in self.stop_on:
+            yield "stop_on", f"the patience with {self.deciding()} is given twice, as `patience` too"
 
 
 class Validation(Judging):
@@ -91,6 +137,18 @@ class Validation(Judging):
         description="What decides on the best checkpoint, early stopping and plateaus: a score of"
         " free-running greedy decoding, or the loss.",
     )
+    stop_on: dict[Literal["bleu", "chrf", "loss", "accuracy"], Count] = Field(  # type: ignore[assignment]
+        {}, description="The same by other metrics, whatever they decide: `{loss: 5, chrf: 8}`."
+    )
+
+    def deciding(self) -> str:
+        return self.metric
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        scores = [name for name in ("bleu", "chrf") if name in self.stop_on]
+        if self.metric == "loss" and scores:
+            yield "stop_on", f"no {scores[0]} is measured, since with metric: loss nothing is translated"
 
 
 class TextValidation(Judging):
@@ -107,16 +165,31 @@ class Learning(Section):
     """The training run."""
 
     optimiser: Annotated[str, Choice("nmt.training.optimisers", "OPTIMISERS")] = Field(
-        "adam", description="Update rule."
+        "adam",
+        description="Update rule; muon turns matrices by Muon, and embeddings, the output layer and "
+        "vectors by AdamW.",
     )
     learning_rate: LearningRate = LearningRate()
     betas: tuple[Probability, Probability] = Field(
-        (0.9, 0.999), strict=False, description="Adam, AdamW: decay of the two moments."
+        (0.9, 0.999),
+        strict=False,
+        description="adam, adamw, nadam: decay of the two moments; muon: of its momentum, and "
+        "of those of the AdamW beside it.",
     )
-    momentum: Probability = Field(0.0, description="SGD: momentum.")
-    weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty (decoupled for adamw).")
+    momentum: Probability = Field(0.0, description="sgd: momentum.")
+    weight_decay: float = Field(
+        0.0,
+        ge=0.0,
+        description="Decay of matrices, vectors aside: decoupled for adamw, adafactor and muon, else "
+        "an L2 penalty.",
+    )
     clip_norm: float | None = Field(
         1.0, gt=0.0, description="Largest norm of the gradient; null for no clipping."
+    )
+    ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = Field(
+        None,
+        description="Decay of an exponential moving average of the weights, such as 0.999: it, and not the "
+        "weights that learn, is validated, kept and used; null: none.",
     )
     batch: Batch = Batch()
     accumulate: Count = Field(1, description="Batches whose gradients make one update.")
@@ -138,8 +211,11 @@ class Learning(Section):
     def conflicts(self) -> Iterator[Conflict]:
         rate = self.learning_rate
         end = rate.span or self.stop_after
-        if rate.schedule == "cosine" and end.unit == "u" and end.count <= rate.warmup:
-            yield "learning_rate.warmup", f"{rate.warmup} updates: the cosine ends within them, at {end}"
+        if rate.ends and end.unit == "u" and end.count <= rate.warmup:
+            yield (
+                "learning_rate.warmup",
+                f"{rate.warmup} updates: the {rate.schedule} ends within them, at {end}",
+            )
 
 
 class Training(Learning):

@@ -1,0 +1,84 @@
+"""The weights that are judged and kept: those that learn, or their moving average."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from nmt.training.checkpoint import Tensors
+from nmt.training.snapshot import load_model_tensors, model_tensors
+
+RAW = "weights/"
+
+
+class Weights:
+    """The weights that learn, judged and kept as they are."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def follow(self, update: int) -> None:
+        """The weights are now those after this update."""
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Within the block the model has the weights that are to be judged."""
+        yield
+
+    def capture(self) -> tuple[Tensors, Tensors]:
+        """The weights that are kept, and what else the trainer needs of them."""
+        return model_tensors(self.model), {}
+
+    def restore(self, kept: Tensors, trainer: Tensors) -> None:
+        """Put everything back to where `capture` saw it; DataError if it is of another model."""
+        load_model_tensors(self.model, kept)
+
+
+class MovingAverage(Weights):
+    """An exponential moving average of the weights θ (Polyak & Juditsky, 1992) is judged and kept:
+
+        m_u = d m_(u-1) + (1 - d) θ_u        d = min(decay, (1 + u) / (10 + u))
+
+    so that the first weights, which are random, are soon forgotten. θ stays with the trainer.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model)
+        self.decay = decay
+        self.learning = dict(model.named_parameters())
+        self.means = {name: parameter.detach().clone() for name, parameter in self.learning.items()}
+
+    def follow(self, update: int) -> None:
+        decay = min(self.decay, (1 + update) / (10 + update))
+        for name, parameter in self.learning.items():
+            self.means[name].lerp_(parameter.detach(), 1 - decay)
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        raw = {name: parameter.detach().clone() for name, parameter in self.learning.items()}
+        self._load(self.means)
+        try:
+            yield
+        finally:
+            self._load(raw)
+
+    def capture(self) -> tuple[Tensors, Tensors]:
+        raw, others = super().capture()
+        return raw | self.means, others | {f"{RAW}{name}": raw[name] for name in self.means}
+
+    def restore(self, kept: Tensors, trainer: Tensors) -> None:
+        super().restore(kept, trainer)
+        for name, mean in self.means.items():
+            mean.copy_(kept[name])
+        self._load({name: trainer[f"{RAW}{name}"] for name in self.means})
+
+    @torch.no_grad()
+    def _load(self, values: Tensors) -> None:
+        for name, parameter in self.learning.items():
+            parameter.copy_(values[name])
+
+
+def weights_of(model: nn.Module, decay: float | None) -> Weights:
+    """A model's weights as they are, or with a decay their moving average."""
+    return Weights(model) if decay is None else MovingAverage(model, decay)
