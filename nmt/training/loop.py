@@ -182,7 +182,8 @@ class Training:
                 "learning_rate": tick.rate,
                 "forcing_ratio": ratio,
                 "gradient_norm": norm,
-            }
+            },
+            self.run.seconds,
         )
         self.run.window = Totals()
 
@@ -199,7 +200,8 @@ class Training:
                 "epoch": tick.epochs,
                 **found.scores,
                 "best": best,
-            }
+            },
+            self.run.seconds,
         )
         self.progress.validation(tick, found, best=best, seconds=time.perf_counter() - started)
         return found.scores
