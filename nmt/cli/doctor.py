@@ -1,0 +1,135 @@
+"""`nmt doctor`: what speaks against a recipe before it is trained, and what went wrong in a run."""
+
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nmt.errors import UsageError
+from nmt.finding import Finding
+
+if TYPE_CHECKING:
+    from nmt.recipe.schema import AnyRecipe
+
+Facts = dict[str, dict[str, Any]]
+"""Facts by what they are of."""
+WIDTH, MARGIN = 80, 10
+ORDER = ("wrong", "doubtful", "note")
+
+
+def doctor(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RECIPE... [KEY=VALUE...]|RUN", help="Recipes and settings, or a run.", show_default=False
+        ),
+    ],
+    updates: Annotated[
+        int, typer.Option(min=0, help="Of a recipe: updates that are made to measure; 0 for none.")
+    ] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Examine a recipe before training, or a run during and after it; say what is wrong and what to try.
+
+    Of a recipe: its data, and what training takes on this machine, from a few updates in a folder that is
+    thrown away. Of a run: its curves, and translations of validation lines by its best checkpoint. The exit
+    code is 1 if something is wrong, 0 if things are doubtful or well.
+    """
+    from nmt.recipe.reader import read_any, split
+
+    names, overrides = split(words)
+    runs = [Path(name) for name in names if Path(name).is_dir()]
+    if runs and (len(words) > 1):
+        raise UsageError(f"{runs[0]} is a run, which has its own recipe and settings: name it alone")
+    if runs:
+        from nmt.recipe.assemble.checkup import check_up
+
+        facts, found = check_up(runs[0])
+    else:
+        facts, found = of_recipe(read_any(names, overrides), updates)
+    found.sort(key=lambda finding: ORDER.index(finding.level))
+    if as_json:
+        findings = [finding._asdict() for finding in found]
+        typer.echo(json.dumps({"facts": facts, "findings": findings}, indent=2, ensure_ascii=False))
+    else:
+        show(facts, found)
+    if any(finding.level == "wrong" for finding in found):
+        raise typer.Exit(1)
+
+
+def of_recipe(recipe: "AnyRecipe", updates: int) -> tuple[Facts, list[Finding]]:
+    """What there is to say of a recipe: facts, and findings."""
+    from rich.console import Console
+
+    from nmt.recipe.assemble.rehearsal import rehearse, surveys
+    from nmt.training.progress import Progress
+
+    facts: Facts = {}
+    found: list[Finding] = []
+    for part, survey, of_part in surveys(recipe):
+        found += of_part
+        if survey is not None:
+            facts[part] = {survey.unit: len(survey), "files": [str(file) for file in survey.corpus.files]}
+    if any(finding.level == "wrong" for finding in found):
+        return facts, found  # training would learn from that, or refuse it
+    with TemporaryDirectory() as folder:
+        progress = Progress(Path(folder) / "train.log", Console(quiet=True))
+        measured, of_training = rehearse(recipe, Path(folder), progress, updates=updates)
+    if measured is not None:
+        facts["training"] = {**measured._asdict(), "seconds": measured.seconds}
+    return facts, found + of_training
+
+
+def show(facts: Facts, found: list[Finding]) -> None:
+    """Print facts, then findings, the worst first, in 80 columns."""
+    for name, facts_of_it in facts.items():
+        _say(f"{name:{MARGIN}}{told(facts_of_it)}")
+    for finding in found:
+        typer.echo("")
+        parts = (finding.where, *finding.example.splitlines(), finding.advice and f"Try: {finding.advice}")
+        _say(f"{finding.level:{MARGIN}}{finding.what}")
+        for part in filter(None, parts):
+            _say(" " * MARGIN + part)
+    counts: Counter[str] = Counter(finding.level for finding in found)
+    said = ", ".join(f"{counts[level]} {level}" for level in ORDER if counts[level])
+    typer.echo(f"\n{said or 'nothing found that speaks against it'}")
+
+
+def told(facts: Mapping[str, Any]) -> str:
+    """Facts in words, such as `300 pairs, 0:12 learning`."""
+    return ", ".join(
+        FORMS[name](value) if name in FORMS else f"{value:,} {name.replace('_', ' ')}"
+        for name, value in facts.items()
+        if value is not None
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
+def _time(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+
+
+FORMS: dict[str, Callable[[Any], str]] = {
+    "files": lambda files: " and ".join(files),
+    "seconds_per_update": lambda seconds: f"{seconds:.3f} seconds each",
+    "pieces_per_second": lambda pieces: f"{pieces:,.0f} target pieces a second",
+    "seconds": lambda seconds: f"{_time(seconds)} hours of learning (validations come on top)",
+    "memory": lambda size: f"{_size(size)} of memory at the most",
+    "memory_there": lambda size: f"of {_size(size)}",
+    "score": lambda score: f"{score:.2f}",
+    "metric": str,
+}
+"""How facts that are no counts are told."""
+
+
+def _say(text: str) -> None:
+    typer.echo(textwrap.fill(text, WIDTH, subsequent_indent=" " * MARGIN, break_on_hyphens=False))
