@@ -30,7 +30,8 @@ def percent(share: float) -> str:
 
 def counted(count: int, noun: str) -> str:
     """`1 pair`, `2,000 pairs`."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+    ending = "es" if noun.endswith("ch") else "s"
+    return f"{count:,} {noun}{ending * (count != 1)}"
 
 
 def joined(parts: list[str], rest: int) -> str:

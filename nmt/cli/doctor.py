@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,9 +74,10 @@ def of_recipe(recipe: "AnyRecipe", updates: int) -> tuple[Facts, list[Finding]]:
     for part, survey, of_part in surveys(recipe):
         found += of_part
         if survey is not None:
-            facts[part] = {survey.unit: len(survey), "files": [str(file) for file in survey.corpus.files]}
+            files = [str(file) for file in survey.corpus.files]
+            facts[part] = {"count": len(survey), "unit": survey.unit, "files": files}
     if any(finding.level == "wrong" for finding in found):
-        return facts, found  # training would learn from that, or refuse it
+        return facts, [*found, Finding("note", "no update was made: mend first what is wrong")]
     with TemporaryDirectory() as folder:
         progress = Progress(Path(folder) / "train.log", Console(quiet=True))
         measured, of_training = rehearse(recipe, Path(folder), progress, updates=updates)
@@ -88,7 +89,7 @@ def of_recipe(recipe: "AnyRecipe", updates: int) -> tuple[Facts, list[Finding]]:
 def show(facts: Facts, found: list[Finding]) -> None:
     """Print facts, then findings, the worst first, in 80 columns."""
     for name, facts_of_it in facts.items():
-        _say(f"{name:{MARGIN}}{told(facts_of_it)}")
+        _say(f"{name:{MARGIN}}{told(name, facts_of_it)}")
     for finding in found:
         typer.echo("")
         parts = (finding.where, *finding.example.splitlines(), finding.advice and f"Try: {finding.advice}")
@@ -100,36 +101,27 @@ def show(facts: Facts, found: list[Finding]) -> None:
     typer.echo(f"\n{said or 'nothing found that speaks against it'}")
 
 
-def told(facts: Mapping[str, Any]) -> str:
-    """Facts in words, such as `300 pairs, 0:12 learning`."""
-    return ", ".join(
-        FORMS[name](value) if name in FORMS else f"{value:,} {name.replace('_', ' ')}"
-        for name, value in facts.items()
-        if value is not None
-    )
+def told(name: str, facts: Mapping[str, Any]) -> str:
+    """Facts in words."""
+    from nmt.training.progress import clock
+
+    if "files" in facts:
+        return f"{facts['count']:,} {facts['unit']}: {' and '.join(facts['files'])}"
+    return SENTENCES[name].format(**{**facts, "time": clock(facts.get("seconds", 0.0))})
 
 
-def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
-
-
-def _time(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
-
-
-FORMS: dict[str, Callable[[Any], str]] = {
-    "files": lambda files: " and ".join(files),
-    "seconds_per_update": lambda seconds: f"{seconds:.3f} seconds each",
-    "pieces_per_second": lambda pieces: f"{pieces:,.0f} target pieces a second",
-    "seconds": lambda seconds: f"{_time(seconds)} hours of learning (validations come on top)",
-    "memory": lambda size: f"{_size(size)} of memory at the most",
-    "memory_there": lambda size: f"of {_size(size)}",
-    "score": lambda score: f"{score:.2f}",
-    "metric": str,
+SENTENCES = {
+    "training": "{parameters:,} parameters, at most {memory_gib:.1f} of {memory_there_gib:.1f} GiB of memory;"
+    " {updates:,} updates of {seconds_per_update:.3f} s ({pieces_per_second:,.0f} target pieces a second):"
+    " {time} of learning, validations not counted",
+    "run": "{updates:,} updates, {epochs:.1f} epochs, {time} of learning",
+    "best": "{metric} {score:.2f}, after update {update:,}",
 }
-"""How facts that are no counts are told."""
 
 
 def _say(text: str) -> None:
-    typer.echo(textwrap.fill(text, WIDTH, subsequent_indent=" " * MARGIN, break_on_hyphens=False))
+    typer.echo(
+        textwrap.fill(
+            text, WIDTH, subsequent_indent=" " * MARGIN, break_on_hyphens=False, break_long_words=False
+        )
+    )

@@ -18,6 +18,12 @@ FEW = 50
 """Pairs under which nothing is said of how their lengths are distributed."""
 RELATED = 0.3
 """Correlation of the lengths of sides that translate each other, at least; real corpora have 0.7 to 0.95."""
+BLOCK = 500
+"""Pairs of which that is asked together, to find a stretch that is shifted."""
+MISPLACED = (
+    "one file is probably sorted, shuffled or shifted by a line against the other: compare them, and get "
+    "them again from where they came"
+)
 FAR = 3.0
 """How many times longer or shorter than usual, against the other side, a side must be to be named ..."""
 DEVIATIONS = 5.0
@@ -82,11 +88,27 @@ def _lengths(survey: Survey) -> Iterator[Finding]:
             f"(correlation of the lengths {together:.2f}, usual are 0.7 and more)",
             survey.files(),
             "\n".join(excerpt(*pair) for pair in _pairs(survey, full[:: max(1, len(full) // 3)][:3])),
-            "one file is probably sorted, shuffled or shifted by a line against the other: compare them, "
-            "and get them again from where they came",
+            MISPLACED,
         )
         return
+    yield from _shifted(survey, full, src, tgt)
     yield from _outliers(survey, full, ratios)
+
+
+def _shifted(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> Iterator[Finding]:
+    """Whether the sides belong together except in a stretch, as behind a line that one file lacks."""
+    blocks = np.split(full, range(BLOCK, len(full), BLOCK))[: len(full) // BLOCK]
+    together = [correlation(np.log(src[block]), np.log(tgt[block])) for block in blocks]
+    odd = [block for block, value in zip(blocks, together, strict=True) if value < RELATED / 2]
+    if odd and np.median(together) > 2 * RELATED:
+        yield Finding(
+            "doubtful",
+            f"in {counted(len(odd), 'stretch')} of {BLOCK} pairs long lines do not stand beside long lines, "
+            "as they do elsewhere",
+            f"{survey.files()}, first: lines {odd[0][0] + 1:,} to {odd[0][-1] + 1:,}",
+            "\n".join(excerpt(*pair) for pair in _pairs(survey, odd[0][-3:])),
+            MISPLACED,
+        )
 
 
 def _outliers(survey: Survey, full: Int64, ratios: Float64) -> Iterator[Finding]:
@@ -114,7 +136,7 @@ def _duplicates(survey: Survey) -> Iterator[Finding]:
     if share >= 0.001:
         yield Finding(
             graded(share, 0.05, 0.9),
-            f"{counted(len(again), 'pair')} ({percent(share)}) not for the first time",
+            f"{counted(len(again), 'pair')} ({percent(share)}) that stood there before",
             f"{survey.files()}, {lines(again + 1)}",
             advice="each counts as often as it stands there, and the model learns it by heart; remove the "
             "repetitions unless they are wanted",
@@ -176,10 +198,10 @@ def overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Finding]:
         return
     both = int(np.logical_and.reduce(known)[met].sum())
     kind = "source line" if train.corpus.parallel else "line"
-    also = f", {both:,} with a target that is there too" if train.corpus.parallel else ""
+    also = f", {both:,} with their target" if train.corpus.parallel else ""
     yield Finding(
         graded(share, 0.02, 0.5),
-        f"{counted(len(met), kind)} ({percent(share)}) of data.{part} in the training data, too{also}",
+        f"{counted(len(met), kind)} ({percent(share)}) of data.{part} also in the training data{also}",
         f"{held_out.files()}, {lines(met + 1)}",
         advice="the score will be better than it would be on new text: take them out of the training data",
     )

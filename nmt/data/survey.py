@@ -61,7 +61,7 @@ LINE_CHECKS = (
     ),
     LineCheck(
         re.compile("\ufffd|[ÂÃ][\x80-\xbf]|â€"),
-        "that were decoded wrongly somewhere before (� or Ã¼ in the place of letters)",
+        "with signs of a wrong decoding before (� or Ã¼ in the place of letters)",
         "get the text again from where it came; where that is not possible, leave these lines out",
     ),
 )

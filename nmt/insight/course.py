@@ -14,6 +14,8 @@ FITTED = 0.05
 """Share by which the validation loss may have risen from its least."""
 LEARNT = 0.97
 """Share of the first loss that must be gone under for something to be learnt."""
+KNOWS_LITTLE = 3.0
+"""Nats of a piece; a run may begin under that with a model that was trained before, and gain little."""
 JUDGED = 3
 """Validations under which nothing is said of where they go."""
 
@@ -87,7 +89,7 @@ def _nothing_learnt(course: Course) -> Iterator[Finding]:
     if len(losses) < JUDGED or losses[-1][0] <= course.warmup:
         return
     first, last = losses[0][1], sum(loss for _, loss in losses[-JUDGED:]) / JUDGED
-    if last > LEARNT * first:
+    if last > max(LEARNT * first, KNOWS_LITTLE):
         yield Finding(
             "wrong",
             f"nothing is learnt: a piece cost {first:.2f} nats at the first entry and {last:.2f} at the end",

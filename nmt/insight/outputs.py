@@ -1,5 +1,6 @@
 """The classic failures of a translator, as they show in what it writes."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -9,6 +10,10 @@ from nmt.finding import Finding, Level, percent
 
 UNKNOWN = ("⁇", "<unk>")
 """How an unknown piece is written: by SentencePiece, and by word vocabularies."""
+LOOP = re.compile(r"(.{1,40}?)\1{2,}")
+"""A stretch of characters three times or more: a piece, a word, or several."""
+SHORTEST, LONGEST = 10, 1_000
+"""Characters under which nothing counts as a loop, and in which one is looked for."""
 SOME, MANY = 0.1, 0.5
 """Shares of the lines from which a failure is doubtful, and wrong."""
 
@@ -38,22 +43,13 @@ def is_unknown(output: Output) -> bool:
 
 
 def is_repeated(output: Output) -> bool:
-    """Whether one word, or a few in turn, make up most of it, and do not in the source or the reference."""
+    """Whether a stretch that stands there again and again makes up most of it, but not of source or reference."""
     return _loops(output.hyp) and not _loops(output.ref) and not _loops(output.src)
 
 
 def _loops(text: str) -> bool:
-    words = text.split()
-    if len(words) < 5:
-        return False
-    return any(_most_frequent(words, size) * size >= 0.5 * len(words) for size in (1, 2, 3))
-
-
-def _most_frequent(words: list[str], size: int) -> int:
-    """How often the most frequent sequence of so many words stands there; once counts as never."""
-    grams = Counter(zip(*(words[i:] for i in range(size)), strict=False))
-    most = max(grams.values(), default=0)
-    return most if most > 2 else 0
+    found = LOOP.search(text[:LONGEST])
+    return found is not None and len(found[0]) >= max(0.5 * len(text[:LONGEST]), SHORTEST)
 
 
 def is_empty(output: Output) -> bool:

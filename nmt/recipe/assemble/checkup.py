@@ -61,10 +61,10 @@ def facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
     """Where the run stands."""
     state = Run.from_facts(last.facts["run"])
     best = state.best
-    return {
-        "run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)},
-        "best": {"metric": best.metric, "score": best.score, "update": best.update},
-    }
+    found = {"run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}}
+    if best.score is None:
+        return found
+    return {**found, "best": {"metric": best.metric, "score": best.score, "update": best.update}}
 
 
 def _of_outputs(run: Path, recipe: Recipe) -> list[Finding]:

@@ -17,7 +17,7 @@ from nmt.data.subwords import UNK, Vocabulary, load_vocabulary
 from nmt.data.survey import Survey, excerpt
 from nmt.data.text import read_pairs
 from nmt.errors import DataError, NmtError
-from nmt.finding import Finding, counted, graded, percent
+from nmt.finding import Finding, graded, percent
 from nmt.recipe.assemble import experiment
 from nmt.recipe.assemble.epochs import Pairs, Streams
 from nmt.recipe.assemble.material import find, sides, vocabulary_file
@@ -41,8 +41,8 @@ class Measured(NamedTuple):
     updates: int  # of the whole run, as far as can be told
     seconds_per_update: float
     pieces_per_second: float  # of the target
-    memory: int  # bytes at the most, of the process or on the GPU
-    memory_there: int  # bytes that the machine or the GPU has
+    memory_gib: float  # at the most, of the process or on the GPU
+    memory_there_gib: float  # that the machine or the GPU has
 
     @property
     def seconds(self) -> float:
@@ -103,7 +103,7 @@ def measure(training: Training, updates: int) -> Measured:
         training.last_update(),
         seconds / made,
         words / seconds,
-        *(gpu_memory() if on_gpu else memory()),
+        *(size / 2**30 for size in (gpu_memory() if on_gpu else memory())),
     )
 
 
@@ -125,7 +125,7 @@ def gpu_memory() -> tuple[int, int]:
 
 def too_much(measured: Measured) -> Iterator[Finding]:
     """Whether the machine is too small."""
-    share = measured.memory / measured.memory_there
+    share = measured.memory_gib / measured.memory_there_gib
     if share > FULL:
         yield Finding(
             "wrong",
@@ -138,40 +138,61 @@ def too_much(measured: Measured) -> Iterator[Finding]:
 def left_out(report: FilterReport) -> Iterator[Finding]:
     """Pairs that the filters of the recipe take out of training."""
     for reason, (count, first) in report.dropped.items():
+        if "blank" in reason:
+            continue  # the survey has said so
         share = count / report.seen
         yield Finding(
             graded(share, 0.05, 0.5),
             f"{percent(share)} of the training {report.unit} are left out: {count:,} {reason}",
             f"data.train, first: line {first:,}",
-            advice="data.max_length, min_length and max_ratio decide on it" if "blank" not in reason else "",
+            advice="data.max_length, min_length and max_ratio decide on it",
         )
 
 
+class Unknown(NamedTuple):
+    """Pieces of a part of the data that a vocabulary does not know."""
+
+    part: str
+    count: int
+    share: float
+    line: int  # the first that has one
+    words: list[str]  # there
+
+    def __str__(self) -> str:
+        return f"data.{self.part} {self.count:,} ({percent(self.share)}; first: line {self.line:,})"
+
+
 def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
-    """Pieces that the vocabulary does not know, part by part."""
-    files = [vocabulary_file(folder, side) for side in sides(recipe)]
-    vocabularies = [load_vocabulary(file) for file in files if file is not None]
-    for part in PARTS:
-        if getattr(recipe.data, part) is None:
-            continue
-        pairs = list(islice(read_pairs(find(recipe, part)), ENCODED))
-        for side, vocabulary in zip((0, 1)[-len(vocabularies) :], vocabularies, strict=True):
-            yield from _unknown(f"data.{part}, side {side + 1}", [pair[side] for pair in pairs], vocabulary)
+    """What the vocabularies of the run in `folder` do not know, side by side."""
+    parts = {part: _beginning(recipe, part) for part in PARTS if getattr(recipe.data, part) is not None}
+    names = sides(recipe)
+    for place, side in enumerate(names):
+        file = vocabulary_file(folder, side)
+        assert file is not None
+        vocabulary = load_vocabulary(file)
+        place -= len(names)  # plain text is the last side, too
+        counted = [_unknown(part, [p[place] for p in pairs], vocabulary) for part, pairs in parts.items()]
+        if found := [one for one in counted if one is not None]:
+            worst = max(found, key=lambda one: one.share)
+            yield Finding(
+                graded(worst.share, 0.01, 0.3),
+                f"pieces that the {side} vocabulary does not know: the model sees <unk> in their place",
+                ", ".join(map(str, found)),
+                excerpt(*worst.words[:5]),
+                "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are unknown; "
+                "with pretokenized, raise subwords.size or lower min_count",
+            )
 
 
-def _unknown(where: str, lines: list[str], vocabulary: Vocabulary) -> Iterator[Finding]:
+def _beginning(recipe: AnyRecipe, part: str) -> list[tuple[str, str]]:
+    return list(islice(read_pairs(find(recipe, part)), ENCODED))
+
+
+def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> Unknown | None:
     encoded = vocabulary.encode_all(lines)
     count = sum(row.count(UNK) for row in encoded)
-    share = count / max(sum(map(len, encoded)), 1)
     if not count:
-        return
-    number = next(i for i, row in enumerate(encoded) if UNK in row)
-    words = [word for word in lines[number].split() if UNK in vocabulary.encode(word)]
-    yield Finding(
-        graded(share, 0.01, 0.3),
-        f"{counted(count, 'piece')} ({percent(share)}) unknown to the vocabulary: the model sees <unk> there",
-        f"{where}, first: line {number + 1:,}",
-        excerpt(*words[:5]),
-        "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are unknown; with "
-        "pretokenized, raise subwords.size or lower min_count",
-    )
+        return None
+    place = next(i for i, row in enumerate(encoded) if UNK in row)
+    words = [word for word in lines[place].split() if UNK in vocabulary.encode(word)]
+    return Unknown(part, count, count / sum(map(len, encoded)), place + 1, words)
