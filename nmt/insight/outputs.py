@@ -43,7 +43,7 @@ def is_unknown(output: Output) -> bool:
 
 
 def is_repeated(output: Output) -> bool:
-    """Whether a stretch that stands there again and again makes up most of it, but not of source or reference."""
+    """Whether most of it is a stretch again and again, and source and reference are not like that."""
     return _loops(output.hyp) and not _loops(output.ref) and not _loops(output.src)
 
 

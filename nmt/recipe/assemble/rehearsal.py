@@ -153,13 +153,13 @@ class Unknown(NamedTuple):
     """Pieces of a part of the data that a vocabulary does not know."""
 
     part: str
-    count: int
+    pieces: int
     share: float
     line: int  # the first that has one
     words: list[str]  # there
 
     def __str__(self) -> str:
-        return f"data.{self.part} {self.count:,} ({percent(self.share)}; first: line {self.line:,})"
+        return f"data.{self.part} {self.pieces:,} ({percent(self.share)}; first: line {self.line:,})"
 
 
 def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
@@ -179,8 +179,8 @@ def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
                 f"pieces that the {side} vocabulary does not know: the model sees <unk> in their place",
                 ", ".join(map(str, found)),
                 excerpt(*worst.words[:5]),
-                "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are unknown; "
-                "with pretokenized, raise subwords.size or lower min_count",
+                "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are unknown;"
+                " with pretokenized, raise subwords.size or lower min_count",
             )
 
 
