@@ -34,11 +34,12 @@ def doctor(
     ] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
 ) -> None:
-    """Examine a recipe before training, or a run during and after it; say what is wrong and what to try.
+    """Say what is wrong with a recipe before training, or with a run, and what to try.
 
-    Of a recipe: its data, and what training takes on this machine, from a few updates in a folder that is
-    thrown away. Of a run: its curves, and translations of validation lines by its best checkpoint. The exit
-    code is 1 if something is wrong, 0 if things are doubtful or well.
+    Of a recipe: its data, and what training takes on this machine, from a few
+    updates in a folder that is thrown away. Of a run: its curves, and what its
+    best checkpoint makes of validation lines. The exit code is 1 if something
+    is wrong, 0 if all is well or doubtful.
     """
     from nmt.recipe.reader import read_any, split
 

@@ -21,10 +21,10 @@ def plot(
         str, typer.Option(metavar="update|epoch|seconds", help="The horizontal axis.")
     ] = "update",
 ) -> None:
-    """Draw the curves of runs out of their metrics.jsonl, several runs in one figure.
+    """Draw the curves of runs, several runs in one figure.
 
-    Every number of metrics.jsonl can be drawn. Seconds are those spent learning, from times.jsonl. Needs
-    matplotlib: pip install 'nmt[plot]'.
+    Every number of metrics.jsonl can be drawn. Seconds are those spent learning,
+    from times.jsonl. Needs matplotlib, which the extra `plot` brings.
     """
     from nmt.insight.curves import curves
     from nmt.insight.figure import draw

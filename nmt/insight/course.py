@@ -14,8 +14,8 @@ FITTED = 0.05
 """Share by which the validation loss may have risen from its least."""
 LEARNT = 0.97
 """Share of the first loss that must be gone under for something to be learnt."""
-KNOWS_LITTLE = 3.0
-"""Nats of a piece; a run may begin under that with a model that was trained before, and gain little."""
+KNOWS_LITTLE = 0.7
+"""Share of the loss of a guess, over which a model has learnt little; one trained before begins below."""
 JUDGED = 3
 """Validations under which nothing is said of where they go."""
 
@@ -29,6 +29,7 @@ class Course(NamedTuple):
     by_patience: bool  # that end was: no improvement any more
     warmup: int
     clip_norm: float | None
+    guess: float  # nats of a piece that is drawn from all alike
     best: int | None = None  # update of the checkpoint that is kept as the best
 
     def nll(self, kind: str) -> list[tuple[int, float]]:
@@ -53,7 +54,8 @@ def troubles(course: Course) -> list[Finding]:
                 advice="an entry is made every 50 updates and at each validation",
             )
         ]
-    return [finding for rule in RULES for finding in rule(course)]
+    failed = [finding for rule in FATAL for finding in rule(course)]
+    return failed[:1] or [finding for rule in RULES for finding in rule(course)]
 
 
 def _not_a_number(course: Course) -> Iterator[Finding]:
@@ -66,6 +68,20 @@ def _not_a_number(course: Course) -> Iterator[Finding]:
                 advice="halve training.learning_rate.peak, lengthen its warmup, and set clip_norm to 1",
             )
             return
+
+
+def _worse_than_guessing(course: Course) -> Iterator[Finding]:
+    """Weights that were thrown about: a model that knows nothing is better."""
+    losses = course.nll("update") or course.nll("validation")
+    update, loss = losses[-1] if losses else (0, 0.0)
+    if update > course.warmup and loss > course.guess:
+        yield Finding(
+            "wrong",
+            f"worse than guessing: at update {update:,} a piece cost {loss:.2f} nats, one drawn blindly "
+            f"{course.guess:.2f}; the learning rate is too high",
+            "metrics.jsonl",
+            advice="divide training.learning_rate.peak by 10 (1e-3 is usual for adam); set clip_norm to 1",
+        )
 
 
 def _jumps(course: Course) -> Iterator[Finding]:
@@ -89,7 +105,7 @@ def _nothing_learnt(course: Course) -> Iterator[Finding]:
     if len(losses) < JUDGED or losses[-1][0] <= course.warmup:
         return
     first, last = losses[0][1], sum(loss for _, loss in losses[-JUDGED:]) / JUDGED
-    if last > max(LEARNT * first, KNOWS_LITTLE):
+    if last > max(LEARNT * first, KNOWS_LITTLE * course.guess):
         yield Finding(
             "wrong",
             f"nothing is learnt: a piece cost {first:.2f} nats at the first entry and {last:.2f} at the end",
@@ -184,10 +200,11 @@ def _always_clipped(course: Course) -> Iterator[Finding]:
         )
 
 
-RULES: tuple[Callable[[Course], Iterator[Finding]], ...] = (
-    _not_a_number,
+Rule = Callable[[Course], Iterator[Finding]]
+FATAL: tuple[Rule, ...] = (_not_a_number, _worse_than_guessing, _nothing_learnt)
+"""After any of these there is no more to be said of a run; the first says it best."""
+RULES: tuple[Rule, ...] = (
     _jumps,
-    _nothing_learnt,
     _over_fitted,
     _best_is_not_best,
     _stopped_early,

@@ -39,6 +39,7 @@ def course(of: list[dict[str, Any]], **changes: Any) -> Course:
         "by_patience": False,
         "warmup": 0,
         "clip_norm": 1.0,
+        "guess": math.log(8000),
         "best": 300,
     }
     return Course(of, **{**settings, **changes})
@@ -61,7 +62,12 @@ def test_a_healthy_run_shows_none() -> None:
             "doubtful",
             "the training loss jumped at update 200",
         ),
-        (events([6.0, 6.1, 6.0, 6.1, 6.0, 6.1, 6.0]), "wrong", "nothing is learnt: a piece cost 6.00 nats"),
+        (
+            events([30, 25, 20, 18, 14, 16, 12.0]),
+            "wrong",
+            "worse than guessing: at update 350",
+        ),
+        (events([7.0, 7.1, 7.0, 7.1, 7.0, 7.1, 7.0]), "wrong", "nothing is learnt: a piece cost 7.00 nats"),
         (
             events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 3.4, 3.8, 4.4]),
             "doubtful",
@@ -101,8 +107,18 @@ def test_a_run_that_goes_on_is_not_said_to_have_ended() -> None:
     assert said(events(bleu=[2, 9, 15, 19, 21, 22, 23]), finished=False, best=None) == []
 
 
-def test_a_high_loss_in_the_warm_up_is_no_trouble() -> None:
-    assert said(events([6.0, 6.1, 6.0, 6.1, 6.0, 6.1, 6.0]), warmup=500) == []
+@pytest.mark.parametrize("loss", [7.0, 12.0])
+def test_a_high_loss_in_the_warm_up_is_no_trouble(loss: float) -> None:
+    assert said(events([loss] * 7), warmup=500) == []
+
+
+def test_an_over_fitted_model_is_not_said_to_guess() -> None:
+    ((_, what),) = said(events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 5, 8, 9.5]))
+    assert what.startswith("over-fitted since update 150")
+
+
+def test_a_model_that_knew_much_before_need_not_learn_much() -> None:
+    assert said(events([2.3, 2.29, 2.28, 2.29, 2.28, 2.28, 2.28])) == []
 
 
 def test_a_run_without_events_says_so() -> None:

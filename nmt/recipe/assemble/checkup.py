@@ -1,5 +1,6 @@
 """A run examined: its curves, and what its best checkpoint makes of validation lines."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def course(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) -
         by_patience=by_patience,
         warmup=training.learning_rate.warmup,
         clip_norm=training.clip_norm,
+        guess=math.log(len(last.model["decoder.output.bias"])),
         best=int(best.resolve().name[1:]) if best.is_dir() else None,
     )
 

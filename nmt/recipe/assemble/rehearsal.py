@@ -179,8 +179,8 @@ def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
                 f"pieces that the {side} vocabulary does not know: the model sees <unk> in their place",
                 ", ".join(map(str, found)),
                 excerpt(*worst.words[:5]),
-                "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are unknown;"
-                " with pretokenized, raise subwords.size or lower min_count",
+                "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are "
+                "unknown; with pretokenized, raise subwords.size or lower min_count",
             )
 
 
