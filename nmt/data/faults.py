@@ -16,8 +16,9 @@ Float64 = NDArray[np.float64]
 
 FEW = 50
 """Pairs under which nothing is said of how their lengths are distributed."""
-RELATED = 0.3
-"""Correlation of the lengths of sides that translate each other, at least; real corpora have 0.7 to 0.95."""
+RELATED = 0.4
+"""Correlation of the lengths of sides that belong together, at least. Multi30k, a Bible and the phrasebook have 0.88 to
+0.90, and -0.23 to 0.26 with one side shifted by a line."""
 BLOCK = 500
 """Pairs of which that is asked together, to find a stretch that is shifted."""
 MISPLACED = (
@@ -85,7 +86,7 @@ def _lengths(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             "wrong",
             "the two sides do not seem to belong together: long lines do not stand beside long lines "
-            f"(correlation of the lengths {together:.2f}, usual are 0.7 and more)",
+            f"(correlation of the lengths {together:.2f}, usual is 0.9)",
             survey.files(),
             "\n".join(excerpt(*pair) for pair in _pairs(survey, full[:: max(1, len(full) // 3)][:3])),
             MISPLACED,
@@ -100,7 +101,7 @@ def _shifted(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> Iterato
     blocks = np.split(full, range(BLOCK, len(full), BLOCK))[: len(full) // BLOCK]
     together = [correlation(np.log(src[block]), np.log(tgt[block])) for block in blocks]
     odd = [block for block, value in zip(blocks, together, strict=True) if value < RELATED / 2]
-    if odd and np.median(together) > 2 * RELATED:
+    if odd and np.median(together) > 1.5 * RELATED:
         yield Finding(
             "doubtful",
             f"in {counted(len(odd), 'stretch')} of {BLOCK} pairs long lines do not stand beside long lines, "
