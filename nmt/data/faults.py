@@ -17,8 +17,8 @@ Float64 = NDArray[np.float64]
 FEW = 50
 """Pairs under which nothing is said of how their lengths are distributed."""
 RELATED = 0.4
-"""Correlation of the lengths of sides that belong together, at least. Multi30k, a Bible and the phrasebook have 0.88 to
-0.90, and -0.23 to 0.26 with one side shifted by a line."""
+"""Correlation of the lengths of sides that belong together, at least. Multi30k, a Bible and the phrasebook
+have 0.88 to 0.90, and -0.23 to 0.26 with one side shifted by a line."""
 BLOCK = 500
 """Pairs of which that is asked together, to find a stretch that is shifted."""
 MISPLACED = (

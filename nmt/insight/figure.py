@@ -36,11 +36,13 @@ def draw(path: Path, panels: Mapping[str, Sequence[Line]], *, x: str) -> None:
     """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
 
     Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. Raises
-    UsageError for another ending, or without matplotlib.
+    UsageError for another ending, a folder that is not there, or without matplotlib.
     """
     kind = path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:

@@ -33,6 +33,11 @@ def test_another_ending_is_refused(tmp_path: Path) -> None:
         draw(tmp_path / "a.gif", PANELS, x="update")
 
 
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder .*none"):
+        draw(tmp_path / "none" / "a.svg", PANELS, x="update")
+
+
 def test_names_and_axes_are_written_as_they_are(tmp_path: Path) -> None:
     draw(tmp_path / "a.svg", {**PANELS, "낱말 $": []}, x="갱신")
     assert {"_a $x$", "b", "loss", "BLEU", "낱말 $", "갱신"} <= {
