@@ -72,14 +72,17 @@ def of_recipe(recipe: "AnyRecipe", updates: int) -> tuple[Facts, list[Finding]]:
 
     facts: Facts = {}
     found: list[Finding] = []
-    for part, survey, of_part in surveys(recipe):
-        found += of_part
-        if survey is not None:
-            files = [str(file) for file in survey.corpus.files]
-            facts[part] = {"count": len(survey), "unit": survey.unit, "files": files}
+    waiting = Console(stderr=True)
+    with waiting.status("reading the data"):  # shown on a terminal only
+        for part, survey, of_part in surveys(recipe):
+            found += of_part
+            if survey is not None:
+                so_far = facts.setdefault(part, {"count": 0, "unit": survey.unit, "files": []})
+                so_far["count"] += len(survey)
+                so_far["files"] += map(str, survey.corpus.files)
     if any(finding.level == "wrong" for finding in found):
         return facts, [*found, Finding("note", "no update was made: mend first what is wrong")]
-    with TemporaryDirectory() as folder:
+    with waiting.status("preparing and measuring a trial run"), TemporaryDirectory() as folder:
         progress = Progress(Path(folder) / "train.log", Console(quiet=True))
         measured, of_training = rehearse(recipe, Path(folder), progress, updates=updates)
     if measured is not None:

@@ -21,8 +21,10 @@ OF_LANGUAGES = {
     "Tamil": "ta",
 }
 LANGUAGES = {code: script for script, codes in OF_LANGUAGES.items() for code in codes.split()}
-"""The writing system of a language by its code; Japanese counts as Han, with which it is mixed."""
-SAME = {"Cjk": "Han", "Hiragana": "Han", "Katakana": "Han", "Fullwidth": "Latin"}
+"""The writing system of a language by its code."""
+OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
+"""How Unicode's names of letters begin, where that is not their writing system."""
+MIXED = {"Hiragana": "Han", "Katakana": "Han"}
 
 
 @cache
@@ -31,10 +33,13 @@ def script_of(character: str) -> str | None:
     if not character.isalpha():
         return None
     name = unicodedata.name(character, "").partition(" ")[0].title()
-    return SAME.get(name, name)
+    return OF_NAMES.get(name, name)
 
 
 def main_script(line: str) -> str | None:
-    """The writing system that most of the different letters of a line are of; None without letters."""
-    found = Counter(filter(None, map(script_of, set(line))))
+    """The writing system that most of the different letters of a line are of; None without letters.
+
+    Japanese, which mixes three, counts as Han.
+    """
+    found = Counter(MIXED.get(script, script) for script in map(script_of, set(line)) if script)
     return max(found, key=lambda script: (found[script], script)) if found else None

@@ -8,8 +8,8 @@ from nmt.data.text import read_pairs
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.finding import Finding
-from nmt.insight.course import Course, troubles
 from nmt.insight.curves import read_events
+from nmt.insight.history import History, troubles
 from nmt.insight.outputs import Output, failures
 from nmt.recipe.assemble.artifact import load_translator
 from nmt.recipe.assemble.material import find
@@ -35,19 +35,19 @@ def check_up(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         return {}, [Finding("wrong", str(error))]
     if last is None:
         return {}, [Finding("note", "there is no checkpoint yet", advice="come back after a validation")]
-    found = troubles(course(recipe, events, last, run / "checkpoints" / "best"))
+    found = troubles(history(recipe, events, last, run / "checkpoints" / "best"))
     if isinstance(recipe, Recipe):
         found += _of_outputs(run, recipe)
     return facts(last), found
 
 
-def course(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) -> Course:
+def history(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) -> History:
     """How the run went, as its events and its last checkpoint tell."""
     training, state = recipe.training, Run.from_facts(last.facts["run"])
     patience = training.validation.patience
     by_patience = patience is not None and state.best.since >= patience
     finished = Moment(state.update, state.epoch).spans(training.stop_after) >= 1
-    return Course(
+    return History(
         events,
         metric=state.best.metric,
         finished=finished or by_patience,

@@ -4,7 +4,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from nmt.data.faults import faults, overlap
 from nmt.data.filters import FilterReport
 from nmt.data.subwords import UNK, Vocabulary, load_vocabulary
 from nmt.data.survey import Survey, excerpt
-from nmt.data.text import read_pairs
+from nmt.data.text import Corpus, read_pairs
 from nmt.errors import DataError, NmtError
 from nmt.finding import Finding, graded, percent
 from nmt.recipe.assemble import experiment
@@ -53,21 +53,28 @@ class Measured(NamedTuple):
 def surveys(recipe: AnyRecipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
     """Each part of the data that the recipe names, and what is found in it; no survey where a file lacks."""
     languages = (recipe.data.src, recipe.data.tgt) if isinstance(recipe, Recipe) else ("", "")
-    train: Survey | None = None
-    for part in PARTS:
-        if getattr(recipe.data, part) is None:
-            continue
+    learnt: list[Survey] = []
+    for part in named(recipe):
         try:
-            survey = Survey(find(recipe, part))
+            surveyed = [Survey(corpus) for corpus in corpora(recipe, part)]
         except DataError as error:
             yield part, None, [Finding("wrong", f"data.{part}: {error}")]
             continue
-        found = faults(survey, languages)
+        for survey in surveyed:
+            known = [finding for train in learnt for finding in overlap(train, survey, part)]
+            yield part, survey, [*faults(survey, languages), *known]
         if part == "train":
-            train = survey
-        elif train is not None:
-            found += overlap(train, survey, part)
-        yield part, survey, found
+            learnt = surveyed
+
+
+def named(recipe: AnyRecipe) -> list[str]:
+    """The parts of the data that a recipe names."""
+    return [part for part in PARTS if getattr(recipe.data, part) is not None]
+
+
+def corpora(recipe: AnyRecipe, part: str) -> list[Corpus]:
+    """What a part of the data consists of."""
+    return [find(recipe, part)]
 
 
 def rehearse(
@@ -164,7 +171,7 @@ class Unknown(NamedTuple):
 
 def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
     """What the vocabularies of the run in `folder` do not know, side by side."""
-    parts = {part: _beginning(recipe, part) for part in PARTS if getattr(recipe.data, part) is not None}
+    parts = {part: _beginning(recipe, part) for part in named(recipe)}
     names = sides(recipe)
     for place, side in enumerate(names):
         file = vocabulary_file(folder, side)
@@ -185,7 +192,8 @@ def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
 
 
 def _beginning(recipe: AnyRecipe, part: str) -> list[tuple[str, str]]:
-    return list(islice(read_pairs(find(recipe, part)), ENCODED))
+    pairs = chain.from_iterable(map(read_pairs, corpora(recipe, part)))
+    return list(islice(pairs, ENCODED))
 
 
 def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> Unknown | None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from nmt.finding import Finding
+from nmt.finding import Finding, counted, graded, percent
 from nmt.insight.curves import Event, series
 from nmt.training.run import HIGHER_IS_BETTER
 
@@ -16,11 +16,13 @@ LEARNT = 0.97
 """Share of the first loss that must be gone under for something to be learnt."""
 KNOWS_LITTLE = 0.7
 """Share of the loss of a guess, over which a model has learnt little; one trained before begins below."""
+LEFT_OUT = ("skip", "roll-back")
+"""Events of updates that were not made."""
 JUDGED = 3
 """Validations under which nothing is said of where they go."""
 
 
-class Course(NamedTuple):
+class History(NamedTuple):
     """A run as far as its curves tell: its events, and the settings by which they are judged."""
 
     events: Sequence[Event]
@@ -43,9 +45,9 @@ class Course(NamedTuple):
         return [(int(update), value) for update, value in zip(places, values, strict=True)]
 
 
-def troubles(course: Course) -> list[Finding]:
+def troubles(history: History) -> list[Finding]:
     """All that is found in the curves."""
-    if not course.events:
+    if not history.events:
         return [
             Finding(
                 "note",
@@ -54,12 +56,12 @@ def troubles(course: Course) -> list[Finding]:
                 advice="an entry is made every 50 updates and at each validation",
             )
         ]
-    failed = [finding for rule in FATAL for finding in rule(course)]
-    return failed[:1] or [finding for rule in RULES for finding in rule(course)]
+    failed = [finding for rule in FATAL for finding in rule(history)]
+    return failed[:1] or [finding for rule in RULES for finding in rule(history)]
 
 
-def _not_a_number(course: Course) -> Iterator[Finding]:
-    for event in course.events:
+def _not_a_number(history: History) -> Iterator[Finding]:
+    for event in history.events:
         if event.get("loss", 0.0) is None:
             yield Finding(
                 "wrong",
@@ -70,24 +72,38 @@ def _not_a_number(course: Course) -> Iterator[Finding]:
             return
 
 
-def _worse_than_guessing(course: Course) -> Iterator[Finding]:
+def _worse_than_guessing(history: History) -> Iterator[Finding]:
     """Weights that were thrown about: a model that knows nothing is better."""
-    losses = course.nll("update") or course.nll("validation")
+    losses = history.nll("update") or history.nll("validation")
     update, loss = losses[-1] if losses else (0, 0.0)
-    if update > course.warmup and loss > course.guess:
+    if update > history.warmup and loss > history.guess:
         yield Finding(
             "wrong",
             f"worse than guessing: at update {update:,} a piece cost {loss:.2f} nats, one drawn blindly "
-            f"{course.guess:.2f}; the learning rate is too high",
+            f"{history.guess:.2f}; the learning rate is too high",
             "metrics.jsonl",
             advice="divide training.learning_rate.peak by 10 (1e-3 is usual for adam); set clip_norm to 1",
         )
 
 
-def _jumps(course: Course) -> Iterator[Finding]:
+def _left_out(history: History) -> Iterator[Finding]:
+    """Updates that the guards did not make."""
+    found = [event for event in history.events if event["event"] in LEFT_OUT]
+    if found:
+        share = len(found) / max(history.events[-1]["update"], 1)
+        yield Finding(
+            graded(share, 0.001),
+            f"{counted(len(found), 'update')} ({percent(share)}) left out: the loss or the gradient was no "
+            "number, or far above the mean",
+            f"metrics.jsonl, first: update {found[0]['update']:,}",
+            advice="now and then does no harm; if they come more often, lower training.learning_rate.peak",
+        )
+
+
+def _jumps(history: History) -> Iterator[Finding]:
     """A training loss that shoots up: the learning rate is too high."""
     least = math.inf
-    for update, loss in course.nll("update"):
+    for update, loss in history.nll("update"):
         if loss > least + JUMP:
             yield Finding(
                 "doubtful",
@@ -100,12 +116,12 @@ def _jumps(course: Course) -> Iterator[Finding]:
         least = min(least, loss) if not math.isnan(loss) else least
 
 
-def _nothing_learnt(course: Course) -> Iterator[Finding]:
-    losses = [(u, loss) for u, loss in course.nll("update") if not math.isnan(loss)]
-    if len(losses) < JUDGED or losses[-1][0] <= course.warmup:
+def _nothing_learnt(history: History) -> Iterator[Finding]:
+    losses = [(u, loss) for u, loss in history.nll("update") if not math.isnan(loss)]
+    if len(losses) < JUDGED or losses[-1][0] <= history.warmup:
         return
     first, last = losses[0][1], sum(loss for _, loss in losses[-JUDGED:]) / JUDGED
-    if last > max(LEARNT * first, KNOWS_LITTLE * course.guess):
+    if last > max(LEARNT * first, KNOWS_LITTLE * history.guess):
         yield Finding(
             "wrong",
             f"nothing is learnt: a piece cost {first:.2f} nats at the first entry and {last:.2f} at the end",
@@ -115,15 +131,15 @@ def _nothing_learnt(course: Course) -> Iterator[Finding]:
         )
 
 
-def _over_fitted(course: Course) -> Iterator[Finding]:
+def _over_fitted(history: History) -> Iterator[Finding]:
     """Validation loss going up while training loss goes down."""
-    found = [(u, loss) for u, loss in course.nll("validation") if not math.isnan(loss)]
-    training = [loss for _, loss in course.nll("update") if not math.isnan(loss)]
+    found = [(u, loss) for u, loss in history.nll("validation") if not math.isnan(loss)]
+    training = [loss for _, loss in history.nll("update") if not math.isnan(loss)]
     if len(found) < JUDGED or len(training) < 2:
         return
     at, least = min(found, key=lambda pair: pair[1])
     last = found[-1][1]
-    learnt_since = [loss for u, loss in course.nll("update") if u <= at][-1:] or training[:1]
+    learnt_since = [loss for u, loss in history.nll("update") if u <= at][-1:] or training[:1]
     if last > least * (1 + FITTED) and training[-1] < learnt_since[0]:
         yield Finding(
             "doubtful",
@@ -136,46 +152,46 @@ def _over_fitted(course: Course) -> Iterator[Finding]:
         )
 
 
-def _best_is_not_best(course: Course) -> Iterator[Finding]:
+def _best_is_not_best(history: History) -> Iterator[Finding]:
     """A checkpoint kept as the best that its own metric does not call so: the direction was wrong."""
-    found = [(u, score) for u, score in course.scores(course.metric) if not math.isnan(score)]
-    if not found or course.best is None:
+    found = [(u, score) for u, score in history.scores(history.metric) if not math.isnan(score)]
+    if not found or history.best is None:
         return
-    choose = max if HIGHER_IS_BETTER[course.metric] else min
+    choose = max if HIGHER_IS_BETTER[history.metric] else min
     _, best = choose(found, key=lambda pair: pair[1])
-    kept = dict(found).get(course.best, best)
+    kept = dict(found).get(history.best, best)
     if kept != best:
         yield Finding(
             "wrong",
-            f"the checkpoint kept as best (update {course.best:,}) has {course.metric} {kept:.2f}, though "
+            f"the checkpoint kept as best (update {history.best:,}) has {history.metric} {kept:.2f}, though "
             f"{best:.2f} was reached: it was chosen in the wrong direction",
             "checkpoints/best",
             advice="average or translate with the checkpoint of that update, if it is still there",
         )
 
 
-def _stopped_early(course: Course) -> Iterator[Finding]:
+def _stopped_early(history: History) -> Iterator[Finding]:
     """An end while a score still rose."""
-    if not course.finished:
+    if not history.finished:
         return
     for metric, higher in HIGHER_IS_BETTER.items():
-        found = [score for _, score in course.scores(metric) if not math.isnan(score)]
+        found = [score for _, score in history.scores(metric) if not math.isnan(score)]
         if len(found) < JUDGED:
             continue
         best = max(found) if higher else min(found)
         rising = found[-1] == best and found[-1] != found[-2]
-        if not rising or (course.by_patience and metric == course.metric):
+        if not rising or (history.by_patience and metric == history.metric):
             continue
-        if course.by_patience:
+        if history.by_patience:
             yield Finding(
                 "doubtful",
-                f"stopped for want of a better {course.metric}, while {metric} was at its best with the last "
-                f"validation ({found[-1]:.2f})",
+                f"stopped for want of a better {history.metric}, while {metric} was at its best with the "
+                f"last validation ({found[-1]:.2f})",
                 "metrics.jsonl, validation",
                 advice=f"decide by the other: training.validation.metric={metric}, or more "
                 "training.validation.patience",
             )
-        elif metric == course.metric:
+        elif metric == history.metric:
             yield Finding(
                 "note",
                 f"ended while {metric} was still getting better ({found[-2]:.2f}, then {found[-1]:.2f})",
@@ -184,15 +200,15 @@ def _stopped_early(course: Course) -> Iterator[Finding]:
             )
 
 
-def _always_clipped(course: Course) -> Iterator[Finding]:
-    _, norms = series(course.events, "update", "gradient_norm")
+def _always_clipped(history: History) -> Iterator[Finding]:
+    _, norms = series(history.events, "update", "gradient_norm")
     late = norms[len(norms) // 2 :]
-    if course.clip_norm is None or len(late) < JUDGED:
+    if history.clip_norm is None or len(late) < JUDGED:
         return
-    if all(norm > 10 * course.clip_norm for norm in late):
+    if all(norm > 10 * history.clip_norm for norm in late):
         yield Finding(
             "doubtful",
-            f"every gradient is more than 10 times as long as clip_norm, {course.clip_norm:g}: the learning "
+            f"every gradient is more than 10 times as long as clip_norm, {history.clip_norm:g}: the learning "
             "rate does not act as it says",
             "metrics.jsonl, update",
             advice="lower training.learning_rate.peak, or raise training.clip_norm to what is usual here "
@@ -200,10 +216,11 @@ def _always_clipped(course: Course) -> Iterator[Finding]:
         )
 
 
-Rule = Callable[[Course], Iterator[Finding]]
+Rule = Callable[[History], Iterator[Finding]]
 FATAL: tuple[Rule, ...] = (_not_a_number, _worse_than_guessing, _nothing_learnt)
 """After any of these there is no more to be said of a run; the first says it best."""
 RULES: tuple[Rule, ...] = (
+    _left_out,
     _jumps,
     _over_fitted,
     _best_is_not_best,

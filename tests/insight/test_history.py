@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.insight.course import Course, troubles
+from nmt.insight.history import History, troubles
 
 HEALTHY = [6.0, 4.5, 3.6, 3.0, 2.6, 2.4, 2.3]
 JUDGED = [4.8, 3.9, 3.3, 2.9, 2.7, 2.6, 2.6]
@@ -32,7 +32,7 @@ def events(
     return found
 
 
-def course(of: list[dict[str, Any]], **changes: Any) -> Course:
+def history(of: list[dict[str, Any]], **changes: Any) -> History:
     settings = {
         "metric": "bleu",
         "finished": True,
@@ -42,11 +42,11 @@ def course(of: list[dict[str, Any]], **changes: Any) -> Course:
         "guess": math.log(8000),
         "best": 300,
     }
-    return Course(of, **{**settings, **changes})
+    return History(of, **{**settings, **changes})
 
 
 def said(of: list[dict[str, Any]], **changes: Any) -> list[tuple[str, str]]:
-    return [(finding.level, finding.what) for finding in troubles(course(of, **changes))]
+    return [(finding.level, finding.what) for finding in troubles(history(of, **changes))]
 
 
 def test_a_healthy_run_shows_none() -> None:
@@ -73,6 +73,11 @@ def test_a_healthy_run_shows_none() -> None:
             "doubtful",
             "over-fitted since update 150: the validation loss rose from 3.00 to 4.40",
         ),
+        (
+            [*events(), *({"event": "skip", "update": u, "why": "the loss is nan"} for u in (351, 352))],
+            "doubtful",
+            "2 updates (0.6%) left out",
+        ),
         (events(norm=25.0), "doubtful", "every gradient is more than 10 times as long as clip_norm, 1"),
         (
             events(bleu=[2, 9, 15, 19, 21, 22, 23]),
@@ -82,7 +87,7 @@ def test_a_healthy_run_shows_none() -> None:
     ],
 )
 def test_each_trouble_is_named_with_what_to_try(of: list[dict[str, Any]], level: str, what: str) -> None:
-    (finding,) = troubles(course(of, best=None))
+    (finding,) = troubles(history(of, best=None))
     assert finding.level == level
     assert what in finding.what
     assert finding.advice
