@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from unicodedata import east_asian_width
 
 from nmt.data.script import main_script
 from nmt.data.text import Corpus, read_pairs
@@ -14,8 +15,8 @@ from nmt.finding import joined
 
 NAMED = 5
 """Lines that are named of those that have something in common."""
-SHOWN = 60
-"""Characters that are shown of a line."""
+SHOWN = 56
+"""Columns of a terminal that are given to an example."""
 
 
 @dataclass
@@ -131,6 +132,13 @@ def excerpt(*lines: str) -> str:
     return " | ".join(_cut(line, SHOWN // len(lines)) for line in lines)
 
 
-def _cut(line: str, length: int) -> str:
-    shown = line if len(line) <= length else line[: length - 1] + "…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+def _cut(line: str, columns: int) -> str:
+    """A line in so many columns; Hangul, Han and the like take two each."""
+    shown, free = "", columns
+    for character in line:
+        visible = character if character.isprintable() else character.encode("unicode_escape").decode()
+        free -= sum(2 if east_asian_width(c) in "WF" else 1 for c in visible)
+        if free < 1:
+            return shown + "…"
+        shown += visible
+    return shown

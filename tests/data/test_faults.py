@@ -5,10 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from nmt.data.faults import faults, overlap
 from nmt.data.script import main_script
-from nmt.data.survey import Survey
+from nmt.data.survey import SHOWN, Survey, excerpt
 from nmt.data.text import Corpus
 from nmt.finding import Finding
 
@@ -177,6 +178,14 @@ def test_plain_text_has_one_side(tmp_path: Path) -> None:
     file.write_text("ein Hund\n\neine Katze \x01\n", encoding="utf-8")
     (finding,) = faults(Survey(Corpus((file,), parallel=False)), ("", ""))
     assert (finding.what, finding.where) == ("1 line with control characters", "text, line 3")
+
+
+@pytest.mark.parametrize("line", ["ein Hund " * 20, "나는 어제 도서관에서 " * 20, "a\x1b[31m\u2028" * 40])
+def test_an_example_fits_its_columns_and_steers_no_terminal(line: str) -> None:
+    shown = excerpt(line)
+    assert cell_len(shown) <= SHOWN
+    assert len(shown) > SHOWN / 3
+    assert shown.isprintable()
 
 
 @pytest.mark.parametrize(
