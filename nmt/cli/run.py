@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nmt.cli.perplexity import OWN, perplexity
-from nmt.cli.train import Output, Tensorboard, Words, resolved, train_to_the_end
+from nmt.cli.train import LogTo, Output, Words, resolved, train_to_the_end
 
 if TYPE_CHECKING:
     from nmt.recipe.assemble.experiment import Tested
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SAMPLES = 5
 
 
-def run(words: Words, output: Output = None, tensorboard: Tensorboard = False) -> None:
+def run(words: Words, output: Output = None, log_to: LogTo = None) -> None:
     """Train a recipe (or go on with it), translate its test set with the best checkpoint, and score that.
 
     The translations are in test.hyp, the scores in scores.json of the run directory. Of a language model the
@@ -25,27 +25,27 @@ def run(words: Words, output: Output = None, tensorboard: Tensorboard = False) -
 
     recipe, directory = resolved(words, output)
     if isinstance(recipe, Recipe):
-        _run_translator(recipe, directory, tensorboard)
+        _run_translator(recipe, directory, log_to)
     else:
-        _run_language_model(recipe, directory, tensorboard)
+        _run_language_model(recipe, directory, log_to)
 
 
-def _run_language_model(recipe: "TextRecipe", directory: Path, tensorboard: bool) -> None:
+def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | None) -> None:
     from nmt.recipe.assemble.material import find
 
     [text] = find(recipe, "test").files
-    train_to_the_end(recipe, directory, tensorboard)
+    train_to_the_end(recipe, directory, log_to)
     perplexity(directory, text, OWN, recipe.seed)
     typer.echo(f"\nLet it write:  nmt sample {directory}")
 
 
-def _run_translator(recipe: "Recipe", directory: Path, tensorboard: bool) -> None:
+def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> None:
     import json
 
     from nmt.recipe.assemble import experiment
 
     experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
-    train_to_the_end(recipe, directory, tensorboard)
+    train_to_the_end(recipe, directory, log_to)
     tested = experiment.test(directory)
     scores = [score._asdict() for score in tested.scores]
     (directory / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

@@ -19,17 +19,20 @@ Words = Annotated[
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="The run directory; without it, runs/RECIPE.")
 ]
-Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write every number for tensorboard, too.")]
+LogTo = Annotated[
+    str | None,
+    typer.Option("--log-to", metavar="tensorboard|trackio|wandb", help="Write every number there, too."),
+]
 
 
-def train(words: Words, output: Output = None, tensorboard: Tensorboard = False) -> None:
+def train(words: Words, output: Output = None, log_to: LogTo = None) -> None:
     """Train what a recipe describes. The same command again goes on where a run has stopped.
 
     A run directory holds recipe.yaml (as resolved), the vocabularies, checkpoints (with links best and last),
-    metrics.jsonl, train.log and the translations of each validation.
+    metrics.jsonl, times.jsonl, train.log and the translations of each validation.
     """
     recipe, directory = resolved(words, output)
-    train_to_the_end(recipe, directory, tensorboard)
+    train_to_the_end(recipe, directory, log_to)
     typer.echo(directory)
 
 
@@ -44,10 +47,10 @@ def resolved(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
     return recipe, output or Path("runs") / Path(names[-1]).stem
 
 
-def train_to_the_end(recipe: "AnyRecipe", directory: Path, tensorboard: bool) -> None:
+def train_to_the_end(recipe: "AnyRecipe", directory: Path, log_to: str | None) -> None:
     """Train, and leave with the signal's exit code where one stopped the run."""
     from nmt.recipe.assemble import experiment
 
-    result = experiment.train(recipe, directory, with_tensorboard=tensorboard)
+    result = experiment.train(recipe, directory, log_to=log_to)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)

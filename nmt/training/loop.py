@@ -188,7 +188,8 @@ class Training:
                 "learning_rate": tick.rate,
                 "forcing_ratio": ratio,
                 "gradient_norm": norm,
-            }
+            },
+            self.run.seconds,
         )
         self.run.window = Totals()
 
@@ -205,7 +206,8 @@ class Training:
                 "epoch": tick.epochs,
                 **found.scores,
                 "best": best,
-            }
+            },
+            self.run.seconds,
         )
         self.progress.validation(tick, found, best=best, seconds=time.perf_counter() - started)
         if self.schedule.observe(best) and self.settings.rollback != "none":

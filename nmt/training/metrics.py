@@ -1,14 +1,17 @@
-"""metrics.jsonl: one JSON object per event, whole lines, nothing in it that depends on the clock."""
+"""metrics.jsonl: one JSON object per event, whole lines, nothing in it that depends on the clock.
+
+What does is beside it in times.jsonl: when an event was written, and after how many seconds of learning.
+"""
 
 import json
 import math
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
-
-from nmt.errors import UsageError
 
 Value = float | int | str | bool | None
 Event = Mapping[str, Value]
@@ -35,13 +38,11 @@ class Metrics:
 
     @contextmanager
     def recording(self, update: int) -> Iterator[None]:
-        """Open the file, without events after this update or a line torn by a crash: they come again."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        side = self.path.with_name(f".{self.path.name}.partial")
-        with side.open("wb") as file:
-            file.writelines(_events_until(self.path, update))
-        os.replace(side, self.path)
-        with self.path.open("ab", buffering=0) as self.file:
+        """Open the files, without events after this update or a line torn by a crash: they come again."""
+        with (
+            _continued(self.path, update) as self.file,
+            _continued(times_file(self.path), update) as self.times,
+        ):
             if self.mirror is None:
                 yield
             else:
@@ -49,16 +50,43 @@ class Metrics:
                 with closing(self.mirror):
                     yield
 
-    def write(self, event: Event) -> None:
-        """Append an event; what is no finite number becomes null, since JSON has no word for it."""
-        line = json.dumps({key: _finite(value) for key, value in event.items()}, ensure_ascii=False)
-        self.file.write(line.encode() + b"\n")
+    def write(self, event: Event, seconds: float | None = None) -> None:
+        """Append an event, after so many seconds of learning.
+
+        What is no finite number becomes null, since JSON has no word for it.
+        """
+        _append(self.file, event)
+        if seconds is not None:
+            place = {"event": event["event"], "update": event["update"]}
+            _append(self.times, {**place, "seconds": round(seconds, 3), "clock": round(time.time(), 3)})
         if self.mirror is not None:
             self.mirror.write(event)
 
     def sync(self) -> None:
         """Make all events durable: a checkpoint must not know more than the file."""
         os.fsync(self.file.fileno())
+
+
+def times_file(metrics: Path) -> Path:
+    """The file of times that stands beside one of metrics."""
+    return metrics.with_name("times.jsonl")
+
+
+@contextmanager
+def _continued(path: Path, update: int) -> Iterator[FileIO]:
+    """A file of events, open behind the last one of `update`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    side = path.with_name(f".{path.name}.partial")
+    with side.open("wb") as file:
+        file.writelines(_events_until(path, update))
+    os.replace(side, path)
+    with path.open("ab", buffering=0) as stream:
+        yield stream
+
+
+def _append(file: FileIO, event: Event) -> None:
+    line = json.dumps({key: _finite(value) for key, value in event.items()}, ensure_ascii=False)
+    file.write(line.encode() + b"\n")
 
 
 def _events_until(path: Path, update: int) -> Iterator[bytes]:
@@ -84,28 +112,3 @@ def _update_of(line: bytes) -> int | None:
 
 def _finite(value: Value) -> Value:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class Tensorboard:
-    """A mirror that writes every number of an event to tensorboard, which is an extra."""
-
-    def __init__(self, directory: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError("tensorboard is not installed: pip install 'nmt[tensorboard]'") from error
-        self.directory, self.make = str(directory), SummaryWriter
-
-    def begin(self, update: int) -> None:
-        """Forget what was written after this update."""
-        self.writer = self.make(self.directory, purge_step=update + 1)
-
-    def write(self, event: Event) -> None:
-        """Write the numbers of an event."""
-        for key, value in event.items():
-            if isinstance(value, (int, float)) and key != "update":
-                self.writer.add_scalar(f"{event['event']}/{key}", value, event["update"])
-
-    def close(self) -> None:
-        """Write out what is left."""
-        self.writer.close()

@@ -2,12 +2,17 @@
 
 import io
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from nmt.training.metrics import Metrics, Tensorboard
+from nmt.errors import UsageError
+from nmt.training.metrics import Metrics
+from nmt.training.mirrors import MIRRORS, mirror
 from nmt.training.progress import Progress, Tick, clock, number
 from nmt.training.validation import Sample, Validation
 from tests.training.runs import Duration, make_forcing, make_training
@@ -122,10 +127,86 @@ def test_nothing_in_the_metrics_depends_on_the_clock(tmp_path: Path) -> None:
     assert one == two
 
 
+def test_the_times_of_events_stand_beside_them(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path / "metrics.jsonl")
+    for last in (2, 1):  # a run that went on from update 1
+        with metrics.recording(last - 1):
+            for update in (last, last + 1):
+                metrics.write({"event": "update", "update": update}, seconds=0.5 * update)
+    times = [json.loads(line) for line in (tmp_path / "times.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["update"], line["seconds"]) for line in times] == [
+        ("update", 1, 0.5),
+        ("update", 2, 1.0),
+    ]
+    assert times[0]["clock"] <= times[1]["clock"]
+
+
+def test_a_run_keeps_a_time_for_every_event(tmp_path: Path) -> None:
+    make_training(tmp_path, settings={"stop_after": Duration(12, "u")}).train()
+    events, times = (
+        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        for name in ("metrics.jsonl", "times.jsonl")
+    )
+    assert [(e["event"], e["update"]) for e in events] == [(e["event"], e["update"]) for e in times]
+
+
+EVENT = {"event": "update", "update": 7, "loss": 1.5, "note": "text", "nothing": None}
+
+
 def test_tensorboard_gets_the_numbers_where_it_is_installed(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    metrics = Metrics(tmp_path / "metrics.jsonl", Tensorboard(tmp_path / "board"))
+    metrics = Metrics(tmp_path / "metrics.jsonl", mirror("tensorboard", tmp_path))
     with metrics.recording(0):
-        metrics.write({"event": "update", "update": 1, "loss": 1.5, "best": True})
-    (file,) = (tmp_path / "board").iterdir()
+        metrics.write(EVENT)
+    (file,) = (tmp_path / "tensorboard").iterdir()
     assert b"update/loss" in file.read_bytes()
+
+
+class StandIn(ModuleType):
+    """A tracking library that remembers its calls."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.calls: list[tuple[str, Any]] = []
+
+    def init(self, **known_by: str) -> None:
+        self.calls.append(("init", known_by))
+
+    def log(self, numbers: dict[str, float], step: int) -> None:
+        self.calls.append(("log", (numbers, step)))
+
+    def finish(self) -> None:
+        self.calls.append(("finish", None))
+
+
+@pytest.mark.parametrize("library", ["trackio", "wandb"])
+def test_a_tracker_gets_the_numbers_of_one_run_also_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    stand_in = StandIn(library)
+    monkeypatch.setitem(sys.modules, library, stand_in)
+    for _ in range(2):
+        metrics = Metrics(tmp_path / "run" / "metrics.jsonl", mirror(library, tmp_path / "run"))
+        with metrics.recording(0):
+            metrics.write(EVENT)
+    first = stand_in.calls[:3]
+    assert stand_in.calls[3:] == first
+    assert [name for name, _ in first] == ["init", "log", "finish"]
+    assert first[0][1] | {"project": "nmt", "name": "run", "resume": "allow"} == first[0][1]
+    assert ("id" in first[0][1]) == (library == "wandb")
+    assert first[1][1] == ({"update/loss": 1.5}, 7)
+
+
+@pytest.mark.parametrize("library", MIRRORS)
+def test_a_library_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    for name in (library, "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UsageError, match=f"{library} is not installed: pip install"):
+        mirror(library, tmp_path)
+
+
+def test_a_mirror_that_is_unknown_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--log-to: no 'wnb', choose one of tensorboard, trackio, wandb"):
+        mirror("wnb", tmp_path)

@@ -26,7 +26,8 @@ from nmt.recipe.assemble.translating import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training.loop import Result, Settings, Training
-from nmt.training.metrics import Metrics, Mirror, Tensorboard
+from nmt.training.metrics import Metrics, Mirror
+from nmt.training.mirrors import mirror
 from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
@@ -41,18 +42,21 @@ LOG_EVERY = 50
 """Updates between lines of the log."""
 
 
-def train(recipe: AnyRecipe, run: Path, *, with_tensorboard: bool = False) -> Result:
-    """Train what the recipe describes in the directory `run`, or go on where it stopped."""
+def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> Result:
+    """Train what the recipe describes in the directory `run`, or go on where it stopped.
+
+    `log_to` names a mirror (`nmt.training.mirrors`) of its numbers.
+    """
+    also = mirror(log_to, run) if log_to else None
     with claimed(run, recipe) as changes:
         progress = Progress(run / "train.log")
         for change in changes:
             progress.note(f"changed since the run was begun: {change}")
-        mirror = Tensorboard(run / "tensorboard") if with_tensorboard else None
-        return training(recipe, run, progress, mirror).train()
+        return training(recipe, run, progress, also).train()
 
 
-def training(recipe: AnyRecipe, run: Path, progress: Progress, mirror: Mirror | None) -> Training:
-    """All that takes part in a run, ready to begin or to go on."""
+def training(recipe: AnyRecipe, run: Path, progress: Progress, also: Mirror | None = None) -> Training:
+    """All that takes part in a run, ready to begin or to go on; `also` gets its numbers."""
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
@@ -66,7 +70,7 @@ def training(recipe: AnyRecipe, run: Path, progress: Progress, mirror: Mirror | 
         schedule=learning_rate(recipe, per_epoch),
         settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
-        metrics=Metrics(run / "metrics.jsonl", mirror),
+        metrics=Metrics(run / "metrics.jsonl", also),
         progress=progress,
     )
 

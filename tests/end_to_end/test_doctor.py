@@ -1,0 +1,158 @@
+"""`nmt doctor` and `nmt plot` as they are typed, on a run that went well and on copies that did not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.training.checkpoint import read, write
+from tests.end_to_end.conftest import Finished
+from tests.end_to_end.toy import done, nmt
+
+
+def findings(*words: object) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(nmt("doctor", *words, "--json").stdout)["findings"]
+    return found
+
+
+def test_a_run_that_went_well_is_told_in_numbers_and_nothing_is_found(finished: Finished) -> None:
+    said = done(nmt("doctor", finished.run))
+    assert said.startswith("run       100 updates, ")
+    assert "best      bleu " in said
+    assert said.endswith("nothing found that speaks against it\n")
+
+
+def test_a_recipe_that_is_well_is_told_what_it_takes(finished: Finished) -> None:
+    said = done(nmt("doctor", finished.recipe, "--updates", 2))
+    assert f"train     300 pairs: {finished.text}/train.de and" in said.replace("\n          ", " ")
+    assert "training  60," in said
+    assert "parameters, at most" in said
+    assert "100 updates of" in said.replace("\n          ", " ")
+    assert "wrong" not in said
+    assert max(map(len, said.splitlines())) <= 80 or str(finished.text) in said
+
+
+def test_facts_and_findings_are_json_too(finished: Finished) -> None:
+    told = json.loads(done(nmt("doctor", finished.recipe, "--updates", 1, "--json")))
+    assert told["facts"]["train"]["count"] == 300
+    assert told["facts"]["training"]["parameters"] > 10_000
+    assert told["facts"]["training"]["seconds_per_update"] > 0
+
+
+def test_no_update_is_made_where_none_is_wished_for(finished: Finished) -> None:
+    told = json.loads(done(nmt("doctor", finished.recipe, "--updates", 0, "--json")))
+    assert "training" not in told["facts"]
+
+
+def test_nothing_is_left_behind_by_the_trial(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(finished.text.iterdir())
+    done(nmt("doctor", finished.recipe, "--updates", 1))
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(finished.text.iterdir()) == before
+
+
+def test_what_is_wrong_with_the_data_comes_first_and_decides_on_the_exit_code(
+    finished: Finished, tmp_path: Path
+) -> None:
+    text = tmp_path / "text"
+    shutil.copytree(finished.text, text)
+    (text / "train.en").write_bytes((text / "train.en").read_bytes() + b"one more\n")
+    (text / "test.de").write_bytes((text / "valid.de").read_bytes())
+    (text / "test.en").write_bytes((text / "valid.en").read_bytes())
+    result = nmt("doctor", finished.recipe, f"data.root={text}")
+    assert result.exit_code == 1
+    assert "\nwrong" in result.stdout
+    assert "train.de has 300 lines but" in result.stdout.replace("\n          ", " ")
+    assert result.stdout.endswith("1 wrong, 1 note\n")
+
+
+def test_a_recipe_whose_training_fails_at_once_is_wrong(finished: Finished) -> None:
+    found = findings(finished.recipe, "data.max_length=2", "data.min_length=2")
+    assert [finding["level"] for finding in found] == ["wrong"]
+    assert "no pair is left" in found[0]["what"]
+
+
+def test_pairs_that_are_left_out_are_counted(finished: Finished) -> None:
+    (left_out,) = findings(finished.recipe, "data.max_length=17", "--updates", 0)
+    assert left_out["level"] == "doubtful"
+    assert left_out["what"] == "13% of the training pairs are left out: 39 longer than 17 pieces"
+    assert left_out["where"] == "data.train, first: line 2"
+
+
+def test_what_a_vocabulary_does_not_know_is_counted_and_shown(finished: Finished) -> None:
+    settings = ["subwords.kind=pretokenized", "subwords.min_count=100", "decoder.tie=target"]
+    source, target = findings(finished.recipe, *settings, "--updates", 0)
+    assert "the source vocabulary does not know" in source["what"]
+    assert "data.train 1,200 (67%; first: line 1), data.valid 80 (67%; first: line 1)" in target["where"]
+    assert (source["level"], target["level"]) == ("wrong", "wrong")
+    assert "kleine | Fisch" in source["example"]
+
+
+def broken(finished: Finished, folder: Path, breaking: Callable[[Any], None]) -> Path:
+    """A copy of the run whose best model's weights were changed."""
+    run = folder / "run"
+    shutil.copytree(finished.run, run, symlinks=True)
+    best = (run / "checkpoints" / "best").resolve()
+    saved = read(best)
+    breaking(saved.model)
+    shutil.rmtree(best)
+    write(best, saved.model, saved.trainer, saved.facts)
+    return run
+
+
+def unknown_only(model: Any) -> None:
+    model["decoder.output.bias"][3] = 1e4
+
+
+def empty(model: Any) -> None:
+    model["decoder.output.bias"][2] = 1e4
+
+
+def one_word(model: Any) -> None:
+    model["decoder.output.bias"][7] = 1e4
+
+
+@pytest.mark.parametrize(
+    ("breaking", "what"),
+    [
+        (unknown_only, "100% of the translations are mostly unknown words"),
+        (empty, "100% of the translations are empty"),
+        (one_word, "100% of the translations repeat a word or a few words again and again"),
+    ],
+)
+def test_a_model_with_a_classic_failure_is_told_so(
+    finished: Finished, tmp_path: Path, breaking: Callable[[Any], None], what: str
+) -> None:
+    result = nmt("doctor", broken(finished, tmp_path, breaking))
+    assert result.exit_code == 1
+    assert what in result.stdout.replace("\n          ", " ")
+    assert "Try: " in result.stdout
+
+
+def test_a_run_that_cannot_be_examined_says_why(finished: Finished, tmp_path: Path) -> None:
+    assert nmt("doctor", tmp_path).exit_code == 2
+    result = nmt("doctor", finished.run, "seed=2")
+    assert result.exit_code == 2
+    assert "name it alone" in result.stderr
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run, symlinks=True)
+    for file in run.glob("checkpoints/u*/model.safetensors"):
+        file.write_bytes(b"torn")
+    result = nmt("doctor", run)
+    assert result.exit_code == 1
+    assert "no whole checkpoint is left" in result.stdout.replace("\n          ", " ")
+
+
+def test_the_curves_of_runs_are_drawn(finished: Finished, tmp_path: Path) -> None:
+    picture = tmp_path / "curves.svg"
+    assert done(nmt("plot", finished.run, finished.run, "-o", picture, "-m", "bleu")) == f"{picture}\n"
+    assert "bleu" in picture.read_text()
+    done(nmt("plot", finished.run, "-o", picture, "--against", "seconds"))
+    assert "seconds" in picture.read_text()
+    assert nmt("plot", finished.run, "-m", "blue").exit_code == 2
