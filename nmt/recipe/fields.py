@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -54,12 +54,15 @@ def _section(kind: Any) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
+EXPECTED = "expected epochs or updates, like 10e or 5000u"
+
+
 @dataclass(frozen=True)
 class Duration:
-    """A stretch of training: `10e` is ten epochs, `5000u` five thousand updates."""
+    """A stretch of training: `10e` is ten epochs, `5000u` five thousand updates, `30m` half an hour."""
 
     count: float
-    unit: Literal["e", "u"]
+    unit: Literal["e", "u", "m"]
 
     def __str__(self) -> str:
         count = int(self.count) if self.count == int(self.count) else self.count
@@ -69,18 +72,18 @@ class Duration:
     def read(cls, value: Any) -> "Duration":
         if isinstance(value, Duration):
             return value
-        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([eu])", value) if isinstance(value, str) else None
+        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([eum])", value) if isinstance(value, str) else None
         if match is None:
-            raise PydanticCustomError("expected", "expected epochs or updates, like 10e or 5000u")
+            raise PydanticCustomError("expected", EXPECTED)
         if match[2] == "u" and "." in match[1]:
             raise PydanticCustomError("expected", "expected a whole number of updates")
-        return cls(float(match[1]), "e" if match[2] == "e" else "u")
+        return cls(float(match[1]), cast(Literal["e", "u", "m"], match[2]))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             cls.read,
-            json_schema_input_schema=core_schema.str_schema(pattern=r"^[0-9]{1,12}(\.[0-9]+)?[eu]$"),
+            json_schema_input_schema=core_schema.str_schema(pattern=r"^[0-9]{1,12}(\.[0-9]+)?[eum]$"),
             serialization=core_schema.to_string_ser_schema(),
         )
 
@@ -91,7 +94,17 @@ def _lasting(duration: Duration) -> Duration:
     return duration
 
 
-Stretch = Annotated[Duration, AfterValidator(_lasting)]
+def _steady(duration: Duration) -> Duration:
+    if duration.unit == "m":
+        raise PydanticCustomError("expected", "{text}: minutes differ from run to run", {"text": EXPECTED})
+    return duration
+
+
+Steady = Annotated[Duration, AfterValidator(_steady)]
+"""In epochs or updates: what decides on what is learnt must be the same in every run."""
+Stretch = Annotated[Steady, AfterValidator(_lasting)]
+TimedStretch = Annotated[Duration, AfterValidator(_lasting)]
+"""Minutes of learning are allowed, too."""
 
 
 def known_names(module: str, table: str) -> list[str]:

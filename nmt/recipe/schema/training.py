@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.recipe.fields import Choice, Conflict, Count, Duration, Probability, Section, Share, Stretch
+from nmt.recipe.fields import (
+    Choice,
+    Conflict,
+    Count,
+    Duration,
+    Probability,
+    Section,
+    Share,
+    Steady,
+    Stretch,
+    TimedStretch,
+)
 
 
 class Batch(Section):
@@ -51,7 +62,7 @@ class TeacherForcing(Section):
         1.0, description="Ratio at first: the probability of the true word (`fixed` keeps it)."
     )
     end: Share = Field(0.0, description="Ratio the schedule falls towards and never under.")
-    warmup: Duration = Field(
+    warmup: Steady = Field(
         Duration(0, "u"), description="Stretch before the schedule starts, at ratio `start`."
     )
     span: Stretch = Field(
@@ -69,6 +80,29 @@ class TeacherForcing(Section):
     def conflicts(self) -> Iterator[Conflict]:
         if self.schedule not in ("always", "fixed") and self.end > self.start:
             yield "end", f"{self.end:g} is above start, {self.start:g}, and the ratio only falls"
+
+
+class Guards(Section):
+    """What is done when an update goes wrong."""
+
+    skip: int = Field(
+        10,
+        ge=0,
+        description="Updates in a row that are left out because their loss or gradient is no finite number; "
+        "one more ends the run, and its batch is kept in `RUN/bad-batch`.",
+    )
+    spike: float | None = Field(
+        None,
+        gt=1.0,
+        description="A loss over this many times its running mean is a spike: the update is left out, and "
+        "weights and moments go back to the last checkpoint; null: never.",
+    )
+    window: Count = Field(
+        100, description="Updates that the running mean goes over; before so many no loss is a spike."
+    )
+    rollbacks: int = Field(
+        3, ge=0, description="Spikes of a run that are gone back from; one more ends it, as with `skip`."
+    )
 
 
 class Judging(Section):
@@ -120,11 +154,14 @@ class Learning(Section):
     )
     batch: Batch = Batch()
     accumulate: Count = Field(1, description="Batches whose gradients make one update.")
-    stop_after: Stretch = Field(Duration(20, "e"), description="Length of the run.")
-    checkpoint_every: Stretch | None = Field(
+    stop_after: TimedStretch = Field(
+        Duration(20, "e"), description="Length of the run; `90m` is 90 minutes of learning."
+    )
+    checkpoint_every: TimedStretch | None = Field(
         None, description="Stretch between checkpoints besides those at validations; null: none."
     )
     keep: Count = Field(2, description="Latest checkpoints kept, besides the best.")
+    guards: Guards = Guards()
     teacher_forcing: TeacherForcing = TeacherForcing()
     recompute: int = Field(
         0,
@@ -138,6 +175,11 @@ class Learning(Section):
     def conflicts(self) -> Iterator[Conflict]:
         rate = self.learning_rate
         end = rate.span or self.stop_after
+        if rate.schedule == "cosine" and end.unit == "m":
+            yield (
+                "learning_rate.span",
+                f"the cosine needs updates or epochs, and the run has {end}: give some",
+            )
         if rate.schedule == "cosine" and end.unit == "u" and end.count <= rate.warmup:
             yield "learning_rate.warmup", f"{rate.warmup} updates: the cosine ends within them, at {end}"
 
