@@ -27,20 +27,20 @@ from tests.training.runs import (
 )
 from tests.training.test_loop import Interrupted, events, same
 
+NAN = float("nan")
+
 
 class Poisoned(Likelihood):
-    """A loss times something in the batches whose first pair is listed; all else is left alone."""
+    """The loss times a factor in some batches, each known by its first pair; all else is left alone."""
 
-    def __init__(self, first_pairs: set[int], times: float = float("nan")) -> None:
+    def __init__(self, factors: dict[int, float]) -> None:
         super().__init__(label_smoothing=0.1, sample=False)
-        self.first_pairs, self.times = first_pairs, times
+        self.factors = factors
 
     def __call__(self, model: Any, batch: Batch, *, use_gold: Any, carried: Any) -> Learnt:
         learnt = super().__call__(model, batch, use_gold=use_gold, carried=carried)
-        if int(batch.pairs[0]) not in self.first_pairs:
-            return learnt
-        loss = learnt.loss
-        return learnt._replace(loss=loss._replace(smoothed=loss.smoothed * self.times))
+        factor = self.factors.get(int(batch.pairs[0]), 1.0)
+        return learnt._replace(loss=learnt.loss._replace(smoothed=learnt.loss.smoothed * factor))
 
 
 class Cramped(Likelihood):
@@ -74,7 +74,9 @@ def guarded(run: Any) -> dict[str, Any]:
 
 
 def test_a_loss_that_is_no_number_is_skipped_and_counted_and_leaves_the_weights_alone(tmp_path: Path) -> None:
-    training = make_training(tmp_path, objective=Poisoned({6, 21}), settings={"guards": make_guards(skip=1)})
+    training = make_training(
+        tmp_path, objective=Poisoned({6: NAN, 21: NAN}), settings={"guards": make_guards(skip=1)}
+    )
     result = training.train()
     assert result.update == 30
     skips = events(tmp_path, "skip")
@@ -86,7 +88,7 @@ def test_a_loss_that_is_no_number_is_skipped_and_counted_and_leaves_the_weights_
 
 
 def test_a_skipped_update_changes_neither_weights_nor_moments() -> None:
-    learner = make_learner(objective=Poisoned({0}))
+    learner = make_learner(objective=Poisoned({0: NAN}))
     learner.update([make_batch(1)], rate=0.1, ratio=1.0)
     weights = {name: tensor.clone() for name, tensor in model_tensors(learner.model).items()}
     moments = {key: value.clone() for p in learner.optimiser.state.values() for key, value in p.items()}
@@ -114,7 +116,7 @@ def test_too_many_in_a_row_end_the_run_with_the_batch_kept(tmp_path: Path) -> No
     training = make_training(
         tmp_path,
         epochs=Same(),
-        objective=Poisoned({21}),
+        objective=Poisoned({21: NAN}),
         settings={"guards": make_guards(skip=2), "checkpoint_every": Duration(4, "u")},
     )
     with pytest.raises(Diverged) as raised:
@@ -140,7 +142,7 @@ def batch_at(update: int) -> int:
 def spiky(update: int, **changes: Any) -> dict[str, Any]:
     """A run with a spike at this update of the first epoch, one in each later epoch, and few checkpoints."""
     return {
-        "objective": Poisoned({batch_at(update)}, times=50.0),
+        "objective": Poisoned({batch_at(update): 50.0}),
         "settings": {
             "guards": make_guards(spike=3.0, rollbacks=3),
             "checkpoint_every": Duration(3, "u"),
@@ -202,8 +204,8 @@ def test_the_checkpoint_to_go_back_to_outlives_those_that_stops_have_made(tmp_pa
 @pytest.mark.parametrize("stop", [2, 7, 8, 9, 15])
 def test_what_guards_have_done_and_remember_survives_a_stop(tmp_path: Path, stop: int) -> None:
     parts: dict[str, Any] = {
-        "objective": Poisoned({batch_at(3), batch_at(9)}),
-        "settings": {"guards": make_guards(skip=2, spike=1.02, window=3, rollbacks=99), "keep": 9},
+        "objective": Poisoned({batch_at(3): NAN, batch_at(9): 50.0}),
+        "settings": {"guards": make_guards(skip=2, spike=3.0, window=3, rollbacks=99), "keep": 9},
     }
     straight = make_training(tmp_path / "straight", **parts)
     straight.train()
