@@ -31,7 +31,7 @@ VerifyResume = Annotated[
 ]
 KillAt = Annotated[
     int,
-    typer.Option("--kill-at", metavar="N", min=1, help="For --verify-resume: killed after N of 2N updates."),
+    typer.Option("--kill-at", metavar="N", min=2, help="For --verify-resume: killed after N of 2N updates."),
 ]
 
 

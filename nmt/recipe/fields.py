@@ -54,9 +54,6 @@ def _section(kind: Any) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
-EXPECTED = "expected epochs or updates, like 10e or 5000u"
-
-
 @dataclass(frozen=True)
 class Duration:
     """A stretch of training: `10e` is ten epochs, `5000u` five thousand updates, `30m` half an hour."""
@@ -68,22 +65,38 @@ class Duration:
         count = int(self.count) if self.count == int(self.count) else self.count
         return f"{count}{self.unit}"
 
-    @classmethod
-    def read(cls, value: Any) -> "Duration":
-        if isinstance(value, Duration):
-            return value
-        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([eum])", value) if isinstance(value, str) else None
-        if match is None:
-            raise PydanticCustomError("expected", EXPECTED)
-        if match[2] == "u" and "." in match[1]:
-            raise PydanticCustomError("expected", "expected a whole number of updates")
-        return cls(float(match[1]), cast(Literal["e", "u", "m"], match[2]))
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+EXAMPLES = {"e": "10e", "u": "5000u", "m": "30m"}
+"""How durations are written, by unit."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Marks a duration, and says in which units it is given."""
+
+    units: str
+    names: str
+
+    def read(self, value: Any) -> Duration:
+        if isinstance(value, Duration) and value.unit in self.units:
+            return value
+        match = re.fullmatch(self.pattern, str(value)) if isinstance(value, (str, Duration)) else None
+        if match is None:
+            *some, last = (EXAMPLES[unit] for unit in self.units)
+            text = f"expected {self.names}, like {', '.join(some)} or {last}"
+            raise PydanticCustomError("expected", "{text}", {"text": text})
+        if match[3] == "u" and match[2]:
+            raise PydanticCustomError("expected", "expected a whole number of updates")
+        return Duration(float(match[1]), cast(Literal["e", "u", "m"], match[3]))
+
+    @property
+    def pattern(self) -> str:
+        return rf"^([0-9]{{1,12}}(\.[0-9]+)?)([{self.units}])$"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            cls.read,
-            json_schema_input_schema=core_schema.str_schema(pattern=r"^[0-9]{1,12}(\.[0-9]+)?[eum]$"),
+            self.read,
+            json_schema_input_schema=core_schema.str_schema(pattern=self.pattern),
             serialization=core_schema.to_string_ser_schema(),
         )
 
@@ -94,17 +107,10 @@ def _lasting(duration: Duration) -> Duration:
     return duration
 
 
-def _steady(duration: Duration) -> Duration:
-    if duration.unit == "m":
-        raise PydanticCustomError("expected", "{text}: minutes differ from run to run", {"text": EXPECTED})
-    return duration
-
-
-Steady = Annotated[Duration, AfterValidator(_steady)]
-"""In epochs or updates: what decides on what is learnt must be the same in every run."""
+Steady = Annotated[Duration, Units("eu", "epochs or updates")]
+"""What decides on what is learnt must end at the same update in every run: no minutes."""
 Stretch = Annotated[Steady, AfterValidator(_lasting)]
-TimedStretch = Annotated[Duration, AfterValidator(_lasting)]
-"""Minutes of learning are allowed, too."""
+TimedStretch = Annotated[Duration, Units("eum", "epochs, updates or minutes"), AfterValidator(_lasting)]
 
 
 def known_names(module: str, table: str) -> list[str]:

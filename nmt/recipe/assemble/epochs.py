@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches
 from nmt.data.store import TokenStore
-from nmt.data.streams import Cut, chunks, count_chunks
+from nmt.data.streams import Cut, chunks, count_chunks, lines_at
 
 
 class Pairs:
@@ -45,6 +43,4 @@ class Streams:
 
     def lines(self, batch: Batch) -> list[int]:
         """The lines of the text in which a batch's rows begin, counted from 1."""
-        rows = np.searchsorted(self.store.tgt.tokens.offsets, batch.pairs.numpy(), side="right") - 1
-        lines: list[int] = self.store.lines[np.minimum(rows, len(self.store) - 1)].tolist()
-        return lines
+        return lines_at(self.store, batch.pairs.numpy())

@@ -19,19 +19,21 @@ from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe
 from nmt.training import checkpoint
 from nmt.training.progress import Progress, Tick
+from nmt.training.saving import Saver
 
 
 class Doomed(Progress):
-    """The process is killed (SIGKILL) after this update."""
+    """The process is killed (SIGKILL) after this update, with a checkpoint of one before it on the disk."""
 
-    def __init__(self, log: Path, last: int) -> None:
+    def __init__(self, log: Path, last: int, saver: Saver) -> None:
         super().__init__(log)
-        self.last = last
+        self.last, self.saver = last, saver
 
     def tick(self, tick: Tick) -> None:
         """After every update."""
         super().tick(tick)
         if tick.update == self.last:
+            self.saver.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -54,7 +56,7 @@ def verify_resume(recipe: AnyRecipe, kill_at: int, say: Callable[[str], None]) -
 
 
 def shortened(recipe: AnyRecipe, kill_at: int) -> AnyRecipe:
-    """The recipe for twice as many updates, with a checkpoint well before the kill and the same rates."""
+    """The recipe for twice as many updates, with a checkpoint half-way to the kill and the same rates."""
     whole = recipe.training
     rate = whole.learning_rate
     if rate.span is None and whole.stop_after.unit != "m":
@@ -62,7 +64,7 @@ def shortened(recipe: AnyRecipe, kill_at: int) -> AnyRecipe:
     changes = {
         "learning_rate": rate,
         "stop_after": Duration(2 * kill_at, "u"),
-        "checkpoint_every": Duration(kill_at // 2 + 1, "u"),
+        "checkpoint_every": Duration(kill_at // 2, "u"),
     }
     return recipe.model_copy(update={"training": whole.model_copy(update=changes)})
 
@@ -85,7 +87,10 @@ def _train(recipe: AnyRecipe, run: Path, last: int | None) -> None:
     log = run / "train.log"
     try:
         with claimed(run, recipe):
-            training(recipe, run, Progress(log) if last is None else Doomed(log, last), None).train()
+            whole = training(recipe, run, Progress(log), None)
+            if last is not None:
+                whole.progress = Doomed(log, last, whole.saver)
+            whole.train()
     except NmtError as error:
         sys.exit(str(error))
 

@@ -178,7 +178,7 @@ class Learning(Section):
         if rate.schedule == "cosine" and end.unit == "m":
             yield (
                 "learning_rate.span",
-                f"the cosine needs updates or epochs, and the run has {end}: give some",
+                f"the cosine cannot end with the run, after {end}: give epochs or updates",
             )
         if rate.schedule == "cosine" and end.unit == "u" and end.count <= rate.warmup:
             yield "learning_rate.warmup", f"{rate.warmup} updates: the cosine ends within them, at {end}"
