@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.training import checkpoint
-from nmt.training.run import Guarded, Run
+from nmt.training.run import Guarded, Moment, Run
 from nmt.training.update import Outcome
 
 ADVICE = "A lower learning rate, a longer warm-up or a smaller clip_norm may help."
@@ -48,11 +48,12 @@ class Guards:
         return so_far.in_a_row > self.skip
 
 
-def event_of(outcome: Outcome) -> dict[str, int | str | None]:
+def event_of(outcome: Outcome, now: Moment) -> dict[str, float | str]:
     """What an unusual update is to metrics.jsonl: in parts for want of memory, skipped, or a roll-back."""
+    place = {"update": now.updates, "epoch": now.epochs}
     if outcome.fault is None:
-        return {"event": "split", "parts": outcome.parts}
-    return {"event": "roll-back" if outcome.finite else "skip", "why": outcome.fault}
+        return {"event": "split", **place, "parts": outcome.parts}
+    return {"event": "roll-back" if outcome.finite else "skip", **place, "why": outcome.fault}
 
 
 def note_of(outcome: Outcome, run: Run) -> str:

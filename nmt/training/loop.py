@@ -103,6 +103,8 @@ class Training:
             self.leave_out(group, outcome)
         run.advance(len(group), self.course.batches_in(run.epoch))
         run.seconds += seconds
+        if outcome.fault or outcome.parts > 1:
+            self.tell(outcome)
         tick = self.tick(outcome, rate, ratio, seconds)
         self.progress.tick(tick)
         if run.update % self.settings.log_every == 0 and run.window.tokens:
@@ -116,9 +118,7 @@ class Training:
         run.tokens += outcome.totals.tokens
         run.window.add(outcome.totals)
         run.guarded.learnt(outcome.totals, self.settings.guards.window)
-        if outcome.parts > 1:
-            run.guarded.split += 1
-            self.tell(outcome)
+        run.guarded.split += outcome.parts > 1
 
     def leave_out(self, group: list[Batch], outcome: Outcome) -> None:
         """An update that was not made keeps its number and its batches; after a spike the weights go back."""
@@ -126,16 +126,22 @@ class Training:
         self.carried = None  # nothing reads on from the state that led here
         if self.settings.guards.count(so_far, outcome):
             self.give_up(group, guards.last_straw(outcome, self.run))
-        if outcome.finite and so_far.good is not None:
-            self.saver.wait()
-            restore_weights(self, checkpoint.read(self.checkpoints / checkpoint_name(so_far.good)))
-        self.tell(outcome)
+        if outcome.finite:
+            self.roll_back()
+
+    def roll_back(self) -> None:
+        """Weights and moments as in the last good checkpoint; all else goes on."""
+        self.saver.wait()
+        good = self.run.guarded.good
+        if good is not None and (home := self.checkpoints / checkpoint_name(good)).is_dir():
+            restore_weights(self, checkpoint.read(home))
+        else:
+            self.run.guarded.good = None
 
     def tell(self, outcome: Outcome) -> None:
         """Say that an update was an unusual one."""
         self.progress.note(guards.note_of(outcome, self.run))
-        place = {"update": self.run.update, "epoch": self.course.moment(self.run).epochs}
-        self.metrics.write({**guards.event_of(outcome), **place})
+        self.metrics.write(guards.event_of(outcome, self.course.moment(self.run)))
 
     def give_up(self, group: list[Batch], why: str) -> NoReturn:
         """Keep what could not be learnt, and end the run where its last checkpoint was."""

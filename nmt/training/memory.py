@@ -8,10 +8,15 @@ from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderState
 from nmt.recurrence.state import map_tensors
 
+MESSAGES = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""What torch says where it has no class of error: the machine's memory, a library on the device."""
+
 
 def ran_out(error: BaseException) -> bool:
-    """Whether memory ran out, of the device or of the machine; for the latter torch has no class."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+    """Whether memory ran out."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return any(message in str(error) for message in MESSAGES)
 
 
 def let_go() -> None:

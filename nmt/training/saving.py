@@ -32,7 +32,7 @@ class Saver:
     ) -> None:
         if kind is None:
             self.wait()
-        elif self.thread is not None and kind is not KeyboardInterrupt:
+        elif self.thread is not None:
             self.thread.join()
 
     def save(
@@ -52,7 +52,7 @@ class Saver:
         self.wait()
         self.copies = _copied(model, self.copies[0]), _copied(trainer, self.copies[1])
         self.thread = Thread(
-            target=self._write, args=(checkpoint_name(update), facts, best, spare), name="saving", daemon=True
+            target=self._write, args=(checkpoint_name(update), facts, best, spare), name="saving"
         )
         self.thread.start()
 

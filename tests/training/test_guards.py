@@ -171,6 +171,19 @@ def test_a_spike_is_not_learnt_from_where_there_is_nothing_to_go_back_to(tmp_pat
     assert "there is no checkpoint to go back to" in (tmp_path / "train.log").read_text()
 
 
+def test_a_checkpoint_that_is_gone_is_not_gone_back_to(tmp_path: Path) -> None:
+    """As where the guard is set when a run is gone on with, and the checkpoint was deleted before that."""
+    settings = spiky(8)["settings"] | {
+        "keep": 1,
+        "guards": make_guards(),
+        "checkpoint_every": Duration(3, "u"),
+    }
+    make_training(tmp_path, settings=settings, epochs=Interrupted(6)).train()
+    training = make_training(tmp_path, **spiky(8, stop_after=Duration(8, "u"), checkpoint_every=None))
+    training.train()
+    assert "there is no checkpoint to go back to" in (tmp_path / "train.log").read_text()
+
+
 def test_a_run_does_not_go_back_for_ever(tmp_path: Path) -> None:
     class Rising(Likelihood):
         factor = 1.0
