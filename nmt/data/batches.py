@@ -44,7 +44,7 @@ class Batch(NamedTuple):
         return self._replace(
             src=self.src[rows, : int(src_lengths.max())],
             src_lengths=src_lengths,
-            tgt=self.tgt[rows, : int(tgt_lengths.max()) + 1],
+            tgt=self.tgt[rows, : max(1, int(tgt_lengths.max())) + 1],
             tgt_lengths=tgt_lengths,
             pairs=self.pairs[rows],
             weights=None if self.weights is None else self.weights[rows],

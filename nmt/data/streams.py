@@ -44,6 +44,13 @@ def count_chunks(store: TokenStore, cut: Cut) -> int:
     return -(-int((ends - begins).max()) // cut.chunk)
 
 
+def lines_at(store: TokenStore, places: Int64) -> list[int]:
+    """The lines, counted from 1, in which places of the text lie; behind its end: the last."""
+    rows = np.searchsorted(store.tgt.tokens.offsets, places, side="right") - 1
+    lines: list[int] = store.lines[np.minimum(rows, len(store) - 1)].tolist()
+    return lines
+
+
 def _stretches(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
     """Where in the text each stream begins and ends: with whole lines, unless these are too long for it."""
     lines = store.tgt.tokens.offsets

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -56,31 +56,47 @@ def _section(kind: Any) -> type[Section] | None:
 
 @dataclass(frozen=True)
 class Duration:
-    """A stretch of training: `10e` is ten epochs, `5000u` five thousand updates."""
+    """A stretch of training: `10e` is ten epochs, `5000u` five thousand updates, `30m` half an hour."""
 
     count: float
-    unit: Literal["e", "u"]
+    unit: Literal["e", "u", "m"]
 
     def __str__(self) -> str:
         count = int(self.count) if self.count == int(self.count) else self.count
         return f"{count}{self.unit}"
 
-    @classmethod
-    def read(cls, value: Any) -> "Duration":
-        if isinstance(value, Duration):
-            return value
-        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]+)?)([eu])", value) if isinstance(value, str) else None
-        if match is None:
-            raise PydanticCustomError("expected", "expected epochs or updates, like 10e or 5000u")
-        if match[2] == "u" and "." in match[1]:
-            raise PydanticCustomError("expected", "expected a whole number of updates")
-        return cls(float(match[1]), "e" if match[2] == "e" else "u")
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+EXAMPLES = {"e": "10e", "u": "5000u", "m": "30m"}
+"""How durations are written, by unit."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Marks a duration, and says in which units it is given."""
+
+    units: str
+    names: str
+
+    def read(self, value: Any) -> Duration:
+        if isinstance(value, Duration) and value.unit in self.units:
+            return value
+        match = re.fullmatch(self.pattern, str(value)) if isinstance(value, (str, Duration)) else None
+        if match is None:
+            *some, last = (EXAMPLES[unit] for unit in self.units)
+            text = f"expected {self.names}, like {', '.join(some)} or {last}"
+            raise PydanticCustomError("expected", "{text}", {"text": text})
+        if match[3] == "u" and match[2]:
+            raise PydanticCustomError("expected", "expected a whole number of updates")
+        return Duration(float(match[1]), cast(Literal["e", "u", "m"], match[3]))
+
+    @property
+    def pattern(self) -> str:
+        return rf"^([0-9]{{1,12}}(\.[0-9]+)?)([{self.units}])$"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            cls.read,
-            json_schema_input_schema=core_schema.str_schema(pattern=r"^[0-9]{1,12}(\.[0-9]+)?[eu]$"),
+            self.read,
+            json_schema_input_schema=core_schema.str_schema(pattern=self.pattern),
             serialization=core_schema.to_string_ser_schema(),
         )
 
@@ -91,7 +107,10 @@ def _lasting(duration: Duration) -> Duration:
     return duration
 
 
-Stretch = Annotated[Duration, AfterValidator(_lasting)]
+Steady = Annotated[Duration, Units("eu", "epochs or updates")]
+"""What decides on what is learnt must end at the same update in every run: no minutes."""
+Stretch = Annotated[Steady, AfterValidator(_lasting)]
+TimedStretch = Annotated[Duration, Units("eum", "epochs, updates or minutes"), AfterValidator(_lasting)]
 
 
 def known_names(module: str, table: str) -> list[str]:

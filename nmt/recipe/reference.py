@@ -1,12 +1,13 @@
 """The settings of a recipe for editors (JSON Schema) and for readers (the reference page)."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
-from nmt.recipe.fields import Duration, Section
+from nmt.recipe.fields import EXAMPLES, Duration, Section
 from nmt.recipe.schema import TASKS
 
 Schema = dict[str, Any]
@@ -24,7 +25,8 @@ has the default given here; `data` needs to say what is learnt from and validate
   named, and the later wins.
 - Relative paths start at the file that names them, on the command line at the current folder; `~` is the home
   folder.
-- A stretch of training is written `10e` (epochs) or `5000u` (updates).
+- A stretch of training is written `10e` (epochs) or `5000u` (updates), where that is said also `30m` (minutes
+  of learning).
 
 This page is made by `nmt recipes reference`; `nmt recipes schema` gives the same to editors as JSON Schema.
 """
@@ -101,7 +103,8 @@ def _kind(field: Schema) -> str:
     if field["type"] == "object":
         return f"name: {_kind(field['additionalProperties'])}"
     if field["type"] == "string" and "pattern" in field:
-        return "`FILE.py:CLASS`" if ".py" in field["pattern"] else "`10e`, `5000u`"
+        units = (example for example in EXAMPLES.values() if re.fullmatch(field["pattern"], example))
+        return "`FILE.py:CLASS`" if ".py" in field["pattern"] else ", ".join(f"`{unit}`" for unit in units)
     bounds = " and ".join(f"{sign}{field[key]:g}" for key, sign in BOUNDS if key in field)
     return f"{TYPES.get(field['type'], field['type'])}{' ' + bounds if bounds else ''}"
 

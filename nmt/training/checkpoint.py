@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,19 +38,24 @@ def checkpoint_name(update: int) -> str:
 
 def write(directory: Path, model: Tensors, trainer: Tensors, facts: Facts) -> None:
     """Write a checkpoint to the side, make it durable, and give it its name in one step."""
-    side = _aside(directory, "partial")
     try:
-        _remove(side)
-        side.mkdir(parents=True)
-        sums = {MODEL: save_tensors(side / MODEL, model), TRAINER: save_tensors(side / TRAINER, trainer)}
-        _write_durably(side / FACTS, _sealed({"facts": facts, "sha256": sums}))
-        _flush(side)
-        _take_place(side, directory)
+        write_folder(directory, {MODEL: model, TRAINER: trainer}, FACTS, facts)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(side, ignore_errors=True)
+        shutil.rmtree(_aside(directory, "partial"), ignore_errors=True)
         raise DataError(
             f"{directory}: this checkpoint could not be written ({error}); those before it are untouched"
         ) from error
+
+
+def write_folder(directory: Path, files: Mapping[str, Tensors], name: str, facts: Facts) -> None:
+    """A folder of tensor files, with facts and the files' checksums in `name`: whole or absent, as above."""
+    side = _aside(directory, "partial")
+    _remove(side)
+    side.mkdir(parents=True)
+    sums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
+    _write_durably(side / name, _sealed({"facts": facts, "sha256": sums}))
+    _flush(side)
+    _take_place(side, directory)
 
 
 def read(directory: Path) -> Checkpoint:
@@ -114,10 +121,10 @@ def link(checkpoints: Path, name: str, target: str) -> None:
     os.replace(side, checkpoints / name)
 
 
-def prune(checkpoints: Path, keep: int, best: str | None) -> None:
-    """Delete all but the latest `keep` (one at least) and the best."""
+def prune(checkpoints: Path, keep: int, *spared: str | None) -> None:
+    """Delete all but the latest `keep` (one at least) and those that are spared."""
     for directory in listed(checkpoints)[: -max(keep, 1)]:
-        if directory.name != best:
+        if directory.name not in spared:
             _remove(directory.rename(_aside(directory, "deleted")))
 
 
@@ -126,14 +133,14 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
     with path.open("rb") as file:
         os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest(file)
 
 
 def load_tensors(path: Path, sha256: str) -> Tensors:
     """The tensors of a file whose checksum must be `sha256`."""
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = _digest(file)
     except OSError as error:
         raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
     if found != sha256:
@@ -141,6 +148,14 @@ def load_tensors(path: Path, sha256: str) -> Tensors:
             f"{path}: refused: it is not what was written (sha256 {found[:12]}…, recorded {sha256[:12]}…)"
         )
     return load_file(path)
+
+
+def _digest(file: BufferedReader) -> str:
+    """The sha256 of a file, in one call: a thread that asks for Python chunk by chunk slows the others."""
+    if not os.fstat(file.fileno()).st_size:
+        return hashlib.sha256().hexdigest()
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()
 
 
 def _sealed(content: Facts) -> bytes:

@@ -1,80 +1,34 @@
 """The one training loop."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NoReturn
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
-from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
-from nmt.training import checkpoint, snapshot
-from nmt.training.checkpoint import Checkpoint, Facts, Tensors
+from nmt.training import checkpoint, guards
+from nmt.training.checkpoint import checkpoint_name
+from nmt.training.course import Course
 from nmt.training.ema import weights_of
+from nmt.training.guards import Diverged
 from nmt.training.interrupts import Interrupts
 from nmt.training.metrics import Metrics
 from nmt.training.progress import Progress, Tick
 from nmt.training.run import Best, Moment, Run, Span, Totals
+from nmt.training.saving import Saver
 from nmt.training.schedules import Schedule
+from nmt.training.settings import Epochs, Result, Settings, Stop, Validate
+from nmt.training.state import State
 from nmt.training.teacher_forcing import Always
-from nmt.training.update import Diverged, Learner, Outcome
-from nmt.training.validation import Validation
-
-Validate = Callable[
-    [Translator, str], Validation
-]  # the model, and a name for what is kept of this validation
-
-
-class Epochs(Protocol):
-    """The training batches; both are functions of the epoch alone, so that a run can be entered anywhere."""
-
-    def count(self, epoch: int) -> int:
-        """How many batches an epoch has."""
-
-    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """The batches of an epoch from the one at `start`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The numbers of a run, named as in the recipe (`every` to `stop_when`: of validation)."""
-
-    accumulate: int
-    stop_after: Span
-    checkpoint_every: Span | None
-    keep: int
-    every: Span
-    metric: str
-    patience: Mapping[str, int]  # by metric
-    stop_when: str
-    rollback: str
-    ema: float | None
-    log_every: int  # updates between lines of the log
-
-
-class Stop(NamedTuple):
-    """Why a run stops, and what its process should exit with: 0, or 128 and the signal."""
-
-    reason: str
-    exit_code: int
-
-
-class Result(NamedTuple):
-    """How a run ended."""
-
-    stop: Stop
-    update: int
-    best: Best
-    seconds: float  # spent learning since the run first began
+from nmt.training.update import Learner, Outcome
 
 
 @dataclass(kw_only=True)
 class Training:
-    """A run and all that takes part in it. What changes is `run`, and what `capture` takes of the rest."""
+    """A run and all that takes part in it. What changes is its `state`."""
 
     learner: Learner
     epochs: Epochs
@@ -86,16 +40,24 @@ class Training:
     progress: Progress
 
     def __post_init__(self) -> None:
-        self.run = Run(Best(self.settings.metric))
-        self.weights = weights_of(self.learner.model, self.settings.ema)
-        self.carried: DecoderState | None = None  # from the batch before, where the next one continues it
-        self.counted = (-1, 0)  # an epoch, and how many batches it has
+        settings = self.settings
+        weights = weights_of(self.learner.model, settings.ema)
+        self.state = State(self.learner, weights, self.schedule, Run(Best(settings.metric)))
+        self.course = Course(
+            self.epochs.count, accumulate=settings.accumulate, stop_after=settings.stop_after
+        )
+        self.saver = Saver(self.checkpoints, settings.keep, self.metrics.sync)
+
+    @property
+    def run(self) -> Run:
+        """Where the run stands."""
+        return self.state.run
 
     def train(self) -> Result:
         """Begin, or go on from the latest whole checkpoint, and train until there is a reason to stop."""
         with self.progress.shown(), Interrupts() as interrupts:
             self.resume()
-            with self.metrics.recording(self.run.update):
+            with self.metrics.recording(self.run.update), self.saver:
                 stop = self.learn_until_stopped(interrupts)
             self.progress.note(f"stopped after update {self.run.update}: {stop.reason}")
         return Result(stop, self.run.update, self.run.best, self.run.seconds)
@@ -106,13 +68,17 @@ class Training:
         groups = self.groups()
         stop = self.why_stop(interrupts)
         while stop is None:
-            before = self.moment()
+            before = self.course.moment(self.run)
             tick = self.learn(next(groups))
-            validated = self.due(self.settings.every, before) or self.finished()
+            validated = self.due(self.settings.every, before) or self.course.finished(self.run)
             scores = self.judge(tick) if validated else None
             stop = self.why_stop(interrupts)
-            if validated or stop or self.due(self.settings.checkpoint_every, before):
+            due = self.due(self.settings.checkpoint_every, before)
+            if validated or (due and not self.settings.by_the_clock):
+                self.run.guarded.good = self.run.update
+            if validated or due or stop:
                 self.save(scores)
+            self.saver.check()
         return stop
 
     def groups(self) -> Iterator[list[Batch]]:
@@ -125,7 +91,7 @@ class Training:
                 if not group:
                     raise DataError(
                         f"epoch {epoch + 1} ended after {self.run.position} batches, "
-                        f"but {self.batches_in(epoch)} were announced; is there anything to learn?"
+                        f"but {self.course.batches_in(epoch)} were announced; is there anything to learn?"
                     )
                 yield group
 
@@ -133,40 +99,75 @@ class Training:
         """One update, and its place in the books."""
         run, started = self.run, time.perf_counter()
         rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
-        outcome = self.make_update(group, rate, ratio)
+        limit = self.settings.guards.limit(run.guarded)
+        outcome = self.learner.update(group, rate=rate, ratio=ratio, carried=self.state.carried, limit=limit)
         seconds = time.perf_counter() - started
-        self.carried = outcome.carried
         run.update += 1
-        self.weights.follow(run.update)
-        run.advance(len(group), self.batches_in(run.epoch))
-        run.tokens += outcome.totals.tokens
+        if outcome.fault is None:
+            self.enter(outcome)
+        else:
+            self.leave_out(group, outcome)
+        run.advance(len(group), self.course.batches_in(run.epoch))
         run.seconds += seconds
-        run.window.add(outcome.totals)
+        if outcome.fault or outcome.parts > 1:
+            self.tell(outcome)
         tick = self.tick(outcome, rate, ratio, seconds)
         self.progress.tick(tick)
-        if run.update % self.settings.log_every == 0:
+        if run.update % self.settings.log_every == 0 and run.window.tokens:
             self.log(tick, outcome.norm, ratio)
         return tick
 
-    def make_update(self, group: list[Batch], rate: float, ratio: float) -> Outcome:
-        """An update, whose failure also names it and the last checkpoint."""
-        try:
-            return self.learner.update(group, rate=rate, ratio=ratio, carried=self.carried)
-        except Diverged as error:
-            saved = checkpoint.listed(self.checkpoints)
-            raise Diverged(
-                f"update {self.run.update + 1}: {error}.\n"
-                f"The last good checkpoint is {saved[-1] if saved else 'none yet'}. "
-                "A lower learning rate, a longer warm-up or a smaller clip_norm may help."
-            ) from error
+    def enter(self, outcome: Outcome) -> None:
+        """Take an update that was made into the books."""
+        run = self.run
+        self.state.weights.follow(run.update)
+        self.state.carried = outcome.carried
+        run.tokens += outcome.totals.tokens
+        run.window.add(outcome.totals)
+        run.guarded.learnt(outcome.totals, self.settings.guards.window)
+        run.guarded.split += outcome.parts > 1
+
+    def leave_out(self, group: list[Batch], outcome: Outcome) -> None:
+        """An update that was not made keeps its number and its batches; after a spike the weights go back."""
+        so_far = self.run.guarded
+        self.state.carried = None  # nothing reads on from the state that led here
+        if self.settings.guards.count(so_far, outcome):
+            self.give_up(group, guards.last_straw(outcome, self.run))
+        if outcome.finite:
+            self.roll_back()
+
+    def roll_back(self) -> None:
+        """Weights and moments as in the last good checkpoint; all else goes on."""
+        self.saver.wait()
+        good = self.run.guarded.good
+        if good is not None and (home := self.checkpoints / checkpoint_name(good)).is_dir():
+            self.state.restore_weights(checkpoint.read(home))
+        else:
+            self.run.guarded.good = None
+
+    def tell(self, outcome: Outcome) -> None:
+        """Say that an update was an unusual one."""
+        self.progress.note(guards.note_of(outcome, self.run))
+        self.metrics.write(guards.event_of(outcome, self.course.moment(self.run)))
+
+    def give_up(self, group: list[Batch], why: str) -> NoReturn:
+        """Keep what could not be learnt, and end the run where its last checkpoint was."""
+        kept = self.checkpoints.parent / "bad-batch"
+        lines = [self.epochs.lines(batch) for batch in group]
+        guards.keep_for_inspection(kept, group, lines, self.run, why)
+        saved = checkpoint.listed(self.checkpoints)
+        raise Diverged(
+            f"{why}. What was to be learnt is kept in {kept}; "
+            f"the last good checkpoint is {saved[-1] if saved else 'none yet'}. {guards.ADVICE}"
+        )
 
     def tick(self, outcome: Outcome, rate: float, ratio: float, seconds: float) -> Tick:
         """What is shown of an update: means since the last entry of the log."""
         means = self.run.window.means()
         return Tick(
             update=self.run.update,
-            last=self.last_update(),
-            epochs=self.moment().epochs,
+            last=self.course.last_update(self.run),
+            epochs=self.course.moment(self.run).epochs,
             loss=means["loss"],
             perplexity=means["perplexity"],
             rate=rate,
@@ -196,8 +197,8 @@ class Training:
     def judge(self, tick: Tick) -> dict[str, float]:
         """Validate, and let the best-so-far and the schedule know; gives the scores."""
         started = time.perf_counter()
-        with self.weights.judged():
-            found = self.validate(self.learner.model, checkpoint.checkpoint_name(tick.update))
+        with self.state.weights.judged():
+            found = self.validate(self.learner.model, checkpoint_name(tick.update))
         best = self.run.observe(found.scores, tick.update)
         self.metrics.write(
             {
@@ -216,19 +217,18 @@ class Training:
 
     def return_to_best(self) -> None:
         """Go on from the weights that were judged best, with their moments or with none."""
-        learner, best = self.learner, self.run.best.update
+        best = self.run.best.update
         if best is None:
             return
-        saved = checkpoint.read(self.checkpoints / "best")
-        self.weights.restore(saved.model, saved.trainer)
-        moments = saved.trainer if self.settings.rollback == "weights-and-moments" else {}
-        snapshot.load_optimiser_tensors(learner.model, learner.optimiser, moments)
+        self.saver.wait()
+        with_moments = self.settings.rollback == "weights-and-moments"
+        self.state.restore_weights(checkpoint.read(self.checkpoints / "best"), moments=with_moments)
         self.metrics.write({"event": "rollback", "update": self.run.update, "to": best})
         self.progress.note(f"the rate is cut: going on from the weights of update {best}, the best so far")
 
     def why_stop(self, interrupts: Interrupts) -> Stop | None:
         """The reason to stop here, if there is one."""
-        if self.finished():
+        if self.course.finished(self.run):
             return Stop("the run is complete", 0)
         if stale := self.run.stale(self.settings.patience, self.settings.stop_when):
             return Stop(stale, 0)
@@ -246,77 +246,23 @@ class Training:
         for directory, reason in found.refused.items():
             self.progress.note(f"{reason}; set aside as {checkpoint.set_aside(directory).name}")
         if found.checkpoint is not None:
-            restore(self, found.checkpoint)
-            self.point_to(found.checkpoint.directory.name)
+            self.state.restore(found.checkpoint)
+            self.saver.point_to(found.checkpoint.directory.name, self.run.best.update)
             self.progress.note(f"going on from {found.checkpoint.directory}")
         self.progress.begin(self.run.update)
 
     def save(self, scores: dict[str, float] | None) -> None:
-        """Write a checkpoint of this moment, with the scores of a validation made here."""
-        name = checkpoint.checkpoint_name(self.run.update)
-        self.metrics.sync()
-        model, trainer, facts = capture(self)
-        checkpoint.write(self.checkpoints / name, model, trainer, {**facts, "scores": scores})
-        best = self.point_to(name)
-        checkpoint.prune(self.checkpoints, self.settings.keep, best)
-
-    def point_to(self, last: str) -> str | None:
-        """Set the links `last` and `best`; gives the name of the best (the last, if the best was lost)."""
-        checkpoint.link(self.checkpoints, "last", last)
-        if self.run.best.update is None:
-            return None
-        best = checkpoint.checkpoint_name(self.run.best.update)
-        best = best if (self.checkpoints / best).is_dir() else last
-        checkpoint.link(self.checkpoints, "best", best)
-        return best
-
-    def moment(self) -> Moment:
-        """Where the run stands."""
-        run = self.run
-        share = run.position / self.batches_in(run.epoch) if run.position else 0.0
-        return Moment(run.update, run.epoch + share)
+        """Begin to write a checkpoint of this moment, with the scores of a validation made here."""
+        model, trainer, facts = self.state.capture()
+        self.saver.save(
+            self.run.update,
+            model,
+            trainer,
+            {**facts, "scores": scores},
+            best=self.run.best.update,
+            spare=self.run.guarded.good if self.settings.guards.spike else None,
+        )
 
     def due(self, span: Span | None, before: Moment) -> bool:
         """Whether a span has ended since `before`."""
-        return span is not None and self.moment().spans(span) > before.spans(span)
-
-    def finished(self) -> bool:
-        """Whether the run has its full length."""
-        return self.moment().spans(self.settings.stop_after) >= 1
-
-    def last_update(self) -> int:
-        """The last update of the run, as far as can be told: epochs may differ a little in batches."""
-        stop, now = self.settings.stop_after, self.moment()
-        if stop.unit == "u":
-            return math.ceil(stop.count)
-        updates_in_epoch = math.ceil(self.batches_in(self.run.epoch) / self.settings.accumulate)
-        return max(self.run.update, self.run.update + round((stop.count - now.epochs) * updates_in_epoch))
-
-    def batches_in(self, epoch: int) -> int:
-        """How many batches an epoch has; counted once."""
-        if self.counted[0] != epoch:
-            self.counted = (epoch, self.epochs.count(epoch))
-        return self.counted[1]
-
-
-def capture(training: Training) -> tuple[Tensors, Tensors, Facts]:
-    """All that decides how training goes on: weights, the trainer's tensors, plain facts."""
-    model, trainer = training.weights.capture()
-    trainer |= (
-        snapshot.optimiser_tensors(training.learner.model, training.learner.optimiser)
-        | snapshot.generator_tensors()
-        | snapshot.carried_tensors(training.carried)
-    )
-    facts = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
-    return model, trainer, facts
-
-
-def restore(training: Training, saved: Checkpoint) -> None:
-    """Put everything back to where `capture` saw it."""
-    learner = training.learner
-    training.weights.restore(saved.model, saved.trainer)
-    snapshot.load_optimiser_tensors(learner.model, learner.optimiser, saved.trainer)
-    snapshot.load_generator_tensors(saved.trainer)
-    training.carried = snapshot.carried_state(learner.model, saved.trainer)
-    training.schedule.load_state_dict(saved.facts["schedule"])
-    training.run = Run.from_facts(saved.facts["run"])
+        return self.course.due(span, before, self.run)

@@ -13,7 +13,7 @@ HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False, "accuracy": True}
 
 
 class Span(Protocol):
-    """A stretch of training: so many epochs (`e`) or updates (`u`)."""
+    """A stretch of training: so many epochs (`e`), updates (`u`) or minutes of learning (`m`)."""
 
     @property
     def count(self) -> float: ...
@@ -23,15 +23,19 @@ class Span(Protocol):
 
 @dataclass(frozen=True)
 class Moment:
-    """A moment of training: updates made, and epochs with the share of the one under way."""
+    """A moment of training: updates made, epochs with the share of the one under way, minutes of learning."""
 
     updates: float
     epochs: float
+    minutes: float
+
+    def gone(self, span: Span) -> float:
+        """How much has passed, in the unit of a span."""
+        return {"u": self.updates, "e": self.epochs, "m": self.minutes}[span.unit]
 
     def spans(self, span: Span) -> int:
         """How many whole spans have passed; the hair added keeps 0.1 epochs, three times, from being 0.2."""
-        gone = self.epochs if span.unit == "e" else self.updates
-        return math.floor(gone / span.count + 1e-9) if span.count else 1
+        return math.floor(self.gone(span) / span.count + 1e-9) if span.count else 1
 
 
 @dataclass
@@ -88,6 +92,25 @@ class Best:
 
 
 @dataclass
+class Guarded:
+    """What the guards remember, and what they have done so far."""
+
+    skipped: int = 0  # updates whose loss or gradient was no finite number
+    in_a_row: int = 0  # of them, the latest
+    split: int = 0  # updates whose batches did not fit the memory whole
+    rolled_back: int = 0
+    mean: float = 0.0  # running mean of the loss of a word
+    counted: int = 0  # updates in it
+    good: int | None = None  # the update whose checkpoint a roll-back goes to
+
+    def learnt(self, totals: Totals, window: int) -> None:
+        """Count an update that was made; the mean forgets those more than about `window` updates ago."""
+        self.in_a_row = 0
+        self.counted = min(self.counted + 1, window)
+        self.mean += (totals.means()["loss"] - self.mean) / self.counted
+
+
+@dataclass
 class Run:
     """Where a run stands. All of it is in every checkpoint, and a run needs nothing more to go on."""
 
@@ -96,9 +119,10 @@ class Run:
     epoch: int = 0  # epochs finished
     position: int = 0  # batches of the present epoch that are learnt
     tokens: int = 0  # target words learnt
-    seconds: float = 0.0  # spent learning, validation and checkpoints aside; only shown
+    seconds: float = 0.0  # spent learning, validation and checkpoints aside
     window: Totals = field(default_factory=Totals)  # since the last line of the log
     others: dict[str, Best] = field(default_factory=dict)  # like `best`, of the metrics that do not decide
+    guarded: Guarded = field(default_factory=Guarded)
 
     def advance(self, batches: int, of: int) -> None:
         """Count batches as learnt; after the last of the epoch's, the next epoch begins."""
@@ -134,6 +158,10 @@ class Run:
     @classmethod
     def from_facts(cls, facts: Facts) -> "Run":
         """What `facts` gave."""
-        others = {metric: Best(**best) for metric, best in facts.get("others", {}).items()}
-        best, window = Best(**facts["best"]), Totals(**facts["window"])
-        return cls(**{**facts, "best": best, "window": window, "others": others})
+        parts = {
+            "best": Best(**facts["best"]),
+            "window": Totals(**facts["window"]),
+            "others": {metric: Best(**best) for metric, best in facts.get("others", {}).items()},
+            "guarded": Guarded(**facts.get("guarded", {})),  # none in older checkpoints
+        }
+        return cls(**{**facts, **parts})

@@ -107,13 +107,17 @@ def generator_tensors() -> Tensors:
     """The states of the generators that a model or a user's cell may draw from."""
     _, numbers, *rest = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
-    tensors = {
-        "generator/torch": torch.get_rng_state(),
+    return torch_generator_tensors() | {
         "generator/numpy": torch.from_numpy(np.asarray(numbers).astype(np.int64)),
         "generator/numpy-rest": torch.tensor([float(value) for value in rest], dtype=torch.float64),
         "generator/python": torch.tensor([version, *words]),
         "generator/python-rest": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
     }
+
+
+def torch_generator_tensors() -> Tensors:
+    """The states of torch's generators, from which dropout and samples are drawn."""
+    tensors = {"generator/torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["generator/cuda"] = torch.cuda.get_rng_state()
     return tensors
@@ -121,12 +125,17 @@ def generator_tensors() -> Tensors:
 
 def load_generator_tensors(tensors: Tensors) -> None:
     """Put the generators back to where `generator_tensors` saw them."""
-    torch.set_rng_state(tensors["generator/torch"])
+    load_torch_generator_tensors(tensors)
     position, has_gauss, gauss = tensors["generator/numpy-rest"].tolist()
     numbers = tensors["generator/numpy"].numpy().astype(np.uint32)
     np.random.set_state(("MT19937", numbers, int(position), int(has_gauss), gauss))
     version, *words = tensors["generator/python"].tolist()
     rest = tensors["generator/python-rest"].tolist()
     random.setstate((version, tuple(words), rest[0] if rest else None))
+
+
+def load_torch_generator_tensors(tensors: Tensors) -> None:
+    """Put torch's generators back to where `torch_generator_tensors` saw them."""
+    torch.set_rng_state(tensors["generator/torch"])
     if torch.cuda.is_available() and "generator/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["generator/cuda"])

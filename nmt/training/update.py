@@ -6,29 +6,41 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from nmt.data.batches import Batch
-from nmt.errors import NmtError
+from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
+from nmt.training import memory
 from nmt.training.objective import Objective
 from nmt.training.run import Totals
+from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
 from nmt.training.teacher_forcing import Forcing
 
 
-class Diverged(NmtError):
-    """A loss or gradient that is no number any more."""
+class Gradients(NamedTuple):
+    """What the gradients of a group of batches were made of."""
+
+    totals: Totals  # sums over its words
+    carried: DecoderState | None  # what the next batch goes on from
+    parts: int  # that each batch was learnt in
 
 
 class Outcome(NamedTuple):
-    """What an update gave: the sums over its words, the norm of the gradient before clipping."""
+    """What an update gave, or why the weights were left as they were."""
 
-    totals: Totals
-    norm: float
+    totals: Totals  # sums over its words
+    norm: float  # of the gradient before clipping
     carried: DecoderState | None  # what the next batch goes on from
+    parts: int  # that each batch was learnt in, for want of memory
+    fault: str | None  # why it was not made: a loss or gradient that is no finite number, or a loss too high
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient are finite numbers."""
+        return math.isfinite(self.totals.loss) and math.isfinite(self.norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,23 +54,62 @@ class Learner:
     clip_norm: float | None
 
     def update(
-        self, group: Sequence[Batch], *, rate: float, ratio: float, carried: DecoderState | None = None
+        self,
+        group: Sequence[Batch],
+        *,
+        rate: float,
+        ratio: float,
+        carried: DecoderState | None = None,
+        limit: float = math.inf,
     ) -> Outcome:
-        """Learn from a group of batches as if it were one: its loss is the mean over all its words."""
+        """Learn from a group of batches as if it were one: its loss is the mean over all its words.
+
+        Where that is over `limit`, or no finite number, or the gradient is none, nothing is learnt.
+        """
+        totals, carried, parts = self.gradients(group, ratio, carried)
+        norm = self.clip()
+        fault = _fault(totals, norm, limit)
+        if fault is None:
+            for parameters in self.optimiser.param_groups:
+                parameters["lr"] = rate
+            self.optimiser.step()
+        return Outcome(totals, norm, carried, parts, fault)
+
+    def gradients(self, group: Sequence[Batch], ratio: float, carried: DecoderState | None) -> Gradients:
+        """The gradients of a group; where memory runs out, anew with every batch in twice as many parts.
+
+        What is drawn begins anew too, so that it hangs on the number of parts alone.
+        """
+        parts, most = 1, max(len(batch.src) for batch in group)
+        generators = torch_generator_tensors()
+        while True:
+            try:
+                return self.gradients_in(parts, group, ratio, carried)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.ran_out(error):
+                    raise
+                if parts >= most:
+                    raise DataError(memory.too_large(group)) from error
+            parts *= 2  # outside of `except`, whose error holds the tensors of the attempt
+            self.optimiser.zero_grad(set_to_none=True)
+            memory.let_go()
+            load_torch_generator_tensors(generators)
+
+    def gradients_in(
+        self, parts: int, group: Sequence[Batch], ratio: float, carried: DecoderState | None
+    ) -> Gradients:
+        """The gradients of a group with every batch in so many parts, one after another."""
         self.optimiser.zero_grad(set_to_none=True)
         words = sum(int(batch.tgt_lengths.sum()) for batch in group)
         totals = Totals()
         for batch in group:
-            of_batch, carried = self.learn(batch, words, ratio, carried)
-            totals.add(of_batch)
-        norm = self.clip()
-        if not math.isfinite(norm):
-            pairs = torch.cat([batch.pairs for batch in group])
-            raise Diverged(f"the norm of the gradient is {norm} after the rows {named(pairs)}")
-        for parameters in self.optimiser.param_groups:
-            parameters["lr"] = rate
-        self.optimiser.step()
-        return Outcome(totals, norm, carried)
+            after = []
+            for part, before in memory.in_parts(batch, carried, parts):
+                of_part, state = self.learn(part, words, ratio, before)
+                totals.add(of_part)
+                after.append(state)
+            carried = memory.joined(after)
+        return Gradients(totals, carried, parts)
 
     def learn(
         self, batch: Batch, words: int, ratio: float, carried: DecoderState | None
@@ -67,11 +118,8 @@ class Learner:
         batch = to_device(batch, next(self.model.parameters()).device)
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
         loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
-        totals = Totals.of(loss)
-        if not math.isfinite(totals.loss):
-            raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(batch.pairs)}")
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-        return totals, carried
+        return Totals.of(loss), carried
 
     def clip(self) -> float:
         """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""
@@ -83,12 +131,18 @@ class Learner:
         return length
 
 
+def _fault(totals: Totals, norm: float, limit: float) -> str | None:
+    """What keeps an update from being made."""
+    loss = totals.loss / max(totals.tokens, 1)
+    if not math.isfinite(loss):
+        return f"the loss is {loss}"
+    if not math.isfinite(norm):
+        return f"the norm of the gradient is {norm}"
+    if loss > limit:
+        return f"the loss {loss:.4g} is a spike: over {limit:.4g}"
+    return None
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch where the model is; `pairs` and lengths are for us and stay."""
     return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device))
-
-
-def named(pairs: Tensor) -> str:
-    """Pairs (of a stream, places in the text) by their index in the store, for a message."""
-    first = ", ".join(str(index) for index in pairs[:100].tolist())
-    return first if len(pairs) <= 100 else f"{first}, … ({len(pairs)} in all)"

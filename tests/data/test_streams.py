@@ -3,13 +3,14 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nmt.data.batches import Plan, batches
 from nmt.data.filters import LineFilter
 from nmt.data.store import TokenStore, prepare_store
-from nmt.data.streams import Cut, chunks, count_chunks
+from nmt.data.streams import Cut, chunks, count_chunks, lines_at
 from nmt.data.subwords import BOS, EOS, PAD, WordVocabulary
 from nmt.data.text import find_text
 from nmt.errors import DataError
@@ -61,6 +62,12 @@ def test_streams_begin_with_a_line_where_lines_are_short(tmp_path: Path) -> None
     lines = [f"{number} {number + 1}" for number in range(60)]
     for batch in list(chunks(stored(tmp_path, lines), Cut(7, 4)))[:1]:
         assert batch.tgt[:, 0].tolist() == [EOS] * 7
+
+
+def test_the_line_of_every_piece_is_known(tmp_path: Path) -> None:
+    store = stored(tmp_path, TEXT)
+    lines = [number for number, line in enumerate(TEXT, 1) for _ in (*line.split(), EOS)]
+    assert lines_at(store, np.arange(len(lines) + 1)) == [*lines, len(TEXT)]
 
 
 def test_a_text_can_be_entered_at_any_chunk(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.recipe.fields import Duration
+from nmt.recipe.fields import Duration, Units
 from nmt.recipe.reader import dump, read_any, read_recipe, shipped_names, split
 from nmt.recipe.schema import Recipe, TextRecipe
 
@@ -167,8 +167,8 @@ def test_a_resolved_recipe_reads_back_equal_from_anywhere(tmp_path: Path) -> Non
 
 
 def test_durations_read_and_write_exactly() -> None:
-    for text in ("10e", "0.5e", "1234567u"):
-        assert str(Duration.read(text)) == text
+    for text in ("10e", "0.5e", "1234567u", "30m", "0.5m"):
+        assert str(Units("eum", "").read(text)) == text
 
 
 def test_a_circle_of_extends_is_refused() -> None:

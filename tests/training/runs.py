@@ -10,12 +10,14 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nmt.data.batches import Batch
-from nmt.training.loop import Settings, Training
+from nmt.training.guards import Guards
+from nmt.training.loop import Training
 from nmt.training.metrics import Metrics
 from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.settings import Settings
 from nmt.training.teacher_forcing import FORCINGS, Forcing
 from nmt.training.update import Learner
 from nmt.training.validation import Sample, Validation, forced_totals, measuring
@@ -91,6 +93,9 @@ class TenBatches:
         order = torch.randperm(10, generator=torch.Generator().manual_seed(epoch)).tolist()
         return (make_batch(index) for index in order[start:])
 
+    def lines(self, batch: Batch) -> list[int]:
+        return [pair + 1 for pair in batch.pairs.tolist()]
+
 
 def make_schedule(name: str = "constant", **changes: Any) -> Schedule:
     settings = {
@@ -110,6 +115,10 @@ def make_forcing(name: str = "always", **changes: Any) -> Forcing:
     return FORCINGS[name](**{**settings, **changes})
 
 
+def make_guards(**changes: Any) -> Guards:
+    return Guards(**{"skip": 0, "spike": None, "window": 5, "rollbacks": 2, **changes})
+
+
 def make_settings(**changes: Any) -> Settings:
     settings: dict[str, Any] = {
         "accumulate": 1,
@@ -123,6 +132,7 @@ def make_settings(**changes: Any) -> Settings:
         "rollback": "none",
         "ema": None,
         "log_every": 3,
+        "guards": make_guards(),
     }
     return Settings(**{**settings, **changes})
 

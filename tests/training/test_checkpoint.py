@@ -31,6 +31,10 @@ def truncate(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -52,7 +56,7 @@ def test_checkpoint_json_holds_the_sums_of_its_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("harm", [truncate, flip, Path.unlink])
+@pytest.mark.parametrize("harm", [truncate, empty, flip, Path.unlink])
 def test_a_harmed_checkpoint_is_refused_by_name_and_the_one_before_is_used(tmp_path, file, harm) -> None:  # type: ignore[no-untyped-def]
     good, harmed = save(tmp_path, 10), save(tmp_path, 20)
     harm(harmed / file)

@@ -196,7 +196,8 @@ def test_a_score_that_is_no_number_is_never_the_best(metric: str) -> None:
 
 
 def test_spans_are_counted_in_epochs_or_updates() -> None:
-    moment = Moment(updates=30, epochs=0.1 + 0.1 + 0.1)
+    moment = Moment(updates=30, epochs=0.1 + 0.1 + 0.1, minutes=2.5)
     assert moment.spans(Duration(0.1, "e")) == 3
     assert moment.spans(Duration(20, "u")) == 1
-    assert Moment(30, 0.2999).spans(Duration(0.1, "e")) == 2
+    assert moment.spans(Duration(1, "m")) == 2
+    assert Moment(30, 0.2999, 0.0).spans(Duration(0.1, "e")) == 2

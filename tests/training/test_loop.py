@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,6 @@ from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.loop import Training
 from nmt.training.optimisers import OPTIMISERS
-from nmt.training.snapshot import model_tensors
-from nmt.training.update import Diverged
 from nmt.training.validation import Validation
 from tests.training.runs import (
     Duration,
@@ -255,33 +252,6 @@ def test_gradients_are_clipped_to_the_norm_and_the_norm_before_is_told() -> None
     grads = [p.grad for p in model.parameters() if p.grad is not None]
     assert torch.nn.utils.get_total_norm(grads).item() == pytest.approx(0.01, rel=1e-4)
     assert outcome.norm > 0.1
-
-
-def test_a_loss_that_is_no_number_names_update_rows_and_last_checkpoint(tmp_path: Path) -> None:
-    class Poisoned(Tiny):
-        def encode(self, src: torch.Tensor) -> torch.Tensor:
-            self.calls = getattr(self, "calls", 0) + 1
-            return super().encode(src) * (float("nan") if self.calls == 16 else 1.0)
-
-    training = make_training(
-        tmp_path,
-        model=Poisoned(),
-        settings={"every": Duration(9, "e"), "checkpoint_every": Duration(10, "u")},
-    )
-    with pytest.raises(Diverged) as raised:
-        training.train()
-    assert re.search(r"update 16: the loss is nan in the batch with rows \d+, \d+, \d+\.", str(raised.value))
-    assert f"The last good checkpoint is {tmp_path}/checkpoints/u0000010" in str(raised.value)
-
-
-def test_a_gradient_that_is_no_number_stops_before_the_weights_are_touched(tmp_path: Path) -> None:
-    training = make_training(tmp_path)
-    model = training.learner.model
-    weights = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
-    model.embedding.weight.register_hook(lambda grad: grad * float("inf"))  # type: ignore[union-attr]
-    with pytest.raises(Diverged, match=r"update 1: the norm of the gradient is (nan|inf)(.|\n)*none yet"):
-        training.train()
-    assert all(torch.equal(weights[name], now) for name, now in model_tensors(model).items())
 
 
 def test_fewer_batches_than_announced_are_an_error_and_not_an_endless_loop(tmp_path: Path) -> None:

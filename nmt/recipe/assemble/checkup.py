@@ -44,9 +44,9 @@ def check_up(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
 def history(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) -> History:
     """How the run went, as its events and its last checkpoint tell."""
     training, state = recipe.training, Run.from_facts(last.facts["run"])
-    patience = training.validation.patience
-    by_patience = patience is not None and state.best.since >= patience
-    finished = Moment(state.update, state.epoch).spans(training.stop_after) >= 1
+    judging = training.validation
+    by_patience = bool(state.stale(judging.patience_by_metric(), judging.stop_when))
+    finished = Moment(state.update, state.epoch, state.seconds / 60).spans(training.stop_after) >= 1
     return History(
         events,
         metric=state.best.metric,

@@ -24,6 +24,10 @@ FREE = (
     "training.stop_after",
     "training.checkpoint_every",
     "training.keep",
+    "training.guards.skip",
+    "training.guards.spike",
+    "training.guards.window",
+    "training.guards.rollbacks",
     "training.threads",
     "training.validation.patience",
     "training.validation.stop_on",
@@ -35,7 +39,8 @@ FREE = (
     "evaluation.metrics",
 )
 """Settings that a run may go on with changed: how long it is, where its pairs lie (their checksums are
-compared), what is kept, shown and reported. All others decide on what was learnt or validations found."""
+compared), what is kept, shown and reported, when it gives up. All others decide on what was learnt or what
+validations found."""
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches
 from nmt.data.store import TokenStore
-from nmt.data.streams import Cut, chunks, count_chunks
+from nmt.data.streams import Cut, chunks, count_chunks, lines_at
 
 
 class Pairs:
@@ -21,6 +21,11 @@ class Pairs:
         """The batches of an epoch from the one at `start`."""
         return batches(self.store, self.plan, epoch, start, self.sampling)
 
+    def lines(self, batch: Batch) -> list[int]:
+        """The lines of the corpus that a batch's pairs are from, counted from 1."""
+        lines: list[int] = self.store.lines[batch.pairs.numpy()].tolist()
+        return lines
+
 
 class Streams:
     """A text in streams, chunk after chunk, the same in every epoch."""
@@ -35,3 +40,7 @@ class Streams:
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """The chunks from the one at `start`."""
         return chunks(self.store, self.cut, start)
+
+    def lines(self, batch: Batch) -> list[int]:
+        """The lines of the text in which a batch's rows begin, counted from 1."""
+        return lines_at(self.store, batch.pairs.numpy())

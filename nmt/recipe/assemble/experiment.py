@@ -25,13 +25,15 @@ from nmt.recipe.assemble.task import Task, summary
 from nmt.recipe.assemble.translating import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
-from nmt.training.loop import Result, Settings, Training
+from nmt.training.guards import Guards
+from nmt.training.loop import Training
 from nmt.training.metrics import Metrics, Mirror
 from nmt.training.mirrors import mirror
 from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.settings import Result, Settings
 from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, Forcing
 from nmt.training.update import Learner
@@ -121,8 +123,8 @@ def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
 
 
 def in_updates(stretch: Duration, per_epoch: float) -> float:
-    """A stretch of training as a number of updates."""
-    return stretch.count * (per_epoch if stretch.unit == "e" else 1.0)
+    """A stretch of training as a number of updates; of minutes nobody knows it before."""
+    return stretch.count * {"u": 1.0, "e": per_epoch, "m": math.inf}[stretch.unit]
 
 
 def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
@@ -154,7 +156,7 @@ def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> Forcing:
 
 def settings(recipe: AnyRecipe, metric: str) -> Settings:
     """The loop's numbers."""
-    training, validation = recipe.training, recipe.training.validation
+    training, validation, guards = recipe.training, recipe.training.validation, recipe.training.guards
     return Settings(
         accumulate=training.accumulate,
         stop_after=training.stop_after,
@@ -167,6 +169,7 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
         rollback=training.learning_rate.rollback,
         ema=training.ema,
         log_every=LOG_EVERY,
+        guards=Guards(skip=guards.skip, spike=guards.spike, window=guards.window, rollbacks=guards.rollbacks),
     )
 
 

@@ -22,6 +22,7 @@ from nmt.recipe.assemble import experiment
 from nmt.recipe.assemble.epochs import Pairs, Streams
 from nmt.recipe.assemble.material import find, sides, vocabulary_file
 from nmt.recipe.schema import AnyRecipe, Recipe
+from nmt.training.guards import ADVICE, Diverged
 from nmt.training.loop import Training
 from nmt.training.progress import Progress
 
@@ -103,15 +104,25 @@ def measure(training: Training, updates: int) -> Measured:
         made += 1
         ratio, rate = learner.forcing.ratio(made), training.schedule.rate(made)
         outcome = learner.update(chosen, rate=rate, ratio=ratio, carried=carried)
+        if outcome.fault is not None:
+            raise Diverged(f"update {made}: {outcome.fault}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds = time.perf_counter() - start
     return Measured(
         sum(parameter.numel() for parameter in learner.model.parameters()),
-        training.last_update(),
+        updates_in_all(training, seconds / made),
         seconds / made,
         words / seconds,
         *(size / 2**30 for size in (gpu_memory() if on_gpu else memory())),
     )
+
+
+def updates_in_all(training: Training, seconds_each: float) -> int:
+    """How many updates the run will make."""
+    stop = training.settings.stop_after
+    if stop.unit == "m":
+        return round(60 * stop.count / seconds_each)
+    return training.course.last_update(training.run)
 
 
 def tokens(batch: Batch) -> int:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from nmt.model.translator import Translator
-from nmt.training.loop import Epochs, Validate
+from nmt.training.settings import Epochs, Validate
 
 
 class Task(NamedTuple):

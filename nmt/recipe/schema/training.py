@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.recipe.fields import Choice, Conflict, Count, Duration, Probability, Section, Share, Stretch
+from nmt.recipe.fields import (
+    Choice,
+    Conflict,
+    Count,
+    Duration,
+    Probability,
+    Section,
+    Share,
+    Steady,
+    Stretch,
+    TimedStretch,
+)
 
 
 class Batch(Section):
@@ -74,7 +85,7 @@ class TeacherForcing(Section):
         1.0, description="Ratio at first: the probability of the true word (`fixed` keeps it)."
     )
     end: Share = Field(0.0, description="Ratio the schedule falls towards and never under.")
-    warmup: Duration = Field(
+    warmup: Steady = Field(
         Duration(0, "u"), description="Stretch before the schedule starts, at ratio `start`."
     )
     span: Stretch = Field(
@@ -92,6 +103,29 @@ class TeacherForcing(Section):
     def conflicts(self) -> Iterator[Conflict]:
         if self.schedule not in ("always", "fixed") and self.end > self.start:
             yield "end", f"{self.end:g} is above start, {self.start:g}, and the ratio only falls"
+
+
+class Guards(Section):
+    """What is done when an update goes wrong."""
+
+    skip: int = Field(
+        10,
+        ge=0,
+        description="Updates in a row that are left out because their loss or gradient is no finite number; "
+        "one more ends the run, and its batch is kept in `RUN/bad-batch`.",
+    )
+    spike: float | None = Field(
+        None,
+        gt=1.0,
+        description="A loss over this many times its running mean is a spike: the update is left out, and "
+        "weights and moments go back to the last checkpoint; null: never.",
+    )
+    window: Count = Field(
+        100, description="Updates that the running mean goes over; before so many no loss is a spike."
+    )
+    rollbacks: int = Field(
+        3, ge=0, description="Spikes of a run that are gone back from; one more ends it, as with `skip`."
+    )
 
 
 class Judging(Section):
@@ -193,11 +227,14 @@ class Learning(Section):
     )
     batch: Batch = Batch()
     accumulate: Count = Field(1, description="Batches whose gradients make one update.")
-    stop_after: Stretch = Field(Duration(20, "e"), description="Length of the run.")
-    checkpoint_every: Stretch | None = Field(
+    stop_after: TimedStretch = Field(
+        Duration(20, "e"), description="Length of the run; `90m` is 90 minutes of learning."
+    )
+    checkpoint_every: TimedStretch | None = Field(
         None, description="Stretch between checkpoints besides those at validations; null: none."
     )
     keep: Count = Field(2, description="Latest checkpoints kept, besides the best.")
+    guards: Guards = Guards()
     teacher_forcing: TeacherForcing = TeacherForcing()
     recompute: int = Field(
         0,
@@ -211,6 +248,11 @@ class Learning(Section):
     def conflicts(self) -> Iterator[Conflict]:
         rate = self.learning_rate
         end = rate.span or self.stop_after
+        if rate.ends and end.unit == "m":
+            yield (
+                "learning_rate.span",
+                f"the {rate.schedule} cannot end with the run, after {end}: give epochs or updates",
+            )
         if rate.ends and end.unit == "u" and end.count <= rate.warmup:
             yield (
                 "learning_rate.warmup",

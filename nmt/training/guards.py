@@ -1,0 +1,97 @@
+"""Guards: which updates are left out, when weights go back, and when a run gives up."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from nmt.data.batches import Batch
+from nmt.errors import NmtError
+from nmt.training import checkpoint
+from nmt.training.run import Guarded, Moment, Run
+from nmt.training.update import Outcome
+
+ADVICE = "A lower learning rate, a longer warm-up or a smaller clip_norm may help."
+
+
+class Diverged(NmtError):
+    """Too many updates could not be made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """How much goes wrong before something is done; named as in the recipe."""
+
+    skip: int
+    spike: float | None
+    window: int
+    rollbacks: int
+
+    def limit(self, so_far: Guarded) -> float:
+        """The highest loss of a word that is learnt from; known once `window` updates are in the mean.
+
+        A loss that is not positive, a risk say, is no measure of a spike.
+        """
+        if self.spike is None or so_far.counted < self.window or so_far.mean <= 0:
+            return math.inf
+        return self.spike * so_far.mean
+
+    def count(self, so_far: Guarded, outcome: Outcome) -> bool:
+        """Count an update that was not made; is it one too many?"""
+        if outcome.finite:
+            so_far.rolled_back += 1
+            return so_far.rolled_back > self.rollbacks
+        so_far.skipped += 1
+        so_far.in_a_row += 1
+        return so_far.in_a_row > self.skip
+
+
+def event_of(outcome: Outcome, now: Moment) -> dict[str, float | str]:
+    """What an unusual update is to metrics.jsonl: in parts for want of memory, skipped, or a roll-back."""
+    place = {"update": now.updates, "epoch": now.epochs}
+    if outcome.fault is None:
+        return {"event": "split", **place, "parts": outcome.parts}
+    return {"event": "roll-back" if outcome.finite else "skip", **place, "why": outcome.fault}
+
+
+def note_of(outcome: Outcome, run: Run) -> str:
+    """The same for people."""
+    so_far = run.guarded
+    if outcome.fault is None:
+        return f"update {run.update}: out of memory, learnt in {outcome.parts} parts ({so_far.split} so far)"
+    if not outcome.finite:
+        counts = f"{so_far.in_a_row} in a row, {so_far.skipped} so far"
+        return f"update {run.update}: {outcome.fault}: skipped ({counts})"
+    went = "there is no checkpoint to go back to" if so_far.good is None else f"back to that of {so_far.good}"
+    return f"update {run.update}: {outcome.fault}: left out, weights {went} (roll-back {so_far.rolled_back})"
+
+
+def last_straw(outcome: Outcome, run: Run) -> str:
+    """Why a run gives up."""
+    so_far = run.guarded
+    if outcome.finite:
+        return f"update {run.update}: {outcome.fault}, after {so_far.rolled_back - 1} roll-backs"
+    return f"update {run.update}: {outcome.fault}, in {so_far.in_a_row} updates in a row"
+
+
+def keep_for_inspection(
+    directory: Path, group: Sequence[Batch], lines: Sequence[Sequence[int]], run: Run, why: str
+) -> None:
+    """The batches of an update, as NUMBER/FIELD in batch.safetensors, and in batch.json whence they are."""
+    tensors = {
+        f"{number}/{field}": value.clone()
+        for number, batch in enumerate(group)
+        for field, value in batch._asdict().items()
+        if isinstance(value, Tensor)
+    }
+    facts = {
+        "why": why,
+        "update": run.update,
+        "epoch": run.epoch + 1,
+        "first_batch": run.position + 1,
+        "lines": [[*numbers] for numbers in lines],
+        "pairs": [batch.pairs.tolist() for batch in group],
+    }
+    checkpoint.write_folder(directory, {"batch.safetensors": tensors}, "batch.json", facts)

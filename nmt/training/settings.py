@@ -1,0 +1,67 @@
+"""What a run is given besides its parts, and what it gives back."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from nmt.data.batches import Batch
+from nmt.model.translator import Translator
+from nmt.training.guards import Guards
+from nmt.training.run import Best, Span
+from nmt.training.validation import Validation
+
+Validate = Callable[
+    [Translator, str], Validation
+]  # the model, and a name for what is kept of this validation
+
+
+class Epochs(Protocol):
+    """The training batches; both are functions of the epoch alone, so that a run can be entered anywhere."""
+
+    def count(self, epoch: int) -> int:
+        """How many batches an epoch has."""
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """The batches of an epoch from the one at `start`."""
+
+    def lines(self, batch: Batch) -> list[int]:
+        """Where in the corpus the rows of a batch begin: lines, counted from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The numbers of a run, named as in the recipe (`every` to `stop_when`: of validation)."""
+
+    accumulate: int
+    stop_after: Span
+    checkpoint_every: Span | None
+    keep: int
+    every: Span
+    metric: str
+    patience: Mapping[str, int]  # by metric
+    stop_when: str
+    rollback: str
+    ema: float | None
+    log_every: int  # updates between lines of the log
+    guards: Guards
+
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether checkpoints hang on how fast the machine is, and so differ from run to run."""
+        return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
+
+
+class Stop(NamedTuple):
+    """Why a run stops, and what its process should exit with: 0, or 128 and the signal."""
+
+    reason: str
+    exit_code: int
+
+
+class Result(NamedTuple):
+    """How a run ended."""
+
+    stop: Stop
+    update: int
+    best: Best
+    seconds: float  # spent learning since the run first began

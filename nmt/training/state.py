@@ -1,0 +1,46 @@
+"""What changes in a run, and decides how it goes on: taken whole, and put back."""
+
+from dataclasses import dataclass
+
+from nmt.model.decoder import DecoderState
+from nmt.training import snapshot
+from nmt.training.checkpoint import Checkpoint, Facts, Tensors
+from nmt.training.ema import Weights
+from nmt.training.run import Run
+from nmt.training.schedules import Schedule
+from nmt.training.update import Learner
+
+
+@dataclass
+class State:
+    """Weights, moments, the schedule's memory, the books, and the generators of the whole process."""
+
+    learner: Learner
+    weights: Weights
+    schedule: Schedule
+    run: Run
+    carried: DecoderState | None = None  # from the batch before, where the next one continues it
+
+    def capture(self) -> tuple[Tensors, Tensors, Facts]:
+        """The weights that are kept, the trainer's tensors, plain facts."""
+        model, trainer = self.weights.capture()
+        trainer |= (
+            snapshot.optimiser_tensors(self.learner.model, self.learner.optimiser)
+            | snapshot.generator_tensors()
+            | snapshot.carried_tensors(self.carried)
+        )
+        return model, trainer, {"run": self.run.facts(), "schedule": self.schedule.state_dict()}
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Put everything back to where `capture` saw it."""
+        self.restore_weights(saved)
+        snapshot.load_generator_tensors(saved.trainer)
+        self.carried = snapshot.carried_state(self.learner.model, saved.trainer)
+        self.schedule.load_state_dict(saved.facts["schedule"])
+        self.run = Run.from_facts(saved.facts["run"])
+
+    def restore_weights(self, saved: Checkpoint, *, moments: bool = True) -> None:
+        """Put back the weights alone, with the optimiser's moments or with none."""
+        self.weights.restore(saved.model, saved.trainer)
+        kept = saved.trainer if moments else {}
+        snapshot.load_optimiser_tensors(self.learner.model, self.learner.optimiser, kept)

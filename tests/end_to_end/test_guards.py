@@ -1,0 +1,150 @@
+"""A run that goes wrong ends with what it could not learn; `--verify-resume` sees what does not go on."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from nmt.errors import DataError
+from nmt.recipe.assemble import verify
+from nmt.recipe.reader import read_any
+from nmt.training import snapshot
+from tests.end_to_end.toy import done, nmt, reversed_, write_corpus
+
+RECIPE = """\
+data: {root: corpus, src: src, tgt: tgt, train: train, valid: valid}
+subwords: {kind: pretokenized}
+encoder: {cell: gru, embedding: 8, hidden: 8, dropout: {state: 0.1}}
+decoder: {cell: gru, embedding: 8, hidden: 8, attention: general, dropout: {output: 0.2}}
+training:
+  learning_rate: {peak: 1e-2, schedule: cosine}
+  batch: {size: 8}
+  stop_after: 100u
+  validation: {every: 8u, samples: 1}
+  threads: 1
+search: {max_ratio: 1.0, max_extra: 2}
+"""
+TEXT = """\
+task: language-model
+data: {root: corpus, train: train.src, valid: valid.src}
+subwords: {kind: char}
+decoder: {cell: gru, embedding: 8, hidden: 8}
+training:
+  learning_rate: {peak: 1e38}
+  clip_norm: null
+  batch: {size: 4}
+  chunk: 20
+  validation: {every: 1e, samples: 0}
+  guards: {skip: 2}
+  threads: 1
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    write_corpus(tmp_path / "corpus", reversed_, train=100, held_out=6)
+    file = tmp_path / "run.yaml"
+    file.write_text(RECIPE, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def _quick_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forked, so that each has torch already."""
+    monkeypatch.setattr(verify, "get_context", lambda _: multiprocessing.get_context("fork"))
+
+
+@pytest.mark.usefixtures("_quick_processes")
+def test_a_run_verifies_that_it_is_gone_on_with_exactly(recipe: Path, tmp_path: Path) -> None:
+    found = nmt("train", recipe, "--verify-resume", "--kill-at", "6")
+    assert done(found).startswith(
+        "exact: 12 updates with a kill -9 after 6 end as those without, bit for bit"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_run_verifies_it_with_processes_that_begin_anew(recipe: Path) -> None:
+    assert done(nmt("train", recipe, "--verify-resume", "--kill-at", "6")).startswith("exact: 12 updates")
+
+
+@pytest.mark.usefixtures("_quick_processes")
+@pytest.mark.parametrize(
+    ("forgotten", "named"),
+    [("load_generator_tensors", "weights "), ("load_optimiser_tensors", "weights ")],
+)
+def test_a_run_that_is_not_gone_on_with_exactly_is_found_out(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, forgotten: str, named: str
+) -> None:
+    monkeypatch.setattr(snapshot, forgotten, lambda *_: None)
+    found = nmt("train", recipe, "--verify-resume", "--kill-at", "6")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert f"nmt: not the same after the kill: {named}" in found.stderr
+
+
+@pytest.mark.slow
+def test_what_keeps_a_run_from_being_verified_is_said(
+    recipe: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = nmt("train", recipe, "data.train=nix", "--verify-resume")
+    assert found.exit_code == 1
+    assert "the training ended with exit code 1, not 0; what it said stands above" in found.stderr
+    said = capfd.readouterr().err
+    assert "no file" in said
+    assert "Traceback" not in said
+
+
+def test_the_rates_of_a_run_that_is_verified_are_those_of_the_whole_run(recipe: Path) -> None:
+    short = verify.shortened(read_any([str(recipe)]), 6).training
+    assert [str(span) for span in (short.stop_after, short.learning_rate.span, short.checkpoint_every)] == [
+        *("12u", "100u", "3u")
+    ]
+
+
+def test_the_first_thing_that_differs_is_named() -> None:
+    one = {"weights w": b"\x00\xff", "metrics.jsonl, line 1": b'{"loss": 1}'}
+    assert verify.compare(one, dict(one)) == 2
+    with pytest.raises(DataError, match="weights w was 00ff, is 01ff"):
+        verify.compare(one, {**one, "weights w": b"\x01\xff"})
+    with pytest.raises(DataError, match=r"line 1 was \{.loss.: 1\}, is not there"):
+        verify.compare(one, {"weights w": b"\x00\xff"})
+    with pytest.raises(DataError, match="line 2 was not there, is x"):
+        verify.compare(one, {**one, "metrics.jsonl, line 2": b"x"})
+
+
+def test_a_run_that_can_learn_no_more_ends_with_the_lines_it_could_not_learn_from(
+    recipe: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    settings = ("training.learning_rate.peak=1e38", "training.clip_norm=null", "training.guards.skip=2")
+    ended = nmt("train", recipe, *settings, "-o", run)
+    assert ended.exit_code == 1
+    assert "update 2: the loss is" in ended.stderr
+    assert "in 3 updates in a row. What was to be learnt is kept in" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    facts = json.loads((run / "bad-batch" / "batch.json").read_text(encoding="utf-8"))["facts"]
+    kept = load_file(run / "bad-batch" / "batch.safetensors")
+    [lines] = facts["lines"]
+    words = [line.split() for line in (tmp_path / "corpus" / "train.src").read_text().splitlines()]
+    assert [len(words[line - 1]) + 1 for line in lines] == kept["0/src_lengths"].tolist()
+    assert (run / "metrics.jsonl").read_text().count('"event": "skip"') == 2
+
+
+def test_of_a_text_it_names_the_lines_that_its_streams_were_in(recipe: Path, tmp_path: Path) -> None:
+    file = tmp_path / "text.yaml"
+    file.write_text(TEXT, encoding="utf-8")
+    assert nmt("train", file, "-o", tmp_path / "text").exit_code == 1
+    facts = json.loads((tmp_path / "text" / "bad-batch" / "batch.json").read_text(encoding="utf-8"))["facts"]
+    [lines], [places] = facts["lines"], facts["pairs"]
+    assert len(lines) == len(places) == 4
+    assert 5 < lines[0] < 10  # the third chunk of the text's first quarter
+    assert 50 < lines[2] < lines[3] < 90
+
+
+def test_a_run_by_the_minute_ends(recipe: Path, tmp_path: Path) -> None:
+    settings = ("training.stop_after=0.001m", "training.checkpoint_every=0.0005m")
+    settings = (*settings, "training.learning_rate.schedule=constant")
+    assert done(nmt("train", recipe, *settings, "-o", tmp_path / "run"))
+    assert (tmp_path / "run" / "checkpoints" / "last").is_dir()
