@@ -35,6 +35,7 @@ DOORS = {
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/training/"),
         *("nmt/model/prepared.py", "nmt/model/scores.py"),
     ),
+    "matplotlib": ("nmt/insight/figure.py",),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
     "pydantic": ("nmt/recipe/", "nmt/data/corpora.py"),
@@ -153,12 +154,12 @@ def test_each_library_comes_in_by_its_own_door() -> None:
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["export"], *extras["fast"]]
+    lines = [*project["dependencies"], *extras["export"], *extras["fast"], *extras["plot"]]
     declared = {re.split(r"[^\w-]", line)[0] for line in lines}
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "export", "fast", "ray", "tensorboard"])
+@pytest.mark.parametrize("group", ["dependencies", "dev", "export", "fast", "plot", "ray", "tensorboard"])
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]

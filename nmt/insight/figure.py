@@ -1,0 +1,103 @@
+"""Lines on panels as a picture: the one door to matplotlib, which is an extra."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+
+KINDS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
+"""What a picture can become, without the dates that would make two files of one picture differ."""
+WIDTH, HEIGHT = 8.0, 3.0
+"""Inches of a panel."""
+SEPARATE = 40
+"""Points of a line, up to which each is marked: one alone would not be seen."""
+
+log = logging.getLogger(__name__)
+
+
+class Line(NamedTuple):
+    """A line of a panel; NaN in `y` is a gap."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+def draw(path: Path, panels: Mapping[str, Sequence[Line]], *, x: str) -> None:
+    """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
+
+    Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. Raises
+    UsageError for another ending, or without matplotlib.
+    """
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in KINDS:
+        raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError("matplotlib is not installed: pip install 'nmt[plot]'") from error
+    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    with _style("".join([x, *panels, *names]), kind):
+        figure = Figure(figsize=(WIDTH, HEIGHT * len(panels)), layout="constrained")
+        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for place, (label, lines) in zip(axes, panels.items(), strict=True):
+            _panel(place, label, lines, names)
+        axes[-1].set_xlabel(x)
+        aside = path.with_name(f".{path.name}.partial")
+        figure.savefig(aside, format=kind, dpi=120, metadata=KINDS[kind])
+        aside.replace(path)
+
+
+def _panel(axes: "Axes", label: str, lines: Sequence[Line], names: Sequence[str]) -> None:
+    """One panel. A space before each name: matplotlib leaves out those that begin with a low line."""
+    drawn = [
+        axes.plot(line.x, line.y, f"C{names.index(line.name)}", marker="." if len(line.x) <= SEPARATE else "")
+        for line in lines
+    ]
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3)
+    if len(names) > 1 and lines:
+        axes.legend([first for first, *_ in drawn], [f" {line.name}" for line in lines])
+
+
+@contextmanager
+def _style(text: str, kind: str) -> "Iterator[None]":
+    """Fonts that have the letters of a text; in SVG, text that stays text."""
+    from matplotlib import rc_context
+
+    families = [] if kind == "svg" else _fallback(text)
+    settings: dict[Any, object] = {
+        "text.parse_math": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "nmt",
+        "font.family": ["DejaVu Sans", *families, "sans-serif"],
+    }
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        yield
+
+
+def _fallback(text: str) -> list[str]:
+    """A font of this machine with the letters that matplotlib's own has not; a note if there is none."""
+    from matplotlib import font_manager
+
+    def lacking(file: str, wanted: set[str]) -> set[str]:
+        font = font_manager.get_font(file)
+        return {letter for letter in wanted if not font.get_char_index(ord(letter))}
+
+    missing = lacking(font_manager.findfont("DejaVu Sans"), {c for c in text if c.isprintable()})
+    known = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+    found = [name for name, file in known.items() if "Last Resort" not in name and not lacking(file, missing)]
+    if missing and not found:
+        letters = "".join(sorted(missing)[:10])
+        log.warning(f"no font of this machine has {letters}: they become boxes; in an .svg they stay text")
+    return found[:1] if missing else []

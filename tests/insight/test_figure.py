@@ -1,0 +1,75 @@
+"""Lines on panels as a picture."""
+
+import builtins
+import logging
+import xml.etree.ElementTree as xml
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.errors import UsageError
+from nmt.insight.figure import Line, draw
+
+BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+PANELS = {"loss": [Line("_a $x$", [1, 2, 3], [3.0, nan, 1.0]), Line("b", [1], [2.0])], "BLEU": []}
+
+
+def texts(picture: Path) -> list[str]:
+    """What is written in an SVG."""
+    return ["".join(node.itertext()) for node in xml.parse(picture).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("kind", BEGINS)
+def test_the_ending_says_what_a_picture_becomes(tmp_path: Path, kind: str) -> None:
+    draw(tmp_path / f"a.{kind}", PANELS, x="update")
+    assert (tmp_path / f"a.{kind}").read_bytes().startswith(BEGINS[kind])
+    assert [path.name for path in tmp_path.iterdir()] == [f"a.{kind}"]
+
+
+def test_another_ending_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.gif: a picture's name ends in one of \.svg, \.png, \.pdf"):
+        draw(tmp_path / "a.gif", PANELS, x="update")
+
+
+def test_names_and_axes_are_written_as_they_are(tmp_path: Path) -> None:
+    draw(tmp_path / "a.svg", {**PANELS, "낱말 $": []}, x="갱신")
+    assert {"_a $x$", "b", "loss", "BLEU", "낱말 $", "갱신"} <= {
+        text.strip() for text in texts(tmp_path / "a.svg")
+    }
+
+
+def test_the_same_lines_give_the_same_file(tmp_path: Path) -> None:
+    for kind in BEGINS:
+        for name in ("one", "two"):
+            draw(tmp_path / f"{name}.{kind}", PANELS, x="update")
+        assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
+
+
+def test_letters_are_taken_from_a_font_that_has_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw(tmp_path / "a.png", {"\u24b6": []}, x="update")  # in matplotlib's STIX, not in its DejaVu Sans
+    assert caplog.messages == []
+
+
+def test_letters_of_no_font_are_boxes_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        draw(tmp_path / "a.png", {"\U00012345": []}, x="update")
+    assert "no font of this machine has \U00012345" in caplog.text
+
+
+def test_without_matplotlib_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def absent(name: str, *rest: Any) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+    with pytest.raises(UsageError, match=r"nmt\[plot\]"):
+        draw(tmp_path / "a.svg", PANELS, x="update")
