@@ -14,6 +14,7 @@ from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
+from nmt.training.noise import weight_noise
 from nmt.training.objective import Objective
 from nmt.training.run import Totals
 from nmt.training.teacher_forcing import Forcing
@@ -40,6 +41,7 @@ class Learner:
     objective: Objective
     forcing: Forcing
     clip_norm: float | None
+    weight_noise: float = 0.0  # its standard deviation
 
     def update(
         self, group: Sequence[Batch], *, rate: float, ratio: float, carried: DecoderState | None = None
@@ -66,11 +68,12 @@ class Learner:
         """Add the gradients of a batch, as its part of an update on so many words."""
         batch = to_device(batch, next(self.model.parameters()).device)
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
-        loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
-        totals = Totals.of(loss)
-        if not math.isfinite(totals.loss):
-            raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(batch.pairs)}")
-        (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+        with weight_noise(self.model, self.weight_noise):
+            loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
+            totals = Totals.of(loss)
+            if not math.isfinite(totals.loss):
+                raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(batch.pairs)}")
+            (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         return totals, carried
 
     def clip(self) -> float:
@@ -85,7 +88,8 @@ class Learner:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch where the model is; `pairs` and lengths are for us and stay."""
-    return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device))
+    weights, links = (None if t is None else t.to(device) for t in (batch.weights, batch.links))
+    return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device), weights=weights, links=links)
 
 
 def named(pairs: Tensor) -> str:
