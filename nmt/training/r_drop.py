@@ -48,7 +48,10 @@ def twice(batch: Batch) -> Batch:
     """Every pair, and then every pair again."""
     weights, links = batch.weights, batch.links
     return Batch(
-        *(torch.cat([part, part]) for part in (batch.src, batch.src_lengths, batch.tgt, batch.tgt_lengths)),
+        src=torch.cat([batch.src, batch.src]),
+        src_lengths=torch.cat([batch.src_lengths, batch.src_lengths]),
+        tgt=torch.cat([batch.tgt, batch.tgt]),
+        tgt_lengths=torch.cat([batch.tgt_lengths, batch.tgt_lengths]),
         pairs=torch.cat([batch.pairs, batch.pairs]),
         weights=None if weights is None else torch.cat([weights, weights]),
         links=None if links is None else torch.cat([links, links + links.new_tensor([len(batch.src), 0, 0])]),

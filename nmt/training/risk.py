@@ -33,37 +33,24 @@ class Candidates(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Risk:
-    """What the objectives here share: translations drawn and judged, and likelihood in the mixture.
+class Drawing:
+    """Draws translations from a model and judges them by their references.
 
-    The loss of a pair is what `of` says and `likelihood_weight` times its likelihood (Wu et al., 2016, eq. 9).
+    The model is as in translating, without dropout. `options` has the limits of the search.
     """
 
-    likelihood: Objective
-    likelihood_weight: float
     samples: int
     utility: Utility
-    options: Options  # with the limits of the search that draws
-
-    def __call__(
-        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Learnt:
-        """As of any objective; the likelihood is reported even where it counts for nothing."""
-        with torch.set_grad_enabled(self.likelihood_weight > 0):
-            loss, carried = self.likelihood(model, batch, use_gold=use_gold, carried=carried)
-        values, risks = self.of(model, batch)
-        loss = loss._replace(smoothed=self.likelihood_weight * loss.smoothed)
-        shown = Term(risks.detach().sum(), len(risks))
-        return Learnt(loss.plus("risk", values, 1.0, batch.weights, shown), carried)
-
-    def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What is minimised for each sentence, with its gradient, and its expected risk: [B] both."""
-        raise NotImplementedError
+    options: Options
 
     def drawn(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
-        """Samples of each sentence, with eos where they end; without dropout."""
+        """So many samples of each sentence, with eos where they end."""
         seed = int(torch.randint(1 << 31, ()))
         return translated(model, batch, replace(self.options, sample=True, n_best=self.samples, seed=seed))
+
+    def greedy(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
+        """What greedy search finds of each sentence, one in a list."""
+        return translated(model, batch, replace(self.options, beam=1))
 
     def judged(self, model: Translator, batch: Batch, translations: Sequence[Sequence[Pieces]]) -> Candidates:
         """Translations of each sentence as candidates."""
@@ -83,6 +70,33 @@ class Risk:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Risk:
+    """What the objectives here share: the loss of a pair is what `of` says, and a part of its likelihood.
+
+    The likelihood's part is `weight` times it (Wu et al., 2016, eq. 9).
+    """
+
+    likelihood: Objective
+    weight: float
+    drawing: Drawing
+
+    def __call__(
+        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+    ) -> Learnt:
+        """As of any objective; the likelihood is reported even where it counts for nothing."""
+        with torch.set_grad_enabled(self.weight > 0):
+            loss, carried = self.likelihood(model, batch, use_gold=use_gold, carried=carried)
+        values, risks = self.of(model, batch)
+        loss = loss._replace(smoothed=self.weight * loss.smoothed)
+        shown = Term(risks.detach().sum(), len(risks))
+        return Learnt(loss.plus("risk", values, 1.0, batch.weights, shown), carried)
+
+    def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What is minimised for each sentence, with its gradient, and its expected risk: [B] both."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
 class MinimumRisk(Risk):
     """Expected risk under the model, over a few translations (Shen et al., 2016, eqs. 9-11).
 
@@ -94,7 +108,7 @@ class MinimumRisk(Risk):
     reference: bool
 
     def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        found = self.judged(model, batch, self.chosen(model, batch))
+        found = self.drawing.judged(model, batch, self.chosen(model, batch))
         log_p = self.sharpness * sentence_log_probs(model, batch.src, found)
         q = by_sentence(log_p, found.rows, len(batch.src), -torch.inf).softmax(1)
         expected = (q * by_sentence(found.risks, found.rows, len(batch.src), 0.0)).sum(1)
@@ -102,7 +116,7 @@ class MinimumRisk(Risk):
 
     def chosen(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
         """The different translations of each sentence."""
-        pairs = zip(references(batch), self.drawn(model, batch), strict=True)
+        pairs = zip(references(batch), self.drawing.drawn(model, batch), strict=True)
         return [list(dict.fromkeys([ref, *own] if self.reference else own)) for ref, own in pairs]
 
 
@@ -118,7 +132,7 @@ class Reinforce(Risk):
     baseline: Literal["others", "greedy", "none"]
 
     def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        found = self.judged(model, batch, self.drawn(model, batch))
+        found = self.drawing.judged(model, batch, self.drawing.drawn(model, batch))
         log_p = sentence_log_probs(model, batch.src, found)
         rewards = 1.0 - found.risks.view(len(batch.src), -1)
         surplus = rewards - self.expected(model, batch, rewards)
@@ -129,12 +143,9 @@ class Reinforce(Risk):
         if self.baseline == "others":
             return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         if self.baseline == "greedy":
-            best = translated(model, batch, replace(self.options, beam=1))
-            return 1.0 - self.judged(model, batch, best).risks.unsqueeze(1)
+            best = self.drawing.greedy(model, batch)
+            return 1.0 - self.drawing.judged(model, batch, best).risks.unsqueeze(1)
         return 0.0
-
-
-RISKS: dict[str, type[Risk]] = {"minimum-risk": MinimumRisk, "reinforce": Reinforce}
 
 
 def references(batch: Batch) -> Iterator[Pieces]:

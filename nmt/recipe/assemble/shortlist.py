@@ -5,7 +5,8 @@ from pathlib import Path
 from nmt.data.shortlist import Measured, load_shortlist, make_shortlist, measure
 from nmt.data.store import TokenStore
 from nmt.errors import UsageError
-from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home, load_translator
+from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, load_translator
+from nmt.recipe.assemble.home import home
 from nmt.recipe.assemble.material import SIDES, load_vocabularies, store_file
 
 

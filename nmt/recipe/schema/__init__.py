@@ -69,6 +69,9 @@ class Recipe(Experiment):
                 f"{self.decoder.attention} needs encoder states and decoder states of one width, "
                 f"not {seen} and {looking}; general has no such need",
             )
+        for name in ("guided_alignment", "coverage"):
+            if self.decoder.attention == "none" and getattr(self.training, name):
+                yield f"training.{name}", "needs an attention, and decoder.attention is none"
         if self.decoder.tie != "all":
             return
         if not self.subwords.joint:
@@ -95,6 +98,8 @@ class TextRecipe(Experiment):
     def conflicts(self) -> Iterator[Conflict]:
         if self.training.chunk is not None and self.data.max_length is not None:
             yield "data.max_length", "with training.chunk every line is read: leave it out"
+        if self.training.start_from is not None and self.subwords.same_as is not None:
+            yield "training.start_from", "brings its own pieces, and so does subwords.same_as"
 
 
 AnyRecipe = Recipe | TextRecipe
