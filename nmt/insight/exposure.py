@@ -1,4 +1,4 @@
-"""Exposure: what it costs a model to read its own words, as it never did in training (Ranzato et al., 2016)."""
+"""Exposure: what it costs a model to read its own words, as it never has (Ranzato et al., 2016)."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
