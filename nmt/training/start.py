@@ -1,9 +1,8 @@
 """Starting from the weights of another model: what has a place of its name and shape is taken over."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from nmt.training.snapshot import model_tensors
 
@@ -17,9 +16,9 @@ class Taken(NamedTuple):
     left: list[str]  # without a place in the model
 
 
-def take_over(model: nn.Module, tensors: Mapping[str, Tensor]) -> Taken:
+def take_over(model: nn.Module, other: nn.Module) -> Taken:
     """Copy what fits into a model, whose other weights stay as they are."""
-    mine = model_tensors(model)
+    mine, tensors = model_tensors(model), other.state_dict()
     shared = [name for name in mine if name in tensors]
     taken = [name for name in shared if mine[name].shape == tensors[name].shape]
     for name in taken:
@@ -28,5 +27,5 @@ def take_over(model: nn.Module, tensors: Mapping[str, Tensor]) -> Taken:
         taken,
         [name for name in mine if name not in tensors],
         [name for name in shared if name not in taken],
-        [name for name in tensors if name not in mine],
+        [name for name in model_tensors(other) if name not in model.state_dict()],
     )

@@ -72,14 +72,29 @@ def test_every_validation_measures_the_model_on_its_own_words(recipe: Path, tmp_
 
 
 @pytest.mark.slow
-def test_risk_falls_where_it_is_minimised(recipe: Path, tmp_path: Path) -> None:
-    base = tmp_path / "base"
+def test_risk_falls_where_it_is_minimised(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", spelt, train=2000)
-    wide = ("encoder.hidden=32", "decoder.hidden=64", "training.batch.size=32", f"data.root={corpus}")
-    train(recipe, base, *wide, "training.stop_after=60u")
+    recipe, base = write_recipe(tmp_path / "toy.yaml", corpus), tmp_path / "base"
+    done(
+        nmt(
+            "train",
+            recipe,
+            *STEADY,
+            "training.learning_rate.peak=3e-3",
+            "training.stop_after=100u",
+            "-o",
+            base,
+        )
+    )
     for objective in ("minimum-risk", "reinforce"):
-        settings = (f"training.objective={objective}", f"training.start_from={base}")
-        rate = ("training.learning_rate.peak=1e-3", "training.stop_after=150u")
-        events = train(recipe, tmp_path / objective, *wide, *settings, *rate)
+        settings = (
+            f"training.objective={objective}",
+            f"training.start_from={base}",
+            "training.risk.samples=4",
+        )
+        run = tmp_path / objective
+        short = ("training.learning_rate.peak=1e-3", "training.stop_after=100u")
+        done(nmt("train", recipe, *STEADY, *settings, *short, "-o", run))
+        events = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
         risks = [event["risk"] for event in events if event["event"] == "update"]
         assert risks[-1] < 0.8 * risks[0], objective

@@ -83,6 +83,12 @@ def load_language_model(path: Path) -> LanguageModel:
     return LanguageModel(model.eval(), vocabulary, recipe)
 
 
+def load(path: Path) -> Loaded | LanguageModel:
+    """The translator or language model in a run directory, a checkpoint or a model directory."""
+    recipe = read_any([str(home(path) / "recipe.yaml")])
+    return load_translator(path) if isinstance(recipe, Recipe) else load_language_model(path)
+
+
 def fingerprint(found: Loaded | LanguageModel) -> str:
     """SHA-256 of all that what is written follows from: the weights, the vocabularies, the equations."""
     recipe = found.recipe
