@@ -39,7 +39,7 @@ class Loss(NamedTuple):
 
     def plus(self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: Term) -> "Loss":
         """With `weight` times the sum of values [B], which count as pairs [B] say, and a term to report."""
-        total = values.sum() if pairs is None else values @ pairs
+        total = values.sum() if pairs is None else values @ pairs.to(values)
         return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: shown})
 
 

@@ -86,14 +86,14 @@ def word_loss(model: Translator, batch: Batch, unrolled: Unrolled, label_smoothi
     """Cross-entropy of the real target words; those of a pair count as its weight says."""
     gold = batch.tgt[:, 1:].flatten()
     real = (gold != model.pad).nonzero().squeeze(1)
-    length = batch.tgt.shape[1] - 1
+    weights, length = batch.weights, batch.tgt.shape[1] - 1
     return cross_entropy(
         unrolled.features.flatten(0, 1).index_select(0, real),
         model.decoder.output.weight,
         model.decoder.output.bias,
         gold.index_select(0, real),
         label_smoothing=label_smoothing,
-        counts=None if batch.weights is None else batch.weights.index_select(0, real // length),
+        counts=None if weights is None else weights.to(unrolled.features).index_select(0, real // length),
     )
 
 

@@ -160,7 +160,8 @@ def translated(model: Translator, batch: Batch, options: Options) -> list[list[P
     requests = [
         Request(number, row[: length - 1], draws=[pair]) for number, (row, length, pair) in enumerate(rows)
     ]
-    found = dict(search(Prepared(model, eos=EOS), requests, options))
+    with torch.autocast(batch.src.device.type, enabled=False):  # a search is of the weights as they are
+        found = dict(search(Prepared(model, eos=EOS), requests, options))
     return [
         [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in found[number]]
         for number in range(len(requests))

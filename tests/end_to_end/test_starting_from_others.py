@@ -8,8 +8,9 @@ import torch
 
 from nmt.recipe.assemble.artifact import load_language_model, load_translator
 from tests.end_to_end.conftest import Finished
-from tests.end_to_end.toy import accuracy, done, nmt, reversed_, write_corpus, write_recipe
+from tests.end_to_end.toy import accuracy, done, nmt, reversed_, spelt, write_corpus, write_recipe
 
+STUDENT = Path(__file__).parents[2] / "docs/examples/student.yaml"
 STILL = ("training.learning_rate.peak=1e-30", "training.stop_after=1u", "training.validation.metric=loss")
 
 
@@ -108,19 +109,19 @@ def test_a_language_model_starts_from_another_and_even_from_a_translators_decode
     assert torch.equal(model.model.decoder.embedding.weight, translator.model.decoder.embedding.weight)
 
 
+@pytest.mark.slow
 def test_a_student_learns_what_its_teacher_writes(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus", reversed_)
+    corpus = write_corpus(tmp_path / "corpus", spelt, train=1500)
     recipe, teacher, student = (
         write_recipe(tmp_path / "toy.yaml", corpus),
         tmp_path / "teacher",
         tmp_path / "s",
     )
-    done(nmt("train", recipe, "-o", teacher))
-    written = tmp_path / "distilled.tgt"
-    done(nmt("translate", teacher, "-q", "-i", corpus / "train.src", "-o", written))
-    pairs = f"data.train=[{corpus / 'train.src'}, {written}]"
-    small = ("encoder.hidden=24", "decoder.hidden=48", "training.stop_after=300u")
-    done(nmt("train", recipe, pairs, *small, "-o", student))
+    done(nmt("train", recipe, "training.stop_after=150u", "-o", teacher))
+    done(nmt("translate", teacher, "-q", "-i", corpus / "train.src", "-o", corpus / "distilled.tgt"))
+    toy = (f"data.root={corpus}", "data.src=src", "data.tgt=tgt", "data.train=[train.src, distilled.tgt]")
+    short = ("subwords.kind=pretokenized", "training.stop_after=250u", "training.validation.metric=loss")
+    done(nmt("train", STUDENT, *toy, *short, "-o", student))
     hyps = done(nmt("translate", student, "-q", "-i", corpus / "test.src"))
     assert accuracy(hyps, corpus / "test.tgt") >= 0.8
 

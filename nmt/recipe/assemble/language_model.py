@@ -62,16 +62,21 @@ def _vocabulary(recipe: TextRecipe, train: Corpus, run: Path) -> Vocabulary:
     kept = vocabulary_file(run, "target")
     if kept is not None:
         return load_vocabulary(kept)
-    other = recipe.subwords.same_as or recipe.training.start_from
-    vocabulary = learn(recipe, read_lines(train.files[0])) if other is None else _taken(Path(other))
+    same_as, start = recipe.subwords.same_as, recipe.training.start_from
+    if same_as is not None:
+        vocabulary = _taken("subwords.same_as", Path(same_as))
+    elif start is not None:
+        vocabulary = _taken("training.start_from", home(Path(start)))
+    else:
+        vocabulary = learn(recipe, read_lines(train.files[0]))
     vocabulary.save(run / f"target{vocabulary.suffix}")
     return vocabulary
 
 
-def _taken(run: Path) -> Vocabulary:
-    file = vocabulary_file(home(run), "target")
+def _taken(setting: str, run: Path) -> Vocabulary:
+    file = vocabulary_file(run, "target")
     if file is None:
-        raise UsageError(f"{run} is no run or model directory: it holds no target vocabulary")
+        raise UsageError(f"{setting}: {run} is no run or model directory: it holds no target vocabulary")
     return load_vocabulary(file)
 
 
