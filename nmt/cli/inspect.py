@@ -70,7 +70,8 @@ def _row(name: str, part: "Exposure") -> str:
 def _plot(file: Path, found: "list[Exposure]") -> None:
     from nmt.insight.figure import Line, draw
 
-    x = [part.position for part in found]
-    forced, free, gap = ([getattr(part, name) for part in found] for name in ("forced", "free", "gap"))
+    alone = [part for part in found if part.last == part.position]
+    x = [part.position for part in alone]
+    forced, free, gap = ([getattr(part, name) for part in alone] for name in ("forced", "free", "gap"))
     losses = [Line("forced", x, forced), Line("free", x, free)]
     draw(file, {"nats a word": losses, "gap": [Line("gap", x, gap)]}, x="target position")
