@@ -43,6 +43,12 @@ def train(recipe: Path, run: Path, *settings: str) -> list[dict[str, float]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def same_end(run: Path, whole: Path) -> None:
+    for file in ("model.safetensors", "trainer.safetensors"):
+        last = Path("checkpoints/last", file)
+        assert (run / last).read_bytes() == (whole / last).read_bytes()
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_run_gone_on_with_ends_as_the_run_that_was_never_stopped(
     name: str, recipe: Path, tmp_path: Path
@@ -51,9 +57,30 @@ def test_a_run_gone_on_with_ends_as_the_run_that_was_never_stopped(
     train(recipe, whole, *SETTINGS[name], "training.stop_after=6u")
     train(recipe, parts, *SETTINGS[name], "training.stop_after=3u")
     train(recipe, parts, *SETTINGS[name], "training.stop_after=6u")
-    for file in ("model.safetensors", "trainer.safetensors"):
-        last = Path("checkpoints/last", file)
-        assert (parts / last).read_bytes() == (whole / last).read_bytes()
+    same_end(parts, whole)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("training.r_drop=1.0", "decoder.dropout.output=0.2"),
+        ("training.chunk=7", "training.weight_noise=0.02"),
+    ],
+)
+def test_a_language_model_gone_on_with_ends_as_one_never_stopped(
+    settings: tuple[str, ...], recipe: Path, tmp_path: Path
+) -> None:
+    text, corpus = tmp_path / "text.yaml", recipe.parent / "corpus"
+    text.write_text(
+        f"task: language-model\ndata: {{root: {corpus}, train: train.src, valid: valid.src}}\n"
+        "subwords: {kind: pretokenized}\ndecoder: {embedding: 8, hidden: 8}\n"
+        "training: {batch: {size: 4}, validation: {every: 3u, samples: 0}, threads: 1}\n",
+        encoding="utf-8",
+    )
+    for run, spans in {"whole": ["6u"], "parts": ["3u", "6u"]}.items():
+        for span in spans:
+            done(nmt("train", text, *settings, f"training.stop_after={span}", "-o", tmp_path / run))
+    same_end(tmp_path / "parts", tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", ["minimum-risk", "reinforce", "r_drop", "coverage with input feeding"])

@@ -109,6 +109,10 @@ def test_a_language_model_starts_from_another_and_even_from_a_translators_decode
     assert torch.equal(model.model.decoder.embedding.weight, translator.model.decoder.embedding.weight)
 
 
+def test_the_students_recipe_is_right() -> None:
+    assert done(nmt("recipes", "validate", STUDENT))
+
+
 @pytest.mark.slow
 def test_a_student_learns_what_its_teacher_writes(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", spelt, train=1500)

@@ -182,6 +182,19 @@ WRONG_TEXT = {
         "subwords: {kind: char, same_as: run}}",
         "subwords.kind: subwords.same_as brings its own pieces",
     ),
+    "two models whose pieces are taken over": (
+        "subwords: {same_as: run}, training: {start_from: other}}",
+        "training.start_from: brings its own pieces, and so does subwords.same_as",
+    ),
+    "two passes over one stream": (
+        "decoder: {dropout: {output: 0.1}}, training: {chunk: 8, r_drop: 1.0}}",
+        "training.r_drop: with training.chunk one state is carried over, which two passes cannot share",
+    ),
+    "two passes that cannot differ": (
+        "training: {r_drop: 1.0}}",
+        "training.r_drop: compares two passes that dropout makes different",
+    ),
+    "risk": ("training: {objective: reinforce}}", "training.objective: no such setting here"),
 }
 
 

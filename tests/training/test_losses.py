@@ -13,6 +13,7 @@ from nmt.training.noise import switched, weight_noise
 from nmt.training.objective import Likelihood, word_loss
 from nmt.training.r_drop import RDrop, twice
 from nmt.training.run import Totals
+from nmt.training.update import to_device
 from tests.model.test_translator import build
 from tests.training.runs import BOS, EOS, PAD, Tiny, make_batch, make_learner
 
@@ -133,6 +134,27 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     means = Totals.of(loss).means()
     assert means["alignment"] == pytest.approx(missed.sum().item() / 2)
     assert means["coverage"] == pytest.approx(covered.sum().item() / int(batch.tgt_lengths.sum()))
+
+
+def test_guided_attention_learns_to_look_where_the_links_are() -> None:
+    batch = make_batch(2)
+    batch = batch._replace(src=batch.src.clamp_max(10), tgt=batch.tgt.clamp_max(10))
+    places = [(row, t) for row, length in enumerate(batch.tgt_lengths.tolist()) for t in range(length)]
+    backwards = [[row, t, int(batch.src_lengths[row]) - 1 - t] for row, t in places]
+    guided = Likelihood(label_smoothing=0.0, sample=False, guided_alignment=1.0)
+    learner = make_learner(model=build(decoder={"input_feeding": True}).train(), objective=guided)
+    batch = batch._replace(links=torch.tensor(backwards))
+    found = [learner.update([batch], rate=0.03, ratio=1.0).totals.means()["alignment"] for _ in range(40)]
+    assert found[-1] < 0.3 * found[0]
+
+
+def test_all_that_is_computed_with_goes_to_the_models_device() -> None:
+    batch = make_batch(1)._replace(weights=torch.ones(3), links=torch.zeros(1, 3, dtype=torch.int64))
+    moved = to_device(batch, torch.device("meta"))
+    assert all(
+        part is not None and part.is_meta for part in (moved.src, moved.tgt, moved.weights, moved.links)
+    )
+    assert to_device(make_batch(1), torch.device("meta")).links is None
 
 
 def test_r_drop_without_dropout_is_the_likelihood() -> None:
