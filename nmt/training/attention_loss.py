@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from nmt.training.loss import wide
+
 LEAST = 1e-12
 """A weight of nothing counts as this: its logarithm is finite."""
 
@@ -18,8 +20,8 @@ def alignment_loss(weights: Tensor, links: Tensor) -> tuple[Tensor, int]:
     row, t, s = links.unbind(1)
     word = row * length + t
     sharing = torch.bincount(word, minlength=rows * length)
-    missed = -weights[row, t, s].clamp_min(LEAST).log() / sharing[word]
-    return weights.new_zeros(rows).index_add(0, row, missed), int((sharing > 0).sum())
+    missed = -wide(weights[row, t, s]).clamp_min(LEAST).log() / sharing[word]
+    return missed.new_zeros(rows).index_add(0, row, missed), int((sharing > 0).sum())
 
 
 def coverage_loss(weights: Tensor, real: Tensor) -> Tensor:
@@ -27,6 +29,7 @@ def coverage_loss(weights: Tensor, real: Tensor) -> Tensor:
 
     Over the words where real [B, T] is True; the sum of each row [B].
     """
+    weights = wide(weights)
     covered = weights.cumsum(1) - weights
     again = torch.minimum(weights, covered).sum(2)
     return again.masked_fill(~real, 0.0).sum(1)

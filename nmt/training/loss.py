@@ -141,7 +141,9 @@ def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor
 
 def _added_up(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, Tensor]:
     """How many positions there are, and the sum of their features [F]."""
-    return (len(features), features.sum(0)) if counts is None else (counts.sum(), counts @ features)
+    if counts is None:
+        return len(features), features.sum(0)
+    return counts.sum(), counts @ features.to(counts.dtype)
 
 
 def _add_uniform_gradients(
@@ -158,6 +160,11 @@ def _add_uniform_gradients(
     d_bias -= smoothing / len(weight) * number
 
 
+def wide(values: Tensor) -> Tensor:
+    """Numbers as float32, if they are shorter: what is summed or taken to a logarithm is not short."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def log_probs(features: Tensor, weight: Tensor, bias: Tensor, pieces: Tensor) -> Tensor:
     """log p of pieces [N] by logits = features Wᵀ + b: [N], each with its own gradient.
 
@@ -165,7 +172,7 @@ def log_probs(features: Tensor, weight: Tensor, bias: Tensor, pieces: Tensor) ->
     """
 
     def chosen(rows: slice, features: Tensor) -> Tensor:
-        logits = F.linear(features[rows], weight, bias)
+        logits = wide(F.linear(features[rows], weight, bias))
         return -F.cross_entropy(logits, pieces[rows], reduction="none")
 
     return _by_chunks(chosen, len(pieces), features)
@@ -175,7 +182,7 @@ def divergence(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor) -> Tens
     """KL(p‖q) + KL(q‖p) of the pieces after the features `one` and `other`, [N, F] both: [N]."""
 
     def both(rows: slice, one: Tensor, other: Tensor) -> Tensor:
-        p, q = (F.linear(features[rows], weight, bias).log_softmax(-1) for features in (one, other))
+        p, q = (wide(F.linear(f[rows], weight, bias)).log_softmax(-1) for f in (one, other))
         return ((p.exp() - q.exp()) * (p - q)).sum(-1)
 
     return _by_chunks(both, len(one), one, other)

@@ -10,7 +10,7 @@ from nmt.model.decoder import DecoderState, Unrolled
 from nmt.model.translator import Translator
 from nmt.recurrence.state import detached
 from nmt.training.attention_loss import alignment_loss, coverage_loss
-from nmt.training.loss import Loss, Term, cross_entropy
+from nmt.training.loss import Loss, Term, cross_entropy, wide
 
 
 class Learnt(NamedTuple):
@@ -93,7 +93,7 @@ def word_loss(model: Translator, batch: Batch, unrolled: Unrolled, label_smoothi
         model.decoder.output.bias,
         gold.index_select(0, real),
         label_smoothing=label_smoothing,
-        counts=None if weights is None else weights.to(unrolled.features).index_select(0, real // length),
+        counts=None if weights is None else wide(weights).index_select(0, real // length),
     )
 
 

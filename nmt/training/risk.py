@@ -1,5 +1,6 @@
 """Objectives of whole sentences: what translations drawn from the model are worth."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -16,7 +17,7 @@ from nmt.model.decoder import DecoderState
 from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
-from nmt.training.loss import Term, log_probs
+from nmt.training.loss import Term, log_probs, wide
 from nmt.training.objective import Learnt, Objective
 
 Pieces = tuple[int, ...]
@@ -65,7 +66,7 @@ class Drawing:
             for own, ref in zip(translations, references(batch), strict=True)
             for pieces in own
         ]
-        like = model.decoder.output.bias
+        like = wide(model.decoder.output.bias)
         return Candidates(torch.tensor(rows).to(like.device), tgt.to(like.device), like.new_tensor(risks))
 
 
@@ -160,12 +161,19 @@ def translated(model: Translator, batch: Batch, options: Options) -> list[list[P
     requests = [
         Request(number, row[: length - 1], draws=[pair]) for number, (row, length, pair) in enumerate(rows)
     ]
-    with torch.autocast(batch.src.device.type, enabled=False):  # a search is of the weights as they are
-        found = dict(search(Prepared(model, eos=EOS), requests, options))
+    found = dict(search(Prepared(searchable(model), eos=EOS), requests, options))
     return [
         [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in found[number]]
         for number in range(len(requests))
     ]
+
+
+def searchable(model: Translator) -> Translator:
+    """The model, or where it computes in short numbers one of float32: numpy has no bfloat16."""
+    tensors = (*model.parameters(), *model.buffers())
+    if wide(model.decoder.output.bias).dtype == model.decoder.output.bias.dtype:
+        return model
+    return copy.deepcopy(model, {id(tensor): wide(tensor.detach()) for tensor in tensors})
 
 
 def sentence_log_probs(model: Translator, src: Tensor, found: Candidates) -> Tensor:

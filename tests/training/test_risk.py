@@ -250,6 +250,29 @@ def test_drawing_leaves_the_model_as_it_was() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+def test_a_model_of_short_numbers_draws_what_the_same_weights_in_float32_draw() -> None:
+    short, batch = tiny().bfloat16(), pairs()
+    options = replace(Given().options, sample=True, n_best=20)
+    drawn = translated(short, batch, options)
+    assert short.decoder.output.weight.dtype == torch.bfloat16
+    assert drawn == translated(short.float(), batch, options)
+
+
+@pytest.mark.parametrize("short", [torch.bfloat16, torch.float16])
+def test_risk_is_summed_in_float32_whatever_the_model_computes_in(short: torch.dtype) -> None:
+    model, batch = tiny().to(short), pairs(weights=torch.tensor([1.0, 0.3]))
+    with torch.no_grad():
+        model.decoder.output.bias[[PAD, BOS]] = -1e4
+    drawing = Given(translations=[EVERYTHING, EVERYTHING[:5]])
+    objective = MinimumRisk(
+        likelihood=LIKELIHOOD, weight=0.0, drawing=drawing, sharpness=1.0, reference=False
+    )
+    given = minimised(objective, model, batch)
+    assert given.dtype == torch.float32
+    wanted = minimised(objective, model.double(), batch._replace(weights=torch.tensor([1.0, 0.3]).double()))
+    assert given.item() == pytest.approx(wanted.item(), rel=0.02)
+
+
 def test_a_table_by_sentence() -> None:
     table = by_sentence(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 2]), 3, -9.0)
     assert table.tolist() == [[1.0, 2.0], [-9.0, -9.0], [3.0, -9.0]]
