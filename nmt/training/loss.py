@@ -136,13 +136,13 @@ def _add_gradients(
 def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor | None) -> Tensor:
     """Σ_n mean_v z_nv, without the logits: the mean of a product is the product of the mean."""
     number, together = _added_up(features, counts)
-    return together @ weight.mean(0) + number * bias.mean()
+    return together @ weight.mean(0, dtype=together.dtype) + number * bias.mean(dtype=together.dtype)
 
 
 def _added_up(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, Tensor]:
     """How many positions there are, and the sum of their features [F]."""
     if counts is None:
-        return len(features), features.sum(0)
+        return len(features), features.sum(0, dtype=torch.promote_types(features.dtype, torch.float32))
     return counts.sum(), counts @ features.to(counts.dtype)
 
 
