@@ -34,10 +34,14 @@ class Position(NamedTuple):
 
 
 class Unrolled(NamedTuple):
-    """What many positions give: features [B, T, F], and the state that the next one would go on from."""
+    """What many positions give: features [B, T, F], and the state that the next one would go on from.
+
+    Where they are asked for and there is an attention, its weights [B, T, S] too, with their gradients.
+    """
 
     features: Tensor
     state: DecoderState
+    weights: Tensor | None = None
 
 
 Words = Callable[[range, list[Tensor]], Iterable[Tensor]]
@@ -97,20 +101,23 @@ class Decoder(nn.Module):
         *,
         sample: bool = False,
         before: DecoderState | None = None,
+        attended: bool = False,
     ) -> Unrolled:
         """Features for the previous pieces tgt_in [B, T], from the start or from the state `before` them.
 
         Where `use_gold` [B, T] is False, the decoder's own previous piece is read instead of the
         one in tgt_in: the most probable, or one drawn from the distribution (`sample`). The first
-        position always reads tgt_in.
+        position always reads tgt_in. `attended` asks for the attention's weights.
         """
         bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory) if before is None else before
         look = self.attention.bind(memory, bound.engine) if memory.keys is not None else None
         if use_gold is not None:
-            return bound.run(bound.own(tgt_in, use_gold, sample), tgt_in.shape[1], state, look)
-        if self.input_feeding or self.conditional is not None:
-            return bound.run(bound.gold(tgt_in), tgt_in.shape[1], state, look)
-        return bound.run_by_layer(tgt_in, state, look)
+            words = bound.own(tgt_in, use_gold, sample)
+        elif self.input_feeding or self.conditional is not None:
+            words = bound.gold(tgt_in)
+        else:
+            return bound.run_by_layer(tgt_in, state, look, attended)
+        return bound.run(words, tgt_in.shape[1], state, look, attended)
 
     def choose(self, features: Tensor, sample: bool) -> Tensor:
         """The decoder's own next piece [B]."""
@@ -188,7 +195,9 @@ class BoundDecoder:
 
         return words
 
-    def run(self, words: Words, length: int, state: DecoderState, look: Look | None) -> Unrolled:
+    def run(
+        self, words: Words, length: int, state: DecoderState, look: Look | None, attended: bool
+    ) -> Unrolled:
         """Position by position, because a position needs what the one before it has attended to.
 
         A piece of positions after the other: with `recompute` the backward pass runs a piece again
@@ -196,25 +205,32 @@ class BoundDecoder:
         """
         again = self.decoder.recompute if torch.is_grad_enabled() else 0
         size = again or positions_at_once(self.batch)
-        features: list[Tensor] = []
+        features, weights = list[Tensor](), list[Tensor]()
         for stop in range(length % size or size, length + 1, size):  # the backward pass begins at the end
             args = words, range(len(features), stop), state, features[-1:], look
-            given, state = checkpoint(self.piece, *args, use_reentrant=False) if again else self.piece(*args)
+            given, state, seen = (
+                checkpoint(self.piece, *args, use_reentrant=False) if again else self.piece(*args)
+            )
             features += given
-        return Unrolled(torch.stack(features, dim=1), state)
+            weights += seen if attended else []
+        return Unrolled(torch.stack(features, dim=1), state, torch.stack(weights, 1) if weights else None)
 
     def piece(
         self, words: Words, now: range, state: DecoderState, before: list[Tensor], look: Look | None
-    ) -> tuple[list[Tensor], DecoderState]:
-        """Features [B, F] of the positions `now`, and the state after them."""
-        features = list(before)
+    ) -> tuple[list[Tensor], DecoderState, list[Tensor]]:
+        """Features [B, F] of the positions `now`, the state after them, what they looked at [B, S]."""
+        features, seen = list(before), list[Tensor]()
         for x in words(now, features):
             position = self.position(x, state, look)
             state = position.state
             features.append(position.features)
-        return features[len(before) :], state
+            if position.weights is not None:
+                seen.append(position.weights)
+        return features[len(before) :], state, seen
 
-    def run_by_layer(self, tgt_in: Tensor, state: DecoderState, look: Look | None) -> Unrolled:
+    def run_by_layer(
+        self, tgt_in: Tensor, state: DecoderState, look: Look | None, attended: bool
+    ) -> Unrolled:
         """Layer by layer, then attention for all positions at once: the same values, fewer products."""
         h, states = self.decoder.embedding(tgt_in.t()), []  # [T, B, E]
         for depth, (layer, s) in enumerate(zip(self.layers, state.layers, strict=True), start=1):
@@ -223,5 +239,6 @@ class BoundDecoder:
             h = self.stack.join(depth, below, above)
             states.append(s)
         h = h.transpose(0, 1)  # attention is batch-major
-        features = self.features(h, None if look is None else look(h)[0])
-        return Unrolled(features, DecoderState(tuple(states), None))
+        context, weights = (None, None) if look is None else look(h)
+        features = self.features(h, context)
+        return Unrolled(features, DecoderState(tuple(states), None), weights if attended else None)

@@ -37,9 +37,10 @@ class Translator(nn.Module):
         *,
         sample: bool = False,
         before: DecoderState | None = None,
+        attended: bool = False,
     ) -> Unrolled:
         """Features for previous pieces tgt_in [B, T]; see `Decoder.unroll`."""
-        return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample, before=before)
+        return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample, before=before, attended=attended)
 
     def output(self, features: Tensor) -> Tensor:
         """Features [..., F] to logits [..., V]."""

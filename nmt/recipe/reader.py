@@ -173,10 +173,10 @@ def _with_absolute_paths(tree: Node, problems: list[Problem]) -> Node:
     root = tree.at("data", "root") or _default_root(tree)
     if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
         tree = _put(tree, Node(_absolute(root.value, root.place), root.place, root.key), "data", "root")
-    run = tree.at("subwords", "same_as")
-    if run and isinstance(run.value, str):
-        same = Node(_absolute(run.value, run.place), run.place, run.key)
-        tree = _put(tree, same, "subwords", "same_as")
+    for path in (("subwords", "same_as"), ("training", "start_from")):
+        run = tree.at(*path)
+        if run and isinstance(run.value, str):
+            tree = _put(tree, Node(_absolute(run.value, run.place), run.place, run.key), *path)
     for side in ("encoder", "decoder"):
         cell = tree.at(side, "cell")
         if cell:

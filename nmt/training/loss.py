@@ -1,9 +1,13 @@
 """The loss: cross-entropy of the output layer with label smoothing, logits never kept."""
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from nmt.recurrence.backend import Backend
 from nmt.recurrence.engine import backend
@@ -12,33 +16,54 @@ CHUNK = 256
 """Positions whose logits exist at one time."""
 
 
+class Term(NamedTuple):
+    """A part of a loss that is reported by its name: the sum of its values, and how many they are."""
+
+    total: Tensor
+    values: int
+
+
 class Loss(NamedTuple):
     """Sums over the positions of a batch, as scalars.
 
     `smoothed` is what training minimises (nats), `nll` the negative log likelihood of the gold
-    pieces (nats), `correct` how often the most probable piece is the gold one, `tokens` positions.
+    pieces (nats), `correct` how often the most probable piece is the gold one, `tokens` positions,
+    `terms` what else is minimised. Only `smoothed` knows that pairs may count differently.
     """
 
     smoothed: Tensor
     nll: Tensor
     correct: Tensor
     tokens: int
+    terms: Mapping[str, Term] = MappingProxyType({})
+
+    def plus(self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: Term) -> "Loss":
+        """With `weight` times the sum of values [B], which count as pairs [B] say, and a term to report."""
+        total = values.sum() if pairs is None else values @ pairs.to(values)
+        return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: shown})
 
 
 def cross_entropy(
-    features: Tensor, weight: Tensor, bias: Tensor, gold: Tensor, *, label_smoothing: float = 0.0
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    gold: Tensor,
+    *,
+    label_smoothing: float = 0.0,
+    counts: Tensor | None = None,
 ) -> Loss:
     """Cross-entropy of logits = features Wᵀ + b [N, V] with gold pieces [N].
 
     Equal to `F.cross_entropy(logits, gold, label_smoothing=…, reduction="sum")` (Szegedy et al.,
     2016) in value and gradients, for features [N, F], W [V, F], b [V]. The logits of a few
     positions exist at a time: their gradient, softmax minus target, is known as soon as they are,
-    so it is turned into the gradients of features, W and b on the way forward.
+    so it is turned into the gradients of features, W and b on the way forward. A position counts
+    as `counts` [N] say, or once.
     """
     if not torch.is_grad_enabled():  # autograd would still call for gradients, half of the work
         features, weight, bias = features.detach(), weight.detach(), bias.detach()
     smoothed, nll, correct = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        features, weight, bias, gold, label_smoothing
+        features, weight, bias, gold, label_smoothing, counts
     )
     return Loss(smoothed, nll, correct, len(gold))
 
@@ -48,9 +73,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor, gold: Tensor, smoothing: float
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        gold: Tensor,
+        smoothing: float,
+        counts: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        nll, at_gold, correct = (features.new_zeros(()) for _ in range(3))
+        nll, counted, at_gold, correct = (features.new_zeros(()) for _ in range(4))
         wanted = any(ctx.needs_input_grad)
         run = backend("auto", weight)
         output, back = run.matrix(weight), run.matrix(weight.t()) if wanted else None
@@ -62,16 +93,20 @@ class _LinearCrossEntropy(torch.autograd.Function):
             top, best = logits.max(1, keepdim=True)
             z = logits.gather(1, y)
             p = torch.softmax(logits, 1)
-            nll += (top - p.gather(1, best).log() - z).sum()  # log Σ exp = top - log p(top)
-            at_gold += z.sum()
+            missed = top - p.gather(1, best).log() - z  # log Σ exp = top - log p(top)
+            count = None if counts is None else counts[rows].unsqueeze(1)
+            nll += missed.sum()
+            counted += _sum(missed, count)
+            at_gold += _sum(z, count)
             correct += (best == y).sum()
             if wanted:
                 p.scatter_add_(1, y, torch.full_like(z, smoothing - 1.0))
-                _add_gradients(gradients, p, features, run, back, rows)
-        smoothed = nll.clone()
+                dz = p if count is None else p.mul_(count)
+                _add_gradients(gradients, dz, features, run, back, rows)
+        smoothed = counted
         if smoothing:
-            smoothed += smoothing * (at_gold - _sum_of_means(features, weight, bias))
-            _add_uniform_gradients(gradients, features, weight, smoothing)
+            smoothed = counted + smoothing * (at_gold - _sum_of_means(features, weight, bias, counts))
+            _add_uniform_gradients(gradients, features, weight, smoothing, counts)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(nll, correct)
         return smoothed, nll, correct
@@ -80,7 +115,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError("the loss has no gradients of gradients")
-        return *[gradient * upstream for gradient in ctx.saved_tensors], None, None
+        return *[gradient * upstream for gradient in ctx.saved_tensors], None, None, None
+
+
+def _sum(values: Tensor, counts: Tensor | None) -> Tensor:
+    """The sum of values [n, ...] that count as `counts` [n, 1] say, or once each."""
+    return values.sum() if counts is None else (values * counts).sum()
 
 
 def _add_gradients(
@@ -93,18 +133,63 @@ def _add_gradients(
     d_bias += dz.sum(0)
 
 
-def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor | None) -> Tensor:
     """Σ_n mean_v z_nv, without the logits: the mean of a product is the product of the mean."""
-    return features.sum(0) @ weight.mean(0) + len(features) * bias.mean()
+    number, together = _added_up(features, counts)
+    return together @ weight.mean(0, dtype=together.dtype) + number * bias.mean(dtype=together.dtype)
+
+
+def _added_up(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, Tensor]:
+    """How many positions there are, and the sum of their features [F]."""
+    if counts is None:
+        return len(features), features.sum(0, dtype=torch.promote_types(features.dtype, torch.float32))
+    return counts.sum(), counts @ features.to(counts.dtype)
 
 
 def _add_uniform_gradients(
-    gradients: list[Tensor], features: Tensor, weight: Tensor, smoothing: float
+    gradients: list[Tensor], features: Tensor, weight: Tensor, smoothing: float, counts: Tensor | None
 ) -> None:
     """The gradient of -smoothing · Σ_n mean_v z_nv, the same for every piece of the vocabulary."""
     if not gradients:
         return
     d_features, d_weight, d_bias = gradients
-    d_features -= smoothing * weight.mean(0)
-    d_weight -= smoothing / len(weight) * features.sum(0)
-    d_bias -= smoothing / len(weight) * len(features)
+    number, together = _added_up(features, counts)
+    uniform = smoothing * weight.mean(0)
+    d_features -= uniform if counts is None else torch.outer(counts, uniform)
+    d_weight -= smoothing / len(weight) * together
+    d_bias -= smoothing / len(weight) * number
+
+
+def wide(values: Tensor) -> Tensor:
+    """Numbers as float32, if they are shorter: what is summed or taken to a logarithm is not short."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def log_probs(features: Tensor, weight: Tensor, bias: Tensor, pieces: Tensor) -> Tensor:
+    """log p of pieces [N] by logits = features Wᵀ + b: [N], each with its own gradient.
+
+    Logits exist for a few positions at a time, and again on the way back.
+    """
+
+    def chosen(rows: slice, features: Tensor) -> Tensor:
+        logits = wide(F.linear(features[rows], weight, bias))
+        return -F.cross_entropy(logits, pieces[rows], reduction="none")
+
+    return _by_chunks(chosen, len(pieces), features)
+
+
+def divergence(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """KL(p‖q) + KL(q‖p) of the pieces after the features `one` and `other`, [N, F] both: [N]."""
+
+    def both(rows: slice, one: Tensor, other: Tensor) -> Tensor:
+        p, q = (wide(F.linear(f[rows], weight, bias)).log_softmax(-1) for f in (one, other))
+        return ((p.exp() - q.exp()) * (p - q)).sum(-1)
+
+    return _by_chunks(both, len(one), one, other)
+
+
+def _by_chunks(function: Callable[..., Tensor], length: int, *features: Tensor) -> Tensor:
+    """The values of a function of a few positions at a time, which keeps nothing for the way back."""
+    chunks = (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
+    values = [checkpoint(function, rows, *features, use_reentrant=False) for rows in chunks]
+    return torch.cat(values)

@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from nmt.data.batches import Batch
-from nmt.model.decoder import DecoderState
+from nmt.model.decoder import DecoderState, Unrolled
 from nmt.model.translator import Translator
 from nmt.recurrence.state import detached
-from nmt.training.loss import Loss, cross_entropy
+from nmt.training.attention_loss import alignment_loss, coverage_loss
+from nmt.training.loss import Loss, Term, cross_entropy, wide
 
 
 class Learnt(NamedTuple):
@@ -32,51 +33,76 @@ class Objective(Protocol):
 
 
 class Likelihood:
-    """Cross-entropy with the target, position by position, smoothed (Szegedy et al., 2016)."""
+    """Cross-entropy with the target, position by position, smoothed (Szegedy et al., 2016).
 
-    def __init__(self, *, label_smoothing: float, sample: bool) -> None:
+    To it come, where they have a weight, the losses of what the attention looked at: `guided_alignment`
+    (Chen et al., 2016) and `coverage` (See et al., 2017).
+    """
+
+    def __init__(
+        self, *, label_smoothing: float, sample: bool, guided_alignment: float = 0.0, coverage: float = 0.0
+    ) -> None:
         """`sample`: where a position reads the model's own word, it is drawn and not the best one."""
         self.label_smoothing, self.sample = label_smoothing, sample
+        self.guided_alignment, self.coverage = guided_alignment, coverage
 
     def __call__(
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
     ) -> Learnt:
-        return forced_loss(
-            model,
-            batch,
-            label_smoothing=self.label_smoothing,
-            carried=carried,
-            use_gold=use_gold,
+        unrolled = self.unroll(model, batch, use_gold, carried)
+        return Learnt(self.loss(model, batch, unrolled), detached(unrolled.state) if batch.goes_on else None)
+
+    def unroll(
+        self, model: Translator, batch: Batch, use_gold: Tensor | None, carried: DecoderState | None
+    ) -> Unrolled:
+        """Features of the target's positions, and attention where a loss wants it."""
+        return model.unroll(
+            model.encode(batch.src),
+            batch.tgt[:, :-1],
+            use_gold,
             sample=self.sample,
+            before=carried,
+            attended=bool(self.guided_alignment or self.coverage),
         )
 
+    def loss(self, model: Translator, batch: Batch, unrolled: Unrolled) -> Loss:
+        """Sums over the real target words of the batch."""
+        loss = word_loss(model, batch, unrolled, self.label_smoothing)
+        weights = unrolled.weights
+        if weights is None:
+            return loss
+        if self.guided_alignment and batch.links is not None:
+            missed, aligned = alignment_loss(weights, batch.links)
+            shown = Term(missed.detach().sum(), aligned)
+            loss = loss.plus("alignment", missed, self.guided_alignment, batch.weights, shown)
+        if self.coverage:
+            twice = coverage_loss(weights, batch.tgt[:, 1:] != model.pad)
+            shown = Term(twice.detach().sum(), loss.tokens)
+            loss = loss.plus("coverage", twice, self.coverage, batch.weights, shown)
+        return loss
 
-def forced_loss(
-    model: Translator,
-    batch: Batch,
-    *,
-    label_smoothing: float,
-    carried: DecoderState | None = None,
-    use_gold: Tensor | None = None,
-    sample: bool = False,
-) -> Learnt:
-    """Sums of losses over the real target words of a batch; for the rest see `Translator.unroll`.
 
-    `carried` is what the batch before gave, where this one goes on from it.
-    """
-    features, state = model.unroll(
-        model.encode(batch.src), batch.tgt[:, :-1], use_gold, sample=sample, before=carried
-    )
+def word_loss(model: Translator, batch: Batch, unrolled: Unrolled, label_smoothing: float) -> Loss:
+    """Cross-entropy of the real target words; those of a pair count as its weight says."""
     gold = batch.tgt[:, 1:].flatten()
     real = (gold != model.pad).nonzero().squeeze(1)
-    loss = cross_entropy(
-        features.flatten(0, 1).index_select(0, real),
+    weights, length = batch.weights, batch.tgt.shape[1] - 1
+    return cross_entropy(
+        unrolled.features.flatten(0, 1).index_select(0, real),
         model.decoder.output.weight,
         model.decoder.output.bias,
         gold.index_select(0, real),
         label_smoothing=label_smoothing,
+        counts=None if weights is None else wide(weights).index_select(0, real // length),
     )
-    return Learnt(loss, detached(state) if batch.goes_on else None)
+
+
+def forced_loss(
+    model: Translator, batch: Batch, *, label_smoothing: float, carried: DecoderState | None = None
+) -> Learnt:
+    """The cross-entropy where every word reads the true ones before it."""
+    likelihood = Likelihood(label_smoothing=label_smoothing, sample=False)
+    return likelihood(model, batch, use_gold=None, carried=carried)
 
 
 def perplexity(nll: float) -> float:

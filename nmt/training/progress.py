@@ -161,7 +161,8 @@ def visible(text: str) -> str:
 
 def heading(metric: str) -> str:
     """How a metric is headed in a table."""
-    return {"perplexity": "ppl", "bleu": "BLEU", "chrf": "chrF"}.get(metric, metric)
+    short = {"perplexity": "ppl", "accuracy": "acc", "free_loss": "free", "bleu": "BLEU", "chrf": "chrF"}
+    return short.get(metric, metric)
 
 
 def number(value: float) -> str:

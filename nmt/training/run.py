@@ -9,7 +9,7 @@ from nmt.training.checkpoint import Facts
 from nmt.training.loss import Loss
 from nmt.training.objective import perplexity
 
-HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False, "accuracy": True}
+HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False, "free_loss": False, "accuracy": True}
 
 
 class Span(Protocol):
@@ -46,11 +46,13 @@ class Totals:
     nll: float = 0.0
     tokens: int = 0
     correct: int = 0
+    terms: dict[str, list[float]] = field(default_factory=dict)  # sum and number of values, by name
 
     @classmethod
     def of(cls, loss: Loss) -> "Totals":
         """The sums of a batch as numbers."""
-        return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()))
+        terms = {name: [term.total.item(), term.values] for name, term in loss.terms.items()}
+        return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()), terms)
 
     def add(self, other: "Totals") -> None:
         """Count the words of `other` too."""
@@ -58,14 +60,18 @@ class Totals:
         self.nll += other.nll
         self.tokens += other.tokens
         self.correct += other.correct
+        for name, (total, count) in other.terms.items():
+            before = self.terms.get(name, [0.0, 0])
+            self.terms[name] = [before[0] + total, before[1] + count]
 
     def means(self) -> dict[str, float]:
-        """Loss, perplexity and accuracy of a word."""
+        """Loss, perplexity and accuracy of a word, and the mean of each term."""
         words = max(self.tokens, 1)
         return {
             "loss": self.loss / words,
             "perplexity": perplexity(self.nll / words),
             "accuracy": self.correct / words,
+            **{name: total / max(count, 1) for name, (total, count) in self.terms.items()},
         }
 
 

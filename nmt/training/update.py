@@ -14,6 +14,7 @@ from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training import memory
+from nmt.training.noise import weight_noise
 from nmt.training.objective import Objective
 from nmt.training.run import Totals
 from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
@@ -52,6 +53,7 @@ class Learner:
     objective: Objective
     forcing: Forcing
     clip_norm: float | None
+    weight_noise: float = 0.0  # its standard deviation
 
     def update(
         self,
@@ -117,8 +119,9 @@ class Learner:
         """Add the gradients of a batch, as its part of an update on so many words."""
         batch = to_device(batch, next(self.model.parameters()).device)
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
-        loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
-        (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+        with weight_noise(self.model, self.weight_noise):
+            loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
+            (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         return Totals.of(loss), carried
 
     def clip(self) -> float:
@@ -145,4 +148,5 @@ def _fault(totals: Totals, norm: float, limit: float) -> str | None:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """The batch where the model is; `pairs` and lengths are for us and stay."""
-    return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device))
+    weights, links = (None if t is None else t.to(device) for t in (batch.weights, batch.links))
+    return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device), weights=weights, links=links)

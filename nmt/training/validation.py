@@ -10,7 +10,7 @@ from torch import nn
 
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
-from nmt.training.objective import forced_loss
+from nmt.training.objective import Likelihood, forced_loss
 from nmt.training.run import Totals
 from nmt.training.update import to_device
 
@@ -68,6 +68,7 @@ class Validator:
         """Measure; the model's mode and the random generators are afterwards as they were."""
         with measuring(model):
             scores = forced_totals(model, self.batches()).means()
+            scores["free_loss"] = free_totals(model, self.batches()).means()["loss"]
             if self.translate is None:
                 return Validation(scores, [])
             hyps = self.translate()
@@ -94,6 +95,17 @@ def forced_totals(model: Translator, batches: Iterable[Batch]) -> Totals:
     for batch in batches:
         loss, carried = forced_loss(model, to_device(batch, device), label_smoothing=0.0, carried=carried)
         totals.add(Totals.of(loss))
+    return totals
+
+
+def free_totals(model: Translator, batches: Iterable[Batch]) -> Totals:
+    """The loss of every reference word where the model reads its own best words before it."""
+    totals, own = Totals(), Likelihood(label_smoothing=0.0, sample=False)
+    device = next(model.parameters()).device
+    for batch in batches:
+        batch = to_device(batch, device)
+        nowhere = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool)
+        totals.add(Totals.of(own(model, batch, use_gold=nowhere, carried=None).loss))
     return totals
 
 

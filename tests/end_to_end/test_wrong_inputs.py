@@ -130,10 +130,11 @@ WRONG_SETTINGS = {
             "training.learning_rate.peak=1e38",
             "training.checkpoint_every=1u",
             "training.clip_norm=null",
+            "training.guards.skip=2",
             "training.stop_after=5u",
         ),
         1,
-        ("update ", "rows ", "The last good checkpoint is ", "u0000001", "lower learning rate"),
+        ("in 3 updates in a row", "bad-batch", "last good checkpoint is ", "u000000", "lower learning rate"),
     ),
 }
 

@@ -32,8 +32,10 @@ def learn(
     model, (src, tgt) = build(decoder=decoder, engine=engine, training={"recompute": recompute}), batch()
     model.train()
     torch.manual_seed(3)
-    features = model.unroll(model.encode(src), tgt, use_gold, sample=use_gold is not None).features
-    loss = (model.output(features) * torch.randn(3, 5, 11, dtype=torch.float64)).sum()
+    unrolled = model.unroll(model.encode(src), tgt, use_gold, sample=use_gold is not None, attended=True)
+    loss = (model.output(unrolled.features) * torch.randn(3, 5, 11, dtype=torch.float64)).sum()
+    if unrolled.weights is not None:
+        loss += (unrolled.weights * torch.randn(3, 5, 5, dtype=torch.float64)).sum()
     loss.backward()
     return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters() if p.grad is not None}}
 

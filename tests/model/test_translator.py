@@ -114,6 +114,28 @@ def test_steps_one_by_one_equal_the_unrolled_decoder(variant: str) -> None:
         torch.testing.assert_close(step.scores.logits, logits[:, t], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("own_words", [False, True])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_unrolled_decoder_gives_what_each_step_looked_at(variant: str, own_words: bool) -> None:
+    model, (src, tgt) = build(**VARIANTS[variant]), batch()
+    use_gold = torch.ones_like(tgt, dtype=torch.bool) if own_words else None
+    unrolled = model.unroll(model.encode(src), tgt, use_gold, attended=True)
+    for t, step in enumerate(steps(model, src, tgt)):
+        if step.weights is None:
+            assert unrolled.weights is None
+            continue
+        assert unrolled.weights is not None
+        for row, weights in enumerate(step.weights):
+            given = unrolled.weights[row, t, : len(weights)].numpy(force=True)
+            np.testing.assert_allclose(given, weights, rtol=0, atol=1e-12)
+
+
+def test_weights_are_given_only_where_they_are_asked_for() -> None:
+    for decoder in ({}, {"input_feeding": True}):
+        model, (src, tgt) = build(decoder=decoder), batch()
+        assert model.unroll(model.encode(src), tgt).weights is None
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_sentence_alone_equals_the_sentence_in_a_padded_batch(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()

@@ -158,6 +158,13 @@ def test_the_file_of_a_users_cell_is_found_beside_the_recipe(tmp_path: Path) -> 
     ]
 
 
+def test_the_model_that_a_run_starts_from_is_found_beside_the_recipe(tmp_path: Path) -> None:
+    write("conf/a.yaml", DATA + "training: {start_from: ../runs/one}\n")
+    assert read_recipe(["conf/a.yaml"]).training.start_from == f"{tmp_path}/runs/one"
+    here = read_recipe(["conf/a.yaml"], ["training.start_from=two"])
+    assert here.training.start_from == f"{tmp_path}/two"
+
+
 def test_a_resolved_recipe_reads_back_equal_from_anywhere(tmp_path: Path) -> None:
     write("conf/a.yaml", DATA.replace("corpus:x", "../corpus").replace("de", "'on'"))
     recipe = read_recipe(["conf/a.yaml"], ["training.stop_after=2.5e", "training.learning_rate.peak=1e-7"])

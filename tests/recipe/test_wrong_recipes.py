@@ -83,6 +83,30 @@ WRONG = {
         "training: {learning_rate: {schedule: noam, peak: 2.0}}",
         "training.learning_rate.warmup: noam is made by its warm-up: give it a few thousand updates",
     ),
+    "a likelihood that counts for nothing, in parts": (
+        "training: {objective: minimum-risk, coverage: 1.0}",
+        "2:37: training.coverage: is a part of the likelihood, which counts for nothing: set risk.likelihood",
+    ),
+    "one sample that is to be compared with the others": (
+        "training: {objective: reinforce, risk: {samples: 1}}",
+        "training.risk.samples: one sample has no others: take more, or risk.baseline greedy",
+    ),
+    "one translation that is to be weighed": (
+        "training: {objective: minimum-risk, risk: {samples: 1, reference: false}}",
+        "training.risk.samples: one translation has nothing to be weighed against: take more",
+    ),
+    "links for an attention that is not there": (
+        "decoder: {attention: none}\ntraining: {guided_alignment: 0.1}",
+        "3:12: training.guided_alignment: needs an attention, and decoder.attention is none",
+    ),
+    "two passes that cannot differ": (
+        "training: {r_drop: 5.0}",
+        "2:12: training.r_drop: compares two passes that dropout makes different, and there is no dropout",
+    ),
+    "an unknown metric of sentences": (
+        "training: {risk: {metric: ter}}",
+        "2:27: training.risk.metric: no 'ter', choose one of bleu, chrf, chrf++",
+    ),
     "a part of an update": (
         "training: {stop_after: 1.5u}",
         "expected a whole number of updates (got '1.5u')",
@@ -190,6 +214,19 @@ WRONG_TEXT = {
         "subwords: {kind: char, same_as: run}}",
         "subwords.kind: subwords.same_as brings its own pieces",
     ),
+    "two models whose pieces are taken over": (
+        "subwords: {same_as: run}, training: {start_from: other}}",
+        "training.start_from: brings its own pieces, and so does subwords.same_as",
+    ),
+    "two passes over one stream": (
+        "decoder: {dropout: {output: 0.1}}, training: {chunk: 8, r_drop: 1.0}}",
+        "training.r_drop: with training.chunk one state is carried over, which two passes cannot share",
+    ),
+    "two passes that cannot differ": (
+        "training: {r_drop: 1.0}}",
+        "training.r_drop: compares two passes that dropout makes different",
+    ),
+    "risk": ("training: {objective: reinforce}}", "training.objective: no such setting here"),
 }
 
 

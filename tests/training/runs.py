@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nmt.data.batches import Batch
+from nmt.model.decoder import Unrolled
 from nmt.training.guards import Guards
 from nmt.training.loop import Training
 from nmt.training.metrics import Metrics
@@ -58,7 +59,8 @@ class Tiny(nn.Module):
         *,
         sample: bool = False,
         before: None,
-    ) -> tuple[Tensor, None]:
+        attended: bool = False,
+    ) -> Unrolled:
         h, features = memory, []
         for t, y in enumerate(tgt_in.unbind(1)):
             if t and use_gold is not None:
@@ -67,7 +69,7 @@ class Tiny(nn.Module):
                 y = y.where(use_gold[:, t], own)
             h = self.cell(self.dropout(self.embedding(y)), h)
             features.append(h)
-        return torch.stack(features, 1), None
+        return Unrolled(torch.stack(features, 1), None)  # type: ignore[arg-type]
 
 
 def make_batch(index: int) -> Batch:

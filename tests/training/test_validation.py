@@ -24,7 +24,7 @@ def make_validator(folder: Path, *, translated: bool = True, samples: int = 2) -
 
 def test_loss_and_scores_come_together(tmp_path: Path) -> None:
     found = make_validator(tmp_path)(Tiny(), "u0000010")  # type: ignore[arg-type]
-    assert list(found.scores) == ["loss", "perplexity", "accuracy", "bleu", "chrf"]
+    assert list(found.scores) == ["loss", "perplexity", "accuracy", "free_loss", "bleu", "chrf"]
     assert found.scores["bleu"] == 4
 
 
@@ -43,7 +43,7 @@ def test_samples_are_spread_over_the_set(tmp_path: Path, samples: int, places: l
 
 def test_where_nothing_is_translated_there_is_only_the_loss(tmp_path: Path) -> None:
     found = make_validator(tmp_path, translated=False)(Tiny(), "u0000010")  # type: ignore[arg-type]
-    assert list(found.scores) == ["loss", "perplexity", "accuracy"]
+    assert list(found.scores) == ["loss", "perplexity", "accuracy", "free_loss"]
     assert found.samples == []
 
 

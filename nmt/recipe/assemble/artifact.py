@@ -13,6 +13,7 @@ from nmt.data.subwords import Vocabulary, load_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import Translator
 from nmt.recipe.assemble import own_cells
+from nmt.recipe.assemble.home import home
 from nmt.recipe.assemble.material import load_vocabularies, sides, vocabulary_file
 from nmt.recipe.assemble.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
@@ -82,6 +83,12 @@ def load_language_model(path: Path) -> LanguageModel:
     return LanguageModel(model.eval(), vocabulary, recipe)
 
 
+def load(path: Path) -> Loaded | LanguageModel:
+    """The translator or language model in a run directory, a checkpoint or a model directory."""
+    recipe = read_any([str(home(path) / "recipe.yaml")])
+    return load_translator(path) if isinstance(recipe, Recipe) else load_language_model(path)
+
+
 def fingerprint(found: Loaded | LanguageModel) -> str:
     """SHA-256 of all that what is written follows from: the weights, the vocabularies, the equations."""
     recipe = found.recipe
@@ -104,16 +111,6 @@ def weights(path: Path) -> Tensors:
     if (path / checkpoint.FACTS).is_file():
         return checkpoint.read_model(path)[0]
     return _best(path)
-
-
-def home(path: Path) -> Path:
-    """The folder that holds the recipe and the vocabularies of a model."""
-    for folder in (path, path.resolve().parent.parent):
-        if (folder / "recipe.yaml").is_file():
-            return folder
-    if not path.exists():
-        raise UsageError(f"there is no {path}; give a run, a checkpoint or a model directory")
-    raise UsageError(f"{path} is neither a run, a checkpoint nor a model directory: it holds no recipe.yaml")
 
 
 def _best(run: Path) -> Tensors:

@@ -19,8 +19,10 @@ from nmt.recipe.assemble import language_model
 from nmt.recipe.assemble.artifact import Loaded, load_translator
 from nmt.recipe.assemble.claim import claimed
 from nmt.recipe.assemble.epochs import Pairs
-from nmt.recipe.assemble.material import Material, find, prepare
+from nmt.recipe.assemble.material import Material, begun, find, prepare
 from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.assemble.objective import translation_objective
+from nmt.recipe.assemble.start import started
 from nmt.recipe.assemble.task import Task, summary
 from nmt.recipe.assemble.translating import job
 from nmt.recipe.fields import Duration
@@ -29,7 +31,6 @@ from nmt.training.guards import Guards
 from nmt.training.loop import Training
 from nmt.training.metrics import Metrics, Mirror
 from nmt.training.mirrors import mirror
-from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
@@ -64,9 +65,11 @@ def training(recipe: AnyRecipe, run: Path, progress: Progress, also: Mirror | No
     seed_generators(recipe.seed)
     task = language_model.task(recipe, run) if isinstance(recipe, TextRecipe) else translation(recipe, run)
     progress.note(summary(task))
+    if recipe.training.start_from is not None and not begun(run):
+        progress.note(started(task.model, Path(recipe.training.start_from)))
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        learner=learner(recipe, task.model, per_epoch),
+        learner=learner(recipe, task, per_epoch),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
@@ -88,6 +91,7 @@ def translation(recipe: Recipe, run: Path) -> Task:
             Plan(batch.by, batch.size, recipe.seed),
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
+        translation_objective(recipe, material.target),
         validator(recipe, material, run, model),
         recipe.training.validation.metric,
         described(material),
@@ -102,23 +106,22 @@ def described(material: Material) -> str:
     return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
-def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
+def learner(recipe: AnyRecipe, task: Task, per_epoch: int) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
     return Learner(
-        model=model,
+        model=task.model,
         optimiser=build_optimiser(
-            model,
+            task.model,
             optimiser=training.optimiser,
             betas=training.betas,
             momentum=training.momentum,
             weight_decay=training.weight_decay,
         ),
-        objective=Likelihood(
-            label_smoothing=training.label_smoothing, sample=training.teacher_forcing.feedback == "sample"
-        ),
+        objective=task.objective,
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
+        weight_noise=training.weight_noise,
     )
 
 

@@ -21,8 +21,10 @@ from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
 from nmt.recipe.assemble.artifact import LanguageModel
 from nmt.recipe.assemble.epochs import Pairs, Streams
+from nmt.recipe.assemble.home import home
 from nmt.recipe.assemble.material import find, forget, learn, remember, vocabulary_file
 from nmt.recipe.assemble.model import build_language_model
+from nmt.recipe.assemble.objective import likelihood
 from nmt.recipe.assemble.task import Task
 from nmt.recipe.schema import TextRecipe
 from nmt.training.run import Totals
@@ -48,6 +50,7 @@ def task(recipe: TextRecipe, run: Path) -> Task:
     return Task(
         found.model,
         _epochs(recipe, learnt),
+        likelihood(recipe),
         Validator(found, judged),
         "loss",
         f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} pieces",
@@ -59,18 +62,21 @@ def _vocabulary(recipe: TextRecipe, train: Corpus, run: Path) -> Vocabulary:
     kept = vocabulary_file(run, "target")
     if kept is not None:
         return load_vocabulary(kept)
-    same_as = recipe.subwords.same_as
-    vocabulary = learn(recipe, read_lines(train.files[0])) if same_as is None else _taken(Path(same_as))
+    same_as, start = recipe.subwords.same_as, recipe.training.start_from
+    if same_as is not None:
+        vocabulary = _taken("subwords.same_as", Path(same_as))
+    elif start is not None:
+        vocabulary = _taken("training.start_from", home(Path(start)))
+    else:
+        vocabulary = learn(recipe, read_lines(train.files[0]))
     vocabulary.save(run / f"target{vocabulary.suffix}")
     return vocabulary
 
 
-def _taken(run: Path) -> Vocabulary:
+def _taken(setting: str, run: Path) -> Vocabulary:
     file = vocabulary_file(run, "target")
     if file is None:
-        raise UsageError(
-            f"subwords.same_as: {run} is no run or model directory: it holds no target vocabulary"
-        )
+        raise UsageError(f"{setting}: {run} is no run or model directory: it holds no target vocabulary")
     return load_vocabulary(file)
 
 

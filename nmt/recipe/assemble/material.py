@@ -13,6 +13,7 @@ from nmt.data.store import TokenStore, checksums, prepare_store
 from nmt.data.subwords import SIDES, Vocabulary, load_vocabulary, train_vocabulary
 from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
 from nmt.errors import DataError, UsageError
+from nmt.recipe.assemble.home import home
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.recipe.schema.data import Text
 from nmt.training import checkpoint
@@ -76,15 +77,28 @@ def store_file(run: Path, part: str) -> Path:
 
 
 def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, Vocabulary]:
-    """The run's vocabularies, learnt from the training pairs when it starts."""
+    """The run's vocabularies, learnt from the training pairs or taken over when it starts."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
-    source = learn(
-        recipe, chain.from_iterable(read_pairs(train)) if recipe.subwords.joint else _side(train, 0)
-    )
-    target = source if recipe.subwords.joint else learn(recipe, _side(train, 1))
+    source, target = _learnt(recipe, train) if recipe.training.start_from is None else _taken(recipe)
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
         vocabulary.save(run / (side + vocabulary.suffix))
+    return source, target
+
+
+def _learnt(recipe: Recipe, train: Corpus) -> tuple[Vocabulary, Vocabulary]:
+    if recipe.subwords.joint:
+        both = learn(recipe, chain.from_iterable(read_pairs(train)))
+        return both, both
+    return learn(recipe, _side(train, 0)), learn(recipe, _side(train, 1))
+
+
+def _taken(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
+    """The vocabularies of the model that the run starts from."""
+    start = str(recipe.training.start_from)
+    source, target = load_vocabularies(home(Path(start)))
+    if recipe.subwords.joint and source.fingerprint() != target.fingerprint():
+        raise UsageError(f"training.start_from: {start} has a vocabulary for each side: subwords.joint=false")
     return source, target
 
 

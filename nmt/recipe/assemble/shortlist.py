@@ -6,7 +6,8 @@ from nmt.data.shortlist import Measured, load_shortlist, make_shortlist, measure
 from nmt.data.store import TokenStore
 from nmt.data.subwords import SIDES
 from nmt.errors import UsageError
-from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, home, load_translator
+from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, load_translator
+from nmt.recipe.assemble.home import home
 from nmt.recipe.assemble.material import load_vocabularies, store_file
 
 

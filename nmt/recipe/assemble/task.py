@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from nmt.model.translator import Translator
+from nmt.training.objective import Objective
 from nmt.training.settings import Epochs, Validate
 
 
@@ -11,6 +12,7 @@ class Task(NamedTuple):
 
     model: Translator
     epochs: Epochs
+    objective: Objective
     validate: Validate
     metric: str  # what the best checkpoint is chosen by
     material: str  # what it is learnt from and in which pieces, for people

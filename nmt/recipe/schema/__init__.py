@@ -7,7 +7,7 @@ from pydantic import Field
 
 from nmt.recipe.fields import Choice, Conflict, Count, Section
 from nmt.recipe.schema.data import Data, Subwords, Text, TextSubwords
-from nmt.recipe.schema.stacks import Decoder, Encoder, TextDecoder
+from nmt.recipe.schema.stacks import Decoder, Dropout, Encoder, TextDecoder
 from nmt.recipe.schema.training import TextTraining, Training
 
 
@@ -50,6 +50,12 @@ class Experiment(Section):
     seed: int = Field(1, ge=0, description="Seed of every random draw.")
 
 
+def _without_dropout(alpha: float, *dropouts: Dropout) -> Iterator[Conflict]:
+    """R-Drop compares what dropout makes different."""
+    if alpha and not any(value for dropout in dropouts for _, value in dropout):
+        yield "training.r_drop", "compares two passes that dropout makes different, and there is no dropout"
+
+
 class Recipe(Experiment):
     """A translator."""
 
@@ -69,6 +75,10 @@ class Recipe(Experiment):
                 f"{self.decoder.attention} needs encoder states and decoder states of one width, "
                 f"not {seen} and {looking}; general has no such need",
             )
+        for name in ("guided_alignment", "coverage"):
+            if self.decoder.attention == "none" and getattr(self.training, name):
+                yield f"training.{name}", "needs an attention, and decoder.attention is none"
+        yield from _without_dropout(self.training.r_drop, self.encoder.dropout, self.decoder.dropout)
         if self.decoder.tie != "all":
             return
         if not self.subwords.joint:
@@ -95,6 +105,9 @@ class TextRecipe(Experiment):
     def conflicts(self) -> Iterator[Conflict]:
         if self.training.chunk is not None and self.data.max_length is not None:
             yield "data.max_length", "with training.chunk every line is read: leave it out"
+        if self.training.start_from is not None and self.subwords.same_as is not None:
+            yield "training.start_from", "brings its own pieces, and so does subwords.same_as"
+        yield from _without_dropout(self.training.r_drop, self.decoder.dropout)
 
 
 AnyRecipe = Recipe | TextRecipe

@@ -17,6 +17,7 @@ from nmt.recipe.fields import (
     Stretch,
     TimedStretch,
 )
+from nmt.recipe.schema.objective import Minimised, Weight
 
 
 class Batch(Section):
@@ -198,6 +199,12 @@ Smoothing = Annotated[
 class Learning(Section):
     """The training run."""
 
+    start_from: str | None = Field(
+        None,
+        description="A run or model directory to start from, found like `data.root`: its vocabularies, and "
+        "every weight that has a place of its name and shape here (fine-tuning, growing layer by layer). "
+        "null: fresh weights.",
+    )
     optimiser: Annotated[str, Choice("nmt.training.optimisers", "OPTIMISERS")] = Field(
         "adam",
         description="Update rule; muon turns matrices by Muon, and embeddings, the output layer and "
@@ -243,6 +250,15 @@ class Learning(Section):
         "positions between two states that are kept; the backward pass computes the rest again, for less "
         "memory and more time. 0 keeps everything.",
     )
+    r_drop: Weight = Field(
+        0.0,
+        description="Alpha of R-Drop (Liang et al., 2021): a batch is read twice, with dropout of its own "
+        "each time, and both must say the same.",
+    )
+    weight_noise: Weight = Field(
+        0.0,
+        description="Standard deviation of the noise added to each weight for a batch (Graves, 2011).",
+    )
     threads: Count | None = Field(None, description="CPU threads; null: torch's choice.")
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -260,11 +276,19 @@ class Learning(Section):
             )
 
 
-class Training(Learning):
+class Training(Minimised, Learning):
     """The training run."""
 
     label_smoothing: Smoothing = 0.1
     validation: Validation = Validation()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.objective == "likelihood" or self.risk.likelihood:
+            return
+        for name in ("r_drop", "guided_alignment", "coverage", "switchout"):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                yield name, "is a part of the likelihood, which counts for nothing: set risk.likelihood"
 
 
 class TextTraining(Learning):
@@ -283,3 +307,5 @@ class TextTraining(Learning):
         yield from super().conflicts()
         if self.chunk is not None and self.batch.by == "tokens":
             yield "batch.by", "with training.chunk batch.size counts streams: leave it out"
+        if self.chunk is not None and self.r_drop:
+            yield "r_drop", "with training.chunk one state is carried over, which two passes cannot share"

@@ -1,0 +1,77 @@
+"""`nmt inspect`: what a trained model does inside."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from nmt.insight.exposure import Exposure
+
+app = typer.Typer(no_args_is_help=True, help="Look into a trained model.")
+
+Model = Annotated[Path, typer.Argument(metavar="RUN", help="A run or a model directory.", show_default=False)]
+
+
+@app.callback()
+def about() -> None:
+    """Look into a trained model."""
+
+
+@app.command()
+def exposure(
+    model: Model,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="PAIRS", help="Pairs, as in `data.valid`; else those.", show_default=False),
+    ] = None,
+    positions: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Target positions that are shown one by one.")
+    ] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False)
+    ] = None,
+) -> None:
+    """How much worse the model expects the reference when it reads its own words, by target position.
+
+    Forced: the loss of a reference word where the true words before it are
+    read, as in training. Free: the same where the model reads its own best
+    words, as in translating. The gap is what an early mistake costs the words
+    after it; a right translation in other words costs, too, for there is one
+    reference.
+    """
+    from nmt.recipe.assemble.looking import exposure
+
+    found = exposure(model, data, positions=positions)
+    if plot:
+        _plot(plot, found)
+    if as_json:
+        typer.echo(json.dumps([{**part._asdict(), "gap": part.gap} for part in found]))
+    else:
+        _show(found)
+
+
+def _show(found: "list[Exposure]") -> None:
+    from nmt.insight.exposure import overall
+
+    typer.echo(f"{'position':>10}{'words':>10}{'forced':>10}{'free':>10}{'gap':>10}")
+    for part in found:
+        name = str(part.position) if part.last == part.position else f"{part.position}-{part.last}"
+        typer.echo(_row(name, part))
+    typer.echo(_row("all", overall(found)))
+
+
+def _row(name: str, part: "Exposure") -> str:
+    return f"{name:>10}{part.words:>10,}{part.forced:>10.3f}{part.free:>10.3f}{part.gap:>+10.3f}"
+
+
+def _plot(file: Path, found: "list[Exposure]") -> None:
+    from nmt.insight.figure import Line, draw
+
+    alone = [part for part in found if part.last == part.position]
+    x = [part.position for part in alone]
+    forced, free, gap = ([getattr(part, name) for part in alone] for name in ("forced", "free", "gap"))
+    losses = [Line("forced", x, forced), Line("free", x, free)]
+    draw(file, {"nats a word": losses, "gap": [Line("gap", x, gap)]}, x="target position")
