@@ -248,7 +248,7 @@ class _Multiply(torch.autograd.Function):
         notes: _Notes = ctx.notes
         vs = ctx.saved_tensors
         if ctx.needs_input_grad[1]:
-            notes.note(beside(vs), du)
+            notes.note(beside(vs).detach(), du)  # or they would hold the graph of a pass that fails
         dvs: tuple[Tensor | None, ...] = (None,) * len(vs)
         if any(ctx.needs_input_grad[3:]):
             dvs = torch.split(notes.multiply_back(du), [v.shape[-1] for v in vs], -1)

@@ -1,5 +1,7 @@
 """A batch in parts: what is carried on goes with its rows, and all of them together are the batch."""
 
+import gc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from nmt.data.text import find_text
 from nmt.model.decoder import DecoderState
 from nmt.recipe.assemble.model import build_language_model
 from nmt.recipe.schema import TextRecipe
+from nmt.recurrence import product
 from nmt.training import memory
 from nmt.training.objective import Likelihood
 from tests.training.runs import make_batch, make_learner
 from tests.training.test_guards import Cramped
+from tests.training.test_snapshot import real_model
 
 WORDS = WordVocabulary([str(number) for number in range(10)])
 
@@ -78,3 +82,19 @@ def test_the_parts_of_a_batch_are_all_of_its_rows_in_order(count: int) -> None:
 def test_where_nothing_is_carried_on_nothing_is_joined() -> None:
     assert memory.joined([None]) is None
     assert memory.joined([None, None]) is None
+
+
+def test_what_a_backward_pass_that_fails_leaves_behind_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or what did not fit would lie beside what is tried next."""
+
+    def fail(notes: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(product._Notes, "add_up", fail)
+    learner, alive = make_learner(model=real_model(input_feeding=True)), []
+    for _ in range(4):
+        with suppress(MemoryError):  # pytest.raises would hold the traceback, and that the graph
+            learner.gradients_in(1, [make_batch(0)], 1.0, None)
+        gc.collect()
+        alive.append(sum(type(thing).__name__ == "_MultiplyBackward" for thing in gc.get_objects()))
+    assert alive[1:] == [alive[0]] * 3
