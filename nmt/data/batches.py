@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.store import Int64, Side, Taken, TokenStore
+from nmt.data.joined import Int64, Taken
+from nmt.data.store import Side, TokenStore
 from nmt.data.subwords import BOS, EOS, PAD, Vocabulary
 
 POOL = 1 << 16  # pairs that are sorted by length together

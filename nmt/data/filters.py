@@ -66,6 +66,13 @@ class FilterReport:
             self.dropped[reason] = before._replace(pairs=before.pairs + 1)
         return reason is None
 
+    def extend(self, other: "FilterReport") -> None:
+        """Enter the pairs of another account as those that come next."""
+        for reason, (pairs, line) in other.dropped.items():
+            before = self.dropped.get(reason, Dropped(0, self.seen + line))
+            self.dropped[reason] = before._replace(pairs=before.pairs + pairs)
+        self.seen += other.seen
+
     def __str__(self) -> str:
         kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
         if not self.dropped:

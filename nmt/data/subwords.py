@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import random
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from nmt.data.regularisation import (
     joined_unknowns,
 )
 from nmt.data.text import sample_lines
+from nmt.data.whole import write_whole
 from nmt.errors import DataError, UsageError
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
@@ -120,7 +120,7 @@ class SentencePieceVocabulary:
         return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
 
     def save(self, path: Path) -> None:
-        _write_whole(path, self._model)
+        write_whole(path, self._model)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._model).hexdigest()
@@ -163,7 +163,7 @@ class WordVocabulary:
         return len(self._words)
 
     def save(self, path: Path) -> None:
-        _write_whole(path, self._text())
+        write_whole(path, self._text())
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._text()).hexdigest()
@@ -207,15 +207,6 @@ def _load_pieces(path: Path, content: bytes) -> SentencePieceVocabulary:
         options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
         raise DataError(f"the SentencePiece model {path} must be one trained with {options}")
     return vocabulary
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 class VocabularySettings(NamedTuple):

@@ -26,6 +26,7 @@ class Corpus(NamedTuple):
 
     files: tuple[Path, ...]
     parallel: bool = True
+    name: str = ""
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.files))

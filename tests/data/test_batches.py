@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nmt.data import batches as module
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, shuffled, validation_batches
-from nmt.data.store import TokenStore, prepare_store
+from nmt.data.building import prepare_store
+from nmt.data.store import TokenStore
 from nmt.data.subwords import BOS, EOS, PAD, Vocabulary, WordVocabulary, train_vocabulary
 from nmt.data.text import Corpus
 

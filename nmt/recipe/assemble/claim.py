@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nmt.data.whole import write_whole
 from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe.assemble import own_cells
-from nmt.recipe.assemble.material import begun, forget, write_whole
+from nmt.recipe.assemble.material import begun, forget
 from nmt.recipe.schema import AnyRecipe
 
 RECIPE, LOCK = "recipe.yaml", ".lock"
@@ -19,6 +20,7 @@ RECIPE, LOCK = "recipe.yaml", ".lock"
 FREE = (
     "data.root",
     "data.train",
+    "data.workers",
     "data.valid",
     "data.test",
     "training.stop_after",
@@ -56,7 +58,7 @@ def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
         else:
             _check_changes(run, changes, recipe)
         own_cells.keep(recipe, run, begun=begun(run))
-        write_whole(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())))
+        write_whole(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())).encode())
         yield list(changes.values())
 
 

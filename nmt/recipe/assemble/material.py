@@ -1,17 +1,19 @@
 """What a run is made from: vocabularies and encoded pairs, as the recipe's data and subwords say."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.data.building import prepare_store
 from nmt.data.corpora import corpus_root
 from nmt.data.filters import LengthFilter
-from nmt.data.store import TokenStore, checksums, prepare_store
+from nmt.data.store import SUMS, TokenStore
 from nmt.data.subwords import Vocabulary, load_vocabulary, train_vocabulary
+from nmt.data.sums import checksums
 from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
+from nmt.data.whole import write_whole
 from nmt.errors import DataError, UsageError
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.recipe.schema.data import Text
@@ -48,7 +50,7 @@ def find(recipe: AnyRecipe, part: str) -> Corpus:
 def prepare(recipe: Recipe, run: Path) -> Material:
     """Learn the vocabularies and encode the pairs, or take what stands in the run directory already."""
     train, valid = find(recipe, "train"), find(recipe, "valid")
-    if remember(run, {"the training pairs": checksums(train), "the validation pairs": checksums(valid)}):
+    if remember(run, {"the training pairs": sums(run, train), "the validation pairs": sums(run, valid)}):
         forget(run)
     source, target = vocabularies(recipe, train, run)
     remember(
@@ -63,7 +65,15 @@ def prepare(recipe: Recipe, run: Path) -> Material:
     return Material(
         source,
         target,
-        prepare_store(store_file(run, "train"), train, src=source, tgt=target, keep=keep, with_text=sampled),
+        prepare_store(
+            store_file(run, "train"),
+            train,
+            src=source,
+            tgt=target,
+            keep=keep,
+            with_text=sampled,
+            workers=data.workers,
+        ),
         prepare_store(
             store_file(run, "valid"), valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)
         ),
@@ -73,7 +83,12 @@ def prepare(recipe: Recipe, run: Path) -> Material:
 
 def store_file(run: Path, part: str) -> Path:
     """Where the encoded pairs of `train` or `valid` lie."""
-    return run / "data" / f"{part}.safetensors"
+    return run / "data" / part
+
+
+def sums(run: Path, corpus: Corpus) -> list[str]:
+    """The SHA-256 of each file of a corpus, remembered in the run."""
+    return checksums(corpus.files, run / "data" / SUMS)
 
 
 def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, Vocabulary]:
@@ -111,7 +126,7 @@ def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:
             f"{' and '.join(odd)} changed since {run} was begun; "
             "put back what was there, or begin anew in another directory (--output)"
         )
-    write_whole(run / MADE_OF, json.dumps({**known, **found}, indent=2) + "\n")
+    write_whole(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
     return bool(odd)
 
 
@@ -130,16 +145,6 @@ def forget(run: Path) -> None:
     for path in (vocabulary_file(run, side) for side in SIDES):
         if path is not None:
             path.unlink()
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a text file of a run to the side, and give it its name when it is on the disk."""
-    aside = file.with_name(f".{file.name}")
-    with aside.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
 
 
 def load_vocabularies(folder: Path) -> tuple[Vocabulary, Vocabulary]:

@@ -17,6 +17,9 @@ class Files(Section):
         "corpus ls`. A relative folder starts at the recipe that names it (or "
         "`train`), on the command line at the current folder.",
     )
+    workers: Count | None = Field(
+        None, description="Processes that encode the training data; null: one per core."
+    )
 
 
 class Data(Files):

@@ -1,0 +1,85 @@
+"""Arrays that lie in several files, read as if they stood end to end in one."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.arrays import Array
+
+Int64 = NDArray[np.int64]
+
+
+class Joined:
+    """Arrays of one kind end to end; `joined[places]` reads from all of them, `parts` are they themselves."""
+
+    def __init__(self, parts: Sequence[Array]) -> None:
+        self.parts = parts
+        self.first: Int64 = np.cumsum([0, *map(len, parts)])  # place of each part's first value, and the end
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    def __getitem__(self, places: Int64) -> Array:
+        if len(self.parts) == 1:
+            return self.parts[0][places]
+        parts, found = part_of(places, self.first), np.empty(len(places), self.parts[0].dtype)
+        order = np.argsort(parts, kind="stable")
+        for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
+            if len(group):
+                part = parts[group[0]]
+                found[group] = self.parts[part][places[group] - self.first[part]]
+        return found
+
+    def tolist(self) -> list[Any]:
+        """All values, in memory."""
+        return [value for part in self.parts for value in part.tolist()]
+
+
+def part_of(places: Int64, first: Int64) -> Int64:
+    """In which part each place lies, where part i begins at first[i]; the end lies in the last."""
+    found: Int64 = np.searchsorted(first[1:-1], places, side="right")
+    return found
+
+
+class Taken(NamedTuple):
+    """Rows end to end, and the length of each."""
+
+    values: Array
+    lengths: Int64
+
+
+class Rows:
+    """Rows of unequal length in one part or several; row i of a part is values[offsets[i]:offsets[i + 1]]."""
+
+    def __init__(self, offsets: Sequence[Array], values: Sequence[Array]) -> None:
+        self.values, self._offsets = Joined(values), Joined(offsets)
+        self._first: Int64 = self._offsets.first - np.arange(len(offsets) + 1)
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def starts(self, rows: Int64) -> Int64:
+        """Where rows begin in `values`."""
+        parts = part_of(rows, self._first)
+        found: Int64 = self._offsets[rows + parts] + self.values.first[parts]
+        return found
+
+    def lengths(self, rows: Int64) -> Int64:
+        """How many values the rows have."""
+        places = rows + part_of(rows, self._first)
+        found: Int64 = self._offsets[places + 1] - self._offsets[places]
+        return found
+
+    def take(self, rows: Int64) -> Taken:
+        """The chosen rows, in the order asked for."""
+        lengths = self.lengths(rows)
+        moved = self.starts(rows) - np.cumsum(lengths) + lengths
+        return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+
+    def next_start(self, place: int) -> int:
+        """Where in `values` the first row begins that does so at `place` or behind it."""
+        part = int(part_of(np.array([place]), self.values.first)[0])
+        first, offsets = int(self.values.first[part]), self._offsets.parts[part]
+        return first + int(offsets[np.searchsorted(offsets, place - first)])
