@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nmt.data.text import Corpus, find_corpus, read_pairs
+from nmt.data.pairs import Corpus, find_corpus, read_pairs
 
 SMALL = 29_000
 

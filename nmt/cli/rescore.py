@@ -34,7 +34,7 @@ def rescore(
     recipe's length penalty. A blank source has no translations to compare:
     its score is 0, and it does not count.
     """
-    from nmt.data.text import Corpus, read_pairs
+    from nmt.data.pairs import Corpus, read_pairs
     from nmt.decoding.rescore import rescored
 
     job = _job(model, length_penalty, threads)

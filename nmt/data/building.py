@@ -1,18 +1,19 @@
 """How a store is made: corpora are read by one process and encoded by several, shard by shard."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from nmt.data.arrays import Array, ArrayFile, Column, Scratch, Type, read_metadata, write_arrays
+from nmt.data.arrays import ArrayFile, Scratch, read_metadata, write_arrays
 from nmt.data.download import sha256_of
-from nmt.data.filters import FilterReport, LengthFilter, LineFilter
+from nmt.data.encoding import Encoder, encode_rows
+from nmt.data.filters import LengthFilter, LineFilter
+from nmt.data.formats import Row
+from nmt.data.pairs import Corpus, read_rows
 from nmt.data.store import (
     FORMAT,
     MANIFEST,
@@ -26,15 +27,12 @@ from nmt.data.store import (
     report_from,
     write_manifest,
 )
-from nmt.data.subwords import EOS, Vocabulary
+from nmt.data.subwords import Vocabulary
 from nmt.data.sums import checksums
-from nmt.data.text import Corpus, read_pairs
 from nmt.errors import DataError
 from nmt.workers import Work, Workers, cores
 
 SHARD = 1 << 17  # pairs of a corpus that are encoded into one file, which a killed build need not make again
-CHUNK = 4096  # pairs that are encoded together
-SIDES = ("src", "tgt")
 
 
 def prepare_store(
@@ -55,7 +53,7 @@ def prepare_store(
     shards that are there are used. Raises DataError if the files do not match or no pair is left.
     """
     vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
-    making = _Making(path, corpora, vocabularies, keep, with_text, with_ends)
+    making = _Making(path, corpora, Encoder(vocabularies, keep, with_text, with_ends))
     made_from = making.inputs()
     if _made_from(path) != made_from:
         _build(making, made_from, workers or cores())
@@ -75,10 +73,7 @@ class _Making(NamedTuple):
 
     path: Path
     corpora: tuple[Corpus, ...]
-    vocabularies: dict[str, Vocabulary]
-    keep: LengthFilter | LineFilter | None
-    with_text: bool
-    with_ends: bool
+    encoder: Encoder
 
     def inputs(self) -> dict[str, Any]:
         """The same for the same content, in plain JSON values; files and vocabularies are their checksums."""
@@ -86,20 +81,21 @@ class _Making(NamedTuple):
         return {
             "format": FORMAT,
             "corpora": [
-                {"name": corpus.name, "files": checksums(corpus.files, memory)} for corpus in self.corpora
+                {
+                    "name": corpus.name,
+                    "files": checksums(corpus.all_files, memory),
+                    "languages": corpus.languages,
+                    "tag": corpus.tag,
+                    "columns": {n: place for n, place in corpus.beside.items() if isinstance(place, str)},
+                }
+                for corpus in self.corpora
             ],
-            "vocabularies": {name: side.fingerprint() for name, side in self.vocabularies.items()},
-            "filter": self.keep and self.keep._asdict(),
-            "text": self.with_text,
-            "ends": self.with_ends,
+            "vocabularies": {name: side.fingerprint() for name, side in self.encoder.vocabularies.items()},
+            "filter": self.encoder.keep and self.encoder.keep._asdict(),
+            "text": self.encoder.with_text,
+            "ends": self.encoder.with_ends,
             "shard": SHARD,
         }
-
-    def why_dropped(self, src: list[int], tgt: list[int]) -> str | None:
-        return self.keep.why_dropped(len(src), len(tgt)) if self.keep else None
-
-    def encoded(self, side: str, lines: list[str]) -> list[list[int]]:
-        return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
 
 
 class _Task(NamedTuple):
@@ -108,7 +104,7 @@ class _Task(NamedTuple):
     file: str
     corpus: int
     before: int
-    pairs: list[tuple[str, str]]
+    rows: list[Row]
 
 
 def _build(making: _Making, made_from: Mapping[str, Any], workers: int) -> None:
@@ -134,8 +130,8 @@ def _build(making: _Making, made_from: Mapping[str, Any], workers: int) -> None:
 def _tasks(making: _Making, mark: str, files: list[tuple[str, int]]) -> Iterator[_Task]:
     """The shards to be made; all of them, also those that are there, are entered in `files` on the way."""
     for number, corpus in enumerate(making.corpora):
-        pairs, before = read_pairs(corpus), 0
-        while (text := list(islice(pairs, SHARD))) or before == 0:
+        rows, before = read_rows(corpus), 0
+        while (text := list(islice(rows, SHARD))) or before == 0:
             file = f"{len(files):05}.safetensors"
             files.append((file, number))
             if not _is_there(making.path / file, mark):
@@ -172,7 +168,8 @@ def _begin(making: _Making, mark: str) -> Work[_Task, None]:
 def _make(making: _Making, mark: str, task: _Task) -> None:
     """Encode a shard chunk by chunk into files aside, then put them together."""
     with Scratch(making.path) as scratch:
-        columns, report = _encode(making, task, scratch)
+        corpus = making.corpora[task.corpus]
+        columns, report = encode_rows(making.encoder, corpus, task.rows, task.before, scratch)
         metadata = {"made_from": mark, "report": json.dumps(asdict(report))}
         write_arrays(making.path / task.file, columns, metadata)
 
@@ -180,61 +177,3 @@ def _make(making: _Making, mark: str, task: _Task) -> None:
 def _entry(file: Path, corpus: str) -> Shard:
     report = report_from(json.loads(ArrayFile(file, rebuild(file.parent)).metadata["report"]))
     return Shard(file.name, corpus, report.kept, report, sha256_of(file))
-
-
-def _encode(making: _Making, task: _Task, scratch: Scratch) -> tuple[dict[str, Column], FilterReport]:
-    report = FilterReport("pairs" if making.corpora[task.corpus].parallel else "lines")
-    lines, sides = scratch.column("I64"), _side_writers(making, scratch)
-    for start in range(0, len(task.pairs), CHUNK):
-        chunk = task.pairs[start : start + CHUNK]
-        texts = dict(zip(SIDES, map(list, zip(*chunk, strict=True)), strict=True))
-        encoded = {side: making.encoded(side, text) for side, text in texts.items()}
-        pairs = zip(*encoded.values(), strict=True)
-        kept = [i for i, pair in enumerate(pairs) if report.count(making.why_dropped(*pair))]
-        lines.append(np.array(kept, np.int64) + task.before + start + 1)
-        for side, writer in sides.items():
-            writer.append([encoded[side][i] for i in kept], [texts[side][i] for i in kept])
-    columns = [writer.columns(side) for side, writer in sides.items()]
-    return {"lines": lines, **{name: column for side in columns for name, column in side.items()}}, report
-
-
-def _side_writers(making: _Making, scratch: Scratch) -> "dict[str, _SideWriter]":
-    return {
-        side: _SideWriter(len(vocabulary), making.with_text, making.with_ends, scratch)
-        for side, vocabulary in making.vocabularies.items()
-    }
-
-
-class _RowsWriter:
-    """Rows of unequal length on their way to disk."""
-
-    def __init__(self, kind: Type, scratch: Scratch) -> None:
-        self.values, self.offsets = scratch.column(kind), scratch.column("I64")
-        self.offsets.append(np.zeros(1, np.int64))
-
-    def append(self, values: Array, lengths: Iterable[int]) -> None:
-        self.offsets.append(self.values.count + np.cumsum(np.fromiter(lengths, np.int64)))
-        self.values.append(values)
-
-    def columns(self, name: str) -> dict[str, Column]:
-        return {name: self.values, f"{name}.offsets": self.offsets}
-
-
-class _SideWriter:
-    """One side of the pairs on its way to disk."""
-
-    def __init__(self, pieces: int, with_text: bool, with_ends: bool, scratch: Scratch) -> None:
-        self.end = [EOS] if with_ends else []
-        self.tokens = _RowsWriter("U16" if pieces <= 1 << 16 else "U32", scratch)
-        self.text = _RowsWriter("U8", scratch) if with_text else None
-
-    def append(self, rows: list[list[int]], lines: list[str]) -> None:
-        rows = [row + self.end for row in rows]
-        self.tokens.append(np.fromiter(chain.from_iterable(rows), np.int64), map(len, rows))
-        if self.text is not None:
-            raw = [line.encode() for line in lines]
-            self.text.append(np.frombuffer(b"".join(raw), np.uint8), map(len, raw))
-
-    def columns(self, name: str) -> dict[str, Column]:
-        text = {} if self.text is None else self.text.columns(f"{name}.text")
-        return self.tokens.columns(name) | text

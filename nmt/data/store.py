@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nmt.data.arrays import Array, ArrayFile
+from nmt.data.arrays import ArrayFile
 from nmt.data.filters import Dropped, FilterReport
 from nmt.data.joined import Int64, Joined, Rows
+from nmt.data.links import Flags
 from nmt.data.sums import checksums
 from nmt.data.whole import write_whole
 from nmt.errors import DataError
@@ -47,8 +48,10 @@ class Shard(NamedTuple):
 
 def report_from(content: Mapping[str, Any]) -> FilterReport:
     """A report out of its plain JSON values."""
-    dropped = {reason: Dropped(*entry) for reason, entry in content["dropped"].items()}
-    return FilterReport(content["unit"], content["seen"], dropped)
+    dropped, notes = (
+        {reason: Dropped(*entry) for reason, entry in content[name].items()} for name in ("dropped", "notes")
+    )
+    return FilterReport(content["unit"], content["seen"], dropped, notes)
 
 
 class Part(NamedTuple):
@@ -72,6 +75,13 @@ class Side(NamedTuple):
         return self.text.take(np.array([pair])).values.tobytes().decode()
 
 
+class Links(NamedTuple):
+    """Word alignments: source and target word in turn, and the pieces that begin a word on either side."""
+
+    words: Rows
+    starts: tuple[Flags, Flags]
+
+
 class TokenStore:
     """The kept pairs of one corpus or several as pieces, and of each the line it came from (counted from 1).
 
@@ -89,19 +99,35 @@ class TokenStore:
         self.parts = list(_parts(shards))
         self.report = joined_report(part.report for part in self.parts)
         self.src, self.tgt = self._side("src"), self._side("tgt")
+        self.weights, self.links = self._weights(), self._links()
 
     def _side(self, name: str) -> Side:
-        if name not in self._files[0].arrays:
-            nothing = [np.broadcast_to(np.int64(0), len(part) + 1) for part in self.lines.parts]
-            return Side(Rows(nothing, [np.empty(0, np.int64)] * len(nothing)), None)
-        text = self._rows(f"{name}.text") if f"{name}.text" in self._files[0].arrays else None
-        return Side(self._rows(name), text)
+        return Side(self._rows(name), self._rows(f"{name}.text") if self._has(f"{name}.text") else None)
 
     def _rows(self, name: str) -> Rows:
-        return Rows(self._each(f"{name}.offsets"), self._each(name))
+        """The rows of all shards; those that have none have empty ones."""
+        empty = [np.broadcast_to(np.int64(0), len(file.arrays["lines"]) + 1) for file in self._files]
+        offsets = [
+            f.arrays.get(f"{name}.offsets", zeros) for f, zeros in zip(self._files, empty, strict=True)
+        ]
+        return Rows(offsets, [file.arrays.get(name, np.empty(0, np.int64)) for file in self._files])
 
-    def _each(self, name: str) -> list[Array]:
-        return [file.arrays[name] for file in self._files]
+    def _has(self, name: str) -> bool:
+        return any(name in file.arrays for file in self._files)
+
+    def _weights(self) -> Joined | None:
+        """What each pair counts, where a corpus says so; in the others 1."""
+        if not self._has("weights"):
+            return None
+        ones = [np.broadcast_to(np.float32(1), len(file.arrays["lines"])) for file in self._files]
+        return Joined([f.arrays.get("weights", one) for f, one in zip(self._files, ones, strict=True)])
+
+    def _links(self) -> Links | None:
+        if not self._has("links"):
+            return None
+        arrays = next(file.arrays for file in self._files if "links" in file.arrays)
+        src, tgt = (arrays[f"{side}.starts"].astype(np.bool_) for side in ("src", "tgt"))
+        return Links(self._rows("links"), (src, tgt))
 
     def __len__(self) -> int:
         return len(self.lines)

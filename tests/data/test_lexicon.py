@@ -11,10 +11,10 @@ import pytest
 from nmt.data import lexicon, shortlist
 from nmt.data.building import prepare_store
 from nmt.data.lexicon import NULL, Lexicon, learn_lexicon
+from nmt.data.pairs import Corpus
 from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
 from nmt.data.store import TokenStore
 from nmt.data.subwords import EOS, UNK, WordVocabulary
-from nmt.data.text import Corpus
 from nmt.errors import DataError
 
 PAIRS = [("das Haus", "the house"), ("das Buch", "the book"), ("ein Buch", "a book")]

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nmt.data import building
+from nmt.data import building, encoding
 from nmt.data.arrays import ArrayFile, read_metadata
 from nmt.data.building import prepare_store
 from nmt.data.filters import LengthFilter
+from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.subwords import WordVocabulary
-from nmt.data.text import Corpus
 from nmt.errors import DataError
 
 VOCABULARY = WordVocabulary([str(n) for n in range(50)])
@@ -62,7 +62,7 @@ def test_without_a_filter_every_pair_is_kept(tmp_path: Path) -> None:
 
 def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rows(made(tmp_path))
-    monkeypatch.setattr(building, "CHUNK", 2)
+    monkeypatch.setattr(encoding, "CHUNK", 2)
     shutil.rmtree(tmp_path / "train.store")
     assert rows(made(tmp_path)) == whole
     assert made(tmp_path).lines.tolist() == [1, 3, 6]
@@ -171,7 +171,7 @@ def shards(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "SHARD", 17)
-    monkeypatch.setattr(building, "CHUNK", 5)
+    monkeypatch.setattr(encoding, "CHUNK", 5)
 
 
 @pytest.mark.usefixtures("small_shards")

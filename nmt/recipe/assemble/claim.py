@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ RECIPE, LOCK = "recipe.yaml", ".lock"
 FREE = (
     "data.root",
     "data.train",
+    "data.train.*.pairs",
+    "data.train.*.sentence_weights",
+    "data.train.*.alignments",
     "data.workers",
     "data.valid",
     "data.test",
@@ -34,8 +38,9 @@ FREE = (
     "search.batch",
     "evaluation.metrics",
 )
-"""Settings that a run may go on with changed: how long it is, where its pairs lie (their checksums are
-compared), what is kept, shown and reported. All others decide on what was learnt or validations found."""
+"""Settings that a run may go on with changed (`*` is any name): how long it is, where its pairs lie (their
+checksums are compared), what is kept, shown and reported. All others decide on what was learnt or
+validations found."""
 
 
 @contextmanager
@@ -105,6 +110,8 @@ def _leaves(recipe: AnyRecipe) -> Iterator[tuple[str, Any]]:
 
 
 def _flat(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        value = {entry["name"]: entry for entry in value}
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(inner, (*path, name))
@@ -116,9 +123,13 @@ def _shown(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
+def _is_free(name: str) -> bool:
+    return any(fnmatchcase(name, free) for free in FREE)
+
+
 def _check_changes(run: Path, changes: Mapping[str, str], recipe: AnyRecipe) -> None:
     """Refuse to go on with settings on which it hung what was learnt."""
-    fixed = [change for name, change in changes.items() if name not in FREE]
+    fixed = [change for name, change in changes.items() if not _is_free(name)]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
     if end and rate.schedule == "cosine" and rate.span is None:
         fixed.append(f"{end} (the cosine ends there too, so all rates would be others)")

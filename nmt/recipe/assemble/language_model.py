@@ -8,10 +8,11 @@ from typing import NamedTuple
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.building import prepare_store
 from nmt.data.filters import LineFilter
+from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.data.subwords import EOS, UNK, Vocabulary, load_vocabulary
-from nmt.data.text import Corpus, read_lines
+from nmt.data.text import read_lines
 from nmt.decoding.ensemble import Fusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model

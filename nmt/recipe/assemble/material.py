@@ -9,14 +9,14 @@ from typing import NamedTuple
 from nmt.data.building import prepare_store
 from nmt.data.corpora import corpus_root
 from nmt.data.filters import LengthFilter
+from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text, read_pairs
 from nmt.data.store import SUMS, TokenStore
 from nmt.data.subwords import Vocabulary, load_vocabulary, train_vocabulary
 from nmt.data.sums import checksums
-from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
 from nmt.data.whole import write_whole
 from nmt.errors import DataError, UsageError
 from nmt.recipe.schema import AnyRecipe, Recipe
-from nmt.recipe.schema.data import Text
+from nmt.recipe.schema.data import Source, Text
 from nmt.training import checkpoint
 
 SIDES = ("source", "target")
@@ -34,23 +34,58 @@ class Material(NamedTuple):
 
 
 def find(recipe: AnyRecipe, part: str) -> Corpus:
-    """The files of a part of the data: `train`, `valid` or `test`."""
+    """The files of a part of the data: `train` (where it is one corpus), `valid` or `test`."""
     data = recipe.data
     named = getattr(data, part)
     if named is None:
         raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
-    root = (
-        corpus_root(data.root.removeprefix("corpus:")) if data.root.startswith("corpus:") else Path(data.root)
-    )
     if isinstance(data, Text):
-        return find_text(named, root=root)
-    return find_corpus(named, root=root, src=data.src, tgt=data.tgt)
+        return find_text(named, root=_root(recipe))
+    return find_corpus(named, root=_root(recipe), src=data.src, tgt=data.tgt)
+
+
+def _root(recipe: AnyRecipe) -> Path:
+    root = recipe.data.root
+    return corpus_root(root.removeprefix("corpus:")) if root.startswith("corpus:") else Path(root)
+
+
+def find_training(recipe: Recipe) -> list[Corpus]:
+    """The training corpora of a translator, one or several."""
+    sources = _sources(recipe)
+    return [_corpus(recipe, source) for source in sources] if sources else [find(recipe, "train")]
+
+
+def _sources(recipe: Recipe) -> list[Source]:
+    return [entry for entry in recipe.data.train if isinstance(entry, Source)]
+
+
+def _corpus(recipe: Recipe, source: Source) -> Corpus:
+    data, root = recipe.data, _root(recipe)
+    found = find_corpus(source.pairs, root=root, src=data.src, tgt=data.tgt)
+    weights, links = (_beside(place, root) for place in (source.sentence_weights, source.alignments))
+    return found._replace(name=source.name, tag=source.tag, weights=weights, links=links)
+
+
+def _beside(place: str | None, root: Path) -> Path | str | None:
+    """A file, or the name of a column."""
+    if place is None or place.startswith(COLUMN):
+        return place and place.removeprefix(COLUMN)
+    return find_file(root, place)
+
+
+def times(recipe: Recipe, store: TokenStore) -> tuple[float, ...]:
+    """How often an epoch goes through each corpus: by weights, or by temperature."""
+    sources, temperature = _sources(recipe), recipe.data.temperature
+    if temperature is None:
+        return tuple(source.weight for source in sources)
+    most = max(part.pairs for part in store.parts)
+    return tuple(float((most / part.pairs) ** (1 - 1 / temperature)) for part in store.parts)
 
 
 def prepare(recipe: Recipe, run: Path) -> Material:
     """Learn the vocabularies and encode the pairs, or take what stands in the run directory already."""
-    train, valid = find(recipe, "train"), find(recipe, "valid")
-    if remember(run, {"the training pairs": sums(run, train), "the validation pairs": sums(run, valid)}):
+    train, valid = find_training(recipe), find(recipe, "valid")
+    if remember(run, {"the training pairs": sums(run, *train), "the validation pairs": sums(run, valid)}):
         forget(run)
     source, target = vocabularies(recipe, train, run)
     remember(
@@ -67,7 +102,7 @@ def prepare(recipe: Recipe, run: Path) -> Material:
         target,
         prepare_store(
             store_file(run, "train"),
-            train,
+            *train,
             src=source,
             tgt=target,
             keep=keep,
@@ -86,18 +121,18 @@ def store_file(run: Path, part: str) -> Path:
     return run / "data" / part
 
 
-def sums(run: Path, corpus: Corpus) -> list[str]:
-    """The SHA-256 of each file of a corpus, remembered in the run."""
-    return checksums(corpus.files, run / "data" / SUMS)
+def sums(run: Path, *corpora: Corpus) -> list[str]:
+    """The SHA-256 of each file of some corpora, remembered in the run."""
+    return checksums([file for corpus in corpora for file in corpus.all_files], run / "data" / SUMS)
 
 
-def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, Vocabulary]:
+def vocabularies(recipe: Recipe, train: Sequence[Corpus], run: Path) -> tuple[Vocabulary, Vocabulary]:
     """The run's vocabularies, learnt from the training pairs when it starts."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
-    source = learn(
-        recipe, chain.from_iterable(read_pairs(train)) if recipe.subwords.joint else _side(train, 0)
-    )
+    tags = sorted({corpus.tag for corpus in train if corpus.tag is not None})
+    pairs = chain.from_iterable(map(read_pairs, train))
+    source = learn(recipe, chain.from_iterable(pairs) if recipe.subwords.joint else _side(train, 0), tags)
     target = source if recipe.subwords.joint else learn(recipe, _side(train, 1))
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
         vocabulary.save(run / (side + vocabulary.suffix))
@@ -161,7 +196,7 @@ def vocabulary_file(folder: Path, side: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def learn(recipe: AnyRecipe, lines: Iterator[str]) -> Vocabulary:
+def learn(recipe: AnyRecipe, lines: Iterator[str], tags: Sequence[str] = ()) -> Vocabulary:
     """The vocabulary that a recipe's section `subwords` makes of lines."""
     subwords = recipe.subwords
     return train_vocabulary(
@@ -171,8 +206,9 @@ def learn(recipe: AnyRecipe, lines: Iterator[str]) -> Vocabulary:
         character_coverage=subwords.character_coverage,
         min_count=subwords.min_count,
         seed=recipe.seed,
+        tags=tags,
     )
 
 
-def _side(corpus: Corpus, side: int) -> Iterator[str]:
-    return (pair[side] for pair in read_pairs(corpus))
+def _side(corpora: Sequence[Corpus], side: int) -> Iterator[str]:
+    return (pair[side] for corpus in corpora for pair in read_pairs(corpus))
