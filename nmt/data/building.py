@@ -84,7 +84,7 @@ class _Making(NamedTuple):
                 {
                     "name": corpus.name,
                     "files": checksums(corpus.all_files, memory),
-                    "languages": corpus.languages,
+                    "languages": list(corpus.languages),
                     "tag": corpus.tag,
                     "columns": {n: place for n, place in corpus.beside.items() if isinstance(place, str)},
                 }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from nmt.data.text import COMPRESSIONS, opened, read_lines
+from nmt.data.text import bare_name, opened, read_lines
 from nmt.errors import DataError, UsageError
 
 Row = tuple[str, ...]
@@ -144,8 +144,5 @@ READERS: dict[str, Reader] = {
 
 def form_of(name: str) -> str | None:
     """The ending of a file that holds both sides of its pairs, its compression's ending aside; else None."""
-    for ending in COMPRESSIONS:
-        bare = name.removesuffix(ending) if ending else name
-        if Path(bare).suffix in READERS:
-            return Path(bare).suffix
-    return None
+    suffix = Path(bare_name(name)).suffix
+    return suffix if suffix in READERS else None

@@ -18,6 +18,11 @@ COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
 BOM = b"\xef\xbb\xbf"
 
 
+def bare_name(name: str) -> str:
+    """The name of a file without its compression's ending."""
+    return next((name.removesuffix(end) for end in COMPRESSIONS if end and name.endswith(end)), name)
+
+
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, plain or compressed, without their ends; DataError names file and line."""
     for number, raw in enumerate(_raw_lines(path), 1):
