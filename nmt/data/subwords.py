@@ -79,9 +79,10 @@ class SentencePieceVocabulary:
         return self.encode_all([line])[0]
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
-        parted = [self._parted(line) for line in lines] if self._tags else [([], line) for line in lines]
-        ids: list[list[int]] = self._processor.encode([rest for _, rest in parted], num_threads=1)
-        return [tag + rest for (tag, _), rest in zip(parted, ids, strict=True)]
+        parted = [self._parted(line) for line in lines] if self._tags else []
+        rests = [rest for _, rest in parted] or lines
+        ids: list[list[int]] = self._processor.encode(rests, num_threads=1)
+        return [tag + rest for (tag, _), rest in zip(parted, ids, strict=True)] if parted else ids
 
     def _parted(self, line: str) -> tuple[list[int], str]:
         """The tag that a line begins with, and the rest of it."""
