@@ -1,5 +1,6 @@
 """Flat arrays in one file of the safetensors format: written as a stream, read by mapping it into memory."""
 
+import errno
 import hashlib
 import json
 import mmap
@@ -146,7 +147,8 @@ def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[
                 raise ValueError(f"it should have {expected:,} bytes and has {found:,}")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; {what_to_do}") from None
+        remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else what_to_do
+        raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}): {what_to_do}") from None
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from nmt.data.download import sha256_of
@@ -25,8 +26,9 @@ def checksums(files: Iterable[Path], memory: Path) -> list[str]:
     found = {name: _read(name, known.get(name)) for name in dict.fromkeys(names)}
     settled = {name: entry for name, (entry, lasts) in found.items() if lasts}
     if any(known.get(name) != entry for name, entry in settled.items()):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(memory, (json.dumps(known | settled, indent=1) + "\n").encode())
+        with suppress(OSError):  # a folder that cannot be written to costs time, no more
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(memory, (json.dumps(known | settled, indent=1) + "\n").encode())
     return [found[name][0][0] for name in names]
 
 

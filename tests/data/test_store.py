@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import signal
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +223,32 @@ def test_a_killed_build_goes_on_with_the_shards_that_are_there(tmp_path: Path) -
     assert shards(tmp_path) == whole
     assert {path.name for path in folder.iterdir()} == {*whole, "manifest.json"}
     assert len(store) == 88
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed() -> None:
+        left = [kill, building.encode_rows, building.encode_rows]
+        monkeypatch.setattr(building, "encode_rows", lambda *given: left.pop()(*given))
+        sharded(tmp_path)
+
+    child = get_context("fork").Process(target=killed)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    left = shards(tmp_path)
+    assert len(left) == 2
+    for name in left:
+        os.utime(tmp_path / "s" / name, ns=(0, 0))
+    store = sharded(tmp_path)
+    assert {name for name in left if (tmp_path / "s" / name).stat().st_mtime_ns} == set()
+    shutil.rmtree(tmp_path / "s")
+    assert rows(store) == rows(sharded(tmp_path))
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -55,6 +55,11 @@ def test_a_settled_file_that_changed_is_read_again(
     assert len(read) == 2
 
 
+def test_a_memory_that_cannot_be_written_is_done_without(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLED", -(10**12))
+    assert checksums([file], file / "sums.json") == [sha256_of(file)]  # a file is no folder
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": [1]}'])
 def test_a_damaged_memory_is_no_memory(file: Path, content: str) -> None:
     (file.parent / "sums.json").write_text(content)
