@@ -60,22 +60,21 @@ class Rows:
     def __len__(self) -> int:
         return int(self._first[-1])
 
-    def starts(self, rows: Int64) -> Int64:
-        """Where rows begin in `values`."""
+    def _bounds(self, rows: Int64) -> tuple[Int64, Int64]:
+        """Where rows begin in `values`, and how many they have."""
         parts = part_of(rows, self._first)
-        found: Int64 = self._offsets[rows + parts] + self.values.first[parts]
-        return found
+        places = rows + parts  # a part has an offset more than rows
+        starts, ends = np.split(self._offsets[np.concatenate([places, places + 1])], 2)
+        return starts + self.values.first[parts], ends - starts
 
     def lengths(self, rows: Int64) -> Int64:
         """How many values the rows have."""
-        places = rows + part_of(rows, self._first)
-        found: Int64 = self._offsets[places + 1] - self._offsets[places]
-        return found
+        return self._bounds(rows)[1]
 
     def take(self, rows: Int64) -> Taken:
         """The chosen rows, in the order asked for."""
-        lengths = self.lengths(rows)
-        moved = self.starts(rows) - np.cumsum(lengths) + lengths
+        starts, lengths = self._bounds(rows)
+        moved = starts - np.cumsum(lengths) + lengths
         return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
 
     def next_start(self, place: int) -> int:
