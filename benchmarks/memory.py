@@ -1,33 +1,22 @@
 """Memory in training does not grow with the corpus: peak resident memory on two corpora of one kind.
 
-    python -m benchmarks.memory DIR        (DIR holds train.de and train.en, the larger the better)
+    python -m benchmarks.memory [--pairs 5000000]
 
-Trains the Multi30k LSTM recipe's model for some updates on the first 29,000 pairs and on all pairs, each in a
-process of its own with the vocabulary made before, and prints the peaks and their ratio.
+Trains the Multi30k LSTM recipe's model for some updates on 29,000 pairs and on many, the phrasebook's
+repeated with noise, each in a process of its own with the vocabulary and the encoded pairs made before, and
+prints the peaks and their ratio.
 """
 
 import argparse
-import itertools
 import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from nmt.data.text import Corpus, find_corpus, read_pairs
+from benchmarks.noise import phrasebook, write_noisy
 
 SMALL = 29_000
-
-
-def write(corpus: Corpus, folder: Path, most: int | None) -> int:
-    """The first pairs of a corpus as train and valid files of a folder; gives how many."""
-    folder.mkdir()
-    pairs = list(itertools.islice(read_pairs(corpus), most))
-    for number, side in enumerate(("de", "en")):
-        (folder / f"train.{side}").write_text("".join(f"{pair[number]}\n" for pair in pairs))
-    for side in ("de", "en"):
-        (folder / f"valid.{side}").write_text("ein Hund\n" if side == "de" else "a dog\n")
-    return len(pairs)
 
 
 def train(folder: Path, updates: int) -> None:
@@ -37,7 +26,7 @@ def train(folder: Path, updates: int) -> None:
 
     settings = [
         f"data.root={folder}",
-        "data.valid=valid",
+        *("data.src=src", "data.tgt=tgt", "data.train=train", "data.valid=valid"),
         "data.test=null",
         f"training.stop_after={updates}u",
         "training.threads=1",
@@ -58,16 +47,17 @@ def peak(folder: Path, updates: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-def main(corpus: Path, updates: int) -> None:
+def main(pairs: int, updates: int) -> None:
     """The two peaks and their ratio."""
-    whole = find_corpus("train", root=corpus, src="de", tgt="en")
     peaks = []
     with tempfile.TemporaryDirectory() as name:
-        for label, most in (("small", SMALL), ("whole", None)):
-            folder = Path(name) / label
-            pairs = write(whole, folder, most)
+        for count in (SMALL, pairs):
+            folder = Path(name) / str(count)
+            folder.mkdir()
+            write_noisy(folder, "train", phrasebook(), count)
+            write_noisy(folder, "valid", phrasebook(), 10)
             peaks.append(peak(folder, updates))
-            print(f"{pairs:>9,} pairs: peak {peaks[-1]:,.0f} MiB after {updates} updates", flush=True)
+            print(f"{count:>9,} pairs: peak {peaks[-1]:,.0f} MiB after {updates} updates", flush=True)
     print(f"ratio {peaks[1] / peaks[0]:.3f}")
 
 
@@ -75,12 +65,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("corpus", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("--pairs", type=int, default=5_000_000)
     parser.add_argument("--updates", type=int, default=150)
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        train(arguments.corpus, arguments.child)
+        train(arguments.folder, arguments.child)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     else:
-        main(arguments.corpus, arguments.updates)
+        main(arguments.pairs, arguments.updates)

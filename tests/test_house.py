@@ -38,11 +38,12 @@ DOORS = {
     "matplotlib": ("nmt/insight/figure.py",),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
+    "pyarrow": ("nmt/data/parquet.py",),
     "pydantic": ("nmt/recipe/", "nmt/data/corpora.py"),
     "rich": ("nmt/cli/", "nmt/training/progress.py"),
     "sacrebleu": ("nmt/evaluation/",),
     "safetensors": ("nmt/training/checkpoint.py",),
-    "sentencepiece": ("nmt/data/subwords.py",),
+    "sentencepiece": ("nmt/data/subwords.py", "nmt/data/piece_training.py"),
     "torch": ("nmt/",),
     "typer": ("nmt/cli/",),
     "xopen": ("nmt/data/text.py",),
@@ -154,12 +155,15 @@ def test_each_library_comes_in_by_its_own_door() -> None:
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["export"], *extras["fast"], *extras["plot"]]
+    optional = ("export", "fast", "parquet", "plot")
+    lines = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     declared = {re.split(r"[^\w-]", line)[0] for line in lines}
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "dev", "export", "fast", "plot", "ray", "tensorboard"])
+@pytest.mark.parametrize(
+    "group", ["dependencies", "dev", "export", "fast", "parquet", "plot", "ray", "tensorboard"]
+)
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if group == "dependencies" else project["optional-dependencies"][group]

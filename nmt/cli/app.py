@@ -24,7 +24,8 @@ from nmt.errors import DataError, NmtError
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
-    *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "recipes", "corpus", "cell"),
+    *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect"),
+    *("recipes", "corpus", "clean", "cell"),
 )
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 

@@ -36,7 +36,7 @@ def rescore(
     its score is 0, and it does not count.
     """
     from nmt.cli.job import load
-    from nmt.data.text import Corpus, read_pairs
+    from nmt.data.pairs import Corpus, read_pairs
     from nmt.decoding.rescore import rescored
 
     job, _ = load(model, threads)

@@ -114,7 +114,7 @@ def _prepare(command: Command) -> tuple["Job", "Identity"]:
 @contextmanager
 def _workers(command: Command, job: "Job") -> Iterator[Work]:
     """What translates windows: this process, or others."""
-    from nmt.decoding.workers import METHOD, Workers
+    from nmt.workers import METHOD, Workers
 
     if command.workers == 1:
         work = _translator(job)

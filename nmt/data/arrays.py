@@ -1,5 +1,6 @@
 """Flat arrays in one file of the safetensors format: written as a stream, read by mapping it into memory."""
 
+import errno
 import hashlib
 import json
 import mmap
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from nmt.errors import DataError
 
 Array = NDArray[Any]
-Type = Literal["I64", "U32", "U16", "U8"]
+Type = Literal["I64", "F32", "U32", "U16", "U8"]
 TYPES: dict[Type, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
+    "F32": np.dtype("<f4"),
     "U32": np.dtype("<u4"),
     "U16": np.dtype("<u2"),
     "U8": np.dtype("u1"),
@@ -89,15 +91,29 @@ def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes
 
 
 class ArrayFile:
-    """The arrays of a file, mapped into memory: what is not touched is not read."""
+    """The arrays of a file, mapped into memory: what is not touched is not read.
+
+    DataError, with the advice, if the file is missing or not as long as it says; `check` reads what is in it.
+    """
 
     def __init__(self, path: Path, what_to_do: str) -> None:
+        self.path, self.what_to_do = path, what_to_do
         self._map, self.metadata, entries, start = _open(path, what_to_do)
         whole = np.frombuffer(self._map, np.uint8)
         self.arrays: dict[str, Array] = {
             name: whole[start + entry.start : start + entry.end].view(TYPES[entry.kind])
             for name, entry in entries.items()
         }
+
+    def check(self) -> None:
+        """Read every array; DataError, with the advice, if one is not what was written."""
+        checksums = json.loads(self.metadata["sha256"])
+        for name, values in self.arrays.items():
+            if hashlib.sha256(values.view(np.uint8).data).hexdigest() != checksums[name]:
+                raise DataError(
+                    f"{self.path} is damaged (its {name} are not what was written): {self.what_to_do}"
+                )
+            self.release()
 
     def release(self) -> None:
         """Let the pages read so far go: resident memory is that of what is in use, not of all read."""
@@ -125,10 +141,14 @@ def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[
         with path.open("rb") as file:
             metadata, entries = _read_header(file.read(8), file.read)
             start = file.tell()
-            _check(file, start, entries, json.loads(metadata["sha256"]))
+            expected = start + max(entry.end for entry in entries.values())
+            found = os.fstat(file.fileno()).st_size
+            if expected != found:
+                raise ValueError(f"it should have {expected:,} bytes and has {found:,}")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; {what_to_do}") from None
+        remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else what_to_do
+        raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is damaged ({error}): {what_to_do}") from None
 
@@ -139,20 +159,3 @@ def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Ent
     content = json.loads(read(length))
     metadata = content.pop("__metadata__")
     return metadata, {name: _Entry(entry["dtype"], *entry["data_offsets"]) for name, entry in content.items()}
-
-
-def _check(file: Any, start: int, entries: Mapping[str, _Entry], checksums: Mapping[str, str]) -> None:
-    expected, found = start + max(entry.end for entry in entries.values()), os.fstat(file.fileno()).st_size
-    if expected != found:
-        raise ValueError(f"it should have {expected:,} bytes and has {found:,}")
-    for name, entry in entries.items():
-        file.seek(start + entry.start)
-        if _sha256(file, entry.end - entry.start) != checksums[name]:
-            raise ValueError(f"its {name} are not what was written")
-
-
-def _sha256(file: Any, size: int) -> str:
-    digest = hashlib.sha256()
-    for done in range(0, size, BLOCK):
-        digest.update(file.read(min(BLOCK, size - done)))
-    return digest.hexdigest()

@@ -10,15 +10,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.store import Int64, Side, Taken, TokenStore
+from nmt.data.joined import Int64, Taken
+from nmt.data.links import piece_links
+from nmt.data.mixture import Mixture, generator, keys, mixed, shuffled
+from nmt.data.store import Side, TokenStore
 from nmt.data.subwords import BOS, EOS, PAD, Vocabulary
 
 POOL = 1 << 16  # pairs that are sorted by length together
-
-UInt64 = NDArray[np.uint64]
 
 
 class Batch(NamedTuple):
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     pairs: Tensor  # [B]: index of each pair in the store
     goes_on: bool = False  # whether the rows of the batch after it continue these
     weights: Tensor | None = None  # [B]: what the loss of a pair counts; None: 1 each
-    links: Tensor | None = None  # [L, 3]: row, target position, source position that translate each other
+    links: Tensor | None = None  # [L, 3] row, t, s: tgt[row, t + 1] translates src[row, s]
 
     def part(self, rows: slice) -> "Batch":
         """Some of its pairs, no wider than they need."""
@@ -53,11 +53,26 @@ class Batch(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How pairs are cut into batches: `size` sentences, or `size` tokens (padded, on the longer side)."""
+    """How pairs are cut into batches: `size` sentences, or `size` tokens (padded, on the longer side).
+
+    `times` is how often an epoch goes through each corpus of the store (see `Mixture`); nothing: once.
+    """
 
     by: Literal["sentences", "tokens"]
     size: int
     seed: int
+    times: tuple[float, ...] = ()
+
+    def mixture(self, store: TokenStore) -> Mixture:
+        """What an epoch of a store is made of."""
+        return Mixture([part.pairs for part in store.parts], self.times or [1] * len(store.parts), self.seed)
+
+
+class Drawn(NamedTuple):
+    """Pairs of a batch, and the places of the epoch that they stand at."""
+
+    pairs: Int64
+    places: Int64
 
 
 class Sampling(NamedTuple):
@@ -73,12 +88,12 @@ def batches(
 ) -> Iterator[Batch]:
     """The batches of an epoch from the one at `start_position` (0 is the first) to the last.
 
-    Sampled pieces are a function of (seed, epoch, pair). Batches are cut by the lengths in the store, so with
-    sampling one may outgrow its tokens.
+    Sampled pieces are a function of (seed, epoch, place). Batches are cut by the lengths in the store, so
+    with sampling one may outgrow its tokens.
     """
-    for position, pairs in enumerate(_planned(store, plan, epoch)):
+    for position, drawn in enumerate(_planned(store, plan, epoch)):
         if position >= start_position:
-            yield _collate(store, pairs, plan.seed, epoch, sampling)
+            yield _collate(store, drawn, plan.seed, epoch, sampling)
             store.release()
 
 
@@ -90,34 +105,32 @@ def count_batches(store: TokenStore, plan: Plan, epoch: int) -> int:
 def validation_batches(store: TokenStore, plan: Plan) -> Iterator[Batch]:
     """Every pair once, like lengths together, not shuffled; `pairs` says where each stands in the store."""
     for first in range(0, len(store), POOL):
-        for pairs in _bucketed(store, plan, np.arange(first, min(first + POOL, len(store)))):
-            yield _collate(store, pairs, plan.seed, 0, None)
+        pool = np.arange(first, min(first + POOL, len(store)))
+        for chosen in _bucketed(store, plan, pool):
+            yield _collate(store, Drawn(pool[chosen], pool[chosen]), plan.seed, 0, None)
 
 
-def _planned(store: TokenStore, plan: Plan, epoch: int) -> Iterator[Int64]:
+def _planned(store: TokenStore, plan: Plan, epoch: int) -> Iterator[Drawn]:
     """The pairs of each batch of an epoch."""
-    keys = _generator(plan.seed, epoch).integers(1 << 63, size=ROUNDS).astype(np.uint64)
-    for pool, first in enumerate(range(0, len(store), POOL)):
-        places = np.arange(first, min(first + POOL, len(store)))
-        cut = _bucketed(store, plan, shuffled(places, len(store), keys))
+    mixture, order = plan.mixture(store), keys(plan.seed, epoch)
+    for pool, first in enumerate(range(0, len(mixture), POOL)):
+        places = shuffled(np.arange(first, min(first + POOL, len(mixture))), len(mixture), order)
+        pairs = mixture.pairs(epoch, places)
+        cut = _bucketed(store, plan, pairs)
         store.release()
-        for i in _generator(plan.seed, epoch, pool).permutation(len(cut)):
-            yield cut[i]
-
-
-def _generator(*key: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(key))
+        for i in generator(plan.seed, epoch, pool).permutation(len(cut)):
+            yield Drawn(pairs[cut[i]], places[cut[i]])
 
 
 def _bucketed(store: TokenStore, plan: Plan, pairs: Int64) -> list[Int64]:
-    """The pairs sorted by length and cut into batches."""
+    """Where the pairs of each batch stand in `pairs`: sorted by length, and cut."""
     src_lengths, tgt_lengths = store.lengths(pairs)
     order = np.lexsort((tgt_lengths, src_lengths))
     if plan.by == "sentences":
         cuts = range(plan.size, len(pairs), plan.size)
-        return np.split(pairs[order], cuts)
+        return np.split(order, cuts)
     longest = np.maximum(src_lengths, tgt_lengths)[order] + 1
-    return np.split(pairs[order], _cuts_by_tokens(longest, plan.size))
+    return np.split(order, _cuts_by_tokens(longest, plan.size))
 
 
 def _cuts_by_tokens(lengths: Int64, size: int) -> list[int]:
@@ -131,14 +144,26 @@ def _cuts_by_tokens(lengths: Int64, size: int) -> list[int]:
     return cuts
 
 
-def _collate(store: TokenStore, pairs: Int64, seed: int, epoch: int, sampling: Sampling | None) -> Batch:
+def _collate(store: TokenStore, drawn: Drawn, seed: int, epoch: int, sampling: Sampling | None) -> Batch:
+    pairs, places = drawn
     if sampling is None:
         src, tgt = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
     else:
-        src = _sampled(store.src, sampling.src, pairs, sampling.alpha, _draws(pairs, seed, epoch, 0))
-        tgt = _sampled(store.tgt, sampling.tgt, pairs, sampling.alpha, _draws(pairs, seed, epoch, 1))
+        src = _sampled(store.src, sampling.src, pairs, sampling.alpha, _draws(places, seed, epoch, 0))
+        tgt = _sampled(store.tgt, sampling.tgt, pairs, sampling.alpha, _draws(places, seed, epoch, 1))
     src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
-    return Batch(_padded(src), src_lengths, _padded(tgt, bos=True), tgt_lengths, torch.from_numpy(pairs))
+    links = None
+    if store.links is not None:
+        links = piece_links(store.links.words.take(pairs), src, tgt, store.links.starts)
+    return Batch(
+        _padded(src),
+        src_lengths,
+        _padded(tgt, bos=True),
+        tgt_lengths,
+        torch.from_numpy(pairs),
+        weights=None if store.weights is None else torch.from_numpy(store.weights[pairs]),
+        links=None if links is None else torch.from_numpy(links),
+    )
 
 
 def _padded(taken: Taken, bos: bool = False) -> Tensor:
@@ -158,39 +183,8 @@ def _sampled(side: Side, vocabulary: Vocabulary, pairs: Int64, alpha: float, see
     return Taken(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
 
 
-def _draws(pairs: Int64, seed: int, epoch: int, side: int) -> list[int]:
-    """A seed of 32 bits for each pair."""
+def _draws(places: Int64, seed: int, epoch: int, side: int) -> list[int]:
+    """A seed of 32 bits for each place of an epoch."""
     key = np.random.SeedSequence((seed, epoch, side)).generate_state(1, np.uint64)
-    seeds: list[int] = (_mixed(pairs.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
+    seeds: list[int] = (mixed(places.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
     return seeds
-
-
-ROUNDS = 6
-
-
-def shuffled(places: Int64, size: int, keys: UInt64) -> Int64:
-    """What stands at some places of a shuffled 0, 1, ... size - 1, without shuffling the rest.
-
-    A Feistel network (Luby and Rackoff, 1988) permutes the numbers of an even count of bits; what falls
-    beyond `size` is permuted again until it does not.
-    """
-    half = max(1, ((size - 1).bit_length() + 1) // 2)
-    values = _feistel(places.astype(np.uint64), half, keys)
-    while (beyond := values >= size).any():
-        values[beyond] = _feistel(values[beyond], half, keys)
-    return values.astype(np.int64)
-
-
-def _feistel(values: UInt64, half: int, keys: UInt64) -> UInt64:
-    bits, mask = np.uint64(half), np.uint64((1 << half) - 1)
-    left, right = values >> bits, values & mask
-    for key in keys:
-        left, right = right, left ^ (_mixed(right ^ key) & mask)
-    return (left << bits) | right
-
-
-def _mixed(values: UInt64) -> UInt64:
-    """Values whose every bit hangs on every bit given (SplitMix64: Steele, Lea and Flood, 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

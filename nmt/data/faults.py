@@ -6,9 +6,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.pairs import read_pairs
 from nmt.data.script import LANGUAGES
 from nmt.data.survey import NAMED, Survey, excerpt
-from nmt.data.text import read_pairs
 from nmt.finding import Finding, counted, graded, joined, percent
 
 Int64 = NDArray[np.int64]

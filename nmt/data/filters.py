@@ -53,6 +53,7 @@ class FilterReport:
     unit: str = "pairs"
     seen: int = 0
     dropped: dict[str, Dropped] = field(default_factory=dict)
+    notes: dict[str, Dropped] = field(default_factory=dict)  # on pairs that are kept
 
     @property
     def kept(self) -> int:
@@ -62,13 +63,30 @@ class FilterReport:
         """Enter the next pair; true if it is kept."""
         self.seen += 1
         if reason is not None:
-            before = self.dropped.get(reason, Dropped(0, self.seen))
-            self.dropped[reason] = before._replace(pairs=before.pairs + 1)
+            _enter(self.dropped, reason, Dropped(1, self.seen))
         return reason is None
+
+    def note(self, what: str, line: int) -> None:
+        """Enter something about a pair that is kept."""
+        _enter(self.notes, what, Dropped(1, line))
+
+    def extend(self, other: "FilterReport") -> None:
+        """Enter the pairs of another account as those that come next."""
+        for ours, theirs in ((self.dropped, other.dropped), (self.notes, other.notes)):
+            for reason, (pairs, line) in theirs.items():
+                _enter(ours, reason, Dropped(pairs, self.seen + line))
+        self.seen += other.seen
 
     def __str__(self) -> str:
         kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
-        if not self.dropped:
-            return kept
-        reasons = (f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in self.dropped.items())
-        return "\n".join([f"{kept}; dropped:", *reasons])
+        head = f"{kept}; dropped:" if self.dropped else kept
+        return "\n".join([head, *_listed(self.dropped), *_listed(self.notes)])
+
+
+def _enter(entries: dict[str, Dropped], reason: str, entry: Dropped) -> None:
+    before = entries.get(reason, Dropped(0, entry.first_line))
+    entries[reason] = before._replace(pairs=before.pairs + entry.pairs)
+
+
+def _listed(entries: dict[str, Dropped]) -> list[str]:
+    return [f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in entries.items()]

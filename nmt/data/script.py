@@ -22,6 +22,37 @@ OF_LANGUAGES = {
 }
 LANGUAGES = {code: script for script, codes in OF_LANGUAGES.items() for code in codes.split()}
 """The writing system of a language by its code."""
+SCRIPTS = frozenset(
+    [
+        "Arabic",
+        "Armenian",
+        "Bengali",
+        "Cyrillic",
+        "Devanagari",
+        "Ethiopic",
+        "Georgian",
+        "Greek",
+        "Gujarati",
+        "Han",
+        "Hangul",
+        "Hebrew",
+        "Hiragana",
+        "Kannada",
+        "Katakana",
+        "Khmer",
+        "Lao",
+        "Latin",
+        "Malayalam",
+        "Mongolian",
+        "Myanmar",
+        "Sinhala",
+        "Tamil",
+        "Telugu",
+        "Thai",
+        "Tibetan",
+    ]
+)
+"""The writing systems that can be asked for."""
 OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
 """How Unicode's names of letters begin, where that is not their writing system."""
 MIXED = {"Hiragana": "Han", "Katakana": "Han"}

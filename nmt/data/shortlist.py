@@ -57,6 +57,7 @@ class Shortlist:
 def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: str) -> Shortlist:
     """A shortlist that `save` wrote; DataError, with the advice, if damaged or of other vocabularies."""
     file = ArrayFile(path, advice)
+    file.check()
     for name, fingerprint in _fingerprints(vocabularies).items():
         if file.metadata.get(name) != fingerprint:
             raise DataError(f"{path} was made for another {name} vocabulary: {advice}")
@@ -70,7 +71,7 @@ def make_shortlist(store: TokenStore, source: int, target: int, *, best: int, fr
     always there.
     """
     entries = learn_lexicon(store).best(best)
-    counts = _count(store.tgt.tokens.values, target)
+    counts = _count(store, target)
     most = np.argsort(-counts, kind="stable")[:frequent]
     always = np.unique(np.concatenate([[EOS, UNK], most, entries.target[entries.source == NULL]]))
     return Shortlist(np.searchsorted(entries.source, np.arange(source + 1)), entries.target, always)
@@ -87,11 +88,12 @@ def measure(shortlist: Shortlist, pairs: TokenStore) -> Measured:
     return Measured(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
 
 
-def _count(tokens: NDArray[np.unsignedinteger], pieces: int) -> Int64:
-    """How often each piece stands among the tokens."""
+def _count(store: TokenStore, pieces: int) -> Int64:
+    """How often each piece stands in the targets."""
     counts = np.zeros(pieces, np.int64)
-    for start in range(0, len(tokens), BLOCK):
-        counts += np.bincount(tokens[start : start + BLOCK], minlength=pieces)
+    for tokens in store.tgt.tokens.values.parts:
+        for start in range(0, len(tokens), BLOCK):
+            counts += np.bincount(tokens[start : start + BLOCK], minlength=pieces)
     return counts
 
 

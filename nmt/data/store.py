@@ -1,52 +1,66 @@
-"""The encoded corpus: every pair turned into pieces once, in one file that is mapped into memory."""
+"""The encoded corpora: every pair turned into pieces once, in shards that are mapped into memory.
+
+A store is a folder: files of arrays (shards), each with pairs of one corpus, and a manifest that says which
+they are, what they were made from, and what their sums are. A shard is read when a pair of it is asked for.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmt.data.arrays import Array, ArrayFile, Column, Scratch, Type, read_metadata, write_arrays
-from nmt.data.download import sha256_of
-from nmt.data.filters import Dropped, FilterReport, LengthFilter, LineFilter
-from nmt.data.subwords import EOS, Vocabulary
-from nmt.data.text import Corpus, read_pairs
+from nmt.data.arrays import ArrayFile
+from nmt.data.filters import Dropped, FilterReport
+from nmt.data.joined import Int64, Joined, Rows
+from nmt.data.links import Flags
+from nmt.data.sums import checksums
+from nmt.data.whole import write_whole
 from nmt.errors import DataError
 
-FORMAT = "nmt-tokens-2"
-CHUNK = 4096  # pairs that are encoded together
-SIDES = ("src", "tgt")
-REBUILD = "delete it, and the next run makes it again from the corpus"
-
-Int64 = NDArray[np.int64]
+FORMAT = "nmt-tokens-3"
+MANIFEST = "manifest.json"
+SUMS = "sums.json"  # beside the stores of a run; see nmt.data.sums
 
 
-class Taken(NamedTuple):
-    """Rows end to end, and the length of each."""
+class Shard(NamedTuple):
+    """What the manifest says of a shard."""
 
-    values: Array
-    lengths: Int64
+    file: str
+    corpus: str
+    pairs: int
+    report: FilterReport
+    sha256: str
+
+    def facts(self) -> dict[str, Any]:
+        """The same in plain JSON values."""
+        return {**self._asdict(), "report": asdict(self.report)}
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Shard":
+        """What `facts` gave."""
+        return cls(**{**facts, "report": report_from(facts["report"])})
 
 
-class Rows(NamedTuple):
-    """Rows of unequal length: row i is values[offsets[i]:offsets[i + 1]]."""
+def report_from(content: Mapping[str, Any]) -> FilterReport:
+    """A report out of its plain JSON values."""
+    dropped, notes = (
+        {reason: Dropped(*entry) for reason, entry in content[name].items()} for name in ("dropped", "notes")
+    )
+    return FilterReport(content["unit"], content["seen"], dropped, notes)
 
-    offsets: Array
-    values: Array
 
-    def lengths(self, rows: Int64) -> Int64:
-        starts: Int64 = self.offsets[rows]
-        return self.offsets[rows + 1] - starts
+class Part(NamedTuple):
+    """The pairs of one corpus, which stand together in a store."""
 
-    def take(self, rows: Int64) -> Taken:
-        lengths = self.lengths(rows)
-        moved = self.offsets[rows] - np.cumsum(lengths) + lengths
-        return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+    name: str
+    first: int
+    pairs: int
+    report: FilterReport
 
 
 class Side(NamedTuple):
@@ -58,12 +72,18 @@ class Side(NamedTuple):
     def line(self, pair: int) -> str:
         if self.text is None:
             raise ValueError("this store was made without its text")
-        start, end = self.text.offsets[pair : pair + 2]
-        return self.text.values[start:end].tobytes().decode()
+        return self.text.take(np.array([pair])).values.tobytes().decode()
+
+
+class Links(NamedTuple):
+    """Word alignments: source and target word in turn, and the pieces that begin a word on either side."""
+
+    words: Rows
+    starts: tuple[Flags, Flags]
 
 
 class TokenStore:
-    """The kept pairs of a corpus as pieces, and of each the line it came from (counted from 1).
+    """The kept pairs of one corpus or several as pieces, and of each the line it came from (counted from 1).
 
     The source of plain text has no pieces. Where its rows hold their eos too, `tgt.tokens.values` is the text
     as one stream.
@@ -72,24 +92,42 @@ class TokenStore:
     def __init__(self, path: Path) -> None:
         """Open a store that `prepare_store` made; DataError if it is torn, altered or of another version."""
         self.path = path
-        self._file = ArrayFile(path, REBUILD)
-        metadata = self._file.metadata
-        self.fingerprint = hashlib.sha256(metadata["made_from"].encode()).hexdigest()
-        try:
-            self.report = _report_from(json.loads(metadata["report"]))
-        except KeyError:
-            raise DataError(f"{path} was written by another version of nmt; {REBUILD}") from None
-        self.lines: Int64 = self._file.arrays["lines"]
+        made_from, shards = read_manifest(path)
+        self.fingerprint = fingerprint(made_from)
+        self._files = [ArrayFile(file, rebuild(path)) for file in _whole(path, shards)]
+        self.lines = Joined([file.arrays["lines"] for file in self._files])
+        self.parts = list(_parts(shards))
+        self.report = joined_report(part.report for part in self.parts)
         self.src, self.tgt = self._side("src"), self._side("tgt")
+        self.weights, self.links = self._weights(), self._links()
 
     def _side(self, name: str) -> Side:
-        arrays = self._file.arrays
-        if name not in arrays:
-            return Side(_no_pieces(len(self)), None)
-        tokens = Rows(arrays[f"{name}.offsets"], arrays[name])
-        if f"{name}.text" not in arrays:
-            return Side(tokens, None)
-        return Side(tokens, Rows(arrays[f"{name}.text.offsets"], arrays[f"{name}.text"]))
+        return Side(self._rows(name), self._rows(f"{name}.text") if self._has(f"{name}.text") else None)
+
+    def _rows(self, name: str) -> Rows:
+        """The rows of all shards; those that have none have empty ones."""
+        empty = [np.broadcast_to(np.int64(0), len(file.arrays["lines"]) + 1) for file in self._files]
+        offsets = [
+            f.arrays.get(f"{name}.offsets", zeros) for f, zeros in zip(self._files, empty, strict=True)
+        ]
+        return Rows(offsets, [file.arrays.get(name, np.empty(0, np.int64)) for file in self._files])
+
+    def _has(self, name: str) -> bool:
+        return any(name in file.arrays for file in self._files)
+
+    def _weights(self) -> Joined | None:
+        """What each pair counts, where a corpus says so; in the others 1."""
+        if not self._has("weights"):
+            return None
+        ones = [np.broadcast_to(np.float32(1), len(file.arrays["lines"])) for file in self._files]
+        return Joined([f.arrays.get("weights", one) for f, one in zip(self._files, ones, strict=True)])
+
+    def _links(self) -> Links | None:
+        if not self._has("links"):
+            return None
+        arrays = next(file.arrays for file in self._files if "links" in file.arrays)
+        src, tgt = (arrays[f"{side}.starts"].astype(np.bool_) for side in ("src", "tgt"))
+        return Links(self._rows("links"), (src, tgt))
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -100,150 +138,62 @@ class TokenStore:
         return self.src.tokens.lengths(chosen), self.tgt.tokens.lengths(chosen)
 
     def release(self) -> None:
-        """Let go the pages of the file that were read."""
-        self._file.release()
+        """Let go the pages of the files that were read."""
+        for file in self._files:
+            file.release()
 
 
-def _no_pieces(rows: int) -> Rows:
-    return Rows(np.broadcast_to(np.int64(0), rows + 1), np.empty(0, np.int64))
+def fingerprint(made_from: Mapping[str, Any]) -> str:
+    """SHA-256 of what a store was made from."""
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
-def prepare_store(
-    path: Path,
-    corpus: Corpus,
-    *,
-    src: Vocabulary | None = None,
-    tgt: Vocabulary,
-    keep: LengthFilter | LineFilter | None,
-    with_text: bool = False,
-    with_ends: bool = False,
-) -> TokenStore:
-    """The store of a corpus: that at `path` if it was made of the same, else a new one.
-
-    Plain text has no `src`. Without a filter every pair is kept, blank ones too; the text is stored too where
-    pieces are sampled from it, and with `with_ends` eos behind every row, which makes the rows a stream.
-    Raises DataError if the files do not match or no pair is left.
-    """
-    vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
-    making = _Making(corpus, vocabularies, keep, with_text, with_ends)
-    made_from = making.inputs()
-    if read_metadata(path).get("made_from") != made_from:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make(making, path, made_from)
-    return TokenStore(path)
+def rebuild(path: Path) -> str:
+    """What to do about a store that cannot be read."""
+    return f"delete {path}, and the next run makes it again from the corpus"
 
 
-class _Making(NamedTuple):
-    """All that decides on the content of a store."""
-
-    corpus: Corpus
-    vocabularies: dict[str, Vocabulary]
-    keep: LengthFilter | LineFilter | None
-    with_text: bool
-    with_ends: bool
-
-    def inputs(self) -> str:
-        """The same text for the same content; what it says of files and vocabularies are checksums."""
-        return json.dumps(
-            {
-                "format": FORMAT,
-                "files": checksums(self.corpus),
-                "vocabularies": {name: side.fingerprint() for name, side in self.vocabularies.items()},
-                "filter": self.keep and self.keep._asdict(),
-                "text": self.with_text,
-                "ends": self.with_ends,
-            }
-        )
-
-    def why_dropped(self, src: list[int], tgt: list[int]) -> str | None:
-        return self.keep.why_dropped(len(src), len(tgt)) if self.keep else None
-
-    def encoded(self, side: str, lines: list[str]) -> list[list[int]]:
-        return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
+def write_manifest(path: Path, made_from: Mapping[str, Any], shards: Sequence[Shard]) -> None:
+    """Say that a store is whole."""
+    content = {"made_from": made_from, "shards": [shard.facts() for shard in shards]}
+    write_whole(path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def checksums(corpus: Corpus) -> list[str]:
-    """The SHA-256 of each file of a corpus."""
-    return [_sha256(path) for path in corpus.files]
-
-
-def _sha256(path: Path) -> str:
+def read_manifest(path: Path) -> tuple[dict[str, Any], list[Shard]]:
+    """What a store was made from, and its shards; DataError if it is not whole or of another version."""
     try:
-        return sha256_of(path)
+        content = json.loads((path / MANIFEST).read_bytes())
+        if content["made_from"]["format"] != FORMAT:
+            raise DataError(f"{path} was written by another version of nmt; {rebuild(path)}")
+        return content["made_from"], [Shard.from_facts(facts) for facts in content["shards"]]
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
+        raise DataError(f"cannot read {path / MANIFEST}: {error.strerror}; {rebuild(path)}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path / MANIFEST} is damaged ({error}): {rebuild(path)}") from None
 
 
-def _make(making: _Making, path: Path, made_from: str) -> None:
-    """Encode the corpus chunk by chunk into files aside, then put them together at `path`."""
-    with Scratch(path.parent) as scratch:
-        columns, report = _encode(making, scratch)
-        if report.kept == 0:
-            raise DataError(f"no {report.unit[:-1]} is left of {making.corpus}: {report}")
-        write_arrays(path, columns, {"made_from": made_from, "report": json.dumps(asdict(report))})
+def _whole(path: Path, shards: Sequence[Shard]) -> list[Path]:
+    """The files of the shards, each as the manifest says; one is read only if it may have changed."""
+    files = [path / shard.file for shard in shards]
+    for file, shard, found in zip(files, shards, checksums(files, path.parent / SUMS), strict=True):
+        if found != shard.sha256:
+            raise DataError(f"{file} is damaged (it is not what the manifest says): {rebuild(path)}")
+    return files
 
 
-def _encode(making: _Making, scratch: Scratch) -> tuple[dict[str, Column], FilterReport]:
-    report = FilterReport("pairs" if making.corpus.parallel else "lines")
-    lines, sides = scratch.column("I64"), _side_writers(making, scratch)
-    for chunk in _chunks(read_pairs(making.corpus)):
-        texts = dict(zip(SIDES, map(list, zip(*chunk, strict=True)), strict=True))
-        encoded = {side: making.encoded(side, text) for side, text in texts.items()}
-        first, pairs = report.seen + 1, zip(*encoded.values(), strict=True)
-        kept = [i for i, pair in enumerate(pairs) if report.count(making.why_dropped(*pair))]
-        lines.append(np.array(kept, np.int64) + first)
-        for side, writer in sides.items():
-            writer.append([encoded[side][i] for i in kept], [texts[side][i] for i in kept])
-    columns = [writer.columns(side) for side, writer in sides.items()]
-    return {"lines": lines, **{name: column for side in columns for name, column in side.items()}}, report
+def _parts(shards: Sequence[Shard]) -> Iterable[Part]:
+    by_corpus = {name: list(group) for name, group in groupby(shards, lambda shard: shard.corpus)}
+    sizes = [sum(shard.pairs for shard in group) for group in by_corpus.values()]
+    for (name, group), first, pairs in zip(
+        by_corpus.items(), accumulate(sizes, initial=0), sizes, strict=False
+    ):
+        yield Part(name, first, pairs, joined_report(shard.report for shard in group))
 
 
-def _side_writers(making: _Making, scratch: Scratch) -> "dict[str, _SideWriter]":
-    return {
-        side: _SideWriter(len(vocabulary), making.with_text, making.with_ends, scratch)
-        for side, vocabulary in making.vocabularies.items()
-    }
-
-
-def _chunks(pairs: Iterator[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    while chunk := list(islice(pairs, CHUNK)):
-        yield chunk
-
-
-class _RowsWriter:
-    """Rows of unequal length on their way to disk."""
-
-    def __init__(self, kind: Type, scratch: Scratch) -> None:
-        self.values, self.offsets = scratch.column(kind), scratch.column("I64")
-        self.offsets.append(np.zeros(1, np.int64))
-
-    def append(self, values: Array, lengths: Iterable[int]) -> None:
-        self.offsets.append(self.values.count + np.cumsum(np.fromiter(lengths, np.int64)))
-        self.values.append(values)
-
-
-class _SideWriter:
-    """One side of the pairs on its way to disk."""
-
-    def __init__(self, pieces: int, with_text: bool, with_ends: bool, scratch: Scratch) -> None:
-        self.end = [EOS] if with_ends else []
-        self.tokens = _RowsWriter("U16" if pieces <= 1 << 16 else "U32", scratch)
-        self.text = _RowsWriter("U8", scratch) if with_text else None
-
-    def append(self, rows: list[list[int]], lines: list[str]) -> None:
-        rows = [row + self.end for row in rows]
-        self.tokens.append(np.fromiter(chain.from_iterable(rows), np.int64), map(len, rows))
-        if self.text is not None:
-            raw = [line.encode() for line in lines]
-            self.text.append(np.frombuffer(b"".join(raw), np.uint8), map(len, raw))
-
-    def columns(self, name: str) -> dict[str, Column]:
-        columns = {name: self.tokens.values, f"{name}.offsets": self.tokens.offsets}
-        if self.text is not None:
-            columns |= {f"{name}.text": self.text.values, f"{name}.text.offsets": self.text.offsets}
-        return columns
-
-
-def _report_from(content: dict[str, Any]) -> FilterReport:
-    dropped = {reason: Dropped(*entry) for reason, entry in content["dropped"].items()}
-    return FilterReport(content["unit"], content["seen"], dropped)
+def joined_report(reports: Iterable[FilterReport]) -> FilterReport:
+    """The account of all, as if they had been read one after the other."""
+    first, *others = reports
+    whole = FilterReport(first.unit)
+    for report in (first, *others):
+        whole.extend(report)
+    return whole

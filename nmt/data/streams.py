@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from nmt.data.batches import Batch
-from nmt.data.store import Int64, TokenStore
+from nmt.data.joined import Int64
+from nmt.data.store import TokenStore
 from nmt.data.subwords import EOS, PAD
 
 
@@ -46,19 +47,18 @@ def count_chunks(store: TokenStore, cut: Cut) -> int:
 
 def lines_at(store: TokenStore, places: Int64) -> list[int]:
     """The lines, counted from 1, in which places of the text lie; behind its end: the last."""
-    rows = np.searchsorted(store.tgt.tokens.offsets, places, side="right") - 1
-    lines: list[int] = store.lines[np.minimum(rows, len(store) - 1)].tolist()
+    lines: list[int] = store.lines[store.tgt.tokens.rows_at(places)].tolist()
     return lines
 
 
 def _stretches(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
     """Where in the text each stream begins and ends: with whole lines, unless these are too long for it."""
-    lines = store.tgt.tokens.offsets
-    length = -(-len(store.tgt.tokens.values) // streams)
-    even = np.minimum(np.arange(streams) * length, lines[-1])
-    next_line = lines[np.searchsorted(lines, even)]
+    lines, pieces = store.tgt.tokens, len(store.tgt.tokens.values)
+    length = -(-pieces // streams)
+    even = np.minimum(np.arange(streams) * length, pieces)
+    next_line = np.array([lines.next_start(place) for place in even.tolist()])
     begins = np.where(next_line - even <= length // 2, next_line, even)
-    return begins, np.append(begins[1:], lines[-1])
+    return begins, np.append(begins[1:], pieces)
 
 
 def _batch(store: TokenStore, places: Int64, ends: Int64, *, goes_on: bool) -> Batch:

@@ -2,18 +2,19 @@
 
 import hashlib
 import logging
-import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
-from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import numpy as np
 import sentencepiece
 
+from nmt.data.links import Flags
+from nmt.data.piece_training import VocabularySettings, train_pieces
 from nmt.data.regularisation import (
     LONGEST_WORD,
     BpeSegmentations,
@@ -21,15 +22,13 @@ from nmt.data.regularisation import (
     UnigramSegmentations,
     joined_unknowns,
 )
-from nmt.data.text import sample_lines
+from nmt.data.whole import write_whole
 from nmt.errors import DataError, UsageError
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 SIDES = ("source", "target")  # of a translator, as the files of its vocabularies are named
 
-SAMPLE_LINES = 500_000  # what sentencepiece learns from at most: it holds its text in memory
-LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it
 WORD = re.compile("▁*[^▁]+")  # sentencepiece's pieces do not reach over a space, which it writes as ▁
 ONE_SEGMENTATION = "only unigram and bpe pieces can be sampled: set subwords.sampling to 0"
 
@@ -56,6 +55,9 @@ class Vocabulary(Protocol):
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as they are spelt in the vocabulary."""
 
+    def starts(self) -> Flags:
+        """Which pieces begin a word."""
+
     def __len__(self) -> int: ...
 
     def save(self, path: Path) -> None:
@@ -75,19 +77,32 @@ class SentencePieceVocabulary:
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     def encode(self, line: str) -> list[int]:
-        ids: list[int] = self._processor.encode(line)
-        return ids
+        return self.encode_all([line])[0]
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
-        ids: list[list[int]] = self._processor.encode(lines)
-        return ids
+        parted = [self._parted(line) for line in lines] if self._tags else []
+        rests = [rest for _, rest in parted] or lines
+        ids: list[list[int]] = self._processor.encode(rests, num_threads=1)
+        return [tag + rest for (tag, _), rest in zip(parted, ids, strict=True)] if parted else ids
+
+    def _parted(self, line: str) -> tuple[list[int], str]:
+        """The tag that a line begins with, and the rest of it."""
+        word, _, rest = line.partition(" ")
+        return ([self._tags[word]], rest) if word in self._tags else ([], line)
+
+    @cached_property
+    def _tags(self) -> dict[str, int]:
+        """Pieces that are not found within a text, but only as the first word of a line."""
+        model = self._processor
+        return {model.id_to_piece(i): i for i in range(len(SPECIALS), len(self)) if model.is_control(i)}
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
         """Drawn from the unigram model's distribution smoothed by alpha (Kudo, 2018), or with each BPE merge
         left out with probability alpha (Provilkov et al., 2020); UsageError for a model of characters.
         """
-        rng, words = random.Random(seed), WORD.findall(self._processor.normalize(line))
-        return [i for word in words for i in self._sample_word(word, alpha, rng)]
+        tag, rest = self._parted(line)
+        rng, words = random.Random(seed), WORD.findall(self._processor.normalize(rest))
+        return tag + [i for word in words for i in self._sample_word(word, alpha, rng)]
 
     def _sample_word(self, word: str, alpha: float, rng: random.Random) -> list[int]:
         if len(word) > LONGEST_WORD:
@@ -96,7 +111,8 @@ class SentencePieceVocabulary:
 
     @cached_property
     def _draw(self) -> Drawing:
-        ids = range(len(SPECIALS), len(self))
+        tags = {*self._tags.values()}
+        ids = [i for i in range(len(SPECIALS), len(self)) if i not in tags]
         pieces = {self._processor.id_to_piece(i): i for i in ids}
         scores = {piece: self._processor.get_score(i) for piece, i in pieces.items()}
         if _answers(lambda: self._processor.nbest_encode("a", nbest_size=2)):
@@ -112,6 +128,9 @@ class SentencePieceVocabulary:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [self._processor.id_to_piece(i) for i in ids]
 
+    def starts(self) -> Flags:
+        return np.array([piece.startswith("▁") for piece in self.pieces(range(len(self)))])
+
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
 
@@ -121,7 +140,7 @@ class SentencePieceVocabulary:
         return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
 
     def save(self, path: Path) -> None:
-        _write_whole(path, self._model)
+        write_whole(path, self._model)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._model).hexdigest()
@@ -160,11 +179,14 @@ class WordVocabulary:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [self._words[i] for i in ids]
 
+    def starts(self) -> Flags:
+        return np.ones(len(self), np.bool_)
+
     def __len__(self) -> int:
         return len(self._words)
 
     def save(self, path: Path) -> None:
-        _write_whole(path, self._text())
+        write_whole(path, self._text())
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._text()).hexdigest()
@@ -210,96 +232,46 @@ def _load_pieces(path: Path, content: bytes) -> SentencePieceVocabulary:
     return vocabulary
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-class VocabularySettings(NamedTuple):
-    """What a vocabulary is trained with; the meanings stand in the recipe's section `subwords`."""
-
-    size: int
-    character_coverage: float
-    min_count: int
-    seed: int
-
-
 def train_vocabulary(
-    lines: Iterable[str], *, kind: str, size: int, character_coverage: float, min_count: int, seed: int = 1
+    lines: Iterable[str],
+    *,
+    kind: str,
+    size: int,
+    character_coverage: float,
+    min_count: int,
+    seed: int = 1,
+    tags: Sequence[str] = (),
 ) -> Vocabulary:
     """A vocabulary learnt from lines, the same in every process for the same lines and settings.
+
+    Each of the `tags` is a piece of its own, found where it is the first word of a line.
 
     It is smaller than `size` where the text has no more to give. Raises DataError if nothing can be learnt.
     """
     if kind not in KINDS:
         raise UsageError(f"no subword kind '{kind}', one of: {', '.join(KINDS)}")
-    vocabulary = KINDS[kind](lines, VocabularySettings(size, character_coverage, min_count, seed))
+    vocabulary = KINDS[kind](lines, VocabularySettings(size, character_coverage, min_count, seed, tags))
     if len(vocabulary) < size and kind in ("unigram", "bpe"):
         log.warning(f"the text gives {len(vocabulary):,} pieces, fewer than the {size:,} asked for")
     return vocabulary
 
 
 def _train_words(lines: Iterable[str], settings: VocabularySettings) -> WordVocabulary:
-    counts = Counter(word for line in lines for word in split_words(line) if word not in SPECIALS)
+    reserved = {*SPECIALS, *settings.tags}
+    counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
     frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
     if not frequent:
         raise DataError(
             "no vocabulary can be made: no word of the training text is frequent enough (subwords.min_count)"
         )
-    return WordVocabulary(word for _, word in frequent[: max(1, settings.size - len(SPECIALS))])
+    most = max(1, settings.size - len(SPECIALS) - len(settings.tags))
+    return WordVocabulary([*settings.tags, *(word for _, word in frequent[:most])])
 
 
 def _train_pieces(
     lines: Iterable[str], settings: VocabularySettings, *, model_type: str
 ) -> SentencePieceVocabulary:
-    """SentencePiece's trainer, run so that every process learns the same: one thread, our own sample."""
-    sample = sample_lines(_short_lines(lines), SAMPLE_LINES, settings.seed)
-    model = BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_handing_over(sample),
-            model_writer=model,
-            model_type=model_type,
-            vocab_size=settings.size,
-            character_coverage=settings.character_coverage,
-            hard_vocab_limit=False,
-            pad_id=PAD,
-            bos_id=BOS,
-            eos_id=EOS,
-            unk_id=UNK,
-            num_threads=1,
-            minloglevel=3,
-        )
-    except RuntimeError as error:
-        raise DataError(_explained(str(error), settings.size)) from None
-    return SentencePieceVocabulary(model.getvalue())
-
-
-def _short_lines(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        for start in range(0, len(line), LINE_CHARACTERS):
-            yield line[start : start + LINE_CHARACTERS]
-
-
-def _handing_over(sample: list[str]) -> Iterator[str]:
-    """The lines, each let go once it is taken, so that they are not held twice."""
-    while sample:
-        yield sample.pop()
-
-
-def _explained(error: str, size: int) -> str:
-    if match := re.search(r"required_chars\. (\d+) vs (\d+)", error):
-        return (
-            f"no vocabulary of {size:,} pieces can be made: the training text needs {int(match[2]):,}, "
-            f"one for each character; raise subwords.size, or lower subwords.character_coverage"
-        )
-    if "sentences_.empty()" in error:
-        return "no vocabulary can be made: the training text is empty"
-    return f"no vocabulary can be made from the training text: {error}"
+    return SentencePieceVocabulary(train_pieces(lines, settings, model_type, (PAD, BOS, EOS, UNK)))
 
 
 KINDS: dict[str, Callable[[Iterable[str], VocabularySettings], Vocabulary]] = {

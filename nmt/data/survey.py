@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from unicodedata import east_asian_width
 
+from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import main_script
-from nmt.data.text import Corpus, read_pairs
 from nmt.errors import DataError
 from nmt.finding import joined
 

@@ -1,65 +1,26 @@
-"""Text on disk: lines, pairs of lines that belong together, and lines that stand alone.
+"""Text on disk, line by line.
 
 A line ends at "\\n" and nowhere else: what other programs may take for a line end (U+2028, U+0085, a lone
 "\\r", form feeds, NUL) stays inside it.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, zip_longest
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import BinaryIO
 
 from xopen import xopen
 
-from nmt.errors import DataError
+from nmt.errors import DataError, NmtError
 
 COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
 BOM = b"\xef\xbb\xbf"
 
 
-class Corpus(NamedTuple):
-    """Text on disk: one file of tab-separated pairs, or a source and a target file, line by line.
-
-    Where it is not `parallel`, one file of plain text; its lines count as pairs with a source of nothing.
-    """
-
-    files: tuple[Path, ...]
-    parallel: bool = True
-
-    def __str__(self) -> str:
-        return " and ".join(map(str, self.files))
-
-
-def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Corpus:
-    """The files that a prefix (`train`), a TSV file (`train.tsv`) or two files (`[a.de, a.en]`) stand for.
-
-    Each may be compressed, with the ending added to its name. Raises DataError saying what was looked for.
-    """
-    if isinstance(pairs, str):
-        names = [pairs] if _is_tsv(pairs) else [f"{pairs}.{src}", f"{pairs}.{tgt}"]
-    else:
-        names = pairs
-    return Corpus(tuple(_find(root, name) for name in names))
-
-
-def find_text(name: str, *, root: Path) -> Corpus:
-    """The file of plain text that a name stands for; it may be compressed. DataError as `find_corpus`."""
-    return Corpus((_find(root, name),), parallel=False)
-
-
-def _is_tsv(name: str) -> bool:
-    return name.endswith(tuple(f".tsv{ending}" for ending in COMPRESSIONS))
-
-
-def _find(root: Path, name: str) -> Path:
-    for ending in COMPRESSIONS:
-        if (path := root / (name + ending)).is_file():
-            return path
-    endings = ", ".join(COMPRESSIONS[1:])
-    raise DataError(
-        f"no file {root / name} (nor with {endings}): check data.root, the name and the languages"
-    )
+def bare_name(name: str) -> str:
+    """The name of a file without its compression's ending."""
+    return next((name.removesuffix(end) for end in COMPRESSIONS if end and name.endswith(end)), name)
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -75,9 +36,18 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
+    with opened(path) as stream:
+        yield from _bare(stream)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file, plain or compressed, as bytes; DataError if it is missing or cannot be read to its end."""
     try:
         with xopen(path, "rb", threads=0) as stream:
-            yield from _bare(stream)
+            yield stream
+    except NmtError:
+        raise
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
     except Exception as error:  # every decompressor has error classes of its own
@@ -107,37 +77,6 @@ def read_lines_leniently(stream: Iterable[bytes], *, top: bool = True) -> Iterat
 
 def _bad_byte(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} is not UTF-8"
-
-
-def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """The pairs of a corpus as (source, target), one at a time; DataError if its files do not match."""
-    if not corpus.parallel:
-        return (("", line) for line in read_lines(corpus.files[0]))
-    if len(corpus.files) == 1:
-        return _read_tsv(corpus.files[0])
-    return _read_side_by_side(*corpus.files)
-
-
-def _read_tsv(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(read_lines(path), 1):
-        columns = line.split("\t") if line else ["", ""]
-        if len(columns) != 2:
-            found = f"{len(columns)} column" + "s" * (len(columns) != 1)
-            raise DataError(f"{path}, line {number}: {found}, expected two: source, tab, target")
-        yield columns[0], columns[1]
-
-
-def _read_side_by_side(src: Path, tgt: Path) -> Iterator[tuple[str, str]]:
-    src_lines, tgt_lines = read_lines(src), read_lines(tgt)
-    for number, (one, other) in enumerate(zip_longest(src_lines, tgt_lines)):
-        if one is None or other is None:
-            longer = number + 1 + sum(1 for _ in chain(src_lines, tgt_lines))
-            counts = (number, longer) if one is None else (longer, number)
-            raise DataError(
-                f"{src} has {counts[0]:,} lines but {tgt} has {counts[1]:,}: "
-                f"line n of one must be the translation of line n of the other, so nothing is read from them"
-            )
-        yield one, other
 
 
 def sample_lines(lines: Iterable[str], size: int, seed: int) -> list[str]:

@@ -8,8 +8,9 @@ import onnx
 import torch
 
 from nmt import __version__
+from nmt.data.pairs import read_pairs
 from nmt.data.subwords import BOS, EOS, PAD, SIDES, UNK
-from nmt.data.text import read_lines, read_pairs
+from nmt.data.text import read_lines
 from nmt.errors import DataError, UsageError
 from nmt.export import model
 from nmt.export.directory import FORMAT, GRAPHS, Config, graph_file, load, write, write_json

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -48,6 +48,20 @@ class Section(BaseModel):
         return {
             name: kind for name, field in cls.model_fields.items() if (kind := _section(field.annotation))
         }
+
+    @classmethod
+    def entries(cls) -> "dict[str, type[Section]]":
+        """The fields that may be a list of sections."""
+        return {name: kind for name, field in cls.model_fields.items() if (kind := _entry(field.annotation))}
+
+
+def _entry(kind: Any) -> "type[Section] | None":
+    """The section that a type holds a list of, as it is or as one of several choices."""
+    for inner in get_args(kind):
+        found = _section(inner) if get_origin(kind) is list else _entry(inner)
+        if found:
+            return found
+    return None
 
 
 def _section(kind: Any) -> type[Section] | None:
@@ -163,6 +177,12 @@ def _shape(value: Any) -> Literal["one", "list"]:
     return "list" if isinstance(value, list) else "one"
 
 
+def _shape_or_entries(value: Any) -> Literal["one", "list", "entries"]:
+    if isinstance(value, list) and any(isinstance(entry, dict | Section) for entry in value):
+        return "entries"
+    return _shape(value)
+
+
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -173,3 +193,9 @@ Cells = Annotated[
 ]
 TwoFiles = Annotated[list[str], Field(min_length=2, max_length=2)]
 Pair = Annotated[Annotated[str, Tag("one")] | Annotated[TwoFiles, Tag("list")], Discriminator(_shape)]
+
+EntryT = TypeVar("EntryT", bound=Section)
+PairOr = Annotated[
+    Annotated[str, Tag("one")] | Annotated[TwoFiles, Tag("list")] | Annotated[list[EntryT], Tag("entries")],
+    Discriminator(_shape_or_entries),
+]

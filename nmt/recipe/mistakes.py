@@ -46,7 +46,7 @@ def _problems(detail: ErrorDetails, tree: Node, recipe: type[Section]) -> Iterat
     if detail["type"] == "conflicts":
         for within, what in detail["ctx"]["found"]:
             full = [*keys, *within.split(".")]
-            yield Problem(_nearest(tree, full).start, ".".join(full), what)
+            yield Problem(_nearest(node, within.split(".")).start, ".".join(full), what)
     elif detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
         missing = ".".join([*keys, detail["loc"][-1]])
         yield Problem(node.start, missing, f"missing{_meaning(recipe, missing)}")
@@ -81,7 +81,7 @@ def _nearest(tree: Node, keys: list[str]) -> Node:
 
 def _section(recipe: type[Section], keys: list[str]) -> type[Section]:
     for key in keys:
-        recipe = recipe.sections()[key]
+        recipe = (recipe.sections() | recipe.entries())[key]
     return recipe
 
 
@@ -121,7 +121,7 @@ def _nearest_setting(recipe: type[Section], keys: list[str]) -> str:
 def _paths(section: type[Section], before: str = "") -> Iterator[str]:
     for name in section.model_fields:
         yield before + name
-    for name, inner in section.sections().items():
+    for name, inner in (section.sections() | section.entries()).items():
         yield from _paths(inner, f"{before}{name}.")
 
 

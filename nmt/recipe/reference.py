@@ -87,7 +87,7 @@ def _section(section: type[Section], schema: Schema, defs: dict[str, Schema], pa
         default = "*required*" if name in schema.get("required", []) else _default(field)
         yield f"| `{name}` | {_kind(field)} | {default} | {_meaning(field)} |"
     yield ""
-    for name, kind in inner.items():
+    for name, kind in (inner | section.entries()).items():
         yield from _section(kind, defs[kind.__name__], defs, f"{path}.{name}" if path else name)
 
 
@@ -96,6 +96,8 @@ def _kind(field: Schema) -> str:
     options = field.get("anyOf") or field.get("oneOf")
     if options:
         return _either(options)
+    if "$ref" in field:
+        return "sections"
     if "enum" in field:
         return ", ".join(f"`{name}`" for name in field["enum"])
     if field["type"] == "array":

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nmt.data import batches as module
-from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, shuffled, validation_batches
-from nmt.data.store import TokenStore, prepare_store
+from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
+from nmt.data.building import prepare_store
+from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
 from nmt.data.subwords import BOS, EOS, PAD, Vocabulary, WordVocabulary, train_vocabulary
-from nmt.data.text import Corpus
 
 COUNT = 500
 VOCABULARY = WordVocabulary([str(n) for n in range(COUNT)])
@@ -154,28 +153,6 @@ def test_validation_batches_remember_the_given_order(store: TokenStore) -> None:
                 "",
                 " ".join([str(pair)] * (len(VOCABULARY.encode(VOCABULARY.decode(row))))),
             )
-
-
-@settings(derandomize=True, deadline=None)
-@given(st.integers(1, 3000), st.integers(0, 2**63 - 1))
-def test_shuffled_places_hold_every_number_once(size: int, seed: int) -> None:
-    keys = np.random.default_rng(seed).integers(1 << 63, size=module.ROUNDS).astype(np.uint64)
-    whole = shuffled(np.arange(size), size, keys)
-    assert sorted(whole.tolist()) == list(range(size))
-    assert shuffled(np.arange(size // 2, size), size, keys).tolist() == whole[size // 2 :].tolist()
-
-
-def test_shuffled_places_look_like_chance() -> None:
-    size, rounds = 1000, 200
-    first = np.zeros(size)
-    steps = []
-    for seed in range(rounds):
-        keys = np.random.default_rng(seed).integers(1 << 63, size=module.ROUNDS).astype(np.uint64)
-        values = shuffled(np.arange(size), size, keys)
-        first += values
-        steps.append(np.corrcoef(values[1:], values[:-1])[0, 1])
-    assert abs(float(np.mean(steps))) < 0.01
-    assert np.abs(first / rounds - size / 2).max() < 5 * size / np.sqrt(12 * rounds)
 
 
 def test_batches_of_a_real_corpus_leave_little_padding(shared_corpora: Path, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from rich.cells import cell_len
 
 from nmt.data.faults import faults, overlap
+from nmt.data.pairs import Corpus
 from nmt.data.script import main_script
 from nmt.data.survey import SHOWN, Survey, excerpt
-from nmt.data.text import Corpus
 from nmt.finding import Finding
 
 Pairs = list[tuple[str, str]]

@@ -1,5 +1,6 @@
 """IBM Model 1 by hand and by its definition; what a shortlist allows, and which files it refuses."""
 
+import shutil
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 
 from nmt.data import lexicon, shortlist
+from nmt.data.building import prepare_store
 from nmt.data.lexicon import NULL, Lexicon, learn_lexicon
+from nmt.data.pairs import Corpus
 from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
-from nmt.data.store import TokenStore, prepare_store
+from nmt.data.store import TokenStore
 from nmt.data.subwords import EOS, UNK, WordVocabulary
-from nmt.data.text import Corpus
 from nmt.errors import DataError
 
 PAIRS = [("das Haus", "the house"), ("das Buch", "the book"), ("ein Buch", "a book")]
@@ -102,7 +104,7 @@ def test_of_a_large_corpus_every_nth_pair_is_read(tmp_path: Path) -> None:
     pairs, words = many()
     links = sum((len(s.split()) + 1) * len(t.split()) for s, t in pairs)
     part = learn_lexicon(store(tmp_path, pairs, (words, words)), most=-(-links // 3))
-    (tmp_path / "train.store").unlink()
+    shutil.rmtree(tmp_path / "train.store")
     alone = learn_lexicon(store(tmp_path, pairs[::3], (words, words)))
     for given, expected in zip(part, alone, strict=True):
         np.testing.assert_array_equal(given, expected)

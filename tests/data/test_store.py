@@ -1,16 +1,22 @@
 """The token store: what went in comes out; it is made again only when it must be; a torn one is refused."""
 
+import os
+import shutil
+import signal
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nmt.data import store as store_module
+from nmt.data import building, encoding
+from nmt.data.arrays import ArrayFile, read_metadata
+from nmt.data.building import prepare_store
 from nmt.data.filters import LengthFilter
-from nmt.data.store import TokenStore, prepare_store
+from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
 from nmt.data.subwords import WordVocabulary
-from nmt.data.text import Corpus
 from nmt.errors import DataError
 
 VOCABULARY = WordVocabulary([str(n) for n in range(50)])
@@ -58,8 +64,8 @@ def test_without_a_filter_every_pair_is_kept(tmp_path: Path) -> None:
 
 def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = rows(made(tmp_path))
-    monkeypatch.setattr(store_module, "CHUNK", 2)
-    (tmp_path / "train.store").unlink()
+    monkeypatch.setattr(encoding, "CHUNK", 2)
+    shutil.rmtree(tmp_path / "train.store")
     assert rows(made(tmp_path)) == whole
     assert made(tmp_path).lines.tolist() == [1, 3, 6]
 
@@ -80,17 +86,17 @@ def test_the_file_is_safetensors_and_ids_take_two_bytes_where_they_can(
     pair = [(str(words - 1), "0")]
     path = tmp_path / "s"
     store = prepare_store(path, corpus(tmp_path, pair), src=vocabulary, tgt=vocabulary, keep=None)
-    arrays = load_file(path)
-    assert arrays["src"].dtype == store.src.tokens.values.dtype == kind
+    arrays = load_file(path / "00000.safetensors")
+    assert arrays["src"].dtype == store.src.tokens.values.parts[0].dtype == kind
     assert arrays["src"].tolist() == [len(vocabulary) - 1]
     assert arrays["src.offsets"].tolist() == [0, 1]
 
 
 def test_a_store_is_used_again_while_all_that_it_was_made_from_is_the_same(tmp_path: Path) -> None:
     first = made(tmp_path)
-    stamp = first.path.stat().st_ino
+    stamp = (first.path / "manifest.json").stat().st_mtime_ns
     again = made(tmp_path)
-    assert again.path.stat().st_ino == stamp
+    assert (again.path / "manifest.json").stat().st_mtime_ns == stamp
     assert (again.fingerprint, str(again.report)) == (first.fingerprint, str(first.report))
 
 
@@ -108,27 +114,157 @@ def test_a_store_is_made_again_when_text_filter_or_vocabulary_change(tmp_path: P
     assert store.tgt.tokens.values.tolist() == [4, 3, 3, 3]
 
 
-def test_a_torn_or_altered_store_is_refused_by_name_with_what_to_do(tmp_path: Path) -> None:
-    path = made(tmp_path).path
-    whole = path.read_bytes()
-    altered = whole[:-1] + bytes([whole[-1] ^ 1])
-    for content in (whole[:-1], whole + b"x", altered):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match=r"train\.store is damaged .*: delete it"):
-            made(tmp_path)
-    for content in (b"", whole[:5], whole[:50], b"\xff" * 100):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match=r"train\.store is damaged .*: delete it"):
-            TokenStore(path)
-    with pytest.raises(DataError, match=r"cannot read .*absent"):
-        TokenStore(tmp_path / "absent")
+@pytest.mark.parametrize("file", ["00000.safetensors", "manifest.json"])
+def test_a_torn_or_altered_store_is_refused_by_name_with_what_to_do(tmp_path: Path, file: str) -> None:
+    store = made(tmp_path).path
+    whole = (store / file).read_bytes()
+    for content in (whole[:-2], whole + b"x", whole[:-2] + bytes([whole[-2] ^ 1]), b"", whole[:50], b"[1]"):
+        (store / file).write_bytes(content)
+        with pytest.raises(DataError, match=rf"{file} is damaged .*: delete .*train\.store, and"):
+            TokenStore(store)
+    (store / file).unlink()
+    with pytest.raises(DataError, match=rf"cannot read .*{file}"):
+        TokenStore(store)
 
 
-def test_a_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_store_without_a_whole_manifest_is_made_again(tmp_path: Path) -> None:
+    whole = rows(made(tmp_path))
+    (tmp_path / "train.store" / "manifest.json").write_text("{")
+    assert rows(made(tmp_path)) == whole
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"x"])
+def test_a_file_that_holds_no_arrays_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="file is damaged .*: what to do"):
+        ArrayFile(file, "what to do")
+
+
+def test_arrays_that_are_not_what_was_written_are_named(tmp_path: Path) -> None:
+    file = made(tmp_path).path / "00000.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(DataError, match=r"its (src|tgt) are not what was written\): what to do"):
+        ArrayFile(file, "what to do").check()
+
+
+def test_a_failed_build_leaves_no_store(tmp_path: Path) -> None:
     bad = corpus(tmp_path, [("1", "2"), ("3", "4\t5")])
     with pytest.raises(DataError, match="line 2: 3 columns"):
         prepare_store(tmp_path / "s", bad, src=VOCABULARY, tgt=VOCABULARY, keep=KEEP)
-    assert [path.name for path in tmp_path.iterdir()] == ["pairs.tsv"]
+    assert list((tmp_path / "s").iterdir()) == []
+
+
+MANY = [(f"{n % 50} {n % 7}", f"{n % 11}" if n % 9 else "") for n in range(100)]
+
+
+def sharded(folder: Path, workers: int = 1) -> TokenStore:
+    pairs = corpus(folder, MANY)
+    return prepare_store(
+        folder / "s", pairs, src=VOCABULARY, tgt=VOCABULARY, keep=KEEP, with_text=True, workers=workers
+    )
+
+
+def shards(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((folder / "s").glob("*.safetensors"))}
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "SHARD", 17)
+    monkeypatch.setattr(encoding, "CHUNK", 5)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_shards_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = sharded(tmp_path)
+    assert len(shards(tmp_path)) == 6
+    kept = [n for n in range(100) if n % 9]
+    assert store.lines.tolist() == [n + 1 for n in kept]
+    assert rows(store) == [MANY[n] for n in kept]
+    order = np.random.default_rng(1).permutation(len(store))
+    taken = store.src.tokens.take(order)
+    assert VOCABULARY.decode(taken.values.tolist()) == " ".join(MANY[kept[i]][0] for i in order)
+    assert taken.lengths.tolist() == [2] * len(store)
+    assert [store.src.line(i) for i in (0, 50, 87)] == [MANY[kept[i]][0] for i in (0, 50, 87)]
+    assert [store.tgt.tokens.next_start(place) for place in (0, 1, 50, 87, 88)] == [0, 1, 50, 87, 88]
+    starts = {1: 2, 2: 2, 33: 34, 175: 176, 176: 176}
+    assert {place: store.src.tokens.next_start(place) for place in starts} == starts
+    monkeypatch.setattr(building, "SHARD", 1000)
+    whole = sharded(tmp_path)
+    assert len(shards(tmp_path)) == 1
+    assert (str(whole.report), rows(whole)) == (str(store.report), rows(store))
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_several_processes_make_the_same_files(tmp_path: Path) -> None:
+    sharded(tmp_path)
+    alone = shards(tmp_path)
+    shutil.rmtree(tmp_path / "s")
+    sharded(tmp_path, workers=2)
+    assert shards(tmp_path) == alone
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_killed_build_goes_on_with_the_shards_that_are_there(tmp_path: Path) -> None:
+    sharded(tmp_path)
+    whole, folder = shards(tmp_path), tmp_path / "s"
+    for name in whole:
+        os.utime(folder / name, ns=(0, 0))
+    (folder / "manifest.json").unlink()  # it is written last
+    (folder / "00004.safetensors").unlink()
+    (folder / "00005.safetensors.77.part").write_bytes(b"torn")
+    (folder / "00002.safetensors").write_bytes(whole["00002.safetensors"][:-1])
+    (folder / "00009.safetensors").write_bytes(b"of an older, longer corpus")
+    store = sharded(tmp_path)
+    again = [name for name in whole if (folder / name).stat().st_mtime_ns]
+    assert again == ["00002.safetensors", "00004.safetensors"]
+    assert shards(tmp_path) == whole
+    assert {path.name for path in folder.iterdir()} == {*whole, "manifest.json"}
+    assert len(store) == 88
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed() -> None:
+        left = [kill, building.encode_rows, building.encode_rows]
+        monkeypatch.setattr(building, "encode_rows", lambda *given: left.pop()(*given))
+        sharded(tmp_path)
+
+    child = get_context("fork").Process(target=killed)
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    left = shards(tmp_path)
+    assert len(left) == 2
+    for name in left:
+        os.utime(tmp_path / "s" / name, ns=(0, 0))
+    store = sharded(tmp_path)
+    assert {name for name in left if (tmp_path / "s" / name).stat().st_mtime_ns} == set()
+    shutil.rmtree(tmp_path / "s")
+    assert rows(store) == rows(sharded(tmp_path))
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_shards_of_another_text_are_not_gone_on_with(tmp_path: Path) -> None:
+    sharded(tmp_path)
+    before = read_metadata(tmp_path / "s" / "00000.safetensors")["made_from"]
+    (tmp_path / "s" / "manifest.json").unlink()
+    MANY.append(("1", "1"))
+    try:
+        store = sharded(tmp_path)
+    finally:
+        MANY.pop()
+    assert len(store) == 89
+    marks = {read_metadata(file)["made_from"] for file in (tmp_path / "s").glob("*.safetensors")}
+    assert len(marks) == 1
+    assert marks != {before}
 
 
 @pytest.mark.parametrize("pairs", [[], [("", ""), ("1", "")]])
@@ -144,8 +280,8 @@ def test_pages_can_be_let_go_and_are_read_again(tmp_path: Path) -> None:
     assert rows(store) == before
 
 
-def test_a_store_of_an_earlier_version_is_refused_by_name(tmp_path: Path, monkeypatch) -> None:
-    path = made(tmp_path).path
-    monkeypatch.setattr(store_module, "_report_from", lambda content: content["no such thing"])
-    with pytest.raises(DataError, match=r"was written by another version of nmt; delete it"):
-        TokenStore(path)
+def test_a_store_of_an_earlier_version_is_refused_by_name(tmp_path: Path) -> None:
+    manifest = made(tmp_path).path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("nmt-tokens-3", "nmt-tokens-2"))
+    with pytest.raises(DataError, match=r"was written by another version of nmt; delete .*train\.store"):
+        TokenStore(manifest.parent)

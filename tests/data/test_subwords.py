@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data import subwords
+from nmt.data import piece_training
 from nmt.data.regularisation import BpeSegmentations, UnigramSegmentations
 from nmt.data.subwords import (
     BOS,
@@ -145,8 +145,8 @@ def test_sampling_pieces_that_have_one_segmentation_is_refused(kind: str) -> Non
 
 PROCESS = """
 from tests.data.test_subwords import sentences, trained
-from nmt.data import subwords
-subwords.SAMPLE_LINES = 100
+from nmt.data import piece_training
+piece_training.SAMPLE_LINES = 100
 for kind in ("unigram", "bpe", "char", "pretokenized"):
     print(trained(kind).fingerprint())
 for kind in ("unigram", "bpe"):
@@ -155,7 +155,7 @@ for kind in ("unigram", "bpe"):
 
 
 def test_another_process_learns_the_same_pieces_and_samples_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subwords, "SAMPLE_LINES", 100)
+    monkeypatch.setattr(piece_training, "SAMPLE_LINES", 100)
     sampled = [[trained(kind).sample(line, 0.3, 7) for line in sentences(20)] for kind in ("unigram", "bpe")]
     here = [*(trained(kind).fingerprint() for kind in KINDS), *map(str, sampled)]
     root = Path(__file__).parents[2]

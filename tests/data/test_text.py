@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xopen import xopen
 
-from nmt.data.text import COMPRESSIONS, Corpus, find_corpus, read_lines, read_lines_leniently, read_pairs
+from nmt.data.pairs import Corpus, find_corpus, read_pairs
+from nmt.data.text import COMPRESSIONS, read_lines, read_lines_leniently
 from nmt.errors import DataError
 
 NASTY = ["", "\u2028", "a\u0085b", "a\rb", "\x0b\x0c", "\0", "  ", "x" * 100_000, "한국어 🙂", "\ufeff"]

@@ -173,7 +173,7 @@ def test_run_prints_what_perplexity_prints(characters: Text) -> None:
 
 def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> None:
     """Chunks of 1 and of 256 positions give one perplexity: the state is carried over."""
-    found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid.safetensors")
+    found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid")
     with measuring(found.model):
         one, other = (forced_totals(found.model, chunks(store, Cut(1, size))).nll for size in (1, 256))
     assert one == pytest.approx(other, rel=1e-5)

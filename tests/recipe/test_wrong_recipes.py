@@ -99,6 +99,10 @@ WRONG = {
         "decoder: {attention: none}\ntraining: {guided_alignment: 0.1}",
         "3:12: training.guided_alignment: needs an attention, and decoder.attention is none",
     ),
+    "links that are not there": (
+        "training: {guided_alignment: 0.1}",
+        "2:12: training.guided_alignment: needs links: give a corpus of data.train its `alignments`",
+    ),
     "two passes that cannot differ": (
         "training: {r_drop: 5.0}",
         "2:12: training.r_drop: compares two passes that dropout makes different, and there is no dropout",

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from nmt.data.batches import Batch
-from nmt.data.store import prepare_store
+from nmt.data.building import prepare_store
+from nmt.data.pairs import find_text
 from nmt.data.streams import Cut, chunks
 from nmt.data.subwords import WordVocabulary
-from nmt.data.text import find_text
 from nmt.model.decoder import DecoderState
 from nmt.recipe.assemble.model import build_language_model
 from nmt.recipe.schema import TextRecipe

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nmt.data.text import read_pairs
+from nmt.data.pairs import read_pairs
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.finding import Finding

@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from nmt.data.whole import write_whole
 from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe.assemble import own_cells
-from nmt.recipe.assemble.material import begun, forget, write_whole
+from nmt.recipe.assemble.material import begun, forget
 from nmt.recipe.schema import AnyRecipe
 
 RECIPE, LOCK = "recipe.yaml", ".lock"
@@ -19,18 +21,20 @@ RECIPE, LOCK = "recipe.yaml", ".lock"
 FREE = (
     "data.root",
     "data.train",
+    "data.train.*.pairs",
+    "data.train.*.sentence_weights",
+    "data.train.*.alignments",
+    "data.workers",
     "data.valid",
     "data.test",
     "training.stop_after",
     "training.checkpoint_every",
     "training.keep",
-    "training.guards.skip",
-    "training.guards.spike",
-    "training.guards.window",
-    "training.guards.rollbacks",
+    "training.guards.*",
     "training.threads",
     "training.validation.patience",
     "training.validation.stop_on",
+    "training.validation.stop_on.*",
     "training.validation.stop_when",
     "training.validation.samples",
     "search.beam",
@@ -38,9 +42,9 @@ FREE = (
     "search.batch",
     "evaluation.metrics",
 )
-"""Settings that a run may go on with changed: how long it is, where its pairs lie (their checksums are
-compared), what is kept, shown and reported, when it gives up. All others decide on what was learnt or what
-validations found."""
+"""Settings that a run may go on with changed (`*` is any name): how long it is, where its pairs lie (their
+checksums are compared), what is kept, shown and reported, when it gives up. All others decide on what
+was learnt or what validations found."""
 
 
 @contextmanager
@@ -63,7 +67,7 @@ def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
         else:
             _check_changes(run, changes, recipe)
         own_cells.keep(recipe, run, begun=begun(run))
-        write_whole(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())))
+        write_whole(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())).encode())
         yield list(changes.values())
 
 
@@ -110,6 +114,8 @@ def _leaves(recipe: AnyRecipe) -> Iterator[tuple[str, Any]]:
 
 
 def _flat(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        value = {entry["name"]: entry for entry in value}
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(inner, (*path, name))
@@ -122,8 +128,7 @@ def _shown(leaves: Mapping[str, Any], name: str) -> str:
 
 
 def _is_free(name: str) -> bool:
-    """Whether a setting, or the one that it is an entry of, is free."""
-    return any(name == free or name.startswith(f"{free}.") for free in FREE)
+    return any(fnmatchcase(name, free) for free in FREE)
 
 
 def _check_changes(run: Path, changes: Mapping[str, str], recipe: AnyRecipe) -> None:

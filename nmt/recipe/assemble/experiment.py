@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.batches import Plan, Sampling, validation_batches
-from nmt.data.text import read_pairs
+from nmt.data.pairs import read_pairs
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
@@ -19,7 +19,7 @@ from nmt.recipe.assemble import language_model
 from nmt.recipe.assemble.artifact import Loaded, load_translator
 from nmt.recipe.assemble.claim import claimed
 from nmt.recipe.assemble.epochs import Pairs
-from nmt.recipe.assemble.material import Material, begun, find, prepare
+from nmt.recipe.assemble.material import Material, begun, find, prepare, times
 from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.assemble.objective import translation_objective
 from nmt.recipe.assemble.start import started
@@ -88,7 +88,7 @@ def translation(recipe: Recipe, run: Path) -> Task:
         model,
         Pairs(
             material.train,
-            Plan(batch.by, batch.size, recipe.seed),
+            Plan(batch.by, batch.size, recipe.seed, times(recipe, material.train)),
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
         translation_objective(recipe, material.target),
@@ -103,7 +103,9 @@ def described(material: Material) -> str:
     source, target = len(material.source), len(material.target)
     joint = material.source.fingerprint() == material.target.fingerprint()
     vocabulary = f"{source:,} joint pieces" if joint else f"{source:,} and {target:,} pieces"
-    return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
+    parts = material.train.parts
+    training = "\n".join(f"training pairs{part.name and f' of {part.name}'}: {part.report}" for part in parts)
+    return f"{training}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
 def learner(recipe: AnyRecipe, task: Task, per_epoch: int) -> Learner:

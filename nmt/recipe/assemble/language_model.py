@@ -6,11 +6,13 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, Plan, validation_batches
+from nmt.data.building import prepare_store
 from nmt.data.filters import LineFilter
-from nmt.data.store import TokenStore, checksums, prepare_store
+from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.data.subwords import EOS, UNK, Vocabulary, load_vocabulary
-from nmt.data.text import Corpus, read_lines
+from nmt.data.text import read_lines
 from nmt.decoding.ensemble import Fusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model
@@ -22,7 +24,7 @@ from nmt.model.translator import Translator
 from nmt.recipe.assemble.artifact import LanguageModel
 from nmt.recipe.assemble.epochs import Pairs, Streams
 from nmt.recipe.assemble.home import home
-from nmt.recipe.assemble.material import find, forget, learn, remember, vocabulary_file
+from nmt.recipe.assemble.material import find, forget, learn, remember, store_file, sums, vocabulary_file
 from nmt.recipe.assemble.model import build_language_model
 from nmt.recipe.assemble.objective import likelihood
 from nmt.recipe.assemble.task import Task
@@ -40,12 +42,12 @@ SHOWN = 60
 def task(recipe: TextRecipe, run: Path) -> Task:
     """A language model, ready to be trained in the directory `run`."""
     train, valid = find(recipe, "train"), find(recipe, "valid")
-    if remember(run, {"the training text": checksums(train), "the validation text": checksums(valid)}):
+    if remember(run, {"the training text": sums(run, train), "the validation text": sums(run, valid)}):
         forget(run)
     vocabulary = _vocabulary(recipe, train, run)
     remember(run, {"the vocabulary": vocabulary.fingerprint()})
-    learnt = _stored(recipe, run / "data" / "train.safetensors", train, vocabulary, recipe.data.max_length)
-    judged = _stored(recipe, run / "data" / "valid.safetensors", valid, vocabulary)
+    learnt = _stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
+    judged = _stored(recipe, store_file(run, "valid"), valid, vocabulary)
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
     return Task(
         found.model,
@@ -84,9 +86,10 @@ def _stored(
     recipe: TextRecipe, path: Path, corpus: Corpus, vocabulary: Vocabulary, longest: int | None = None
 ) -> TokenStore:
     """A text in pieces: as one stream with every line, or as lines without the blank ones."""
+    workers = recipe.data.workers
     if recipe.training.chunk:
-        return prepare_store(path, corpus, tgt=vocabulary, keep=None, with_ends=True)
-    return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest))
+        return prepare_store(path, corpus, tgt=vocabulary, keep=None, with_ends=True, workers=workers)
+    return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest), workers=workers)
 
 
 def _epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
@@ -162,10 +165,10 @@ def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Per
     """Measure on a file, and on as much text of the model's own (at most `most` pieces)."""
     corpus = Corpus((file,), parallel=False)
     with TemporaryDirectory() as folder:
-        store = _stored(found.recipe, Path(folder) / "text.safetensors", corpus, found.vocabulary)
+        store = _stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
         with measuring(found.model):
             text = forced_totals(found.model, _read(found.recipe, store, 1))
-        unknown = int((store.tgt.tokens.values == UNK).sum())
+        unknown = sum(int((pieces == UNK).sum()) for pieces in store.tgt.tokens.values.parts)
         kept, read = str(store.report), set(store.lines.tolist())
     characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in read)
     return Perplexity(text, characters, unknown, kept, _own(found, min(text.tokens, most), seed))

@@ -4,9 +4,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nmt.data.batches import Plan, validation_batches
+from nmt.data.building import prepare_store
 from nmt.data.filters import LengthFilter
-from nmt.data.store import prepare_store
-from nmt.data.text import Corpus, find_corpus
+from nmt.data.pairs import Corpus, find_corpus
 from nmt.insight.exposure import Exposure
 from nmt.insight.exposure import exposure as measured
 from nmt.recipe.assemble.artifact import load_translator

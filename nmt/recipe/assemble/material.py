@@ -1,21 +1,23 @@
 """What a run is made from: vocabularies and encoded pairs, as the recipe's data and subwords say."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.data.building import prepare_store
 from nmt.data.corpora import corpus_root
 from nmt.data.filters import LengthFilter
-from nmt.data.store import TokenStore, checksums, prepare_store
+from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text, read_pairs
+from nmt.data.store import SUMS, TokenStore
 from nmt.data.subwords import SIDES, Vocabulary, load_vocabulary, train_vocabulary
-from nmt.data.text import Corpus, find_corpus, find_text, read_pairs
+from nmt.data.sums import checksums
+from nmt.data.whole import write_whole
 from nmt.errors import DataError, UsageError
 from nmt.recipe.assemble.home import home
 from nmt.recipe.schema import AnyRecipe, Recipe
-from nmt.recipe.schema.data import Text
+from nmt.recipe.schema.data import Source, Text
 from nmt.training import checkpoint
 
 MADE_OF = "material.json"
@@ -32,23 +34,54 @@ class Material(NamedTuple):
 
 
 def find(recipe: AnyRecipe, part: str) -> Corpus:
-    """The files of a part of the data: `train`, `valid` or `test`."""
+    """The files of a part of the data: `train` (where it is one corpus), `valid` or `test`."""
     data = recipe.data
     named = getattr(data, part)
     if named is None:
         raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
-    root = (
-        corpus_root(data.root.removeprefix("corpus:")) if data.root.startswith("corpus:") else Path(data.root)
-    )
     if isinstance(data, Text):
-        return find_text(named, root=root)
-    return find_corpus(named, root=root, src=data.src, tgt=data.tgt)
+        return find_text(named, root=_root(recipe))
+    return find_corpus(named, root=_root(recipe), src=data.src, tgt=data.tgt)
+
+
+def _root(recipe: AnyRecipe) -> Path:
+    root = recipe.data.root
+    return corpus_root(root.removeprefix("corpus:")) if root.startswith("corpus:") else Path(root)
+
+
+def find_training(recipe: Recipe) -> list[Corpus]:
+    """The training corpora of a translator, one or several."""
+    sources = recipe.data.corpora()
+    return [_corpus(recipe, source) for source in sources] if sources else [find(recipe, "train")]
+
+
+def _corpus(recipe: Recipe, source: Source) -> Corpus:
+    data, root = recipe.data, _root(recipe)
+    found = find_corpus(source.pairs, root=root, src=data.src, tgt=data.tgt)
+    weights, links = (_beside(place, root) for place in (source.sentence_weights, source.alignments))
+    return found._replace(name=source.name, tag=source.tag, weights=weights, links=links)
+
+
+def _beside(place: str | None, root: Path) -> Path | str | None:
+    """A file, or the name of a column."""
+    if place is None or place.startswith(COLUMN):
+        return place and place.removeprefix(COLUMN)
+    return find_file(root, place)
+
+
+def times(recipe: Recipe, store: TokenStore) -> tuple[float, ...]:
+    """How often an epoch goes through each corpus: by weights, or by temperature."""
+    sources, temperature = recipe.data.corpora(), recipe.data.temperature
+    if temperature is None:
+        return tuple(source.weight for source in sources)
+    most = max(part.pairs for part in store.parts)
+    return tuple(float((most / part.pairs) ** (1 - 1 / temperature)) for part in store.parts)
 
 
 def prepare(recipe: Recipe, run: Path) -> Material:
     """Learn the vocabularies and encode the pairs, or take what stands in the run directory already."""
-    train, valid = find(recipe, "train"), find(recipe, "valid")
-    if remember(run, {"the training pairs": checksums(train), "the validation pairs": checksums(valid)}):
+    train, valid = find_training(recipe), find(recipe, "valid")
+    if remember(run, {"the training pairs": sums(run, *train), "the validation pairs": sums(run, valid)}):
         forget(run)
     source, target = vocabularies(recipe, train, run)
     remember(
@@ -63,7 +96,15 @@ def prepare(recipe: Recipe, run: Path) -> Material:
     return Material(
         source,
         target,
-        prepare_store(store_file(run, "train"), train, src=source, tgt=target, keep=keep, with_text=sampled),
+        prepare_store(
+            store_file(run, "train"),
+            *train,
+            src=source,
+            tgt=target,
+            keep=keep,
+            with_text=sampled,
+            workers=data.workers,
+        ),
         prepare_store(
             store_file(run, "valid"), valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)
         ),
@@ -73,10 +114,15 @@ def prepare(recipe: Recipe, run: Path) -> Material:
 
 def store_file(run: Path, part: str) -> Path:
     """Where the encoded pairs of `train` or `valid` lie."""
-    return run / "data" / f"{part}.safetensors"
+    return run / "data" / part
 
 
-def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, Vocabulary]:
+def sums(run: Path, *corpora: Corpus) -> list[str]:
+    """The SHA-256 of each file of some corpora, remembered in the run."""
+    return checksums([file for corpus in corpora for file in corpus.all_files], run / "data" / SUMS)
+
+
+def vocabularies(recipe: Recipe, train: Sequence[Corpus], run: Path) -> tuple[Vocabulary, Vocabulary]:
     """The run's vocabularies, learnt from the training pairs or taken over when it starts."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
@@ -86,11 +132,13 @@ def vocabularies(recipe: Recipe, train: Corpus, run: Path) -> tuple[Vocabulary, 
     return source, target
 
 
-def _learnt(recipe: Recipe, train: Corpus) -> tuple[Vocabulary, Vocabulary]:
+def _learnt(recipe: Recipe, train: Sequence[Corpus]) -> tuple[Vocabulary, Vocabulary]:
+    tags = sorted({corpus.tag for corpus in train if corpus.tag is not None})
     if recipe.subwords.joint:
-        both = learn(recipe, chain.from_iterable(read_pairs(train)))
+        pairs = chain.from_iterable(map(read_pairs, train))
+        both = learn(recipe, chain.from_iterable(pairs), tags)
         return both, both
-    return learn(recipe, _side(train, 0)), learn(recipe, _side(train, 1))
+    return learn(recipe, _side(train, 0), tags), learn(recipe, _side(train, 1))
 
 
 def _taken(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
@@ -124,7 +172,7 @@ def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:
             f"{' and '.join(odd)} changed since {run} was begun; "
             "put back what was there, or begin anew in another directory (--output)"
         )
-    write_whole(run / MADE_OF, json.dumps({**known, **found}, indent=2) + "\n")
+    write_whole(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
     return bool(odd)
 
 
@@ -145,16 +193,6 @@ def forget(run: Path) -> None:
             path.unlink()
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Write a text file of a run to the side, and give it its name when it is on the disk."""
-    aside = file.with_name(f".{file.name}")
-    with aside.open("w", encoding="utf-8", newline="\n") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
-
-
 def load_vocabularies(folder: Path) -> tuple[Vocabulary, Vocabulary]:
     """The two vocabularies that lie in a run or model directory."""
     source, target = (vocabulary_file(folder, side) for side in SIDES)
@@ -169,7 +207,7 @@ def vocabulary_file(folder: Path, side: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def learn(recipe: AnyRecipe, lines: Iterator[str]) -> Vocabulary:
+def learn(recipe: AnyRecipe, lines: Iterator[str], tags: Sequence[str] = ()) -> Vocabulary:
     """The vocabulary that a recipe's section `subwords` makes of lines."""
     subwords = recipe.subwords
     return train_vocabulary(
@@ -179,8 +217,9 @@ def learn(recipe: AnyRecipe, lines: Iterator[str]) -> Vocabulary:
         character_coverage=subwords.character_coverage,
         min_count=subwords.min_count,
         seed=recipe.seed,
+        tags=tags,
     )
 
 
-def _side(corpus: Corpus, side: int) -> Iterator[str]:
-    return (pair[side] for pair in read_pairs(corpus))
+def _side(corpora: Sequence[Corpus], side: int) -> Iterator[str]:
+    return (pair[side] for corpus in corpora for pair in read_pairs(corpus))

@@ -13,14 +13,14 @@ import torch
 from nmt.data.batches import Batch
 from nmt.data.faults import faults, overlap
 from nmt.data.filters import FilterReport
+from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.subwords import UNK, Vocabulary, load_vocabulary
 from nmt.data.survey import Survey, excerpt
-from nmt.data.text import Corpus, read_pairs
 from nmt.errors import DataError, NmtError
 from nmt.finding import Finding, graded, percent
 from nmt.recipe.assemble import experiment
 from nmt.recipe.assemble.epochs import Pairs, Streams
-from nmt.recipe.assemble.material import find, sides, vocabulary_file
+from nmt.recipe.assemble.material import find, find_training, sides, vocabulary_file
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.training.guards import ADVICE, Diverged
 from nmt.training.loop import Training
@@ -75,7 +75,7 @@ def named(recipe: AnyRecipe) -> list[str]:
 
 def corpora(recipe: AnyRecipe, part: str) -> list[Corpus]:
     """What a part of the data consists of."""
-    return [find(recipe, part)]
+    return find_training(recipe) if part == "train" and isinstance(recipe, Recipe) else [find(recipe, part)]
 
 
 def rehearse(

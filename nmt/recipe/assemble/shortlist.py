@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.data.shortlist import Measured, load_shortlist, make_shortlist, measure
-from nmt.data.store import TokenStore
+from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.subwords import SIDES
 from nmt.errors import UsageError
 from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, load_translator
@@ -15,7 +15,7 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measu
     """Make the shortlist of a run and write it whole; UsageError where the encoded pairs are not there."""
     train, valid = (store_file(run, part) for part in ("train", "valid"))
     for file in (train, valid):
-        if not file.is_file():
+        if not (file / MANIFEST).is_file():
             raise UsageError(f"a shortlist is made from a run's encoded pairs, and there is no {file}")
     source, target = load_vocabularies(run)
     shortlist = make_shortlist(TokenStore(train), len(source), len(target), best=best, frequent=frequent)

@@ -79,6 +79,12 @@ class Recipe(Experiment):
             if self.decoder.attention == "none" and getattr(self.training, name):
                 yield f"training.{name}", "needs an attention, and decoder.attention is none"
         yield from _without_dropout(self.training.r_drop, self.encoder.dropout, self.decoder.dropout)
+        unlinked = not any(corpus.alignments for corpus in self.data.corpora())
+        if self.training.guided_alignment and self.decoder.attention != "none" and unlinked:
+            yield (
+                "training.guided_alignment",
+                "needs links: give a corpus of data.train its `alignments`, a file in Pharaoh's format",
+            )
         if self.decoder.tie != "all":
             return
         if not self.subwords.joint:

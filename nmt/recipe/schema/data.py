@@ -1,11 +1,16 @@
 """What is learnt from: text, and the pieces it is cut into."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field
 
-from nmt.recipe.fields import Choice, Conflict, Count, Pair, Section, Share
+from nmt.recipe.fields import Choice, Conflict, Count, Pair, PairOr, Section, Share
+
+TAG = re.compile(r"<[^<>\s]+>")
+RESERVED = ("<pad>", "<s>", "</s>", "<unk>")
 
 
 class Files(Section):
@@ -17,6 +22,42 @@ class Files(Section):
         "corpus ls`. A relative folder starts at the recipe that names it (or "
         "`train`), on the command line at the current folder.",
     )
+    workers: Count | None = Field(
+        None, description="Processes that encode the training data; null: one per core."
+    )
+
+
+class Source(Section):
+    """One of several corpora of training pairs."""
+
+    name: str = Field(description="How the log and messages call it.")
+    pairs: Pair = Field(description="Its pairs, written like `data.train` with one corpus.")
+    weight: float = Field(
+        1.0,
+        gt=0.0,
+        description="How often an epoch goes through it: 2 twice, 0.25 a quarter, each epoch the next.",
+    )
+    tag: str | None = Field(
+        None,
+        description="A word like `<2en>` or `<bt>` that is put before each source and is a piece of its own; "
+        "in text to be translated and in validation pairs one writes it oneself.",
+    )
+    sentence_weights: str | None = Field(
+        None,
+        description="What each pair counts in the loss: a file with a number for each, or `column:NAME` of a "
+        "JSONL or Parquet file, `column:3` of a TSV file.",
+    )
+    alignments: str | None = Field(
+        None,
+        description="Which words translate each other, as `0-0 1-2` (Pharaoh), a line may be blank; a "
+        "file or a column, like `sentence_weights`.",
+    )
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.tag is not None and not TAG.fullmatch(self.tag):
+            yield "tag", f"expected one word in angle brackets, like <2en> (got '{self.tag}')"
+        if self.tag in RESERVED:
+            yield "tag", f"{self.tag} has a meaning of its own: choose another"
 
 
 class Data(Files):
@@ -24,10 +65,17 @@ class Data(Files):
 
     src: str = Field(description="Source language: the suffix of the source files.")
     tgt: str = Field(description="Target language: the suffix of the target files.")
-    train: Pair = Field(
+    train: PairOr[Source] = Field(
         description="Training pairs: a prefix (`train` reads train.de and train.en, plain or "
-        "compressed), one TSV file (source, tab, target), or two files `[source, "
-        "target]`."
+        "compressed), two files `[source, target]`, or one file: TSV (source, tab, target), JSONL (an object "
+        "a line, its texts under the two languages), TMX or Parquet (columns called like the languages). "
+        "Or several corpora, a list of sections as below."
+    )
+    temperature: float | None = Field(
+        None,
+        ge=1.0,
+        description="Several corpora only, instead of weights: shares are those of the sizes to the power "
+        "1/T (Arivazhagan et al., 2019), the largest taken once in an epoch; 1 as they are, large T even.",
     )
     valid: Pair = Field(description="Validation pairs, written like `train`; every choice is made on them.")
     test: Pair | None = Field(
@@ -42,9 +90,21 @@ class Data(Files):
         None, gt=1.0, description="Most pieces of one side per piece of the other; null for no limit."
     )
 
+    def corpora(self) -> list[Source]:
+        """The training corpora, where there are several."""
+        return [entry for entry in self.train if isinstance(entry, Source)]
+
     def conflicts(self) -> Iterator[Conflict]:
         if self.min_length > self.max_length:
             yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
+        corpora = self.corpora()
+        for name, count in Counter(corpus.name for corpus in corpora).items():
+            if count > 1:
+                yield "train", f"{count} corpora are called '{name}'"
+        if self.temperature is not None and not corpora:
+            yield "temperature", "needs several corpora in data.train"
+        if self.temperature is not None and any(corpus.weight != 1.0 for corpus in corpora):
+            yield "temperature", "the corpora's weights decide on the shares, too: leave one of them out"
 
 
 class Text(Files):

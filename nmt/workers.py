@@ -7,6 +7,7 @@ A worker has one task at a time, and is given the next when its result is here: 
 the other to take something, and a worker whose parent was killed finds its pipe closed and ends.
 """
 
+import os
 import signal
 import sys
 import traceback
@@ -24,7 +25,12 @@ ResultT = TypeVar("ResultT")
 Work = Callable[[TaskT], ResultT]
 
 METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
-AHEAD = 4  # results per worker that may wait for one before them
+AHEAD = 4  # tasks per worker that are given or wait, done, for one before them
+
+
+def cores() -> int:
+    """How many processes can be at work at once on this machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Failure(NamedTuple):
@@ -34,12 +40,19 @@ class _Failure(NamedTuple):
 class Workers(Generic[TaskT, ResultT]):
     """Processes that each work at one task at a time; they end with the block.
 
-    `begin` is called once in each process and gives the function that does the work; where processes are
-    spawned it must be importable by name.
+    `ahead` tasks per process are held at most, given or done. `begin` is called once in each process and
+    gives the function that does the work; where processes are spawned it must be importable by name.
     """
 
-    def __init__(self, begin: Callable[[], Work[TaskT, ResultT]], count: int, method: str = METHOD) -> None:
-        self._begin, self._count, self._method = begin, count, method
+    def __init__(
+        self,
+        begin: Callable[[], Work[TaskT, ResultT]],
+        count: int,
+        method: str = METHOD,
+        *,
+        ahead: int = AHEAD,
+    ) -> None:
+        self._begin, self._count, self._method, self._held = begin, count, method, ahead * count
         self._processes: dict[Connection, BaseProcess] = {}
 
     def __enter__(self) -> "Workers[TaskT, ResultT]":
@@ -70,7 +83,7 @@ class Workers(Generic[TaskT, ResultT]):
         idle, busy = list(self._processes), dict[Connection, int]()
         given, results, written = dict[int, TaskT](), dict[int, ResultT](), 0
         while True:
-            while idle and len(given) < AHEAD * self._count and (task := next(waiting, None)):
+            while idle and len(given) < self._held and (task := next(waiting, None)):
                 pipe = idle.pop()
                 busy[pipe], given[task[0]] = task[0], task[1]
                 self._send(pipe, task[1])
@@ -104,7 +117,7 @@ class Workers(Generic[TaskT, ResultT]):
         code = process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return DataError(
-            f"a worker process {how}; if it was the memory, fewer --workers or a smaller --batch need less"
+            f"a worker process {how}; if it was the memory, fewer workers or smaller batches need less"
         )
 
 

@@ -10,8 +10,8 @@ from multiprocessing.process import BaseProcess
 
 import pytest
 
-from nmt.decoding.workers import AHEAD, Workers
 from nmt.errors import DataError, UsageError
+from nmt.workers import AHEAD, Workers
 
 HUGE = 1_000_000  # more than a pipe holds
 

@@ -1,0 +1,148 @@
+"""Files that hold both sides of a pair: TSV, JSON lines, TMX and Parquet, read as rows of columns."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+from nmt.data.text import bare_name, opened, read_lines
+from nmt.errors import DataError, UsageError
+
+Row = tuple[str, ...]
+Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
+
+
+def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """Source, target and further columns, by number from 1; DataError for a line with more or fewer."""
+    chosen = [0, 1, *(_column_number(column) for column in columns)]
+    expected = max(chosen) + 1
+    for number, line in enumerate(read_lines(path), 1):
+        row = line.split("\t") if line else [""] * expected
+        if len(row) != expected:
+            found = f"{len(row)} column" + "s" * (len(row) != 1)
+            wanted = "two: source, tab, target" if expected == 2 else f"{expected}, separated by tabs"
+            raise DataError(f"{path}, line {number}: {found}, expected {wanted}")
+        yield tuple(row[i] for i in chosen)
+
+
+def _column_number(name: str) -> int:
+    if not name.isdigit() or int(name) < 3:
+        raise UsageError(f"column:{name}: the columns of a TSV file have numbers, and 1 and 2 are the texts")
+    return int(name) - 1
+
+
+def read_json_lines(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """Objects with a text for each language, and further fields; a blank line is a blank pair."""
+    for number, line in enumerate(read_lines(path), 1):
+        where = f"{path}, line {number}"
+        if line.strip():
+            yield _fields(_object(line, where), languages, columns, where)
+        else:
+            yield ("",) * (2 + len(columns))
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON ({error})") from None
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: expected an object, like {{…}}")
+    return entry
+
+
+def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[str], where: str) -> Row:
+    """The texts, which must be there, and the further fields, of which a missing one is blank."""
+    for name in languages:
+        if not isinstance(entry.get(name), str):
+            raise DataError(f"{where}: no text '{name}'; there are: {', '.join(map(str, entry))}")
+    further = (entry.get(name) for name in columns)
+    return (*(entry[name] for name in languages), *("" if value is None else str(value) for value in further))
+
+
+def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """The translation units of a translation memory (TMX 1.4): the first text of each language.
+
+    A unit without one of the languages has a blank side. A DOCTYPE is refused: it can make a reader fetch
+    files and fill the memory.
+    """
+    if columns:
+        raise UsageError(f"column:{columns[0]}: a TMX file has no columns; name a file of its own")
+    memory = _Memory(languages)
+    with opened(path) as stream:
+        while block := stream.read(1 << 16):
+            yield from memory.units(path, block)
+        yield from memory.units(path, b"", last=True)
+
+
+class _Memory:
+    """What of a TMX file has been read."""
+
+    def __init__(self, languages: Sequence[str]) -> None:
+        self.languages = [language.lower() for language in languages]
+        self.done: list[Row] = []
+        self.unit: dict[str, str] = {}
+        self.language: str | None = None
+        self.text: list[str] | None = None
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler, self.parser.EndElementHandler = self.start, self.end
+        self.parser.CharacterDataHandler = self.characters
+        self.parser.StartDoctypeDeclHandler = self.doctype
+
+    def units(self, path: Path, block: bytes, last: bool = False) -> list[Row]:
+        """The units that end within a block of the file."""
+        try:
+            self.parser.Parse(block, last)
+        except expat.ExpatError as error:
+            raise DataError(f"{path} is not TMX: {error}") from None
+        except DataError as error:
+            raise DataError(f"{path}, line {self.parser.CurrentLineNumber}: {error}") from None
+        found, self.done = self.done, []
+        return found
+
+    def doctype(self, *_: object) -> None:
+        raise DataError("a DOCTYPE, which is refused: take it out (TMX means the same without)")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "tu":
+            self.unit = {}
+        elif name == "tuv":
+            given = attributes.get("xml:lang", attributes.get("lang", "")).lower().replace("_", "-")
+            self.language = next((one for one in self.languages if f"{given}-".startswith(f"{one}-")), None)
+        elif name == "seg":
+            self.text = []
+
+    def end(self, name: str) -> None:
+        if name == "seg":
+            if self.language is not None and self.text is not None:
+                self.unit.setdefault(self.language, "".join(self.text))
+            self.text = None
+        elif name == "tu":
+            self.done.append(tuple(self.unit.get(language, "") for language in self.languages))
+
+    def characters(self, text: str) -> None:
+        if self.text is not None:
+            self.text.append(text)
+
+
+def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """The columns called like the languages, and further ones."""
+    from nmt.data.parquet import read_columns
+
+    for number, row in enumerate(read_columns(path, [*languages, *columns]), 1):
+        yield _fields(row, languages, columns, f"{path}, row {number}")
+
+
+READERS: dict[str, Reader] = {
+    ".tsv": read_tsv,
+    ".jsonl": read_json_lines,
+    ".tmx": read_tmx,
+    ".parquet": read_parquet,
+}
+
+
+def form_of(name: str) -> str | None:
+    """The ending of a file that holds both sides of its pairs, its compression's ending aside; else None."""
+    suffix = Path(bare_name(name)).suffix
+    return suffix if suffix in READERS else None

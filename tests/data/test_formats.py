@@ -1,0 +1,125 @@
+"""Files of pairs: every form gives the same pairs, and what is wrong is said with its place."""
+
+import gzip
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.data.pairs import Corpus, find_corpus, read_pairs, read_rows
+from nmt.errors import DataError, UsageError
+
+PAIRS = [("Ein Hund.", "A dog."), ("", "blank"), ('a\u2028b <&> "c"', "d"), ("새", "bird")]
+EXTRA = [("0.5", "0-0"), ("1", ""), ("2", "0-0"), ("1", "0-0")]
+
+
+def tmx(pairs: list[tuple[str, str]]) -> str:
+    from xml.sax.saxutils import escape
+
+    units = "".join(
+        f'<tu><note>not this</note><tuv xml:lang="de-DE"><seg>{escape(s)}</seg></tuv>'
+        f'<tuv lang="EN_us"><seg><ph>no</ph>{escape(t)}</seg></tuv><tuv xml:lang="fr"><seg/></tuv></tu>\n'
+        for s, t in pairs
+    )
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<tmx version="1.4"><header/><body>{units}</body></tmx>'
+
+
+def write(folder: Path, form: str) -> str:
+    path = folder / f"a{form}"
+    if form == ".tsv":
+        path.write_text("".join(f"{s}\t{t}\n" for s, t in PAIRS), "utf-8")
+    elif form == ".tsv.gz":
+        path.write_bytes(gzip.compress("".join(f"{s}\t{t}\n" for s, t in PAIRS).encode()))
+    elif form == ".jsonl":
+        path.write_text("".join(json.dumps({"x": 1, "en": t, "de": s}) + "\n" for s, t in PAIRS), "utf-8")
+    elif form == ".tmx":
+        path.write_text(tmx(PAIRS).replace("<ph>no</ph>", ""), "utf-8")
+    else:
+        parquet = pytest.importorskip("pyarrow.parquet")
+        import pyarrow
+
+        sides = dict(zip(("de", "en"), map(list, zip(*PAIRS, strict=True)), strict=True))
+        parquet.write_table(pyarrow.table({**sides, "x": [1] * len(PAIRS)}), path)
+    return path.name.removesuffix(".gz")
+
+
+@pytest.mark.parametrize("form", [".tsv", ".tsv.gz", ".jsonl", ".tmx", ".parquet"])
+def test_every_form_gives_the_same_pairs(tmp_path: Path, form: str) -> None:
+    corpus = find_corpus(write(tmp_path, form), root=tmp_path, src="de", tgt="en")
+    assert list(read_pairs(corpus)) == PAIRS
+
+
+def corpus(path: Path, content: str) -> Corpus:
+    path.write_text(content, "utf-8")
+    return Corpus((path,), languages=("de", "en"))
+
+
+def test_what_stands_beside_the_pairs_comes_in_its_order(tmp_path: Path) -> None:
+    rows = [(*pair, *extra) for pair, extra in zip(PAIRS, EXTRA, strict=True)]
+    tsv = corpus(tmp_path / "a.tsv", "".join("\t".join(row) + "\n" for row in rows))
+    assert list(read_rows(tsv._replace(weights="3", links="4"))) == rows
+    entries = [dict(zip(("de", "en", "w", "l"), row, strict=True)) for row in rows]
+    entries[1]["l"] = None
+    jsonl = corpus(tmp_path / "a.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
+    assert list(read_rows(jsonl._replace(weights="w", links="l"))) == rows
+    weights = tmp_path / "weights"
+    weights.write_text("".join(f"{extra[0]}\n" for extra in EXTRA))
+    assert list(read_rows(jsonl._replace(weights=weights, links="l"))) == rows
+    assert list(read_pairs(jsonl._replace(weights=weights, links="l"))) == PAIRS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", "a\tb\na\n", "line 2: 1 column, expected two: source, tab, target"),
+        ("a.jsonl", '{"de": "a", "en": "b"}\n{"de"\n', "line 2: not JSON"),
+        ("a.jsonl", "[1]\n", "line 1: expected an object"),
+        ("a.jsonl", '{"de": "a", "fr": "b"}\n', "line 1: no text 'en'; there are: de, fr"),
+        ("a.jsonl", '{"de": "a", "en": 1}\n', "line 1: no text 'en'"),
+        ("a.tmx", "<tmx><body><tu>", "is not TMX: no element found"),
+        ("a.tmx", "a\tb", "is not TMX: syntax error"),
+        (
+            "a.tmx",
+            '<?xml version="1.0"?>\n<!DOCTYPE tmx SYSTEM "x.dtd"><tmx/>',
+            "line 2: a DOCTYPE, which is refused",
+        ),
+        ("a.tmx", '<!DOCTYPE t [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><tmx>&b;</tmx>', "a DOCTYPE"),
+        ("a.parquet", "PAR1", "cannot read .*a.parquet"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_place(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    with pytest.raises(DataError, match=message):
+        list(read_pairs(corpus(tmp_path / name, content)))
+
+
+def test_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
+    tsv = corpus(tmp_path / "a.tsv", "a\tb\n")
+    with pytest.raises(DataError, match="line 1: 2 columns, expected 3, separated by tabs"):
+        list(read_rows(tsv._replace(weights="3")))
+    with pytest.raises(UsageError, match="column:score: the columns of a TSV file have numbers"):
+        list(read_rows(tsv._replace(weights="score")))
+    with pytest.raises(UsageError, match="column:2: "):
+        list(read_rows(tsv._replace(weights="2")))
+    with pytest.raises(UsageError, match="column:x: a TMX file has no columns"):
+        list(read_rows(corpus(tmp_path / "a.tmx", tmx(PAIRS))._replace(weights="x")))
+    parquet = write(tmp_path, ".parquet")
+    with pytest.raises(DataError, match="no column 'fr'; there are: de, en, x"):
+        list(read_pairs(find_corpus(parquet, root=tmp_path, src="de", tgt="fr")))
+
+
+def test_a_unit_without_one_of_the_languages_has_a_blank_side(tmp_path: Path) -> None:
+    text = '<tmx><tu><tuv xml:lang="de"><seg>a</seg></tuv><tuv xml:lang="den"><seg>x</seg></tuv></tu></tmx>'
+    assert list(read_pairs(corpus(tmp_path / "a.tmx", text))) == [("a", "")]
+
+
+def test_a_missing_pyarrow_is_said_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"pip install 'nmt\[parquet\]'"):
+        list(read_pairs(corpus(tmp_path / "a.parquet", "")))
