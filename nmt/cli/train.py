@@ -29,8 +29,8 @@ def train(words: Words, output: Output = None, tensorboard: Tensorboard = False)
     metrics.jsonl, train.log and the translations of each validation.
     """
     recipe, directory = resolved(words, output)
-    train_to_the_end(recipe, directory, tensorboard)
-    typer.echo(directory)
+    if train_to_the_end(recipe, directory, tensorboard):
+        typer.echo(directory)
 
 
 def resolved(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
@@ -44,10 +44,15 @@ def resolved(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
     return recipe, output or Path("runs") / Path(names[-1]).stem
 
 
-def train_to_the_end(recipe: "AnyRecipe", directory: Path, tensorboard: bool) -> None:
-    """Train, and leave with the signal's exit code where one stopped the run."""
+def train_to_the_end(recipe: "AnyRecipe", directory: Path, tensorboard: bool) -> bool:
+    """Train, and leave with the signal's exit code where one stopped the run; gives whether to go on.
+
+    Of several processes that a launcher started only the first does.
+    """
     from nmt.recipe.assemble import experiment
+    from nmt.training.processes import place
 
     result = experiment.train(recipe, directory, with_tensorboard=tensorboard)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)
+    return place().rank == 0

@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     links: Tensor | None = None  # [L, 3]: row, target position, source position that translate each other
 
     def part(self, rows: slice) -> "Batch":
-        """Some of its pairs, no wider than they need."""
+        """Some of its pairs, no wider than they need (one position at least)."""
         src_lengths, tgt_lengths = self.src_lengths[rows], self.tgt_lengths[rows]
         chosen = torch.arange(len(self.src))[rows]
         links = self.links
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
         return self._replace(
             src=self.src[rows, : int(src_lengths.max())],
             src_lengths=src_lengths,
-            tgt=self.tgt[rows, : int(tgt_lengths.max()) + 1],
+            tgt=self.tgt[rows, : max(1, int(tgt_lengths.max())) + 1],
             tgt_lengths=tgt_lengths,
             pairs=self.pairs[rows],
             weights=None if self.weights is None else self.weights[rows],

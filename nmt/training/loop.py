@@ -1,6 +1,7 @@
 """The one training loop."""
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training import checkpoint, snapshot
 from nmt.training.checkpoint import Checkpoint, Facts, Tensors
+from nmt.training.gathered import changed_count, dealt, gathered
 from nmt.training.interrupts import Interrupts
 from nmt.training.metrics import Metrics
+from nmt.training.processes import Processes
 from nmt.training.progress import Progress, Tick
 from nmt.training.run import Best, Moment, Run, Span, Totals
 from nmt.training.schedules import Schedule
@@ -86,6 +89,11 @@ class Training:
         self.carried: DecoderState | None = None  # from the batch before, where the next one continues it
         self.counted = (-1, 0)  # an epoch, and how many batches it has
 
+    @property
+    def processes(self) -> Processes:
+        """All that make the learner's updates; the first of them writes."""
+        return self.learner.processes
+
     def train(self) -> Result:
         """Begin, or go on from the latest whole checkpoint, and train until there is a reason to stop."""
         with self.progress.shown(), Interrupts() as interrupts:
@@ -129,7 +137,7 @@ class Training:
         run, started = self.run, time.perf_counter()
         rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
         outcome = self.make_update(group, rate, ratio)
-        seconds = time.perf_counter() - started
+        seconds = self.processes.largest(time.perf_counter() - started)
         self.carried = outcome.carried
         run.update += 1
         run.advance(len(group), self.batches_in(run.epoch))
@@ -190,6 +198,7 @@ class Training:
         """Validate, and let the best-so-far and the schedule know; gives the scores."""
         started = time.perf_counter()
         found = self.validate(self.learner.model, checkpoint.checkpoint_name(tick.update))
+        found = found._replace(scores=self.processes.first_does(lambda: found.scores))
         best = self.run.best.observe(found.scores[self.settings.metric], tick.update)
         self.schedule.observe(best)
         self.metrics.write(
@@ -211,36 +220,45 @@ class Training:
             return Stop("the run is complete", 0)
         if patience is not None and best.since >= patience:
             return Stop(f"no better {best.metric} in {best.since} validations", 0)
-        if interrupts.received is not None:
-            name = interrupts.received.name
-            return Stop(
-                f"{name}; all is saved, the same command goes on from here", 128 + interrupts.received
-            )
+        if received := int(self.processes.largest(interrupts.received or 0)):
+            name = signal.Signals(received).name
+            return Stop(f"{name}; all is saved, the same command goes on from here", 128 + received)
         return None
 
     def resume(self) -> None:
         """Take up the latest whole checkpoint; newer ones that are torn are named and set aside."""
+        name = self.processes.first_does(self.latest_whole)
+        if name is None:
+            self.processes.equalise(self.learner.model.state_dict().values())
+        else:
+            restore(self, checkpoint.read(self.checkpoints / name))
+            self.point_to(name)
+            self.progress.note(f"going on from {self.checkpoints / name}")
+        self.progress.begin(self.run.update)
+
+    def latest_whole(self) -> str | None:
+        """The name of the checkpoint to go on from; only whole ones are left in the way."""
         checkpoint.clean(self.checkpoints)
         found = checkpoint.latest(self.checkpoints)
         for directory, reason in found.refused.items():
             self.progress.note(f"{reason}; set aside as {checkpoint.set_aside(directory).name}")
-        if found.checkpoint is not None:
-            restore(self, found.checkpoint)
-            self.point_to(found.checkpoint.directory.name)
-            self.progress.note(f"going on from {found.checkpoint.directory}")
-        self.progress.begin(self.run.update)
+        return None if found.checkpoint is None else found.checkpoint.directory.name
 
     def save(self, scores: dict[str, float] | None) -> None:
         """Write a checkpoint of this moment, with the scores of a validation made here."""
         name = checkpoint.checkpoint_name(self.run.update)
-        self.metrics.sync()
         model, trainer, facts = capture(self)
+        if not self.processes.first:
+            return
+        self.metrics.sync()
         checkpoint.write(self.checkpoints / name, model, trainer, {**facts, "scores": scores})
         best = self.point_to(name)
         checkpoint.prune(self.checkpoints, self.settings.keep, best)
 
     def point_to(self, last: str) -> str | None:
         """Set the links `last` and `best`; gives the name of the best (the last, if the best was lost)."""
+        if not self.processes.first:
+            return None
         checkpoint.link(self.checkpoints, "last", last)
         if self.run.best.update is None:
             return None
@@ -280,13 +298,11 @@ class Training:
 
 def capture(training: Training) -> tuple[Tensors, Tensors, Facts]:
     """All that decides how training goes on: weights, the trainer's tensors, plain facts."""
-    trainer = (
-        snapshot.optimiser_tensors(training.learner.model, training.learner.optimiser)
-        | snapshot.generator_tensors()
-        | snapshot.carried_tensors(training.carried)
-    )
+    learner, processes = training.learner, training.processes
+    own = snapshot.generator_tensors() | snapshot.carried_tensors(training.carried)
+    trainer = snapshot.optimiser_tensors(learner.model, learner.optimiser) | gathered(processes, own)
     facts = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
-    return snapshot.model_tensors(training.learner.model), trainer, facts
+    return snapshot.model_tensors(learner.model), trainer, {**facts, "processes": processes.count}
 
 
 def restore(training: Training, saved: Checkpoint) -> None:
@@ -294,7 +310,10 @@ def restore(training: Training, saved: Checkpoint) -> None:
     learner = training.learner
     snapshot.load_model_tensors(learner.model, saved.model)
     snapshot.load_optimiser_tensors(learner.model, learner.optimiser, saved.trainer)
-    snapshot.load_generator_tensors(saved.trainer)
-    training.carried = snapshot.carried_state(learner.model, saved.trainer)
+    own = dealt(training.processes, saved.trainer)
+    snapshot.load_generator_tensors(own)
+    training.carried = snapshot.carried_state(learner.model, own)
     training.schedule.load_state_dict(saved.facts["schedule"])
     training.run = Run.from_facts(saved.facts["run"])
+    for note in changed_count(saved.facts.get("processes", 1), training.processes.count):
+        training.progress.note(note)

@@ -1,12 +1,13 @@
 """What a training run remembers besides weights, moments and generators, and what its spans mean."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Protocol
 
 from nmt.training.checkpoint import Facts
 from nmt.training.loss import Loss
 from nmt.training.objective import perplexity
+from nmt.training.processes import Processes
 
 HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False}
 
@@ -53,6 +54,11 @@ class Totals:
         self.nll += other.nll
         self.tokens += other.tokens
         self.correct += other.correct
+
+    def of_all(self, processes: Processes) -> "Totals":
+        """The sums over the words of all processes."""
+        sums = zip(fields(self), astuple(self), processes.sum(astuple(self)), strict=True)
+        return Totals(**{of.name: type(mine)(total) for of, mine, total in sums})
 
     def means(self) -> dict[str, float]:
         """Loss, perplexity and accuracy of a word."""

@@ -15,6 +15,7 @@ from nmt.errors import NmtError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training.objective import Objective
+from nmt.training.processes import ALONE, Processes
 from nmt.training.run import Totals
 from nmt.training.teacher_forcing import Forcing
 
@@ -40,17 +41,28 @@ class Learner:
     objective: Objective
     forcing: Forcing
     clip_norm: float | None
+    processes: Processes = ALONE
 
     def update(
         self, group: Sequence[Batch], *, rate: float, ratio: float, carried: DecoderState | None = None
     ) -> Outcome:
-        """Learn from a group of batches as if it were one: its loss is the mean over all its words."""
+        """Learn from a group of batches as if it were one: its loss is the mean over all its words.
+
+        Of each batch every process takes its rows; what is given and what is learnt is the same in all.
+        """
         self.optimiser.zero_grad(set_to_none=True)
         words = sum(int(batch.tgt_lengths.sum()) for batch in group)
         totals = Totals()
         for batch in group:
-            of_batch, carried = self.learn(batch, words, ratio, carried)
-            totals.add(of_batch)
+            share = self.processes.share(batch)
+            if share is not None:
+                of_batch, carried = self.learn(share, words, ratio, carried)
+                totals.add(of_batch)
+        self.processes.sum_gradients(self.model.parameters())
+        totals = totals.of_all(self.processes)
+        if not math.isfinite(totals.loss):
+            pairs = torch.cat([batch.pairs for batch in group])
+            raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(pairs)}")
         norm = self.clip()
         if not math.isfinite(norm):
             pairs = torch.cat([batch.pairs for batch in group])
@@ -68,8 +80,6 @@ class Learner:
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
         loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
         totals = Totals.of(loss)
-        if not math.isfinite(totals.loss):
-            raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(batch.pairs)}")
         (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
         return totals, carried
 

@@ -25,6 +25,7 @@ FREE = (
     "training.checkpoint_every",
     "training.keep",
     "training.threads",
+    "training.device",
     "training.validation.patience",
     "training.validation.samples",
     "search.beam",

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import NamedTuple
 
 import torch
@@ -25,11 +27,13 @@ from nmt.recipe.assemble.task import Task, summary
 from nmt.recipe.assemble.translating import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
+from nmt.training.device import find_device
 from nmt.training.loop import Result, Settings, Training
-from nmt.training.metrics import Metrics, Mirror, Tensorboard
+from nmt.training.metrics import Metrics, Mirror, NoMetrics, Tensorboard
 from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
-from nmt.training.progress import Progress
+from nmt.training.processes import Processes, joined, place
+from nmt.training.progress import Progress, silent
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, Forcing
@@ -42,36 +46,70 @@ LOG_EVERY = 50
 
 
 def train(recipe: AnyRecipe, run: Path, *, with_tensorboard: bool = False) -> Result:
-    """Train what the recipe describes in the directory `run`, or go on where it stopped."""
-    with claimed(run, recipe) as changes:
-        progress = Progress(run / "train.log")
+    """Train what the recipe describes in the directory `run`, or go on where it stopped.
+
+    Of several processes all call this; the first claims the directory and is the only one that writes there.
+    """
+    device = find_device(recipe.training.device, place())
+    with joined(device) as processes, ExitStack() as until_the_end:
+        changes = processes.first_does(lambda: until_the_end.enter_context(claimed(run, recipe)))
+        check_shared(run, processes)
+        progress = Progress(run / "train.log") if processes.first else silent()
         for change in changes:
             progress.note(f"changed since the run was begun: {change}")
-        mirror = Tensorboard(run / "tensorboard") if with_tensorboard else None
-        return training(recipe, run, progress, mirror).train()
+        mirror = Tensorboard(run / "tensorboard") if with_tensorboard and processes.first else None
+        return training(recipe, run, progress, mirror, device, processes).train()
 
 
-def training(recipe: AnyRecipe, run: Path, progress: Progress, mirror: Mirror | None) -> Training:
+def check_shared(run: Path, processes: Processes) -> None:
+    """DataError unless this process sees the run directory that the first one has claimed."""
+    if not (run / "recipe.yaml").is_file():
+        raise DataError(
+            f"process {processes.rank} on {gethostname()} does not see {run}: "
+            "with --output name a directory that all processes share"
+        )
+
+
+def training(
+    recipe: AnyRecipe,
+    run: Path,
+    progress: Progress,
+    mirror: Mirror | None,
+    device: torch.device,
+    processes: Processes,
+) -> Training:
     """All that takes part in a run, ready to begin or to go on."""
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
-    task = language_model.task(recipe, run) if isinstance(recipe, TextRecipe) else translation(recipe, run)
+    task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
+    task.model.to(device)
+    if not processes.first:
+        seed_generators(recipe.seed, processes.rank)
     progress.note(summary(task))
+    if processes.count > 1:
+        progress.note(f"{processes.count} processes, each with every {processes.count}th pair of a batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        learner=learner(recipe, task.model, per_epoch),
+        learner=learner(recipe, task.model, per_epoch, processes),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
         settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
-        metrics=Metrics(run / "metrics.jsonl", mirror),
+        metrics=Metrics(run / "metrics.jsonl", mirror) if processes.first else NoMetrics(),
         progress=progress,
     )
 
 
-def translation(recipe: Recipe, run: Path) -> Task:
+def prepared_task(recipe: AnyRecipe, run: Path, processes: Processes) -> Task:
+    """What the recipe wants learnt."""
+    if isinstance(recipe, TextRecipe):
+        return language_model.task(recipe, run, processes)
+    return translation(recipe, run, processes)
+
+
+def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
     """A translator, ready to be trained in the directory `run`."""
     material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
     model = build_translator(recipe, len(material.source), len(material.target))
@@ -82,7 +120,7 @@ def translation(recipe: Recipe, run: Path) -> Task:
             Plan(batch.by, batch.size, recipe.seed),
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
-        validator(recipe, material, run, model),
+        validator(recipe, material, run, model, processes),
         recipe.training.validation.metric,
         described(material),
     )
@@ -96,7 +134,7 @@ def described(material: Material) -> str:
     return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
-def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
+def learner(recipe: AnyRecipe, model: Translator, per_epoch: int, processes: Processes) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
     return Learner(
@@ -113,6 +151,7 @@ def learner(recipe: AnyRecipe, model: Translator, per_epoch: int) -> Learner:
         ),
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
+        processes=processes,
     )
 
 
@@ -162,15 +201,17 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
     )
 
 
-def validator(recipe: Recipe, material: Material, run: Path, model: Translator) -> Validator:
+def validator(
+    recipe: Recipe, material: Material, run: Path, model: Translator, processes: Processes
+) -> Validator:
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
     plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
     lowercase = recipe.evaluation.lowercase
 
-    def translate() -> list[str]:
+    def translate(lines: Sequence[str]) -> list[str]:
         job = greedy(recipe, material, model)  # anew: it is made ready with the weights of the moment
-        return [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
+        return [translation.text for translation in translate_lines(((line, None) for line in lines), job)]
 
     def scores(hyps: list[str]) -> dict[str, float]:
         found = score(hyps, [references], ["bleu", "chrf"], lowercase=lowercase)
@@ -183,6 +224,7 @@ def validator(recipe: Recipe, material: Material, run: Path, model: Translator) 
         score=scores,
         directory=run / "validation",
         samples=recipe.training.validation.samples,
+        processes=processes,
     )
 
 

@@ -133,7 +133,12 @@ class Learning(Section):
         "positions between two states that are kept; the backward pass computes the rest again, for less "
         "memory and more time. 0 keeps everything.",
     )
-    threads: Count | None = Field(None, description="CPU threads; null: torch's choice.")
+    threads: Count | None = Field(None, description="CPU threads of a process; null: torch's choice.")
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = Field(
+        "auto",
+        description="Where it is computed: `cpu`, `cuda` (of several processes each has a GPU of its own), "
+        "`cuda:N`; `auto`: on a GPU where torch finds one.",
+    )
 
     def conflicts(self) -> Iterator[Conflict]:
         rate = self.learning_rate
