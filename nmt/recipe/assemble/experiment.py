@@ -88,7 +88,7 @@ def training(
         seed_generators(recipe.seed, processes.rank)
     progress.note(summary(task))
     if processes.count > 1:
-        progress.note(f"{processes.count} processes, each with every {processes.count}th pair of a batch")
+        progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
         learner=learner(recipe, task.model, per_epoch, processes),
