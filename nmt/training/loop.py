@@ -18,7 +18,6 @@ from nmt.training.checkpoint import Checkpoint, Facts, Tensors
 from nmt.training.gathered import changed_count, dealt, gathered
 from nmt.training.interrupts import Interrupts
 from nmt.training.metrics import Metrics
-from nmt.training.processes import Processes
 from nmt.training.progress import Progress, Tick
 from nmt.training.run import Best, Moment, Run, Span, Totals
 from nmt.training.schedules import Schedule
@@ -85,14 +84,10 @@ class Training:
     progress: Progress
 
     def __post_init__(self) -> None:
+        self.processes = self.learner.processes
         self.run = Run(Best(self.settings.metric))
         self.carried: DecoderState | None = None  # from the batch before, where the next one continues it
         self.counted = (-1, 0)  # an epoch, and how many batches it has
-
-    @property
-    def processes(self) -> Processes:
-        """All that make the learner's updates; the first of them writes."""
-        return self.learner.processes
 
     def train(self) -> Result:
         """Begin, or go on from the latest whole checkpoint, and train until there is a reason to stop."""
@@ -229,7 +224,7 @@ class Training:
         """Take up the latest whole checkpoint; newer ones that are torn are named and set aside."""
         name = self.processes.first_does(self.latest_whole)
         if name is None:
-            self.processes.equalise(self.learner.model.state_dict().values())
+            self.processes.equalise(self.learner.model)
         else:
             restore(self, checkpoint.read(self.checkpoints / name))
             self.point_to(name)
@@ -301,8 +296,9 @@ def capture(training: Training) -> tuple[Tensors, Tensors, Facts]:
     learner, processes = training.learner, training.processes
     own = snapshot.generator_tensors() | snapshot.carried_tensors(training.carried)
     trainer = snapshot.optimiser_tensors(learner.model, learner.optimiser) | gathered(processes, own)
-    facts = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
-    return snapshot.model_tensors(learner.model), trainer, {**facts, "processes": processes.count}
+    of_run = {"run": training.run.facts(), "schedule": training.schedule.state_dict()}
+    of_learner = {"scaler": learner.precision.scaler.state_dict(), "processes": processes.count}
+    return snapshot.model_tensors(learner.model), trainer, of_run | of_learner
 
 
 def restore(training: Training, saved: Checkpoint) -> None:
@@ -314,6 +310,7 @@ def restore(training: Training, saved: Checkpoint) -> None:
     snapshot.load_generator_tensors(own)
     training.carried = snapshot.carried_state(learner.model, own)
     training.schedule.load_state_dict(saved.facts["schedule"])
+    learner.precision.scaler.load_state_dict(saved.facts.get("scaler", {}))
     training.run = Run.from_facts(saved.facts["run"])
     for note in changed_count(saved.facts.get("processes", 1), training.processes.count):
         training.progress.note(note)

@@ -88,8 +88,8 @@ class Processes:
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every parameter the sum of its gradients; where no process has one it has none."""
 
-    def equalise(self, tensors: Iterable[Tensor]) -> None:
-        """Give all processes the first one's values."""
+    def equalise(self, model: nn.Module) -> None:
+        """Give all processes the first one's weights."""
 
 
 ALONE = Processes()
@@ -162,9 +162,9 @@ class Group(Processes):
             for p, gradient, owners in zip(bucket, sums, owned.tolist(), strict=True):
                 p.grad = gradient.view_as(p) if owners else None
 
-    def equalise(self, tensors: Iterable[Tensor]) -> None:
-        with self._answered(), torch.no_grad():
-            for tensor in tensors:
+    def equalise(self, model: nn.Module) -> None:
+        with self._answered():
+            for tensor in model.state_dict().values():
                 dist.broadcast(tensor, 0)
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -14,7 +14,8 @@ from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.training.objective import Objective
+from nmt.training.objective import Learnt, Objective
+from nmt.training.precision import Precision
 from nmt.training.processes import ALONE, Processes
 from nmt.training.run import Totals
 from nmt.training.teacher_forcing import Forcing
@@ -42,6 +43,7 @@ class Learner:
     forcing: Forcing
     clip_norm: float | None
     processes: Processes = ALONE
+    precision: Precision = field(default_factory=lambda: Precision("float32", "cpu"))
 
     def update(
         self, group: Sequence[Batch], *, rate: float, ratio: float, carried: DecoderState | None = None
@@ -63,13 +65,15 @@ class Learner:
         if not math.isfinite(totals.loss):
             pairs = torch.cat([batch.pairs for batch in group])
             raise Diverged(f"the loss is {totals.loss} in the batch with rows {named(pairs)}")
+        self.precision.scaler.unscale_(self.optimiser)
         norm = self.clip()
-        if not math.isfinite(norm):
+        if not math.isfinite(norm) and not self.precision.scaler.is_enabled():
             pairs = torch.cat([batch.pairs for batch in group])
             raise Diverged(f"the norm of the gradient is {norm} after the rows {named(pairs)}")
         for parameters in self.optimiser.param_groups:
             parameters["lr"] = rate
-        self.optimiser.step()
+        self.precision.scaler.step(self.optimiser)  # left out where scaled gradients have overflowed
+        self.precision.scaler.update()
         return Outcome(totals, norm, carried)
 
     def learn(
@@ -78,10 +82,14 @@ class Learner:
         """Add the gradients of a batch, as its part of an update on so many words."""
         batch = to_device(batch, next(self.model.parameters()).device)
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
-        loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
-        totals = Totals.of(loss)
-        (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-        return totals, carried
+
+        def work(model: Translator) -> Learnt:
+            learnt = self.objective(model, batch, use_gold=use_gold, carried=carried)
+            self.precision.scaler.scale(learnt.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+            return learnt
+
+        loss, state = self.precision.computing(self.model, work)
+        return Totals.of(loss), state
 
     def clip(self) -> float:
         """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""

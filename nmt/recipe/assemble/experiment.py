@@ -32,6 +32,7 @@ from nmt.training.loop import Result, Settings, Training
 from nmt.training.metrics import Metrics, Mirror, NoMetrics, Tensorboard
 from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
+from nmt.training.precision import find_precision
 from nmt.training.processes import Processes, joined, place
 from nmt.training.progress import Progress, silent
 from nmt.training.schedules import SCHEDULES, Schedule
@@ -91,7 +92,7 @@ def training(
         progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        learner=learner(recipe, task.model, per_epoch, processes),
+        learner=learner(recipe, task.model, per_epoch, processes, device),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
@@ -134,7 +135,9 @@ def described(material: Material) -> str:
     return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
-def learner(recipe: AnyRecipe, model: Translator, per_epoch: int, processes: Processes) -> Learner:
+def learner(
+    recipe: AnyRecipe, model: Translator, per_epoch: int, processes: Processes, device: torch.device
+) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
     return Learner(
@@ -152,6 +155,7 @@ def learner(recipe: AnyRecipe, model: Translator, per_epoch: int, processes: Pro
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
         processes=processes,
+        precision=find_precision(training.precision, device),
     )
 
 

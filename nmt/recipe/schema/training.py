@@ -139,6 +139,11 @@ class Learning(Section):
         description="Where it is computed: `cpu`, `cuda` (of several processes each has a GPU of its own), "
         "`cuda:N`; `auto`: on a GPU where torch finds one.",
     )
+    precision: Annotated[str, Choice("nmt.training.precision", "TYPES")] = Field(
+        "float32",
+        description="What the model computes in while it learns, where the hardware can; weights, optimiser "
+        "and loss stay float32.",
+    )
 
     def conflicts(self) -> Iterator[Conflict]:
         rate = self.learning_rate
