@@ -67,7 +67,7 @@ def find_precision(name: str, device: torch.device) -> Precision:
 
 def _cpu_obstacle(name: str) -> str | None:
     if name == "float16":
-        return "a CPU has no products of float16 worth the name"
+        return "on a CPU it is slower than float32"
     if not any(torch.cpu.get_capabilities().get(name) for name in CPU_BFLOAT16):
         return f"this CPU ({platform.machine()}) has no instructions for it, and without them it is slower"
     return None

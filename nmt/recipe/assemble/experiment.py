@@ -32,7 +32,7 @@ from nmt.training.loop import Result, Settings, Training
 from nmt.training.metrics import Metrics, Mirror, NoMetrics, Tensorboard
 from nmt.training.objective import Likelihood
 from nmt.training.optimisers import build_optimiser
-from nmt.training.precision import find_precision
+from nmt.training.precision import Precision, find_precision
 from nmt.training.processes import Processes, joined, place
 from nmt.training.progress import Progress, silent
 from nmt.training.schedules import SCHEDULES, Schedule
@@ -46,12 +46,21 @@ LOG_EVERY = 50
 """Updates between lines of the log."""
 
 
+class Means(NamedTuple):
+    """What a process trains with."""
+
+    device: torch.device
+    precision: Precision
+    processes: Processes
+
+
 def train(recipe: AnyRecipe, run: Path, *, with_tensorboard: bool = False) -> Result:
     """Train what the recipe describes in the directory `run`, or go on where it stopped.
 
     Of several processes all call this; the first claims the directory and is the only one that writes there.
     """
     device = find_device(recipe.training.device, place())
+    precision = find_precision(recipe.training.precision, device)
     with joined(device) as processes, ExitStack() as until_the_end:
         changes = processes.first_does(lambda: until_the_end.enter_context(claimed(run, recipe)))
         check_shared(run, processes)
@@ -59,7 +68,8 @@ def train(recipe: AnyRecipe, run: Path, *, with_tensorboard: bool = False) -> Re
         for change in changes:
             progress.note(f"changed since the run was begun: {change}")
         mirror = Tensorboard(run / "tensorboard") if with_tensorboard and processes.first else None
-        return training(recipe, run, progress, mirror, device, processes).train()
+        means = Means(device, precision, processes)
+        return training(recipe, run, progress, mirror, means).train()
 
 
 def check_shared(run: Path, processes: Processes) -> None:
@@ -76,15 +86,15 @@ def training(
     run: Path,
     progress: Progress,
     mirror: Mirror | None,
-    device: torch.device,
-    processes: Processes,
+    means: Means,
 ) -> Training:
     """All that takes part in a run, ready to begin or to go on."""
+    processes = means.processes
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
     task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
-    task.model.to(device)
+    task.model.to(means.device)
     if not processes.first:
         seed_generators(recipe.seed, processes.rank)
     progress.note(summary(task))
@@ -92,7 +102,7 @@ def training(
         progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        learner=learner(recipe, task.model, per_epoch, processes, device),
+        learner=learner(recipe, task.model, per_epoch, means),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
@@ -135,9 +145,7 @@ def described(material: Material) -> str:
     return f"training pairs: {material.train.report}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
-def learner(
-    recipe: AnyRecipe, model: Translator, per_epoch: int, processes: Processes, device: torch.device
-) -> Learner:
+def learner(recipe: AnyRecipe, model: Translator, per_epoch: int, means: Means) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
     return Learner(
@@ -154,8 +162,8 @@ def learner(
         ),
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
-        processes=processes,
-        precision=find_precision(training.precision, device),
+        processes=means.processes,
+        precision=means.precision,
     )
 
 

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.recipe.fields import Choice, Conflict, Count, Duration, Probability, Section, Share, Stretch
+from nmt.recipe.fields import (
+    Choice,
+    Conflict,
+    Count,
+    DeviceName,
+    Duration,
+    Probability,
+    Section,
+    Share,
+    Stretch,
+)
 
 
 class Batch(Section):
@@ -134,10 +144,10 @@ class Learning(Section):
         "memory and more time. 0 keeps everything.",
     )
     threads: Count | None = Field(None, description="CPU threads of a process; null: torch's choice.")
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = Field(
+    device: DeviceName = Field(
         "auto",
-        description="Where it is computed: `cpu`, `cuda` (of several processes each has a GPU of its own), "
-        "`cuda:N`; `auto`: on a GPU where torch finds one.",
+        description="Where it is computed: on the CPU, on a GPU (of several processes each has its own), on "
+        "GPU N; `auto`: on a GPU where torch finds one.",
     )
     precision: Annotated[str, Choice("nmt.training.precision", "TYPES")] = Field(
         "float32",
