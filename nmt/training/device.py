@@ -21,7 +21,8 @@ def find_device(name: str, place: Place) -> torch.device:
         raise UsageError(
             f"training.device: {name} is one GPU for {place.local_count} processes; `cuda` gives each its own"
         )
-    index = int(number or place.local_rank)
+    index = place.rank % found if place.local_rank is None else place.local_rank
+    index = int(number or index)
     if index >= found:
         raise UsageError(
             f"training.device: {name}: process {place.rank} needs GPU {index}, but torch finds {found} here, "

@@ -200,12 +200,12 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a launcher has put this process: among all, and among those of its machine."""
+    """Where a launcher has put this process: among all, and (if it says so) among those of its machine."""
 
     rank: int
     count: int
-    local_rank: int
-    local_count: int
+    local_rank: int | None = None
+    local_count: int = 1
 
 
 def place() -> Place:
@@ -215,7 +215,7 @@ def place() -> Place:
     """
     count = _variable("WORLD_SIZE", 1)
     if count == 1:
-        return Place(0, 1, 0, 1)
+        return Place(0, 1)
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise UsageError(
@@ -223,7 +223,8 @@ def place() -> Place:
             f"{'is' if len(missing) == 1 else 'are'} not set: start them with torchrun, or unset WORLD_SIZE"
         )
     rank = _variable("RANK", 0)
-    return Place(rank, count, _variable("LOCAL_RANK", rank), _variable("LOCAL_WORLD_SIZE", count))
+    local = _variable("LOCAL_RANK", 0) if "LOCAL_RANK" in os.environ else None
+    return Place(rank, count, local, _variable("LOCAL_WORLD_SIZE", 1))
 
 
 def _variable(name: str, otherwise: int) -> int:

@@ -7,7 +7,7 @@ from nmt.errors import UsageError
 from nmt.training.device import find_device
 from nmt.training.processes import Place
 
-ALONE, SECOND = Place(0, 1, 0, 1), Place(3, 4, 1, 2)
+ALONE, SECOND, TOLD_NOTHING = Place(0, 1), Place(3, 4, 1, 2), Place(4, 5)
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
     [
         ("auto", ALONE, "cuda:0"),
         ("cuda", SECOND, "cuda:1"),
+        ("auto", TOLD_NOTHING, "cuda:0"),
         ("cuda:1", ALONE, "cuda:1"),
         ("cpu", SECOND, "cpu"),
     ],
