@@ -3,8 +3,8 @@
     pip install 'nmt[ray]'
     python docs/examples/ray_train.py my-recipe.yaml /shared/runs/mine 4        # 4 processes
 
-Ray starts the processes and makes their process group, which nmt joins. The run directory must be on a disk that
-all machines share. A process that dies has all of them started again, and the run goes on from its last
+Ray starts the processes and makes their process group, which nmt joins. The run directory must be on a disk
+that all machines share. A process that dies has all of them started again, and the run goes on from its last
 checkpoint. For one machine `torchrun --nproc-per-node 4 -m nmt train ...` needs none of this.
 """
 

@@ -20,6 +20,7 @@
 set -euo pipefail
 
 recipe=$1 run=$2
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # without it a machine that was replaced may not find the others
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 exec srun torchrun \

@@ -7,6 +7,7 @@ a process group that is there already (Ray Train's) is joined.
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -173,10 +174,9 @@ class Group(Processes):
         try:
             yield
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
             raise Lost(
                 f"process {self.rank} of 0 to {self.count - 1}: another process has ended or does not answer "
-                f"({reason}).\nIts own message says why; the same command goes on from the last checkpoint"
+                f"({_reason(error)}).\nIts own message says why; the same command goes on from the last checkpoint"
             ) from error
 
 
@@ -242,16 +242,36 @@ def joined(device: torch.device) -> Iterator[Processes]:
     elif place().count == 1:
         yield ALONE
     else:
-        _meet("nccl" if device.type == "cuda" else "gloo", device)
+        group = _meet(device)
         try:
-            yield Group()
+            yield group
         finally:
             dist.destroy_process_group()
 
 
-def _meet(backend: str, device: torch.device) -> None:
+def _meet(device: torch.device) -> Group:
+    """Make the process group that the launcher's variables describe."""
+    on_gpu = device.type == "cuda"
     try:
-        dist.init_process_group(backend, timeout=LIMIT, device_id=device if backend == "nccl" else None)
+        store, rank, count = next(dist.rendezvous("env://", timeout=LIMIT))  # type: ignore[attr-defined]
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            # torchrun's own store outlives a restart, with the addresses of processes that are gone.
+            start = f"start {os.environ['TORCHELASTIC_RESTART_COUNT']}"
+            store = dist.PrefixStore(start, store)  # type: ignore[attr-defined]
+        dist.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            store=store,
+            rank=rank,
+            world_size=count,
+            timeout=LIMIT,
+            device_id=device if on_gpu else None,
+        )
+        return Group()
     except (RuntimeError, ValueError) as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise Lost(f"the processes of this run could not meet at {address}: {error}") from error
+        raise Lost(f"the processes of this run could not meet at {address}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What torch says of it, without the place in its source and advice for programmers."""
+    return re.sub(r"^\[\S+\] ", "", str(error).strip()).splitlines()[0].split(". ")[0]

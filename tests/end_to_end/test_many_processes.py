@@ -1,5 +1,6 @@
 """`nmt train` in several processes: what they make together, and who writes it."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from nmt.recipe.assemble import experiment
 from nmt.recipe.reader import read_any
@@ -143,3 +145,26 @@ def test_torchrun_begins_a_run_again_whose_process_was_killed_and_it_ends_the_sa
             home / "whole/checkpoints" / name
         ).read_bytes()
     assert (home / "killed/metrics.jsonl").read_bytes() == (home / "whole/metrics.jsonl").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed (nmt[ray])")
+def test_the_example_for_ray_train_gives_what_torchrun_would(home: Path) -> None:
+    recipe = home / "pairs.yaml"
+    recipe.write_text(PAIRS)
+    train(recipe, Path("forked"), 2)
+    example = Path(__file__).parents[2] / "docs" / "examples" / "ray_train.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, example, recipe, home / "ray-run", "2"], env=environment, check=True)
+    for name in ("checkpoints/last/model.safetensors", "metrics.jsonl"):
+        assert (home / "ray-run" / name).read_bytes() == (home / "forked" / name).read_bytes()
+
+
+def test_the_examples_for_clusters_can_be_read() -> None:
+    examples = Path(__file__).parents[2] / "docs" / "examples"
+    subprocess.run(["bash", "-n", examples / "slurm.sh"], check=True)
+    job = yaml.safe_load((examples / "kubernetes.yaml").read_text())
+    replicas = job["spec"]["pytorchReplicaSpecs"]
+    assert replicas["Worker"]["template"] == replicas["Master"]["template"]
+    [container] = replicas["Worker"]["template"]["spec"]["containers"]
+    assert container["command"][:2] == ["nmt", "train"]

@@ -149,6 +149,7 @@ def test_when_a_process_is_killed_the_others_end_and_say_so(tmp_path: Path) -> N
         assert isinstance(left.error, Lost)
         assert "another process has ended or does not answer" in str(left.error)
         assert "goes on from the last checkpoint" in str(left.error)
+        assert "third_party" not in str(left.error)
     assert os.readlink(tmp_path / "checkpoints" / "last") == "u0000010"
 
 
