@@ -176,7 +176,7 @@ class Group(Processes):
         except RuntimeError as error:
             raise Lost(
                 f"process {self.rank} of 0 to {self.count - 1}: another process has ended or does not answer "
-                f"({_reason(error)}).\nIts own message says why; the same command goes on from the last checkpoint"
+                f"({_reason(error)}).\nIt has said why; the same command goes on from the last checkpoint"
             ) from error
 
 
