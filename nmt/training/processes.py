@@ -175,7 +175,7 @@ class Group(Processes):
             yield
         except RuntimeError as error:
             raise Lost(
-                f"process {self.rank} of 0 to {self.count - 1}: another process has ended or does not answer "
+                f"process {self.rank} (of {self.count}): another process has ended or does not answer "
                 f"({_reason(error)}).\nIt has said why; the same command goes on from the last checkpoint"
             ) from error
 
