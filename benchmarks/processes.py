@@ -3,8 +3,8 @@
     python -m benchmarks.processes [--processes 2] [--updates 50] [--batch 64]
 
 The model of the Multi30k LSTM recipe without dropout learns from the same made-up pairs, first in one
-process, then in several over gloo, one thread each. Prints the largest relative difference of the updates' losses and
-target words per second, from the median time of an update.
+process, then in several over gloo, one thread each. Prints the largest relative difference of the updates'
+losses, and target words per second from the median time of an update.
 """
 
 import argparse
