@@ -152,6 +152,11 @@ def test_each_library_comes_in_by_its_own_door() -> None:
     assert wrong == []
 
 
+def test_processes_meet_in_one_module() -> None:
+    meeting = [path for path, tree in modules().items() if any("distributed" in n for n in imports(tree))]
+    assert [str(path) for path in meeting] == ["nmt/training/processes.py"]
+
+
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]

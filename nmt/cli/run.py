@@ -34,7 +34,8 @@ def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | Non
     from nmt.recipe.assemble.material import find
 
     [text] = find(recipe, "test").files
-    train_to_the_end(recipe, directory, log_to)
+    if not train_to_the_end(recipe, directory, log_to):
+        return
     perplexity(directory, text, OWN, recipe.seed)
     typer.echo(f"\nLet it write:  nmt sample {directory}")
 
@@ -45,7 +46,8 @@ def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> No
     from nmt.recipe.assemble import experiment
 
     experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
-    train_to_the_end(recipe, directory, log_to)
+    if not train_to_the_end(recipe, directory, log_to):
+        return
     tested = experiment.test(directory)
     scores = [score._asdict() for score in tested.scores]
     (directory / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")

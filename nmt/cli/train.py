@@ -53,9 +53,8 @@ def train(
     recipe, directory = resolved(words, output)
     if verify_resume:
         _verify_resume(recipe, kill_at)
-        return
-    train_to_the_end(recipe, directory, log_to)
-    typer.echo(directory)
+    elif train_to_the_end(recipe, directory, log_to):
+        typer.echo(directory)
 
 
 def resolved(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
@@ -79,10 +78,15 @@ def _verify_resume(recipe: "AnyRecipe", kill_at: int) -> None:
     )
 
 
-def train_to_the_end(recipe: "AnyRecipe", directory: Path, log_to: str | None) -> None:
-    """Train, and leave with the signal's exit code where one stopped the run."""
+def train_to_the_end(recipe: "AnyRecipe", directory: Path, log_to: str | None) -> bool:
+    """Train, and leave with the signal's exit code where one stopped the run; gives whether to go on.
+
+    Of several processes that a launcher started only the first does.
+    """
     from nmt.recipe.assemble import experiment
+    from nmt.training.processes import place
 
     result = experiment.train(recipe, directory, log_to=log_to)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)
+    return place().rank == 0

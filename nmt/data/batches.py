@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     links: Tensor | None = None  # [L, 3] row, t, s: tgt[row, t + 1] translates src[row, s]
 
     def part(self, rows: slice) -> "Batch":
-        """Some of its pairs, no wider than they need."""
+        """Some of its pairs, no wider than they need (one position at least)."""
         src_lengths, tgt_lengths = self.src_lengths[rows], self.tgt_lengths[rows]
         chosen = torch.arange(len(self.src))[rows]
         links = self.links

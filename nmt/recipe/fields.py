@@ -183,9 +183,18 @@ def _shape_or_entries(value: Any) -> Literal["one", "list", "entries"]:
     return _shape(value)
 
 
+def _named_or_numbered(value: Any) -> Literal["name", "number"]:
+    return "number" if isinstance(value, str) and ":" in value else "name"
+
+
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+DeviceName = Annotated[
+    Annotated[Literal["auto", "cpu", "cuda"], Tag("name")]
+    | Annotated[str, Field(pattern=r"^cuda:[0-9]{1,3}$"), Tag("number")],
+    Discriminator(_named_or_numbered),
+]
 CellName = Annotated[str, CellChoice("nmt.cells", "CELLS")]
 Cells = Annotated[
     Annotated[CellName, Tag("one")] | Annotated[list[CellName], Tag("list")],

@@ -31,6 +31,7 @@ has the default given here; `data` needs to say what is learnt from and validate
 This page is made by `nmt recipes reference`; `nmt recipes schema` gives the same to editors as JSON Schema.
 """
 BOUNDS = [("exclusiveMinimum", "> "), ("minimum", "≥ "), ("exclusiveMaximum", "< "), ("maximum", "≤ ")]
+PATTERNS = {".py": "`FILE.py:CLASS`", "cuda": "`cuda:N`"}
 TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 
@@ -106,7 +107,8 @@ def _kind(field: Schema) -> str:
         return f"name: {_kind(field['additionalProperties'])}"
     if field["type"] == "string" and "pattern" in field:
         units = (example for example in EXAMPLES.values() if re.fullmatch(field["pattern"], example))
-        return "`FILE.py:CLASS`" if ".py" in field["pattern"] else ", ".join(f"`{unit}`" for unit in units)
+        shown = (shown for part, shown in PATTERNS.items() if part in field["pattern"])
+        return next(shown, ", ".join(f"`{unit}`" for unit in units))
     bounds = " and ".join(f"{sign}{field[key]:g}" for key, sign in BOUNDS if key in field)
     return f"{TYPES.get(field['type'], field['type'])}{' ' + bounds if bounds else ''}"
 

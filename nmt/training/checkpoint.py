@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from nmt.errors import DataError
@@ -134,6 +134,16 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     with path.open("rb") as file:
         os.fsync(file.fileno())
         return _digest(file)
+
+
+def packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as a message to another process."""
+    return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+
+
+def unpacked(message: bytes) -> Tensors:
+    """The tensors of such a message."""
+    return load(message)
 
 
 def load_tensors(path: Path, sha256: str) -> Tensors:

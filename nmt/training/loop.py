@@ -1,5 +1,6 @@
 """The one training loop."""
 
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from nmt.training import checkpoint, guards
 from nmt.training.checkpoint import checkpoint_name
 from nmt.training.course import Course
 from nmt.training.ema import weights_of
+from nmt.training.gathered import changed_count
 from nmt.training.guards import Diverged
 from nmt.training.interrupts import Interrupts
 from nmt.training.metrics import Metrics
@@ -40,7 +42,7 @@ class Training:
     progress: Progress
 
     def __post_init__(self) -> None:
-        settings = self.settings
+        settings, self.processes = self.settings, self.learner.processes
         weights = weights_of(self.learner.model, settings.ema)
         self.state = State(self.learner, weights, self.schedule, Run(Best(settings.metric)))
         self.course = Course(
@@ -101,7 +103,7 @@ class Training:
         rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
         limit = self.settings.guards.limit(run.guarded)
         outcome = self.learner.update(group, rate=rate, ratio=ratio, carried=self.state.carried, limit=limit)
-        seconds = time.perf_counter() - started
+        seconds = self.processes.largest(time.perf_counter() - started)
         run.update += 1
         if outcome.fault is None:
             self.enter(outcome)
@@ -132,18 +134,24 @@ class Training:
         so_far = self.run.guarded
         self.state.carried = None  # nothing reads on from the state that led here
         if self.settings.guards.count(so_far, outcome):
-            self.give_up(group, guards.last_straw(outcome, self.run))
+            why = guards.last_straw(outcome, self.run)
+            self.processes.first_does(lambda: self.give_up(group, why))
         if outcome.finite:
             self.roll_back()
 
     def roll_back(self) -> None:
         """Weights and moments as in the last good checkpoint; all else goes on."""
-        self.saver.wait()
         good = self.run.guarded.good
-        if good is not None and (home := self.checkpoints / checkpoint_name(good)).is_dir():
+        home = self.checkpoints / checkpoint_name(good or 0)
+        if self.processes.first_does(lambda: self.stands(home)):
             self.state.restore_weights(checkpoint.read(home))
         else:
             self.run.guarded.good = None
+
+    def stands(self, home: Path) -> bool:
+        """Whether a checkpoint is there, all that is being written waited for."""
+        self.saver.wait()
+        return home.is_dir()
 
     def tell(self, outcome: Outcome) -> None:
         """Say that an update was an unusual one."""
@@ -199,6 +207,7 @@ class Training:
         started = time.perf_counter()
         with self.state.weights.judged():
             found = self.validate(self.learner.model, checkpoint_name(tick.update))
+        found = found._replace(scores=self.processes.first_does(lambda: found.scores))
         best = self.run.observe(found.scores, tick.update)
         self.metrics.write(
             {
@@ -217,13 +226,12 @@ class Training:
 
     def return_to_best(self) -> None:
         """Go on from the weights that were judged best, with their moments or with none."""
-        best = self.run.best.update
-        if best is None:
+        best, home = self.run.best.update, self.checkpoints / "best"
+        if best is None or not self.processes.first_does(lambda: self.stands(home)):
             return
-        self.saver.wait()
         with_moments = self.settings.rollback == "weights-and-moments"
-        self.state.restore_weights(checkpoint.read(self.checkpoints / "best"), moments=with_moments)
-        self.metrics.write({"event": "rollback", "update": self.run.update, "to": best})
+        self.state.restore_weights(checkpoint.read(home), moments=with_moments)
+        self.metrics.write({"event": "back-to-best", "update": self.run.update, "to": best})
         self.progress.note(f"the rate is cut: going on from the weights of update {best}, the best so far")
 
     def why_stop(self, interrupts: Interrupts) -> Stop | None:
@@ -232,36 +240,46 @@ class Training:
             return Stop("the run is complete", 0)
         if stale := self.run.stale(self.settings.patience, self.settings.stop_when):
             return Stop(stale, 0)
-        if interrupts.received is not None:
-            name = interrupts.received.name
-            return Stop(
-                f"{name}; all is saved, the same command goes on from here", 128 + interrupts.received
-            )
+        if received := int(self.processes.largest(interrupts.received or 0)):
+            name = signal.Signals(received).name
+            return Stop(f"{name}; all is saved, the same command goes on from here", 128 + received)
         return None
 
     def resume(self) -> None:
         """Take up the latest whole checkpoint; newer ones that are torn are named and set aside."""
+        name = self.processes.first_does(self.latest_whole)
+        if name is None:
+            self.processes.equalise(self.learner.model)
+        else:
+            saved = checkpoint.read(self.checkpoints / name)
+            self.state.restore(saved)
+            if self.processes.first:
+                self.saver.point_to(name, self.run.best.update)
+            self.progress.note(f"going on from {saved.directory}")
+            for note in changed_count(saved.facts.get("processes", 1), self.processes.count):
+                self.progress.note(note)
+        self.progress.begin(self.run.update)
+
+    def latest_whole(self) -> str | None:
+        """The name of the checkpoint to go on from; only whole ones are left in the way."""
         checkpoint.clean(self.checkpoints)
         found = checkpoint.latest(self.checkpoints)
         for directory, reason in found.refused.items():
             self.progress.note(f"{reason}; set aside as {checkpoint.set_aside(directory).name}")
-        if found.checkpoint is not None:
-            self.state.restore(found.checkpoint)
-            self.saver.point_to(found.checkpoint.directory.name, self.run.best.update)
-            self.progress.note(f"going on from {found.checkpoint.directory}")
-        self.progress.begin(self.run.update)
+        return None if found.checkpoint is None else found.checkpoint.directory.name
 
     def save(self, scores: dict[str, float] | None) -> None:
         """Begin to write a checkpoint of this moment, with the scores of a validation made here."""
         model, trainer, facts = self.state.capture()
-        self.saver.save(
-            self.run.update,
-            model,
-            trainer,
-            {**facts, "scores": scores},
-            best=self.run.best.update,
-            spare=self.run.guarded.good if self.settings.guards.spike else None,
-        )
+        if self.processes.first:
+            self.saver.save(
+                self.run.update,
+                model,
+                trainer,
+                {**facts, "scores": scores},
+                best=self.run.best.update,
+                spare=self.run.guarded.good if self.settings.guards.spike else None,
+            )
 
     def due(self, span: Span | None, before: Moment) -> bool:
         """Whether a span has ended since `before`."""

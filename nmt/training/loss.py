@@ -55,7 +55,8 @@ def cross_entropy(
     """Cross-entropy of logits = features Wᵀ + b [N, V] with gold pieces [N].
 
     Equal to `F.cross_entropy(logits, gold, label_smoothing=…, reduction="sum")` (Szegedy et al.,
-    2016) in value and gradients, for features [N, F], W [V, F], b [V]. The logits of a few
+    2016) in value and gradients, for features [N, F], W [V, F], b [V]. Of numbers shorter than float32 only
+    the products are short: softmax and sums are float32's. The logits of a few
     positions exist at a time: their gradient, softmax minus target, is known as soon as they are,
     so it is turned into the gradients of features, W and b on the way forward. A position counts
     as `counts` [N] say, or once.
@@ -81,15 +82,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
         smoothing: float,
         counts: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        nll, counted, at_gold, correct = (features.new_zeros(()) for _ in range(4))
+        wide = torch.promote_types(features.dtype, torch.float32)
+        nll, counted, at_gold, correct = (features.new_zeros((), dtype=wide) for _ in range(4))
         wanted = any(ctx.needs_input_grad)
         run = backend("auto", weight)
         output, back = run.matrix(weight), run.matrix(weight.t()) if wanted else None
-        gradients = [torch.zeros_like(t) for t in (features, weight, bias)] if wanted else []
+        gradients = [torch.zeros_like(t) for t in (features, weight)] if wanted else []
+        gradients += [torch.zeros_like(bias, dtype=wide)] if wanted else []
         for start in range(0, len(gold), CHUNK):
             rows = slice(start, start + CHUNK)
             y = gold[rows].unsqueeze(1)
-            logits = output(features[rows], bias)  # [n, V]
+            logits = output(features[rows], bias).to(wide)  # [n, V]
             top, best = logits.max(1, keepdim=True)
             z = logits.gather(1, y)
             p = torch.softmax(logits, 1)
@@ -128,9 +131,10 @@ def _add_gradients(
 ) -> None:
     """Take the gradient dz [n, V] of some positions' logits back through z = W f + b; `back` has Wᵀ."""
     d_features, d_weight, d_bias = gradients
+    d_bias += dz.sum(0)
+    dz = dz.to(features.dtype)
     back(dz, out=d_features[rows])
     run.matrix(features[rows].t())(dz.t(), add=d_weight, out=d_weight)
-    d_bias += dz.sum(0)
 
 
 def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor | None) -> Tensor:

@@ -67,6 +67,24 @@ class Metrics:
         os.fsync(self.file.fileno())
 
 
+class NoMetrics(Metrics):
+    """Those of a process that is not the first: it writes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(os.devnull))
+
+    @contextmanager
+    def recording(self, update: int) -> Iterator[None]:
+        """No file is opened."""
+        yield
+
+    def write(self, event: Event, seconds: float | None = None) -> None:
+        """The first process has the same event."""
+
+    def sync(self) -> None:
+        """There is nothing to be lost."""
+
+
 def times_file(metrics: Path) -> Path:
     """The file of times that stands beside one of metrics."""
     return metrics.with_name("times.jsonl")

@@ -1,5 +1,6 @@
 """What a person sees of a run: a live line, a table per validation, and the same in train.log."""
 
+import os
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -129,6 +130,11 @@ class Progress:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as file:
             Console(file=file, width=WIDTH, color_system=None).print(what, soft_wrap=soft_wrap)
+
+
+def silent() -> Progress:
+    """For a process that is not the first: nothing is shown or kept."""
+    return Progress(Path(os.devnull), Console(quiet=True))
 
 
 def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:

@@ -1,5 +1,6 @@
 """What a training run remembers besides weights, moments and generators, and what its spans mean."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,6 +9,7 @@ from typing import Protocol
 from nmt.training.checkpoint import Facts
 from nmt.training.loss import Loss
 from nmt.training.objective import perplexity
+from nmt.training.processes import Processes
 
 HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False, "free_loss": False, "accuracy": True}
 
@@ -63,6 +65,15 @@ class Totals:
         for name, (total, count) in other.terms.items():
             before = self.terms.get(name, [0.0, 0])
             self.terms[name] = [before[0] + total, before[1] + count]
+
+    def of_all(self, processes: Processes) -> "Totals":
+        """The sums over the words of all processes."""
+        if processes.count == 1:
+            return self
+        whole = Totals()
+        for theirs in processes.gather(json.dumps(asdict(self)).encode()):
+            whole.add(Totals(**json.loads(theirs)))
+        return whole
 
     def means(self) -> dict[str, float]:
         """Loss, perplexity and accuracy of a word, and the mean of each term."""

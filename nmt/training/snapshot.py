@@ -96,8 +96,10 @@ def carried_state(model: Translator, tensors: Tensors) -> DecoderState | None:
     return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), like)
 
 
-def seed_generators(seed: int) -> None:
-    """Start every generator that a model or a user's cell may draw from."""
+def seed_generators(seed: int, rank: int = 0) -> None:
+    """Start every generator that a model or a user's cell may draw from; in each process differently."""
+    if rank:
+        seed = int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
     torch.manual_seed(seed)
     np.random.seed(seed)
     random.seed(seed)
@@ -124,7 +126,9 @@ def torch_generator_tensors() -> Tensors:
 
 
 def load_generator_tensors(tensors: Tensors) -> None:
-    """Put the generators back to where `generator_tensors` saw them."""
+    """Put the generators back to where `generator_tensors` saw them, if it did."""
+    if "generator/torch" not in tensors:
+        return
     load_torch_generator_tensors(tensors)
     position, has_gauss, gauss = tensors["generator/numpy-rest"].tolist()
     numbers = tensors["generator/numpy"].numpy().astype(np.uint32)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,9 @@ from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training import memory
 from nmt.training.noise import weight_noise
-from nmt.training.objective import Objective
+from nmt.training.objective import Learnt, Objective
+from nmt.training.precision import Precision
+from nmt.training.processes import ALONE, Processes
 from nmt.training.run import Totals
 from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
 from nmt.training.teacher_forcing import Forcing
@@ -54,6 +56,8 @@ class Learner:
     forcing: Forcing
     clip_norm: float | None
     weight_noise: float = 0.0  # its standard deviation
+    processes: Processes = ALONE
+    precision: Precision = field(default_factory=lambda: Precision("float32", "cpu"))
 
     def update(
         self,
@@ -67,18 +71,24 @@ class Learner:
         """Learn from a group of batches as if it were one: its loss is the mean over all its words.
 
         Where that is over `limit`, or no finite number, or the gradient is none, nothing is learnt.
+        Of each batch every process takes its rows; what is given and what is learnt is the same in all.
         """
         totals, carried, parts = self.gradients(group, ratio, carried)
+        self.processes.sum_gradients(self.model.parameters())
+        totals, parts = totals.of_all(self.processes), int(self.processes.largest(parts))
+        scaler = self.precision.scaler
+        scaler.unscale_(self.optimiser)
         norm = self.clip()
-        fault = _fault(totals, norm, limit)
+        fault = _fault(totals, 0.0 if scaler.is_enabled() else norm, limit)
         if fault is None:
             for parameters in self.optimiser.param_groups:
                 parameters["lr"] = rate
-            self.optimiser.step()
+            scaler.step(self.optimiser)  # left out where scaled gradients have overflowed
+        scaler.update()
         return Outcome(totals, norm, carried, parts, fault)
 
     def gradients(self, group: Sequence[Batch], ratio: float, carried: DecoderState | None) -> Gradients:
-        """The gradients of a group; where memory runs out, anew with every batch in twice as many parts.
+        """This process's gradients of a group; where memory runs out, anew with every batch in more parts.
 
         What is drawn begins anew too, so that it hangs on the number of parts alone.
         """
@@ -105,8 +115,11 @@ class Learner:
         words = sum(int(batch.tgt_lengths.sum()) for batch in group)
         totals = Totals()
         for batch in group:
+            share = self.processes.share(batch)
+            if share is None:
+                continue
             after = []
-            for part, before in memory.in_parts(batch, carried, parts):
+            for part, before in memory.in_parts(share, carried, parts):
                 of_part, state = self.learn(part, words, ratio, before)
                 totals.add(of_part)
                 after.append(state)
@@ -119,10 +132,15 @@ class Learner:
         """Add the gradients of a batch, as its part of an update on so many words."""
         batch = to_device(batch, next(self.model.parameters()).device)
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
+
+        def work(model: Translator) -> Learnt:
+            learnt = self.objective(model, batch, use_gold=use_gold, carried=carried)
+            self.precision.scaler.scale(learnt.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+            return learnt
+
         with weight_noise(self.model, self.weight_noise):
-            loss, carried = self.objective(self.model, batch, use_gold=use_gold, carried=carried)
-            (loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-        return Totals.of(loss), carried
+            loss, state = self.precision.computing(self.model, work)
+        return Totals.of(loss), state
 
     def clip(self) -> float:
         """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""

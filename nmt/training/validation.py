@@ -11,6 +11,7 @@ from torch import nn
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
 from nmt.training.objective import Likelihood, forced_loss
+from nmt.training.processes import ALONE, Processes
 from nmt.training.run import Totals
 from nmt.training.update import to_device
 
@@ -46,9 +47,9 @@ class Texts(NamedTuple):
 class Validator:
     """Measures a model on the validation pairs.
 
-    `batches` gives them all, once; `translate` gives a translation for each line of `texts`, in order, by
-    free-running search; `score` compares those with the references. Without `translate`, only the loss.
-    Translations are kept in `directory`, one file per validation.
+    `batches` gives them all, once; `translate` gives a translation for each of some lines, in order, by
+    free-running search; `score` compares those of `texts` with the references. Without `translate`, only the
+    loss. Translations are kept in `directory`, one file per validation. Several processes share the work.
     """
 
     def __init__(
@@ -56,23 +57,25 @@ class Validator:
         batches: Callable[[], Iterable[Batch]],
         texts: Texts,
         *,
-        translate: Callable[[], list[str]] | None,
+        translate: Callable[[Sequence[str]], list[str]] | None,
         score: Callable[[list[str]], dict[str, float]],
         directory: Path,
         samples: int,
+        processes: Processes = ALONE,
     ) -> None:
         self.batches, self.texts, self.translate, self.score = batches, texts, translate, score
-        self.directory, self.samples = directory, samples
+        self.directory, self.samples, self.processes = directory, samples, processes
 
     def __call__(self, model: Translator, name: str) -> Validation:
         """Measure; the model's mode and the random generators are afterwards as they were."""
         with measuring(model):
-            scores = forced_totals(model, self.batches()).means()
-            scores["free_loss"] = free_totals(model, self.batches()).means()["loss"]
+            scores = forced_totals(model, self.batches(), self.processes).means()
+            scores["free_loss"] = free_totals(model, self.batches(), self.processes).means()["loss"]
             if self.translate is None:
                 return Validation(scores, [])
-            hyps = self.translate()
-        self._keep(name, hyps)
+            hyps = self.processes.spread(self.texts.src, self.translate)
+        if self.processes.first:
+            self._keep(name, hyps)
         scores |= self.score(hyps)
         return Validation(scores, self._pick(hyps))
 
@@ -88,25 +91,25 @@ class Validator:
         return [Sample(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in places]
 
 
-def forced_totals(model: Translator, batches: Iterable[Batch]) -> Totals:
+def forced_totals(model: Translator, batches: Iterable[Batch], processes: Processes = ALONE) -> Totals:
     """The loss of every word under teacher forcing; its means are loss, perplexity and accuracy."""
     totals, carried = Totals(), None
     device = next(model.parameters()).device
-    for batch in batches:
+    for batch in processes.shares(batches):
         loss, carried = forced_loss(model, to_device(batch, device), label_smoothing=0.0, carried=carried)
         totals.add(Totals.of(loss))
-    return totals
+    return totals.of_all(processes)
 
 
-def free_totals(model: Translator, batches: Iterable[Batch]) -> Totals:
+def free_totals(model: Translator, batches: Iterable[Batch], processes: Processes = ALONE) -> Totals:
     """The loss of every reference word where the model reads its own best words before it."""
     totals, own = Totals(), Likelihood(label_smoothing=0.0, sample=False)
     device = next(model.parameters()).device
-    for batch in batches:
+    for batch in processes.shares(batches):
         batch = to_device(batch, device)
         nowhere = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool)
         totals.add(Totals.of(own(model, batch, use_gold=nowhere, carried=None).loss))
-    return totals
+    return totals.of_all(processes)
 
 
 @contextmanager

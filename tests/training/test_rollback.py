@@ -50,7 +50,7 @@ def test_with_a_cut_the_best_weights_are_back_and_their_moments_if_wanted(
     assert all(torch.equal(best.trainer[name], cut.trainer[name]) for name in back)
     assert not torch.equal(best.model["embedding.weight"], other.model["embedding.weight"])
     assert not torch.equal(best.trainer["generator/torch"], cut.trainer["generator/torch"])
-    assert [(event["update"], event["to"]) for event in events(tmp_path, "rollback")] == [
+    assert [(event["update"], event["to"]) for event in events(tmp_path, "back-to-best")] == [
         (6, 4),
         (8, 4),
         (12, 10),
@@ -96,7 +96,7 @@ def test_a_kill_between_the_cut_and_its_checkpoint_changes_nothing(
 
 def test_without_a_good_validation_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
     make(tmp_path, "weights", found=[math.nan] * 6).train()
-    assert events(tmp_path, "rollback") == []
+    assert events(tmp_path, "back-to-best") == []
 
 
 def test_a_best_checkpoint_that_was_altered_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def make_validator(folder: Path, *, translated: bool = True, samples: int = 2) -
     return Validator(
         lambda: [make_batch(0), make_batch(1)],
         TEXTS,
-        translate=(lambda: ["w", "x", "y\u2028", ""]) if translated else None,
+        translate=(lambda lines: ["w", "x", "y\u2028", ""]) if translated else None,
         score=lambda hyps: {"bleu": float(len(hyps)), "chrf": 1.0},
         directory=folder / "validation",
         samples=samples,

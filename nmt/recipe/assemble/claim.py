@@ -32,6 +32,7 @@ FREE = (
     "training.keep",
     "training.guards.*",
     "training.threads",
+    "training.device",
     "training.validation.patience",
     "training.validation.stop_on",
     "training.validation.stop_on.*",

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import NamedTuple
 
 import torch
@@ -27,12 +29,15 @@ from nmt.recipe.assemble.task import Task, summary
 from nmt.recipe.assemble.translating import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
+from nmt.training.device import find_device
 from nmt.training.guards import Guards
 from nmt.training.loop import Training
-from nmt.training.metrics import Metrics, Mirror
+from nmt.training.metrics import Metrics, Mirror, NoMetrics
 from nmt.training.mirrors import mirror
 from nmt.training.optimisers import build_optimiser
-from nmt.training.progress import Progress
+from nmt.training.precision import Precision, find_precision
+from nmt.training.processes import ALONE, Processes, joined, place
+from nmt.training.progress import Progress, silent
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.settings import Result, Settings
 from nmt.training.snapshot import seed_generators
@@ -45,42 +50,84 @@ LOG_EVERY = 50
 """Updates between lines of the log."""
 
 
+class Means(NamedTuple):
+    """What a process trains with."""
+
+    device: torch.device
+    precision: Precision
+    processes: Processes
+
+
 def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> Result:
     """Train what the recipe describes in the directory `run`, or go on where it stopped.
 
-    `log_to` names a mirror (`nmt.training.mirrors`) of its numbers.
+    `log_to` names a mirror (`nmt.training.mirrors`) of its numbers. Of several processes all call this; the
+    first claims the directory and is the only one that writes there.
     """
-    also = mirror(log_to, run) if log_to else None
-    with claimed(run, recipe) as changes:
-        progress = Progress(run / "train.log")
+    alone = by_itself(recipe)
+    with joined(alone.device) as processes, ExitStack() as until_the_end:
+        also = mirror(log_to, run) if log_to and processes.first else None
+        changes = processes.first_does(lambda: until_the_end.enter_context(claimed(run, recipe)))
+        check_shared(run, processes)
+        progress = Progress(run / "train.log") if processes.first else silent()
         for change in changes:
             progress.note(f"changed since the run was begun: {change}")
-        return training(recipe, run, progress, also).train()
+        return training(recipe, run, progress, alone._replace(processes=processes), also).train()
 
 
-def training(recipe: AnyRecipe, run: Path, progress: Progress, also: Mirror | None = None) -> Training:
+def by_itself(recipe: AnyRecipe) -> Means:
+    """What this process trains with if it is the only one; UsageError where the machine has it not."""
+    device = find_device(recipe.training.device, place())
+    return Means(device, find_precision(recipe.training.precision, device), ALONE)
+
+
+def check_shared(run: Path, processes: Processes) -> None:
+    """DataError unless this process sees the run directory that the first one has claimed."""
+    if not (run / "recipe.yaml").is_file():
+        raise DataError(
+            f"process {processes.rank} on {gethostname()} does not see {run}: "
+            "with --output name a directory that all processes share"
+        )
+
+
+def training(
+    recipe: AnyRecipe, run: Path, progress: Progress, means: Means, also: Mirror | None = None
+) -> Training:
     """All that takes part in a run, ready to begin or to go on; `also` gets its numbers."""
+    processes = means.processes
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
-    task = language_model.task(recipe, run) if isinstance(recipe, TextRecipe) else translation(recipe, run)
+    task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
+    task.model.to(means.device)
+    if not processes.first:
+        seed_generators(recipe.seed, processes.rank)
     progress.note(summary(task))
     if recipe.training.start_from is not None and not begun(run):
         progress.note(started(task.model, Path(recipe.training.start_from)))
+    if processes.count > 1:
+        progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        learner=learner(recipe, task, per_epoch),
+        learner=learner(recipe, task, per_epoch, means),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
         settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
-        metrics=Metrics(run / "metrics.jsonl", also),
+        metrics=Metrics(run / "metrics.jsonl", also) if processes.first else NoMetrics(),
         progress=progress,
     )
 
 
-def translation(recipe: Recipe, run: Path) -> Task:
+def prepared_task(recipe: AnyRecipe, run: Path, processes: Processes) -> Task:
+    """What the recipe wants learnt."""
+    if isinstance(recipe, TextRecipe):
+        return language_model.task(recipe, run, processes)
+    return translation(recipe, run, processes)
+
+
+def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
     """A translator, ready to be trained in the directory `run`."""
     material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
     model = build_translator(recipe, len(material.source), len(material.target))
@@ -92,7 +139,7 @@ def translation(recipe: Recipe, run: Path) -> Task:
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
         translation_objective(recipe, material.target),
-        validator(recipe, material, run, model),
+        validator(recipe, material, run, model, processes),
         recipe.training.validation.metric,
         described(material),
     )
@@ -108,7 +155,7 @@ def described(material: Material) -> str:
     return f"{training}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
-def learner(recipe: AnyRecipe, task: Task, per_epoch: int) -> Learner:
+def learner(recipe: AnyRecipe, task: Task, per_epoch: int, means: Means) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
     return Learner(
@@ -124,6 +171,8 @@ def learner(recipe: AnyRecipe, task: Task, per_epoch: int) -> Learner:
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
         weight_noise=training.weight_noise,
+        processes=means.processes,
+        precision=means.precision,
     )
 
 
@@ -178,15 +227,17 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
     )
 
 
-def validator(recipe: Recipe, material: Material, run: Path, model: Translator) -> Validator:
+def validator(
+    recipe: Recipe, material: Material, run: Path, model: Translator, processes: Processes
+) -> Validator:
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
     plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
     lowercase = recipe.evaluation.lowercase
 
-    def translate() -> list[str]:
+    def translate(lines: Sequence[str]) -> list[str]:
         job = greedy(recipe, material, model)  # anew: it is made ready with the weights of the moment
-        return [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
+        return [translation.text for translation in translate_lines(((line, None) for line in lines), job)]
 
     def scores(hyps: list[str]) -> dict[str, float]:
         found = score(hyps, [references], ["bleu", "chrf"], lowercase=lowercase)
@@ -199,6 +250,7 @@ def validator(recipe: Recipe, material: Material, run: Path, model: Translator) 
         score=scores,
         directory=run / "validation",
         samples=recipe.training.validation.samples,
+        processes=processes,
     )
 
 

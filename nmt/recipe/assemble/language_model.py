@@ -29,6 +29,7 @@ from nmt.recipe.assemble.model import build_language_model
 from nmt.recipe.assemble.objective import likelihood
 from nmt.recipe.assemble.task import Task
 from nmt.recipe.schema import TextRecipe
+from nmt.training.processes import Processes
 from nmt.training.run import Totals
 from nmt.training.validation import Own, Validation, forced_totals, measuring
 
@@ -39,7 +40,7 @@ SHOWN = 60
 """Pieces of each text that a validation shows."""
 
 
-def task(recipe: TextRecipe, run: Path) -> Task:
+def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
     """A language model, ready to be trained in the directory `run`."""
     train, valid = find(recipe, "train"), find(recipe, "valid")
     if remember(run, {"the training text": sums(run, train), "the validation text": sums(run, valid)}):
@@ -53,7 +54,7 @@ def task(recipe: TextRecipe, run: Path) -> Task:
         found.model,
         _epochs(recipe, learnt),
         likelihood(recipe),
-        Validator(found, judged),
+        Validator(found, judged, processes),
         "loss",
         f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} pieces",
     )
@@ -109,16 +110,16 @@ def _read(recipe: TextRecipe, store: TokenStore, streams: int) -> Iterable[Batch
 class Validator:
     """Measures a language model on the validation text, and shows what it writes by itself."""
 
-    def __init__(self, found: LanguageModel, judged: TokenStore) -> None:
-        self.found, self.judged = found, judged
+    def __init__(self, found: LanguageModel, judged: TokenStore, processes: Processes) -> None:
+        self.found, self.judged, self.processes = found, judged, processes
 
     def __call__(self, model: Translator, name: str) -> Validation:
         """Measure; the model's mode and the random generators are afterwards as they were."""
         recipe, count = self.found.recipe, self.found.recipe.training.validation.samples
         with measuring(model):
-            scores = forced_totals(model, _read(recipe, self.judged, STREAMS)).means()
+            scores = forced_totals(model, _read(recipe, self.judged, STREAMS), self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
-            texts = sampled(self.found, options, SHOWN) if count else []
+            texts = sampled(self.found, options, SHOWN) if count and self.processes.first else []
         return Validation(scores, [Own(" ↵ ".join(text)) for text in texts])
 
 

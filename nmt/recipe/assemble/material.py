@@ -172,7 +172,8 @@ def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:
             f"{' and '.join(odd)} changed since {run} was begun; "
             "put back what was there, or begin anew in another directory (--output)"
         )
-    write_whole(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
+    if {**known, **found} != known:
+        write_whole(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
     return bool(odd)
 
 

@@ -83,7 +83,7 @@ def rehearse(
 ) -> tuple[Measured | None, list[Finding]]:
     """Prepare a run in `folder` as training would, make so many updates, and say what they took."""
     try:
-        training = experiment.training(recipe, folder, progress)
+        training = experiment.training(recipe, folder, progress, experiment.by_itself(recipe))
         measured = measure(training, updates) if updates else None
     except NmtError as error:
         return None, [Finding("wrong", str(error))]

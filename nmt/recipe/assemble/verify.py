@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.errors import DataError, NmtError
 from nmt.recipe.assemble.claim import claimed
-from nmt.recipe.assemble.experiment import training
+from nmt.recipe.assemble.experiment import by_itself, training
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe
 from nmt.training import checkpoint
@@ -87,7 +87,7 @@ def _train(recipe: AnyRecipe, run: Path, last: int | None) -> None:
     log = run / "train.log"
     try:
         with claimed(run, recipe):
-            whole = training(recipe, run, Progress(log), None)
+            whole = training(recipe, run, Progress(log), by_itself(recipe))
             if last is not None:
                 whole.progress = Doomed(log, last, whole.saver)
             whole.train()

@@ -1,0 +1,277 @@
+"""The processes of a run, and what they do together. The one door to torch.distributed.
+
+Every process holds the whole model and learns from every count-th row of each batch. Gradients are summed, so
+all make the same update. A launcher starts the processes (torchrun, or any other that sets its variables);
+a process group that is there already (Ray Train's) is joined.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from nmt.data.batches import Batch
+from nmt.errors import NmtError, UsageError
+
+LIMIT = timedelta(minutes=10)
+"""How long a process waits for the others, who are at work on the same update, before it gives them up."""
+PATIENCE = timedelta(days=7)
+"""How long it waits for what the first does alone, such as encoding the corpus; an end is noticed at once."""
+BUCKET = 1 << 23  # gradients that are summed in one message
+
+T = TypeVar("T")
+
+
+class Lost(NmtError):
+    """Another process of the run has ended, or does not answer."""
+
+
+class Processes:
+    """The processes of a run, seen from one of them; this class by itself: the only one."""
+
+    rank, count = 0, 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def share(self, batch: Batch) -> Batch | None:
+        """The rows of a batch that this process learns from; None where there are too few for all."""
+        if self.count == 1:
+            return batch
+        return batch.part(slice(self.rank, None, self.count)) if self.rank < len(batch.src) else None
+
+    def shares(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """This process's rows of each batch that has some for it."""
+        return (share for batch in batches if (share := self.share(batch)) is not None)
+
+    def spread(self, items: Sequence[T], work: Callable[[Sequence[T]], list[str]]) -> list[str]:
+        """What `work` makes of all items, in order, each process having worked on every count-th."""
+        mine = work(items[self.rank :: self.count])
+        if self.count == 1:
+            return mine
+        made = [""] * len(items)
+        for rank, part in enumerate(self.gather(json.dumps(mine).encode())):
+            made[rank :: self.count] = json.loads(part)
+        return made
+
+    def in_turn(self, work: Callable[[], T]) -> T:
+        """What `work` gives, done by the first process, and by the others when they find what it left."""
+        done: list[T] = []
+        self.first_does(lambda: done.append(work()))
+        return done[0] if done else work()
+
+    def first_does(self, work: Callable[[], T]) -> T:
+        """What `work` (a plain value) gave the first process, to all; if it fails, all stop."""
+        return work()
+
+    def sum(self, values: Iterable[float]) -> list[float]:
+        """Each value's sum over all processes."""
+        return list(values)
+
+    def largest(self, value: float) -> float:
+        """The largest of all processes' values."""
+        return value
+
+    def gather(self, mine: bytes) -> list[bytes]:
+        """What every process has, by rank."""
+        return [mine]
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give every parameter the sum of its gradients; where no process has one it has none."""
+
+    def equalise(self, model: nn.Module) -> None:
+        """Give all processes the first one's weights."""
+
+
+ALONE = Processes()
+
+
+class Group(Processes):
+    """The processes of the process group that torch.distributed has; made by all of them at once."""
+
+    def __init__(self) -> None:
+        self.rank, self.count = dist.get_rank(), dist.get_world_size()
+        # Plain values go over the CPU, whatever the gradients go over.
+        self.plain = dist.new_group(backend="gloo", timeout=LIMIT)
+        self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)
+
+    def first_does(self, work: Callable[[], T]) -> T:
+        answer: dict[str, Any] = {}
+        failure: NmtError | None = None
+        if self.first:
+            try:
+                answer["value"] = work()
+            except NmtError as error:
+                failure, answer["exit_code"] = error, error.exit_code
+        answer = json.loads(self._from_first(json.dumps(answer).encode()))
+        if failure is not None:
+            raise failure
+        if "exit_code" in answer:
+            lost = Lost(f"process {self.rank}: the first process has stopped, and says why")
+            lost.exit_code = answer["exit_code"]
+            raise lost
+        value: T = answer["value"]
+        return value
+
+    def _from_first(self, message: bytes) -> bytes:
+        size = torch.tensor([len(message)])
+        with self._answered():
+            dist.broadcast(size, 0, group=self.patient)
+            content = _tensor(message) if self.first else torch.empty(int(size), dtype=torch.uint8)
+            dist.broadcast(content, 0, group=self.patient)
+        return content.numpy().tobytes()
+
+    def sum(self, values: Iterable[float]) -> list[float]:
+        sums = torch.tensor([*values], dtype=torch.float64)
+        with self._answered():
+            dist.all_reduce(sums, group=self.plain)
+        return sums.tolist()
+
+    def largest(self, value: float) -> float:
+        found = torch.tensor([value], dtype=torch.float64)
+        with self._answered():
+            dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self.plain)
+        return found.item()
+
+    def gather(self, mine: bytes) -> list[bytes]:
+        sizes = [torch.empty(1, dtype=torch.int64) for _ in range(self.count)]
+        with self._answered():
+            dist.all_gather(sizes, torch.tensor([len(mine)]), group=self.plain)
+            widest = max(int(size) for size in sizes)
+            rows = [torch.empty(widest, dtype=torch.uint8) for _ in sizes]
+            dist.all_gather(rows, _tensor(mine.ljust(widest, b"\0")), group=self.plain)
+        return [row[: int(size)].numpy().tobytes() for row, size in zip(rows, sizes, strict=True)]
+
+    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        for bucket in _buckets([p for p in parameters if p.requires_grad]):
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
+            owned = gradients[0].new_tensor([p.grad is not None for p in bucket])
+            flat = torch.cat([*(gradient.flatten() for gradient in gradients), owned])
+            with self._answered():
+                dist.all_reduce(flat)
+            *sums, owned = torch.split(flat, [*(p.numel() for p in bucket), len(bucket)])
+            for p, gradient, owners in zip(bucket, sums, owned.tolist(), strict=True):
+                p.grad = gradient.view_as(p) if owners else None
+
+    def equalise(self, model: nn.Module) -> None:
+        with self._answered():
+            for tensor in model.state_dict().values():
+                dist.broadcast(tensor, 0)
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """What goes wrong with the others, in words."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise Lost(
+                f"process {self.rank} (of {self.count}): another process has ended or does not answer "
+                f"({_reason(error)}).\nIt has said why; the same command goes on from the last checkpoint"
+            ) from error
+
+
+def _tensor(content: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0).byte()
+
+
+def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
+    """Parameters of one type of number and, unless one is larger by itself, `BUCKET` numbers at most."""
+    bucket: list[nn.Parameter] = []
+    size = 0
+    for p in parameters:
+        if bucket and (size + p.numel() > BUCKET or p.dtype != bucket[0].dtype):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(p)
+        size += p.numel()
+    if bucket:
+        yield bucket
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a launcher has put this process: among all, and (if it says so) among those of its machine."""
+
+    rank: int
+    count: int
+    local_rank: int | None = None
+    local_count: int = 1
+
+
+def place() -> Place:
+    """What the launcher's variables say, as torchrun sets them; UsageError where they contradict themselves.
+
+    Without WORLD_SIZE nobody has launched anything.
+    """
+    count = _variable("WORLD_SIZE", 1)
+    if count == 1:
+        return Place(0, 1)
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if missing:
+        raise UsageError(
+            f"WORLD_SIZE={count} asks for {count} processes, but {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not set: start them with torchrun, or unset WORLD_SIZE"
+        )
+    rank = _variable("RANK", 0)
+    local = _variable("LOCAL_RANK", 0) if "LOCAL_RANK" in os.environ else None
+    return Place(rank, count, local, _variable("LOCAL_WORLD_SIZE", 1))
+
+
+def _variable(name: str, otherwise: int) -> int:
+    text = os.environ.get(name, str(otherwise))
+    if not text.isdecimal():
+        raise UsageError(f"{name}={text}: a launcher sets it to a number; is it left over from somewhere?")
+    return int(text)
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[Processes]:
+    """The processes of this run: of the group that is there, or as the launcher's variables say."""
+    if dist.is_available() and dist.is_initialized():
+        yield Group() if dist.get_world_size() > 1 else ALONE
+    elif place().count == 1:
+        yield ALONE
+    else:
+        group = _meet(device)
+        try:
+            yield group
+        finally:
+            dist.destroy_process_group()
+
+
+def _meet(device: torch.device) -> Group:
+    """Make the process group that the launcher's variables describe."""
+    on_gpu = device.type == "cuda"
+    try:
+        store, rank, count = next(dist.rendezvous("env://", timeout=LIMIT))  # type: ignore[attr-defined]
+        if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+            # torchrun's own store outlives a restart, with the addresses of processes that are gone.
+            start = f"start {os.environ['TORCHELASTIC_RESTART_COUNT']}"
+            store = dist.PrefixStore(start, store)  # type: ignore[attr-defined]
+        dist.init_process_group(
+            "nccl" if on_gpu else "gloo",
+            store=store,
+            rank=rank,
+            world_size=count,
+            timeout=LIMIT,
+            device_id=device if on_gpu else None,
+        )
+        return Group()
+    except (RuntimeError, ValueError) as error:
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        raise Lost(f"the processes of this run could not meet at {address}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What torch says of it, without the place in its source and advice for programmers."""
+    return re.sub(r"^\[\S+\] ", "", str(error).strip()).splitlines()[0].split(". ")[0]

@@ -1,0 +1,162 @@
+"""Mixed precision: what is rounded, what is not, what overflows, and where it is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.errors import UsageError
+from nmt.recipe.assemble.model import build_language_model, build_translator
+from nmt.recipe.reader import read_any
+from nmt.recipe.schema import Recipe, TextRecipe
+from nmt.training import checkpoint
+from nmt.training.loss import cross_entropy
+from nmt.training.precision import TYPES, Precision, find_precision
+from tests.training.runs import Duration, make_batch, make_forcing, make_learner, make_training
+from tests.training.test_loop import same
+
+SHORT = ("bfloat16", "float16")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+PARTS = (
+    "encoder={cell: gru, embedding: 6, hidden: 6}",
+    "decoder={cell: lstm, embedding: 6, hidden: 6, attention: additive}",
+)
+KINDS = {
+    "by layer": (),
+    "input feeding": ("decoder.input_feeding=true", "training.recompute=2"),
+    "conditional": (
+        "decoder.conditional=true",
+        "decoder.attention=multi-head",
+        "decoder.heads=2",
+        "decoder.layer_norm=true",
+    ),
+    "linear": ("encoder.cell=mingru", "decoder.cell=qrnn"),
+    "reference": ("engine=reference",),
+}
+DATA = ("data={src: a, tgt: b, train: t, valid: v}", "subwords={kind: pretokenized}")
+
+
+def recipe(*settings: str) -> Recipe:
+    found = read_any([], [*DATA, *PARTS, *settings])
+    assert isinstance(found, Recipe)
+    return found
+
+
+@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_learns_in_short_numbers(kind: str, name: str) -> None:
+    torch.manual_seed(1)
+    model = build_translator(recipe(*KINDS[kind]), 12, 12)
+    learner = make_learner(
+        model=model,
+        precision=Precision(name, "cpu"),
+        forcing=make_forcing("fixed", start=0.5),
+    )
+    learner.precision.scaler._init_scale = 16.0  # a toy's gradients are large
+    batch = [make_batch(index) for index in range(3)]
+    losses = [learner.update(batch, rate=0.05, ratio=0.5).totals.means()["loss"] for _ in range(20)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in model.parameters() if p.grad is not None} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_short_numbers_are_close_to_long_ones_and_not_they(name: str) -> None:
+    norms = {}
+    for precision in ("float32", name):
+        torch.manual_seed(1)
+        model = build_translator(recipe(), 12, 12)
+        learner = make_learner(model=model, precision=Precision(precision, "cpu"))
+        norms[precision] = learner.update([make_batch(0)], rate=0.0, ratio=1.0).norm
+    assert norms[name] == pytest.approx(norms["float32"], rel=0.05)
+    assert norms[name] != norms["float32"]
+
+
+def test_a_language_model_learns_in_short_numbers() -> None:
+    settings = ["task=language-model", "data={train: t, valid: v}", "decoder={cell: gru, hidden: 6}"]
+    found = read_any([], [*settings, "subwords={kind: char}", "decoder.embedding=6"])
+    assert isinstance(found, TextRecipe)
+    model = build_language_model(found, 12)
+    learner = make_learner(model=model, precision=Precision("bfloat16", "cpu"))
+    outcome = learner.update([make_batch(0)._replace(goes_on=True)], rate=0.02, ratio=1.0)
+    assert outcome.carried is not None
+    assert outcome.carried.layers[0].h.dtype == torch.bfloat16
+    again = learner.update([make_batch(1)], rate=0.02, ratio=1.0, carried=outcome.carried)
+    assert again.totals.tokens > 0
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_the_loss_is_summed_in_float32(name: str) -> None:
+    """Thousands of losses of about 2.5: a sum in short numbers would stand still at 512 or 4,096."""
+    features, weight = torch.randn(3000, 6), torch.randn(12, 6)
+    bias, gold = torch.randn(12), torch.randint(12, (3000,))
+    short: list[Tensor] = [t.to(TYPES[name]).requires_grad_() for t in (features, weight, bias)]
+    long = [t.detach().float().requires_grad_() for t in short]
+    found = cross_entropy(*short, gold, label_smoothing=0.1)
+    expected = cross_entropy(*long, gold, label_smoothing=0.1)
+    assert found.smoothed.dtype == torch.float32
+    torch.testing.assert_close(found.smoothed, expected.smoothed, rtol=2e-3, atol=0.0)
+    torch.testing.assert_close(found.nll, expected.nll, rtol=2e-3, atol=0.0)
+    (found.smoothed / 3000).backward()  # type: ignore[no-untyped-call]
+    (expected.smoothed / 3000).backward()  # type: ignore[no-untyped-call]
+    for mine, theirs in zip(short, long, strict=True):
+        assert mine.grad is not None
+        assert theirs.grad is not None
+        torch.testing.assert_close(mine.grad.float(), theirs.grad, rtol=0.05, atol=0.02)
+
+
+def test_where_scaled_gradients_overflow_the_update_is_left_out_and_the_scale_falls() -> None:
+    learner = make_learner(precision=Precision("float16", "cpu"))
+    learner.precision.scaler._init_scale = 2.0**40
+    before = [p.clone() for p in learner.model.parameters()]
+    outcome = learner.update([make_batch(0)], rate=0.1, ratio=1.0)
+    assert outcome.norm == float("inf") or outcome.norm != outcome.norm
+    assert all(torch.equal(mine, was) for mine, was in zip(learner.model.parameters(), before, strict=True))
+    assert learner.precision.scaler.get_scale() == 2.0**39
+
+
+def test_a_run_in_float16_goes_on_with_its_scale(tmp_path: Path) -> None:
+    def go(run: Path, updates: int) -> None:
+        precision = Precision("float16", "cpu")
+        precision.scaler.set_growth_interval(4)
+        precision.scaler._init_scale = 4.0
+        make_training(run, precision=precision, settings={"stop_after": Duration(updates, "u")}).train()
+
+    go(tmp_path / "stopped", 10)
+    for run in ("straight", "stopped"):
+        go(tmp_path / run, 20)
+    facts = checkpoint.read(tmp_path / "stopped" / "checkpoints" / "last").facts
+    assert facts["scaler"]["scale"] > 4.0
+    assert same(*(make_training(tmp_path / run) for run in ("straight", "stopped")))
+
+
+def test_what_the_hardware_lacks_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    assert find_precision("float32", cpu).dtype == torch.float32
+    with pytest.raises(UsageError, match="training.precision: float16: on a CPU it is slower"):
+        find_precision("float16", cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
+    with pytest.raises(UsageError, match="bfloat16: this CPU .* has no instructions for it"):
+        find_precision("bfloat16", cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert find_precision("bfloat16", cpu).dtype == torch.bfloat16
+
+
+def test_an_old_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    with pytest.raises(UsageError, match="Tesla T4 cannot .* try float16"):
+        find_precision("bfloat16", torch.device("cuda"))
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_learns_on_a_gpu(kind: str, name: str) -> None:
+    torch.manual_seed(1)
+    model = build_translator(recipe(*KINDS[kind]), 12, 12).cuda()
+    learner = make_learner(model=model, precision=find_precision(name, torch.device("cuda", 0)))
+    batch = [make_batch(index) for index in range(3)]
+    losses = [learner.update(batch, rate=0.02, ratio=1.0).totals.means()["loss"] for _ in range(60)]
+    assert losses[-1] < 0.7 * losses[0]
