@@ -38,7 +38,7 @@ lint: $(INSTALLED) ## ruff: rules and format
 	@$(BIN)/ruff format --quiet --check .
 
 types: $(INSTALLED) ## mypy --strict
-	@$(BIN)/mypy --strict nmt
+	@$(BIN)/mypy --strict nmt benchmarks
 
 format: $(INSTALLED) ## put the code into the house's format
 	@$(BIN)/ruff check --quiet --fix .

@@ -46,8 +46,9 @@ def main(pairs: int, updates: int) -> None:
             settings = [*SETTINGS, f"data.root={folder}", f"subwords.sampling={sampling}"]
             recipe, run = read_recipe(["multi30k-de-en-lstm"], settings), folder / f"run-{sampling}"
             run.mkdir()
-            task = experiment.translation(recipe, run)
-            learner = experiment.learner(recipe, task.model, 1)
+            means = experiment.by_itself(recipe)
+            task = experiment.translation(recipe, run, means.processes)
+            learner = experiment.learner(recipe, task.model, task.objective, 1, means)
             words_a_second(islice(task.epochs.batches(0, 0), 3), learner)  # compiles
             learnt = words_a_second(islice(task.epochs.batches(0, 0), updates), learner)
             read = words_a_second(islice(task.epochs.batches(0, 0), 100 * updates))

@@ -22,6 +22,7 @@ from nmt.data.batches import Batch
 from nmt.data.subwords import BOS, EOS, PAD
 from nmt.recipe.assemble.experiment import Means, learner
 from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.assemble.objective import likelihood
 from nmt.recipe.reader import read_recipe
 from nmt.training.precision import Precision
 from nmt.training.processes import joined
@@ -63,7 +64,9 @@ def work(pipe: Connection, rank: int, count: int, port: int, updates: int, size:
     torch.manual_seed(1)
     model = build_translator(recipe, PIECES, PIECES)
     with joined(CPU) as processes:
-        learns = learner(recipe, model, 100, Means(CPU, Precision("float32", "cpu"), processes))
+        learns = learner(
+            recipe, model, likelihood(recipe), 100, Means(CPU, Precision("float32", "cpu"), processes)
+        )
         losses, seconds, words = [], [], 0
         for number in range(updates):
             batch, started = made_up(size, number), time.perf_counter()

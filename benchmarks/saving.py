@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 from nmt.data.batches import Batch
-from nmt.recipe.assemble.experiment import learner
+from nmt.recipe.assemble.experiment import by_itself, learner
 from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.assemble.objective import likelihood
 from nmt.recipe.reader import read_recipe
 from nmt.recurrence.laboratory import medians
 from nmt.training.saving import Saver
@@ -30,7 +31,8 @@ def made(batch: int, length: int) -> tuple[Learner, Batch]:
     """The recipe's learner and a batch for it."""
     recipe = read_recipe(["multi30k-de-en-lstm"])
     torch.manual_seed(1)
-    of = learner(recipe, build_translator(recipe, PIECES, PIECES).train(), 1)
+    model = build_translator(recipe, PIECES, PIECES).train()
+    of = learner(recipe, model, likelihood(recipe), 1, by_itself(recipe))
     lengths = torch.full((batch,), length)
     src, tgt = (torch.randint(4, PIECES, (batch, size)) for size in (length, length + 1))
     return of, Batch(src, lengths, tgt, lengths, torch.arange(batch))

@@ -34,6 +34,7 @@ from nmt.training.guards import Guards
 from nmt.training.loop import Training
 from nmt.training.metrics import Metrics, Mirror, NoMetrics
 from nmt.training.mirrors import mirror
+from nmt.training.objective import Objective
 from nmt.training.optimisers import build_optimiser
 from nmt.training.precision import Precision, find_precision
 from nmt.training.processes import ALONE, Processes, joined, place
@@ -109,7 +110,7 @@ def training(
         progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
     return Training(
-        learner=learner(recipe, task, per_epoch, means),
+        learner=learner(recipe, task.model, task.objective, per_epoch, means),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
@@ -155,19 +156,21 @@ def described(material: Material) -> str:
     return f"{training}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
 
 
-def learner(recipe: AnyRecipe, task: Task, per_epoch: int, means: Means) -> Learner:
+def learner(
+    recipe: AnyRecipe, model: Translator, objective: Objective, per_epoch: int, means: Means
+) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
     return Learner(
-        model=task.model,
+        model=model,
         optimiser=build_optimiser(
-            task.model,
+            model,
             optimiser=training.optimiser,
             betas=training.betas,
             momentum=training.momentum,
             weight_decay=training.weight_decay,
         ),
-        objective=task.objective,
+        objective=objective,
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
         weight_noise=training.weight_noise,
