@@ -9,6 +9,7 @@ from nmt.data.subwords import load_vocabulary
 from nmt.recipe.assemble import experiment
 from nmt.recipe.assemble.material import prepare
 from nmt.recipe.reader import read_recipe
+from nmt.training.processes import ALONE
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
 
 RECIPE = """\
@@ -44,7 +45,7 @@ def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> N
     assert [(part.name, part.pairs) for part in material.train.parts] == [("own", 20), ("back", 30)]
     tag = material.source.encode("<bt>")
     assert len(tag) == 1
-    task = experiment.translation(read, run)
+    task = experiment.translation(read, run, ALONE)
     for epoch in (0, 1):
         batches = list(task.epochs.batches(epoch, 0))
         pairs = [pair for batch in batches for pair in batch.pairs.tolist()]
@@ -108,7 +109,7 @@ def test_where_a_corpus_lies_may_change(recipe: Path) -> None:
 
 def test_temperature_takes_the_largest_once_and_the_others_more_often(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"))
-    task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")))
+    task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")), ALONE)
     pairs = [pair for batch in task.epochs.batches(0, 0) for pair in batch.pairs.tolist()]
     assert sum(pair >= 20 for pair in pairs) == 30
     assert sum(pair < 20 for pair in pairs) == round(20 * 1.5**0.5)
