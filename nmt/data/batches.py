@@ -136,7 +136,7 @@ def _bucketed(store: TokenStore, plan: Plan, pairs: Int64) -> list[Int64]:
 def _lengths(store: TokenStore, pairs: Int64) -> tuple[Int64, Int64]:
     """The lengths of pairs from anywhere in the store.
 
-    Some at a time, in the order of the file, and what was read is let go: each may stand on a page of its own,
+    Some at a time, in the order of the file, and what was read is let go: each may lie on a page of its own,
     and all of a pool's together would be as much memory as the corpus is large.
     """
     src, tgt = np.empty_like(pairs), np.empty_like(pairs)
