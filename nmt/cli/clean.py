@@ -64,6 +64,8 @@ def clean(
 
     if len(names) > 2:
         raise UsageError(f"{len(names)} files: give one file of pairs, two files, or a prefix")
+    if max_words is not None and min_words > max_words:
+        raise UsageError(f"--min-words {min_words} is more than --max-words {max_words}")
     languages = _languages(names, output, src, tgt)
     pairs = names[0] if len(names) == 1 else names
     corpus = find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1])

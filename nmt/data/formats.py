@@ -122,7 +122,8 @@ class _Memory:
             raise DataError(f"{path} is not TMX: it begins with <{self.root}>")
         for language in self.languages:
             if self.given and language not in self.given.values():
-                raise DataError(f"{path}: no text in '{language}'; there are: {', '.join(sorted(self.given))}")
+                there = ", ".join(sorted(self.given))
+                raise DataError(f"{path}: no text in '{language}'; there are: {there}")
 
     def doctype(self, *_: object) -> None:
         raise DataError("a DOCTYPE, which is refused: take it out (TMX means the same without)")

@@ -12,6 +12,7 @@ import torch
 
 from nmt.data.batches import Plan, Sampling, validation_batches
 from nmt.data.pairs import read_pairs
+from nmt.data.whole import write_whole
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
@@ -300,6 +301,4 @@ def test(run: Path) -> Tested:
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
     """Lines to a file that gets its name when it is whole."""
-    aside = path.with_name(f".{path.name}")
-    aside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-    aside.replace(path)
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
