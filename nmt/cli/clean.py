@@ -57,6 +57,8 @@ def clean(
 
     Blank sides and control characters (line ends and tabs inside a text, too) are always removed.
     """
+    from rich.console import Console
+
     from nmt.data import cleaning
     from nmt.data.filters import FilterReport
     from nmt.data.pair_writer import written
@@ -80,7 +82,8 @@ def clean(
         duplicates=duplicates,
     )
     report = FilterReport()
-    with written(output, languages, beside=corpus.files) as write:
+    reading = Console(stderr=True).status(f"reading {corpus}")  # shown on a terminal only
+    with reading, written(output, languages, beside=corpus.files) as write:
         for pair in cleaning.clean(corpus, rules, report):
             write(*pair)
     typer.echo(report)

@@ -1,9 +1,11 @@
 """Several corpora with shares, tags, weights and alignments: from the recipe to a run."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from nmt.data.store import TokenStore
 from nmt.data.subwords import load_vocabulary
@@ -11,6 +13,7 @@ from nmt.recipe.assemble import experiment
 from nmt.recipe.assemble.material import prepare
 from nmt.recipe.reader import read_recipe
 from nmt.training.processes import ALONE
+from nmt.training.progress import Progress
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
 
 RECIPE = """\
@@ -68,6 +71,14 @@ def test_the_doctor_tells_of_each_corpus_with_its_own_lines(recipe: Path) -> Non
     told = json.loads(done(nmt("doctor", recipe, "--updates", 0, "--json")))
     where = {finding["what"].partition(":")[0]: finding["where"] for finding in told["findings"]}
     assert where["3.3% of the training pairs of back are left out"] == "data.train of back, first: line 7"
+
+
+def test_a_terminal_shows_that_the_data_are_made_ready(recipe: Path) -> None:
+    read, run, shown = read_recipe([str(recipe)]), _made(Path("run")), io.StringIO()
+    progress = Progress(run / "train.log", Console(file=shown, force_terminal=True))
+    experiment.training(read, run, progress, experiment.by_itself(read))
+    assert "reading and encoding the data" in shown.getvalue()
+    assert "reading and encoding" not in (run / "train.log").read_text("utf-8")
 
 
 def test_weights_that_no_loss_can_bear_are_refused(recipe: Path) -> None:

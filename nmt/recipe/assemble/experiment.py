@@ -100,7 +100,8 @@ def training(
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
-    task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
+    with progress.console.status("reading and encoding the data"):  # shown on a terminal only
+        task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
     task.model.to(means.device)
     if not processes.first:
         seed_generators(recipe.seed, processes.rank)
