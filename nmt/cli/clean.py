@@ -57,6 +57,8 @@ def clean(
 
     Blank sides and control characters (line ends and tabs inside a text, too) are always removed.
     """
+    from rich.console import Console
+
     from nmt.data import cleaning
     from nmt.data.filters import FilterReport
     from nmt.data.pair_writer import written
@@ -64,6 +66,8 @@ def clean(
 
     if len(names) > 2:
         raise UsageError(f"{len(names)} files: give one file of pairs, two files, or a prefix")
+    if max_words is not None and min_words > max_words:
+        raise UsageError(f"--min-words {min_words} is more than --max-words {max_words}")
     languages = _languages(names, output, src, tgt)
     pairs = names[0] if len(names) == 1 else names
     corpus = find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1])
@@ -78,7 +82,8 @@ def clean(
         duplicates=duplicates,
     )
     report = FilterReport()
-    with written(output, languages, beside=corpus.files) as write:
+    reading = Console(stderr=True).status(f"reading {corpus}")  # shown on a terminal only
+    with reading, written(output, languages, beside=corpus.files) as write:
         for pair in cleaning.clean(corpus, rules, report):
             write(*pair)
     typer.echo(report)

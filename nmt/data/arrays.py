@@ -16,6 +16,7 @@ from typing import IO, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.whole import written_whole
 from nmt.errors import DataError
 
 Array = NDArray[Any]
@@ -65,18 +66,13 @@ def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[st
     order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
     checksums = {name: columns[name].hash.hexdigest() for name in order}
     header = _header({name: columns[name] for name in order}, {**metadata, "sha256": json.dumps(checksums)})
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with aside.open("wb") as file:
-            file.write(struct.pack("<Q", len(header)) + header)
-            for name in order:
-                columns[name].file.seek(0)
-                shutil.copyfileobj(columns[name].file, file, BLOCK)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_whole(path) as aside, aside.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for name in order:
+            columns[name].file.seek(0)
+            shutil.copyfileobj(columns[name].file, file, BLOCK)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes:

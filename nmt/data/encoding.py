@@ -18,6 +18,7 @@ from nmt.errors import DataError
 
 CHUNK = 4096  # rows that are encoded together
 SIDES = ("src", "tgt")
+HEAVIEST = 1_000_000  # what a pair can weigh; of far more the loss is no number
 UNALIGNED = "without their alignment: their words are not what spaces separate"
 
 
@@ -159,9 +160,9 @@ class _Weights:
             weight = float(text)
         except ValueError:
             weight = math.nan
-        if not 0 <= weight < math.inf:
+        if not 0 <= weight <= HEAVIEST:
             raise DataError(
-                f"{self.place}, line {line}: expected a weight, a number of at least 0, got '{text}'"
+                f"{self.place}, line {line}: expected a weight, a number from 0 to {HEAVIEST:,}, got '{text}'"
             )
         return weight
 

@@ -1,6 +1,7 @@
 """Files that hold both sides of a pair: TSV, JSON lines, TMX and Parquet, read as rows of columns."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from nmt.errors import DataError, UsageError
 
 Row = tuple[str, ...]
 Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
+CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: what a layout wrote into it
+LINE_END = re.compile(r"\s*\n\s*")
 
 
 def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
@@ -27,7 +30,7 @@ def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
 
 
 def _column_number(name: str) -> int:
-    if not name.isdigit() or int(name) < 3:
+    if not name.isdecimal() or int(name) < 3:
         raise UsageError(f"column:{name}: the columns of a TSV file have numbers, and 1 and 2 are the texts")
     return int(name) - 1
 
@@ -45,7 +48,7 @@ def read_json_lines(path: Path, languages: Sequence[str], columns: Sequence[str]
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON ({error})") from None
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected an object, like {{…}}")
@@ -58,22 +61,33 @@ def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[s
         if not isinstance(entry.get(name), str):
             raise DataError(f"{where}: no text '{name}'; there are: {', '.join(map(str, entry))}")
     further = (entry.get(name) for name in columns)
-    return (*(entry[name] for name in languages), *("" if value is None else str(value) for value in further))
+    row = *(entry[name] for name in languages), *("" if value is None else str(value) for value in further)
+    try:
+        "".join(row).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where}: half of a character ({error.object[error.start]!a}), no text") from None
+    return row
 
 
 def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """The translation units of a translation memory (TMX 1.4): the first text of each language.
 
-    A unit without one of the languages has a blank side. A DOCTYPE is refused: it can make a reader fetch
-    files and fill the memory.
+    A unit without one of the languages has a blank side. What stands for a layout's codes is left out, and
+    line ends are spaces. A DOCTYPE is refused: it can make a reader fetch files and fill the memory.
     """
-    if columns:
-        raise UsageError(f"column:{columns[0]}: a TMX file has no columns; name a file of its own")
+    refuse_columns(columns, "a TMX file has")
     memory = _Memory(languages)
     with opened(path) as stream:
         while block := stream.read(1 << 16):
             yield from memory.units(path, block)
         yield from memory.units(path, b"", last=True)
+    memory.check(path)
+
+
+def refuse_columns(columns: Sequence[str], where: str) -> None:
+    """UsageError if there are any; `where` says what has none."""
+    if columns:
+        raise UsageError(f"column:{columns[0]}: {where} no columns; name a file of its own")
 
 
 class _Memory:
@@ -85,6 +99,7 @@ class _Memory:
         self.unit: dict[str, str] = {}
         self.language: str | None = None
         self.text: list[str] | None = None
+        self.root, self.codes, self.given = "", 0, dict[str, str | None]()
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler, self.parser.EndElementHandler = self.start, self.end
         self.parser.CharacterDataHandler = self.characters
@@ -101,28 +116,41 @@ class _Memory:
         found, self.done = self.done, []
         return found
 
+    def check(self, path: Path) -> None:
+        """DataError unless it was TMX, and had texts of each language if it had any."""
+        if self.root != "tmx":
+            raise DataError(f"{path} is not TMX: it begins with <{self.root}>")
+        for language in self.languages:
+            if self.given and language not in self.given.values():
+                there = ", ".join(sorted(self.given))
+                raise DataError(f"{path}: no text in '{language}'; there are: {there}")
+
     def doctype(self, *_: object) -> None:
         raise DataError("a DOCTYPE, which is refused: take it out (TMX means the same without)")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.root = self.root or name
         if name == "tu":
             self.unit = {}
         elif name == "tuv":
             given = attributes.get("xml:lang", attributes.get("lang", "")).lower().replace("_", "-")
             self.language = next((one for one in self.languages if f"{given}-".startswith(f"{one}-")), None)
+            self.given[given] = self.language
         elif name == "seg":
-            self.text = []
+            self.text, self.codes = [], 0
+        self.codes += name in CODES
 
     def end(self, name: str) -> None:
+        self.codes -= name in CODES
         if name == "seg":
             if self.language is not None and self.text is not None:
-                self.unit.setdefault(self.language, "".join(self.text))
+                self.unit.setdefault(self.language, LINE_END.sub(" ", "".join(self.text)).strip())
             self.text = None
         elif name == "tu":
             self.done.append(tuple(self.unit.get(language, "") for language in self.languages))
 
     def characters(self, text: str) -> None:
-        if self.text is not None:
+        if self.text is not None and not self.codes:
             self.text.append(text)
 
 

@@ -8,6 +8,7 @@ from typing import IO
 
 from nmt.data.formats import form_of
 from nmt.data.text import bare_name
+from nmt.data.whole import written_whole
 from nmt.errors import UsageError
 
 Write = Callable[[str, str], object]
@@ -18,25 +19,22 @@ FORMS = (".tsv", ".jsonl", None)
 def written(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) -> Iterator[Write]:
     """Takes pairs, for a .tsv or .jsonl file or two files `output.LANGUAGE`.
 
-    UsageError for another form, or a file that is one of those read, `beside`.
+    UsageError for another form, two sides of one name, or a file that is one of those read, `beside`;
+    DataError where no file can be.
     """
     form = form_of(output)
     if form not in FORMS or bare_name(output) != output:
         raise UsageError(f"{output}: pairs are written as .tsv, .jsonl, or two files by their prefix, plain")
+    if form != ".tsv" and languages[0] == languages[1]:
+        raise UsageError(f"both sides are called '{languages[0]}': give each a name, --src and --tgt")
     paths = [Path(output)] if form else [Path(f"{output}.{language}") for language in languages]
     for path in paths:
         if path.exists() and any(path.samefile(one) for one in beside):
             raise UsageError(f"{path} is what is read: choose another --output")
     with ExitStack() as stack:
-        asides = [path.with_name(f".{path.name}.part") for path in paths]
-        for aside in asides:
-            stack.callback(aside.unlink, missing_ok=True)
+        asides = [stack.enter_context(written_whole(path)) for path in paths]
         files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]
         yield _writer(form, languages, files)
-        for file in files:
-            file.close()
-        for aside, path in zip(asides, paths, strict=True):
-            aside.replace(path)
 
 
 def _writer(form: str | None, languages: tuple[str, str], files: Sequence[IO[str]]) -> Write:

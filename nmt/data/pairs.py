@@ -6,7 +6,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.formats import READERS, Row, form_of
+from nmt.data.formats import READERS, Row, form_of, refuse_columns
 from nmt.data.text import COMPRESSIONS, read_lines
 from nmt.errors import DataError
 
@@ -97,6 +97,7 @@ def _own_rows(corpus: Corpus, columns: Sequence[str]) -> Iterator[Row]:
     if not corpus.parallel:
         return (("", line) for line in read_lines(first))
     if others:
+        refuse_columns(columns, "two files have")
         return _with_lines(((line,) for line in read_lines(first)), first, others[0])
     return READERS[form_of(first.name) or ".tsv"](first, corpus.languages, columns)
 

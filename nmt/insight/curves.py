@@ -41,7 +41,7 @@ def _read(path: Path) -> list[Event]:
 
 def _event(line: bytes) -> Event:
     event = json.loads(line)
-    if not isinstance(event, dict) or "event" not in event or "update" not in event:
+    if not (isinstance(event, dict) and isinstance(event.get("event"), str) and "update" in event):
         raise ValueError("not an event")
     return event
 
@@ -58,7 +58,7 @@ def with_seconds(run: Path, events: Sequence[Event]) -> list[Event]:
     path = times_file(run / "metrics.jsonl")
     if not path.is_file():
         raise UsageError(f"{run} holds no times.jsonl; draw it over update or epoch")
-    known = {(time["event"], time["update"]): time["seconds"] for time in _read(path)}
+    known = {(time["event"], time["update"]): time.get("seconds") for time in _read(path)}
     return [{"seconds": known.get((e["event"], e["update"]), math.nan), **e} for e in events]
 
 

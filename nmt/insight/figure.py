@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nmt.data.whole import written_whole
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,27 +37,23 @@ def draw(path: Path, panels: Mapping[str, Sequence[Line]], *, x: str) -> None:
     """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
 
     Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. Raises
-    UsageError for another ending, a folder that is not there, or without matplotlib.
+    UsageError for another ending or without matplotlib, DataError where no file can be.
     """
     kind = path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {path.parent}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError("matplotlib is not installed: pip install 'nmt[plot]'") from error
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
-    with _style("".join([x, *panels, *names]), kind):
+    with written_whole(path) as aside, _style("".join([x, *panels, *names]), kind):
         figure = Figure(figsize=(WIDTH, HEIGHT * len(panels)), layout="constrained")
         axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
         for place, (label, lines) in zip(axes, panels.items(), strict=True):
             _panel(place, label, lines, names)
         axes[-1].set_xlabel(x)
-        aside = path.with_name(f".{path.name}.partial")
         figure.savefig(aside, format=kind, dpi=120, metadata=KINDS[kind])
-        aside.replace(path)
 
 
 def _panel(axes: "Axes", label: str, lines: Sequence[Line], names: Sequence[str]) -> None:

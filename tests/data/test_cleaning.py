@@ -112,6 +112,15 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
         (("in.tsv", "-o", "out.tmx", "--src", "a", "--tgt", "b"), 2, "pairs are written as .tsv"),
         (("a", "b", "c", "-o", "out.tsv"), 2, "3 files: give one file of pairs"),
         (("no.tsv", "-o", "out.tsv"), 1, "no file no.tsv"),
+        (("in.tsv", "-o", "two", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
+        (("in.tsv", "-o", "out.jsonl", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
+        (("in.tsv", "-o", "none/out.tsv"), 1, "cannot write none/out.tsv: there is no folder none"),
+        (("in.tsv", "-o", "folder.tsv"), 1, "cannot write folder.tsv: it is a folder"),
+        (
+            ("in.tsv", "-o", "out.tsv", "--min-words", "3", "--max-words", "2"),
+            2,
+            "--min-words 3 is more",
+        ),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latn,Latin"), 2, "no script 'Latn'"),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latin"), 2, "expected one for each side"),
     ],
@@ -121,9 +130,10 @@ def test_a_wrong_request_is_refused_and_writes_nothing(
     words: tuple[str, ...], code: int, message: str
 ) -> None:
     before = Path("in.tsv").read_bytes()
+    Path("folder.tsv").mkdir()
     result = nmt(*words)
     assert (result.exit_code, message in result.stderr) == (code, True), result.output
-    assert {path.name for path in Path().iterdir()} == {"in.tsv"}
+    assert {path.name for path in Path().iterdir()} == {"in.tsv", "folder.tsv"}
     assert Path("in.tsv").read_bytes() == before
 
 

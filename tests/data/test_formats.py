@@ -34,7 +34,7 @@ def write(folder: Path, form: str) -> str:
     elif form == ".jsonl":
         path.write_text("".join(json.dumps({"x": 1, "en": t, "de": s}) + "\n" for s, t in PAIRS), "utf-8")
     elif form == ".tmx":
-        path.write_text(tmx(PAIRS).replace("<ph>no</ph>", ""), "utf-8")
+        path.write_text(tmx(PAIRS), "utf-8")
     else:
         parquet = pytest.importorskip("pyarrow.parquet")
         import pyarrow
@@ -85,6 +85,10 @@ def test_what_stands_beside_the_pairs_comes_in_its_order(tmp_path: Path) -> None
             "line 2: a DOCTYPE, which is refused",
         ),
         ("a.tmx", '<!DOCTYPE t [<!ENTITY a "aa"><!ENTITY b "&a;&a;">]><tmx>&b;</tmx>', "a DOCTYPE"),
+        ("a.tmx", "<html/>", "is not TMX: it begins with <html>"),
+        ("a.tmx", tmx(PAIRS).replace("EN_us", "nl"), "no text in 'en'; there are: de-de, fr, nl"),
+        ("a.jsonl", "[" * 200_000 + "\n", "line 1: not JSON"),
+        ("a.jsonl", '{"de": "\\ud800", "en": "b"}\n', "line 1: half of a character"),
         ("a.parquet", "PAR1", "cannot read .*a.parquet"),
     ],
 )
@@ -105,6 +109,10 @@ def test_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
         list(read_rows(tsv._replace(weights="score")))
     with pytest.raises(UsageError, match="column:2: "):
         list(read_rows(tsv._replace(weights="2")))
+    with pytest.raises(UsageError, match="column:²: "):
+        list(read_rows(tsv._replace(weights="²")))
+    with pytest.raises(UsageError, match="column:3: two files have no columns"):
+        list(read_rows(Corpus(tsv.files * 2, weights="3")))
     with pytest.raises(UsageError, match="column:x: a TMX file has no columns"):
         list(read_rows(corpus(tmp_path / "a.tmx", tmx(PAIRS))._replace(weights="x")))
     parquet = write(tmp_path, ".parquet")
@@ -113,8 +121,15 @@ def test_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
 
 
 def test_a_unit_without_one_of_the_languages_has_a_blank_side(tmp_path: Path) -> None:
-    text = '<tmx><tu><tuv xml:lang="de"><seg>a</seg></tuv><tuv xml:lang="den"><seg>x</seg></tuv></tu></tmx>'
-    assert list(read_pairs(corpus(tmp_path / "a.tmx", text))) == [("a", "")]
+    text = '<tmx><tu><tuv xml:lang="de"><seg>a</seg></tuv><tuv xml:lang="den"><seg>x</seg></tuv></tu>'
+    whole = text + '<tu><tuv xml:lang="en"><seg>b</seg></tuv></tu></tmx>'
+    assert list(read_pairs(corpus(tmp_path / "a.tmx", whole))) == [("a", ""), ("", "b")]
+
+
+def test_the_codes_of_a_layout_are_no_text_and_its_line_ends_are_spaces(tmp_path: Path) -> None:
+    source = "\n  Ein <bpt i='1'>{b <sub>x</sub></bpt>alter<ept i='1'>}</ept>\n  <hi>Hund</hi>.<ph>br</ph>\n"
+    units = tmx([("Ein Hund.", "An old dog.")]).replace("Ein Hund.", source)
+    assert list(read_pairs(corpus(tmp_path / "a.tmx", units))) == [("Ein alter Hund.", "An old dog.")]
 
 
 def test_a_missing_pyarrow_is_said_with_what_to_install(

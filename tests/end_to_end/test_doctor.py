@@ -142,6 +142,11 @@ def test_a_run_that_cannot_be_examined_says_why(finished: Finished, tmp_path: Pa
     assert "name it alone" in result.stderr
     run = tmp_path / "run"
     shutil.copytree(finished.run, run, symlinks=True)
+    written = (run / "recipe.yaml").read_text("utf-8")
+    (run / "recipe.yaml").write_text(written.replace(f"root: {finished.text}", "root: corpus:gone"), "utf-8")
+    result = nmt("doctor", run)
+    assert result.exit_code == 0
+    assert "doubtful  nothing was translated: no corpus 'gone'" in result.stdout
     for file in run.glob("checkpoints/u*/model.safetensors"):
         file.write_bytes(b"torn")
     result = nmt("doctor", run)

@@ -1,8 +1,11 @@
 """Several corpora with shares, tags, weights and alignments: from the recipe to a run."""
 
+import io
+import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from nmt.data.store import TokenStore
 from nmt.data.subwords import load_vocabulary
@@ -10,6 +13,7 @@ from nmt.recipe.assemble import experiment
 from nmt.recipe.assemble.material import prepare
 from nmt.recipe.reader import read_recipe
 from nmt.training.processes import ALONE
+from nmt.training.progress import Progress
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
 
 RECIPE = """\
@@ -59,6 +63,29 @@ def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> N
             assert batch.weights.tolist() == [0.5 if one else 1.0 for one in back.tolist()]
             assert (batch.src[:, 0] == tag[0]).tolist() == back.tolist()
             assert {*batch.links[:, 0].tolist()} == {*back.nonzero().flatten().tolist()}
+
+
+def test_the_doctor_tells_of_each_corpus_with_its_own_lines(recipe: Path) -> None:
+    lines = Path("back.de").read_text("utf-8").splitlines()
+    write_lines(Path("back.de"), [*lines[:6], " ".join(lines), *lines[7:]])
+    told = json.loads(done(nmt("doctor", recipe, "--updates", 0, "--json")))
+    where = {finding["what"].partition(":")[0]: finding["where"] for finding in told["findings"]}
+    assert where["3.3% of the training pairs of back are left out"] == "data.train of back, first: line 7"
+
+
+def test_a_terminal_shows_that_the_data_are_made_ready(recipe: Path) -> None:
+    read, run, shown = read_recipe([str(recipe)]), _made(Path("run")), io.StringIO()
+    progress = Progress(run / "train.log", Console(file=shown, force_terminal=True))
+    experiment.training(read, run, progress, experiment.by_itself(read))
+    assert "reading and encoding the data" in shown.getvalue()
+    assert "reading and encoding" not in (run / "train.log").read_text("utf-8")
+
+
+def test_weights_that_no_loss_can_bear_are_refused(recipe: Path) -> None:
+    write_lines(Path("weights"), ["1", "1e300", *["1"] * 28])
+    result = nmt("train", recipe, "-o", "run")
+    assert result.exit_code == 1
+    assert "weights, line 2: expected a weight, a number from 0 to 1,000,000, got '1e300'" in result.stderr
 
 
 def test_a_run_trains_is_gone_on_with_and_translates_with_the_tag(recipe: Path) -> None:

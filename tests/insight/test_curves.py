@@ -49,6 +49,8 @@ def test_several_runs_keep_their_names(tmp_path: Path) -> None:
 def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", EVENTS)
     assert curves([run], ["bleu"], "seconds")["bleu"][0].x == [50.0]
+    (run / "times.jsonl").write_text('{"event": "update", "update": 50}\n')
+    assert math.isnan(curves([run], ["bleu"], "seconds")["bleu"][0].x[0])
     (run / "times.jsonl").unlink()
     with pytest.raises(UsageError, match=r"no times\.jsonl; draw it over update or epoch"):
         curves([run], ["bleu"], "seconds")
@@ -76,9 +78,10 @@ def test_a_torn_last_line_is_passed_over_and_a_damaged_one_named(tmp_path: Path)
     path = run / "metrics.jsonl"
     path.write_bytes(path.read_bytes() + b'{"event": "upd')
     assert len(read_events(run)) == 3
-    path.write_bytes(b'{"event": "update", "update": 1}\n\x00\x00\n')
-    with pytest.raises(DataError, match="line 2"):
-        read_events(run)
+    for damaged in (b"\x00\x00", b'{"event": [], "update": 2}'):
+        path.write_bytes(b'{"event": "update", "update": 1}\n' + damaged + b"\n")
+        with pytest.raises(DataError, match="line 2"):
+            read_events(run)
 
 
 def test_a_folder_that_is_no_run_and_a_run_without_numbers_are_said(tmp_path: Path) -> None:

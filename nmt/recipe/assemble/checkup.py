@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.data.pairs import read_pairs
 from nmt.decoding.translate import translate_lines
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, NmtError, UsageError
 from nmt.finding import Finding
 from nmt.insight.curves import read_events
 from nmt.insight.history import History, troubles
@@ -74,8 +74,8 @@ def _of_outputs(run: Path, recipe: Recipe) -> list[Finding]:
     try:
         pairs = list(read_pairs(find(recipe, "valid")))
         translator = load_translator(run)
-    except DataError as error:
-        return [Finding("note", f"nothing was translated: {error}")]
+    except NmtError as error:
+        return [Finding("doubtful", f"nothing was translated: {error}")]
     places = range(0, len(pairs), max(1, len(pairs) // TRANSLATED))
     lines = ((pairs[place][0], None) for place in places)
     hyps = [translation.text for translation in translate_lines(lines, job(translator))]

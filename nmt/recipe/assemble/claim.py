@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from nmt.data.whole import write_whole
+from nmt.data.whole import aside_of, write_whole
 from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe.assemble import own_cells
@@ -75,7 +75,7 @@ def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
 def _check_free(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run} is a file; choose another directory with --output")
-    ours = (RECIPE, f".{RECIPE}", LOCK)
+    ours = (RECIPE, aside_of(Path(RECIPE)).name, LOCK)
     if run.exists() and not (run / RECIPE).is_file() and any(path.name not in ours for path in run.iterdir()):
         raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
 

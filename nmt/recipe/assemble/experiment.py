@@ -12,6 +12,7 @@ import torch
 
 from nmt.data.batches import Plan, Sampling, validation_batches
 from nmt.data.pairs import read_pairs
+from nmt.data.whole import write_whole
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
@@ -99,7 +100,8 @@ def training(
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
-    task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
+    with progress.console.status("reading and encoding the data"):  # shown on a terminal only
+        task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
     task.model.to(means.device)
     if not processes.first:
         seed_generators(recipe.seed, processes.rank)
@@ -300,6 +302,4 @@ def test(run: Path) -> Tested:
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
     """Lines to a file that gets its name when it is whole."""
-    aside = path.with_name(f".{path.name}")
-    aside.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
-    aside.replace(path)
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())

@@ -22,7 +22,7 @@ def exposure(model: Path, data: str | None, *, positions: int) -> list[Exposure]
     corpus = _corpus(found.recipe, data)
     with TemporaryDirectory() as folder:
         store = prepare_store(
-            Path(folder) / "pairs.safetensors",
+            Path(folder) / "pairs",
             corpus,
             src=found.source,
             tgt=found.target,

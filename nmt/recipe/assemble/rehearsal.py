@@ -4,7 +4,7 @@ import os
 import resource
 import time
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ import torch
 
 from nmt.data.batches import Batch
 from nmt.data.faults import faults, overlap
-from nmt.data.filters import FilterReport
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.store import Part
 from nmt.data.subwords import UNK, Vocabulary, load_vocabulary
 from nmt.data.survey import Survey, excerpt
 from nmt.errors import DataError, NmtError
@@ -88,7 +88,8 @@ def rehearse(
     except NmtError as error:
         return None, [Finding("wrong", str(error))]
     assert isinstance(training.epochs, Pairs | Streams)
-    found = [*left_out(training.epochs.store.report), *unknown(recipe, folder)]
+    parts = training.epochs.store.parts
+    found = [*(finding for part in parts for finding in left_out(part)), *unknown(recipe, folder)]
     return measured, found + ([] if measured is None else list(too_much(measured)))
 
 
@@ -153,16 +154,17 @@ def too_much(measured: Measured) -> Iterator[Finding]:
         )
 
 
-def left_out(report: FilterReport) -> Iterator[Finding]:
-    """Pairs that the filters of the recipe take out of training."""
+def left_out(part: Part) -> Iterator[Finding]:
+    """Pairs that the filters of the recipe take out of a training corpus."""
+    report, corpus = part.report, part.name and f" of {part.name}"
     for reason, (count, first) in report.dropped.items():
         if "blank" in reason:
             continue  # the survey has said so
         share = count / report.seen
         yield Finding(
             graded(share, 0.05, 0.5),
-            f"{percent(share)} of the training {report.unit} are left out: {count:,} {reason}",
-            f"data.train, first: line {first:,}",
+            f"{percent(share)} of the training {report.unit}{corpus} are left out: {count:,} {reason}",
+            f"data.train{corpus}, first: line {first:,}",
             advice="data.max_length, min_length and max_ratio decide on it",
         )
 
@@ -182,7 +184,7 @@ class Unknown(NamedTuple):
 
 def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
     """What the vocabularies of the run in `folder` do not know, side by side."""
-    parts = {part: _beginning(recipe, part) for part in named(recipe)}
+    parts = dict(_beginnings(recipe))
     names = sides(recipe)
     for place, side in enumerate(names):
         file = vocabulary_file(folder, side)
@@ -202,9 +204,11 @@ def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
             )
 
 
-def _beginning(recipe: AnyRecipe, part: str) -> list[tuple[str, str]]:
-    pairs = chain.from_iterable(map(read_pairs, corpora(recipe, part)))
-    return list(islice(pairs, ENCODED))
+def _beginnings(recipe: AnyRecipe) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each part of the data, the corpora of one by their names, and its first pairs."""
+    for part in named(recipe):
+        for corpus in corpora(recipe, part):
+            yield part + (corpus.name and f" of {corpus.name}"), list(islice(read_pairs(corpus), ENCODED))
 
 
 def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> Unknown | None:
