@@ -134,6 +134,24 @@ def test_where_a_corpus_lies_may_change(recipe: Path) -> None:
     assert "the training pairs changed since run was begun" in other.stderr
 
 
+def test_another_column_of_the_same_file_is_another_corpus(recipe: Path) -> None:
+    pairs = zip(
+        Path("back.de").read_text().splitlines(), Path("back.en").read_text().splitlines(), strict=True
+    )
+    lines = [json.dumps({"de": src, "en": tgt, "even": 1.0, "mean": 0.5}) for src, tgt in pairs]
+    write_lines(Path("back.jsonl"), lines)
+    text = RECIPE.replace("pairs: back", "pairs: back.jsonl").replace(
+        "weights: weights", "weights: column:even"
+    )
+    recipe.write_text(text, "utf-8")
+    done(nmt("train", recipe, "-o", "run"))
+    done(nmt("train", recipe, "training.stop_after=7u", "-o", "run"))
+    recipe.write_text(text.replace("column:even", "column:mean"), "utf-8")
+    other = nmt("train", recipe, "training.stop_after=8u", "-o", "run")
+    assert other.exit_code == 1
+    assert "the training pairs changed since run was begun" in other.stderr
+
+
 def test_temperature_takes_the_largest_once_and_the_others_more_often(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"))
     task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")), ALONE)
