@@ -77,7 +77,7 @@ def last_straw(outcome: Outcome, run: Run) -> str:
 
 
 def keep_for_inspection(
-    directory: Path, group: Sequence[Batch], lines: Sequence[Sequence[int]], run: Run, why: str
+    directory: Path, group: Sequence[Batch], places: Sequence[Sequence[tuple[str, int]]], run: Run, why: str
 ) -> None:
     """The batches of an update, as NUMBER/FIELD in batch.safetensors, and in batch.json whence they are."""
     tensors = {
@@ -91,7 +91,8 @@ def keep_for_inspection(
         "update": run.update,
         "epoch": run.epoch + 1,
         "first_batch": run.position + 1,
-        "lines": [[*numbers] for numbers in lines],
+        "corpora": [[corpus for corpus, _ in rows] for rows in places],
+        "lines": [[line for _, line in rows] for rows in places],
         "pairs": [batch.pairs.tolist() for batch in group],
     }
     checkpoint.write_folder(directory, {"batch.safetensors": tensors}, "batch.json", facts)

@@ -161,8 +161,8 @@ class Training:
     def give_up(self, group: list[Batch], why: str) -> NoReturn:
         """Keep what could not be learnt, and end the run where its last checkpoint was."""
         kept = self.checkpoints.parent / "bad-batch"
-        lines = [self.epochs.lines(batch) for batch in group]
-        guards.keep_for_inspection(kept, group, lines, self.run, why)
+        places = [self.epochs.places(batch) for batch in group]
+        guards.keep_for_inspection(kept, group, places, self.run, why)
         saved = checkpoint.listed(self.checkpoints)
         raise Diverged(
             f"{why}. What was to be learnt is kept in {kept}; "
