@@ -202,8 +202,8 @@ class Training:
         )
         self.run.window = Totals()
 
-    def judge(self, tick: Tick) -> dict[str, float]:
-        """Validate, and let the best-so-far and the schedule know; gives the scores."""
+    def judge(self, tick: Tick) -> dict[str, float] | None:
+        """Validate, and let the best-so-far and the schedule know; gives the scores that the weights have."""
         started = time.perf_counter()
         with self.state.weights.judged():
             found = self.validate(self.learner.model, checkpoint_name(tick.update))
@@ -220,19 +220,21 @@ class Training:
             self.run.seconds,
         )
         self.progress.validation(tick, found, best=best, seconds=time.perf_counter() - started)
-        if self.schedule.observe(best) and self.settings.rollback != "none":
-            self.return_to_best()
+        cut = self.schedule.observe(best)
+        if cut and self.settings.rollback != "none" and self.return_to_best():
+            return None  # the weights that were measured are gone
         return found.scores
 
-    def return_to_best(self) -> None:
-        """Go on from the weights that were judged best, with their moments or with none."""
+    def return_to_best(self) -> bool:
+        """Go on from the weights that were judged best, with their moments or with none, if there are any."""
         best, home = self.run.best.update, self.checkpoints / "best"
         if best is None or not self.processes.first_does(lambda: self.stands(home)):
-            return
+            return False
         with_moments = self.settings.rollback == "weights-and-moments"
         self.state.restore_weights(checkpoint.read(home), moments=with_moments)
         self.metrics.write({"event": "back-to-best", "update": self.run.update, "to": best})
         self.progress.note(f"the rate is cut: going on from the weights of update {best}, the best so far")
+        return True
 
     def why_stop(self, interrupts: Interrupts) -> Stop | None:
         """The reason to stop here, if there is one."""
