@@ -25,7 +25,7 @@ from nmt.training.schedules import Schedule
 from nmt.training.settings import Epochs, Result, Settings, Stop, Validate
 from nmt.training.state import State
 from nmt.training.teacher_forcing import Always
-from nmt.training.update import Learner, Outcome
+from nmt.training.update import Fault, Learner, Outcome
 
 
 @dataclass(kw_only=True)
@@ -108,7 +108,7 @@ class Training:
         if outcome.fault is None:
             self.enter(outcome)
         else:
-            self.leave_out(group, outcome)
+            self.leave_out(group, outcome.fault)
         run.advance(len(group), self.course.batches_in(run.epoch))
         run.seconds += seconds
         if outcome.fault or outcome.parts > 1:
@@ -129,14 +129,14 @@ class Training:
         run.guarded.learnt(outcome.totals, self.settings.guards.window)
         run.guarded.split += outcome.parts > 1
 
-    def leave_out(self, group: list[Batch], outcome: Outcome) -> None:
+    def leave_out(self, group: list[Batch], fault: Fault) -> None:
         """An update that was not made keeps its number and its batches; after a spike the weights go back."""
         so_far = self.run.guarded
         self.state.carried = None  # nothing reads on from the state that led here
-        if self.settings.guards.count(so_far, outcome):
-            why = guards.last_straw(outcome, self.run)
+        if self.settings.guards.count(so_far, fault):
+            why = guards.last_straw(fault, self.run)
             self.processes.first_does(lambda: self.give_up(group, why))
-        if outcome.finite:
+        if fault.spike:
             self.roll_back()
 
     def roll_back(self) -> None:
