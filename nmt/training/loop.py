@@ -163,6 +163,7 @@ class Training:
         kept = self.checkpoints.parent / "bad-batch"
         places = [self.epochs.places(batch) for batch in group]
         guards.keep_for_inspection(kept, group, places, self.run, why)
+        self.saver.wait()
         saved = checkpoint.listed(self.checkpoints)
         raise Diverged(
             f"{why}. What was to be learnt is kept in {kept}; "
