@@ -86,7 +86,7 @@ class _Making(NamedTuple):
                     "files": checksums(corpus.all_files, memory),
                     "languages": list(corpus.languages),
                     "tag": corpus.tag,
-                    "columns": {n: place for n, place in corpus.beside.items() if isinstance(place, str)},
+                    "columns": corpus.columns,
                 }
                 for corpus in self.corpora
             ],

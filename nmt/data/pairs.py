@@ -37,6 +37,11 @@ class Corpus(NamedTuple):
         found = {"weights": self.weights, "links": self.links}
         return {name: place for name, place in found.items() if place is not None}
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """What of it are columns of the pairs' file."""
+        return {name: place for name, place in self.beside.items() if isinstance(place, str)}
+
     def place(self, name: str) -> str:
         """Where something beside the pairs stands, for a message."""
         place = self.beside[name]
@@ -83,7 +88,7 @@ def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:
 
 def read_rows(corpus: Corpus) -> Iterator[Row]:
     """Source, target, and then what stands beside them, in the order of `corpus.beside`."""
-    columns = {name: place for name, place in corpus.beside.items() if isinstance(place, str)}
+    columns = corpus.columns
     files = {name: place for name, place in corpus.beside.items() if isinstance(place, Path)}
     rows = _own_rows(corpus, list(columns.values()))
     for path in files.values():

@@ -16,7 +16,7 @@ import numpy as np
 
 from nmt.data.arrays import ArrayFile
 from nmt.data.filters import Dropped, FilterReport
-from nmt.data.joined import Int64, Joined, Rows
+from nmt.data.joined import Int64, Joined, Rows, part_of
 from nmt.data.links import Flags
 from nmt.data.sums import checksums
 from nmt.data.whole import write_whole
@@ -136,6 +136,14 @@ class TokenStore:
         """How many pieces the chosen pairs (or all) have on either side, without bos and eos."""
         chosen = np.arange(len(self)) if pairs is None else pairs
         return self.src.tokens.lengths(chosen), self.tgt.tokens.lengths(chosen)
+
+    def places(self, pairs: Int64) -> list[tuple[str, int]]:
+        """The corpus and the line that each of some pairs came from."""
+        part = part_of(pairs, np.array([*(part.first for part in self.parts), len(self)]))
+        return [
+            (self.parts[number].name, line)
+            for number, line in zip(part.tolist(), self.lines[pairs].tolist(), strict=True)
+        ]
 
     def release(self) -> None:
         """Let go the pages of the files that were read."""

@@ -11,7 +11,7 @@ from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.training import checkpoint
 from nmt.training.run import Guarded, Moment, Run
-from nmt.training.update import Outcome
+from nmt.training.update import Fault, Outcome
 
 ADVICE = "A lower learning rate, a longer warm-up or a smaller clip_norm may help."
 
@@ -38,9 +38,9 @@ class Guards:
             return math.inf
         return self.spike * so_far.mean
 
-    def count(self, so_far: Guarded, outcome: Outcome) -> bool:
+    def count(self, so_far: Guarded, fault: Fault) -> bool:
         """Count an update that was not made; is it one too many?"""
-        if outcome.finite:
+        if fault.spike:
             so_far.rolled_back += 1
             return so_far.rolled_back > self.rollbacks
         so_far.skipped += 1
@@ -53,7 +53,7 @@ def event_of(outcome: Outcome, now: Moment) -> dict[str, float | str]:
     place = {"update": now.updates, "epoch": now.epochs}
     if outcome.fault is None:
         return {"event": "split", **place, "parts": outcome.parts}
-    return {"event": "roll-back" if outcome.finite else "skip", **place, "why": outcome.fault}
+    return {"event": "roll-back" if outcome.fault.spike else "skip", **place, "why": outcome.fault.why}
 
 
 def note_of(outcome: Outcome, run: Run) -> str:
@@ -61,23 +61,23 @@ def note_of(outcome: Outcome, run: Run) -> str:
     so_far = run.guarded
     if outcome.fault is None:
         return f"update {run.update}: out of memory, learnt in {outcome.parts} parts ({so_far.split} so far)"
-    if not outcome.finite:
+    if not outcome.fault.spike:
         counts = f"{so_far.in_a_row} in a row, {so_far.skipped} so far"
         return f"update {run.update}: {outcome.fault}: skipped ({counts})"
     went = "there is no checkpoint to go back to" if so_far.good is None else f"back to that of {so_far.good}"
     return f"update {run.update}: {outcome.fault}: left out, weights {went} (roll-back {so_far.rolled_back})"
 
 
-def last_straw(outcome: Outcome, run: Run) -> str:
+def last_straw(fault: Fault, run: Run) -> str:
     """Why a run gives up."""
     so_far = run.guarded
-    if outcome.finite:
-        return f"update {run.update}: {outcome.fault}, after {so_far.rolled_back - 1} roll-backs"
-    return f"update {run.update}: {outcome.fault}, in {so_far.in_a_row} updates in a row"
+    if fault.spike:
+        return f"update {run.update}: {fault}, after {so_far.rolled_back - 1} roll-backs"
+    return f"update {run.update}: {fault}, in {so_far.in_a_row} updates in a row"
 
 
 def keep_for_inspection(
-    directory: Path, group: Sequence[Batch], lines: Sequence[Sequence[int]], run: Run, why: str
+    directory: Path, group: Sequence[Batch], places: Sequence[Sequence[tuple[str, int]]], run: Run, why: str
 ) -> None:
     """The batches of an update, as NUMBER/FIELD in batch.safetensors, and in batch.json whence they are."""
     tensors = {
@@ -91,7 +91,8 @@ def keep_for_inspection(
         "update": run.update,
         "epoch": run.epoch + 1,
         "first_batch": run.position + 1,
-        "lines": [[*numbers] for numbers in lines],
+        "corpora": [[corpus for corpus, _ in rows] for rows in places],
+        "lines": [[line for _, line in rows] for rows in places],
         "pairs": [batch.pairs.tolist() for batch in group],
     }
     checkpoint.write_folder(directory, {"batch.safetensors": tensors}, "batch.json", facts)

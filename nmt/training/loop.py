@@ -25,7 +25,7 @@ from nmt.training.schedules import Schedule
 from nmt.training.settings import Epochs, Result, Settings, Stop, Validate
 from nmt.training.state import State
 from nmt.training.teacher_forcing import Always
-from nmt.training.update import Learner, Outcome
+from nmt.training.update import Fault, Learner, Outcome
 
 
 @dataclass(kw_only=True)
@@ -108,7 +108,7 @@ class Training:
         if outcome.fault is None:
             self.enter(outcome)
         else:
-            self.leave_out(group, outcome)
+            self.leave_out(group, outcome.fault)
         run.advance(len(group), self.course.batches_in(run.epoch))
         run.seconds += seconds
         if outcome.fault or outcome.parts > 1:
@@ -129,14 +129,14 @@ class Training:
         run.guarded.learnt(outcome.totals, self.settings.guards.window)
         run.guarded.split += outcome.parts > 1
 
-    def leave_out(self, group: list[Batch], outcome: Outcome) -> None:
+    def leave_out(self, group: list[Batch], fault: Fault) -> None:
         """An update that was not made keeps its number and its batches; after a spike the weights go back."""
         so_far = self.run.guarded
         self.state.carried = None  # nothing reads on from the state that led here
-        if self.settings.guards.count(so_far, outcome):
-            why = guards.last_straw(outcome, self.run)
+        if self.settings.guards.count(so_far, fault):
+            why = guards.last_straw(fault, self.run)
             self.processes.first_does(lambda: self.give_up(group, why))
-        if outcome.finite:
+        if fault.spike:
             self.roll_back()
 
     def roll_back(self) -> None:
@@ -161,8 +161,9 @@ class Training:
     def give_up(self, group: list[Batch], why: str) -> NoReturn:
         """Keep what could not be learnt, and end the run where its last checkpoint was."""
         kept = self.checkpoints.parent / "bad-batch"
-        lines = [self.epochs.lines(batch) for batch in group]
-        guards.keep_for_inspection(kept, group, lines, self.run, why)
+        places = [self.epochs.places(batch) for batch in group]
+        guards.keep_for_inspection(kept, group, places, self.run, why)
+        self.saver.wait()
         saved = checkpoint.listed(self.checkpoints)
         raise Diverged(
             f"{why}. What was to be learnt is kept in {kept}; "
@@ -202,8 +203,8 @@ class Training:
         )
         self.run.window = Totals()
 
-    def judge(self, tick: Tick) -> dict[str, float]:
-        """Validate, and let the best-so-far and the schedule know; gives the scores."""
+    def judge(self, tick: Tick) -> dict[str, float] | None:
+        """Validate, and let the best-so-far and the schedule know; gives the scores that the weights have."""
         started = time.perf_counter()
         with self.state.weights.judged():
             found = self.validate(self.learner.model, checkpoint_name(tick.update))
@@ -220,19 +221,21 @@ class Training:
             self.run.seconds,
         )
         self.progress.validation(tick, found, best=best, seconds=time.perf_counter() - started)
-        if self.schedule.observe(best) and self.settings.rollback != "none":
-            self.return_to_best()
+        cut = self.schedule.observe(best)
+        if cut and self.settings.rollback != "none" and self.return_to_best():
+            return None  # the weights that were measured are gone
         return found.scores
 
-    def return_to_best(self) -> None:
-        """Go on from the weights that were judged best, with their moments or with none."""
+    def return_to_best(self) -> bool:
+        """Go on from the weights that were judged best, with their moments or with none, if there are any."""
         best, home = self.run.best.update, self.checkpoints / "best"
         if best is None or not self.processes.first_does(lambda: self.stands(home)):
-            return
+            return False
         with_moments = self.settings.rollback == "weights-and-moments"
         self.state.restore_weights(checkpoint.read(home), moments=with_moments)
         self.metrics.write({"event": "back-to-best", "update": self.run.update, "to": best})
         self.progress.note(f"the rate is cut: going on from the weights of update {best}, the best so far")
+        return True
 
     def why_stop(self, interrupts: Interrupts) -> Stop | None:
         """The reason to stop here, if there is one."""

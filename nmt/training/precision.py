@@ -41,6 +41,10 @@ class Precision:
         given: T = functional_call(_Working(model), rounded, (work,))
         return given
 
+    def may_overflow(self) -> bool:
+        """Whether gradients that are no finite numbers may be so for their scale alone."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() >= 1.0
+
     def rounded(self, tensor: Tensor) -> Tensor:
         """A tensor in the type of number; integers stay."""
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor

@@ -24,8 +24,8 @@ class Epochs(Protocol):
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """The batches of an epoch from the one at `start`."""
 
-    def lines(self, batch: Batch) -> list[int]:
-        """Where in the corpus the rows of a batch begin: lines, counted from 1."""
+    def places(self, batch: Batch) -> list[tuple[str, int]]:
+        """Where the rows of a batch begin: corpus (of several: its name) and line, counted from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)

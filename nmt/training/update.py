@@ -31,6 +31,16 @@ class Gradients(NamedTuple):
     parts: int  # that each batch was learnt in
 
 
+class Fault(NamedTuple):
+    """Why an update is not made."""
+
+    why: str
+    spike: bool  # the loss is finite and too high; else loss or gradient is no finite number
+
+    def __str__(self) -> str:
+        return self.why
+
+
 class Outcome(NamedTuple):
     """What an update gave, or why the weights were left as they were."""
 
@@ -38,12 +48,7 @@ class Outcome(NamedTuple):
     norm: float  # of the gradient before clipping
     carried: DecoderState | None  # what the next batch goes on from
     parts: int  # that each batch was learnt in, for want of memory
-    fault: str | None  # why it was not made: a loss or gradient that is no finite number, or a loss too high
-
-    @property
-    def finite(self) -> bool:
-        """Whether loss and gradient are finite numbers."""
-        return math.isfinite(self.totals.loss) and math.isfinite(self.norm)
+    fault: Fault | None  # why it was not made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,7 @@ class Learner:
         scaler = self.precision.scaler
         scaler.unscale_(self.optimiser)
         norm = self.clip()
-        fault = _fault(totals, 0.0 if scaler.is_enabled() else norm, limit)
+        fault = _fault(totals, 0.0 if self.precision.may_overflow() else norm, limit)
         if fault is None:
             for parameters in self.optimiser.param_groups:
                 parameters["lr"] = rate
@@ -152,15 +157,15 @@ class Learner:
         return length
 
 
-def _fault(totals: Totals, norm: float, limit: float) -> str | None:
+def _fault(totals: Totals, norm: float, limit: float) -> Fault | None:
     """What keeps an update from being made."""
     loss = totals.loss / max(totals.tokens, 1)
     if not math.isfinite(loss):
-        return f"the loss is {loss}"
+        return Fault(f"the loss is {loss}", spike=False)
     if not math.isfinite(norm):
-        return f"the norm of the gradient is {norm}"
+        return Fault(f"the norm of the gradient is {norm}", spike=False)
     if loss > limit:
-        return f"the loss {loss:.4g} is a spike: over {limit:.4g}"
+        return Fault(f"the loss {loss:.4g} is a spike: over {limit:.4g}", spike=True)
     return None
 
 

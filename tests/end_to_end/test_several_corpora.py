@@ -134,6 +134,36 @@ def test_where_a_corpus_lies_may_change(recipe: Path) -> None:
     assert "the training pairs changed since run was begun" in other.stderr
 
 
+def test_another_column_of_the_same_file_is_another_corpus(recipe: Path) -> None:
+    pairs = zip(
+        Path("back.de").read_text().splitlines(), Path("back.en").read_text().splitlines(), strict=True
+    )
+    lines = [json.dumps({"de": src, "en": tgt, "even": 1.0, "mean": 0.5}) for src, tgt in pairs]
+    write_lines(Path("back.jsonl"), lines)
+    text = RECIPE.replace("pairs: back", "pairs: back.jsonl").replace(
+        "weights: weights", "weights: column:even"
+    )
+    recipe.write_text(text, "utf-8")
+    done(nmt("train", recipe, "-o", "run"))
+    done(nmt("train", recipe, "training.stop_after=7u", "-o", "run"))
+    recipe.write_text(text.replace("column:even", "column:mean"), "utf-8")
+    other = nmt("train", recipe, "training.stop_after=8u", "-o", "run")
+    assert other.exit_code == 1
+    assert "the training pairs changed since run was begun" in other.stderr
+
+
+def test_a_batch_that_cannot_be_learnt_from_names_the_corpus_of_each_line(recipe: Path) -> None:
+    settings = ("training.learning_rate.peak=1e38", "training.clip_norm=null", "training.guards.skip=0")
+    settings = (*settings, "training.batch.size=35")
+    assert nmt("train", recipe, *settings, "-o", "run").exit_code == 1
+    facts = json.loads(Path("run/bad-batch/batch.json").read_text("utf-8"))["facts"]
+    [corpora], [lines], [pairs] = facts["corpora"], facts["lines"], facts["pairs"]
+    assert {*corpora} == {"own", "back"}
+    assert [(pair < 20, pair % 20 + 1 if pair < 20 else pair - 19) for pair in pairs] == [
+        (name == "own", line) for name, line in zip(corpora, lines, strict=True)
+    ]
+
+
 def test_temperature_takes_the_largest_once_and_the_others_more_often(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"))
     task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")), ALONE)

@@ -91,6 +91,10 @@ WRONG = {
         "training: {objective: reinforce, risk: {samples: 1}}",
         "training.risk.samples: one sample has no others: take more, or risk.baseline greedy",
     ),
+    "spikes of a loss around nothing": (
+        "training: {objective: reinforce, guards: {spike: 3.0}}",
+        "training.guards.spike: the loss of reinforce lies around 0, and so is no measure of a spike",
+    ),
     "one translation that is to be weighed": (
         "training: {objective: minimum-risk, risk: {samples: 1, reference: false}}",
         "training.risk.samples: one translation has nothing to be weighed against: take more",

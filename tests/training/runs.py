@@ -95,8 +95,8 @@ class TenBatches:
         order = torch.randperm(10, generator=torch.Generator().manual_seed(epoch)).tolist()
         return (make_batch(index) for index in order[start:])
 
-    def lines(self, batch: Batch) -> list[int]:
-        return [pair + 1 for pair in batch.pairs.tolist()]
+    def places(self, batch: Batch) -> list[tuple[str, int]]:
+        return [("", pair + 1) for pair in batch.pairs.tolist()]
 
 
 def make_schedule(name: str = "constant", **changes: Any) -> Schedule:

@@ -1,6 +1,7 @@
 """Guards: what is skipped, split or gone back from, by faults that are put in; and all of it under a stop."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
-from nmt.training import checkpoint
+from nmt.training import checkpoint, guards
 from nmt.training.guards import Diverged
 from nmt.training.objective import Learnt, Likelihood
 from nmt.training.snapshot import model_tensors
@@ -93,7 +94,7 @@ def test_a_skipped_update_changes_neither_weights_nor_moments() -> None:
     weights = {name: tensor.clone() for name, tensor in model_tensors(learner.model).items()}
     moments = {key: value.clone() for p in learner.optimiser.state.values() for key, value in p.items()}
     outcome = learner.update([make_batch(1), make_batch(0)], rate=0.1, ratio=1.0)
-    assert outcome.fault == "the loss is nan"
+    assert str(outcome.fault) == "the loss is nan"
     assert all(torch.equal(weights[name], now) for name, now in model_tensors(learner.model).items())
     after = {key: value for p in learner.optimiser.state.values() for key, value in p.items()}
     assert all(torch.equal(moments[key], now) for key, now in after.items())
@@ -131,6 +132,26 @@ def test_too_many_in_a_row_end_the_run_with_the_batch_kept(tmp_path: Path) -> No
     kept = load_file(tmp_path / "bad-batch" / "batch.safetensors")
     assert torch.equal(kept["0/src"], make_batch(7).src)
     assert torch.equal(kept["0/tgt"], make_batch(7).tgt)
+
+
+def test_the_checkpoint_that_is_named_last_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run gives up in the update after its last checkpoint, which is still being written."""
+
+    def slowly(directory: Path, *content: Any) -> None:
+        kept.wait()
+        write(directory, *content)
+
+    def keep(*content: Any) -> None:
+        keep_for_inspection(*content)
+        kept.set()
+
+    kept, write, keep_for_inspection = threading.Event(), checkpoint.write, guards.keep_for_inspection
+    monkeypatch.setattr(checkpoint, "write", slowly)
+    monkeypatch.setattr(guards, "keep_for_inspection", keep)
+    poisoned = Poisoned({batch_at(5): NAN})
+    training = make_training(tmp_path, objective=poisoned, settings={"checkpoint_every": Duration(4, "u")})
+    with pytest.raises(Diverged, match=r"the last good checkpoint is \S+/u0000004"):
+        training.train()
 
 
 def batch_at(update: int) -> int:

@@ -11,9 +11,17 @@ from nmt.recipe.assemble.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import Recipe, TextRecipe
 from nmt.training import checkpoint
+from nmt.training.guards import Diverged
 from nmt.training.loss import cross_entropy
 from nmt.training.precision import TYPES, Precision, find_precision
-from tests.training.runs import Duration, make_batch, make_forcing, make_learner, make_training
+from tests.training.runs import (
+    Duration,
+    make_batch,
+    make_forcing,
+    make_guards,
+    make_learner,
+    make_training,
+)
 from tests.training.test_loop import same
 
 SHORT = ("bfloat16", "float16")
@@ -114,6 +122,24 @@ def test_where_scaled_gradients_overflow_the_update_is_left_out_and_the_scale_fa
     assert outcome.norm == float("inf") or outcome.norm != outcome.norm
     assert all(torch.equal(mine, was) for mine, was in zip(learner.model.parameters(), before, strict=True))
     assert learner.precision.scaler.get_scale() == 2.0**39
+
+
+def test_gradients_that_no_scale_makes_finite_are_a_fault(tmp_path: Path) -> None:
+    precision = Precision("float16", "cpu")
+    precision.scaler._init_scale = 4.0
+    training = make_training(tmp_path, precision=precision, settings={"guards": make_guards(skip=2)})
+    weight = training.learner.model.get_parameter("cell.weight_ih")
+    weight.register_hook(lambda grad: grad * float("nan"))
+    with pytest.raises(Diverged, match="update 6: the norm of the gradient is nan, in 3 updates in a row"):
+        training.train()
+
+
+def test_a_spike_whose_scaled_gradients_overflow_is_a_spike() -> None:
+    learner = make_learner(precision=Precision("float16", "cpu"))
+    learner.precision.scaler._init_scale = 2.0**40
+    outcome = learner.update([make_batch(0)], rate=0.1, ratio=1.0, limit=0.1)
+    assert outcome.fault is not None
+    assert outcome.fault.spike
 
 
 def test_a_run_in_float16_goes_on_with_its_scale(tmp_path: Path) -> None:

@@ -212,11 +212,11 @@ def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
             whole = super().unroll(memory, *arguments, **settings)
             return whole._replace(features=whole.features * (torch.nan if self.bad else 1.0))
 
-    def work(processes: Processes) -> str | None:
+    def work(processes: Processes) -> str:
         model = NoNumber()
         model.bad = processes.rank == 1
         learner = make_learner(model=model, processes=processes)
-        return learner.update([make_batch(0)], rate=0.1, ratio=1.0).fault
+        return str(learner.update([make_batch(0)], rate=0.1, ratio=1.0).fault)
 
     assert values(in_processes(2, work)) == ["the loss is nan"] * 2
 

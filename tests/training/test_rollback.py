@@ -55,6 +55,10 @@ def test_with_a_cut_the_best_weights_are_back_and_their_moments_if_wanted(
         (8, 4),
         (12, 10),
     ]
+    assert [checkpoint.read(tmp_path / "checkpoints" / f"u000000{u}").facts["scores"] for u in (4, 6)] == [
+        {"loss": 1.0, "bleu": 5.0},
+        None,  # what was measured is not what is kept
+    ]
     assert "going on from the weights of update 4" in (tmp_path / "train.log").read_text()
 
 

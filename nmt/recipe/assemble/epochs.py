@@ -21,10 +21,9 @@ class Pairs:
         """The batches of an epoch from the one at `start`."""
         return batches(self.store, self.plan, epoch, start, self.sampling)
 
-    def lines(self, batch: Batch) -> list[int]:
-        """The lines of the corpus that a batch's pairs are from, counted from 1."""
-        lines: list[int] = self.store.lines[batch.pairs.numpy()].tolist()
-        return lines
+    def places(self, batch: Batch) -> list[tuple[str, int]]:
+        """The corpora and lines that a batch's pairs are from."""
+        return self.store.places(batch.pairs.numpy())
 
 
 class Streams:
@@ -41,6 +40,6 @@ class Streams:
         """The chunks from the one at `start`."""
         return chunks(self.store, self.cut, start)
 
-    def lines(self, batch: Batch) -> list[int]:
-        """The lines of the text in which a batch's rows begin, counted from 1."""
-        return lines_at(self.store, batch.pairs.numpy())
+    def places(self, batch: Batch) -> list[tuple[str, int]]:
+        """The lines of the text in which a batch's rows begin."""
+        return [("", line) for line in lines_at(self.store, batch.pairs.numpy())]

@@ -118,8 +118,10 @@ def store_file(run: Path, part: str) -> Path:
 
 
 def sums(run: Path, *corpora: Corpus) -> list[str]:
-    """The SHA-256 of each file of some corpora, remembered in the run."""
-    return checksums([file for corpus in corpora for file in corpus.all_files], run / "data" / SUMS)
+    """The SHA-256 of each file of some corpora, remembered in the run, and the columns read of them."""
+    columns = [f"{name}: {column}" for corpus in corpora for name, column in corpus.columns.items()]
+    files = [file for corpus in corpora for file in corpus.all_files]
+    return [*checksums(files, run / "data" / SUMS), *columns]
 
 
 def vocabularies(recipe: Recipe, train: Sequence[Corpus], run: Path) -> tuple[Vocabulary, Vocabulary]:

@@ -219,6 +219,8 @@ class Training(Minimised, Learning):
         yield from super().conflicts()
         if self.objective == "likelihood" or self.risk.likelihood:
             return
+        if self.objective == "reinforce" and self.guards.spike is not None:
+            yield "guards.spike", "the loss of reinforce lies around 0, and so is no measure of a spike"
         for name in ("r_drop", "guided_alignment", "coverage", "switchout"):
             if getattr(self, name) != type(self).model_fields[name].default:
                 yield name, "is a part of the likelihood, which counts for nothing: set risk.likelihood"
