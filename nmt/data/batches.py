@@ -19,7 +19,6 @@ from nmt.data.store import Side, TokenStore
 from nmt.data.subwords import BOS, EOS, PAD, Vocabulary
 
 POOL = 1 << 16  # pairs that are sorted by length together
-TOGETHER = 1 << 12  # of these, whose lengths are read together
 
 
 class Batch(NamedTuple):
@@ -124,28 +123,13 @@ def _planned(store: TokenStore, plan: Plan, epoch: int) -> Iterator[Drawn]:
 
 def _bucketed(store: TokenStore, plan: Plan, pairs: Int64) -> list[Int64]:
     """Where the pairs of each batch stand in `pairs`: sorted by length, and cut."""
-    src_lengths, tgt_lengths = _lengths(store, pairs)
+    src_lengths, tgt_lengths = store.lengths(pairs)
     order = np.lexsort((tgt_lengths, src_lengths))
     if plan.by == "sentences":
         cuts = range(plan.size, len(pairs), plan.size)
         return np.split(order, cuts)
     longest = np.maximum(src_lengths, tgt_lengths)[order] + 1
     return np.split(order, _cuts_by_tokens(longest, plan.size))
-
-
-def _lengths(store: TokenStore, pairs: Int64) -> tuple[Int64, Int64]:
-    """The lengths of pairs from anywhere in the store.
-
-    Some at a time, in the order of the file, and what was read is let go: each may lie on a page of its own,
-    and all of a pool's together would be as much memory as the corpus is large.
-    """
-    src, tgt = np.empty_like(pairs), np.empty_like(pairs)
-    order = np.argsort(pairs)
-    for first in range(0, len(pairs), TOGETHER):
-        some = order[first : first + TOGETHER]
-        src[some], tgt[some] = store.lengths(pairs[some])
-        store.release()
-    return src, tgt
 
 
 def _cuts_by_tokens(lengths: Int64, size: int) -> list[int]:

@@ -1,6 +1,6 @@
 """Arrays that lie in several files, read as if they stood end to end in one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from nmt.data.arrays import Array
 
 Int64 = NDArray[np.int64]
+
+MANY, FEW = 1 << 12, 16
+"""Rows whose lengths are read, and rows that are read, before the pages they lie on are let go: a row from
+anywhere in a large file brings in a page of its own, and its neighbours."""
 
 
 class Joined:
@@ -53,7 +57,11 @@ class Taken(NamedTuple):
 class Rows:
     """Rows of unequal length in one part or several; row i of a part is values[offsets[i]:offsets[i + 1]]."""
 
-    def __init__(self, offsets: Sequence[Array], values: Sequence[Array]) -> None:
+    def __init__(
+        self, offsets: Sequence[Array], values: Sequence[Array], let_go: Callable[[], None] = lambda: None
+    ) -> None:
+        """`let_go` gives back the pages that have been read, where the arrays are mapped ones."""
+        self.let_go = let_go
         self.values, self._offsets = Joined(values), Joined(offsets)
         self._first: Int64 = self._offsets.first - np.arange(len(offsets) + 1)
 
@@ -69,13 +77,27 @@ class Rows:
 
     def lengths(self, rows: Int64) -> Int64:
         """How many values the rows have."""
-        return self._bounds(rows)[1]
+        found, order = np.empty_like(rows), np.argsort(rows)
+        for some in self._at_a_time(order, MANY):
+            found[some] = self._bounds(rows[some])[1]
+        return found
 
     def take(self, rows: Int64) -> Taken:
         """The chosen rows, in the order asked for."""
+        taken = [self._take(some) for some in self._at_a_time(rows, FEW)] or [self._take(rows)]
+        values, lengths = zip(*taken, strict=True)
+        return Taken(np.concatenate(values), np.concatenate(lengths))
+
+    def _take(self, rows: Int64) -> Taken:
         starts, lengths = self._bounds(rows)
         moved = starts - np.cumsum(lengths) + lengths
         return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+
+    def _at_a_time(self, rows: Int64, count: int) -> Iterator[Int64]:
+        """So many of them, and again so many."""
+        for first in range(0, len(rows), count):
+            yield rows[first : first + count]
+            self.let_go()
 
     def rows_at(self, places: Int64) -> Int64:
         """The rows in which places of `values` lie; behind its end: the last."""

@@ -110,7 +110,8 @@ class TokenStore:
         offsets = [
             f.arrays.get(f"{name}.offsets", zeros) for f, zeros in zip(self._files, empty, strict=True)
         ]
-        return Rows(offsets, [file.arrays.get(name, np.empty(0, np.int64)) for file in self._files])
+        values = [file.arrays.get(name, np.empty(0, np.int64)) for file in self._files]
+        return Rows(offsets, values, self.release)
 
     def _has(self, name: str) -> bool:
         return any(name in file.arrays for file in self._files)
