@@ -109,7 +109,7 @@ class _WatchedBound(Bound):
         super().bind_products()
         held = zip(self.cell.recurrent, map(_held, self.U), strict=True)
         self.U = self.cell.by_product(**dict(held))
-        self.codes = _steps(type(self.cell))
+        self.codes, self.fields = _steps(type(self.cell)), self.cell.State._fields
         self.steps: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
     def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
@@ -124,7 +124,7 @@ class _WatchedBound(Bound):
 
     def chosen(self, named: dict[str, Any], shape: torch.Size) -> dict[str, Tensor]:
         """Of a step's variables those that have a number for each unit, the declared gates first."""
-        order = dict.fromkeys((*self.cell.gates, *named))
+        order = [name for name in dict.fromkeys((*self.cell.gates, *named)) if name not in self.fields]
         units = {name: named[name] for name in order if isinstance(named.get(name), Tensor)}
         return {name: value.detach() for name, value in units.items() if value.shape == shape}
 
