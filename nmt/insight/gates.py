@@ -1,4 +1,4 @@
-"""What gates and states do over a corpus: how far open, how much is kept and for how long, how long."""
+"""What gates and states do over a corpus: how far open, how much is kept, for how many positions."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -36,13 +36,9 @@ class Kept(NamedTuple):
     """
 
     mean: float
+    updated: float  # the rest, which is replaced: the update rate
     time_scale: float  # of the unit in the middle, in positions
     longest: float  # of the one that LONGEST of the units do not exceed
-
-    @property
-    def updated(self) -> float:
-        """The update rate: what is replaced at a position."""
-        return 1 - self.mean
 
 
 class Part(NamedTuple):
@@ -168,10 +164,10 @@ def _shares(kept: Tensor) -> Tensor:
 
 def _kept(sums: Tensor) -> Kept:
     count, total, logs = sums
-    mean_log = logs / count
+    mean, mean_log = float(total.sum() / count.sum()), logs / count
     scales = torch.where(mean_log < 0, -1 / mean_log, math.inf).sort().values
     middle, longest = scales[(len(scales) - 1) // 2], scales[int(LONGEST * (len(scales) - 1))]
-    return Kept(float(total.sum() / count.sum()), float(middle), float(longest))
+    return Kept(mean, 1 - mean, float(middle), float(longest))
 
 
 def _means(track: Tensor) -> tuple[float, list[float]]:

@@ -74,6 +74,14 @@ def test_a_run_that_goes_on_writes_each_look_once(finished: Finished, tmp_path: 
     assert events(parts) == events(whole)
 
 
+def test_a_run_may_go_on_with_looks_that_it_began_without(finished: Finished, tmp_path: Path) -> None:
+    run, settings = tmp_path / "run", ("training.validation.every=2u", "-o", tmp_path / "run")
+    done(nmt("train", finished.recipe, *settings, "training.stop_after=2u"))
+    done(nmt("train", finished.recipe, *settings, "training.stop_after=4u", "training.validation.gates=true"))
+    assert [event["update"] for event in events(run) if event["event"] == "gates"] == [4]
+    done(nmt("plot", run, "-m", "encoder.1.forward.z.mean", "-o", tmp_path / "z.svg"))
+
+
 @pytest.mark.parametrize("chunk", ["null", "20"])
 def test_the_gates_of_a_language_model(chunk: str, finished: Finished, tmp_path: Path) -> None:
     recipe, run = tmp_path / "lm.yaml", tmp_path / "run"
