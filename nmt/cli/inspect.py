@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Look into a trained model.")
 
 Model = Annotated[Path, typer.Argument(metavar="RUN", help="A run or a model directory.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False)
+]
 
 
 @app.callback()
@@ -29,10 +33,8 @@ def exposure(
     positions: Annotated[
         int, typer.Option(min=1, metavar="N", help="Target positions that are shown one by one.")
     ] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False)
-    ] = None,
+    as_json: AsJson = False,
+    plot: Plot = None,
 ) -> None:
     """How much worse the model expects the reference when it reads its own words, by target position.
 
@@ -51,6 +53,40 @@ def exposure(
         typer.echo(json.dumps([{**part._asdict(), "gap": part.gap} for part in found]))
     else:
         _show(found)
+
+
+@app.command()
+def gates(
+    model: Model,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA", help="Pairs or text, as in `data.valid`; else those.", show_default=False
+        ),
+    ] = None,
+    positions: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Positions whose states are measured one by one.")
+    ] = 20,
+    as_json: AsJson = False,
+    plot: Plot = None,
+) -> None:
+    """What every gate does over a corpus, and how long and for how long the states remember.
+
+    For each cell of the model, by the names of its step: the mean, the share
+    open (above 0.9) and closed (below 0.1) of what lies in [0, 1]. For each
+    part of the state: its mean length, the share of itself that a unit keeps
+    at a position (an LSTM's f for c, the GRU's z for h), the rest, which is
+    updated, and the time scale in positions, -1/ln f for a constant f: of the
+    unit in the middle, and of the one that nine tenths do not exceed. The true
+    words are read, padding is not counted.
+    """
+    from nmt.cli import gates as shown
+    from nmt.recipe.assemble.looking import gates
+
+    found = gates(model, data, positions=positions)
+    if plot:
+        shown.draw(plot, found, positions)
+    typer.echo(shown.as_json(found) if as_json else shown.table(found, positions))
 
 
 def _show(found: "list[Exposure]") -> None:

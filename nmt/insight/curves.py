@@ -16,7 +16,7 @@ Event = Mapping[str, Any]
 AXES = ("update", "epoch", "seconds")
 USUAL = ("loss", "bleu", "learning_rate")
 """What is drawn unless something else is asked for, of what there is."""
-KINDS = {"update": "training", "validation": "validation"}
+KINDS = {"update": "training", "validation": "validation", "gates": "gates"}
 
 
 def read_events(run: Path) -> list[Event]:

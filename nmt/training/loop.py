@@ -17,7 +17,7 @@ from nmt.training.ema import weights_of
 from nmt.training.gathered import changed_count
 from nmt.training.guards import Diverged
 from nmt.training.interrupts import Interrupts
-from nmt.training.metrics import Metrics
+from nmt.training.metrics import Event, Metrics
 from nmt.training.progress import Progress, Tick
 from nmt.training.run import Best, Moment, Run, Span, Totals
 from nmt.training.saving import Saver
@@ -220,6 +220,9 @@ class Training:
             },
             self.run.seconds,
         )
+        if found.gates:
+            seen: Event = {"event": "gates", "update": tick.update, "epoch": tick.epochs, **found.gates}
+            self.metrics.write(seen, self.run.seconds)
         self.progress.validation(tick, found, best=best, seconds=time.perf_counter() - started)
         cut = self.schedule.observe(best)
         if cut and self.settings.rollback != "none" and self.return_to_best():

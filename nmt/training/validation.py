@@ -1,6 +1,6 @@
 """Validation: the loss under teacher forcing, and scores of free-running translations."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +35,7 @@ class Validation(NamedTuple):
 
     scores: dict[str, float]
     samples: Sequence[Sample | Own]
+    gates: Mapping[str, float] = {}  # what they do, where it is asked for
 
 
 class Texts(NamedTuple):

@@ -39,6 +39,13 @@ def test_training_and_validation_are_lines_of_one_panel(tmp_path: Path) -> None:
     assert validation == ("validation", [100.0], [3.5])
 
 
+def test_what_the_gates_did_is_a_line_too(tmp_path: Path) -> None:
+    look = {"event": "gates", "update": 100, "epoch": 1.0, "decoder.1.forward.f.mean": 0.8}
+    run = write_run(tmp_path / "run", [*EVENTS, look])
+    found = curves([run], ["decoder.1.forward.f.mean"], "epoch")
+    assert found == {"decoder.1.forward.f.mean": [("gates", [1.0], [0.8])]}
+
+
 def test_several_runs_keep_their_names(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, EVENTS) for name in ("one", "둘")]
     assert [line.name for line in curves(runs, ["bleu"], "epoch")["bleu"]] == [

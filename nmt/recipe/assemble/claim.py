@@ -38,6 +38,7 @@ FREE = (
     "training.validation.stop_on.*",
     "training.validation.stop_when",
     "training.validation.samples",
+    "training.validation.gates",
     "search.beam",
     "search.length_penalty",
     "search.batch",

@@ -25,6 +25,7 @@ from nmt.recipe.assemble.epochs import Pairs
 from nmt.recipe.assemble.material import Material, begun, find, prepare, times
 from nmt.recipe.assemble.model import build_translator
 from nmt.recipe.assemble.objective import translation_objective
+from nmt.recipe.assemble.observing import observed
 from nmt.recipe.assemble.start import started
 from nmt.recipe.assemble.task import Task, summary
 from nmt.recipe.assemble.translating import job
@@ -142,7 +143,7 @@ def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
         translation_objective(recipe, material.target),
-        validator(recipe, material, run, model, processes),
+        observed(validator(recipe, material, run, model, processes), recipe, material.valid, processes),
         recipe.training.validation.metric,
         described(material),
     )

@@ -27,6 +27,7 @@ from nmt.recipe.assemble.home import home
 from nmt.recipe.assemble.material import find, forget, learn, remember, store_file, sums, vocabulary_file
 from nmt.recipe.assemble.model import build_language_model
 from nmt.recipe.assemble.objective import likelihood
+from nmt.recipe.assemble.observing import observed
 from nmt.recipe.assemble.task import Task
 from nmt.recipe.schema import TextRecipe
 from nmt.training.processes import Processes
@@ -47,14 +48,14 @@ def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
         forget(run)
     vocabulary = _vocabulary(recipe, train, run)
     remember(run, {"the vocabulary": vocabulary.fingerprint()})
-    learnt = _stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
-    judged = _stored(recipe, store_file(run, "valid"), valid, vocabulary)
+    learnt = stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
+    judged = stored(recipe, store_file(run, "valid"), valid, vocabulary)
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
     return Task(
         found.model,
         _epochs(recipe, learnt),
         likelihood(recipe),
-        Validator(found, judged, processes),
+        observed(Validator(found, judged, processes), recipe, judged, processes),
         "loss",
         f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} pieces",
     )
@@ -83,7 +84,7 @@ def _taken(setting: str, run: Path) -> Vocabulary:
     return load_vocabulary(file)
 
 
-def _stored(
+def stored(
     recipe: TextRecipe, path: Path, corpus: Corpus, vocabulary: Vocabulary, longest: int | None = None
 ) -> TokenStore:
     """A text in pieces: as one stream with every line, or as lines without the blank ones."""
@@ -100,7 +101,7 @@ def _epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
     return Pairs(store, Plan(batch.by, batch.size, recipe.seed))
 
 
-def _read(recipe: TextRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
+def read(recipe: TextRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
     """The whole text once."""
     if recipe.training.chunk:
         return chunks(store, Cut(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK))
@@ -117,7 +118,7 @@ class Validator:
         """Measure; the model's mode and the random generators are afterwards as they were."""
         recipe, count = self.found.recipe, self.found.recipe.training.validation.samples
         with measuring(model):
-            scores = forced_totals(model, _read(recipe, self.judged, STREAMS), self.processes).means()
+            scores = forced_totals(model, read(recipe, self.judged, STREAMS), self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
             texts = sampled(self.found, options, SHOWN) if count and self.processes.first else []
         return Validation(scores, [Own(" ↵ ".join(text)) for text in texts])
@@ -166,12 +167,12 @@ def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Per
     """Measure on a file, and on as much text of the model's own (at most `most` pieces)."""
     corpus = Corpus((file,), parallel=False)
     with TemporaryDirectory() as folder:
-        store = _stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
+        store = stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
         with measuring(found.model):
-            text = forced_totals(found.model, _read(found.recipe, store, 1))
+            text = forced_totals(found.model, read(found.recipe, store, 1))
         unknown = sum(int((pieces == UNK).sum()) for pieces in store.tgt.tokens.values.parts)
-        kept, read = str(store.report), set(store.lines.tolist())
-    characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in read)
+        kept, numbers = str(store.report), set(store.lines.tolist())
+    characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in numbers)
     return Perplexity(text, characters, unknown, kept, _own(found, min(text.tokens, most), seed))
 
 

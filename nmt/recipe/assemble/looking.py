@@ -1,17 +1,22 @@
-"""Looking into a model on disk, on the pairs that its recipe names or on others."""
+"""Looking into a model on disk, on the pairs or the text that its recipe names or on others."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nmt.data.batches import Plan, validation_batches
+from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.building import prepare_store
 from nmt.data.filters import LengthFilter
-from nmt.data.pairs import Corpus, find_corpus
+from nmt.data.pairs import Corpus, find_corpus, find_text
 from nmt.insight.exposure import Exposure
-from nmt.insight.exposure import exposure as measured
-from nmt.recipe.assemble.artifact import load_translator
+from nmt.insight.exposure import exposure as measured_exposure
+from nmt.insight.gates import CellGates
+from nmt.insight.gates import gates as measured_gates
+from nmt.recipe.assemble import language_model
+from nmt.recipe.assemble.artifact import LanguageModel, Loaded, load, load_translator
 from nmt.recipe.assemble.material import find
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import AnyRecipe, TextRecipe
 
 BATCH = 64
 
@@ -19,20 +24,35 @@ BATCH = 64
 def exposure(model: Path, data: str | None, *, positions: int) -> list[Exposure]:
     """The exposure of the translator in `model` on the pairs `data`, or on its validation pairs."""
     found = load_translator(model)
-    corpus = _corpus(found.recipe, data)
+    with _batches(found, data) as batches:
+        return measured_exposure(found.model, batches, positions=positions)
+
+
+def gates(model: Path, data: str | None, *, positions: int) -> list[CellGates]:
+    """What the gates of `model` do on the pairs or the text `data`, or on its validation data."""
+    found = load(model)
+    with _batches(found, data) as batches:
+        return measured_gates(found.model, batches, positions=positions)
+
+
+@contextmanager
+def _batches(found: Loaded | LanguageModel, data: str | None) -> Iterator[Iterable[Batch]]:
+    """Everything in `data`, once."""
+    corpus, recipe = _corpus(found.recipe, data), found.recipe
     with TemporaryDirectory() as folder:
-        store = prepare_store(
-            Path(folder) / "pairs",
-            corpus,
-            src=found.source,
-            tgt=found.target,
-            keep=LengthFilter(1, 10**9, None),
-        )
-        batches = validation_batches(store, Plan("sentences", BATCH, found.recipe.seed))
-        return measured(found.model, batches, positions=positions)
+        path = Path(folder) / "read"
+        if isinstance(found, LanguageModel):
+            text = language_model.stored(found.recipe, path, corpus, found.vocabulary)
+            yield language_model.read(found.recipe, text, language_model.STREAMS)
+        else:
+            keep = LengthFilter(1, 10**9, None)
+            pairs = prepare_store(path, corpus, src=found.source, tgt=found.target, keep=keep)
+            yield validation_batches(pairs, Plan("sentences", BATCH, recipe.seed))
 
 
-def _corpus(recipe: Recipe, data: str | None) -> Corpus:
+def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:
     if data is None:
         return find(recipe, "valid")
+    if isinstance(recipe, TextRecipe):
+        return find_text(data, root=Path())
     return find_corpus(data, root=Path(), src=recipe.data.src, tgt=recipe.data.tgt)

@@ -70,6 +70,11 @@ class Judging(Section):
         "any", description="Training stops when any of the metrics with a patience has lost it, or all have."
     )
     samples: int = Field(3, ge=0, description="Outputs printed at each validation.")
+    gates: bool = Field(
+        False,
+        description="Whether each validation writes what the gates do on a few validation sentences, as `nmt "
+        "inspect gates` measures it, into metrics.jsonl.",
+    )
 
     def deciding(self) -> str:
         """The metric that decides on the best checkpoint."""

@@ -1,0 +1,61 @@
+"""What looking at the gates costs: at a validation, and a model that nobody looks at.
+
+    python -m benchmarks.gates
+
+The look that a validation takes with `training.validation.gates` (eight sentences of middle length) stands
+against updates of the Multi30k LSTM recipe's model. The share is of a stretch of `--every` updates, without
+the validation itself, so that the true one is less; the recipe validates after each epoch of some 450. Then a
+forward pass of a model that was looked at before against one of a model that never was. Figures are medians.
+"""
+
+import argparse
+
+import torch
+
+from benchmarks.saving import made
+from nmt.data.batches import Batch
+from nmt.insight.gates import gates
+from nmt.model.translator import Translator
+from nmt.recipe.assemble.observing import FEW
+from nmt.recurrence.laboratory import medians
+
+
+def read(model: Translator, batch: Batch) -> None:
+    """A forward pass under teacher forcing, as a validation makes it."""
+    with torch.no_grad():
+        model.unroll(model.encode(batch.src), batch.tgt[:, :-1])
+
+
+def main() -> None:
+    """Print the shares."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--length", type=int, default=14)
+    parser.add_argument("--every", type=int, default=450)
+    parser.add_argument("--rounds", type=int, default=7)
+    asked = parser.parse_args()
+    learner, batch = made(asked.batch, asked.length)
+    few = batch.part(slice(FEW))
+    seconds = medians(
+        {
+            "update": lambda: learner.update([batch], rate=1e-4, ratio=1.0),
+            "look": lambda: gates(learner.model, [few], positions=1),
+        },
+        rounds=asked.rounds,
+    )
+    share = seconds["look"] / (asked.every * seconds["update"])
+    print(f"an update {seconds['update']:.3f} s, a look {seconds['look']:.3f} s")
+    print(f"a look every {asked.every} updates: {share:.2%} of the time")
+    (seen, _), (never, _) = made(asked.batch, asked.length), made(asked.batch, asked.length)
+    gates(seen.model, [few], positions=1)
+    seconds = medians(
+        {"seen": lambda: read(seen.model, batch), "never": lambda: read(never.model, batch)},
+        rounds=asked.rounds,
+    )
+    print(f"a forward pass of a model once looked at: {seconds['seen'] / seconds['never']:.3f} of one never")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""How the numbers of gates are written down."""
+
+import json
+import math
+
+from nmt.cli.gates import as_json, table
+from nmt.insight.gates import CellGates, Gate, Kept, Part
+
+CELL = CellGates(
+    *("decoder", 2, "forward", "Own", 12_345),
+    gates=[
+        Gate("a_valve_with_a_long_name", 0.5, [0.25, 0.75], 0.125, 0.25),
+        Gate("n", -0.5, [-0.5, -0.5], None, None),
+    ],
+    unnamed=("q", "k"),
+    state=[
+        Part("h", 2.0, [1.0, 3.0], Kept(1.0, 0.0, 1234.5, math.inf)),
+        Part("c", 4.0, [4.0, 4.0], None),
+    ],
+)
+TABLE = """\
+decoder, layer 2, forward: Own, 12,345 pieces
+  gate                  mean        open      closed
+  a_valve_with_a_long_name       0.500       12.5%       25.0%
+  n                   -0.500           -           -
+  (its step gives no name to the value of q, k)
+  state                 norm        kept     updated  time scale     longest
+  h                     2.00       1.000       0.000     1234.50    for ever
+  c                     4.00           -           -           -           -
+  norm at             1     2-
+  h                1.00   3.00
+  c                4.00   4.00"""
+
+
+def test_a_table_says_what_is_no_gate_what_has_no_name_and_what_never_ends() -> None:
+    assert table([CELL], 1) == TABLE
+    assert table([CELL, CELL], 1) == f"{TABLE}\n\n{TABLE}"
+
+
+def test_a_sentence_that_is_shorter_than_the_positions_has_no_rest() -> None:
+    assert table([CELL], 20).splitlines()[8].split() == ["norm", "at", "1", "2"]
+
+
+def test_json_has_every_number_and_null_for_what_never_ends() -> None:
+    (cell,) = json.loads(as_json([CELL]))
+    assert cell["gates"][0] == {
+        "name": "a_valve_with_a_long_name", "mean": 0.5, "means": [0.25, 0.75], "open": 0.125, "closed": 0.25
+    }  # fmt: skip
+    assert cell["state"][0]["kept"] == {"mean": 1.0, "updated": 0.0, "time_scale": 1234.5, "longest": None}
+    assert cell["state"][1]["kept"] is None
+    assert (cell["side"], cell["layer"], cell["unnamed"]) == ("decoder", 2, ["q", "k"])
