@@ -87,6 +87,7 @@ class _Making(NamedTuple):
                     "languages": list(corpus.languages),
                     "tag": corpus.tag,
                     "columns": {n: place for n, place in corpus.beside.items() if isinstance(place, str)},
+                    **({} if corpus.first is None else {"first": corpus.first}),
                 }
                 for corpus in self.corpora
             ],
