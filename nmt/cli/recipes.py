@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nmt.errors import UsageError
-from nmt.shipped import folder
+from nmt.shipped import folder, purpose
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
 
@@ -17,12 +17,6 @@ WORDS = typer.Argument(
     help="Recipe files or names of shipped recipes, and settings that change them; the later wins.",
     show_default=False,
 )
-
-
-def purpose(path: Path) -> str:
-    """What a recipe is for: the comment on its first line."""
-    with path.open(encoding="utf-8") as lines:
-        return lines.readline().lstrip("#").strip()
 
 
 @app.command("ls")

@@ -61,9 +61,7 @@ def _corpus(recipe: Recipe, source: Source) -> Corpus:
     data, root = recipe.data, _root(recipe)
     found = find_corpus(source.pairs, root=root, src=data.src, tgt=data.tgt)
     weights, links = (_beside(place, root) for place in (source.sentence_weights, source.alignments))
-    return found._replace(
-        name=source.name, tag=source.tag, weights=weights, links=links, first=data.first
-    )
+    return found._replace(name=source.name, tag=source.tag, weights=weights, links=links, first=data.first)
 
 
 def _beside(place: str | None, root: Path) -> Path | str | None:
