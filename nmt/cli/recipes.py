@@ -2,6 +2,7 @@
 
 import shutil
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,12 +23,19 @@ WORDS = typer.Argument(
 @app.command("ls")
 def list_recipes() -> None:
     """List the recipes that come with the program."""
-    paths = sorted(folder("recipes").glob("*.yaml"))
+    typer.echo(listing(sorted(folder("recipes").glob("*.yaml"))))
+
+
+def listing(paths: Sequence[Path]) -> str:
+    """The names of files, each with what it is for, as wide as the terminal."""
     margin = max(len(path.stem) for path in paths) + 2
     width = max(shutil.get_terminal_size((80, 24)).columns, margin + 20)
-    for path in paths:
-        start = path.stem.ljust(margin)
-        typer.echo(textwrap.fill(purpose(path), width, initial_indent=start, subsequent_indent=" " * margin))
+    return "\n".join(
+        textwrap.fill(
+            purpose(path), width, initial_indent=path.stem.ljust(margin), subsequent_indent=" " * margin
+        )
+        for path in paths
+    )
 
 
 @app.command()

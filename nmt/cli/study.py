@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.recipes import listing
 from nmt.errors import DataError, UsageError
-from nmt.shipped import folder, purpose
 
 if TYPE_CHECKING:
     from nmt.recipe.assemble.grid import Ended
@@ -24,8 +24,9 @@ def about() -> None:
 @app.command("ls")
 def list_studies() -> None:
     """List the studies that come with the program."""
-    for path in sorted((folder("recipes") / "studies").glob("*.yaml")):
-        typer.echo(f"{path.stem:<24}{purpose(path)}")
+    from nmt.recipe.study import shipped_studies
+
+    typer.echo(listing(shipped_studies()))
 
 
 @app.command()
@@ -71,13 +72,15 @@ def run(
 def _show(members: "Sequence[Member]") -> None:
     from nmt.recipe.assemble.matching import parameters
 
-    width = max(len(member.name) for member in members) + 2
-    typer.echo(f"{'member':<{width}}{'hidden':>12}{'parameters':>14}  stops after")
-    for member in members:
-        recipe = member.recipe
+    recipes = {", ".join(member.choices.values()): member.recipe for member in members}
+    width = max(map(len, recipes)) + 2
+    typer.echo(f"{'system':<{width}}{'hidden':>12}{'parameters':>14}  stops after")
+    for name, recipe in recipes.items():
         hidden = f"{recipe.encoder.hidden} + {recipe.decoder.hidden}"
         count = f"{parameters(recipe):,}"
-        typer.echo(f"{member.name:<{width}}{hidden:>12}{count:>14}  {recipe.training.stop_after}")
+        typer.echo(f"{name:<{width}}{hidden:>12}{count:>14}  {recipe.training.stop_after}")
+    seeds = list(dict.fromkeys(str(member.seed) for member in members))
+    typer.echo(f"{len(members)} members: each with seed {', '.join(seeds)}")
 
 
 def _train(directory: Path, members: "Sequence[Member]", jobs: int) -> int:

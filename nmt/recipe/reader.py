@@ -228,7 +228,7 @@ def _put(tree: Node, leaf: Node, section: str, name: str) -> Node:
 
 
 def refused(problems: list[Problem], what: str) -> UsageError:
-    """All the problems of a recipe, or `what` else, by file, line and column; the command line's come last."""
+    """All the problems as one error, by file, line and column; those of the command line come last."""
     order = sorted(dict.fromkeys(problems), key=lambda problem: problem.place.order())
     count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"
     return UsageError("\n".join([f"{count} in the {what}", *map(str, order)]))

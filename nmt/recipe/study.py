@@ -17,7 +17,7 @@ from nmt.recipe import reader, yaml12
 from nmt.recipe.fields import Conflict, Section, suggestion
 from nmt.recipe.mistakes import problems_of
 from nmt.recipe.schema import AnyRecipe, Recipe
-from nmt.recipe.yaml12 import Node, Place, Problem, Source
+from nmt.recipe.yaml12 import Node, Problem, Source
 from nmt.shipped import folder
 
 Label = Annotated[str, Field(pattern=r"^\w[\w.+-]*$", max_length=40)]
@@ -143,12 +143,22 @@ def _members(
     study: Study, choices: Mapping[str, str], layers: Sequence[Node], problems: list[Problem]
 ) -> Iterator[Member]:
     """The members of a combination, one for each seed."""
-    recipe: AnyRecipe | None = reader.checked(layers, problems)
+    recipe = reader.checked(layers, problems)
     if recipe is None:
         return
+    problems += _unfit(recipe, layers)
+    if isinstance(recipe, Recipe):
+        for seed in study.seeds:
+            yield Member(choices, seed, recipe.model_copy(update={"seed": seed}))
+
+
+def _unfit(recipe: AnyRecipe, layers: Sequence[Node]) -> Iterator[Problem]:
+    """What is right in a recipe and wrong in a study."""
+    base, *others = layers
     if not isinstance(recipe, Recipe):
-        place = Place(Source(study.recipe, Path()))
-        problems.append(Problem(place, "task", f"a study compares translators, not a {recipe.task}"))
-        return
-    for seed in study.seeds:
-        yield Member(choices, seed, recipe.model_copy(update={"seed": seed}))
+        yield Problem(base.place, "task", f"a study compares translators, not a {recipe.task}")
+    if recipe.data.test is None:
+        yield Problem(base.place, "data.test", "missing; the test pairs decide in a study")
+    for seed in (layer.at("seed") for layer in others):
+        if seed is not None:
+            yield Problem(seed.start, "seed", "the seeds of a study stand in its own list, `seeds`")

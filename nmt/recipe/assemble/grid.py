@@ -6,6 +6,7 @@ In the directory of the study, for a member NAME: `members/NAME.yaml` is its rec
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 from nmt.data.whole import write_whole
@@ -74,8 +76,16 @@ def _checksum(member: Member) -> str:
     return sha256(reader.dump(member.recipe).encode()).hexdigest()
 
 
+def command(here: Place) -> list[str]:
+    """What trains and tests a member, or goes on with it."""
+    return [sys.executable, "-m", "nmt", "run", str(here.file("yaml")), "-o", str(here.run)]
+
+
 class Grid:
-    """Trains members, `jobs` at a time; leaving the block stops those under way, to be gone on with."""
+    """Trains members, `jobs` at a time; leaving the block stops those under way, to be gone on with.
+
+    So does SIGTERM, which leaves it with the exit code that shells give for that.
+    """
 
     def __init__(self, directory: Path, jobs: int) -> None:
         self.directory, self.jobs = directory, jobs
@@ -85,6 +95,7 @@ class Grid:
 
     def __enter__(self) -> "Grid":
         (self.directory / "members").mkdir(parents=True, exist_ok=True)
+        self._before = signal.signal(signal.SIGTERM, _leave)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,6 +104,7 @@ class Grid:
             for process in self._running:
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGTERM, self._before)
 
     def train(self, members: Sequence[Member]) -> Iterator[tuple[Member, Ended]]:
         """Each member when its end has come."""
@@ -103,20 +115,24 @@ class Grid:
     def _train(self, member: Member) -> Ended:
         here = place(self.directory, member)
         write_whole(here.file("yaml"), reader.dump(member.recipe).encode())
-        command = [sys.executable, "-m", "nmt", "run", str(here.file("yaml")), "-o", str(here.run)]
         with here.file("log").open("wb") as log:
-            exit_code = self._call(command, log.fileno(), member)
+            exit_code = self._call(command(here), log.fileno(), member)
         found = Ended(_checksum(member), exit_code, _last_line(here.file("log")))
         write_whole(here.file("json"), json.dumps(found._asdict(), ensure_ascii=False).encode())
         return found
 
-    def _call(self, command: Sequence[str], log: int, member: Member) -> int:
+    def _call(self, words: Sequence[str], log: int, member: Member) -> int:
         """Run a command to its end; its exit code."""
         with self._lock:
             if self._closed:
                 return -1
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(member)
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(member),
+                start_new_session=True,  # a Ctrl-C is for this process, which asks them to stop, once
             )
             self._running.add(process)
         code = process.wait()
@@ -128,6 +144,10 @@ class Grid:
         """That of this process; several at once share the cores, where nothing is said of threads."""
         shared = self.jobs > 1 and member.recipe.training.threads is None
         return {**({"OMP_NUM_THREADS": str(max(cores() // self.jobs, 1))} if shared else {}), **os.environ}
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _last_line(log: Path) -> str:
