@@ -54,7 +54,8 @@ class Spread(NamedTuple):
     def of(cls, values: Sequence[float]) -> "Spread":
         """That of some values; NaN where there are none."""
         mean = statistics.fmean(values) if values else math.nan
-        return cls(mean, statistics.stdev(values) if len(values) > 1 else math.nan)
+        several = len(values) > 1 and math.isfinite(mean)
+        return cls(mean, statistics.stdev(values) if several else math.nan)
 
     def __str__(self) -> str:
         if math.isnan(self.mean):

@@ -117,7 +117,7 @@ class Grid:
         write_whole(here.file("yaml"), reader.dump(member.recipe).encode())
         with here.file("log").open("wb") as log:
             exit_code = self._call(command(here), log.fileno(), member)
-        found = Ended(_checksum(member), exit_code, _last_line(here.file("log")))
+        found = Ended(_checksum(member), exit_code, _last_words(here.file("log")))
         write_whole(here.file("json"), json.dumps(found._asdict(), ensure_ascii=False).encode())
         return found
 
@@ -150,6 +150,9 @@ def _leave(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+def _last_words(log: Path) -> str:
+    """The error that `nmt` ended with, all its lines in one; else the last line."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
+    lines = [line for line in lines if line] or ["it said nothing"]
+    errors = [place for place, line in enumerate(lines) if line.startswith("nmt: ")]
+    return " ".join(lines[errors[-1] if errors else -1 :])
