@@ -64,16 +64,17 @@ class Spread(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A system against the baseline of its group, by one metric."""
+    """A system against the baseline of its group, by one metric, seed by seed."""
 
-    spread: Spread  # of the differences, seed by seed
-    p_values: Sequence[float]  # of each seed, that the baseline is as good
+    by: Sequence[float]
+    p_values: Sequence[float]  # that the baseline is as good
 
     @property
     def verdict(self) -> str:
-        """How many seeds show a difference that is more than the choice of test sentences."""
-        beyond = sum(p < SIGNIFICANT for p in self.p_values)
-        return f"{beyond} of {len(self.p_values)} seeds"
+        """In how many seeds it is more than chance in the choice of the test sentences."""
+        beyond = [by for by, p in zip(self.by, self.p_values, strict=True) if p < SIGNIFICANT]
+        higher = sum(by > 0 for by in beyond)
+        return f"{higher} higher, {len(beyond) - higher} lower, of {len(self.by)}"
 
 
 def grouped(trials: Sequence[Trial]) -> dict[str, dict[str, list[Trial]]]:
@@ -100,7 +101,7 @@ def difference(baseline: Sequence[Trial], other: Sequence[Trial], metric: str) -
     found = [_tested(one, two, metric) for one, two in pairs if one.refs == two.refs]
     if not found:
         return None
-    return Difference(Spread.of([by for by, _ in found]), [p for _, p in found])
+    return Difference([by for by, _ in found], [p for _, p in found])
 
 
 def _tested(baseline: Trial, other: Trial, metric: str) -> tuple[float, float]:
