@@ -64,7 +64,7 @@ def run(
         return
     directory = output or Path("studies") / Path(names[0]).stem
     failed = _train(directory, members, jobs)
-    typer.echo(study.report(names[0], directory, found, members))
+    typer.echo(study.report(names + overrides, directory, found, members))
     if failed:
         raise DataError(f"{failed} of {len(members)} members failed; the same command tries them again")
 

@@ -34,6 +34,7 @@ class Report(NamedTuple):
     others: Sequence[str]  # the axes whose values make the groups
     metric: str  # by which
     of: int  # members
+    command: str  # that made it
     file: str  # the study as it is written
     missing: Mapping[str, str]  # members without a result, and why
 
@@ -56,38 +57,37 @@ def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator
         "there were."
     )
     yield Heading("Scores")
-    yield from _each(groups, lambda group: [_scores(about, group)])
+    yield from _each(about, groups, lambda group: _scores(about, group))
     yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in trials[0].scores))
     yield from _pictures(directory, about, groups, name)
     yield Heading(f"Against {trials[0].system}")
     yield Text(
-        f"The difference in {name}, and in how many seeds it is more than chance in the choice of the test "
-        "sentences (paired bootstrap, Koehn 2004, p < 0.05). What another seed would give is not in p: it is "
-        "in the deviation."
+        f"The difference in {name}, and in how many seeds it is higher or lower by more than chance in the "
+        "choice of the test sentences (paired bootstrap, Koehn 2004, p < 0.05). What another seed would give "
+        "is not in p: it is in the deviation."
     )
-    yield from _each(groups, lambda group: [_differences(about, group, name)])
+    yield from _each(about, groups, lambda group: _differences(about, group, name))
     yield Heading("By sentence length")
     yield Text(f"{name} of the test sentences with so many source words (tokenizer 13a).")
-    yield from _each(groups, lambda group: [_bucketed("words", group, _lengths(about, group))])
+    yield from _each(about, groups, lambda group: _bucketed("words", group, _lengths(about, group)))
     yield Heading("By word frequency")
     yield Text("F1 of the reference's words (%), by how often a word stands in the training text.")
-    yield from _each(groups, lambda group: [_bucketed("seen", group, _words(group))])
+    yield from _each(about, groups, lambda group: _bucketed("seen", group, _words(group)))
     if about.missing:
         yield Heading("Runs without a result")
         yield Table([about.systems, "last words"], [*about.missing.items()])
     yield Heading("The study")
-    yield Text(
-        f"Written by nmt {__version__}. This is the file; `nmt study run FILE` makes the report again."
-    )
+    yield Text(f"Written by nmt {__version__} with this command and this file.")
+    yield Verbatim(about.command)
     yield Verbatim(about.file)
 
 
-def _each(groups: Mapping[str, Group], of: Callable[[Group], Sequence[Block]]) -> Iterator[Block]:
-    """Blocks of each group, under its name where there are several."""
+def _each(about: Report, groups: Mapping[str, Group], table: Callable[[Group], Table]) -> Iterator[Block]:
+    """A table of each group, under its name where there are several."""
     for name, group in groups.items():
         if name:
-            yield Heading(name, 3)
-        yield from of(group)
+            yield Heading(f"{', '.join(about.others)}: {name}", 3)
+        yield table(group)
 
 
 def _scores(about: Report, group: Group) -> Table:
@@ -121,7 +121,7 @@ def _differences(about: Report, group: Group, name: str) -> Table:
         found = difference(baseline, trials, about.metric)
         if found is not None:
             p_values = ", ".join(f"{p:.3f}" for p in found.p_values)
-            rows.append([system, f"{found.spread}", p_values, found.verdict])
+            rows.append([system, str(Spread.of(found.by)), p_values, found.verdict])
     return Table([about.systems, f"difference in {name}", "p, seed by seed", "beyond chance"], rows)
 
 

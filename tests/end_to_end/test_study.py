@@ -59,6 +59,7 @@ def test_a_study_is_trained_reported_and_gone_on_with(study: Path, trained: list
     assert report.startswith("# Does a gate help?\n")
     assert report.count("BLEU|nrefs:1|case:mixed") == 1
     assert "4 of 4 runs" in report
+    assert "    nmt study run study.yaml\n" in report
     again = nmt("study", "run", "study.yaml")
     assert "4 of 4 are done" in again.stderr
     assert len(trained) == 4

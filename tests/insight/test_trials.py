@@ -61,8 +61,8 @@ def test_a_better_system_differs_and_an_equal_one_does_not() -> None:
     assert better is not None
     assert better.p_values[0] < 0.05
     assert better.p_values[1] == 1.0
-    assert better.verdict == "1 of 2 seeds"
-    assert better.spread.mean > 10
+    assert better.verdict == "1 higher, 0 lower, of 2"
+    assert better.by[0] > 20 > better.by[1] == 0
     assert difference(base, [trial("b", seed=3)], "bleu") is None  # no seed in common
 
 
@@ -119,7 +119,16 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
         for system, value in (("lstm", 10.0), ("gru", 20.0))
         for seed in (1, 2)
     ]
-    about = Report("A | B", "cell", ["pairs"], "bleu", 9, "# A\nrecipe: x\n", {"rnn,100,seed1": "killed"})
+    about = Report(
+        "A | B",
+        "cell",
+        ["pairs"],
+        "bleu",
+        9,
+        "nmt study run a",
+        "# A\nrecipe: x\n",
+        {"rnn,100,seed1": "killed"},
+    )
     assert write(tmp_path, about, trials) == tmp_path / "report.html"
     text = (tmp_path / "report.md").read_text("utf-8")
     row = "| gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.0 | 50 |"
@@ -127,10 +136,10 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
     for part in (
         "BLEU|nrefs:1",
         row,
-        "2 of 2 seeds",
+        "2 higher, 0 lower, of 2",
         "| rnn,100,seed1 | killed |",
         "    recipe: x",
-        "### 200",
+        "### pairs: 200",
     ):
         assert part in text
     assert "| 11 to 15 |" in text  # by length
@@ -144,7 +153,7 @@ def test_a_report_without_matplotlib_says_so_and_has_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    write(tmp_path, Report("A", "cell", [], "bleu", 1, "", {}), [trial("lstm")])
+    write(tmp_path, Report("A", "cell", [], "bleu", 1, "", "", {}), [trial("lstm")])
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "No pictures: matplotlib is not installed: pip install 'nmt[plot]'" in text
     assert "| lstm | 10.00 | 1 |" in text

@@ -1,6 +1,7 @@
 """A study from its file to its report: members matched, trained, and what they found put together."""
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,8 +53,12 @@ def _matched(study: Study, members: Sequence[Member]) -> list[Member]:
     ]
 
 
-def report(name: str, directory: Path, study: Study, members: Sequence[Member]) -> Path:
-    """Write the report on the members that have ended; gives the HTML page. DataError if none ended well."""
+def report(words: Sequence[str], directory: Path, study: Study, members: Sequence[Member]) -> Path:
+    """Write the report on the members that have ended well; gives the HTML page. DataError if none has.
+
+    `words` are those of the command line: the study and the settings over it.
+    """
+    name = words[0]
     ends = [(member, ended(directory, member)) for member in members]
     well = [member for member, end in ends if end is not None and end.well]
     if not well:
@@ -64,6 +69,7 @@ def report(name: str, directory: Path, study: Study, members: Sequence[Member]) 
         others=[axis for axis in study.vary if axis != study.systems],
         metric=well[0].recipe.evaluation.metrics[0],
         of=len(members),
+        command=f"nmt study run {shlex.join(words)}",
         file=study_file(name).read_text(encoding="utf-8"),
         missing={
             member.name: end.said if end else "not trained yet"
