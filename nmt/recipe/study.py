@@ -30,8 +30,8 @@ class Study(Section):
 
     recipe: str = Field(description="What all members have in common: a file beside the study, or a name.")
     settings: Settings = Field({}, description="Changes to that recipe for all members, written as in one.")
-    vary: dict[Label, Annotated[dict[Label, Settings], Field(min_length=1)]] = Field(
-        min_length=1, description="What differs: for each axis its values, for each value its settings."
+    vary: dict[Label, dict[Label, Settings]] = Field(
+        description="What differs: for each axis its values, for each value its settings."
     )
     compare: str | None = Field(
         None, description="The axis whose values are the systems, its first the baseline; null: the first."
@@ -53,6 +53,10 @@ class Study(Section):
     def conflicts(self) -> Iterator[Conflict]:
         if self.compare is not None and self.compare not in self.vary:
             yield "compare", f"no axis '{self.compare}', {suggestion(self.compare, list(self.vary))}"
+        if not self.vary:
+            yield "vary", "name an axis and its values"
+        for axis in (axis for axis, values in self.vary.items() if not values):
+            yield f"vary.{axis}", "give the axis a value, `name: settings`"
         for seed, count in Counter(self.seeds).items():
             if count > 1:
                 yield "seeds", f"{seed} stands there {count} times"

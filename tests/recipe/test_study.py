@@ -92,10 +92,12 @@ def test_mistakes_of_several_values_are_told_together(tmp_path: Path) -> None:
         ("seeds: [1, 7]", "seeds: [1, 1]", "seeds: 1 stands there 2 times"),
         ("seeds: [1, 7]", "seeds: []", "seeds: expected a list of at least 1 (got [])"),
         ("seeds: [1, 7]", "sseeds: [1, 7]", "sseeds: no such setting, did you mean 'seeds'?"),
+        ("seeds: [1, 7]", "data: {}", "data: no such setting, choose one of recipe, settings, vary"),
         ("compare: cell", "match: params", "match: no 'params', did you mean 'parameters'?"),
         ("    lstm: {}", "    a/b: {}", "string should match pattern"),
         ("    lstm: {}", "    lstm: gru", "expected settings, `name: value` (got 'gru')"),
         ("    lstm: {}", "    lstm: {seed: 3}", "seed: the seeds of a study stand in its own list"),
+        ("vary:\n", "vary:\n  depth: {}\n", "study.yaml:7:3: vary.depth: give the axis a value"),
         ("vary:", "vari:", "vary: missing; What differs"),
         ("settings:", "settings:\n  data: {test: null}", "data.test: missing; the test pairs decide"),
         ("quickstart-lstm", "quickstart-ltsm", "did you mean 'quickstart-lstm'?"),
@@ -114,6 +116,11 @@ def test_a_study_that_is_not_there_is_refused_with_a_near_name() -> None:
         read_study("nowhere.yaml")
 
 
+def test_a_study_that_varies_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="vary: name an axis and its values"):
+        read_study(study(tmp_path, "recipe: quickstart-lstm\nvary: {}\n"))
+
+
 def test_a_study_of_language_models_is_refused(tmp_path: Path) -> None:
     text = "recipe: hello\nvary: {layers: {one: {}, two: {decoder: {layers: 2}}}}\n"
     with pytest.raises(UsageError, match="a study compares translators, not a language-model"):
@@ -127,6 +134,13 @@ def test_a_shipped_study_is_right_and_headed_by_purpose_command_and_time(path: P
     head = path.read_text("utf-8").splitlines()
     assert f"nmt study run {path.stem}" in head[2]
     assert head[3].startswith("# time: ")
+
+
+def test_the_study_of_the_docs_is_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/training.md").read_text("utf-8")
+    shown = page.split("## Studies")[1].split("```yaml\n")[1].split("```")[0]
+    _, members = read_study(study(tmp_path, shown))
+    assert len(members) == 12
 
 
 def test_parameters_are_those_of_the_model_that_is_built() -> None:
