@@ -11,3 +11,10 @@ def folder(name: Literal["recipes", "corpora"]) -> Path:
     package = Path(nmt.__file__).parent
     installed = package / "shipped" / name
     return installed if installed.is_dir() else package.parent / name
+
+
+def purpose(path: Path) -> str:
+    """What a recipe or a study is for: the comment on its first line; empty without one."""
+    with path.open(encoding="utf-8") as lines:
+        first = lines.readline()
+    return first.lstrip("#").strip() if first.startswith("#") else ""

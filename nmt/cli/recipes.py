@@ -2,13 +2,14 @@
 
 import shutil
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nmt.errors import UsageError
-from nmt.shipped import folder
+from nmt.shipped import folder, purpose
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
 
@@ -19,21 +20,22 @@ WORDS = typer.Argument(
 )
 
 
-def purpose(path: Path) -> str:
-    """What a recipe is for: the comment on its first line."""
-    with path.open(encoding="utf-8") as lines:
-        return lines.readline().lstrip("#").strip()
-
-
 @app.command("ls")
 def list_recipes() -> None:
     """List the recipes that come with the program."""
-    paths = sorted(folder("recipes").glob("*.yaml"))
+    typer.echo(listing(sorted(folder("recipes").glob("*.yaml"))))
+
+
+def listing(paths: Sequence[Path]) -> str:
+    """The names of files, each with what it is for, as wide as the terminal."""
     margin = max(len(path.stem) for path in paths) + 2
     width = max(shutil.get_terminal_size((80, 24)).columns, margin + 20)
-    for path in paths:
-        start = path.stem.ljust(margin)
-        typer.echo(textwrap.fill(purpose(path), width, initial_indent=start, subsequent_indent=" " * margin))
+    return "\n".join(
+        textwrap.fill(
+            purpose(path), width, initial_indent=path.stem.ljust(margin), subsequent_indent=" " * margin
+        )
+        for path in paths
+    )
 
 
 @app.command()

@@ -87,6 +87,7 @@ class _Making(NamedTuple):
                     "languages": list(corpus.languages),
                     "tag": corpus.tag,
                     "columns": corpus.columns,
+                    **({} if corpus.first is None else {"first": corpus.first}),
                 }
                 for corpus in self.corpora
             ],

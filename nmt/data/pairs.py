@@ -1,7 +1,7 @@
 """Corpora on disk: the files that a recipe's names stand for, and their rows one by one."""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,8 @@ class Corpus(NamedTuple):
     """Text on disk: one file that holds both sides of its pairs, or a source and a target file, line by line.
 
     Where it is not `parallel`, one file of plain text; its lines count as pairs with a source of nothing.
-    What stands beside the pairs is a file with a line for each, or the name of a column of theirs.
+    What stands beside the pairs is a file with a line for each, or the name of a column of theirs. Of files
+    that do not match, only as many rows are compared as are read.
     """
 
     files: tuple[Path, ...]
@@ -27,6 +28,7 @@ class Corpus(NamedTuple):
     tag: str | None = None
     weights: Path | str | None = None
     links: Path | str | None = None
+    first: int | None = None  # so many of its rows, where not all are read
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.files))
@@ -93,6 +95,7 @@ def read_rows(corpus: Corpus) -> Iterator[Row]:
     rows = _own_rows(corpus, list(columns.values()))
     for path in files.values():
         rows = _with_lines(rows, corpus.files[0], path)
+    rows = islice(rows, corpus.first)
     order = [2 + [*columns, *files].index(name) for name in corpus.beside]
     return map(itemgetter(0, 1, *order), rows) if order else rows
 

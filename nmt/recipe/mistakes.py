@@ -98,7 +98,7 @@ def _meaning(recipe: type[Section], path: str) -> str:
 def _unknown(recipe: type[Section], keys: list[str]) -> str:
     """A setting of another task, or of none."""
     for task, other in TASKS.items():
-        if other is not recipe and ".".join(keys) in _paths(other):
+        if recipe in TASKS.values() and other is not recipe and ".".join(keys) in _paths(other):
             return f"no such setting here, only where task is {task}"
     return f"no such setting, {_nearest_setting(recipe, keys)}"
 

@@ -41,21 +41,30 @@ def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> AnyRecipe:
     Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
-    trees = [_load(_find(name, Path()), None, (), problems) for name in names]
-    trees += [_setting(text, problems) for text in overrides]
+    trees = [load(name, Path(), problems) for name in names]
+    trees += [setting(text, problems) for text in overrides]
+    recipe = checked(trees, problems)
+    if recipe is None or problems:
+        raise refused(problems, "recipe")
+    return recipe
+
+
+def checked(trees: Sequence[Node | None], problems: list[Problem]) -> AnyRecipe | None:
+    """The recipe that trees make, the later over the earlier; None, and problems, if they make none.
+
+    A tree that is None could not be read, which is among the problems already.
+    """
     tree = Node({}, Place(Source("recipe", Path())))
     for layer in trees:
         if layer is None or not isinstance(layer.value, dict):
-            raise _refused(problems)
+            return None
         tree = _merge(tree, layer, _kind(layer, tree))
     tree, kind = _with_absolute_paths(tree, problems), _kind(tree)
     try:
-        recipe = kind.model_validate(tree.plain())
+        return kind.model_validate(tree.plain())
     except ValidationError as error:
-        raise _refused(problems + problems_of(error, tree, kind)) from None
-    if problems:
-        raise _refused(problems)
-    return recipe
+        problems += problems_of(error, tree, kind)
+        return None
 
 
 def dump(recipe: AnyRecipe) -> str:
@@ -82,6 +91,11 @@ def shipped_file(name: str) -> Path:
             f"no recipe '{name}', {suggestion(name, names)}\n(a recipe of your own is a file ending in .yaml)"
         )
     return folder("recipes") / f"{name}.yaml"
+
+
+def load(name: str, start: Path, problems: list[Problem]) -> Node | None:
+    """The tree of a recipe named in the folder `start`; None, and a problem, if it cannot be read."""
+    return _load(_find(name, start), None, (), problems)
 
 
 def _find(name: str, start: Path) -> Path:
@@ -132,7 +146,7 @@ def _extended(
     return None if under is None else _merge(under, tree, _kind(tree, under))
 
 
-def _setting(text: str, problems: list[Problem]) -> Node | None:
+def setting(text: str, problems: list[Problem]) -> Node | None:
     """A `key=value` of the command line as a tree."""
     place = Place(COMMAND_LINE)
     if not OVERRIDE.match(text):
@@ -213,8 +227,8 @@ def _put(tree: Node, leaf: Node, section: str, name: str) -> Node:
     return Node({**tree.value, section: new}, tree.place, tree.key)
 
 
-def _refused(problems: list[Problem]) -> UsageError:
+def refused(problems: list[Problem], what: str) -> UsageError:
     """All the problems as one error, by file, line and column; those of the command line come last."""
     order = sorted(dict.fromkeys(problems), key=lambda problem: problem.place.order())
     count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"
-    return UsageError("\n".join([f"{count} in the recipe", *map(str, order)]))
+    return UsageError("\n".join([f"{count} in the {what}", *map(str, order)]))

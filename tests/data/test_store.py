@@ -285,3 +285,13 @@ def test_a_store_of_an_earlier_version_is_refused_by_name(tmp_path: Path) -> Non
     manifest.write_text(manifest.read_text().replace("nmt-tokens-3", "nmt-tokens-2"))
     with pytest.raises(DataError, match=r"was written by another version of nmt; delete .*train\.store"):
         TokenStore(manifest.parent)
+
+
+def test_of_a_corpus_as_many_rows_are_stored_as_it_says_first(tmp_path: Path) -> None:
+    whole, store = made(tmp_path), tmp_path / "train.store"
+    first = prepare_store(
+        store, corpus(tmp_path)._replace(first=3), src=VOCABULARY, tgt=VOCABULARY, keep=KEEP
+    )
+    assert rows(first) == rows(whole)[:2]
+    assert str(first.report).splitlines()[0] == "kept 2 of 3 pairs; dropped:"
+    assert len(made(tmp_path)) == 3  # the store of three is not taken for that of all

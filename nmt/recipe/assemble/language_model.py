@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.building import prepare_store
 from nmt.data.filters import LineFilter
-from nmt.data.pairs import Corpus
+from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.data.subwords import EOS, UNK, Vocabulary, load_vocabulary
@@ -72,7 +72,7 @@ def _vocabulary(recipe: TextRecipe, train: Corpus, run: Path) -> Vocabulary:
     elif start is not None:
         vocabulary = _taken("training.start_from", home(Path(start)))
     else:
-        vocabulary = learn(recipe, read_lines(train.files[0]))
+        vocabulary = learn(recipe, (line for _, line in read_pairs(train)))
     vocabulary.save(run / f"target{vocabulary.suffix}")
     return vocabulary
 

@@ -40,8 +40,10 @@ def find(recipe: AnyRecipe, part: str) -> Corpus:
     if named is None:
         raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
     if isinstance(data, Text):
-        return find_text(named, root=_root(recipe))
-    return find_corpus(named, root=_root(recipe), src=data.src, tgt=data.tgt)
+        found = find_text(named, root=_root(recipe))
+    else:
+        found = find_corpus(named, root=_root(recipe), src=data.src, tgt=data.tgt)
+    return found._replace(first=data.first if part == "train" else None)
 
 
 def _root(recipe: AnyRecipe) -> Path:
@@ -59,7 +61,7 @@ def _corpus(recipe: Recipe, source: Source) -> Corpus:
     data, root = recipe.data, _root(recipe)
     found = find_corpus(source.pairs, root=root, src=data.src, tgt=data.tgt)
     weights, links = (_beside(place, root) for place in (source.sentence_weights, source.alignments))
-    return found._replace(name=source.name, tag=source.tag, weights=weights, links=links)
+    return found._replace(name=source.name, tag=source.tag, weights=weights, links=links, first=data.first)
 
 
 def _beside(place: str | None, root: Path) -> Path | str | None:

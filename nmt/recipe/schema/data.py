@@ -22,6 +22,11 @@ class Files(Section):
         "corpus ls`. A relative folder starts at the recipe that names it (or "
         "`train`), on the command line at the current folder.",
     )
+    first: Count | None = Field(
+        None,
+        description="Learn from the first N training pairs (lines) alone, the vocabulary too; of several "
+        "corpora, from the first N of each. null: from all.",
+    )
     workers: Count | None = Field(
         None, description="Processes that encode the training data; null: one per core."
     )

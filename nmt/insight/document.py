@@ -1,0 +1,110 @@
+"""A report made of headings, text, tables and pictures, as Markdown and as one HTML page."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+STYLE = """
+:root { color-scheme: light dark; --line: #ccc; --soft: #666; }
+@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; } }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid var(--line); }
+th, td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; background: white; border-radius: 4px; }
+pre, .small { color: var(--soft); font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+"""
+
+
+class Heading(NamedTuple):
+    """The heading of what follows; `level` 1 is the report's own."""
+
+    text: str
+    level: int = 2
+
+
+class Text(NamedTuple):
+    """A paragraph."""
+
+    text: str
+
+
+class Verbatim(NamedTuple):
+    """Lines as they are: a command, a signature, a recipe."""
+
+    text: str
+
+
+class Table(NamedTuple):
+    """Rows under a head; the first column is of names, the others of numbers."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class Picture(NamedTuple):
+    """An SVG file, and what it shows."""
+
+    file: Path
+    shows: str
+
+
+Block = Heading | Text | Verbatim | Table | Picture
+
+
+def markdown(blocks: Sequence[Block], folder: Path) -> str:
+    """The report as Markdown that stands in a folder; its pictures are named from there."""
+    return "\n\n".join(_markdown(block, folder) for block in blocks) + "\n"
+
+
+def _markdown(block: Block, folder: Path) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {text}"
+        case Text(text):
+            return text
+        case Verbatim(text):
+            return "\n".join(f"    {line}" for line in text.splitlines())
+        case Table(head, rows):
+            marks = ["---", *["--:"] * (len(head) - 1)]
+            return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in [head, marks, *rows])
+        case Picture(file, shows):
+            return f"![{shows}]({file.relative_to(folder).as_posix()})"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def page(blocks: Sequence[Block], title: str) -> str:
+    """The report as one HTML page with its pictures in it: light and dark, nothing fetched."""
+    body = "\n".join(map(_html, blocks))
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style>\n'
+        f"{body}\n</html>\n"
+    )
+
+
+def _html(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"<h{level}>{escape(text)}</h{level}>"
+        case Text(text):
+            return f"<p>{escape(text)}</p>"
+        case Verbatim(text):
+            return f"<pre>{escape(text)}</pre>"
+        case Table(head, rows):
+            body = "".join(_row("td", row) for row in rows)
+            return f'<div class="wide"><table>{_row("th", head)}{body}</table></div>'
+        case Picture(file, shows):
+            content = b64encode(file.read_bytes()).decode()
+            return f'<p><img alt="{escape(shows)}" src="data:image/svg+xml;base64,{content}"></p>'
+
+
+def _row(kind: str, cells: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in cells) + "</tr>\n"

@@ -1,0 +1,184 @@
+"""The report of a study: everything that its runs say of what was asked, as Markdown and as one HTML page."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt import __version__
+from nmt.data.whole import write_whole
+from nmt.errors import UsageError
+from nmt.evaluation.buckets import Bucket
+from nmt.insight.document import Block, Heading, Picture, Table, Text, Verbatim, markdown, page
+from nmt.insight.figure import Line, draw
+from nmt.insight.trials import (
+    Group,
+    Spread,
+    Trial,
+    curve,
+    difference,
+    grouped,
+    length_scores,
+    over_groups,
+    spreads,
+    validated,
+    word_scores,
+)
+
+
+class Report(NamedTuple):
+    """What a report is about."""
+
+    title: str
+    systems: str  # the axis that is compared
+    others: Sequence[str]  # the axes whose values make the groups
+    metric: str  # by which
+    of: int  # members
+    command: str  # that made it
+    file: str  # the study as it is written
+    missing: Mapping[str, str]  # members without a result, and why
+
+
+def write(directory: Path, about: Report, trials: Sequence[Trial]) -> Path:
+    """Write `report.md`, `report.html` and the folder `pictures`; gives the page."""
+    blocks = list(_blocks(directory, about, trials))
+    write_whole(directory / "report.md", markdown(blocks, directory).encode())
+    write_whole(directory / "report.html", page(blocks, about.title).encode())
+    return directory / "report.html"
+
+
+def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator[Block]:
+    groups = grouped(trials)
+    name = trials[0].scores[0].name
+    yield Heading(about.title, 1)
+    yield Text(
+        f"{len(trials)} of {about.of} runs. ± is the standard deviation over seeds; without it there was one "
+        "seed. Speed and minutes are those of learning alone, on the machine and beside the processes that "
+        "there were."
+    )
+    yield Heading("Scores")
+    yield from _each(about, groups, lambda group: _scores(about, group))
+    yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in trials[0].scores))
+    yield from _pictures(directory, about, groups, name)
+    yield Heading(f"Against {trials[0].system}")
+    yield Text(
+        f"The difference in {name}, and in how many seeds it is higher or lower by more than chance in the "
+        "choice of the test sentences (paired bootstrap, Koehn 2004, p < 0.05). What another seed would give "
+        "is not in p: it is in the deviation."
+    )
+    yield from _each(about, groups, lambda group: _differences(about, group, name))
+    yield Heading("By sentence length")
+    yield Text(f"{name} of the test sentences with so many source words (tokenizer 13a).")
+    yield from _each(about, groups, lambda group: _bucketed("words", group, _lengths(about, group)))
+    yield Heading("By word frequency")
+    yield Text("F1 of the reference's words (%), by how often a word stands in the training text.")
+    yield from _each(about, groups, lambda group: _bucketed("seen", group, _words(group)))
+    if about.missing:
+        yield Heading("Runs without a result")
+        yield Table([about.systems, "last words"], [*about.missing.items()])
+    yield Heading("The study")
+    yield Text(f"Written by nmt {__version__} with this command and this file.")
+    yield Verbatim(about.command)
+    yield Verbatim(about.file)
+
+
+def _each(about: Report, groups: Mapping[str, Group], table: Callable[[Group], Table]) -> Iterator[Block]:
+    """A table of each group, under its name where there are several."""
+    for name, group in groups.items():
+        if name:
+            yield Heading(f"{', '.join(about.others)}: {name}", 3)
+        yield table(group)
+
+
+def _scores(about: Report, group: Group) -> Table:
+    names = [score.name for score in next(iter(group.values()))[0].scores]
+    head = [about.systems, *names, "seeds", "hidden", "parameters", "words/s", "minutes", "updates"]
+    rows = []
+    for system, trials in group.items():
+        found = spreads(trials)
+        seconds = [trial.last("seconds") for trial in trials]
+        speeds = [trial.last("tokens") / taken for trial, taken in zip(trials, seconds, strict=True)]
+        rows.append(
+            [
+                *(system, *(str(found[name]) for name in names), str(len(trials))),
+                *(trials[0].hidden, f"{trials[0].parameters:,}", _number(speeds)),
+                f"{Spread.of(seconds).mean / 60:.1f}",
+                _number([trial.last("update") for trial in trials]),
+            ]
+        )
+    return Table(head, rows)
+
+
+def _number(values: Sequence[float]) -> str:
+    mean = Spread.of(values).mean
+    return "-" if math.isnan(mean) else f"{mean:,.0f}"
+
+
+def _differences(about: Report, group: Group, name: str) -> Table:
+    (_, baseline), *others = group.items()
+    rows = []
+    for system, trials in others:
+        found = difference(baseline, trials, about.metric)
+        if found is not None:
+            p_values = ", ".join(f"{p:.3f}" for p in found.p_values)
+            rows.append([system, str(Spread.of(found.by)), p_values, found.verdict])
+    return Table([about.systems, f"difference in {name}", "p, seed by seed", "beyond chance"], rows)
+
+
+def _lengths(about: Report, group: Group) -> dict[str, Mapping[Bucket, Spread]]:
+    return {system: length_scores(trials, about.metric) for system, trials in group.items()}
+
+
+def _words(group: Group) -> dict[str, Mapping[Bucket, Spread]]:
+    return {system: word_scores(trials) for system, trials in group.items()}
+
+
+def _bucketed(what: str, group: Group, found: Mapping[str, Mapping[Bucket, Spread]]) -> Table:
+    """A row for each bucket, a column for each system."""
+    rows = list(dict.fromkeys(bucket for of_system in found.values() for bucket in of_system))
+    nothing = Spread.of([])
+    return Table(
+        [what, *group],
+        [[str(bucket), *(str(column.get(bucket, nothing)) for column in found.values())] for bucket in rows],
+    )
+
+
+def _pictures(directory: Path, about: Report, groups: Mapping[str, Group], name: str) -> Iterator[Block]:
+    """What can be seen better than read; without matplotlib, a line that says so."""
+    folder = directory / "pictures"
+    folder.mkdir(exist_ok=True)
+    yield Heading("Pictures")
+    for number, figure in enumerate(_figures(about, groups, name), 1):
+        file = folder / f"{number}.svg"
+        try:
+            draw(file, figure.panels, x=figure.x)
+        except UsageError as error:
+            yield Text(f"No pictures: {error}")
+            return
+        yield Picture(file, f"{figure.x}: {', '.join(figure.panels)}")
+
+
+class _Figure(NamedTuple):
+    x: str
+    panels: Mapping[str, Sequence[Line]]
+
+
+def _figures(about: Report, groups: Mapping[str, Group], name: str) -> Iterator[_Figure]:
+    """The score by the other axis, if its values are numbers; by sentence length; as it grew."""
+    over = over_groups(groups, name)
+    if over:
+        yield _Figure(", ".join(about.others), {name: over})
+    by_length = {
+        f"{name} {group}".strip(): [
+            Line(system, [bucket.first for bucket in found], [spread.mean for spread in found.values()])
+            for system, found in _lengths(about, systems).items()
+        ]
+        for group, systems in groups.items()
+    }
+    yield _Figure("source words, at least", by_length)
+    metric = validated(next(iter(next(iter(groups.values())).values())), about.metric)
+    grown = {
+        f"{metric} {group}".strip(): [curve(system, trials, metric) for system, trials in systems.items()]
+        for group, systems in groups.items()
+    }
+    yield _Figure("update", grown)

@@ -1,0 +1,106 @@
+"""A study from its file to its report: members matched, trained, and what they found put together."""
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.data.pairs import read_pairs
+from nmt.data.text import read_lines
+from nmt.errors import DataError
+from nmt.evaluation.buckets import frequencies
+from nmt.evaluation.scores import Score
+from nmt.insight.curves import read_events, with_seconds
+from nmt.insight.study_report import Report, write
+from nmt.insight.trials import Trial
+from nmt.recipe.assemble.artifact import load_translator
+from nmt.recipe.assemble.experiment import read_test
+from nmt.recipe.assemble.grid import ended, place
+from nmt.recipe.assemble.matching import matched, parameters
+from nmt.recipe.assemble.material import find_training
+from nmt.recipe.schema import Recipe
+from nmt.recipe.study import Member, Study, read_study, study_file
+from nmt.shipped import purpose
+
+
+def members_of(name: str, overrides: Sequence[str]) -> tuple[Study, list[Member]]:
+    """A study and its members, their models of one size where it says so."""
+    study, members = read_study(name, overrides)
+    if study.match == "parameters":
+        members = _matched(study, members)
+    return study, members
+
+
+def _matched(study: Study, members: Sequence[Member]) -> list[Member]:
+    """Each with the parameters of the baseline that is like it in all else."""
+    baseline = next(iter(study.vary[study.systems]))
+    wanted = {
+        member.others(study.systems): parameters(member.recipe)
+        for member in members
+        if member.seed == study.seeds[0] and member.choices[study.systems] == baseline
+    }
+    found: dict[tuple[str, ...], Recipe] = {}
+    for member in members:
+        choice = tuple(member.choices.values())
+        if choice not in found:
+            here = wanted[member.others(study.systems)]
+            is_baseline = member.choices[study.systems] == baseline
+            found[choice] = member.recipe if is_baseline else matched(member.recipe, here)
+    return [
+        member._replace(recipe=found[tuple(member.choices.values())].model_copy(update={"seed": member.seed}))
+        for member in members
+    ]
+
+
+def report(words: Sequence[str], directory: Path, study: Study, members: Sequence[Member]) -> Path:
+    """Write the report on the members that have ended well; gives the HTML page. DataError if none has.
+
+    `words` are those of the command line: the study and the settings over it.
+    """
+    name = words[0]
+    ends = [(member, ended(directory, member)) for member in members]
+    well = [member for member, end in ends if end is not None and end.well]
+    if not well:
+        raise DataError(f"no member of the study has come to its end: see {directory / 'members'}/*.log")
+    about = Report(
+        title=purpose(study_file(name)) or Path(name).stem,
+        systems=study.systems,
+        others=[axis for axis in study.vary if axis != study.systems],
+        metric=well[0].recipe.evaluation.metrics[0],
+        of=len(members),
+        command=f"nmt study run {shlex.join(words)}",
+        file=study_file(name).read_text(encoding="utf-8"),
+        missing={
+            member.name: end.said if end else "not trained yet"
+            for member, end in ends
+            if end is None or not end.well
+        },
+    )
+    known: dict[str, Counter[str]] = {}
+    return write(directory, about, [trial(directory, study, member, known) for member in well])
+
+
+def trial(directory: Path, study: Study, member: Member, known: dict[str, Counter[str]]) -> Trial:
+    """What a member found that was trained and tested; `known` keeps the words of each training text."""
+    run, recipe = place(directory, member).run, member.recipe
+    sources, refs = zip(*read_test(recipe), strict=True)
+    model = load_translator(run).model
+    pairs = recipe.data.model_dump_json()
+    if pairs not in known:
+        known[pairs] = frequencies(tgt for found in find_training(recipe) for _, tgt in read_pairs(found))
+    scores = json.loads((run / "scores.json").read_bytes())
+    return Trial(
+        system=member.choices[study.systems],
+        group=", ".join(member.others(study.systems)),
+        seed=member.seed,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        hidden=f"{recipe.encoder.hidden} + {recipe.decoder.hidden}",
+        scores=[Score(**found) for found in scores],
+        sources=sources,
+        refs=refs,
+        hyps=list(read_lines(run / "test.hyp")),
+        known=known[pairs],
+        events=with_seconds(run, read_events(run)),
+        lowercase=recipe.evaluation.lowercase,
+    )
