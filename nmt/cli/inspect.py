@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.gradients import gradients
+
 if TYPE_CHECKING:
     from nmt.insight.exposure import Exposure
 
@@ -17,6 +19,9 @@ Model = Annotated[Path, typer.Argument(metavar="RUN", help="A run or a model dir
 @app.callback()
 def about() -> None:
     """Look into a trained model."""
+
+
+app.command()(gradients)
 
 
 @app.command()

@@ -47,12 +47,12 @@ def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
         forget(run)
     vocabulary = _vocabulary(recipe, train, run)
     remember(run, {"the vocabulary": vocabulary.fingerprint()})
-    learnt = _stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
-    judged = _stored(recipe, store_file(run, "valid"), valid, vocabulary)
+    learnt = stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
+    judged = stored(recipe, store_file(run, "valid"), valid, vocabulary)
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
     return Task(
         found.model,
-        _epochs(recipe, learnt),
+        epochs(recipe, learnt),
         likelihood(recipe),
         Validator(found, judged, processes),
         "loss",
@@ -83,7 +83,7 @@ def _taken(setting: str, run: Path) -> Vocabulary:
     return load_vocabulary(file)
 
 
-def _stored(
+def stored(
     recipe: TextRecipe, path: Path, corpus: Corpus, vocabulary: Vocabulary, longest: int | None = None
 ) -> TokenStore:
     """A text in pieces: as one stream with every line, or as lines without the blank ones."""
@@ -93,7 +93,7 @@ def _stored(
     return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest), workers=workers)
 
 
-def _epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
+def epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
     batch, chunk = recipe.training.batch, recipe.training.chunk
     if chunk:
         return Streams(store, Cut(batch.size, chunk))
@@ -166,7 +166,7 @@ def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Per
     """Measure on a file, and on as much text of the model's own (at most `most` pieces)."""
     corpus = Corpus((file,), parallel=False)
     with TemporaryDirectory() as folder:
-        store = _stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
+        store = stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
         with measuring(found.model):
             text = forced_totals(found.model, _read(found.recipe, store, 1))
         unknown = sum(int((pieces == UNK).sum()) for pieces in store.tgt.tokens.values.parts)
