@@ -24,7 +24,7 @@ from nmt.errors import DataError, NmtError
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
-    *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect"),
+    *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "study"),
     *("recipes", "corpus", "clean", "cell"),
 )
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
