@@ -11,7 +11,7 @@ from nmt.errors import UsageError
 if TYPE_CHECKING:
     from nmt.insight.memory import Learnt
 
-FULL, QUICK = ("5,10,20,50,100", 3, 1500), ("5,50", 1, 500)
+FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,100", 1, 500)
 """Gaps, seeds and updates where the command line says nothing else."""
 COLUMNS = 5
 """Gaps in a row of the table."""
@@ -23,7 +23,7 @@ def memory(
     ] = "rnn,lstm,gru",
     gaps: Annotated[
         str | None,
-        typer.Option(metavar="K,...", help="Positions to bridge; else 5,10,20,50,100.", show_default=False),
+        typer.Option(metavar="K,...", help="Positions to bridge; else 5,20,50,100,200.", show_default=False),
     ] = None,
     seeds: Annotated[
         int | None,
@@ -31,9 +31,9 @@ def memory(
     ] = None,
     updates: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Updates of a run; else 1500.", show_default=False),
+        typer.Option(min=1, metavar="N", help="Updates of a run; else 1000.", show_default=False),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="As 5,50 and 1 and 500 of these.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="10,100 and 1 and 500 of these.")] = False,
     tasks: Annotated[
         str | None, typer.Option(metavar="TASK,...", help="Else all.", show_default=False)
     ] = None,
