@@ -42,12 +42,12 @@ def gradients(
     with _waiting("measuring"):
         of = of_run(examined, lags=lags) if isinstance(examined, Path) else of_recipe(examined, lags=lags)
         found = list(of)
-    if plot:
-        _plot(plot, found)
     if as_json:
         typer.echo(json.dumps([_as_json(system) for system in found]))
     else:
         _show(found)
+    if plot:
+        _plot(plot, found)
 
 
 def _waiting(what: str) -> "Status":

@@ -11,7 +11,7 @@ from nmt.errors import UsageError
 if TYPE_CHECKING:
     from nmt.insight.memory import Learnt
 
-FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,100", 1, 500)
+FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 """Gaps, seeds and updates where the command line says nothing else."""
 COLUMNS = 5
 """Gaps in a row of the table."""
@@ -33,7 +33,7 @@ def memory(
         int | None,
         typer.Option(min=1, metavar="N", help="Updates of a run; else 1000.", show_default=False),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="10,100 and 1 and 500 of these.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Gaps 10,200, one seed, 500 updates.")] = False,
     tasks: Annotated[
         str | None, typer.Option(metavar="TASK,...", help="Else all.", show_default=False)
     ] = None,
@@ -45,8 +45,8 @@ def memory(
 ) -> None:
     """Over how long a gap a cell can carry what it has read, on synthetic tasks.
 
-    copy: two symbols, a gap of blanks, then they are asked for. adding: the sum
-    of the two marked digits, the first and the last. agreement: the last word
+    copy: a symbol, a gap of blanks, then it is asked for. adding: the sum of
+    the two marked digits, the first and the last. agreement: the last word
     follows from the first ("I grew up in France ... I speak fluent French").
     brackets: which bracket is still to be closed. A cell learns all gaps at
     once and is tested on each; the numbers are percent of right answers.
@@ -61,12 +61,12 @@ def memory(
     named = _cells(cells.split(","))
     with Console(stderr=True).status("") as status:  # shown on a terminal only
         found = list(learnt(named, chosen, study, seeds or by_default[1], status.update))
-    if plot:
-        _plot(plot, found, study.gaps)
     if as_json:
         typer.echo(json.dumps([_as_json(of, study.gaps) for of in found]))
     else:
         _show(found, study.gaps)
+    if plot:
+        _plot(plot, found, study.gaps)
 
 
 def _gaps(text: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from nmt.recurrence.layer import Layer, make_cells
 
 NOTHING = -100
 """In what is to be written: no answer is asked for here."""
-COPIED, DIGITS, FIRST, FILLERS, KINDS = 2, 5, 8, 20, 4
+DIGITS, FIRST, FILLERS, KINDS = 5, 8, 20, 4
 TESTED = 512
 """Sequences of each gap on which a cell is tested."""
 
@@ -39,18 +39,17 @@ def _drawn(generator: torch.Generator, below: int, *shape: int) -> Tensor:
 
 
 def _asked(read: Sequence[Tensor], answer: Tensor) -> Sequences:
-    """Parts [n, B] of what is read, one after the other; the answers [m, B] are due at the last positions."""
+    """Parts [n, B] of what is read, one after the other; the answer [1, B] is due at the last position."""
     whole = torch.cat(list(read))
     write = torch.full_like(whole, NOTHING)
-    write[-len(answer) :] = answer
+    write[-1:] = answer
     return Sequences(whole, write)
 
 
 def copy(generator: torch.Generator, gap: int, batch: int) -> Sequences:
-    """Two symbols, a gap of blanks, then they are asked for (after Arjovsky et al., 2016, who use ten)."""
-    symbols = _drawn(generator, FIRST, COPIED, batch)
-    blank, ask = FIRST, FIRST + 1
-    return _asked([symbols, _filled(blank, gap, batch), _filled(ask, COPIED, batch)], symbols)
+    """A symbol, a gap of blanks, then it is asked for (after Arjovsky et al., 2016, who use ten symbols)."""
+    symbol = _drawn(generator, FIRST, 1, batch)
+    return _asked([symbol, _filled(FIRST, gap, batch), _filled(FIRST + 1, 1, batch)], symbol)
 
 
 def adding(generator: torch.Generator, gap: int, batch: int) -> Sequences:
