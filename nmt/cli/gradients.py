@@ -85,6 +85,7 @@ def _show(found: "list[System]") -> None:
             typer.echo(_row(reach).rstrip())
         typer.echo(f" {_clipped(system.clipping)}\n")
     typer.echo("norm: at lag 0; then the share of it that arrives so many positions before.")
+    typer.echo("At the right: the first lag at which the share is below or above a limit.")
 
 
 def _row(reach: "Reach") -> str:

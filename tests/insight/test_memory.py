@@ -116,3 +116,19 @@ def test_means_and_deviations_are_over_the_seeds() -> None:
     assert found.means == [0.75, 0.5]
     assert found.deviations == pytest.approx([math.sqrt(0.125), 0.0])
     assert Learnt("copy", "gru", [[1.0, 0.5]]).deviations == []
+
+
+def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
+    study = Study((10, 200), hidden=32, updates=300, batch=16)
+    rnn, gru = (accuracies(cell, TASKS["copy"], study, 1) for cell in ("rnn", "gru"))
+    assert rnn[0] > 0.95
+    assert rnn[1] < 0.9
+    assert min(gru) > 0.95
+
+
+@pytest.mark.slow
+def test_the_gated_cells_close_a_bracket_after_200_positions_and_a_plain_rnn_does_not() -> None:
+    study = Study((10, 200), hidden=32, updates=500)
+    far = {cell: accuracies(cell, TASKS["brackets"], study, 1)[1] for cell in ("rnn", "lstm", "gru")}
+    assert far["rnn"] < 0.6
+    assert min(far["lstm"], far["gru"]) > 0.9
