@@ -115,7 +115,9 @@ def _show(found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
                 if of.task == task:
                     typer.echo(f"  {of.cell:<18}{_scores(of, now)}")
         typer.echo(f"  {'by chance':<18}{100 * TASKS[task].chance:>7.1f}\n")
-    typer.echo(f"percent of right answers by gap, mean and deviation of {len(found[0].seeds)} seeds")
+    seeds = len(found[0].seeds)
+    of = f"mean and deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    typer.echo(f"percent of right answers by gap, {of}")
 
 
 def _scores(of: "Learnt", now: slice) -> str:
