@@ -116,8 +116,8 @@ def _show(found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
                     typer.echo(f"  {of.cell:<18}{_scores(of, now)}")
         typer.echo(f"  {'by chance':<18}{100 * TASKS[task].chance:>7.1f}\n")
     seeds = len(found[0].seeds)
-    of = f"mean and deviation of {seeds} seeds" if seeds > 1 else "one seed"
-    typer.echo(f"percent of right answers by gap, {of}")
+    over = f"mean and deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    typer.echo(f"percent of right answers by gap, {over}")
 
 
 def _scores(of: "Learnt", now: slice) -> str:
