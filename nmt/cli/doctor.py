@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.errors import UsageError
+from nmt.cli.subject import Words, subject
 from nmt.finding import Finding
 
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ ORDER = ("wrong", "doubtful", "note")
 
 
 def doctor(
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RECIPE... [KEY=VALUE...]|RUN", help="Recipes and settings, or a run.", show_default=False
-        ),
-    ],
+    words: Words,
     updates: Annotated[
         int, typer.Option(min=0, help="Of a recipe: updates that are made to measure; 0 for none.")
     ] = 10,
@@ -41,18 +36,13 @@ def doctor(
     best checkpoint makes of validation lines. The exit code is 1 if something
     is wrong, 0 if all is well or doubtful.
     """
-    from nmt.recipe.reader import read_any, split
-
-    names, overrides = split(words)
-    runs = [Path(name) for name in names if Path(name).is_dir()]
-    if runs and (len(words) > 1):
-        raise UsageError(f"{runs[0]} is a run, which has its own recipe and settings: name it alone")
-    if runs:
+    examined = subject(words)
+    if isinstance(examined, Path):
         from nmt.recipe.assemble.checkup import check_up
 
-        facts, found = check_up(runs[0])
+        facts, found = check_up(examined)
     else:
-        facts, found = of_recipe(read_any(names, overrides), updates)
+        facts, found = of_recipe(examined, updates)
     found.sort(key=lambda finding: ORDER.index(finding.level))
     if as_json:
         findings = [finding._asdict() for finding in found]

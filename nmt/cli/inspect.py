@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.gradients import gradients
+
 if TYPE_CHECKING:
     from nmt.insight.exposure import Exposure
 
@@ -21,6 +23,9 @@ Plot = Annotated[
 @app.callback()
 def about() -> None:
     """Look into a trained model."""
+
+
+app.command()(gradients)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.memory import memory
 from nmt.cli.recipes import listing
 from nmt.errors import DataError, UsageError
 
@@ -100,3 +101,6 @@ def _train(directory: Path, members: "Sequence[Member]", jobs: int) -> int:
 
 def _how(end: "Ended") -> str:
     return "done" if end.well else f"failed (exit code {end.exit_code}): {end.said}"
+
+
+app.command()(memory)

@@ -53,7 +53,7 @@ def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
     return Task(
         found.model,
-        _epochs(recipe, learnt),
+        epochs(recipe, learnt),
         likelihood(recipe),
         observed(Validator(found, judged, processes), recipe, judged, processes),
         "loss",
@@ -94,7 +94,7 @@ def stored(
     return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest), workers=workers)
 
 
-def _epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
+def epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
     batch, chunk = recipe.training.batch, recipe.training.chunk
     if chunk:
         return Streams(store, Cut(batch.size, chunk))

@@ -9,6 +9,7 @@ from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.building import prepare_store
 from nmt.data.filters import LengthFilter
 from nmt.data.pairs import Corpus, find_corpus, find_text
+from nmt.data.store import TokenStore
 from nmt.insight.exposure import Exposure
 from nmt.insight.exposure import exposure as measured_exposure
 from nmt.insight.gates import CellGates
@@ -40,14 +41,18 @@ def _batches(found: Loaded | LanguageModel, data: str | None) -> Iterator[Iterab
     """Everything in `data`, once."""
     corpus, recipe = _corpus(found.recipe, data), found.recipe
     with TemporaryDirectory() as folder:
-        path = Path(folder) / "read"
         if isinstance(found, LanguageModel):
-            text = language_model.stored(found.recipe, path, corpus, found.vocabulary)
+            text = language_model.stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
             yield language_model.read(found.recipe, text, language_model.STREAMS)
         else:
-            keep = LengthFilter(1, 10**9, None)
-            pairs = prepare_store(path, corpus, src=found.source, tgt=found.target, keep=keep)
+            pairs = stored(found, corpus, Path(folder))
             yield validation_batches(pairs, Plan("sentences", BATCH, recipe.seed))
+
+
+def stored(found: Loaded, corpus: Corpus, folder: Path) -> TokenStore:
+    """All pairs of a corpus in the pieces of a translator, none left out for its length."""
+    keep, path = LengthFilter(1, 10**9, None), folder / "pairs"
+    return prepare_store(path, corpus, src=found.source, tgt=found.target, keep=keep)
 
 
 def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:

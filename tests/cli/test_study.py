@@ -1,0 +1,57 @@
+"""`nmt study memory` as it is typed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.toy import done, nmt
+
+SHORT = ("study", "memory", "--updates", 3, "--hidden", 4)
+
+
+def test_a_study_is_a_table_within_80_columns_and_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "memory.svg"
+    asked = ("--cells", "rnn,gru-reset-after", "--gaps", "1,2,3,4,5,6", "--tasks", "copy", "--seeds", 2)
+    lines = done(nmt(*SHORT, *asked, "--plot", picture)).splitlines()
+    assert lines[0].split() == ["copy", "1", "2", "3", "4", "5"]
+    assert lines[3].split() == ["copy", "6"]
+    assert [line.split()[0] for line in lines[1:3]] == ["rnn", "gru-reset-after"]
+    assert lines[6].split() == ["by", "chance", "12.5"]
+    assert max(map(len, lines)) <= 80
+    assert "gru-reset-after" in picture.read_text(encoding="utf-8")
+
+
+def test_a_study_as_json_has_every_seed() -> None:
+    asked = ("--quick", "--cells", "rnn", "--gaps", "1,2", "--tasks", "adding,copy", "--json")
+    found = json.loads(done(nmt(*SHORT, *asked)))
+    assert [(of["task"], of["cell"], of["gaps"], len(of["seeds"])) for of in found] == [
+        ("adding", "rnn", [1, 2], 1),
+        ("copy", "rnn", [1, 2], 1),
+    ]
+    assert found[0]["means"] == found[0]["seeds"][0]
+
+
+def test_a_cell_of_one_s_own_is_studied(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n", encoding="utf-8", newline="\n"
+    )
+    asked = ("--cells", f"{file}:Mine", "--gaps", "1", "--tasks", "copy", "--seeds", 1)
+    assert done(nmt(*SHORT, *asked)).splitlines()[1].split()[0].endswith("Mine")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--cells", "rnn,ltsm", "--cells: there is no 'ltsm': did you mean 'lstm'?"),
+        ("--tasks", "addin", "--tasks: there is no 'addin': did you mean 'adding'?"),
+        ("--gaps", "5,x", "--gaps: expected whole numbers from 1, as in 5,20,100 (got '5,x')"),
+        ("--gaps", "0", "--gaps: expected whole numbers from 1, as in 5,20,100 (got '0')"),
+        ("--cells", "none.py:Mine", "there is no file none.py"),
+    ],
+)
+def test_what_is_not_there_is_refused(option: str, value: str, said: str) -> None:
+    result = nmt(*SHORT, option, value)
+    assert result.exit_code == 2
+    assert said in result.stderr
