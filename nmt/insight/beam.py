@@ -8,6 +8,8 @@ import torch
 from nmt.data.subwords import EOS
 from nmt.decoding.expansion import Expansion
 from nmt.decoding.hypothesis import Hypothesis, Node
+from nmt.decoding.options import Options
+from nmt.decoding.ranking import Ranking
 
 
 class Branch(NamedTuple):
@@ -19,35 +21,42 @@ class Branch(NamedTuple):
     log_prob: float  # of this piece
     total: float  # of all pieces up to this one
     fate: str  # "kept", "ended" (kept, and an end of sentence), "pruned"
+    score: float | None = None  # that an end is ranked by
     best: bool = False  # whether the translation goes this way
 
 
-def tree(expansions: Sequence[Expansion], best: Hypothesis, *, pruned: int) -> list[Branch]:
+def tree(expansions: Sequence[Expansion], best: Hypothesis, options: Options) -> list[Branch]:
     """The branches of a search for one sentence, position by position.
 
-    At each position those that were kept come first, best first, then the `pruned` best of those that fell
-    out, best first.
+    At each position those that were kept come first, best first, then as many of those that fell out as the
+    beam is wide, best first.
     """
     branches: list[Branch] = []
     places: dict[int, int] = {}  # of the nodes, by identity: the expansions keep them alive
     for position, expansion in enumerate(expansions):
-        kept = _kept(position, expansion, places)
-        fallen = _fallen(position, expansion, places)[:pruned]
+        kept = _kept(position, expansion, places, options.ranking)
+        fallen = _fallen(position, expansion, places)[: options.beam]
         places |= {id(node): len(branches) + i for i, node in enumerate(expansion.grown.nodes)}
         branches += kept + fallen
     return _marked(branches, best)
 
 
-def _kept(position: int, expansion: Expansion, places: dict[int, int]) -> list[Branch]:
+def _kept(
+    position: int, expansion: Expansion, places: dict[int, int], ranking: Ranking
+) -> list[Branch]:
     grown, before = expansion.grown, expansion.before.nodes
     return [
-        Branch(position, _parent(before[row], places), node.piece, node.log_prob, total, _fate(node.piece))
+        Branch(position, _parent(before[row], places), node.piece, node.log_prob, total, *_fate(node, total, ranking))
         for node, row, total in zip(grown.nodes, grown.parents.tolist(), grown.totals.tolist(), strict=True)
     ]
 
 
-def _fate(piece: int) -> str:
-    return "ended" if piece == EOS else "kept"
+def _fate(node: Node, total: float, ranking: Ranking) -> tuple[str, float | None]:
+    if node.piece != EOS:
+        return "kept", None
+    path = node.path()
+    weights = [step.weights for step in path if step.weights is not None]
+    return "ended", ranking.score(total, len(path), weights)
 
 
 def _fallen(position: int, expansion: Expansion, places: dict[int, int]) -> list[Branch]:

@@ -9,8 +9,11 @@ from nmt.data.filters import LengthFilter
 from nmt.data.pairs import Corpus, find_corpus
 from nmt.insight.exposure import Exposure
 from nmt.insight.exposure import exposure as measured
+from nmt.insight.sentence import Sentence
+from nmt.insight.sentence import sentence as looked_at
 from nmt.recipe.assemble.artifact import load_translator
 from nmt.recipe.assemble.material import find
+from nmt.recipe.assemble.translating import job
 from nmt.recipe.schema import Recipe
 
 BATCH = 64
@@ -36,3 +39,9 @@ def _corpus(recipe: Recipe, data: str | None) -> Corpus:
     if data is None:
         return find(recipe, "valid")
     return find_corpus(data, root=Path(), src=recipe.data.src, tgt=recipe.data.tgt)
+
+
+def sentence(model: Path, text: str) -> Sentence:
+    """What the translator in `model` does with a sentence."""
+    found = load_translator(model)
+    return looked_at(found.model, job(found), text)

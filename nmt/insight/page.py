@@ -1,0 +1,89 @@
+"""A sentence seen from inside as one page for a browser, which needs nothing else (page.html, .css, .js)."""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from torch import Tensor
+
+from nmt.insight.beam import Branch
+from nmt.insight.sentence import Recurrence, Sentence
+
+PACKED = 500_000
+"""Characters that the values of all units may take, so that a page stays well under a megabyte."""
+UNITS = 256
+"""Units of a layer that are drawn at most; a row of pixels for each is as much as a screen can show."""
+LEVELS = 255
+"""Steps of a value between the least and the greatest that its picture has."""
+
+
+def page(found: Sentence, name: str) -> str:
+    """The page of a sentence; `name` says whose translation it is."""
+    template = files("nmt.insight")
+    parts = {kind: (template / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
+    # A sentence may hold "</script>": without the signs that begin markup it cannot end the data.
+    data = json.dumps(_data(found, name), ensure_ascii=False).replace("<", "\\u003c")
+    html, css, js = parts["html"], parts["css"], parts["js"]
+    before, after = html.split("/* data */")
+    return before.replace("/* css */", css) + data + after.replace("/* js */", js)
+
+
+def _data(found: Sentence, name: str) -> dict[str, Any]:
+    units = _most_units(found.recurrences)
+    return {
+        "name": name,
+        "text": found.text,
+        "translation": found.translation,
+        "score": found.score,
+        "logProb": found.log_prob,
+        "source": found.source,
+        "words": [word._asdict() for word in found.words],
+        "attention": None if found.attention is None else rounded(found.attention),
+        "recurrences": [_packed(one, units) for one in found.recurrences],
+        "beam": [_branch(branch, found.spelling) for branch in found.beam],
+    }
+
+
+def rounded(values: Tensor, digits: int = 4) -> list[Any]:
+    """A tensor as lists of numbers that do not fill a page with digits."""
+    return values.double().mul(10**digits).round().div(10**digits).tolist()
+
+
+def _branch(branch: Branch, spelling: dict[int, str]) -> dict[str, Any]:
+    return {**branch._asdict(), "piece": spelling[branch.piece]}
+
+
+def _most_units(recurrences: Sequence[Recurrence]) -> int:
+    """How many units of each recurrence the page has room for."""
+    numbers = sum(len(value) for one in recurrences for value in one.values.values())
+    return max(1, min(UNITS, PACKED * 3 // 4 // max(numbers, 1)))
+
+
+def _packed(one: Recurrence, most: int) -> dict[str, Any]:
+    h = one.values["h"]
+    varying = h.std(dim=0, correction=0).argsort(descending=True, stable=True)[:most].sort().values
+    return {
+        "title": one.title,
+        "side": one.side,
+        "cell": one.cell,
+        "hidden": h.shape[1],
+        "units": varying.tolist(),
+        "unnamed": one.unnamed,
+        "series": [
+            {"name": name, "gate": name in one.gates, **pack(value[:, varying])}
+            for name, value in one.values.items()
+        ],
+    }
+
+
+def pack(values: Tensor) -> dict[str, Any]:
+    """values [T, U] as a byte each, unit by unit, with what 0 and 255 stand for.
+
+    What lies between 0 and 1 throughout is a gate, and has those as its ends; all else has 0 in the middle.
+    """
+    reach = max(values.abs().max().item(), 1e-6)
+    low, high = (0.0, 1.0) if values.min() >= 0 and reach <= 1 else (-reach, reach)
+    levels = ((values.t().double() - low) / (high - low) * LEVELS).round().byte().contiguous()
+    return {"low": low, "high": high, "data": b64encode(levels.numpy().tobytes()).decode()}
