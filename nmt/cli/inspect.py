@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.sentence import sentence
+
 if TYPE_CHECKING:
     from nmt.insight.exposure import Exposure
 
@@ -51,6 +53,9 @@ def exposure(
         typer.echo(json.dumps([{**part._asdict(), "gap": part.gap} for part in found]))
     else:
         _show(found)
+
+
+app.command()(sentence)
 
 
 def _show(found: "list[Exposure]") -> None:

@@ -41,12 +41,17 @@ def tree(expansions: Sequence[Expansion], best: Hypothesis, options: Options) ->
     return _marked(branches, best)
 
 
-def _kept(
-    position: int, expansion: Expansion, places: dict[int, int], ranking: Ranking
-) -> list[Branch]:
+def _kept(position: int, expansion: Expansion, places: dict[int, int], ranking: Ranking) -> list[Branch]:
     grown, before = expansion.grown, expansion.before.nodes
     return [
-        Branch(position, _parent(before[row], places), node.piece, node.log_prob, total, *_fate(node, total, ranking))
+        Branch(
+            position,
+            _parent(before[row], places),
+            node.piece,
+            node.log_prob,
+            total,
+            *_fate(node, total, ranking),
+        )
         for node, row, total in zip(grown.nodes, grown.parents.tolist(), grown.totals.tolist(), strict=True)
     ]
 

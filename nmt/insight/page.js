@@ -58,7 +58,8 @@ const palette = low => Array.from({ length: LEVELS + 1 }, (_, level) => mixed(ra
 
 /* ---- the position that all figures of a side show ---- */
 
-const cursor = { encoder: -1, decoder: 0 };
+const cursor = { encoder: 0, decoder: 0 };
+if (data.attention) cursor.encoder = data.attention[0].indexOf(Math.max(...data.attention[0]));
 const redrawn = [];
 let waiting = 0;
 
@@ -177,7 +178,7 @@ class HeatMap {
       pen.strokeRect(x + 0.75, 0.75, this.width - 1.5, this.rows * this.height - 1.5);
       pen.strokeRect(this.left + 0.75, y - 1, end - this.left - 1.5, this.height + 2);
       pen.globalAlpha = 1;
-    } else if (column >= 0) {
+    } else {
       pen.strokeRect(x + 0.75, y + 0.75, this.width - 1.5, this.height - 1.5);
     }
   }
@@ -197,7 +198,7 @@ function head() {
   find("text").textContent = data.text;
   find("translation").textContent = data.translation || "(nothing was written)";
   find("facts").textContent = [`${data.source.length} pieces read, ${data.words.length} written`,
-    `log probability ${number(data.logProb)}`, `score ${number(data.score)}`].join(" · ");
+    `log probability ${number(data.log_prob)}`, `score ${number(data.score)}`].join(" · ");
   document.title = `${data.text} → ${data.translation}`;
 }
 
@@ -247,14 +248,14 @@ function attention() {
   const section = find("attention");
   if (!data.attention) return section.remove();
   const place = make("div", { class: "scroll" }), output = make("output");
-  section.append(place, output);
+  section.append(make("div", { class: "tools" }, scale(0, 1)), place, output);
   telescope.attention = new HeatMap(place, {
     label: "attention; arrows move", rows: data.words.length, rowLabels: pieces.decoder, columns: data.source,
-    narrow: 18, value: (row, column) => data.attention[row][column], at: () => [cursor.decoder, cursor.encoder],
+    narrow: 18, wide: 88, tall: 30, value: (row, column) => data.attention[row][column], at: () => [cursor.decoder, cursor.encoder],
     move: (row, column) => { cursor.encoder = column; go("decoder", row); },
   });
   redrawn.push(() => {
-    const [row, column] = [cursor.decoder, Math.max(0, cursor.encoder)];
+    const [row, column] = [cursor.decoder, cursor.encoder];
     output.replaceChildren("writing ", make("q", {}, pieces.decoder[row]), ", looking at ",
       make("q", {}, data.source[column]), ": ", make("b", {}, number(data.attention[row][column], 3)));
   });
@@ -285,7 +286,7 @@ class Recurrence {
     redrawn.push(() => this.tell());
   }
 
-  get position() { return Math.max(0, cursor[this.side]); }
+  get position() { return cursor[this.side]; }
   value(series, unit, position) {
     return series.low + series.bytes[unit * this.columns.length + position] * (series.high - series.low) / LEVELS;
   }
@@ -334,7 +335,7 @@ class Recurrence {
       : ["writing ", make("q", {}, this.columns[t]), " after ", make("q", {}, t ? this.columns[t - 1] : "<s>")];
     const values = this.series.flatMap(series => [` ${series.name} `, make("b", {}, number(this.value(series, unit, t)))]);
     this.output.replaceChildren(`unit ${this.units[unit]}, `, ...read, ":", ...values);
-    this.trace.replaceChildren(lines(this.series.map(series => [series.name, this.values(series, unit)]), t));
+    this.trace.replaceChildren(lines(this.series.map(series => [series.name, this.values(series, unit)]), this.columns, t, this.trace.clientWidth));
   }
 }
 
@@ -349,17 +350,18 @@ function deviation(values) {
 const HUES = ["#2f9a93", "#e0803a", "#8579dd", "#d0609a", "#4a9ad0", "#8d9f3a", "#b08a5a", "#7f8c99"];
 
 /* Named lines over the positions, the chosen one marked. */
-function lines(named, position) {
-  const width = 640, height = 150, left = 34, right = 90, count = named[0][1].length;
+function lines(named, columns, position, room) {
+  const width = Math.max(room, 240), height = 172, left = 34, right = 90, bottom = 30, count = columns.length;
   const values = named.flatMap(([, line]) => line), low = Math.min(0, ...values), high = Math.max(1, ...values);
   const x = t => left + (count > 1 ? t / (count - 1) : 0.5) * (width - left - right);
-  const y = value => 8 + (high - value) / (high - low) * (height - 16);
-  const picture = shape("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", role: "img", "aria-label": "the unit over the positions" });
+  const y = value => 8 + (high - value) / (high - low) * (height - 8 - bottom);
+  const picture = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": "the unit over the positions" });
   for (const value of [...new Set([low, 0, 1, high])].filter(v => v === 0 || v === 1 || Math.abs(v - Math.round(v)) > 0.2)) {
     picture.append(shape("path", { class: "axis", d: `M${left} ${y(value)}H${width - right}` }),
       shape("text", { class: "small", x: left - 6, y: y(value) + 4, "text-anchor": "end" }, number(value, 1)));
   }
-  picture.append(shape("path", { class: "here", d: `M${x(position)} 8V${height - 8}` }));
+  picture.append(shape("path", { class: "here", d: `M${x(position)} 8V${height - bottom + 6}` }),
+    shape("text", { x: x(position), y: height - 8, "text-anchor": "middle" }, bare(columns[position])));
   named.forEach(([name, line], place) => {
     const hue = HUES[place % HUES.length];
     picture.append(shape("path", { stroke: hue, d: line.map((value, t) => `${t ? "L" : "M"}${x(t)} ${y(value)}`).join("") }),
@@ -374,7 +376,7 @@ function lines(named, position) {
 
 /* ---- the beam ---- */
 
-const COLUMN = 112, ROW = 44, BOX = { width: 84, height: 34 };
+const COLUMN = 118, ROW = 44, BOX = { width: 92, height: 34 };
 
 /* The branches with the row that each has at its position: kept ones above, then those that fell out. */
 function rows(beam) {

@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nmt.insight.beam import Branch
-from nmt.insight.sentence import Recurrence, Sentence
+from nmt.insight.sentence import Recurrence, Sentence, ends, outside
 
 PACKED = 500_000
 """Characters that the values of all units may take, so that a page stays well under a megabyte."""
@@ -32,27 +31,8 @@ def page(found: Sentence, name: str) -> str:
 
 def _data(found: Sentence, name: str) -> dict[str, Any]:
     units = _most_units(found.recurrences)
-    return {
-        "name": name,
-        "text": found.text,
-        "translation": found.translation,
-        "score": found.score,
-        "logProb": found.log_prob,
-        "source": found.source,
-        "words": [word._asdict() for word in found.words],
-        "attention": None if found.attention is None else rounded(found.attention),
-        "recurrences": [_packed(one, units) for one in found.recurrences],
-        "beam": [_branch(branch, found.spelling) for branch in found.beam],
-    }
-
-
-def rounded(values: Tensor, digits: int = 4) -> list[Any]:
-    """A tensor as lists of numbers that do not fill a page with digits."""
-    return values.double().mul(10**digits).round().div(10**digits).tolist()
-
-
-def _branch(branch: Branch, spelling: dict[int, str]) -> dict[str, Any]:
-    return {**branch._asdict(), "piece": spelling[branch.piece]}
+    packed = [_packed(one, units) for one in found.recurrences]
+    return {"name": name, **outside(found), "recurrences": packed}
 
 
 def _most_units(recurrences: Sequence[Recurrence]) -> int:
@@ -62,28 +42,23 @@ def _most_units(recurrences: Sequence[Recurrence]) -> int:
 
 
 def _packed(one: Recurrence, most: int) -> dict[str, Any]:
-    h = one.values["h"]
-    varying = h.std(dim=0, correction=0).argsort(descending=True, stable=True)[:most].sort().values
+    shown = one.varying[:most].sort().values
     return {
         "title": one.title,
         "side": one.side,
         "cell": one.cell,
-        "hidden": h.shape[1],
-        "units": varying.tolist(),
+        "hidden": one.values["h"].shape[1],
+        "units": shown.tolist(),
         "unnamed": one.unnamed,
         "series": [
-            {"name": name, "gate": name in one.gates, **pack(value[:, varying])}
+            {"name": name, "gate": name in one.gates, **pack(value[:, shown])}
             for name, value in one.values.items()
         ],
     }
 
 
 def pack(values: Tensor) -> dict[str, Any]:
-    """values [T, U] as a byte each, unit by unit, with what 0 and 255 stand for.
-
-    What lies between 0 and 1 throughout is a gate, and has those as its ends; all else has 0 in the middle.
-    """
-    reach = max(values.abs().max().item(), 1e-6)
-    low, high = (0.0, 1.0) if values.min() >= 0 and reach <= 1 else (-reach, reach)
+    """values [T, U] as a byte each, unit by unit, with what 0 and 255 stand for."""
+    low, high = ends(values)
     levels = ((values.t().double() - low) / (high - low) * LEVELS).round().byte().contiguous()
     return {"low": low, "high": high, "data": b64encode(levels.numpy().tobytes()).decode()}

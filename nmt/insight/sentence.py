@@ -1,7 +1,7 @@
 """One sentence and what a translator did with it: its words, its attention, its gates, its beam."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from nmt.model.translator import Translator
 
 RUNNERS_UP = 8
 """Pieces of which the probability is told at each position."""
+DIGITS = 5
+"""After the point, of attention and values written as text."""
 
 
 class Word(NamedTuple):
@@ -43,6 +45,11 @@ class Recurrence(NamedTuple):
     def title(self) -> str:
         """Where it stands in the model."""
         return f"{self.side}, layer {self.layer}, {self.direction}"
+
+    @property
+    def varying(self) -> Tensor:
+        """The units [H], first those whose h varies most over the positions."""
+        return self.values["h"].std(dim=0, correction=0).argsort(descending=True, stable=True)
 
 
 class Sentence(NamedTuple):
@@ -115,7 +122,9 @@ def _forced(
 def _words(job: Job, written: Sequence[int], log_probs: Tensor) -> list[Word]:
     values, pieces = log_probs.topk(min(RUNNERS_UP, log_probs.shape[1]), dim=1)
     return [
-        Word(piece, row[own].item(), list(zip(job.target.pieces(best.tolist()), likely.tolist(), strict=True)))
+        Word(
+            piece, row[own].item(), list(zip(job.target.pieces(best.tolist()), likely.tolist(), strict=True))
+        )
         for own, piece, row, likely, best in zip(
             written, job.target.pieces(written), log_probs, values, pieces, strict=True
         )
@@ -138,3 +147,38 @@ def _recurrence(watched: Watched) -> Recurrence:
 def _spelling(job: Job, ids: Sequence[int]) -> dict[int, str]:
     different = sorted(set(ids))
     return dict(zip(different, job.target.pieces(different), strict=True))
+
+
+def ends(values: Tensor) -> tuple[float, float]:
+    """Between what values are drawn: 0 and 1 if all lie there, as a gate's, else with 0 in the middle."""
+    reach = max(values.abs().max().item(), 1e-6)
+    return (0.0, 1.0) if values.min() >= 0 and reach <= 1 else (-reach, reach)
+
+
+def outside(found: Sentence) -> dict[str, Any]:
+    """Everything but the recurrences, in plain JSON values."""
+    return {
+        "text": found.text,
+        "translation": found.translation,
+        "score": found.score,
+        "log_prob": found.log_prob,
+        "source": found.source,
+        "words": [word._asdict() for word in found.words],
+        "attention": None if found.attention is None else _rounded(found.attention),
+        "beam": [{**branch._asdict(), "piece": found.spelling[branch.piece]} for branch in found.beam],
+    }
+
+
+def plain(found: Sentence) -> dict[str, Any]:
+    """All that is known of a sentence, in plain JSON values; those of a recurrence are [T][H]."""
+    recurrences = [
+        one._asdict() | {"values": {name: _rounded(value) for name, value in one.values.items()}}
+        for one in found.recurrences
+    ]
+    return {**outside(found), "recurrences": recurrences}
+
+
+def _rounded(values: Tensor) -> list[Any]:
+    """As lists of numbers of so many digits that they do not fill a file with them."""
+    rows: list[Any] = values.double().mul(10**DIGITS).round().div(10**DIGITS).tolist()
+    return rows
