@@ -101,7 +101,7 @@ def _account(found: "Sentence") -> Iterator[str]:
     yield from ("", "ends found by the beam (score, log probability)")
     ends = [branch for branch in found.beam if branch.score is not None]
     yield from (_end(found, end) for end in sorted(ends, key=lambda end: -(end.score or 0.0)))
-    yield from ("", f"{'gates and states':<34}{'mean':>8}{'least':>8}{'most':>8}{'varies':>8}  most in units")
+    yield from ("", f"{'gates and states':<36}{'mean':>8}{'least':>8}{'most':>8}{'varies':>8}  most in")
     yield from _values(found)
 
 
@@ -136,10 +136,10 @@ def _values(found: "Sentence") -> Iterator[str]:
     for one in found.recurrences:
         for name, value in one.values.items():
             spread = value.std(dim=0, correction=0)
-            most = spread.argsort(descending=True, stable=True)[:3].tolist()
+            most = spread.argsort(descending=True, stable=True)[:2].tolist()
             numbers = (value.mean(), value.min(), value.max(), spread.mean())
             yield (
-                f"{one.title:<28} {name:<5}"
+                f"{one.title:<30} {name:<5}"
                 + "".join(f"{number.item():8.3f}" for number in numbers)
                 + f"  {', '.join(map(str, most))}"
             )

@@ -87,11 +87,11 @@ function listen(element, move) {
 
 /* ---- heat maps ---- */
 
-/* Values in rows and columns on a canvas. `value(row, column)`, `at()` gives [row, column] to be marked, and
-   `move(row, column)` is told where the pointer or the keys are. */
+/* Values in rows and columns on a canvas. `value(row, column)`, `at()` gives [row, column] to be marked,
+   `move(row, column)` is told where the pointer or the keys are, and `order()` names the order of the rows. */
 class HeatMap {
   constructor(place, options) {
-    Object.assign(this, { rowLabels: [], low: 0, high: 1, wide: 64, narrow: 6, tall: 26 }, options);
+    Object.assign(this, { rowLabels: [], low: 0, high: 1, wide: 64, narrow: 6, tall: 26, order: () => 0 }, options);
     this.canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": this.label });
     this.place = place;
     place.append(this.canvas);
@@ -116,16 +116,29 @@ class HeatMap {
 
   draw() {
     const pen = this.measured();
-    const colours = palette(this.low), scale = LEVELS / (this.high - this.low);
-    for (let column = 0; column < this.columns.length; column++) {
-      const from = Math.round(this.left + column * this.width), to = Math.round(this.left + (column + 1) * this.width);
-      for (let row = 0; row < this.rows; row++) {
-        pen.fillStyle = colours[Math.round(clamp((this.value(row, column) - this.low) * scale, 0, LEVELS))];
-        pen.fillRect(from, row * this.height, to - from, this.height);
-      }
-    }
+    const stamp = [this.order(), dark.matches, this.width, this.height, devicePixelRatio].join();
+    if (this.stamp !== stamp) [this.stamp, this.image] = [stamp, this.painted()];
+    pen.drawImage(this.image, this.left, 0, this.width * this.columns.length, this.rows * this.height);
     this.write(pen);
     this.mark(pen);
+  }
+
+  /* The cells alone, kept from one marking to the next. */
+  painted() {
+    const image = make("canvas"), ratio = devicePixelRatio || 1, pen = image.getContext("2d");
+    image.width = Math.round(this.width * this.columns.length * ratio);
+    image.height = Math.round(this.rows * this.height * ratio);
+    const [wide, tall] = [image.width / this.columns.length, image.height / this.rows];
+    const colours = palette(this.low), steps = LEVELS / (this.high - this.low);
+    for (let column = 0; column < this.columns.length; column++) {
+      const from = Math.round(column * wide), to = Math.round((column + 1) * wide);
+      for (let row = 0; row < this.rows; row++) {
+        const [top, bottom] = [Math.round(row * tall), Math.round((row + 1) * tall)];
+        pen.fillStyle = colours[Math.round(clamp((this.value(row, column) - this.low) * steps, 0, LEVELS))];
+        pen.fillRect(from, top, to - from, bottom - top);
+      }
+    }
+    return image;
   }
 
   /* The canvas in its size, and a pen on it. */
@@ -139,9 +152,13 @@ class HeatMap {
     const label = longest(this.columns);
     this.flat = label <= this.width - 4;
     const size = [this.left + this.width * this.columns.length, this.rows * this.height + (this.flat ? 20 : label + 8)];
-    [this.canvas.width, this.canvas.height] = size.map(length => Math.ceil(length * ratio));
-    [this.canvas.style.width, this.canvas.style.height] = size.map(length => `${length}px`);
-    pen.scale(ratio, ratio);
+    const [width, height] = size.map(length => Math.ceil(length * ratio));
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      [this.canvas.width, this.canvas.height] = [width, height];
+      [this.canvas.style.width, this.canvas.style.height] = size.map(length => `${length}px`);
+    }
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    pen.clearRect(0, 0, ...size);
     return pen;
   }
 
@@ -313,6 +330,7 @@ class Recurrence {
   sort(place) {
     const all = this.units.map((_, unit) => unit);
     const spread = place < 0 ? [] : all.map(unit => deviation(this.values(this.series[place], unit)));
+    this.sorted = place;
     this.order = place < 0 ? all : all.sort((a, b) => spread[b] - spread[a] || a - b);
   }
 
@@ -322,7 +340,7 @@ class Recurrence {
     maps.append(make("figure", {}, make("figcaption", {}, make("b", {}, series.name), make("span", {}, reach)), place));
     return new HeatMap(place, {
       label: `${series.name} of ${this.title}; arrows move`, rows: this.units.length, columns: this.columns,
-      low: series.low, high: series.high, tall: 14,
+      low: series.low, high: series.high, tall: 14, order: () => this.sorted,
       value: (row, column) => this.value(series, this.order[row], column),
       at: () => [this.row, this.position],
       move: (row, column) => { this.row = row; go(this.side, column); },
