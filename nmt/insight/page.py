@@ -1,4 +1,4 @@
-"""A sentence seen from inside as one page for a browser, which needs nothing else (page.html, .css, .js)."""
+"""A sentence seen from inside as one page for a browser, which needs nothing else (the folder browser)."""
 
 import json
 from base64 import b64encode
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from nmt.insight.sentence import Recurrence, Sentence, ends, outside
 
+SCRIPTS = ("elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "start.js")
+"""In the order in which they need each other."""
 PACKED = 500_000
 """Characters that the values of all units may take, so that a page stays well under a megabyte."""
 UNITS = 256
@@ -20,13 +22,15 @@ LEVELS = 255
 
 def page(found: Sentence, name: str) -> str:
     """The page of a sentence; `name` says whose translation it is."""
-    template = files("nmt.insight")
-    parts = {kind: (template / f"page.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
+    html, css = _read("page.html"), _read("page.css")
     # A sentence may hold "</script>": without the signs that begin markup it cannot end the data.
     data = json.dumps(_data(found, name), ensure_ascii=False).replace("<", "\\u003c")
-    html, css, js = parts["html"], parts["css"], parts["js"]
     before, after = html.split("/* data */")
-    return before.replace("/* css */", css) + data + after.replace("/* js */", js)
+    return before.replace("/* css */", css) + data + after.replace("/* js */", "\n".join(map(_read, SCRIPTS)))
+
+
+def _read(file: str) -> str:
+    return (files("nmt.insight") / "browser" / file).read_text(encoding="utf-8")
 
 
 def _data(found: Sentence, name: str) -> dict[str, Any]:
