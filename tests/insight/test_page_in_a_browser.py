@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(params=[(1100, "light"), (400, "dark")])
-def opened(browser: Any, found: Sentence, tmp_path: Path, request: Any) -> Iterator[Any]:
-    """The page, which must fetch nothing and complain of nothing."""
-    file = tmp_path / "sentence.html"
+SCREENS = [(1100, "light"), (400, "dark")]
+
+
+@contextmanager
+def showing(browser: Any, found: Sentence, file: Path, screen: tuple[int, str]) -> Iterator[Any]:
+    """The page of a sentence, which must fetch nothing and complain of nothing."""
     file.write_text(page(found, "a"), encoding="utf-8")
-    width, scheme = request.param
+    width, scheme = screen
     tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     wrong: list[str] = []
     tab.on("console", lambda message: wrong.append(message.text))
@@ -48,6 +51,12 @@ def opened(browser: Any, found: Sentence, tmp_path: Path, request: Any) -> Itera
     yield tab
     tab.close()
     assert wrong == []
+
+
+@pytest.fixture(params=SCREENS)
+def opened(browser: Any, found: Sentence, tmp_path: Path, request: Any) -> Iterator[Any]:
+    with showing(browser, found, tmp_path / "sentence.html", request.param) as tab:
+        yield tab
 
 
 def settle(tab: Any) -> None:
@@ -66,6 +75,17 @@ def test_the_page_shows_the_sentence_and_fits_the_screen(opened: Any, found: Sen
     assert opened.inner_text("#translation") == found.translation
     assert opened.locator("#recurrences section").count() == len(found.recurrences)
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("parts", [{}, {"decoder": {"attention": "none"}}])
+def test_a_long_sentence_fits_the_screen_and_none_needs_attention(
+    browser: Any, tmp_path: Path, screen: tuple[int, str], parts: dict[str, Any]
+) -> None:
+    found = sentence(*small(**parts), "ab " * 70)
+    with showing(browser, found, tmp_path / "long.html", screen) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.locator("#attention").count() == (0 if parts else 1)
 
 
 def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: Sentence) -> None:

@@ -1,10 +1,12 @@
 /* ---- heat maps ---- */
 
+const NARROW = 5;  /* pixels that a position takes at least */
+
 /* Values in rows and columns on a canvas. `value(row, column)`, `at()` gives [row, column] to be marked,
    `move(row, column)` is told where the pointer or the keys are, and `order()` names the order of the rows. */
 class HeatMap {
   constructor(place, options) {
-    Object.assign(this, { rowLabels: [], low: 0, high: 1, wide: 64, narrow: 6, tall: 26, order: () => 0 }, options);
+    Object.assign(this, { rowLabels: [], low: 0, high: 1, wide: 64, narrow: NARROW, tall: 26, order: () => 0 }, options);
     this.canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": this.label });
     this.place = place;
     place.append(this.canvas);
@@ -61,7 +63,7 @@ class HeatMap {
     const longest = labels => Math.min(84, Math.max(0, ...labels.map(label => pen.measureText(bare(label)).width)));
     this.left = this.rowLabels.length ? Math.ceil(longest(this.rowLabels)) + 8 : 0;
     this.width = clamp((this.place.clientWidth - this.left) / this.columns.length, this.narrow, this.wide);
-    this.height = this.rows > 128 ? 1 : this.rows > 64 ? 2 : this.rows > 16 ? 4 : this.tall;
+    this.height = this.rows <= 16 ? this.tall : this.left ? 16 : this.rows > 128 ? 1 : this.rows > 64 ? 2 : 4;
     const label = longest(this.columns);
     this.flat = label <= this.width - 4;
     const size = [this.left + this.width * this.columns.length, this.rows * this.height + (this.flat ? 20 : label + 8)];
@@ -84,7 +86,7 @@ class HeatMap {
       pen.fillStyle = row === atRow ? ink : soft;
       pen.fillText(bare(label), this.left - 6, (row + 0.5) * this.height, this.left - 6);
     });
-    const every = Math.ceil(12 / this.width);
+    const every = Math.ceil(13 / this.width);
     this.columns.forEach((label, column) => {
       if (column % every && column !== atColumn) return;
       if (column !== atColumn && Math.abs(column - atColumn) < every) return;

@@ -14,7 +14,7 @@ class Recurrence {
     this.sort(this.series.findIndex(series => series.name === "h"));
     this.section = make("section", { "aria-label": this.title }, make("h2", {}, this.title, make("small", {}, this.cell)),
       make("p", { class: "note" }, this.about()), this.tools());
-    const maps = make("div", { class: "maps" });
+    const maps = make("div", { class: "maps", style: `--least: ${NARROW * this.columns.length}px` });
     this.maps = this.series.map(series => this.map(series, maps));
     this.output = make("output");
     this.trace = make("div", { class: "trace" });

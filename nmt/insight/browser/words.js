@@ -58,7 +58,7 @@ function attention() {
   section.append(make("div", { class: "tools" }, scale(0, 1)), place, output);
   telescope.attention = new HeatMap(place, {
     label: "attention; arrows move", rows: data.words.length, rowLabels: pieces.decoder, columns: data.source,
-    narrow: 18, wide: 88, tall: 30, value: (row, column) => data.attention[row][column], at: () => [cursor.decoder, cursor.encoder],
+    narrow: 14, wide: 88, tall: 30, value: (row, column) => data.attention[row][column], at: () => [cursor.decoder, cursor.encoder],
     move: (row, column) => { cursor.encoder = column; go("decoder", row); },
   });
   redrawn.push(() => {
