@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.gradients import gradients
+from nmt.cli.sentence import sentence
 
 if TYPE_CHECKING:
     from nmt.insight.exposure import Exposure
@@ -92,6 +93,9 @@ def gates(
     if plot:
         shown.draw(plot, found, positions)
     typer.echo(shown.as_json(found) if as_json else shown.table(found, positions))
+
+
+app.command()(sentence)
 
 
 def _show(found: "list[Exposure]") -> None:

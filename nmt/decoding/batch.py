@@ -10,6 +10,7 @@ from nmt.data.subwords import EOS
 from nmt.decoding.candidates import Candidates, candidates
 from nmt.decoding.choice import choose
 from nmt.decoding.constraints import advance
+from nmt.decoding.expansion import Expansion, Record
 from nmt.decoding.hypothesis import Node
 from nmt.decoding.model import Floats, Model
 from nmt.decoding.options import Options, Request
@@ -23,8 +24,8 @@ SHARE = 8  # sentences enter by an eighth of the batch: to read one alone takes 
 class Batch:
     """At most `options.batch` sentences with their live hypotheses; only these have rows in the model."""
 
-    def __init__(self, model: Model, options: Options) -> None:
-        self.model, self.options = model, options
+    def __init__(self, model: Model, options: Options, record: Record | None = None) -> None:
+        self.model, self.options, self.record = model, options, record
         self.sentences: list[Sentence] = []
         self._rows = Rows([], np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
         self._state: Any = None
@@ -61,6 +62,8 @@ class Batch:
         for sentence in self.sentences:
             sentence.length += 1
         grown = self._grow(chosen, found, owners, self._weights(step.weights))
+        if self.record is not None:
+            self.record(Expansion(rows, found, grown))
         self._end_what_died_out(grown)
         live = self._end_what_ended(grown)
         self._state = step.state

@@ -14,21 +14,23 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from nmt.decoding.batch import Batch
+from nmt.decoding.expansion import Record
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 
 
 def search(
-    model: Model, requests: Iterable[Request], options: Options
+    model: Model, requests: Iterable[Request], options: Options, record: Record | None = None
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
     """The `n_best` hypotheses of every request, best first, with its number, as they are found.
 
     Finished hypotheses come before those cut at the longest length, then the higher score, then the one found
     earlier. `pad` and `bos` are never written, nor `unk` where it is ruled out. There are fewer where the
-    vocabulary is tiny. Requests are taken when there is room for them, some at a time.
+    vocabulary is tiny. Requests are taken when there is room for them, some at a time. `record` is shown what
+    is done at every position.
     """
-    batch, waiting = Batch(model, options), iter(requests)
+    batch, waiting = Batch(model, options, record), iter(requests)
     while True:
         batch.enter(list(islice(waiting, batch.room())))
         if not batch.sentences:

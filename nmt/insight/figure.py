@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 KINDS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 """What a picture can become, without the dates that would make two files of one picture differ."""
@@ -33,27 +34,72 @@ class Line(NamedTuple):
     y: Sequence[float]
 
 
+class Map(NamedTuple):
+    """A picture of values [rows][columns] between `low` and `high`; rows without names are not labelled."""
+
+    title: str
+    values: Sequence[Sequence[float]]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    low: float
+    high: float
+
+
 def draw(path: Path, panels: Mapping[str, Sequence[Line]], *, x: str) -> None:
     """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
 
     Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. Raises
     UsageError for another ending or without matplotlib, DataError where no file can be.
     """
-    kind = path.suffix.removeprefix(".").lower()
+    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    with _figure(path, "".join([x, *panels, *names]), (WIDTH, HEIGHT * len(panels))) as figure:
+        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        for place, (label, lines) in zip(axes, panels.items(), strict=True):
+            _panel(place, label, lines, names)
+        axes[-1].set_xlabel(x)
+
+
+def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind: str | None = None) -> None:
+    """Draw rows of maps one above the other, each headed by its key; `kind` is told by the path's ending.
+
+    Raises UsageError as `draw` does.
+    """
+    words = [word for maps in rows.values() for map_ in maps for word in (*map_.rows, *map_.columns)]
+    size = (WIDTH * 1.5, HEIGHT * len(rows) + 0.6)
+    with _figure(path, "".join([title, *rows, *words]), size, kind) as figure:
+        figure.suptitle(title)
+        bands = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+        for band, (label, maps) in zip(bands, rows.items(), strict=True):
+            band.suptitle(label, x=0.01, ha="left", fontsize="medium")
+            for axes, map_ in zip(band.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+                _map(axes, map_)
+
+
+@contextmanager
+def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
+    """A figure to be drawn on, whose letters are those of `text`; written whole when it is finished."""
+    kind = kind or path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError("matplotlib is not installed: pip install 'nmt[plot]'") from error
-    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
-    with written_whole(path) as aside, _style("".join([x, *panels, *names]), kind):
-        figure = Figure(figsize=(WIDTH, HEIGHT * len(panels)), layout="constrained")
-        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
-        for place, (label, lines) in zip(axes, panels.items(), strict=True):
-            _panel(place, label, lines, names)
-        axes[-1].set_xlabel(x)
+    with written_whole(path) as aside, _style(text, kind):
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure
         figure.savefig(aside, format=kind, dpi=120, metadata=KINDS[kind])
+
+
+def _map(axes: "Axes", map_: Map) -> None:
+    colours = "RdBu" if map_.low < 0 else "YlGnBu"
+    image = axes.imshow(
+        map_.values, cmap=colours, vmin=map_.low, vmax=map_.high, aspect="auto", interpolation="nearest"
+    )
+    axes.set_title(map_.title, fontsize="medium", family="monospace")
+    axes.set_xticks(range(len(map_.columns)), map_.columns, rotation=90, fontsize="small")
+    axes.set_yticks(range(len(map_.rows)), map_.rows, fontsize="small")
+    axes.figure.colorbar(image, ax=axes, pad=0.02)
 
 
 def _panel(axes: "Axes", label: str, lines: Sequence[Line], names: Sequence[str]) -> None:

@@ -14,9 +14,12 @@ from nmt.insight.exposure import Exposure
 from nmt.insight.exposure import exposure as measured_exposure
 from nmt.insight.gates import CellGates
 from nmt.insight.gates import gates as measured_gates
+from nmt.insight.sentence import Sentence
+from nmt.insight.sentence import sentence as looked_at
 from nmt.recipe.assemble import language_model
 from nmt.recipe.assemble.artifact import LanguageModel, Loaded, load, load_translator
 from nmt.recipe.assemble.material import find
+from nmt.recipe.assemble.translating import job
 from nmt.recipe.schema import AnyRecipe, TextRecipe
 
 BATCH = 64
@@ -61,3 +64,9 @@ def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:
     if isinstance(recipe, TextRecipe):
         return find_text(data, root=Path())
     return find_corpus(data, root=Path(), src=recipe.data.src, tgt=recipe.data.tgt)
+
+
+def sentence(model: Path, text: str) -> Sentence:
+    """What the translator in `model` does with a sentence."""
+    found = load_translator(model)
+    return looked_at(found.model, job(found), text)

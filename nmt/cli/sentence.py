@@ -1,0 +1,145 @@
+"""`nmt inspect sentence`: a translation seen from inside."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt.insight.beam import Branch
+    from nmt.insight.sentence import Sentence, Word
+
+FORMS = ("html", "svg", "png", "txt", "json")
+SPOKEN = ("txt", "json")
+"""Forms that go to standard output where no file is named."""
+WIDTH = 80
+COLUMNS = (16, 7, 22)
+"""Of the text's table: the piece, its probability, where the model looked; the rest is for the others."""
+
+
+def sentence(
+    model: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run or a model directory.", show_default=False)
+    ],
+    text: Annotated[str, typer.Argument(metavar="SENTENCE", help="What to translate.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Else sentence.html.", show_default=False),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="|".join(FORMS), help="Else by FILE's ending.", show_default=False),
+    ] = None,
+) -> None:
+    """Translate a sentence and show what the model did: its attention, gates and states, and the beam.
+
+    The page (html) needs nothing but a browser. A picture (svg, png) needs
+    matplotlib, which the extra `plot` brings. txt and json go to standard
+    output where no file is named; json has every number.
+    """
+    kind = _form(output, form)
+    file = output or (None if kind in SPOKEN else Path(f"sentence.{kind}"))
+    if file is not None and not file.parent.is_dir():
+        raise UsageError(f"{file}: there is no folder {file.parent}")
+    from nmt.recipe.assemble.looking import sentence
+
+    found = sentence(model, text)
+    if file is not None and kind in ("svg", "png"):
+        from nmt.insight.picture import draw_sentence
+
+        draw_sentence(file, found, kind)
+    else:
+        _write(file, _written(found, kind, model.resolve().name))
+    if file is not None:
+        typer.echo(file)
+
+
+def _form(output: Path | None, form: str | None) -> str:
+    if form is None and output is None:
+        return FORMS[0]
+    kind = form or (output.suffix.removeprefix(".").lower() if output else "")
+    if kind not in FORMS:
+        asked = f"--format: no '{form}'" if form else f"{output}: its ending does not say what it is to be"
+        raise UsageError(f"{asked}; choose one of {', '.join(FORMS)}")
+    return kind
+
+
+def _written(found: "Sentence", kind: str, name: str) -> str:
+    if kind == "json":
+        from nmt.insight.sentence import plain
+
+        return json.dumps(plain(found), ensure_ascii=False) + "\n"
+    if kind == "txt":
+        return "\n".join(_account(found)) + "\n"
+    from nmt.insight.page import page
+
+    return page(found, name)
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file is None:
+        typer.echo(text, nl=False)
+        return
+    from nmt.data.whole import write_whole
+
+    write_whole(file, text.encode())
+
+
+def _account(found: "Sentence") -> Iterator[str]:
+    """The text form, line by line."""
+    yield f"source       {found.text}"
+    yield f"translation  {found.translation}"
+    yield f"score        {found.score:.3f}, log probability {found.log_prob:.3f}"
+    yield ""
+    yield _row("written", "p", "looking at", "likeliest in its place")
+    yield from (_word(found, place, word) for place, word in enumerate(found.words))
+    yield from ("", "ends found by the beam (score, log probability)")
+    ends = [branch for branch in found.beam if branch.score is not None]
+    yield from (_end(found, end) for end in sorted(ends, key=lambda end: -(end.score or 0.0)))
+    yield from ("", f"{'gates and states':<36}{'mean':>8}{'least':>8}{'most':>8}{'varies':>8}  most in")
+    yield from _values(found)
+
+
+def _word(found: "Sentence", place: int, word: "Word") -> str:
+    looked = ""
+    if found.attention is not None:
+        weight, at = found.attention[place].max(dim=0)
+        looked = f"{found.source[int(at)]} {weight.item():.0%}"
+    others = [f"{piece} {math.exp(likely):.0%}" for piece, likely in word.likeliest if piece != word.piece]
+    return _row(word.piece, f"{math.exp(word.log_prob):.0%}", looked, "  ".join(others[:3]))
+
+
+def _row(*cells: str) -> str:
+    from rich.cells import set_cell_size
+
+    *fixed, last = cells
+    columns = [set_cell_size(cell, width - 1) + " " for cell, width in zip(fixed, COLUMNS, strict=True)]
+    return ("".join(columns) + set_cell_size(last, WIDTH - sum(COLUMNS))).rstrip()
+
+
+def _end(found: "Sentence", end: "Branch") -> str:
+    pieces = [found.spelling[branch.piece] for branch in _way(found.beam, end)]
+    return f"{end.score:8.3f}{end.total:9.3f}  {'*' if end.best else ' '} {' '.join(pieces)}"
+
+
+def _way(beam: "Sequence[Branch]", end: "Branch") -> "list[Branch]":
+    before = _way(beam, beam[end.parent]) if end.parent >= 0 else []
+    return [*before, end]
+
+
+def _values(found: "Sentence") -> Iterator[str]:
+    for one in found.recurrences:
+        for name, value in one.values.items():
+            spread = value.std(dim=0, correction=0)
+            most = spread.argsort(descending=True, stable=True)[:2].tolist()
+            numbers = (value.mean(), value.min(), value.max(), spread.mean())
+            yield (
+                f"{one.title:<30} {name:<5}"
+                + "".join(f"{number.item():8.3f}" for number in numbers)
+                + f"  {', '.join(map(str, most))}"
+            )

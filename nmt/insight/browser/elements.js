@@ -1,0 +1,86 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent);
+const find = id => document.getElementById(id);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const pieces = { encoder: data.source, decoder: data.words.map(word => word.piece) };
+
+/* ---- elements, numbers, pieces ---- */
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function shape(tag, attributes = {}, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.textContent = text;
+  return element;
+}
+
+const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+const percent = p => p >= 0.9995 ? "100%" : p >= 0.1 ? `${number(100 * p, 0)}%` : `${number(100 * p, 1)}%`;
+const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+const bare = piece => piece.length > 1 && piece.startsWith("▁") ? piece.slice(1) : piece;
+const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/* A piece with its sign of a word's beginning dimmed. */
+function spelt(piece) {
+  return piece.startsWith("▁") ? [make("i", {}, "▁"), piece.slice(1)] : [piece];
+}
+
+/* ---- colours: from 0 to 1 in one hue, from minus to plus with the ground between two ---- */
+
+const RAMPS = {
+  light: {
+    gate: ["#f6f3ec", "#cfe3dc", "#7fbfb5", "#2f8f93", "#14546b", "#0b2740"],
+    signed: ["#7a2e0e", "#d9793a", "#f4d9bf", "#f6f3ec", "#bcd7e6", "#4a93c0", "#153f66"],
+  },
+  dark: {
+    gate: ["#1a2027", "#173f4c", "#1c6470", "#2fa08f", "#8ed6a3", "#f4f7c7"],
+    signed: ["#ffc79a", "#d0672a", "#5f311b", "#1a2027", "#173d56", "#2f86be", "#b4e1ff"],
+  },
+};
+const LEVELS = 255;
+
+function mixed(stops, share) {
+  const place = clamp(share, 0, 1) * (stops.length - 1), first = Math.min(Math.floor(place), stops.length - 2);
+  const channel = (stop, start) => parseInt(stop.slice(start, start + 2), 16);
+  const mix = start => Math.round(channel(stops[first], start) * (1 - place + first)
+    + channel(stops[first + 1], start) * (place - first));
+  return `rgb(${mix(1)},${mix(3)},${mix(5)})`;
+}
+
+const ramp = low => RAMPS[dark.matches ? "dark" : "light"][low < 0 ? "signed" : "gate"];
+const palette = low => Array.from({ length: LEVELS + 1 }, (_, level) => mixed(ramp(low), level / LEVELS));
+
+/* ---- the position that all figures of a side show ---- */
+
+const cursor = { encoder: 0, decoder: 0 };
+if (data.attention) cursor.encoder = data.attention[0].indexOf(Math.max(...data.attention[0]));
+const redrawn = [];
+let waiting = 0;
+
+function redraw() {
+  waiting ||= requestAnimationFrame(() => { waiting = 0; redrawn.forEach(draw => draw()); });
+}
+
+function go(side, position) {
+  cursor[side] = position;
+  redraw();
+}
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0],
+  PageDown: [10, 0], Home: [0, -1e6], End: [0, 1e6] };
+
+/* Calls `move(rows, columns)` for the keys that move. */
+function listen(element, move) {
+  element.addEventListener("keydown", event => {
+    const step = STEPS[event.key];
+    if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    move(...step);
+  });
+}

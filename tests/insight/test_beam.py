@@ -1,0 +1,74 @@
+"""The beam of a sentence as a tree."""
+
+from itertools import groupby
+
+import numpy as np
+import pytest
+
+from nmt.data.subwords import BOS, EOS, PAD
+from nmt.decoding.expansion import Expansion
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.options import Options, Request
+from nmt.decoding.search import search
+from nmt.insight.beam import Branch, tree
+from tests.decoding.models import random_model
+
+OPTIONS = Options(beam=3, n_best=2, max_ratio=1.0, max_extra=3)
+MODEL = random_model(3, vocabulary=9, eos=0.5)
+
+
+def searched(source: tuple[int, ...]) -> tuple[list[Hypothesis], list[Branch]]:
+    expansions: list[Expansion] = []
+    [(_, found)] = search(MODEL, [Request(0, source)], OPTIONS, expansions.append)
+    return found, tree(expansions, found[0], OPTIONS)
+
+
+SOURCES = [(4, 5), (6,), (7, 8, 4)]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_recording_changes_nothing(source: tuple[int, ...]) -> None:
+    [(_, plain)] = search(MODEL, [Request(0, source)], OPTIONS)
+    recorded, _ = searched(source)
+    assert [(one.ids, one.score) for one in plain] == [(one.ids, one.score) for one in recorded]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_way_of_the_translation_is_marked_and_its_end_has_its_score(source: tuple[int, ...]) -> None:
+    [best, *_], branches = searched(source)
+    way = [place for place, branch in enumerate(branches) if branch.best]
+    assert [branches[place].piece for place in way] == best.ids + [EOS] * best.finished
+    assert [branches[place].parent for place in way] == [-1, *way[:-1]]
+    assert [branches[place].log_prob for place in way] == best.token_log_probs
+    assert best.finished
+    assert branches[way[-1]].fate == "ended"
+    assert branches[way[-1]].score == best.score
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_branch_is_what_the_model_says_after_its_parent(source: tuple[int, ...]) -> None:
+    _, branches = searched(source)
+    outputs: list[tuple[int, ...]] = []
+    for branch in branches:
+        before = outputs[branch.parent] if branch.parent >= 0 else ()
+        assert branch.log_prob == pytest.approx(MODEL.log_probs(source, before)[branch.piece], abs=1e-6)
+        above = branches[branch.parent].total if branch.parent >= 0 else 0.0
+        assert branch.total == pytest.approx(above + branch.log_prob, abs=1e-6)
+        assert branch.parent < 0 or branches[branch.parent].fate == "kept"
+        outputs.append((*before, branch.piece))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_fell_out_is_the_best_of_what_was_not_kept(source: tuple[int, ...]) -> None:
+    _, branches = searched(source)
+    for position, group in groupby(branches, lambda branch: branch.position):
+        here = list(group)
+        kept = [branch for branch in here if branch.fate != "pruned"]
+        pruned = [branch for branch in here if branch.fate == "pruned"]
+        assert here == kept + pruned
+        assert len(kept) <= OPTIONS.beam >= len(pruned) > 0
+        assert min(branch.total for branch in kept) >= max(branch.total for branch in pruned)
+        if position == 0:
+            order = np.argsort(-MODEL.log_probs(source, ()))
+            wanted = [piece for piece in order.tolist() if piece not in (PAD, BOS)]
+            assert [branch.piece for branch in here] == wanted[: len(here)]

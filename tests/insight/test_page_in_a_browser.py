@@ -1,0 +1,162 @@
+"""The page of a sentence in a real browser. Needs playwright and a chromium; skipped where there is none."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.insight.page import page
+from nmt.insight.sentence import Sentence, sentence
+from tests.insight.telescope import TEXT, small
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def found() -> Sentence:
+    return sentence(*small(encoder={"bidirectional": "all"}, decoder={"cell": "gru"}), TEXT)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+SCREENS = [(1100, "light"), (400, "dark")]
+
+
+@contextmanager
+def showing(browser: Any, found: Sentence, file: Path, screen: tuple[int, str]) -> Iterator[Any]:
+    """The page of a sentence, which must fetch nothing and complain of nothing."""
+    file.write_text(page(found, "a"), encoding="utf-8")
+    width, scheme = screen
+    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    wrong: list[str] = []
+    tab.on("console", lambda message: wrong.append(message.text))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or wrong.append(asked.url))
+    tab.goto(file.as_uri())
+    settle(tab)
+    yield tab
+    tab.close()
+    assert wrong == []
+
+
+@pytest.fixture(params=SCREENS)
+def opened(browser: Any, found: Sentence, tmp_path: Path, request: Any) -> Iterator[Any]:
+    with showing(browser, found, tmp_path / "sentence.html", request.param) as tab:
+        yield tab
+
+
+def settle(tab: Any) -> None:
+    """Let what waits for the next frame be drawn."""
+    tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def press(tab: Any, *keys: str) -> None:
+    for key in keys:
+        tab.keyboard.press(key)
+    settle(tab)
+
+
+def test_the_page_shows_the_sentence_and_fits_the_screen(opened: Any, found: Sentence) -> None:
+    assert opened.inner_text("h1") == found.text
+    assert opened.inner_text("#translation") == found.translation
+    assert opened.locator("#recurrences section").count() == len(found.recurrences)
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("parts", [{}, {"decoder": {"attention": "none"}}])
+def test_a_long_sentence_fits_the_screen_and_none_needs_attention(
+    browser: Any, tmp_path: Path, screen: tuple[int, str], parts: dict[str, Any]
+) -> None:
+    found = sentence(*small(**parts), "ab " * 70)
+    with showing(browser, found, tmp_path / "long.html", screen) as tab:
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert tab.locator("#attention").count() == (0 if parts else 1)
+
+
+def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: Sentence) -> None:
+    shown = opened.evaluate(
+        """telescope.recurrences.map(view => view.maps.map(map => map.columns.map((_, t) =>
+             view.order.map((unit, row) => [view.units[unit], map.value(row, t)]))))"""
+    )
+    for one, views in zip(found.recurrences, shown, strict=True):
+        for value, view in zip(one.values.values(), views, strict=True):
+            for t, row in enumerate(view):
+                for unit, number in row:
+                    assert number == pytest.approx(
+                        value[t, unit].item(), abs=0.005 * value.abs().max().item() + 1e-6
+                    )
+
+
+def test_the_arrows_move_over_the_attention_and_its_value_is_told(opened: Any, found: Sentence) -> None:
+    assert found.attention is not None
+    opened.focus("#attention canvas")
+    press(opened, "Home", "ArrowDown", "ArrowRight", "ArrowRight")
+    assert f"{found.attention[1, 2].item():.3f}" in opened.inner_text("#attention output")
+    press(opened, "ArrowUp", "End")
+    assert f"{found.attention[0, -1].item():.3f}" in opened.inner_text("#attention output")
+
+
+def test_a_pixel_of_the_attention_has_the_colour_of_its_value(opened: Any, found: Sentence) -> None:
+    right = opened.evaluate(
+        """(() => {
+          const map = telescope.attention, { width, height } = map.canvas;
+          const pixels = map.canvas.getContext("2d").getImageData(0, 0, width, height).data;
+          const pixel = (row, column) => {
+            const x = Math.floor((map.left + (column + 0.5) * map.width) * devicePixelRatio);
+            const y = Math.floor((row + 0.5) * map.height * devicePixelRatio);
+            return pixels.slice(4 * (y * width + x), 4 * (y * width + x) + 3);
+          };
+          return data.attention.every((row, r) => row.every((value, c) =>
+            `rgb(${pixel(r, c)})` === palette(0)[Math.round(value * LEVELS)]));
+        })()"""
+    )
+    assert right is True
+
+
+def test_tab_reaches_every_figure_and_the_arrows_move_in_it(opened: Any, found: Sentence) -> None:
+    reached = set()
+    for _ in range(60):
+        opened.keyboard.press("Tab")
+        reached.add(opened.evaluate("document.activeElement.getAttribute('aria-label')"))
+    wanted = {f"{name} of {one.title}; arrows move" for one in found.recurrences for name in one.values}
+    assert wanted | {"attention; arrows move", "written pieces"} <= reached
+    one = found.recurrences[0]
+    opened.focus(f'canvas[aria-label="f of {one.title}; arrows move"]')
+    opened.select_option(f'section[aria-label="{one.title}"] select', "-1")
+    press(opened, "Home", "ArrowDown", "ArrowRight")
+    told = opened.inner_text(f'section[aria-label="{one.title}"] output')
+    assert told.startswith(f"unit 1, reading {found.source[1]}:")
+
+
+def test_the_beam_is_walked_by_keys(opened: Any, found: Sentence) -> None:
+    opened.focus("#beam .scroll")
+    press(opened, "Home")
+    first = [branch for branch in found.beam if branch.parent == -1]
+    way = [branch for branch in found.beam if branch.best]
+    told = opened.inner_text("#beam output")
+    assert found.spelling[way[0].piece] in told
+    press(opened, *["ArrowUp"] * len(first), *["ArrowDown"] * (len(first) - 1))
+    assert "dropped" in opened.inner_text("#beam output")
+    assert f"{first[-1].total:.2f}".replace("-", "−") in opened.inner_text("#beam output")
+
+
+def test_another_written_piece_shows_what_was_likeliest_there(opened: Any, found: Sentence) -> None:
+    opened.focus("#target")
+    press(opened, "ArrowRight")
+    shown = opened.locator(".likely span").all_inner_texts()
+    assert shown[:3] == [piece for piece, _ in found.words[1].likeliest[:3]]
