@@ -22,10 +22,12 @@ PICTURE = re.compile(r"!\[.+?\]\(\.\./pictures/([\w-]+\.svg)\)")
 NMT = re.compile(r"(?:^|\| )nmt (.*)")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
-SHORT = """
+SHORT = r"""
 nmt() {
     case $1 in
-        run | train) PYTHON -m nmt "$@" training.stop_after=4u training.validation.every=4u ;;
+        run | train)
+            PYTHON -m nmt "$@" training.stop_after=4u training.validation.every=4u \
+                training.learning_rate.warmup=0u ;;
         *) PYTHON -m nmt "$@" ;;
     esac
 }
