@@ -27,7 +27,7 @@ nmt() {
     case $1 in
         run | train)
             PYTHON -m nmt "$@" training.stop_after=4u training.validation.every=4u \
-                training.learning_rate.warmup=0u ;;
+                training.learning_rate.warmup=0 ;;
         *) PYTHON -m nmt "$@" ;;
     esac
 }
