@@ -137,7 +137,7 @@ def test_a_shipped_study_is_right_and_headed_by_purpose_command_and_time(path: P
 
 
 def test_the_study_of_the_docs_is_right(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs/training.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs/inspect.md").read_text("utf-8")
     shown = page.split("## Studies")[1].split("```yaml\n")[1].split("```")[0]
     _, members = read_study(study(tmp_path, shown))
     assert len(members) == 12
