@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from nmt.data.download import sha256_of
+from nmt.data.whole import written_whole
 from nmt.decoding.output import Output, aside
 from nmt.errors import DataError, UsageError
 
@@ -112,7 +113,7 @@ def merge(outputs: Sequence[Path], output: Path) -> None:
     cards = {path: _read_card(path) for path in outputs}
     ordered = sorted(outputs, key=lambda path: cards[path].shard)
     _check([cards[path] for path in ordered], ordered)
-    with aside(output).open("wb") as whole:
+    with written_whole(output) as place, place.open("wb") as whole:
         for path in ordered:
             if sha256_of(path) != cards[path].output:
                 raise DataError(
@@ -120,7 +121,6 @@ def merge(outputs: Sequence[Path], output: Path) -> None:
                 )
             with path.open("rb") as part:
                 shutil.copyfileobj(part, whole, BLOCK)
-    aside(output).replace(output)
 
 
 def _read_card(path: Path) -> Card:

@@ -86,9 +86,11 @@ def test_shards_make_what_one_job_makes(source: Path, options: tuple[object, ...
 
 
 def refused(*outputs: object) -> str:
-    done = nmt("merge", *outputs, "-o", "never")
+    folder = Path(str(outputs[0])).parent / "refused"
+    folder.mkdir(exist_ok=True)
+    done = nmt("merge", *outputs, "-o", folder / "never")
     assert isinstance(done.exception, DataError)
-    assert not Path("never").exists()
+    assert [*folder.iterdir()] == []
     return str(done.exception)
 
 
