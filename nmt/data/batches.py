@@ -177,8 +177,8 @@ def _padded(taken: Taken, bos: bool = False) -> Tensor:
 
 
 def _sampled(side: Side, vocabulary: Vocabulary, pairs: Int64, alpha: float, seeds: list[int]) -> Taken:
-    lines = map(side.line, pairs.tolist())
-    rows = [vocabulary.sample(line, alpha, seed) for line, seed in zip(lines, seeds, strict=True)]
+    lines = zip(side.lines(pairs), seeds, strict=True)
+    rows = [vocabulary.sample(line, alpha, seed) for line, seed in lines]
     return Taken(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
 
 

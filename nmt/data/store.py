@@ -69,10 +69,12 @@ class Side(NamedTuple):
     tokens: Rows
     text: Rows | None
 
-    def line(self, pair: int) -> str:
+    def lines(self, pairs: Int64) -> list[str]:
+        """The text of some pairs."""
         if self.text is None:
             raise ValueError("this store was made without its text")
-        return self.text.take(np.array([pair])).values.tobytes().decode()
+        values, lengths = self.text.take(pairs)
+        return [row.tobytes().decode() for row in np.split(values, np.cumsum(lengths)[:-1])]
 
 
 class Links(NamedTuple):

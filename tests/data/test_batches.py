@@ -139,9 +139,7 @@ def test_sampled_pieces_are_a_function_of_seed_epoch_and_pair(tmp_path: Path) ->
     assert drawn(PLANS[1], 0) == first
     assert drawn(PLANS[0], 0, 10).items() <= first.items()
     assert drawn(PLANS[0], 1) != first != drawn(PLANS[0]._replace(seed=2), 0)
-    assert [vocabulary.decode(ids) for _, ids in sorted(first.items())] == [
-        store.src.line(i) for i in range(COUNT)
-    ]
+    assert [vocabulary.decode(ids) for _, ids in sorted(first.items())] == store.src.lines(np.arange(COUNT))
 
 
 def test_validation_batches_remember_the_given_order(store: TokenStore) -> None:

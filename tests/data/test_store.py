@@ -72,10 +72,10 @@ def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_text_is_kept_only_where_it_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="without its text"):
-        made(tmp_path).src.line(0)
+        made(tmp_path).src.lines(np.array([0]))
     store = made(tmp_path, with_text=True)
-    assert [store.src.line(i) for i in range(3)] == ["1 2", "5", "새 11"]
-    assert [store.tgt.line(i) for i in range(3)] == ["3", "6 7 8", "12 x"]
+    assert store.src.lines(np.arange(3)) == ["1 2", "5", "새 11"]
+    assert store.tgt.lines(np.arange(3)) == ["3", "6 7 8", "12 x"]
 
 
 @pytest.mark.parametrize(("words", "kind"), [(100, np.uint16), (65_532, np.uint16), (65_533, np.uint32)])
@@ -187,7 +187,7 @@ def test_shards_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     taken = store.src.tokens.take(order)
     assert VOCABULARY.decode(taken.values.tolist()) == " ".join(MANY[kept[i]][0] for i in order)
     assert taken.lengths.tolist() == [2] * len(store)
-    assert [store.src.line(i) for i in (0, 50, 87)] == [MANY[kept[i]][0] for i in (0, 50, 87)]
+    assert store.src.lines(np.array([0, 50, 87])) == [MANY[kept[i]][0] for i in (0, 50, 87)]
     assert [store.tgt.tokens.next_start(place) for place in (0, 1, 50, 87, 88)] == [0, 1, 50, 87, 88]
     starts = {1: 2, 2: 2, 33: 34, 175: 176, 176: 176}
     assert {place: store.src.tokens.next_start(place) for place in starts} == starts
