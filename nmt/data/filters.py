@@ -25,6 +25,10 @@ class LengthFilter(NamedTuple):
         return None
 
 
+ANY_LENGTH = LengthFilter(1, 10**9, None)
+"""Keeps all pairs that have pieces on both sides: what is measured is not chosen."""
+
+
 class LineFilter(NamedTuple):
     """Keeps lines of plain text that have pieces, at most so many (the end of the line not counted)."""
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.building import prepare_store
-from nmt.data.filters import LengthFilter
+from nmt.data.filters import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, find_text
 from nmt.data.store import TokenStore
 from nmt.insight.exposure import Exposure
@@ -54,8 +54,7 @@ def _batches(found: Loaded | LanguageModel, data: str | None) -> Iterator[Iterab
 
 def stored(found: Loaded, corpus: Corpus, folder: Path) -> TokenStore:
     """All pairs of a corpus in the pieces of a translator, none left out for its length."""
-    keep, path = LengthFilter(1, 10**9, None), folder / "pairs"
-    return prepare_store(path, corpus, src=found.source, tgt=found.target, keep=keep)
+    return prepare_store(folder / "pairs", corpus, src=found.source, tgt=found.target, keep=ANY_LENGTH)
 
 
 def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:

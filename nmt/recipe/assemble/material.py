@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nmt.data.building import prepare_store
 from nmt.data.corpora import corpus_root
-from nmt.data.filters import LengthFilter
+from nmt.data.filters import ANY_LENGTH, LengthFilter
 from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text, read_pairs
 from nmt.data.store import SUMS, TokenStore
 from nmt.data.subwords import SIDES, Vocabulary, load_vocabulary, train_vocabulary
@@ -107,9 +107,7 @@ def prepare(recipe: Recipe, run: Path) -> Material:
             with_text=sampled,
             workers=data.workers,
         ),
-        prepare_store(
-            store_file(run, "valid"), valid, src=source, tgt=target, keep=LengthFilter(1, 10**9, None)
-        ),
+        prepare_store(store_file(run, "valid"), valid, src=source, tgt=target, keep=ANY_LENGTH),
         valid_pairs,
     )
 
