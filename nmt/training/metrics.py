@@ -13,6 +13,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
+from nmt.data.whole import written_whole
+
 Value = float | int | str | bool | None
 Event = Mapping[str, Value]
 
@@ -94,10 +96,8 @@ def times_file(metrics: Path) -> Path:
 def _continued(path: Path, update: int) -> Iterator[FileIO]:
     """A file of events, open behind the last one of `update`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    side = path.with_name(f".{path.name}.partial")
-    with side.open("wb") as file:
+    with written_whole(path) as aside, aside.open("wb") as file:
         file.writelines(_events_until(path, update))
-    os.replace(side, path)
     with path.open("ab", buffering=0) as stream:
         yield stream
 
