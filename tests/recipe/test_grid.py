@@ -1,5 +1,7 @@
 """Members in processes of their own: one that fails or is killed spares the rest, what is done stays done."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.errors import UsageError
 from nmt.recipe.assemble import grid
 from nmt.recipe.assemble.grid import Grid, Place, done
 from nmt.recipe.reader import read_recipe
@@ -115,3 +118,41 @@ def test_members_that_run_side_by_side_share_the_cores(
     assert threads(1) == "all"
     assert threads(2) == "4"
     assert threads(2, "training.threads=1") == "all"  # the recipe says it
+
+
+def test_what_a_killed_study_left_behind_still_holds_its_directory(tmp_path: Path, stub: Stub) -> None:
+    code = """
+import sys
+from pathlib import Path
+from nmt.recipe.assemble import grid
+from tests.recipe.test_grid import MEMBERS
+child = "import os, signal, sys\\nprint(os.getpid(), flush=True)\\nos.mkdir(sys.argv[1])\\nsignal.pause()"
+grid.command = lambda here: [sys.executable, "-c", child, str(here.run)]
+with grid.Grid(Path(sys.argv[1]), 1) as running:
+    for _ in running.train(MEMBERS): pass
+"""
+    stub("pass")
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as process:
+        while not (tmp_path / "members" / "a,seed1").is_dir():
+            assert process.poll() is None
+            time.sleep(0.01)
+        with pytest.raises(UsageError, match=rf"another process \({process.pid}, or one that it began\)"):
+            codes(tmp_path)
+        process.kill()
+    left = int((tmp_path / "members" / "a,seed1.log").read_text("utf-8"))
+    try:
+        with pytest.raises(UsageError, match="is at work in"):
+            codes(tmp_path)
+    finally:
+        os.kill(left, signal.SIGKILL)
+    while (ends := attempted(tmp_path)) is None:
+        time.sleep(0.01)
+    assert ends == {"a": 0, "b": 0, "c": 0}
+
+
+def attempted(directory: Path) -> dict[str, int] | None:
+    """What the members end with; None while the directory is another's."""
+    try:
+        return codes(directory)
+    except UsageError:
+        return None

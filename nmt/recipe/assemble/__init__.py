@@ -1,7 +1,10 @@
 """Recipe to components, and back: the only place that knows both.
 
-material.py: the recipe's data and subwords as vocabularies and stores; model.py: its stacks as a model;
-claim.py: whose a run directory is; task.py, epochs.py: what a task brings to the loop; experiment.py:
-a run, from training to the test score; language_model.py: what a language model has of its own; artifact.py:
-models on disk; translating.py: from these to a job.
+From a recipe:      material.py (vocabularies, encoded pairs), shortlist.py, model.py, objective.py, own_cells.py,
+                    start.py (another run's weights)
+A run of it:        lock.py and claim.py (whose a directory is), task.py and epochs.py (what a task brings to the
+                    one loop), observing.py, experiment.py (from training to the test score), language_model.py
+From a run:         home.py, artifact.py (models on disk), translating.py (to a job)
+Looking at either:  rehearsal.py and checkup.py (`nmt doctor`), verify.py, looking.py, gradients.py
+Many runs:          matching.py (models of one size), grid.py (each in its process), study.py (to the report)
 """

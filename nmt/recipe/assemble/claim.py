@@ -1,6 +1,5 @@
 """A run directory belongs to one process at a time, to one recipe and to one set of sentence pairs."""
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +12,11 @@ from nmt.data.whole import aside_of, write_whole
 from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe.assemble import own_cells
+from nmt.recipe.assemble.lock import LOCK, locked
 from nmt.recipe.assemble.material import begun, forget
 from nmt.recipe.schema import AnyRecipe
 
-RECIPE, LOCK = "recipe.yaml", ".lock"
+RECIPE = "recipe.yaml"
 
 FREE = (
     "data.root",
@@ -61,7 +61,7 @@ def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{run} cannot hold a run: {error.strerror}; choose another with --output") from None
-    with _locked(run):
+    with locked(run):
         changes = _changes(run / RECIPE, own_cells.moved(recipe, Path(os.path.abspath(run))))
         if not begun(run):
             if changes:
@@ -79,23 +79,6 @@ def _check_free(run: Path) -> None:
     ours = (RECIPE, aside_of(Path(RECIPE)).name, LOCK)
     if run.exists() and not (run / RECIPE).is_file() and any(path.name not in ours for path in run.iterdir()):
         raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
-
-
-@contextmanager
-def _locked(run: Path) -> Iterator[None]:
-    """Hold the run's lock, which the system lets go when the process ends, however it ends."""
-    with (run / LOCK).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise UsageError(f"another process ({file.read().strip() or '?'}) is at work in {run}") from None
-        except OSError:
-            pass  # a file system without locks: better to train unguarded than not at all
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _changes(file: Path, recipe: AnyRecipe) -> dict[str, str]:

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from nmt.data.whole import write_whole
 from nmt.recipe import reader
+from nmt.recipe.assemble.lock import locked
 from nmt.recipe.study import Member
 from nmt.workers import cores
 
@@ -84,7 +86,8 @@ def command(here: Place) -> list[str]:
 class Grid:
     """Trains members, `jobs` at a time; leaving the block stops those under way, to be gone on with.
 
-    So does SIGTERM, which leaves it with the exit code that shells give for that.
+    So does SIGTERM, which leaves it with the exit code that shells give for that. UsageError while another
+    process trains members in that directory; where it was killed, until those that it left behind have ended.
     """
 
     def __init__(self, directory: Path, jobs: int) -> None:
@@ -92,9 +95,11 @@ class Grid:
         self._pool = ThreadPoolExecutor(jobs)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock, self._closed = threading.Lock(), False
+        self._until_the_end = ExitStack()
 
     def __enter__(self) -> "Grid":
         (self.directory / "members").mkdir(parents=True, exist_ok=True)
+        self._held = self._until_the_end.enter_context(locked(self.directory))
         self._before = signal.signal(signal.SIGTERM, _leave)
         return self
 
@@ -105,6 +110,7 @@ class Grid:
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
         signal.signal(signal.SIGTERM, self._before)
+        self._until_the_end.close()
 
     def train(self, members: Sequence[Member]) -> Iterator[tuple[Member, Ended]]:
         """Each member when its end has come."""
@@ -132,6 +138,7 @@ class Grid:
                 stdout=log,
                 stderr=log,
                 env=self._environment(member),
+                pass_fds=[self._held],  # the directory is theirs as long as one of them lives
                 start_new_session=True,  # a Ctrl-C is for this process, which asks them to stop, once
             )
             self._running.add(process)
