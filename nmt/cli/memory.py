@@ -131,6 +131,7 @@ def _plot(file: Path, found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
 
     panels: dict[str, list[Line]] = {}
     for of in found:
-        line = Line(of.cell, gaps, [100 * mean for mean in of.means])
+        around = [100 * deviation for deviation in of.deviations] or None
+        line = Line(of.cell, gaps, [100 * mean for mean in of.means], around)
         panels.setdefault(f"{of.task}, % right", []).append(line)
-    draw(file, panels, x="gap")
+    draw(file, panels, x="gap", one_scale=True)

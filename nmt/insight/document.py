@@ -10,13 +10,14 @@ STYLE = """
 :root { color-scheme: light dark; --line: #ccc; --soft: #666; }
 @media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid var(--line); }
 th, td { white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+.name { text-align: left; }
 img { max-width: 100%; background: white; border-radius: 4px; }
-pre, .small { color: var(--soft); font-size: .85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre, .small { color: var(--soft); font-size: .85rem; white-space: pre-wrap; }
 """
 
 
@@ -40,10 +41,11 @@ class Verbatim(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows under a head; the first column is of names, the others of numbers."""
+    """Rows under a head; the first columns are of names, the others of numbers."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
+    names: int = 1
 
 
 class Picture(NamedTuple):
@@ -69,8 +71,8 @@ def _markdown(block: Block, folder: Path) -> str:
             return text
         case Verbatim(text):
             return "\n".join(f"    {line}" for line in text.splitlines())
-        case Table(head, rows):
-            marks = ["---", *["--:"] * (len(head) - 1)]
+        case Table(head, rows, names):
+            marks = ["---"] * names + ["--:"] * (len(head) - names)
             return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in [head, marks, *rows])
         case Picture(file, shows):
             return f"![{shows}]({file.relative_to(folder).as_posix()})"
@@ -98,13 +100,17 @@ def _html(block: Block) -> str:
             return f"<p>{escape(text)}</p>"
         case Verbatim(text):
             return f"<pre>{escape(text)}</pre>"
-        case Table(head, rows):
-            body = "".join(_row("td", row) for row in rows)
-            return f'<div class="wide"><table>{_row("th", head)}{body}</table></div>'
+        case Table(head, rows, names):
+            body = _row("th", head, names) + "".join(_row("td", row, names) for row in rows)
+            return f'<div class="wide" tabindex="0"><table>{body}</table></div>'
         case Picture(file, shows):
             content = b64encode(file.read_bytes()).decode()
             return f'<p><img alt="{escape(shows)}" src="data:image/svg+xml;base64,{content}"></p>'
 
 
-def _row(kind: str, cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in cells) + "</tr>\n"
+def _row(kind: str, cells: Sequence[str], names: int) -> str:
+    row = "".join(
+        f"<{kind}{' class=name' if place < names else ''}>{escape(cell)}</{kind}>"
+        for place, cell in enumerate(cells)
+    )
+    return f"<tr>{row}</tr>\n"

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,11 +27,12 @@ log = logging.getLogger(__name__)
 
 
 class Line(NamedTuple):
-    """A line of a panel; NaN in `y` is a gap."""
+    """A line of a panel; NaN in `y` is a gap. `around` is how far a band reaches to either side of it."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    around: Sequence[float] | None = None
 
 
 class Map(NamedTuple):
@@ -45,18 +46,24 @@ class Map(NamedTuple):
     high: float
 
 
-def draw(path: Path, panels: Mapping[str, Sequence[Line]], *, x: str) -> None:
+def draw(
+    path: Path, panels: Mapping[str, Sequence[Line]], *, x: str, one_scale: bool = False, log_x: bool = False
+) -> None:
     """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
 
-    Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. Raises
-    UsageError for another ending or without matplotlib, DataError where no file can be.
+    Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. With
+    `one_scale` a height is the same value in all of them; with `log_x` the axis is logarithmic, with a tick
+    for each point. Raises UsageError for another ending or without matplotlib, DataError where no file can
+    be.
     """
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
     with _figure(path, "".join([x, *panels, *names]), (WIDTH, HEIGHT * len(panels))) as figure:
-        axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+        axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
         for place, (label, lines) in zip(axes, panels.items(), strict=True):
             _panel(place, label, lines, names)
         axes[-1].set_xlabel(x)
+        if log_x:
+            _logarithmic(axes[-1], {x for lines in panels.values() for line in lines for x in line.x})
 
 
 def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind: str | None = None) -> None:
@@ -108,10 +115,27 @@ def _panel(axes: "Axes", label: str, lines: Sequence[Line], names: Sequence[str]
         axes.plot(line.x, line.y, f"C{names.index(line.name)}", marker="." if len(line.x) <= SEPARATE else "")
         for line in lines
     ]
+    for line in lines:
+        if line.around is not None:
+            _band(axes, line, f"C{names.index(line.name)}")
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     if len(names) > 1 and lines:
         axes.legend([first for first, *_ in drawn], [f" {line.name}" for line in lines])
+
+
+def _logarithmic(axes: "Axes", points: Iterable[float]) -> None:
+    ticks = sorted(points)
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+
+
+def _band(axes: "Axes", line: Line, colour: str) -> None:
+    below, above = (
+        [y + sign * a for y, a in zip(line.y, line.around or (), strict=True)] for sign in (-1, 1)
+    )
+    axes.fill_between(line.x, below, above, color=colour, alpha=0.15, linewidth=0)
 
 
 @contextmanager

@@ -19,11 +19,15 @@ from nmt.insight.trials import (
     difference,
     grouped,
     length_scores,
+    line,
     over_groups,
     spreads,
     validated,
     word_scores,
 )
+
+DECADE = 10
+"""From the least to the greatest value of an axis that is drawn logarithmically."""
 
 
 class Report(NamedTuple):
@@ -57,16 +61,16 @@ def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator
         "there were."
     )
     yield Heading("Scores")
-    yield from _each(about, groups, lambda group: _scores(about, group))
+    yield _scores(about, groups)
     yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in trials[0].scores))
-    yield from _pictures(directory, about, groups, name)
     yield Heading(f"Against {trials[0].system}")
     yield Text(
         f"The difference in {name}, and in how many seeds it is higher or lower by more than chance in the "
         "choice of the test sentences (paired bootstrap, Koehn 2004, p < 0.05). What another seed would give "
         "is not in p: it is in the deviation."
     )
-    yield from _each(about, groups, lambda group: _differences(about, group, name))
+    yield _differences(about, groups, name)
+    yield from _pictures(directory, about, groups, name)
     yield Heading("By sentence length")
     yield Text(f"{name} of the test sentences with so many source words (tokenizer 13a).")
     yield from _each(about, groups, lambda group: _bucketed("words", group, _lengths(about, group)))
@@ -90,23 +94,36 @@ def _each(about: Report, groups: Mapping[str, Group], table: Callable[[Group], T
         yield table(group)
 
 
-def _scores(about: Report, group: Group) -> Table:
-    names = [score.name for score in next(iter(group.values()))[0].scores]
-    head = [about.systems, *names, "seeds", "hidden", "parameters", "words/s", "minutes", "updates"]
-    rows = []
-    for system, trials in group.items():
-        found = spreads(trials)
-        seconds = [trial.last("seconds") for trial in trials]
-        speeds = [trial.last("tokens") / taken for trial, taken in zip(trials, seconds, strict=True)]
-        rows.append(
-            [
-                *(system, *(str(found[name]) for name in names), str(len(trials))),
-                *(trials[0].hidden, f"{trials[0].parameters:,}", _number(speeds)),
-                f"{Spread.of(seconds).mean / 60:.1f}",
-                _number([trial.last("update") for trial in trials]),
-            ]
-        )
-    return Table(head, rows)
+def _scores(about: Report, groups: Mapping[str, Group]) -> Table:
+    first = next(iter(next(iter(groups.values())).values()))[0]
+    names = [score.name for score in first.scores]
+    measured = [*names, "seeds", "hidden", "parameters", "words/s", "minutes", "updates"]
+    rows = [
+        [*_labels(about, name, system), *_measured(trials, names)]
+        for name, group in groups.items()
+        for system, trials in group.items()
+    ]
+    return Table([*_columns(about), *measured], rows, len(_columns(about)))
+
+
+def _columns(about: Report) -> list[str]:
+    """The heads over what `_labels` gives."""
+    return [", ".join(about.others), about.systems] if about.others else [about.systems]
+
+
+def _labels(about: Report, group: str, system: str) -> list[str]:
+    """What a row of all groups is about."""
+    return [group, system] if about.others else [system]
+
+
+def _measured(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
+    found = spreads(trials)
+    yield from (str(found[name]) for name in names)
+    yield from (str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}")
+    seconds = [trial.last("seconds") for trial in trials]
+    yield _number([trial.last("tokens") / taken for trial, taken in zip(trials, seconds, strict=True)])
+    yield f"{Spread.of(seconds).mean / 60:.1f}"
+    yield _number([trial.last("update") for trial in trials])
 
 
 def _number(values: Sequence[float]) -> str:
@@ -114,15 +131,18 @@ def _number(values: Sequence[float]) -> str:
     return "-" if math.isnan(mean) else f"{mean:,.0f}"
 
 
-def _differences(about: Report, group: Group, name: str) -> Table:
-    (_, baseline), *others = group.items()
+def _differences(about: Report, groups: Mapping[str, Group], name: str) -> Table:
     rows = []
-    for system, trials in others:
-        found = difference(baseline, trials, about.metric)
-        if found is not None:
-            p_values = ", ".join(f"{p:.3f}" for p in found.p_values)
-            rows.append([system, str(Spread.of(found.by)), p_values, found.verdict])
-    return Table([about.systems, f"difference in {name}", "p, seed by seed", "beyond chance"], rows)
+    for label, group in groups.items():
+        (_, baseline), *others = group.items()
+        for system, trials in others:
+            found = difference(baseline, trials, about.metric)
+            if found is not None:
+                p_values = ", ".join(f"{p:.3f}" for p in found.p_values)
+                by = str(Spread.of(found.by))
+                rows.append([*_labels(about, label, system), by, p_values, found.verdict])
+    head = [*_columns(about), f"difference in {name}", "p, seed by seed", "beyond chance"]
+    return Table(head, rows, len(_columns(about)))
 
 
 def _lengths(about: Report, group: Group) -> dict[str, Mapping[Bucket, Spread]]:
@@ -151,7 +171,7 @@ def _pictures(directory: Path, about: Report, groups: Mapping[str, Group], name:
     for number, figure in enumerate(_figures(about, groups, name), 1):
         file = folder / f"{number}.svg"
         try:
-            draw(file, figure.panels, x=figure.x)
+            draw(file, figure.panels, x=figure.x, one_scale=True, log_x=figure.log_x)
         except UsageError as error:
             yield Text(f"No pictures: {error}")
             return
@@ -161,16 +181,18 @@ def _pictures(directory: Path, about: Report, groups: Mapping[str, Group], name:
 class _Figure(NamedTuple):
     x: str
     panels: Mapping[str, Sequence[Line]]
+    log_x: bool = False
 
 
 def _figures(about: Report, groups: Mapping[str, Group], name: str) -> Iterator[_Figure]:
     """The score by the other axis, if its values are numbers; by sentence length; as it grew."""
     over = over_groups(groups, name)
     if over:
-        yield _Figure(", ".join(about.others), {name: over})
+        points = [point for one in over for point in one.x]
+        yield _Figure(", ".join(about.others), {name: over}, log_x=0 < DECADE * min(points) <= max(points))
     by_length = {
         f"{name} {group}".strip(): [
-            Line(system, [bucket.first for bucket in found], [spread.mean for spread in found.values()])
+            line(system, [bucket.first for bucket in found], [*found.values()])
             for system, found in _lengths(about, systems).items()
         ]
         for group, systems in groups.items()

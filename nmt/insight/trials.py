@@ -136,13 +136,20 @@ def word_scores(trials: Sequence[Trial]) -> dict[Bucket, Spread]:
 
 
 def curve(name: str, trials: Sequence[Trial], metric: str) -> Line:
-    """A metric of the validations over updates, the mean of the seeds where all have one."""
+    """A metric of the validations over updates, where all seeds have one."""
     at: dict[float, list[float]] = defaultdict(list)
     for trial in trials:
         for update, value in zip(*series(trial.events, "validation", metric), strict=True):
             at[update].append(value)
     whole = {update: values for update, values in sorted(at.items()) if len(values) == len(trials)}
-    return Line(name, [*whole], [statistics.fmean(values) for values in whole.values()])
+    return line(name, [*whole], [Spread.of(values) for values in whole.values()])
+
+
+def line(name: str, x: Sequence[float], found: Sequence[Spread]) -> Line:
+    """Means as a line, and their deviations as the band about it, where there are any."""
+    deviations = [spread.deviation for spread in found]
+    several = any(map(math.isfinite, deviations))
+    return Line(name, x, [spread.mean for spread in found], deviations if several else None)
 
 
 def validated(trials: Sequence[Trial], metric: str) -> str:
@@ -157,13 +164,13 @@ def over_groups(groups: Mapping[str, Group], metric: str) -> list[Line]:
     if len(x) < max(len(groups), 2):
         return []
     return [
-        Line(system, *zip(*_points(groups, x, system, metric), strict=True))
+        line(system, *zip(*_points(groups, x, system, metric), strict=True))
         for system in dict.fromkeys(system for group in groups.values() for system in group)
     ]
 
 
 def _points(
     groups: Mapping[str, Group], x: Mapping[str, float], system: str, metric: str
-) -> list[tuple[float, float]]:
+) -> list[tuple[float, Spread]]:
     there = {name: group[system] for name, group in groups.items() if system in group}
-    return sorted((x[name], spreads(trials)[metric].mean) for name, trials in there.items())
+    return sorted((x[name], spreads(trials)[metric]) for name, trials in there.items())

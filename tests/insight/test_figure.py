@@ -45,6 +45,31 @@ def test_names_and_axes_are_written_as_they_are(tmp_path: Path) -> None:
     }
 
 
+def test_a_logarithmic_axis_has_a_tick_for_each_point(tmp_path: Path) -> None:
+    lines = [Line("a", [1000, 29000], [1.0, 2.0]), Line("b", [3000], [2.0])]
+    draw(tmp_path / "a.svg", {"BLEU": lines}, x="pairs", log_x=True)
+    assert [text for text in texts(tmp_path / "a.svg") if text.endswith(",000")] == [
+        "1,000",
+        "3,000",
+        "29,000",
+    ]
+
+
+def test_panels_of_one_scale_have_the_same_ticks(tmp_path: Path) -> None:
+    panels = {"one": [Line("a", [1, 2], [0.0, 100.0])], "two": [Line("a", [1, 2], [3.0, 4.0])]}
+    for one_scale, hundreds in ((True, 2), (False, 1)):
+        draw(tmp_path / "a.svg", panels, x="gap", one_scale=one_scale)
+        assert texts(tmp_path / "a.svg").count("100") == hundreds
+
+
+def test_a_deviation_is_a_band_from_below_the_line_to_above_it(tmp_path: Path) -> None:
+    draw(tmp_path / "line.svg", {"BLEU": [Line("a", [1, 2], [5.0, 5.0])]}, x="pairs")
+    draw(tmp_path / "band.svg", {"BLEU": [Line("a", [1, 2], [5.0, 5.0], [1.0, 2.0])]}, x="pairs")
+    bands = ["FillBetween" in (tmp_path / f"{name}.svg").read_text("utf-8") for name in ("line", "band")]
+    assert bands == [False, True]
+    assert {"3", "7"} <= {text.strip() for text in texts(tmp_path / "band.svg")}
+
+
 def test_the_same_lines_give_the_same_file(tmp_path: Path) -> None:
     for kind in BEGINS:
         for name in ("one", "two"):

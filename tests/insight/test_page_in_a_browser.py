@@ -1,8 +1,7 @@
-"""The page of a sentence in a real browser. Needs playwright and a chromium; skipped where there is none."""
+"""The page of a sentence in a real browser, moved in by its keys."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,8 @@ import pytest
 
 from nmt.insight.page import page
 from nmt.insight.sentence import Sentence, sentence
+from tests.insight.browsing import SCREENS, Screen, settle, shown
 from tests.insight.telescope import TEXT, small
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -25,43 +18,15 @@ def found() -> Sentence:
     return sentence(*small(encoder={"bidirectional": "all"}, decoder={"cell": "gru"}), TEXT)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-SCREENS = [(1100, "light"), (400, "dark")]
-
-
-@contextmanager
-def showing(browser: Any, found: Sentence, file: Path, screen: tuple[int, str]) -> Iterator[Any]:
-    """The page of a sentence, which must fetch nothing and complain of nothing."""
+def showing(browser: Any, found: Sentence, file: Path, screen: Screen) -> AbstractContextManager[Any]:
     file.write_text(page(found, "a"), encoding="utf-8")
-    width, scheme = screen
-    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    wrong: list[str] = []
-    tab.on("console", lambda message: wrong.append(message.text))
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or wrong.append(asked.url))
-    tab.goto(file.as_uri())
-    settle(tab)
-    yield tab
-    tab.close()
-    assert wrong == []
+    return shown(browser, file, screen)
 
 
 @pytest.fixture(params=SCREENS)
 def opened(browser: Any, found: Sentence, tmp_path: Path, request: Any) -> Iterator[Any]:
     with showing(browser, found, tmp_path / "sentence.html", request.param) as tab:
         yield tab
-
-
-def settle(tab: Any) -> None:
-    """Let what waits for the next frame be drawn."""
-    tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def press(tab: Any, *keys: str) -> None:
@@ -74,26 +39,24 @@ def test_the_page_shows_the_sentence_and_fits_the_screen(opened: Any, found: Sen
     assert opened.inner_text("h1") == found.text
     assert opened.inner_text("#translation") == found.translation
     assert opened.locator("#recurrences section").count() == len(found.recurrences)
-    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("parts", [{}, {"decoder": {"attention": "none"}}])
 def test_a_long_sentence_fits_the_screen_and_none_needs_attention(
-    browser: Any, tmp_path: Path, screen: tuple[int, str], parts: dict[str, Any]
+    browser: Any, tmp_path: Path, screen: Screen, parts: dict[str, Any]
 ) -> None:
     found = sentence(*small(**parts), "ab " * 70)
     with showing(browser, found, tmp_path / "long.html", screen) as tab:
-        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert tab.locator("#attention").count() == (0 if parts else 1)
 
 
 def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: Sentence) -> None:
-    shown = opened.evaluate(
+    values = opened.evaluate(
         """telescope.recurrences.map(view => view.maps.map(map => map.columns.map((_, t) =>
              view.order.map((unit, row) => [view.units[unit], map.value(row, t)]))))"""
     )
-    for one, views in zip(found.recurrences, shown, strict=True):
+    for one, views in zip(found.recurrences, values, strict=True):
         for value, view in zip(one.values.values(), views, strict=True):
             for t, row in enumerate(view):
                 for unit, number in row:
@@ -158,5 +121,5 @@ def test_the_beam_is_walked_by_keys(opened: Any, found: Sentence) -> None:
 def test_another_written_piece_shows_what_was_likeliest_there(opened: Any, found: Sentence) -> None:
     opened.focus("#target")
     press(opened, "ArrowRight")
-    shown = opened.locator(".likely span").all_inner_texts()
-    assert shown[:3] == [piece for piece, _ in found.words[1].likeliest[:3]]
+    likely = opened.locator(".likely span").all_inner_texts()
+    assert likely[:3] == [piece for piece, _ in found.words[1].likeliest[:3]]

@@ -79,15 +79,16 @@ def test_a_score_by_length_needs_sentences_enough() -> None:
 def test_a_curve_is_the_mean_where_all_seeds_have_a_validation() -> None:
     longer = trial("a", seed=2, bleu=30.0)
     longer = longer._replace(events=[*longer.events, {"event": "validation", "update": 99, "bleu": 50.0}])
-    assert curve("a", [trial("a"), longer], "bleu") == Line("a", [50], [20.0])
+    deviation = pytest.approx(math.sqrt(200.0))
+    assert curve("a", [trial("a"), longer], "bleu") == Line("a", [50], [20.0], [deviation])
     assert (validated([longer], "bleu"), validated([longer], "ter")) == ("bleu", "loss")
 
 
 def test_groups_whose_names_are_numbers_are_an_axis() -> None:
     trials = [trial("a", "1000", bleu=1.0), trial("a", "200", bleu=3.0), trial("b", "200", bleu=5.0)]
     assert over_groups(grouped(trials), "BLEU") == [
-        Line("a", (200.0, 1000.0), (3.0, 1.0)),
-        Line("b", (200.0,), (5.0,)),
+        Line("a", (200.0, 1000.0), [3.0, 1.0]),
+        Line("b", (200.0,), [5.0]),
     ]
     assert over_groups(grouped([trial("a", "200")]), "BLEU") == []
     assert over_groups(grouped([trial("a", "200"), trial("a", "none")]), "BLEU") == []
@@ -100,14 +101,16 @@ def test_markdown_keeps_a_table_whole_and_a_page_escapes(tmp_path: Path) -> None
         Text("a < b"),
         Verbatim("x\n y"),
         Table(["s", "n"], [["a|b\nc", "1"]]),
+        Table(["s", "t", "n"], [["a", "b", "1"]], names=2),
         Picture(tmp_path / "p.svg", "shows"),
     ]
     assert markdown(blocks, tmp_path) == (
-        "# <T>\n\na < b\n\n    x\n     y\n\n| s | n |\n| --- | --: |\n| a\\|b c | 1 |\n\n![shows](p.svg)\n"
+        "# <T>\n\na < b\n\n    x\n     y\n\n| s | n |\n| --- | --: |\n| a\\|b c | 1 |\n\n"
+        "| s | t | n |\n| --- | --- | --: |\n| a | b | 1 |\n\n![shows](p.svg)\n"
     )
     html = page(blocks, "<T>")
     assert "<h1>&lt;T&gt;</h1>" in html
-    assert "<td>a|b\nc</td><td>1</td>" in html
+    assert "<td class=name>a|b\nc</td><td>1</td>" in html
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in html
     assert "prefers-color-scheme: dark" in html
 
@@ -131,12 +134,12 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
     )
     assert write(tmp_path, about, trials) == tmp_path / "report.html"
     text = (tmp_path / "report.md").read_text("utf-8")
-    row = "| gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.0 | 50 |"
+    row = "| 200 | gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.0 | 50 |"
     assert "8 of 9 runs" in text
     for part in (
         "BLEU|nrefs:1",
         row,
-        "2 higher, 0 lower, of 2",
+        "| 2 higher, 0 lower, of 2 |",
         "| rnn,100,seed1 | killed |",
         "    recipe: x",
         "### pairs: 200",
