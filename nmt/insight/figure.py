@@ -3,7 +3,8 @@
 import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontEntry
 
 KINDS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 """What a picture can become, without the dates that would make two files of one picture differ."""
 WIDTH, HEIGHT = 8.0, 3.0
-"""Inches of a panel."""
+"""Inches of a panel, and of a row of maps."""
+ACROSS = 3
+"""Maps beside each other, so that their words can be read."""
 SEPARATE = 40
 """Points of a line, up to which each is marked: one alone would not be seen."""
 
@@ -72,14 +76,17 @@ def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind
     Raises UsageError as `draw` does.
     """
     words = [word for maps in rows.values() for map_ in maps for word in (*map_.rows, *map_.columns)]
-    size = (WIDTH * 1.5, HEIGHT * len(rows) + 0.6)
-    with _figure(path, "".join([title, *rows, *words]), size, kind) as figure:
-        figure.suptitle(title)
-        bands = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
-        for band, (label, maps) in zip(bands, rows.items(), strict=True):
+    lines = [ceil(len(maps) / ACROSS) for maps in rows.values()]
+    with _figure(path, "".join([title, *rows, *words]), (WIDTH, HEIGHT * sum(lines) + 0.6), kind) as figure:
+        figure.suptitle(title, wrap=True)
+        bands = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=lines)[:, 0]
+        for band, deep, (label, maps) in zip(bands, lines, rows.items(), strict=True):
             band.suptitle(label, x=0.01, ha="left", fontsize="medium")
-            for axes, map_ in zip(band.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
+            places = band.subplots(deep, min(len(maps), ACROSS), squeeze=False).flat
+            for axes, map_ in zip(places, maps, strict=False):
                 _map(axes, map_)
+            for axes in places:
+                axes.remove()
 
 
 @contextmanager
@@ -164,9 +171,27 @@ def _fallback(text: str) -> list[str]:
         return {letter for letter in wanted if not font.get_char_index(ord(letter))}
 
     missing = lacking(font_manager.findfont("DejaVu Sans"), {c for c in text if c.isprintable()})
-    known = {font.name: font.fname for font in font_manager.fontManager.ttflist}
-    found = [name for name, file in known.items() if "Last Resort" not in name and not lacking(file, missing)]
-    if missing and not found:
-        letters = "".join(sorted(missing)[:10])
-        log.warning(f"no font of this machine has {letters}: they become boxes; in an .svg they stay text")
-    return found[:1] if missing else []
+    if not missing:
+        return []
+    for font in _fonts():
+        if "Last Resort" not in font.name and not lacking(font.fname, missing):
+            return [font.name]
+    letters = "".join(sorted(missing)[:10])
+    log.warning(f"no font of this machine has {letters}: they become boxes; in an .svg they stay text")
+    return []
+
+
+def _fonts() -> "Iterator[FontEntry]":
+    """Those that matplotlib remembers, the upright and regular ones first; then those installed since."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    remembered = fontManager.ttflist.copy()
+    yield from sorted(remembered, key=_plainness)
+    for file in sorted({*findSystemFonts()} - {font.fname for font in remembered}):
+        with suppress(OSError, RuntimeError):  # one that cannot be read is none
+            fontManager.addfont(file)
+    yield from sorted(fontManager.ttflist[len(remembered) :], key=_plainness)
+
+
+def _plainness(font: "FontEntry") -> tuple[bool, bool]:
+    return font.style != "normal", font.weight != 400

@@ -54,6 +54,7 @@ def _packed(one: Recurrence, most: int) -> dict[str, Any]:
         "hidden": one.values["h"].shape[1],
         "units": shown.tolist(),
         "unnamed": one.unnamed,
+        "equations": one.equations,
         "series": [
             {"name": name, "gate": name in one.gates, **pack(value[:, shown])}
             for name, value in one.values.items()

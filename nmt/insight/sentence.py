@@ -39,6 +39,7 @@ class Recurrence(NamedTuple):
     cell: str
     gates: tuple[str, ...]
     unnamed: tuple[str, ...]  # gates that the step gives no name, of which there are no values
+    equations: str  # the step, as it stands in the cell's file
     values: dict[str, Tensor]
 
     @property
@@ -140,6 +141,7 @@ def _recurrence(watched: Watched) -> Recurrence:
         watched.cell,
         watched.gates,
         watched.unnamed,
+        watched.equations,
         values,
     )
 

@@ -14,6 +14,7 @@ from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.model.translator import Translator
 from nmt.recurrence.bound import Bound
+from nmt.recurrence.laboratory import equations
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.zoneout import Zoneout
 from nmt.training.validation import measuring
@@ -25,7 +26,7 @@ class Watched(NamedTuple):
     `values` [T, B, H] by name: first what the step calls by a name, as it was when the step returned
     (`gates`; those that the cell declares come first), then every field of the state after the step. A
     position is that of the text, in every direction; where there is padding the values say nothing.
-    `unnamed` are gates that the cell declares and its step does not name.
+    `unnamed` are gates that the cell declares and its step does not name; `equations` is the step itself.
 
     `kept` [T, B, H] by field is the direct path ∂s'/∂s of a unit to itself, what goes through recurrent
     products held constant: an LSTM's f for c, the GRU's z for h. A field without such a path is not there.
@@ -37,6 +38,7 @@ class Watched(NamedTuple):
     cell: str
     gates: tuple[str, ...]
     unnamed: tuple[str, ...]
+    equations: str
     values: dict[str, Tensor]
     kept: dict[str, Tensor]
 
@@ -81,7 +83,8 @@ class _Watcher(NamedTuple):
         )
         gates = tuple(name for name in values if name not in cell.State._fields)
         unnamed = tuple(name for name in cell.gates if name not in values)
-        return Watched(self.side, self.depth, self.direction, _name(type(cell)), gates, unnamed, values, kept)
+        place = (self.side, self.depth, self.direction, _name(type(cell)))
+        return Watched(*place, gates, unnamed, equations(cell), values, kept)
 
 
 def _watchers(model: Translator) -> Iterator[_Watcher]:

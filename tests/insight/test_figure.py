@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib import font_manager
 
 from nmt.errors import DataError, UsageError
 from nmt.insight.figure import Line, draw
@@ -81,6 +82,18 @@ def test_letters_are_taken_from_a_font_that_has_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     draw(tmp_path / "a.png", {"\u24b6": []}, x="update")  # in matplotlib's STIX, not in its DejaVu Sans
+    assert caplog.messages == []
+
+
+def test_a_font_that_was_installed_since_matplotlib_looked_is_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fonts = font_manager.fontManager.ttflist
+    stix = [font.fname for font in fonts if font.name == "STIXGeneral" and font.style == "normal"]
+    (tmp_path / "torn.ttf").write_bytes(b"no font")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [f for f in fonts if "DejaVu" in f.name])
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(tmp_path / "torn.ttf"), *stix])
+    draw(tmp_path / "a.png", {"\u24b6": []}, x="update")
     assert caplog.messages == []
 
 

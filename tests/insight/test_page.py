@@ -38,7 +38,7 @@ def large(text: str) -> Sentence:
     torch.manual_seed(1)
     values = {name: torch.rand(120, 1024) for name in ("i", "f", "g", "o", "c", "h")}
     sides = [(side, layer) for side in ("encoder", "decoder") for layer in range(1, 5)]
-    recurrences = [Recurrence(side, layer, "forward", "lstm", (), (), values) for side, layer in sides]
+    recurrences = [Recurrence(side, layer, "forward", "lstm", (), (), "", values) for side, layer in sides]
     words = [Word("piece", -1.0, [("piece", -1.0)] * 8)] * 120
     return Sentence(text, text, ["piece"] * 120, words, -1.0, torch.rand(120, 120), recurrences, [], {})
 

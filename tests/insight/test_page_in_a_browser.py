@@ -123,3 +123,13 @@ def test_another_written_piece_shows_what_was_likeliest_there(opened: Any, found
     press(opened, "ArrowRight")
     likely = opened.locator(".likely span").all_inner_texts()
     assert likely[:3] == [piece for piece, _ in found.words[1].likeliest[:3]]
+
+
+def test_the_equations_of_a_cell_are_unfolded_by_key(opened: Any, found: Sentence) -> None:
+    one = opened.locator("details").first
+    assert not one.locator("pre").is_visible()
+    one.locator("summary").focus()
+    press(opened, "Enter")
+    assert one.locator("pre").inner_text() == found.recurrences[0].equations
+    assert "f * s.c + i * g" in found.recurrences[0].equations
+    assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")

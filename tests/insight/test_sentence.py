@@ -90,6 +90,7 @@ def test_a_cell_of_ones_own_shows_its_gates_and_says_which_it_does_not_name(tmp_
     model, job = small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"})
     one = sentence(model, job, TEXT).recurrences[-1]
     assert (one.cell, one.gates, one.unnamed, [*one.values]) == ("Leaky", ("leak",), ("new",), ["leak", "h"])
+    assert one.equations.splitlines()[1].strip() == "leak = torch.sigmoid(x.leak + U.leak(s.h))"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ class Recurrence {
     this.row = 0;
     this.sort(this.series.findIndex(series => series.name === "h"));
     this.section = make("section", { "aria-label": this.title }, make("h2", {}, this.title, make("small", {}, this.cell)),
-      make("p", { class: "note" }, this.about()), this.tools());
+      make("p", { class: "note" }, this.about()), this.step(), this.tools());
     const maps = make("div", { class: "maps", style: `--least: ${NARROW * this.columns.length}px` });
     this.maps = this.series.map(series => this.map(series, maps));
     this.output = make("output");
@@ -35,6 +35,10 @@ class Recurrence {
     const unnamed = this.unnamed.length ? ` Not named by the cell's step, so not seen: ${this.unnamed.join(", ")}.` : "";
     return `A column for each ${this.side === "encoder" ? "source piece that is read" : "piece that is written"}, `
       + `a row for each unit (${shown}), the same one in the same row of every picture.${unnamed}`;
+  }
+
+  step() {
+    return make("details", {}, make("summary", {}, "the equations of its step"), make("pre", { class: "scroll" }, this.equations));
   }
 
   tools() {
