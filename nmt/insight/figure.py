@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
@@ -24,6 +24,8 @@ WIDTH, HEIGHT = 8.0, 3.0
 """Inches of a panel, and of a row of maps."""
 ACROSS = 3
 """Maps beside each other, so that their words can be read."""
+COLUMN = 32
+"""Letters of a name, up to which three stand beside each other."""
 SEPARATE = 40
 """Points of a line, up to which each is marked: one alone would not be seen."""
 
@@ -61,13 +63,21 @@ def draw(
     be.
     """
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    colours = {name: f"C{place}" for place, name in enumerate(names)}
+    points = sorted({x for lines in panels.values() for line in lines for x in line.x})
     with _figure(path, "".join([x, *panels, *names]), (WIDTH, HEIGHT * len(panels))) as figure:
         axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
         for place, (label, lines) in zip(axes, panels.items(), strict=True):
-            _panel(place, label, lines, names)
+            _panel(place, label, lines, colours)
         axes[-1].set_xlabel(x)
         if log_x:
-            _logarithmic(axes[-1], {x for lines in panels.values() for line in lines for x in line.x})
+            axes[-1].set_xscale("log")
+            axes[-1].set_xticks(points, [f"{point:,g}" for point in points])
+            axes[-1].set_xticks([], minor=True)
+        elif all(map(float.is_integer, map(float, points))):
+            axes[-1].xaxis.get_major_locator().set_params(integer=True)
+        if len(names) > 1:
+            _legend(figure, colours)
 
 
 def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind: str | None = None) -> None:
@@ -116,32 +126,32 @@ def _map(axes: "Axes", map_: Map) -> None:
     axes.figure.colorbar(image, ax=axes, pad=0.02)
 
 
-def _panel(axes: "Axes", label: str, lines: Sequence[Line], names: Sequence[str]) -> None:
-    """One panel. A space before each name: matplotlib leaves out those that begin with a low line."""
-    drawn = [
-        axes.plot(line.x, line.y, f"C{names.index(line.name)}", marker="." if len(line.x) <= SEPARATE else "")
-        for line in lines
-    ]
+def _panel(axes: "Axes", label: str, lines: Sequence[Line], colours: Mapping[str, str]) -> None:
     for line in lines:
+        marker = "." if len(line.x) <= SEPARATE else ""
+        axes.plot(line.x, line.y, colours[line.name], marker=marker)
         if line.around is not None:
-            _band(axes, line, f"C{names.index(line.name)}")
+            _band(axes, line, colours[line.name])
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
-    if len(names) > 1 and lines:
-        axes.legend([first for first, *_ in drawn], [f" {line.name}" for line in lines])
 
 
-def _logarithmic(axes: "Axes", points: Iterable[float]) -> None:
-    ticks = sorted(points)
-    axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
-    axes.set_xticks([], minor=True)
+def _legend(figure: "Figure", colours: Mapping[str, str]) -> None:
+    """One for all panels, above them, where it hides nothing.
+
+    A space before each name: matplotlib leaves out those that begin with a low line.
+    """
+    from matplotlib.lines import Line2D
+
+    signs = [Line2D([], [], color=colour) for colour in colours.values()]
+    columns = 3 if max(map(len, colours)) < COLUMN else 1
+    names = [f" {name}" for name in colours]
+    figure.legend(signs, names, loc="outside upper left", ncols=columns, frameon=False)
 
 
 def _band(axes: "Axes", line: Line, colour: str) -> None:
-    below, above = (
-        [y + sign * a for y, a in zip(line.y, line.around or (), strict=True)] for sign in (-1, 1)
-    )
+    pairs = list(zip(line.y, line.around or (), strict=True))
+    below, above = ([y + sign * around for y, around in pairs] for sign in (-1, 1))
     axes.fill_between(line.x, below, above, color=colour, alpha=0.15, linewidth=0)
 
 
