@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 KINDS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 """What a picture can become, without the dates that would make two files of one picture differ."""
-WIDTH, HEIGHT = 8.0, 3.0
-"""Inches of a panel, and of a row of maps."""
+WIDTH, HEIGHT, LEGEND = 8.0, 3.0, 0.2
+"""Inches of a panel and of a row of maps, and of a line of the legend."""
 ACROSS = 3
 """Maps beside each other, so that their words can be read."""
 COLUMN = 32
@@ -65,7 +65,9 @@ def draw(
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
     colours = {name: f"C{place}" for place, name in enumerate(names)}
     points = sorted({x for lines in panels.values() for line in lines for x in line.x})
-    with _figure(path, "".join([x, *panels, *names]), (WIDTH, HEIGHT * len(panels))) as figure:
+    columns = 3 if max(map(len, names), default=0) < COLUMN else 1
+    height = HEIGHT * len(panels) + LEGEND * ceil(len(names) / columns)
+    with _figure(path, "".join([x, *panels, *names]), (WIDTH, height)) as figure:
         axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
         for place, (label, lines) in zip(axes, panels.items(), strict=True):
             _panel(place, label, lines, colours)
@@ -77,7 +79,7 @@ def draw(
         elif all(map(float.is_integer, map(float, points))):
             axes[-1].xaxis.get_major_locator().set_params(integer=True)
         if len(names) > 1:
-            _legend(figure, colours)
+            _legend(figure, colours, columns)
 
 
 def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind: str | None = None) -> None:
@@ -136,7 +138,7 @@ def _panel(axes: "Axes", label: str, lines: Sequence[Line], colours: Mapping[str
     axes.grid(alpha=0.3)
 
 
-def _legend(figure: "Figure", colours: Mapping[str, str]) -> None:
+def _legend(figure: "Figure", colours: Mapping[str, str], columns: int) -> None:
     """One for all panels, above them, where it hides nothing.
 
     A space before each name: matplotlib leaves out those that begin with a low line.
@@ -144,7 +146,6 @@ def _legend(figure: "Figure", colours: Mapping[str, str]) -> None:
     from matplotlib.lines import Line2D
 
     signs = [Line2D([], [], color=colour) for colour in colours.values()]
-    columns = 3 if max(map(len, colours)) < COLUMN else 1
     names = [f" {name}" for name in colours]
     figure.legend(signs, names, loc="outside upper left", ncols=columns, frameon=False)
 
