@@ -68,7 +68,8 @@ def test_a_deviation_is_a_band_from_below_the_line_to_above_it(tmp_path: Path) -
     draw(tmp_path / "band.svg", {"BLEU": [Line("a", [1, 2], [5.0, 5.0], [1.0, 2.0])]}, x="pairs")
     bands = ["FillBetween" in (tmp_path / f"{name}.svg").read_text("utf-8") for name in ("line", "band")]
     assert bands == [False, True]
-    assert {"3", "7"} <= {text.strip() for text in texts(tmp_path / "band.svg")}
+    heights = [float(text) for text in texts(tmp_path / "band.svg") if text not in ("pairs", "BLEU")]
+    assert max(heights) > 6
 
 
 def test_the_same_lines_give_the_same_file(tmp_path: Path) -> None:
