@@ -1,11 +1,12 @@
-"""What looking at the gates costs: at a validation, and a model that nobody looks at.
+"""What looking inside costs: at a validation, and where nobody looks.
 
     python -m benchmarks.gates
 
 The look that a validation takes with `training.validation.gates` (eight sentences of middle length) stands
 against updates of the Multi30k LSTM recipe's model. The share is of a stretch of `--every` updates, without
 the validation itself, so that the true one is less; the recipe validates after each epoch of some 450. Then a
-forward pass of a model that was looked at before against one of a model that never was. Figures are medians.
+forward pass of a model that was looked at before against one of a model that never was, and a search whose
+positions are noted, as `nmt inspect sentence` does, against one of which nothing is. Figures are medians.
 """
 
 import argparse
@@ -14,7 +15,12 @@ import torch
 
 from benchmarks.saving import made
 from nmt.data.batches import Batch
+from nmt.data.subwords import EOS
+from nmt.decoding.expansion import Record
+from nmt.decoding.options import Options, Request
+from nmt.decoding.search import search
 from nmt.insight.gates import gates
+from nmt.model.prepared import Prepared
 from nmt.model.translator import Translator
 from nmt.recipe.assemble.observing import FEW
 from nmt.recurrence.laboratory import medians
@@ -24,6 +30,14 @@ def read(model: Translator, batch: Batch) -> None:
     """A forward pass under teacher forcing, as a validation makes it."""
     with torch.no_grad():
         model.unroll(model.encode(batch.src), batch.tgt[:, :-1])
+
+
+def searched(model: Translator, batch: Batch, record: Record | None) -> None:
+    """The sentences of a batch searched with a beam of five."""
+    requests = [Request(number, row) for number, row in enumerate(batch.src.tolist())]
+    options = Options(beam=5, max_ratio=1.0, max_extra=0)
+    for _ in search(Prepared(model, eos=EOS), requests, options, record):
+        pass
 
 
 def main() -> None:
@@ -51,10 +65,16 @@ def main() -> None:
     (seen, _), (never, _) = made(asked.batch, asked.length), made(asked.batch, asked.length)
     gates(seen.model, [few], positions=1)
     seconds = medians(
-        {"seen": lambda: read(seen.model, batch), "never": lambda: read(never.model, batch)},
+        {
+            "seen": lambda: read(seen.model, batch),
+            "never": lambda: read(never.model, batch),
+            "noted": lambda: searched(never.model, batch, lambda _: None),
+            "searched": lambda: searched(never.model, batch, None),
+        },
         rounds=asked.rounds,
     )
     print(f"a forward pass of a model once looked at: {seconds['seen'] / seconds['never']:.3f} of one never")
+    print(f"a search whose positions are noted: {seconds['noted'] / seconds['searched']:.3f} of one unseen")
 
 
 if __name__ == "__main__":
