@@ -119,7 +119,7 @@ def _clipped(clipping: "Clipping") -> str:
     cut = [factor for factor in clipping.factors if factor < 1]
     if not cut:
         return f"{said}, none over {clipping.limit:g}"
-    span = f"{min(cut):.2g} to {max(cut):.2g}"
+    span = " to ".join(dict.fromkeys(f"{factor:.2g}" for factor in (min(cut), max(cut))))
     return f"{said},\n {len(cut)} clipped to {clipping.limit:g}: every lag times {span}"
 
 

@@ -11,8 +11,6 @@ from nmt.errors import UsageError
 if TYPE_CHECKING:
     from nmt.evaluation.scores import Score
 
-SIGNIFICANT = 0.05
-
 
 def score(
     hyp: Annotated[
@@ -93,6 +91,6 @@ def _line(score: "Score") -> str:
     if score.interval is not None:
         text += f"   95%: {score.mean:.2f} ± {score.interval:.2f}"
     if score.p_value is not None:
-        verdict = "differs" if score.p_value < SIGNIFICANT else "may be chance"
+        verdict = "differs" if score.beyond_chance else "may be chance"
         text += f"   p = {score.p_value:.4f} ({verdict})"
     return text

@@ -57,7 +57,8 @@ class Batch:
         owners = [self.sentences[number] for number in (rows.lanes // self.options.lanes).tolist()]
         y = np.array([node.piece for node in rows.nodes])
         step = self.model.step(y, self._state, rows.parents, [sentence.memory for sentence in owners])
-        found = candidates(step.scores, rows.nodes, owners, self.options)
+        more = 0 if self.record is None else self.options.beam  # to show what was dropped
+        found = candidates(step.scores, rows.nodes, owners, self.options, more)
         chosen = choose(found, rows, owners, self.options)
         for sentence in self.sentences:
             sentence.length += 1

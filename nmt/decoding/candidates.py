@@ -47,9 +47,9 @@ class Candidates(NamedTuple):
 
 
 def candidates(
-    scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options
+    scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options, more: int = 0
 ) -> Candidates:
-    """Continuations of each hypothesis, enough that the best of its lane are among them.
+    """Continuations of each hypothesis, enough that the best of its lane are among them, and `more`.
 
     Raises DataError where the model gives no number.
     """
@@ -57,7 +57,7 @@ def candidates(
     if len(forced) == len(owners):
         found = Candidates(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
     else:
-        found = _free(scores, nodes, owners, options)
+        found = _free(scores, nodes, owners, options, more)
     if forced:
         rows, pieces = _columns(forced)
         found.values[rows] = -np.inf
@@ -67,14 +67,16 @@ def candidates(
     return found
 
 
-def _free(scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options) -> Candidates:
+def _free(
+    scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options, more: int
+) -> Candidates:
     """Candidates of rows that are not forced; those of the others mean nothing."""
     restricted = [row for row, s in enumerate(owners) if s.is_restricted]
     banned = {(row, piece) for row in restricted for piece in bans(owners[row], nodes[row])}
     asked_for = {(row, piece) for row in restricted for piece in wanted(owners[row], nodes[row])}
     never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
     most = int(np.bincount([row for row, _ in banned]).max()) if banned else 0
-    values, pieces = _pool(scores, len(never) + most, options)
+    values, pieces = _pool(scores, len(never) + most + more, options)
     found = Candidates(np.array(values, np.float64), np.array(pieces, np.int64))
     if asked_for:
         found = found.with_pieces(scores, *_columns(sorted(asked_for)))

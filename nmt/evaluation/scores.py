@@ -23,6 +23,7 @@ class Score(NamedTuple):
     mean: float | None = None  # of the bootstrap samples
     interval: float | None = None  # half the width of the 95% confidence interval
     p_value: float | None = None  # that the baseline is as good
+    beyond_chance: bool | None = None  # whether p is below the test's level
 
 
 def _bleu(lowercase: bool, tokenize: str | None) -> Metric:
@@ -49,6 +50,9 @@ METRICS: Mapping[str, Callable[[bool, str | None], Metric]] = {
 }
 
 PAIRED_TESTS = {"bs": "paired bootstrap resampling", "ar": "paired approximate randomisation"}
+LEVELS = {"bs": 0.025, "ar": 0.05}
+"""The p below which a difference is called more than chance, as one in twenty of equal systems or fewer are.
+sacreBLEU's bootstrap takes the mean from absolute differences, so that its p is that of one side."""
 
 
 def score(
@@ -102,21 +106,23 @@ def compare(
     results = {name: column for name, column in columns.items() if name != "System"}
     return {
         system: [
-            _tested(name, column[place], column[0], signatures[name].format())
+            _tested(name, column[place], column[0], signatures[name].format(), LEVELS[test])
             for name, column in results.items()
         ]
         for place, system in enumerate(systems)
     }
 
 
-def _tested(name: str, found: Result | str, baseline: Result | str, signature: str) -> Score:
+def _tested(name: str, found: Result | str, baseline: Result | str, signature: str, level: float) -> Score:
     assert isinstance(found, Result)
     assert isinstance(baseline, Result)
     p_value = found.p_value
     if p_value is not None and found.score == baseline.score:
         p_value = 1.0  # sacreBLEU's count of larger differences gives equal systems the smallest p instead
-    numbers = (None if number is None else float(number) for number in (found.mean, found.ci, p_value))
-    return Score(name, float(found.score), signature, *numbers)  # sacreBLEU's are numpy's, unknown to JSON
+    # sacreBLEU's numbers are numpy's, which JSON does not know
+    mean, interval, p_value = (None if n is None else float(n) for n in (found.mean, found.ci, p_value))
+    beyond = None if p_value is None else p_value < level
+    return Score(name, float(found.score), signature, mean, interval, p_value, beyond)
 
 
 def _metric(name: str, lowercase: bool, tokenize: str | None) -> Metric:

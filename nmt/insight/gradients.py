@@ -13,9 +13,11 @@ from torch.nn.utils import get_total_norm
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.data.batches import Batch
+from nmt.model.decoder import DecoderState
 from nmt.model.encoder import NoEncoder
 from nmt.model.translator import Translator
 from nmt.recurrence.layer import Stack
+from nmt.recurrence.state import detached
 from nmt.training.objective import forced_loss
 
 VANISHED, EXPLODED = 0.01, 100.0
@@ -85,12 +87,16 @@ def reaches(model: Translator, batches: Sequence[Batch], *, lags: int) -> list[R
 
 
 def clipping(model: Translator, batches: Iterable[Batch], limit: float | None) -> Clipping:
-    """The gradient of each batch's mean loss of a word, as an update would clip it (Pascanu et al., 2013)."""
-    norms, model = [], copy.deepcopy(model).eval()
+    """The gradient of each batch's mean loss of a word, which an update would clip (Pascanu et al., 2013).
+
+    Without dropout and label smoothing. The state is carried on where a text goes on.
+    """
+    norms, carried, model = [], None, copy.deepcopy(model).eval()
     for batch in batches:
         model.zero_grad()
-        loss = forced_loss(model, batch, label_smoothing=0.0).loss.smoothed
-        (loss / batch.tgt_lengths.sum()).backward()  # type: ignore[no-untyped-call]
+        learnt = forced_loss(model, batch, label_smoothing=0.0, carried=carried)
+        carried = learnt.carried
+        (learnt.loss.smoothed / batch.tgt_lengths.sum()).backward()  # type: ignore[no-untyped-call]
         norms.append(get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item())
     return Clipping(norms, limit)
 
@@ -140,6 +146,7 @@ class Recorded:
             for layer in stack.layers:
                 layer.engine, layer.ready = "reference", {}
         self.states: dict[Place, list[Any]] = {}
+        self.carried: DecoderState | None = None
         for cell, place in places(self.model).items():
             cell.step = self._watched(cell, place, alone if place.side in sides else None)
 
@@ -154,11 +161,12 @@ class Recorded:
         return step
 
     def losses(self, batch: Batch) -> Tensor:
-        """-log p of each target word, [B, T]; 0 where there is none."""
+        """-log p of each target word, [B, T]; 0 where there is none. A text goes on from the batch before."""
         self.states.clear()
         memory, output = self.model.encode(batch.src), self.model.decoder.output
-        features = self.model.unroll(memory, batch.tgt[:, :-1]).features
-        logits = F.linear(features, output.weight, output.bias).transpose(1, 2)
+        unrolled = self.model.unroll(memory, batch.tgt[:, :-1], before=self.carried)
+        self.carried = detached(unrolled.state) if batch.goes_on else None
+        logits = F.linear(unrolled.features, output.weight, output.bias).transpose(1, 2)
         return F.cross_entropy(logits, batch.tgt[:, 1:], ignore_index=self.model.pad, reduction="none")
 
     def parts(self, side: str) -> Iterator[tuple[tuple[Place, str], list[Tensor]]]:
@@ -179,7 +187,6 @@ def _measured(
     """The reaches of some sides, all steps of which read one part of the state alone, or all of it."""
     recorded, rows = Recorded(model, sides, alone), Rows()
     for batch in batches:
-        batch = batch._replace(tgt=batch.tgt[:, : 2 * lags + 2])
         losses = recorded.losses(batch)
         for side in sides:
             norms = _of_encoder if side == "encoder" else _of_decoder
@@ -204,7 +211,7 @@ def _of_decoder(recorded: Recorded, batch: Batch, losses: Tensor, lags: int) -> 
     """From the loss of each word back to the states before it."""
     real = batch.tgt[:, 1:] != recorded.model.pad
     parts = dict(recorded.parts("decoder"))
-    for t in range(losses.shape[1]):
+    for t in range(min(losses.shape[1], 2 * lags + 1)):
         first = max(0, t - lags)
         wanted = {key: values[first : t + 1] for key, values in parts.items()}
         for key, norms in _norms(losses[:, t], wanted):

@@ -9,6 +9,7 @@ from nmt import __version__
 from nmt.data.whole import write_whole
 from nmt.errors import UsageError
 from nmt.evaluation.buckets import Bucket
+from nmt.evaluation.scores import LEVELS
 from nmt.insight.document import Block, Heading, Picture, Table, Text, Verbatim, markdown, page
 from nmt.insight.figure import Line, draw
 from nmt.insight.trials import (
@@ -66,8 +67,8 @@ def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator
     yield Heading(f"Against {trials[0].system}")
     yield Text(
         f"The difference in {name}, and in how many seeds it is higher or lower by more than chance in the "
-        "choice of the test sentences (paired bootstrap, Koehn 2004, p < 0.05). What another seed would give "
-        "is not in p: it is in the deviation."
+        f"choice of the test sentences (paired bootstrap, Koehn 2004; sacreBLEU's p, that of one side, is "
+        f"below {LEVELS['bs']}). What another seed would give is not in p: it is in the deviation."
     )
     yield _differences(about, groups, name)
     yield from _pictures(directory, about, groups, name)

@@ -14,7 +14,6 @@ from nmt.insight.figure import Line
 
 FEWEST = 5
 """Sentences of a bucket under which it has no score."""
-SIGNIFICANT = 0.05
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -68,13 +67,13 @@ class Difference(NamedTuple):
 
     by: Sequence[float]
     p_values: Sequence[float]  # that the baseline is as good
+    beyond: Sequence[bool]  # chance in the choice of the test sentences
 
     @property
     def verdict(self) -> str:
-        """In how many seeds it is more than chance in the choice of the test sentences."""
-        beyond = [by for by, p in zip(self.by, self.p_values, strict=True) if p < SIGNIFICANT]
-        higher = sum(by > 0 for by in beyond)
-        return f"{higher} higher, {len(beyond) - higher} lower, of {len(self.by)}"
+        """In how many seeds it is more than chance."""
+        higher = sum(by > 0 for by, beyond in zip(self.by, self.beyond, strict=True) if beyond)
+        return f"{higher} higher, {sum(self.beyond) - higher} lower, of {len(self.by)}"
 
 
 def grouped(trials: Sequence[Trial]) -> dict[str, dict[str, list[Trial]]]:
@@ -99,19 +98,17 @@ def difference(baseline: Sequence[Trial], other: Sequence[Trial], metric: str) -
     theirs = {trial.seed: trial for trial in other}
     pairs = [(trial, theirs[trial.seed]) for trial in baseline if trial.seed in theirs]
     found = [_tested(one, two, metric) for one, two in pairs if one.refs == two.refs]
-    if not found:
-        return None
-    return Difference([by for by, _ in found], [p for _, p in found])
+    return Difference(*zip(*found, strict=True)) if found else None
 
 
-def _tested(baseline: Trial, other: Trial, metric: str) -> tuple[float, float]:
-    """The difference and its p-value."""
+def _tested(baseline: Trial, other: Trial, metric: str) -> tuple[float, float, bool]:
+    """The difference, its p-value, and whether it is more than chance."""
     systems = {"baseline": baseline.hyps, "other": other.hyps}
     one, two = (
         of_system[0]
         for of_system in compare(systems, [baseline.refs], [metric], lowercase=baseline.lowercase).values()
     )
-    return two.value - one.value, 1.0 if two.p_value is None else two.p_value
+    return two.value - one.value, 1.0 if two.p_value is None else two.p_value, bool(two.beyond_chance)
 
 
 def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, Spread]:

@@ -77,13 +77,21 @@ def test_significance_is_that_of_sacrebleus_paired_test(test: str) -> None:
         assert (one.value, one.p_value) == (expected.score, expected.p_value)
         assert (one.mean, one.interval) == (expected.mean, expected.ci)
     assert found["old"][0].p_value is None
-    assert found["new"][0].p_value < 0.05
+    assert found["new"][0].p_value < 0.02
+    assert [of_system[0].beyond_chance for of_system in found.values()] == [None, True]
     assert f"{test}:" in found["old"][0].signature
 
 
 def test_a_system_does_not_differ_from_itself() -> None:
     found = compare({"old": HYP, "same": HYP}, [REF], ["bleu", "ter"])
-    assert [one.p_value for one in found["same"]] == [1.0, 1.0]
+    assert [(one.p_value, one.beyond_chance) for one in found["same"]] == 2 * [(1.0, False)]
+
+
+def test_the_bootstrap_s_p_is_of_one_side_and_has_half_the_level() -> None:
+    [found] = compare({"old": HYP, "new": noisy(REF, 33, 0.4)}, [REF], ["bleu"])["new"]
+    assert found.p_value is not None
+    assert 0.025 < found.p_value < 0.05
+    assert found.beyond_chance is False
 
 
 def test_files_of_different_lengths_are_refused_with_both_counts() -> None:

@@ -2,7 +2,6 @@
 
 from itertools import groupby
 
-import numpy as np
 import pytest
 
 from nmt.data.subwords import BOS, EOS, PAD
@@ -61,14 +60,27 @@ def test_every_branch_is_what_the_model_says_after_its_parent(source: tuple[int,
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_fell_out_is_the_best_of_what_was_not_kept(source: tuple[int, ...]) -> None:
     _, branches = searched(source)
-    for position, group in groupby(branches, lambda branch: branch.position):
-        here = list(group)
+    alive: dict[int, tuple[int, ...]] = {-1: ()}
+    for _, group in groupby(enumerate(branches), lambda numbered: numbered[1].position):
+        numbered = list(group)
+        here = [branch for _, branch in numbered]
         kept = [branch for branch in here if branch.fate != "pruned"]
-        pruned = [branch for branch in here if branch.fate == "pruned"]
-        assert here == kept + pruned
-        assert len(kept) <= OPTIONS.beam >= len(pruned) > 0
-        assert min(branch.total for branch in kept) >= max(branch.total for branch in pruned)
-        if position == 0:
-            order = np.argsort(-MODEL.log_probs(source, ()))
-            wanted = [piece for piece in order.tolist() if piece not in (PAD, BOS)]
-            assert [branch.piece for branch in here] == wanted[: len(here)]
+        assert [branch.fate for branch in here[len(kept) :]] == ["pruned"] * OPTIONS.beam
+        could = sorted(
+            (
+                (total(branches, parent) + value, parent, piece)
+                for parent, outputs in alive.items()
+                for piece, value in enumerate(MODEL.log_probs(source, outputs).tolist())
+                if piece not in (PAD, BOS)
+            ),
+            reverse=True,
+        )
+        assert [branch.total for branch in here] == pytest.approx([value for value, *_ in could[: len(here)]])
+        assert [(branch.parent, branch.piece) for branch in here] == [
+            (parent, piece) for _, parent, piece in could[: len(here)]
+        ]
+        alive = {n: (*alive[b.parent], b.piece) for n, b in numbered if b.fate == "kept"}
+
+
+def total(branches: list[Branch], place: int) -> float:
+    return branches[place].total if place >= 0 else 0.0

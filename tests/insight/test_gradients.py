@@ -15,7 +15,9 @@ from nmt.data.batches import Batch
 from nmt.data.subwords import BOS, EOS, PAD
 from nmt.insight.gradients import Clipping, Place, Reach, clipping, places, reaches
 from nmt.model.attention import Memory
+from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
+from nmt.recurrence.state import detached
 from nmt.training.objective import forced_loss
 from tests.model.test_translator import build
 
@@ -123,11 +125,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def states_after(model: Translator, batch: Batch, row: int) -> Iterator[tuple[list[Any], Tensor]]:
+def states_after(
+    model: Translator, batch: Batch, row: int, state: DecoderState | None = None
+) -> Iterator[tuple[list[Any], Tensor]]:
     """The top state after each word of one sentence, and the loss of each word, by search's steps."""
     length = int(batch.tgt_lengths[row])
     memory = model.encode(batch.src[row : row + 1, : batch.src_lengths[row]])
-    state, states, losses = None, [], []
+    states, losses = [], []
     for t in range(length):
         one = model.unroll(memory, batch.tgt[row : row + 1, t : t + 1], before=state)
         state = one.state
@@ -136,6 +140,27 @@ def states_after(model: Translator, batch: Batch, row: int) -> Iterator[tuple[li
         losses.append(F.cross_entropy(logits, batch.tgt[row : row + 1, t + 1]))
     for loss in losses:
         yield states, loss
+
+
+def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
+    model, batch = build(engine="reference"), make_batch().part(slice(1))
+    memory, tgt = model.encode(batch.src), batch.tgt[:, :-1]
+    carried = detached(model.unroll(memory, tgt).state)
+    by_lag: dict[int, list[float]] = {}
+    for before in (None, carried):
+        for t, (states, loss) in enumerate(states_after(model, batch, 0, before)):
+            gradients = torch.autograd.grad(loss, [s.h for s in states[: t + 1]], retain_graph=True)
+            for j, gradient in enumerate(gradients):
+                by_lag.setdefault(t - j, []).append(gradient.norm().item())
+    found = reaches(model, [batch._replace(goes_on=True), batch], lags=4)
+    (reach,) = [r for r in found if r.place.side == "decoder" and r.path == "h"]
+    assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
+    fresh = clipping(model, [batch, batch], 1.0)
+    gone_on = clipping(model, [batch._replace(goes_on=True), batch], 1.0)
+    assert gone_on.norms[0] == fresh.norms[0] == fresh.norms[1]
+    loss = forced_loss(model, batch, label_smoothing=0.0, carried=carried).loss.smoothed / 6
+    gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
+    assert gone_on.norms[1] == pytest.approx(torch.stack([g.norm() for g in gradients]).norm().item())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -174,8 +199,10 @@ def test_the_encoder_s_norms_are_those_of_autograd() -> None:
         loss = F.cross_entropy(logits[0], tgt[0, 1:], reduction="sum")
         for j, gradient in enumerate(torch.autograd.grad(loss, states)):
             by_lag.setdefault(length - 1 - j, []).append(gradient.norm().item())
-    (reach,) = [r for r in reaches(model, [batch], lags=9) if r.place.side == "encoder"]
-    assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
+    expected = [sum(by_lag[k]) / len(by_lag[k]) for k in range(5)]
+    for lags in (9, 1):  # the loss is that of the whole sentence, however far back is looked
+        (reach,) = [r for r in reaches(model, [batch], lags=lags) if r.place.side == "encoder"]
+        assert reach.norms == pytest.approx(expected[: lags + 1])
 
 
 @pytest.mark.parametrize("cell", CELLS)
