@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,20 +59,29 @@ def _waiting(what: str) -> "Status":
 
 
 def _as_json(system: "System") -> dict[str, Any]:
-    clipping = {**system.clipping._asdict(), "factors": system.clipping.factors}
+    clipping = system.clipping
     return {
         "model": system.name,
         "reaches": [_reach_as_json(r) for r in system.reaches],
-        "clipping": clipping,
+        "clipping": {
+            "norms": _finite(clipping.norms),
+            "limit": clipping.limit,
+            "factors": _finite(clipping.factors),
+        },
     }
+
+
+def _finite(values: Sequence[float]) -> list[float | None]:
+    """For JSON, which knows no other numbers."""
+    return [value if math.isfinite(value) else None for value in values]
 
 
 def _reach_as_json(reach: "Reach") -> dict[str, Any]:
     return {
         **reach.place._asdict(),
         "path": reach.path,
-        "norms": [norm if math.isfinite(norm) else None for norm in reach.norms],
-        "shares": [share if math.isfinite(share) else None for share in reach.shares],
+        "norms": _finite(reach.norms),
+        "shares": _finite(reach.shares),
         "vanished": reach.vanished,
         "exploded": reach.exploded,
     }

@@ -64,8 +64,10 @@ def run(
         _show(members)
         return
     directory = output or Path("studies") / Path(names[0]).stem
+    study.look_for_data(members)
     failed = _train(directory, members, jobs)
-    typer.echo(study.report(names + overrides, directory, found, members))
+    options = ["-o", str(output)] if output else []
+    typer.echo(study.report(names + overrides + options, directory, found, members))
     if failed:
         raise DataError(f"{failed} of {len(members)} members failed; the same command tries them again")
 

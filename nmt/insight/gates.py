@@ -70,7 +70,7 @@ class CellGates(NamedTuple):
 def gates(model: Translator, batches: Iterable[Batch], *, positions: int) -> list[CellGates]:
     """Numbers of every cell under teacher forcing, over real positions; beyond `positions` put together."""
     found: dict[tuple[str, int, str], _Sums] = {}
-    device, carried = next(model.parameters()).device, None
+    device, carried, before = next(model.parameters()).device, None, 0
     for batch in batches:
         batch = to_device(batch, device)
         with watching(model) as cells:
@@ -79,7 +79,8 @@ def gates(model: Translator, batches: Iterable[Batch], *, positions: int) -> lis
         for watched in cells:
             place = watched.side, watched.layer, watched.direction
             lengths = batch.src_lengths if watched.side == "encoder" else batch.tgt_lengths
-            found.setdefault(place, _Sums(watched, positions)).add(watched, lengths)
+            found.setdefault(place, _Sums(watched, positions)).add(watched, lengths, before)
+        before = before + batch.tgt.shape[1] - 1 if batch.goes_on else 0
     return [sums.found() for sums in found.values()]
 
 
@@ -112,11 +113,11 @@ class _Sums:
         self.kept: dict[str, Tensor] = {}  # of a field, [3, H]: positions, sum, sum of ln |k|
         self.tracks: dict[str, Tensor] = {}  # means and norms, [2, positions + 1]: positions, sum
 
-    def add(self, watched: Watched, lengths: Tensor) -> None:
-        """Count a batch whose rows have so many real positions."""
+    def add(self, watched: Watched, lengths: Tensor, before: int) -> None:
+        """Count a batch whose rows have so many real positions, and had others in the batches before."""
         steps = torch.arange(len(watched.values["h"]), device=lengths.device)
         real = steps.unsqueeze(1) < lengths  # [T, B]
-        place = real.nonzero()[:, 0].clamp_max(self.positions)
+        place = (before + real.nonzero()[:, 0]).clamp_max(self.positions)
         values = {name: value[real].double() for name, value in watched.values.items()}  # [N, H]
         for name, value in values.items():
             track = value.mean(-1) if name in watched.gates else value.norm(dim=-1)

@@ -77,7 +77,11 @@ class Clipping(NamedTuple):
 
 
 def reaches(model: Translator, batches: Sequence[Batch], *, lags: int) -> list[Reach]:
-    """The gradients that come back to the states of every cell, up to `lags` positions back."""
+    """The gradients that come back to the states of every cell, up to `lags` positions back.
+
+    A norm that is no number counts as infinite.
+    """
+    lags = min(lags, max(side.shape[1] for batch in batches for side in (batch.src, batch.tgt)))
     found = _measured(model, batches, lags, tuple(_stacks(model)), None)
     for side, cells in _by_side(model).items():
         parts = dict.fromkeys(part for cell in cells if len(fields(cell)) > 1 for part in fields(cell))
@@ -201,7 +205,8 @@ def _means(norms: Tensor) -> tuple[list[float], list[float]]:
     there = ~norms.isnan()
     norms = norms[there.any(1)].double()
     sent = norms[:1].where(~norms.isnan(), math.nan).nansum(1)
-    return norms.nanmean(1).tolist(), (norms.nansum(1) / sent).tolist()
+    arrived = norms.nansum(1)
+    return norms.nanmean(1).tolist(), (arrived / sent).where(arrived > 0, 0.0).tolist()
 
 
 Norms = Iterator[tuple[tuple[Place, str], Tensor]]
@@ -239,4 +244,5 @@ def _norms(losses: Tensor, states: dict[tuple[Place, str], list[Tensor]]) -> Nor
     flat = [value for values in states.values() for value in values]
     gradients = iter(torch.autograd.grad(losses.sum(), flat, retain_graph=True, materialize_grads=True))
     for key, values in states.items():
-        yield key, torch.stack([next(gradients).norm(dim=-1) for _ in values])
+        norms = torch.stack([next(gradients).norm(dim=-1) for _ in values])
+        yield key, norms.nan_to_num(nan=math.inf, posinf=math.inf)

@@ -36,6 +36,7 @@ class Report(NamedTuple):
 
     title: str
     systems: str  # the axis that is compared
+    baseline: str  # its value that the others are compared with
     others: Sequence[str]  # the axes whose values make the groups
     metric: str  # by which
     of: int  # members
@@ -64,7 +65,7 @@ def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator
     yield Heading("Scores")
     yield _scores(about, groups)
     yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in trials[0].scores))
-    yield Heading(f"Against {trials[0].system}")
+    yield Heading(f"Against {about.baseline}")
     yield Text(
         f"The difference in {name}, and in how many seeds it is higher or lower by more than chance in the "
         f"choice of the test sentences (paired bootstrap, Koehn 2004; sacreBLEU's p, that of one side, is "
@@ -121,9 +122,8 @@ def _measured(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
     found = spreads(trials)
     yield from (str(found[name]) for name in names)
     yield from (str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}")
-    seconds = [trial.last("seconds") for trial in trials]
-    yield _number([trial.last("tokens") / taken for trial, taken in zip(trials, seconds, strict=True)])
-    yield f"{Spread.of(seconds).mean / 60:.1f}"
+    yield _number([trial.speed for trial in trials])
+    yield f"{Spread.of([trial.last('seconds') for trial in trials]).mean / 60:.1f}"
     yield _number([trial.last("update") for trial in trials])
 
 
@@ -133,17 +133,21 @@ def _number(values: Sequence[float]) -> str:
 
 
 def _differences(about: Report, groups: Mapping[str, Group], name: str) -> Table:
-    rows = []
-    for label, group in groups.items():
-        (_, baseline), *others = group.items()
-        for system, trials in others:
-            found = difference(baseline, trials, about.metric)
-            if found is not None:
-                p_values = ", ".join(f"{p:.3f}" for p in found.p_values)
-                by = str(Spread.of(found.by))
-                rows.append([*_labels(about, label, system), by, p_values, found.verdict])
+    rows = [
+        [*_labels(about, label, system), *_compared(group.get(about.baseline, []), trials, about.metric)]
+        for label, group in groups.items()
+        for system, trials in group.items()
+        if system != about.baseline
+    ]
     head = [*_columns(about), f"difference in {name}", "p, seed by seed", "beyond chance"]
     return Table(head, rows, len(_columns(about)))
+
+
+def _compared(baseline: Sequence[Trial], other: Sequence[Trial], metric: str) -> list[str]:
+    found = difference(baseline, other, metric)
+    if found is None:
+        return ["-", "-", "no run of the baseline with its seed and its test set"]
+    return [str(Spread.of(found.by)), ", ".join(f"{p:.3f}" for p in found.p_values), found.verdict]
 
 
 def _lengths(about: Report, group: Group) -> dict[str, Mapping[Bucket, Spread]]:

@@ -38,6 +38,12 @@ class Trial(NamedTuple):
         values = [event[key] for event in self.events if event.get(key) is not None]
         return float(values[-1]) if values else math.nan
 
+    @property
+    def speed(self) -> float:
+        """Words a second of learning; NaN if it was never measured."""
+        measured = [event for event in self.events if "tokens" in event and event.get("seconds")]
+        return measured[-1]["tokens"] / measured[-1]["seconds"] if measured else math.nan
+
 
 Group = Mapping[str, Sequence[Trial]]
 """The trials of each system, one for each seed."""

@@ -139,7 +139,7 @@ def _value(detail: ErrorDetails, value: Any) -> str:
         return f"expected one of {', '.join(names)} (got {shown(value)})"
     if kind in LIMITS:
         words, bound = LIMITS[kind]
-        return f"expected {words} {context[bound]:g} (got {shown(value)})"
+        return f"expected {words} {context[bound]:.16g} (got {shown(value)})"
     if kind in EXPECTED:
         quoted = isinstance(value, str) and re.fullmatch(r"[-+.\d]+(e[-+]?\d+)?|true|false", value)
         return f"expected {EXPECTED[kind]} (got {shown(value)}{'; leave the quotes out' if quoted else ''})"

@@ -109,7 +109,7 @@ def _kind(field: Schema) -> str:
         units = (example for example in EXAMPLES.values() if re.fullmatch(field["pattern"], example))
         shown = (shown for part, shown in PATTERNS.items() if part in field["pattern"])
         return next(shown, ", ".join(f"`{unit}`" for unit in units))
-    bounds = " and ".join(f"{sign}{field[key]:g}" for key, sign in BOUNDS if key in field)
+    bounds = " and ".join(f"{sign}{field[key]:.16g}" for key, sign in BOUNDS if key in field)
     return f"{TYPES.get(field['type'], field['type'])}{' ' + bounds if bounds else ''}"
 
 

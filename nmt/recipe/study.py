@@ -4,23 +4,31 @@ The file says what they have in common and, axis by axis, what is varied. Each c
 every axis, with each seed, is a member: a recipe of its own. An error names the line of the study.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from nmt.errors import UsageError
 from nmt.recipe import reader, yaml12
 from nmt.recipe.fields import Conflict, Section, suggestion
 from nmt.recipe.mistakes import problems_of
-from nmt.recipe.schema import AnyRecipe, Recipe
+from nmt.recipe.schema import GREATEST_SEED, AnyRecipe, Recipe
 from nmt.recipe.yaml12 import Node, Problem, Source
 from nmt.shipped import folder
 
-Label = Annotated[str, Field(pattern=r"^\w[\w.+-]*$", max_length=40)]
+
+def _label(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.+-]{,39}", name):
+        raise ValueError("a name here is of letters, digits and . + - _ inside, 40 at most: it names files")
+    return name
+
+
+Label = Annotated[str, AfterValidator(_label)]
 """The name of an axis or of one of its values; it becomes a part of file names."""
 Settings = dict[str, Any]
 
@@ -36,7 +44,7 @@ class Study(Section):
     compare: str | None = Field(
         None, description="The axis whose values are the systems, its first the baseline; null: the first."
     )
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=GREATEST_SEED)]], Field(min_length=1)] = Field(
         [1], description="Each combination is trained once with each."
     )
     match: Literal["nothing", "parameters"] = Field(
@@ -115,6 +123,7 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[Study, list[Me
         varied = [tree.at("vary", axis, label) for axis, label in choices.items()]
         layers = [layer for layer in [*base, *varied, *last] if layer is not None]
         members += _members(study, choices, layers, problems)
+    problems += _unlike(members, tree)
     if problems:
         raise reader.refused(problems, "study")
     return study, members
@@ -154,6 +163,12 @@ def _members(
     if isinstance(recipe, Recipe):
         for seed in study.seeds:
             yield Member(choices, seed, recipe.model_copy(update={"seed": seed}))
+
+
+def _unlike(members: Sequence[Member], tree: Node) -> Iterator[Problem]:
+    """What all members have to have in common, to be compared."""
+    if len({member.recipe.evaluation.model_dump_json() for member in members}) > 1:
+        yield Problem(tree.place, "evaluation", "differs between members: set it for all, under `settings`")
 
 
 def _unfit(recipe: AnyRecipe, layers: Sequence[Node]) -> Iterator[Problem]:

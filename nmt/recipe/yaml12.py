@@ -126,6 +126,11 @@ def read(text: str, source: Source, problems: list[Problem], only: Place | None 
         place = only or Place(source, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
         problems.append(Problem(place, "", f"not YAML: {_reason(error)}"))
         return None
+    except RecursionError:
+        problems.append(
+            Problem(only or Place(source, 1, 1), "", "not YAML that can be read: nested too deep")
+        )
+        return None
     start = only or Place(source, 1, 1)
     return Node({}, start) if root is None else _Builder(source, problems, only).build(root, "", ())
 

@@ -112,6 +112,21 @@ def test_the_ways_through_the_parts_of_a_state_are_told_apart() -> None:
     assert c.shares == powers(1.3, c)
 
 
+def test_what_sends_nothing_has_vanished_and_what_is_no_number_has_exploded() -> None:
+    for a, lost in ((0.0, True), (math.nan, False)):
+        kind = type("Kind", (Keeping,), {"a": a})
+        found = found_in(with_cells(kind, encoder={"cell": "rnn"}, decoder={"cell": "rnn", **PLAIN}))
+        reach = found["encoder", "forward", "h"]  # nothing of an encoder is read
+        assert (reach.norms[0], reach.vanished, reach.exploded) == (0.0, 0, None)
+        reach = found["decoder", "forward", "h"]
+        assert (reach.vanished, reach.exploded) == ((1, None) if lost else (None, 0))
+
+
+def test_no_further_is_looked_than_the_longest_sentence() -> None:
+    (reach, *_) = reaches(build(), [make_batch()], lags=10**12)
+    assert len(reach.norms) == 5
+
+
 def test_a_cell_of_one_part_has_one_way() -> None:
     assert {path for *_, path in found_in(build(encoder={"cell": "gru"}, decoder={"cell": "gru"}))} == {"h"}
 

@@ -16,7 +16,7 @@ def test_a_report_opens_with_its_pictures_and_wide_tables_are_scrolled_by_key(
 ) -> None:
     about = Report(
         "<script>console.log(1)</script> & 연구",
-        *("cell", ["pairs"], "bleu", 5, f"nmt study run {'a' * 300}", "vary: {}\n"),
+        *("cell", "lstm", ["pairs"], "bleu", 5, f"nmt study run {'a' * 300}", "vary: {}\n"),
         {"rnn,200,seed1": "killed"},
     )
     trials = [trial(system, pairs, bleu=7.0) for pairs in ("100", "2000") for system in ("lstm", "gru")]

@@ -28,7 +28,7 @@ BAD = [f"the man {n} is a big house ." for n in range(20)]
 def trial(system: str, group: str = "", seed: int = 1, *, bleu: float = 10.0, good: bool = False) -> Trial:
     events = [
         {"event": "update", "update": 50, "tokens": 1200, "seconds": 60.0},
-        {"event": "validation", "update": 50, "bleu": bleu, "loss": 2.0, "seconds": 60.0},
+        {"event": "validation", "update": 60, "bleu": bleu, "loss": 2.0, "seconds": 72.0},
     ]
     return Trial(
         *(system, group, seed, 1000, "8 + 16"),
@@ -80,7 +80,7 @@ def test_a_curve_is_the_mean_where_all_seeds_have_a_validation() -> None:
     longer = trial("a", seed=2, bleu=30.0)
     longer = longer._replace(events=[*longer.events, {"event": "validation", "update": 99, "bleu": 50.0}])
     deviation = pytest.approx(math.sqrt(200.0))
-    assert curve("a", [trial("a"), longer], "bleu") == Line("a", [50], [20.0], [deviation])
+    assert curve("a", [trial("a"), longer], "bleu") == Line("a", [60], [20.0], [deviation])
     assert (validated([longer], "bleu"), validated([longer], "ter")) == ("bleu", "loss")
 
 
@@ -124,7 +124,7 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
     ]
     about = Report(
         "A | B",
-        "cell",
+        *("cell", "lstm"),
         ["pairs"],
         "bleu",
         9,
@@ -134,7 +134,7 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
     )
     assert write(tmp_path, about, trials) == tmp_path / "report.html"
     text = (tmp_path / "report.md").read_text("utf-8")
-    row = "| 200 | gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.0 | 50 |"
+    row = "| 200 | gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.2 | 60 |"
     assert "8 of 9 runs" in text
     for part in (
         "BLEU|nrefs:1",
@@ -152,11 +152,22 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
     assert "http" not in html.replace("http://www.w3.org", "")
 
 
+def test_a_system_without_its_baseline_is_compared_with_no_other(tmp_path: Path) -> None:
+    trials = [trial(system, "100") for system in ("lstm", "gru")] + [
+        trial(system, "200") for system in ("gru", "rnn")
+    ]
+    write(tmp_path, Report("A", "cell", "lstm", ["pairs"], "bleu", 6, "", "", {}), trials)
+    text = (tmp_path / "report.md").read_text("utf-8").split("## Against lstm")[1].split("## Pictures")[0]
+    assert "| 100 | gru | 0.00 | 1.000 | 0 higher, 0 lower, of 1 |" in text
+    for system in ("gru", "rnn"):
+        assert f"| 200 | {system} | - | - | no run of the baseline with its seed and its test set |" in text
+
+
 def test_a_report_without_matplotlib_says_so_and_has_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    write(tmp_path, Report("A", "cell", [], "bleu", 1, "", "", {}), [trial("lstm")])
+    write(tmp_path, Report("A", "cell", "lstm", [], "bleu", 1, "", "", {}), [trial("lstm")])
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "No pictures: matplotlib is not installed: pip install 'nmt[plot]'" in text
     assert "| lstm | 10.00 | 1 |" in text

@@ -1,6 +1,7 @@
 """Members in processes of their own: one that fails or is killed spares the rest, what is done stays done."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,12 @@ from nmt.recipe.reader import read_recipe
 from nmt.recipe.study import Member
 
 MEMBERS = [Member({"cell": name}, 1, read_recipe(["quickstart-lstm"])) for name in ("a", "b", "c")]
+TESTED = """
+from pathlib import Path
+for name in ("scores.json", "test.hyp"):
+    Path(RUN).mkdir(exist_ok=True), Path(RUN, name).touch()
+"""
+"""What is left where a member was trained and tested."""
 Stub = Callable[[str], None]
 
 
@@ -27,7 +34,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
 
     def to(code: str) -> None:
         def command(here: Place) -> list[str]:
-            return [sys.executable, "-c", f"NAME, RUN = {here.name!r}, {str(here.run)!r}\n{code}"]
+            return [sys.executable, "-c", f"NAME, RUN = {here.name!r}, {str(here.run)!r}\n{code}\n{TESTED}"]
 
         monkeypatch.setattr(grid, "command", command)
 
@@ -64,6 +71,21 @@ def test_a_torn_note_on_how_a_member_ended_counts_as_none(tmp_path: Path, stub: 
     note = tmp_path / "members" / "a,seed1.json"
     note.write_bytes(note.read_bytes()[:10])
     assert [done(tmp_path, member) for member in MEMBERS] == [False, True, True]
+
+
+def test_a_member_whose_run_was_deleted_is_not_done(tmp_path: Path, stub: Stub) -> None:
+    stub("pass")
+    codes(tmp_path)
+    shutil.rmtree(tmp_path / "members" / "b,seed1")
+    assert [done(tmp_path, member) for member in MEMBERS] == [True, False, True]
+
+
+def test_the_last_words_are_the_error_and_not_what_follows_it(tmp_path: Path, stub: Stub) -> None:
+    stub("print('nmt: early'); print('1 of 2'); print('nmt: a bug'); print('nmt: tell us'); exit(70)")
+    codes(tmp_path, MEMBERS[:1])
+    end = grid.ended(tmp_path, MEMBERS[0])
+    assert end is not None
+    assert end.said == "nmt: a bug nmt: tell us"
 
 
 def test_leaving_stops_what_runs_and_starts_nothing_more(tmp_path: Path, stub: Stub) -> None:

@@ -94,7 +94,9 @@ def test_mistakes_of_several_values_are_told_together(tmp_path: Path) -> None:
         ("seeds: [1, 7]", "sseeds: [1, 7]", "sseeds: no such setting, did you mean 'seeds'?"),
         ("seeds: [1, 7]", "data: {}", "data: no such setting, choose one of recipe, settings, vary"),
         ("compare: cell", "match: params", "match: no 'params', did you mean 'parameters'?"),
-        ("    lstm: {}", "    a/b: {}", "string should match pattern"),
+        ("    lstm: {}", "    a/b: {}", "a name here is of letters, digits and . + - _ inside"),
+        ("    lstm: {}", "    lstm: {evaluation: {metrics: [chrf]}}", "evaluation: differs between members"),
+        ("[1, 7]", "[1, 99999999999999999999]", "seeds: expected at most 9007199254740992"),
         ("    lstm: {}", "    lstm: gru", "expected settings, `name: value` (got 'gru')"),
         ("    lstm: {}", "    lstm: {seed: 3}", "seed: the seeds of a study stand in its own list"),
         ("vary:\n", "vary:\n  depth: {}\n", "study.yaml:7:3: vary.depth: give the axis a value"),
@@ -103,6 +105,7 @@ def test_mistakes_of_several_values_are_told_together(tmp_path: Path) -> None:
         ("quickstart-lstm", "quickstart-ltsm", "did you mean 'quickstart-lstm'?"),
         ("quickstart-lstm", "hello", "encoder: no such setting here, only where task is translation"),
         ("recipe: quickstart-lstm", "- 1", "not YAML"),
+        ("recipe: quickstart-lstm", "recipe: " + 3000 * "[", "not YAML that can be read: nested too deep"),
     ],
 )
 def test_what_is_wrong_is_said_with_advice(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -161,6 +164,23 @@ def test_another_cell_gets_the_parameters_that_are_wanted(cell: str) -> None:
     for side in ("encoder", "decoder"):
         unlike[side]["hidden"] = getattr(other, side).hidden
     assert unlike == other.model_dump()
+
+
+def test_sizes_of_a_coarse_proportion_are_matched_nearly_in_it() -> None:
+    sizes = ["encoder.hidden=30", "decoder.hidden=49"]  # nothing divides both
+    wanted = parameters(read_recipe(["quickstart-lstm"], sizes))
+    found = matched(
+        read_recipe(["quickstart-lstm"], [*sizes, "encoder.cell=gru", "decoder.cell=gru"]), wanted
+    )
+    assert parameters(found) == pytest.approx(wanted, rel=0.005)
+    assert found.decoder.hidden / found.encoder.hidden == pytest.approx(49 / 30, rel=0.03)
+
+
+def test_a_model_whose_embeddings_are_too_large_cannot_be_matched() -> None:
+    with pytest.raises(
+        UsageError, match=r"no hidden sizes bring a model near 1,000 parameters: with 1 and 1"
+    ):
+        matched(read_recipe(["quickstart-lstm"]), 1000)
 
 
 def test_a_model_that_is_too_large_is_made_smaller_and_heads_still_share_it() -> None:

@@ -69,9 +69,11 @@ def ended(directory: Path, member: Member) -> Ended | None:
 
 
 def done(directory: Path, member: Member) -> bool:
-    """Whether the member was trained and tested with this very recipe."""
-    end = ended(directory, member)
-    return end is not None and end.well
+    """Whether the member was trained and tested with this very recipe, and is still there."""
+    end, run = ended(directory, member), place(directory, member).run
+    return (
+        end is not None and end.well and all((run / name).is_file() for name in ("scores.json", "test.hyp"))
+    )
 
 
 def _checksum(member: Member) -> str:
@@ -158,8 +160,9 @@ def _leave(number: int, _: FrameType | None) -> None:
 
 
 def _last_words(log: Path) -> str:
-    """The error that `nmt` ended with, all its lines in one; else the last line."""
+    """The error that `nmt` ended with and what it said of it, in one line; else the last line."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
     lines = [line for line in lines if line] or ["it said nothing"]
-    errors = [place for place, line in enumerate(lines) if line.startswith("nmt: ")]
-    return " ".join(lines[errors[-1] if errors else -1 :])
+    errors = [place for place, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]
+    first = next(place for place in reversed(errors) if place - 1 not in errors)
+    return " ".join(lines[first:])

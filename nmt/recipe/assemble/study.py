@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nmt.data.pairs import read_pairs
 from nmt.data.text import read_lines
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import frequencies
 from nmt.evaluation.scores import Score
 from nmt.insight.curves import read_events, with_seconds
@@ -18,7 +18,7 @@ from nmt.recipe.assemble.artifact import load_translator
 from nmt.recipe.assemble.experiment import read_test
 from nmt.recipe.assemble.grid import ended, place
 from nmt.recipe.assemble.matching import matched, parameters
-from nmt.recipe.assemble.material import find_training
+from nmt.recipe.assemble.material import find, find_training
 from nmt.recipe.schema import Recipe
 from nmt.recipe.study import Member, Study, read_study, study_file
 from nmt.shipped import purpose
@@ -53,32 +53,52 @@ def _matched(study: Study, members: Sequence[Member]) -> list[Member]:
     ]
 
 
+def look_for_data(members: Sequence[Member]) -> None:
+    """DataError or UsageError, before anything is trained, if pairs that a member needs are not there."""
+    for recipe in {member.recipe.data.model_dump_json(): member.recipe for member in members}.values():
+        find_training(recipe)
+        find(recipe, "valid")
+        find(recipe, "test")
+
+
 def report(words: Sequence[str], directory: Path, study: Study, members: Sequence[Member]) -> Path:
     """Write the report on the members that have ended well; gives the HTML page. DataError if none has.
 
-    `words` are those of the command line: the study and the settings over it.
+    `words` are those of the command line: the study, and the settings and options beside it.
     """
     name = words[0]
-    ends = [(member, ended(directory, member)) for member in members]
-    well = [member for member, end in ends if end is not None and end.well]
-    if not well:
+    trials, missing = _trials(directory, study, members)
+    if not trials:
         raise DataError(f"no member of the study has come to its end: see {directory / 'members'}/*.log")
     about = Report(
         title=purpose(study_file(name)) or Path(name).stem,
         systems=study.systems,
+        baseline=next(iter(study.vary[study.systems])),
         others=[axis for axis in study.vary if axis != study.systems],
-        metric=well[0].recipe.evaluation.metrics[0],
+        metric=members[0].recipe.evaluation.metrics[0],
         of=len(members),
         command=f"nmt study run {shlex.join(words)}",
         file=study_file(name).read_text(encoding="utf-8"),
-        missing={
-            member.name: end.said if end else "not trained yet"
-            for member, end in ends
-            if end is None or not end.well
-        },
+        missing=missing,
     )
+    return write(directory, about, trials)
+
+
+def _trials(directory: Path, study: Study, members: Sequence[Member]) -> tuple[list[Trial], dict[str, str]]:
+    """What the members have found, and why the others have nothing to say."""
+    trials: list[Trial] = []
+    missing: dict[str, str] = {}
     known: dict[str, Counter[str]] = {}
-    return write(directory, about, [trial(directory, study, member, known) for member in well])
+    for member in members:
+        end = ended(directory, member)
+        if end is None or not end.well:
+            missing[member.name] = end.said if end else "not trained yet"
+            continue
+        try:
+            trials.append(trial(directory, study, member, known))
+        except (DataError, UsageError, OSError, ValueError) as error:
+            missing[member.name] = f"its run was damaged since: {error}"
+    return trials, missing
 
 
 def trial(directory: Path, study: Study, member: Member, known: dict[str, Counter[str]]) -> Trial:

@@ -34,6 +34,10 @@ class Evaluation(Section):
     lowercase: bool = Field(False, description="Score in lower case.")
 
 
+GREATEST_SEED = 2**53
+"""What every reader of JSON keeps exactly."""
+
+
 class Experiment(Section):
     """What every recipe has."""
 
@@ -47,7 +51,7 @@ class Experiment(Section):
         "`compiled` on a CPU, `inductor` on a GPU, `torch` where there is no compiler), or as the plain loop "
         "of `step` that defines them (`reference`).",
     )
-    seed: int = Field(1, ge=0, description="Seed of every random draw.")
+    seed: int = Field(1, ge=0, le=GREATEST_SEED, description="Seed of every random draw.")
 
 
 def _without_dropout(alpha: float, *dropouts: Dropout) -> Iterator[Conflict]:
