@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4
 
-.PHONY: help install demo test lint types format wheel check-wheel clean
+.PHONY: help install demo test slow lint types format wheel check-wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +32,9 @@ demo: $(INSTALLED) ## train, translate and score the quickstart (Korean to Engli
 
 test: $(INSTALLED) ## the tests that belong to every change
 	@$(PYTEST) $(PYTEST_ARGS)
+
+slow: $(INSTALLED) ## the tests that take minutes (.ci/run: some of them)
+	@$(PYTEST) -m slow $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff: rules and format
 	@$(BIN)/ruff check --quiet .
