@@ -48,7 +48,7 @@ def sentence(
         raise UsageError(f"{file}: there is no folder {file.parent}")
     from nmt.recipe.assemble.looking import sentence
 
-    found = sentence(model, text)
+    found = sentence(model, _readable(text))
     if file is not None and kind in ("svg", "png"):
         from nmt.insight.picture import draw_sentence
 
@@ -57,6 +57,16 @@ def sentence(
         _write(file, _written(found, kind, model.resolve().name))
     if file is not None:
         typer.echo(file)
+
+
+def _readable(text: str) -> str:
+    """The sentence, in which bytes that are not UTF-8 are replaced with a note, as `nmt translate` does."""
+    from nmt.data.text import read_lines_leniently
+
+    [(mended, note)] = read_lines_leniently([text.encode("utf-8", "surrogateescape")], top=False)
+    if note:
+        typer.echo(f"nmt: the sentence: {note}", err=True)
+    return mended
 
 
 def _form(output: Path | None, form: str | None) -> str:

@@ -56,3 +56,9 @@ def test_a_file_is_written_whole_and_named(
 def test_what_cannot_be_done_is_said(finished: Finished, words: tuple[str, ...], message: str) -> None:
     result = nmt("inspect", "sentence", finished.run, *words)
     assert (result.exit_code, message in " ".join(result.stderr.split())) == (2, True)
+
+
+def test_bytes_of_the_sentence_that_are_not_utf_8_are_replaced_and_noted(finished: Finished) -> None:
+    result = nmt("inspect", "sentence", finished.run, "\udcffa b", "--format", "json")
+    assert json.loads(done(result))["text"] == "\ufffda b"
+    assert "byte 0xff at position 1 is not UTF-8 and was replaced by U+FFFD" in result.stderr
