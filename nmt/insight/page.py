@@ -1,48 +1,91 @@
 """A sentence seen from inside as one page for a browser, which needs nothing else (the folder browser)."""
 
 import json
-from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from torch import Tensor
+from nmt.insight import packing
+from nmt.insight.sentence import Recurrence, Sentence, first
 
-from nmt.insight.sentence import Recurrence, Sentence, ends, outside
-
-SCRIPTS = ("elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "start.js")
+SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "start.js")
 """In the order in which they need each other."""
-PACKED = 500_000
-"""Characters that the values of all units may take, so that a page stays well under a megabyte."""
+MOST = 1_000_000
+"""Bytes that a page stays under, however long the sentence."""
+PACKED = 500_000, 200_000
+"""Characters that the values of all units may take, and those that they may take of a long sentence."""
 UNITS = 256
 """Units of a layer that are drawn at most; a row of pixels for each is as much as a screen can show."""
-LEVELS = 255
-"""Steps of a value between the least and the greatest that its picture has."""
+NUMBER = 6
+"""Characters of the number of a unit."""
+LETTERS = 2_000
+"""Of a text that are shown: a single unknown piece may have any number of them."""
 
 
 def page(found: Sentence, name: str) -> str:
-    """The page of a sentence; `name` says whose translation it is."""
+    """The page of a sentence; `name` says whose translation it is.
+
+    Of a sentence that is too long for it, it has the first positions, and says so.
+    """
+    positions = max(len(found.source), len(found.words))
+    while True:
+        text = _page(found, first(found, positions), name)
+        if len(text.encode()) < MOST or positions == 1:
+            return text
+        positions = positions * 7 // 8
+
+
+def _page(found: Sentence, shown: Sentence, name: str) -> str:
     html, css = _read("page.html"), _read("page.css")
-    # A sentence may hold "</script>": without the signs that begin markup it cannot end the data.
-    data = json.dumps(_data(found, name), ensure_ascii=False).replace("<", "\\u003c")
     before, after = html.split("/* data */")
-    return before.replace("/* css */", css) + data + after.replace("/* js */", "\n".join(map(_read, SCRIPTS)))
+    frame = before.replace("/* css */", css), after.replace("/* js */", "\n".join(map(_read, SCRIPTS)))
+    outside = _outside(found, shown, name)
+    room = MOST - sum(len(part.encode()) for part in (*frame, _json(outside)))
+    return _json({**outside, "recurrences": _recurrences(shown.recurrences, room)}).join(frame)
 
 
 def _read(file: str) -> str:
     return (files("nmt.insight") / "browser" / file).read_text(encoding="utf-8")
 
 
-def _data(found: Sentence, name: str) -> dict[str, Any]:
-    units = _most_units(found.recurrences)
-    packed = [_packed(one, units) for one in found.recurrences]
-    return {"name": name, **outside(found), "recurrences": packed}
+def _json(data: object) -> str:
+    # A sentence may hold "</script>": without the signs that begin markup it cannot end the data.
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _most_units(recurrences: Sequence[Recurrence]) -> int:
-    """How many units of each recurrence the page has room for."""
+def _outside(found: Sentence, shown: Sentence, name: str) -> dict[str, Any]:
+    """Everything but the recurrences; counts and sums are those of the whole sentence."""
+    return {
+        "name": _beginning(name),
+        "text": _beginning(found.text),
+        "translation": _beginning(found.translation),
+        "score": found.score,
+        "log_prob": found.log_prob,
+        "read": len(found.source),
+        "written": len(found.words),
+        "source": shown.source,
+        "words": [packing.word(word) for word in shown.words],
+        "attention": None if shown.attention is None else packing.thousandths(shown.attention),
+        "beam": packing.beam(shown.beam, shown.spelling),
+    }
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+
+
+def _recurrences(recurrences: Sequence[Recurrence], room: int) -> list[dict[str, Any]]:
+    """All of them, with as many units of each as there are characters for."""
+    alone = len(_json([_packed(one, 1) for one in recurrences]).encode())
+    alone += len(recurrences) * UNITS * NUMBER
+    most, least = PACKED
+    units = _most_units(recurrences, min(most, max(least, room - alone)))
+    return [_packed(one, units) for one in recurrences]
+
+
+def _most_units(recurrences: Sequence[Recurrence], room: int) -> int:
     numbers = sum(len(value) for one in recurrences for value in one.values.values())
-    return max(1, min(UNITS, PACKED * 3 // 4 // max(numbers, 1)))
+    return max(1, min(UNITS, room * 3 // 4 // max(numbers, 1)))
 
 
 def _packed(one: Recurrence, most: int) -> dict[str, Any]:
@@ -56,14 +99,7 @@ def _packed(one: Recurrence, most: int) -> dict[str, Any]:
         "unnamed": one.unnamed,
         "equations": one.equations,
         "series": [
-            {"name": name, "gate": name in one.gates, **pack(value[:, shown])}
+            {"name": name, "gate": name in one.gates, **packing.levels(value[:, shown])}
             for name, value in one.values.items()
         ],
     }
-
-
-def pack(values: Tensor) -> dict[str, Any]:
-    """values [T, U] as a byte each, unit by unit, with what 0 and 255 stand for."""
-    low, high = ends(values)
-    levels = ((values.t().double() - low) / (high - low) * LEVELS).round().byte().contiguous()
-    return {"low": low, "high": high, "data": b64encode(levels.numpy().tobytes()).decode()}

@@ -157,8 +157,12 @@ def ends(values: Tensor) -> tuple[float, float]:
     return (0.0, 1.0) if values.min() >= 0 and reach <= 1 else (-reach, reach)
 
 
-def outside(found: Sentence) -> dict[str, Any]:
-    """Everything but the recurrences, in plain JSON values."""
+def plain(found: Sentence) -> dict[str, Any]:
+    """All that is known of a sentence, in plain JSON values; those of a recurrence are [T][H]."""
+    recurrences = [
+        one._asdict() | {"values": {name: _rounded(value) for name, value in one.values.items()}}
+        for one in found.recurrences
+    ]
     return {
         "text": found.text,
         "translation": found.translation,
@@ -168,16 +172,23 @@ def outside(found: Sentence) -> dict[str, Any]:
         "words": [word._asdict() for word in found.words],
         "attention": None if found.attention is None else _rounded(found.attention),
         "beam": [{**branch._asdict(), "piece": found.spelling[branch.piece]} for branch in found.beam],
+        "recurrences": recurrences,
     }
 
 
-def plain(found: Sentence) -> dict[str, Any]:
-    """All that is known of a sentence, in plain JSON values; those of a recurrence are [T][H]."""
-    recurrences = [
-        one._asdict() | {"values": {name: _rounded(value) for name, value in one.values.items()}}
-        for one in found.recurrences
-    ]
-    return {**outside(found), "recurrences": recurrences}
+def first(found: Sentence, positions: int) -> Sentence:
+    """A sentence without what was read and written after its first positions; texts and score stay whole."""
+    attention = None if found.attention is None else found.attention[:positions, :positions]
+    return found._replace(
+        source=found.source[:positions],
+        words=found.words[:positions],
+        attention=attention,
+        recurrences=[
+            one._replace(values={name: value[:positions] for name, value in one.values.items()})
+            for one in found.recurrences
+        ],
+        beam=[branch for branch in found.beam if branch.position < positions],
+    )
 
 
 def _rounded(values: Tensor) -> list[Any]:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.insight.page import LEVELS, UNITS, page
+from nmt.insight.beam import Branch
+from nmt.insight.packing import LEVELS
+from nmt.insight.page import LETTERS, UNITS, page
 from nmt.insight.sentence import Recurrence, Sentence, Word, sentence
 from tests.insight.telescope import TEXT, small
 
@@ -49,6 +51,48 @@ def test_a_page_stays_under_a_megabyte_and_says_what_it_leaves_out() -> None:
     for packed in data(text)["recurrences"]:
         assert 10 < len(packed["units"]) < UNITS
         assert packed["hidden"] == 1024
+
+
+def long(read: int, written: int) -> Sentence:
+    """A sentence with a wide beam, and pieces of another script."""
+    torch.manual_seed(1)
+    sizes = {"encoder": read, "decoder": written}
+    recurrences = [
+        Recurrence(side, layer, "forward", "lstm", (), (), "", dict.fromkeys("ifgoch", torch.rand(size, 512)))
+        for side, size in sizes.items()
+        for layer in (1, 2)
+    ]
+    words = [Word("▁오늘은", -1.23456789, [("▁오늘은", -1.23456789)] * 8)] * written
+    beam = [
+        Branch(t, 10 * (t - 1) if t else -1, 7, -1.23456789, -123.456789, "kept" if i < 5 else "pruned")
+        for t in range(written)
+        for i in range(10)
+    ]
+    attention = torch.rand(written, read)
+    return Sentence("a", "b", ["▁오늘은"] * read, words, -1.0, attention, recurrences, beam, {7: "▁오늘은"})
+
+
+def test_the_longest_sentence_that_is_not_cut_into_parts_is_on_the_page_as_a_whole() -> None:
+    text = page(long(201, 412), "a")
+    assert len(text.encode()) < 1_000_000
+    told = data(text)
+    assert (len(told["source"]), len(told["words"]), len(told["beam"]["branches"])) == (201, 412, 4120)
+
+
+def test_of_a_sentence_that_is_longer_still_the_page_has_the_beginning_and_its_sums_are_the_whole() -> None:
+    found = long(201, 3000)
+    text = page(found, "a")
+    assert 900_000 < len(text.encode()) < 1_000_000
+    told = data(text)
+    assert (told["read"], told["written"], told["log_prob"]) == (201, 3000, found.log_prob)
+    assert 201 < len(told["words"]) < 3000
+    assert len(told["beam"]["branches"]) == 10 * len(told["words"])
+
+
+def test_a_text_of_a_few_pieces_may_be_long() -> None:
+    text = page(large("<" * 200_000), "a")
+    assert len(text.encode()) < 1_000_000
+    assert data(text)["text"] == "<" * (LETTERS - 1) + "…"
 
 
 def test_the_units_left_out_are_those_that_vary_least() -> None:

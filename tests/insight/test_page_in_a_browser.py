@@ -11,6 +11,7 @@ from nmt.insight.page import page
 from nmt.insight.sentence import Sentence, sentence
 from tests.insight.browsing import SCREENS, Screen, settle, shown
 from tests.insight.telescope import TEXT, small
+from tests.insight.test_page import long
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,28 @@ def test_a_long_sentence_fits_the_screen_and_none_needs_attention(
     found = sentence(*small(**parts), "ab " * 70)
     with showing(browser, found, tmp_path / "long.html", screen) as tab:
         assert tab.locator("#attention").count() == (0 if parts else 1)
+
+
+def test_a_sentence_of_which_the_page_has_the_beginning_says_so(browser: Any, tmp_path: Path) -> None:
+    with showing(browser, long(300, 1500), tmp_path / "longest.html", SCREENS[0]) as tab:
+        told, shown = tab.inner_text("#cut"), tab.locator("#target .chip").count()
+        assert 300 < shown < 1500
+        assert f"the first 300 pieces read and the first {shown} written" in told
+        assert "300 pieces read, 1500 written" in tab.inner_text("#facts")
+
+
+def test_attention_and_beam_are_unpacked_as_they_were(opened: Any, found: Sentence) -> None:
+    assert found.attention is not None
+    assert opened.locator("#cut").count() == 0
+    told = opened.evaluate("data")
+    assert told["attention"] == found.attention.double().mul(1000).round().div(1000).tolist()
+    for branch, packed in zip(found.beam, told["beam"], strict=True):
+        assert packed["piece"] == found.spelling[branch.piece]
+        assert [packed[name] for name in ("position", "parent", "fate", "best")] == [
+            *(branch.position, branch.parent, branch.fate, branch.best)
+        ]
+        numbers = [packed[name] for name in ("log_prob", "total", "score")]
+        assert numbers == pytest.approx([branch.log_prob, branch.total, branch.score], abs=1e-4)
 
 
 def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: Sentence) -> None:

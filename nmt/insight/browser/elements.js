@@ -1,5 +1,6 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
+if (data.attention !== null) data.attention = unpackedWeights(data.attention, data.source.length);
+data.beam = unpackedBeam(data.beam);
 const find = id => document.getElementById(id);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const pieces = { encoder: data.source, decoder: data.words.map(word => word.piece) };

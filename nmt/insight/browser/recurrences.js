@@ -1,9 +1,5 @@
 /* ---- gates and states ---- */
 
-function unpacked(series) {
-  return { ...series, bytes: Uint8Array.from(atob(series.data), letter => letter.charCodeAt(0)) };
-}
-
 /* One cell of the model over the sentence: its gates and states side by side, the units in one order. */
 class Recurrence {
   constructor(recurrence) {

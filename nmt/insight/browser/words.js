@@ -4,8 +4,12 @@ function head() {
   find("name").textContent = data.name;
   find("text").textContent = data.text;
   find("translation").textContent = data.translation || "(nothing was written)";
-  find("facts").textContent = [`${data.source.length} pieces read, ${data.words.length} written`,
+  find("facts").textContent = [`${data.read} pieces read, ${data.written} written`,
     `log probability ${number(data.log_prob)}`, `score ${number(data.score)}`].join(" · ");
+  if (data.source.length < data.read || data.words.length < data.written)
+    find("cut").textContent = `The page shows the first ${data.source.length} pieces read and the first ${data.words.length} `
+      + "written: with all of them it would be larger than a megabyte. The text form and json have every one.";
+  else find("cut").remove();
   document.title = `${data.text} → ${data.translation}`;
 }
 
