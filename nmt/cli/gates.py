@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.cli.columns import beside, hanging, nameless
+
 if TYPE_CHECKING:
     from nmt.insight.gates import CellGates, Gate, Part
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)
 """Positions whose norms a table has."""
+NAMES = 16
+"""Columns of the name of a gate or a state."""
 
 
 def as_json(found: "list[CellGates]") -> str:
@@ -37,7 +41,7 @@ def _lines(cell: "CellGates", positions: int) -> Iterator[str]:
         yield _row("gate", ["mean", "open", "closed"])
         yield from (_row(gate.name, _gate(gate)) for gate in cell.gates)
     if cell.unnamed:
-        yield f"  (its step gives no name to the value of {', '.join(cell.unnamed)})"
+        yield hanging("  ", f"({nameless(cell.unnamed)})")
     yield _row("state", ["norm", "kept", "updated", "time scale", "longest"])
     yield from (_row(part.name, _part(part)) for part in cell.state)
     places = [place for place in SHOWN if place <= min(positions, len(cell.state[0].norms))]
@@ -49,7 +53,7 @@ def _lines(cell: "CellGates", positions: int) -> Iterator[str]:
 
 
 def _row(name: str, values: Sequence[str], width: int = 12) -> str:
-    return f"  {name:<14}" + "".join(f"{value:>{width}}" for value in values)
+    return beside(f"  {name}", NAMES, "".join(f"{value:>{width}}" for value in values))
 
 
 def _gate(gate: "Gate") -> list[str]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.columns import WIDTH, beside, hanging, nameless, one_line
 from nmt.errors import UsageError
+from nmt.finding import counted
 
 if TYPE_CHECKING:
     from nmt.insight.beam import Branch
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 FORMS = ("html", "svg", "png", "txt", "json")
 SPOKEN = ("txt", "json")
 """Forms that go to standard output where no file is named."""
-WIDTH = 80
 COLUMNS = (16, 7, 22)
 """Of the text's table: the piece, its probability, where the model looked; the rest is for the others."""
+NAMES = 36
+"""Columns of a recurrence and the name of a gate or a state."""
 
 
 def sentence(
@@ -85,7 +88,7 @@ def _written(found: "Sentence", kind: str, name: str) -> str:
 
         return json.dumps(plain(found), ensure_ascii=False) + "\n"
     if kind == "txt":
-        return "\n".join(_account(found)) + "\n"
+        return "\n".join(account(found)) + "\n"
     from nmt.insight.page import page
 
     return page(found, name)
@@ -100,18 +103,18 @@ def _write(file: Path | None, text: str) -> None:
     write_whole(file, text.encode())
 
 
-def _account(found: "Sentence") -> Iterator[str]:
+def account(found: "Sentence") -> Iterator[str]:
     """The text form, line by line."""
-    yield f"source       {found.text}"
-    yield f"translation  {found.translation}"
+    yield hanging("source       ", found.text)
+    yield hanging("translation  ", found.translation)
     yield f"score        {found.score:.3f}, log probability {found.log_prob:.3f}"
     yield ""
     yield _row("written", "p", "looking at", "likeliest in its place")
     yield from (_word(found, place, word) for place, word in enumerate(found.words))
-    yield from ("", "ends found by the beam (score, log probability)")
-    ends = [branch for branch in found.beam if branch.score is not None]
-    yield from (_end(found, end) for end in sorted(ends, key=lambda end: -(end.score or 0.0)))
-    yield from ("", f"{'gates and states':<36}{'mean':>8}{'least':>8}{'most':>8}{'varies':>8}  most in")
+    yield ""
+    yield from _ends(found)
+    yield ""
+    yield f"{'gates and states':<{NAMES}}{'mean':>8}{'least':>8}{'most':>8}{'varies':>8}  most in"
     yield from _values(found)
 
 
@@ -128,18 +131,31 @@ def _row(*cells: str) -> str:
     from rich.cells import set_cell_size
 
     *fixed, last = cells
-    columns = [set_cell_size(cell, width - 1) + " " for cell, width in zip(fixed, COLUMNS, strict=True)]
-    return ("".join(columns) + set_cell_size(last, WIDTH - sum(COLUMNS))).rstrip()
+    columns = [
+        set_cell_size(one_line(cell), width - 1) + " " for cell, width in zip(fixed, COLUMNS, strict=True)
+    ]
+    return ("".join(columns) + set_cell_size(one_line(last), WIDTH - sum(COLUMNS))).rstrip()
+
+
+def _ends(found: "Sentence") -> Iterator[str]:
+    ends = [branch for branch in found.beam if branch.score is not None]
+    if not ends:
+        yield f"ends found by the beam: none; the output was cut at {counted(len(found.words), 'piece')}"
+        return
+    yield "ends found by the beam (score, log probability)"
+    yield from (_end(found, end) for end in sorted(ends, key=lambda end: -(end.score or 0.0)))
 
 
 def _end(found: "Sentence", end: "Branch") -> str:
     pieces = [found.spelling[branch.piece] for branch in _way(found.beam, end)]
-    return f"{end.score:8.3f}{end.total:9.3f}  {'*' if end.best else ' '} {' '.join(pieces)}"
+    return hanging(f"{end.score:8.3f}{end.total:9.3f}  {'*' if end.best else ' '} ", " ".join(pieces))
 
 
 def _way(beam: "Sequence[Branch]", end: "Branch") -> "list[Branch]":
-    before = _way(beam, beam[end.parent]) if end.parent >= 0 else []
-    return [*before, end]
+    way = [end]
+    while way[-1].parent >= 0:
+        way.append(beam[way[-1].parent])
+    return way[::-1]
 
 
 def _values(found: "Sentence") -> Iterator[str]:
@@ -148,8 +164,7 @@ def _values(found: "Sentence") -> Iterator[str]:
             spread = value.std(dim=0, correction=0)
             most = spread.argsort(descending=True, stable=True)[:2].tolist()
             numbers = (value.mean(), value.min(), value.max(), spread.mean())
-            yield (
-                f"{one.title:<30} {name:<5}"
-                + "".join(f"{number.item():8.3f}" for number in numbers)
-                + f"  {', '.join(map(str, most))}"
-            )
+            told = "".join(f"{number.item():8.3f}" for number in numbers)
+            yield beside(f"{one.title:<30} {name}", NAMES, f"{told}  {', '.join(map(str, most))}")
+        if one.unnamed:
+            yield hanging("  ", f"({one.title}: {nameless(one.unnamed)})")

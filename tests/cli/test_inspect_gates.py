@@ -21,7 +21,8 @@ CELL = CellGates(
 TABLE = """\
 decoder, layer 2, forward: Own, 12,345 pieces
   gate                  mean        open      closed
-  a_valve_with_a_long_name       0.500       12.5%       25.0%
+  a_valve_with_a_long_name
+                       0.500       12.5%       25.0%
   n                   -0.500           -           -
   (its step gives no name to the value of q, k)
   state                 norm        kept     updated  time scale     longest
@@ -38,7 +39,7 @@ def test_a_table_says_what_is_no_gate_what_has_no_name_and_what_never_ends() -> 
 
 
 def test_a_sentence_that_is_shorter_than_the_positions_has_no_rest() -> None:
-    assert table([CELL], 20).splitlines()[8].split() == ["norm", "at", "1", "2"]
+    assert table([CELL], 20).splitlines()[9].split() == ["norm", "at", "1", "2"]
 
 
 def test_json_has_every_number_and_null_for_what_never_ends() -> None:

@@ -1,0 +1,46 @@
+"""How a sentence seen from inside is written as text."""
+
+from pathlib import Path
+
+from rich.cells import cell_len
+
+from nmt.cli.columns import WIDTH
+from nmt.cli.sentence import account
+from nmt.insight.sentence import Sentence, sentence
+from tests.insight.telescope import TEXT, small
+from tests.insight.test_sentence import LEAKY
+
+
+def lines(found: Sentence) -> list[str]:
+    return "\n".join(account(found)).split("\n")
+
+
+def test_no_line_of_a_long_sentence_is_wider_than_the_terminal() -> None:
+    found = sentence(*small(), "ab " * 70)
+    found = found._replace(text="오늘 " * 70, translation="학" * 200)
+    assert all(cell_len(line) <= WIDTH for line in lines(found))
+
+
+def test_a_line_break_in_a_sentence_does_not_split_the_form() -> None:
+    found = sentence(*small(), TEXT)
+    found = found._replace(text="one\ntwo\x1b", source=["a\nb"] * len(found.source))
+    assert lines(found)[:2] == [r"source       one\ntwo\x1b", f"translation  {found.translation}"]
+    assert len(lines(found)) == len(lines(sentence(*small(), TEXT)))
+
+
+def test_where_the_beam_found_no_end_the_form_says_so() -> None:
+    found = sentence(*small(), TEXT)
+    found = found._replace(
+        attention=None, words=found.words[:1] * 3, beam=[b for b in found.beam if b.score is None]
+    )
+    assert "ends found by the beam: none; the output was cut at 3 pieces" in lines(found)
+
+
+def test_gates_of_ones_own_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"))
+    found = lines(sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
+    place = found.index("decoder, layer 1, forward      leaking_valve")
+    numbers, state = found[place + 1 : place + 3]
+    assert numbers.startswith(" " * 36)
+    assert numbers.index(".") == state.index(".")
+    assert found[-1] == "  (decoder, layer 1, forward: its step gives no name to the value of new)"
