@@ -19,8 +19,8 @@ FORMS = (".tsv", ".jsonl", None)
 def written(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) -> Iterator[Write]:
     """Takes pairs, for a .tsv or .jsonl file or two files `output.LANGUAGE`.
 
-    UsageError for another form, two sides of one name, or a file that is one of those read, `beside`;
-    DataError where no file can be.
+    UsageError for another form, two sides of one name, a file that is one of those read, `beside`, or a
+    place where no file can be.
     """
     form = form_of(output)
     if form not in FORMS or bare_name(output) != output:

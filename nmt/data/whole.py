@@ -1,29 +1,58 @@
 """Files that are there whole or not at all."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from nmt.errors import DataError
+from nmt.errors import UsageError
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Where to write a file until the block ends, which gives it its name `path`; an error removes it.
 
-    DataError, before anything is written, where no file of that name can be.
+    Of a link the target is replaced. What is no regular file (a pipe, a device) gets the content when it is
+    whole. UsageError, before anything is written, where no file of that name can be.
     """
-    if not path.parent.is_dir():
-        raise DataError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise DataError(f"cannot write {path}: it is a folder")
-    aside = aside_of(path)
+    check_place(path)
+    if path.exists() and not path.is_file():
+        with _poured_into(path) as aside:
+            yield aside
+        return
+    target = _target(path)
+    aside = aside_of(target)
     try:
         yield aside
-        aside.replace(path)
+        aside.replace(target)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """UsageError where no file of that name can be written."""
+    for place in (path, _target(path)):
+        if not place.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no folder {place.parent}")
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a folder")
+
+
+def _target(path: Path) -> Path:
+    """The file that a link leads to, so that the link stays."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+@contextmanager
+def _poured_into(path: Path) -> Iterator[Path]:
+    """Where to write what a pipe or a device is to get."""
+    with TemporaryDirectory() as folder:
+        aside = Path(folder) / path.name
+        yield aside
+        with aside.open("rb") as content, path.open("wb") as sink:
+            shutil.copyfileobj(content, sink)
 
 
 def aside_of(path: Path) -> Path:

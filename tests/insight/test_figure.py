@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from matplotlib import font_manager
 
-from nmt.errors import DataError, UsageError
+from nmt.errors import UsageError
 from nmt.insight.figure import Line, draw
 
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -35,7 +35,7 @@ def test_another_ending_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no folder .*none"):
+    with pytest.raises(UsageError, match="there is no folder .*none"):
         draw(tmp_path / "none" / "a.svg", PANELS, x="update")
 
 
