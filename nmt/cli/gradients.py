@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nmt.cli.picture import Plot
 from nmt.cli.subject import Words, subject
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
 SHOWN = (1, 2, 5, 10, 20)
 """Lags of the table."""
+MOST = 1_000
+"""Lags at most: no sentence is so long, and each takes memory."""
 ARROWS = {"forward": "→", "backward": "←", "conditional": "cond."}
 
 
 def gradients(
     words: Words,
-    lags: Annotated[int, typer.Option(min=1, metavar="N", help="Positions to look back.")] = 30,
+    lags: Annotated[int, typer.Option(min=1, max=MOST, metavar="N", help="Positions to look back.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False)
-    ] = None,
+    plot: Plot = None,
 ) -> None:
     """How much of a loss's gradient arrives k positions before it, cell by cell.
 

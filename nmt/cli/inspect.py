@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.gradients import gradients
+from nmt.cli.picture import Plot
 from nmt.cli.sentence import sentence
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look into a trained model.")
 
+MOST = 10_000
+"""Positions that are told one by one at most: no sentence is so long, and each takes memory."""
+
 Model = Annotated[Path, typer.Argument(metavar="RUN", help="A run or a model directory.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-Plot = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False)
-]
 
 
 @app.callback()
@@ -37,7 +38,7 @@ def exposure(
         typer.Option(metavar="PAIRS", help="Pairs, as in `data.valid`; else those.", show_default=False),
     ] = None,
     positions: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Target positions that are shown one by one.")
+        int, typer.Option(min=1, max=MOST, metavar="N", help="Target positions that are shown one by one.")
     ] = 20,
     as_json: AsJson = False,
     plot: Plot = None,
@@ -53,12 +54,12 @@ def exposure(
     from nmt.recipe.assemble.looking import exposure
 
     found = exposure(model, data, positions=positions)
-    if plot:
-        _plot(plot, found)
     if as_json:
         typer.echo(json.dumps([{**part._asdict(), "gap": part.gap} for part in found]))
     else:
         _show(found)
+    if plot:
+        _plot(plot, found)
 
 
 @app.command()
@@ -71,7 +72,8 @@ def gates(
         ),
     ] = None,
     positions: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Positions whose states are measured one by one.")
+        int,
+        typer.Option(min=1, max=MOST, metavar="N", help="Positions whose states are measured one by one."),
     ] = 20,
     as_json: AsJson = False,
     plot: Plot = None,
@@ -90,9 +92,9 @@ def gates(
     from nmt.recipe.assemble.looking import gates
 
     found = gates(model, data, positions=positions)
+    typer.echo(shown.as_json(found) if as_json else shown.table(found, positions))
     if plot:
         shown.draw(plot, found, positions)
-    typer.echo(shown.as_json(found) if as_json else shown.table(found, positions))
 
 
 app.command()(sentence)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nmt.cli.columns import beside
+from nmt.cli.picture import Plot
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 """Gaps, seeds and updates where the command line says nothing else."""
 COLUMNS = 5
 """Gaps in a row of the table."""
+NAMES = 20
+"""Columns of the name of a cell."""
+LONGEST, WIDEST, LARGEST = 10_000, 4096, 1_000_000
+"""A gap, a state, and a gap times a state, which the memory of a cell's test grows with: some 10 GB."""
 
 
 def memory(
@@ -37,11 +43,9 @@ def memory(
     tasks: Annotated[
         str | None, typer.Option(metavar="TASK,...", help="Else all.", show_default=False)
     ] = None,
-    hidden: Annotated[int, typer.Option(min=1, metavar="N", help="Size of the state.")] = 32,
+    hidden: Annotated[int, typer.Option(min=1, max=WIDEST, metavar="N", help="Size of the state.")] = 32,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False)
-    ] = None,
+    plot: Plot = None,
 ) -> None:
     """Over how long a gap a cell can carry what it has read, on synthetic tasks.
 
@@ -56,8 +60,9 @@ def memory(
     from nmt.insight.memory import TASKS, Study, learnt
 
     by_default = QUICK if quick else FULL
-    study = Study(_gaps(gaps or by_default[0]), hidden=hidden, updates=updates or by_default[2])
-    chosen = _known("--tasks", tasks.split(",") if tasks else list(TASKS), list(TASKS))
+    asked = _gaps(by_default[0] if gaps is None else gaps, hidden)
+    study = Study(asked, hidden=hidden, updates=updates or by_default[2])
+    chosen = _known("--tasks", list(TASKS) if tasks is None else tasks.split(","), list(TASKS))
     named = _cells(cells.split(","))
     with Console(stderr=True).status("") as status:  # shown on a terminal only
         found = list(learnt(named, chosen, study, seeds or by_default[1], status.update))
@@ -69,13 +74,16 @@ def memory(
         _plot(plot, found, study.gaps)
 
 
-def _gaps(text: str) -> tuple[int, ...]:
+def _gaps(text: str, hidden: int) -> tuple[int, ...]:
     try:
         found = tuple(dict.fromkeys(int(gap) for gap in text.split(",")))
     except ValueError:
         found = ()
     if not found or min(found) < 1:
         raise UsageError(f"--gaps: expected whole numbers from 1, as in 5,20,100 (got {text!r})")
+    most = min(LONGEST, LARGEST // hidden)
+    if max(found) > most:
+        raise UsageError(f"--gaps: with {hidden:,} units a gap is {most:,} at most, for the memory")
     return found
 
 
@@ -106,6 +114,7 @@ def _show(found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
     """A block for each task and so many gaps as fit."""
     from nmt.insight.memory import TASKS
 
+    names = _names([of.cell for of in found])
     for task in dict.fromkeys(of.task for of in found):
         for first in range(0, len(gaps), COLUMNS):
             now = slice(first, first + COLUMNS)
@@ -113,11 +122,17 @@ def _show(found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
             typer.echo(f"{task:<20}{heads}")
             for of in found:
                 if of.task == task:
-                    typer.echo(f"  {of.cell:<18}{_scores(of, now)}")
+                    typer.echo(beside(f"  {names[of.cell]}", NAMES, _scores(of, now)))
         typer.echo(f"  {'by chance':<18}{100 * TASKS[task].chance:>7.1f}\n")
     seeds = len(found[0].seeds)
     over = f"mean and deviation of {seeds} seeds" if seeds > 1 else "one seed"
     typer.echo(f"percent of right answers by gap, {over}")
+
+
+def _names(cells: list[str]) -> dict[str, str]:
+    """What each cell is called: one of a user's own by its class, unless another is called so."""
+    short = {cell: cell.rpartition(":")[2] for cell in cells}
+    return {cell: name if [*short.values()].count(name) == 1 else cell for cell, name in short.items()}
 
 
 def _scores(of: "Learnt", now: slice) -> str:
@@ -130,8 +145,9 @@ def _plot(file: Path, found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
     from nmt.insight.figure import Line, draw
 
     panels: dict[str, list[Line]] = {}
+    names = _names([of.cell for of in found])
     for of in found:
         around = [100 * deviation for deviation in of.deviations] or None
-        line = Line(of.cell, gaps, [100 * mean for mean in of.means], around)
+        line = Line(names[of.cell], gaps, [100 * mean for mean in of.means], around)
         panels.setdefault(f"{of.task}, % right", []).append(line)
     draw(file, panels, x="gap", one_scale=True)

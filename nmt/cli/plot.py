@@ -27,7 +27,8 @@ def plot(
     from times.jsonl. Needs matplotlib, which the extra `plot` brings.
     """
     from nmt.insight.curves import curves
-    from nmt.insight.figure import draw
+    from nmt.insight.figure import draw, drawable
 
+    drawable(output)
     draw(output, curves(runs, metric or [], against), x=against)
     typer.echo(output)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nmt.insight.sentence import Sentence, Word
 
 FORMS = ("html", "svg", "png", "txt", "json")
+PICTURES = ("svg", "png")
 SPOKEN = ("txt", "json")
 """Forms that go to standard output where no file is named."""
 COLUMNS = (16, 7, 22)
@@ -47,12 +48,12 @@ def sentence(
     """
     kind = _form(output, form)
     file = output or (None if kind in SPOKEN else Path(f"sentence.{kind}"))
-    if file is not None and not file.parent.is_dir():
-        raise UsageError(f"{file}: there is no folder {file.parent}")
+    if file is not None:
+        _check(file, kind)
     from nmt.recipe.assemble.looking import sentence
 
     found = sentence(model, _readable(text))
-    if file is not None and kind in ("svg", "png"):
+    if file is not None and kind in PICTURES:
         from nmt.insight.picture import draw_sentence
 
         draw_sentence(file, found, kind)
@@ -60,6 +61,18 @@ def sentence(
         _write(file, _written(found, kind, model.resolve().name))
     if file is not None:
         typer.echo(file)
+
+
+def _check(file: Path, kind: str) -> None:
+    """UsageError before any work begins where the file could not be written after it."""
+    if kind in PICTURES:
+        from nmt.insight.figure import drawable
+
+        drawable(file, kind)
+    else:
+        from nmt.data.whole import check_place
+
+        check_place(file)
 
 
 def _readable(text: str) -> str:

@@ -86,6 +86,8 @@ def _check(command: Command) -> None:
     for path in command.outputs:
         if path and path.is_dir():
             raise UsageError(f"{path} is a folder: name a file")
+        if path and not path.parent.is_dir():
+            raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
     if command.resume and not output:
         raise UsageError("--resume goes on with OUTPUT.part: name the file with --output")
     if command.shard and not (command.source and output):

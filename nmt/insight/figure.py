@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.data.whole import written_whole
+from nmt.data.whole import check_place, written_whole
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def draw(
 
     Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. With
     `one_scale` a height is the same value in all of them; with `log_x` the axis is logarithmic, with a tick
-    for each point. Raises UsageError for another ending or without matplotlib, DataError where no file can
-    be.
+    for each point. Raises UsageError as `drawable` does.
     """
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
     colours = {name: f"C{place}" for place, name in enumerate(names)}
@@ -101,16 +100,25 @@ def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind
                 axes.remove()
 
 
-@contextmanager
-def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
-    """A figure to be drawn on, whose letters are those of `text`; written whole when it is finished."""
+def drawable(path: Path, kind: str | None = None) -> str:
+    """What a picture becomes, to be asked before any work; UsageError where it could not be drawn then."""
     kind = kind or path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
+    check_place(path)
     try:
-        from matplotlib.figure import Figure
+        import matplotlib.figure  # noqa: F401 - whether it can be
     except ImportError as error:
         raise UsageError("matplotlib is not installed: pip install 'nmt[plot]'") from error
+    return kind
+
+
+@contextmanager
+def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
+    """A figure to be drawn on, whose letters are those of `text`; written whole when it is finished."""
+    kind = drawable(path, kind)
+    from matplotlib.figure import Figure
+
     with written_whole(path) as aside, _style(text, kind):
         figure = Figure(figsize=size, layout="constrained")
         yield figure

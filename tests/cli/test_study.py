@@ -38,7 +38,7 @@ def test_a_cell_of_one_s_own_is_studied(tmp_path: Path) -> None:
         "from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n", encoding="utf-8", newline="\n"
     )
     asked = ("--cells", f"{file}:Mine", "--gaps", "1", "--tasks", "copy", "--seeds", 1)
-    assert done(nmt(*SHORT, *asked)).splitlines()[1].split()[0].endswith("Mine")
+    assert done(nmt(*SHORT, *asked)).splitlines()[1].split()[0] == "Mine"
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,26 @@ def test_a_cell_of_one_s_own_is_studied(tmp_path: Path) -> None:
         ("--tasks", "addin", "--tasks: there is no 'addin': did you mean 'adding'?"),
         ("--gaps", "5,x", "--gaps: expected whole numbers from 1, as in 5,20,100 (got '5,x')"),
         ("--gaps", "0", "--gaps: expected whole numbers from 1, as in 5,20,100 (got '0')"),
+        ("--gaps", "", "--gaps: expected whole numbers from 1, as in 5,20,100 (got '')"),
+        ("--gaps", "1,100000000000", "--gaps: with 4 units a gap is 10,000 at most"),
+        ("--gaps", "9" * 30, "--gaps: with 4 units a gap is 10,000 at most"),
+        ("--tasks", "", "--tasks: there is no ''"),
+        ("--cells", "", "--cells: there is no ''"),
+        ("--hidden", 1_000_000, "4096"),
         ("--cells", "none.py:Mine", "there is no file none.py"),
     ],
 )
-def test_what_is_not_there_is_refused(option: str, value: str, said: str) -> None:
+def test_what_is_not_there_is_refused(option: str, value: object, said: str) -> None:
     result = nmt(*SHORT, option, value)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert said in " ".join(result.stderr.split())
+
+
+def test_cells_of_one_name_are_told_by_their_files_and_the_columns_stay(tmp_path: Path) -> None:
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text("from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n")
+    cells = [f"{tmp_path / name}:Mine" for name in ("one.py", "two.py")]
+    asked = ("--cells", f"rnn,{','.join(cells)}", "--gaps", "1", "--tasks", "copy", "--seeds", 1)
+    lines = done(nmt(*SHORT, *asked)).splitlines()
+    assert [lines[2], lines[4]] == [f"  {cell}" for cell in cells]
+    assert {line.index(".") for line in (lines[1], lines[3], lines[5])} == {lines[1].index(".")}

@@ -1,0 +1,48 @@
+"""What is refused before any work begins."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.toy import nmt
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("inspect", "gates", "no-run", "--plot"),
+        ("inspect", "exposure", "no-run", "--plot"),
+        ("inspect", "gradients", "no-recipe", "--plot"),
+        ("study", "memory", "--plot"),
+        ("plot", "no-run", "-o"),
+    ],
+)
+def test_a_picture_that_could_not_be_drawn_is_refused_before_any_work(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    for picture, said in (
+        (tmp_path / "a.bmp", "a picture's name ends in one of .svg, .png, .pdf"),
+        (tmp_path / "none" / "a.svg", f"there is no folder {tmp_path / 'none'}"),
+    ):
+        result = nmt(*words, picture)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert said in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        (("gates", "run", "--positions"), "10000"),
+        (("exposure", "run", "--positions"), "10000"),
+        (("gradients", "run", "--lags"), "1000"),
+    ],
+)
+def test_more_positions_than_a_text_can_have_are_refused(words: tuple[str, ...], most: str) -> None:
+    result = nmt("inspect", *words, 10**12)
+    assert (result.exit_code, words[-1] in result.stderr, most in result.stderr) == (2, True, True)
+
+
+def test_a_folder_that_is_not_there_is_told_before_a_model_is_read(tmp_path: Path) -> None:
+    result = nmt("translate", tmp_path / "no-run", "-o", tmp_path / "none" / "a.txt")
+    assert result.exit_code == 2
+    assert "there is no folder" in result.stderr
