@@ -226,7 +226,7 @@ def test_input_that_cannot_be_read_and_output_that_cannot_be_written_are_refused
 ) -> None:
     refused(nmt("translate", finished.run, "-i", tmp_path / "absent"), 1, "cannot read", "absent")
     refused(nmt("translate", finished.run, "-i", tmp_path), 1, "cannot read", str(tmp_path))
-    refused(nmt("translate", finished.run, "-o", tmp_path / "no" / "out", stdin=b"x\n"), 1, "cannot write")
+    refused(nmt("translate", finished.run, "-o", tmp_path / "no" / "out", stdin=b"x\n"), 2, "cannot write")
     refused(nmt("translate", finished.run, "-o", "/dev/full", stdin=b"x\n"), 1, "/dev/full", "No space left")
 
 
