@@ -18,7 +18,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     whole. UsageError, before anything is written, where no file of that name can be.
     """
     check_place(path)
-    if path.exists() and not path.is_file():
+    if _is_stream(path):
         with _poured_into(path) as aside:
             yield aside
         return
@@ -40,6 +40,12 @@ def check_place(path: Path) -> None:
         raise UsageError(f"cannot write {path}: it is a folder")
 
 
+def _is_stream(path: Path) -> bool:
+    """Whether it is a pipe, a device, or a file that was opened by another: `-o /dev/stdout >> log`."""
+    opened = path in (Path("/dev/stdout"), Path("/dev/stderr")) or path.parent == Path("/dev/fd")
+    return opened or (path.exists() and not path.is_file())
+
+
 def _target(path: Path) -> Path:
     """The file that a link leads to, so that the link stays."""
     return Path(os.path.realpath(path)) if path.is_symlink() else path
@@ -51,7 +57,7 @@ def _poured_into(path: Path) -> Iterator[Path]:
     with TemporaryDirectory() as folder:
         aside = Path(folder) / path.name
         yield aside
-        with aside.open("rb") as content, path.open("wb") as sink:
+        with aside.open("rb") as content, path.open("ab") as sink:
             shutil.copyfileobj(content, sink)
 
 

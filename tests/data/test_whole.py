@@ -1,6 +1,8 @@
 """Files that are there whole or not at all."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -69,3 +71,14 @@ def test_a_pipe_gets_nothing_of_what_failed(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     fail(pipe)
     assert [*tmp_path.iterdir()] == [pipe]
+
+
+def test_the_standard_output_that_is_a_file_keeps_what_stood_in_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"before\n")
+    code = "from pathlib import Path; from nmt.data.whole import write_whole; "
+    code += "write_whole(Path('/dev/stdout'), b'new\\n')"
+    with log.open("ab") as stdout:
+        subprocess.run([sys.executable, "-c", code], stdout=stdout, check=True)
+    assert log.read_bytes() == b"before\nnew\n"
+    assert [*tmp_path.iterdir()] == [log]

@@ -9,6 +9,7 @@ import pytest
 
 from nmt.errors import DataError, UsageError
 from nmt.insight.curves import curves, read_events
+from nmt.insight.figure import Line
 
 
 def write_run(run: Path, events: list[dict[str, Any]]) -> Path:
@@ -36,14 +37,14 @@ def test_training_and_validation_are_lines_of_one_panel(tmp_path: Path) -> None:
     training, validation = found["loss"]
     assert (training.name, training.x, training.y[0]) == ("training", [50.0, 100.0], 4.0)
     assert math.isnan(training.y[1])
-    assert validation == ("validation", [100.0], [3.5])
+    assert validation == Line("validation", [100.0], [3.5])
 
 
 def test_what_the_gates_did_is_a_line_too(tmp_path: Path) -> None:
     look = {"event": "gates", "update": 100, "epoch": 1.0, "decoder.1.forward.f.mean": 0.8}
     run = write_run(tmp_path / "run", [*EVENTS, look])
     found = curves([run], ["decoder.1.forward.f.mean"], "epoch")
-    assert found == {"decoder.1.forward.f.mean": [("gates", [1.0], [0.8])]}
+    assert found == {"decoder.1.forward.f.mean": [Line("gates", [1.0], [0.8])]}
 
 
 def test_several_runs_keep_their_names(tmp_path: Path) -> None:
