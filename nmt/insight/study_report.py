@@ -1,7 +1,7 @@
 """The report of a study: everything that its runs say of what was asked, as Markdown and as one HTML page."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +55,7 @@ def write(directory: Path, about: Report, trials: Sequence[Trial]) -> Path:
 
 def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator[Block]:
     groups = grouped(trials)
+    lengths = {name: _lengths(about, group) for name, group in groups.items()}
     name = trials[0].scores[0].name
     yield Heading(about.title, 1)
     yield Text(
@@ -72,13 +73,13 @@ def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator
         f"below {LEVELS['bs']}). What another seed would give is not in p: it is in the deviation."
     )
     yield _differences(about, groups, name)
-    yield from _pictures(directory, about, groups, name)
+    yield from _pictures(directory, _figures(about, groups, lengths, name))
     yield Heading("By sentence length")
     yield Text(f"{name} of the test sentences with so many source words (tokenizer 13a).")
-    yield from _each(about, groups, lambda group: _bucketed("words", group, _lengths(about, group)))
+    yield from _each(about, {name: _bucketed("words", found) for name, found in lengths.items()})
     yield Heading("By word frequency")
     yield Text("F1 of the reference's words (%), by how often a word stands in the training text.")
-    yield from _each(about, groups, lambda group: _bucketed("seen", group, _words(group)))
+    yield from _each(about, {name: _bucketed("seen", _words(group)) for name, group in groups.items()})
     if about.missing:
         yield Heading("Runs without a result")
         yield Table([about.systems, "last words"], [*about.missing.items()])
@@ -88,12 +89,12 @@ def _blocks(directory: Path, about: Report, trials: Sequence[Trial]) -> Iterator
     yield Verbatim(about.file)
 
 
-def _each(about: Report, groups: Mapping[str, Group], table: Callable[[Group], Table]) -> Iterator[Block]:
+def _each(about: Report, tables: Mapping[str, Table]) -> Iterator[Block]:
     """A table of each group, under its name where there are several."""
-    for name, group in groups.items():
+    for name, table in tables.items():
         if name:
             yield Heading(f"{', '.join(about.others)}: {name}", 3)
-        yield table(group)
+        yield table
 
 
 def _scores(about: Report, groups: Mapping[str, Group]) -> Table:
@@ -150,30 +151,40 @@ def _compared(baseline: Sequence[Trial], other: Sequence[Trial], metric: str) ->
     return [str(Spread.of(found.by)), ", ".join(f"{p:.3f}" for p in found.p_values), found.verdict]
 
 
-def _lengths(about: Report, group: Group) -> dict[str, Mapping[Bucket, Spread]]:
+Buckets = Mapping[str, Mapping[Bucket, Spread]]
+"""Of each system."""
+
+
+def _lengths(about: Report, group: Group) -> Buckets:
     return {system: length_scores(trials, about.metric) for system, trials in group.items()}
 
 
-def _words(group: Group) -> dict[str, Mapping[Bucket, Spread]]:
+def _words(group: Group) -> Buckets:
     return {system: word_scores(trials) for system, trials in group.items()}
 
 
-def _bucketed(what: str, group: Group, found: Mapping[str, Mapping[Bucket, Spread]]) -> Table:
+def _bucketed(what: str, found: Buckets) -> Table:
     """A row for each bucket, a column for each system."""
     rows = list(dict.fromkeys(bucket for of_system in found.values() for bucket in of_system))
     nothing = Spread.of([])
     return Table(
-        [what, *group],
+        [what, *found],
         [[str(bucket), *(str(column.get(bucket, nothing)) for column in found.values())] for bucket in rows],
     )
 
 
-def _pictures(directory: Path, about: Report, groups: Mapping[str, Group], name: str) -> Iterator[Block]:
+class _Figure(NamedTuple):
+    x: str
+    panels: Mapping[str, Sequence[Line]]
+    log_x: bool = False
+
+
+def _pictures(directory: Path, figures: Iterable[_Figure]) -> Iterator[Block]:
     """What can be seen better than read; without matplotlib, a line that says so."""
     folder = directory / "pictures"
     folder.mkdir(exist_ok=True)
     yield Heading("Pictures")
-    for number, figure in enumerate(_figures(about, groups, name), 1):
+    for number, figure in enumerate(figures, 1):
         file = folder / f"{number}.svg"
         try:
             draw(file, figure.panels, x=figure.x, one_scale=True, log_x=figure.log_x)
@@ -183,13 +194,9 @@ def _pictures(directory: Path, about: Report, groups: Mapping[str, Group], name:
         yield Picture(file, f"{figure.x}: {', '.join(figure.panels)}")
 
 
-class _Figure(NamedTuple):
-    x: str
-    panels: Mapping[str, Sequence[Line]]
-    log_x: bool = False
-
-
-def _figures(about: Report, groups: Mapping[str, Group], name: str) -> Iterator[_Figure]:
+def _figures(
+    about: Report, groups: Mapping[str, Group], lengths: Mapping[str, Buckets], name: str
+) -> Iterator[_Figure]:
     """The score by the other axis, if its values are numbers; by sentence length; as it grew."""
     over = over_groups(groups, name)
     if over:
@@ -198,9 +205,9 @@ def _figures(about: Report, groups: Mapping[str, Group], name: str) -> Iterator[
     by_length = {
         f"{name} {group}".strip(): [
             line(system, [bucket.first for bucket in found], [*found.values()])
-            for system, found in _lengths(about, systems).items()
+            for system, found in systems.items()
         ]
-        for group, systems in groups.items()
+        for group, systems in lengths.items()
     }
     yield _Figure("source words, at least", by_length)
     metric = validated(next(iter(next(iter(groups.values())).values())), about.metric)
