@@ -99,7 +99,7 @@ def test_what_cannot_be_read_or_written_is_said(nmt: Nmt, tmp_path: Path) -> Non
     absent = nmt("-i", tmp_path / "absent").exception
     assert isinstance(absent, DataError)
     assert "cannot read" in str(absent)
-    assert isinstance(nmt("-o", tmp_path / "no" / "folder").exception, DataError)
+    assert isinstance(nmt("-o", tmp_path / "no" / "folder").exception, UsageError)
     assert isinstance(nmt("-i", tmp_path / "text.gz").exception, UsageError)
 
 
