@@ -53,6 +53,11 @@ def find_cell(name: str) -> type[Cell]:
     return cell
 
 
+def cell_name(kind: type[Cell]) -> str:
+    """A cell's name in the table, else that of its class."""
+    return next((name for name, known in CELLS.items() if known is kind), kind.__name__)
+
+
 def _load(file: Path, name: str) -> object:
     """Run a user's cell file as a module."""
     if not file.is_file():

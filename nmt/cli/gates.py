@@ -1,6 +1,5 @@
 """What `nmt inspect gates` prints and draws."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,19 +14,6 @@ SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)
 """Positions whose norms a table has."""
 NAMES = 16
 """Columns of the name of a gate or a state."""
-
-
-def as_json(found: "list[CellGates]") -> str:
-    """A list of cells; what never ends is null, since JSON has no word for it."""
-    return json.dumps([_plain(cell) for cell in found])
-
-
-def _plain(value: object) -> object:
-    if hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(found: "list[CellGates]", positions: int) -> str:

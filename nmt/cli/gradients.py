@@ -1,14 +1,13 @@
 """`nmt inspect gradients`: how far back what a loss says is heard."""
 
-import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nmt.cli.picture import Plot
+from nmt.cli.strict_json import dumps
 from nmt.cli.subject import Words, subject
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def gradients(
         of = of_run(examined, lags=lags) if isinstance(examined, Path) else of_recipe(examined, lags=lags)
         found = list(of)
     if as_json:
-        typer.echo(json.dumps([_as_json(system) for system in found]))
+        typer.echo(dumps([_as_json(system) for system in found]))
     else:
         _show(found)
     if plot:
@@ -60,29 +59,20 @@ def _waiting(what: str) -> "Status":
 
 
 def _as_json(system: "System") -> dict[str, Any]:
-    clipping = system.clipping
+    clipping = {**system.clipping._asdict(), "factors": system.clipping.factors}
     return {
         "model": system.name,
         "reaches": [_reach_as_json(r) for r in system.reaches],
-        "clipping": {
-            "norms": _finite(clipping.norms),
-            "limit": clipping.limit,
-            "factors": _finite(clipping.factors),
-        },
+        "clipping": clipping,
     }
-
-
-def _finite(values: Sequence[float]) -> list[float | None]:
-    """For JSON, which knows no other numbers."""
-    return [value if math.isfinite(value) else None for value in values]
 
 
 def _reach_as_json(reach: "Reach") -> dict[str, Any]:
     return {
         **reach.place._asdict(),
         "path": reach.path,
-        "norms": _finite(reach.norms),
-        "shares": _finite(reach.shares),
+        "norms": reach.norms,
+        "shares": reach.shares,
         "vanished": reach.vanished,
         "exploded": reach.exploded,
     }

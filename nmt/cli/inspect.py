@@ -9,6 +9,7 @@ import typer
 from nmt.cli.gradients import gradients
 from nmt.cli.picture import Plot
 from nmt.cli.sentence import sentence
+from nmt.cli.strict_json import dumps
 
 if TYPE_CHECKING:
     from nmt.insight.exposure import Exposure
@@ -92,7 +93,7 @@ def gates(
     from nmt.recipe.assemble.looking import gates
 
     found = gates(model, data, positions=positions)
-    typer.echo(shown.as_json(found) if as_json else shown.table(found, positions))
+    typer.echo(dumps(found) if as_json else shown.table(found, positions))
     if plot:
         shown.draw(plot, found, positions)
 

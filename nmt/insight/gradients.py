@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import get_total_norm
 
-from nmt.cells import CELLS
+from nmt.cells import cell_name
 from nmt.cells.cell import Cell
 from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderState
@@ -86,8 +86,9 @@ def reaches(model: Translator, batches: Sequence[Batch], *, lags: int) -> list[R
     for side, cells in _by_side(model).items():
         parts = dict.fromkeys(part for cell in cells if len(fields(cell)) > 1 for part in fields(cell))
         for part in parts:
-            found += [r for r in _measured(model, batches, lags, (side,), part) if r.path == f"{part} alone"]
-    return sorted(found, key=lambda reach: list(places(model).values()).index(reach.place))
+            found += _measured(model, batches, lags, (side,), part)
+    order = list(places(model).values())
+    return sorted(found, key=lambda reach: order.index(reach.place))
 
 
 def clipping(model: Translator, batches: Iterable[Batch], limit: float | None) -> Clipping:
@@ -113,7 +114,6 @@ def fields(cell: Cell) -> tuple[str, ...]:
 
 def places(model: Translator) -> dict[Cell, Place]:
     """Every cell of a model and where it stands."""
-    named = {kind: name for name, kind in CELLS.items()}
     found = {}
     for side, stack in _stacks(model).items():
         for depth, layer in enumerate(stack.layers, 1):
@@ -121,7 +121,7 @@ def places(model: Translator) -> dict[Cell, Place]:
             if side == "decoder" and depth == 1 and model.decoder.conditional is not None:
                 cells.append((model.decoder.conditional, "conditional"))
             for cell, direction in cells:
-                found[cell] = Place(side, depth, direction, named.get(type(cell), type(cell).__name__))
+                found[cell] = Place(side, depth, direction, cell_name(type(cell)))
     return found
 
 
@@ -149,7 +149,7 @@ class Recorded:
         for stack in _stacks(self.model).values():
             for layer in stack.layers:
                 layer.engine, layer.ready = "reference", {}
-        self.states: dict[Place, list[Any]] = {}
+        self.alone, self.states = alone, dict[Place, list[Any]]()
         self.carried: DecoderState | None = None
         for cell, place in places(self.model).items():
             cell.step = self._watched(cell, place, alone if place.side in sides else None)
@@ -174,11 +174,12 @@ class Recorded:
         return F.cross_entropy(logits, batch.tgt[:, 1:], ignore_index=self.model.pad, reduction="none")
 
     def parts(self, side: str) -> Iterator[tuple[tuple[Place, str], list[Tensor]]]:
-        """Each part of each state of a side, position after position in reading order."""
+        """Each part of each state of a side, or that alone, position after position in reading order."""
         for place, states in self.states.items():
             if place.side == side:
                 for name in states[0]._fields:
-                    yield (place, name), [getattr(s, name) for s in states]
+                    if self.alone in (None, name):
+                        yield (place, name), [getattr(s, name) for s in states]
 
 
 Rows = dict[tuple[Place, str], list[Tensor]]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.cells import CELLS
+from nmt.cells import cell_name
 from nmt.cells.cell import Cell
 from nmt.model.translator import Translator
 from nmt.recurrence.bound import Bound
@@ -83,7 +83,7 @@ class _Watcher(NamedTuple):
         )
         gates = tuple(name for name in values if name not in cell.State._fields)
         unnamed = tuple(name for name in cell.gates if name not in values)
-        place = (self.side, self.depth, self.direction, _name(type(cell)))
+        place = (self.side, self.depth, self.direction, cell_name(type(cell)))
         return Watched(*place, gates, unnamed, equations(cell), values, kept)
 
 
@@ -98,11 +98,6 @@ def _watchers(model: Translator) -> Iterator[_Watcher]:
                 zoneout = Zoneout(layer.zoneout, drawn=False)
                 bound = _WatchedBound(cell, 1, engine="reference", zoneout=zoneout)
                 yield _Watcher(side, depth, direction, layer, bound)
-
-
-def _name(kind: type[Cell]) -> str:
-    """A cell's name in the table, else that of its class."""
-    return next((name for name, known in CELLS.items() if known is kind), kind.__name__)
 
 
 class _WatchedBound(Bound):

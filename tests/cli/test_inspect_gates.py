@@ -3,7 +3,8 @@
 import json
 import math
 
-from nmt.cli.gates import as_json, table
+from nmt.cli.gates import table
+from nmt.cli.strict_json import dumps
 from nmt.insight.gates import CellGates, Gate, Kept, Part
 
 CELL = CellGates(
@@ -43,7 +44,7 @@ def test_a_sentence_that_is_shorter_than_the_positions_has_no_rest() -> None:
 
 
 def test_json_has_every_number_and_null_for_what_never_ends() -> None:
-    (cell,) = json.loads(as_json([CELL]))
+    (cell,) = json.loads(dumps([CELL]))
     assert cell["gates"][0] == {
         "name": "a_valve_with_a_long_name", "mean": 0.5, "means": [0.25, 0.75], "open": 0.125, "closed": 0.25
     }  # fmt: skip
