@@ -1,4 +1,4 @@
-"""One clause in both languages: who, when, where, what, in which mood, at which speech level."""
+"""A clause in both languages: person, time, place, action, mood, speech level."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ FORMAL_ENGLISH = (Level.FORMAL, Level.PLAIN)
 
 @dataclass(frozen=True)
 class Pair:
-    """A Korean and an English sentence; `key` names the combination that the split may hold out."""
+    """A Korean and an English sentence; `key` names the combination for the split."""
 
     ko: str
     en: str
@@ -22,13 +22,13 @@ class Pair:
     gap: int = 0
 
 
-def spoken(level: Level) -> bool:
-    """True where English contracts: the spoken levels, not the formal and the written one."""
+def is_spoken(level: Level) -> bool:
+    """Return True if English uses contractions: not in the formal and the written level."""
     return level not in FORMAL_ENGLISH
 
 
 def predicate(action: Action, person: Person | None, mood: str, negation: str = "") -> tuple[str, Stem]:
-    """What precedes the finite stem, and the stem, of an action in a mood; the tense comes with `finish`."""
+    """Return the finite stem of an action in a mood, and the words before it; `finish` adds the tense."""
     honored = person is not None and person.honorific
     stem = action.honored if honored else action.stem
     before = action.before + negation
@@ -66,13 +66,13 @@ ENGLISH_MOOD = {"cannot": ("can", True), "never": ("experience", True)}
 
 
 def korean_end(action: Action, person: Person | None, mood: str, level: Level, question: bool = False) -> str:
-    """Object and verb at the end of a Korean sentence."""
+    """Return object and verb, the end of a Korean sentence."""
     before, stem = predicate(action, person, mood)
     return before + finish(stem, TENSE.get(mood, "present"), level, question)
 
 
 def denied_end(action: Action, person: Person, mood: str, level: Level, how: str) -> str:
-    """The same, denied: how is 안, 못 or 지 않다."""
+    """Return object and negated verb; `how` is 안, 못, 지 않다 or 지 못하다."""
     honored = person.honorific
     stem = action.honored if honored else action.stem
     tense = TENSE.get(mood, "present")
@@ -84,7 +84,7 @@ def denied_end(action: Action, person: Person, mood: str, level: Level, how: str
 
 
 def english_phrase(action: Action, person: Person, general: bool) -> str:
-    """The verb phrase with his, her... filled in; `general` for habits and denials."""
+    """Return the verb phrase with the possessive filled in; `general` for habits and negations."""
     return person.owning(action.many if general else action.one)
 
 
@@ -97,7 +97,7 @@ def english_clause(
     question: bool = False,
     adverb: str = "",
 ) -> str:
-    """A clause about a person."""
+    """Return an English clause about a person."""
     mood, always = ENGLISH_MOOD.get(mood, (mood, False))
     return clause(
         person.en,
@@ -111,24 +111,28 @@ def english_clause(
 
 
 def question_to_you(mood: str, phrase: str, adverb: str = "") -> str:
-    """A question whose subject Korean leaves out: you."""
+    """Return a question with the subject "you", which Korean omits."""
     mood, always = ENGLISH_MOOD.get(mood, (mood, False))
     phrase = phrase.format(poss="your", s="")
     return clause("you", Agreement.YOU, mood, phrase, negative=always, question=True, adverb=adverb)
 
 
-def at(place: Place | None) -> tuple[str, str]:
-    """Where something is done, in Korean and English."""
+def locative(place: Place | None) -> tuple[str, str]:
+    """Return the place of an action in Korean and English, empty without a place."""
     return (place.ko + "에서 ", " " + place.at) if place else ("", "")
 
 
-def joined(*parts: str) -> str:
-    """Korean words with single spaces."""
+def join_words(*parts: str) -> str:
+    """Join Korean words with single spaces."""
     return " ".join(" ".join(parts).split())
 
 
-def made(ko: str, en: str, level: Level, family: str, *key: str, mark: str = ".", gap: int = 0) -> Pair:
-    """A finished pair: marks, capital, contractions."""
+def make_pair(ko: str, en: str, level: Level, family: str, *key: str, mark: str = ".", gap: int = 0) -> Pair:
+    """Make a pair: add punctuation, capital letter and contractions."""
     return Pair(
-        joined(ko) + mark, sentence(en, mark, spoken=spoken(level)), family, "|".join((family, *key)), gap
+        join_words(ko) + mark,
+        sentence(en, mark, spoken=is_spoken(level)),
+        family,
+        "|".join((family, *key)),
+        gap,
     )

@@ -16,8 +16,8 @@ IRREGULAR = {
     "으": "따르 치르 들르",
 }
 CLASS_OF = {stem: kind for kind, stems in IRREGULAR.items() for stem in stems.split()}
-# an open stem vowel and the 아/어 after it melt into one vowel
-MELTED = {
+# the vowel into which an open stem vowel and the following 아/어 contract
+CONTRACTIONS = {
     "ㅏ": "ㅏ",
     "ㅓ": "ㅓ",
     "ㅗ": "ㅘ",
@@ -40,12 +40,12 @@ class Level(Enum):
 
     @property
     def humble(self) -> bool:
-        """True where the speaker says 저 of themselves, not 나."""
+        """True if the first person is 저, not 나."""
         return self in (Level.POLITE, Level.FORMAL)
 
 
 class Stem(NamedTuple):
-    """A stem with what precedes it ("책을 읽"): its class, and whether it behaves as an adjective."""
+    """A verb or adjective stem, possibly with preceding words ("책을 읽")."""
 
     text: str
     adjective: bool = False
@@ -62,18 +62,18 @@ class Stem(NamedTuple):
 
 
 def attach(stem: Stem, ending: str) -> str:
-    """A stem with an ending, named by its form after 먹-, with 아 for 어: 아요, 았, 으면, 은, 을, 는다, 습니다, 고."""
+    """Attach an ending, given in its form after 먹- with 아 for 어: 아요, 았, 으면, 은, 을, 는다, 습니다, 고."""
     if ending[0] in "아았":
-        return harmonic(stem, syllable(ending[0]).final) + ending[1:]
+        return attach_a(stem, syllable(ending[0]).final) + ending[1:]
     if ending[0] in "으은을읍":
-        return linked(stem, ending)
+        return attach_eu(stem, ending)
     if ending[0] in "습는니" and (not final(stem.text) or final(stem.text) == "ㄹ"):
         return after_vowel(stem.text, ending)
     return stem.text + ending
 
 
 def after_vowel(text: str, ending: str) -> str:
-    """A stem ending in a vowel or ㄹ (which falls) with 습니다, 는다, 는 or 니."""
+    """Attach 습니다, 는다, 는 or 니 to a stem that ends in a vowel or in ㄹ, which is dropped."""
     if ending[0] == "습":
         return with_final(text, "ㅂ") + ending[1:]
     if ending.startswith("는다"):
@@ -81,8 +81,8 @@ def after_vowel(text: str, ending: str) -> str:
     return with_final(text, "") + ending
 
 
-def linked(stem: Stem, ending: str) -> str:
-    """A stem with an ending that begins with 으, 은 or 을."""
+def attach_eu(stem: Stem, ending: str) -> str:
+    """Attach an ending that begins with 으, 은 or 을."""
     text, tail = stem.text, syllable(ending[0]).final
     ending = ending[1:]
     if stem.kind == "ㅂ":
@@ -99,8 +99,8 @@ def linked(stem: Stem, ending: str) -> str:
     return text + str(syllable("으")._replace(final=tail)) + ending
 
 
-def harmonic(stem: Stem, tail: str) -> str:
-    """A stem with 아 or 어 (final consonant `tail`), chosen by its last vowel, melted where Korean melts it."""
+def attach_a(stem: Stem, tail: str) -> str:
+    """Attach 아 or 어 (final consonant `tail`) by vowel harmony, contracted where Korean contracts it."""
     text, kind = stem.text, stem.kind
     if kind == "하":
         return with_vowel(text, "ㅐ", tail)
@@ -116,14 +116,14 @@ def harmonic(stem: Stem, tail: str) -> str:
     if kind == "으":
         bright = len(text) > 1 and text[-2] != " " and syllable(text[-2]).vowel in "ㅏㅗ"
         return with_vowel(text, "ㅏ" if bright else "ㅓ", tail)
-    return melt(text, kind, tail)
+    return contract_vowels(text, kind, tail)
 
 
-def melt(text: str, kind: str, tail: str) -> str:
-    """A stem of a class without vowel change with 아 or 어."""
+def contract_vowels(text: str, kind: str, tail: str) -> str:
+    """Attach 아 or 어 to a stem of a class without vowel change."""
     vowel, closed = syllable(text[-1]).vowel, final(text)
-    if not closed and vowel in MELTED:
-        return with_vowel(text, MELTED[vowel], tail)
+    if not closed and vowel in CONTRACTIONS:
+        return with_vowel(text, CONTRACTIONS[vowel], tail)
     # past stems end in ㅆ and always take 어: 갔어요
     sound = "아" if vowel in "ㅏㅑㅗ" and closed != "ㅆ" else "어"
     if kind in ("ㄷ", "ㅅ"):
@@ -132,28 +132,28 @@ def melt(text: str, kind: str, tail: str) -> str:
 
 
 def honor(stem: Stem) -> Stem:
-    """The stem with the subject honorific -(으)시-; a stem that is honorific already stays as it is."""
+    """Add the subject honorific -(으)시- unless the stem is already honorific."""
     return stem if stem.honorific else Stem(attach(stem, "으시"), stem.adjective, True)
 
 
 def past(stem: Stem) -> Stem:
-    """The past stem: 먹었-."""
+    """Return the past stem: 먹었-."""
     return Stem(attach(stem, "았"), True)
 
 
 def adnominal(stem: Stem) -> str:
-    """The form before a noun in the present: 읽는, 예쁜, 있는."""
+    """Return the present form before a noun: 읽는, 예쁜, 있는."""
     there_is = stem.text.endswith(("있", "없"))
     return attach(stem, "은" if stem.adjective and not there_is else "는")
 
 
 def plain(stem: Stem) -> str:
-    """The plain declarative: 먹는다, 간다, 춥다, 먹었다; with 고 it is the quoted form."""
+    """Return the plain declarative: 먹는다, 간다, 춥다, 먹었다; with 고 it is the quoted form."""
     return attach(stem, "다" if stem.adjective else "는다")
 
 
 def present(stem: Stem, level: Level, question: bool = False) -> str:
-    """A sentence end without tense of its own; give it a past stem for the past."""
+    """Return the sentence ending in the present; pass a past stem for the past."""
     if level is Level.FORMAL:
         return attach(stem, "습니까" if question else "습니다")
     if level is Level.PLAIN:
@@ -169,7 +169,7 @@ PROMISE = {Level.POLITE: "을게요", Level.FORMAL: "겠습니다", Level.CASUAL
 
 
 def finish(stem: Stem, tense: str, level: Level, question: bool = False) -> str:
-    """A sentence end in the present, past, future (-ㄹ 거예요) or as a promise (-ㄹ게요)."""
+    """Return the sentence ending in the present, past, future (-ㄹ 거예요) or as a promise (-ㄹ게요)."""
     if tense == "future":
         return attach(stem, "을") + " " + (FUTURE_QUESTION if question else FUTURE)[level]
     if tense == "promise":
@@ -189,7 +189,7 @@ IS_NOT = {Level.POLITE: "아니에요", Level.FORMAL: "아닙니다", Level.CASU
 
 
 def be(noun: str, level: Level, *, past: bool = False, honorific: bool = False) -> str:
-    """A noun with the copula."""
+    """Return a noun with the copula."""
     closed, opened, honored = COPULA[level][3:] if past else COPULA[level][:3]
     if honorific:
         return noun + ("이" if final(noun) else "") + honored
@@ -197,7 +197,7 @@ def be(noun: str, level: Level, *, past: bool = False, honorific: bool = False) 
 
 
 def be_asked(noun: str, level: Level) -> str:
-    """A noun with the copula, as a question."""
+    """Return a noun with the copula, as a question."""
     forms = {Level.FORMAL: ("입니까", "입니까"), Level.PLAIN: ("이니", "니")}
     closed, opened = forms.get(level, COPULA[level][:2])
     return noun + (closed if final(noun) else opened)

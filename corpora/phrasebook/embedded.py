@@ -1,9 +1,8 @@
-"""Sentences with a clause inside another: relative clauses, reported speech, orders passed on."""
+"""Sentences with an embedded clause: relative clauses, reported speech, reported commands."""
 
-from clauses import NO_TIME, Pair, at, english_clause, english_phrase, korean_end, made, predicate
+from adjectives import ADJECTIVES
+from clauses import NO_TIME, Pair, english_clause, english_phrase, korean_end, locative, make_pair, predicate
 from conjugation import Stem, adnominal, attach, be, finish, honor, past, plain
-from dealing import Dealer
-from describing import ADJECTIVES
 from english import Agreement, clause, inflect
 from hangul import particle
 from lexicon import (
@@ -20,7 +19,8 @@ from lexicon import (
     WOMEN,
     Person,
 )
-from simple import LEVELS, spot, time_for
+from sampler import Sampler
+from simple import LEVELS, choose_place, time_for
 from verbs import HABITS, REQUESTS, Action, find
 
 MADE = tuple(
@@ -53,19 +53,19 @@ MADE = tuple(
 DESCRIBED = tuple((action, word) for action, words in MADE for word in words.split())
 
 
-def relative(deal: Dealer) -> Pair:
+def relative(rng: Sampler) -> Pair:
     """The shoes my mother bought yesterday are very expensive."""
     (action, word), who, level = (
-        deal.one("described", DESCRIBED),
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
+        rng.choice("described", DESCRIBED),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
     )
     stem, english = ADJECTIVES[word]
     thing = THINGS[action.before.strip()[:-1]]
-    time = deal.one("time", RECENT_TIMES) if deal.below(0.7) else NO_TIME
+    time = rng.choice("time", RECENT_TIMES) if rng.chance(0.7) else NO_TIME
     acting = action.honored if who.honorific else action.stem
     degree_ko, degree = (
-        deal.one("degree", (("아주 ", "very "), ("정말 ", "really "), ("", "")))
+        rng.choice("degree", (("아주 ", "very "), ("정말 ", "really "), ("", "")))
         if word not in ("까맣", "빨갛", "파랗")
         else ("", "")
     )
@@ -74,7 +74,7 @@ def relative(deal: Dealer) -> Pair:
     verb = action.one.split(" ")[0]
     inner = clause(who.en, who.agreement, "past", verb)
     en = clause(f"the {thing.noun} that {inner} {time.en}", thing.verb_is, "present", f"be {degree}{english}")
-    return made(ko, en, level, "relative", action.name, word, who.ko)
+    return make_pair(ko, en, level, "relative", action.name, word, who.ko)
 
 
 PEOPLE_SEEN = (("남자", "man"), ("여자", "woman"), ("아이", "child"), ("학생", "student"))
@@ -100,29 +100,29 @@ IDENTIFIED = tuple(
 )
 
 
-def who_is(deal: Dealer) -> Pair:
+def who_is(rng: Sampler) -> Pair:
     """The man who is reading a book is my uncle."""
-    (noun, english), action = deal.one("noun", PEOPLE_SEEN), deal.one("act", IDENTIFIED)
+    (noun, english), action = rng.choice("noun", PEOPLE_SEEN), rng.choice("act", IDENTIFIED)
     pool = {"남자": MEN, "여자": WOMEN}.get(noun, (*MEN[1:2], *MEN[3:5], *WOMEN[1:2], *WOMEN[3:5]))
-    who, level = deal.one("who " + noun, pool), deal.one("level", LEVELS)
-    where_ko, where_en = at(spot(deal, action, 0.4))
+    who, level = rng.choice("who " + noun, pool), rng.choice("level", LEVELS)
+    where_ko, where_en = locative(choose_place(rng, action, 0.4))
     doing = attach(action.stem, "고") + " 있는"
     name = be(who.called(level), level, honorific=who.honorific)
     ko = f"{where_ko}{action.before}{doing} {particle(noun, '은')} {name}"
     en = (
         f"the {english} who is {inflect(action.one.format(poss=who.possessive), 'ing')}{where_en} is {who.en}"
     )
-    return made(ko, en, level, "who is", noun, action.name, who.ko)
+    return make_pair(ko, en, level, "who is", noun, action.name, who.ko)
 
 
-def living_friend(deal: Dealer) -> Pair:
+def living_friend(rng: Sampler) -> Pair:
     """I met a friend who lives in Busan."""
     city, who, level = (
-        deal.one("city", tuple(CITIES.items())),
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
+        rng.choice("city", tuple(CITIES.items())),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
     )
-    way = deal.one(
+    way = rng.choice(
         "way",
         (
             ("살", "에", "live in", "present"),
@@ -131,7 +131,7 @@ def living_friend(deal: Dealer) -> Pair:
             ("오", "에서", "come from", "past"),
         ),
     )
-    noun, english = deal.one(
+    noun, english = rng.choice(
         "noun",
         (
             ("친구", "a friend"),
@@ -141,15 +141,15 @@ def living_friend(deal: Dealer) -> Pair:
             ("학생", "a student"),
         ),
     )
-    mood = deal.one("mood", ("past", "future", "want", "plan"))
-    time = deal.one("time " + mood, time_for(mood)) if deal.below(0.4) else NO_TIME
+    mood = rng.choice("mood", ("past", "future", "want", "plan"))
+    time = rng.choice("time " + mood, time_for(mood)) if rng.chance(0.4) else NO_TIME
     action = Action(particle(noun, "을") + " ", Stem("만나"), honor(Stem("만나")), "meet", "meet", (), "")
     stem = Stem(way[0])
     form = adnominal(stem) if way[3] == "present" else attach(stem, "은")
     ko = f"{who.topic(level)} {time.ko} {city[0]}{way[1]} {form} {korean_end(action, who, mood, level)}"
     inner = clause("who", Agreement.IT, way[3], way[2])
     en = f"{english_clause(who, mood, 'meet ' + english)} {inner} {city[1]} {time.en}"
-    return made(ko, en, level, "living friend", city[0], way[0], noun)
+    return make_pair(ko, en, level, "living friend", city[0], way[0], noun)
 
 
 TELLING = (
@@ -161,24 +161,24 @@ TELLING = (
 SPEAKERS = tuple(p for p in OTHERS if p not in GROUPS)
 
 
-def said(deal: Dealer) -> Pair:
+def said(rng: Sampler) -> Pair:
     """Minsu said that his father likes fish; my aunt said that Sujin is going to read a book."""
-    (speaker, who), level = deal.two("who", SPEAKERS), deal.one("level", LEVELS)
-    mood = deal.one("mood", ("past", "present", "future", "want", "must"))
-    action = deal.one("act " + mood, HABITS if mood == "present" else REQUESTS)
-    told, english, tense = deal.one("told", TELLING)
+    (speaker, who), level = rng.choose_two("who", SPEAKERS), rng.choice("level", LEVELS)
+    mood = rng.choice("mood", ("past", "present", "future", "want", "must"))
+    action = rng.choice("act " + mood, HABITS if mood == "present" else REQUESTS)
+    told, english, tense = rng.choice("told", TELLING)
     telling = told
     if speaker.honorific:
         telling = Stem("말씀하시", honorific=True) if told.text == "말하" else honor(told)
     end = finish(telling, tense, level)
-    ko = f"{speaker.topic(level)} {who.subject(level)} {reported(action, who, mood)} {end}"
+    ko = f"{speaker.topic(level)} {who.subject(level)} {quote(action, who, mood)} {end}"
     inner = english_clause(who, mood, english_phrase(action, who, mood == "present"))
     en = f"{clause(speaker.en, speaker.agreement, tense, english)} that {inner}"
-    return made(ko, en, level, "said", english, action.name, mood)
+    return make_pair(ko, en, level, "said", english, action.name, mood)
 
 
-def reported(action: Action, who: Person, mood: str) -> str:
-    """An action as reported with -다고."""
+def quote(action: Action, who: Person, mood: str) -> str:
+    """Return an action in reported speech, with -다고."""
     before, stem = predicate(action, who, mood)
     if mood == "past":
         return f"{before}{plain(past(stem))}고"
@@ -187,20 +187,20 @@ def reported(action: Action, who: Person, mood: str) -> str:
     return f"{before}{plain(stem)}고"
 
 
-def told_to(deal: Dealer) -> Pair:
+def told_to(rng: Sampler) -> Pair:
     """The teacher told the students to read a book."""
     whom, level, action = (
-        deal.one("whom", (ME, ME, *PEERS)),
-        deal.one("level", LEVELS),
-        deal.one("act", REQUESTS),
+        rng.choice("whom", (ME, ME, *PEERS)),
+        rng.choice("level", LEVELS),
+        rng.choice("act", REQUESTS),
     )
-    speaker = deal.one("speaker", (TEACHER, TEACHER, *(p for p in MEN + WOMEN if p.honorific)))
-    order, english = deal.one("order", (("으라고", "to"), ("지 말라고", "not to")))
+    speaker = rng.choice("speaker", (TEACHER, TEACHER, *(p for p in MEN + WOMEN if p.honorific)))
+    order, english = rng.choice("order", (("으라고", "to"), ("지 말라고", "not to")))
     end = finish(Stem("말씀하시", honorific=True), "past", level)
     ko = f"{speaker.topic(level)} {whom.to(level)} {action.before}{attach(action.stem, order)} {end}"
     phrase = english_phrase(action, whom, order == "지 말라고")
     en = clause(speaker.en, speaker.agreement, "past", f"tell {whom.objective} {english} {phrase}")
-    return made(ko, en, level, "told to", action.name, order, whom.ko)
+    return make_pair(ko, en, level, "told to", action.name, order, whom.ko)
 
 
 FAMILIES = {relative: 300, who_is: 200, living_friend: 150, said: 350, told_to: 200}

@@ -84,7 +84,7 @@ LONG_ADJECTIVES = (
 
 
 class Agreement(Enum):
-    """What a finite verb agrees with, named by a pronoun."""
+    """The agreement of a finite verb, named by a pronoun."""
 
     ME = "I"
     YOU = "you"
@@ -93,13 +93,13 @@ class Agreement(Enum):
 
 
 def inflect(phrase: str, form: str) -> str:
-    """A verb phrase with its first word in a form: base, third, past, participle or ing."""
+    """Inflect the first word of a verb phrase: base, third, past, participle or ing."""
     verb, _, rest = phrase.partition(" ")
     return f"{verb_form(verb, form)} {rest}".strip()
 
 
 def verb_form(verb: str, form: str) -> str:
-    """One form of one verb."""
+    """Return a form of a verb."""
     if form == "base":
         return verb
     if verb == "be":
@@ -117,7 +117,7 @@ def verb_form(verb: str, form: str) -> str:
 
 
 def regular_past(verb: str) -> str:
-    """The past of a regular verb."""
+    """Return the past of a regular verb."""
     if verb in DOUBLED:
         return verb + verb[-1] + "ed"
     if re.search("[^aeiou]y$", verb):
@@ -126,37 +126,37 @@ def regular_past(verb: str) -> str:
 
 
 def with_s(word: str) -> str:
-    """A word with the -s of the third person or of the plural."""
+    """Add the -s of the third person or of the plural."""
     if re.search("[^aeiou]y$", word):
         return word[:-1] + "ies"
     return word + ("es" if re.search("(s|x|ch|sh|[^o]to)$", word) else "s")
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun; of a noun with of (cup of tea), of its first part."""
+    """Return the plural of a noun; in "cup of tea" the first part changes."""
     first, of, rest = noun.partition(" of ")
     *before, last = first.split(" ")
     return " ".join([*before, IRREGULAR_PLURALS.get(last) or with_s(last)]) + of + rest
 
 
 def with_article(noun: str) -> str:
-    """A noun with a or an."""
+    """Return a noun with a or an."""
     an = re.match("[aeiou]|hour|honest", noun.lower()) and not re.match("uni|use|euro", noun.lower())
     return f"an {noun}" if an else f"a {noun}"
 
 
 def comparative(adjective: str) -> str:
-    """The comparative: bigger, more expensive."""
-    return compared(adjective, "er", "more", 0)
+    """Return the comparative: bigger, more expensive."""
+    return inflect_adjective(adjective, "er", "more", 0)
 
 
 def superlative(adjective: str) -> str:
-    """The superlative: biggest, most expensive."""
-    return compared(adjective, "est", "most", 1)
+    """Return the superlative: biggest, most expensive."""
+    return inflect_adjective(adjective, "est", "most", 1)
 
 
-def compared(adjective: str, ending: str, word: str, place: int) -> str:
-    """An adjective compared with an ending or with a word."""
+def inflect_adjective(adjective: str, ending: str, word: str, place: int) -> str:
+    """Inflect an adjective with an ending or with a word."""
     if adjective in IRREGULAR_COMPARISON:
         return IRREGULAR_COMPARISON[adjective][place]
     if adjective in LONG_ADJECTIVES:
@@ -168,8 +168,8 @@ def compared(adjective: str, ending: str, word: str, place: int) -> str:
     return adjective.removesuffix("e") + ending
 
 
-def finite(verb: str, tense: str, agreement: Agreement) -> str:
-    """A verb or auxiliary in the present or past, agreeing with its subject."""
+def inflect_finite(verb: str, tense: str, agreement: Agreement) -> str:
+    """Return a verb or auxiliary in the present or past that agrees with its subject."""
     if verb == "be":
         return BE[agreement.value][tense == "past"]
     if verb in AUXILIARIES[1:-1]:
@@ -180,7 +180,7 @@ def finite(verb: str, tense: str, agreement: Agreement) -> str:
     return verb_form(verb, "third" if agreement is Agreement.IT else "base")
 
 
-# mood: (finite verb, its tense, what follows it with the phrase in some form); "" as verb: the phrase's own
+# mood: (finite verb, its tense, form of the verb phrase, words before the phrase); "": the verb of the phrase
 MOODS = {
     "present": ("", "present", "base", ""),
     "past": ("", "past", "base", ""),
@@ -212,7 +212,7 @@ def clause(
     question: bool = False,
     adverb: str = "",
 ) -> str:
-    """A whole clause, not yet capitalised: subject, auxiliaries, verb phrase."""
+    """Return a clause without capital letter: subject, auxiliaries, verb phrase."""
     verb, tense, form, link = MOODS[mood]
     if verb:
         rest = link + inflect(phrase, form)
@@ -220,16 +220,16 @@ def clause(
         verb, _, rest = phrase.partition(" ")
     if verb not in AUXILIARIES:
         if not (negative or question):
-            return squeeze(f"{subject} {adverb} {finite(verb, tense, agreement)} {rest}")
+            return collapse_spaces(f"{subject} {adverb} {inflect_finite(verb, tense, agreement)} {rest}")
         verb, rest = "do", f"{verb} {rest}"
-    head = finite(verb, tense, agreement)
+    head = inflect_finite(verb, tense, agreement)
     no = ("never" if verb == "have*" else "not") if negative else ""
     order = (head, subject, no) if question else (subject, head, no)
-    return squeeze(" ".join((*order, adverb, rest))).replace("can not", "cannot")
+    return collapse_spaces(" ".join((*order, adverb, rest))).replace("can not", "cannot")
 
 
-def squeeze(text: str) -> str:
-    """The text with single spaces."""
+def collapse_spaces(text: str) -> str:
+    """Replace white space by single spaces."""
     return " ".join(text.split())
 
 
@@ -246,13 +246,13 @@ CONTRACTED = (
 
 
 def contract(text: str) -> str:
-    """The text with the contractions of speech: don't, I'm, she's."""
+    """Contract don't, I'm, she's as in spoken English."""
     for long, short in CONTRACTED:
         text = re.sub(long, short, text)
     return text
 
 
 def sentence(text: str, mark: str = ".", *, spoken: bool = False) -> str:
-    """A clause as a sentence: capital, mark, contractions where it is spoken."""
-    text = squeeze(contract(text) if spoken else text).replace(" ,", ",")
+    """Return a clause as a sentence: capital letter, punctuation, contractions if spoken."""
+    text = collapse_spaces(contract(text) if spoken else text).replace(" ,", ",")
     return text[0].upper() + text[1:] + mark

@@ -1,33 +1,49 @@
-"""The grammar: every family of sentences with its share, dealt without repeats."""
+"""The grammar: the families of sentences and the number of pairs from each, without duplicates.
+
+A family is a function from a sampler to a pair; its docstring is an example. The name of the function is the
+seed of the sampler, so renaming a family changes the corpus.
+"""
 
 from collections.abc import Callable, Iterator
 
-import calendar_and_clock
-import counting
-import describing
+import adjectives
+import anaphora
+import compound
+import dates_and_times
 import embedded
-import farapart
-import linked
-import recalling
+import long_distance
+import quantities
 import simple
 import situations
 from clauses import Pair
-from dealing import Dealer
+from sampler import Sampler
 
-Family = Callable[[Dealer], Pair]
-ROOMS = (simple, describing, situations, counting, calendar_and_clock, linked, embedded, recalling, farapart)
-FAMILIES: dict[Family, int] = {family: share for room in ROOMS for family, share in room.FAMILIES.items()}
-# a family that has run dry stops after so many deals per pair
-PATIENCE = 20
+Family = Callable[[Sampler], Pair]
+MODULES = (
+    simple,
+    adjectives,
+    situations,
+    quantities,
+    dates_and_times,
+    compound,
+    embedded,
+    anaphora,
+    long_distance,
+)
+FAMILIES: dict[Family, int] = {
+    family: share for module in MODULES for family, share in module.FAMILIES.items()
+}
+# a family without new sentences stops after this many draws per pair
+MAX_DRAWS_PER_PAIR = 20
 
 
 def sentences() -> Iterator[Pair]:
-    """All pairs of the grammar, each Korean sentence once."""
+    """Yield all pairs of the grammar, each Korean sentence once."""
     seen: set[str] = set()
     for family, wanted in FAMILIES.items():
-        deal, found = Dealer(family.__name__), 0
-        for _ in range(wanted * PATIENCE):
-            pair = family(deal)
+        rng, found = Sampler(family.__name__), 0
+        for _ in range(wanted * MAX_DRAWS_PER_PAIR):
+            pair = family(rng)
             if pair.ko not in seen:
                 seen.add(pair.ko)
                 found += 1

@@ -1,4 +1,4 @@
-"""Hangul syllables taken apart and put together, and the particles that depend on the last one."""
+"""Decomposition and composition of Hangul syllables, and particles that depend on the last syllable."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ PARTICLES = {
 
 
 class Syllable(NamedTuple):
-    """One Hangul syllable: the number of its first consonant, its vowel, its final consonant ("" if none)."""
+    """A Hangul syllable: index of the initial consonant, vowel, final consonant ("" if none)."""
 
     initial: int
     vowel: str
@@ -32,7 +32,7 @@ class Syllable(NamedTuple):
 
 
 def syllable(character: str) -> Syllable:
-    """The parts of one Hangul syllable; a digit stands for the syllable it is read as."""
+    """Decompose a Hangul syllable; a digit is read as its Sino-Korean name."""
     code = ord(DIGIT_NAMES.get(character, character)) - FIRST
     if not 0 <= code < 11172:
         raise ValueError(f"not a Hangul syllable: {character!r}")
@@ -40,22 +40,22 @@ def syllable(character: str) -> Syllable:
 
 
 def final(word: str) -> str:
-    """The final consonant of a word, "" if it ends in a vowel."""
+    """Return the final consonant of a word, "" if it ends in a vowel."""
     return syllable(word[-1]).final
 
 
 def with_final(word: str, consonant: str) -> str:
-    """The word with the final consonant of its last syllable replaced."""
+    """Replace the final consonant of the last syllable."""
     return word[:-1] + str(syllable(word[-1])._replace(final=consonant))
 
 
 def with_vowel(word: str, vowel: str, consonant: str = "") -> str:
-    """The word with the vowel and the final consonant of its last syllable replaced."""
+    """Replace the vowel and the final consonant of the last syllable."""
     return word[:-1] + str(syllable(word[-1])._replace(vowel=vowel, final=consonant))
 
 
 def particle(word: str, name: str) -> str:
-    """The word with a particle, named by its form after a consonant: particle("나무", "은") is "나무는"."""
+    """Attach a particle, given in its form after a consonant: particle("나무", "은") is "나무는"."""
     closed, opened = PARTICLES[name]
     ending = final(word)
     if name == "으로" and ending == "ㄹ":

@@ -1,4 +1,4 @@
-"""The nouns: people, things, places, times, and how each is said in Korean and in English."""
+"""Nouns in Korean and English: people, things, places, times."""
 
 # ruff: noqa: E501 - ruff counts a Korean letter as two columns
 
@@ -11,7 +11,7 @@ from hangul import particle
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who can be the subject: in humble levels 저/제, else 나/내; names take 씨 or 이."""
+    """A person: 저/제 in humble levels, else 나/내; names take 씨 or 이."""
 
     ko: str
     en: str
@@ -21,14 +21,14 @@ class Person:
 
     @property
     def agreement(self) -> Agreement:
-        """What the verb agrees with in English."""
+        """The agreement of the English verb."""
         if self.en == "I":
             return Agreement.ME
         return Agreement.THEY if self.pronoun in ("we", "they") else Agreement.IT
 
     @property
     def possessive(self) -> str:
-        """my, our, his, her, their."""
+        """The possessive: my, our, his, her, their."""
         return {"I": "my", "we": "our", "he": "his", "she": "her", "they": "their"}[self.pronoun]
 
     @property
@@ -37,7 +37,7 @@ class Person:
         return {"I": "me", "we": "us"}.get(self.en, self.en)
 
     def owning(self, phrase: str) -> str:
-        """The phrase with its {poss} and {s} filled in: lost their keys."""
+        """Fill in {poss} and {s} of a phrase: lost their keys."""
         return phrase.format(poss=self.possessive, s="s" if self.possessive in ("our", "their") else "")
 
     @property
@@ -46,7 +46,7 @@ class Person:
         return self.pronoun not in ("I", "we")
 
     def called(self, level: Level) -> str:
-        """The person's name in a speech level."""
+        """Return the Korean form of address in a speech level."""
         if self.name:
             closed = particle(self.ko, "이").endswith("이")
             return f"{self.ko} 씨" if level.humble else self.ko + ("이" if closed else "")
@@ -55,21 +55,21 @@ class Person:
         return {"저": "나"}.get(self.ko, self.ko.replace("제 ", "내 "))
 
     def topic(self, level: Level) -> str:
-        """The person as topic (은/는, of honoured persons 께서는 in the formal and plain levels)."""
+        """Return the person as topic (은/는, for honoured persons 께서는 in the formal and plain levels)."""
         word = self.called(level)
         if self.honorific and level in (Level.FORMAL, Level.PLAIN):
             return word + "께서는"
         return particle(word, "은")
 
     def subject(self, level: Level) -> str:
-        """The person as subject (이/가, 께서)."""
+        """Return the person as subject (이/가, 께서)."""
         word = self.called(level)
         if word in ("저", "나"):
             return {"저": "제가", "나": "내가"}[word]
         return word + "께서" if self.honorific else particle(word, "이")
 
     def to(self, level: Level) -> str:
-        """The person as receiver (에게, 께)."""
+        """Return the person as recipient (에게, 께)."""
         word = self.called(level)
         if not self.honorific and word in ("저", "나"):
             return {"저": "저에게", "나": "나에게"}[word]
@@ -109,13 +109,13 @@ GROUPS = (
 OTHERS = (*MEN, *WOMEN, *GROUPS)
 PEERS = tuple(person for person in OTHERS if not person.honorific)
 ELDERS = tuple(person for person in OTHERS if person.honorific)
-# the speaker comes as often as a handful of others together
+# the first person is repeated, to occur as often as several others together
 EVERYONE = (ME, ME, ME, ME, ME, ME, WE, WE, *OTHERS)
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A thing: `one` as in "I bought a book", `many` as in "I like books"; own things are {poss} book."""
+    """A thing: `one` as in "I bought a book", `many` as in "I like books"; {poss} is the owner's possessive."""
 
     ko: str
     noun: str
@@ -124,7 +124,7 @@ class Thing:
 
     @property
     def countable(self) -> bool:
-        """True if English gives it a or an."""
+        """True if the noun takes a or an in English."""
         return self.one == with_article(self.noun)
 
     @property
@@ -152,7 +152,7 @@ PAIRS = {
 
 
 def thing(ko: str, en: str) -> Thing:
-    """A thing from its English entry: "apple" is counted, "~bread" is not, "flower+" comes in number, "the x" is fixed."""
+    """Make a thing from its English entry: "apple" is countable, "~bread" not, "flower+" plural, "the x" fixed."""
     if en.startswith(("the ", "{poss} ")):
         return Thing(ko, en.split(" ", 1)[1], en, en)
     if en.startswith("~"):
@@ -163,12 +163,12 @@ def thing(ko: str, en: str) -> Thing:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text."""
+    """Return the words of a text."""
     return tuple(text.split())
 
 
 def table(text: str) -> dict[str, str]:
-    """Rows "ko=en, ko=en" as a mapping."""
+    """Parse "ko=en, ko=en" into a mapping."""
     return dict(cell.strip().split("=") for cell in text.replace("\n", " ").split(",") if cell.strip())
 
 
@@ -207,7 +207,7 @@ class Place:
 
 
 def place(ko: str, en: str) -> Place:
-    """A place from its English entry "at the market": going there is "to the market"."""
+    """Make a place from its English entry "at the market"; the direction is "to the market"."""
     preposition, noun = en.split(" ", 1)
     if noun == "home":
         return Place(ko, noun, en, noun)
@@ -230,14 +230,14 @@ PLACES = {
 
 @dataclass(frozen=True)
 class Time:
-    """A time: said first in Korean, last in English (a frequency before the verb)."""
+    """A time: first in the Korean sentence, last in the English one (a frequency: before the verb)."""
 
     ko: str
     en: str
 
 
 def times(text: str) -> tuple[Time, ...]:
-    """Times from rows "ko=en"."""
+    """Parse times from "ko=en, ko=en"."""
     return tuple(Time(ko, en) for ko, en in table(text).items())
 
 
@@ -245,7 +245,7 @@ PAST_TIMES = times(
     "어제=yesterday, 지난주에=last week, 작년에=last year, 아까=a little while ago, 그저께=the day before yesterday, "
     "어젯밤에=last night, 지난 토요일에=last Saturday, 지난달에=last month, 오늘 아침에=this morning, 이틀 전에=two days ago"
 )
-# what takes days or months may lie further back than what is soon done
+# actions that take days or months use the times further back
 RECENT_TIMES = tuple(time for time in PAST_TIMES if time.ko not in ("작년에", "지난달에"))
 LONG_TIMES = tuple(time for time in PAST_TIMES if time.ko in ("작년에", "지난달에"))
 HABIT_TIMES = times(

@@ -1,4 +1,4 @@
-"""Writes the corpus: python corpora/phrasebook/prepare.py [directory]."""
+"""Write the corpus: python corpora/phrasebook/prepare.py [directory]."""
 
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def free_pairs(path: Path = HERE / "free.tsv") -> list[Pair]:
-    """The pairs written by hand: Korean, tab, English."""
+    """Read the hand-written pairs: Korean, tab, English."""
     if not path.exists():
         return []
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -21,26 +21,26 @@ def free_pairs(path: Path = HERE / "free.tsv") -> list[Pair]:
 
 
 def corpus() -> Split:
-    """The whole corpus in its three parts."""
+    """Return the corpus, split into train, valid and test."""
     return split(sentences(), free_pairs())
 
 
-def files(parts: Split) -> dict[str, str]:
-    """The text of every file of the corpus."""
+def render_files(parts: Split) -> dict[str, str]:
+    """Return the text of every file of the corpus by name."""
     written: dict[str, str] = {}
     for name, pairs in zip(parts._fields, parts, strict=True):
-        written[f"{name}.ko"] = lines([pair.ko for pair in pairs])
-        written[f"{name}.en"] = lines([pair.en for pair in pairs])
-    return written | {"test.gap": lines([str(pair.gap) for pair in parts.test])}
+        written[f"{name}.ko"] = join_lines([pair.ko for pair in pairs])
+        written[f"{name}.en"] = join_lines([pair.en for pair in pairs])
+    return written | {"test.gap": join_lines([str(pair.gap) for pair in parts.test])}
 
 
-def lines(items: Sequence[str]) -> str:
-    """Items, one a line."""
+def join_lines(items: Sequence[str]) -> str:
+    """Join items, one per line."""
     return "".join(f"{item}\n" for item in items)
 
 
-def listing(written: dict[str, str]) -> str:
-    """The files part of the card: lines and sha256 of each file."""
+def format_file_list(written: dict[str, str]) -> str:
+    """Format the `files:` section of the card: lines and SHA-256 of each file."""
     rows = (
         f"  - {{name: {name}, lines: {text.count(chr(10))}, sha256: {sha256(text.encode()).hexdigest()}}}\n"
         for name, text in written.items()
@@ -49,13 +49,13 @@ def listing(written: dict[str, str]) -> str:
 
 
 def main(directory: Path) -> None:
-    """Writes all files, and the card's list of them."""
-    written = files(corpus())
+    """Write all files and update the list in the card."""
+    written = render_files(corpus())
     for name, text in written.items():
         (directory / name).write_text(text, encoding="utf-8", newline="\n")
     card = (HERE / "card.yaml").read_text(encoding="utf-8")
     (directory / "card.yaml").write_text(
-        card[: card.index("files:\n")] + listing(written), encoding="utf-8", newline="\n"
+        card[: card.index("files:\n")] + format_file_list(written), encoding="utf-8", newline="\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What one can do: each verb with the things and places that make sense with it."""
+"""Actions: each verb with the objects and places that make sense with it."""
 
 from dataclasses import dataclass
 
@@ -21,37 +21,37 @@ class Action:
 
     @property
     def name(self) -> str:
-        """The action as a dictionary would list it."""
+        """The dictionary form of the action."""
         return f"{self.before}{self.stem.text}다"
 
     @property
     def habitual(self) -> bool:
-        """Something one can do every day."""
+        """True if the action can be done every day."""
         return "h" in self.tags
 
     @property
     def requestable(self) -> bool:
-        """Something one can be asked to do."""
+        """True if one can be asked to do it."""
         return "r" in self.tags
 
     @property
     def skill(self) -> bool:
-        """Something one is able to do or not."""
+        """True if the action is a skill."""
         return "s" in self.tags
 
     @property
     def lasting(self) -> bool:
-        """Something that takes days or months."""
+        """True if the action takes days or months."""
         return "l" in self.tags
 
     @property
     def accident(self) -> bool:
-        """Something that happens to one."""
+        """True if the action is involuntary."""
         return "x" in self.tags
 
     @property
     def compound(self) -> bool:
-        """A noun with 하다, which takes 안 and 못 inside: only -지 않다 is used with it."""
+        """True for a noun with 하다, which 안 and 못 would separate: only -지 않다 is used with it."""
         return self.stem.text.endswith("하") and len(self.stem.text) > 1
 
 
@@ -131,15 +131,15 @@ VERBS = """
 울 | cry | - | 방 극장 | h
 춤추 | dance | - | 체육관 집 | hrs
 """
-# done to a thing of one's own, and to a thing both know
+# verbs whose object is one's own ("clean my shoes") or already known ("fix the computer")
 OF_ONES_OWN = ("take off", "clean")
 KNOWN = ("fix", "turn on", "turn off", "finish")
-# said of one thing even as a habit: "I wear a coat every day"
+# verbs with a singular object even as a habit: "I wear a coat every day"
 ONE_AT_A_TIME = ("wear", "take", "take off", "ride", "build", "reserve", "keep")
 
 
 def action(verb: str, english: str, noun: str, where: str, tags: str) -> Action:
-    """One verb with one object ("-" for none)."""
+    """Make the action of a verb with one object ("-" for none)."""
     stem = Stem(verb)
     lifted = Stem(HONORIFIC_VERBS[verb], honorific=True) if verb in HONORIFIC_VERBS else honor(stem)
     places = tuple(PLACES[name] for name in where.split())
@@ -159,20 +159,20 @@ def action(verb: str, english: str, noun: str, where: str, tags: str) -> Action:
 
 
 def actions() -> tuple[Action, ...]:
-    """Every verb with every object it goes with."""
+    """Return every verb with every object it fits."""
     rows = [[cell.strip() for cell in line.split("|")] for line in VERBS.strip().splitlines()]
     return tuple(
         action(ko, en, noun, where, tags) for ko, en, nouns, where, tags in rows for noun in nouns.split()
     )
 
 
-def evened(found: tuple[Action, ...], least: int = 3) -> tuple[Action, ...]:
-    """The actions with those of a verb of few objects repeated, so that it comes as often as one of three."""
+def balance(found: tuple[Action, ...], least: int = 3) -> tuple[Action, ...]:
+    """Repeat the actions of a verb with few objects until there are about `least`."""
     verbs = [action.stem.text for action in found]
     return tuple(action for action in found for _ in range(max(1, least // verbs.count(action.stem.text))))
 
 
-ACTIONS = evened(actions())
+ACTIONS = balance(actions())
 HABITS = tuple(action for action in ACTIONS if action.habitual)
 REQUESTS = tuple(action for action in ACTIONS if action.requestable)
 INTENDED = tuple(action for action in ACTIONS if not action.accident)
@@ -180,12 +180,12 @@ SKILLS = tuple(action for action in ACTIONS if action.skill)
 
 
 def doing_one_of(verbs: str) -> tuple[Action, ...]:
-    """The actions whose English verb is one of a comma-separated list."""
+    """Return the actions whose English verb is in a comma-separated list."""
     names = tuple(f"{verb.strip()} " for verb in verbs.split(","))
     return tuple(action for action in ACTIONS if f"{action.one} ".startswith(names))
 
 
-# what one asks as a favour, forbids or asks leave for, and proposes to do together
+# actions that can be asked as a favour, forbidden or permitted, and proposed to do together
 FAVORS = doing_one_of(
     "read, write, buy, sing, play the, teach, wait for, make, fix, wash fruit, wash vegetables, clean the, "
     "borrow, open, close, turn, order, reserve, send, take a picture, draw, do the, help"
@@ -202,7 +202,7 @@ SHARED = doing_one_of(
 )
 
 
-# what is worth telling that one has done it, or never has
+# actions for "I have ..." and "I have never ..."
 ADVENTURES = doing_one_of(
     "ride, take the plane, make, learn, teach, wear a hanbok, lose, fix, draw, read, keep, play, "
     "eat bulgogi, eat bibimbap, eat kimchi, drink beer, write a poem, build"
@@ -210,5 +210,5 @@ ADVENTURES = doing_one_of(
 
 
 def find(name: str) -> Action:
-    """The action of that name: find("책을 읽다")."""
+    """Return the action with a name: find("책을 읽다")."""
     return next(action for action in ACTIONS if action.name == name)

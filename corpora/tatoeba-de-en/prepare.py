@@ -1,9 +1,10 @@
 """Split the Tatoeba archive by distinct English sentence: prepare.py deu-eng.zip FOLDER
 
-Sentences are shared by many pairs, so a split by line would put the same sentence into training and test.
-Here a sentence's place follows from its SHA-256: it is the same whatever the order of the archive, and nearly
-the same in a newer one. 2,000 sentences validate and 2,000 test, one translation each; training loses the
-pairs whose German side occurs there. What is left out is counted. Needs nothing but Python.
+Many pairs share a sentence, so a split by line would put the same sentence into training and test. Here the
+part of a sentence depends on its SHA-256: it does not change with the order of the archive and hardly changes
+in a newer one. 2,000 sentences each are held out for validation and test, with one translation each; pairs
+whose German side occurs there are removed from training. The number of pairs left out is printed. Requires
+only Python.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ Pair = tuple[str, str]  # English, German
 
 
 def read_pairs(archive: Path) -> Iterator[Pair]:
-    """The pairs of deu.txt: English, tab, German (newer archives add a third column, the attribution)."""
+    """Read the pairs of deu.txt: English, tab, German (and in newer archives a third column, the attribution)."""
     with zipfile.ZipFile(archive) as files:
         for line in files.read("deu.txt").decode("utf-8").split("\n"):
             if line:
@@ -27,22 +28,23 @@ def read_pairs(archive: Path) -> Iterator[Pair]:
 
 
 def split(pairs: Iterable[Pair], held_out: int = HELD_OUT) -> dict[str, list[Pair]]:
-    """The pairs as valid, test and train; no sentence of either language is in two of them."""
+    """Split into valid, test and train; no sentence of either language is in two of them."""
     translations: dict[str, list[str]] = {}
     for english, german in pairs:
         translations.setdefault(english, []).append(german)
     shuffled = sorted(translations, key=lambda english: hashlib.sha256(english.encode()).digest())
     valid, test, train = shuffled[:held_out], shuffled[held_out : 2 * held_out], shuffled[2 * held_out :]
     parts: dict[str, list[Pair]] = {}
-    seen: set[str] = set()  # German sentences that belong to an earlier part
-    for name, sentences, most in (("valid", valid, 1), ("test", test, 1), ("train", train, None)):
+    seen: set[str] = set()  # German sentences of earlier parts
+    for name, sentences, limit in (("valid", valid, 1), ("test", test, 1), ("train", train, None)):
         fresh = {e: [g for g in dict.fromkeys(translations[e]) if g not in seen] for e in sentences}
-        parts[name] = [(english, german) for english in sentences for german in fresh[english][:most]]
+        parts[name] = [(english, german) for english in sentences for german in fresh[english][:limit]]
         seen |= {german for _, german in parts[name]}
     return parts
 
 
 def main(archive: str, folder: str) -> None:
+    """Write train, valid and test to a folder."""
     pairs = list(read_pairs(Path(archive)))
     parts = split(pairs)
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import conjugation  # noqa: E402
 import english  # noqa: E402
 import hangul  # noqa: E402
 import lexicon  # noqa: E402
-import numbers_said  # noqa: E402
+import numerals  # noqa: E402
 import prepare  # noqa: E402
 import split  # noqa: E402
 import verbs  # noqa: E402
@@ -149,15 +149,15 @@ def test_a_noun_takes_the_copula_that_fits_its_end() -> None:
 
 
 def test_numbers_are_said_as_korean_and_english_say_them() -> None:
-    assert [numbers_said.native(n) for n in (1, 3, 20, 21, 35)] == ["한", "세", "스무", "스물한", "서른다섯"]
-    assert [numbers_said.sino(n) for n in (10, 31, 1500, 12000, 60000)] == [
+    assert [numerals.native(n) for n in (1, 3, 20, 21, 35)] == ["한", "세", "스무", "스물한", "서른다섯"]
+    assert [numerals.sino(n) for n in (10, 31, 1500, 12000, 60000)] == [
         "십",
         "삼십일",
         "천오백",
         "만 이천",
         "육만",
     ]
-    assert numbers_said.english(12500) == "twelve thousand five hundred"
+    assert numerals.english(12500) == "twelve thousand five hundred"
 
 
 def test_english_inflects_articles_plurals_and_comparison() -> None:
@@ -230,7 +230,7 @@ def test_few_of_the_test_are_free_and_every_gap_length_is_there(parts: split.Spl
 
 
 def test_making_the_files_again_gives_the_same_bytes(parts: split.Split) -> None:
-    made = prepare.files(parts)
+    made = prepare.render_files(parts)
     assert {name: (PHRASEBOOK / name).read_bytes() for name in made} == {
         n: t.encode() for n, t in made.items()
     }
@@ -238,5 +238,5 @@ def test_making_the_files_again_gives_the_same_bytes(parts: split.Split) -> None
 
 def test_the_card_lists_the_files_as_they_are(parts: split.Split) -> None:
     card = (PHRASEBOOK / "card.yaml").read_text(encoding="utf-8")
-    assert card.endswith(prepare.listing(prepare.files(parts)))
+    assert card.endswith(prepare.format_file_list(prepare.render_files(parts)))
     assert {"name", "languages", "description", "licence", "source", "files"} <= set(yaml.safe_load(card))

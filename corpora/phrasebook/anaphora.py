@@ -1,10 +1,9 @@
-"""Sentences whose end points back to their beginning across a tail of clauses; English names it again."""
+"""Sentences whose end refers back to their beginning across several clauses (그 나라 말 → "French")."""
 
 # ruff: noqa: E501 - ruff counts a Korean letter as two columns
 
-from clauses import Pair, made
+from clauses import Pair, make_pair
 from conjugation import Stem, attach, finish, honor, past
-from dealing import Dealer
 from english import clause
 from hangul import particle
 from lexicon import (
@@ -15,12 +14,13 @@ from lexicon import (
     WOMEN,
     Person,
 )
+from sampler import Sampler
 from simple import LEVELS
 
 RELATIVES = tuple(person for person in (*MEN, *WOMEN, *GROUPS[2:]) if not person.name)
 
-# what the sentence begins with | its clause in English | what it ends with, with 그 (that) for what came first
-# {x} is the thing recalled in English
+# the beginning of the sentence in Korean and in English, by kind of antecedent
+# {ko} and {en} are the antecedent
 ORIGINS = {
     "country": (
         ("{ko}에서 자란", "grew up in {en}"),
@@ -78,7 +78,7 @@ ANCHORS = {
     ),
 }
 VERB_OF = {"어릴 때 {ko}": "배운", "대학에서 {ko}": "공부한", "고등학교 때 {ko}": "한"}
-# what fills the gap; a country or city in it is not the one recalled
+# clauses that fill the gap; a country or city in them is not the antecedent
 TAIL = (
     ("지금은 서울에 ", Stem("살"), "now live in Seoul"),
     ("지금은 부산에 ", Stem("살"), "now live in Busan"),
@@ -102,56 +102,58 @@ TAIL = (
 )
 
 
-def recalling(deal: Dealer) -> Pair:
+def recalling(rng: Sampler) -> Pair:
     """My older sister, who grew up in France, now lives in Seoul, but still speaks fluent French."""
-    kind = deal.one("kind", ("country", "country", "city", "instrument", "sport"))
+    kind = rng.choice("kind", ("country", "country", "city", "instrument", "sport"))
     (anchor, words), who, level = (
-        deal.one("anchor " + kind, ANCHORS[kind]),
-        deal.one("who", RELATIVES),
-        deal.one("l", LEVELS),
+        rng.choice("anchor " + kind, ANCHORS[kind]),
+        rng.choice("who", RELATIVES),
+        rng.choice("l", LEVELS),
     )
     (start, en_start), (end, stem, en_end) = (
-        deal.one("start " + kind, ORIGINS[kind]),
-        deal.one("end " + kind, PREDICATES[kind]),
+        rng.choice("start " + kind, ORIGINS[kind]),
+        rng.choice("end " + kind, PREDICATES[kind]),
     )
-    size = deal.one("size", (0, 1, 1, 2, 2, 3, 3, 4))
-    tail = sorted(chosen(deal, "tail", TAIL, size), key=lambda clause_: TAIL.index(clause_))
+    size = rng.choice("size", (0, 1, 1, 2, 2, 3, 3, 4))
+    tail = sorted(choose_distinct(rng, "tail", TAIL, size), key=lambda clause_: TAIL.index(clause_))
     opening = (
         start.format(ko=anchor)
         if start not in VERB_OF
         else particle(start.format(ko=anchor), "을") + " " + VERB_OF[start]
     )
-    links = [attach(lifted(clause_[1], who), "고") for clause_ in tail]
+    links = [attach(honor_for(clause_[1], who), "고") for clause_ in tail]
     if tail:
-        links[-1] = attach(lifted(tail[-1][1], who), "지만")
+        links[-1] = attach(honor_for(tail[-1][1], who), "지만")
     middle = " ".join(before + link for (before, _, _), link in zip(tail, links, strict=True))
     still_ko, still = ("아직도 ", "still ") if tail else ("", "")
-    ko = f"{opening} {who.topic(level)} {middle} {still_ko}{end}{finish(lifted(stem, who), 'present', level)}"
-    verbs = [agreed(who, who.owning(phrase)) for _, _, phrase in tail]
-    last = agreed(who, f"{still}{en_end.format(**words)}")
-    opening_en = past_of(who, en_start.format(**words))
-    en = f"{who.en}, who {opening_en}, {listed(verbs)}{', but ' if tail else ''}{last}"
-    gap = between(ko, anchor, "그") if tail else 0
-    return made(ko, en, level, "recalling", anchor, end, "+".join(phrase for _, _, phrase in tail), gap=gap)
+    ko = f"{opening} {who.topic(level)} {middle} {still_ko}{end}{finish(honor_for(stem, who), 'present', level)}"
+    verbs = [agree(who, who.owning(phrase)) for _, _, phrase in tail]
+    last = agree(who, f"{still}{en_end.format(**words)}")
+    opening_en = past_phrase(who, en_start.format(**words))
+    en = f"{who.en}, who {opening_en}, {join_list(verbs)}{', but ' if tail else ''}{last}"
+    gap = count_words_between(ko, anchor, "그") if tail else 0
+    return make_pair(
+        ko, en, level, "recalling", anchor, end, "+".join(phrase for _, _, phrase in tail), gap=gap
+    )
 
 
-def chosen(deal: Dealer, deck: str, items: tuple, size: int) -> list:  # type: ignore[type-arg]
-    """So many different items, no two of them saying where one lives or works."""
+def choose_distinct(rng: Sampler, deck: str, items: tuple, size: int) -> list:  # type: ignore[type-arg]
+    """Choose different items, at most one for each verb."""
     found: list = []  # type: ignore[type-arg]
     while len(found) < size:
-        item = deal.one(deck, items)
+        item = rng.choice(deck, items)
         if all(item is not other and item[1].text != other[1].text for other in found):
             found.append(item)
     return found
 
 
-def lifted(stem: Stem, who: Person) -> Stem:
-    """The stem, with -시- if the person is honoured."""
+def honor_for(stem: Stem, who: Person) -> Stem:
+    """Return the stem, with -시- if the person is honoured."""
     return honor(stem) if who.honorific else stem
 
 
-def agreed(who: Person, phrase: str) -> str:
-    """A verb phrase in the present as the person's verb; now, often, still may come first."""
+def agree(who: Person, phrase: str) -> str:
+    """Inflect a verb phrase in the present for a person; it may begin with now, often or still."""
     adverbs, words = [], phrase.split(" ")
     while words[0] in ("now", "often", "still"):
         adverbs.append(words.pop(0))
@@ -159,21 +161,21 @@ def agreed(who: Person, phrase: str) -> str:
     return " ".join([*adverbs, verb])
 
 
-def past_of(who: Person, phrase: str) -> str:
-    """The phrase in the past, agreeing in was and were; it is written in the past, for one."""
+def past_phrase(who: Person, phrase: str) -> str:
+    """Make a past phrase, written for one person, agree with the person."""
     several = phrase.replace("was born", "were born").replace("as a child", "as children")
     return several if who in GROUPS else phrase
 
 
-def listed(items: list[str]) -> str:
-    """Items with commas and a last and."""
+def join_list(items: list[str]) -> str:
+    """Join items with commas and a final "and"."""
     if len(items) < 2:
         return "".join(items)
     return ", ".join(items[:-1]) + (" and " if len(items) == 2 else ", and ") + items[-1]
 
 
-def between(ko: str, first: str, second: str) -> int:
-    """How many words lie between the first word with `first` and the last with `second`."""
+def count_words_between(ko: str, first: str, second: str) -> int:
+    """Count the words between the first word that starts with `first` and the last that starts with `second`."""
     words = ko.split()
     start = next(i for i, word in enumerate(words) if word.startswith(first))
     end = max(i for i, word in enumerate(words) if word.startswith(second))
@@ -184,11 +186,11 @@ KIN = tuple(person for person in (*MEN, *WOMEN) if not (person.name or person.ho
 SIDES = ("country", "instrument", "sport")
 
 
-def telling_apart(deal: Dealer) -> Pair:
+def telling_apart(rng: Sampler) -> Pair:
     """My older brother grew up in France and my aunt in Spain; ... so my aunt speaks fluent Spanish."""
-    kind = deal.one("kind", SIDES)
-    (one, other), level = deal.two("who", KIN), deal.one("l", LEVELS)
-    (first, words), (second, more) = deal.two("anchor " + kind, ANCHORS[kind])
+    kind = rng.choice("kind", SIDES)
+    (one, other), level = rng.choose_two("who", KIN), rng.choice("l", LEVELS)
+    (first, words), (second, more) = rng.choose_two("anchor " + kind, ANCHORS[kind])
     ko_verb, en_verb = {
         "country": ("에서 자라", "grow up in"),
         "instrument": ("배우", "learn"),
@@ -197,25 +199,25 @@ def telling_apart(deal: Dealer) -> Pair:
 
     def opening(anchor: str, who: Person) -> tuple[str, Stem]:
         place = f"{anchor}에서 " if kind == "country" else particle(anchor, "을") + " "
-        return place, lifted(Stem(ko_verb.split(" ")[-1]), who)
+        return place, honor_for(Stem(ko_verb.split(" ")[-1]), who)
 
     (a_before, a_stem), (b_before, b_stem) = opening(first, one), opening(second, other)
     bridges = BRIDGES if kind == "country" else tuple(b for b in BRIDGES if "한국으로" not in b[0])
-    bridge = deal.one("bridge " + kind, bridges)
-    asked, recalled = (one, words) if deal.below(0.5) else (other, more)
-    end, stem, en_end = deal.one("end " + kind, PREDICATES[kind])
+    bridge = rng.choice("bridge " + kind, bridges)
+    asked, recalled = (one, words) if rng.chance(0.5) else (other, more)
+    end, stem, en_end = rng.choice("end " + kind, PREDICATES[kind])
     ko = (
         f"{one.topic(level)} {a_before}{attach(past(a_stem), '고')} "
         f"{other.topic(level)} {b_before}{attach(past(b_stem), '는데')} "
-        f"{bridge[0]} {asked.topic(level)} 아직도 {end}{finish(lifted(stem, asked), 'present', level)}"
+        f"{bridge[0]} {asked.topic(level)} 아직도 {end}{finish(honor_for(stem, asked), 'present', level)}"
     )
     en = (
         f"{clause(one.en, one.agreement, 'past', en_verb)} {words['en']} and "
         f"{clause(other.en, other.agreement, 'past', en_verb)} {more['en']}, {bridge[1]} "
-        f"{asked.en} {agreed(asked, 'still ' + en_end.format(**recalled))}"
+        f"{asked.en} {agree(asked, 'still ' + en_end.format(**recalled))}"
     )
-    gap = between(ko, first if asked is one else second, "그")
-    return made(ko, en, level, "telling apart", first, second, str(asked is one), end, gap=gap)
+    gap = count_words_between(ko, first if asked is one else second, "그")
+    return make_pair(ko, en, level, "telling apart", first, second, str(asked is one), end, gap=gap)
 
 
 BRIDGES = (

@@ -1,4 +1,4 @@
-"""Numbers as Korean says them, native and Sino-Korean, and as English says them."""
+"""Numerals in words: native Korean, Sino-Korean and English."""
 
 NATIVE_UNITS = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉")
 NATIVE_TENS = ("", "열", "스물", "서른", "마흔", "쉰", "예순", "일흔", "여든", "아흔")
@@ -44,14 +44,14 @@ ORDINALS = [
 
 
 def native(number: int) -> str:
-    """A native Korean number below 100 as it stands before a counter: 세, 스무, 스물한."""
+    """Return a native Korean number below 100 in its form before a counter: 세, 스무, 스물한."""
     if number == 20:
         return "스무"
     return NATIVE_TENS[number // 10] + NATIVE_UNITS[number % 10]
 
 
 def sino(number: int) -> str:
-    """A Sino-Korean number: 삼십오, 만 이천; a one is not said before 십, 백, 천, 만."""
+    """Return a Sino-Korean number: 삼십오, 만 이천; 일 is omitted before 십, 백, 천, 만."""
     high, low = divmod(number, 10000)
     if high:
         return f"{'' if high == 1 else sino(high)}만 {sino(low)}".strip()
@@ -63,7 +63,7 @@ def sino(number: int) -> str:
 
 
 def english(number: int) -> str:
-    """A number below a million in English words."""
+    """Return a number below a million in English words."""
     if number < 20:
         return ENGLISH[number]
     if number < 100:

@@ -1,12 +1,12 @@
 """Sentences with times of day, dates, ages, spans of time and telephone numbers."""
 
-from clauses import Pair, made
+from clauses import Pair, make_pair
 from conjugation import Level, Stem, be, finish, honor
-from dealing import Dealer
 from english import Agreement, clause, plural
 from hangul import particle
 from lexicon import DAYS, EVERYONE, ME, MEN, MONTHS, PEERS, PLACES, WOMEN, words
-from numbers_said import english, native, sino
+from numerals import english, native, sino
+from sampler import Sampler
 from simple import LEVELS
 
 HALVES = (
@@ -20,13 +20,13 @@ HALVES = (
 
 
 def afternoon(hour: int) -> str:
-    """오후 in English: from six o'clock it is the evening."""
+    """Return 오후 in English: the evening from six o'clock on."""
     return " in the evening" if 6 <= hour <= 11 else " in the afternoon"
 
 
-def part_of_day(deal: Dealer, hour: int) -> tuple[str, str]:
-    """오전, 오후 or nothing before an hour."""
-    part = deal.one("part", ("", "", "오전 ", "오후 "))
+def choose_part_of_day(rng: Sampler, hour: int) -> tuple[str, str]:
+    """Choose 오전, 오후 or nothing before an hour."""
+    part = rng.choice("part", ("", "", "오전 ", "오후 "))
     if part == "오전 " and 6 <= hour <= 11:
         return part, " in the morning"
     return ("오후 ", afternoon(hour)) if part == "오후 " and hour != 12 else ("", "")
@@ -46,21 +46,21 @@ APPOINTMENTS = (
 )
 
 
-def clock(deal: Dealer, hours: tuple[int, ...] = tuple(range(1, 13))) -> tuple[int, str, str]:
-    """A time of day: the hour, the Korean, the English."""
-    hour, (ko_half, en_half) = deal.one(f"hour {hours}", hours), deal.one("half", HALVES)
+def choose_time(rng: Sampler, hours: tuple[int, ...] = tuple(range(1, 13))) -> tuple[int, str, str]:
+    """Choose a time of day; return the hour, the Korean and the English."""
+    hour, (ko_half, en_half) = rng.choice(f"hour {hours}", hours), rng.choice("half", HALVES)
     en = english(hour) + (en_half or " o'clock")
     return hour, f"{native(hour)} 시{ko_half}", en
 
 
-def telling_time(deal: Dealer) -> Pair:
+def telling_time(rng: Sampler) -> Pair:
     """It is ten thirty now. The train leaves at five o'clock in the afternoon."""
-    hour, ko_time, en_time = clock(deal)
-    level = deal.one("level", LEVELS)
-    way = deal.one("way", ("now", "thing", "thing", "thing", "thing"))
-    part_ko, part_en = part_of_day(deal, hour)
+    hour, ko_time, en_time = choose_time(rng)
+    level = rng.choice("level", LEVELS)
+    way = rng.choice("way", ("now", "thing", "thing", "thing", "thing"))
+    part_ko, part_en = choose_part_of_day(rng, hour)
     if way == "now":
-        return made(
+        return make_pair(
             f"지금은 {part_ko}{be(ko_time, level)}",
             f"it is {en_time}{part_en} now",
             level,
@@ -68,15 +68,15 @@ def telling_time(deal: Dealer) -> Pair:
             str(hour),
             ko_time,
         )
-    subject, verb = deal.one("event", EVENTS)
+    subject, verb = rng.choice("event", EVENTS)
     if verb in (OPEN, CLOSE):  # shops open in the morning
-        hour, ko_time, en_time = clock(deal, (7, 8, 9, 10, 11) if verb is OPEN else (5, 6, 7, 8, 9, 10))
+        hour, ko_time, en_time = choose_time(rng, (7, 8, 9, 10, 11) if verb is OPEN else (5, 6, 7, 8, 9, 10))
         morning = ("오전 ", " in the morning") if verb is OPEN else ("오후 ", afternoon(hour))
-        part_ko, part_en = morning if deal.below(0.5) else ("", "")
+        part_ko, part_en = morning if rng.chance(0.5) else ("", "")
     en_subject, en_verb = subject[1], verb[1]
     ko = f"{particle(subject[0], '은')} {part_ko}{ko_time}에 {finish(verb[0], 'present', level)}"
     en = clause(en_subject, Agreement.IT, "present", en_verb)
-    return made(ko, f"{en} at {en_time}{part_en}", level, "telling time", ko_time, subject[0])
+    return make_pair(ko, f"{en} at {en_time}{part_en}", level, "telling time", ko_time, subject[0])
 
 
 OPEN, BEGIN, LEAVE = (Stem("문을 열"), "open"), (Stem("시작하"), "begin"), (Stem("출발하"), "leave")
@@ -102,14 +102,14 @@ EVENTS = tuple(
 )
 
 
-def at_the_hour(deal: Dealer) -> Pair:
+def at_the_hour(rng: Sampler) -> Pair:
     """My aunt got up at six o'clock in the morning."""
-    stem, verb, hours = deal.one("verb", APPOINTMENTS)
-    _, ko_time, en_time = clock(deal, hours)
+    stem, verb, hours = rng.choice("verb", APPOINTMENTS)
+    _, ko_time, en_time = choose_time(rng, hours)
     who, level, tense = (
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
-        deal.one("tense", ("past", "present", "future")),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
+        rng.choice("tense", ("past", "present", "future")),
     )
     if who.honorific:
         stem = {"자": Stem("주무시", honorific=True)}.get(stem.text) or (
@@ -117,7 +117,7 @@ def at_the_hour(deal: Dealer) -> Pair:
         )
     ko = f"{who.topic(level)} {ko_time}에 {finish(stem, tense, level)}"
     en = clause(who.en, who.agreement, tense, verb)
-    return made(ko, f"{en} at {en_time}", level, "at the hour", verb, ko_time)
+    return make_pair(ko, f"{en} at {en_time}", level, "at the hour", verb, ko_time)
 
 
 FEASTS = (
@@ -132,13 +132,16 @@ FEASTS = (
 )
 
 
-def dates(deal: Dealer) -> Pair:
+def dates(rng: Sampler) -> Pair:
     """My birthday is March 5. The exam is on Monday."""
-    (ko_feast, en_feast), level = deal.one("feast", FEASTS), deal.one("level", (Level.POLITE, Level.FORMAL))
-    month, day = deal.one("month", tuple(range(1, 13))), deal.one("day", tuple(range(1, 29)))
-    if deal.below(0.35):
-        weekday = deal.one("weekday", DAYS)
-        return made(
+    (ko_feast, en_feast), level = (
+        rng.choice("feast", FEASTS),
+        rng.choice("level", (Level.POLITE, Level.FORMAL)),
+    )
+    month, day = rng.choice("month", tuple(range(1, 13))), rng.choice("day", tuple(range(1, 29)))
+    if rng.chance(0.35):
+        weekday = rng.choice("weekday", DAYS)
+        return make_pair(
             f"{particle(ko_feast, '은')} {be(weekday.ko, level)}",
             f"{en_feast} is on {weekday.en}",
             level,
@@ -146,37 +149,39 @@ def dates(deal: Dealer) -> Pair:
             ko_feast,
             weekday.ko,
         )
-    ko_date = f"{month}월 {day}일" if deal.below(0.5) else f"{month_name(month)} {sino(day)} 일"
+    ko_date = f"{month}월 {day}일" if rng.chance(0.5) else f"{month_name(month)} {sino(day)} 일"
     ko = f"{particle(ko_feast, '은')} {be(ko_date, level)}"
-    return made(ko, f"{en_feast} is on {MONTHS[month - 1]} {day}", level, "dates", f"{month}월", f"{day}일")
+    return make_pair(
+        ko, f"{en_feast} is on {MONTHS[month - 1]} {day}", level, "dates", f"{month}월", f"{day}일"
+    )
 
 
 def month_name(month: int) -> str:
-    """A month in words, with the two months that lose a consonant."""
+    """Return a month in Korean words; two months lose a consonant."""
     return {6: "유월", 10: "시월"}.get(month, sino(month) + "월")
 
 
 AGES = (5, 7, 8, 10, 12, 13, 15, 18, 20, 21, 24, 25, 30, 33, 36, 40, 42, 50)
 
 
-def ages(deal: Dealer) -> Pair:
+def ages(rng: Sampler) -> Pair:
     """My younger sister is fifteen years old."""
-    who = deal.one("who", (ME, *MEN[:5], *WOMEN[:5]))
+    who = rng.choice("who", (ME, *MEN[:5], *WOMEN[:5]))
     grown = who.en in ("my uncle", "my aunt")
-    number, level = deal.one(f"age {grown}", AGES[-6:] if grown else AGES), deal.one("level", LEVELS)
+    number, level = rng.choice(f"age {grown}", AGES[-6:] if grown else AGES), rng.choice("level", LEVELS)
     ko = f"{who.topic(level)} {be(f'{native(number)} 살', level)}"
     en = clause(who.en, who.agreement, "present", f"be {english(number)} years old")
-    return made(ko, en, level, "ages", str(number), who.ko)
+    return make_pair(ko, en, level, "ages", str(number), who.ko)
 
 
-def telephones(deal: Dealer) -> Pair:
+def telephones(rng: Sampler) -> Pair:
     """My telephone number is 010-2345-6789."""
-    who, level = deal.one("who", (ME, *PEERS[:6])), deal.one("level", (Level.POLITE, Level.FORMAL))
-    digits = "".join(str(deal.one("digit", tuple(range(10)))) for _ in range(8))
+    who, level = rng.choice("who", (ME, *PEERS[:6])), rng.choice("level", (Level.POLITE, Level.FORMAL))
+    digits = "".join(str(rng.choice("digit", tuple(range(10)))) for _ in range(8))
     number = f"010-{digits[:4]}-{digits[4:]}"
     owner = {"저": "제"}.get(who.called(level), who.called(level))
     en_owner = "my" if who is ME else f"{who.en}'s"
-    return made(
+    return make_pair(
         f"{owner} 전화번호는 {be(number, level)}",
         f"{en_owner} phone number is {number}",
         level,
@@ -219,15 +224,15 @@ LASTING_ENGLISH = {
 }
 
 
-def spans(deal: Dealer) -> Pair:
+def spans(rng: Sampler) -> Pair:
     """My cousins learned Korean for three years."""
-    counter, unit, say, numbers = deal.one("span", SPANS)
+    counter, unit, say, numbers = rng.choice("span", SPANS)
     number, who, level = (
-        deal.one("number " + unit, numbers),
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
+        rng.choice("number " + unit, numbers),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
     )
-    verb = deal.one("verb " + unit, LASTING[counter].split())
+    verb = rng.choice("verb " + unit, LASTING[counter].split())
     stem = Stem(verb.replace("_", " "))
     if who.honorific:
         stem = Stem("주무시", honorific=True) if verb == "자" else honor(stem)
@@ -240,7 +245,7 @@ def spans(deal: Dealer) -> Pair:
     if verb.split("_")[0] in ("서울에", "부산에", "한국어를", "영어를"):
         ko = f"{who.topic(level)} {say(number)} {counter} 동안 {before}{finish(verb_ko, 'past', level)}"
     en = clause(who.en, who.agreement, "past", LASTING_ENGLISH[verb])
-    return made(
+    return make_pair(
         ko,
         f"{en} for {english(number)} {plural(unit) if number > 1 else unit}",
         level,

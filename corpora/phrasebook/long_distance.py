@@ -1,16 +1,16 @@
-"""Sentences whose Korean verb, far at the end, decides or completes what English says at the beginning."""
+"""Sentences whose Korean verb comes far at the end, while English needs it at the beginning."""
 
-from clauses import Pair, english_clause, english_phrase, joined, korean_end, made, predicate
+from anaphora import RELATIVES, join_list
+from clauses import Pair, english_clause, english_phrase, join_words, korean_end, make_pair, predicate
 from conjugation import Stem, attach, finish, honor, past, plain
-from dealing import Dealer
 from embedded import TELLING
 from english import clause
 from lexicon import HABIT_TIMES, ME, MEN, WE, WOMEN, Person, Time
-from recalling import RELATIVES, listed
+from sampler import Sampler
 from simple import LEVELS
 from verbs import Action, find
 
-# a day in its order: what one may do one after the other
+# the activities of a day in chronological order
 DAY = (
     Action("일찍 ", Stem("일어나"), honor(Stem("일어나")), "get up early", "get up early", (), ""),
     find("손을 씻다"),
@@ -71,38 +71,38 @@ DAY = (
 FREE = Time("", "")
 
 
-def chaining(deal: Dealer) -> Pair:
+def chaining(rng: Sampler) -> Pair:
     """My uncle ate breakfast and read the newspaper: in Korean only the last verb has the tense."""
     mood, who, level = (
-        deal.one("mood", ("past", "past", "future", "present", "want", "must", "plan")),
-        deal.one("who", (ME, ME, ME, WE, *RELATIVES)),
-        deal.one("l", LEVELS),
+        rng.choice("mood", ("past", "past", "future", "present", "want", "must", "plan")),
+        rng.choice("who", (ME, ME, ME, WE, *RELATIVES)),
+        rng.choice("l", LEVELS),
     )
-    size = deal.one("size", (2, 3, 3, 4, 5, 6))
+    size = rng.choice("size", (2, 3, 3, 4, 5, 6))
     picked: set[int] = set()
     while len(picked) < size:
-        picked.add(deal.one("day", tuple(range(len(DAY)))))
+        picked.add(rng.choice("day", tuple(range(len(DAY)))))
     actions = [DAY[i] for i in sorted(picked)]
-    time = deal.one("habit", HABIT_TIMES[:1]) if mood == "present" else FREE
+    time = rng.choice("habit", HABIT_TIMES[:1]) if mood == "present" else FREE
     links = [a.before + attach(a.honored if who.honorific else a.stem, linking(a)) for a in actions[:-1]]
-    ko = joined(who.topic(level), time.ko, *links, korean_end(actions[-1], who, mood, level))
+    ko = join_words(who.topic(level), time.ko, *links, korean_end(actions[-1], who, mood, level))
     phrases = [english_phrase(a, who, mood == "present") for a in actions]
     if mood in ("past", "present"):
         verbs = [clause("", who.agreement, mood, phrase) for phrase in phrases]
-        en = f"{who.en} {listed(verbs)} {time.en}"
+        en = f"{who.en} {join_list(verbs)} {time.en}"
     else:
         en = f"{english_clause(who, mood, phrases[0])}{chain_rest(phrases[1:])}"
     gap = len(ko.split()) - len(who.topic(level).split()) - 1
-    return made(ko, en, level, "chaining", "+".join(a.name for a in actions), gap=gap)
+    return make_pair(ko, en, level, "chaining", "+".join(a.name for a in actions), gap=gap)
 
 
 def linking(action: Action) -> str:
-    """How the next action follows: having got up, one goes on with -아서."""
+    """Return the ending that links the next action: -아서 after getting up, else -고."""
     return "아서" if action.stem.text == "일어나" else "고"
 
 
 def chain_rest(phrases: list[str]) -> str:
-    """What follows the first phrase of a list."""
+    """Join the phrases after the first one of a list."""
     if len(phrases) == 1:
         return f" and {phrases[0]}"
     return ", " + ", ".join(phrases[:-1]) + f", and {phrases[-1]}"
@@ -136,17 +136,17 @@ WHEN = {
 }
 
 
-def nesting(deal: Dealer) -> Pair:
+def nesting(rng: Sampler) -> Pair:
     """Minsu said that my aunt thinks that Junho bought a bag: the first subject's verb is the last."""
-    depth = deal.one("depth", (2, 2, 2, 3))
-    people = chosen_people(deal, depth + 1)
+    depth = rng.choice("depth", (2, 2, 2, 3))
+    people = choose_people(rng, depth + 1)
     level, action, mood = (
-        deal.one("l", LEVELS),
-        deal.one("news", NEWS),
-        deal.one("mood", ("past", "future", "want")),
+        rng.choice("l", LEVELS),
+        rng.choice("news", NEWS),
+        rng.choice("mood", ("past", "future", "want")),
     )
-    told = [deal.one("told", TELLING) for _ in range(depth)]
-    time_ko, time_en = deal.one("time " + mood, WHEN[mood]) if deal.below(0.5) else ("", "")
+    told = [rng.choice("told", TELLING) for _ in range(depth)]
+    time_ko, time_en = rng.choice("time " + mood, WHEN[mood]) if rng.chance(0.5) else ("", "")
     inner = people[-1]
     before, stem = predicate(action, inner, mood)
     core = {"past": plain(past(stem)) + "고", "future": attach(stem, "을") + " 거라고"}.get(
@@ -162,14 +162,16 @@ def nesting(deal: Dealer) -> Pair:
         else:
             ko = f"{who.subject(level)} {ko} {plain(past(verb) if tense == 'past' else verb)}고"
     gap = len(ko.split()) - len(people[0].topic(level).split()) - 1
-    return made(ko, en, level, "nesting", action.name, mood, "+".join(verb for _, verb, _ in told), gap=gap)
+    return make_pair(
+        ko, en, level, "nesting", action.name, mood, "+".join(verb for _, verb, _ in told), gap=gap
+    )
 
 
-def chosen_people(deal: Dealer, size: int) -> list[Person]:
-    """So many different people."""
+def choose_people(rng: Sampler, size: int) -> list[Person]:
+    """Choose different people."""
     found: list[Person] = []
     while len(found) < size:
-        person = deal.one("teller", TELLERS)
+        person = rng.choice("teller", TELLERS)
         if person not in found:
             found.append(person)
     return found

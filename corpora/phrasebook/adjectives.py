@@ -1,8 +1,7 @@
-"""Sentences about how things are: qualities, comparison, weather, places, being."""
+"""Sentences with adjectives: qualities, feelings, comparatives, superlatives."""
 
-from clauses import Pair, made
+from clauses import Pair, make_pair
 from conjugation import Stem, adnominal, attach, finish, honor
-from dealing import Dealer
 from english import Agreement, clause, comparative, plural, superlative, with_article
 from hangul import particle
 from lexicon import (
@@ -14,6 +13,7 @@ from lexicon import (
     Thing,
     words,
 )
+from sampler import Sampler
 from simple import LEVELS
 
 ADJECTIVES = {
@@ -78,7 +78,7 @@ ADJECTIVES = {
         ]
     )
 }
-# which things can be how
+# things, and the adjectives that fit them
 QUALITIES = (
     ("사과 바나나 오렌지 과일 케이크", "달 맛있 비싸 싸 작"),
     ("김치 불고기 비빔밥 국수 생선 고기", "맛있 짜 비싸 싸 맵"),
@@ -126,39 +126,39 @@ NOTED = tuple(
     for word in words.split()
     if (thing, word) not in EXCEPT
 )
-# not said in the past of a thing that still is
+# adjectives not used in the past tense of a thing that still exists
 UNCHANGING = ("유명하", "귀엽", "똑똑하", "어렵", "길", "짧")
 POINTING = (("이", "this", "these"), ("그", "that", "those"))
 EXCESSIVE = words("비싸 크 작 길 짧 짜 맵 달 쓰 무겁 춥 덥 시끄럽 더럽 느리 어렵 뜨겁 슬프 무섭")
 DEGREES = (("아주", "very"), ("정말", "really"), ("너무", "too"), ("조금", "a little"))
 
 
-def pointed(deal: Dealer, thing: Thing) -> tuple[str, str, Agreement]:
-    """This or that thing."""
-    ko, one, many = deal.one("pointing", POINTING)
+def choose_demonstrative(rng: Sampler, thing: Thing) -> tuple[str, str, Agreement]:
+    """Choose "this" or "that" for a thing; return the Korean, the English and the agreement."""
+    ko, one, many = rng.choice("pointing", POINTING)
     pairs = thing.verb_is is Agreement.THEY
     return f"{ko} {thing.ko}", f"{many if pairs else one} {thing.noun}", thing.verb_is
 
 
-def quality(deal: Dealer) -> Pair:
+def quality(rng: Sampler) -> Pair:
     """This bag is too heavy."""
-    (thing, word), level = deal.one("noted", NOTED), deal.one("level", LEVELS)
+    (thing, word), level = rng.choice("noted", NOTED), rng.choice("level", LEVELS)
     stem, english = ADJECTIVES[word]
-    tense = deal.one("tense", ("present", "present", "past"))
-    ko_noun, en_noun, agreement = pointed(deal, thing)
+    tense = rng.choice("tense", ("present", "present", "past"))
+    ko_noun, en_noun, agreement = choose_demonstrative(rng, thing)
     colour = word in ("빨갛", "파랗", "노랗", "하얗", "까맣")
     if tense == "past" and (colour or word in UNCHANGING):
         tense = "present"
     degrees = DEGREES if word in EXCESSIVE else DEGREES[:2]
-    degree = ("", "") if colour or deal.below(0.4) else deal.one(f"degree {len(degrees)}", degrees)
-    denied = not degree[0] and deal.below(0.3)
+    degree = ("", "") if colour or rng.chance(0.4) else rng.choice(f"degree {len(degrees)}", degrees)
+    denied = not degree[0] and rng.chance(0.3)
     end = (
         f"{attach(stem, '지')} {finish(Stem('않', True), tense, level)}"
         if denied
         else finish(stem, tense, level)
     )
     en = clause(en_noun, agreement, tense, f"be {degree[1]} {english}", negative=denied)
-    return made(
+    return make_pair(
         f"{particle(ko_noun, '은')} {degree[0]} {end}", en, level, "quality", thing.ko, word, str(denied)
     )
 
@@ -167,33 +167,33 @@ FEELINGS = ("바쁘", "피곤하", "아프", "배고프", "기쁘", "슬프", "�
 LASTING = ("친절하", "똑똑하", "유명하", "키가 크")
 
 
-def person_is(deal: Dealer) -> Pair:
+def person_is(rng: Sampler) -> Pair:
     """My grandmother was very tired yesterday."""
-    word, level, who = deal.one("word", FEELINGS), deal.one("level", LEVELS), deal.one("who", EVERYONE)
-    if word in ("기쁘", "슬프"):  # of others one would say 기뻐하다
-        who = deal.one("self", (ME, WE))
+    word, level, who = rng.choice("word", FEELINGS), rng.choice("level", LEVELS), rng.choice("who", EVERYONE)
+    if word in ("기쁘", "슬프"):  # for other people Korean uses 기뻐하다
+        who = rng.choice("self", (ME, WE))
     if word in LASTING:
-        who = deal.one("other", OTHERS)
+        who = rng.choice("other", OTHERS)
     stem, english = ADJECTIVES[word]
     stem = honor(stem) if who.honorific else stem
-    tense = "present" if word in LASTING else deal.one("tense", ("present", "past"))
+    tense = "present" if word in LASTING else rng.choice("tense", ("present", "past"))
     time = (
         ("", "")
         if word in LASTING
-        else deal.one(
+        else rng.choice(
             "time " + tense,
             (("요즘", "these days"), ("지금", "now"), ("오늘", "today"))
             if tense == "present"
             else (("어제", "yesterday"), ("지난주에", "last week"), ("아까", "a little while ago")),
         )
     )
-    degree = deal.one("degree", DEGREES[:2]) if deal.below(0.7) else ("", "")
+    degree = rng.choice("degree", DEGREES[:2]) if rng.chance(0.7) else ("", "")
     if word == "아프" and who.honorific:
         stem = Stem("편찮으시", True, True)
     *before, last = finish(stem, tense, level).split(" ")
     ko = f"{who.topic(level)} {time[0]} {' '.join(before)} {degree[0]} {last}"
     en = f"{clause(who.en, who.agreement, tense, f'be {degree[1]} {english}')} {time[1]}"
-    return made(ko, en, level, "person is", who.ko, word, tense)
+    return make_pair(ko, en, level, "person is", who.ko, word, tense)
 
 
 RIVALS = (
@@ -207,42 +207,42 @@ FIELDS = tuple((things.split(), words.split()) for things, words in RIVALS)
 
 
 def generic(thing: Thing) -> tuple[str, Agreement]:
-    """A thing in general: apples are, tennis is."""
+    """Return the noun for a thing in general and its agreement: apples are, tennis is."""
     if thing.one.startswith("the ") or (thing.countable and thing.noun in ("taxi", "bicycle")):
         noun = plural(thing.noun)
         return noun, Agreement.THEY
     return thing.many, Agreement.THEY if thing.many != thing.one else thing.verb_is
 
 
-def comparing(deal: Dealer) -> Pair:
+def comparing(rng: Sampler) -> Pair:
     """Trains are faster than buses."""
-    things, words = deal.one("field", FIELDS)
-    (left, right), word = deal.two("thing " + things[0], things), deal.one("word " + things[0], words)
+    things, words = rng.choice("field", FIELDS)
+    (left, right), word = rng.choose_two("thing " + things[0], things), rng.choice("word " + things[0], words)
     stem, english = ADJECTIVES[word]
-    level = deal.one("level", LEVELS)
+    level = rng.choice("level", LEVELS)
     noun, agreement = generic(THINGS[left])
-    ko = f"{particle(left, '은')} {right}보다 {deal.one('much', ('', '훨씬 '))}더 "
+    ko = f"{particle(left, '은')} {right}보다 {rng.choice('much', ('', '훨씬 '))}더 "
     much = "much " if "훨씬" in ko else ""
     ko += finish(stem, "present", level)
     en = clause(
         noun, agreement, "present", f"be {much}{comparative(english)} than {generic(THINGS[right])[0]}"
     )
-    return made(ko, en, level, "comparing", left, right, word)
+    return make_pair(ko, en, level, "comparing", left, right, word)
 
 
-def comparing_people(deal: Dealer) -> Pair:
+def comparing_people(rng: Sampler) -> Pair:
     """My older brother is taller than my father."""
-    left, right = deal.two("who", (ME, *OTHERS))
+    left, right = rng.choose_two("who", (ME, *OTHERS))
     word, level = (
-        deal.one("word", ("키가 크", "바쁘", "똑똑하", "친절하", "유명하")),
-        deal.one("level", LEVELS),
+        rng.choice("word", ("키가 크", "바쁘", "똑똑하", "친절하", "유명하")),
+        rng.choice("level", LEVELS),
     )
     stem, english = ADJECTIVES[word]
     before, stem = ("키가 ", Stem("크", True)) if word == "키가 크" else ("", stem)
     stem = honor(stem) if left.honorific else stem
     ko = f"{left.topic(level)} {right.called(level)}보다 {before}더 {finish(stem, 'present', level)}"
     en = clause(left.en, left.agreement, "present", f"be {comparative(english)} than {right.objective}")
-    return made(ko, en, level, "comparing people", left.ko, right.ko, word)
+    return make_pair(ko, en, level, "comparing people", left.ko, right.ko, word)
 
 
 SCOPES = (("이 가게", "in this store"), ("우리 집", "in our house"), ("이 도시", "in this city"))
@@ -254,7 +254,7 @@ ON_SALE = words(
 )
 
 
-def superlatives(deal: Dealer) -> Pair:
+def superlatives(rng: Sampler) -> Pair:
     """This bag is the most expensive in this store."""
     pool = tuple(
         n
@@ -262,28 +262,32 @@ def superlatives(deal: Dealer) -> Pair:
         if n[0].ko in ON_SALE
         and n[1] in ("비싸", "싸", "예쁘", "크", "작", "무겁", "가볍", "길", "짧", "맛있", "달")
     )
-    (thing, word), level = deal.one("noted", pool), deal.one("level", LEVELS)
+    (thing, word), level = rng.choice("noted", pool), rng.choice("level", LEVELS)
     stem, english = ADJECTIVES[word]
-    ko_noun, en_noun, agreement = pointed(deal, thing)
-    most = deal.one("most", ("가장", "제일"))
+    ko_noun, en_noun, agreement = choose_demonstrative(rng, thing)
+    most = rng.choice("most", ("가장", "제일"))
     ko = f"{particle(ko_noun, '이')} 이 가게에서 {most} {finish(stem, 'present', level)}"
     en = clause(en_noun, agreement, "present", f"be the {superlative(english)} in this store")
-    return made(ko, en, level, "superlatives", thing.ko, word)
+    return make_pair(ko, en, level, "superlatives", thing.ko, word)
 
 
-def coloured(deal: Dealer) -> Pair:
+def coloured(rng: Sampler) -> Pair:
     """My aunt bought a red hat yesterday."""
     pool = tuple(
         (t, w) for t, w in NOTED if t.ko in BUYABLE and w not in ("더럽", "깨끗하", "똑똑하", "비싸")
     )
-    (thing, word), level, who = deal.one("noted", pool), deal.one("level", LEVELS), deal.one("who", EVERYONE)
+    (thing, word), level, who = (
+        rng.choice("noted", pool),
+        rng.choice("level", LEVELS),
+        rng.choice("who", EVERYONE),
+    )
     stem, english = ADJECTIVES[word]
-    tense, verb, verb_en = deal.one("verb", VERBS_OF_CHOICE)
+    tense, verb, verb_en = rng.choice("verb", VERBS_OF_CHOICE)
     noun = f"{english} {thing.noun}"
     whole = with_article(noun) if thing.countable else noun
     acting = honor(verb) if who.honorific else verb
     ko = f"{who.topic(level)} {adnominal(stem)} {particle(thing.ko, '을')} {finish(acting, tense, level)}"
-    return made(
+    return make_pair(
         ko, clause(who.en, who.agreement, tense, f"{verb_en} {whole}"), level, "coloured", thing.ko, word
     )
 

@@ -1,17 +1,17 @@
-"""Sentences with counters, prices, times, dates, ages and telephone numbers."""
+"""Sentences with quantities: counters, prices, floors."""
 
 # ruff: noqa: E501 - ruff counts a Korean letter as two columns
 
-from clauses import Pair, made
+from clauses import Pair, make_pair
 from conjugation import Level, Stem, be, be_asked, finish, honor
-from dealing import Dealer
 from english import Agreement, clause, plural
 from hangul import particle
 from lexicon import EVERYONE, ME, MEN, PLACES, THINGS, WOMEN, words
-from numbers_said import ORDINALS, english, native, sino
+from numerals import ORDINALS, english, native, sino
+from sampler import Sampler
 from simple import LEVELS, TALK
 
-# counter | English of one, {n} the noun | the things counted so
+# Korean counter | English unit, if any | the things it counts
 COUNTED = {
     ko: (unit, noun.split())
     for ko, unit, noun in (
@@ -36,7 +36,7 @@ COUNTED = {
 COUNTABLES = tuple(
     (thing, counter.split("/")[0], unit) for counter, (unit, things) in COUNTED.items() for thing in things
 )
-DOING_COUNTED = {  # thing: what one does with so many of it (Korean, English)
+DOING_COUNTED = {  # verb: the things it is used with in a quantity
     "마시": "커피 차 물 우유 주스 맥주",
     "먹": "사과 오렌지 바나나 계란 밥 국수 비빔밥 케이크",
     "읽": "책 소설 잡지",
@@ -58,16 +58,16 @@ DOING_ENGLISH = {
 }
 
 
-def amount(thing: str, unit: str, number: int) -> str:
-    """So many of a thing in English: two cups of coffee, one apple."""
+def english_amount(thing: str, unit: str, number: int) -> str:
+    """Return a quantity of a thing in English: two cups of coffee, one apple."""
     noun = THINGS[thing].noun
     if unit:
         return f"{english(number)} {plural(unit) if number > 1 else unit} of {noun}"
     return f"{english(number)} {plural(noun) if number > 1 else noun}"
 
 
-def ways(thing: str, unit: str) -> tuple[str, ...]:
-    """The verbs that go with so many of a thing."""
+def verbs_for(thing: str, unit: str) -> tuple[str, ...]:
+    """Return the verbs that fit a quantity of a thing."""
     fitting = tuple(verb for verb, things in DOING_COUNTED.items() if thing in things.split())
     if thing in DOING_COUNTED["키우"]:
         return fitting
@@ -79,46 +79,46 @@ def ways(thing: str, unit: str) -> tuple[str, ...]:
     return (*fitting, *more)
 
 
-def counting(deal: Dealer) -> Pair:
+def counting(rng: Sampler) -> Pair:
     """My uncle bought three books."""
-    thing, counter, unit = deal.one("thing", COUNTABLES)
+    thing, counter, unit = rng.choice("thing", COUNTABLES)
     number, who, level = (
-        deal.one("number", (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)),
-        deal.one("who", EVERYONE),
-        deal.one("l", LEVELS),
+        rng.choice("number", (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)),
+        rng.choice("who", EVERYONE),
+        rng.choice("l", LEVELS),
     )
-    verb = deal.one(f"verb {thing} {unit}", ways(thing, unit))
+    verb = rng.choice(f"verb {thing} {unit}", verbs_for(thing, unit))
     if (
         verb in ("마시", "먹", "주문하", "키우", "쓰")
         or counter in ("대", "벌", "켤레")
         or thing in ("가방", "의자", "모자", "시계")
     ):
         number = (number + 2) // 3
-    stem, tense = Stem(verb), "present" if verb == "키우" else deal.one("tense", ("past", "past", "future"))
+    stem, tense = Stem(verb), "present" if verb == "키우" else rng.choice("tense", ("past", "past", "future"))
     if who.honorific:
         stem = Stem("드시", honorific=True) if verb in ("마시", "먹") else honor(stem)
     before = f"{thing} {native(number)} {counter}"
-    # the object particle may be left out after a counter; here it always is said
+    # the object particle may be omitted before a number and counter; here it is always present
     ko = f"{who.topic(level)} {particle(thing, '을')} {native(number)} {counter} {finish(stem, tense, level)}"
-    en = clause(who.en, who.agreement, tense, f"{DOING_ENGLISH[verb]} {amount(thing, unit, number)}")
-    return made(ko, en, level, "counting", before, verb)
+    en = clause(who.en, who.agreement, tense, f"{DOING_ENGLISH[verb]} {english_amount(thing, unit, number)}")
+    return make_pair(ko, en, level, "counting", before, verb)
 
 
-def asking_for(deal: Dealer) -> Pair:
+def asking_for(rng: Sampler) -> Pair:
     """Two cups of coffee, please."""
-    thing, counter, unit = deal.one(
+    thing, counter, unit = rng.choice(
         "thing",
         tuple(c for c in COUNTABLES if c[1] not in ("통", "대", "마리") and c[0] not in ("사진", "의자")),
     )
-    number = deal.one("number", (1, 2, 3, 4, 5, 6))
-    ending, before, after = deal.one(
+    number = rng.choice("number", (1, 2, 3, 4, 5, 6))
+    ending, before, after = rng.choice(
         "end", (("주세요", "", ", please"), ("주시겠어요", "could I have ", ""), ("줘", "give me ", ""))
     )
     ko = f"{thing} {native(number)} {counter} {ending}"
     mark = "?" if "could" in before else "."
-    return made(
+    return make_pair(
         ko,
-        f"{before}{amount(thing, unit, number)}{after}",
+        f"{before}{english_amount(thing, unit, number)}{after}",
         Level.FORMAL,
         "asking for",
         f"{thing} {number}",
@@ -150,17 +150,17 @@ COUNTERS = {
 HERE = tuple((place, thing) for place, things in INSIDE for thing in things.split())
 
 
-def there_are(deal: Dealer) -> Pair:
+def there_are(rng: Sampler) -> Pair:
     """There are three chairs in the room."""
-    (place, thing), number = deal.one("here", HERE), deal.one("number", (1, 2, 3, 4, 5, 6, 7, 8, 9, 10))
-    level, tense = deal.one("level", LEVELS), deal.one("tense", ("present", "present", "past"))
+    (place, thing), number = rng.choice("here", HERE), rng.choice("number", (1, 2, 3, 4, 5, 6, 7, 8, 9, 10))
+    level, tense = rng.choice("level", LEVELS), rng.choice("tense", ("present", "present", "past"))
     counter = COUNTERS.get(thing, "개")
     ko = f"{place}에 {particle(thing, '이')} {native(number)} {counter} {finish(Stem('있', True), tense, level)}"
     noun = THINGS[thing].noun.removeprefix("the ")
     many = number > 1
     be_there = clause("there", Agreement.THEY if many else Agreement.IT, tense, "be")
     en = f"{be_there} {english(number)} {plural(noun) if many else noun} {PLACES[place].at}"
-    return made(ko, en, level, "there are", f"{place} {thing}", str(number))
+    return make_pair(ko, en, level, "there are", f"{place} {thing}", str(number))
 
 
 KIN = (
@@ -179,37 +179,37 @@ KIN = (
 )
 
 
-def people(deal: Dealer) -> Pair:
+def people(rng: Sampler) -> Pair:
     """Three students are waiting at the station. I have two younger sisters."""
-    kin, english_kin = deal.one("kin", KIN)
-    number, level = deal.one("number", (1, 2, 3, 4, 5)), deal.one("level", LEVELS)
+    kin, english_kin = rng.choice("kin", KIN)
+    number, level = rng.choice("number", (1, 2, 3, 4, 5)), rng.choice("level", LEVELS)
     noun = plural(english_kin) if number > 1 else english_kin
     if kin in ("손님", "학생"):
-        place = deal.one(
+        place = rng.choice(
             "place",
             tuple(PLACES[p] for p in words("역 공항 식당 카페 도서관 교실 호텔 정류장")),
         )
-        stem, verb = deal.one(
+        stem, verb = rng.choice(
             "verb", ((Stem("기다리"), "wait"), (Stem("쉬"), "rest"), (Stem("이야기하"), "talk"))
         )
         ko = f"{place.ko}에서 {kin} {native(number)} 명이 {present_progressive(stem, level)}"
         en = clause(
             f"{english(number)} {noun}", Agreement.THEY if number > 1 else Agreement.IT, "progressive", verb
         )
-        return made(ko, f"{en} {place.at}", level, "people", kin, place.ko, str(number))
+        return make_pair(ko, f"{en} {place.at}", level, "people", kin, place.ko, str(number))
     # a man's older brother is 형, a woman's 오빠
     pool = {"오빠": WOMEN[1:5], "언니": WOMEN[1:5], "형": (ME, *MEN[1:5]), "누나": (ME, *MEN[1:5])}.get(
         kin, (ME, ME, *MEN[:5], *WOMEN[:5])
     )
-    who = deal.one("who " + kin, pool)
+    who = rng.choice("who " + kin, pool)
     have = finish(Stem("있", True), "present", level)
     ko = f"{who.topic(level)} {particle(kin, '이')} {native(number)} 명 {have}"
     en = clause(who.en, who.agreement, "present", f"have {english(number)} {noun}")
-    return made(ko, en, level, "people", kin, who.ko, str(number))
+    return make_pair(ko, en, level, "people", kin, who.ko, str(number))
 
 
 def present_progressive(stem: Stem, level: Level) -> str:
-    """A stem with -고 있다."""
+    """Return a stem with -고 있다."""
     return f"{stem.text}고 {finish(Stem('있', True), 'present', level)}"
 
 
@@ -246,16 +246,16 @@ CHEAP = words("사과 오렌지 바나나 케이크 커피 차 맥주 주스 국
 DEAR = words("가방 모자 코트 치마 바지 셔츠 신발 운동화 시계 의자 책상 그림 책 안경 장갑 우산")
 
 
-def price(deal: Dealer) -> Pair:
+def price(rng: Sampler) -> Pair:
     """How much is this hat? This hat is twelve thousand won."""
-    level, asked = deal.one("level", TALK), deal.below(0.2)
-    thing = THINGS[deal.one("thing", CHEAP + DEAR)]
-    ko_it, one, many = deal.one("this", (("이", "this", "these"), ("그", "that", "those")))
+    level, asked = rng.choice("level", TALK), rng.chance(0.2)
+    thing = THINGS[rng.choice("thing", CHEAP + DEAR)]
+    ko_it, one, many = rng.choice("this", (("이", "this", "these"), ("그", "that", "those")))
     noun = f"{many if thing.verb_is is Agreement.THEY else one} {thing.noun}"
     topic = particle(f"{ko_it} {thing.ko}", "은")
     if asked:
         ko = f"{topic} {be_asked('얼마', level)}"
-        return made(
+        return make_pair(
             ko,
             "how much " + clause(noun, thing.verb_is, "present", "be", question=True),
             level,
@@ -267,13 +267,13 @@ def price(deal: Dealer) -> Pair:
     low, high = (
         (500, 9000) if thing.ko in CHEAP else (30000, 90000) if thing.ko in FURNITURE else (8000, 60000)
     )
-    won = deal.one(f"won {low}", tuple(p for p in PRICES if low <= p <= high))
-    # digits stay digits, words become words
-    if deal.below(0.4):
+    won = rng.choice(f"won {low}", tuple(p for p in PRICES if low <= p <= high))
+    # digits are translated as digits, words as words
+    if rng.chance(0.4):
         ko_price, en_price = f"{won:,}원", f"{won:,} won"
     else:
         ko_price, en_price = f"{sino(won)} 원", f"{english(won)} won"
-    return made(
+    return make_pair(
         f"{topic} {be(ko_price, level)}",
         clause(noun, thing.verb_is, "present", f"be {en_price}"),
         level,
@@ -283,13 +283,13 @@ def price(deal: Dealer) -> Pair:
     )
 
 
-def floors(deal: Dealer) -> Pair:
+def floors(rng: Sampler) -> Pair:
     """The bookstore is on the third floor."""
-    where = deal.one("where", words("서점 식당 카페 약국 은행 회사 교실 체육관 병원 우체국"))
-    floor, level = deal.one("floor", tuple(range(1, 13))), deal.one("level", LEVELS)
+    where = rng.choice("where", words("서점 식당 카페 약국 은행 회사 교실 체육관 병원 우체국"))
+    floor, level = rng.choice("floor", tuple(range(1, 13))), rng.choice("level", LEVELS)
     noun = {"회사": "the office", "교실": "the classroom"}.get(where, PLACES[where].noun)
     ko = f"{particle(where, '은')} {sino(floor)} 층에 {finish(Stem('있', True), 'present', level)}"
-    return made(ko, f"{noun} is on the {ORDINALS[floor]} floor", level, "floors", where, str(floor))
+    return make_pair(ko, f"{noun} is on the {ORDINALS[floor]} floor", level, "floors", where, str(floor))
 
 
 FAMILIES = {counting: 450, asking_for: 200, there_are: 200, people: 150, price: 220, floors: 130}

@@ -1,9 +1,8 @@
 """Sentences of two clauses: if, because, but, and, while, before, after, when."""
 
-from clauses import Pair, english_clause, english_phrase, korean_end, made, predicate
+from adjectives import ADJECTIVES, NOTED
+from clauses import Pair, english_clause, english_phrase, korean_end, make_pair, predicate
 from conjugation import Stem, attach, finish, honor, past
-from dealing import Dealer
-from describing import ADJECTIVES, NOTED
 from english import Agreement, clause, inflect
 from hangul import particle
 from lexicon import (
@@ -12,6 +11,7 @@ from lexicon import (
     THINGS,
     Person,
 )
+from sampler import Sampler
 from simple import LEVELS
 from verbs import SHARED, Action, doing_one_of, find
 
@@ -55,46 +55,46 @@ RESULTS = {
 }
 
 
-# causes that leave no choice
+# causes after which "want" becomes "must"
 NEEDS = ("바쁘", "아프", "날씨가 춥")
 
 
-def result(deal: Dealer, cause: str) -> tuple[Action, str, str]:
-    """Something one would do for that cause, with its place in both languages."""
+def choose_result(rng: Sampler, cause: str) -> tuple[Action, str, str]:
+    """Choose an action that follows from a cause, with its place in both languages."""
     if cause not in RESULTS:
-        return deal.one("free", FREE_TIME), "", ""
-    name = deal.one("result " + cause, RESULTS[cause].split()).replace("_", " ")
+        return rng.choice("free", FREE_TIME), "", ""
+    name = rng.choice("result " + cause, RESULTS[cause].split()).replace("_", " ")
     for place, english in (("집에서 ", " at home"), ("공원에서 ", " in the park")):
         if name.startswith(place):
             return find(name.removeprefix(place)), place, english
     return find(name), "", ""
 
 
-def conditional(deal: Dealer) -> Pair:
+def conditional(rng: Sampler) -> Pair:
     """If it rains, I am going to read a book at home."""
-    who, level = deal.one("who", EVERYONE), deal.one("level", LEVELS)
-    mood = deal.one("mood", ("future", "future", "want", "must", "plan"))
-    if deal.below(0.5):
-        cause, en_cause = deal.one("outside", OUTSIDE)
+    who, level = rng.choice("who", EVERYONE), rng.choice("level", LEVELS)
+    mood = rng.choice("mood", ("future", "future", "want", "must", "plan"))
+    if rng.chance(0.5):
+        cause, en_cause = rng.choice("outside", OUTSIDE)
         adjective = cause.split(" ")[-1] in ("좋", "춥", "덥")
         if_ko, if_en = attach(Stem(cause, adjective), "으면"), en_cause
     else:
-        cause, phrase = deal.one("condition", CONDITIONS)
+        cause, phrase = rng.choice("condition", CONDITIONS)
         stem = Stem(cause)
         if_ko = attach(honor(stem) if who.honorific else stem, "으면")
         if_en = clause(name_or_pronoun(who), who.agreement, "present", who.owning(phrase))
-    action, place_ko, place_en = result(deal, cause)
+    action, place_ko, place_en = choose_result(rng, cause)
     if cause in NEEDS:
         mood = "must" if mood == "want" else mood
     elif mood == "must":
         mood = "future"
     ko = f"{who.topic(level)} {if_ko} {place_ko}{korean_end(action, who, mood, level)}"
     main = english_clause(who, mood, english_phrase(action, who, False))
-    return made(ko, f"{main}{place_en} if {if_en}", level, "conditional", cause, action.name, mood)
+    return make_pair(ko, f"{main}{place_en} if {if_en}", level, "conditional", cause, action.name, mood)
 
 
 def name_or_pronoun(who: Person) -> str:
-    """The pronoun that takes up a person again."""
+    """Return the pronoun for a person."""
     return who.pronoun
 
 
@@ -108,26 +108,26 @@ SKY_CAUSES = (
 )
 
 
-def because(deal: Dealer) -> Pair:
+def because(rng: Sampler) -> Pair:
     """I was tired, so I rested at home."""
     who, level, tense = (
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
-        deal.one("tense", ("past", "past", "future")),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
+        rng.choice("tense", ("past", "past", "future")),
     )
-    link = deal.one("link", ("아서", "기 때문에"))
-    if deal.below(0.5):
-        cause, subject, phrase = deal.one("sky", SKY_CAUSES)
+    link = rng.choice("link", ("아서", "기 때문에"))
+    if rng.chance(0.5):
+        cause, subject, phrase = rng.choice("sky", SKY_CAUSES)
         agreement, stem = Agreement.IT, Stem(cause, True)
     else:
-        cause, phrase = deal.one("cause", CAUSES)
+        cause, phrase = rng.choice("cause", CAUSES)
         subject, agreement = who.pronoun, who.agreement
         stem = honor(Stem(cause, True)) if who.honorific else Stem(cause, True)
     mood = "must" if tense == "future" and cause in NEEDS else tense
     before = "present" if tense == "future" else "past"
     if link == "기 때문에" and before == "past":
         stem = past(stem)
-    action, place_ko, place_en = result(deal, cause)
+    action, place_ko, place_en = choose_result(rng, cause)
     ko = f"{who.topic(level)} {attach(stem, link)} {place_ko}{korean_end(action, who, mood, level)}"
     main = english_clause(who, mood, english_phrase(action, who, False))
     state = "progressive" if before == "present" and phrase in ("rain", "snow") else before
@@ -136,8 +136,8 @@ def because(deal: Dealer) -> Pair:
         subject_main = main.replace(who.en, who.pronoun, 1)
         first = clause(who.en if subject == who.pronoun else subject, agreement, state, phrase)
         second = subject_main + place_en if subject == who.pronoun else main + place_en
-        return made(ko, f"{first}, so {second}", level, "because", cause, action.name, tense)
-    return made(ko, f"{main}{place_en} because {why}", level, "because", cause, action.name, tense)
+        return make_pair(ko, f"{first}, so {second}", level, "because", cause, action.name, tense)
+    return make_pair(ko, f"{main}{place_en} because {why}", level, "because", cause, action.name, tense)
 
 
 CONTRASTS = (
@@ -155,7 +155,7 @@ CONTRASTS = (
 OPPOSED = tuple((a, b) for a, bs in CONTRASTS for b in bs.split())
 
 
-def but(deal: Dealer) -> Pair:
+def but(rng: Sampler) -> Pair:
     """This bag is pretty but expensive."""
     fitting = tuple(
         (thing, a, b)
@@ -163,16 +163,16 @@ def but(deal: Dealer) -> Pair:
         for thing in sorted({t.ko for t, _ in NOTED})
         if {a, b} <= {w for t, w in NOTED if t.ko == thing}
     )
-    (name, first, second), level = deal.one("fitting", fitting), deal.one("level", LEVELS)
-    tense, thing = deal.one("tense", ("present", "present", "past")), THINGS[name]
-    ko_it, one, many = deal.one("this", (("이", "this", "these"), ("그", "that", "those")))
+    (name, first, second), level = rng.choice("fitting", fitting), rng.choice("level", LEVELS)
+    tense, thing = rng.choice("tense", ("present", "present", "past")), THINGS[name]
+    ko_it, one, many = rng.choice("this", (("이", "this", "these"), ("그", "that", "those")))
     pairs = thing.verb_is is Agreement.THEY
     (a, en_a), (b, en_b) = ADJECTIVES[first], ADJECTIVES[second]
     if tense == "past":
         a = past(a)
     ko = f"{particle(f'{ko_it} {name}', '은')} {attach(a, '지만')} {finish(b, tense, level)}"
     noun = f"{many if pairs else one} {thing.noun}"
-    return made(
+    return make_pair(
         ko, clause(noun, thing.verb_is, tense, f"be {en_a} but {en_b}"), level, "but", name, first, second
     )
 
@@ -190,14 +190,14 @@ LIKED = tuple(
 )
 
 
-def liking(deal: Dealer) -> Pair:
+def liking(rng: Sampler) -> Pair:
     """My uncle likes meat but does not like fish."""
-    kind = deal.one("kind", (*LIKED[:5], *LIKED))
-    one, other = deal.two("thing " + kind[0], kind)
+    kind = rng.choice("kind", (*LIKED[:5], *LIKED))
+    one, other = rng.choose_two("thing " + kind[0], kind)
     who, level, way = (
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
-        deal.one("way", ("but", "and", "one")),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
+        rng.choice("way", ("but", "and", "one")),
     )
     stem, dislike = Stem("좋아하"), Stem("싫어하")
     if who.honorific:
@@ -218,7 +218,7 @@ def liking(deal: Dealer) -> Pair:
     else:
         ko = f"{who.topic(level)} {one}보다 {particle(other, '을')} 더 {finish(stem, 'present', level)}"
         en = clause(who.en, who.agreement, "present", f"like {b} more than {a}")
-    return made(ko, en, level, "liking", one, other)
+    return make_pair(ko, en, level, "liking", one, other)
 
 
 SIDE_BY_SIDE = doing_one_of(
@@ -227,11 +227,11 @@ SIDE_BY_SIDE = doing_one_of(
 )
 
 
-def both(deal: Dealer) -> Pair:
+def both(rng: Sampler) -> Pair:
     """My older brother is reading a book and my older sister is listening to music."""
-    (one, other), level = deal.two("who", PEERS), deal.one("level", LEVELS)
-    mood = deal.one("mood", ("past", "progressive", "present", "future"))
-    first, second = deal.two("act", SIDE_BY_SIDE)
+    (one, other), level = rng.choose_two("who", PEERS), rng.choice("level", LEVELS)
+    mood = rng.choice("mood", ("past", "progressive", "present", "future"))
+    first, second = rng.choose_two("act", SIDE_BY_SIDE)
     before, stem = predicate(first, one, mood)
     general = mood == "present"
     link = {"past": attach(past(stem), "고"), "future": attach(stem, "을") + " 것이고"}.get(
@@ -241,7 +241,7 @@ def both(deal: Dealer) -> Pair:
     en = " and ".join(
         english_clause(w, mood, english_phrase(a, w, general)) for w, a in ((one, first), (other, second))
     )
-    return made(ko, en, level, "both", first.name, second.name)
+    return make_pair(ko, en, level, "both", first.name, second.name)
 
 
 LISTENING = tuple(find(n) for n in ("음악을 듣다", "라디오를 듣다", "노래를 듣다"))
@@ -261,36 +261,38 @@ AT_ONCE = (
 )
 
 
-def meanwhile(deal: Dealer) -> Pair:
+def meanwhile(rng: Sampler) -> Pair:
     """I do my homework while listening to music."""
-    second, first = deal.one("at once", AT_ONCE)
+    second, first = rng.choice("at once", AT_ONCE)
     who, level, mood = (
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
-        deal.one("mood", ("present", "past", "progressive")),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
+        rng.choice("mood", ("present", "past", "progressive")),
     )
     stem = second.honored if who.honorific else second.stem
     ko = f"{who.topic(level)} {second.before}{attach(stem, '으면서')} {korean_end(first, who, mood, level)}"
     en = english_clause(who, mood, english_phrase(first, who, mood == "present"))
     while_en = inflect(english_phrase(second, who, mood == "present"), "ing")
-    return made(ko, f"{en} while {while_en}", level, "meanwhile", second.name, first.name)
+    return make_pair(ko, f"{en} while {while_en}", level, "meanwhile", second.name, first.name)
 
 
-def before_after(deal: Dealer) -> Pair:
+def before_after(rng: Sampler) -> Pair:
     """I am going to brush my teeth before going to bed."""
-    first, second = deal.two("act", SHARED)
+    first, second = rng.choose_two("act", SHARED)
     while second.one.split()[0] == first.one.split()[0] or second.before == first.before:
-        second = deal.one("act", SHARED)
+        second = rng.choice("act", SHARED)
     who, level, mood = (
-        deal.one("who", EVERYONE),
-        deal.one("level", LEVELS),
-        deal.one("mood", ("past", "past", "future", "want")),
+        rng.choice("who", EVERYONE),
+        rng.choice("level", LEVELS),
+        rng.choice("mood", ("past", "past", "future", "want")),
     )
-    order, english = deal.one("order", (("기 전에", "before"), ("은 후에", "after"), ("은 다음에", "after")))
+    order, english = rng.choice(
+        "order", (("기 전에", "before"), ("은 후에", "after"), ("은 다음에", "after"))
+    )
     stem = first.honored if who.honorific else first.stem
     ko = f"{who.topic(level)} {first.before}{attach(stem, order)} {korean_end(second, who, mood, level)}"
     en = english_clause(who, mood, english_phrase(second, who, False))
-    return made(
+    return make_pair(
         ko,
         f"{en} {english} {inflect(english_phrase(first, who, False), 'ing')}",
         level,
@@ -301,17 +303,17 @@ def before_after(deal: Dealer) -> Pair:
     )
 
 
-def when(deal: Dealer) -> Pair:
+def when(rng: Sampler) -> Pair:
     """When I read books, I drink coffee."""
-    back, fore = deal.one("at once", AT_ONCE)
-    who, level = deal.one("who", EVERYONE), deal.one("level", LEVELS)
+    back, fore = rng.choice("at once", AT_ONCE)
+    who, level = rng.choice("who", EVERYONE), rng.choice("level", LEVELS)
     stem = fore.honored if who.honorific else fore.stem
-    often_ko, often = deal.one("often", (("자주", "often"), ("항상", "always"), ("가끔", "sometimes")))
+    often_ko, often = rng.choice("often", (("자주", "often"), ("항상", "always"), ("가끔", "sometimes")))
     doing = f"{fore.before}{attach(stem, '을')} 때"
     ko = f"{who.topic(level)} {doing} {often_ko} {korean_end(back, who, 'present', level)}"
     en = english_clause(who, "present", english_phrase(back, who, True), adverb=often)
     inner = clause(who.pronoun, who.agreement, "present", english_phrase(fore, who, True))
-    return made(ko, f"{en} when {inner}", level, "when", fore.name, back.name)
+    return make_pair(ko, f"{en} when {inner}", level, "when", fore.name, back.name)
 
 
 FAMILIES = {
