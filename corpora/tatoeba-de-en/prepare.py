@@ -19,7 +19,7 @@ Pair = tuple[str, str]  # English, German
 
 
 def read_pairs(archive: Path) -> Iterator[Pair]:
-    """Read the pairs of deu.txt: English, tab, German (and in newer archives a third column, the attribution)."""
+    """Read the pairs of deu.txt: English, tab, German (newer archives add the attribution)."""
     with zipfile.ZipFile(archive) as files:
         for line in files.read("deu.txt").decode("utf-8").split("\n"):
             if line:

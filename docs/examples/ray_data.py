@@ -1,10 +1,10 @@
-"""A text file translated by a Ray Data job: one translator in each of its actors.
+"""Translate a text file with a Ray Data job, with one translator per actor.
 
     pip install 'nmt[ray]'
     python docs/examples/ray_data.py RUN in.txt out        # out/ holds JSON lines: text, translation
 
-Ray reads, spreads and writes the lines, and starts as many actors as it is told; each loads the model once.
-For one machine `nmt translate --workers` needs none of this.
+Ray reads, distributes and writes the lines, and starts the given number of actors; each loads the model once.
+On a single machine `nmt translate --workers` does the same without Ray.
 """
 
 import sys
@@ -19,19 +19,19 @@ import nmt
 
 
 class TranslatorActor:
-    """Translates batches of a Ray dataset that has a column `text`."""
+    """Actor that translates batches of a Ray dataset with a column `text`."""
 
     def __init__(self, run: str) -> None:
         torch.set_num_threads(1)
         self.translator = nmt.Translator(run)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        found = self.translator.translate(str(line) for line in batch["text"])
-        return {**batch, "translation": np.array([one.text for one in found], dtype=object)}
+        translations = self.translator.translate(str(line) for line in batch["text"])
+        return {**batch, "translation": np.array([t.text for t in translations], dtype=object)}
 
 
 def main(run: str, source: str, output: str, actors: int = 1) -> None:
-    """Translate the lines of a file; `actors` is how many translators work side by side."""
+    """Translate the lines of a file with a number of actors in parallel."""
     lines = ray.data.read_text(source, drop_empty_lines=False)
     translated = lines.map_batches(
         TranslatorActor,

@@ -1,11 +1,11 @@
-"""A recipe trained by Ray Train: as many processes as it is told, on one machine or a cluster.
+"""Train a recipe with Ray Train in several processes, on one machine or a cluster.
 
     pip install 'nmt[ray]'
     python docs/examples/ray_train.py my-recipe.yaml /shared/runs/mine 4        # 4 processes
 
-Ray starts the processes and makes their process group, which nmt joins. The run directory must be on a disk
-that all machines share. A process that dies has all of them started again, and the run goes on from its last
-checkpoint. For one machine `torchrun --nproc-per-node 4 -m nmt train ...` needs none of this.
+Ray starts the processes and creates their process group, which nmt joins. The run directory must be on a disk
+shared by all machines. If a process dies, all are restarted and the run resumes from its last checkpoint. On a
+single machine `torchrun --nproc-per-node 4 -m nmt train ...` does the same without Ray.
 """
 
 import sys
@@ -16,20 +16,20 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 
-def work(said: dict[str, str]) -> None:
-    """What each process does."""
+def train_worker(config: dict[str, str]) -> None:
+    """Train in one of the processes."""
     from nmt.recipe.assemble import experiment
     from nmt.recipe.reader import read_any
 
     torch.set_num_threads(1)
-    experiment.train(read_any([said["recipe"]]), Path(said["run"]))
+    experiment.train(read_any([config["recipe"]]), Path(config["run"]))
 
 
 def main(recipe: str, run: str, processes: int) -> None:
-    """Train a recipe in the directory `run`, or go on with it."""
+    """Train a recipe in the directory `run`, or resume its run."""
     file, folder = Path(recipe), Path(run).resolve()
     TorchTrainer(
-        work,
+        train_worker,
         train_loop_config={"recipe": str(file.resolve()) if file.is_file() else recipe, "run": str(folder)},
         scaling_config=ScalingConfig(num_workers=processes, use_gpu=torch.cuda.is_available()),
         run_config=RunConfig(

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A recipe trained by SLURM on two machines with four GPUs each:
+# Train a recipe with SLURM on two machines with four GPUs each:
 #
 #     sbatch docs/examples/slurm.sh my-recipe.yaml /shared/runs/mine
 #
-# The run directory must be on a disk that all machines share. Two minutes before its time is over, and when it is
-# preempted, the job gets a signal and saves. Where one job's time is too short, submit it several times: they run one
-# after the other (singleton), each goes on where the one before stopped, and a complete run has nothing left to do.
-# A process that dies has all of them started again (--max-restarts), on from the last checkpoint.
+# The run directory must be on a disk shared by all machines. Two minutes before its time limit, and when it is
+# preempted, the job receives a signal and saves a checkpoint. If the time limit of one job is too short, submit it several
+# times: the jobs run one after the other (singleton), each resumes where the previous one stopped, and a job for a
+# complete run ends at once. If a process dies, all are restarted (--max-restarts) from the last checkpoint.
 #SBATCH --job-name=nmt
 #SBATCH --dependency=singleton
 #SBATCH --nodes=2
@@ -20,7 +20,7 @@
 set -euo pipefail
 
 recipe=$1 run=$2
-export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # without it a machine that was replaced may not find the others
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 # otherwise a replaced machine may not find the others
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 exec srun torchrun \
