@@ -3,9 +3,9 @@
     pip install 'nmt[ray]'
     python docs/examples/ray_train.py my-recipe.yaml /shared/runs/mine 4        # 4 processes
 
-Ray starts the processes and creates their process group, which nmt joins. The run directory must be on a disk
-shared by all machines. If a process dies, all are restarted and the run resumes from its last checkpoint. On a
-single machine `torchrun --nproc-per-node 4 -m nmt train ...` does the same without Ray.
+Ray starts the processes and creates their process group, which nmt joins. The run directory must be on a
+disk shared by all machines. If a process dies, all restart and the run resumes from the last checkpoint.
+On one machine `torchrun --nproc-per-node 4 -m nmt train ...` does the same without Ray.
 """
 
 import sys
