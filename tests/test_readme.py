@@ -75,6 +75,20 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
     assert [path for path in named + linked if not (CHECKOUT / path).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_section_that_a_page_links_to_exists(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", text(page))
+    targets = [((CHECKOUT / page).parent / path if path else CHECKOUT / page, name) for path, name in links]
+    assert [(path.name, name) for path, name in targets if name not in anchors(path)] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", prose, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @MOVING
 def test_every_path_of_the_tree_exists() -> None:
     paths = list(tree())
