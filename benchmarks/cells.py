@@ -17,8 +17,8 @@ from torch import nn
 
 from benchmarks.matrix_product import matrix_product
 from nmt.cells import CELLS, find_cell
-from nmt.recurrence import compiler
-from nmt.recurrence.laboratory import medians, operations
+from nmt.lab.cell_check import medians, operations
+from nmt.recurrence.c import compiler
 from nmt.recurrence.layer import Layer
 
 SIZES = (

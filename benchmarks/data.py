@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.noise import phrasebook, write_noisy
 from nmt.data.batches import Batch
-from nmt.recipe.assemble import experiment
+from nmt.recipe.build import training as experiment
 from nmt.recipe.reader import read_recipe
 from nmt.training.update import Learner
 

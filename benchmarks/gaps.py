@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nmt.data.corpora import corpus_root
 from nmt.data.text import read_lines
-from nmt.evaluation.scores import score
+from nmt.evaluation.metrics import score
 
 RANGES = {"all": (0, 999), "gap 0": (0, 0), "gap 4-8": (1, 8), "gap 9+": (9, 999)}
 

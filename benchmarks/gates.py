@@ -15,15 +15,14 @@ import torch
 
 from benchmarks.saving import made
 from nmt.data.batches import Batch
-from nmt.data.subwords import EOS
-from nmt.decoding.expansion import Record
+from nmt.data.vocabulary.vocabulary import EOS
+from nmt.decoding.beam import Record, search
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
-from nmt.insight.gates import gates
-from nmt.model.prepared import Prepared
+from nmt.lab.cell_check import medians
+from nmt.model.inference import Prepared
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.observing import FEW
-from nmt.recurrence.laboratory import medians
+from nmt.recipe.gate_logging import FEW
+from nmt.training.gate_statistics import gates
 
 
 def read(model: Translator, batch: Batch) -> None:

@@ -18,12 +18,12 @@ import torch
 
 from nmt.data.batches import Batch, Plan, batches
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.artifact import load_translator
-from nmt.recipe.assemble.material import prepare
-from nmt.recipe.assemble.objective import translation_objective
+from nmt.recipe.artifact import load_translator
+from nmt.recipe.build.objective import translation_objective
+from nmt.recipe.prepare_data import prepare
 from nmt.recipe.schema import Recipe
-from nmt.training.noise import weight_noise
-from nmt.training.objective import Objective
+from nmt.training.objectives.likelihood import Objective
+from nmt.training.objectives.noise import weight_noise
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "likelihood": {},

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import torch
 
+from nmt.lab.cell_check import medians
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
-from nmt.recurrence.laboratory import medians
 from nmt.training.ema import MovingAverage
 from nmt.training.optimisers import OPTIMISERS, build_optimiser
 

@@ -19,13 +19,13 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.batches import Batch
-from nmt.data.subwords import BOS, EOS, PAD
-from nmt.recipe.assemble.experiment import Means, learner
-from nmt.recipe.assemble.model import build_translator
-from nmt.recipe.assemble.objective import likelihood
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.recipe.build.model import build_translator
+from nmt.recipe.build.objective import likelihood
+from nmt.recipe.build.training import Means, learner
 from nmt.recipe.reader import read_recipe
-from nmt.training.precision import Precision
-from nmt.training.processes import joined
+from nmt.training.distributed import joined
+from nmt.training.hardware import Precision
 
 PIECES = 6000
 SETTINGS = [

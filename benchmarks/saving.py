@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 
 from nmt.data.batches import Batch
-from nmt.recipe.assemble.experiment import by_itself, learner
-from nmt.recipe.assemble.model import build_translator
-from nmt.recipe.assemble.objective import likelihood
+from nmt.lab.cell_check import medians
+from nmt.recipe.build.model import build_translator
+from nmt.recipe.build.objective import likelihood
+from nmt.recipe.build.training import by_itself, learner
 from nmt.recipe.reader import read_recipe
-from nmt.recurrence.laboratory import medians
 from nmt.training.saving import Saver
 from nmt.training.snapshot import generator_tensors, model_tensors, optimiser_tensors
 from nmt.training.update import Learner

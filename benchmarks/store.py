@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.noise import phrasebook, write_noisy
-from nmt.data.building import prepare_store
-from nmt.data.filters import LengthFilter
+from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus, read_pairs
-from nmt.data.store import TokenStore
-from nmt.data.subwords import train_vocabulary
+from nmt.data.store.builder import prepare_store
+from nmt.data.store.store import TokenStore
+from nmt.data.vocabulary.vocabulary import train_vocabulary
 
 KEEP = LengthFilter(1, 100, None)
 

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.matrix_product import matrix_product
+from nmt.lab.cell_check import medians
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import Recipe
-from nmt.recurrence.laboratory import medians
 from nmt.training.loss import cross_entropy
 
 PIECES = 6000

@@ -20,15 +20,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from benchmarks.training import TorchTranslator
-from nmt.data.subwords import BOS, EOS, PAD
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.decoding.beam import search
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
 from nmt.export import directory
-from nmt.recipe.assemble.artifact import SHORTLIST, Loaded, load_translator
-from nmt.recipe.assemble.shortlist import load_with_shortlist
-from nmt.recipe.assemble.translating import job, prepared
-from nmt.recurrence.laboratory import medians
+from nmt.lab.cell_check import medians
+from nmt.recipe.artifact import SHORTLIST, Loaded, load_translator, load_with_shortlist
+from nmt.recipe.build.translation_job import job, prepared
 
 SETTINGS = ((1, 64), (5, 64), (1, 1), (5, 1))  # beam, batch
 

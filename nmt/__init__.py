@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.recipe.assemble.translating import Translator as Translator
+    from nmt.recipe.build.translation_job import Translator as Translator
 
 __version__ = "0.1.0"
 
@@ -17,5 +17,5 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """`nmt.Translator`, which brings torch with it: only who asks for it waits for that."""
     if name == "Translator":
-        return import_module("nmt.recipe.assemble.translating").Translator
+        return import_module("nmt.recipe.build.translation_job").Translator
     raise AttributeError(f"module 'nmt' has no attribute {name!r}")

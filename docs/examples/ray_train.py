@@ -18,11 +18,11 @@ from ray.train.torch import TorchTrainer
 
 def train_worker(config: dict[str, str]) -> None:
     """Train in one of the processes."""
-    from nmt.recipe.assemble import experiment
+    from nmt.recipe.build import training
     from nmt.recipe.reader import read_any
 
     torch.set_num_threads(1)
-    experiment.train(read_any([config["recipe"]]), Path(config["run"]))
+    training.train(read_any([config["recipe"]]), Path(config["run"]))
 
 
 def main(recipe: str, run: str, processes: int) -> None:

@@ -1,5 +1,7 @@
 """A cell is one declaration: its gates by name, the state it carries, the equations of one step."""
 
+import inspect
+import textwrap
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
@@ -154,3 +156,8 @@ class Cell(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.input_size} -> {self.hidden_size}, gates: {' '.join(self.gates)}"
+
+
+def equations(cell: Cell) -> str:
+    """The body of the cell's step as it stands in its file."""
+    return textwrap.dedent(inspect.getsource(type(cell).step)).rstrip()

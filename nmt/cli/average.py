@@ -17,7 +17,7 @@ def average(
     ] = None,
 ) -> None:
     """Average checkpoints into a model directory that can be passed on and translated with."""
-    from nmt.recipe.assemble.artifact import average_checkpoints
+    from nmt.recipe.artifact import average_checkpoints
 
     names = average_checkpoints(run, checkpoints or [], output)
     typer.echo(f"{output}: the mean of {', '.join(names)}")

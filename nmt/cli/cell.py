@@ -8,7 +8,7 @@ import typer
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.recurrence.laboratory import Product, Work
+    from nmt.lab.cell_check import Product, Work
 
 app = typer.Typer(no_args_is_help=True, help="Cells: list, take apart, check, your own too.")
 
@@ -45,11 +45,12 @@ def show(
 ) -> None:
     """Print a cell's equations, parameters, and what is computed at every position, there and back."""
     from nmt.cells import find_cell
-    from nmt.recurrence import laboratory
+    from nmt.cells.cell import equations
+    from nmt.lab import cell_check as laboratory
 
     cell = find_cell(name)(input, hidden)
     typer.echo(_filled(f"{name}: {_purpose(type(cell))}", 0) + "\n")
-    typer.echo(laboratory.equations(cell) + "\n")
+    typer.echo(equations(cell) + "\n")
     typer.echo(f"Parameters, {input} -> {hidden}")
     for parameter, value in cell.named_parameters():
         typer.echo(f"  {parameter:<13}{list(value.shape)!s:<14}{value.numel():>11,}")
@@ -68,7 +69,7 @@ def show(
 
 
 def _steps(steps: "list[Product | Work]") -> None:
-    from nmt.recurrence.laboratory import Product
+    from nmt.lab.cell_check import Product
 
     for step in steps:
         if isinstance(step, Product):
@@ -95,7 +96,7 @@ def check(
 ) -> None:
     """Check a cell: gradients, engines, padding, steps, batch; then what it costs and how fast it is."""
     from nmt.cells import find_cell
-    from nmt.recurrence import laboratory
+    from nmt.lab import cell_check as laboratory
 
     kind = find_cell(name)
     wrong = 0

@@ -59,10 +59,9 @@ def clean(
     """
     from rich.console import Console
 
-    from nmt.data import cleaning
-    from nmt.data.filters import FilterReport
-    from nmt.data.pair_writer import written
-    from nmt.data.pairs import find_corpus
+    from nmt.data import pair_rules as cleaning
+    from nmt.data.pair_rules import FilterReport
+    from nmt.data.pairs import find_corpus, written
 
     if len(names) > 2:
         raise UsageError(f"{len(names)} files: give one file of pairs, two files, or a prefix")

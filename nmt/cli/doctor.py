@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmt.cli.subject import Words, subject
-from nmt.finding import Finding
+from nmt.lab.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import AnyRecipe
@@ -38,7 +38,7 @@ def doctor(
     """
     examined = subject(words)
     if isinstance(examined, Path):
-        from nmt.recipe.assemble.checkup import check_up
+        from nmt.lab.doctor.diagnose_run import check_up
 
         facts, found = check_up(examined)
     else:
@@ -57,8 +57,8 @@ def of_recipe(recipe: "AnyRecipe", updates: int) -> tuple[Facts, list[Finding]]:
     """What there is to say of a recipe: facts, and findings."""
     from rich.console import Console
 
-    from nmt.recipe.assemble.rehearsal import rehearse, surveys
-    from nmt.training.progress import Progress
+    from nmt.lab.doctor.trial_run import rehearse, surveys
+    from nmt.training.console import Progress
 
     facts: Facts = {}
     found: list[Finding] = []
@@ -97,7 +97,7 @@ def show(facts: Facts, found: list[Finding]) -> None:
 
 def told(name: str, facts: Mapping[str, Any]) -> str:
     """Facts in words."""
-    from nmt.training.progress import clock
+    from nmt.training.console import clock
 
     if "files" in facts:
         return f"{facts['count']:,} {facts['unit']}: {' and '.join(facts['files'])}"

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.cli.columns import beside, hanging, nameless
+from nmt.cli.terminal import beside, hanging, nameless
 
 if TYPE_CHECKING:
-    from nmt.insight.gates import CellGates, Gate, Part
+    from nmt.training.gate_statistics import CellGates, Gate, Part
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)
 """Positions whose norms a table has."""
@@ -58,7 +58,7 @@ def _part(part: "Part") -> list[str]:
 
 def draw(file: Path, found: "list[CellGates]", positions: int) -> None:
     """Means of the gates and lengths of the states by position, a panel for each name."""
-    from nmt.insight.figure import Line, draw
+    from nmt.lab.figure import Line, draw
 
     panels: dict[str, list[Line]] = {}
     for cell in found:

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.picture import Plot
-from nmt.cli.strict_json import dumps
 from nmt.cli.subject import Words, subject
+from nmt.cli.terminal import Plot, dumps
 
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from nmt.insight.gradients import Clipping, Place, Reach
-    from nmt.recipe.assemble.gradients import System
+    from nmt.lab.inspect.gradients import Clipping, Place, Reach
+    from nmt.lab.inspect.gradients_of_models import System
 
 SHOWN = (1, 2, 5, 10, 20)
 """Lags of the table."""
@@ -37,7 +36,7 @@ def gradients(
     the other way round. Of a recipe: its model before training, with its own
     cells and with rnn, lstm, gru in their place. Of a run: after training, too.
     """
-    from nmt.recipe.assemble.gradients import of_recipe, of_run
+    from nmt.lab.inspect.gradients_of_models import of_recipe, of_run
 
     examined = subject(words)
     with _waiting("measuring"):
@@ -105,7 +104,7 @@ def _number(value: float) -> str:
 
 def _verdict(reach: "Reach") -> str:
     """Where it is lost, or too much."""
-    from nmt.insight.gradients import EXPLODED, VANISHED
+    from nmt.lab.inspect.gradients import EXPLODED, VANISHED
 
     if reach.exploded is not None:
         return f"> {EXPLODED:g}: {reach.exploded}"
@@ -126,7 +125,7 @@ def _clipped(clipping: "Clipping") -> str:
 
 def _plot(file: Path, found: "list[System]") -> None:
     """A panel for each place, a line for each model and path."""
-    from nmt.insight.figure import Line, draw
+    from nmt.lab.figure import Line, draw
 
     panels: dict[str, list[Line]] = {}
     for system in found:

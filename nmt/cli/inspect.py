@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.gradients import gradients
-from nmt.cli.picture import Plot
 from nmt.cli.sentence import sentence
-from nmt.cli.strict_json import dumps
+from nmt.cli.terminal import Plot, dumps
 
 if TYPE_CHECKING:
-    from nmt.insight.exposure import Exposure
+    from nmt.lab.inspect.exposure import Exposure
 
 app = typer.Typer(no_args_is_help=True, help="Look into a trained model.")
 
@@ -52,7 +51,7 @@ def exposure(
     after it; a right translation in other words costs, too, for there is one
     reference.
     """
-    from nmt.recipe.assemble.looking import exposure
+    from nmt.lab.inspect.inspect_model import exposure
 
     found = exposure(model, data, positions=positions)
     if as_json:
@@ -90,7 +89,7 @@ def gates(
     words are read, padding is not counted.
     """
     from nmt.cli import gates as shown
-    from nmt.recipe.assemble.looking import gates
+    from nmt.lab.inspect.inspect_model import gates
 
     found = gates(model, data, positions=positions)
     typer.echo(dumps(found) if as_json else shown.table(found, positions))
@@ -102,7 +101,7 @@ app.command()(sentence)
 
 
 def _show(found: "list[Exposure]") -> None:
-    from nmt.insight.exposure import overall
+    from nmt.lab.inspect.exposure import overall
 
     typer.echo(f"{'position':>10}{'words':>10}{'forced':>10}{'free':>10}{'gap':>10}")
     for part in found:
@@ -116,7 +115,7 @@ def _row(name: str, part: "Exposure") -> str:
 
 
 def _plot(file: Path, found: "list[Exposure]") -> None:
-    from nmt.insight.figure import Line, draw
+    from nmt.lab.figure import Line, draw
 
     alone = [part for part in found if part.last == part.position]
     x = [part.position for part in alone]

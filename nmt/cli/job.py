@@ -27,8 +27,8 @@ def prepare(command: Command) -> tuple[Job, str]:
 
 def _fused(job: Job, path: Path, weight: float) -> tuple[Job, str]:
     """The job with a language model at its side, and what this is known by."""
-    from nmt.recipe.assemble.artifact import fingerprint, load_language_model
-    from nmt.recipe.assemble.language_model import fused
+    from nmt.recipe.artifact import fingerprint, load_language_model
+    from nmt.recipe.tasks.language_model import fused
 
     found = load_language_model(path)
     return fused(job, found, weight), fingerprint(found)
@@ -42,9 +42,8 @@ def load(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str
         return directory.load(path, threads=threads), directory.fingerprint(path)
     import torch
 
-    from nmt.recipe.assemble.artifact import fingerprint, load_translator
-    from nmt.recipe.assemble.shortlist import load_with_shortlist
-    from nmt.recipe.assemble.translating import job
+    from nmt.recipe.artifact import fingerprint, load_translator, load_with_shortlist
+    from nmt.recipe.build.translation_job import job
 
     torch.set_num_threads(threads)
     loaded = load_with_shortlist(path) if shortlist else load_translator(path)
@@ -67,7 +66,7 @@ def _changed(command: Command, job: Job) -> Job:
 
 
 def _utility(metric: str) -> Utility:
-    from nmt.evaluation.scores import sentence_score  # sacreBLEU takes a while to import
+    from nmt.evaluation.metrics import sentence_score
 
     return sentence_score(metric)
 

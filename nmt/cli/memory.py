@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nmt.cli.columns import beside
-from nmt.cli.picture import Plot
+from nmt.cli.terminal import Plot, beside
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.insight.memory import Learnt
+    from nmt.lab.memory import Learnt
 
 FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 """Gaps, seeds and updates where the command line says nothing else."""
@@ -57,7 +56,7 @@ def memory(
     """
     from rich.console import Console
 
-    from nmt.insight.memory import TASKS, Study, learnt
+    from nmt.lab.memory import TASKS, Study, learnt
 
     by_default = QUICK if quick else FULL
     asked = _gaps(by_default[0] if gaps is None else gaps, hidden)
@@ -112,7 +111,7 @@ def _as_json(of: "Learnt", gaps: tuple[int, ...]) -> dict[str, Any]:
 
 def _show(found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
     """A block for each task and so many gaps as fit."""
-    from nmt.insight.memory import TASKS
+    from nmt.lab.memory import TASKS
 
     names = _names([of.cell for of in found])
     for task in dict.fromkeys(of.task for of in found):
@@ -142,7 +141,7 @@ def _scores(of: "Learnt", now: slice) -> str:
 
 
 def _plot(file: Path, found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
-    from nmt.insight.figure import Line, draw
+    from nmt.lab.figure import Line, draw
 
     panels: dict[str, list[Line]] = {}
     names = _names([of.cell for of in found])

@@ -11,7 +11,7 @@ from nmt.cli.sample import Model
 OWN = 20_000
 
 if TYPE_CHECKING:
-    from nmt.recipe.assemble.language_model import Perplexity
+    from nmt.recipe.tasks.language_model import Perplexity
 
 
 def perplexity(
@@ -29,8 +29,8 @@ def perplexity(
     it: how sure it is when it runs freely. A model of the very distribution of the text has the same in both;
     one that is surer of its own text than it is right about the true one has less in the second.
     """
-    from nmt.recipe.assemble.artifact import load_language_model
-    from nmt.recipe.assemble.language_model import perplexity
+    from nmt.recipe.artifact import load_language_model
+    from nmt.recipe.tasks.language_model import perplexity
 
     show(perplexity(load_language_model(model), file, most=length, seed=seed))
 

@@ -26,8 +26,8 @@ def plot(
     Every number of metrics.jsonl can be drawn. Seconds are those spent learning,
     from times.jsonl. Needs matplotlib, which the extra `plot` brings.
     """
-    from nmt.insight.curves import curves
-    from nmt.insight.figure import draw, drawable
+    from nmt.lab.curves import curves
+    from nmt.lab.figure import draw, drawable
 
     drawable(output)
     draw(output, curves(runs, metric or [], against), x=against)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from nmt.decoding.lines import Done
+    from nmt.decoding.job import Done
     from nmt.decoding.translation import Translation
 
 

@@ -9,7 +9,7 @@ from nmt.cli.perplexity import OWN, perplexity
 from nmt.cli.train import LogTo, Output, Words, resolved, train_to_the_end
 
 if TYPE_CHECKING:
-    from nmt.recipe.assemble.experiment import Tested
+    from nmt.recipe.build.training import Tested
     from nmt.recipe.schema import Recipe, TextRecipe
 
 SAMPLES = 5
@@ -31,7 +31,7 @@ def run(words: Words, output: Output = None, log_to: LogTo = None) -> None:
 
 
 def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | None) -> None:
-    from nmt.recipe.assemble.material import find
+    from nmt.recipe.prepare_data import find
 
     [text] = find(recipe, "test").files
     if not train_to_the_end(recipe, directory, log_to):
@@ -43,8 +43,8 @@ def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | Non
 def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> None:
     import json
 
-    from nmt.data.whole import write_whole
-    from nmt.recipe.assemble import experiment
+    from nmt.files import write_whole
+    from nmt.recipe.build import training as experiment
 
     experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
     if not train_to_the_end(recipe, directory, log_to):

@@ -28,8 +28,8 @@ def sample(
 ) -> None:
     """Write text: every piece is drawn from what the language model expects, and is what it reads next."""
     from nmt.decoding.options import Options
-    from nmt.recipe.assemble.artifact import load_language_model
-    from nmt.recipe.assemble.language_model import sampled
+    from nmt.recipe.artifact import load_language_model
+    from nmt.recipe.tasks.language_model import sampled
 
     options = Options(sample=True, n_best=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     texts = sampled(load_language_model(model), options, length, prompt)

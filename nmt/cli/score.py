@@ -9,7 +9,7 @@ import typer
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.evaluation.scores import Score
+    from nmt.evaluation.metrics import Score
 
 
 def score(
@@ -46,7 +46,7 @@ def score(
     and chrF needs no tokenizer.
     """
     from nmt.data.text import read_lines
-    from nmt.evaluation import scores
+    from nmt.evaluation import metrics as scores
 
     if paired and not baseline:
         raise UsageError("--paired tests the difference to a baseline: name one with --baseline FILE")

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.columns import WIDTH, beside, hanging, nameless, one_line
+from nmt.cli.terminal import WIDTH, beside, hanging, nameless, one_line
 from nmt.errors import UsageError
-from nmt.finding import counted
+from nmt.lab.doctor.finding import counted
 
 if TYPE_CHECKING:
-    from nmt.insight.beam import Branch
-    from nmt.insight.sentence import Sentence, Word
+    from nmt.lab.inspect.beam import Branch
+    from nmt.lab.inspect.sentence import Sentence, Word
 
 FORMS = ("html", "svg", "png", "txt", "json")
 PICTURES = ("svg", "png")
@@ -50,11 +50,11 @@ def sentence(
     file = output or (None if kind in SPOKEN else Path(f"sentence.{kind}"))
     if file is not None:
         _check(file, kind)
-    from nmt.recipe.assemble.looking import sentence
+    from nmt.lab.inspect.inspect_model import sentence
 
     found = sentence(model, _readable(text))
     if file is not None and kind in PICTURES:
-        from nmt.insight.picture import draw_sentence
+        from nmt.lab.inspect.picture import draw_sentence
 
         draw_sentence(file, found, kind)
     else:
@@ -66,11 +66,11 @@ def sentence(
 def _check(file: Path, kind: str) -> None:
     """UsageError before any work begins where the file could not be written after it."""
     if kind in PICTURES:
-        from nmt.insight.figure import drawable
+        from nmt.lab.figure import drawable
 
         drawable(file, kind)
     else:
-        from nmt.data.whole import check_place
+        from nmt.files import check_place
 
         check_place(file)
 
@@ -97,12 +97,12 @@ def _form(output: Path | None, form: str | None) -> str:
 
 def _written(found: "Sentence", kind: str, name: str) -> str:
     if kind == "json":
-        from nmt.insight.sentence import plain
+        from nmt.lab.inspect.sentence import plain
 
         return json.dumps(plain(found), ensure_ascii=False) + "\n"
     if kind == "txt":
         return "\n".join(account(found)) + "\n"
-    from nmt.insight.page import page
+    from nmt.lab.inspect.page import page
 
     return page(found, name)
 
@@ -111,7 +111,7 @@ def _write(file: Path | None, text: str) -> None:
     if file is None:
         typer.echo(text, nl=False)
         return
-    from nmt.data.whole import write_whole
+    from nmt.files import write_whole
 
     write_whole(file, text.encode())
 

@@ -17,7 +17,7 @@ def shortlist(
 
     From the run's training pairs, by IBM Model 1; the file lies in the run.
     """
-    from nmt.recipe.assemble.shortlist import write_shortlist
+    from nmt.recipe.artifact import write_shortlist
 
     file, measured = write_shortlist(run, best=best, frequent=frequent)
     typer.echo(

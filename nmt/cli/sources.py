@@ -8,9 +8,9 @@ from typing import BinaryIO, NamedTuple
 
 from nmt.cli.options import Command
 from nmt.data.text import COMPRESSIONS, read_lines_leniently
-from nmt.decoding import json_lines, shards
-from nmt.decoding.lines import Line, numbered
-from nmt.decoding.wishes import wished
+from nmt.decoding import io as json_lines
+from nmt.decoding import shards
+from nmt.decoding.job import Line, numbered, wished
 from nmt.errors import DataError, UsageError
 
 

@@ -11,8 +11,8 @@ from nmt.cli.recipes import listing
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from nmt.recipe.assemble.grid import Ended
-    from nmt.recipe.study import Member
+    from nmt.lab.study.definition import Member
+    from nmt.lab.study.runner import Ended
 
 app = typer.Typer(no_args_is_help=True, help="Ask what many runs answer together.")
 
@@ -25,7 +25,7 @@ def about() -> None:
 @app.command("ls")
 def list_studies() -> None:
     """List the studies that come with the program."""
-    from nmt.recipe.study import shipped_studies
+    from nmt.lab.study.definition import shipped_studies
 
     typer.echo(listing(shipped_studies()))
 
@@ -51,7 +51,7 @@ def run(
     fails does not stop the others; the exit code is then 1. The report
     (report.html, report.md) is on those that are done.
     """
-    from nmt.recipe.assemble import study
+    from nmt.lab.study import members as study
     from nmt.recipe.reader import split
 
     names, overrides = split(words)
@@ -73,7 +73,7 @@ def run(
 
 
 def _show(members: "Sequence[Member]") -> None:
-    from nmt.recipe.assemble.matching import parameters
+    from nmt.lab.study.matching import parameters
 
     recipes = {", ".join(member.choices.values()): member.recipe for member in members}
     width = max(map(len, recipes)) + 2
@@ -88,7 +88,7 @@ def _show(members: "Sequence[Member]") -> None:
 
 def _train(directory: Path, members: "Sequence[Member]", jobs: int) -> int:
     """Train what is not done yet; gives how many failed."""
-    from nmt.recipe.assemble.grid import Grid, done
+    from nmt.lab.study.runner import Grid, done
 
     left = [member for member in members if not done(directory, member)]
     if len(left) < len(members):

@@ -69,7 +69,7 @@ def resolved(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
 
 
 def _verify_resume(recipe: "AnyRecipe", kill_at: int) -> None:
-    from nmt.recipe.assemble import verify
+    from nmt.lab import verify_resume as verify
 
     same = verify.verify_resume(recipe, kill_at, lambda what: typer.echo(what, err=True))
     typer.echo(
@@ -83,8 +83,8 @@ def train_to_the_end(recipe: "AnyRecipe", directory: Path, log_to: str | None) -
 
     Of several processes that a launcher started only the first does.
     """
-    from nmt.recipe.assemble import experiment
-    from nmt.training.processes import place
+    from nmt.recipe.build import training as experiment
+    from nmt.training.distributed import place
 
     result = experiment.train(recipe, directory, log_to=log_to)
     if result.stop.exit_code:

@@ -14,11 +14,10 @@ from nmt.cli.report import Report
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from nmt.decoding.job import Job
-    from nmt.decoding.lines import Window
-    from nmt.decoding.output import Identity, Output
+    from nmt.decoding.job import Job, Window
+    from nmt.decoding.resume import Identity, Output
+    from nmt.decoding.translate import Sample
     from nmt.decoding.translation import Translation
-    from nmt.decoding.verify import Sample
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
 Form = Callable[["Translation"], str]
@@ -42,10 +41,10 @@ translate.__signature__ = inspect.signature(Command)  # type: ignore[attr-define
 def run(command: Command) -> None:
     """Translate what was asked for."""
     from nmt.cli import sources
-    from nmt.decoding import output as files
+    from nmt.decoding import resume as files
     from nmt.decoding import shards
-    from nmt.decoding.lines import Done, Reader
-    from nmt.decoding.verify import Sample
+    from nmt.decoding.job import Done, Reader
+    from nmt.decoding.translate import Sample
 
     _check(command)
     job, identity = _prepare(command)
@@ -147,7 +146,8 @@ def _window(command: Command, job: "Job") -> int:
 
 def _forms(command: Command) -> list[Form]:
     """How each stream of the output is written."""
-    from nmt.decoding import formats, json_lines
+    from nmt.decoding import io as formats
+    from nmt.decoding import io as json_lines
 
     forms: dict[str, Form] = {
         "plain": formats.plain,
@@ -174,7 +174,7 @@ def _saying_what_stands(output: "Output") -> Iterator[None]:
 
 def _prove(sample: "Sample", job: "Job", report: Report) -> None:
     """Translate a sample again; DataError if a line comes out otherwise."""
-    from nmt.decoding.verify import BATCHES, differing
+    from nmt.decoding.translate import BATCHES, differing
 
     if not sample.drawn:
         return

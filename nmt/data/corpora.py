@@ -10,8 +10,9 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nmt.data.download import Say, download, sha256_of
+from nmt.data.download import Say, download
 from nmt.errors import DataError, UsageError
+from nmt.files import sha256_of
 from nmt.shipped import folder
 
 Progress = Callable[[str, int], None]

@@ -1,6 +1,5 @@
 """One file over HTTP: continued where it stopped, checked by its sum, put in place whole or not at all."""
 
-import hashlib
 import os
 import ssl
 import time
@@ -12,6 +11,7 @@ from urllib.request import Request, urlopen
 
 from nmt import __version__
 from nmt.errors import DataError
+from nmt.files import sha256_of
 
 ATTEMPTS = 4
 CHUNK = 1 << 16
@@ -36,12 +36,6 @@ class _Interrupted(Exception):
 
 
 _PASSING = (_Interrupted, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def download(

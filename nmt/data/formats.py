@@ -156,7 +156,7 @@ class _Memory:
 
 def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """The columns called like the languages, and further ones."""
-    from nmt.data.parquet import read_columns
+    pass  # was an import of this module
 
     for number, row in enumerate(read_columns(path, [*languages, *columns]), 1):
         yield _fields(row, languages, columns, f"{path}, row {number}")
@@ -174,3 +174,25 @@ def form_of(name: str) -> str | None:
     """The ending of a file that holds both sides of its pairs, its compression's ending aside; else None."""
     suffix = Path(bare_name(name)).suffix
     return suffix if suffix in READERS else None
+
+
+ROWS = 4096  # that are read together
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Each row as the values of some columns; UsageError without pyarrow, DataError without a column."""
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise UsageError(f"{path}: Parquet is read with pyarrow: pip install 'nmt[parquet]'") from None
+    try:
+        file = ParquetFile(path)
+        names = file.schema_arrow.names
+        missing = [column for column in columns if column not in names]
+        if missing:
+            raise DataError(f"{path}: no column '{missing[0]}'; there are: {', '.join(names)}")
+        for batch in file.iter_batches(ROWS, columns=list(columns)):
+            yield from batch.to_pylist()
+    except (ArrowException, OSError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None

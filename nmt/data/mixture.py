@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.joined import Int64, part_of
+from nmt.data.store.arrays import Int64, part_of
 
 UInt64 = NDArray[np.uint64]
 ROUNDS = 6

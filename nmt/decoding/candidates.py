@@ -1,19 +1,47 @@
-"""What the live hypotheses could be continued with."""
+"""Continuations of the live hypotheses: blocked tokens, their scores, and the selection of those kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from nmt.data.subwords import BOS, PAD, UNK
-from nmt.decoding.bans import bans
-from nmt.decoding.constraints import wanted
-from nmt.decoding.hypothesis import Node
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.decoding.beam_rows import Chosen, Doubles, Rows, best_of_lanes
+from nmt.decoding.constraints import best_of_banks, wanted
+from nmt.decoding.hypothesis import Node, Sentence
 from nmt.decoding.model import Floats, Ints, Scores
 from nmt.decoding.options import Options
-from nmt.decoding.rows import Doubles
-from nmt.decoding.sentence import Sentence
+from nmt.decoding.sampling import draw
 from nmt.errors import DataError
+
+
+def bans(sentence: Sentence, node: Node) -> Iterator[int]:
+    """The pieces that may not follow this hypothesis; some may come twice."""
+    if sentence.length < sentence.minimum or sentence.missing(node):
+        yield EOS
+    order, sequences = sentence.options.no_repeat_ngram, sentence.request.must_not
+    if order or sequences:
+        ids = [step.piece for step in node.path()]
+        if order:
+            yield from repeats(ids, order)
+        for sequence in sequences:
+            if sequence and _ends_with(ids, sequence[:-1]):
+                yield sequence[-1]
+
+
+def repeats(ids: list[int], order: int) -> Iterator[int]:
+    """What would make an n-gram of this order come twice (Paulus et al., 2018)."""
+    if len(ids) < order:
+        return
+    last = ids[len(ids) - order + 1 :]
+    for start in range(len(ids) - order + 1):
+        if ids[start : start + order - 1] == last:
+            yield ids[start + order - 1]
+
+
+def _ends_with(ids: list[int], sequence: Sequence[int]) -> bool:
+    return not sequence or ids[-len(sequence) :] == list(sequence)
+
 
 IMPOSSIBLE = -1000.0  # log probability of a piece that must be written where the model rules it out
 
@@ -102,3 +130,56 @@ def _pool(scores: Scores, spare: int, options: Options) -> tuple[Floats, Ints]:
     if options.top_p < 1:
         return scores.best(everything.shape[1])
     return everything, np.broadcast_to(np.arange(everything.shape[1]), everything.shape)
+
+
+def best_of_groups(keys: Doubles, pieces: Ints, lanes: Ints, options: Options) -> Chosen:
+    """The best continuations of each group; lanes [R] are groups of sentences, keys and pieces [R, C].
+
+    A piece costs `diversity` for each time that an earlier group of the sentence chose it at this position
+    (their Hamming diversity). The cost chooses, it is no part of a hypothesis' log probability.
+    """
+    sentences, groups = np.divmod(lanes, options.groups)
+    taken = np.full((sentences[-1] + 1, options.beam), -1)
+    chosen = []
+    for group in range(options.groups):
+        rows = np.flatnonzero(groups == group)
+        times = (pieces[rows, :, None] == taken[sentences[rows], None, :]).sum(axis=-1)
+        best = best_of_lanes(keys[rows] - options.diversity * times, sentences[rows], options.width)
+        best = Chosen(rows[best.rows], best.columns)
+        _note(taken, sentences[best.rows], pieces[best], group * options.width)
+        chosen.append(best)
+    return Chosen(*map(np.concatenate, zip(*chosen, strict=True))).by_lane(lanes)
+
+
+def _note(taken: Ints, sentences: Ints, pieces: Ints, first: int) -> None:
+    """Write what was chosen for ascending sentences into their columns from the first on."""
+    places = np.arange(len(sentences)) - np.searchsorted(sentences, sentences)
+    taken[sentences, first + places] = pieces
+
+
+def choose(found: Candidates, rows: Rows, owners: Sequence[Sentence], options: Options) -> Chosen:
+    """What becomes of the live hypotheses; `owners` are their sentences."""
+    if options.sample:
+        drawn = zip(owners, (rows.lanes % options.lanes).tolist(), strict=True)
+        return draw(found.values, np.array([s.uniforms[lane, s.length] for s, lane in drawn]), options)
+    keys = rows.totals[:, None] + found.values
+    if options.groups > 1:
+        return best_of_groups(keys, found.pieces, rows.lanes, options)
+    if not any(s.must for s in owners):
+        return best_of_lanes(keys, rows.lanes, options.width)
+    return _some_constrained(keys, found, rows, owners, options)
+
+
+def _some_constrained(
+    keys: Doubles, found: Candidates, rows: Rows, owners: Sequence[Sentence], options: Options
+) -> Chosen:
+    """Sentences that must contain something one by one, the others together."""
+    free = np.flatnonzero([not s.must for s in owners])
+    best = best_of_lanes(keys[free], rows.lanes[free], options.width)
+    chosen = [Chosen(free[best.rows], best.columns)]
+    for sentence in dict.fromkeys(s for s in owners if s.must):
+        own = np.flatnonzero([s is sentence for s in owners])
+        progress = [rows.nodes[row].progress for row in own.tolist()]
+        best = best_of_banks(sentence.must, progress, keys[own], found.pieces[own], options.width)
+        chosen.append(Chosen(own[best.rows], best.columns))
+    return Chosen(*map(np.concatenate, zip(*chosen, strict=True))).by_lane(rows.lanes)

@@ -10,10 +10,9 @@ from functools import cache
 
 import numpy as np
 
-from nmt.decoding.hypothesis import Node
+from nmt.decoding.beam_rows import Chosen, Doubles
+from nmt.decoding.hypothesis import Node, Sentence
 from nmt.decoding.model import Ints
-from nmt.decoding.rows import Chosen, Doubles
-from nmt.decoding.sentence import Sentence
 
 Sequences = Sequence[tuple[int, ...]]
 

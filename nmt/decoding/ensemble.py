@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.decoding.job import Job
-from nmt.decoding.log_probs import LogProbs
-from nmt.decoding.model import Floats, Ints, Model, Said, Step
+from nmt.decoding.model import Floats, Ints, LogProbs, Model, Said, Step
 from nmt.errors import UsageError
 
 

@@ -1,15 +1,15 @@
 """Outputs drawn from what the model holds probable, the same whatever is translated beside them."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.decoding.beam_rows import Chosen, Doubles
+from nmt.decoding.hypothesis import uniforms
+from nmt.decoding.model import Floats, Ints, Model
 from nmt.decoding.options import Options, Request
-from nmt.decoding.rows import Chosen, Doubles
-
-
-def uniforms(request: Request, limit: int, options: Options) -> Doubles:
-    """A number in [0, 1) for each sample and position; they follow from the seed and the request alone."""
-    seed = [options.seed, *(request.draws or [request.number])]
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).random((options.n_best, limit))
 
 
 def draw(values: Doubles, uniform: Doubles, options: Options) -> Chosen:
@@ -29,3 +29,63 @@ def draw(values: Doubles, uniform: Doubles, options: Options) -> Chosen:
     whole = below[:, -1]
     target = np.minimum(uniform[rows] * whole, np.nextafter(whole, 0.0))
     return Chosen(rows, np.argmax(below > target[:, None], axis=1))
+
+
+NEVER = [PAD, BOS, UNK]
+
+
+class Written(NamedTuple):
+    """Texts as pieces [R, N], the prompt first, and the log probability of each at its place [R, N]."""
+
+    pieces: Ints
+    log_probs: Floats
+
+
+def write(
+    model: Model, options: Options, length: int, prompt: Sequence[int] = (), *, line_by_line: bool
+) -> Written:
+    """`options.n_best` texts of `length` drawn pieces after a prompt, a line's end counted as one.
+
+    After the end of a line the next is begun, `line_by_line` from nothing, otherwise with all that was
+    written in mind. `pad`, `bos` and `unk` are never drawn; log probabilities are the model's, before
+    temperature and the like.
+    """
+    count = options.n_best
+    [nothing] = model.encode([[]])
+    y, parents, state = np.full(count, BOS), np.full(count, -1), None
+    numbers = uniforms(Request(0, ()), length, options)  # [R, length]
+    pieces, log_probs = [], []
+    for position in range(len(prompt) + length):
+        step = model.step(y, state, parents, [nothing] * count)
+        values, state = step.scores.all(), step.state
+        if position < len(prompt):
+            y = np.full(count, prompt[position])
+        else:
+            y = _drawn(values, numbers[:, position - len(prompt)], options)
+        pieces.append(y)
+        log_probs.append(values[np.arange(count), y])
+        begins = line_by_line & (y == EOS)
+        parents = np.where(begins, -1, np.arange(count))
+        y = np.where(begins, BOS, y)
+    return Written(np.stack(pieces, 1), np.stack(log_probs, 1))
+
+
+def _drawn(log_probs: Floats, numbers: "np.typing.NDArray[np.float64]", options: Options) -> Ints:
+    """The next piece [R] of each text."""
+    values = log_probs.astype(np.float64)
+    values[:, NEVER] = -np.inf
+    order = np.argsort(-values, axis=1, kind="stable")  # of equal ones the lower piece first
+    chosen = draw(np.take_along_axis(values, order, 1), numbers, options)
+    drawn: Ints = order[chosen.rows, chosen.columns]
+    return drawn
+
+
+def lines_of(pieces: Ints) -> list[list[int]]:
+    """One text's pieces [N] line by line, without the ends; the last may be unfinished."""
+    lines: list[list[int]] = [[]]
+    for piece in pieces.tolist():
+        if piece == EOS:
+            lines.append([])
+        else:
+            lines[-1].append(piece)
+    return lines

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from nmt.data.download import sha256_of
-from nmt.data.whole import written_whole
-from nmt.decoding.output import Output, aside
+from nmt.decoding.resume import Output, aside
 from nmt.errors import DataError, UsageError
+from nmt.files import sha256_of, written_whole
 
 BLOCK = 1 << 20
 OF_A_SHARD = ("--shard", "--alignments")  # what differs from shard to shard of one job

@@ -4,16 +4,16 @@ The same line gives the same text whatever stands beside it: the search keeps se
 gives a row the same numbers in every batch.
 """
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
+from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job
-from nmt.decoding.lines import Line, Reader, numbered
-from nmt.decoding.long_lines import parts
+from nmt.decoding.job import Job, Line, Reader, numbered
 from nmt.decoding.options import Request
-from nmt.decoding.search import search
-from nmt.decoding.translation import Plan, Translation, put_together
+from nmt.decoding.translation import Plan, Translation, parts, put_together
 
 
 def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterator[Translation]:
@@ -66,3 +66,33 @@ def _search(requests: Sequence[Request], job: Job) -> list[list[Hypothesis]]:
     order = sorted(range(len(requests)), key=lambda place: -len(requests[place].source))
     found = dict(search(job.model, (requests[place]._replace(number=place) for place in order), job.options))
     return [found[place] for place in range(len(requests))]
+
+
+BATCHES = (1, 7, 64)
+
+
+class Sample:
+    """Some of the translations of a job, drawn evenly (Vitter, 1985, algorithm R)."""
+
+    def __init__(self, size: int) -> None:
+        self.drawn: list[Translation] = []
+        self._size, self._seen, self._random = size, 0, random.Random(1)
+
+    def take(self, translation: Translation) -> None:
+        """Perhaps keep this one."""
+        self._seen += 1
+        if len(self.drawn) < self._size:
+            self.drawn.append(translation)
+        elif (slot := self._random.randrange(self._seen)) < self._size:
+            self.drawn[slot] = translation
+
+
+def differing(sample: Sequence[Translation], job: Job) -> list[int]:
+    """The numbers of the lines that another batch size or order translates, scores or aligns otherwise."""
+    wrong = set()
+    for batch in BATCHES:
+        order = random.Random(batch).sample(sample, len(sample))
+        otherwise = job._replace(options=replace(job.options, batch=batch))
+        again = translate_window([translation.line for translation in order], otherwise)
+        wrong |= {one.number for one, other in zip(order, again, strict=True) if one != other}
+    return sorted(wrong)

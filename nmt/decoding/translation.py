@@ -1,19 +1,104 @@
-"""What became of a line: its candidates, put together from what was found for its parts."""
+"""Lines too long for a recurrent network are translated in parts, cut where the least is lost."""
 
 from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from nmt.data.subwords import EOS, SPECIALS, UNK
-from nmt.decoding.alignment import Alignment, align, are_subwords, word_numbers
+from nmt.data.vocabulary.vocabulary import EOS, SPECIALS, UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job
-from nmt.decoding.lines import Line
+from nmt.decoding.job import Job, Line, Vocabulary
 from nmt.decoding.mbr import choose
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
-from nmt.decoding.unknown_words import with_copies
 from nmt.errors import UsageError
+
+STOPS = (".", "!", "?", "…", ";", ":")
+WIDE_STOPS = ("。", "！", "？")  # written without a space after them
+
+
+def parts(pieces: list[str], longest: int) -> list[slice]:
+    """Slices of at most `longest` pieces that cover them all, in order.
+
+    Each ends in its second half, in this order of preference: at the last end of a sentence, at the last end
+    of a word, or where it is full.
+    """
+    slices, start = [], 0
+    subwords = are_subwords(pieces)
+    while len(pieces) - start > longest:
+        end = _cut(pieces, start, start + longest, subwords)
+        slices.append(slice(start, end))
+        start = end
+    return [*slices, slice(start, len(pieces))]
+
+
+def _cut(pieces: list[str], start: int, full: int, subwords: bool) -> int:
+    word_end = None
+    for end in range(full, (start + full) // 2, -1):
+        between_words = not subwords or pieces[end].startswith(SPACE)
+        sentence_end = pieces[end - 1].endswith(WIDE_STOPS) or (
+            between_words and pieces[end - 1].endswith(STOPS)
+        )
+        if sentence_end:
+            return end
+        if between_words and word_end is None:
+            word_end = end
+    return word_end or full
+
+
+SPACE = "▁"  # how a subword piece says that a word begins
+
+Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
+
+
+def are_subwords(source_pieces: list[str]) -> bool:
+    """Whether a line was cut into subwords (its first piece carries ▁), or came split into words."""
+    return any(piece.startswith(SPACE) for piece in source_pieces)
+
+
+def word_numbers(pieces: list[str], subwords: bool) -> list[int]:
+    """The word that each piece belongs to, counted as between spaces in the text."""
+    numbers, word = [], -1
+    for piece in pieces:
+        if word < 0 or not subwords or piece.startswith(SPACE):
+            word += 1
+        numbers.append(word)
+    return numbers
+
+
+def align(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
+    """Each target piece's most attended source piece, as pairs of words, each pair once; weights [T, S]."""
+    if not target_words:
+        return []
+    looked_at = weights.argmax(axis=-1).tolist()
+    pairs = {(source_words[s], target) for s, target in zip(looked_at, target_words, strict=True)}
+    return sorted(pairs, key=lambda pair: pair[::-1])
+
+
+def with_copies(ids: Sequence[int], copies: Sequence[str], target: Vocabulary, *, subwords: bool) -> str:
+    """The text of an output with `copies[t]` in the place of each unk at position t.
+
+    A copied word stands between spaces, but for what follows it without one. Where several unk in a row are
+    of one word, it is copied once.
+    """
+    text, start = "", 0
+    spelt = target.pieces(ids)
+    for place in [place for place, piece in enumerate(ids) if piece == UNK]:
+        again = place == start > 0 and copies[place] == copies[place - 1]
+        text = _joined(text, target.decode(ids[start:place]), _glued(spelt, start, subwords))
+        text = text if again else _joined(text, copies[place], glued=False)
+        start = place + 1
+    return _joined(text, target.decode(ids[start:]), _glued(spelt, start, subwords))
+
+
+def _glued(spelt: Sequence[str], start: int, subwords: bool) -> bool:
+    """Whether what begins here follows without a space."""
+    return subwords and start < len(spelt) and not spelt[start].startswith(SPACE)
+
+
+def _joined(before: str, after: str, glued: bool) -> str:
+    before, after = before.rstrip(), after.strip()
+    return f"{before}{after}" if glued or not before or not after else f"{before} {after}"
+
 
 T = TypeVar("T")
 
@@ -87,7 +172,7 @@ def put_together(plan: Plan, found: Sequence[list[Hypothesis]], job: Job) -> Tra
     if not all(part.hypotheses[0].finished for part in parts):
         pieces = sum(len(part.hypotheses[0].ids) for part in parts)
         plan = plan.noting(f"the model found no end: its output was cut after {pieces:,} pieces")
-    candidates = [_joined(ranked) for ranked in zip(*(part.candidates for part in parts), strict=False)]
+    candidates = [_join_parts(ranked) for ranked in zip(*(part.candidates for part in parts), strict=False)]
     alignment = _alignment(parts, job, subwords) if job.aligned else []
     return Translation(plan.line, candidates[: job.n_best], plan.notes, plan.pieces, alignment)
 
@@ -125,7 +210,7 @@ def one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def _joined(parts: Sequence[Candidate]) -> Candidate:
+def _join_parts(parts: Sequence[Candidate]) -> Candidate:
     return Candidate(
         " ".join(part.text for part in parts if part.text),
         sum(part.score for part in parts),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
-from nmt.evaluation.scores import score
+from nmt.evaluation.metrics import score
 
 METRICS = ("bleu", "chrf")
 

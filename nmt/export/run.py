@@ -9,17 +9,17 @@ import torch
 
 from nmt import __version__
 from nmt.data.pairs import read_pairs
-from nmt.data.subwords import BOS, EOS, PAD, SIDES, UNK
 from nmt.data.text import read_lines
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, SIDES, UNK
 from nmt.errors import DataError, UsageError
 from nmt.export import model
 from nmt.export.directory import FORMAT, GRAPHS, Config, graph_file, load, write, write_json
 from nmt.export.parity import Report, Texts, compare
 from nmt.export.parts import state_sizes
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.artifact import Loaded, load_translator
-from nmt.recipe.assemble.material import find
-from nmt.recipe.assemble.translating import job
+from nmt.recipe.artifact import Loaded, load_translator
+from nmt.recipe.build.translation_job import job
+from nmt.recipe.prepare_data import find
 
 REPORT = "report.json"
 SEARCH = ("beam", "length_penalty", "max_ratio", "max_extra", "batch")

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import UsageError
-from nmt.recurrence.bound import Multiplier, multiplier
+from nmt.recurrence.deferred import Linear
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.product import Linear
+from nmt.recurrence.reference import Multiplier, multiplier
 
 
 class Memory(NamedTuple):

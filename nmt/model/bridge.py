@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.model.attention import Memory
-from nmt.recurrence import product
+from nmt.recurrence import deferred as product
 
 
 class Bridge(nn.Module):

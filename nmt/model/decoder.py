@@ -13,9 +13,9 @@ from nmt.errors import UsageError
 from nmt.model.attention import Attention, Look, Memory
 from nmt.model.bridge import Bridge
 from nmt.model.embedding import Embedding
-from nmt.recurrence.bound import Bound, Multiplier, multiplier
+from nmt.recurrence.deferred import Linear, positions, positions_at_once
 from nmt.recurrence.layer import Stack
-from nmt.recurrence.product import Linear, positions, positions_at_once
+from nmt.recurrence.reference import Bound, Multiplier, multiplier
 
 
 class DecoderState(NamedTuple):

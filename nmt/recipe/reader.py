@@ -17,11 +17,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from nmt.errors import UsageError
-from nmt.recipe import yaml12
+from nmt.recipe import yaml as yaml12
+from nmt.recipe.errors import problems_of
 from nmt.recipe.fields import CELL_FILE, Section, suggestion
-from nmt.recipe.mistakes import problems_of
 from nmt.recipe.schema import TASKS, AnyRecipe, Recipe, TextRecipe
-from nmt.recipe.yaml12 import COMMAND_LINE, Node, Place, Problem, Source
+from nmt.recipe.yaml import COMMAND_LINE, Node, Place, Problem, Source
 from nmt.shipped import folder
 
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, fx
 
-from nmt.recurrence.kernel import Kernel
+from nmt.recurrence.trace.kernel import Kernel
 
 Places = Mapping[str, Tensor]  # a name to what stands there at every position: [T, B, H]
 At = Callable[[int], object]  # something to do at a position

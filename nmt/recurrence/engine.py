@@ -5,11 +5,12 @@ from typing import Literal
 from torch import Tensor
 
 from nmt.errors import UsageError
-from nmt.recurrence import compiler, inductor
+from nmt.recurrence import inductor
 from nmt.recurrence.backend import Backend, Torch
-from nmt.recurrence.c_code import NUMBER
+from nmt.recurrence.c import compiler
+from nmt.recurrence.c.code_generator import NUMBER
+from nmt.recurrence.c.native import Native
 from nmt.recurrence.inductor import Inductor
-from nmt.recurrence.native import Native
 
 Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
 from nmt.recurrence.backend import At, Places, Torch
-from nmt.recurrence.kernel import Kernel
+from nmt.recurrence.trace.kernel import Kernel
 
 aten = torch.ops.aten
 

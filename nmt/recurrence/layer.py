@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.recurrence.bound import Bound
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.plan import try_step
-from nmt.recurrence.traced import bind
+from nmt.recurrence.fused import bind
+from nmt.recurrence.reference import Bound
+from nmt.recurrence.trace.plan import try_step
 from nmt.recurrence.zoneout import Zoneout
 
 

@@ -12,17 +12,15 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
 from nmt.training.checkpoint import checkpoint_name
-from nmt.training.course import Course
+from nmt.training.console import Progress, Tick
 from nmt.training.ema import weights_of
-from nmt.training.gathered import changed_count
-from nmt.training.guards import Diverged
-from nmt.training.interrupts import Interrupts
-from nmt.training.metrics import Event, Metrics
-from nmt.training.progress import Progress, Tick
-from nmt.training.run import Best, Moment, Run, Span, Totals
+from nmt.training.guards import Diverged, Interrupts
+from nmt.training.logging import Event, Metrics
+from nmt.training.run_state import Best, Course, Moment, Run, Span, Totals
 from nmt.training.saving import Saver
 from nmt.training.schedules import Schedule
 from nmt.training.settings import Epochs, Result, Settings, Stop, Validate
+from nmt.training.snapshot import changed_count
 from nmt.training.state import State
 from nmt.training.teacher_forcing import Always
 from nmt.training.update import Fault, Learner, Outcome

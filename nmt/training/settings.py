@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
 from nmt.training.guards import Guards
-from nmt.training.run import Best, Span
+from nmt.training.run_state import Best, Span
 from nmt.training.validation import Validation
 
 Validate = Callable[

@@ -6,9 +6,9 @@ from nmt.model.decoder import DecoderState
 from nmt.training import snapshot
 from nmt.training.checkpoint import Checkpoint, Facts, Tensors
 from nmt.training.ema import Weights
-from nmt.training.gathered import dealt, gathered
-from nmt.training.run import Run
+from nmt.training.run_state import Run
 from nmt.training.schedules import Schedule
+from nmt.training.snapshot import dealt, gathered
 from nmt.training.update import Learner
 
 

@@ -13,12 +13,12 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.training import memory
-from nmt.training.noise import weight_noise
-from nmt.training.objective import Learnt, Objective
-from nmt.training.precision import Precision
-from nmt.training.processes import ALONE, Processes
-from nmt.training.run import Totals
+from nmt.training import hardware as memory
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.hardware import Precision
+from nmt.training.objectives.likelihood import Learnt, Objective
+from nmt.training.objectives.noise import weight_noise
+from nmt.training.run_state import Totals
 from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
 from nmt.training.teacher_forcing import Forcing
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
-from nmt.training.objective import Likelihood, forced_loss
-from nmt.training.processes import ALONE, Processes
-from nmt.training.run import Totals
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.objectives.likelihood import Likelihood, forced_loss
+from nmt.training.run_state import Totals
 from nmt.training.update import to_device
 
 

@@ -3,7 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
-from nmt.cli.columns import WIDTH, beside, hanging, one_line, wrapped
+from nmt.cli.terminal import WIDTH, beside, hanging, one_line, wrapped
 
 NAME = "source       "
 

@@ -4,8 +4,8 @@ import json
 import math
 
 from nmt.cli.gates import table
-from nmt.cli.strict_json import dumps
-from nmt.insight.gates import CellGates, Gate, Kept, Part
+from nmt.cli.terminal import dumps
+from nmt.training.gate_statistics import CellGates, Gate, Kept, Part
 
 CELL = CellGates(
     *("decoder", 2, "forward", "Own", 12_345),

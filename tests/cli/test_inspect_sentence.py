@@ -4,11 +4,11 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
-from nmt.cli.columns import WIDTH
 from nmt.cli.sentence import account
-from nmt.insight.sentence import Sentence, sentence
-from tests.insight.telescope import TEXT, small
-from tests.insight.test_sentence import LEAKY
+from nmt.cli.terminal import WIDTH
+from nmt.lab.inspect.sentence import Sentence, sentence
+from tests.lab.telescope import TEXT, small
+from tests.lab.test_sentence import LEAKY
 
 
 def lines(found: Sentence) -> list[str]:

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
-from nmt.data import cleaning
-from nmt.data.cleaning import Rules, read_scripts, repetitions, script_share
+from nmt.data import pair_rules as cleaning
+from nmt.data.pair_rules import Rules, read_scripts, repetitions, script_share
 
 PAIRS = [
     ("Ein Hund.", "A dog."),

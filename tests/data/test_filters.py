@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.filters import FilterReport, LengthFilter
+from nmt.data.pair_rules import FilterReport, LengthFilter
 
 KEEP = LengthFilter(min_length=2, max_length=10, max_ratio=2.0)
 

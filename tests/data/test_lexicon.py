@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.data import lexicon, shortlist
-from nmt.data.building import prepare_store
-from nmt.data.lexicon import NULL, Lexicon, learn_lexicon
+from nmt.data import shortlist
+from nmt.data import word_alignment as lexicon
 from nmt.data.pairs import Corpus
 from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
-from nmt.data.store import TokenStore
-from nmt.data.subwords import EOS, UNK, WordVocabulary
+from nmt.data.store.builder import prepare_store
+from nmt.data.store.store import TokenStore
+from nmt.data.vocabulary.vocabulary import EOS, UNK, WordVocabulary
+from nmt.data.word_alignment import NULL, Lexicon, learn_lexicon
 from nmt.errors import DataError
 
 PAIRS = [("das Haus", "the house"), ("das Buch", "the book"), ("ein Buch", "a book")]

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.data import building
 from nmt.data.batches import Plan, Sampling, batches
-from nmt.data.building import prepare_store
-from nmt.data.links import read_links
 from nmt.data.pairs import Corpus
-from nmt.data.store import TokenStore
-from nmt.data.subwords import Vocabulary, WordVocabulary, train_vocabulary
+from nmt.data.store.builder import prepare_store
+from nmt.data.store.store import TokenStore
+from nmt.data.store import builder as building
+from nmt.data.vocabulary.vocabulary import Vocabulary, WordVocabulary, train_vocabulary
+from nmt.data.word_alignment import read_links
 from nmt.errors import DataError
 
 SRC = ["der kleine Hund schläft", "", "die Katze kommt zurück", "ein Hund"] * 5
@@ -43,7 +43,7 @@ def corpus(
 
 
 def stored(folder: Path, vocabulary: Vocabulary, *corpora: Corpus) -> TokenStore:
-    from nmt.data.filters import LengthFilter
+    from nmt.data.pair_rules import LengthFilter
 
     keep = LengthFilter(1, 100, None)
     return prepare_store(folder / "s", *corpora, src=vocabulary, tgt=vocabulary, keep=keep, with_text=True)

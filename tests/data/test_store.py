@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nmt.data import building, encoding
-from nmt.data.arrays import ArrayFile, read_metadata
-from nmt.data.building import prepare_store
-from nmt.data.filters import LengthFilter
+from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus
-from nmt.data.store import TokenStore
-from nmt.data.subwords import WordVocabulary
+from nmt.data.store.arrays import ArrayFile, read_metadata
+from nmt.data.store.builder import prepare_store
+from nmt.data.store.store import TokenStore
+from nmt.data.store import builder as building
+from nmt.data.store import encoder as encoding
+from nmt.data.vocabulary.vocabulary import WordVocabulary
 from nmt.errors import DataError
 
 VOCABULARY = WordVocabulary([str(n) for n in range(50)])

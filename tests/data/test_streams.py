@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from nmt.data.batches import Plan, batches
-from nmt.data.building import prepare_store
-from nmt.data.filters import LineFilter
+from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import find_text
-from nmt.data.store import TokenStore
+from nmt.data.store.builder import prepare_store
+from nmt.data.store.store import TokenStore
 from nmt.data.streams import Cut, chunks, count_chunks, lines_at
-from nmt.data.subwords import BOS, EOS, PAD, WordVocabulary
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, WordVocabulary
 from nmt.errors import DataError
 
 WORDS = WordVocabulary([str(number) for number in range(100)])

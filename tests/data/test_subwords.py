@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data import piece_training
-from nmt.data.regularisation import BpeSegmentations, UnigramSegmentations
-from nmt.data.subwords import (
+from nmt.data.text import sample_lines
+from nmt.data.vocabulary import training as piece_training
+from nmt.data.vocabulary.sampling import BpeSegmentations, UnigramSegmentations
+from nmt.data.vocabulary.vocabulary import (
     BOS,
     EOS,
     KINDS,
@@ -24,7 +25,6 @@ from nmt.data.subwords import (
     load_vocabulary,
     train_vocabulary,
 )
-from nmt.data.text import sample_lines
 from nmt.errors import DataError, UsageError
 
 WORDS = [
@@ -145,7 +145,7 @@ def test_sampling_pieces_that_have_one_segmentation_is_refused(kind: str) -> Non
 
 PROCESS = """
 from tests.data.test_subwords import sentences, trained
-from nmt.data import piece_training
+from nmt.data.vocabulary import training as piece_training
 piece_training.SAMPLE_LINES = 100
 for kind in ("unigram", "bpe", "char", "pretokenized"):
     print(trained(kind).fingerprint())

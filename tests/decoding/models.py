@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.log_probs import LogProbs
-from nmt.decoding.model import Floats, Ints, Step
+from nmt.decoding.model import Floats, Ints, LogProbs, Step
 
 Pieces = tuple[int, ...]
 Doubles = NDArray[np.float64]

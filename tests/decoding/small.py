@@ -6,13 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from nmt.errors import DataError
-from nmt.recipe.assemble import artifact, shortlist, translating
+from nmt.recipe import artifact
+from nmt.recipe import artifact as shortlist
+from nmt.recipe.build import translation_job as translating
 from tests.decoding.models import random_model
 from tests.decoding.words import CutWords
 
 
 def load_translator(path: Path) -> SimpleNamespace:
-    """What `nmt.recipe.assemble.artifact.load_translator` gives, as far as the command asks for it."""
+    """What `nmt.recipe.artifact.load_translator` gives, as far as the command asks for it."""
     if path.name == "missing":
         raise DataError(f"no model in {path}")
     search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nmt.decoding.alignment import align, are_subwords, word_numbers
+from nmt.decoding.translation import align, are_subwords, word_numbers
 
 
 def test_words_begin_where_a_piece_says_so() -> None:

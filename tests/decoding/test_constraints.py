@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from nmt.decoding.beam import search
 from nmt.decoding.constraints import advance, allocate, bank
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
 from nmt.errors import UsageError
 from tests.decoding.models import Pieces, every_output, fixed_model, random_model
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from nmt.data.subwords import BOS, EOS, PAD
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
 from tests.decoding.models import Fake, Pieces, fixed_model, random_model
 
 BEAM = Options(beam=6, groups=3, n_best=6, normalisation="none", diversity=0.8, max_ratio=0.0, max_extra=5)

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.subwords import EOS
+from nmt.data.vocabulary.vocabulary import EOS
+from nmt.decoding.beam import search
 from nmt.decoding.ensemble import AVERAGES, Ensemble, Fusion
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
 from nmt.errors import UsageError
 from tests.decoding.models import Fake, fixed_model, random_model
 

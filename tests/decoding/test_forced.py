@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmt.data.subwords import UNK
-from nmt.decoding.forced import Pair, score
+from nmt.data.vocabulary.vocabulary import UNK
+from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
+from nmt.decoding.rescore import Pair, score
 from tests.decoding.models import bits, random_model
 
 OPTIONS = Options(beam=5, n_best=5, coverage_penalty=0.2, attention=True, max_ratio=1.0, max_extra=8, batch=3)
@@ -49,6 +49,6 @@ def test_an_empty_target_is_an_end_at_once() -> None:
 
 def test_a_step_of_given_outputs_looks_for_no_best_pieces(monkeypatch: object) -> None:
     model = random_model(1)
-    monkeypatch.setattr("nmt.decoding.log_probs.LogProbs.best", None)
+    monkeypatch.setattr("nmt.decoding.model.LogProbs.best", None)
     assert len([*score(model, [Pair(0, (4,), [5, 6])], OPTIONS)]) == 1
     assert np.all(np.array(model.seen_rows) == 1)

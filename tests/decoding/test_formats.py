@@ -1,7 +1,7 @@
 """What other programs will read."""
 
-from nmt.decoding import formats
-from nmt.decoding.lines import Line
+from nmt.decoding import io as formats
+from nmt.decoding.job import Line
 from nmt.decoding.translation import BLANK, Candidate, Translation
 
 DOG = Translation(

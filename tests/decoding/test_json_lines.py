@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding import json_lines
-from nmt.decoding.lines import Wishes
+from nmt.decoding import io as json_lines
+from nmt.decoding.job import Wishes
 from nmt.decoding.translation import BLANK, Candidate, Translation
 
 DOG = Candidate("a dog", -1.5, -3.0, ["▁a", "▁dog", "</s>"], [-1.0, -1.5, -0.5])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nmt.decoding.log_probs import LogProbs
+from nmt.decoding.model import LogProbs
 
 
 @pytest.mark.parametrize("count", [1, 4, 11, 12, 189, 190, 999])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.long_lines import parts
+from nmt.decoding.translation import parts
 
 
 def cut(pieces: list[str], longest: int) -> list[list[str]]:

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.subwords import EOS
+from nmt.data.vocabulary.vocabulary import EOS
+from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
 from nmt.decoding.ranking import Ranking, coverage, penalty
-from nmt.decoding.search import search
 from nmt.errors import UsageError
 from tests.decoding.models import Fake, Output, Pieces, every_output, random_model
 

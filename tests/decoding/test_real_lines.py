@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from nmt.data.subwords import EOS, train_vocabulary
 from nmt.data.text import read_lines
+from nmt.data.vocabulary.vocabulary import EOS, train_vocabulary
+from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
-from nmt.model.prepared import Prepared
-from nmt.recipe.assemble.model import build_translator
+from nmt.model.inference import Prepared
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
 
 OPTIONS = Options(beam=4, batch=64, n_best=2, length_penalty=0.6, max_ratio=0.5, max_extra=3)

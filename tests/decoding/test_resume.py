@@ -15,9 +15,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.decoding.lines import Line
+from nmt.decoding.job import Line
 from nmt.errors import DataError, UsageError
-from nmt.recipe.assemble import artifact
+from nmt.recipe import artifact
 from tests.decoding import small
 
 OURS = (os.path.join("nmt", "decoding", "output.py"), os.path.join("nmt", "cli", "translate.py"))

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.subwords import EOS
+from nmt.data.vocabulary.vocabulary import EOS
+from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
 from tests.decoding.models import fixed_model, random_model
 
 DRAW = Options(sample=True, n_best=200, max_ratio=0.0, max_extra=1, unk=False)

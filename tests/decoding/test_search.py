@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.decoding.beam import search
+from nmt.decoding.hypothesis import Hypothesis, Sentence, longest
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
-from nmt.decoding.sentence import Sentence, longest
 from nmt.errors import DataError, UsageError
 from tests.decoding.models import Fake, bits, every_output, fixed_model, random_model
 

@@ -7,9 +7,9 @@ from itertools import count, islice
 
 import pytest
 
+from nmt.decoding.beam import search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
-from nmt.decoding.search import search
 from nmt.decoding.translate import translate_lines
 from nmt.decoding.translation import Translation, one_line
 from nmt.errors import UsageError
@@ -146,7 +146,7 @@ def test_lines_are_read_no_further_ahead_than_a_window() -> None:
 
 
 def test_long_lines_make_the_window_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.decoding.lines.WINDOW_CHARACTERS", 100)
+    monkeypatch.setattr("nmt.decoding.job.WINDOW_CHARACTERS", 100)
     lines = iter([("word " * 10, None)] * 50)
     next(translate_lines(lines, job()))
     assert len(list(lines)) == 48

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.decoding.lines import Line
+from nmt.decoding.job import Line
 from nmt.errors import DataError, UsageError
 from tests.decoding import small
 

@@ -1,7 +1,7 @@
 """Words that the target vocabulary lacks, copied."""
 
-from nmt.data.subwords import UNK, WordVocabulary
-from nmt.decoding.unknown_words import with_copies
+from nmt.data.vocabulary.vocabulary import UNK, WordVocabulary
+from nmt.decoding.translation import with_copies
 from tests.decoding.words import CutWords
 
 

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.decoding import verify
+from nmt.decoding import translate as verify
 from nmt.decoding.translation import Translation
 from nmt.errors import DataError, UsageError
 from tests.decoding import small

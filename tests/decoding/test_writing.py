@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.data.subwords import BOS, EOS, PAD, UNK
-from nmt.decoding.log_probs import LogProbs
-from nmt.decoding.model import Ints, Step
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.decoding.model import Ints, LogProbs, Step
 from nmt.decoding.options import Options
-from nmt.decoding.writing import lines_of, write
+from nmt.decoding.sampling import lines_of, write
 
 A, B, C = 4, 5, 6
 

@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 
 from nmt.errors import DataError
-from nmt.recipe.assemble import verify
+from nmt.lab import verify_resume as verify
 from nmt.recipe.reader import read_any
 from nmt.training import snapshot
 from tests.end_to_end.toy import done, nmt, reversed_, write_corpus

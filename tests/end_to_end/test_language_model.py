@@ -10,13 +10,13 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from nmt.data.store import TokenStore
+from nmt.data.store.store import TokenStore
 from nmt.data.streams import Cut, chunks
-from nmt.decoding.forced import Pair, score
 from nmt.decoding.options import Options
-from nmt.recipe.assemble.artifact import load_language_model, load_translator
-from nmt.recipe.assemble.language_model import fused, prepared
-from nmt.recipe.assemble.translating import job
+from nmt.decoding.rescore import Pair, score
+from nmt.recipe.artifact import load_language_model, load_translator
+from nmt.recipe.build.translation_job import job
+from nmt.recipe.tasks.language_model import fused, prepared
 from nmt.training.checkpoint import latest
 from nmt.training.validation import forced_totals, measuring
 from tests.end_to_end.conftest import Finished

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from nmt.recipe.assemble import experiment
+from nmt.recipe.build import training as experiment
 from nmt.recipe.reader import read_any
-from nmt.training.processes import Processes
+from nmt.training.distributed import Processes
 from tests.end_to_end.toy import done, nmt, write_phrases
 from tests.training.many import in_processes, values
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nmt.data.store import TokenStore
-from nmt.data.subwords import load_vocabulary
-from nmt.recipe.assemble import experiment
-from nmt.recipe.assemble.material import prepare
+from nmt.data.store.store import TokenStore
+from nmt.data.vocabulary.vocabulary import load_vocabulary
+from nmt.recipe.build import training as experiment
+from nmt.recipe.prepare_data import prepare
 from nmt.recipe.reader import read_recipe
-from nmt.training.processes import ALONE
-from nmt.training.progress import Progress
+from nmt.training.console import Progress
+from nmt.training.distributed import ALONE
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
 
 RECIPE = """\

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.recipe.assemble.grid import Grid
-from nmt.recipe.study import Member
+from nmt.lab.study.definition import Member
+from nmt.lab.study.runner import Grid
 from tests.end_to_end.toy import copied, done, nmt, write_corpus, write_recipe
 
 STUDY = """\

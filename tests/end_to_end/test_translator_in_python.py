@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nmt
-from nmt.decoding.lines import Line, Wishes
+from nmt.decoding.job import Line, Wishes
 from nmt.errors import UsageError
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done

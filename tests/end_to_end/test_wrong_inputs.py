@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 from typer.testing import Result
 
-from nmt.recipe.assemble.artifact import CARD
+from nmt.recipe.artifact import CARD
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
 

@@ -8,7 +8,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.scores import METRICS, SENTENCE_METRICS, compare, score, sentence_score
+from nmt.evaluation.metrics import METRICS, SENTENCE_METRICS, compare, score, sentence_score
 
 WORDS = ["The", "a", "small", "big", "dog", "cat", "house", "runs", "sleeps", ",", ".", "and", "3.14"]
 

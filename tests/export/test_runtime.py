@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from nmt.cells import CELLS
-from nmt.data.subwords import BOS, EOS
+from nmt.data.vocabulary.vocabulary import BOS, EOS
 from nmt.decoding.model import Floats, Model
 from nmt.errors import UsageError
-from nmt.model.prepared import Prepared
+from nmt.model.inference import Prepared
 from nmt.model.translator import Translator
 from tests.model.test_translator import VARIANTS, V, build
 
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [export]")
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
 
-from nmt.export import model as graphs  # noqa: E402 - they need onnx
+from nmt.export import model as graphs  # noqa: E402
 from nmt.export.directory import graph_file  # noqa: E402
 from nmt.export.run import traceable  # noqa: E402
 from nmt.export.runtime import Runtime  # noqa: E402

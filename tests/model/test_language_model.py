@@ -5,13 +5,13 @@ import torch
 
 from nmt.cells import CELLS
 from nmt.data.batches import Batch
-from nmt.data.subwords import BOS, EOS, PAD
-from nmt.model.prepared import Prepared
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.model.inference import Prepared
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.model import build_language_model
+from nmt.recipe.build.model import build_language_model
 from nmt.recipe.schema import TextRecipe
 from nmt.recurrence.state import map_tensors
-from nmt.training.objective import forced_loss
+from nmt.training.objectives.likelihood import forced_loss
 
 PIECES = 11
 

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from nmt.model.attention import ATTENTIONS
 from nmt.model.translator import Translator
-from nmt.recurrence import product
+from nmt.recurrence import deferred as product
 from tests.model.test_translator import batch, build
 
 DROPOUT = {

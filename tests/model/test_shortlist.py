@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.data.subwords import EOS
-from nmt.decoding.log_probs import LogProbs
-from nmt.decoding.model import Scores
-from nmt.model import rows, scores
-from nmt.model import words as words_module
-from nmt.model.prepared import Prepared
-from nmt.model.scores import Logits, Restricted
+from nmt.data.vocabulary.vocabulary import EOS
+from nmt.decoding.model import LogProbs, Scores
+from nmt.model import inference as words_module
+from nmt.model import inference_kernels as rows
+from nmt.model import output_scores as scores
+from nmt.model.inference import Prepared, Words
+from nmt.model.output_scores import Logits, Restricted
 from nmt.model.translator import Translator
-from nmt.model.words import Words
 from tests.model.test_translator import V, build
 
 SOURCES = [[5, 6, 7, 8], [9, 4], [3], [9, 4, 10]]
@@ -136,7 +135,7 @@ def test_words_from_the_table_are_the_products_and_each_is_multiplied_once() -> 
 
 
 def test_a_table_that_would_be_large_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nmt.model import prepared as module
+    from nmt.model import inference as module
 
     made, asked = model(), torch.tensor([5, 7])
     expected = Prepared(made, eos=EOS).words(asked)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from nmt.cells import CELLS
-from nmt.data.subwords import EOS
+from nmt.data.vocabulary.vocabulary import EOS
 from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.bridge import BRIDGES
-from nmt.model.prepared import Prepared, Step
+from nmt.model.inference import Prepared, Step
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
 
 V = 11

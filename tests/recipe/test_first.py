@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.data.pairs import read_pairs
-from nmt.recipe.assemble.material import find, find_training, prepare
+from nmt.recipe.prepare_data import find, find_training, prepare
 from nmt.recipe.reader import read_any, read_recipe
 from tests.end_to_end.toy import copied, write_corpus, write_recipe
 

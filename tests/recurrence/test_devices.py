@@ -7,11 +7,11 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.recurrence.backend import Torch
+from nmt.recurrence.fused import Traced, bind
+from nmt.recurrence.fused_scan import Sequence
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.linear import Scan, linear
-from nmt.recurrence.program import program_of
-from nmt.recurrence.sequence import Sequence
-from nmt.recurrence.traced import Traced, bind
+from nmt.recurrence.parallel import Scan, linear
+from nmt.recurrence.trace.program import program_of
 
 T, B, E, H = 4, 3, 4, 5
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

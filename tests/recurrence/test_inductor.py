@@ -11,8 +11,8 @@ from nmt.errors import UsageError
 from nmt.recurrence import inductor
 from nmt.recurrence.backend import Backend, Torch
 from nmt.recurrence.engine import backend
-from nmt.recurrence.kernel import Kernel, trace
-from nmt.recurrence.traced import bind
+from nmt.recurrence.fused import bind
+from nmt.recurrence.trace.kernel import Kernel, trace
 
 T, B, E, H = 4, 3, 4, 5
 QUICK = [("lstm", False), ("gru", False), ("lstm", True)]

@@ -9,13 +9,13 @@ from torch import Tensor
 from nmt.cells import CELLS, find_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.recurrence import compiler, native
-from nmt.recurrence.c_code import source
+from nmt.lab.cell_check import Work, backward_steps, forward_steps
+from nmt.recurrence.c import compiler, native
+from nmt.recurrence.c.code_generator import source
 from nmt.recurrence.engine import backend
-from nmt.recurrence.kernel import Kernel, trace
-from nmt.recurrence.laboratory import Work, backward_steps, forward_steps
+from nmt.recurrence.fused import bind
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.traced import bind
+from nmt.recurrence.trace.kernel import Kernel, trace
 
 needs_compiler = pytest.mark.skipif(compiler.obstacle() is not None, reason=str(compiler.obstacle()))
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence.bound import Bound
+from nmt.recurrence.fused import bind
+from nmt.recurrence.fused_scan import Sequence
 from nmt.recurrence.layer import Layer, Stack
-from nmt.recurrence.plan import plan
-from nmt.recurrence.sequence import Sequence
-from nmt.recurrence.traced import bind
+from nmt.recurrence.reference import Bound
+from nmt.recurrence.trace.plan import plan
 from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
 
 T, B, E, H = 6, 3, 4, 5

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence.bound import Bound
+from nmt.recurrence.fused import bind
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.traced import bind
+from nmt.recurrence.reference import Bound
 from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
 from tests.recurrence.test_scan import DERIVED, ENGINES, B, Delay, E, H, T, by_steps, make, outcome, padding
 

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from nmt.errors import NmtError
-from nmt.training.processes import Processes, joined
+from nmt.training.distributed import Processes, joined
 
 LIMIT = 60.0  # seconds after which a process that does not end is given up
 

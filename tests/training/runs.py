@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from nmt.data.batches import Batch
 from nmt.model.decoder import Unrolled
+from nmt.training.console import Progress
 from nmt.training.guards import Guards
+from nmt.training.logging import Metrics
 from nmt.training.loop import Training
-from nmt.training.metrics import Metrics
-from nmt.training.objective import Likelihood
+from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.optimisers import build_optimiser
-from nmt.training.progress import Progress
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.settings import Settings
 from nmt.training.teacher_forcing import FORCINGS, Forcing

@@ -9,8 +9,8 @@ import torch
 
 from nmt.errors import DataError
 from nmt.training import checkpoint
-from nmt.training.average import average
 from nmt.training.checkpoint import FACTS, MODEL, TRAINER, latest, read, write
+from nmt.training.warm_start import average
 
 FILES = (MODEL, TRAINER, FACTS)
 

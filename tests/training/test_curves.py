@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nmt.errors import UsageError
-from nmt.training.run import Best, Moment
+from nmt.training.run_state import Best, Moment
 from nmt.training.schedules import SCHEDULES
 from nmt.training.teacher_forcing import FORCINGS
 from tests.training.runs import Duration, make_forcing, make_schedule

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from nmt.errors import UsageError
-from nmt.training.device import find_device
-from nmt.training.processes import Place
+from nmt.training.distributed import Place
+from nmt.training.hardware import find_device
 
 ALONE, SECOND, TOLD_NOTHING = Place(0, 1), Place(3, 4, 1, 2), Place(4, 5)
 

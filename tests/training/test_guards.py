@@ -15,7 +15,7 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
 from nmt.training.guards import Diverged
-from nmt.training.objective import Learnt, Likelihood
+from nmt.training.objectives.likelihood import Learnt, Likelihood
 from nmt.training.snapshot import model_tensors
 from tests.training.runs import (
     Duration,

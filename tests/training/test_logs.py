@@ -11,9 +11,8 @@ import pytest
 from rich.console import Console
 
 from nmt.errors import UsageError
-from nmt.training.metrics import Metrics
-from nmt.training.mirrors import MIRRORS, mirror
-from nmt.training.progress import Progress, Tick, clock, number
+from nmt.training.console import Progress, Tick, clock, number
+from nmt.training.logging import MIRRORS, Metrics, mirror
 from nmt.training.validation import Sample, Validation
 from tests.training.runs import Duration, make_forcing, make_training
 

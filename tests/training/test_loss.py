@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from nmt.training import loss
 from nmt.training.loss import CHUNK, cross_entropy
-from nmt.training.objective import forced_loss, perplexity
-from nmt.training.run import Totals
+from nmt.training.objectives.likelihood import forced_loss, perplexity
+from nmt.training.run_state import Totals
 from tests.training.runs import PAD, Tiny, make_batch
 
 

@@ -7,12 +7,11 @@ import torch
 from torch.nn import functional as F
 
 from nmt.model.decoder import Unrolled
-from nmt.training.attention_loss import alignment_loss, coverage_loss
 from nmt.training.loss import CHUNK, cross_entropy, divergence, log_probs
-from nmt.training.noise import switched, weight_noise
-from nmt.training.objective import Likelihood, word_loss
-from nmt.training.r_drop import RDrop, twice
-from nmt.training.run import Totals
+from nmt.training.objectives.likelihood import Likelihood, alignment_loss, coverage_loss, word_loss
+from nmt.training.objectives.noise import switched, weight_noise
+from nmt.training.objectives.r_drop import RDrop, twice
+from nmt.training.run_state import Totals
 from nmt.training.update import to_device
 from tests.model.test_translator import build
 from tests.training.runs import BOS, EOS, PAD, Tiny, make_batch, make_learner

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from nmt.data.batches import Batch
-from nmt.data.building import prepare_store
 from nmt.data.pairs import find_text
+from nmt.data.store.builder import prepare_store
 from nmt.data.streams import Cut, chunks
-from nmt.data.subwords import WordVocabulary
+from nmt.data.vocabulary.vocabulary import WordVocabulary
 from nmt.model.decoder import DecoderState
-from nmt.recipe.assemble.model import build_language_model
+from nmt.recipe.build.model import build_language_model
 from nmt.recipe.schema import TextRecipe
-from nmt.recurrence import product
-from nmt.training import memory
-from nmt.training.objective import Likelihood
+from nmt.recurrence import deferred as product
+from nmt.training import hardware as memory
+from nmt.training.objectives.likelihood import Likelihood
 from tests.training.runs import make_batch, make_learner
 from tests.training.test_guards import Cramped
 from tests.training.test_snapshot import real_model

@@ -6,7 +6,7 @@ from torch.optim import Optimizer
 
 from nmt.cells import CELLS
 from nmt.model.attention import ATTENTIONS
-from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
 from nmt.training.optimisers import OPTIMISERS, build_optimiser
 from tests.training.runs import Tiny, make_batch, make_learner

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from nmt.errors import UsageError
-from nmt.recipe.assemble.model import build_language_model, build_translator
+from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import Recipe, TextRecipe
 from nmt.training import checkpoint
 from nmt.training.guards import Diverged
+from nmt.training.hardware import TYPES, Precision, find_precision
 from nmt.training.loss import cross_entropy
-from nmt.training.precision import TYPES, Precision, find_precision
 from tests.training.runs import (
     Duration,
     make_batch,

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import Batch
-from nmt.data.subwords import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.options import Options
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
-from nmt.training.objective import Likelihood
-from nmt.training.risk import (
+from nmt.training.objectives.likelihood import Likelihood
+from nmt.training.objectives.risk import (
     Drawing,
     MinimumRisk,
     Pieces,
@@ -25,7 +25,7 @@ from nmt.training.risk import (
     references,
     translated,
 )
-from nmt.training.run import Totals
+from nmt.training.run_state import Totals
 
 LONGEST = 2
 WORDS = (UNK, 4, 5)

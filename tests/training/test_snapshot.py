@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.model.translator import Translator
-from nmt.recipe.assemble.model import build_translator
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
 from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors
 from tests.training.runs import WORDS, Duration, make_forcing, make_training

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from nmt.training.start import take_over
+from nmt.training.warm_start import take_over
 
 
 def test_weights_of_one_name_and_shape_are_taken_over_and_the_others_named() -> None:

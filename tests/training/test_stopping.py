@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.training.run import Best, Run
+from nmt.training.run_state import Best, Run
 from nmt.training.validation import Validation
 from tests.training.runs import Duration, make_training
 from tests.training.test_loop import Interrupted

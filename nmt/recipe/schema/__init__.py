@@ -28,7 +28,7 @@ class Search(Section):
 class Evaluation(Section):
     """How translations are scored."""
 
-    metrics: list[Annotated[str, Choice("nmt.evaluation.scores", "METRICS")]] = Field(
+    metrics: list[Annotated[str, Choice("nmt.evaluation.metrics", "METRICS")]] = Field(
         ["bleu", "chrf", "ter"], min_length=1, description="Scores reported, each with its signature."
     )
     lowercase: bool = Field(False, description="Score in lower case.")

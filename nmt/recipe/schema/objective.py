@@ -13,7 +13,7 @@ Weight = Annotated[float, Field(ge=0.0)]
 class Risk(Section):
     """`minimum-risk` and `reinforce` only: which translations are drawn, and what they are worth."""
 
-    metric: Annotated[str, Choice("nmt.evaluation.scores", "SENTENCE_METRICS")] = Field(
+    metric: Annotated[str, Choice("nmt.evaluation.metrics", "SENTENCE_METRICS")] = Field(
         "chrf", description="Score of a translation, sentence by sentence; its risk is 1 - score / 100."
     )
     samples: Count = Field(8, description="Translations drawn of each sentence, within `search`'s lengths.")

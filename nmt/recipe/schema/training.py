@@ -193,7 +193,7 @@ class Learning(Section):
         description="Where it is computed: on the CPU, on a GPU (of several processes each has its own), on "
         "GPU N; `auto`: on a GPU where torch finds one.",
     )
-    precision: Annotated[str, Choice("nmt.training.precision", "TYPES")] = Field(
+    precision: Annotated[str, Choice("nmt.training.hardware", "TYPES")] = Field(
         "float32",
         description="What the model computes in while it learns, where the hardware can; weights, optimiser "
         "and loss stay float32.",

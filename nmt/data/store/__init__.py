@@ -1,0 +1,1 @@
+"""The token store: encoded corpora in memory-mapped shards."""

@@ -1,0 +1,262 @@
+"""Flat arrays in one file of the safetensors format: written as a stream, read by mapping it into memory."""
+
+import errno
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import DataError
+from nmt.files import written_whole
+
+Array = NDArray[Any]
+Type = Literal["I64", "F32", "U32", "U16", "U8"]
+TYPES: dict[Type, np.dtype[Any]] = {
+    "I64": np.dtype("<i8"),
+    "F32": np.dtype("<f4"),
+    "U32": np.dtype("<u4"),
+    "U16": np.dtype("<u2"),
+    "U8": np.dtype("u1"),
+}
+BLOCK = 1 << 20
+
+
+class Column:
+    """One array on its way to disk: appended to a file of its own, and hashed as it goes."""
+
+    def __init__(self, kind: Type, file: IO[bytes]) -> None:
+        self.kind, self.file, self.count, self.hash = kind, file, 0, hashlib.sha256()
+
+    def append(self, values: Array) -> None:
+        content = values.astype(TYPES[self.kind]).tobytes()
+        self.file.write(content)
+        self.hash.update(content)
+        self.count += len(values)
+
+    def bytes(self) -> int:
+        return self.count * TYPES[self.kind].itemsize
+
+
+class Scratch(ExitStack):
+    """Where columns wait to be put together: files without a name, gone when the `with` is left."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def column(self, kind: Type) -> Column:
+        return Column(kind, self.enter_context(TemporaryFile(dir=self._folder)))
+
+
+def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
+    """Put the columns into one file, with the checksum of each.
+
+    It is written to the side and renamed: there whole or not at all. Wide types come first to be aligned.
+    """
+    order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
+    checksums = {name: columns[name].hash.hexdigest() for name in order}
+    header = _header({name: columns[name] for name in order}, {**metadata, "sha256": json.dumps(checksums)})
+    with written_whole(path) as aside, aside.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for name in order:
+            columns[name].file.seek(0)
+            shutil.copyfileobj(columns[name].file, file, BLOCK)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes:
+    entries: dict[str, Any] = {"__metadata__": metadata}
+    start = 0
+    for name, column in columns.items():
+        end = start + column.bytes()
+        entries[name] = {"dtype": column.kind, "shape": [column.count], "data_offsets": [start, end]}
+        start = end
+    content = json.dumps(entries).encode()
+    return content + b" " * (-len(content) % 8)
+
+
+class ArrayFile:
+    """The arrays of a file, mapped into memory: what is not touched is not read.
+
+    DataError, with the advice, if the file is missing or not as long as it says; `check` reads what is in it.
+    """
+
+    def __init__(self, path: Path, what_to_do: str) -> None:
+        self.path, self.what_to_do = path, what_to_do
+        self._map, self.metadata, entries, start = _open(path, what_to_do)
+        whole = np.frombuffer(self._map, np.uint8)
+        self.arrays: dict[str, Array] = {
+            name: whole[start + entry.start : start + entry.end].view(TYPES[entry.kind])
+            for name, entry in entries.items()
+        }
+
+    def check(self) -> None:
+        """Read every array; DataError, with the advice, if one is not what was written."""
+        checksums = json.loads(self.metadata["sha256"])
+        for name, values in self.arrays.items():
+            if hashlib.sha256(values.view(np.uint8).data).hexdigest() != checksums[name]:
+                raise DataError(
+                    f"{self.path} is damaged (its {name} are not what was written): {self.what_to_do}"
+                )
+            self.release()
+
+    def release(self) -> None:
+        """Let the pages read so far go: resident memory is that of what is in use, not of all read."""
+        if hasattr(self._map, "madvise"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+class _Entry(NamedTuple):
+    kind: Type
+    start: int
+    end: int
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What was written beside the arrays; empty if there is no such file or it cannot be understood."""
+    try:
+        with path.open("rb") as file:
+            return _read_header(file.read(8), file.read)[0]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[str, _Entry], int]:
+    try:
+        with path.open("rb") as file:
+            metadata, entries = _read_header(file.read(8), file.read)
+            start = file.tell()
+            expected = start + max(entry.end for entry in entries.values())
+            found = os.fstat(file.fileno()).st_size
+            if expected != found:
+                raise ValueError(f"it should have {expected:,} bytes and has {found:,}")
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
+    except OSError as error:
+        remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else what_to_do
+        raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged ({error}): {what_to_do}") from None
+
+
+def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Entry]]:
+    if len(size) < 8 or (length := struct.unpack("<Q", size)[0]) > 100 * BLOCK:
+        raise ValueError("it does not start with a header")
+    content = json.loads(read(length))
+    metadata = content.pop("__metadata__")
+    return metadata, {name: _Entry(entry["dtype"], *entry["data_offsets"]) for name, entry in content.items()}
+
+
+Int64 = NDArray[np.int64]
+
+MANY, FEW = 1 << 12, 16
+"""Rows whose lengths are read, and rows that are read, before the pages they lie on are let go: a row from
+anywhere in a large file brings in a page of its own, and its neighbours."""
+
+
+class Joined:
+    """Arrays of one kind end to end; `joined[places]` reads from all of them, `parts` are they themselves."""
+
+    def __init__(self, parts: Sequence[Array]) -> None:
+        self.parts = parts
+        self.first: Int64 = np.cumsum([0, *map(len, parts)])  # place of each part's first value, and the end
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    def __getitem__(self, places: Int64) -> Array:
+        if len(self.parts) == 1:
+            return self.parts[0][places]
+        parts, found = part_of(places, self.first), np.empty(len(places), self.parts[0].dtype)
+        order = np.argsort(parts, kind="stable")
+        for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
+            if len(group):
+                part = parts[group[0]]
+                found[group] = self.parts[part][places[group] - self.first[part]]
+        return found
+
+    def tolist(self) -> list[Any]:
+        """All values, in memory."""
+        return [value for part in self.parts for value in part.tolist()]
+
+
+def part_of(places: Int64, first: Int64) -> Int64:
+    """In which part each place lies, where part i begins at first[i]; the end lies in the last."""
+    found: Int64 = np.searchsorted(first[1:-1], places, side="right")
+    return found
+
+
+class Taken(NamedTuple):
+    """Rows end to end, and the length of each."""
+
+    values: Array
+    lengths: Int64
+
+
+class Rows:
+    """Rows of unequal length in one part or several; row i of a part is values[offsets[i]:offsets[i + 1]]."""
+
+    def __init__(
+        self, offsets: Sequence[Array], values: Sequence[Array], let_go: Callable[[], None] = lambda: None
+    ) -> None:
+        """`let_go` gives back the pages that have been read, where the arrays are mapped ones."""
+        self.let_go = let_go
+        self.values, self._offsets = Joined(values), Joined(offsets)
+        self._first: Int64 = self._offsets.first - np.arange(len(offsets) + 1)
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def _bounds(self, rows: Int64) -> tuple[Int64, Int64]:
+        """Where rows begin in `values`, and how many they have."""
+        parts = part_of(rows, self._first)
+        places = rows + parts  # a part has an offset more than rows
+        starts, ends = np.split(self._offsets[np.concatenate([places, places + 1])], 2)
+        return starts + self.values.first[parts], ends - starts
+
+    def lengths(self, rows: Int64) -> Int64:
+        """How many values the rows have."""
+        found, order = np.empty_like(rows), np.argsort(rows)
+        for some in self._at_a_time(order, MANY):
+            found[some] = self._bounds(rows[some])[1]
+        return found
+
+    def take(self, rows: Int64) -> Taken:
+        """The chosen rows, in the order asked for."""
+        taken = [self._take(some) for some in self._at_a_time(rows, FEW)] or [self._take(rows)]
+        values, lengths = zip(*taken, strict=True)
+        return Taken(np.concatenate(values), np.concatenate(lengths))
+
+    def _take(self, rows: Int64) -> Taken:
+        starts, lengths = self._bounds(rows)
+        moved = starts - np.cumsum(lengths) + lengths
+        return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+
+    def _at_a_time(self, rows: Int64, count: int) -> Iterator[Int64]:
+        """So many of them, and again so many."""
+        for first in range(0, len(rows), count):
+            yield rows[first : first + count]
+            self.let_go()
+
+    def rows_at(self, places: Int64) -> Int64:
+        """The rows in which places of `values` lie; behind its end: the last."""
+        parts = part_of(places, self.values.first)
+        inside = zip(parts.tolist(), (places - self.values.first[parts]).tolist(), strict=True)
+        rows = [int(np.searchsorted(self._offsets.parts[part], at, side="right")) - 1 for part, at in inside]
+        return np.minimum(np.array(rows) + self._first[parts], len(self) - 1)
+
+    def next_start(self, place: int) -> int:
+        """Where in `values` the first row begins that does so at `place` or behind it."""
+        part = int(part_of(np.array([place]), self.values.first)[0])
+        first, offsets = int(self.values.first[part]), self._offsets.parts[part]
+        return first + int(offsets[np.searchsorted(offsets, place - first)])

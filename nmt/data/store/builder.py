@@ -1,0 +1,179 @@
+"""How a store is made: corpora are read by one process and encoded by several, shard by shard."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.data.formats import Row
+from nmt.data.pair_rules import LengthFilter, LineFilter
+from nmt.data.pairs import Corpus, read_rows
+from nmt.data.store.arrays import ArrayFile, Scratch, read_metadata, write_arrays
+from nmt.data.store.encoder import Encoder, encode_rows
+from nmt.data.store.store import (
+    FORMAT,
+    MANIFEST,
+    SUMS,
+    Shard,
+    TokenStore,
+    fingerprint,
+    joined_report,
+    read_manifest,
+    rebuild,
+    report_from,
+    write_manifest,
+)
+from nmt.data.vocabulary.vocabulary import Vocabulary
+from nmt.errors import DataError
+from nmt.files import checksums, sha256_of
+from nmt.workers import Work, Workers, cores
+
+SHARD = 1 << 17  # pairs of a corpus that are encoded into one file, which a killed build need not make again
+
+
+def prepare_store(
+    path: Path,
+    *corpora: Corpus,
+    src: Vocabulary | None = None,
+    tgt: Vocabulary,
+    keep: LengthFilter | LineFilter | None,
+    with_text: bool = False,
+    with_ends: bool = False,
+    workers: int | None = 1,
+) -> TokenStore:
+    """The store of some corpora in the folder `path`: the one there if made of the same, else a new one.
+
+    Plain text has no `src`. Without a filter every pair is kept, blank ones too; the text is stored too where
+    pieces are sampled from it, and with `with_ends` eos behind every row, which makes the rows a stream.
+    `workers` processes encode (None: one per core); what comes out does not depend on it. After a kill, the
+    shards that are there are used. Raises DataError if the files do not match or no pair is left.
+    """
+    vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
+    making = _Making(path, corpora, Encoder(vocabularies, keep, with_text, with_ends))
+    made_from = making.inputs()
+    if _made_from(path) != made_from:
+        _build(making, made_from, workers or cores())
+    return TokenStore(path)
+
+
+def _made_from(path: Path) -> Any:
+    """What the store at `path` was made from; None if there is none that is whole."""
+    try:
+        return read_manifest(path)[0]
+    except DataError:
+        return None
+
+
+class _Making(NamedTuple):
+    """All that decides on the content of a store, and where it comes to lie."""
+
+    path: Path
+    corpora: tuple[Corpus, ...]
+    encoder: Encoder
+
+    def inputs(self) -> dict[str, Any]:
+        """The same for the same content, in plain JSON values; files and vocabularies are their checksums."""
+        memory = self.path.parent / SUMS
+        return {
+            "format": FORMAT,
+            "corpora": [
+                {
+                    "name": corpus.name,
+                    "files": checksums(corpus.all_files, memory),
+                    "languages": list(corpus.languages),
+                    "tag": corpus.tag,
+                    "columns": corpus.columns,
+                    **({} if corpus.first is None else {"first": corpus.first}),
+                }
+                for corpus in self.corpora
+            ],
+            "vocabularies": {name: side.fingerprint() for name, side in self.encoder.vocabularies.items()},
+            "filter": self.encoder.keep and self.encoder.keep._asdict(),
+            "text": self.encoder.with_text,
+            "ends": self.encoder.with_ends,
+            "shard": SHARD,
+        }
+
+
+class _Task(NamedTuple):
+    """A shard to be made: its file, its corpus, the line before its first, and its text."""
+
+    file: str
+    corpus: int
+    before: int
+    rows: list[Row]
+
+
+def _build(making: _Making, made_from: Mapping[str, Any], workers: int) -> None:
+    """Make every shard that is not there yet, and then the manifest."""
+    path, mark = making.path, fingerprint(made_from)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MANIFEST).unlink(missing_ok=True)
+    for torn in path.glob("*.part"):
+        torn.unlink()
+    files: list[tuple[str, int]] = []
+    for _ in _each_done(making, mark, _tasks(making, mark, files), workers):
+        pass
+    shards = [_entry(path / file, making.corpora[corpus].name) for file, corpus in files]
+    for corpus in making.corpora:
+        report = joined_report(shard.report for shard in shards if shard.corpus == corpus.name)
+        if report.kept == 0:
+            raise DataError(f"no {report.unit[:-1]} is left of {corpus}: {report}")
+    for other in {*path.glob("*.safetensors")} - {path / file for file, _ in files}:
+        other.unlink()
+    write_manifest(path, made_from, shards)
+
+
+def _tasks(making: _Making, mark: str, files: list[tuple[str, int]]) -> Iterator[_Task]:
+    """The shards to be made; all of them, also those that are there, are entered in `files` on the way."""
+    for number, corpus in enumerate(making.corpora):
+        rows, before = read_rows(corpus), 0
+        while (text := list(islice(rows, SHARD))) or before == 0:
+            file = f"{len(files):05}.safetensors"
+            files.append((file, number))
+            if not _is_there(making.path / file, mark):
+                yield _Task(file, number, before, text)
+            before += max(len(text), 1)
+
+
+def _is_there(file: Path, mark: str) -> bool:
+    """Whether a shard was made before, and is whole."""
+    if read_metadata(file).get("made_from") != mark:
+        return False
+    try:
+        ArrayFile(file, "").check()
+    except DataError:
+        return False
+    return True
+
+
+def _each_done(making: _Making, mark: str, tasks: Iterator[_Task], workers: int) -> Iterator[object]:
+    """Work at the tasks, in this process if there is but one."""
+    begin = partial(_begin, making, mark)
+    first = list(islice(tasks, 2))
+    if len(first) < 2 or workers == 1:
+        yield from map(begin(), chain(first, tasks))
+        return
+    with Workers(begin, workers, ahead=1) as processes:
+        yield from processes.map(chain(first, tasks))
+
+
+def _begin(making: _Making, mark: str) -> Work[_Task, None]:
+    return partial(_make, making, mark)
+
+
+def _make(making: _Making, mark: str, task: _Task) -> None:
+    """Encode a shard chunk by chunk into files aside, then put them together."""
+    with Scratch(making.path) as scratch:
+        corpus = making.corpora[task.corpus]
+        columns, report = encode_rows(making.encoder, corpus, task.rows, task.before, scratch)
+        metadata = {"made_from": mark, "report": json.dumps(asdict(report))}
+        write_arrays(making.path / task.file, columns, metadata)
+
+
+def _entry(file: Path, corpus: str) -> Shard:
+    report = report_from(json.loads(ArrayFile(file, rebuild(file.parent)).metadata["report"]))
+    return Shard(file.name, corpus, report.kept, report, sha256_of(file))

@@ -1,0 +1,1 @@
+"""Vocabularies: subword models and word lists, their training, and sampled segmentations."""

@@ -1,1 +1,0 @@
-"""What a model and its run did: numbers and pictures."""

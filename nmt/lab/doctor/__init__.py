@@ -1,0 +1,1 @@
+"""Diagnosis of recipes, corpora and runs."""

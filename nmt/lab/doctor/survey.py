@@ -1,0 +1,144 @@
+"""One reading of a corpus: what is odd in its lines, and of every pair a few numbers (26 bytes)."""
+
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from unicodedata import east_asian_width
+
+from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.script import main_script
+from nmt.errors import DataError
+from nmt.lab.doctor.finding import joined
+
+NAMED = 5
+"""Lines that are named of those that have something in common."""
+SHOWN = 56
+"""Columns of a terminal that are given to an example."""
+
+
+@dataclass
+class Seen:
+    """How often something was seen, on which first lines, and what the first of them says."""
+
+    count: int = 0
+    lines: list[int] = field(default_factory=list)
+    example: str = ""
+
+    def add(self, line: int, text: str) -> None:
+        """Count it on a line."""
+        self.count += 1
+        if len(self.lines) < NAMED:
+            self.lines.append(line)
+            self.example = self.example or text
+
+    def where(self) -> str:
+        """`lines 4, 17 and 9 more`."""
+        lines = joined([f"{line:,}" for line in self.lines], self.count - len(self.lines))
+        return f"line{'s' * (self.count > 1)} {lines}"
+
+
+class LineCheck(NamedTuple):
+    """Something that a line of either side can have."""
+
+    pattern: re.Pattern[str]
+    what: str  # said behind "3 lines"
+    advice: str
+
+
+LINE_CHECKS = (
+    LineCheck(
+        re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]"),
+        "with a character inside that other programs take for the end of a line",
+        "here it stays inside its line; but a program that counted it has shifted all lines after it, so "
+        "compare a few pairs behind the first. To be safe, replace such characters by spaces",
+    ),
+    LineCheck(
+        re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]"),
+        "with control characters",
+        "they carry no meaning, and each takes a piece of the vocabulary: remove them",
+    ),
+    LineCheck(
+        re.compile("\ufffd|[ÂÃ][\x80-\xbf]|â€"),
+        "with signs of a wrong decoding before (� or Ã¼ in the place of letters)",
+        "get the text again from where it came; where that is not possible, leave these lines out",
+    ),
+)
+PAIR_CHECKS: dict[str, Callable[[str, str], bool]] = {
+    "blank": lambda src, tgt: not src.strip() or not tgt.strip(),
+    "same": lambda src, tgt: src.strip() == tgt.strip() and any(map(str.isalpha, src)),
+}
+
+
+class Survey:
+    """What was found in the pairs (or lines of plain text) of a corpus."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        """Read it, as far as it can be read."""
+        self.corpus, self.sides = corpus, (0, 1) if corpus.parallel else (1,)
+        self.failure: str | None = None
+        self.lines: dict[tuple[LineCheck, int], Seen] = defaultdict(Seen)
+        self.pairs: dict[str, Seen] = defaultdict(Seen)
+        self.hashes = (array("q"), array("q"))
+        self.lengths = (array("I"), array("I"))
+        self.scripts = (array("b"), array("b"))  # places in `names`
+        self.names: list[str | None] = [None]
+        try:
+            for number, (src, tgt) in enumerate(read_pairs(corpus), 1):
+                self._add(number, (src, tgt))
+        except DataError as error:
+            self.failure = str(error)
+
+    def __len__(self) -> int:
+        return len(self.hashes[1])
+
+    @property
+    def unit(self) -> str:
+        """What is counted."""
+        return "pairs" if self.corpus.parallel else "lines"
+
+    def file(self, side: int) -> str:
+        """The name of the file that a side stands in."""
+        return self.corpus.files[min(side, len(self.corpus.files) - 1)].name
+
+    def files(self) -> str:
+        """The names of all its files."""
+        return " and ".join(file.name for file in self.corpus.files)
+
+    def _add(self, number: int, pair: tuple[str, str]) -> None:
+        for name, is_so in PAIR_CHECKS.items():
+            if self.corpus.parallel and is_so(*pair):
+                self.pairs[name].add(number, excerpt(*pair))
+        for side in self.sides:
+            line = pair[side]
+            for check in LINE_CHECKS:
+                if check.pattern.search(line):
+                    self.lines[check, side].add(number, excerpt(line))
+            text = line.strip()
+            self.hashes[side].append(hash(text))
+            self.lengths[side].append(len(text))
+            self.scripts[side].append(self._place(main_script(text)))
+
+    def _place(self, script: str | None) -> int:
+        if script not in self.names:
+            self.names.append(script)
+        return self.names.index(script)
+
+
+def excerpt(*lines: str) -> str:
+    """The beginnings of lines, for a message; what would steer a terminal is spelt out."""
+    return " | ".join(_cut(line, SHOWN // len(lines)) for line in lines)
+
+
+def _cut(line: str, columns: int) -> str:
+    """A line in so many columns; Hangul, Han and the like take two each."""
+    shown, free = "", columns
+    for character in line:
+        visible = character if character.isprintable() else character.encode("unicode_escape").decode()
+        free -= sum(2 if east_asian_width(c) in "WF" else 1 for c in visible)
+        if free < 1:
+            return shown + "…"
+        shown += visible
+    return shown

@@ -1,0 +1,1 @@
+"""Inspection of a trained model: one sentence, gates, gradients, exposure bias."""

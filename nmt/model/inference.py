@@ -1,0 +1,239 @@
+"""A translator made ready for searching: weights packed once, sentences remembered one by one."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.model.attention import Look, Memory, is_dot_product
+from nmt.model.decoder import BoundDecoder, DecoderState
+from nmt.model.embedding import Embedding
+from nmt.model.inference_kernels import Lines, attend
+from nmt.model.output_scores import Floats, Ints, Listed, Logits, Restricted, listed, listed_scores
+from nmt.model.translator import Translator
+from nmt.recurrence.deferred import Linear
+from nmt.recurrence.engine import native
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.reference import Multiplier
+from nmt.recurrence.state import map_tensors
+
+TOGETHER = 16
+"""Sentences that are encoded together: so many rows run at full speed, and few of them are padding."""
+
+
+class Remembered(NamedTuple):
+    """What is remembered of one sentence: the decoder's first state [1, H], and what attention reads."""
+
+    start: DecoderState
+    lines: Lines | None  # for a dot product
+    look: Look | None  # for every other attention
+    listed: Listed | None = None  # where there is a shortlist
+
+
+class Step(NamedTuple):
+    """One position: scores of the next piece, the state of each row, what each row looked at."""
+
+    scores: Logits | Restricted
+    state: DecoderState
+    weights: list[Floats] | None
+
+
+class Prepared:
+    """A translator in evaluation mode as a search wants it (`nmt.decoding.model.Model`).
+
+    Where its engine multiplies in C a row's numbers do not depend on the rows beside it, to the bit.
+    Elsewhere sentences are encoded with others of their length only, and rows are filled up to a number for
+    which that holds of MKL (decision 0007).
+
+    A shortlist says of a sentence's pieces which pieces its translation may hold, ascending, each once.
+    """
+
+    def __init__(
+        self,
+        model: Translator,
+        *,
+        eos: int,
+        shortlist: Callable[[Sequence[int]], Ints] | None = None,
+    ) -> None:
+        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        self.model, self.eos = copy.deepcopy(model, shared).eval(), eos
+        self.shortlist = shortlist
+        decoder = self.model.decoder
+        with torch.inference_mode():
+            for module in self.model.modules():
+                if isinstance(module, Layer | Linear):
+                    module.make_ready()
+            self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
+        self.native = native(self.bound.engine, self._like)
+        self.dot = is_dot_product(decoder.attention)
+        self.words = self._words()
+
+    @property
+    def pieces(self) -> int:
+        """V, the size of the target vocabulary."""
+        return self.model.decoder.output.out_features
+
+    @torch.inference_mode()
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Remembered]:
+        """What is remembered of each sentence (its pieces without eos)."""
+        remembered: dict[int, Remembered] = {}
+        for places in self._together(sources):
+            rows = [[*sources[place], self.eos] for place in places]
+            longest = max(map(len, rows)) + 1  # always some padding: all are read by the same program
+            src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
+            memory = self.model.encode(self._filled(src.to(self._like.device)))
+            start = self.model.start(memory)
+            for i, (place, row) in enumerate(zip(places, rows, strict=True)):
+                remembered[place] = self._remembered(memory, start, i, len(row))._replace(
+                    listed=self.shortlist and listed(self.model.decoder.output, self.shortlist(row[:-1]))
+                )
+        return [remembered[place] for place in range(len(sources))]
+
+    @torch.inference_mode()
+    def step(
+        self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[Remembered]
+    ) -> Step:
+        """One position of R rows: the piece before each, its row in `state` (-1: the start), its sentence."""
+        rows = self._continued(state, parents, memories)
+        words = self._filled(torch.from_numpy(y).to(self._like.device))
+        rows = map_tensors(self._filled, rows)
+        weights: list[Tensor] = []
+        position = self.bound.position(self.words(words), rows, self._look(memories, weights))
+        count = len(y)
+        scores = self._scores(position.features, memories)
+        state = map_tensors(lambda t: t[:count], position.state)
+        seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
+        return Step(scores, state, seen)
+
+    def _scores(self, features: Tensor, memories: Sequence[Remembered]) -> Logits | Restricted:
+        output = self.model.decoder.output
+        lists = [memory.listed for memory in memories if memory.listed]
+        return listed_scores(features, output, lists) if lists else Logits(output(features)[: len(memories)])
+
+    @property
+    def _like(self) -> Tensor:
+        return self.model.decoder.output.bias
+
+    def _together(self, sources: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+        """Places of sentences that are encoded together, the shortest first."""
+        alike, group = not self.native, list[int]()
+        for place in sorted(range(len(sources)), key=lambda place: len(sources[place])):
+            other = group and alike and len(sources[group[0]]) != len(sources[place])
+            if other or len(group) == TOGETHER:
+                yield group
+                group = []
+            group.append(place)
+        if group:
+            yield group
+
+    def _words(self) -> Callable[[Tensor], Tensor]:
+        """The words' part of the first input product; from a small table where that changes no number."""
+        embedding, read = self.model.decoder.embedding, self.bound.read
+        size = len(self.bound.layers[0].cell.W)
+        small = embedding.num_embeddings * size * embedding.weight.element_size() <= LARGEST
+        if small and self.native:
+            return Words(embedding, read, size)
+        return lambda words: read(embedding(words))
+
+    def _filled(self, rows: Tensor) -> Tensor:
+        """These rows, and where torch multiplies the first again, up to a multiple of four for each thread.
+
+        MKL takes another route for three rows and fewer in a thread's share, and rounds otherwise.
+        """
+        missing = 0 if self.native else -len(rows) % (4 * torch.get_num_threads())
+        return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
+
+    def _remembered(self, memory: Memory, start: DecoderState, row: int, length: int) -> Remembered:
+        alone = map_tensors(lambda t: t[row : row + 1].clone(), start)
+        if memory.keys is None or memory.values is None:
+            return Remembered(alone, None, None)
+        keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
+        if self.dot and self.native:
+            return Remembered(alone, Lines(keys, values), None)
+        own = memory._replace(
+            states=memory.states[row : row + 1, :length].clone(),
+            keys=keys.unsqueeze(0),
+            values=values.unsqueeze(0),
+            mask=memory.mask[row : row + 1, :length].clone(),
+            finals=(),
+        )
+        return Remembered(alone, None, self.model.decoder.attention.bind(own, self.bound.engine))
+
+    def _continued(
+        self, state: DecoderState | None, parents: Ints, memories: Sequence[Remembered]
+    ) -> DecoderState:
+        """The state that each row goes on from."""
+        new = np.flatnonzero(parents < 0)
+        starts = [memories[row].start for row in new.tolist()]
+        if state is None:
+            return _on_top(*starts)
+        if not len(new):
+            return _select(state, torch.from_numpy(parents))
+        order = parents.copy()
+        order[new] = np.arange(len(new)) + len(state.layers[0].h)
+        return _select(_on_top(state, *starts), torch.from_numpy(order))
+
+    def _look(self, memories: Sequence[Remembered], seen: list[Tensor]) -> Look | None:
+        """Attention of each row over its own sentence; the weights of each row are put into `seen`."""
+        if memories[0].lines is not None:
+            return lambda query: _over_lines(query, [m.lines for m in memories if m.lines], seen)
+        if memories[0].look is not None:
+            return lambda query: _one_by_one(query, memories, seen)
+        return None
+
+
+def _over_lines(query: Tensor, lines: list[Lines], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+    context, weights = attend(query.squeeze(1), lines)
+    seen += weights
+    return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
+
+
+def _one_by_one(query: Tensor, memories: Sequence[Remembered], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Sentence by sentence: rows of one sentence stand side by side."""
+    contexts, first = [], 0
+    while first < len(memories):
+        look, last = memories[first].look, first + 1
+        while last < len(memories) and memories[last].look is look:
+            last += 1
+        assert look is not None
+        context, weights = look(query[first:last].transpose(0, 1))
+        contexts.append(context.squeeze(0))
+        seen += weights.squeeze(0).unbind(0)
+        first = last
+    missing = query.new_zeros(len(query) - first, contexts[0].shape[1])
+    return torch.cat([*contexts, missing]).unsqueeze(1), query.new_empty(len(query), 1, 0)
+
+
+def _on_top(*trees: DecoderState) -> DecoderState:
+    return map_tensors(lambda *rows: torch.cat(rows), *trees)
+
+
+def _select(tree: DecoderState, rows: Tensor) -> DecoderState:
+    return map_tensors(lambda tensor: tensor.index_select(0, rows.to(tensor.device)), tree)
+
+
+LARGEST = 64 << 20
+"""Bytes that the table of a vocabulary may take; a larger one is not made."""
+
+
+class Words:
+    """Pieces [R] to W x + b [R, G*H] of their vectors x; each piece is multiplied when it first comes.
+
+    For products in which a row does not depend on the rows beside it: the sum is then the same, kept or not.
+    """
+
+    def __init__(self, embedding: Embedding, read: Multiplier, size: int) -> None:
+        """`size`: G*H."""
+        self.embedding, self.read = embedding, read
+        self.table = embedding.weight.new_empty(embedding.num_embeddings, size)
+        self.known = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
+
+    def __call__(self, pieces: Tensor) -> Tensor:
+        new = pieces[~self.known[pieces]]
+        if len(new):
+            self.table[new] = self.read(self.embedding(new))
+            self.known[new] = True
+        return self.table.index_select(0, pieces)

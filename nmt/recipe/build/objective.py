@@ -1,0 +1,61 @@
+"""What training minimises, as a recipe says."""
+
+from collections.abc import Sequence
+from nmt.data.vocabulary.vocabulary import Vocabulary
+from nmt.decoding.options import Options
+from nmt.evaluation.metrics import sentence_score
+from nmt.recipe.schema import AnyRecipe, Recipe
+from nmt.recipe.schema.training import Training
+from nmt.training.objectives.noise import SwitchOut
+from nmt.training.objectives.likelihood import Likelihood, Objective
+from nmt.training.objectives.r_drop import RDrop
+from nmt.training.objectives.risk import Drawing, MinimumRisk, Reinforce, Utility
+
+
+def likelihood(recipe: AnyRecipe) -> Objective:
+    """The likelihood, and what a recipe adds to it."""
+    training = recipe.training
+    alignment, coverage = 0.0, 0.0
+    if isinstance(training, Training):
+        alignment, coverage = training.guided_alignment, training.coverage
+    found = Likelihood(
+        label_smoothing=training.label_smoothing,
+        sample=training.teacher_forcing.feedback == "sample",
+        guided_alignment=alignment,
+        coverage=coverage,
+    )
+    return RDrop(found, alpha=training.r_drop) if training.r_drop else found
+
+
+def translation_objective(recipe: Recipe, target: Vocabulary) -> Objective:
+    """What a translator minimises; `target` turns its pieces into the text that is scored."""
+    training, found = recipe.training, likelihood(recipe)
+    if training.switchout.source or training.switchout.target:
+        found = SwitchOut(found, source=training.switchout.source, target=training.switchout.target)
+    if training.objective == "likelihood":
+        return found
+    risk, search = training.risk, recipe.search
+    drawing = Drawing(
+        samples=risk.samples,
+        utility=utility(risk.metric, target),
+        options=Options(max_ratio=search.max_ratio, max_extra=search.max_extra),
+    )
+    if training.objective == "reinforce":
+        return Reinforce(likelihood=found, weight=risk.likelihood, drawing=drawing, baseline=risk.baseline)
+    return MinimumRisk(
+        likelihood=found,
+        weight=risk.likelihood,
+        drawing=drawing,
+        sharpness=risk.sharpness,
+        reference=risk.reference,
+    )
+
+
+def utility(metric: str, target: Vocabulary) -> Utility:
+    """A metric's score of a sentence in pieces, from 0 to 1."""
+    score = sentence_score(metric)
+
+    def of(hyp: Sequence[int], ref: Sequence[int]) -> float:
+        return score(target.decode(hyp), target.decode(ref)) / 100
+
+    return of

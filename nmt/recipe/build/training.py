@@ -1,0 +1,305 @@
+"""A run of a recipe: its directory, its training, its test score."""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from socket import gethostname
+from typing import NamedTuple
+import torch
+from nmt.data.batches import Plan, Sampling, validation_batches
+from nmt.data.pairs import read_pairs
+from nmt.files import write_whole
+from nmt.decoding.job import Job
+from nmt.decoding.translate import translate_lines
+from nmt.errors import DataError
+from nmt.evaluation.metrics import Score, score
+from nmt.model.translator import Translator
+from nmt.recipe.tasks import language_model
+from nmt.recipe.artifact import Loaded, load_translator
+from nmt.recipe.run_directory import claimed
+from nmt.recipe.prepare_data import Pairs
+from nmt.recipe.prepare_data import Material, begun, find, prepare, times
+from nmt.recipe.build.model import build_translator
+from nmt.recipe.build.objective import translation_objective
+from nmt.recipe.gate_logging import observed
+from nmt.recipe.build.warm_start import started
+from nmt.recipe.tasks.task import Task, summary
+from nmt.recipe.build.translation_job import job
+from nmt.recipe.fields import Duration
+from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
+from nmt.training.hardware import find_device
+from nmt.training.guards import Guards
+from nmt.training.loop import Training
+from nmt.training.logging import Metrics, Mirror, NoMetrics
+from nmt.training.logging import mirror
+from nmt.training.objectives.likelihood import Objective
+from nmt.training.optimisers import build_optimiser
+from nmt.training.hardware import Precision, find_precision
+from nmt.training.distributed import ALONE, Processes, joined, place
+from nmt.training.console import Progress, silent
+from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.settings import Result, Settings
+from nmt.training.snapshot import seed_generators
+from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.update import Learner
+from nmt.training.validation import Texts, Validator
+
+
+VALIDATION_BATCH = 64
+LOG_EVERY = 50
+"""Updates between lines of the log."""
+
+
+class Means(NamedTuple):
+    """What a process trains with."""
+
+    device: torch.device
+    precision: Precision
+    processes: Processes
+
+
+def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> Result:
+    """Train what the recipe describes in the directory `run`, or go on where it stopped.
+
+    `log_to` names a mirror (`nmt.training.logging`) of its numbers. Of several processes all call this; the
+    first claims the directory and is the only one that writes there.
+    """
+    alone = by_itself(recipe)
+    with joined(alone.device) as processes, ExitStack() as until_the_end:
+        also = mirror(log_to, run) if log_to and processes.first else None
+        changes = processes.first_does(lambda: until_the_end.enter_context(claimed(run, recipe)))
+        check_shared(run, processes)
+        progress = Progress(run / "train.log") if processes.first else silent()
+        for change in changes:
+            progress.note(f"changed since the run was begun: {change}")
+        return training(recipe, run, progress, alone._replace(processes=processes), also).train()
+
+
+def by_itself(recipe: AnyRecipe) -> Means:
+    """What this process trains with if it is the only one; UsageError where the machine has it not."""
+    device = find_device(recipe.training.device, place())
+    return Means(device, find_precision(recipe.training.precision, device), ALONE)
+
+
+def check_shared(run: Path, processes: Processes) -> None:
+    """DataError unless this process sees the run directory that the first one has claimed."""
+    if not (run / "recipe.yaml").is_file():
+        raise DataError(
+            f"process {processes.rank} on {gethostname()} does not see {run}: "
+            "with --output name a directory that all processes share"
+        )
+
+
+def training(
+    recipe: AnyRecipe, run: Path, progress: Progress, means: Means, also: Mirror | None = None
+) -> Training:
+    """All that takes part in a run, ready to begin or to go on; `also` gets its numbers."""
+    processes = means.processes
+    if recipe.training.threads:
+        torch.set_num_threads(recipe.training.threads)
+    seed_generators(recipe.seed)
+    with progress.console.status("reading and encoding the data"):  # shown on a terminal only
+        task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
+    task.model.to(means.device)
+    if not processes.first:
+        seed_generators(recipe.seed, processes.rank)
+    progress.note(summary(task))
+    if recipe.training.start_from is not None and not begun(run):
+        progress.note(started(task.model, Path(recipe.training.start_from)))
+    if processes.count > 1:
+        progress.note(f"{processes.count} processes share every batch")
+    per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
+    return Training(
+        learner=learner(recipe, task.model, task.objective, per_epoch, means),
+        epochs=task.epochs,
+        validate=task.validate,
+        schedule=learning_rate(recipe, per_epoch),
+        settings=settings(recipe, task.metric),
+        checkpoints=run / "checkpoints",
+        metrics=Metrics(run / "metrics.jsonl", also) if processes.first else NoMetrics(),
+        progress=progress,
+    )
+
+
+def prepared_task(recipe: AnyRecipe, run: Path, processes: Processes) -> Task:
+    """What the recipe wants learnt."""
+    if isinstance(recipe, TextRecipe):
+        return language_model.task(recipe, run, processes)
+    return translation(recipe, run, processes)
+
+
+def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
+    """A translator, ready to be trained in the directory `run`."""
+    material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
+    model = build_translator(recipe, len(material.source), len(material.target))
+    return Task(
+        model,
+        Pairs(
+            material.train,
+            Plan(batch.by, batch.size, recipe.seed, times(recipe, material.train)),
+            Sampling(material.source, material.target, alpha) if alpha else None,
+        ),
+        translation_objective(recipe, material.target),
+        observed(validator(recipe, material, run, model, processes), recipe, material.valid, processes),
+        recipe.training.validation.metric,
+        described(material),
+    )
+
+
+def described(material: Material) -> str:
+    """The pairs and the vocabularies, for people."""
+    source, target = len(material.source), len(material.target)
+    joint = material.source.fingerprint() == material.target.fingerprint()
+    vocabulary = f"{source:,} joint pieces" if joint else f"{source:,} and {target:,} pieces"
+    parts = material.train.parts
+    training = "\n".join(f"training pairs{part.name and f' of {part.name}'}: {part.report}" for part in parts)
+    return f"{training}\nvalidation pairs: {material.valid.report}\n{vocabulary}"
+
+
+def learner(
+    recipe: AnyRecipe, model: Translator, objective: Objective, per_epoch: int, means: Means
+) -> Learner:
+    """What makes an update of the model."""
+    training = recipe.training
+    return Learner(
+        model=model,
+        optimiser=build_optimiser(
+            model,
+            optimiser=training.optimiser,
+            betas=training.betas,
+            momentum=training.momentum,
+            weight_decay=training.weight_decay,
+        ),
+        objective=objective,
+        forcing=teacher_forcing(recipe, per_epoch),
+        clip_norm=training.clip_norm,
+        weight_noise=training.weight_noise,
+        processes=means.processes,
+        precision=means.precision,
+    )
+
+
+def in_updates(stretch: Duration, per_epoch: float) -> float:
+    """A stretch of training as a number of updates; of minutes nobody knows it before."""
+    return stretch.count * {"u": 1.0, "e": per_epoch, "m": math.inf}[stretch.unit]
+
+
+def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
+    """The learning rate's schedule, its span in updates; by tokens, later epochs may differ a little."""
+    rate = recipe.training.learning_rate
+    return SCHEDULES[rate.schedule](
+        peak=rate.peak,
+        warmup=rate.warmup,
+        floor=rate.floor,
+        span=in_updates(rate.span or recipe.training.stop_after, per_epoch),
+        factor=rate.factor,
+        patience=rate.patience,
+        size=recipe.decoder.hidden,
+    )
+
+
+def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> Forcing:
+    """The schedule of teacher forcing, its spans in updates."""
+    forcing = recipe.training.teacher_forcing
+    return FORCINGS[forcing.schedule](
+        start=forcing.start,
+        end=forcing.end,
+        warmup=in_updates(forcing.warmup, per_epoch),
+        span=in_updates(forcing.span, per_epoch),
+        per=forcing.per,
+        feedback=forcing.feedback,
+    )
+
+
+def settings(recipe: AnyRecipe, metric: str) -> Settings:
+    """The loop's numbers."""
+    training, validation, guards = recipe.training, recipe.training.validation, recipe.training.guards
+    return Settings(
+        accumulate=training.accumulate,
+        stop_after=training.stop_after,
+        checkpoint_every=training.checkpoint_every,
+        keep=training.keep,
+        every=validation.every,
+        metric=metric,
+        patience=validation.patience_by_metric(),
+        stop_when=validation.stop_when,
+        rollback=training.learning_rate.rollback,
+        ema=training.ema,
+        log_every=LOG_EVERY,
+        guards=Guards(skip=guards.skip, spike=guards.spike, window=guards.window, rollbacks=guards.rollbacks),
+    )
+
+
+def validator(
+    recipe: Recipe, material: Material, run: Path, model: Translator, processes: Processes
+) -> Validator:
+    """Loss on the validation pairs, and the scores of translating them greedily."""
+    sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
+    plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
+    lowercase = recipe.evaluation.lowercase
+
+    def translate(lines: Sequence[str]) -> list[str]:
+        job = greedy(recipe, material, model)  # anew: it is made ready with the weights of the moment
+        return [translation.text for translation in translate_lines(((line, None) for line in lines), job)]
+
+    def scores(hyps: list[str]) -> dict[str, float]:
+        found = score(hyps, [references], ["bleu", "chrf"], lowercase=lowercase)
+        return {"bleu": found[0].value, "chrf": found[1].value}
+
+    return Validator(
+        lambda: validation_batches(material.valid, plan),
+        Texts(sources, references),
+        translate=None if recipe.training.validation.metric == "loss" else translate,
+        score=scores,
+        directory=run / "validation",
+        samples=recipe.training.validation.samples,
+        processes=processes,
+    )
+
+
+def greedy(recipe: Recipe, material: Material, model: Translator) -> Job:
+    """The search of a validation: greedy, otherwise as the recipe says."""
+    found = Loaded(model, material.source, material.target, recipe)
+    greedily = job(found)
+    return greedily._replace(options=replace(greedily.options, beam=1))
+
+
+class Tested(NamedTuple):
+    """The test set translated by the best checkpoint."""
+
+    sources: list[str]
+    hyps: list[str]
+    refs: list[str]
+    scores: list[Score]
+
+
+def read_test(recipe: Recipe) -> list[tuple[str, str]]:
+    """The test pairs; DataError if there are none or they cannot be read, UsageError if none are named."""
+    corpus = find(recipe, "test")
+    pairs = list(read_pairs(corpus))
+    if not pairs:
+        raise DataError(f"data.test: {corpus} has no pair")
+    return pairs
+
+
+def test(run: Path) -> Tested:
+    """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
+    translator = load_translator(run)
+    recipe = translator.recipe
+    sources, refs = zip(*read_test(recipe), strict=True)
+    hyps: list[str] = []
+    for translation in translate_lines(((line, None) for line in sources), job(translator)):
+        hyps.append(translation.text)
+    write_lines(run / "test.hyp", hyps)
+    evaluation = recipe.evaluation
+    found = score(
+        hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(run / "test.hyp")
+    )
+    return Tested(list(sources), hyps, list(refs), found)
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Lines to a file that gets its name when it is whole."""
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())

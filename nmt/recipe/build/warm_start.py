@@ -1,0 +1,22 @@
+"""Starting a run from another one's weights: fine-tuning, and models that grow."""
+
+from pathlib import Path
+from nmt.errors import UsageError
+from nmt.model.translator import Translator
+from nmt.recipe.artifact import load
+from nmt.training.warm_start import take_over
+
+
+def started(model: Translator, start: Path) -> str:
+    """Take over what fits of the model in `start`; gives what was and was not, for people.
+
+    Raises UsageError where nothing fits.
+    """
+    found = take_over(model, load(start).model)
+    if not found.taken:
+        raise UsageError(f"training.start_from: no weight of {start} has a place in this model")
+    whole = len(found.taken) + len(found.fresh) + len(found.misfits)
+    parts = [f"starting from {start}: {len(found.taken)} of {whole} tensors taken over"]
+    reasons = {"new here": found.fresh, "of another shape": found.misfits, "without a place here": found.left}
+    parts += [f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names]
+    return "\n  ".join(parts)

@@ -1,0 +1,255 @@
+"""A kernel written as a C function.
+
+Values are numbers of one unit of one row. What needs the whole row first, as layer norm needs its mean,
+splits the loop over units into stages; a value that a later stage reads goes through an array of the row.
+"""
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+
+from nmt.recurrence.trace.kernel import Kernel
+
+aten = torch.ops.aten
+EXPRESSIONS: dict[Any, str] = {
+    aten.add.Tensor: "{0} + {1}",
+    aten.sub.Tensor: "{0} - {1}",
+    aten.rsub.Scalar: "{1} - {0}",
+    aten.mul.Tensor: "{0} * {1}",
+    aten.div.Tensor: "{0} / {1}",
+    aten.neg.default: "-{0}",
+    aten.exp.default: "exp_({0})",
+    aten.sigmoid.default: "1 / (1 + exp_(-{0}))",
+    aten.sigmoid_backward.default: "{0} * (1 - {1}) * {1}",
+    aten.tanh.default: "tanh_({0})",
+    aten.tanh_backward.default: "{0} * (1 - {1} * {1})",
+    aten.relu.default: "{0} <= 0 ? 0 : {0}",
+    aten.threshold_backward.default: "{1} <= {2} ? 0 : {0}",
+    aten.where.self: "{0} ? {1} : {2}",
+    aten.scalar_tensor.default: "{0}",
+    aten.zeros_like.default: "0",
+    aten.detach.default: "{0}",
+    aten.alias.default: "{0}",
+}
+
+CREATION = {"dtype", "layout", "device", "pin_memory"}  # what torch says of a new tensor, and C need not know
+NUMBER = {torch.float32: "typedef float number;\n", torch.float64: "typedef double number;\n"}
+HEAD = {
+    torch.float64: """#include <math.h>
+#define exp_ exp
+#define tanh_ tanh
+""",
+    # Polynomials (Moshier's Cephes library, 1989), which unlike calls become vector code. Exact to a few ulp.
+    torch.float32: """#include <math.h>
+#if defined __FMA__ || defined __ARM_FEATURE_FMA
+#define plus(sum, a, b) __builtin_fmaf(a, b, sum)
+#else
+#define plus(sum, a, b) ((a) * (b) + (sum))
+#endif
+static inline float exp_(float x) {
+    x = x > 88.0f ? 88.0f : x;
+    x = x < -87.0f ? -87.0f : x;
+    float n = rintf(x * 1.44269504f);
+    float r = plus(plus(x, n, -0.693359375f), n, 2.12194440e-4f);
+    float p = 1.9875691500e-4f;
+    p = plus(1.3981999507e-3f, p, r);
+    p = plus(8.3334519073e-3f, p, r);
+    p = plus(4.1665795894e-2f, p, r);
+    p = plus(1.6666665459e-1f, p, r);
+    p = plus(5.0000001201e-1f, p, r);
+    union { int i; float f; } power = {.i = ((int)n + 127) << 23};
+    return (plus(r, p, r * r) + 1.0f) * power.f;
+}
+static inline float tanh_(float x) {
+    float a = fabsf(x), s = x * x;
+    float p = -5.70498872745e-3f;
+    p = plus(2.06390887954e-2f, p, s);
+    p = plus(-5.37397155531e-2f, p, s);
+    p = plus(1.33314422036e-1f, p, s);
+    p = plus(-3.33332819422e-1f, p, s);
+    float far = 1.0f - 2.0f / (exp_(2.0f * a) + 1.0f);
+    return a < 0.625f ? plus(x, p * s, x) : copysignf(far, x);
+}
+""",
+}
+FUNCTION = """
+/* Where row b stands at position t of what is read and given, in order: base[i] + t time[i] + b row[i]. */
+struct places {{
+    long B, H;
+    char **base;
+    const long *time, *row;
+}};
+void kernel(long t, const struct places *places) {{
+    const long B = places->B, H = places->H, *time = places->time, *row = places->row;
+    char **base = places->base;
+    #pragma omp parallel for if (B * H >= 4096)
+    for (long b = 0; b < B; b++) {{
+{body}
+    }}
+}}
+"""
+LOOP = """        #pragma omp simd{sums}
+        for (long j = 0; j < H; j++) {{
+{operations}
+        }}"""
+
+
+def source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | None:
+    """A kernel as C; None where an operation or the type has no expression here.
+
+    What it gives replaces what stands in its place, or for the names in `adds` is added to it.
+    """
+    if dtype not in HEAD:
+        return None
+    try:
+        return NUMBER[dtype] + HEAD[dtype] + FUNCTION.format(body=_Stages(kernel, adds).body())
+    except _NoExpressionError:
+        return None
+
+
+class _NoExpressionError(Exception):
+    """C has no word here for an operation."""
+
+
+class _Stages:
+    """The loops of a kernel, written node by node."""
+
+    def __init__(self, kernel: Kernel, adds: frozenset[str]) -> None:
+        self.loops: list[list[str]] = [[]]  # the operations of each stage
+        self.heads: list[list[str]] = [[]]  # what is known of the row before each stage
+        self.sums: list[list[str]] = [[]]  # what each stage adds up
+        self.stage: dict[fx.Node, int] = {}  # where a value is first known
+        self.name: dict[fx.Node, str] = {}
+        self.loads: dict[fx.Node, str] = {}  # how a value that stands in memory is read; "" if it need not be
+        self.same: dict[fx.Node, fx.Node] = {}  # an item of a result that is the result's only vector
+        self.known: set[tuple[fx.Node, int]] = set()  # values that a stage has at hand
+        self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # a node's results that are one a row
+        self.count = 0
+        for i, (name, node) in enumerate(kernel.inputs().items()):
+            kind, j = ("unsigned char", "0") if name == "real" else ("number", "j")  # `real` is one a row
+            self.heads[0].append(
+                f"const {kind} *p{i} = (const {kind} *)(base[{i}] + t * time[{i}] + b * row[{i}]);"
+            )
+            self.stage[node], self.name[node], self.loads[node] = 0, f"a{i}", f"{kind} a{i} = p{i}[{j}];"
+        for node in kernel.graph.nodes:
+            if node.op == "call_function":
+                self.write(node)
+        last = len(self.loops) - 1  # all is read before anything is written: two places may be one
+        values = [self.use(node, last) for node in kernel.results]
+        for i, (value, name) in enumerate(zip(values, kernel.gives, strict=True), start=len(kernel.reads)):
+            self.heads[0].append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
+            self.loops[last].append(f"p{i}[j] {'+=' if name in adds else '='} {value};")
+
+    def body(self) -> str:
+        parts = []
+        for head, sums, loop in zip(self.heads, self.sums, self.loops, strict=True):
+            clause = f" reduction(+:{', '.join(sums)})" if sums else ""
+            parts += [" " * 8 + line for line in head]
+            parts.append(LOOP.format(sums=clause, operations="\n".join(" " * 12 + line for line in loop)))
+        return "\n".join(parts)
+
+    def write(self, node: fx.Node) -> None:
+        """One operation."""
+        if node.target is operator.getitem:
+            self.item(node)
+        elif node.target is aten.native_layer_norm.default:
+            self.layer_norm(node)
+        elif node.target is aten.native_layer_norm_backward.default:
+            self.layer_norm_backward(node)
+        elif node.target in EXPRESSIONS and not set(node.kwargs) - CREATION:
+            stage = self.latest(node.args)
+            values = [self.operand(value, stage) for value in node.args]
+            self.define(node, stage, EXPRESSIONS[node.target].format(*values))
+        else:
+            raise _NoExpressionError
+
+    def operand(self, value: Any, stage: int) -> str:
+        return self.use(value, stage) if isinstance(value, fx.Node) else f"(number){float(value)!r}"
+
+    def latest(self, values: Any) -> int:
+        """The first stage in which all of some values are known."""
+        return max(
+            (self.stage[self.same.get(value, value)] for value in values if isinstance(value, fx.Node)),
+            default=0,
+        )
+
+    def define(self, node: fx.Node, stage: int, expression: str) -> None:
+        self.stage[node], self.name[node] = stage, f"v{self.count}"
+        self.count += 1
+        self.loops[stage].append(f"number {self.name[node]} = {expression};")
+        self.known.add((node, stage))
+
+    def use(self, node: fx.Node, stage: int) -> str:
+        """A value's name, after making it known in a stage."""
+        node = self.same.get(node, node)
+        name = self.name[node]
+        if (node, stage) not in self.known:
+            self.known.add((node, stage))
+            if node not in self.loads:  # from now on it stands in an array of the row
+                self.heads[self.stage[node]].append(f"number {name}_row[H];")
+                self.loops[self.stage[node]].append(f"{name}_row[j] = {name};")
+                self.loads[node] = f"number {name} = {name}_row[j];"
+            if self.loads[node]:
+                self.loops[stage].append(self.loads[node])
+        return name
+
+    def total(self, stage: int, expression: str) -> str:
+        """The sum over a row, known from the next stage on."""
+        name = f"sum{self.count}"
+        self.count += 1
+        self.heads[stage].append(f"number {name} = 0;")
+        self.loops[stage].append(f"{name} += {expression};")
+        self.sums[stage].append(name)
+        if stage + 1 == len(self.loops):
+            self.loops.append([])
+            self.heads.append([])
+            self.sums.append([])
+        return name
+
+    def layer_norm(self, node: fx.Node) -> None:
+        x, _, weight, bias, epsilon = node.args
+        if weight is not None or bias is not None:
+            raise _NoExpressionError
+        assert isinstance(x, fx.Node)
+        stage = self.latest([x])
+        mean = self.scalar(stage + 1, f"{self.total(stage, self.use(x, stage))} / H")
+        apart = f"({self.use(x, stage + 1)} - {mean})"
+        square = self.total(stage + 1, f"{apart} * {apart}")
+        rstd = self.scalar(stage + 2, f"1 / sqrt({square} / H + {epsilon!r})")
+        self.define(node, stage + 2, f"({self.use(x, stage + 2)} - {mean}) * {rstd}")
+        self.scalars[node] = {1: (mean, stage + 1), 2: (rstd, stage + 2)}
+
+    def layer_norm_backward(self, node: fx.Node) -> None:
+        g, x, _, mean, rstd, weight, bias, _ = node.args
+        if weight is not None or bias is not None:
+            raise _NoExpressionError
+        assert isinstance(g, fx.Node) and isinstance(x, fx.Node)
+        assert isinstance(mean, fx.Node) and isinstance(rstd, fx.Node)
+        stage, r = self.latest([g, x, mean, rstd]), self.name[rstd]
+
+        def normal(at: int) -> str:
+            return f"({self.use(x, at)} - {self.name[mean]}) * {r}"
+
+        all_g = self.total(stage, self.use(g, stage))
+        along = self.total(stage, f"{self.use(g, stage)} * {normal(stage)}")
+        rest = f"{self.use(g, stage + 1)} - {all_g} / H - {normal(stage + 1)} * {along} / H"
+        self.define(node, stage + 1, f"{r} * ({rest})")
+
+    def scalar(self, stage: int, expression: str) -> str:
+        """A number of the row, known before a stage."""
+        name = f"row{self.count}"
+        self.count += 1
+        self.heads[stage].append(f"number {name} = {expression};")
+        return name
+
+    def item(self, node: fx.Node) -> None:
+        """One of the results of a layer norm: the vector, or a number of the row."""
+        whole, index = node.args
+        assert isinstance(whole, fx.Node) and isinstance(index, int)
+        if index == 0:
+            self.same[node] = whole
+        else:
+            self.name[node], self.stage[node] = self.scalars[whole][index]
+            self.loads[node] = ""

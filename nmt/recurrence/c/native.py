@@ -1,0 +1,165 @@
+"""Products, kernels and the loop over positions in C: nothing of Python between a sequence's two ends."""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_long, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt.recurrence.backend import At, Places, Torch
+from nmt.recurrence.c.code_generator import NUMBER, source
+from nmt.recurrence.c.compiler import CompilerError, built
+from nmt.recurrence.trace.kernel import Kernel
+
+PANEL = 64  # rows of W that `pack` may fill up to: a multiple of every width in loop.c
+
+
+class _Product(ctypes.Structure):
+    """`struct product` of loop.c."""
+
+    _fields_ = (
+        *((name, c_long) for name in ("M", "N", "K")),
+        *(("v", c_void_p), ("v_time", c_long), ("across", c_long), ("along", c_long)),
+        ("packed", c_void_p),
+        *(("out", c_void_p), ("out_time", c_long), ("out_row", c_long)),
+        *(("add", c_void_p), ("add_time", c_long), ("add_row", c_long)),
+    )
+
+
+class _Places(ctypes.Structure):
+    """`struct places` of c_code.py."""
+
+    _fields_ = (("B", c_long), ("H", c_long), *((name, c_void_p) for name in ("base", "time", "row")))
+
+
+class _Step(ctypes.Structure):
+    """`struct step` of loop.c."""
+
+    _fields_ = (("run", c_void_p), ("what", c_void_p))
+
+
+class Step:
+    """A function in C and what it is about, to be run at a position; what it refers to is kept."""
+
+    def __init__(self, run: Any, what: ctypes.Structure, *kept: object) -> None:
+        self.run, self.what, self.kept = run, what, kept
+
+    def __call__(self, t: int) -> None:
+        self.run(t, ctypes.byref(self.what))
+
+
+class Packed:
+    """A weight [N, K] in the order in which the product of loop.c reads it."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.N, self.K = weight.shape
+        self.numbers = weight.new_empty(-(-self.N // PANEL) * PANEL * self.K)
+        pack = library(weight.dtype).pack
+        pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.numbers.data_ptr())
+
+    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        out = v.new_empty(len(v), self.N) if out is None else out
+        Native().product(v.unsqueeze(0), self, out.unsqueeze(0), add)(0)
+        return out
+
+
+def multiply_by_parts(
+    v: Tensor, rows: Sequence[int], matrices: Sequence[Packed], biases: Sequence[Tensor]
+) -> Tensor:
+    """The first rows[0] rows of v [M, K] by the first matrix, the next by the second and so on.
+
+    What comes out lies end to end.
+    """
+    count, widths, v = len(rows), [matrix.N for matrix in matrices], v.contiguous()
+    out = v.new_empty(sum(height * width for height, width in zip(rows, widths, strict=True)))
+    library(v.dtype).products(
+        *(count, (c_long * count)(*rows), v.shape[1], v.data_ptr(), (c_long * count)(*widths)),
+        (c_void_p * count)(*(matrix.numbers.data_ptr() for matrix in matrices)),
+        (c_void_p * count)(*(bias.data_ptr() for bias in biases)),
+        out.data_ptr(),
+    )
+    return out
+
+
+class Native:
+    """Functions in C, on a CPU, of float32 and float64; a kernel that has none is run by torch."""
+
+    def matrix(self, weight: Tensor) -> Packed:
+        return Packed(weight)
+
+    def product(self, v: Tensor, matrix: Packed, out: Tensor, add: Tensor | None = None) -> At:
+        _of_one_type(v, matrix.numbers, out, *([] if add is None else [add]))
+        if 1 not in v.stride()[1:]:
+            v = v.contiguous()
+        if add is not None and add.stride(-1) != 1:
+            add = add.contiguous()
+        added = (0, 0, 0) if add is None else (add.data_ptr(), *add.expand_as(out).stride()[:2])
+        _, M, K = v.shape
+        what = _Product(
+            *(M, matrix.N, K),
+            *(v.data_ptr(), *v.stride()),
+            matrix.numbers.data_ptr(),
+            *(out.data_ptr(), *out.stride()[:2]),
+            *added,
+        )
+        return Step(library(v.dtype).product, what, v, matrix, out, add)
+
+    def kernel(self, kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+        names = (*kernel.reads, *kernel.gives)
+        run = function(kernel, adds, places[kernel.gives[0]].dtype)
+        if run is None or any(places[name].stride(-1) != 1 for name in names if name != "real"):
+            return Torch().kernel(kernel, places, adds)
+        tensors = [places[name] for name in names]
+        _of_one_type(*(places[name] for name in names if name != "real"))
+        base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+        time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
+        row = (c_long * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
+        addresses = (ctypes.addressof(array) for array in (base, time, row))
+        return Step(run, _Places(*tensors[-1].shape[1:], *addresses), tensors, base, time, row)
+
+    def loop(self, steps: Sequence[At], order: range) -> None:
+        compiled = [step for step in steps if isinstance(step, Step)]
+        if len(compiled) < len(steps):
+            Torch().loop(steps, order)
+        else:
+            array = (_Step * len(steps))()
+            for place, step in zip(array, compiled, strict=True):
+                place.run, place.what = ctypes.cast(step.run, c_void_p), ctypes.addressof(step.what)
+            library(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
+
+
+def _of_one_type(*tensors: Tensor) -> None:
+    """C would read the numbers of another type as what they are not."""
+    if len({tensor.dtype for tensor in tensors}) > 1:
+        kinds = ", ".join(sorted({str(tensor.dtype) for tensor in tensors}))
+        raise TypeError(f"a step with numbers of several types ({kinds}): input, state and weights need one")
+
+
+@cache
+def library(dtype: torch.dtype) -> Any:
+    """The functions of loop.c for a type of number."""
+    loaded = built(NUMBER[dtype] + Path(__file__).with_name("loop.c").read_text())
+    loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
+    loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
+    loaded.product.argtypes = [c_long, c_void_p]
+    loaded.products.argtypes = [c_long, c_void_p, c_long, *[c_void_p] * 5]
+    for run in (loaded.pack, loaded.loop, loaded.product, loaded.products):
+        run.restype = None
+    return loaded
+
+
+@cache
+def function(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
+    """The C function of a kernel, or None where it has none or none can be made."""
+    text = source(kernel, adds, dtype)
+    try:
+        loaded = None if text is None else built(text, contract=False).kernel
+    except (OSError, CompilerError):
+        return None
+    if loaded is not None:
+        loaded.argtypes, loaded.restype = [c_long, c_void_p], None
+    return loaded

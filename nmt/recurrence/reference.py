@@ -1,0 +1,176 @@
+"""A cell bound to one sequence: products merged, dropout masks drawn, ready to step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nmt.cells.cell import Cell
+from nmt.recurrence.deferred import Product, beside, multiply
+from nmt.recurrence.engine import Engine, backend
+from nmt.recurrence.state import map_tensors
+from nmt.recurrence.trace.plan import known_plan
+from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout, blend
+
+Multiplier = Callable[..., Tensor]
+
+
+def multiplier(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> Multiplier:
+    """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
+    if engine == "reference":
+        return lambda v, add=None: multiply(beside(v), weight, bias, add)
+    return Product(weight, bias, backend(engine, weight))
+
+
+def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:
+    """A mask that is drawn once and used at every position (Gal & Ghahramani, 2016); None for p = 0."""
+    return F.dropout(like.new_ones(shape), p) if p > 0 else None
+
+
+class Group:
+    """The recurrent products of gates that read one operand: computed once, handed out by gate."""
+
+    def __init__(self, cell: Cell, gates: tuple[str, ...], engine: Engine, mask: Tensor | None) -> None:
+        self.cell, self.count, self.mask = cell, len(gates), mask
+        bias = own_biases(cell, gates)
+        self.gain = rows_of(cell, cell.gain_U, gates)
+        self.bias = None if self.gain is None else bias  # layer norm: added after the normalisation
+        self.product = multiplier(rows_of(cell, cell.U, gates), engine, bias if self.gain is None else None)
+        self.operand: Tensor | None = None
+        self.parts: tuple[Tensor, ...] = ()
+        self.due = 0
+
+    def gate(self, position: int) -> Callable[[Tensor], Tensor]:
+        """The product of one gate of the group."""
+
+        def U(v: Tensor) -> Tensor:
+            if v is not self.operand:
+                self.operand, self.parts, self.due = v, self.compute(v), self.count
+            part = self.parts[position]
+            self.due -= 1
+            if self.due == 0:  # what is not asked for any more would keep its graph
+                self.operand, self.parts = None, ()
+            return part
+
+        return U
+
+    def compute(self, v: Tensor) -> tuple[Tensor, ...]:
+        u = self.product(v if self.mask is None else v * self.mask)
+        if self.gain is not None:
+            u = self.cell.normalise(u, self.gain)
+        if self.bias is not None:
+            u = u + self.bias
+        return u.chunk(self.count, dim=-1)
+
+
+def own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
+    """The biases inside the products of `gates` side by side, zeros where a gate has none."""
+    biases = [cell.own_bias(gate) for gate in gates]
+    if all(bias is None for bias in biases):
+        return None
+    zeros = cell.b.new_zeros(cell.hidden_size)
+    return torch.cat([zeros if bias is None else bias for bias in biases])
+
+
+def rows_of(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
+    """The rows of `gates` in U or its gain: itself, a view, or (gates that lie apart) a copy."""
+    if parameter is None or gates == cell.recurrent:
+        return parameter
+    span = cell.recurrent_rows(gates[0], gates[-1])
+    if span.stop - span.start == len(gates) * cell.hidden_size:
+        return parameter[span]
+    blocks = [cell.recurrent_rows(gate) for gate in gates]
+    return parameter[[row for block in blocks for row in range(block.start, block.stop)]]
+
+
+class Bound:
+    """A cell made ready for one sequence of one batch.
+
+    With the reference engine every product is taken alone, as the equations are written: that is
+    the definition. Otherwise products that read one operand are merged and each weight gradient is
+    one product over all positions (`Product`); values and gradients are the same.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        batch: int,
+        *,
+        engine: Engine = "auto",
+        input_dropout: float = 0.0,
+        state_dropout: float = 0.0,
+        zoneout: Zoneout = NO_ZONEOUT,
+    ) -> None:
+        self.cell, self.engine, self.zoneout = cell, engine, zoneout
+        self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.b)
+        self.state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.b)
+        self.bind_products()
+
+    def bind_products(self) -> None:
+        """`U` as the step calls it."""
+        cell = self.cell
+        groups = [] if self.engine == "reference" else list(known_plan(cell))
+        merged = {gate for gates in groups for gate in gates}
+        groups += [(gate,) for gate in cell.recurrent if gate not in merged]
+        products: dict[str, Callable[[Tensor], Tensor]] = {}
+        for gates in groups:
+            group = Group(cell, gates, self.engine, self.state_mask)
+            products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
+        self.U = cell.by_product(**products)
+
+    def project(self, x: Tensor) -> Tensor:
+        """The input's part of all gates, all positions at once: x [T, B, E] to [T, B, G*H]."""
+        return self.settle(self.reader()(x))
+
+    def reader(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> Multiplier:
+        """Columns `start` to `stop` of the input product for one position after the other.
+
+        The sum of the readers of all columns, one of them biased, goes through `settle`.
+        """
+        bias = self.cell.input_bias() if biased else None
+        product = multiplier(self.cell.W[:, start:stop], self.engine, bias)
+        if self.input_mask is None:
+            return product
+        mask = self.input_mask[:, start:stop]
+        return lambda v, add=None: product(v * mask, add)
+
+    def settle(self, product: Tensor) -> Tensor:
+        """An input product as `step` takes it: normalised where the cell normalises."""
+        return self.cell.settle(product)
+
+    def step(self, x: Tensor, s: Any) -> Any:
+        """One position: projected input [B, G*H] and state to the next state; zones are drawn here."""
+        zones = self.zoneout.zones(self.cell, 1, x.shape[0])
+        return self.next(x, s, None if zones is None else zones[0])
+
+    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+        """One position, given its zone [B, P*H]."""
+        new = self.cell.step(self.cell.split(x), s, self.U)
+        return new if zone is None else blend(zone.chunk(len(s), -1), new, s)
+
+    def scan(
+        self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
+    ) -> tuple[Tensor, Any]:
+        """All positions: projected input [T, B, G*H] and state to (every h [T, B, H], last state).
+
+        Where `real` [T, B] is False there is no token and the state holds still. In reverse the last position
+        comes first. `x` may be overwritten.
+        """
+        hs = []
+        zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
+        for t in order(len(x), reverse):
+            new = self.next(x[t], s, None if zones is None else zones[t])
+            s = new if real is None else _hold(real[t].unsqueeze(-1), new, s)
+            hs.append(s.h)
+        return torch.stack(hs[::-1] if reverse else hs), s
+
+
+def order(positions: int, reverse: bool) -> range:
+    """Positions as a scan comes to them."""
+    return range(positions - 1, -1, -1) if reverse else range(positions)
+
+
+def _hold(real: Tensor, new: Any, old: Any) -> Any:
+    return map_tensors(lambda n, o: n.where(real, o), new, old)

@@ -1,0 +1,186 @@
+"""A cell's step as a program: products that read one operand merged, elementwise segments between them."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nmt.cells.cell import Cell
+from nmt.recurrence.trace.kernel import Kernel, Segment, fuse, trace
+from nmt.recurrence.trace.plan import blaming, known_plan
+from nmt.recurrence.zoneout import blend
+
+FIXED = ("real", "keep", "zone")  # masks: read, never differentiated
+
+
+class Part(NamedTuple):
+    """A segment that makes an operand, and the product that reads it.
+
+    `segment` is None where the operand is a part of the state as it stands. A fused product is added to the
+    input's part of its gates where that lies; others have a place of their own.
+    """
+
+    gates: tuple[str, ...]
+    operand: str  # a part of the state, "s.h", or "v0", "v1", ... which `segment` gives
+    segment: Segment | None
+    fused: bool
+
+
+class Program(NamedTuple):
+    """Names: x.g input, u0.g product, s.h state, n.h next state, v0 operand, p.a vector [H] of the cell.
+
+    Masks: real [B, 1], keep [B, H], zone.h.
+    """
+
+    parts: tuple[Part, ...]
+    last: Segment
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All of them, in order."""
+        return [*(part.segment for part in self.parts if part.segment is not None), self.last]
+
+
+class _Reached(Exception):
+    """The operand that a segment was asked for."""
+
+    def __init__(self, operand: Tensor) -> None:
+        self.operand = operand
+
+
+_KNOWN: dict[tuple[type[Cell], int, bool, bool, bool], Program] = {}
+
+
+def program_of(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False) -> Program:
+    """The program of a cell's step, traced once for its class and, with layer norm, its size.
+
+    `padded`: where `real` is false the state holds still. `dropped`: operands are multiplied by `keep`.
+    `zoned`: the old state has the share `zone` in the next.
+    """
+    key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, padded, dropped, zoned)
+    with blaming(cell, "cannot be taken apart", "; `engine: reference` runs it as it stands"):
+        if key not in _KNOWN:
+            _KNOWN[key] = _program(cell, padded, dropped, zoned)
+        if torch.is_grad_enabled():
+            for segment in _KNOWN[key].segments:
+                segment.backward  # noqa: B018  (what has no derivative is blamed here)
+    return _KNOWN[key]
+
+
+def _program(cell: Cell, padded: bool, dropped: bool, zoned: bool) -> Program:
+    groups = list(known_plan(cell))
+    inputs = _inputs(cell, groups, padded, dropped, zoned)
+    made = [trace(_until(cell, groups, stop), inputs) for stop in range(len(groups) + 1)]
+    fused = []
+    for index, gates in enumerate(groups):
+        together = _fused(made, index, gates) if _adjacent(cell, gates) else None
+        made = together or made
+        fused.append(together is not None)
+    parts = []
+    for index, (gates, kernel) in enumerate(zip(groups, made[:-1], strict=True)):
+        plain = kernel.results[0].op == "placeholder"
+        operand = kernel.reads[0] if plain else f"v{index}"
+        parts.append(Part(gates, operand, None if plain else _segment(kernel, inputs), fused[index]))
+    return Program(tuple(parts), _segment(made[-1], inputs))
+
+
+def _inputs(
+    cell: Cell, groups: list[tuple[str, ...]], padded: bool, dropped: bool, zoned: bool
+) -> dict[str, Tensor]:
+    names = [f"x.{gate}" for gate in cell.gates]
+    names += [f"u{index}.{gate}" for index, gates in enumerate(groups) for gate in gates]
+    names += [f"s.{part}" for part in cell.State._fields]
+    names += [f"p.{vector}" for vector in vectors_of(cell)]
+    names += ["keep"] if dropped else []
+    names += [f"zone.{part}" for part in cell.State._fields] if zoned else []
+    inputs = {name: torch.zeros(2, cell.hidden_size) for name in names}
+    return {**inputs, "real": inputs["s.h"] > 0} if padded else inputs
+
+
+def vectors_of(cell: Cell) -> dict[str, Tensor]:
+    """What a step reads that is [H] and learnt: peepholes, and with layer norm gains and inner biases."""
+    vectors = {name: getattr(cell, name) for name in cell.vectors}
+    if cell.gain_U is None:
+        return vectors
+    for gate in cell.recurrent:
+        vectors[f"gain.{gate}"] = cell.gain_U[cell.recurrent_rows(gate)]
+        if (bias := cell.own_bias(gate)) is not None:
+            vectors[f"bias.{gate}"] = bias
+    return vectors
+
+
+def _until(
+    cell: Cell, groups: list[tuple[str, ...]], stop: int
+) -> Callable[[Mapping[str, Tensor]], Mapping[str, Tensor | None]]:
+    """The step up to the operand of group `stop`, or to its end, given the products before that."""
+
+    def run(values: Mapping[str, Tensor]) -> Mapping[str, Tensor | None]:
+        operands: list[Tensor] = []
+
+        def product(gate: str) -> Callable[[Tensor], Tensor]:
+            def U(v: Tensor) -> Tensor:
+                index = next((i for i, known in enumerate(operands) if known is v), len(operands))
+                if index == stop:
+                    raise _Reached(v * values["keep"] if "keep" in values else v)
+                if index == len(operands):
+                    operands.append(v)
+                u = values[f"u{index}.{gate}"]
+                if cell.gain_U is None:
+                    return u
+                u = F.layer_norm(u, (cell.hidden_size,)) * values[f"p.gain.{gate}"]
+                return u + values[f"p.bias.{gate}"] if f"p.bias.{gate}" in values else u
+
+            return U
+
+        x = cell.by_gate(*(values[f"x.{gate}"] for gate in cell.gates))
+        s = cell.State(*(values[f"s.{part}"] for part in cell.State._fields))
+        own = {name: cell._parameters[name] for name in cell.vectors}
+        cell._parameters.update({name: values[f"p.{name}"] for name in own})  # type: ignore[misc]
+        try:
+            new = cell.step(x, s, cell.by_product(**{gate: product(gate) for gate in cell.recurrent}))
+        except _Reached as reached:
+            return {f"v{stop}": reached.operand}
+        finally:
+            cell._parameters.update(own)
+        if "zone.h" in values:
+            new = blend([values[f"zone.{part}"] for part in cell.State._fields], new, s)
+        if "real" in values:
+            new = cell.State(*(n.where(values["real"], o) for n, o in zip(new, s, strict=True)))
+        return {f"n.{part}": value for part, value in new._asdict().items()}
+
+    return run
+
+
+def _adjacent(cell: Cell, gates: tuple[str, ...]) -> bool:
+    """Whether the input's part of the gates is one block."""
+    if gates[0] not in cell.gates:
+        return False
+    first = cell.gates.index(gates[0])
+    return cell.gates[first : first + len(gates)] == gates
+
+
+def _fused(kernels: list[Kernel], index: int, gates: tuple[str, ...]) -> list[Kernel] | None:
+    """The kernels with the products of a group added to the input's part, where every one allows that."""
+    result = []
+    for kernel in kernels:
+        kernel = kernel._replace(graph=_copied(kernel.graph))
+        for gate in gates:
+            together = fuse(kernel, f"x.{gate}", f"u{index}.{gate}")
+            if together is None:
+                return None
+            kernel = together
+        result.append(kernel)
+    return result
+
+
+def _copied(graph: torch.fx.Graph) -> torch.fx.Graph:
+    copied = torch.fx.Graph()
+    copied.output(copied.graph_copy(graph, {}))
+    return copied
+
+
+def _segment(kernel: Kernel, inputs: Mapping[str, Tensor]) -> Segment:
+    fixed = [name for name in inputs if name.partition(".")[0] in FIXED]
+    return Segment(kernel, inputs, fixed)

@@ -1,0 +1,1 @@
+"""Training objectives: likelihood and its additions, R-Drop, minimum risk, noise."""

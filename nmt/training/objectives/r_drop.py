@@ -1,0 +1,64 @@
+"""R-Drop: two passes of one batch, each with dropout of its own, must say the same."""
+
+import torch
+from torch import Tensor
+
+from nmt.data.batches import Batch
+from nmt.model.decoder import DecoderState
+from nmt.model.translator import Translator
+from nmt.training.loss import Loss, Term, divergence
+from nmt.training.objectives.likelihood import Learnt, Likelihood
+
+
+class RDrop:
+    """The mean likelihood of two passes, and alpha / 4 (KL(p‖q) + KL(q‖p)) of what they say of a word.
+
+    That is half of the sum over both passes that Liang et al. (2021, eq. 4) minimise, so that the loss of a
+    word is that of one word.
+    """
+
+    def __init__(self, likelihood: Likelihood, *, alpha: float) -> None:
+        self.likelihood, self.alpha = likelihood, alpha
+
+    def __call__(
+        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+    ) -> Learnt:
+        """As of any objective; the two passes are one, over a batch that holds every pair twice."""
+        if carried is not None or batch.goes_on:
+            raise NotImplementedError("a state that is carried on belongs to one pass")
+        pair = twice(batch)
+        gold = None if use_gold is None else torch.cat([use_gold, use_gold])
+        unrolled = self.likelihood.unroll(model, pair, gold, None)
+        loss = halved(self.likelihood.loss(model, pair, unrolled))
+        differing = self.differing(model, batch, unrolled.features)
+        shown = Term(differing.detach().sum(), loss.tokens)
+        return Learnt(loss.plus("divergence", differing, self.alpha / 4, batch.weights, shown), None)
+
+    def differing(self, model: Translator, batch: Batch, features: Tensor) -> Tensor:
+        """The divergence of both passes, [2B, T, F], over the words of each pair: [B]."""
+        rows, length = batch.tgt[:, 1:].shape
+        real = (batch.tgt[:, 1:].flatten() != model.pad).nonzero().squeeze(1)
+        one, other = (part.flatten(0, 1).index_select(0, real) for part in torch.split(features, rows))
+        output = model.decoder.output
+        of_words = divergence(one, other, output.weight, output.bias)
+        return of_words.new_zeros(rows).index_add(0, real // length, of_words)
+
+
+def twice(batch: Batch) -> Batch:
+    """Every pair, and then every pair again."""
+    weights, links = batch.weights, batch.links
+    return Batch(
+        src=torch.cat([batch.src, batch.src]),
+        src_lengths=torch.cat([batch.src_lengths, batch.src_lengths]),
+        tgt=torch.cat([batch.tgt, batch.tgt]),
+        tgt_lengths=torch.cat([batch.tgt_lengths, batch.tgt_lengths]),
+        pairs=torch.cat([batch.pairs, batch.pairs]),
+        weights=None if weights is None else torch.cat([weights, weights]),
+        links=None if links is None else torch.cat([links, links + links.new_tensor([len(batch.src), 0, 0])]),
+    )
+
+
+def halved(loss: Loss) -> Loss:
+    """The loss of every word twice as that of once."""
+    terms = {name: Term(term.total / 2, term.values // 2) for name, term in loss.terms.items()}
+    return Loss(loss.smoothed / 2, loss.nll / 2, loss.correct / 2, loss.tokens // 2, terms)

@@ -1,0 +1,25 @@
+"""A small translator and a job for it, to be looked into."""
+
+from typing import Any
+
+from nmt.data.vocabulary.vocabulary import EOS
+from nmt.decoding.job import Job
+from nmt.decoding.options import Options
+from nmt.model.inference import Prepared
+from nmt.model.translator import Translator
+from tests.decoding.words import CutWords
+from tests.model.test_translator import build
+
+TEXT = "abcdef gh ij"  # four pieces of CutWords, and the end
+
+
+def looking_at(model: Translator, **options: Any) -> tuple[Translator, Job]:
+    """The model and the job that translates with it."""
+    words = CutWords(10)
+    found = Options(beam=3, max_ratio=1.0, max_extra=3, **options)
+    return model, Job(Prepared(model, eos=EOS), words, words, found)
+
+
+def small(**parts: Any) -> tuple[Translator, Job]:
+    """As `build`s in single precision."""
+    return looking_at(build(**parts).float())

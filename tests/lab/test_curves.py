@@ -1,0 +1,99 @@
+"""A run's curves, from its metrics."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.errors import DataError, UsageError
+from nmt.lab.curves import curves, read_events
+from nmt.lab.figure import Line
+
+
+def write_run(run: Path, events: list[dict[str, Any]]) -> Path:
+    run.mkdir()
+    for name, lines in {
+        "metrics.jsonl": events,
+        "times.jsonl": [
+            {"event": e["event"], "update": e["update"], "seconds": e["update"] / 2} for e in events
+        ],
+    }.items():
+        (run / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return run
+
+
+EVENTS = [
+    {"event": "update", "update": 50, "epoch": 0.5, "loss": 4.0, "learning_rate": 1e-3},
+    {"event": "update", "update": 100, "epoch": 1.0, "loss": None, "learning_rate": 1e-3},
+    {"event": "validation", "update": 100, "epoch": 1.0, "loss": 3.5, "bleu": 10.0, "best": True},
+]
+
+
+def test_training_and_validation_are_lines_of_one_panel(tmp_path: Path) -> None:
+    found = curves([write_run(tmp_path / "run", EVENTS)], [], "update")
+    assert list(found) == ["loss", "bleu", "learning_rate"]
+    training, validation = found["loss"]
+    assert (training.name, training.x, training.y[0]) == ("training", [50.0, 100.0], 4.0)
+    assert math.isnan(training.y[1])
+    assert validation == Line("validation", [100.0], [3.5])
+
+
+def test_what_the_gates_did_is_a_line_too(tmp_path: Path) -> None:
+    look = {"event": "gates", "update": 100, "epoch": 1.0, "decoder.1.forward.f.mean": 0.8}
+    run = write_run(tmp_path / "run", [*EVENTS, look])
+    found = curves([run], ["decoder.1.forward.f.mean"], "epoch")
+    assert found == {"decoder.1.forward.f.mean": [Line("gates", [1.0], [0.8])]}
+
+
+def test_several_runs_keep_their_names(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, EVENTS) for name in ("one", "둘")]
+    assert [line.name for line in curves(runs, ["bleu"], "epoch")["bleu"]] == [
+        f"{run}, validation" for run in runs
+    ]
+
+
+def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", EVENTS)
+    assert curves([run], ["bleu"], "seconds")["bleu"][0].x == [50.0]
+    (run / "times.jsonl").write_text('{"event": "update", "update": 50}\n')
+    assert math.isnan(curves([run], ["bleu"], "seconds")["bleu"][0].x[0])
+    (run / "times.jsonl").unlink()
+    with pytest.raises(UsageError, match=r"no times\.jsonl; draw it over update or epoch"):
+        curves([run], ["bleu"], "seconds")
+
+
+@pytest.mark.parametrize(
+    ("metric", "x", "said"),
+    [
+        ("blue", "update", "no 'blue' in these runs; did you mean 'bleu'?"),
+        ("xyz", "update", "there are bleu, learning_rate, loss"),
+        ("bleu", "hours", "--against: no 'hours', choose one of update, epoch, seconds"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_what_there_is(
+    tmp_path: Path, metric: str, x: str, said: str
+) -> None:
+    run = write_run(tmp_path / "run", EVENTS)
+    with pytest.raises(UsageError) as refused:
+        curves([run], [metric], x)
+    assert said in str(refused.value)
+
+
+def test_a_torn_last_line_is_passed_over_and_a_damaged_one_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", EVENTS)
+    path = run / "metrics.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"event": "upd')
+    assert len(read_events(run)) == 3
+    for damaged in (b"\x00\x00", b'{"event": [], "update": 2}'):
+        path.write_bytes(b'{"event": "update", "update": 1}\n' + damaged + b"\n")
+        with pytest.raises(DataError, match="line 2"):
+            read_events(run)
+
+
+def test_a_folder_that_is_no_run_and_a_run_without_numbers_are_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is it the directory of a run"):
+        read_events(tmp_path)
+    with pytest.raises(DataError, match="nothing is measured yet"):
+        curves([write_run(tmp_path / "run", [])], [], "update")

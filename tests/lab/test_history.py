@@ -1,0 +1,130 @@
+"""What goes wrong in the course of a run, in curves made by hand."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from nmt.lab.doctor.history import History, troubles
+
+HEALTHY = [6.0, 4.5, 3.6, 3.0, 2.6, 2.4, 2.3]
+JUDGED = [4.8, 3.9, 3.3, 2.9, 2.7, 2.6, 2.6]
+BLEU = [2.0, 9.0, 15.0, 19.0, 21.0, 22.0, 21.8]
+
+
+def events(
+    training: Sequence[float | None] = HEALTHY,
+    validation: Sequence[float | None] = JUDGED,
+    bleu: Sequence[float] = BLEU,
+    norm: float = 1.5,
+) -> list[dict[str, Any]]:
+    """An entry of the log and a validation every 50 updates."""
+    found: list[dict[str, Any]] = []
+    for i, of_validation in enumerate(validation):
+        update = 50 * (i + 1)
+        for kind, nll, more in (
+            ("update", training[i], {"gradient_norm": norm}),
+            ("validation", of_validation, {"bleu": bleu[i]}),
+        ):
+            perplexity = None if nll is None else math.exp(nll)
+            found.append({"event": kind, "update": update, "loss": nll, "perplexity": perplexity, **more})
+    return found
+
+
+def history(of: list[dict[str, Any]], **changes: Any) -> History:
+    settings = {
+        "metric": "bleu",
+        "finished": True,
+        "by_patience": False,
+        "warmup": 0,
+        "clip_norm": 1.0,
+        "guess": math.log(8000),
+        "best": 300,
+    }
+    return History(of, **{**settings, **changes})
+
+
+def said(of: list[dict[str, Any]], **changes: Any) -> list[tuple[str, str]]:
+    return [(finding.level, finding.what) for finding in troubles(history(of, **changes))]
+
+
+def test_a_healthy_run_shows_none() -> None:
+    assert said(events()) == []
+
+
+@pytest.mark.parametrize(
+    ("of", "level", "what"),
+    [
+        (events([6.0, None, 4, 3, 3, 3, 3]), "wrong", "the loss was no number at update 100"),
+        (
+            events([6.0, 4.5, 3.0, 5.5, 3.0, 2.5, 2.4]),
+            "doubtful",
+            "the training loss jumped at update 200",
+        ),
+        (
+            events([30, 25, 20, 18, 14, 16, 12.0]),
+            "wrong",
+            "worse than guessing: at update 350",
+        ),
+        (events([7.0, 7.1, 7.0, 7.1, 7.0, 7.1, 7.0]), "wrong", "nothing is learnt: a piece cost 7.00 nats"),
+        (
+            events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 3.4, 3.8, 4.4]),
+            "doubtful",
+            "over-fitted since update 150: the validation loss rose from 3.00 to 4.40",
+        ),
+        (
+            [*events(), *({"event": "skip", "update": u, "why": "the loss is nan"} for u in (351, 352))],
+            "doubtful",
+            "2 updates (0.6%) left out",
+        ),
+        (events(norm=25.0), "doubtful", "every gradient is more than 10 times as long as clip_norm, 1"),
+        (
+            events(bleu=[2, 9, 15, 19, 21, 22, 23]),
+            "note",
+            "ended while bleu was still getting better (22.00, then 23.00)",
+        ),
+    ],
+)
+def test_each_trouble_is_named_with_what_to_try(of: list[dict[str, Any]], level: str, what: str) -> None:
+    (finding,) = troubles(history(of, best=None))
+    assert finding.level == level
+    assert what in finding.what
+    assert finding.advice
+
+
+def test_a_best_that_its_metric_calls_the_worst_was_chosen_in_the_wrong_direction() -> None:
+    ((level, what),) = said(events(), best=50)
+    assert level == "wrong"
+    assert "(update 50) has bleu 2.00, though 22.00 was reached: it was chosen in the wrong direction" in what
+    assert said(events(), metric="loss", best=300) == []  # of a loss the least is the best
+    assert said(events(), metric="loss", best=50)[0][0] == "wrong"
+
+
+def test_a_stop_for_want_of_one_metric_while_the_other_still_rose_is_doubtful() -> None:
+    risen = events(validation=[3.0, 2.9, 2.8, 2.8, 2.8, 2.8, 2.81], bleu=[2, 9, 15, 19, 21, 22, 23])
+    ((level, what),) = said(risen, metric="loss", by_patience=True, best=200)
+    assert level == "doubtful"
+    assert "stopped for want of a better loss, while bleu was at its best" in what
+
+
+def test_a_run_that_goes_on_is_not_said_to_have_ended() -> None:
+    assert said(events(bleu=[2, 9, 15, 19, 21, 22, 23]), finished=False, best=None) == []
+
+
+@pytest.mark.parametrize("loss", [7.0, 12.0])
+def test_a_high_loss_in_the_warm_up_is_no_trouble(loss: float) -> None:
+    assert said(events([loss] * 7), warmup=500) == []
+
+
+def test_an_over_fitted_model_is_not_said_to_guess() -> None:
+    ((_, what),) = said(events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 5, 8, 9.5]))
+    assert what.startswith("over-fitted since update 150")
+
+
+def test_a_model_that_knew_much_before_need_not_learn_much() -> None:
+    assert said(events([2.3, 2.29, 2.28, 2.29, 2.28, 2.28, 2.28])) == []
+
+
+def test_a_run_without_events_says_so() -> None:
+    assert said([]) == [("note", "nothing is measured yet")]

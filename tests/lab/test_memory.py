@@ -1,0 +1,124 @@
+"""Synthetic tasks: that they are what they say, and who can do them."""
+
+import math
+
+import pytest
+import torch
+
+from nmt.lab.memory import DIGITS, KINDS, NOTHING, TASKS, Learner, Learnt, Study, accuracies, learnt
+
+SMALL = Study((2, 3), hidden=8, updates=5)
+
+
+def generator(seed: int = 1) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def lines(task: str, gap: int, batch: int = 64) -> list[tuple[list[int], list[int], list[int]]]:
+    """What is read, at which positions an answer is due, and the answers, sequence by sequence."""
+    read, write = TASKS[task].draw(generator(), gap, batch)
+    rows = zip(read.t().tolist(), write.t().tolist(), strict=True)
+    return [
+        (symbols, [t for t, a in enumerate(answers) if a != NOTHING], [a for a in answers if a != NOTHING])
+        for symbols, answers in rows
+    ]
+
+
+@pytest.mark.parametrize("gap", [1, 2, 7])
+def test_copy_asks_for_the_first_symbol_after_a_gap_of_blanks(gap: int) -> None:
+    for symbols, due, answers in lines("copy", gap):
+        assert len(symbols) == gap + 2
+        assert (due, answers) == ([gap + 1], symbols[:1])
+        assert len({*symbols[1:-1]}) == 1
+        assert len({symbols[0], symbols[1], symbols[-1]}) == 3
+
+
+@pytest.mark.parametrize("gap", [1, 2, 7])
+def test_adding_marks_two_digits_with_the_gap_between_them(gap: int) -> None:
+    for symbols, due, answers in lines("adding", gap):
+        marked = [t for t, symbol in enumerate(symbols) if symbol >= DIGITS]
+        assert marked == [0, gap + 1]
+        assert due == [gap + 1]
+        assert answers == [sum(symbols[t] - DIGITS for t in marked)]
+
+
+@pytest.mark.parametrize("gap", [1, 2, 7])
+def test_agreement_asks_for_the_first_word_after_others(gap: int) -> None:
+    for symbols, due, answers in lines("agreement", gap):
+        assert len(symbols) == gap + 2
+        assert (due, answers) == ([gap + 1], symbols[:1])
+        assert symbols[0] not in symbols[1:]
+
+
+@pytest.mark.parametrize("gap", [1, 2, 7])
+def test_brackets_ask_for_the_only_one_that_is_open(gap: int) -> None:
+    for symbols, due, answers in lines("brackets", gap):
+        open_now: list[int] = []
+        for symbol in symbols[:-1]:
+            if symbol < KINDS:
+                open_now.append(symbol)
+            elif symbol < 2 * KINDS:
+                assert open_now.pop() == symbol - KINDS
+        assert len(symbols) == gap + 2
+        assert (due, answers) == ([gap + 1], open_now)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_symbols_and_answers_are_within_what_a_task_declares(task: str) -> None:
+    read, write = TASKS[task].draw(generator(), 9, 512)
+    answers = write[write != NOTHING]
+    assert (int(read.min()), int(read.max())) >= (0, 0)
+    assert int(read.max()) < TASKS[task].symbols
+    assert set(answers.tolist()) == set(range(TASKS[task].answers))
+    best = answers.bincount().max().item() / len(answers)
+    assert best == pytest.approx(TASKS[task].chance, abs=0.06)
+
+
+def test_a_learner_s_answer_reads_no_later_symbol() -> None:
+    learner, task = Learner("lstm", TASKS["copy"], 4), TASKS["copy"]
+    read = task.draw(generator(), 4, 3).read
+    changed = read.clone()
+    changed[-1] = 0
+    with torch.no_grad():
+        assert torch.equal(learner(read)[:-1], learner(changed)[:-1])
+
+
+def test_the_same_seed_gives_the_same_accuracies_and_draws_nothing_else() -> None:
+    before = torch.get_rng_state()
+    first, again, other = (accuracies("gru", TASKS["brackets"], SMALL, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_every_cell_meets_every_task_with_every_seed() -> None:
+    said: list[str] = []
+    found = list(learnt(["rnn", "gru"], ["copy", "adding"], SMALL, 2, said.append))
+    assert [(of.task, of.cell) for of in found] == [
+        ("copy", "rnn"), ("copy", "gru"), ("adding", "rnn"), ("adding", "gru")
+    ]  # fmt: skip
+    assert all(len(of.seeds) == 2 and len(of.means) == 2 for of in found)
+    assert said[1] == "copy: rnn, seed 2 of 2"
+
+
+def test_means_and_deviations_are_over_the_seeds() -> None:
+    found = Learnt("copy", "gru", [[1.0, 0.5], [0.5, 0.5]])
+    assert found.means == [0.75, 0.5]
+    assert found.deviations == pytest.approx([math.sqrt(0.125), 0.0])
+    assert Learnt("copy", "gru", [[1.0, 0.5]]).deviations == []
+
+
+def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
+    study = Study((10, 200), hidden=32, updates=300, batch=16)
+    rnn, gru = (accuracies(cell, TASKS["copy"], study, 1) for cell in ("rnn", "gru"))
+    assert rnn[0] > 0.95
+    assert rnn[1] < 0.9
+    assert min(gru) > 0.95
+
+
+@pytest.mark.slow
+def test_the_gated_cells_close_a_bracket_after_200_positions_and_a_plain_rnn_does_not() -> None:
+    study = Study((10, 200), hidden=32, updates=500)
+    far = {cell: accuracies(cell, TASKS["brackets"], study, 1)[1] for cell in ("rnn", "lstm", "gru")}
+    assert far["rnn"] < 0.6
+    assert min(far["lstm"], far["gru"]) > 0.9

@@ -1,0 +1,80 @@
+"""A prepared model gives a sentence the same numbers, to the bit, whatever is beside it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.cells import CELLS
+from nmt.data.vocabulary.vocabulary import BOS, EOS
+from nmt.model.attention import ATTENTIONS
+from nmt.model.inference import Prepared, Remembered
+from nmt.recipe.build.model import build_translator
+from nmt.recipe.schema import Recipe
+from nmt.recurrence.state import map_tensors
+
+V = 40
+DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
+
+
+def prepared(cell: str, attention: str, engine: str = "auto", **more: object) -> Prepared:
+    torch.manual_seed(1)
+    encoder = {"cell": cell, "embedding": 64, "hidden": 64, **more}
+    decoder = {"cell": cell, "embedding": 64, "hidden": 128, "attention": attention, **more}
+    decoder["input_feeding"] = attention != "none"
+    sections = {"data": DATA, "engine": engine, "encoder": encoder, "decoder": decoder}
+    recipe = Recipe.model_validate(sections)
+    return Prepared(build_translator(recipe, V, V), eos=EOS)
+
+
+def sentences() -> list[list[int]]:
+    generator = np.random.default_rng(2)
+    return [generator.integers(4, V, length).tolist() for length in (1, 7, 3, 7, 12, 2, 19, 7, 5)]
+
+
+def numbers(memory: Remembered) -> Iterator[Tensor]:
+    found: list[Tensor] = []
+    map_tensors(lambda t: found.append(t) or t, (memory.start, memory.lines))  # type: ignore[func-returns-value]
+    return iter(found)
+
+
+CASES = [(name, "general", {}) for name in CELLS] + [("gru", name, {}) for name in ATTENTIONS]
+CASES += [("lstm", "general", {"layer_norm": True}), ("gru", "additive", {"layers": 2, "residual_from": 2})]
+CASES += [
+    ("lstm", attention, {"engine": name}) for name in ("torch", "reference") for attention in ATTENTIONS
+]
+
+
+@pytest.mark.parametrize(("cell", "attention", "more"), CASES)
+def test_a_sentence_gives_the_same_bits_alone_and_among_others(cell: str, attention: str, more: dict) -> None:
+    model, sources, beam = prepared(cell, attention, **more), sentences(), 3
+    together = model.encode(sources)
+    pieces = np.random.default_rng(3).integers(4, V, (2, len(sources), beam))
+    first = np.full(len(sources) * beam, BOS)
+    rows = [memory for memory in together for _ in range(beam)]
+    one = model.step(first, None, np.full(len(first), -1), rows)
+    two = model.step(pieces[1].flatten(), one.state, np.arange(len(first)), rows)
+    for i, source in enumerate(sources):
+        [alone] = model.encode([source])
+        for a, b in zip(numbers(alone), numbers(together[i]), strict=True):
+            assert torch.equal(a, b)
+        own = model.step(first[:beam], None, np.full(beam, -1), [alone] * beam)
+        own = model.step(pieces[1, i], own.state, np.arange(beam), [alone] * beam)
+        assert torch.equal(own.scores.logits, two.scores.logits[i * beam : (i + 1) * beam])
+        for a, b in zip(own.scores.best(4), two.scores.best(4), strict=True):
+            assert np.array_equal(a, b[i * beam : (i + 1) * beam])
+
+
+def test_scores_of_chosen_pieces_and_of_all_are_those_of_the_best() -> None:
+    model = prepared("lstm", "general")
+    memories = model.encode(sentences())
+    scores = model.step(np.full(9, BOS), None, np.full(9, -1), memories).scores
+    values, pieces = scores.best(V)
+    assert values.shape == (9, V) and (np.diff(values, axis=1) <= 0).all()
+    everything = scores.all()
+    np.testing.assert_allclose(np.take_along_axis(everything, pieces, 1), values, rtol=1e-5, atol=1e-5)
+    rows = np.array([0, 3, 8])
+    np.testing.assert_allclose(scores.of(rows, pieces[rows, 2]), values[rows, 2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(np.exp(everything).sum(1), 1, rtol=1e-5)
