@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, and checksums."""
+"""Files and directories that are written completely or not at all, and SHA-256 checksums."""
 
+import errno
 import hashlib
 import json
 import os
@@ -12,114 +13,192 @@ from tempfile import TemporaryDirectory
 
 from nmt.errors import DataError, UsageError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # answers of file systems that cannot flush a directory
+BLOCK = 1 << 24  # bytes hashed per call: a thread that returns to Python often slows the others
+
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Where to write a file until the block ends, which gives it its name `path`; an error removes it.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield the path to write to; when the block ends, that file is flushed to disk and renamed to `path`.
 
-    Of a link the target is replaced. What is no regular file (a pipe, a device) gets the content when it is
-    whole. UsageError, before anything is written, where no file of that name can be.
+    If the block raises, nothing is left behind. A symbolic link is followed. A pipe or a device receives the
+    content once it is complete. Raises UsageError before anything is written if `path` cannot be a file,
+    DataError if the disk is full.
     """
-    check_place(path)
+    check_writable(path)
     if _is_stream(path):
-        with _poured_into(path) as aside:
-            yield aside
+        with TemporaryDirectory() as directory:
+            content = Path(directory) / path.name
+            yield content
+            with content.open("rb") as file, path.open("ab") as stream:
+                shutil.copyfileobj(file, stream)
         return
     target = _target(path)
-    aside = aside_of(target)
+    side = temporary_file(target)
     try:
-        yield aside
-        aside.replace(target)
+        yield side
+        replace_file(side, target)
+    except OSError as error:
+        if error.errno in DISK_FULL or error.filename == str(side):
+            raise DataError(f"cannot write {path}: {error.strerror}") from error
+        raise
     finally:
-        aside.unlink(missing_ok=True)
+        side.unlink(missing_ok=True)
 
 
-def check_place(path: Path) -> None:
-    """UsageError where no file of that name can be written."""
-    for place in (path, _target(path)):
-        if not place.parent.is_dir():
-            raise UsageError(f"cannot write {path}: there is no folder {place.parent}")
-    if path.is_dir():
-        raise UsageError(f"cannot write {path}: it is a folder")
-
-
-def _is_stream(path: Path) -> bool:
-    """Whether it is a pipe, a device, or a file that was opened by another: `-o /dev/stdout >> log`."""
-    opened = path in (Path("/dev/stdout"), Path("/dev/stderr")) or path.parent == Path("/dev/fd")
-    return opened or (path.exists() and not path.is_file())
-
-
-def _target(path: Path) -> Path:
-    """The file that a link leads to, so that the link stays."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file atomically, as `atomic_file` does."""
+    with atomic_file(path) as side:
+        side.write_bytes(content)
 
 
 @contextmanager
-def _poured_into(path: Path) -> Iterator[Path]:
-    """Where to write what a pipe or a device is to get."""
-    with TemporaryDirectory() as folder:
-        aside = Path(folder) / path.name
-        yield aside
-        with aside.open("rb") as content, path.open("ab") as sink:
-            shutil.copyfileobj(content, sink)
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory to fill; when the block ends, it is flushed to disk and renamed to `path`.
+
+    A directory of that name is replaced. If the block raises, nothing is left behind; what a killed process
+    left is removed by the next call.
+    """
+    side = path.with_name(f".{path.name}.partial")
+    remove(side)
+    side.mkdir(parents=True)
+    try:
+        yield side
+        for file in (*side.rglob("*"), side):
+            sync(file)
+        if path.exists():
+            old = path.with_name(f".{path.name}.replaced")
+            remove(old)
+            path.rename(old)
+            side.rename(path)
+            remove(old)
+        else:
+            side.rename(path)
+        sync(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            remove(side)
+        raise
 
 
-def aside_of(path: Path) -> Path:
-    """Where a file stands until it is whole."""
+def replace_file(side: Path, path: Path) -> None:
+    """Flush the file `side` to disk and rename it to `path`."""
+    sync(side)
+    side.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a directory, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a directory with all it contains, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def temporary_file(path: Path) -> Path:
+    """Return the hidden path that a file is written to before it is renamed."""
     return path.with_name(f".{path.name}.part")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file to the side, and give it its name when it is on the disk."""
-    with written_whole(path) as aside, aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def part_file(path: Path) -> Path:
+    """Return `path.part`: an incomplete file that a later call or job resumes."""
+    return path.with_name(f"{path.name}.part")
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def check_writable(path: Path) -> None:
+    """Raise UsageError if no file of that name can be written."""
+    for file in (path, _target(path)):
+        if not file.parent.is_dir():
+            raise UsageError(f"cannot write {path}: no such directory: {file.parent}")
+    if path.is_dir():
+        raise UsageError(f"cannot write {path}: it is a directory")
+
+
+def _is_stream(path: Path) -> bool:
+    """Return True for a pipe, a device, or a file opened by the shell: `-o /dev/stdout >> log`."""
+    is_open = path in (Path("/dev/stdout"), Path("/dev/stderr")) or path.parent == Path("/dev/fd")
+    return is_open or (path.exists() and not path.is_file())
+
+
+def _target(path: Path) -> Path:
+    """Follow a symbolic link, so that the link is kept and its target is replaced."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(min(BLOCK, max(os.fstat(file.fileno()).st_size, 1))))
+        while size := file.readinto(buffer):
+            digest.update(buffer[:size])
+    return digest.hexdigest()
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raise DataError if a file cannot be read or its SHA-256 is another than the expected one."""
+    try:
+        actual = file_sha256(path)
+    except OSError as error:
+        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
+    if actual != expected:
+        raise DataError(
+            f"{path}: refused: checksum mismatch (sha256 {actual[:12]}…, recorded {expected[:12]}…)"
+        )
 
 
 SETTLED = 2_000_000_000
 """Nanoseconds: a file changed this shortly before it was read may change again within a tick of its clock."""
 
 Entry = tuple[str, list[int]]
-"""The sum of a file, and its size, times and inode when it was read."""
+"""The SHA-256 of a file, and its size, times and inode when it was read."""
 
 
-def checksums(files: Iterable[Path], memory: Path) -> list[str]:
-    """The SHA-256 of each file, as `memory` has it where size, times and inode are as they were.
+def cached_sha256(files: Iterable[Path], cache: Path, settled: int = SETTLED) -> list[str]:
+    """Return the SHA-256 of each file, from `cache` where its size, times and inode are unchanged.
 
-    What is read anew is remembered there. Raises DataError for a file that cannot be read.
+    Checksums of files that were last changed more than `settled` nanoseconds ago are added to the cache.
+    Raises DataError for a file that cannot be read.
     """
-    names, known = [str(path.absolute()) for path in files], _remembered(memory)
-    found = {name: _read(name, known.get(name)) for name in dict.fromkeys(names)}
-    settled = {name: entry for name, (entry, lasts) in found.items() if lasts}
-    if any(known.get(name) != entry for name, entry in settled.items()):
-        with suppress(OSError):  # a folder that cannot be written to costs time, no more
-            memory.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(memory, (json.dumps(known | settled, indent=1) + "\n").encode())
-    return [found[name][0][0] for name in names]
+    names, known = [str(path.absolute()) for path in files], _read_cache(cache)
+    entries = {name: _entry(name, known.get(name), settled) for name in dict.fromkeys(names)}
+    lasting = {name: entry for name, (entry, is_settled) in entries.items() if is_settled}
+    if any(known.get(name) != entry for name, entry in lasting.items()):
+        with suppress(OSError, DataError):  # without a cache the files are read again, no more
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_file(cache, (json.dumps(known | lasting, indent=1) + "\n").encode())
+    return [entries[name][0][0] for name in names]
 
 
-def _read(name: str, known: Entry | None) -> tuple[Entry, bool]:
-    """The entry of a file, and whether one can rely on it next time."""
+def _entry(name: str, known: Entry | None, settled: int) -> tuple[Entry, bool]:
+    """Return the entry of a file, and True if the cache can rely on it."""
     path = Path(name)
     try:
         now, stat = time.time_ns(), path.stat()
-        seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-        if known is not None and known[1] == seen:
+        state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        if known is not None and known[1] == state:
             return known, True
-        return (sha256_of(path), seen), now - max(stat.st_mtime_ns, stat.st_ctime_ns) > SETTLED
+        return (file_sha256(path), state), now - max(stat.st_mtime_ns, stat.st_ctime_ns) > settled
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _remembered(memory: Path) -> dict[str, Entry]:
+def _read_cache(path: Path) -> dict[str, Entry]:
     try:
-        return {name: (digest, seen) for name, (digest, seen) in json.loads(memory.read_bytes()).items()}
+        return {name: (digest, state) for name, (digest, state) in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -1,4 +1,4 @@
-"""Sums of files: right whatever happens to the files, and not read again where nothing can have happened."""
+"""Checksums of files: right whatever happens to the files, and not computed again where nothing changed."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,9 @@ import pytest
 
 from nmt import files as module
 from nmt.errors import DataError
-from nmt.files import checksums, sha256_of
+from nmt.files import cached_sha256, file_sha256
+
+AT_ONCE = -(10**12)  # nanoseconds: every file counts as unchanged for long enough
 
 
 @pytest.fixture
@@ -21,50 +23,48 @@ def file(tmp_path: Path) -> Path:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were read, in time."""
     names: list[str] = []
-    monkeypatch.setattr(module, "sha256_of", lambda path: names.append(path.name) or sha256_of(path))
+    monkeypatch.setattr(module, "file_sha256", lambda path: names.append(path.name) or file_sha256(path))
     return names
 
 
-def test_a_settled_file_is_read_once(file: Path, read: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLED", -(10**12))
-    first = checksums([file, file], file.parent / "memory" / "sums.json")
-    assert first == [sha256_of(file)] * 2
-    assert checksums([file], file.parent / "memory" / "sums.json") == first[:1]
+def test_a_settled_file_is_read_once(file: Path, read: list[str]) -> None:
+    cache = file.parent / "cache" / "sums.json"
+    first = cached_sha256([file, file], cache, settled=AT_ONCE)
+    assert first == [file_sha256(file)] * 2
+    assert cached_sha256([file], cache, settled=AT_ONCE) == first[:1]
     assert read == ["text"]
 
 
 def test_a_file_that_was_just_written_is_read_again(file: Path, read: list[str]) -> None:
     stamp = file.stat()
-    before = checksums([file], file.parent / "sums.json")
+    before = cached_sha256([file], file.parent / "sums.json")
     file.write_text("AFTER!")
     os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-    assert checksums([file], file.parent / "sums.json") != before
+    assert cached_sha256([file], file.parent / "sums.json") != before
     assert read == ["text", "text"]
 
 
-def test_a_settled_file_that_changed_is_read_again(
-    file: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SETTLED", -(10**12))
-    before = checksums([file], file.parent / "sums.json")
+def test_a_settled_file_that_changed_is_read_again(file: Path, read: list[str]) -> None:
+    before = cached_sha256([file], file.parent / "sums.json", settled=AT_ONCE)
     aside = file.with_name("aside")
     aside.write_text("AFTER!")
     aside.replace(file)
-    assert checksums([file], file.parent / "sums.json") != before
+    assert cached_sha256([file], file.parent / "sums.json") != before
     assert len(read) == 2
 
 
-def test_a_memory_that_cannot_be_written_is_done_without(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLED", -(10**12))
-    assert checksums([file], file / "sums.json") == [sha256_of(file)]  # a file is no folder
+def test_a_cache_that_cannot_be_written_is_no_error(file: Path) -> None:
+    assert cached_sha256([file], file / "sums.json", settled=AT_ONCE) == [
+        file_sha256(file)
+    ]  # a file, no directory
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": [1]}'])
-def test_a_damaged_memory_is_no_memory(file: Path, content: str) -> None:
+def test_a_damaged_cache_is_ignored(file: Path, content: str) -> None:
     (file.parent / "sums.json").write_text(content)
-    assert checksums([file], file.parent / "sums.json") == [sha256_of(file)]
+    assert cached_sha256([file], file.parent / "sums.json") == [file_sha256(file)]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read .*absent"):
-        checksums([tmp_path / "absent"], tmp_path / "sums.json")
+        cached_sha256([tmp_path / "absent"], tmp_path / "sums.json")

@@ -1,5 +1,6 @@
-"""Files that are there whole or not at all."""
+"""Files and directories that are written completely or not at all."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from nmt.errors import UsageError
-from nmt.files import write_whole, written_whole
+from nmt import files
+from nmt.errors import DataError, UsageError
+from nmt.files import atomic_directory, atomic_file, write_file
 
 
 def fail(path: Path) -> None:
     """Write half of a file."""
-    with suppress(KeyError), written_whole(path) as aside:
+    with suppress(KeyError), atomic_file(path) as aside:
         aside.write_bytes(b"half")
         raise KeyError
 
@@ -35,24 +37,24 @@ def test_the_target_of_a_link_is_written_and_the_link_stays(tmp_path: Path, ther
     if there:
         target.write_bytes(b"old")
     link.symlink_to(Path("folder") / "target")
-    write_whole(link, b"new")
+    write_file(link, b"new")
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert [*target.parent.iterdir()] == [target]
 
 
 def test_what_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no folder .*none"):
-        write_whole(tmp_path / "none" / "a", b"")
-    with pytest.raises(UsageError, match="it is a folder"):
-        write_whole(tmp_path, b"")
+    with pytest.raises(UsageError, match="no such directory: .*none"):
+        write_file(tmp_path / "none" / "a", b"")
+    with pytest.raises(UsageError, match="it is a directory"):
+        write_file(tmp_path, b"")
 
 
-def test_a_link_into_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_link_into_a_missing_directory_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "none" / "target")
-    with pytest.raises(UsageError, match="link: there is no folder .*none"):
-        write_whole(link, b"new")
+    with pytest.raises(UsageError, match="link: no such directory: .*none"):
+        write_file(link, b"new")
 
 
 def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     with ThreadPoolExecutor() as pool:
         read = pool.submit(pipe.read_bytes)
-        write_whole(pipe, content)
+        write_file(pipe, content)
         assert read.result() == content
     assert pipe.is_fifo()
     assert [*tmp_path.iterdir()] == [pipe]
@@ -76,9 +78,53 @@ def test_a_pipe_gets_nothing_of_what_failed(tmp_path: Path) -> None:
 def test_the_standard_output_that_is_a_file_keeps_what_stood_in_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"before\n")
-    code = "from pathlib import Path; from nmt.files import write_whole; "
-    code += "write_whole(Path('/dev/stdout'), b'new\\n')"
+    code = "from pathlib import Path; from nmt.files import write_file; "
+    code += "write_file(Path('/dev/stdout'), b'new\\n')"
     with log.open("ab") as stdout:
         subprocess.run([sys.executable, "-c", code], stdout=stdout, check=True)
     assert log.read_bytes() == b"before\nnew\n"
     assert [*tmp_path.iterdir()] == [log]
+
+
+def test_an_error_removes_a_directory_that_is_not_complete(tmp_path: Path) -> None:
+    with suppress(KeyError), atomic_directory(tmp_path / "a") as side:
+        (side / "file").write_bytes(b"half")
+        raise KeyError
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_directory_replaces_the_old_one_and_what_a_killed_process_left(tmp_path: Path) -> None:
+    for name in ("a", ".a.partial", ".a.replaced"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "old").touch()
+    with atomic_directory(tmp_path / "a") as side:
+        (side / "folder").mkdir()
+        (side / "folder" / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "folder", "new"]
+
+
+def test_a_full_disk_names_the_file_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="cannot write .*/a: No space left"):
+        write_file(tmp_path / "a", b"new")
+    assert [*tmp_path.iterdir()] == []
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_the_content_and_its_name_are_flushed_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(files, "sync", lambda path: flushed.append(path.name))
+    if kind == "file":
+        write_file(tmp_path / "a", b"")
+        assert flushed == [".a.part", tmp_path.name]
+    else:
+        with atomic_directory(tmp_path / "a") as side:
+            (side / "b").touch()
+        assert flushed == ["b", ".a.partial", tmp_path.name]

@@ -43,7 +43,7 @@ def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | Non
 def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> None:
     import json
 
-    from nmt.files import write_whole
+    from nmt.files import write_file
     from nmt.recipe.build import training as experiment
 
     experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
@@ -51,7 +51,7 @@ def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> No
         return
     tested = experiment.test(directory)
     scores = [score._asdict() for score in tested.scores]
-    write_whole(directory / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
+    write_file(directory / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
     _show(tested)
     typer.echo(f"\nTranslate with it:  echo '...' | nmt translate {directory}")
 

@@ -70,9 +70,9 @@ def _check(file: Path, kind: str) -> None:
 
         drawable(file, kind)
     else:
-        from nmt.files import check_place
+        from nmt.files import check_writable
 
-        check_place(file)
+        check_writable(file)
 
 
 def _readable(text: str) -> str:
@@ -111,9 +111,9 @@ def _write(file: Path | None, text: str) -> None:
     if file is None:
         typer.echo(text, nl=False)
         return
-    from nmt.files import write_whole
+    from nmt.files import write_file
 
-    write_whole(file, text.encode())
+    write_file(file, text.encode())
 
 
 def account(found: "Sentence") -> Iterator[str]:

@@ -12,6 +12,7 @@ import typer
 from nmt.cli.options import Command
 from nmt.cli.report import Report
 from nmt.errors import DataError, UsageError
+from nmt.files import check_writable
 
 if TYPE_CHECKING:
     from nmt.decoding.job import Job, Window
@@ -83,10 +84,8 @@ def _check(command: Command) -> None:
     if output and alignments and output.resolve() == alignments.resolve():
         raise UsageError(f"{output} is to hold the translations and the alignments: name two files")
     for path in command.outputs:
-        if path and path.is_dir():
-            raise UsageError(f"{path} is a folder: name a file")
-        if path and not path.parent.is_dir():
-            raise UsageError(f"cannot write {path}: there is no folder {path.parent}")
+        if path:
+            check_writable(path)
     if command.resume and not output:
         raise UsageError("--resume goes on with OUTPUT.part: name the file with --output")
     if command.shard and not (command.source and output):

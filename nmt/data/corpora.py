@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmt.data.download import Say, download
 from nmt.errors import DataError, UsageError
-from nmt.files import sha256_of
+from nmt.files import file_sha256
 from nmt.shipped import folder
 
 Progress = Callable[[str, int], None]
@@ -130,4 +130,4 @@ def _fault(file: CorpusFile, path: Path) -> str | None:
     size = path.stat().st_size
     if file.bytes is not None and size != file.bytes:
         return f"{size:,} bytes instead of {file.bytes:,}"
-    return None if sha256_of(path) == file.sha256 else "altered (its SHA-256 differs)"
+    return None if file_sha256(path) == file.sha256 else "altered (its SHA-256 differs)"

@@ -1,6 +1,5 @@
 """One file over HTTP: continued where it stopped, checked by its sum, put in place whole or not at all."""
 
-import os
 import ssl
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from urllib.request import Request, urlopen
 
 from nmt import __version__
 from nmt.errors import DataError
-from nmt.files import sha256_of
+from nmt.files import file_sha256, part_file, replace_file
 
 ATTEMPTS = 4
 CHUNK = 1 << 16
@@ -57,11 +56,11 @@ def download(
     if target.exists():
         _refuse_another(target, sha256)
         return
-    part = target.with_name(target.name + ".part")
+    part = part_file(target)
     left_from_before = part.exists()
     try:
         _fill(url, part, size, report, say, pause)
-        if left_from_before and sha256_of(part) != sha256:
+        if left_from_before and file_sha256(part) != sha256:
             say(f"{part.name}: what was kept from an earlier download does not fit; starting again")
             part.unlink()
             _fill(url, part, size, report, say, pause)
@@ -71,7 +70,7 @@ def download(
 
 
 def _refuse_another(target: Path, sha256: str) -> None:
-    found = sha256_of(target)
+    found = file_sha256(target)
     if found != sha256:
         raise DataError(
             f"{target}: a different file of this name is already there (sha256 {found}, expected {sha256}); "
@@ -80,14 +79,14 @@ def _refuse_another(target: Path, sha256: str) -> None:
 
 
 def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
-    found, held = sha256_of(part), part.stat().st_size
+    found, held = file_sha256(part), part.stat().st_size
     if found != sha256:
         part.unlink()
         raise DataError(
             f"{url}: not the file on the card ({held:,} bytes, sha256 {found}, expected {sha256}); "
             "it was altered on the way or at its source, and has been thrown away"
         )
-    part.replace(target)
+    replace_file(part, target)
 
 
 def _fill(
@@ -121,7 +120,6 @@ def _continue(url: str, part: Path, size: int | None, report: Report) -> None:
                 out.write(chunk)
                 held += len(chunk)
                 report(held)
-            os.fsync(out.fileno())
     if total is not None and held < total:
         raise _Interrupted(f"the connection ended after {held:,} of {total:,} bytes")
 

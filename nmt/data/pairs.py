@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 from nmt.data.formats import READERS, Row, form_of, refuse_columns
 from nmt.data.text import COMPRESSIONS, bare_name, read_lines
 from nmt.errors import DataError, UsageError
-from nmt.files import written_whole
+from nmt.files import atomic_file
 
 COLUMN = "column:"  # so begins the name of a column, where a file could stand, too
 
@@ -148,7 +148,7 @@ def written(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) 
         if path.exists() and any(path.samefile(one) for one in beside):
             raise UsageError(f"{path} is what is read: choose another --output")
     with ExitStack() as stack:
-        asides = [stack.enter_context(written_whole(path)) for path in paths]
+        asides = [stack.enter_context(atomic_file(path)) for path in paths]
         files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]
         yield _writer(form, languages, files)
 

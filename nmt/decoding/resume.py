@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nmt.decoding.job import Done
 from nmt.errors import DataError
+from nmt.files import part_file, replace_file, write_file
 
 Identity = dict[str, Any]  # plain JSON values: what must be the same for a job to be gone on with
 
@@ -34,11 +35,6 @@ class Sink(NamedTuple):
     stream: BinaryIO
     name: str
     place: Path | None = None  # where it will stand; None for what has no name to be given
-
-
-def aside(path: Path) -> Path:
-    """Where a file stands until it is whole."""
-    return path.with_name(path.name + ".part")
 
 
 def card_of(path: Path) -> Path:
@@ -86,16 +82,9 @@ class Output:
         if self.can_be_gone_on_with:
             card = card_of(self.places[0])
             with blaming(card):
-                _replace(card, Card(self.identity, done, [sink.stream.tell() for sink in self.sinks], whole))
-
-
-def _replace(path: Path, card: Card) -> None:
-    beside = path.with_name(f".{path.name}")
-    with beside.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps({**card._asdict(), "done": card.done._asdict()}, ensure_ascii=False) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
+                sizes = [sink.stream.tell() for sink in self.sinks]
+                content = {"identity": self.identity, "done": done._asdict(), "sizes": sizes, "whole": whole}
+                write_file(card, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 
 @contextmanager
@@ -128,7 +117,7 @@ def writing(
 
 def _discard(output: Output) -> None:
     for place in output.places:
-        aside(place).unlink()
+        part_file(place).unlink()
         card_of(place).unlink(missing_ok=True)
 
 
@@ -142,15 +131,15 @@ def _open(path: Path, size: int, *, goes_on: bool) -> Iterator[Sink]:
     try:
         if not goes_on:
             card_of(place).unlink(missing_ok=True)
-        stream: BinaryIO = aside(place).open("r+b" if goes_on else "wb")
+        stream: BinaryIO = part_file(place).open("r+b" if goes_on else "wb")
     except OSError as error:
-        raise DataError(f"cannot write {aside(place)}: {error.strerror}") from None
+        raise DataError(f"cannot write {part_file(place)}: {error.strerror}") from None
     with stream:
         if stream.seek(0, os.SEEK_END) < size:
-            raise DataError(f"{aside(place)} has lost lines since it was written; begin without --resume")
+            raise DataError(f"{part_file(place)} has lost lines since it was written; begin without --resume")
         stream.truncate(size)
         stream.seek(size)
-        yield Sink(stream, str(aside(place)), place)
+        yield Sink(stream, str(part_file(place)), place)
 
 
 def _is_file_to_be(path: Path) -> bool:
@@ -173,8 +162,8 @@ def finish(paths: Sequence[Path | None]) -> None:
     """Give whole files their names; those that have them already are passed over."""
     places = [path.resolve() for path in paths if path]
     for place in places:
-        if aside(place).exists():
-            aside(place).replace(place)
+        if part_file(place).exists():
+            replace_file(part_file(place), place)
     for place in places:
         card_of(place).unlink(missing_ok=True)
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from nmt.decoding.resume import Output, aside
+from nmt.decoding.resume import Output
 from nmt.errors import DataError, UsageError
-from nmt.files import sha256_of, written_whole
+from nmt.files import atomic_file, file_sha256, part_file, write_file
 
 BLOCK = 1 << 20
 OF_A_SHARD = ("--shard", "--alignments")  # what differs from shard to shard of one job
@@ -100,8 +100,8 @@ def write_cards(stretch: Stretch, output: Output) -> None:
     job = {name: value for name, value in output.identity.items() if name not in OF_A_SHARD}
     for number, place in enumerate(output.places):
         stream = {"stream": number}  # translations and alignments are not shards of one file
-        card = Card(*stretch.shard, stretch.sha256, job | stream, sha256_of(aside(place)))
-        card_of(place).write_text(json.dumps(card._asdict(), ensure_ascii=False) + "\n", encoding="utf-8")
+        card = Card(*stretch.shard, stretch.sha256, job | stream, file_sha256(part_file(place)))
+        write_file(card_of(place), (json.dumps(card._asdict(), ensure_ascii=False) + "\n").encode())
 
 
 def merge(outputs: Sequence[Path], output: Path) -> None:
@@ -112,9 +112,9 @@ def merge(outputs: Sequence[Path], output: Path) -> None:
     cards = {path: _read_card(path) for path in outputs}
     ordered = sorted(outputs, key=lambda path: cards[path].shard)
     _check([cards[path] for path in ordered], ordered)
-    with written_whole(output) as place, place.open("wb") as whole:
+    with atomic_file(output) as place, place.open("wb") as whole:
         for path in ordered:
-            if sha256_of(path) != cards[path].output:
+            if file_sha256(path) != cards[path].output:
                 raise DataError(
                     f"{path} is not what its shard wrote: translate shard {cards[path].shard} again"
                 )

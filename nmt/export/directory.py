@@ -1,8 +1,6 @@
 """An exported translator on disk: its graphs, its vocabularies, what it is. Reading it needs no torch."""
 
-import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.errors import DataError, UsageError
 from nmt.export.runtime import Runtime
+from nmt.files import atomic_directory, check_sha256, file_sha256
 
 FORMAT = 1
 CONFIG, SUMS = "config.json", "checksums.json"
@@ -47,8 +46,7 @@ def load(path: Path, *, threads: int = 1) -> Job:
     """
     sums = _read_json(path / SUMS)
     for name in sorted(sums):
-        if _sha256(path / name) != sums[name]:
-            raise DataError(f"{path / name}: refused: it is not what was written; export again")
+        check_sha256(path / name, str(sums[name]))
     config = _config(path)
     missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(sums)
     if missing:
@@ -62,7 +60,7 @@ def load(path: Path, *, threads: int = 1) -> Job:
 
 def fingerprint(path: Path) -> str:
     """What an exported translator is known by: the sums of its files."""
-    return _sha256(path / SUMS)
+    return file_sha256(path / SUMS)
 
 
 def graph_file(name: str) -> str:
@@ -90,39 +88,24 @@ def _read_json(file: Path) -> dict[str, object]:
     return found
 
 
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{file}: refused: it cannot be read ({error.strerror})") from None
-
-
 def write(output: Path, config: Config, fill: Callable[[Path], None], finish: Callable[[Path], None]) -> None:
-    """Write a directory to the side and give it its name when it is whole; UsageError if it exists.
+    """Write an exported directory atomically; UsageError if `output` exists.
 
-    `fill` writes graphs and vocabularies; `finish` may then load what stands there and add to it.
+    `fill` writes graphs and vocabularies; `finish` may then load the directory and add files to it.
     """
     if output.exists():
         raise UsageError(f"{output} exists; choose another name")
-    aside = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        write_json(aside / CONFIG, asdict(config))
-        fill(aside)
-        _write_sums(aside)
-        finish(aside)
-        _write_sums(aside)
-        aside.rename(output)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    with atomic_directory(output) as side:
+        write_json(side / CONFIG, asdict(config))
+        fill(side)
+        _write_sums(side)
+        finish(side)
+        _write_sums(side)
 
 
 def _write_sums(folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir() if path.name != SUMS)
-    write_json(folder / SUMS, {name: _sha256(folder / name) for name in names})
+    write_json(folder / SUMS, {name: file_sha256(folder / name) for name in names})
 
 
 def write_json(file: Path, facts: object) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.errors import UsageError
-from nmt.files import check_place, written_whole
+from nmt.files import atomic_file, check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ def drawable(path: Path, kind: str | None = None) -> str:
     kind = kind or path.suffix.removeprefix(".").lower()
     if kind not in KINDS:
         raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
-    check_place(path)
+    check_writable(path)
     try:
         import matplotlib.figure  # noqa: F401 - whether it can be
     except ImportError as error:
@@ -119,7 +119,7 @@ def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None =
     kind = drawable(path, kind)
     from matplotlib.figure import Figure
 
-    with written_whole(path) as aside, _style(text, kind):
+    with atomic_file(path) as aside, _style(text, kind):
         figure = Figure(figsize=size, layout="constrained")
         yield figure
         figure.savefig(aside, format=kind, dpi=120, metadata=KINDS[kind])

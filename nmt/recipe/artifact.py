@@ -11,7 +11,7 @@ from nmt.data.shortlist import Measured, Shortlist, load_shortlist, make_shortli
 from nmt.data.store.store import MANIFEST, TokenStore
 from nmt.data.vocabulary.vocabulary import SIDES, Vocabulary, load_vocabulary
 from nmt.errors import DataError, UsageError
-from nmt.files import sha256_of
+from nmt.files import atomic_directory, check_sha256, file_sha256
 from nmt.model.translator import Translator
 from nmt.recipe import custom_cells as own_cells
 from nmt.recipe.build.model import build_language_model, build_translator
@@ -94,7 +94,7 @@ def fingerprint(found: Loaded | LanguageModel) -> str:
     recipe = found.recipe
     parts = [side.fingerprint() for side in found.vocabularies]
     parts += [side.model_dump_json() for side in own_cells.stacks(recipe).values()]
-    parts += [sha256_of(file) for file in own_cells.files(recipe)]
+    parts += [file_sha256(file) for file in own_cells.files(recipe)]
     if isinstance(found, Loaded) and found.shortlist is not None:
         parts.append(found.shortlist.fingerprint())
     whole = hashlib.sha256("\n".join(parts).encode())
@@ -129,8 +129,8 @@ def _read_model_directory(path: Path) -> Tensors:
     try:
         sums: dict[str, str] = json.loads((path / CARD).read_text(encoding="utf-8"))["sha256"]
         for name in sorted(sums):
-            if name != checkpoint.MODEL and _sha256(path / name) != sums[name]:
-                raise DataError(f"{path / name}: refused: it is not what was written")
+            if name != checkpoint.MODEL:
+                check_sha256(path / name, sums[name])
         weights_sum = sums[checkpoint.MODEL]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path / CARD}: refused: {error}") from error
@@ -155,29 +155,27 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
 
 
 def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Facts) -> None:
-    """Write a model directory to the side and give it its name; one that exists is refused."""
+    """Write a model directory atomically; UsageError if `output` exists."""
     if output.exists():
         raise UsageError(f"{output} exists; choose another name")
-    aside = output.with_name(f".{output.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    shutil.copyfile(run / "recipe.yaml", aside / "recipe.yaml")
     recipe = read_any([str(run / "recipe.yaml")])
-    for side in sides(recipe):
-        vocabulary = vocabulary_file(run, side)
-        if vocabulary is None:
-            raise DataError(f"{run} holds no {side} vocabulary")
-        shutil.copyfile(vocabulary, aside / vocabulary.name)
-    if (run / SHORTLIST).is_file():
-        shutil.copyfile(run / SHORTLIST, aside / SHORTLIST)
-    for file in own_cells.files(recipe):
-        shutil.copyfile(file, aside / file.name)
-    (aside / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
-    sums = {path.name: _sha256(path) for path in aside.iterdir()}
-    sums[checkpoint.MODEL] = checkpoint.save_tensors(aside / checkpoint.MODEL, tensors)
-    card = {"nmt": __version__, **facts, "sha256": sums}
-    (aside / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    aside.rename(output)
+    vocabularies = [_vocabulary_file(run, side) for side in sides(recipe)]
+    shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
+    with atomic_directory(output) as side:
+        for file in (run / "recipe.yaml", *vocabularies, *shortlist, *own_cells.files(recipe)):
+            shutil.copyfile(file, side / file.name)
+        (side / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
+        sums = {path.name: file_sha256(path) for path in side.iterdir()}
+        sums[checkpoint.MODEL] = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
+        card = {"nmt": __version__, **facts, "sha256": sums}
+        (side / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def _vocabulary_file(run: Path, side: str) -> Path:
+    file = vocabulary_file(run, side)
+    if file is None:
+        raise DataError(f"{run} holds no {side} vocabulary")
+    return file
 
 
 def _readme(name: str, facts: Facts, recipe: AnyRecipe) -> str:
@@ -189,13 +187,6 @@ def _readme(name: str, facts: Facts, recipe: AnyRecipe) -> str:
         f"# {name}\n\nA {kind} of nmt {__version__}: the mean of the checkpoints {averaged}.\n\n"
         f"    {use}\n\nrecipe.yaml says how it was trained.\n"
     )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from None
 
 
 def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measured]:

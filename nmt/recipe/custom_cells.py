@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from nmt.errors import UsageError
+from nmt.files import write_file
 from nmt.recipe.schema import AnyRecipe
 from nmt.recipe.schema.stacks import Stack
 
@@ -44,7 +45,7 @@ def keep(recipe: AnyRecipe, run: Path, *, begun: bool) -> None:
                 "choose another directory with --output"
             )
         if os.path.abspath(file) != os.path.abspath(kept):
-            kept.write_bytes(content)
+            write_file(kept, content)
 
 
 def _cells(recipe: AnyRecipe) -> list[str]:

@@ -15,7 +15,7 @@ from nmt.data.store.store import SUMS, TokenStore
 from nmt.data.streams import Cut, chunks, count_chunks, lines_at
 from nmt.data.vocabulary.vocabulary import SIDES, Vocabulary, load_vocabulary, train_vocabulary
 from nmt.errors import DataError, UsageError
-from nmt.files import checksums, write_whole
+from nmt.files import cached_sha256, write_file
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.recipe.schema.data import Source, Text
 from nmt.training import checkpoint
@@ -132,7 +132,7 @@ def sums(run: Path, *corpora: Corpus) -> list[str]:
     """The SHA-256 of each file of some corpora, remembered in the run, and the columns read of them."""
     columns = [f"{name}: {column}" for corpus in corpora for name, column in corpus.columns.items()]
     files = [file for corpus in corpora for file in corpus.all_files]
-    return [*checksums(files, run / "data" / SUMS), *columns]
+    return [*cached_sha256(files, run / "data" / SUMS), *columns]
 
 
 def vocabularies(recipe: Recipe, train: Sequence[Corpus], run: Path) -> tuple[Vocabulary, Vocabulary]:
@@ -186,7 +186,7 @@ def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:
             "put back what was there, or begin anew in another directory (--output)"
         )
     if {**known, **found} != known:
-        write_whole(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
+        write_file(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
     return bool(odd)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import UsageError
-from nmt.files import aside_of, write_whole
+from nmt.files import temporary_file, write_file
 from nmt.recipe import custom_cells as own_cells
 from nmt.recipe import reader
 from nmt.recipe.prepare_data import begun, forget
@@ -96,14 +96,14 @@ def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
         else:
             _check_changes(run, changes, recipe)
         own_cells.keep(recipe, run, begun=begun(run))
-        write_whole(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())).encode())
+        write_file(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())).encode())
         yield list(changes.values())
 
 
 def _check_free(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run} is a file; choose another directory with --output")
-    ours = (RECIPE, aside_of(Path(RECIPE)).name, LOCK)
+    ours = (RECIPE, temporary_file(Path(RECIPE)).name, LOCK)
     if run.exists() and not (run / RECIPE).is_file() and any(path.name not in ours for path in run.iterdir()):
         raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
 

@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import mmap
 import os
-import shutil
 from collections.abc import Mapping
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +12,7 @@ from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from nmt.errors import DataError
+from nmt.files import atomic_directory, check_sha256, file_sha256, remove
 
 Tensors = dict[str, Tensor]
 Facts = dict[str, Any]  # plain JSON values
@@ -37,25 +35,20 @@ def checkpoint_name(update: int) -> str:
 
 
 def write(directory: Path, model: Tensors, trainer: Tensors, facts: Facts) -> None:
-    """Write a checkpoint to the side, make it durable, and give it its name in one step."""
+    """Write a checkpoint atomically; one of that name is replaced."""
     try:
         write_folder(directory, {MODEL: model, TRAINER: trainer}, FACTS, facts)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(_aside(directory, "partial"), ignore_errors=True)
         raise DataError(
             f"{directory}: this checkpoint could not be written ({error}); those before it are untouched"
         ) from error
 
 
 def write_folder(directory: Path, files: Mapping[str, Tensors], name: str, facts: Facts) -> None:
-    """A folder of tensor files, with facts and the files' checksums in `name`: whole or absent, as above."""
-    side = _aside(directory, "partial")
-    _remove(side)
-    side.mkdir(parents=True)
-    sums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
-    _write_durably(side / name, _sealed({"facts": facts, "sha256": sums}))
-    _flush(side)
-    _take_place(side, directory)
+    """Write a directory of tensor files atomically, with facts and the files' checksums in `name`."""
+    with atomic_directory(directory) as side:
+        sums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
+        (side / name).write_bytes(_sealed({"facts": facts, "sha256": sums}))
 
 
 def read(directory: Path) -> Checkpoint:
@@ -103,20 +96,20 @@ def latest(checkpoints: Path) -> Latest:
 def set_aside(directory: Path) -> Path:
     """Rename a refused checkpoint so that no one takes it for one, and it can still be looked at."""
     kept = directory.with_name(f"{directory.name}.refused")
-    _remove(kept)
+    remove(kept)
     return directory.rename(kept)
 
 
 def clean(checkpoints: Path) -> None:
     """Remove what interrupted writes left behind."""
     for path in checkpoints.glob(".*"):
-        _remove(path)
+        remove(path)
 
 
 def link(checkpoints: Path, name: str, target: str) -> None:
     """Point the relative link `name` (best, last) at a checkpoint, replacing it in one step."""
     side = checkpoints / f".{name}.link"
-    _remove(side)
+    remove(side)
     side.symlink_to(target)
     os.replace(side, checkpoints / name)
 
@@ -125,15 +118,13 @@ def prune(checkpoints: Path, keep: int, *spared: str | None) -> None:
     """Delete all but the latest `keep` (one at least) and those that are spared."""
     for directory in listed(checkpoints)[: -max(keep, 1)]:
         if directory.name not in spared:
-            _remove(directory.rename(_aside(directory, "deleted")))
+            remove(directory.rename(directory.with_name(f".{directory.name}.deleted")))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write tensors durably to a safetensors file; gives its sha256."""
+    """Write tensors to a safetensors file and return its SHA-256."""
     save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return _digest(file)
+    return file_sha256(path)
 
 
 def packed(tensors: Mapping[str, Tensor]) -> bytes:
@@ -147,25 +138,9 @@ def unpacked(message: bytes) -> Tensors:
 
 
 def load_tensors(path: Path, sha256: str) -> Tensors:
-    """The tensors of a file whose checksum must be `sha256`."""
-    try:
-        with path.open("rb") as file:
-            found = _digest(file)
-    except OSError as error:
-        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
-    if found != sha256:
-        raise DataError(
-            f"{path}: refused: it is not what was written (sha256 {found[:12]}…, recorded {sha256[:12]}…)"
-        )
+    """Return the tensors of a file whose SHA-256 must be `sha256`; DataError otherwise."""
+    check_sha256(path, sha256)
     return load_file(path)
-
-
-def _digest(file: BufferedReader) -> str:
-    """The sha256 of a file, in one call: a thread that asks for Python chunk by chunk slows the others."""
-    if not os.fstat(file.fileno()).st_size:
-        return hashlib.sha256().hexdigest()
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return hashlib.sha256(content).hexdigest()
 
 
 def _sealed(content: Facts) -> bytes:
@@ -188,45 +163,5 @@ def _read_facts(path: Path) -> tuple[Facts, dict[str, str]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: refused: it is torn") from error
     if not whole:
-        raise DataError(f"{path}: refused: it is not what was written (its own checksum differs)")
+        raise DataError(f"{path}: refused: checksum mismatch")
     return content["facts"], content["sha256"]
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _take_place(side: Path, directory: Path) -> None:
-    """Rename `side` to `directory`; a checkpoint of that name steps aside first."""
-    if directory.exists():
-        old = _aside(directory, "replaced")
-        _remove(old)
-        directory.rename(old)
-        side.rename(directory)
-        _remove(old)
-    else:
-        side.rename(directory)
-    _flush(directory.parent)
-
-
-def _flush(directory: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _aside(directory: Path, why: str) -> Path:
-    return directory.with_name(f".{directory.name}.{why}")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

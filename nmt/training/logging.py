@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nmt.errors import UsageError
-from nmt.files import written_whole
+from nmt.files import atomic_file
 
 Value = float | int | str | bool | None
 Event = Mapping[str, Value]
@@ -97,7 +97,7 @@ def times_file(metrics: Path) -> Path:
 def _continued(path: Path, update: int) -> Iterator[FileIO]:
     """A file of events, open behind the last one of `update`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as aside, aside.open("wb") as file:
+    with atomic_file(path) as aside, aside.open("wb") as file:
         file.writelines(_events_until(path, update))
     with path.open("ab", buffering=0) as stream:
         yield stream

@@ -22,7 +22,7 @@ def test_a_picture_that_could_not_be_drawn_is_refused_before_any_work(
 ) -> None:
     for picture, said in (
         (tmp_path / "a.bmp", "a picture's name ends in one of .svg, .png, .pdf"),
-        (tmp_path / "none" / "a.svg", f"there is no folder {tmp_path / 'none'}"),
+        (tmp_path / "none" / "a.svg", f"no such directory: {tmp_path / 'none'}"),
     ):
         result = nmt(*words, picture)
         assert (result.exit_code, result.stdout) == (2, "")
@@ -45,4 +45,4 @@ def test_more_positions_than_a_text_can_have_are_refused(words: tuple[str, ...],
 def test_a_folder_that_is_not_there_is_told_before_a_model_is_read(tmp_path: Path) -> None:
     result = nmt("translate", tmp_path / "no-run", "-o", tmp_path / "none" / "a.txt")
     assert result.exit_code == 2
-    assert "there is no folder" in result.stderr
+    assert "no such directory" in result.stderr

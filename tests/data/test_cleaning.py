@@ -114,8 +114,8 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
         (("no.tsv", "-o", "out.tsv"), 1, "no file no.tsv"),
         (("in.tsv", "-o", "two", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
         (("in.tsv", "-o", "out.jsonl", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
-        (("in.tsv", "-o", "none/out.tsv"), 2, "cannot write none/out.tsv: there is no folder none"),
-        (("in.tsv", "-o", "folder.tsv"), 2, "cannot write folder.tsv: it is a folder"),
+        (("in.tsv", "-o", "none/out.tsv"), 2, "cannot write none/out.tsv: no such directory: none"),
+        (("in.tsv", "-o", "folder.tsv"), 2, "cannot write folder.tsv: it is a directory"),
         (
             ("in.tsv", "-o", "out.tsv", "--min-words", "3", "--max-words", "2"),
             2,

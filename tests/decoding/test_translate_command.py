@@ -147,7 +147,7 @@ def test_a_link_to_the_output_is_followed(nmt: Nmt, tmp_path: Path) -> None:
 def test_a_folder_cannot_be_the_output(nmt: Nmt, tmp_path: Path) -> None:
     done = nmt("-o", tmp_path, stdin=HELLO)
     assert isinstance(done.exception, UsageError)
-    assert "is a folder" in str(done.exception)
+    assert "is a directory" in str(done.exception)
 
 
 def test_two_outputs_need_two_files(nmt: Nmt, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_file_is_written_whole_and_named(
     [
         (("a", "-o", "a.gif"), "choose one of html, svg, png, txt, json"),
         (("a", "--format", "pdf"), "no 'pdf'; choose one of html, svg, png, txt, json"),
-        (("a", "-o", "nowhere/a.html"), "there is no folder nowhere"),
+        (("a", "-o", "nowhere/a.html"), "no such directory: nowhere"),
         (("  ",), "nothing to look at"),
     ],
 )

@@ -55,7 +55,7 @@ def test_it_goes_into_an_averaged_model(finished: Finished, run: Path, tmp_path:
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     altered = nmt("translate", tmp_path / "model", "--shortlist", *source(finished))
     assert altered.exit_code == 1
-    assert "is not what was written" in altered.stderr
+    assert "checksum mismatch" in altered.stderr
 
 
 def test_where_there_is_none_the_command_that_makes_it_is_named(finished: Finished, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_another_ending_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no folder .*none"):
+    with pytest.raises(UsageError, match="no such directory: .*none"):
         draw(tmp_path / "none" / "a.svg", PANELS, x="update")
 
 

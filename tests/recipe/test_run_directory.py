@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
-from nmt.files import aside_of
+from nmt.files import temporary_file
 
 RECIPE = """
 data: {src: de, tgt: en, train: train, valid: valid, test: valid}
@@ -139,7 +139,7 @@ def test_a_directory_with_only_its_recipe_is_a_run_that_begins(recipe: Path) -> 
 
 def test_a_directory_with_only_a_torn_recipe_is_a_run_that_begins(recipe: Path) -> None:
     Path("run").mkdir()
-    aside_of(Path("run/recipe.yaml")).write_text("data: {", "utf-8")
+    temporary_file(Path("run/recipe.yaml")).write_text("data: {", "utf-8")
     assert nmt("train", recipe, "-o", "run").exit_code == 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nmt import files
 from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.checkpoint import FACTS, MODEL, TRAINER, latest, read, write
@@ -72,7 +73,7 @@ def test_facts_altered_by_hand_are_refused(tmp_path: Path) -> None:
     directory = save(tmp_path, 10)
     facts = (directory / FACTS).read_text()
     (directory / FACTS).write_text(facts.replace('"update": 10', '"update": 11'))
-    with pytest.raises(DataError, match="its own checksum differs"):
+    with pytest.raises(DataError, match="checksum mismatch"):
         read(directory)
 
 
@@ -96,7 +97,7 @@ def test_an_empty_or_absent_folder_has_no_latest(tmp_path: Path) -> None:
     assert latest(tmp_path / "absent") == (None, {})
 
 
-@pytest.mark.parametrize("step", ["save_tensors", "_write_durably", "_flush", "_take_place"])
+@pytest.mark.parametrize("step", ["save_tensors", "_sealed", "sync"])
 def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path, monkeypatch, step) -> None:  # type: ignore[no-untyped-def]
     good = save(tmp_path, 10)
 
@@ -104,7 +105,8 @@ def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoint, step, die)
+        patched.setattr(files if step == "sync" else checkpoint, step, die)
+        patched.setattr(files, "remove", lambda path: None)  # a killed process removes nothing
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, 20)
     assert checkpoint.listed(tmp_path) == [good]
@@ -117,10 +119,10 @@ def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = save(tmp_path, 10)
 
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "_write_durably", full)
+    monkeypatch.setattr(files, "sync", full)
     with pytest.raises(DataError, match="u0000020.*No space left.*untouched"):
         save(tmp_path, 20)
     assert list(tmp_path.iterdir()) == [good]

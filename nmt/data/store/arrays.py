@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.errors import DataError
-from nmt.files import written_whole
+from nmt.files import atomic_file
 
 Array = NDArray[Any]
 Type = Literal["I64", "F32", "U32", "U16", "U8"]
@@ -66,13 +66,11 @@ def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[st
     order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
     checksums = {name: columns[name].hash.hexdigest() for name in order}
     header = _header({name: columns[name] for name in order}, {**metadata, "sha256": json.dumps(checksums)})
-    with written_whole(path) as aside, aside.open("wb") as file:
+    with atomic_file(path) as aside, aside.open("wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
         for name in order:
             columns[name].file.seek(0)
             shutil.copyfileobj(columns[name].file, file, BLOCK)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes:

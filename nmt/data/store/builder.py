@@ -28,7 +28,7 @@ from nmt.data.store.store import (
 )
 from nmt.data.vocabulary.vocabulary import Vocabulary
 from nmt.errors import DataError
-from nmt.files import checksums, sha256_of
+from nmt.files import cached_sha256, file_sha256
 from nmt.workers import Work, Workers, cores
 
 SHARD = 1 << 17  # pairs of a corpus that are encoded into one file, which a killed build need not make again
@@ -82,7 +82,7 @@ class _Making(NamedTuple):
             "corpora": [
                 {
                     "name": corpus.name,
-                    "files": checksums(corpus.all_files, memory),
+                    "files": cached_sha256(corpus.all_files, memory),
                     "languages": list(corpus.languages),
                     "tag": corpus.tag,
                     "columns": corpus.columns,
@@ -176,4 +176,4 @@ def _make(making: _Making, mark: str, task: _Task) -> None:
 
 def _entry(file: Path, corpus: str) -> Shard:
     report = report_from(json.loads(ArrayFile(file, rebuild(file.parent)).metadata["report"]))
-    return Shard(file.name, corpus, report.kept, report, sha256_of(file))
+    return Shard(file.name, corpus, report.kept, report, file_sha256(file))

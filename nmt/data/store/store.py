@@ -18,7 +18,7 @@ from nmt.data.pair_rules import Dropped, FilterReport
 from nmt.data.store.arrays import ArrayFile, Int64, Joined, Rows, part_of
 from nmt.data.vocabulary.vocabulary import Flags
 from nmt.errors import DataError
-from nmt.files import checksums, write_whole
+from nmt.files import cached_sha256, write_file
 
 FORMAT = "nmt-tokens-3"
 MANIFEST = "manifest.json"
@@ -165,7 +165,7 @@ def rebuild(path: Path) -> str:
 def write_manifest(path: Path, made_from: Mapping[str, Any], shards: Sequence[Shard]) -> None:
     """Say that a store is whole."""
     content = {"made_from": made_from, "shards": [shard.facts() for shard in shards]}
-    write_whole(path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
+    write_file(path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], list[Shard]]:
@@ -184,7 +184,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[Shard]]:
 def _whole(path: Path, shards: Sequence[Shard]) -> list[Path]:
     """The files of the shards, each as the manifest says; one is read only if it may have changed."""
     files = [path / shard.file for shard in shards]
-    for file, shard, found in zip(files, shards, checksums(files, path.parent / SUMS), strict=True):
+    for file, shard, found in zip(files, shards, cached_sha256(files, path.parent / SUMS), strict=True):
         if found != shard.sha256:
             raise DataError(f"{file} is damaged (it is not what the manifest says): {rebuild(path)}")
     return files

@@ -23,7 +23,7 @@ from nmt.data.vocabulary.sampling import (
 )
 from nmt.data.vocabulary.training import VocabularySettings, train_pieces
 from nmt.errors import DataError, UsageError
-from nmt.files import write_whole
+from nmt.files import write_file
 
 Flags = NDArray[np.bool_]
 
@@ -143,7 +143,7 @@ class SentencePieceVocabulary:
         return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
 
     def save(self, path: Path) -> None:
-        write_whole(path, self._model)
+        write_file(path, self._model)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._model).hexdigest()
@@ -189,7 +189,7 @@ class WordVocabulary:
         return len(self._words)
 
     def save(self, path: Path) -> None:
-        write_whole(path, self._text())
+        write_file(path, self._text())
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self._text()).hexdigest()

@@ -9,7 +9,7 @@ from nmt import __version__
 from nmt.errors import UsageError
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import LEVELS
-from nmt.files import write_whole
+from nmt.files import write_file
 from nmt.lab.document import Block, Heading, Picture, Table, Text, Verbatim, markdown, page
 from nmt.lab.figure import Line, draw
 from nmt.lab.study.trials import (
@@ -48,8 +48,8 @@ class Report(NamedTuple):
 def write(directory: Path, about: Report, trials: Sequence[Trial]) -> Path:
     """Write `report.md`, `report.html` and the folder `pictures`; gives the page."""
     blocks = list(_blocks(directory, about, trials))
-    write_whole(directory / "report.md", markdown(blocks, directory).encode())
-    write_whole(directory / "report.html", page(blocks, about.title).encode())
+    write_file(directory / "report.md", markdown(blocks, directory).encode())
+    write_file(directory / "report.html", page(blocks, about.title).encode())
     return directory / "report.html"
 
 

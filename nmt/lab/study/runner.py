@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from nmt.files import write_whole
+from nmt.files import write_file
 from nmt.lab.study.definition import Member
 from nmt.recipe import reader
 from nmt.recipe.run_directory import locked
@@ -122,11 +122,11 @@ class Grid:
 
     def _train(self, member: Member) -> Ended:
         here = place(self.directory, member)
-        write_whole(here.file("yaml"), reader.dump(member.recipe).encode())
+        write_file(here.file("yaml"), reader.dump(member.recipe).encode())
         with here.file("log").open("wb") as log:
             exit_code = self._call(command(here), log.fileno(), member)
         found = Ended(_checksum(member), exit_code, _last_words(here.file("log")))
-        write_whole(here.file("json"), json.dumps(found._asdict(), ensure_ascii=False).encode())
+        write_file(here.file("json"), json.dumps(found._asdict(), ensure_ascii=False).encode())
         return found
 
     def _call(self, words: Sequence[str], log: int, member: Member) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from nmt.data.batches import Plan, Sampling, validation_batches
 from nmt.data.pairs import read_pairs
-from nmt.files import write_whole
+from nmt.files import write_file
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
@@ -302,4 +302,4 @@ def test(run: Path) -> Tested:
 
 def write_lines(path: Path, lines: Sequence[str]) -> None:
     """Lines to a file that gets its name when it is whole."""
-    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+    write_file(path, "".join(f"{line}\n" for line in lines).encode())
