@@ -7,14 +7,16 @@ from pathlib import Path
 from nmt.cli.options import Command
 from nmt.decoding.ensemble import together
 from nmt.decoding.job import Job
-from nmt.decoding.mbr import Utility
 from nmt.decoding.options import Options
 from nmt.errors import UsageError
+from nmt.evaluation.metrics import find_metric, sentence_utility
 from nmt.export import directory
 
 
 def prepare(command: Command) -> tuple[Job, str]:
     """The job of the models that write together, and what these are known by."""
+    if command.mbr:
+        find_metric(command.mbr)  # refused before models are loaded
     paths = (command.model, *(command.ensemble or []))
     loaded = (load(path, command.threads, shortlist=command.shortlist) for path in paths)
     jobs, names = zip(*loaded, strict=True)
@@ -61,14 +63,8 @@ def _changed(command: Command, job: Job) -> Job:
         n_best=command.n_best or 1,
         aligned=aligned,
         copy_unknown=command.unk_replace,
-        utility=_utility(command.mbr) if command.mbr else None,
+        utility=sentence_utility(command.mbr) if command.mbr else None,
     )
-
-
-def _utility(metric: str) -> Utility:
-    from nmt.evaluation.metrics import sentence_score
-
-    return sentence_score(metric)
 
 
 def _weights(command: Command, models: int) -> list[float] | None:

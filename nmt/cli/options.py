@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 
 from nmt.decoding import LONGEST_PART, READ_AHEAD
+from nmt.evaluation.metrics import METRICS
 
 # An option, in its panel of the help.
 in_files = partial(typer.Option, rich_help_panel="Files")
@@ -19,7 +20,6 @@ in_job = partial(typer.Option, rich_help_panel="Job")
 
 Kind = Literal["none", "gnmt", "average", "reward"]
 Average = Literal["mean", "log"]
-Utility = Literal["chrf", "bleu"]
 Format = Literal["plain", "scored", "moses", "fairseq", "json"]
 
 
@@ -99,7 +99,10 @@ class Command(NamedTuple):
     )
     lm: Annotated[Path | None, in_several(metavar="RUN", help="A language model of the same pieces.")] = None
     lm_weight: Annotated[float, in_several(metavar="W", min=0.0, help="Of its log probabilities.")] = 0.2
-    mbr: Annotated[Utility | None, in_several(help="Choose the output that agrees best with others.")] = None
+    mbr: Annotated[
+        str | None,
+        in_several(metavar="METRIC", help=f"Minimum Bayes risk by {', '.join(METRICS)}."),
+    ] = None
     samples: Annotated[
         int | None, in_several(min=1, metavar="N", help="Draws to choose from; else the beam.")
     ] = None

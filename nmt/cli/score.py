@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.errors import UsageError
+from nmt.evaluation.metrics import METRICS
 
 if TYPE_CHECKING:
     from nmt.evaluation.metrics import Score
@@ -20,7 +21,7 @@ def score(
         list[Path], typer.Option("--ref", "-r", help="Reference; repeat it for several.", show_default=False)
     ],
     metrics: Annotated[
-        str, typer.Option("--metrics", "-m", help="bleu, chrf, chrf++, ter, by comma.")
+        str, typer.Option("--metrics", "-m", help=f"{', '.join(METRICS)}, by comma.")
     ] = "bleu,chrf,ter",
     baseline: Annotated[
         Path | None, typer.Option(help="Another system: is the difference to it more than chance?")

@@ -1,15 +1,60 @@
-"""BLEU, chrF and TER as sacreBLEU computes them (Post, 2018), each with its signature."""
+"""BLEU, chrF and TER as sacreBLEU computes them (Post, 2018), each with its signature.
+
+A metric is one entry of METRICS. `nmt score`, validation, early stopping, minimum risk training and minimum
+Bayes risk decoding all take its name.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
-
-from sacrebleu.metrics.base import Metric
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
-from sacrebleu.metrics.ter import TER
-from sacrebleu.significance import PairedTest, Result
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric as Scorer
+    from sacrebleu.significance import Result
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of translations: sacreBLEU's scorers, which sign what they compute, and its direction."""
+
+    label: str
+    corpus_scorer: Callable[[bool, str | None], "Scorer"]  # of `lowercase` and BLEU's tokenizer (None: 13a)
+    sentence_scorer: Callable[[], "Scorer"]
+    higher_is_better: bool = True
+
+
+# sacreBLEU is imported when a scorer is made, so that the command line can list the names without it.
+def _bleu(lowercase: bool = False, tokenize: str | None = None, effective_order: bool = False) -> "Scorer":
+    from sacrebleu.metrics.bleu import BLEU
+
+    if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
+        raise UsageError(f"no tokenizer '{tokenize}', one of: {', '.join(BLEU.TOKENIZERS)}")
+    return BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=effective_order)
+
+
+def _chrf(lowercase: bool = False, word_order: int = 0) -> "Scorer":
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF(lowercase=lowercase, word_order=word_order)
+
+
+def _ter(lowercase: bool = False) -> "Scorer":
+    from sacrebleu.metrics.ter import TER
+
+    return TER(case_sensitive=not lowercase)
+
+
+METRICS: dict[str, Metric] = {
+    # A sentence's BLEU counts only the n-gram orders that a short line has.
+    "bleu": Metric("BLEU", _bleu, lambda: _bleu(effective_order=True)),
+    "chrf": Metric("chrF", lambda lowercase, _: _chrf(lowercase), _chrf),
+    "chrf++": Metric("chrF++", lambda lowercase, _: _chrf(lowercase, 2), lambda: _chrf(word_order=2)),
+    "ter": Metric("TER", lambda lowercase, _: _ter(lowercase), _ter, higher_is_better=False),
+}
+DEFAULT_METRICS = ("bleu", "chrf")
+"""Metrics that every validation reports, and that the check of an exported model compares."""
 
 RESAMPLES = 1000  # bootstrap samples for a confidence interval
 
@@ -25,29 +70,6 @@ class Score(NamedTuple):
     p_value: float | None = None  # that the baseline is as good
     beyond_chance: bool | None = None  # whether p is below the test's level
 
-
-def _bleu(lowercase: bool, tokenize: str | None) -> Metric:
-    return BLEU(lowercase=lowercase, tokenize=tokenize)
-
-
-def _chrf(lowercase: bool, tokenize: str | None) -> Metric:
-    return CHRF(lowercase=lowercase)
-
-
-def _chrf_plus_plus(lowercase: bool, tokenize: str | None) -> Metric:
-    return CHRF(lowercase=lowercase, word_order=2)
-
-
-def _ter(lowercase: bool, tokenize: str | None) -> Metric:
-    return TER(case_sensitive=not lowercase)
-
-
-METRICS: Mapping[str, Callable[[bool, str | None], Metric]] = {
-    "bleu": _bleu,
-    "chrf": _chrf,
-    "chrf++": _chrf_plus_plus,
-    "ter": _ter,
-}
 
 PAIRED_TESTS = {"bs": "paired bootstrap resampling", "ar": "paired approximate randomisation"}
 LEVELS = {"bs": 0.025, "ar": 0.05}
@@ -71,12 +93,12 @@ def score(
     `name` is what messages call the hypotheses.
     """
     _same_length({name: hyp}, refs)
-    return [_score(_metric(metric, lowercase, tokenize), hyp, refs, confidence) for metric in metrics]
+    return [_score(_corpus_scorer(metric, lowercase, tokenize), hyp, refs, confidence) for metric in metrics]
 
 
-def _score(metric: Metric, hyp: Sequence[str], refs: Sequence[Sequence[str]], confidence: bool) -> Score:
-    result = metric.corpus_score(hyp, refs, n_bootstrap=RESAMPLES if confidence else 1)
-    signature = metric.get_signature().format()
+def _score(scorer: "Scorer", hyp: Sequence[str], refs: Sequence[Sequence[str]], confidence: bool) -> Score:
+    result = scorer.corpus_score(hyp, refs, n_bootstrap=RESAMPLES if confidence else 1)
+    signature = scorer.get_signature().format()
     if not confidence:
         return Score(result.name, result.score, signature)
     return Score(result.name, result.score, signature, result._mean, result._ci)
@@ -96,13 +118,16 @@ def compare(
     `test` names one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005). The values are sacreBLEU's, but
     for a system that scores exactly as the baseline does: p is 1.
     """
+    from sacrebleu.significance import PairedTest
+
     if test not in PAIRED_TESTS:
         raise UsageError(f"no paired test '{test}', one of: {', '.join(PAIRED_TESTS)}")
     if len(systems) < 2:
         raise UsageError("a paired test compares two systems or more")
     _same_length(systems, refs)
-    named = {name: _metric(name, lowercase, tokenize) for name in metrics}
-    signatures, columns = PairedTest(list(systems.items()), named, refs, test_type=test, n_ar_confidence=0)()
+    scorers = {name: _corpus_scorer(name, lowercase, tokenize) for name in metrics}
+    paired = PairedTest(list(systems.items()), scorers, refs, test_type=test, n_ar_confidence=0)
+    signatures, columns = paired()
     results = {name: column for name, column in columns.items() if name != "System"}
     return {
         system: [
@@ -113,26 +138,31 @@ def compare(
     }
 
 
-def _tested(name: str, found: Result | str, baseline: Result | str, signature: str, level: float) -> Score:
-    assert isinstance(found, Result)
-    assert isinstance(baseline, Result)
-    p_value = found.p_value
-    if p_value is not None and found.score == baseline.score:
-        p_value = 1.0  # sacreBLEU's count of larger differences gives equal systems the smallest p instead
+def _tested(
+    name: str, system: "Result | str", baseline: "Result | str", signature: str, level: float
+) -> Score:
+    assert not isinstance(system, str)
+    assert not isinstance(baseline, str)
+    p_value = system.p_value
+    if p_value is not None and system.score == baseline.score:
+        p_value = 1.0  # sacreBLEU counts larger differences, which gives equal systems the smallest p
     # sacreBLEU's numbers are numpy's, which JSON does not know
-    mean, interval, p_value = (None if n is None else float(n) for n in (found.mean, found.ci, p_value))
+    mean, interval, p_value = (None if n is None else float(n) for n in (system.mean, system.ci, p_value))
     beyond = None if p_value is None else p_value < level
-    return Score(name, float(found.score), signature, mean, interval, p_value, beyond)
+    return Score(name, float(system.score), signature, mean, interval, p_value, beyond)
 
 
-def _metric(name: str, lowercase: bool, tokenize: str | None) -> Metric:
+def find_metric(name: str) -> Metric:
+    """Return a metric by its name; raise UsageError, which lists the names, if there is none."""
     if name not in METRICS:
         raise UsageError(f"no metric '{name}', one of: {', '.join(METRICS)}")
-    if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
-        raise UsageError(f"no tokenizer '{tokenize}', one of: {', '.join(BLEU.TOKENIZERS)}")
+    return METRICS[name]
+
+
+def _corpus_scorer(name: str, lowercase: bool, tokenize: str | None) -> "Scorer":
     try:
-        return METRICS[name](lowercase, tokenize)
-    except RuntimeError as error:  # a tokenizer whose dictionary is not installed; sacreBLEU says how
+        return find_metric(name).corpus_scorer(lowercase, tokenize)
+    except RuntimeError as error:  # a tokenizer whose dictionary is not installed; sacreBLEU's text says how
         raise UsageError(" ".join(str(error).split())) from None
 
 
@@ -151,16 +181,15 @@ def _same_length(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[s
         raise DataError("there is nothing to score: the reference has no lines")
 
 
-SENTENCE_METRICS: Mapping[str, Callable[[], Metric]] = {
-    "bleu": lambda: BLEU(effective_order=True),  # of the n-gram orders that a short line has
-    "chrf": CHRF,
-    "chrf++": lambda: CHRF(word_order=2),
-}
-
-
 def sentence_score(metric: str) -> Callable[[str, str], float]:
-    """A function of a hypothesis and a reference, one line each, to its score in percent."""
-    if metric not in SENTENCE_METRICS:
-        raise UsageError(f"no metric '{metric}' of sentences, one of: {', '.join(SENTENCE_METRICS)}")
-    scorer = SENTENCE_METRICS[metric]()
+    """Return a function of a hypothesis and a reference, one line each, to its score in percent."""
+    scorer = find_metric(metric).sentence_scorer()
     return lambda hyp, ref: float(scorer.sentence_score(hyp, [ref]).score)
+
+
+def sentence_utility(metric: str) -> Callable[[str, str], float]:
+    """Return `sentence_score`, or 100 minus it if lower is better: the more, the better."""
+    score = sentence_score(metric)
+    if find_metric(metric).higher_is_better:
+        return score
+    return lambda hyp, ref: 100.0 - score(hyp, ref)

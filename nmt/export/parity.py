@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
-from nmt.evaluation.metrics import score
-
-METRICS = ("bleu", "chrf")
+from nmt.evaluation.metrics import DEFAULT_METRICS, score
 
 
 class Texts(NamedTuple):
@@ -63,7 +61,7 @@ def _translated(job: Job, sources: Sequence[str]) -> tuple[list[str], float]:
 def _scores(lines: Sequence[str], references: list[str] | None) -> dict[str, float]:
     if references is None:
         return {}
-    return {f"{s.name}|{s.signature}": s.value for s in score(lines, [references], METRICS)}
+    return {f"{s.name}|{s.signature}": s.value for s in score(lines, [references], DEFAULT_METRICS)}
 
 
 def summary(report: Report) -> str:

@@ -140,13 +140,19 @@ def suggestion(name: str, names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Choice:
-    """Marks a field whose value names an entry of a table, and where that table stands."""
+    """Marks a field whose value names an entry of a table in a module, or is one of `others`."""
 
     module: str
     table: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names that the field accepts."""
+        return [*known_names(self.module, self.table), *self.others]
 
     def check(self, name: str) -> str:
-        names = known_names(self.module, self.table)
+        names = self.names
         if name in names:
             return name
         raise PydanticCustomError("choice", "{text}", {"text": f"no '{name}', {suggestion(name, names)}"})
@@ -155,7 +161,7 @@ class Choice:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
-        return {"type": "string", "enum": known_names(self.module, self.table)}
+        return {"type": "string", "enum": self.names}
 
 
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nmt.evaluation.metrics import METRICS
 from nmt.training.validation import Own, Sample, Validation
 
 WIDTH = 80
@@ -167,8 +168,9 @@ def visible(text: str) -> str:
 
 def heading(metric: str) -> str:
     """How a metric is headed in a table."""
-    short = {"perplexity": "ppl", "accuracy": "acc", "free_loss": "free", "bleu": "BLEU", "chrf": "chrF"}
-    return short.get(metric, metric)
+    if metric in METRICS:
+        return METRICS[metric].label
+    return {"perplexity": "ppl", "accuracy": "acc", "free_loss": "free"}.get(metric, metric)
 
 
 def number(value: float) -> str:

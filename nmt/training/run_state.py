@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
+from nmt.evaluation.metrics import METRICS
 from nmt.training.checkpoint import Facts
 from nmt.training.distributed import Processes
 from nmt.training.loss import Loss
 from nmt.training.objectives.likelihood import perplexity
 
-HIGHER_IS_BETTER = {"bleu": True, "chrf": True, "loss": False, "free_loss": False, "accuracy": True}
+
+def metric_directions() -> dict[str, bool]:
+    """Return, for each metric that validations compare, if a higher value is better."""
+    scores = {name: metric.higher_is_better for name, metric in METRICS.items()}
+    return scores | {"loss": False, "free_loss": False, "accuracy": True}
 
 
 class Span(Protocol):
@@ -105,7 +110,7 @@ class Best:
         return improved
 
     def _beats(self, score: float, other: float) -> bool:
-        return score > other if HIGHER_IS_BETTER[self.metric] else score < other
+        return score > other if metric_directions()[self.metric] else score < other
 
 
 @dataclass
@@ -149,7 +154,7 @@ class Run:
 
     def observe(self, scores: Mapping[str, float], update: int) -> bool:
         """Take note of a validation: is it the best by the metric that decides?"""
-        for metric in HIGHER_IS_BETTER:
+        for metric in metric_directions():
             if metric in scores and metric != self.best.metric:
                 self.others.setdefault(metric, Best(metric)).observe(scores[metric], update)
         return self.best.observe(scores[self.best.metric], update)

@@ -8,7 +8,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
 
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.metrics import METRICS, SENTENCE_METRICS, compare, score, sentence_score
+from nmt.evaluation.metrics import METRICS, compare, score, sentence_score, sentence_utility
 
 WORDS = ["The", "a", "small", "big", "dog", "cat", "house", "runs", "sleeps", ",", ".", "and", "3.14"]
 
@@ -126,10 +126,17 @@ def test_blank_lines_are_scored_like_any_other() -> None:
 
 def test_sentences_are_scored_as_sacrebleu_scores_them() -> None:
     hyp, ref = HYP[0], REF[0]
-    assert set(SENTENCE_METRICS) == {"bleu", "chrf", "chrf++"}
     assert sentence_score("bleu")(hyp, ref) == sacrebleu.sentence_bleu(hyp, [ref]).score
     assert sentence_score("chrf")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref]).score
     assert sentence_score("chrf++")(hyp, ref) == sacrebleu.sentence_chrf(hyp, [ref], word_order=2).score
     assert sentence_score("bleu")("a dog", "a dog") == pytest.approx(100.0)
-    with pytest.raises(UsageError, match="no metric 'ter' of sentences, one of: bleu, chrf, chrf"):
-        sentence_score("ter")
+    assert sentence_score("ter")(hyp, ref) == sacrebleu.sentence_ter(hyp, [ref]).score
+    with pytest.raises(UsageError, match=r"no metric 'rouge', one of: bleu, chrf, chrf\+\+, ter"):
+        sentence_score("rouge")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_utility_of_a_better_sentence_is_higher(metric: str) -> None:
+    utility = sentence_utility(metric)
+    assert utility(REF[0], REF[0]) == pytest.approx(100.0)
+    assert utility(WORSE[0], REF[0]) < 100.0

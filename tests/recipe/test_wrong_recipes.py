@@ -112,8 +112,8 @@ WRONG = {
         "2:12: training.r_drop: compares two passes that dropout makes different, and there is no dropout",
     ),
     "an unknown metric of sentences": (
-        "training: {risk: {metric: ter}}",
-        "2:27: training.risk.metric: no 'ter', choose one of bleu, chrf, chrf++",
+        "training: {risk: {metric: rouge}}",
+        "2:27: training.risk.metric: no 'rouge', choose one of bleu, chrf, chrf++, ter",
     ),
     "a part of an update": (
         "training: {stop_after: 1.5u}",

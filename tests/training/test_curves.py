@@ -180,7 +180,7 @@ def test_full_forcing_draws_nothing_from_the_generator() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "better", "worse"), [("bleu", 2.0, 1.0), ("chrf", 2.0, 1.0), ("loss", 1.0, 2.0)]
+    ("metric", "better", "worse"), [("bleu", 2.0, 1.0), ("ter", 1.0, 2.0), ("loss", 1.0, 2.0)]
 )
 def test_the_best_is_told_in_the_direction_of_its_metric(metric: str, better: float, worse: float) -> None:
     best = Best(metric)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nmt.lab.curves import Event, series
 from nmt.lab.doctor.finding import Finding, counted, graded, percent
-from nmt.training.run_state import HIGHER_IS_BETTER
+from nmt.training.run_state import metric_directions
 
 JUMP = 0.5
 """Nats of a word's loss by which it may rise above the least so far."""
@@ -157,7 +157,7 @@ def _best_is_not_best(history: History) -> Iterator[Finding]:
     found = [(u, score) for u, score in history.scores(history.metric) if not math.isnan(score)]
     if not found or history.best is None:
         return
-    choose = max if HIGHER_IS_BETTER[history.metric] else min
+    choose = max if metric_directions()[history.metric] else min
     _, best = choose(found, key=lambda pair: pair[1])
     kept = dict(found).get(history.best, best)
     if kept != best:
@@ -174,7 +174,7 @@ def _stopped_early(history: History) -> Iterator[Finding]:
     """An end while a score still rose."""
     if not history.finished:
         return
-    for metric, higher in HIGHER_IS_BETTER.items():
+    for metric, higher in metric_directions().items():
         found = [score for _, score in history.scores(metric) if not math.isnan(score)]
         if len(found) < JUDGED:
             continue

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from nmt.data.vocabulary.vocabulary import Vocabulary
 from nmt.decoding.options import Options
-from nmt.evaluation.metrics import sentence_score
+from nmt.evaluation.metrics import sentence_utility
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.recipe.schema.training import Training
 from nmt.training.objectives.noise import SwitchOut
@@ -53,7 +53,7 @@ def translation_objective(recipe: Recipe, target: Vocabulary) -> Objective:
 
 def utility(metric: str, target: Vocabulary) -> Utility:
     """A metric's score of a sentence in pieces, from 0 to 1."""
-    score = sentence_score(metric)
+    score = sentence_utility(metric)
 
     def of(hyp: Sequence[int], ref: Sequence[int]) -> float:
         return score(target.decode(hyp), target.decode(ref)) / 100

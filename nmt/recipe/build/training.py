@@ -14,7 +14,7 @@ from nmt.files import write_file
 from nmt.decoding.job import Job
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError
-from nmt.evaluation.metrics import Score, score
+from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, Score, score
 from nmt.model.translator import Translator
 from nmt.recipe.tasks import language_model
 from nmt.recipe.artifact import Loaded, load_translator
@@ -238,23 +238,25 @@ def validator(
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
     plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
-    lowercase = recipe.evaluation.lowercase
+    lowercase, validation = recipe.evaluation.lowercase, recipe.training.validation
+    asked = dict.fromkeys([*DEFAULT_METRICS, validation.metric, *validation.stop_on])
+    metrics = [name for name in asked if name in METRICS]
 
     def translate(lines: Sequence[str]) -> list[str]:
         job = greedy(recipe, material, model)  # anew: it is made ready with the weights of the moment
         return [translation.text for translation in translate_lines(((line, None) for line in lines), job)]
 
     def scores(hyps: list[str]) -> dict[str, float]:
-        found = score(hyps, [references], ["bleu", "chrf"], lowercase=lowercase)
-        return {"bleu": found[0].value, "chrf": found[1].value}
+        found = score(hyps, [references], metrics, lowercase=lowercase)
+        return {name: one.value for name, one in zip(metrics, found, strict=True)}
 
     return Validator(
         lambda: validation_batches(material.valid, plan),
         Texts(sources, references),
-        translate=None if recipe.training.validation.metric == "loss" else translate,
+        translate=None if validation.metric == "loss" else translate,
         score=scores,
         directory=run / "validation",
-        samples=recipe.training.validation.samples,
+        samples=validation.samples,
         processes=processes,
     )
 

@@ -13,8 +13,8 @@ Weight = Annotated[float, Field(ge=0.0)]
 class Risk(Section):
     """`minimum-risk` and `reinforce` only: which translations are drawn, and what they are worth."""
 
-    metric: Annotated[str, Choice("nmt.evaluation.metrics", "SENTENCE_METRICS")] = Field(
-        "chrf", description="Score of a translation, sentence by sentence; its risk is 1 - score / 100."
+    metric: Annotated[str, Choice("nmt.evaluation.metrics", "METRICS")] = Field(
+        "chrf", description="Score of each sentence; its risk is 1 - score / 100, or score / 100 for `ter`."
     )
     samples: Count = Field(8, description="Translations drawn of each sentence, within `search`'s lengths.")
     likelihood: Weight = Field(

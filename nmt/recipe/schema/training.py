@@ -92,15 +92,18 @@ class Judging(Section):
             yield "stop_on", f"the patience with {self.deciding()} is given twice, as `patience` too"
 
 
+AnyMetric = Annotated[str, Choice("nmt.evaluation.metrics", "METRICS", ("loss", "accuracy"))]
+
+
 class Validation(Judging):
     """What is measured during training, and when it stops."""
 
-    metric: Literal["bleu", "chrf", "loss"] = Field(
+    metric: Annotated[str, Choice("nmt.evaluation.metrics", "METRICS", ("loss",))] = Field(
         "bleu",
         description="What decides on the best checkpoint, early stopping and plateaus: a score of"
         " free-running greedy decoding, or the loss.",
     )
-    stop_on: dict[Literal["bleu", "chrf", "loss", "accuracy"], Count] = Field(  # type: ignore[assignment]
+    stop_on: dict[AnyMetric, Count] = Field(  # type: ignore[assignment]
         {}, description="The same by other metrics, whatever they decide: `{loss: 5, chrf: 8}`."
     )
 
@@ -109,7 +112,7 @@ class Validation(Judging):
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        scores = [name for name in ("bleu", "chrf") if name in self.stop_on]
+        scores = [name for name in self.stop_on if name not in ("loss", "accuracy")]
         if self.metric == "loss" and scores:
             yield "stop_on", f"no {scores[0]} is measured, since with metric: loss nothing is translated"
 
