@@ -75,9 +75,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     arguments = parser.parse_args()
-    if obstacle := compiler.obstacle():
+    if obstacle := compiler.find_obstacle():
         print(f"no compiled engine: {obstacle}")
-    engines = ENGINES[1:] if compiler.obstacle() else ENGINES
+    engines = ENGINES[1:] if compiler.find_obstacle() else ENGINES
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         for size in SIZES:

@@ -19,7 +19,7 @@ from nmt.data.vocabulary.vocabulary import EOS
 from nmt.decoding.beam import Record, search
 from nmt.decoding.options import Options, Request
 from nmt.lab.cell_check import medians
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.gate_logging import FEW
 from nmt.training.gate_statistics import gates
@@ -35,7 +35,7 @@ def searched(model: Translator, batch: Batch, record: Record | None) -> None:
     """The sentences of a batch searched with a beam of five."""
     requests = [Request(number, row) for number, row in enumerate(batch.src.tolist())]
     options = Options(beam=5, max_ratio=1.0, max_extra=0)
-    for _ in search(Prepared(model, eos=EOS), requests, options, record):
+    for _ in search(InferenceModel(model, eos=EOS), requests, options, record):
         pass
 
 

@@ -42,7 +42,7 @@ def find_cell(name: str) -> type[Cell]:
     if name in CELLS:
         return CELLS[name]
     file, _, class_name = name.rpartition(":")
-    cell = getattr(_load(Path(file), name), class_name, None)
+    cell = getattr(_load_module(Path(file), name), class_name, None)
     if cell is None:
         raise UsageError(f"cell {name}: {file} has no class {class_name}")
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
@@ -58,7 +58,7 @@ def cell_name(kind: type[Cell]) -> str:
     return next((name for name, known in CELLS.items() if known is kind), kind.__name__)
 
 
-def _load(file: Path, name: str) -> object:
+def _load_module(file: Path, name: str) -> object:
     """Run a user's cell file as a module."""
     if not file.is_file():
         raise UsageError(f"cell {name}: there is no file {file}")

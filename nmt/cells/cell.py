@@ -158,6 +158,6 @@ class Cell(nn.Module):
         return f"{self.input_size} -> {self.hidden_size}, gates: {' '.join(self.gates)}"
 
 
-def equations(cell: Cell) -> str:
+def read_equations(cell: Cell) -> str:
     """The body of the cell's step as it stands in its file."""
     return textwrap.dedent(inspect.getsource(type(cell).step)).rstrip()

@@ -45,12 +45,12 @@ def show(
 ) -> None:
     """Print a cell's equations, parameters, and what is computed at every position, there and back."""
     from nmt.cells import find_cell
-    from nmt.cells.cell import equations
+    from nmt.cells.cell import read_equations
     from nmt.lab import cell_check as laboratory
 
     cell = find_cell(name)(input, hidden)
     typer.echo(_filled(f"{name}: {_purpose(type(cell))}", 0) + "\n")
-    typer.echo(equations(cell) + "\n")
+    typer.echo(read_equations(cell) + "\n")
     typer.echo(f"Parameters, {input} -> {hidden}")
     for parameter, value in cell.named_parameters():
         typer.echo(f"  {parameter:<13}{list(value.shape)!s:<14}{value.numel():>11,}")

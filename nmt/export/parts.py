@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.model.attention import Look, Memory
+from nmt.model.attention import BoundAttention, Memory
 from nmt.model.decoder import BoundDecoder, Decoder, DecoderState
 from nmt.model.encoder import Encoder
 from nmt.model.translator import Translator
@@ -110,7 +110,7 @@ class Step(nn.Module):
         return [log_probs, *parts_of(position.state), *weights]
 
 
-def look_of(decoder: Decoder, attended: list[Tensor]) -> Look:
+def look_of(decoder: Decoder, attended: list[Tensor]) -> BoundAttention:
     """Queries of one sentence side by side, so that its keys are read once and need no copies."""
     keys, values, mask, rows, place = attended
     memory = Memory(keys, keys, values, mask, ())

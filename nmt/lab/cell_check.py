@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from nmt.cells.cell import Cell
 from nmt.recurrence.c import compiler
-from nmt.recurrence.c.code_generator import source
+from nmt.recurrence.c.code_generator import generate_source
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.trace.kernel import Kernel
-from nmt.recurrence.trace.program import Program, program_of
+from nmt.recurrence.trace.program import Program, find_program
 
 TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells of the table that torch.nn has too
     "rnn": nn.RNN,
@@ -45,7 +45,7 @@ class Work(NamedTuple):
 
 def forward_steps(cell: Cell) -> list[Product | Work]:
     """What is done at every position, in order."""
-    program, steps = program_of(cell, padded=False, dropped=False), list[Product | Work]()
+    program, steps = find_program(cell, padded=False, dropped=False), list[Product | Work]()
     for part in program.parts:
         if part.segment is not None:
             steps.append(_work(part.segment.forward))
@@ -57,7 +57,7 @@ def forward_steps(cell: Cell) -> list[Product | Work]:
 
 def backward_steps(cell: Cell) -> list[Product | Work]:
     """What is done at every position on the way back, in order."""
-    program = program_of(cell, padded=False, dropped=False)
+    program = find_program(cell, padded=False, dropped=False)
     steps: list[Product | Work] = [_work(program.last.backward)]
     for part in reversed(program.parts):
         shape = (cell.hidden_size, len(part.gates) * cell.hidden_size)
@@ -69,7 +69,7 @@ def backward_steps(cell: Cell) -> list[Product | Work]:
 
 def _work(kernel: Kernel) -> Work:
     count = sum(node.op == "call_function" for node in kernel.graph.nodes)
-    compiled = source(kernel, frozenset(), torch.float32) is not None
+    compiled = generate_source(kernel, frozenset(), torch.float32) is not None
     return Work(kernel.reads, kernel.gives, count, compiled)
 
 
@@ -82,7 +82,7 @@ def operations(cell: Cell) -> int:
 
 def kept_for_backward(cell: Cell) -> int:
     """Numbers kept of every position and sentence between the forward and the backward pass."""
-    program: Program = program_of(cell, padded=False, dropped=False)
+    program: Program = find_program(cell, padded=False, dropped=False)
     beside = sum(len(part.gates) for part in program.parts if not part.fused)
     operands = sum(part.segment is not None for part in program.parts)
     return (len(cell.gates) + len(cell.State._fields) + beside + operands) * cell.hidden_size
@@ -105,7 +105,7 @@ def checks(kind: type[Cell], name: str) -> Iterator[Finding]:
             parameter.add_(0.2 * torch.randn_like(parameter))
     x = torch.randn(T, B, E, dtype=torch.float64)
     yield _asked("gradients agree with finite differences", _gradients, cell, x)
-    for engine in ("torch",) if compiler.obstacle() else ("torch", "compiled"):
+    for engine in ("torch",) if compiler.find_obstacle() else ("torch", "compiled"):
         yield _asked(f"engine {engine}: values and gradients of the reference", _engine, cell, x, engine)
     yield _asked("padding changes nothing", _padding, cell, x)
     yield _asked("steps one by one are the sequence", _steps, cell, x)

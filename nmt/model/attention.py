@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.errors import UsageError
-from nmt.recurrence.deferred import Linear
+from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.reference import Multiplier, multiplier
+from nmt.recurrence.reference import BoundProduct, bind_product
 
 
 class Memory(NamedTuple):
@@ -31,7 +31,7 @@ class Memory(NamedTuple):
     finals: tuple[tuple[Any, ...], ...]
 
 
-Look = Callable[[Tensor], tuple[Tensor, Tensor]]
+BoundAttention = Callable[[Tensor], tuple[Tensor, Tensor]]
 """An attention bound to one batch: queries [B, T, H] to (contexts [B, T, C], weights [B, T, S])."""
 
 
@@ -59,12 +59,12 @@ class Attention(nn.Module):
         """What is known of the states before any query comes."""
         return states, states
 
-    def bind(self, memory: Memory, engine: Engine) -> Look:
+    def bind(self, memory: Memory, engine: Engine) -> BoundAttention:
         """Make ready for one batch: products with keys and values are taken as in a recurrence."""
         keys, values = memory.keys, memory.values
         assert keys is not None and values is not None
         score = self.scorer(keys, engine)
-        read = multiplier(values.transpose(1, 2), engine)
+        read = bind_product(values.transpose(1, 2), engine)
         hidden = None if bool(memory.mask.all()) else ~memory.mask.unsqueeze(1)
 
         def look(query: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,9 +73,9 @@ class Attention(nn.Module):
 
         return look
 
-    def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
+    def scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
         """Queries [B, T, H] to scores [B, T, S]: products with the keys, if no kind says otherwise."""
-        return multiplier(keys, engine)
+        return bind_product(keys, engine)
 
 
 def masked_softmax(scores: Tensor, hidden: Tensor | None) -> Tensor:
@@ -91,19 +91,19 @@ def is_dot_product(attention: Attention) -> bool:
     return kind.scorer is Attention.scorer and kind.bind is Attention.bind
 
 
-class ScaledDot(Attention):
+class ScaledDotAttention(Attention):
     """Dot product over √H, so that its variance does not grow with the size (Vaswani et al., 2017)."""
 
     def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return states / math.sqrt(self.query_size), states
 
 
-class General(Attention):
+class GeneralAttention(Attention):
     """qᵀ W s (Luong et al., 2015, eq. 8): a key is W s."""
 
     def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
         super().__init__(memory_size, query_size, size, heads)
-        self.key = Linear(memory_size, query_size, bias=False)
+        self.key = PackableLinear(memory_size, query_size, bias=False)
 
     def check_sizes(self) -> None:
         """Any two sizes."""
@@ -112,13 +112,13 @@ class General(Attention):
         return self.key(states), states
 
 
-class Additive(Attention):
+class AdditiveAttention(Attention):
     """vᵀ tanh(W q + U s) (Bahdanau et al., 2015, A.1.2): a key is U s + b."""
 
     def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
         super().__init__(memory_size, query_size, size, heads)
-        self.query = Linear(query_size, size, bias=False)
-        self.key = Linear(memory_size, size)
+        self.query = PackableLinear(query_size, size, bias=False)
+        self.key = PackableLinear(memory_size, size)
         self.v = nn.Parameter(torch.empty(1, size))
         nn.init.xavier_uniform_(self.v)
 
@@ -128,8 +128,8 @@ class Additive(Attention):
     def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), states
 
-    def scorer(self, keys: Tensor, engine: Engine) -> Multiplier:
-        project, weigh = multiplier(self.query.weight, engine), multiplier(self.v, engine)
+    def scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
+        project, weigh = bind_product(self.query.weight, engine), bind_product(self.v, engine)
 
         def score(query: Tensor, add: Tensor | None = None) -> Tensor:
             q = project(query)  # [B, T, A]
@@ -138,7 +138,7 @@ class Additive(Attention):
         return score
 
 
-class MultiHead(Attention):
+class MultiHeadAttention(Attention):
     """Scaled dot products in several projected subspaces (Vaswani et al., 2017).
 
     The weights that it returns are the mean over the heads.
@@ -149,9 +149,9 @@ class MultiHead(Attention):
         if size % heads:
             raise UsageError(f"attention: {heads} heads cannot share a size of {size}")
         self.heads, self.size = heads, size
-        self.query = Linear(query_size, size, bias=False)
-        self.key = Linear(memory_size, size, bias=False)
-        self.value = Linear(memory_size, size, bias=False)
+        self.query = PackableLinear(query_size, size, bias=False)
+        self.key = PackableLinear(memory_size, size, bias=False)
+        self.value = PackableLinear(memory_size, size, bias=False)
 
     def check_sizes(self) -> None:
         """Any two sizes."""
@@ -163,12 +163,12 @@ class MultiHead(Attention):
     def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), self.value(states)
 
-    def bind(self, memory: Memory, engine: Engine) -> Look:
+    def bind(self, memory: Memory, engine: Engine) -> BoundAttention:
         assert memory.keys is not None and memory.values is not None
         scale = math.sqrt(self.size // self.heads)
-        project = multiplier(self.query.weight, engine)
-        score = multiplier(self.split(memory.keys) / scale, engine)
-        read = multiplier(self.split(memory.values).transpose(1, 2), engine)
+        project = bind_product(self.query.weight, engine)
+        score = bind_product(self.split(memory.keys) / scale, engine)
+        read = bind_product(self.split(memory.values).transpose(1, 2), engine)
         every_head = memory.mask.repeat_interleave(self.heads, 0)  # [B*heads, S]
         hidden = None if bool(memory.mask.all()) else ~every_head.unsqueeze(1)
 
@@ -205,8 +205,8 @@ class NoAttention(Attention):
 ATTENTIONS: dict[str, type[Attention]] = {
     "none": NoAttention,
     "dot": Attention,
-    "scaled-dot": ScaledDot,
-    "general": General,
-    "additive": Additive,
-    "multi-head": MultiHead,
+    "scaled-dot": ScaledDotAttention,
+    "general": GeneralAttention,
+    "additive": AdditiveAttention,
+    "multi-head": MultiHeadAttention,
 }

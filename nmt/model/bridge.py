@@ -48,7 +48,7 @@ class Bridge(nn.Module):
         return torch.cat([getattr(s, name, s.h) for s in directions], dim=-1)
 
 
-class Copy(Bridge):
+class CopyBridge(Bridge):
     """The encoder's final state, cut or filled with zeros where the sizes differ."""
 
     def part(self, layer: int, name: str, memory: Memory) -> Tensor:
@@ -56,14 +56,14 @@ class Copy(Bridge):
         return F.pad(final[:, :size], (0, max(0, size - final.shape[1])))
 
 
-class Linear(Bridge):
+class LinearBridge(Bridge):
     """tanh(W s + b) of the encoder's final state (Bahdanau et al., 2015, A.2.2), for each layer and part."""
 
     def __init__(self, sizes: Sequence[int], memory_size: int, cells: Sequence[Cell]) -> None:
         super().__init__(sizes, memory_size, cells)
         self.linear = nn.ModuleDict(
             {
-                f"{layer}_{name}": product.Linear(self.input_size(layer), self.hidden_sizes[layer])
+                f"{layer}_{name}": product.PackableLinear(self.input_size(layer), self.hidden_sizes[layer])
                 for layer, state in enumerate(self.states)
                 for name in state._fields
             }
@@ -76,7 +76,7 @@ class Linear(Bridge):
         return torch.tanh(self.linear[f"{layer}_{name}"](self.final(layer, name, memory)))
 
 
-class Mean(Linear):
+class MeanBridge(LinearBridge):
     """tanh(W m + b) of the mean m of the encoder's states over the sentence (Nematus, 2017)."""
 
     def input_size(self, layer: int) -> int:
@@ -87,4 +87,9 @@ class Mean(Linear):
         return (memory.states * real).sum(1) / real.sum(1)
 
 
-BRIDGES: dict[str, type[Bridge]] = {"zero": Bridge, "copy": Copy, "linear": Linear, "mean": Mean}
+BRIDGES: dict[str, type[Bridge]] = {
+    "zero": Bridge,
+    "copy": CopyBridge,
+    "linear": LinearBridge,
+    "mean": MeanBridge,
+}

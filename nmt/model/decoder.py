@@ -10,12 +10,12 @@ from torch.utils.checkpoint import checkpoint
 
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.model.attention import Attention, Look, Memory
+from nmt.model.attention import Attention, BoundAttention, Memory
 from nmt.model.bridge import Bridge
 from nmt.model.embedding import Embedding
-from nmt.recurrence.deferred import Linear, positions, positions_at_once
+from nmt.recurrence.deferred import PackableLinear, summed_positions, unbind_positions
 from nmt.recurrence.layer import Stack
-from nmt.recurrence.reference import Bound, Multiplier, multiplier
+from nmt.recurrence.reference import BoundCell, BoundProduct, bind_product
 
 
 class DecoderState(NamedTuple):
@@ -25,7 +25,7 @@ class DecoderState(NamedTuple):
     feed: Tensor | None
 
 
-class Position(NamedTuple):
+class DecoderStep(NamedTuple):
     """What one position gives: features [B, F], the next state, attention weights [B, S]."""
 
     features: Tensor
@@ -33,7 +33,7 @@ class Position(NamedTuple):
     weights: Tensor | None
 
 
-class Unrolled(NamedTuple):
+class DecoderOutput(NamedTuple):
     """What many positions give: features [B, T, F], and the state that the next one would go on from.
 
     Where they are asked for and there is an attention, its weights [B, T, S] too, with their gradients.
@@ -44,7 +44,7 @@ class Unrolled(NamedTuple):
     weights: Tensor | None = None
 
 
-Words = Callable[[range, list[Tensor]], Iterable[Tensor]]
+WordProducts = Callable[[range, list[Tensor]], Iterable[Tensor]]
 """Positions to their words' part of the first input product [B, G*H], one after the other.
 
 The list holds the features of the positions before, and grows as positions are done.
@@ -81,8 +81,8 @@ class Decoder(nn.Module):
         self.recompute = recompute
         if stack.is_residual(1):
             raise UsageError("decoder.residual_from: the first layer cannot be residual; start at 2")
-        self.combine = Linear(stack.output_size + attention.context_size, features)
-        self.output = Linear(features, embedding.num_embeddings)
+        self.combine = PackableLinear(stack.output_size + attention.context_size, features)
+        self.output = PackableLinear(features, embedding.num_embeddings)
         if tied:
             self.output.weight = embedding.weight
         nn.init.zeros_(self.output.bias)
@@ -102,7 +102,7 @@ class Decoder(nn.Module):
         sample: bool = False,
         before: DecoderState | None = None,
         attended: bool = False,
-    ) -> Unrolled:
+    ) -> DecoderOutput:
         """Features for the previous pieces tgt_in [B, T], from the start or from the state `before` them.
 
         Where `use_gold` [B, T] is False, the decoder's own previous piece is read instead of the
@@ -128,24 +128,24 @@ class Decoder(nn.Module):
 class BoundDecoder:
     """A decoder made ready for one batch: products merged, dropout masks drawn.
 
-    Its methods take a `Look`, the attention bound to what is remembered of the sentences.
+    Its methods take a `BoundAttention`, the attention bound to what is remembered of the sentences.
     """
 
     def __init__(self, decoder: Decoder, batch: int) -> None:
         self.decoder, self.stack, self.batch = decoder, decoder.stack, batch
         layers = self.stack.layers
         self.engine = engine = layers[0].engine
-        self.layers: list[Bound] = [layer.bind(layer.directions[0], batch) for layer in layers]
-        self.upper: list[Multiplier] = [layer.reader() for layer in self.layers[1:]]
+        self.layers: list[BoundCell] = [layer.bind(layer.directions[0], batch) for layer in layers]
+        self.upper: list[BoundProduct] = [layer.reader() for layer in self.layers[1:]]
         words = decoder.embedding.embedding_dim
         self.read = self.layers[0].reader(0, words)
         self.feed = self.layers[0].reader(words, biased=False) if decoder.input_feeding else None
-        self.combine = multiplier(decoder.combine.weight, engine, decoder.combine.bias)
+        self.combine = bind_product(decoder.combine.weight, engine, decoder.combine.bias)
         if decoder.conditional is not None:
-            self.second: Bound = layers[0].bind(decoder.conditional, batch)
+            self.second: BoundCell = layers[0].bind(decoder.conditional, batch)
             self.read_context = self.second.reader()
 
-    def position(self, x: Tensor, state: DecoderState, look: Look | None) -> Position:
+    def position(self, x: Tensor, state: DecoderState, look: BoundAttention | None) -> DecoderStep:
         """One position; x [B, G*H] is the previous word's part of the first layer's input product."""
         if self.feed is not None:
             x = self.feed(state.feed, x)
@@ -163,9 +163,9 @@ class BoundDecoder:
         if context is None:
             context, weights = self.attend(h, look)
         features = self.features(h, context)
-        return Position(features, DecoderState(tuple(states), features if self.feed else None), weights)
+        return DecoderStep(features, DecoderState(tuple(states), features if self.feed else None), weights)
 
-    def attend(self, query: Tensor, look: Look | None) -> tuple[Tensor | None, Tensor | None]:
+    def attend(self, query: Tensor, look: BoundAttention | None) -> tuple[Tensor | None, Tensor | None]:
         """query [B, H] to (context [B, C], weights [B, S]); nothing without attention."""
         if look is None:
             return None, None
@@ -177,12 +177,12 @@ class BoundDecoder:
         seen = h if context is None else (h, context)
         return F.dropout(torch.tanh(self.combine(seen)), self.decoder.dropout, self.decoder.training)
 
-    def gold(self, tgt_in: Tensor) -> Words:
+    def gold(self, tgt_in: Tensor) -> WordProducts:
         """The words of tgt_in [B, T]."""
         embedded = self.decoder.embedding(tgt_in.t())  # [T, B, E]
-        return lambda now, _: positions(self.read(embedded[now.start : now.stop]))
+        return lambda now, _: unbind_positions(self.read(embedded[now.start : now.stop]))
 
-    def own(self, tgt_in: Tensor, use_gold: Tensor, sample: bool) -> Words:
+    def own(self, tgt_in: Tensor, use_gold: Tensor, sample: bool) -> WordProducts:
         """The words of tgt_in, but the decoder's own where `use_gold` is False."""
 
         def words(now: range, features: list[Tensor]) -> Iterator[Tensor]:
@@ -196,15 +196,20 @@ class BoundDecoder:
         return words
 
     def run(
-        self, words: Words, length: int, state: DecoderState, look: Look | None, attended: bool
-    ) -> Unrolled:
+        self,
+        words: WordProducts,
+        length: int,
+        state: DecoderState,
+        look: BoundAttention | None,
+        attended: bool,
+    ) -> DecoderOutput:
         """Position by position, because a position needs what the one before it has attended to.
 
         A piece of positions after the other: with `recompute` the backward pass runs a piece again
         from the state before it, with the same random draws, and nothing within it is kept till then.
         """
         again = self.decoder.recompute if torch.is_grad_enabled() else 0
-        size = again or positions_at_once(self.batch)
+        size = again or summed_positions(self.batch)
         features, weights = list[Tensor](), list[Tensor]()
         for stop in range(length % size or size, length + 1, size):  # the backward pass begins at the end
             args = words, range(len(features), stop), state, features[-1:], look
@@ -213,10 +218,17 @@ class BoundDecoder:
             )
             features += given
             weights += seen if attended else []
-        return Unrolled(torch.stack(features, dim=1), state, torch.stack(weights, 1) if weights else None)
+        return DecoderOutput(
+            torch.stack(features, dim=1), state, torch.stack(weights, 1) if weights else None
+        )
 
     def piece(
-        self, words: Words, now: range, state: DecoderState, before: list[Tensor], look: Look | None
+        self,
+        words: WordProducts,
+        now: range,
+        state: DecoderState,
+        before: list[Tensor],
+        look: BoundAttention | None,
     ) -> tuple[list[Tensor], DecoderState, list[Tensor]]:
         """Features [B, F] of the positions `now`, the state after them, what they looked at [B, S]."""
         features, seen = list(before), list[Tensor]()
@@ -229,8 +241,8 @@ class BoundDecoder:
         return features[len(before) :], state, seen
 
     def run_by_layer(
-        self, tgt_in: Tensor, state: DecoderState, look: Look | None, attended: bool
-    ) -> Unrolled:
+        self, tgt_in: Tensor, state: DecoderState, look: BoundAttention | None, attended: bool
+    ) -> DecoderOutput:
         """Layer by layer, then attention for all positions at once: the same values, fewer products."""
         h, states = self.decoder.embedding(tgt_in.t()), []  # [T, B, E]
         for depth, (layer, s) in enumerate(zip(self.layers, state.layers, strict=True), start=1):
@@ -241,4 +253,4 @@ class BoundDecoder:
         h = h.transpose(0, 1)  # attention is batch-major
         context, weights = (None, None) if look is None else look(h)
         features = self.features(h, context)
-        return Unrolled(features, DecoderState(tuple(states), None), weights if attended else None)
+        return DecoderOutput(features, DecoderState(tuple(states), None), weights if attended else None)

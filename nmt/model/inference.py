@@ -8,40 +8,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.model.attention import Look, Memory, is_dot_product
+from nmt.model.attention import BoundAttention, Memory, is_dot_product
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.embedding import Embedding
-from nmt.model.inference_kernels import Lines, attend
-from nmt.model.output_scores import Floats, Ints, Listed, Logits, Restricted, listed, listed_scores
+from nmt.model.output_scores import (
+    Floats,
+    Ints,
+    KeysValues,
+    ShortlistedOutput,
+    ShortlistScores,
+    VocabularyScores,
+    attend,
+    score_shortlists,
+    shortlist_output,
+)
 from nmt.model.translator import Translator
-from nmt.recurrence.deferred import Linear
-from nmt.recurrence.engine import native
+from nmt.recurrence.deferred import PackableLinear
+from nmt.recurrence.engine import runs_in_c
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.reference import Multiplier
+from nmt.recurrence.reference import BoundProduct
 from nmt.recurrence.state import map_tensors
 
-TOGETHER = 16
+ENCODER_BATCH = 16
 """Sentences that are encoded together: so many rows run at full speed, and few of them are padding."""
 
 
-class Remembered(NamedTuple):
+class EncodedSentence(NamedTuple):
     """What is remembered of one sentence: the decoder's first state [1, H], and what attention reads."""
 
     start: DecoderState
-    lines: Lines | None  # for a dot product
-    look: Look | None  # for every other attention
-    listed: Listed | None = None  # where there is a shortlist
+    lines: KeysValues | None  # for a dot product
+    look: BoundAttention | None  # for every other attention
+    output: ShortlistedOutput | None = None  # where there is a shortlist
 
 
-class Step(NamedTuple):
+class InferenceStep(NamedTuple):
     """One position: scores of the next piece, the state of each row, what each row looked at."""
 
-    scores: Logits | Restricted
+    scores: VocabularyScores | ShortlistScores
     state: DecoderState
     weights: list[Floats] | None
 
 
-class Prepared:
+class InferenceModel:
     """A translator in evaluation mode as a search wants it (`nmt.decoding.model.Model`).
 
     Where its engine multiplies in C a row's numbers do not depend on the rows beside it, to the bit.
@@ -64,10 +73,10 @@ class Prepared:
         decoder = self.model.decoder
         with torch.inference_mode():
             for module in self.model.modules():
-                if isinstance(module, Layer | Linear):
+                if isinstance(module, Layer | PackableLinear):
                     module.make_ready()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
-        self.native = native(self.bound.engine, self._like)
+        self.native = runs_in_c(self.bound.engine, self._like)
         self.dot = is_dot_product(decoder.attention)
         self.words = self._words()
 
@@ -77,9 +86,9 @@ class Prepared:
         return self.model.decoder.output.out_features
 
     @torch.inference_mode()
-    def encode(self, sources: Sequence[Sequence[int]]) -> list[Remembered]:
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[EncodedSentence]:
         """What is remembered of each sentence (its pieces without eos)."""
-        remembered: dict[int, Remembered] = {}
+        remembered: dict[int, EncodedSentence] = {}
         for places in self._together(sources):
             rows = [[*sources[place], self.eos] for place in places]
             longest = max(map(len, rows)) + 1  # always some padding: all are read by the same program
@@ -88,14 +97,15 @@ class Prepared:
             start = self.model.start(memory)
             for i, (place, row) in enumerate(zip(places, rows, strict=True)):
                 remembered[place] = self._remembered(memory, start, i, len(row))._replace(
-                    listed=self.shortlist and listed(self.model.decoder.output, self.shortlist(row[:-1]))
+                    output=self.shortlist
+                    and shortlist_output(self.model.decoder.output, self.shortlist(row[:-1]))
                 )
         return [remembered[place] for place in range(len(sources))]
 
     @torch.inference_mode()
     def step(
-        self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[Remembered]
-    ) -> Step:
+        self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
+    ) -> InferenceStep:
         """One position of R rows: the piece before each, its row in `state` (-1: the start), its sentence."""
         rows = self._continued(state, parents, memories)
         words = self._filled(torch.from_numpy(y).to(self._like.device))
@@ -106,12 +116,18 @@ class Prepared:
         scores = self._scores(position.features, memories)
         state = map_tensors(lambda t: t[:count], position.state)
         seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
-        return Step(scores, state, seen)
+        return InferenceStep(scores, state, seen)
 
-    def _scores(self, features: Tensor, memories: Sequence[Remembered]) -> Logits | Restricted:
+    def _scores(
+        self, features: Tensor, memories: Sequence[EncodedSentence]
+    ) -> VocabularyScores | ShortlistScores:
         output = self.model.decoder.output
-        lists = [memory.listed for memory in memories if memory.listed]
-        return listed_scores(features, output, lists) if lists else Logits(output(features)[: len(memories)])
+        lists = [memory.output for memory in memories if memory.output]
+        return (
+            score_shortlists(features, output, lists)
+            if lists
+            else VocabularyScores(output(features)[: len(memories)])
+        )
 
     @property
     def _like(self) -> Tensor:
@@ -122,7 +138,7 @@ class Prepared:
         alike, group = not self.native, list[int]()
         for place in sorted(range(len(sources)), key=lambda place: len(sources[place])):
             other = group and alike and len(sources[group[0]]) != len(sources[place])
-            if other or len(group) == TOGETHER:
+            if other or len(group) == ENCODER_BATCH:
                 yield group
                 group = []
             group.append(place)
@@ -133,9 +149,9 @@ class Prepared:
         """The words' part of the first input product; from a small table where that changes no number."""
         embedding, read = self.model.decoder.embedding, self.bound.read
         size = len(self.bound.layers[0].cell.W)
-        small = embedding.num_embeddings * size * embedding.weight.element_size() <= LARGEST
+        small = embedding.num_embeddings * size * embedding.weight.element_size() <= CACHE_BYTES
         if small and self.native:
-            return Words(embedding, read, size)
+            return EmbeddingProductCache(embedding, read, size)
         return lambda words: read(embedding(words))
 
     def _filled(self, rows: Tensor) -> Tensor:
@@ -146,13 +162,13 @@ class Prepared:
         missing = 0 if self.native else -len(rows) % (4 * torch.get_num_threads())
         return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 
-    def _remembered(self, memory: Memory, start: DecoderState, row: int, length: int) -> Remembered:
+    def _remembered(self, memory: Memory, start: DecoderState, row: int, length: int) -> EncodedSentence:
         alone = map_tensors(lambda t: t[row : row + 1].clone(), start)
         if memory.keys is None or memory.values is None:
-            return Remembered(alone, None, None)
+            return EncodedSentence(alone, None, None)
         keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
         if self.dot and self.native:
-            return Remembered(alone, Lines(keys, values), None)
+            return EncodedSentence(alone, KeysValues(keys, values), None)
         own = memory._replace(
             states=memory.states[row : row + 1, :length].clone(),
             keys=keys.unsqueeze(0),
@@ -160,10 +176,10 @@ class Prepared:
             mask=memory.mask[row : row + 1, :length].clone(),
             finals=(),
         )
-        return Remembered(alone, None, self.model.decoder.attention.bind(own, self.bound.engine))
+        return EncodedSentence(alone, None, self.model.decoder.attention.bind(own, self.bound.engine))
 
     def _continued(
-        self, state: DecoderState | None, parents: Ints, memories: Sequence[Remembered]
+        self, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
     ) -> DecoderState:
         """The state that each row goes on from."""
         new = np.flatnonzero(parents < 0)
@@ -176,7 +192,7 @@ class Prepared:
         order[new] = np.arange(len(new)) + len(state.layers[0].h)
         return _select(_on_top(state, *starts), torch.from_numpy(order))
 
-    def _look(self, memories: Sequence[Remembered], seen: list[Tensor]) -> Look | None:
+    def _look(self, memories: Sequence[EncodedSentence], seen: list[Tensor]) -> BoundAttention | None:
         """Attention of each row over its own sentence; the weights of each row are put into `seen`."""
         if memories[0].lines is not None:
             return lambda query: _over_lines(query, [m.lines for m in memories if m.lines], seen)
@@ -185,13 +201,15 @@ class Prepared:
         return None
 
 
-def _over_lines(query: Tensor, lines: list[Lines], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _over_lines(query: Tensor, lines: list[KeysValues], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
     context, weights = attend(query.squeeze(1), lines)
     seen += weights
     return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
 
 
-def _one_by_one(query: Tensor, memories: Sequence[Remembered], seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _one_by_one(
+    query: Tensor, memories: Sequence[EncodedSentence], seen: list[Tensor]
+) -> tuple[Tensor, Tensor]:
     """Sentence by sentence: rows of one sentence stand side by side."""
     contexts, first = [], 0
     while first < len(memories):
@@ -215,17 +233,17 @@ def _select(tree: DecoderState, rows: Tensor) -> DecoderState:
     return map_tensors(lambda tensor: tensor.index_select(0, rows.to(tensor.device)), tree)
 
 
-LARGEST = 64 << 20
+CACHE_BYTES = 64 << 20
 """Bytes that the table of a vocabulary may take; a larger one is not made."""
 
 
-class Words:
+class EmbeddingProductCache:
     """Pieces [R] to W x + b [R, G*H] of their vectors x; each piece is multiplied when it first comes.
 
     For products in which a row does not depend on the rows beside it: the sum is then the same, kept or not.
     """
 
-    def __init__(self, embedding: Embedding, read: Multiplier, size: int) -> None:
+    def __init__(self, embedding: Embedding, read: BoundProduct, size: int) -> None:
         """`size`: G*H."""
         self.embedding, self.read = embedding, read
         self.table = embedding.weight.new_empty(embedding.num_embeddings, size)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from nmt.model.attention import Memory
-from nmt.model.decoder import Decoder, DecoderState, Unrolled
+from nmt.model.decoder import Decoder, DecoderOutput, DecoderState
 from nmt.model.encoder import Encoder
 
 
@@ -38,7 +38,7 @@ class Translator(nn.Module):
         sample: bool = False,
         before: DecoderState | None = None,
         attended: bool = False,
-    ) -> Unrolled:
+    ) -> DecoderOutput:
         """Features for previous pieces tgt_in [B, T]; see `Decoder.unroll`."""
         return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample, before=before, attended=attended)
 

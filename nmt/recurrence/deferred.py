@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.recurrence.backend import Backend, Matrix
-from nmt.recurrence.engine import backend
+from nmt.recurrence.engine import Backend, PreparedMatrix, select_backend
 
-ROWS = 2048  # of operands and gradients are noted before their sum is taken: it then runs at full speed
+SUMMED_ROWS = (
+    2048  # of operands and gradients are noted before their sum is taken: it then runs at full speed
+)
 
 
-def positions_at_once(batch: int) -> int:
+def summed_positions(batch: int) -> int:
     """How many positions of a batch are noted before their sum is taken."""
-    return max(1, ROWS // batch)
+    return max(1, SUMMED_ROWS // batch)
 
 
 def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
@@ -30,7 +31,7 @@ def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor 
     return product if add is None else product + add
 
 
-def by_rows(matrix: Matrix, v: Tensor, add: Tensor | None = None) -> Tensor:
+def multiply_rows(matrix: PreparedMatrix, v: Tensor, add: Tensor | None = None) -> Tensor:
     """`v Wᵀ (+ add)` with a back end's matrix: v [..., I], add a bias [O] or [..., O]."""
     rows = v.reshape(-1, v.shape[-1])
     if add is not None and add.dim() > 1:
@@ -38,19 +39,19 @@ def by_rows(matrix: Matrix, v: Tensor, add: Tensor | None = None) -> Tensor:
     return matrix(rows, add).view(*v.shape[:-1], -1)
 
 
-def beside(v: Tensor | tuple[Tensor, ...]) -> Tensor:
+def concat_operands(v: Tensor | tuple[Tensor, ...]) -> Tensor:
     """Operands that lie side by side as one."""
     if isinstance(v, Tensor):
         return v
     return v[0] if len(v) == 1 else torch.cat(v, -1)
 
 
-class Product:
+class DeferredProduct:
     """`v Wᵀ + b` at many positions of one sequence: the same value and gradients as `multiply`, sooner.
 
     Back-propagation through a loop would add a small matrix to the weight's gradient at every
     position. Here each position only notes its operand and its gradient; when the last of them is
-    done, or `ROWS` rows have been noted, the weight gradient is one large product over them all:
+    done, or `SUMMED_ROWS` rows have been noted, the weight gradient is one large product over them all:
 
         dW = Σ_t du_tᵀ v_t = [du_1; …; du_T]ᵀ [v_1; …; v_T]        db = Σ_t du_t
 
@@ -59,35 +60,35 @@ class Product:
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, backend: Backend) -> None:
-        self.notes = _Notes(weight.detach(), None if bias is None else bias.detach(), backend)
+        self.notes = _GradientSum(weight.detach(), None if bias is None else bias.detach(), backend)
         self.token: Tensor | None = None
         if torch.is_grad_enabled():
-            self.token = _Collect.apply(weight, bias, self.notes)  # type: ignore[no-untyped-call]
+            self.token = _SumFunction.apply(weight, bias, self.notes)  # type: ignore[no-untyped-call]
 
     def __call__(self, v: Tensor | tuple[Tensor, ...], add: Tensor | None = None) -> Tensor:
         """`v Wᵀ + b (+ add)`; several v lie side by side, and are kept as they are."""
         if self.token is None:
-            return self.notes.multiply(beside(v), add)
+            return self.notes.multiply(concat_operands(v), add)
         vs = v if isinstance(v, tuple) else (v,)
-        return _Multiply.apply(add, self.token, self.notes, *vs)  # type: ignore[no-any-return, no-untyped-call]
+        return _ProductFunction.apply(add, self.token, self.notes, *vs)  # type: ignore[no-any-return, no-untyped-call]
 
 
-class Linear(nn.Linear):
+class PackableLinear(nn.Linear):
     """torch.nn.Linear; once made ready, by the back end's product, whose rows do not depend on each other."""
 
-    matrix: Matrix | None = None
+    matrix: PreparedMatrix | None = None
 
     def make_ready(self) -> None:
         """The weights will not change any more, and no gradient is wanted."""
-        self.matrix = backend("auto", self.weight).matrix(self.weight)
+        self.matrix = select_backend("auto", self.weight).matrix(self.weight)
 
     def forward(self, v: Tensor) -> Tensor:
         if self.matrix is None:
             return super().forward(v)
-        return by_rows(self.matrix, v, self.bias)
+        return multiply_rows(self.matrix, v, self.bias)
 
 
-class _Notes:
+class _GradientSum:
     """The weight as the back end multiplies with it, and what the positions of a product have noted.
 
     The graph refers to this and not to the product, which holds a piece of the graph: a circle would keep
@@ -108,15 +109,15 @@ class _Notes:
         self.gradients.append(du)
         rows = du[..., 0].numel()
         self.rows += rows
-        if self.rows + rows > ROWS:
+        if self.rows + rows > SUMMED_ROWS:
             self.add_up()
 
     @cached_property
-    def matrix(self) -> Matrix:
+    def matrix(self) -> PreparedMatrix:
         return self.backend.matrix(self.weight)  # type: ignore[no-any-return]
 
     @cached_property
-    def turned(self) -> Matrix:
+    def turned(self) -> PreparedMatrix:
         return self.backend.matrix(self.weight.t())  # type: ignore[no-any-return]
 
     def multiply(self, v: Tensor, add: Tensor | None) -> Tensor:
@@ -124,14 +125,14 @@ class _Notes:
         if self.weight.dim() == 3:
             return multiply(v, self.weight, None, add)
         first, second = (self.bias, add) if add is None or self.bias is not None else (add, None)
-        u = by_rows(self.matrix, v, first)
+        u = multiply_rows(self.matrix, v, first)
         return u if second is None else u + second
 
     def multiply_back(self, du: Tensor) -> Tensor:
         """`du W`."""
         if self.weight.dim() == 3:
             return torch.bmm(du, self.weight)
-        return by_rows(self.turned, du)
+        return multiply_rows(self.turned, du)
 
     def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
         """The two sums over all positions, which are then forgotten."""
@@ -149,7 +150,7 @@ class _Notes:
             turned = du.transpose(1, 2)
             self.dW = torch.bmm(turned, v) if self.dW is None else self.dW.baddbmm_(turned, v)
         else:
-            du, v = (joined([n.flatten(0, -2) for n in noted]) for noted in (gradients, operands))
+            du, v = (concat_rows([n.flatten(0, -2) for n in noted]) for noted in (gradients, operands))
             self.dW = self.backend.matrix(v.t())(du.t(), self.dW, self.dW)
             if self.bias is not None:
                 self.db = du.sum(0) if self.db is None else self.db.add_(du.sum(0))
@@ -158,7 +159,7 @@ class _Notes:
         self.rows = 0
 
 
-class Strip:
+class GradientBuffer:
     """Places for gradients that come position by position, the last position first.
 
     As many as are noted together lie side by side, so that they need not be copied together.
@@ -176,12 +177,12 @@ class Strip:
     def place(self, like: Tensor) -> Tensor:
         """The place before the one that was given last."""
         if not self.free:
-            count = min(self.positions, positions_at_once(len(like)))
+            count = min(self.positions, summed_positions(len(like)))
             self.free = list(like.new_empty(count, *like.shape).unbind(0))
         return self.free.pop()
 
 
-def joined(tensors: Sequence[Tensor]) -> Tensor:
+def concat_rows(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors [N, I] on top of each other: a view where they already lie so in memory, else a copy."""
     first = tensors[0]
     storage, start, size = first.untyped_storage().data_ptr(), first.storage_offset(), first.numel()
@@ -196,12 +197,12 @@ def joined(tensors: Sequence[Tensor]) -> Tensor:
     return first.as_strided((len(tensors) * len(first), *first.shape[1:]), first.stride())
 
 
-def positions(x: Tensor) -> tuple[Tensor, ...]:
+def unbind_positions(x: Tensor) -> tuple[Tensor, ...]:
     """[T, B, I] position by position, as `unbind`; gradients that lie side by side are not copied."""
-    return _Positions.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+    return _UnbindFunction.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
-class _Positions(torch.autograd.Function):
+class _UnbindFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> tuple[Tensor, ...]:
         ctx.shape = x.shape
@@ -209,7 +210,7 @@ class _Positions(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return joined(gradients).view(ctx.shape)
+        return concat_rows(gradients).view(ctx.shape)
 
 
 def refuse_second_derivatives() -> None:
@@ -218,11 +219,11 @@ def refuse_second_derivatives() -> None:
         raise RuntimeError("the fused scan has no gradients of gradients; `engine: reference` has them")
 
 
-class _Collect(torch.autograd.Function):
-    """The weight's place in the graph: its backward runs after that of every `_Multiply`."""
+class _SumFunction(torch.autograd.Function):
+    """The weight's place in the graph: its backward runs after that of every `_ProductFunction`."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, notes: _Notes) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, notes: _GradientSum) -> Tensor:
         ctx.notes = notes
         ctx.set_materialize_grads(False)
         return weight.new_zeros(())
@@ -233,22 +234,22 @@ class _Collect(torch.autograd.Function):
         return *ctx.notes.gradients_of_weight_and_bias(), None
 
 
-class _Multiply(torch.autograd.Function):
+class _ProductFunction(torch.autograd.Function):
     """One position's product."""
 
     @staticmethod
-    def forward(ctx: Any, add: Tensor | None, token: Tensor, notes: _Notes, *vs: Tensor) -> Tensor:
+    def forward(ctx: Any, add: Tensor | None, token: Tensor, notes: _GradientSum, *vs: Tensor) -> Tensor:
         ctx.save_for_backward(*vs)
         ctx.notes = notes
-        return notes.multiply(beside(vs), add)
+        return notes.multiply(concat_operands(vs), add)
 
     @staticmethod
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
-        notes: _Notes = ctx.notes
+        notes: _GradientSum = ctx.notes
         vs = ctx.saved_tensors
         if ctx.needs_input_grad[1]:
-            notes.note(beside(vs).detach(), du)  # or they would hold the graph of a pass that fails
+            notes.note(concat_operands(vs).detach(), du)  # or they would hold the graph of a pass that fails
         dvs: tuple[Tensor | None, ...] = (None,) * len(vs)
         if any(ctx.needs_input_grad[3:]):
             dvs = torch.split(notes.multiply_back(du), [v.shape[-1] for v in vs], -1)

@@ -1,4 +1,4 @@
-"""A cell taken apart into products and kernels, for training: `Bound`'s values and gradients, sooner."""
+"""A cell taken apart into products and kernels, for training: `BoundCell`'s values and gradients, sooner."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,19 +9,24 @@ import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import Backend, Torch
-from nmt.recurrence.c.native import Native
-from nmt.recurrence.deferred import Strip, refuse_second_derivatives
-from nmt.recurrence.engine import Engine, backend
-from nmt.recurrence.fused_scan import Sequence, names
-from nmt.recurrence.parallel import Scan, linear
-from nmt.recurrence.reference import Bound, Multiplier, multiplier, own_biases, rows_of
-from nmt.recurrence.trace.kernel import Segment
-from nmt.recurrence.trace.program import Program, program_of, vectors_of
-from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
+from nmt.recurrence.c.native import CBackend
+from nmt.recurrence.deferred import GradientBuffer, refuse_second_derivatives
+from nmt.recurrence.engine import Backend, Engine, TorchBackend, select_backend
+from nmt.recurrence.fused_scan import FusedScan, names
+from nmt.recurrence.parallel import ParallelScan, find_stages
+from nmt.recurrence.reference import (
+    BoundCell,
+    BoundProduct,
+    bind_product,
+    concat_recurrent_biases,
+    select_gate_rows,
+)
+from nmt.recurrence.state import NO_ZONEOUT, Zoneout
+from nmt.recurrence.trace.kernel import KernelPair
+from nmt.recurrence.trace.program import Program, find_program, find_vectors
 
 
-def bind(
+def bind_cell(
     cell: Cell,
     batch: int,
     *,
@@ -29,15 +34,15 @@ def bind(
     input_dropout: float = 0.0,
     state_dropout: float = 0.0,
     zoneout: Zoneout = NO_ZONEOUT,
-) -> Bound:
+) -> BoundCell:
     """A cell made ready for one sequence of one batch, by the engine asked for.
 
     Where no gradient is wanted, torch runs the step as it stands sooner than its kernels.
     """
     as_it_stands = engine == "reference" or (
-        not torch.is_grad_enabled() and isinstance(backend(engine, cell.b), Torch)
+        not torch.is_grad_enabled() and isinstance(select_backend(engine, cell.b), TorchBackend)
     )
-    kind = Bound if as_it_stands else Traced
+    kind = BoundCell if as_it_stands else FusedCell
     return kind(
         cell,
         batch,
@@ -51,24 +56,24 @@ def bind(
 Block = tuple[str, ...]  # names whose values lie side by side in one tensor
 
 
-class Traced(Bound):
+class FusedCell(BoundCell):
     """A bound cell that runs kernels instead of the step itself."""
 
     def bind_products(self) -> None:
         cell = self.cell
-        self.backend = backend(self.engine, cell.b)
+        self.backend = select_backend(self.engine, cell.b)
         self.program = self.program_of(padded=False)
         parts = self.program.parts
-        self.weights = [rows_of(cell, cell.U, part.gates) for part in parts]
+        self.weights = [select_gate_rows(cell, cell.U, part.gates) for part in parts]
         plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
-        self.biases = [own_biases(cell, part.gates) if plain else None for part in parts]
-        self.products: list[Multiplier] = []
-        self.vectors = vectors_of(cell)  # once: with layer norm they are slices, each a node of the graph
+        self.biases = [concat_recurrent_biases(cell, part.gates) if plain else None for part in parts]
+        self.products: list[BoundProduct] = []
+        self.vectors = find_vectors(cell)  # once: with layer norm they are slices, each a node of the graph
         fused = {part.gates[0]: part.gates for part in parts if part.fused}
         inside = {gate for gates in fused.values() for gate in gates[1:]}
         blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inside]
         self.blocks = [tuple(names("x", block)) for block in blocks]  # x in pieces, one for each product
-        self.strips = defaultdict[tuple[Segment, Block], Strip](Strip)
+        self.strips = defaultdict[tuple[KernelPair, Block], GradientBuffer](GradientBuffer)
 
     @cached_property
     def matrices(self) -> list[Any]:
@@ -78,13 +83,13 @@ class Traced(Bound):
     def program_of(self, *, padded: bool) -> Program:
         """The program of the cell with the masks that this sequence has."""
         dropped, zoned = self.state_mask is not None, self.zoneout.probability > 0
-        return program_of(self.cell, padded=padded, dropped=dropped, zoned=zoned)
+        return find_program(self.cell, padded=padded, dropped=dropped, zoned=zoned)
 
     def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         cell, parts = self.cell, self.program.parts
         if not self.products:
             pairs = zip(self.weights, self.biases, strict=True)
-            self.products = [multiplier(U, self.engine, bias) for U, bias in pairs]
+            self.products = [bind_product(U, self.engine, bias) for U, bias in pairs]
         values: dict[Block, Tensor] = {
             (name,): part for name, part in zip(names("s", cell.State._fields), s, strict=True)
         }
@@ -113,12 +118,12 @@ class Traced(Bound):
             return (x,)
         return x.split([len(block) * self.cell.hidden_size for block in self.blocks], -1)  # type: ignore[no-any-return, no-untyped-call]
 
-    def run(self, segment: Segment, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
+    def run(self, segment: KernelPair, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         read = {block: value for block, value in values.items() if set(block) & set(segment.forward.reads)}
         makers = [
             self.strips[segment, block].next() if block in self.blocks else torch.empty_like for block in read
         ]
-        return _Segment.apply(self.backend, segment, tuple(read), makers, *read.values())  # type: ignore[no-any-return, no-untyped-call]
+        return _KernelPairFunction.apply(self.backend, segment, tuple(read), makers, *read.values())  # type: ignore[no-any-return, no-untyped-call]
 
     def scan(
         self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
@@ -127,7 +132,9 @@ class Traced(Bound):
             real = None
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         program = self.program_of(padded=real is not None)
-        kind = Scan if self.in_parallel(x) and linear(program, self.cell.hidden_size) else Sequence
+        kind = (
+            ParallelScan if self.in_parallel(x) and find_stages(program, self.cell.hidden_size) else FusedScan
+        )
         given = self.cell, program, self.backend, self.matrices
         sequence = kind(*given, self.state_mask, zones, real, reverse)
         return sequence.run(x, s, self.weights, self.biases)
@@ -140,10 +147,10 @@ class Traced(Bound):
         """
         if x.device.type != "cpu":
             return True
-        return not isinstance(self.backend, Native) and x.shape[1] * self.cell.hidden_size <= 2048
+        return not isinstance(self.backend, CBackend) and x.shape[1] * self.cell.hidden_size <= 2048
 
 
-class _Segment(torch.autograd.Function):
+class _KernelPairFunction(torch.autograd.Function):
     """A segment at one position; a tensor [B, n*H] holds the values of the n names of its block.
 
     `makers` give the places for the gradients of what is read.
@@ -153,7 +160,7 @@ class _Segment(torch.autograd.Function):
     def forward(
         ctx: Any,
         run: Backend,
-        segment: Segment,
+        segment: KernelPair,
         blocks: tuple[Block, ...],
         makers: list[Callable[[Tensor], Tensor]],
         *values: Tensor,

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import At, Backend
 from nmt.recurrence.deferred import refuse_second_derivatives
-from nmt.recurrence.reference import order
-from nmt.recurrence.trace.kernel import BLANK, COPY, Kernel
-from nmt.recurrence.trace.program import Part, Program, vectors_of
+from nmt.recurrence.engine import Backend, PositionStep
+from nmt.recurrence.reference import position_order
+from nmt.recurrence.trace.kernel import COPY_KERNEL, ZERO_KERNEL, Kernel
+from nmt.recurrence.trace.program import ProductStep, Program, find_vectors
 
 
-class Sequence:
+class FusedScan:
     """The loop over one sequence, forward and back, and the places where its numbers stand.
 
     A place is what a name of the program means at every position: [T, B, H].
@@ -43,8 +43,8 @@ class Sequence:
         self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
     ) -> tuple[Tensor, Any]:
         """Projected input [T, B, G*H], overwritten, and a state to (every h [T, B, H], the last state)."""
-        learnt = (*weights, *biases, *vectors_of(self.cell).values())
-        values = _Run.apply(self, x, *state, *learnt)  # type: ignore[no-untyped-call]
+        learnt = (*weights, *biases, *find_vectors(self.cell).values())
+        values = _ScanFunction.apply(self, x, *state, *learnt)  # type: ignore[no-untyped-call]
         return values[0], self.cell.State(*values[1:])
 
     def forward(self, x: Tensor, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -52,7 +52,7 @@ class Sequence:
         parts, parted = self.program.parts, self.cell.State._fields
         start, learnt = given[: len(parted)], given[len(parted) :]
         self.weights, self.biases = learnt[: len(parts)], learnt[len(parts) : 2 * len(parts)]
-        self.order = order(T, self.reverse)
+        self.order = position_order(T, self.reverse)
         before, after = (slice(1, None), slice(0, T)) if self.reverse else (slice(0, T), slice(1, None))
         states = [x.new_empty(T + 1, B, H) for _ in start]
         for buffer, first in zip(states, start, strict=True):
@@ -60,7 +60,7 @@ class Sequence:
         self.places = dict(zip(names("x", self.cell.gates), x.chunk(len(self.cell.gates), -1), strict=True))
         self.places |= {name: buffer[before] for name, buffer in zip(names("s", parted), states, strict=True)}
         self.places |= {name: buffer[after] for name, buffer in zip(names("n", parted), states, strict=True)}
-        vectors = zip(names("p", vectors_of(self.cell)), learnt[2 * len(parts) :], strict=True)
+        vectors = zip(names("p", find_vectors(self.cell)), learnt[2 * len(parts) :], strict=True)
         self.places |= {name: vector.expand(T, B, H) for name, vector in vectors}
         if self.real is not None:
             self.places["real"] = self.real.unsqueeze(-1).expand(T, B, H)
@@ -88,7 +88,9 @@ class Sequence:
         steps.append(self.backend.kernel(self.program.last.forward, self.places, frozenset()))
         self.backend.loop(steps, self.order)
 
-    def product(self, index: int, part: Part, x: Tensor, places: dict[str, Tensor], mark: str = "") -> Tensor:
+    def product(
+        self, index: int, part: ProductStep, x: Tensor, places: dict[str, Tensor], mark: str = ""
+    ) -> Tensor:
         """Where a product of all positions stands: in the input's own columns, or by itself."""
         if part.fused:
             return x[..., self.cell.rows(part.gates[0], part.gates[-1])]
@@ -101,11 +103,11 @@ class Sequence:
         parts, parted = self.program.parts, self.cell.State._fields
         dx = dhs.new_empty(T, B, len(self.cell.gates) * H)
         carried = [d.clone(memory_format=torch.contiguous_format) for d in dfinal]
-        summed = [dhs.new_zeros(B, H) for _ in vectors_of(self.cell)]
+        summed = [dhs.new_zeros(B, H) for _ in find_vectors(self.cell)]
         places = dict(zip(names("d x", self.cell.gates), dx.chunk(len(self.cell.gates), -1), strict=True))
         for field, d in zip(parted, carried, strict=True):
             places[f"d s.{field}"] = places[f"d n.{field}"] = d.expand(T, B, H)
-        sums = zip(names("d p", vectors_of(self.cell)), summed, strict=True)
+        sums = zip(names("d p", find_vectors(self.cell)), summed, strict=True)
         places |= {name: d.expand(T, B, H) for name, d in sums}
         products = [self.product(index, part, dx, places, "d ") for index, part in enumerate(parts)]
         for part in parts:
@@ -123,7 +125,7 @@ class Sequence:
 
     def backward_loop(self, dhs: Tensor, places: dict[str, Tensor], products: list[Tensor]) -> None:
         run, dh = self.backend, places["d n.h"]
-        steps = [run.kernel(COPY, {"value": dhs, "place": dh}, frozenset(["place"]))]
+        steps = [run.kernel(COPY_KERNEL, {"value": dhs, "place": dh}, frozenset(["place"]))]
         written = {name for name in places if name.startswith("d p.")}  # these only ever grow
         steps.append(self.undo(self.program.last.backward, places, written))
         undone = []
@@ -135,10 +137,12 @@ class Sequence:
             if part.segment is not None:
                 undone.append(self.undo(part.segment.backward, places, written))
         unwritten = [place for name, place in places.items() if name[2] in "xus" and name not in written]
-        steps += [run.kernel(BLANK, {"value": blank, "place": blank}, frozenset()) for blank in unwritten]
+        steps += [
+            run.kernel(ZERO_KERNEL, {"value": blank, "place": blank}, frozenset()) for blank in unwritten
+        ]
         run.loop(steps + undone, self.order[::-1])
 
-    def undo(self, derivative: Kernel, places: dict[str, Tensor], written: set[str]) -> At:
+    def undo(self, derivative: Kernel, places: dict[str, Tensor], written: set[str]) -> PositionStep:
         """A derivative that adds to what was written before it and replaces the rest."""
         grown = frozenset(written.intersection(derivative.gives))
         bound = self.backend.kernel(derivative, self.places | places, grown)
@@ -146,9 +150,9 @@ class Sequence:
         return bound
 
 
-class _Run(torch.autograd.Function):
+class _ScanFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, sequence: Sequence, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, sequence: FusedScan, x: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
         ctx.sequence = sequence
         return sequence.forward(x, given)
 

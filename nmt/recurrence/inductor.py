@@ -8,16 +8,20 @@ import torch
 from torch import Tensor, fx
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
-from nmt.recurrence.backend import At, Places, Torch
+from nmt.recurrence.engine import Buffers, PositionStep, TorchBackend
 from nmt.recurrence.trace.kernel import Kernel
 
 aten = torch.ops.aten
 
 
-class Inductor(Torch):
+class InductorBackend(TorchBackend):
     """Kernels compiled when first called, each a function that writes in place; products by torch."""
 
-    def kernel(self, kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+    @staticmethod
+    def find_obstacle(like: Tensor) -> str | None:
+        return obstacle(like.device.type)
+
+    def kernel(self, kernel: Kernel, places: Buffers, adds: frozenset[str]) -> PositionStep:
         if sum(node.op == "call_function" for node in kernel.graph.nodes) <= 1:
             return super().kernel(kernel, places, adds)  # torch is called sooner than what it compiles
         tensors: list[Tensor] = []
@@ -52,11 +56,11 @@ def _function(
 
     What is compiled hangs on the code of a function: each kernel, type and device has a module of its own.
     """
-    module = fx.GraphModule(torch.nn.Module(), writing(kernel, adds, slots))
+    module = fx.GraphModule(torch.nn.Module(), in_place_graph(kernel, adds, slots))
     return torch.compile(module.forward, fullgraph=True, dynamic=True)
 
 
-def writing(kernel: Kernel, adds: frozenset[str], slots: Sequence[int]) -> fx.Graph:
+def in_place_graph(kernel: Kernel, adds: frozenset[str], slots: Sequence[int]) -> fx.Graph:
     """A kernel that writes what it gives: input `slots[i]` is the place of the i-th of its names.
 
     Where something is read and given in one place the two are one input: a compiler that took them for two

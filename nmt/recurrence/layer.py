@@ -10,10 +10,10 @@ from torch.nn import functional as F
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.fused import bind
-from nmt.recurrence.reference import Bound
-from nmt.recurrence.trace.plan import try_step
-from nmt.recurrence.zoneout import Zoneout
+from nmt.recurrence.fused import bind_cell
+from nmt.recurrence.reference import BoundCell
+from nmt.recurrence.state import Zoneout
+from nmt.recurrence.trace.program import check_step
 
 
 class Layer(nn.Module):
@@ -34,7 +34,7 @@ class Layer(nn.Module):
     ) -> None:
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.ready: dict[Cell, Bound] = {}
+        self.ready: dict[Cell, BoundCell] = {}
         self.input_dropout, self.state_dropout, self.zoneout = input_dropout, state_dropout, zoneout
         self.engine: Engine = engine
 
@@ -75,11 +75,11 @@ class Layer(nn.Module):
         """The weights will not change any more, nor is there any dropout: one binding serves all batches."""
         self.ready = {cell: self.bind(cell, 1) for cell in self.directions}
 
-    def bind(self, cell: Cell, batch: int) -> Bound:
+    def bind(self, cell: Cell, batch: int) -> BoundCell:
         """The cell made ready for one batch; dropout only in training, zoneout's expectation otherwise."""
         if cell in self.ready:
             return self.ready[cell]
-        return bind(
+        return bind_cell(
             cell,
             batch,
             engine=self.engine,
@@ -167,5 +167,5 @@ def make_cells(
         for cell, size in zip(classes, sizes, strict=True)
     ]
     for cell in cells:
-        try_step(cell)
+        check_step(cell)
     return cells

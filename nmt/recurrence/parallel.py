@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, fx
 
-from nmt.recurrence.backend import Places
-from nmt.recurrence.fused_scan import Sequence, names
-from nmt.recurrence.trace.kernel import Kernel, only, trace
-from nmt.recurrence.trace.program import Program, vectors_of
+from nmt.recurrence.engine import Buffers
+from nmt.recurrence.fused_scan import FusedScan, names
+from nmt.recurrence.trace.kernel import Kernel, select_outputs, trace_kernel
+from nmt.recurrence.trace.program import Program, find_vectors
 
 aten = torch.ops.aten
 ARITHMETIC = (  # what a part may pass through on the way to its next value
@@ -30,7 +30,7 @@ ARITHMETIC = (  # what a part may pass through on the way to its next value
 )
 
 
-class Stage(NamedTuple):
+class LinearStage(NamedTuple):
     """How a part of the state is solved, once the parts before it have been.
 
     `forward` gives b as the part's next value, from a state of zero, and `a` where the part reads itself.
@@ -46,16 +46,16 @@ class Stage(NamedTuple):
         return "a" in self.forward.gives
 
 
-class InStages(NamedTuple):
+class StagedProgram(NamedTuple):
     """A step in stages, and then the rest of it: next values, and gradients of all but the state."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[LinearStage, ...]
     forward: Kernel | None
     backward: Kernel
 
 
 @cache
-def linear(program: Program, hidden: int) -> InStages | None:
+def find_stages(program: Program, hidden: int) -> StagedProgram | None:
     """The parts of the state that a step reads, in an order in which they can be solved.
 
     None where there is no such order: a part is not linear, two read each other, or a product reads one.
@@ -64,10 +64,10 @@ def linear(program: Program, hidden: int) -> InStages | None:
         return None
     forward, backward = program.last.forward, program.last.backward
     unsolved = [name.removeprefix("s.") for name in forward.reads if name.startswith("s.")]
-    stages: list[Stage] = []
+    stages: list[LinearStage] = []
     while unsolved:
         known = {stage.part for stage in stages}
-        found = (_stage(program, part, known, hidden) for part in unsolved)
+        found = (_make_stage(program, part, known, hidden) for part in unsolved)
         stage = next((stage for stage in found if stage), None)
         if stage is None:
             return None
@@ -75,28 +75,30 @@ def linear(program: Program, hidden: int) -> InStages | None:
         unsolved.remove(stage.part)
     rest = [name for name in forward.gives if name not in {f"n.{stage.part}" for stage in stages}]
     outward = [name for name in backward.gives if not name.startswith("d s.")]
-    return InStages(tuple(stages), only(forward, rest) if rest else None, only(backward, outward))
+    return StagedProgram(
+        tuple(stages), select_outputs(forward, rest) if rest else None, select_outputs(backward, outward)
+    )
 
 
-def _stage(program: Program, part: str, known: set[str], hidden: int) -> Stage | None:
+def _make_stage(program: Program, part: str, known: set[str], hidden: int) -> LinearStage | None:
     """The stage of a part that reads only known parts and, linearly, itself; else None."""
-    kernel = only(program.last.forward, [f"n.{part}"])
+    kernel = select_outputs(program.last.forward, [f"n.{part}"])
     own = f"s.{part}"
     if {name for name in kernel.reads if name.startswith("s.")} - {own, *names("s", known)}:
         return None
     if own in kernel.reads:
-        affine = _affine(kernel, own, hidden) if _arithmetic(kernel, own) else None
-        if affine is None or own in only(affine, ["a"]).reads:
+        affine = _trace_affine(kernel, own, hidden) if _is_arithmetic(kernel, own) else None
+        if affine is None or own in select_outputs(affine, ["a"]).reads:
             return None
         kernel = affine
     if f"d {own}" not in program.last.backward.gives:  # all that reads it is flat
-        return Stage(part, kernel, None)
-    backward = only(program.last.backward, [f"d {own}"])
+        return LinearStage(part, kernel, None)
+    backward = select_outputs(program.last.backward, [f"d {own}"])
     others = {name for name in backward.reads if name.startswith("d n.")} - {f"d n.{part}"}
-    return Stage(part, kernel, backward if others else None)
+    return LinearStage(part, kernel, backward if others else None)
 
 
-def _arithmetic(kernel: Kernel, own: str) -> bool:
+def _is_arithmetic(kernel: Kernel, own: str) -> bool:
     """Whether a value passes through sums, products and choices alone, and makes none of the choices.
 
     Where it passes through anything else a derivative that does not read it proves nothing: sign's is 0.
@@ -110,7 +112,7 @@ def _arithmetic(kernel: Kernel, own: str) -> bool:
     return True
 
 
-def _affine(kernel: Kernel, own: str, hidden: int) -> Kernel:
+def _trace_affine(kernel: Kernel, own: str, hidden: int) -> Kernel:
     """A kernel together with its derivative `a` by one of the things it reads; `one` is a one."""
     run = fx.GraphModule(torch.nn.Module(), kernel.graph)
 
@@ -124,10 +126,10 @@ def _affine(kernel: Kernel, own: str, hidden: int) -> Kernel:
     inputs = {name: torch.zeros(2, hidden) for name in (*kernel.reads, "one")}
     if "real" in inputs:
         inputs["real"] = inputs["real"] > 0
-    return trace(both, inputs)
+    return trace_kernel(both, inputs)
 
 
-def solve(s: Tensor, a: Tensor, *, reverse: bool) -> None:
+def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
     """s_t ← s_t + a_t ∘ s_(t−1) for t = 1 … T in place: s [T+1, ...] holds s_0, b_1 … b_T; a [T, ...].
 
     In reverse s_t ← s_t + a_t ∘ s_(t+1) for t = T−1 … 0. Every other position is left out by going two steps
@@ -140,45 +142,45 @@ def solve(s: Tensor, a: Tensor, *, reverse: bool) -> None:
     if reverse:
         first = T % 2  # the last position stays
         s[first:-1:2].addcmul_(a[first::2], s[first + 1 :: 2])
-        solve(s[first::2], a[first::2] * a[first + 1 :: 2], reverse=True)
+        solve_linear_recurrence(s[first::2], a[first::2] * a[first + 1 :: 2], reverse=True)
         s[1 - first : -1 : 2].addcmul_(a[1 - first :: 2], s[2 - first :: 2])
     else:
         s[2::2].addcmul_(a[1::2], s[1:-1:2])
-        solve(s[::2], a[1::2] * a[: T - T % 2 : 2], reverse=False)
+        solve_linear_recurrence(s[::2], a[1::2] * a[: T - T % 2 : 2], reverse=False)
         s[1::2].addcmul_(a[::2], s[:-1:2])
 
 
-class Scan(Sequence):
+class ParallelScan(FusedScan):
     """All positions at once: every kernel runs once over T·B rows.
 
     Kept for the way back: the input's products, the states, and a.
     """
 
     @property
-    def linear(self) -> InStages:
-        found = linear(self.program, self.cell.hidden_size)
+    def stages(self) -> StagedProgram:
+        found = find_stages(self.program, self.cell.hidden_size)
         assert found is not None, "who makes a Scan has asked"
         return found
 
     def forward_loop(self) -> None:
         self.coefficients: dict[str, Tensor] = {}
         first, later = (-1, slice(0, -1)) if self.reverse else (0, slice(1, None))
-        for stage in self.linear.stages:
+        for stage in self.stages.stages:
             s, n = self.places[f"s.{stage.part}"], self.places[f"n.{stage.part}"]
-            places = self.places | {f"s.{stage.part}": _everywhere(n, 0), "one": _everywhere(n, 1)}
+            places = self.places | {f"s.{stage.part}": _fill(n, 0), "one": _fill(n, 1)}
             if stage.recurrent:
                 places["a"] = self.coefficients[stage.part] = torch.empty_like(n)
             self.run_all(stage.forward, places)
             if stage.recurrent:
                 n[first].addcmul_(places["a"][first], s[first])
-                solve(n, places["a"][later], reverse=self.reverse)
-        if self.linear.forward is not None:
-            self.run_all(self.linear.forward, self.places)
+                solve_linear_recurrence(n, places["a"][later], reverse=self.reverse)
+        if self.stages.forward is not None:
+            self.run_all(self.stages.forward, self.places)
 
     def backward(self, dhs: Tensor, dfinal: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
         T, B, H = dhs.shape
         before, after = (slice(1, None), slice(0, T)) if self.reverse else (slice(0, T), slice(1, None))
-        parts, vectors = self.cell.State._fields, vectors_of(self.cell)
+        parts, vectors = self.cell.State._fields, find_vectors(self.cell)
         states = {part: dhs.new_zeros(T + 1, B, H) for part in parts}
         states["h"][after] = dhs
         for part, d in zip(parts, dfinal, strict=True):
@@ -190,22 +192,24 @@ class Scan(Sequence):
         places |= {f"d s.{part}": d[before] for part, d in states.items()}
         places |= {f"d n.{part}": d[after] for part, d in states.items()}
         places |= self.places
-        for stage in reversed(self.linear.stages):
-            if stage.backward is not None:  # its own gradient's share is left to `solve`
-                alone = places | {f"d n.{stage.part}": _everywhere(dhs, 0)}
+        for stage in reversed(self.stages.stages):
+            if stage.backward is not None:  # its own gradient's share is left to `solve_linear_recurrence`
+                alone = places | {f"d n.{stage.part}": _fill(dhs, 0)}
                 self.run_all(stage.backward, alone, frozenset(stage.backward.gives))
             if stage.recurrent:
-                solve(states[stage.part], self.coefficients[stage.part], reverse=not self.reverse)
-        self.run_all(self.linear.backward, places)
+                solve_linear_recurrence(
+                    states[stage.part], self.coefficients[stage.part], reverse=not self.reverse
+                )
+        self.run_all(self.stages.backward, places)
         first = -1 if self.reverse else 0
         return dx, *(d[first] for d in states.values()), *(d.sum((0, 1)) for d in summed)
 
-    def run_all(self, kernel: Kernel, places: Places, adds: frozenset[str] = frozenset()) -> None:
+    def run_all(self, kernel: Kernel, places: Buffers, adds: frozenset[str] = frozenset()) -> None:
         """A kernel once, over the rows of all positions."""
         needed = {name: places[name].flatten(0, 1).unsqueeze(0) for name in (*kernel.reads, *kernel.gives)}
         self.backend.kernel(kernel, needed, adds)(0)
 
 
-def _everywhere(like: Tensor, value: float) -> Tensor:
+def _fill(like: Tensor, value: float) -> Tensor:
     """One value at every position; its rows are dense, as kernels want them."""
     return like.new_full(like.shape[-1:], value).expand_as(like)

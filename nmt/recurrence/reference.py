@@ -8,20 +8,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.deferred import Product, beside, multiply
-from nmt.recurrence.engine import Engine, backend
-from nmt.recurrence.state import map_tensors
-from nmt.recurrence.trace.plan import known_plan
-from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout, blend
+from nmt.recurrence.deferred import DeferredProduct, concat_operands, multiply
+from nmt.recurrence.engine import Engine, select_backend
+from nmt.recurrence.state import NO_ZONEOUT, Zoneout, blend_states, map_tensors
+from nmt.recurrence.trace.program import find_plan
 
-Multiplier = Callable[..., Tensor]
+BoundProduct = Callable[..., Tensor]
 
 
-def multiplier(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> Multiplier:
+def bind_product(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> BoundProduct:
     """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
     if engine == "reference":
-        return lambda v, add=None: multiply(beside(v), weight, bias, add)
-    return Product(weight, bias, backend(engine, weight))
+        return lambda v, add=None: multiply(concat_operands(v), weight, bias, add)
+    return DeferredProduct(weight, bias, select_backend(engine, weight))
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:
@@ -29,15 +28,17 @@ def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | Non
     return F.dropout(like.new_ones(shape), p) if p > 0 else None
 
 
-class Group:
+class GateProducts:
     """The recurrent products of gates that read one operand: computed once, handed out by gate."""
 
     def __init__(self, cell: Cell, gates: tuple[str, ...], engine: Engine, mask: Tensor | None) -> None:
         self.cell, self.count, self.mask = cell, len(gates), mask
-        bias = own_biases(cell, gates)
-        self.gain = rows_of(cell, cell.gain_U, gates)
+        bias = concat_recurrent_biases(cell, gates)
+        self.gain = select_gate_rows(cell, cell.gain_U, gates)
         self.bias = None if self.gain is None else bias  # layer norm: added after the normalisation
-        self.product = multiplier(rows_of(cell, cell.U, gates), engine, bias if self.gain is None else None)
+        self.product = bind_product(
+            select_gate_rows(cell, cell.U, gates), engine, bias if self.gain is None else None
+        )
         self.operand: Tensor | None = None
         self.parts: tuple[Tensor, ...] = ()
         self.due = 0
@@ -65,7 +66,7 @@ class Group:
         return u.chunk(self.count, dim=-1)
 
 
-def own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
+def concat_recurrent_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
     """The biases inside the products of `gates` side by side, zeros where a gate has none."""
     biases = [cell.own_bias(gate) for gate in gates]
     if all(bias is None for bias in biases):
@@ -74,7 +75,7 @@ def own_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
     return torch.cat([zeros if bias is None else bias for bias in biases])
 
 
-def rows_of(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
+def select_gate_rows(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
     """The rows of `gates` in U or its gain: itself, a view, or (gates that lie apart) a copy."""
     if parameter is None or gates == cell.recurrent:
         return parameter
@@ -85,12 +86,12 @@ def rows_of(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any
     return parameter[[row for block in blocks for row in range(block.start, block.stop)]]
 
 
-class Bound:
+class BoundCell:
     """A cell made ready for one sequence of one batch.
 
     With the reference engine every product is taken alone, as the equations are written: that is
     the definition. Otherwise products that read one operand are merged and each weight gradient is
-    one product over all positions (`Product`); values and gradients are the same.
+    one product over all positions (`DeferredProduct`); values and gradients are the same.
     """
 
     def __init__(
@@ -111,12 +112,12 @@ class Bound:
     def bind_products(self) -> None:
         """`U` as the step calls it."""
         cell = self.cell
-        groups = [] if self.engine == "reference" else list(known_plan(cell))
+        groups = [] if self.engine == "reference" else list(find_plan(cell))
         merged = {gate for gates in groups for gate in gates}
         groups += [(gate,) for gate in cell.recurrent if gate not in merged]
         products: dict[str, Callable[[Tensor], Tensor]] = {}
         for gates in groups:
-            group = Group(cell, gates, self.engine, self.state_mask)
+            group = GateProducts(cell, gates, self.engine, self.state_mask)
             products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
         self.U = cell.by_product(**products)
 
@@ -124,13 +125,13 @@ class Bound:
         """The input's part of all gates, all positions at once: x [T, B, E] to [T, B, G*H]."""
         return self.settle(self.reader()(x))
 
-    def reader(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> Multiplier:
+    def reader(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
         """Columns `start` to `stop` of the input product for one position after the other.
 
         The sum of the readers of all columns, one of them biased, goes through `settle`.
         """
         bias = self.cell.input_bias() if biased else None
-        product = multiplier(self.cell.W[:, start:stop], self.engine, bias)
+        product = bind_product(self.cell.W[:, start:stop], self.engine, bias)
         if self.input_mask is None:
             return product
         mask = self.input_mask[:, start:stop]
@@ -148,7 +149,7 @@ class Bound:
     def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         """One position, given its zone [B, P*H]."""
         new = self.cell.step(self.cell.split(x), s, self.U)
-        return new if zone is None else blend(zone.chunk(len(s), -1), new, s)
+        return new if zone is None else blend_states(zone.chunk(len(s), -1), new, s)
 
     def scan(
         self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
@@ -160,14 +161,14 @@ class Bound:
         """
         hs = []
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
-        for t in order(len(x), reverse):
+        for t in position_order(len(x), reverse):
             new = self.next(x[t], s, None if zones is None else zones[t])
             s = new if real is None else _hold(real[t].unsqueeze(-1), new, s)
             hs.append(s.h)
         return torch.stack(hs[::-1] if reverse else hs), s
 
 
-def order(positions: int, reverse: bool) -> range:
+def position_order(positions: int, reverse: bool) -> range:
     """Positions as a scan comes to them."""
     return range(positions - 1, -1, -1) if reverse else range(positions)
 

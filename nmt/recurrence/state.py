@@ -1,9 +1,11 @@
-"""A recurrent state is a NamedTuple of tensors [B, ...], perhaps nested: to map over it, to cut it off."""
+"""Recurrent states (NamedTuples of tensors, possibly nested): mapping, detaching, and zoneout."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar, cast
 
 from torch import Tensor
+
+from nmt.cells.cell import Cell
 
 Tree = TypeVar("Tree")
 
@@ -25,10 +27,38 @@ def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
     raise TypeError(f"a state holds tensors, tuples and None, not {type(first).__name__}")
 
 
-def detached(states: Tree) -> Tree:
+def detach_states(states: Tree) -> Tree:
     """The same states as constants: what is read on from them sends no gradient back before them.
 
     Truncated back-propagation through time (Williams & Peng, 1990): read a chunk, learn from it, and
     read the next one from its detached final states.
     """
     return map_tensors(Tensor.detach, states)
+
+
+class Zoneout(NamedTuple):
+    """Zoneout for one cell: s' = zone∘s + (1 - zone)∘step(s), unit by unit and for every part of the state.
+
+    In training (`drawn`) a unit's zone is 1 with `probability`, else 0, drawn anew at every position;
+    otherwise it is the expectation, `probability` itself.
+    """
+
+    probability: float
+    drawn: bool
+
+    def zones(self, cell: Cell, positions: int, batch: int) -> Tensor | None:
+        """The zones of all positions [T, B, P*H], the P parts of the state side by side; None for never."""
+        if not self.probability:
+            return None
+        units = len(cell.State._fields) * cell.hidden_size
+        if self.drawn:
+            return cell.b.new_empty(positions, batch, units).bernoulli_(self.probability)
+        return cell.b.new_full((units,), self.probability).expand(positions, batch, units)
+
+
+NO_ZONEOUT = Zoneout(0.0, drawn=False)
+
+
+def blend_states(zones: Iterable[Tensor], new: Any, old: Any) -> Any:
+    """The next state, of which each old part keeps the share that its zone gives it."""
+    return type(new)(*(z * o + (1 - z) * n for z, n, o in zip(zones, new, old, strict=True)))

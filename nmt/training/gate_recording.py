@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from nmt.cells import cell_name
-from nmt.cells.cell import Cell, equations
+from nmt.cells.cell import Cell, read_equations
 from nmt.model.translator import Translator
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.reference import Bound
-from nmt.recurrence.zoneout import Zoneout
+from nmt.recurrence.reference import BoundCell
+from nmt.recurrence.state import Zoneout
 from nmt.training.validation import measuring
 
 
@@ -83,7 +83,7 @@ class _Watcher(NamedTuple):
         gates = tuple(name for name in values if name not in cell.State._fields)
         unnamed = tuple(name for name in cell.gates if name not in values)
         place = (self.side, self.depth, self.direction, cell_name(type(cell)))
-        return Watched(*place, gates, unnamed, equations(cell), values, kept)
+        return Watched(*place, gates, unnamed, read_equations(cell), values, kept)
 
 
 def _watchers(model: Translator) -> Iterator[_Watcher]:
@@ -99,7 +99,7 @@ def _watchers(model: Translator) -> Iterator[_Watcher]:
                 yield _Watcher(side, depth, direction, layer, bound)
 
 
-class _WatchedBound(Bound):
+class _WatchedBound(BoundCell):
     """A cell bound for any batch, which notes of every step its values and what of the state is kept."""
 
     def bind_products(self) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
-from nmt.recurrence.state import detached
+from nmt.recurrence.state import detach_states
 from nmt.training.gate_recording import Watched, watching
 from nmt.training.update import to_device
 
@@ -75,7 +75,7 @@ def gates(model: Translator, batches: Iterable[Batch], *, positions: int) -> lis
         batch = to_device(batch, device)
         with watching(model) as cells:
             state = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], before=carried).state
-        carried = detached(state) if batch.goes_on else None
+        carried = detach_states(state) if batch.goes_on else None
         for watched in cells:
             place = watched.side, watched.layer, watched.direction
             lengths = batch.src_lengths if watched.side == "encoder" else batch.tgt_lengths

@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from nmt.recurrence.backend import Backend
-from nmt.recurrence.engine import backend
+from nmt.recurrence.engine import Backend, select_backend
 
 CHUNK = 256
 """Positions whose logits exist at one time."""
@@ -85,7 +84,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         wide = torch.promote_types(features.dtype, torch.float32)
         nll, counted, at_gold, correct = (features.new_zeros((), dtype=wide) for _ in range(4))
         wanted = any(ctx.needs_input_grad)
-        run = backend("auto", weight)
+        run = select_backend("auto", weight)
         output, back = run.matrix(weight), run.matrix(weight.t()) if wanted else None
         gradients = [torch.zeros_like(t) for t in (features, weight)] if wanted else []
         gradients += [torch.zeros_like(bias, dtype=wide)] if wanted else []

@@ -11,7 +11,7 @@ from nmt.data.vocabulary.vocabulary import EOS, train_vocabulary
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
 
@@ -19,7 +19,7 @@ OPTIONS = Options(beam=4, batch=64, n_best=2, length_penalty=0.6, max_ratio=0.5,
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
 
 
-def found(model: Prepared, sources: dict[int, list[int]], batch: int) -> dict[int, list[Hypothesis]]:
+def found(model: InferenceModel, sources: dict[int, list[int]], batch: int) -> dict[int, list[Hypothesis]]:
     requests = (Request(number, source) for number, source in sources.items())
     return dict(search(model, requests, replace(OPTIONS, batch=batch)))
 
@@ -32,7 +32,7 @@ def test_a_thousand_real_lines_are_the_same_in_every_batch_and_order(shared_corp
         {"data": DATA, "encoder": side, "decoder": {**side, "input_feeding": True}}
     )
     torch.manual_seed(1)
-    model = Prepared(build_translator(recipe, len(vocabulary), len(vocabulary)), eos=EOS)
+    model = InferenceModel(build_translator(recipe, len(vocabulary), len(vocabulary)), eos=EOS)
     sources = {number: vocabulary.encode(line) for number, line in enumerate(lines)}
     assert len(sources) == 1000
     whole = found(model, sources, batch=64)

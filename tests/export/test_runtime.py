@@ -10,7 +10,7 @@ from nmt.cells import CELLS
 from nmt.data.vocabulary.vocabulary import BOS, EOS
 from nmt.decoding.model import Floats, Model
 from nmt.errors import UsageError
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from tests.model.test_translator import VARIANTS, V, build
 
@@ -72,7 +72,7 @@ QUICK = (
 
 def check(variant: dict[str, Any], folder: Path) -> None:
     translator = build(**variant).float()
-    ours, theirs = exported(translator, folder), Prepared(translator, eos=EOS)
+    ours, theirs = exported(translator, folder), InferenceModel(translator, eos=EOS)
     pairs = zip(walk(ours, SENTENCES), walk(theirs, SENTENCES), strict=True)
     for (log_probs, weights), (expected, seen) in pairs:
         np.testing.assert_allclose(log_probs, expected, atol=2e-5)

@@ -5,7 +5,7 @@ from typing import Any
 from nmt.data.vocabulary.vocabulary import EOS
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from tests.decoding.words import CutWords
 from tests.model.test_translator import build
@@ -17,7 +17,7 @@ def looking_at(model: Translator, **options: Any) -> tuple[Translator, Job]:
     """The model and the job that translates with it."""
     words = CutWords(10)
     found = Options(beam=3, max_ratio=1.0, max_extra=3, **options)
-    return model, Job(Prepared(model, eos=EOS), words, words, found)
+    return model, Job(InferenceModel(model, eos=EOS), words, words, found)
 
 
 def small(**parts: Any) -> tuple[Translator, Job]:

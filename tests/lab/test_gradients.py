@@ -17,7 +17,7 @@ from nmt.lab.inspect.gradients import Clipping, Place, Reach, clipping, places, 
 from nmt.model.attention import Memory
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.recurrence.state import detached
+from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import forced_loss
 from tests.model.test_translator import build
 
@@ -160,7 +160,7 @@ def states_after(
 def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
     model, batch = build(engine="reference"), make_batch().part(slice(1))
     memory, tgt = model.encode(batch.src), batch.tgt[:, :-1]
-    carried = detached(model.unroll(memory, tgt).state)
+    carried = detach_states(model.unroll(memory, tgt).state)
     by_lag: dict[int, list[float]] = {}
     for before in (None, carried):
         for t, (states, loss) in enumerate(states_after(model, batch, 0, before)):

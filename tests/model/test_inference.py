@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.data.vocabulary.vocabulary import BOS, EOS
 from nmt.model.attention import ATTENTIONS
-from nmt.model.inference import Prepared, Remembered
+from nmt.model.inference import EncodedSentence, InferenceModel
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
 from nmt.recurrence.state import map_tensors
@@ -19,14 +19,14 @@ V = 40
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
 
 
-def prepared(cell: str, attention: str, engine: str = "auto", **more: object) -> Prepared:
+def prepared(cell: str, attention: str, engine: str = "auto", **more: object) -> InferenceModel:
     torch.manual_seed(1)
     encoder = {"cell": cell, "embedding": 64, "hidden": 64, **more}
     decoder = {"cell": cell, "embedding": 64, "hidden": 128, "attention": attention, **more}
     decoder["input_feeding"] = attention != "none"
     sections = {"data": DATA, "engine": engine, "encoder": encoder, "decoder": decoder}
     recipe = Recipe.model_validate(sections)
-    return Prepared(build_translator(recipe, V, V), eos=EOS)
+    return InferenceModel(build_translator(recipe, V, V), eos=EOS)
 
 
 def sentences() -> list[list[int]]:
@@ -34,7 +34,7 @@ def sentences() -> list[list[int]]:
     return [generator.integers(4, V, length).tolist() for length in (1, 7, 3, 7, 12, 2, 19, 7, 5)]
 
 
-def numbers(memory: Remembered) -> Iterator[Tensor]:
+def numbers(memory: EncodedSentence) -> Iterator[Tensor]:
     found: list[Tensor] = []
     map_tensors(lambda t: found.append(t) or t, (memory.start, memory.lines))  # type: ignore[func-returns-value]
     return iter(found)

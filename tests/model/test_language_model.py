@@ -6,7 +6,7 @@ import torch
 from nmt.cells import CELLS
 from nmt.data.batches import Batch
 from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_language_model
 from nmt.recipe.schema import TextRecipe
@@ -96,7 +96,7 @@ def test_what_a_search_sees_is_what_training_saw(tie: str) -> None:
     model, text = make_model("gru", tie=tie).float().eval(), make_text(2, 6)
     text[:, 0] = BOS
     logits = model.output(model.unroll(model.encode(text), text).features).log_softmax(-1)
-    prepared = Prepared(model, eos=EOS)
+    prepared = InferenceModel(model, eos=EOS)
     memories, state, parents = prepared.encode([[], []]), None, torch.full((2,), -1).numpy()
     for position in range(text.shape[1]):
         step = prepared.step(text[:, position].numpy(), state, parents, memories)

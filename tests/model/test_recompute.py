@@ -40,14 +40,14 @@ def learn(
     return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters() if p.grad is not None}}
 
 
-@pytest.mark.parametrize("rows", [product.ROWS, 6], ids=["at once", "two positions at once"])
+@pytest.mark.parametrize("rows", [product.SUMMED_ROWS, 6], ids=["at once", "two positions at once"])
 @pytest.mark.parametrize("engine", ["compiled", "torch", "reference"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_is_computed_again_gives_the_same_loss_and_gradients(
     variant: str, engine: str, rows: int, monkeypatch
 ) -> None:
     expected = learn(0, VARIANTS[variant], engine)
-    monkeypatch.setattr(product, "ROWS", rows)
+    monkeypatch.setattr(product, "SUMMED_ROWS", rows)
     for positions in (0, 1, 2, 7):
         given = learn(positions, VARIANTS[variant], engine)
         assert given.keys() == expected.keys()

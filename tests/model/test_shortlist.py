@@ -9,10 +9,10 @@ import torch
 from nmt.data.vocabulary.vocabulary import EOS
 from nmt.decoding.model import LogProbs, Scores
 from nmt.model import inference as words_module
-from nmt.model import inference_kernels as rows
+from nmt.model import output_scores as rows
 from nmt.model import output_scores as scores
-from nmt.model.inference import Prepared, Words
-from nmt.model.output_scores import Logits, Restricted
+from nmt.model.inference import EmbeddingProductCache, InferenceModel
+from nmt.model.output_scores import ShortlistScores, VocabularyScores
 from nmt.model.translator import Translator
 from tests.model.test_translator import V, build
 
@@ -28,7 +28,7 @@ def model(dtype: torch.dtype = torch.float32) -> Translator:
     return build(decoder={"input_feeding": True}).to(dtype)
 
 
-def two_positions(prepared: Prepared, owners: Sequence[int]) -> list[Scores]:
+def two_positions(prepared: InferenceModel, owners: Sequence[int]) -> list[Scores]:
     """What a model says of rows of these sentences at the first two positions."""
     memories = prepared.encode([SOURCES[i] for i in sorted(set(owners))])
     memories = [memories[sorted(set(owners)).index(i)] for i in owners]
@@ -48,18 +48,18 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With and without a C compiler."""
     if request.param == "torch":
         for module in (rows, scores):
-            monkeypatch.setattr(module, "native", lambda engine, like: False)
+            monkeypatch.setattr(module, "runs_in_c", lambda engine, like: False)
     return str(request.param)
 
 
 def test_logits_on_a_list_are_those_of_the_whole_layer(way: str) -> None:
-    whole = two_positions(Prepared(model(), eos=EOS), OWNERS)
-    listed = two_positions(Prepared(model(), eos=EOS, shortlist=shortlist), OWNERS)
+    whole = two_positions(InferenceModel(model(), eos=EOS), OWNERS)
+    listed = two_positions(InferenceModel(model(), eos=EOS, shortlist=shortlist), OWNERS)
     for every, some in zip(whole, listed, strict=True):
-        assert isinstance(every, Logits)
-        assert isinstance(some, Restricted if way == "C" else Logits)
+        assert isinstance(every, VocabularyScores)
+        assert isinstance(some, ShortlistScores if way == "C" else VocabularyScores)
         for row, owner in enumerate(OWNERS):
-            full = some.among_all if isinstance(some, Restricted) else some
+            full = some.among_all if isinstance(some, ShortlistScores) else some
             if way == "C":
                 assert torch.equal(full.logits[row, LISTS[owner]], every.logits[row, LISTS[owner]])
             expected = every.logits[row, LISTS[owner]].log_softmax(-1).numpy()
@@ -70,7 +70,7 @@ def test_logits_on_a_list_are_those_of_the_whole_layer(way: str) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6, V, V + 5])
 def test_the_best_and_the_asked_for_are_those_of_all(way: str, count: int) -> None:
-    for said in two_positions(Prepared(model(torch.float64), eos=EOS, shortlist=shortlist), OWNERS):
+    for said in two_positions(InferenceModel(model(torch.float64), eos=EOS, shortlist=shortlist), OWNERS):
         expected = LogProbs(said.all())
         for given, right in zip(said.best(count), expected.best(count), strict=True):
             np.testing.assert_allclose(given, right, atol=1e-12)
@@ -83,7 +83,7 @@ def test_equal_ones_come_by_piece() -> None:
     with torch.no_grad():
         flat.decoder.output.weight.zero_()
         flat.decoder.output.bias.zero_()
-    said = two_positions(Prepared(flat, eos=EOS, shortlist=shortlist), OWNERS)[0]
+    said = two_positions(InferenceModel(flat, eos=EOS, shortlist=shortlist), OWNERS)[0]
     values, pieces = said.best(3)
     assert pieces[0].tolist() == [2, 3, 5]
     assert pieces[9].tolist() == [2, 7, 0]  # then what is ruled out
@@ -93,11 +93,13 @@ def test_equal_ones_come_by_piece() -> None:
 @pytest.mark.parametrize("with_list", [False, True])
 def test_a_row_is_the_same_to_the_bit_whatever_stands_beside_it(with_list: bool) -> None:
     made = model()
-    together = two_positions(Prepared(made, eos=EOS, shortlist=shortlist if with_list else None), OWNERS)
+    together = two_positions(
+        InferenceModel(made, eos=EOS, shortlist=shortlist if with_list else None), OWNERS
+    )
     for owner in set(OWNERS):
         own = [row for row, other in enumerate(OWNERS) if other == owner]
         for count in range(1, len(own) + 1):
-            fresh = Prepared(made, eos=EOS, shortlist=shortlist if with_list else None)
+            fresh = InferenceModel(made, eos=EOS, shortlist=shortlist if with_list else None)
             alone = two_positions(fresh, [owner] * count)
             for here, there in zip(alone, together, strict=True):
                 for mine, theirs in zip(here.best(4), there.best(4), strict=True):
@@ -109,18 +111,18 @@ def test_a_row_is_the_same_to_the_bit_whatever_stands_beside_it(with_list: bool)
 def test_the_best_of_a_row_do_not_depend_on_where_it_lies_in_memory(length: int) -> None:
     logits = 3 * torch.randn(length)
     names = [torch.arange(length)]
-    values, pieces = rows.best_of_named(logits, names, 5)
+    values, pieces = rows.top_k_of_shortlists(logits, names, 5)
     for shift in range(1, 17):
         moved = torch.zeros(shift + length)[shift:].copy_(logits)
-        other, same = rows.best_of_named(moved, names, 5)
+        other, same = rows.top_k_of_shortlists(moved, names, 5)
         assert torch.equal(other, values)
         assert torch.equal(same, pieces)
 
 
 def test_words_from_the_table_are_the_products_and_each_is_multiplied_once() -> None:
     made = model()
-    prepared = Prepared(made, eos=EOS)
-    assert isinstance(prepared.words, Words)
+    prepared = InferenceModel(made, eos=EOS)
+    assert isinstance(prepared.words, EmbeddingProductCache)
     asked: list[int] = []
     read = prepared.words.read
 
@@ -138,8 +140,8 @@ def test_a_table_that_would_be_large_is_not_made(monkeypatch: pytest.MonkeyPatch
     from nmt.model import inference as module
 
     made, asked = model(), torch.tensor([5, 7])
-    expected = Prepared(made, eos=EOS).words(asked)
-    monkeypatch.setattr(module, "LARGEST", words_module.LARGEST // 2**20)
-    other = Prepared(made, eos=EOS).words
-    assert not isinstance(other, Words)
+    expected = InferenceModel(made, eos=EOS).words(asked)
+    monkeypatch.setattr(module, "CACHE_BYTES", words_module.CACHE_BYTES // 2**20)
+    other = InferenceModel(made, eos=EOS).words
+    assert not isinstance(other, EmbeddingProductCache)
     assert torch.equal(other(asked), expected)

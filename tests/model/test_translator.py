@@ -13,7 +13,7 @@ from nmt.data.vocabulary.vocabulary import EOS
 from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.bridge import BRIDGES
-from nmt.model.inference import Prepared, Step
+from nmt.model.inference import InferenceModel, InferenceStep
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
@@ -95,9 +95,9 @@ def sentences(src: Tensor) -> list[list[int]]:
     return [row[row != 0][:-1].tolist() for row in src]
 
 
-def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[Step]:
+def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[InferenceStep]:
     """What a prepared model says at each position where the words [B, T] are read."""
-    prepared, parents, state = Prepared(model, eos=EOS), np.full(len(src), -1), None
+    prepared, parents, state = InferenceModel(model, eos=EOS), np.full(len(src), -1), None
     memories = prepared.encode(sentences(src))
     for y in words.unbind(1):
         step = prepared.step(y.numpy(), state, parents, memories)
@@ -203,7 +203,7 @@ def test_scheduled_words_train_every_parameter(variant: str) -> None:
 
 def test_rows_of_any_sentences_go_on_from_any_rows_before_them() -> None:
     model, (src, tgt) = build(**VARIANTS["deep-feeding"]), batch()
-    prepared, rows = Prepared(model, eos=EOS), np.array([2, 0, 0, 1])
+    prepared, rows = InferenceModel(model, eos=EOS), np.array([2, 0, 0, 1])
     memories = prepared.encode(sentences(src))
     first, second = (tgt[:, t].numpy() for t in (0, 1))
     step = prepared.step(first, None, np.full(3, -1), memories)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.errors import UsageError
 from nmt.recurrence.layer import Layer, Stack
-from nmt.recurrence.state import detached
+from nmt.recurrence.state import detach_states
 from tests.recurrence.test_scan import ENGINES, B, E, H, T, make, padding
 
 CUTS = [2, 2, 2]  # a sentence of `padding` ends with the first chunk, one inside the second
@@ -70,7 +70,7 @@ def test_detached_chunks_learn_as_if_the_state_before_each_were_constant(name: s
         with torch.no_grad():
             before = read(layers, x[:first], real[:first], CUTS[: first // 2])[1] if first else None
         alone.append(gradients(layers, [layers(x[now], real[now], before)[0]], [weight[now]], x))
-        h, states = layers(x[now], real[now], detached(states))
+        h, states = layers(x[now], real[now], detach_states(states))
         hs.append(h)
     together = gradients(layers, [torch.cat(hs)], [weight], x)
     for given, *shares in zip(together, *alone, strict=True):
@@ -80,7 +80,7 @@ def test_detached_chunks_learn_as_if_the_state_before_each_were_constant(name: s
 def test_a_chunk_can_be_learnt_from_before_the_next_is_read() -> None:
     layers, states = stack("gru", "auto"), None
     for chunk in torch.randn(T, B, E, dtype=torch.float64).split(CUTS):
-        h, states = layers(chunk, None, detached(states))
+        h, states = layers(chunk, None, detach_states(states))
         h.sum().backward()  # would meet a graph that is gone, if the states still held it
     assert all(part.requires_grad for part in parts(states))
 

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from nmt.recurrence import deferred as room
-from nmt.recurrence.backend import Torch
-from nmt.recurrence.deferred import Product, Strip, joined, multiply, positions
+from nmt.recurrence.deferred import DeferredProduct, GradientBuffer, concat_rows, multiply, unbind_positions
+from nmt.recurrence.engine import TorchBackend
 
 
-def chain(times: Product | None, weight: Tensor, bias: Tensor | None, v: Tensor, add: Tensor) -> Tensor:
+def chain(
+    times: DeferredProduct | None, weight: Tensor, bias: Tensor | None, v: Tensor, add: Tensor
+) -> Tensor:
     """A small recurrence: v ← tanh(W v + b + add), three times."""
     for _ in range(3):
         u = multiply(v, weight, bias, add) if times is None else times(v, add)
@@ -27,7 +29,9 @@ def test_gradients_equal_those_of_plain_autograd(with_bias: bool) -> None:
     v, add = (torch.randn(3, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
     inputs = [weight, v, add] + ([] if bias is None else [bias])
     plain = torch.autograd.grad(chain(None, weight, bias, v, add).sum(), inputs)
-    deferred = torch.autograd.grad(chain(Product(weight, bias, Torch()), weight, bias, v, add).sum(), inputs)
+    deferred = torch.autograd.grad(
+        chain(DeferredProduct(weight, bias, TorchBackend()), weight, bias, v, add).sum(), inputs
+    )
     for a, b in zip(plain, deferred, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
 
@@ -38,7 +42,7 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
     add = torch.zeros(2, 1, 5, dtype=torch.float64)
     plain = torch.autograd.grad(chain(None, weight, None, v, add).sum(), [weight, v])
     deferred = torch.autograd.grad(
-        chain(Product(weight, None, Torch()), weight, None, v, add).sum(), [weight, v]
+        chain(DeferredProduct(weight, None, TorchBackend()), weight, None, v, add).sum(), [weight, v]
     )
     for a, b in zip(plain, deferred, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
@@ -46,7 +50,7 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
 
 def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monkeypatch) -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    product, calls = Product(weight, None, Torch()), []
+    product, calls = DeferredProduct(weight, None, TorchBackend()), []
     take = product.notes.gradients_of_weight_and_bias
     monkeypatch.setattr(product.notes, "gradients_of_weight_and_bias", lambda: calls.append(1) or take())
     chain(product, weight, None, v, torch.zeros(2, 3)).sum().backward()
@@ -63,7 +67,10 @@ def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows:
     noted = []
 
     def run(plain: bool) -> tuple[Tensor, ...]:
-        times, each_times = Product(weight, bias, Torch()), Product(each, None, Torch())
+        times, each_times = (
+            DeferredProduct(weight, bias, TorchBackend()),
+            DeferredProduct(each, None, TorchBackend()),
+        )
         u = v
         for _ in range(5):
             u = torch.tanh(multiply(u, weight, bias) if plain else times(u))
@@ -74,7 +81,7 @@ def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows:
         return torch.autograd.grad(u.sum(), [weight, bias, each])
 
     expected = run(plain=True)
-    monkeypatch.setattr(room, "ROWS", rows)
+    monkeypatch.setattr(room, "SUMMED_ROWS", rows)
     noted.clear()
     for given, sums in zip(run(plain=False), expected, strict=True):
         torch.testing.assert_close(given, sums, rtol=0, atol=1e-13)
@@ -87,7 +94,7 @@ def test_operands_side_by_side_are_kept_as_they_are() -> None:
     plain = torch.autograd.grad(multiply(torch.cat([a, b], -1), weight).sum(), [weight, a, b])
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
-        u = Product(weight, None, Torch())((a, b))
+        u = DeferredProduct(weight, None, TorchBackend())((a, b))
     assert kept == [a.data_ptr(), b.data_ptr()]
     for given, expected in zip(torch.autograd.grad(u.sum(), [weight, a, b]), plain, strict=True):
         torch.testing.assert_close(given, expected, rtol=0, atol=1e-13)
@@ -95,7 +102,7 @@ def test_operands_side_by_side_are_kept_as_they_are() -> None:
 
 def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
     weight, v = torch.randn(3, 3), torch.randn(2, 3, requires_grad=True)
-    product = Product(weight, None, Torch())
+    product = DeferredProduct(weight, None, TorchBackend())
     (gradient,) = torch.autograd.grad(product(v).sum(), v)
     torch.testing.assert_close(gradient, weight.sum(0).expand(2, 3))
     assert product.notes.operands == []
@@ -103,7 +110,7 @@ def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
 
 def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    loss = chain(Product(weight, None, Torch()), weight, None, v, torch.zeros(2, 3)).sum()
+    loss = chain(DeferredProduct(weight, None, TorchBackend()), weight, None, v, torch.zeros(2, 3)).sum()
     (first,) = torch.autograd.grad(loss, weight, retain_graph=True)
     (second,) = torch.autograd.grad(loss, weight)
     assert torch.equal(first, second)
@@ -112,19 +119,19 @@ def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None
 def test_without_gradients_nothing_is_noted() -> None:
     weight = torch.randn(3, 3, requires_grad=True)
     with torch.no_grad():
-        product = Product(weight, None, Torch())
+        product = DeferredProduct(weight, None, TorchBackend())
         product(torch.randn(2, 3))
     assert product.token is None and product.notes.operands == []
 
 
 def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:
-    strip, like = Strip(), torch.zeros(2, 3)
+    strip, like = GradientBuffer(), torch.zeros(2, 3)
     places = [strip.next() for _ in range(4)]
     tensors = [place(like).fill_(i) for i, place in enumerate(places)][::-1]  # the last position comes first
-    whole = joined(tensors)
+    whole = concat_rows(tensors)
     assert whole.data_ptr() == tensors[0].data_ptr()
     assert torch.equal(whole, torch.cat(tensors))
-    assert joined(tensors[1:3]).data_ptr() == tensors[1].data_ptr()
+    assert concat_rows(tensors[1:3]).data_ptr() == tensors[1].data_ptr()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,7 @@ def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:
 )
 def test_what_does_not_lie_side_by_side_is_copied(apart: Callable[[Tensor], list[Tensor]]) -> None:
     tensors = apart(torch.randn(3, 2, 2))
-    whole = joined(tensors)
+    whole = concat_rows(tensors)
     assert torch.equal(whole, torch.cat(tensors))
     assert whole.data_ptr() != tensors[0].data_ptr()
 
@@ -147,13 +154,13 @@ def test_what_does_not_lie_side_by_side_is_copied(apart: Callable[[Tensor], list
 def test_positions_have_the_gradients_of_unbind() -> None:
     x = torch.randn(3, 2, 4, requires_grad=True)
     weights = torch.randn(3, 2, 4)
-    sum((p * w).sum() for p, w in zip(positions(x), weights, strict=True)).backward()
+    sum((p * w).sum() for p, w in zip(unbind_positions(x), weights, strict=True)).backward()
     assert torch.equal(x.grad, weights)
 
 
 def test_the_graph_does_not_hold_the_product_that_holds_the_graph() -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    product = Product(weight, None, Torch())
+    product = DeferredProduct(weight, None, TorchBackend())
     y = product(v)
     gone = weakref.ref(product)
     del product

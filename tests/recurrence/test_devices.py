@@ -6,12 +6,12 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence.backend import Torch
-from nmt.recurrence.fused import Traced, bind
-from nmt.recurrence.fused_scan import Sequence
+from nmt.recurrence.engine import TorchBackend
+from nmt.recurrence.fused import FusedCell, bind_cell
+from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.parallel import Scan, linear
-from nmt.recurrence.trace.program import program_of
+from nmt.recurrence.parallel import ParallelScan, find_stages
+from nmt.recurrence.trace.program import find_program
 
 T, B, E, H = 4, 3, 4, 5
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -25,12 +25,12 @@ def test_nothing_that_is_made_on_the_way_is_left_on_the_cpu(
 ) -> None:
     cell = CELLS[name](E, H, layer_norm=layer_norm).to("meta")  # torch refuses to mix it with the CPU
     real = torch.ones(T, B, dtype=torch.bool, device="meta") if padded else None
-    program = program_of(cell, padded=padded, dropped=True)
-    for kind in (Sequence, Scan) if linear(program, H) else (Sequence,):
+    program = find_program(cell, padded=padded, dropped=True)
+    for kind in (FusedScan, ParallelScan) if find_stages(program, H) else (FusedScan,):
         x = torch.ones(T, B, E, device="meta", requires_grad=True)
-        bound = bind(cell, B, engine="torch", input_dropout=0.5, state_dropout=0.5)
-        assert isinstance(bound, Traced)
-        sequence = kind(cell, program, Torch(), bound.matrices, bound.state_mask, None, real, False)
+        bound = bind_cell(cell, B, engine="torch", input_dropout=0.5, state_dropout=0.5)
+        assert isinstance(bound, FusedCell)
+        sequence = kind(cell, program, TorchBackend(), bound.matrices, bound.state_mask, None, real, False)
         hs, final = sequence.run(bound.project(x), cell.initial_state(B), bound.weights, bound.biases)
         s = bound.step(bound.project(x)[0], final)
         (hs.sum() + s.h.sum()).backward()

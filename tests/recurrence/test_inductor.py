@@ -9,10 +9,9 @@ from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence import inductor
-from nmt.recurrence.backend import Backend, Torch
-from nmt.recurrence.engine import backend
-from nmt.recurrence.fused import bind
-from nmt.recurrence.trace.kernel import Kernel, trace
+from nmt.recurrence.engine import Backend, TorchBackend, select_backend
+from nmt.recurrence.fused import bind_cell
+from nmt.recurrence.trace.kernel import Kernel, trace_kernel
 
 T, B, E, H = 4, 3, 4, 5
 QUICK = [("lstm", False), ("gru", False), ("lstm", True)]
@@ -33,7 +32,7 @@ def outcome(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Ten
     """Every value of a layer, and every gradient of a sum that weighs them all differently."""
     x = x.clone().requires_grad_()
     torch.manual_seed(5)
-    bound = bind(cell, x.shape[1], engine=engine, state_dropout=0.25)
+    bound = bind_cell(cell, x.shape[1], engine=engine, state_dropout=0.25)
     start = cell.State(*[torch.randn_like(part).requires_grad_() for part in cell.initial_state(x.shape[1])])
     hs, final = bound.scan(bound.project(x), start, real)
     values = [hs, *final]
@@ -66,22 +65,24 @@ def test_one_kernel_serves_every_batch_and_a_batch_of_one_has_its_own() -> None:
     def swap(values: dict[str, Tensor]) -> dict[str, Tensor | None]:
         return {"b": values["c"].sigmoid() * 2, "c": values["a"]}
 
-    kernel = trace(swap, {"a": torch.zeros(2, 3), "c": torch.zeros(2, 3)})
+    kernel = trace_kernel(swap, {"a": torch.zeros(2, 3), "c": torch.zeros(2, 3)})
     before = counters["stats"]["unique_graphs"]
     for batch in (3, 5, 7, 1):
         start = torch.randn(3, batch, 12)
         ours, theirs = (
             written(kernel, run, dict(zip("ac", start.clone().chunk(2, -1), strict=True)), frozenset({"b"}))
-            for run in (inductor.Inductor(), Torch())
+            for run in (inductor.InductorBackend(), TorchBackend())
         )
         torch.testing.assert_close(ours, theirs)
     assert counters["stats"]["unique_graphs"] - before == 2
 
 
 def test_without_a_compiler_the_engine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inductor, "obstacle", lambda device: "no C++ compiler")
-    with pytest.raises(UsageError, match="engine: inductor: no C\\+\\+ compiler; `auto` does without"):
-        backend("inductor", torch.ones(1))
+    monkeypatch.setattr(inductor.InductorBackend, "find_obstacle", lambda like: "no C++ compiler")
+    with pytest.raises(
+        UsageError, match="engine: inductor: no C\\+\\+ compiler; `auto` uses what is available"
+    ):
+        select_backend("inductor", torch.ones(1))
 
 
 def test_an_obstacle_is_what_torch_compile_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,24 +11,26 @@ from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.lab.cell_check import Work, backward_steps, forward_steps
 from nmt.recurrence.c import compiler, native
-from nmt.recurrence.c.code_generator import source
-from nmt.recurrence.engine import backend
-from nmt.recurrence.fused import bind
+from nmt.recurrence.c.code_generator import generate_source
+from nmt.recurrence.engine import select_backend
+from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.trace.kernel import Kernel, trace
+from nmt.recurrence.trace.kernel import Kernel, trace_kernel
 
-needs_compiler = pytest.mark.skipif(compiler.obstacle() is not None, reason=str(compiler.obstacle()))
+needs_compiler = pytest.mark.skipif(
+    compiler.find_obstacle() is not None, reason=str(compiler.find_obstacle())
+)
 
 
 def unary(operation: str) -> Kernel:
-    return trace(lambda v: {"y": getattr(torch, operation)(v["x"])}, {"x": torch.zeros(2, 3)})
+    return trace_kernel(lambda v: {"y": getattr(torch, operation)(v["x"])}, {"x": torch.zeros(2, 3)})
 
 
 def applied(kernel: Kernel, x: Tensor) -> Tensor:
     """What a kernel makes of values in single precision, by C."""
     y = torch.empty(1, 1, len(x))
-    step = native.Native().kernel(kernel, {"x": x.expand(1, 1, len(x)), "y": y}, frozenset())
-    assert isinstance(step, native.Step)
+    step = native.CBackend().kernel(kernel, {"x": x.expand(1, 1, len(x)), "y": y}, frozenset())
+    assert isinstance(step, native.CStep)
     step(0)
     return y.flatten()
 
@@ -60,21 +62,21 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(name: str) -> None:
     torch.manual_seed(3)
     cell = CELLS[name](4, 13)
     x = torch.randn(1, 9, len(cell.gates) * 13)
-    together = bind(cell, 9, engine="compiled").step(x[0], cell.initial_state(9)).h
+    together = bind_cell(cell, 9, engine="compiled").step(x[0], cell.initial_state(9)).h
     for row in range(9):
-        alone = bind(cell, 1, engine="compiled").step(x[0, row : row + 1], cell.initial_state(1)).h
+        alone = bind_cell(cell, 1, engine="compiled").step(x[0, row : row + 1], cell.initial_state(1)).h
         assert torch.equal(alone[0], together[row])
 
 
 @needs_compiler
 def test_what_was_compiled_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    text = source(unary("sigmoid"), frozenset(), torch.float32)
+    text = generate_source(unary("sigmoid"), frozenset(), torch.float32)
     assert text is not None
-    compiler.built(text)
+    compiler.build_library(text)
     (library,) = (tmp_path / "nmt" / "kernels").iterdir()
     made = library.stat().st_mtime_ns
-    compiler.built(text)
+    compiler.build_library(text)
     assert library.stat().st_mtime_ns == made
 
 
@@ -82,19 +84,19 @@ def test_what_was_compiled_is_found_again(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_compiler_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(compiler.CompilerError, match="kernel.c:1:1: error"):
-        compiler.built("this is not C")
+        compiler.build_library("this is not C")
     assert not list((tmp_path / "nmt" / "kernels").iterdir())
 
 
 def test_without_a_compiler_torch_runs_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
-    monkeypatch.setattr(compiler, "obstacle", compiler.obstacle.__wrapped__)
+    monkeypatch.setattr(compiler, "find_obstacle", compiler.find_obstacle.__wrapped__)
     cell = CELLS["lstm"](3, 2)
     h, _ = Layer([cell])(torch.randn(4, 2, 3), None)
     h.sum().backward()
     assert cell.U.grad is not None
     with pytest.raises(UsageError, match="engine: compiled: there is no C compiler"):
-        backend("compiled", cell.b)
+        select_backend("compiled", cell.b)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -105,9 +107,9 @@ def test_every_kernel_of_the_table_is_compiled(name: str) -> None:
 
 
 def test_an_operation_that_has_no_word_in_c_is_left_to_torch() -> None:
-    running = trace(lambda v: {"y": v["x"].cumsum(1)}, {"x": torch.zeros(2, 3)})
-    assert source(running, frozenset(), torch.float32) is None
-    assert source(unary("sigmoid"), frozenset(), torch.float16) is None
+    running = trace_kernel(lambda v: {"y": v["x"].cumsum(1)}, {"x": torch.zeros(2, 3)})
+    assert generate_source(running, frozenset(), torch.float32) is None
+    assert generate_source(unary("sigmoid"), frozenset(), torch.float16) is None
 
 
 UNTRACEABLE = """
@@ -142,14 +144,16 @@ def test_a_step_that_looks_at_values_is_refused_by_name_and_line(tmp_path: Path)
 def test_rows_that_are_not_dense_are_read_right() -> None:
     cell, x = CELLS["lstm"](3, 4).double(), torch.randn(5, 4 * 4, dtype=torch.float64)
     sparse = torch.empty(5, 4 * 4, 2, dtype=torch.float64)[..., 0].copy_(x)
-    states = [bind(cell, 5, engine="compiled").step(v, cell.initial_state(5)) for v in (x, sparse)]
+    states = [bind_cell(cell, 5, engine="compiled").step(v, cell.initial_state(5)) for v in (x, sparse)]
     assert torch.equal(states[0].h, states[1].h)
 
 
 @needs_compiler
 def test_a_kernel_that_cannot_be_built_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "built", lambda text, **_: (_ for _ in ()).throw(OSError("no space left")))
-    assert native.function.__wrapped__(unary("tanh"), frozenset(), torch.float32) is None
+    monkeypatch.setattr(
+        native, "build_library", lambda text, **_: (_ for _ in ()).throw(OSError("no space left"))
+    )
+    assert native.compile_kernel.__wrapped__(unary("tanh"), frozenset(), torch.float32) is None
 
 
 SIZES = [
@@ -175,7 +179,7 @@ def test_a_product_in_c_equals_that_of_torch(
     M, N, K = size
     v = torch.randn(K, M, dtype=dtype).t() if turned else torch.randn(M, K, dtype=dtype)
     for weight in (torch.randn(N, K, dtype=dtype), torch.randn(K, N, dtype=dtype).t()):
-        product, exact = native.Packed(weight), v.double() @ weight.t().double()
+        product, exact = native.PackedMatrix(weight), v.double() @ weight.t().double()
         near = {"rtol": 0, "atol": 1e-4 if dtype == torch.float32 else 1e-12}
         for add in (None, torch.randn(N, dtype=dtype), torch.randn(M, N, dtype=dtype)):
             wanted = exact if add is None else exact + add.double()
@@ -189,7 +193,7 @@ def test_a_product_in_c_equals_that_of_torch(
 @needs_compiler
 def test_a_row_of_a_product_in_c_is_the_same_to_the_bit_among_any_others() -> None:
     torch.manual_seed(5)
-    v, product = torch.randn(260, 700), native.Packed(torch.randn(90, 700))
+    v, product = torch.randn(260, 700), native.PackedMatrix(torch.randn(90, 700))
     together = product(v)
     for rows in (1, 2, 5, 11, 64, 121):
         assert torch.equal(product(v[130 : 130 + rows]), together[130 : 130 + rows])
@@ -204,7 +208,7 @@ def test_a_row_of_a_product_in_c_is_the_same_to_the_bit_among_any_others() -> No
 @needs_compiler
 def test_what_lies_beyond_a_product_is_left_alone() -> None:
     wide = torch.full((6, 50), 7.0)
-    native.Packed(torch.randn(37, 20))(torch.randn(6, 20), out=wide[:, :37])
+    native.PackedMatrix(torch.randn(37, 20))(torch.randn(6, 20), out=wide[:, :37])
     assert (wide[:, 37:] == 7.0).all()
 
 
@@ -238,6 +242,6 @@ def test_a_step_that_cuts_a_gradient_has_it_cut(engine: str, tmp_path: Path) -> 
 @needs_compiler
 def test_a_state_of_another_type_than_the_weights_is_refused() -> None:
     cell, x = CELLS["lstm"](3, 4).double(), torch.randn(5, 2, 3, dtype=torch.float64)
-    bound = bind(cell, 2, engine="compiled")
+    bound = bind_cell(cell, 2, engine="compiled")
     with pytest.raises(TypeError, match=r"torch.float32, torch.float64"):
         bound.step(bound.project(x)[0], cell.State(*torch.zeros(2, 2, 4)))

@@ -9,12 +9,12 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.recurrence import fused as traced
-from nmt.recurrence.backend import Backend, Torch
-from nmt.recurrence.c.native import Native
-from nmt.recurrence.fused import Traced, bind
-from nmt.recurrence.inductor import Inductor
-from nmt.recurrence.parallel import Scan, linear, solve
-from nmt.recurrence.trace.program import program_of
+from nmt.recurrence.c.native import CBackend
+from nmt.recurrence.engine import Backend, TorchBackend
+from nmt.recurrence.fused import FusedCell, bind_cell
+from nmt.recurrence.inductor import InductorBackend
+from nmt.recurrence.parallel import ParallelScan, find_stages, solve_linear_recurrence
+from nmt.recurrence.trace.program import find_program
 
 B, E, H = 3, 4, 5
 LINEAR = ["mingru", "minlstm", "qrnn", "ssru"]
@@ -85,7 +85,7 @@ class Multiplies(Simple):
 
 
 def is_linear(cell: Cell, padded: bool = False) -> bool:
-    return linear(program_of(cell, padded=padded, dropped=False), cell.hidden_size) is not None
+    return find_stages(find_program(cell, padded=padded, dropped=False), cell.hidden_size) is not None
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
@@ -106,7 +106,7 @@ def test_a_recurrence_is_solved_in_place(positions: int, reverse: bool) -> None:
             expected[t] += a[t] * expected[t + 1]
         else:
             expected[t + 1] += a[t] * expected[t]
-    solve(s, a, reverse=reverse)
+    solve_linear_recurrence(s, a, reverse=reverse)
     torch.testing.assert_close(s, expected, rtol=0, atol=1e-12)
 
 
@@ -114,15 +114,15 @@ def outcome(cell: Cell, x: Tensor, real: Tensor | None, reverse: bool, run: Back
     """Values and gradients: by a parallel scan with a back end, or (None) by the reference."""
     x = x.clone().requires_grad_()
     torch.manual_seed(5)
-    bound = bind(cell, B, engine="reference" if run is None else "torch", state_dropout=0.5)
+    bound = bind_cell(cell, B, engine="reference" if run is None else "torch", state_dropout=0.5)
     start = cell.State(*[torch.randn(B, H, dtype=torch.float64).requires_grad_() for _ in cell.State._fields])
     if run is None:
         hs, final = bound.scan(bound.project(x), start, real, reverse=reverse)
     else:
-        assert isinstance(bound, Traced)
-        program = program_of(cell, padded=real is not None, dropped=True)
+        assert isinstance(bound, FusedCell)
+        program = find_program(cell, padded=real is not None, dropped=True)
         matrices = [run.matrix(U.detach()) for U in bound.weights]
-        scan = Scan(cell, program, run, matrices, bound.state_mask, None, real, reverse)
+        scan = ParallelScan(cell, program, run, matrices, bound.state_mask, None, real, reverse)
         hs, final = scan.run(bound.project(x), start, bound.weights, bound.biases)
     values = [hs, *final]
     loss = torch.stack([(value * torch.randn_like(value)).sum() for value in values]).sum()
@@ -130,7 +130,7 @@ def outcome(cell: Cell, x: Tensor, real: Tensor | None, reverse: bool, run: Back
     return [*values, *torch.autograd.grad(loss, inputs, materialize_grads=True)]
 
 
-@pytest.mark.parametrize("run", [Torch(), Native()], ids=["torch", "compiled"])
+@pytest.mark.parametrize("run", [TorchBackend(), CBackend()], ids=["torch", "compiled"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("positions", [1, 2, 5, 8])
 @pytest.mark.parametrize(
@@ -151,7 +151,9 @@ def test_a_parallel_scan_equals_the_reference(
 def test_gates_that_are_quite_shut_or_open_do_no_harm(gate: float) -> None:
     cell = CELLS["mingru"](E, H, gate_bias={"z": gate}).double()
     x = torch.randn(70, B, E, dtype=torch.float64)
-    for derived, reference in zip(*(outcome(cell, x, None, False, r) for r in (Torch(), None)), strict=True):
+    for derived, reference in zip(
+        *(outcome(cell, x, None, False, r) for r in (TorchBackend(), None)), strict=True
+    ):
         assert derived.isfinite().all()
         torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
 
@@ -159,23 +161,23 @@ def test_gates_that_are_quite_shut_or_open_do_no_harm(gate: float) -> None:
 @pytest.mark.parametrize(
     ("run", "batch", "parallel"),
     [
-        (Native(), 1, False),
-        (Torch(), 8, True),
-        (Torch(), 9, False),
-        (Inductor(), 8, True),
+        (CBackend(), 1, False),
+        (TorchBackend(), 8, True),
+        (TorchBackend(), 9, False),
+        (InductorBackend(), 8, True),
     ],
 )
 def test_the_scan_is_chosen_where_a_state_is_small(run: Backend, batch: int, parallel: bool) -> None:
-    bound = bind(CELLS["mingru"](1, 256), batch, engine="torch")
-    assert isinstance(bound, Traced)
+    bound = bind_cell(CELLS["mingru"](1, 256), batch, engine="torch")
+    assert isinstance(bound, FusedCell)
     bound.backend = run
     assert bound.in_parallel(torch.empty(20, batch, 512)) is parallel
 
 
 def test_a_linear_cell_with_a_small_state_is_scanned_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    monkeypatch.setattr(traced, "Scan", lambda *given: made.append(given) or Scan(*given))
+    monkeypatch.setattr(traced, "ParallelScan", lambda *given: made.append(given) or ParallelScan(*given))
     for name in ("mingru", "sru", "lstm"):
-        bound = bind(CELLS[name](E, H), B, engine="torch")
+        bound = bind_cell(CELLS[name](E, H), B, engine="torch")
         bound.scan(bound.project(torch.randn(4, B, E)), bound.cell.initial_state(B))
     assert [type(given[0]).__name__ for given in made] == ["MinGRU"]

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence.fused import bind
-from nmt.recurrence.fused_scan import Sequence
+from nmt.recurrence.fused import bind_cell
+from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.layer import Layer, Stack
-from nmt.recurrence.reference import Bound
-from nmt.recurrence.trace.plan import plan
-from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
+from nmt.recurrence.reference import BoundCell
+from nmt.recurrence.state import NO_ZONEOUT, Zoneout
+from nmt.recurrence.trace.program import trace_plan
 
 T, B, E, H = 6, 3, 4, 5
 DERIVED = ["compiled", "torch"]
@@ -50,7 +50,7 @@ def outcome(
 ) -> list[Tensor]:
     x = x.clone().requires_grad_()
     torch.manual_seed(5)
-    bound = bind(cell, B, engine=engine, input_dropout=dropout, state_dropout=dropout, zoneout=zoneout)
+    bound = bind_cell(cell, B, engine=engine, input_dropout=dropout, state_dropout=dropout, zoneout=zoneout)
     start = cell.State(*[torch.randn(B, H, dtype=torch.float64).requires_grad_() for _ in cell.State._fields])
     hs, final = run(bound, bound.project(x), start)
     values = [hs, *final]
@@ -59,7 +59,7 @@ def outcome(
     return [*values, *torch.autograd.grad(loss, inputs, materialize_grads=True)]  # not every cell reads h
 
 
-def by_steps(bound: Bound, x: Tensor, s: Any) -> tuple[Tensor, Any]:
+def by_steps(bound: BoundCell, x: Tensor, s: Any) -> tuple[Tensor, Any]:
     hs = []
     for x_t in x.unbind(0):
         s = bound.step(x_t, s)
@@ -150,7 +150,7 @@ def test_steps_one_by_one_equal_the_scan(name: str, engine: str) -> None:
     hs, final = Layer([cell], engine=engine)(x, None)
     s = cell.initial_state(B)
     for t in range(T):
-        bound = bind(cell, B, engine=engine)
+        bound = bind_cell(cell, B, engine=engine)
         s = bound.step(bound.settle(bound.reader()(x[t])), s)
         torch.testing.assert_close(s.h, hs[t], rtol=0, atol=1e-12)
     torch.testing.assert_close(s.h, final[0].h, rtol=0, atol=1e-12)
@@ -162,11 +162,11 @@ def test_state_dropout_is_one_mask_for_the_whole_sequence(name: str) -> None:
     results = []
     for engine in ENGINES:
         torch.manual_seed(2)
-        bound = bind(cell, B, engine=engine, input_dropout=0.4, state_dropout=0.5)
+        bound = bind_cell(cell, B, engine=engine, input_dropout=0.4, state_dropout=0.5)
         results.append(bound.scan(bound.project(x), cell.initial_state(B))[0])
     torch.testing.assert_close(results[0], results[1], rtol=0, atol=1e-12)
     torch.testing.assert_close(results[0], results[2], rtol=0, atol=1e-12)
-    plain = bind(cell, B)
+    plain = bind_cell(cell, B)
     assert not torch.allclose(results[0], plain.scan(plain.project(x), cell.initial_state(B))[0])
 
 
@@ -187,7 +187,7 @@ def test_a_scan_leaves_nothing_behind(learnt: bool) -> None:
         if learnt:
             h.sum().backward()
         del h
-        assert not [thing for thing in gc.get_objects() if type(thing) is Sequence]
+        assert not [thing for thing in gc.get_objects() if type(thing) is FusedScan]
     finally:
         gc.enable()
 
@@ -215,12 +215,12 @@ def test_a_part_that_is_handed_on_unchanged_keeps_its_gradient(engine: str) -> N
 
 
 def test_the_plan_merges_products_that_read_one_operand() -> None:
-    assert plan(make("lstm")) == [("i", "f", "g", "o")]
-    assert plan(make("gru")) == [("r", "z"), ("n",)]
-    assert plan(make("gru-reset-after")) == [("r", "z", "n")]
-    assert plan(make("mlstm")) == [("m",), ("i", "f", "g", "o")]
-    assert plan(make("rhn")) == [("h", "t"), ("h2", "t2"), ("h3", "t3")]
-    assert plan(make("sru")) == []
+    assert trace_plan(make("lstm")) == [("i", "f", "g", "o")]
+    assert trace_plan(make("gru")) == [("r", "z"), ("n",)]
+    assert trace_plan(make("gru-reset-after")) == [("r", "z", "n")]
+    assert trace_plan(make("mlstm")) == [("m",), ("i", "f", "g", "o")]
+    assert trace_plan(make("rhn")) == [("h", "t"), ("h2", "t2"), ("h3", "t3")]
+    assert trace_plan(make("sru")) == []
 
 
 def test_a_residual_layer_adds_its_input() -> None:

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence.fused import bind
+from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.reference import Bound
-from nmt.recurrence.zoneout import NO_ZONEOUT, Zoneout
+from nmt.recurrence.reference import BoundCell
+from nmt.recurrence.state import NO_ZONEOUT, Zoneout
 from tests.recurrence.test_scan import DERIVED, ENGINES, B, Delay, E, H, T, by_steps, make, outcome, padding
 
 ZONEOUTS = {"drawn": Zoneout(0.3, drawn=True), "expected": Zoneout(0.3, drawn=False)}
@@ -34,7 +34,7 @@ def test_a_scan_of_every_engine_equals_the_reference(
 ) -> None:
     x = torch.randn(T, B, E, dtype=torch.float64)
 
-    def run(bound: Bound, x: Tensor, s: Any) -> tuple[Tensor, Any]:
+    def run(bound: BoundCell, x: Tensor, s: Any) -> tuple[Tensor, Any]:
         return bound.scan(x, s, real, reverse=reverse)
 
     check_engines(make(name), x, run, 0.2, ZONEOUTS[kind])
@@ -72,7 +72,9 @@ def test_the_expectation_by_hand(engine: str, learning: bool) -> None:
 def test_in_training_every_part_of_the_state_is_old_or_new_unit_by_unit(engine: str) -> None:
     cell = CELLS["lstm"](4, 400)
     x, s = torch.randn(1, 2, 4), cell.State(*torch.randn(2, 2, 400))
-    plain, zoned = (bind(cell, 2, engine=engine, zoneout=z) for z in (NO_ZONEOUT, Zoneout(0.3, drawn=True)))
+    plain, zoned = (
+        bind_cell(cell, 2, engine=engine, zoneout=z) for z in (NO_ZONEOUT, Zoneout(0.3, drawn=True))
+    )
     _, new = plain.scan(plain.project(x), s)
     _, mixed = zoned.scan(zoned.project(x), s)
     kept = [m == o for m, o in zip(mixed, s, strict=True)]
@@ -102,7 +104,7 @@ def test_padding_holds_the_state_exactly(engine: str) -> None:
 def test_without_chance_nothing_is_drawn(engine: str, zoneout: Zoneout) -> None:
     cell = make("gru")
     before = torch.get_rng_state()
-    bound = bind(cell, B, engine=engine, zoneout=zoneout)
+    bound = bind_cell(cell, B, engine=engine, zoneout=zoneout)
     x = bound.project(torch.randn(T, B, E, dtype=torch.float64, generator=torch.Generator()))
     bound.step(x[0], cell.initial_state(B))
     bound.scan(x, cell.initial_state(B))

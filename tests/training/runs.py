@@ -10,7 +10,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nmt.data.batches import Batch
-from nmt.model.decoder import Unrolled
+from nmt.model.decoder import DecoderOutput
 from nmt.training.console import Progress
 from nmt.training.guards import Guards
 from nmt.training.logging import Metrics
@@ -60,7 +60,7 @@ class Tiny(nn.Module):
         sample: bool = False,
         before: None,
         attended: bool = False,
-    ) -> Unrolled:
+    ) -> DecoderOutput:
         h, features = memory, []
         for t, y in enumerate(tgt_in.unbind(1)):
             if t and use_gold is not None:
@@ -69,7 +69,7 @@ class Tiny(nn.Module):
                 y = y.where(use_gold[:, t], own)
             h = self.cell(self.dropout(self.embedding(y)), h)
             features.append(h)
-        return Unrolled(torch.stack(features, 1), None)  # type: ignore[arg-type]
+        return DecoderOutput(torch.stack(features, 1), None)  # type: ignore[arg-type]
 
 
 def make_batch(index: int) -> Batch:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from nmt.data.batches import Batch
 from nmt.errors import UsageError
-from nmt.model.decoder import Unrolled
+from nmt.model.decoder import DecoderOutput
 from nmt.training import checkpoint
 from nmt.training.console import Progress, silent
 from nmt.training.distributed import ALONE, BUCKET, Lost, Processes, place
@@ -207,7 +207,7 @@ def test_a_gradient_that_no_process_has_is_none_and_one_that_some_have_is_the_su
 
 def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
     class NoNumber(Tiny):
-        def unroll(self, memory: Tensor, *arguments: Any, **settings: Any) -> Unrolled:
+        def unroll(self, memory: Tensor, *arguments: Any, **settings: Any) -> DecoderOutput:
             whole = super().unroll(memory, *arguments, **settings)
             return whole._replace(features=whole.features * (torch.nan if self.bad else 1.0))
 

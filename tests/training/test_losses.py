@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nmt.model.decoder import Unrolled
+from nmt.model.decoder import DecoderOutput
 from nmt.training.loss import CHUNK, cross_entropy, divergence, log_probs
 from nmt.training.objectives.likelihood import Likelihood, alignment_loss, coverage_loss, word_loss
 from nmt.training.objectives.noise import switched, weight_noise
@@ -172,7 +172,7 @@ def test_r_drop_by_hand() -> None:
     found = RDrop(likelihood, alpha=3.0)(model, batch, use_gold=None, carried=None).loss  # type: ignore[arg-type]
     torch.manual_seed(5)
     pair = twice(batch)
-    unrolled: Unrolled = likelihood.unroll(model, pair, None, None)  # type: ignore[arg-type]
+    unrolled: DecoderOutput = likelihood.unroll(model, pair, None, None)  # type: ignore[arg-type]
     real = batch.tgt[:, 1:] != PAD
     p, q = (model.decoder.output(f)[real].log_softmax(-1) for f in unrolled.features.split(3))  # type: ignore[operator]
     differing = (p.exp() * (p - q)).sum() + (q.exp() * (q - p)).sum()

@@ -90,7 +90,7 @@ def test_what_a_backward_pass_that_fails_leaves_behind_does_not_grow(monkeypatch
     def fail(notes: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(product._Notes, "add_up", fail)
+    monkeypatch.setattr(product._GradientSum, "add_up", fail)
     learner, alive = make_learner(model=real_model(input_feeding=True)), []
     for _ in range(4):
         with suppress(MemoryError):  # pytest.raises would hold the traceback, and that the graph

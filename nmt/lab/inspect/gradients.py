@@ -17,7 +17,7 @@ from nmt.model.decoder import DecoderState
 from nmt.model.encoder import NoEncoder
 from nmt.model.translator import Translator
 from nmt.recurrence.layer import Stack
-from nmt.recurrence.state import detached
+from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import forced_loss
 
 VANISHED, EXPLODED = 0.01, 100.0
@@ -169,7 +169,7 @@ class Recorded:
         self.states.clear()
         memory, output = self.model.encode(batch.src), self.model.decoder.output
         unrolled = self.model.unroll(memory, batch.tgt[:, :-1], before=self.carried)
-        self.carried = detached(unrolled.state) if batch.goes_on else None
+        self.carried = detach_states(unrolled.state) if batch.goes_on else None
         logits = F.linear(unrolled.features, output.weight, output.bias).transpose(1, 2)
         return F.cross_entropy(logits, batch.tgt[:, 1:], ignore_index=self.model.pad, reduction="none")
 

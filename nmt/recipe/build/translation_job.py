@@ -11,7 +11,7 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.translate import translate_window
 from nmt.decoding.translation import Translation
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.recipe.artifact import Loaded, load_translator
 
 
@@ -32,7 +32,7 @@ def job(translator: Loaded) -> Job:
 def prepared(translator: Loaded) -> Model:
     """The translator as a search wants it, with the weights that it has now."""
     shortlist = translator.shortlist
-    return Prepared(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of)
+    return InferenceModel(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of)
 
 
 class Translator:

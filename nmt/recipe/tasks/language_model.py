@@ -19,7 +19,7 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import Written, lines_of, write
 from nmt.errors import UsageError
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.artifact import LanguageModel
 from nmt.recipe.build.model import build_language_model
@@ -135,7 +135,7 @@ class Validator:
 
 def prepared(found: LanguageModel) -> Model:
     """The language model as a search wants it, with the weights that it has now."""
-    return Prepared(found.model, eos=EOS)
+    return InferenceModel(found.model, eos=EOS)
 
 
 def fused(job: Job, found: LanguageModel, weight: float) -> Job:

@@ -34,9 +34,14 @@ EXPRESSIONS: dict[Any, str] = {
     aten.alias.default: "{0}",
 }
 
-CREATION = {"dtype", "layout", "device", "pin_memory"}  # what torch says of a new tensor, and C need not know
-NUMBER = {torch.float32: "typedef float number;\n", torch.float64: "typedef double number;\n"}
-HEAD = {
+CREATION_ARGUMENTS = {
+    "dtype",
+    "layout",
+    "device",
+    "pin_memory",
+}  # what torch says of a new tensor, and C need not know
+NUMBER_TYPEDEF = {torch.float32: "typedef float number;\n", torch.float64: "typedef double number;\n"}
+C_HEADER = {
     torch.float64: """#include <math.h>
 #define exp_ exp
 #define tanh_ tanh
@@ -74,7 +79,7 @@ static inline float tanh_(float x) {
 }
 """,
 }
-FUNCTION = """
+C_FUNCTION = """
 /* Where row b stands at position t of what is read and given, in order: base[i] + t time[i] + b row[i]. */
 struct places {{
     long B, H;
@@ -90,21 +95,23 @@ void kernel(long t, const struct places *places) {{
     }}
 }}
 """
-LOOP = """        #pragma omp simd{sums}
+C_LOOP = """        #pragma omp simd{sums}
         for (long j = 0; j < H; j++) {{
 {operations}
         }}"""
 
 
-def source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | None:
+def generate_source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | None:
     """A kernel as C; None where an operation or the type has no expression here.
 
     What it gives replaces what stands in its place, or for the names in `adds` is added to it.
     """
-    if dtype not in HEAD:
+    if dtype not in C_HEADER:
         return None
     try:
-        return NUMBER[dtype] + HEAD[dtype] + FUNCTION.format(body=_Stages(kernel, adds).body())
+        return (
+            NUMBER_TYPEDEF[dtype] + C_HEADER[dtype] + C_FUNCTION.format(body=_RowLoops(kernel, adds).body())
+        )
     except _NoExpressionError:
         return None
 
@@ -113,7 +120,7 @@ class _NoExpressionError(Exception):
     """C has no word here for an operation."""
 
 
-class _Stages:
+class _RowLoops:
     """The loops of a kernel, written node by node."""
 
     def __init__(self, kernel: Kernel, adds: frozenset[str]) -> None:
@@ -147,7 +154,7 @@ class _Stages:
         for head, sums, loop in zip(self.heads, self.sums, self.loops, strict=True):
             clause = f" reduction(+:{', '.join(sums)})" if sums else ""
             parts += [" " * 8 + line for line in head]
-            parts.append(LOOP.format(sums=clause, operations="\n".join(" " * 12 + line for line in loop)))
+            parts.append(C_LOOP.format(sums=clause, operations="\n".join(" " * 12 + line for line in loop)))
         return "\n".join(parts)
 
     def write(self, node: fx.Node) -> None:
@@ -158,7 +165,7 @@ class _Stages:
             self.layer_norm(node)
         elif node.target is aten.native_layer_norm_backward.default:
             self.layer_norm_backward(node)
-        elif node.target in EXPRESSIONS and not set(node.kwargs) - CREATION:
+        elif node.target in EXPRESSIONS and not set(node.kwargs) - CREATION_ARGUMENTS:
             stage = self.latest(node.args)
             values = [self.operand(value, stage) for value in node.args]
             self.define(node, stage, EXPRESSIONS[node.target].format(*values))

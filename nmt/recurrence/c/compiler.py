@@ -24,22 +24,22 @@ class CompilerError(Exception):
 
 
 @cache
-def obstacle() -> str | None:
+def find_obstacle() -> str | None:
     """Why nothing can be compiled here; None where it can."""
     try:
-        built("#include <math.h>\nvoid nothing(void) {}\n")
+        build_library("#include <math.h>\nvoid nothing(void) {}\n")
     except (OSError, CompilerError) as error:
         return str(error)
     return None
 
 
-def built(text: str, *, contract: bool = True) -> ctypes.CDLL:
+def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
     """The library that a text in C becomes; OSError or CompilerError where it cannot."""
     program = shutil.which(os.environ.get("CC", "cc"))
     if program is None:
         raise CompilerError("there is no C compiler (cc, or $CC)")
     flags = (*FLAGS, CONTRACT[contract])
-    library = _cache() / f"{_fingerprint(text, program, flags)}.so"
+    library = _cache_directory() / f"{_fingerprint(text, program, flags)}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as aside:
@@ -54,12 +54,12 @@ def built(text: str, *, contract: bool = True) -> ctypes.CDLL:
     return ctypes.CDLL(str(library))
 
 
-def _cache() -> Path:
+def _cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nmt", "kernels")
 
 
 @cache
-def _machine(program: str) -> str:
+def _describe_machine(program: str) -> str:
     """The compiler and the processor, for which code is made."""
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
     listed = Path("/proc/cpuinfo")
@@ -68,4 +68,4 @@ def _machine(program: str) -> str:
 
 
 def _fingerprint(text: str, program: str, flags: tuple[str, ...]) -> str:
-    return hashlib.sha256("\n".join([text, _machine(program), *flags]).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join([text, _describe_machine(program), *flags]).encode()).hexdigest()[:32]

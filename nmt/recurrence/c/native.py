@@ -10,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.recurrence.backend import At, Places, Torch
-from nmt.recurrence.c.code_generator import NUMBER, source
-from nmt.recurrence.c.compiler import CompilerError, built
+from nmt.recurrence.c import compiler
+from nmt.recurrence.c.code_generator import NUMBER_TYPEDEF, generate_source
+from nmt.recurrence.c.compiler import CompilerError, build_library
+from nmt.recurrence.engine import Buffers, PositionStep, TorchBackend
 from nmt.recurrence.trace.kernel import Kernel
 
 PANEL = 64  # rows of W that `pack` may fill up to: a multiple of every width in loop.c
 
 
-class _Product(ctypes.Structure):
+class _ProductArguments(ctypes.Structure):
     """`struct product` of loop.c."""
 
     _fields_ = (
@@ -30,19 +31,19 @@ class _Product(ctypes.Structure):
     )
 
 
-class _Places(ctypes.Structure):
+class _KernelArguments(ctypes.Structure):
     """`struct places` of c_code.py."""
 
     _fields_ = (("B", c_long), ("H", c_long), *((name, c_void_p) for name in ("base", "time", "row")))
 
 
-class _Step(ctypes.Structure):
+class _LoopStep(ctypes.Structure):
     """`struct step` of loop.c."""
 
     _fields_ = (("run", c_void_p), ("what", c_void_p))
 
 
-class Step:
+class CStep:
     """A function in C and what it is about, to be run at a position; what it refers to is kept."""
 
     def __init__(self, run: Any, what: ctypes.Structure, *kept: object) -> None:
@@ -52,23 +53,23 @@ class Step:
         self.run(t, ctypes.byref(self.what))
 
 
-class Packed:
+class PackedMatrix:
     """A weight [N, K] in the order in which the product of loop.c reads it."""
 
     def __init__(self, weight: Tensor) -> None:
         self.N, self.K = weight.shape
         self.numbers = weight.new_empty(-(-self.N // PANEL) * PANEL * self.K)
-        pack = library(weight.dtype).pack
+        pack = load_loop(weight.dtype).pack
         pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.numbers.data_ptr())
 
     def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         out = v.new_empty(len(v), self.N) if out is None else out
-        Native().product(v.unsqueeze(0), self, out.unsqueeze(0), add)(0)
+        CBackend().product(v.unsqueeze(0), self, out.unsqueeze(0), add)(0)
         return out
 
 
-def multiply_by_parts(
-    v: Tensor, rows: Sequence[int], matrices: Sequence[Packed], biases: Sequence[Tensor]
+def multiply_groups(
+    v: Tensor, rows: Sequence[int], matrices: Sequence[PackedMatrix], biases: Sequence[Tensor]
 ) -> Tensor:
     """The first rows[0] rows of v [M, K] by the first matrix, the next by the second and so on.
 
@@ -76,7 +77,7 @@ def multiply_by_parts(
     """
     count, widths, v = len(rows), [matrix.N for matrix in matrices], v.contiguous()
     out = v.new_empty(sum(height * width for height, width in zip(rows, widths, strict=True)))
-    library(v.dtype).products(
+    load_loop(v.dtype).products(
         *(count, (c_long * count)(*rows), v.shape[1], v.data_ptr(), (c_long * count)(*widths)),
         (c_void_p * count)(*(matrix.numbers.data_ptr() for matrix in matrices)),
         (c_void_p * count)(*(bias.data_ptr() for bias in biases)),
@@ -85,54 +86,64 @@ def multiply_by_parts(
     return out
 
 
-class Native:
+class CBackend:
     """Functions in C, on a CPU, of float32 and float64; a kernel that has none is run by torch."""
 
-    def matrix(self, weight: Tensor) -> Packed:
-        return Packed(weight)
+    @staticmethod
+    def find_obstacle(like: Tensor) -> str | None:
+        if like.device.type != "cpu":
+            return "the model is not on the CPU"
+        if like.dtype not in NUMBER_TYPEDEF:
+            return f"there are no products of {like.dtype}"
+        return compiler.find_obstacle()
 
-    def product(self, v: Tensor, matrix: Packed, out: Tensor, add: Tensor | None = None) -> At:
-        _of_one_type(v, matrix.numbers, out, *([] if add is None else [add]))
+    def matrix(self, weight: Tensor) -> PackedMatrix:
+        return PackedMatrix(weight)
+
+    def product(
+        self, v: Tensor, matrix: PackedMatrix, out: Tensor, add: Tensor | None = None
+    ) -> PositionStep:
+        _check_one_dtype(v, matrix.numbers, out, *([] if add is None else [add]))
         if 1 not in v.stride()[1:]:
             v = v.contiguous()
         if add is not None and add.stride(-1) != 1:
             add = add.contiguous()
         added = (0, 0, 0) if add is None else (add.data_ptr(), *add.expand_as(out).stride()[:2])
         _, M, K = v.shape
-        what = _Product(
+        what = _ProductArguments(
             *(M, matrix.N, K),
             *(v.data_ptr(), *v.stride()),
             matrix.numbers.data_ptr(),
             *(out.data_ptr(), *out.stride()[:2]),
             *added,
         )
-        return Step(library(v.dtype).product, what, v, matrix, out, add)
+        return CStep(load_loop(v.dtype).product, what, v, matrix, out, add)
 
-    def kernel(self, kernel: Kernel, places: Places, adds: frozenset[str]) -> At:
+    def kernel(self, kernel: Kernel, places: Buffers, adds: frozenset[str]) -> PositionStep:
         names = (*kernel.reads, *kernel.gives)
-        run = function(kernel, adds, places[kernel.gives[0]].dtype)
+        run = compile_kernel(kernel, adds, places[kernel.gives[0]].dtype)
         if run is None or any(places[name].stride(-1) != 1 for name in names if name != "real"):
-            return Torch().kernel(kernel, places, adds)
+            return TorchBackend().kernel(kernel, places, adds)
         tensors = [places[name] for name in names]
-        _of_one_type(*(places[name] for name in names if name != "real"))
+        _check_one_dtype(*(places[name] for name in names if name != "real"))
         base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
         row = (c_long * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
         addresses = (ctypes.addressof(array) for array in (base, time, row))
-        return Step(run, _Places(*tensors[-1].shape[1:], *addresses), tensors, base, time, row)
+        return CStep(run, _KernelArguments(*tensors[-1].shape[1:], *addresses), tensors, base, time, row)
 
-    def loop(self, steps: Sequence[At], order: range) -> None:
-        compiled = [step for step in steps if isinstance(step, Step)]
+    def loop(self, steps: Sequence[PositionStep], order: range) -> None:
+        compiled = [step for step in steps if isinstance(step, CStep)]
         if len(compiled) < len(steps):
-            Torch().loop(steps, order)
+            TorchBackend().loop(steps, order)
         else:
-            array = (_Step * len(steps))()
+            array = (_LoopStep * len(steps))()
             for place, step in zip(array, compiled, strict=True):
                 place.run, place.what = ctypes.cast(step.run, c_void_p), ctypes.addressof(step.what)
-            library(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
+            load_loop(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
 
 
-def _of_one_type(*tensors: Tensor) -> None:
+def _check_one_dtype(*tensors: Tensor) -> None:
     """C would read the numbers of another type as what they are not."""
     if len({tensor.dtype for tensor in tensors}) > 1:
         kinds = ", ".join(sorted({str(tensor.dtype) for tensor in tensors}))
@@ -140,9 +151,9 @@ def _of_one_type(*tensors: Tensor) -> None:
 
 
 @cache
-def library(dtype: torch.dtype) -> Any:
+def load_loop(dtype: torch.dtype) -> Any:
     """The functions of loop.c for a type of number."""
-    loaded = built(NUMBER[dtype] + Path(__file__).with_name("loop.c").read_text())
+    loaded = build_library(NUMBER_TYPEDEF[dtype] + Path(__file__).with_name("loop.c").read_text())
     loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
     loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
     loaded.product.argtypes = [c_long, c_void_p]
@@ -153,11 +164,11 @@ def library(dtype: torch.dtype) -> Any:
 
 
 @cache
-def function(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
+def compile_kernel(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> Any:
     """The C function of a kernel, or None where it has none or none can be made."""
-    text = source(kernel, adds, dtype)
+    text = generate_source(kernel, adds, dtype)
     try:
-        loaded = None if text is None else built(text, contract=False).kernel
+        loaded = None if text is None else build_library(text, contract=False).kernel
     except (OSError, CompilerError):
         return None
     if loaded is not None:

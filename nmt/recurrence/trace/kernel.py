@@ -30,7 +30,7 @@ class Kernel(NamedTuple):
         return dict(zip(self.reads, self.graph.find_nodes(op="placeholder"), strict=True))
 
 
-class Segment:
+class KernelPair:
     """What stands between two products: `forward`, and `backward` from gradients of what it gives."""
 
     def __init__(self, forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> None:
@@ -39,24 +39,24 @@ class Segment:
     @cached_property
     def backward(self) -> Kernel:
         """Derived when it is first asked for: translating never does."""
-        return derivative(self.forward, self._inputs, self._fixed)
+        return trace_derivative(self.forward, self._inputs, self._fixed)
 
 
-def trace(
+def trace_kernel(
     function: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor | None]], inputs: Mapping[str, Tensor]
 ) -> Kernel:
     """Run a function once on tensors of zeros, and note the operations."""
-    record = _Record()
+    record = _OperationRecorder()
     values = {name: record.placeholder(like) for name, like in inputs.items()}
     with record:
         given = function(values)
     kept = {name: value for name, value in given.items() if value is not None}
     record.graph.output([record.node(value) for value in kept.values()])
     record.graph.eliminate_dead_code()
-    return _tidied(record.graph, tuple(inputs), tuple(kept))
+    return _drop_unused_inputs(record.graph, tuple(inputs), tuple(kept))
 
 
-class _Record(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every operation below autograd, so that those of a backward pass are noted too."""
 
     def __init__(self) -> None:
@@ -91,23 +91,23 @@ class _Record(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def put(self, value: Tensor, node: fx.Node) -> None:
         self.nodes[id(value)] = node
-        self.places.setdefault(_place(value), node)
+        self.places.setdefault(_memory_key(value), node)
         self.made.append(value)
 
     def node(self, value: Tensor) -> fx.Node:
         """What made a tensor, or lies where it does; one from outside the function is refused."""
-        found = self.nodes.get(id(value)) or self.places.get(_place(value))
+        found = self.nodes.get(id(value)) or self.places.get(_memory_key(value))
         if found is None:
             raise RuntimeError("it reads a tensor that is neither its input nor one of its parameters")
         return found
 
 
-def _place(value: Tensor) -> tuple[Any, ...]:
+def _memory_key(value: Tensor) -> tuple[Any, ...]:
     """Where a tensor lies: what autograd keeps of a tensor is another object in the same place."""
     return value.untyped_storage()._cdata, value.storage_offset(), value.shape, value.stride()
 
 
-def _tidied(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Kernel:
+def _drop_unused_inputs(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Kernel:
     """Without the inputs that nothing reads."""
     reads = []
     for node, name in zip(graph.find_nodes(op="placeholder"), names, strict=True):
@@ -118,16 +118,16 @@ def _tidied(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Ke
     return Kernel(graph, tuple(reads), gives)
 
 
-def only(kernel: Kernel, names: Sequence[str]) -> Kernel:
+def select_outputs(kernel: Kernel, names: Sequence[str]) -> Kernel:
     """The part of a kernel that gives some of its results."""
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.graph_copy(kernel.graph, copies)
     graph.output([copies[kernel.results[kernel.gives.index(name)]] for name in names])
     graph.eliminate_dead_code()
-    return _tidied(graph, kernel.reads, tuple(names))
+    return _drop_unused_inputs(graph, kernel.reads, tuple(names))
 
 
-def fuse(kernel: Kernel, x: str, u: str) -> Kernel | None:
+def fuse_sum(kernel: Kernel, x: str, u: str) -> Kernel | None:
     """The kernel with x + u read as x alone, or None where it reads the two in any other way."""
     inputs = kernel.inputs()
     if x not in inputs and u not in inputs:
@@ -141,10 +141,10 @@ def fuse(kernel: Kernel, x: str, u: str) -> Kernel | None:
         return None
     total.replace_all_uses_with(inputs[x])
     kernel.graph.erase_node(total)
-    return _tidied(kernel.graph, kernel.reads, kernel.gives)
+    return _drop_unused_inputs(kernel.graph, kernel.reads, kernel.gives)
 
 
-def derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> Kernel:
+def trace_derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> Kernel:
     """Gradients 'd a' of all that a kernel gives to 'd a' of all that it reads, but for what is fixed.
 
     Values between are worked out anew from what was read, so that nothing else need be saved.
@@ -167,7 +167,7 @@ def derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[st
             )
         return {f"d {name}": d for name, d in zip(varying, pulled, strict=True)}
 
-    return trace(pull, {**reads, **gradients})
+    return trace_kernel(pull, {**reads, **gradients})
 
 
 def _of_one_value(operation: Any = None) -> Kernel:
@@ -178,5 +178,5 @@ def _of_one_value(operation: Any = None) -> Kernel:
     return Kernel(graph, ("value",), ("place",))
 
 
-COPY = _of_one_value()
-BLANK = _of_one_value(torch.ops.aten.zeros_like.default)
+COPY_KERNEL = _of_one_value()
+ZERO_KERNEL = _of_one_value(torch.ops.aten.zeros_like.default)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import Batch
-from nmt.model.decoder import DecoderState, Unrolled
+from nmt.model.decoder import DecoderOutput, DecoderState
 from nmt.model.translator import Translator
-from nmt.recurrence.state import detached
+from nmt.recurrence.state import detach_states
 from nmt.training.loss import Loss, Term, cross_entropy, wide
 
 
@@ -50,11 +50,13 @@ class Likelihood:
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
     ) -> Learnt:
         unrolled = self.unroll(model, batch, use_gold, carried)
-        return Learnt(self.loss(model, batch, unrolled), detached(unrolled.state) if batch.goes_on else None)
+        return Learnt(
+            self.loss(model, batch, unrolled), detach_states(unrolled.state) if batch.goes_on else None
+        )
 
     def unroll(
         self, model: Translator, batch: Batch, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Unrolled:
+    ) -> DecoderOutput:
         """Features of the target's positions, and attention where a loss wants it."""
         return model.unroll(
             model.encode(batch.src),
@@ -65,7 +67,7 @@ class Likelihood:
             attended=bool(self.guided_alignment or self.coverage),
         )
 
-    def loss(self, model: Translator, batch: Batch, unrolled: Unrolled) -> Loss:
+    def loss(self, model: Translator, batch: Batch, unrolled: DecoderOutput) -> Loss:
         """Sums over the real target words of the batch."""
         loss = word_loss(model, batch, unrolled, self.label_smoothing)
         weights = unrolled.weights
@@ -82,7 +84,7 @@ class Likelihood:
         return loss
 
 
-def word_loss(model: Translator, batch: Batch, unrolled: Unrolled, label_smoothing: float) -> Loss:
+def word_loss(model: Translator, batch: Batch, unrolled: DecoderOutput, label_smoothing: float) -> Loss:
     """Cross-entropy of the real target words; those of a pair count as its weight says."""
     gold = batch.tgt[:, 1:].flatten()
     real = (gold != model.pad).nonzero().squeeze(1)

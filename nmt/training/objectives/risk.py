@@ -14,7 +14,7 @@ from nmt.data.vocabulary.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
 from nmt.model.decoder import DecoderState
-from nmt.model.inference import Prepared
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
 from nmt.training.loss import Term, log_probs, wide
@@ -161,7 +161,7 @@ def translated(model: Translator, batch: Batch, options: Options) -> list[list[P
     requests = [
         Request(number, row[: length - 1], draws=[pair]) for number, (row, length, pair) in enumerate(rows)
     ]
-    found = dict(search(Prepared(searchable(model), eos=EOS), requests, options))
+    found = dict(search(InferenceModel(searchable(model), eos=EOS), requests, options))
     return [
         [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in found[number]]
         for number in range(len(requests))
