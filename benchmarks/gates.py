@@ -21,8 +21,7 @@ from nmt.decoding.options import Options, Request
 from nmt.lab.cell_check import medians
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
-from nmt.recipe.gate_logging import FEW
-from nmt.training.gate_statistics import gates
+from nmt.training.gate_logging import SENTENCES, gate_statistics
 
 
 def read(model: Translator, batch: Batch) -> None:
@@ -50,11 +49,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
     learner, batch = made(asked.batch, asked.length)
-    few = batch.part(slice(FEW))
+    few = batch.part(slice(SENTENCES))
     seconds = medians(
         {
             "update": lambda: learner.update([batch], rate=1e-4, ratio=1.0),
-            "look": lambda: gates(learner.model, [few], positions=1),
+            "look": lambda: gate_statistics(learner.model, [few], positions=1),
         },
         rounds=asked.rounds,
     )
@@ -62,7 +61,7 @@ def main() -> None:
     print(f"an update {seconds['update']:.3f} s, a look {seconds['look']:.3f} s")
     print(f"a look every {asked.every} updates: {share:.2%} of the time")
     (seen, _), (never, _) = made(asked.batch, asked.length), made(asked.batch, asked.length)
-    gates(seen.model, [few], positions=1)
+    gate_statistics(seen.model, [few], positions=1)
     seconds = medians(
         {
             "seen": lambda: read(seen.model, batch),

@@ -120,6 +120,14 @@ def test_a_room_imports_only_from_the_rooms_before_it() -> None:
     assert wrong == []
 
 
+def test_the_core_does_not_import_the_lab() -> None:
+    core = {path: tree for path, tree in modules().items() if path.parts[1] not in ("lab", "cli")}
+    wrong = [
+        (str(path), name) for path, tree in core.items() for name in imports(tree) if room(name) == "lab"
+    ]
+    assert wrong == []
+
+
 def test_what_belongs_to_no_room_imports_no_room() -> None:
     doors = {Path("nmt/__main__.py"), Path("nmt/__init__.py"), Path("nmt/api.py")}
     homeless = {p: tree for p, tree in modules().items() if room(dotted_name(p)) is None and p not in doors}

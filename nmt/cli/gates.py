@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nmt.cli.terminal import beside, hanging, nameless
 
 if TYPE_CHECKING:
-    from nmt.training.gate_statistics import CellGates, Gate, Part
+    from nmt.training.gate_logging import CellStatistics, GateStatistics, StateStatistics
 
 SHOWN = (1, 2, 3, 5, 10, 20, 50, 100)
 """Positions whose norms a table has."""
@@ -16,13 +16,13 @@ NAMES = 16
 """Columns of the name of a gate or a state."""
 
 
-def table(found: "list[CellGates]", positions: int) -> str:
+def table(found: "list[CellStatistics]", positions: int) -> str:
     """A block of lines for each cell."""
     return "\n\n".join("\n".join(_lines(cell, positions)) for cell in found)
 
 
-def _lines(cell: "CellGates", positions: int) -> Iterator[str]:
-    yield f"{cell.side}, layer {cell.layer}, {cell.direction}: {cell.cell}, {cell.pieces:,} pieces"
+def _lines(cell: "CellStatistics", positions: int) -> Iterator[str]:
+    yield f"{cell.path.title}: {cell.path.cell}, {cell.pieces:,} pieces"
     if cell.gates:
         yield _row("gate", ["mean", "open", "closed"])
         yield from (_row(gate.name, _gate(gate)) for gate in cell.gates)
@@ -42,12 +42,12 @@ def _row(name: str, values: Sequence[str], width: int = 12) -> str:
     return beside(f"  {name}", NAMES, "".join(f"{value:>{width}}" for value in values))
 
 
-def _gate(gate: "Gate") -> list[str]:
+def _gate(gate: "GateStatistics") -> list[str]:
     shares = ["-" if share is None else f"{share:.1%}" for share in (gate.open, gate.closed)]
     return [f"{gate.mean:.3f}", *shares]
 
 
-def _part(part: "Part") -> list[str]:
+def _part(part: "StateStatistics") -> list[str]:
     norm = f"{part.mean_norm:.2f}"
     if part.kept is None:
         return [norm, "-", "-", "-", "-"]
@@ -56,7 +56,7 @@ def _part(part: "Part") -> list[str]:
     return [norm, f"{kept.mean:.3f}", f"{kept.updated:.3f}", *scales]
 
 
-def draw(file: Path, found: "list[CellGates]", positions: int) -> None:
+def draw(file: Path, found: "list[CellStatistics]", positions: int) -> None:
     """Means of the gates and lengths of the states by position, a panel for each name."""
     from nmt.lab.figure import Line, draw
 
@@ -66,5 +66,11 @@ def draw(file: Path, found: "list[CellGates]", positions: int) -> None:
         norms = {f"length of {part.name}": part.norms for part in cell.state}
         for label, values in (gates | norms).items():
             alone = values[:positions]
-            panels.setdefault(label, []).append(Line(cell.place, range(1, len(alone) + 1), alone))
+            panels.setdefault(label, []).append(
+                Line(
+                    f"{cell.path.side} {cell.path.layer} {cell.path.direction}",
+                    range(1, len(alone) + 1),
+                    alone,
+                )
+            )
     draw(file, panels, x="position")

@@ -12,8 +12,9 @@ from nmt.cli.terminal import Plot, dumps
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from nmt.lab.inspect.gradients import Clipping, Place, Reach
-    from nmt.lab.inspect.gradients_of_models import System
+    from nmt.lab.inspect.gradients import ClippingStatistics, GradientProfile
+    from nmt.lab.inspect.inspect_model import ModelGradients
+    from nmt.recurrence.recording import CellPath
 
 SHOWN = (1, 2, 5, 10, 20)
 """Lags of the table."""
@@ -36,12 +37,14 @@ def gradients(
     the other way round. Of a recipe: its model before training, with its own
     cells and with rnn, lstm, gru in their place. Of a run: after training, too.
     """
-    from nmt.lab.inspect.gradients_of_models import of_recipe, of_run
+    from nmt.lab.inspect.inspect_model import inspect_recipe_gradients, inspect_run_gradients
 
     examined = subject(words)
     with _waiting("measuring"):
-        of = of_run(examined, lags=lags) if isinstance(examined, Path) else of_recipe(examined, lags=lags)
-        found = list(of)
+        if isinstance(examined, Path):
+            found = list(inspect_run_gradients(examined, lags=lags))
+        else:
+            found = list(inspect_recipe_gradients(examined, lags=lags))
     if as_json:
         typer.echo(dumps([_as_json(system) for system in found]))
     else:
@@ -57,18 +60,18 @@ def _waiting(what: str) -> "Status":
     return Console(stderr=True).status(what)
 
 
-def _as_json(system: "System") -> dict[str, Any]:
+def _as_json(system: "ModelGradients") -> dict[str, Any]:
     clipping = {**system.clipping._asdict(), "factors": system.clipping.factors}
     return {
         "model": system.name,
-        "reaches": [_reach_as_json(r) for r in system.reaches],
+        "reaches": [_reach_as_json(r) for r in system.profiles],
         "clipping": clipping,
     }
 
 
-def _reach_as_json(reach: "Reach") -> dict[str, Any]:
+def _reach_as_json(reach: "GradientProfile") -> dict[str, Any]:
     return {
-        **reach.place._asdict(),
+        **reach.cell._asdict(),
         "path": reach.path,
         "norms": reach.norms,
         "shares": reach.shares,
@@ -77,24 +80,24 @@ def _reach_as_json(reach: "Reach") -> dict[str, Any]:
     }
 
 
-def _show(found: "list[System]") -> None:
+def _show(found: "list[ModelGradients]") -> None:
     lags = "".join(f"{lag:>7}" for lag in SHOWN)
     for system in found:
         typer.echo(f"{system.name}\n{'':24}{'norm':>7}{lags}")
-        for reach in system.reaches:
+        for reach in system.profiles:
             typer.echo(_row(reach).rstrip())
         typer.echo(f" {_clipped(system.clipping)}\n")
     typer.echo("norm: at lag 0; then the share of it that arrives so many positions before.")
     typer.echo("At the right: the first lag at which the share is below or above a limit.")
 
 
-def _row(reach: "Reach") -> str:
+def _row(reach: "GradientProfile") -> str:
     shares = "".join(_number(reach.shares[lag]) if lag < len(reach.shares) else f"{'':7}" for lag in SHOWN)
-    name = f" {_name(reach.place)} {reach.path}"
+    name = f" {_name(reach.cell)} {reach.path}"
     return f"{name:<24}{_number(reach.norms[0])}{shares}{_verdict(reach):>12}"
 
 
-def _name(place: "Place") -> str:
+def _name(place: "CellPath") -> str:
     return f"{place.side} {place.layer} {ARROWS[place.direction]}"
 
 
@@ -102,7 +105,7 @@ def _number(value: float) -> str:
     return f"{value:>7.2f}" if 0.01 <= value < 1000 else f"{value:>7.0e}"
 
 
-def _verdict(reach: "Reach") -> str:
+def _verdict(reach: "GradientProfile") -> str:
     """Where it is lost, or too much."""
     from nmt.lab.inspect.gradients import EXPLODED, VANISHED
 
@@ -111,7 +114,7 @@ def _verdict(reach: "Reach") -> str:
     return "" if reach.vanished is None else f"< {VANISHED:g}: {reach.vanished}"
 
 
-def _clipped(clipping: "Clipping") -> str:
+def _clipped(clipping: "ClippingStatistics") -> str:
     low, high = min(clipping.norms), max(clipping.norms)
     said = f"gradients of the weights, {len(clipping.norms)} batches: norm {low:.2g} to {high:.2g}"
     if clipping.limit is None:
@@ -123,14 +126,14 @@ def _clipped(clipping: "Clipping") -> str:
     return f"{said},\n {len(cut)} clipped to {clipping.limit:g}: every lag times {span}"
 
 
-def _plot(file: Path, found: "list[System]") -> None:
+def _plot(file: Path, found: "list[ModelGradients]") -> None:
     """A panel for each place, a line for each model and path."""
     from nmt.lab.figure import Line, draw
 
     panels: dict[str, list[Line]] = {}
     for system in found:
-        for reach in system.reaches:
+        for reach in system.profiles:
             logs = [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in reach.norms]
             line = Line(f"{system.name}, {reach.path}", range(len(logs)), logs)
-            panels.setdefault(f"log₁₀ of the norm, {_name(reach.place)}", []).append(line)
+            panels.setdefault(f"log₁₀ of the norm, {_name(reach.cell)}", []).append(line)
     draw(file, panels, x="lag")

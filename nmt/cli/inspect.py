@@ -51,9 +51,9 @@ def exposure(
     after it; a right translation in other words costs, too, for there is one
     reference.
     """
-    from nmt.lab.inspect.inspect_model import exposure
+    from nmt.lab.inspect.inspect_model import inspect_exposure
 
-    found = exposure(model, data, positions=positions)
+    found = inspect_exposure(model, data, positions=positions)
     if as_json:
         typer.echo(json.dumps([{**part._asdict(), "gap": part.gap} for part in found]))
     else:
@@ -89,10 +89,10 @@ def gates(
     words are read, padding is not counted.
     """
     from nmt.cli import gates as shown
-    from nmt.lab.inspect.inspect_model import gates
+    from nmt.lab.inspect.inspect_model import inspect_gates
 
-    found = gates(model, data, positions=positions)
-    typer.echo(dumps(found) if as_json else shown.table(found, positions))
+    found = inspect_gates(model, data, positions=positions)
+    typer.echo(dumps([cell.as_dict() for cell in found]) if as_json else shown.table(found, positions))
     if plot:
         shown.draw(plot, found, positions)
 

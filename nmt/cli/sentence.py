@@ -13,8 +13,8 @@ from nmt.errors import UsageError
 from nmt.lab.doctor.finding import counted
 
 if TYPE_CHECKING:
-    from nmt.lab.inspect.beam import Branch
-    from nmt.lab.inspect.sentence import Sentence, Word
+    from nmt.lab.inspect.beam import BeamBranch
+    from nmt.lab.inspect.sentence import OutputToken, SentenceTrace
 
 FORMS = ("html", "svg", "png", "txt", "json")
 PICTURES = ("svg", "png")
@@ -50,11 +50,11 @@ def sentence(
     file = output or (None if kind in SPOKEN else Path(f"sentence.{kind}"))
     if file is not None:
         _check(file, kind)
-    from nmt.lab.inspect.inspect_model import sentence
+    from nmt.lab.inspect.inspect_model import inspect_sentence
 
-    found = sentence(model, _readable(text))
+    found = inspect_sentence(model, _readable(text))
     if file is not None and kind in PICTURES:
-        from nmt.lab.inspect.picture import draw_sentence
+        from nmt.lab.inspect.page import draw_sentence
 
         draw_sentence(file, found, kind)
     else:
@@ -95,16 +95,16 @@ def _form(output: Path | None, form: str | None) -> str:
     return kind
 
 
-def _written(found: "Sentence", kind: str, name: str) -> str:
+def _written(found: "SentenceTrace", kind: str, name: str) -> str:
     if kind == "json":
-        from nmt.lab.inspect.sentence import plain
+        from nmt.lab.inspect.sentence import as_json
 
-        return json.dumps(plain(found), ensure_ascii=False) + "\n"
+        return json.dumps(as_json(found), ensure_ascii=False) + "\n"
     if kind == "txt":
         return "\n".join(account(found)) + "\n"
-    from nmt.lab.inspect.page import page
+    from nmt.lab.inspect.page import sentence_page
 
-    return page(found, name)
+    return sentence_page(found, name)
 
 
 def _write(file: Path | None, text: str) -> None:
@@ -116,7 +116,7 @@ def _write(file: Path | None, text: str) -> None:
     write_file(file, text.encode())
 
 
-def account(found: "Sentence") -> Iterator[str]:
+def account(found: "SentenceTrace") -> Iterator[str]:
     """The text form, line by line."""
     yield hanging("source       ", found.text)
     yield hanging("translation  ", found.translation)
@@ -131,7 +131,7 @@ def account(found: "Sentence") -> Iterator[str]:
     yield from _values(found)
 
 
-def _word(found: "Sentence", place: int, word: "Word") -> str:
+def _word(found: "SentenceTrace", place: int, word: "OutputToken") -> str:
     looked = ""
     if found.attention is not None:
         weight, at = found.attention[place].max(dim=0)
@@ -150,7 +150,7 @@ def _row(*cells: str) -> str:
     return ("".join(columns) + set_cell_size(one_line(last), WIDTH - sum(COLUMNS))).rstrip()
 
 
-def _ends(found: "Sentence") -> Iterator[str]:
+def _ends(found: "SentenceTrace") -> Iterator[str]:
     ends = [branch for branch in found.beam if branch.score is not None]
     if not ends:
         yield f"ends found by the beam: none; the output was cut at {counted(len(found.words), 'piece')}"
@@ -159,25 +159,25 @@ def _ends(found: "Sentence") -> Iterator[str]:
     yield from (_end(found, end) for end in sorted(ends, key=lambda end: -(end.score or 0.0)))
 
 
-def _end(found: "Sentence", end: "Branch") -> str:
+def _end(found: "SentenceTrace", end: "BeamBranch") -> str:
     pieces = [found.spelling[branch.piece] for branch in _way(found.beam, end)]
     return hanging(f"{end.score:8.3f}{end.total:9.3f}  {'*' if end.best else ' '} ", " ".join(pieces))
 
 
-def _way(beam: "Sequence[Branch]", end: "Branch") -> "list[Branch]":
+def _way(beam: "Sequence[BeamBranch]", end: "BeamBranch") -> "list[BeamBranch]":
     way = [end]
     while way[-1].parent >= 0:
         way.append(beam[way[-1].parent])
     return way[::-1]
 
 
-def _values(found: "Sentence") -> Iterator[str]:
+def _values(found: "SentenceTrace") -> Iterator[str]:
     for one in found.recurrences:
         for name, value in one.values.items():
             spread = value.std(dim=0, correction=0)
             most = spread.argsort(descending=True, stable=True)[:2].tolist()
             numbers = (value.mean(), value.min(), value.max(), spread.mean())
             told = "".join(f"{number.item():8.3f}" for number in numbers)
-            yield beside(f"{one.title:<30} {name}", NAMES, f"{told}  {', '.join(map(str, most))}")
+            yield beside(f"{one.path.title:<30} {name}", NAMES, f"{told}  {', '.join(map(str, most))}")
         if one.unnamed:
-            yield hanging("  ", f"({one.title}: {nameless(one.unnamed)})")
+            yield hanging("  ", f"({one.path.title}: {nameless(one.unnamed)})")

@@ -41,7 +41,7 @@ class Line(NamedTuple):
     around: Sequence[float] | None = None
 
 
-class Map(NamedTuple):
+class HeatMap(NamedTuple):
     """A picture of values [rows][columns] between `low` and `high`; rows without names are not labelled."""
 
     title: str
@@ -81,7 +81,9 @@ def draw(
             _legend(figure, colours, columns)
 
 
-def draw_maps(path: Path, rows: Mapping[str, Sequence[Map]], *, title: str, kind: str | None = None) -> None:
+def draw_heat_maps(
+    path: Path, rows: Mapping[str, Sequence[HeatMap]], *, title: str, kind: str | None = None
+) -> None:
     """Draw rows of maps one above the other, each headed by its key; `kind` is told by the path's ending.
 
     Raises UsageError as `draw` does.
@@ -125,7 +127,7 @@ def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None =
         figure.savefig(aside, format=kind, dpi=120, metadata=KINDS[kind])
 
 
-def _map(axes: "Axes", map_: Map) -> None:
+def _map(axes: "Axes", map_: HeatMap) -> None:
     colours = "RdBu" if map_.low < 0 else "YlGnBu"
     image = axes.imshow(
         map_.values, cmap=colours, vmin=map_.low, vmax=map_.high, aspect="auto", interpolation="nearest"

@@ -1,10 +1,15 @@
 """The translator: encoder, attention and decoder behind one face."""
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 
+from nmt.cells import cell_name
 from nmt.model.attention import Memory
 from nmt.model.decoder import Decoder, DecoderOutput, DecoderState
 from nmt.model.encoder import Encoder
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.recording import CellPath, LayerCell
 
 
 class Translator(nn.Module):
@@ -45,3 +50,14 @@ class Translator(nn.Module):
     def output(self, features: Tensor) -> Tensor:
         """Features [..., F] to logits [..., V]."""
         return self.decoder.output(features)  # type: ignore[no-any-return]
+
+    def recurrent_cells(self) -> Iterator[LayerCell]:
+        """Yield every cell with its path and its layer: encoder before decoder, layer by layer."""
+        for side, part in (("encoder", self.encoder), ("decoder", self.decoder)):
+            layers = [module for module in part.modules() if isinstance(module, Layer)]
+            for depth, layer in enumerate(layers, 1):
+                cells = dict(zip(("forward", "backward"), layer.directions, strict=False))
+                if part is self.decoder and depth == 1 and self.decoder.conditional is not None:
+                    cells["conditional"] = self.decoder.conditional
+                for direction, cell in cells.items():
+                    yield LayerCell(CellPath(side, depth, direction, cell_name(type(cell))), layer, cell)

@@ -5,18 +5,20 @@ import math
 
 from nmt.cli.gates import table
 from nmt.cli.terminal import dumps
-from nmt.training.gate_statistics import CellGates, Gate, Kept, Part
+from nmt.recurrence.recording import CellPath
+from nmt.training.gate_logging import CellStatistics, GateStatistics, Retention, StateStatistics
 
-CELL = CellGates(
-    *("decoder", 2, "forward", "Own", 12_345),
+CELL = CellStatistics(
+    CellPath("decoder", 2, "forward", "Own"),
+    12_345,
     gates=[
-        Gate("a_valve_with_a_long_name", 0.5, [0.25, 0.75], 0.125, 0.25),
-        Gate("n", -0.5, [-0.5, -0.5], None, None),
+        GateStatistics("a_valve_with_a_long_name", 0.5, [0.25, 0.75], 0.125, 0.25),
+        GateStatistics("n", -0.5, [-0.5, -0.5], None, None),
     ],
     unnamed=("q", "k"),
     state=[
-        Part("h", 2.0, [1.0, 3.0], Kept(1.0, 0.0, 1234.5, math.inf)),
-        Part("c", 4.0, [4.0, 4.0], None),
+        StateStatistics("h", 2.0, [1.0, 3.0], Retention(1.0, 0.0, 1234.5, math.inf)),
+        StateStatistics("c", 4.0, [4.0, 4.0], None),
     ],
 )
 TABLE = """\
@@ -44,7 +46,7 @@ def test_a_sentence_that_is_shorter_than_the_positions_has_no_rest() -> None:
 
 
 def test_json_has_every_number_and_null_for_what_never_ends() -> None:
-    (cell,) = json.loads(dumps([CELL]))
+    (cell,) = json.loads(dumps([CELL.as_dict()]))
     assert cell["gates"][0] == {
         "name": "a_valve_with_a_long_name", "mean": 0.5, "means": [0.25, 0.75], "open": 0.125, "closed": 0.25
     }  # fmt: skip

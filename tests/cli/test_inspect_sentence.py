@@ -6,30 +6,30 @@ from rich.cells import cell_len
 
 from nmt.cli.sentence import account
 from nmt.cli.terminal import WIDTH
-from nmt.lab.inspect.sentence import Sentence, sentence
+from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from tests.lab.telescope import TEXT, small
 from tests.lab.test_sentence import LEAKY
 
 
-def lines(found: Sentence) -> list[str]:
+def lines(found: SentenceTrace) -> list[str]:
     return "\n".join(account(found)).split("\n")
 
 
 def test_no_line_of_a_long_sentence_is_wider_than_the_terminal() -> None:
-    found = sentence(*small(), "ab " * 70)
+    found = trace_sentence(*small(), "ab " * 70)
     found = found._replace(text="오늘 " * 70, translation="학" * 200)
     assert all(cell_len(line) <= WIDTH for line in lines(found))
 
 
 def test_a_line_break_in_a_sentence_does_not_split_the_form() -> None:
-    found = sentence(*small(), TEXT)
+    found = trace_sentence(*small(), TEXT)
     found = found._replace(text="one\ntwo\x1b", source=["a\nb"] * len(found.source))
     assert lines(found)[:2] == [r"source       one\ntwo\x1b", f"translation  {found.translation}"]
-    assert len(lines(found)) == len(lines(sentence(*small(), TEXT)))
+    assert len(lines(found)) == len(lines(trace_sentence(*small(), TEXT)))
 
 
 def test_where_the_beam_found_no_end_the_form_says_so() -> None:
-    found = sentence(*small(), TEXT)
+    found = trace_sentence(*small(), TEXT)
     found = found._replace(
         attention=None, words=found.words[:1] * 3, beam=[b for b in found.beam if b.score is None]
     )
@@ -38,7 +38,7 @@ def test_where_the_beam_found_no_end_the_form_says_so() -> None:
 
 def test_gates_of_ones_own_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"))
-    found = lines(sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
+    found = lines(trace_sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
     place = found.index("decoder, layer 1, forward      leaking_valve")
     numbers, state = found[place + 1 : place + 3]
     assert numbers.startswith(" " * 36)

@@ -50,7 +50,7 @@ def test_a_file_is_written_whole_and_named(
         (("a", "-o", "a.gif"), "choose one of html, svg, png, txt, json"),
         (("a", "--format", "pdf"), "no 'pdf'; choose one of html, svg, png, txt, json"),
         (("a", "-o", "nowhere/a.html"), "no such directory: nowhere"),
-        (("  ",), "nothing to look at"),
+        (("  ",), "nothing to inspect"),
     ],
 )
 def test_what_cannot_be_done_is_said(finished: Finished, words: tuple[str, ...], message: str) -> None:

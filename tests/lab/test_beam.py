@@ -1,4 +1,4 @@
-"""The beam of a sentence as a tree."""
+"""The beam of a sentence as a beam_tree."""
 
 from itertools import groupby
 
@@ -8,17 +8,17 @@ from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
 from nmt.decoding.beam import Expansion, search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
-from nmt.lab.inspect.beam import Branch, tree
+from nmt.lab.inspect.beam import BeamBranch, beam_tree
 from tests.decoding.models import random_model
 
 OPTIONS = Options(beam=3, n_best=2, max_ratio=1.0, max_extra=3)
 MODEL = random_model(3, vocabulary=9, eos=0.5)
 
 
-def searched(source: tuple[int, ...]) -> tuple[list[Hypothesis], list[Branch]]:
+def searched(source: tuple[int, ...]) -> tuple[list[Hypothesis], list[BeamBranch]]:
     expansions: list[Expansion] = []
     [(_, found)] = search(MODEL, [Request(0, source)], OPTIONS, expansions.append)
-    return found, tree(expansions, found[0], OPTIONS)
+    return found, beam_tree(expansions, found[0], OPTIONS)
 
 
 SOURCES = [(4, 5), (6,), (7, 8, 4)]
@@ -81,5 +81,5 @@ def test_what_fell_out_is_the_best_of_what_was_not_kept(source: tuple[int, ...])
         alive = {n: (*alive[b.parent], b.piece) for n, b in numbered if b.fate == "kept"}
 
 
-def total(branches: list[Branch], place: int) -> float:
+def total(branches: list[BeamBranch], place: int) -> float:
     return branches[place].total if place >= 0 else 0.0

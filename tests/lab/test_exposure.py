@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
-from nmt.lab.inspect.exposure import exposure, overall
+from nmt.lab.inspect.exposure import measure_exposure, overall
 from nmt.model.translator import Translator
 from nmt.training.validation import forced_totals, free_totals, measuring
 from tests.model.test_translator import build
@@ -40,7 +40,7 @@ def losses(model: Translator, src: Tensor, gold: list[int], following) -> list[f
 @pytest.mark.parametrize("decoder", [{}, {"input_feeding": True}])
 def test_losses_are_those_of_reading_word_by_word(decoder: dict[str, bool]) -> None:
     model, batch = build(decoder=decoder), make_batch()
-    found = exposure(model, [batch], positions=20)
+    found = measure_exposure(model, [batch], positions=20)
     assert [(part.position, part.last, part.words) for part in found] == [
         (1, 1, 2), (2, 2, 2), (3, 3, 1), (4, 4, 1)
     ]  # fmt: skip
@@ -56,7 +56,7 @@ def test_losses_are_those_of_reading_word_by_word(decoder: dict[str, bool]) -> N
 
 def test_what_lies_beyond_the_positions_is_put_together() -> None:
     model, batch = build(), make_batch()
-    one_by_one, together = (exposure(model, [batch, batch], positions=n) for n in (9, 2))
+    one_by_one, together = (measure_exposure(model, [batch, batch], positions=n) for n in (9, 2))
     assert [(part.position, part.last, part.words) for part in together] == [(1, 1, 4), (2, 2, 4), (3, 4, 4)]
     rest = one_by_one[2:]
     assert together[2].free == pytest.approx(sum(part.free * part.words for part in rest) / 4)
@@ -65,7 +65,7 @@ def test_what_lies_beyond_the_positions_is_put_together() -> None:
 
 def test_all_positions_together_are_the_losses_of_a_validation() -> None:
     model, batch = build(decoder={"input_feeding": True}), make_batch()
-    found = overall(exposure(model, [batch], positions=3))
+    found = overall(measure_exposure(model, [batch], positions=3))
     with measuring(model):
         forced, free = (totals(model, [batch]).means()["loss"] for totals in (forced_totals, free_totals))
     assert (found.forced, found.free) == pytest.approx((forced, free))

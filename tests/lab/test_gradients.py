@@ -13,10 +13,16 @@ from nmt.cells import CELLS
 from nmt.cells.cell import Cell, Gates, Products
 from nmt.data.batches import Batch
 from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
-from nmt.lab.inspect.gradients import Clipping, Place, Reach, clipping, places, reaches
+from nmt.lab.inspect.gradients import (
+    ClippingStatistics,
+    GradientProfile,
+    clipping_statistics,
+    gradient_profiles,
+)
 from nmt.model.attention import Memory
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
+from nmt.recurrence.recording import CellPath
 from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import forced_loss
 from tests.model.test_translator import build
@@ -78,11 +84,14 @@ def with_cells(kind: type[Cell], **sides: Any) -> Translator:
     return model
 
 
-def found_in(model: Translator, lags: int = 9) -> dict[tuple[str, str, str], Reach]:
-    return {(r.place.side, r.place.direction, r.path): r for r in reaches(model, [make_batch()], lags=lags)}
+def found_in(model: Translator, lags: int = 9) -> dict[tuple[str, str, str], GradientProfile]:
+    return {
+        (r.cell.side, r.cell.direction, r.path): r
+        for r in gradient_profiles(model, [make_batch()], lags=lags)
+    }
 
 
-def powers(a: float, reach: Reach) -> Any:
+def powers(a: float, reach: GradientProfile) -> Any:
     return pytest.approx([a**lag for lag in range(len(reach.norms))])
 
 
@@ -123,7 +132,7 @@ def test_what_sends_nothing_has_vanished_and_what_is_no_number_has_exploded() ->
 
 
 def test_no_further_is_looked_than_the_longest_sentence() -> None:
-    (reach, *_) = reaches(build(), [make_batch()], lags=10**12)
+    (reach, *_) = gradient_profiles(build(), [make_batch()], lags=10**12)
     assert len(reach.norms) == 5
 
 
@@ -167,11 +176,11 @@ def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
             gradients = torch.autograd.grad(loss, [s.h for s in states[: t + 1]], retain_graph=True)
             for j, gradient in enumerate(gradients):
                 by_lag.setdefault(t - j, []).append(gradient.norm().item())
-    found = reaches(model, [batch._replace(goes_on=True), batch], lags=4)
-    (reach,) = [r for r in found if r.place.side == "decoder" and r.path == "h"]
+    found = gradient_profiles(model, [batch._replace(goes_on=True), batch], lags=4)
+    (reach,) = [r for r in found if r.cell.side == "decoder" and r.path == "h"]
     assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
-    fresh = clipping(model, [batch, batch], 1.0)
-    gone_on = clipping(model, [batch._replace(goes_on=True), batch], 1.0)
+    fresh = clipping_statistics(model, [batch, batch], 1.0)
+    gone_on = clipping_statistics(model, [batch._replace(goes_on=True), batch], 1.0)
     assert gone_on.norms[0] == fresh.norms[0] == fresh.norms[1]
     loss = forced_loss(model, batch, label_smoothing=0.0, carried=carried).loss.smoothed / 6
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
@@ -190,8 +199,8 @@ def test_norms_are_those_of_autograd_word_by_word(variant: str) -> None:
                 by_lag.setdefault(t - j, []).append(gradient.norm().item())
     depth = len(model.decoder.stack.layers)
     for asked in (model, build(**VARIANTS[variant])):  # whatever the engine that the model trains with
-        found = reaches(asked, [batch], lags=4)
-        (reach,) = [r for r in found if r.place[:2] == ("decoder", depth) and r.path == "h"]
+        found = gradient_profiles(asked, [batch], lags=4)
+        (reach,) = [r for r in found if r.cell[:2] == ("decoder", depth) and r.path == "h"]
         assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
 
 
@@ -216,7 +225,7 @@ def test_the_encoder_s_norms_are_those_of_autograd() -> None:
             by_lag.setdefault(length - 1 - j, []).append(gradient.norm().item())
     expected = [sum(by_lag[k]) / len(by_lag[k]) for k in range(5)]
     for lags in (9, 1):  # the loss is that of the whole sentence, however far back is looked
-        (reach,) = [r for r in reaches(model, [batch], lags=lags) if r.place.side == "encoder"]
+        (reach,) = [r for r in gradient_profiles(model, [batch], lags=lags) if r.cell.side == "encoder"]
         assert reach.norms == pytest.approx(expected[: lags + 1])
 
 
@@ -224,32 +233,33 @@ def test_the_encoder_s_norms_are_those_of_autograd() -> None:
 def test_every_cell_is_measured(cell: str) -> None:
     model = build(encoder={"cell": cell}, decoder={"cell": cell, "bridge": "copy"})
     found = found_in(model)
-    assert {reach.place.cell for reach in found.values()} == {cell}
+    assert {reach.cell.cell for reach in found.values()} == {cell}
     assert all(math.isfinite(norm) for reach in found.values() for norm in reach.norms)
     assert all(reach.shares[0] == pytest.approx(1.0) for reach in found.values() if reach.norms[0])
 
 
 def test_the_two_cells_of_a_conditional_layer_are_told_apart() -> None:
     model = build(decoder={"conditional": True})
-    assert places(model)[model.decoder.conditional] == Place("decoder", 1, "conditional", "lstm")  # type: ignore[index]
+    paths = {one.cell: one.path for one in model.recurrent_cells()}
+    assert paths[model.decoder.conditional] == CellPath("decoder", 1, "conditional", "lstm")  # type: ignore[index]
     assert ("decoder", "conditional", "c alone") in found_in(model)
 
 
 def test_a_model_is_left_as_it_was() -> None:
     model, batch = build(decoder={"cell": "gru"}).train(), make_batch()
-    reaches(model, [batch], lags=3)
-    clipping(model, [batch], 1.0)
+    gradient_profiles(model, [batch], lags=3)
+    clipping_statistics(model, [batch], 1.0)
     assert model.training
     assert all(p.grad is None for p in model.parameters())
-    assert all("step" not in vars(cell) for cell in places(model))
+    assert all(one.layer.ready == {} for one in model.recurrent_cells())
     assert all(layer.engine == "auto" for layer in model.decoder.stack.layers)
 
 
 def test_vanishing_and_exploding_are_the_first_lags_beyond_the_limits() -> None:
-    place = Place("decoder", 1, "forward", "rnn")
-    fading = Reach(place, "h", [1, 0.1, 0.009, 0.001], [1, 0.1, 0.009, 0.001])
-    growing = Reach(place, "h", [1, 99, 101, math.inf], [1, 99, 101, math.inf])
-    lost = Reach(place, "h", [1, math.nan], [1, math.nan])
+    place = CellPath("decoder", 1, "forward", "rnn")
+    fading = GradientProfile(place, "h", [1, 0.1, 0.009, 0.001], [1, 0.1, 0.009, 0.001])
+    growing = GradientProfile(place, "h", [1, 99, 101, math.inf], [1, 99, 101, math.inf])
+    lost = GradientProfile(place, "h", [1, math.nan], [1, math.nan])
     assert (fading.vanished, fading.exploded) == (2, None)
     assert (growing.vanished, growing.exploded) == (None, 2)
     assert lost.exploded == 1
@@ -260,8 +270,8 @@ def test_clipping_is_that_of_an_update() -> None:
     loss = forced_loss(model, batch, label_smoothing=0.0).loss.smoothed / 8
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
-    found = clipping(model, [batch], norm / 4)
+    found = clipping_statistics(model, [batch], norm / 4)
     assert found.norms == pytest.approx([norm])
     assert found.factors == pytest.approx([0.25])
-    assert Clipping([2.0, 0.5], 1.0).factors == [0.5, 1.0]
-    assert Clipping([2.0], None).factors == [1.0]
+    assert ClippingStatistics([2.0, 0.5], 1.0).factors == [0.5, 1.0]
+    assert ClippingStatistics([2.0], None).factors == [1.0]

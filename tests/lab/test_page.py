@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.lab.inspect.beam import Branch
-from nmt.lab.inspect.packing import LEVELS
-from nmt.lab.inspect.page import LETTERS, UNITS, page
-from nmt.lab.inspect.sentence import Recurrence, Sentence, Word, sentence
+from nmt.lab.inspect.beam import BeamBranch
+from nmt.lab.inspect.page import LEVELS, TEXT_CHARACTERS, UNITS, sentence_page
+from nmt.lab.inspect.sentence import CellTrace, OutputToken, SentenceTrace, trace_sentence
+from nmt.recurrence.recording import CellPath
 from tests.lab.telescope import TEXT, small
 
 
@@ -25,8 +25,8 @@ def data(text: str) -> dict[str, Any]:
 
 
 def test_the_values_on_the_page_are_the_tensors_but_for_half_a_level() -> None:
-    found = sentence(*small(encoder={"bidirectional": "all"}), TEXT)
-    for one, packed in zip(found.recurrences, data(page(found, "a"))["recurrences"], strict=True):
+    found = trace_sentence(*small(encoder={"bidirectional": "all"}), TEXT)
+    for one, packed in zip(found.recurrences, data(sentence_page(found, "a"))["recurrences"], strict=True):
         assert [series["name"] for series in packed["series"]] == [*one.values]
         for series, value in zip(packed["series"], one.values.values(), strict=True):
             levels = torch.tensor(list(b64decode(series["data"]))).view(-1, len(value)).t()
@@ -35,45 +35,55 @@ def test_the_values_on_the_page_are_the_tensors_but_for_half_a_level() -> None:
             assert (shown - value[:, packed["units"]]).abs().max() <= level / 2 + 1e-6
 
 
-def large(text: str) -> Sentence:
+def large(text: str) -> SentenceTrace:
     """Four layers of 1,024 units on each side, over 120 pieces."""
     torch.manual_seed(1)
     values = {name: torch.rand(120, 1024) for name in ("i", "f", "g", "o", "c", "h")}
     sides = [(side, layer) for side in ("encoder", "decoder") for layer in range(1, 5)]
-    recurrences = [Recurrence(side, layer, "forward", "lstm", (), (), "", values) for side, layer in sides]
-    words = [Word("piece", -1.0, [("piece", -1.0)] * 8)] * 120
-    return Sentence(text, text, ["piece"] * 120, words, -1.0, torch.rand(120, 120), recurrences, [], {})
+    recurrences = [
+        CellTrace(CellPath(side, layer, "forward", "lstm"), (), (), "", values) for side, layer in sides
+    ]
+    words = [OutputToken("piece", -1.0, [("piece", -1.0)] * 8)] * 120
+    return SentenceTrace(text, text, ["piece"] * 120, words, -1.0, torch.rand(120, 120), recurrences, [], {})
 
 
 def test_a_page_stays_under_a_megabyte_and_says_what_it_leaves_out() -> None:
-    text = page(large("a"), "a")
+    text = sentence_page(large("a"), "a")
     assert len(text.encode()) < 1_000_000
     for packed in data(text)["recurrences"]:
         assert 10 < len(packed["units"]) < UNITS
         assert packed["hidden"] == 1024
 
 
-def long(read: int, written: int) -> Sentence:
+def long(read: int, written: int) -> SentenceTrace:
     """A sentence with a wide beam, and pieces of another script."""
     torch.manual_seed(1)
     sizes = {"encoder": read, "decoder": written}
     recurrences = [
-        Recurrence(side, layer, "forward", "lstm", (), (), "", dict.fromkeys("ifgoch", torch.rand(size, 512)))
+        CellTrace(
+            CellPath(side, layer, "forward", "lstm"),
+            (),
+            (),
+            "",
+            dict.fromkeys("ifgoch", torch.rand(size, 512)),
+        )
         for side, size in sizes.items()
         for layer in (1, 2)
     ]
-    words = [Word("▁오늘은", -1.23456789, [("▁오늘은", -1.23456789)] * 8)] * written
+    words = [OutputToken("▁오늘은", -1.23456789, [("▁오늘은", -1.23456789)] * 8)] * written
     beam = [
-        Branch(t, 10 * (t - 1) if t else -1, 7, -1.23456789, -123.456789, "kept" if i < 5 else "pruned")
+        BeamBranch(t, 10 * (t - 1) if t else -1, 7, -1.23456789, -123.456789, "kept" if i < 5 else "pruned")
         for t in range(written)
         for i in range(10)
     ]
     attention = torch.rand(written, read)
-    return Sentence("a", "b", ["▁오늘은"] * read, words, -1.0, attention, recurrences, beam, {7: "▁오늘은"})
+    return SentenceTrace(
+        "a", "b", ["▁오늘은"] * read, words, -1.0, attention, recurrences, beam, {7: "▁오늘은"}
+    )
 
 
 def test_the_longest_sentence_that_is_not_cut_into_parts_is_on_the_page_as_a_whole() -> None:
-    text = page(long(201, 412), "a")
+    text = sentence_page(long(201, 412), "a")
     assert len(text.encode()) < 1_000_000
     told = data(text)
     assert (len(told["source"]), len(told["words"]), len(told["beam"]["branches"])) == (201, 412, 4120)
@@ -81,7 +91,7 @@ def test_the_longest_sentence_that_is_not_cut_into_parts_is_on_the_page_as_a_who
 
 def test_of_a_sentence_that_is_longer_still_the_page_has_the_beginning_and_its_sums_are_the_whole() -> None:
     found = long(201, 3000)
-    text = page(found, "a")
+    text = sentence_page(found, "a")
     assert 900_000 < len(text.encode()) < 1_000_000
     told = data(text)
     assert (told["read"], told["written"], told["log_prob"]) == (201, 3000, found.log_prob)
@@ -90,9 +100,9 @@ def test_of_a_sentence_that_is_longer_still_the_page_has_the_beginning_and_its_s
 
 
 def test_a_text_of_a_few_pieces_may_be_long() -> None:
-    text = page(large("<" * 200_000), "a")
+    text = sentence_page(large("<" * 200_000), "a")
     assert len(text.encode()) < 1_000_000
-    assert data(text)["text"] == "<" * (LETTERS - 1) + "…"
+    assert data(text)["text"] == "<" * (TEXT_CHARACTERS - 1) + "…"
 
 
 def test_the_units_left_out_are_those_that_vary_least() -> None:
@@ -100,12 +110,12 @@ def test_the_units_left_out_are_those_that_vary_least() -> None:
     still = [unit for unit in range(1024) if unit % 3]
     for name in found.recurrences[0].values:
         found.recurrences[0].values[name][:, still] = 0.5
-    assert not {*data(page(found, "a"))["recurrences"][0]["units"]} & {*still}
+    assert not {*data(sentence_page(found, "a"))["recurrences"][0]["units"]} & {*still}
 
 
 @pytest.mark.parametrize("text", ["</script><b>", "<!--", "/* js */ /* css */", "/* data */", "a\u2028b\\"])
 def test_no_sentence_breaks_out_of_the_data(text: str) -> None:
-    whole = page(large(text), text)
+    whole = sentence_page(large(text), text)
     assert data(whole)["text"] == text
 
     class Tags(HTMLParser):
@@ -117,6 +127,6 @@ def test_no_sentence_breaks_out_of_the_data(text: str) -> None:
 
 
 def test_a_page_names_nothing_to_be_fetched() -> None:
-    addresses = re.findall(r"\w+://[^\s\"']+", page(large("a"), "a"))
+    addresses = re.findall(r"\w+://[^\s\"']+", sentence_page(large("a"), "a"))
     assert addresses == ["http://www.w3.org/2000/svg"]  # the name of a language, which nobody fetches
-    assert "default-src 'none'" in page(large("a"), "a")
+    assert "default-src 'none'" in sentence_page(large("a"), "a")

@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from nmt.lab.inspect.page import page
-from nmt.lab.inspect.sentence import Sentence, sentence
+from nmt.lab.inspect.page import sentence_page
+from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from tests.lab.browsing import SCREENS, Screen, settle, shown
 from tests.lab.telescope import TEXT, small
 from tests.lab.test_page import long
 
 
 @pytest.fixture(scope="module")
-def found() -> Sentence:
-    return sentence(*small(encoder={"bidirectional": "all"}, decoder={"cell": "gru"}), TEXT)
+def found() -> SentenceTrace:
+    return trace_sentence(*small(encoder={"bidirectional": "all"}, decoder={"cell": "gru"}), TEXT)
 
 
-def showing(browser: Any, found: Sentence, file: Path, screen: Screen) -> AbstractContextManager[Any]:
-    file.write_text(page(found, "a"), encoding="utf-8")
+def showing(browser: Any, found: SentenceTrace, file: Path, screen: Screen) -> AbstractContextManager[Any]:
+    file.write_text(sentence_page(found, "a"), encoding="utf-8")
     return shown(browser, file, screen)
 
 
 @pytest.fixture(params=SCREENS)
-def opened(browser: Any, found: Sentence, tmp_path: Path, request: Any) -> Iterator[Any]:
+def opened(browser: Any, found: SentenceTrace, tmp_path: Path, request: Any) -> Iterator[Any]:
     with showing(browser, found, tmp_path / "sentence.html", request.param) as tab:
         yield tab
 
@@ -36,7 +36,7 @@ def press(tab: Any, *keys: str) -> None:
     settle(tab)
 
 
-def test_the_page_shows_the_sentence_and_fits_the_screen(opened: Any, found: Sentence) -> None:
+def test_the_page_shows_the_sentence_and_fits_the_screen(opened: Any, found: SentenceTrace) -> None:
     assert opened.inner_text("h1") == found.text
     assert opened.inner_text("#translation") == found.translation
     assert opened.locator("#recurrences section").count() == len(found.recurrences)
@@ -47,7 +47,7 @@ def test_the_page_shows_the_sentence_and_fits_the_screen(opened: Any, found: Sen
 def test_a_long_sentence_fits_the_screen_and_none_needs_attention(
     browser: Any, tmp_path: Path, screen: Screen, parts: dict[str, Any]
 ) -> None:
-    found = sentence(*small(**parts), "ab " * 70)
+    found = trace_sentence(*small(**parts), "ab " * 70)
     with showing(browser, found, tmp_path / "long.html", screen) as tab:
         assert tab.locator("#attention").count() == (0 if parts else 1)
 
@@ -60,7 +60,7 @@ def test_a_sentence_of_which_the_page_has_the_beginning_says_so(browser: Any, tm
         assert "300 pieces read, 1500 written" in tab.inner_text("#facts")
 
 
-def test_attention_and_beam_are_unpacked_as_they_were(opened: Any, found: Sentence) -> None:
+def test_attention_and_beam_are_unpacked_as_they_were(opened: Any, found: SentenceTrace) -> None:
     assert found.attention is not None
     assert opened.locator("#cut").count() == 0
     told = opened.evaluate("data")
@@ -74,7 +74,7 @@ def test_attention_and_beam_are_unpacked_as_they_were(opened: Any, found: Senten
         assert numbers == pytest.approx([branch.log_prob, branch.total, branch.score], abs=1e-4)
 
 
-def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: Sentence) -> None:
+def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: SentenceTrace) -> None:
     values = opened.evaluate(
         """telescope.recurrences.map(view => view.maps.map(map => map.columns.map((_, t) =>
              view.order.map((unit, row) => [view.units[unit], map.value(row, t)]))))"""
@@ -88,7 +88,7 @@ def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: Senten
                     )
 
 
-def test_the_arrows_move_over_the_attention_and_its_value_is_told(opened: Any, found: Sentence) -> None:
+def test_the_arrows_move_over_the_attention_and_its_value_is_told(opened: Any, found: SentenceTrace) -> None:
     assert found.attention is not None
     opened.focus("#attention canvas")
     press(opened, "Home", "ArrowDown", "ArrowRight", "ArrowRight")
@@ -97,7 +97,7 @@ def test_the_arrows_move_over_the_attention_and_its_value_is_told(opened: Any, f
     assert f"{found.attention[0, -1].item():.3f}" in opened.inner_text("#attention output")
 
 
-def test_a_pixel_of_the_attention_has_the_colour_of_its_value(opened: Any, found: Sentence) -> None:
+def test_a_pixel_of_the_attention_has_the_colour_of_its_value(opened: Any, found: SentenceTrace) -> None:
     right = opened.evaluate(
         """(() => {
           const map = telescope.attention, { width, height } = map.canvas;
@@ -114,22 +114,22 @@ def test_a_pixel_of_the_attention_has_the_colour_of_its_value(opened: Any, found
     assert right is True
 
 
-def test_tab_reaches_every_figure_and_the_arrows_move_in_it(opened: Any, found: Sentence) -> None:
+def test_tab_reaches_every_figure_and_the_arrows_move_in_it(opened: Any, found: SentenceTrace) -> None:
     reached = set()
     for _ in range(60):
         opened.keyboard.press("Tab")
         reached.add(opened.evaluate("document.activeElement.getAttribute('aria-label')"))
-    wanted = {f"{name} of {one.title}; arrows move" for one in found.recurrences for name in one.values}
+    wanted = {f"{name} of {one.path.title}; arrows move" for one in found.recurrences for name in one.values}
     assert wanted | {"attention; arrows move", "written pieces"} <= reached
     one = found.recurrences[0]
-    opened.focus(f'canvas[aria-label="f of {one.title}; arrows move"]')
-    opened.select_option(f'section[aria-label="{one.title}"] select', "-1")
+    opened.focus(f'canvas[aria-label="f of {one.path.title}; arrows move"]')
+    opened.select_option(f'section[aria-label="{one.path.title}"] select', "-1")
     press(opened, "Home", "ArrowDown", "ArrowRight")
-    told = opened.inner_text(f'section[aria-label="{one.title}"] output')
+    told = opened.inner_text(f'section[aria-label="{one.path.title}"] output')
     assert told.startswith(f"unit 1, reading {found.source[1]}:")
 
 
-def test_the_beam_is_walked_by_keys(opened: Any, found: Sentence) -> None:
+def test_the_beam_is_walked_by_keys(opened: Any, found: SentenceTrace) -> None:
     opened.focus("#beam .scroll")
     press(opened, "Home")
     first = [branch for branch in found.beam if branch.parent == -1]
@@ -141,14 +141,14 @@ def test_the_beam_is_walked_by_keys(opened: Any, found: Sentence) -> None:
     assert f"{first[-1].total:.2f}".replace("-", "−") in opened.inner_text("#beam output")
 
 
-def test_another_written_piece_shows_what_was_likeliest_there(opened: Any, found: Sentence) -> None:
+def test_another_written_piece_shows_what_was_likeliest_there(opened: Any, found: SentenceTrace) -> None:
     opened.focus("#target")
     press(opened, "ArrowRight")
     likely = opened.locator(".likely span").all_inner_texts()
     assert likely[:3] == [piece for piece, _ in found.words[1].likeliest[:3]]
 
 
-def test_the_equations_of_a_cell_are_unfolded_by_key(opened: Any, found: Sentence) -> None:
+def test_the_equations_of_a_cell_are_unfolded_by_key(opened: Any, found: SentenceTrace) -> None:
     one = opened.locator("details").first
     assert not one.locator("pre").is_visible()
     one.locator("summary").focus()

@@ -11,7 +11,7 @@ from nmt.data.vocabulary.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
-from nmt.lab.inspect.sentence import ends, plain, sentence
+from nmt.lab.inspect.sentence import as_json, trace_sentence, value_range
 from tests.lab.telescope import TEXT, small
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -25,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_words_are_those_of_the_search_with_their_probabilities(name: str) -> None:
     model, job = small(**VARIANTS[name])
-    found = sentence(model, job, TEXT)
+    found = trace_sentence(model, job, TEXT)
     options = job.options
     [(_, [best])] = search(job.model, [Request(0, job.source.encode(TEXT))], options)
     assert [word.piece for word in found.words] == job.target.pieces([*best.ids, *[EOS] * best.finished])
@@ -36,7 +36,7 @@ def test_the_words_are_those_of_the_search_with_their_probabilities(name: str) -
 
 def test_the_likeliest_pieces_are_the_models() -> None:
     model, job = small()
-    found = sentence(model, job, TEXT)
+    found = trace_sentence(model, job, TEXT)
     ids = job.source.encode(TEXT)
     with torch.no_grad():
         features = model.unroll(model.encode(torch.tensor([[*ids, EOS]])), torch.tensor([[BOS]])).features
@@ -47,23 +47,23 @@ def test_the_likeliest_pieces_are_the_models() -> None:
 
 
 def test_attention_has_a_row_for_each_written_piece_and_a_column_for_each_read() -> None:
-    found = sentence(*small(), TEXT)
+    found = trace_sentence(*small(), TEXT)
     assert found.attention is not None
     assert found.attention.shape == (len(found.words), len(found.source))
     assert found.attention.sum(dim=1).tolist() == pytest.approx([1.0] * len(found.words), abs=1e-5)
-    assert sentence(*small(decoder={"attention": "none"}), TEXT).attention is None
+    assert trace_sentence(*small(decoder={"attention": "none"}), TEXT).attention is None
 
 
 def test_recurrences_run_over_the_source_and_over_what_was_written() -> None:
-    found = sentence(*small(encoder={"bidirectional": "all"}), TEXT)
-    assert [one.title for one in found.recurrences] == [
+    found = trace_sentence(*small(encoder={"bidirectional": "all"}), TEXT)
+    assert [one.path.title for one in found.recurrences] == [
         "encoder, layer 1, forward",
         "encoder, layer 1, backward",
         "decoder, layer 1, forward",
     ]
     for one in found.recurrences:
         assert [*one.values] == ["i", "f", "g", "o", "h", "c"]
-        length = len(found.source) if one.side == "encoder" else len(found.words)
+        length = len(found.source) if one.path.side == "encoder" else len(found.words)
         assert {len(value) for value in one.values.values()} == {length}
         assert torch.allclose(one.values["h"], one.values["o"] * one.values["c"].tanh(), atol=1e-6)
 
@@ -88,29 +88,34 @@ class Leaky(Cell):
 def test_a_cell_of_ones_own_shows_its_gates_and_says_which_it_does_not_name(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(LEAKY)
     model, job = small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"})
-    one = sentence(model, job, TEXT).recurrences[-1]
-    assert (one.cell, one.gates, one.unnamed, [*one.values]) == ("Leaky", ("leak",), ("new",), ["leak", "h"])
+    one = trace_sentence(model, job, TEXT).recurrences[-1]
+    assert (one.path.cell, one.gates, one.unnamed, [*one.values]) == (
+        "Leaky",
+        ("leak",),
+        ("new",),
+        ["leak", "h"],
+    )
     assert one.equations.splitlines()[1].strip() == "leak = torch.sigmoid(x.leak + U.leak(s.h))"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("  ", "no piece in the source vocabulary"), ("a " * 300, "300 pieces, more than 200")],
+    [("  ", "no tokens in the source vocabulary"), ("a " * 300, "300 tokens, more than 200")],
 )
 def test_what_cannot_be_looked_at_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        sentence(*small(), text)
+        trace_sentence(*small(), text)
 
 
 def test_a_gate_is_drawn_from_0_to_1_and_all_else_around_0() -> None:
-    assert ends(torch.tensor([[0.2, 0.9]])) == (0.0, 1.0)
-    assert ends(torch.tensor([[-0.5, 0.25]])) == (-0.5, 0.5)
-    assert ends(torch.tensor([[0.0, 4.0]])) == (-4.0, 4.0)
+    assert value_range(torch.tensor([[0.2, 0.9]])) == (0.0, 1.0)
+    assert value_range(torch.tensor([[-0.5, 0.25]])) == (-0.5, 0.5)
+    assert value_range(torch.tensor([[0.0, 4.0]])) == (-4.0, 4.0)
 
 
 def test_everything_is_in_the_plain_values() -> None:
-    found = sentence(*small(), TEXT)
-    told = json.loads(json.dumps(plain(found)))
+    found = trace_sentence(*small(), TEXT)
+    told = json.loads(json.dumps(as_json(found)))
     assert [word["piece"] for word in told["words"]] == [word.piece for word in found.words]
     assert [branch["piece"] for branch in told["beam"]] == [found.spelling[b.piece] for b in found.beam]
     for one, numbers in zip(found.recurrences, told["recurrences"], strict=True):

@@ -1,4 +1,4 @@
-"""The beam of one sentence as a tree: what was kept at each position, and what fell out."""
+"""The beam search of one sentence as a tree: the branches kept and pruned at each position."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,41 +12,41 @@ from nmt.decoding.options import Options
 from nmt.decoding.ranking import Ranking
 
 
-class Branch(NamedTuple):
-    """A continuation that the search looked at, by its last piece."""
+class BeamBranch(NamedTuple):
+    """A continuation that the search considered, by its last token."""
 
-    position: int  # of that piece, from 0
-    parent: int  # the branch that it continues, by its place in the list; -1 where it begins
+    position: int  # of that token, from 0
+    parent: int  # index of the branch that it continues; -1 at the root
     piece: int
-    log_prob: float  # of this piece
-    total: float  # of all pieces up to this one
-    fate: str  # "kept", "ended" (kept, and an end of sentence), "pruned"
-    score: float | None = None  # that an end is ranked by
-    best: bool = False  # whether the translation goes this way
+    log_prob: float  # of this token
+    total: float  # of all tokens up to this one
+    fate: str  # "kept", "ended" (kept, and eos), "pruned"
+    score: float | None = None  # that a finished translation is ranked by
+    best: bool = False  # whether it belongs to the translation
 
 
-def tree(expansions: Sequence[Expansion], best: Hypothesis, options: Options) -> list[Branch]:
-    """The branches of a search for one sentence, position by position.
+def beam_tree(expansions: Sequence[Expansion], best: Hypothesis, options: Options) -> list[BeamBranch]:
+    """List the branches of a search for one sentence, position by position.
 
-    At each position those that were kept come first, best first, then as many of those that fell out as the
-    beam is wide, best first.
+    At each position the kept branches come first, then as many pruned ones as the beam is wide, each best
+    first.
     """
-    branches: list[Branch] = []
-    places: dict[int, int] = {}  # of the nodes, by identity: the expansions keep them alive
+    branches: list[BeamBranch] = []
+    indices: dict[int, int] = {}  # of the nodes, by identity: the expansions keep them alive
     for position, expansion in enumerate(expansions):
-        kept = _kept(position, expansion, places, options.ranking)
-        fallen = _fallen(position, expansion, places)[: options.beam]
-        places |= {id(node): len(branches) + i for i, node in enumerate(expansion.grown.nodes)}
-        branches += kept + fallen
-    return _marked(branches, best)
+        kept = _kept(position, expansion, indices, options.ranking)
+        pruned = _pruned(position, expansion, indices)[: options.beam]
+        indices |= {id(node): len(branches) + i for i, node in enumerate(expansion.grown.nodes)}
+        branches += kept + pruned
+    return _with_best_marked(branches, best)
 
 
-def _kept(position: int, expansion: Expansion, places: dict[int, int], ranking: Ranking) -> list[Branch]:
+def _kept(position: int, expansion: Expansion, indices: dict[int, int], ranking: Ranking) -> list[BeamBranch]:
     grown, before = expansion.grown, expansion.before.nodes
     return [
-        Branch(
+        BeamBranch(
             position,
-            _parent(before[row], places),
+            indices.get(id(before[row]), -1),
             node.piece,
             node.log_prob,
             total,
@@ -64,29 +64,24 @@ def _fate(node: Node, total: float, ranking: Ranking) -> tuple[str, float | None
     return "ended", ranking.score(total, len(path), weights)
 
 
-def _fallen(position: int, expansion: Expansion, places: dict[int, int]) -> list[Branch]:
-    """Continuations that could have been, the best first."""
+def _pruned(position: int, expansion: Expansion, indices: dict[int, int]) -> list[BeamBranch]:
+    """Continuations that were considered and not kept, best first."""
     before, found, grown = expansion
     kept = {(row, node.piece) for row, node in zip(grown.parents.tolist(), grown.nodes, strict=True)}
-    fallen = [
-        Branch(position, _parent(node, places), piece, value, total + value, "pruned")
+    pruned = [
+        BeamBranch(position, indices.get(id(node), -1), piece, value, total + value, "pruned")
         for row, (node, total) in enumerate(zip(before.nodes, before.totals.tolist(), strict=True))
         for value, piece in zip(found.values[row].tolist(), found.pieces[row].tolist(), strict=True)
         if value > -torch.inf and (row, piece) not in kept
     ]
-    return sorted(fallen, key=lambda branch: -branch.total)
+    return sorted(pruned, key=lambda branch: -branch.total)
 
 
-def _parent(node: Node, places: dict[int, int]) -> int:
-    return places.get(id(node), -1)
-
-
-def _marked(branches: list[Branch], best: Hypothesis) -> list[Branch]:
-    """With the way of the best hypothesis marked."""
-    way = best.ids + [EOS] * best.finished
+def _with_best_marked(branches: list[BeamBranch], best: Hypothesis) -> list[BeamBranch]:
+    tokens = best.ids + [EOS] * best.finished
     parent, marked = -1, list(branches)
-    for place, branch in enumerate(branches):
-        on_it = branch.position < len(way) and branch.piece == way[branch.position]
-        if on_it and branch.parent == parent and branch.fate != "pruned":
-            marked[place], parent = branch._replace(best=True), place
+    for index, branch in enumerate(branches):
+        matches = branch.position < len(tokens) and branch.piece == tokens[branch.position]
+        if matches and branch.parent == parent and branch.fate != "pruned":
+            marked[index], parent = branch._replace(best=True), index
     return marked

@@ -1,60 +1,122 @@
-"""Looking into a model on disk, on the pairs or the text that its recipe names or on others."""
+"""Inspection of a model on disk, on the pairs or the text of its recipe or on others."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, find_text
 from nmt.data.store.builder import prepare_store
 from nmt.data.store.store import TokenStore
-from nmt.lab.inspect.exposure import Exposure
-from nmt.lab.inspect.exposure import exposure as measured_exposure
-from nmt.lab.inspect.sentence import Sentence
-from nmt.lab.inspect.sentence import sentence as looked_at
+from nmt.errors import DataError
+from nmt.lab.inspect.exposure import Exposure, measure_exposure
+from nmt.lab.inspect.gradients import (
+    ClippingStatistics,
+    GradientProfile,
+    clipping_statistics,
+    gradient_profiles,
+)
+from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
+from nmt.model.encoder import NoEncoder
+from nmt.model.translator import Translator
+from nmt.recipe import custom_cells as own_cells
 from nmt.recipe.artifact import LanguageModel, Loaded, load, load_translator
+from nmt.recipe.build import training as experiment
+from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.build.translation_job import job
-from nmt.recipe.prepare_data import find
+from nmt.recipe.prepare_data import Pairs, find
 from nmt.recipe.schema import AnyRecipe, TextRecipe
 from nmt.recipe.tasks import language_model
-from nmt.training.gate_statistics import CellGates
-from nmt.training.gate_statistics import gates as measured_gates
+from nmt.training.distributed import ALONE
+from nmt.training.gate_logging import CellStatistics, gate_statistics
+from nmt.training.settings import Epochs
+from nmt.training.snapshot import seed_generators
 
 BATCH = 64
+COMPARED_CELLS = ("rnn", "lstm", "gru")
+"""Cells whose gradients are shown next to those of the recipe."""
+GRADIENT_BATCHES, GRADIENT_SENTENCES = 8, 4
+"""Batches whose weights' gradients are measured, and sentences of each whose gradients through time are."""
 
 
-def exposure(model: Path, data: str | None, *, positions: int) -> list[Exposure]:
-    """The exposure of the translator in `model` on the pairs `data`, or on its validation pairs."""
-    found = load_translator(model)
-    with _batches(found, data) as batches:
-        return measured_exposure(found.model, batches, positions=positions)
+class ModelGradients(NamedTuple):
+    """A model and the gradients of its cells and weights."""
+
+    name: str
+    profiles: list[GradientProfile]
+    clipping: ClippingStatistics
 
 
-def gates(model: Path, data: str | None, *, positions: int) -> list[CellGates]:
-    """What the gates of `model` do on the pairs or the text `data`, or on its validation data."""
-    found = load(model)
-    with _batches(found, data) as batches:
-        return measured_gates(found.model, batches, positions=positions)
+def inspect_exposure(model: Path, data: str | None, *, positions: int) -> list[Exposure]:
+    """Measure the exposure of the translator in `model` on the pairs `data`, else on its validation pairs."""
+    loaded = load_translator(model)
+    with _batches(loaded, data) as batches:
+        return measure_exposure(loaded.model, batches, positions=positions)
+
+
+def inspect_gates(model: Path, data: str | None, *, positions: int) -> list[CellStatistics]:
+    """Measure the gates of `model` on the pairs or the text `data`, else on its validation data."""
+    loaded = load(model)
+    with _batches(loaded, data) as batches:
+        return gate_statistics(loaded.model, batches, positions=positions)
+
+
+def inspect_sentence(model: Path, text: str) -> SentenceTrace:
+    """Trace the translation of a sentence by the translator in `model`."""
+    loaded = load_translator(model)
+    return trace_sentence(loaded.model, job(loaded), text)
+
+
+def inspect_recipe_gradients(recipe: AnyRecipe, *, lags: int) -> Iterator[ModelGradients]:
+    """Measure the gradients of the recipe's model and others before training, on training batches."""
+    with TemporaryDirectory() as folder:
+        seed_generators(recipe.seed)
+        task = experiment.prepared_task(recipe, Path(folder), ALONE)
+        batches = _first_batches(task.epochs)
+        for name, model in _untrained(recipe, task.model):
+            yield _gradients(name, model, batches, recipe, lags)
+
+
+def inspect_run_gradients(run: Path, *, lags: int) -> Iterator[ModelGradients]:
+    """Measure a run's trained model, then it and others before training, on validation batches."""
+    loaded = load(run)
+    with TemporaryDirectory() as folder:
+        batches = _first_batches(_epochs(loaded, Path(folder)))
+        yield _gradients(f"{_cells(loaded.recipe)}, trained", loaded.model, batches, loaded.recipe, lags)
+        for name, model in _untrained(loaded.recipe, loaded.model):
+            yield _gradients(name, model, batches, loaded.recipe, lags)
 
 
 @contextmanager
-def _batches(found: Loaded | LanguageModel, data: str | None) -> Iterator[Iterable[Batch]]:
-    """Everything in `data`, once."""
-    corpus, recipe = _corpus(found.recipe, data), found.recipe
+def _batches(loaded: Loaded | LanguageModel, data: str | None) -> Iterator[Iterable[Batch]]:
+    """All of `data`, once."""
+    corpus, recipe = _corpus(loaded.recipe, data), loaded.recipe
     with TemporaryDirectory() as folder:
-        if isinstance(found, LanguageModel):
-            text = language_model.stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
-            yield language_model.read(found.recipe, text, language_model.STREAMS)
+        if isinstance(loaded, LanguageModel):
+            text = language_model.stored(loaded.recipe, Path(folder) / "text", corpus, loaded.vocabulary)
+            yield language_model.read(loaded.recipe, text, language_model.STREAMS)
         else:
-            pairs = stored(found, corpus, Path(folder))
+            pairs = _store(loaded, corpus, Path(folder))
             yield validation_batches(pairs, Plan("sentences", BATCH, recipe.seed))
 
 
-def stored(found: Loaded, corpus: Corpus, folder: Path) -> TokenStore:
-    """All pairs of a corpus in the pieces of a translator, none left out for its length."""
-    return prepare_store(folder / "pairs", corpus, src=found.source, tgt=found.target, keep=ANY_LENGTH)
+def _epochs(loaded: Loaded | LanguageModel, folder: Path) -> Epochs:
+    """The validation data in batches like those of training."""
+    recipe, corpus = loaded.recipe, find(loaded.recipe, "valid")
+    if isinstance(loaded, Loaded):
+        plan = Plan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
+        return Pairs(_store(loaded, corpus, folder), plan)
+    text = language_model.stored(loaded.recipe, folder / "text", corpus, loaded.vocabulary)
+    return language_model.epochs(loaded.recipe, text)
+
+
+def _store(loaded: Loaded, corpus: Corpus, folder: Path) -> TokenStore:
+    """All pairs of a corpus, encoded by a translator's vocabularies, whatever their length."""
+    return prepare_store(folder / "pairs", corpus, src=loaded.source, tgt=loaded.target, keep=ANY_LENGTH)
 
 
 def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:
@@ -65,7 +127,49 @@ def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:
     return find_corpus(data, root=Path(), src=recipe.data.src, tgt=recipe.data.tgt)
 
 
-def sentence(model: Path, text: str) -> Sentence:
-    """What the translator in `model` does with a sentence."""
-    found = load_translator(model)
-    return looked_at(found.model, job(found), text)
+def _first_batches(epochs: Epochs) -> list[Batch]:
+    batches = list(islice(epochs.batches(0, 0), GRADIENT_BATCHES))
+    if not batches:
+        raise DataError("there is no text to measure gradients on")
+    return batches
+
+
+def _untrained(recipe: AnyRecipe, like: Translator) -> Iterator[tuple[str, Translator]]:
+    """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
+    yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
+    for cell in COMPARED_CELLS:
+        if any(side.cell != cell for side in own_cells.stacks(recipe).values()):
+            yield f"{cell} at initialisation", _build(_with_cell(recipe, cell), like)
+
+
+def _cells(recipe: AnyRecipe) -> str:
+    """The names of a recipe's cells, each once."""
+    sides = [side.cell for side in own_cells.stacks(recipe).values()]
+    names = [name for side in sides for name in ([side] if isinstance(side, str) else side)]
+    return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
+
+
+def _with_cell(recipe: AnyRecipe, cell: str) -> AnyRecipe:
+    """The recipe with one cell everywhere, and that cell's default gate biases."""
+    sides = {
+        name: side.model_copy(update={"cell": cell, "gate_bias": {}})
+        for name, side in own_cells.stacks(recipe).items()
+    }
+    return recipe.model_copy(update=sides)
+
+
+def _build(recipe: AnyRecipe, like: Translator) -> Translator:
+    seed_generators(recipe.seed)
+    size = like.decoder.embedding.num_embeddings
+    if isinstance(recipe, TextRecipe):
+        return build_language_model(recipe, size)
+    assert not isinstance(like.encoder, NoEncoder)
+    return build_translator(recipe, like.encoder.embedding.num_embeddings, size)
+
+
+def _gradients(
+    name: str, model: Translator, batches: list[Batch], recipe: AnyRecipe, lags: int
+) -> ModelGradients:
+    parts = [batch.part(slice(GRADIENT_SENTENCES)) for batch in batches]
+    profiles = gradient_profiles(model, parts, lags=lags)
+    return ModelGradients(name, profiles, clipping_statistics(model, batches, recipe.training.clip_norm))

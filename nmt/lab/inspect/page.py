@@ -1,47 +1,88 @@
-"""A sentence seen from inside as one page for a browser, which needs nothing else (the folder browser)."""
+"""A sentence trace as one self-contained HTML page (with the files of `browser/`) or as a picture.
+
+The page's data are packed into few characters, which browser/unpacking.js unpacks.
+"""
 
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from nmt.lab.inspect import packing
-from nmt.lab.inspect.sentence import Recurrence, Sentence, first
+import torch
+from torch import Tensor
+
+from nmt.lab.figure import HeatMap, draw_heat_maps
+from nmt.lab.inspect.beam import BeamBranch
+from nmt.lab.inspect.sentence import CellTrace, OutputToken, SentenceTrace, truncate, value_range
 
 SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "start.js")
-"""In the order in which they need each other."""
-MOST = 1_000_000
-"""Bytes that a page stays under, however long the sentence."""
-PACKED = 500_000, 200_000
-"""Characters that the values of all units may take, and those that they may take of a long sentence."""
+"""In the order in which they depend on each other."""
+MAX_BYTES = 1_000_000
+"""Size that a page stays below, however long the sentence."""
+VALUE_CHARACTERS, MIN_VALUE_CHARACTERS = 500_000, 200_000
+"""Characters for the values of all units at most, and at least where the rest of the page is large."""
 UNITS = 256
-"""Units of a layer that are drawn at most; a row of pixels for each is as much as a screen can show."""
-NUMBER = 6
-"""Characters of the number of a unit."""
-LETTERS = 2_000
-"""Of a text that are shown: a single unknown piece may have any number of them."""
+"""Units of a layer that are drawn at most, one row of pixels each."""
+UNIT_CHARACTERS = 6
+"""Characters of a unit's number."""
+TEXT_CHARACTERS = 2_000
+"""Characters of a text that are shown: a single unknown token may be of any length."""
+LEVELS = 255
+"""Steps of a value between the ends of its colour scale."""
+THOUSANDTHS = 1000
+"""Steps of an attention weight between 0 and 1: the page shows three decimals."""
+FATES = ("kept", "ended", "pruned")
+DIGITS = 4
+"""Decimals of log probabilities and scores, of which the page shows two."""
 
 
-def page(found: Sentence, name: str) -> str:
-    """The page of a sentence; `name` says whose translation it is.
+def sentence_page(trace: SentenceTrace, name: str) -> str:
+    """Write the page of a sentence that the model `name` translated.
 
-    Of a sentence that is too long for it, it has the first positions, and says so.
+    A sentence that is too long for MAX_BYTES is cut to its first positions, which the page reports.
     """
-    positions = max(len(found.source), len(found.words))
+    positions = max(len(trace.source), len(trace.words))
     while True:
-        text = _page(found, first(found, positions), name)
-        if len(text.encode()) < MOST or positions == 1:
-            return text
+        html = _page(trace, truncate(trace, positions), name)
+        if len(html.encode()) < MAX_BYTES or positions == 1:
+            return html
         positions = positions * 7 // 8
 
 
-def _page(found: Sentence, shown: Sentence, name: str) -> str:
+def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> None:
+    """Draw attention above, then a row of heat maps for each cell, the units that vary most first.
+
+    Raises UsageError as `figure.draw` does.
+    """
+    output = [word.piece for word in trace.words]
+    rows = {
+        f"{cell.path.title} ({cell.path.cell})": [
+            HeatMap(
+                name,
+                value[:, cell.varying].t().tolist(),
+                [],
+                trace.source if cell.path.side == "encoder" else output,
+                *value_range(value),
+            )
+            for name, value in cell.values.items()
+        ]
+        for cell in trace.recurrences
+    }
+    if trace.attention is not None:
+        attention = HeatMap("", trace.attention.tolist(), output, trace.source, 0.0, 1.0)
+        rows = {"attention": [attention], **rows}
+    draw_heat_maps(path, rows, title=f"{trace.text} → {trace.translation}", kind=kind)
+
+
+def _page(trace: SentenceTrace, shown: SentenceTrace, name: str) -> str:
     html, css = _read("page.html"), _read("page.css")
     before, after = html.split("/* data */")
     frame = before.replace("/* css */", css), after.replace("/* js */", "\n".join(map(_read, SCRIPTS)))
-    outside = _outside(found, shown, name)
-    room = MOST - sum(len(part.encode()) for part in (*frame, _json(outside)))
-    return _json({**outside, "recurrences": _recurrences(shown.recurrences, room)}).join(frame)
+    data = _data(trace, shown, name)
+    free = MAX_BYTES - sum(len(part.encode()) for part in (*frame, _json(data)))
+    return _json({**data, "recurrences": _cells(shown.recurrences, free)}).join(frame)
 
 
 def _read(file: str) -> str:
@@ -53,53 +94,85 @@ def _json(data: object) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _outside(found: Sentence, shown: Sentence, name: str) -> dict[str, Any]:
-    """Everything but the recurrences; counts and sums are those of the whole sentence."""
+def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, Any]:
+    """Everything but the cells; counts and sums are those of the untruncated sentence."""
     return {
-        "name": _beginning(name),
-        "text": _beginning(found.text),
-        "translation": _beginning(found.translation),
-        "score": found.score,
-        "log_prob": found.log_prob,
-        "read": len(found.source),
-        "written": len(found.words),
+        "name": _shortened(name),
+        "text": _shortened(trace.text),
+        "translation": _shortened(trace.translation),
+        "score": trace.score,
+        "log_prob": trace.log_prob,
+        "read": len(trace.source),
+        "written": len(trace.words),
         "source": shown.source,
-        "words": [packing.word(word) for word in shown.words],
-        "attention": None if shown.attention is None else packing.thousandths(shown.attention),
-        "beam": packing.beam(shown.beam, shown.spelling),
+        "words": [_word(word) for word in shown.words],
+        "attention": None if shown.attention is None else _packed_weights(shown.attention),
+        "beam": _packed_beam(shown.beam, shown.spelling),
     }
 
 
-def _beginning(text: str) -> str:
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+def _shortened(text: str) -> str:
+    return text if len(text) <= TEXT_CHARACTERS else f"{text[: TEXT_CHARACTERS - 1]}…"
 
 
-def _recurrences(recurrences: Sequence[Recurrence], room: int) -> list[dict[str, Any]]:
-    """All of them, with as many units of each as there are characters for."""
-    alone = len(_json([_packed(one, 1) for one in recurrences]).encode())
-    alone += len(recurrences) * UNITS * NUMBER
-    most, least = PACKED
-    units = _most_units(recurrences, min(most, max(least, room - alone)))
-    return [_packed(one, units) for one in recurrences]
+def _word(word: OutputToken) -> dict[str, Any]:
+    likeliest = [(piece, round(value, DIGITS)) for piece, value in word.likeliest]
+    return {"piece": word.piece, "log_prob": round(word.log_prob, DIGITS), "likeliest": likeliest}
 
 
-def _most_units(recurrences: Sequence[Recurrence], room: int) -> int:
-    numbers = sum(len(value) for one in recurrences for value in one.values.values())
-    return max(1, min(UNITS, room * 3 // 4 // max(numbers, 1)))
+def _cells(cells: Sequence[CellTrace], free: int) -> list[dict[str, Any]]:
+    """All cells, with as many units of each as there are characters for."""
+    minimum = len(_json([_cell(cell, 1) for cell in cells]).encode()) + len(cells) * UNITS * UNIT_CHARACTERS
+    characters = min(VALUE_CHARACTERS, max(MIN_VALUE_CHARACTERS, free - minimum))
+    values = sum(len(value) for cell in cells for value in cell.values.values())
+    units = max(1, min(UNITS, characters * 3 // 4 // max(values, 1)))
+    return [_cell(cell, units) for cell in cells]
 
 
-def _packed(one: Recurrence, most: int) -> dict[str, Any]:
-    shown = one.varying[:most].sort().values
+def _cell(cell: CellTrace, units: int) -> dict[str, Any]:
+    shown = cell.varying[:units].sort().values
     return {
-        "title": one.title,
-        "side": one.side,
-        "cell": one.cell,
-        "hidden": one.values["h"].shape[1],
+        "title": cell.path.title,
+        "side": cell.path.side,
+        "cell": cell.path.cell,
+        "hidden": cell.values["h"].shape[1],
         "units": shown.tolist(),
-        "unnamed": one.unnamed,
-        "equations": one.equations,
+        "unnamed": cell.unnamed,
+        "equations": cell.equations,
         "series": [
-            {"name": name, "gate": name in one.gates, **packing.levels(value[:, shown])}
-            for name, value in one.values.items()
+            {"name": name, "gate": name in cell.gates, **_packed_values(value[:, shown])}
+            for name, value in cell.values.items()
         ],
     }
+
+
+def _packed_values(values: Tensor) -> dict[str, Any]:
+    """values [T, U] as one byte each, unit by unit, with the values of 0 and 255."""
+    low, high = value_range(values)
+    steps = ((values.t().double() - low) / (high - low) * LEVELS).round().byte()
+    return {"low": low, "high": high, "data": _base64(steps)}
+
+
+def _packed_weights(weights: Tensor) -> str:
+    """weights [T, S] from 0 to 1 as two bytes each, the lower first, row by row."""
+    steps = weights.double().mul(THOUSANDTHS).round().long()
+    return _base64(torch.stack([steps % 256, steps // 256], dim=-1).byte())
+
+
+def _base64(values: Tensor) -> str:
+    return b64encode(values.contiguous().numpy().tobytes()).decode()
+
+
+def _packed_beam(branches: Sequence[BeamBranch], spelling: dict[int, str]) -> dict[str, Any]:
+    """The branches as rows of numbers, each token by its index in `pieces`, the fate by that in FATES."""
+    indices = {piece: i for i, piece in enumerate(dict.fromkeys(branch.piece for branch in branches))}
+    rows = [
+        [
+            *(branch.position, branch.parent, indices[branch.piece]),
+            *(round(branch.log_prob, DIGITS), round(branch.total, DIGITS)),
+            *(FATES.index(branch.fate), int(branch.best)),
+            *([] if branch.score is None else [round(branch.score, DIGITS)]),
+        ]
+        for branch in branches
+    ]
+    return {"pieces": [spelling[piece] for piece in indices], "fates": FATES, "branches": rows}

@@ -23,12 +23,12 @@ from nmt.recipe.prepare_data import Pairs
 from nmt.recipe.prepare_data import Material, begun, find, prepare, times
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import translation_objective
-from nmt.recipe.gate_logging import observed
 from nmt.recipe.build.warm_start import started
 from nmt.recipe.tasks.task import Task, summary
 from nmt.recipe.build.translation_job import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
+from nmt.training.gate_logging import log_gates
 from nmt.training.hardware import find_device
 from nmt.training.guards import Guards
 from nmt.training.loop import Training
@@ -40,7 +40,7 @@ from nmt.training.hardware import Precision, find_precision
 from nmt.training.distributed import ALONE, Processes, joined, place
 from nmt.training.console import Progress, silent
 from nmt.training.schedules import SCHEDULES, Schedule
-from nmt.training.settings import Result, Settings
+from nmt.training.settings import Result, Settings, Validate
 from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, Forcing
 from nmt.training.update import Learner
@@ -134,6 +134,9 @@ def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
     """A translator, ready to be trained in the directory `run`."""
     material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
     model = build_translator(recipe, len(material.source), len(material.target))
+    validate: Validate = validator(recipe, material, run, model, processes)
+    if recipe.training.validation.gates and processes.first:
+        validate = log_gates(validate, material.valid, seed=recipe.seed)
     return Task(
         model,
         Pairs(
@@ -142,7 +145,7 @@ def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
         translation_objective(recipe, material.target),
-        observed(validator(recipe, material, run, model, processes), recipe, material.valid, processes),
+        validate,
         recipe.training.validation.metric,
         described(material),
     )

@@ -24,7 +24,6 @@ from nmt.model.translator import Translator
 from nmt.recipe.artifact import LanguageModel
 from nmt.recipe.build.model import build_language_model
 from nmt.recipe.build.objective import likelihood
-from nmt.recipe.gate_logging import observed
 from nmt.recipe.prepare_data import (
     Pairs,
     Streams,
@@ -40,7 +39,9 @@ from nmt.recipe.prepare_data import (
 from nmt.recipe.schema import TextRecipe
 from nmt.recipe.tasks.task import Task
 from nmt.training.distributed import Processes
+from nmt.training.gate_logging import log_gates
 from nmt.training.run_state import Totals
+from nmt.training.settings import Validate
 from nmt.training.validation import Own, Validation, forced_totals, measuring
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
@@ -60,11 +61,15 @@ def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
     learnt = stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
     judged = stored(recipe, store_file(run, "valid"), valid, vocabulary)
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
+    validate: Validate = Validator(found, judged, processes)
+    if recipe.training.validation.gates and processes.first:
+        chunked = recipe.training.chunk is not None
+        validate = log_gates(validate, judged, seed=recipe.seed, chunked=chunked)
     return Task(
         found.model,
         epochs(recipe, learnt),
         likelihood(recipe),
-        observed(Validator(found, judged, processes), recipe, judged, processes),
+        validate,
         "loss",
         f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} pieces",
     )

@@ -1,4 +1,4 @@
-"""What is seen of a forward pass is what the step computed, under the step's own names."""
+"""A recording holds what each step computed, by the names of the step's equations."""
 
 import sys
 from collections.abc import Callable
@@ -12,16 +12,17 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.model.translator import Translator
 from nmt.recurrence.layer import Layer
-from nmt.training.gate_recording import Watched, watching
+from nmt.recurrence.recording import CellRecord, record_values
+from nmt.training.validation import measuring
 from tests.model.test_translator import VARIANTS, batch, build
 
 
-def watched(model: Translator, src: Tensor | None = None) -> list[Watched]:
+def recorded(model: Translator, src: Tensor | None = None) -> list[CellRecord]:
     own, tgt = batch()
     src = own if src is None else src
-    with watching(model) as found:
+    with measuring(model), record_values(model.recurrent_cells()) as records:
         model.unroll(model.encode(src), tgt)
-    return found
+    return records
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -31,24 +32,24 @@ def test_the_states_seen_are_those_that_the_model_computes(name: str) -> None:
     with torch.no_grad():
         memory = model.encode(src)
         state = model.unroll(memory, tgt).state
-    found = watched(model)
-    last: dict[tuple[str, int], Watched] = {(w.side, w.layer): w for w in found}
+    found = recorded(model)
+    last: dict[tuple[str, int], CellRecord] = {(w.path.side, w.path.layer): w for w in found}
     for depth, expected in enumerate(state.layers, 1):
         for field, value in expected._asdict().items():
             torch.testing.assert_close(last["decoder", depth].values[field][-1], value)
     lengths = (src != model.pad).sum(1)
     for depth, finals in enumerate(memory.finals, 1):
-        directions = [w for w in found if (w.side, w.layer) == ("encoder", depth)]
-        assert [w.direction for w in directions] == ["forward", "backward"][: len(finals)]
+        directions = [w for w in found if (w.path.side, w.path.layer) == ("encoder", depth)]
+        assert [w.path.direction for w in directions] == ["forward", "backward"][: len(finals)]
         for w, final in zip(directions, finals, strict=True):
-            ends = lengths - 1 if w.direction == "forward" else torch.zeros_like(lengths)
+            ends = lengths - 1 if w.path.direction == "forward" else torch.zeros_like(lengths)
             seen = w.values["h"][ends, torch.arange(len(lengths))]
             torch.testing.assert_close(seen, final.h)
 
 
 def test_both_cells_of_a_conditional_layer_are_seen() -> None:
-    found = watched(build(decoder={"conditional": True, "layers": 2, "attention": "additive"}))
-    places = [(w.layer, w.direction) for w in found if w.side == "decoder"]
+    found = recorded(build(decoder={"conditional": True, "layers": 2, "attention": "additive"}))
+    places = [(w.path.layer, w.path.direction) for w in found if w.path.side == "decoder"]
     assert places == [(1, "forward"), (1, "conditional"), (2, "forward")]
 
 
@@ -67,13 +68,13 @@ NAMED = {
 
 @pytest.mark.parametrize("name", NAMED)
 def test_gates_have_the_names_of_the_step_and_those_without_one_are_told(name: str) -> None:
-    first = watched(build(**VARIANTS[f"cell-{name}"]))[0]
-    assert (first.cell, (first.gates, first.unnamed)) == (name, NAMED[name])
+    first = recorded(build(**VARIANTS[f"cell-{name}"]))[0]
+    assert (first.path.cell, (first.gates, first.unnamed)) == (name, NAMED[name])
     for value in first.values.values():
         assert value.shape == (5, 3, 4)
 
 
-KEPT: dict[str, Callable[[Watched], dict[str, Tensor]]] = {
+KEPT: dict[str, Callable[[CellRecord], dict[str, Tensor]]] = {
     "rnn": lambda w: {},
     "rnn-relu": lambda w: {},
     "lstm": lambda w: {"c": w.values["f"]},
@@ -95,7 +96,7 @@ KEPT: dict[str, Callable[[Watched], dict[str, Tensor]]] = {
 @pytest.mark.parametrize("layer_norm", [False, True])
 def test_what_is_kept_of_a_state_is_what_the_equations_say(name: str, layer_norm: bool) -> None:
     stack = {"cell": name, "layer_norm": layer_norm}
-    for w in watched(build(stack, {**stack, "bridge": "copy"})):
+    for w in recorded(build(stack, {**stack, "bridge": "copy"})):
         expected = KEPT[name](w)
         assert w.kept.keys() == expected.keys()
         for field, value in expected.items():
@@ -105,13 +106,13 @@ def test_what_is_kept_of_a_state_is_what_the_equations_say(name: str, layer_norm
 def test_zoneout_keeps_its_share_of_every_unit() -> None:
     """In evaluation h' = ζ h + (1 - ζ) step(h), so a unit keeps ζ + (1 - ζ) z."""
     stack = {"cell": "gru", "dropout": {"zoneout": 0.25}}
-    for w in watched(build(stack, stack)):
+    for w in recorded(build(stack, stack)):
         torch.testing.assert_close(w.kept["h"], 0.25 + 0.75 * w.values["z"])
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_every_cell_of_the_table_can_be_watched(name: str) -> None:
-    for w in watched(build(**VARIANTS[f"cell-{name}"])):
+    for w in recorded(build(**VARIANTS[f"cell-{name}"])):
         assert {*w.gates, *w.unnamed} >= {*CELLS[name].gates} - {*CELLS[name].State._fields}
         assert all(value.isfinite().all() for value in (*w.values.values(), *w.kept.values()))
 
@@ -139,8 +140,8 @@ class Own(Base):
 def test_a_cell_of_ones_own_shows_its_own_names_and_those_of_a_step_that_it_calls(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN)
     name = f"{tmp_path / 'own.py'}:Own"
-    first = watched(build({"cell": name}, {"cell": name}))[0]
-    assert (first.cell, first.gates, first.unnamed) == ("Own", ("r", "z", "valve"), ("n",))
+    first = recorded(build({"cell": name}, {"cell": name}))[0]
+    assert (first.path.cell, first.gates, first.unnamed) == ("Own", ("r", "z", "valve"), ("n",))
     torch.testing.assert_close(first.values["z"], first.values["h"])
     torch.testing.assert_close(first.kept["h"], -first.values["valve"])
 
@@ -153,7 +154,7 @@ def test_the_model_is_afterwards_as_it_was_also_when_the_pass_fails() -> None:
         layer.ready = mark
     tracer = sys.getprofile()
     with pytest.raises(IndexError):
-        watched(model, batch()[0] + 1000)
+        recorded(model, batch()[0] + 1000)
     assert all(layer.ready is mark for layer, mark in zip(layers, marks, strict=True))
     assert model.training and sys.getprofile() is tracer
 
@@ -163,7 +164,7 @@ def test_a_profiler_that_is_at_work_stays_at_work() -> None:
 
     sys.setprofile(profiler)
     try:
-        watched(build())
+        recorded(build())
         assert sys.getprofile() is profiler
     finally:
         sys.setprofile(None)

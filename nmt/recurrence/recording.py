@@ -1,0 +1,194 @@
+"""Recording of recurrent cells: what each step computes, by the names that its equations give.
+
+The forward pass that is recorded runs on the reference engine. Outside of a recording nothing is slower.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.cells.cell import Cell, read_equations
+from nmt.recurrence.layer import Layer
+from nmt.recurrence.reference import BoundCell
+from nmt.recurrence.state import Zoneout
+
+
+class CellPath(NamedTuple):
+    """The position of a cell in a model."""
+
+    side: str  # "encoder" or "decoder"
+    layer: int  # from 1
+    direction: str  # "forward", "backward", or "conditional": the second cell of a conditional layer
+    cell: str  # its name
+
+    @property
+    def title(self) -> str:
+        return f"{self.side}, layer {self.layer}, {self.direction}"
+
+
+class LayerCell(NamedTuple):
+    """A cell of a model and the layer that runs it."""
+
+    path: CellPath
+    layer: Layer
+    cell: Cell
+
+
+class CellRecord(NamedTuple):
+    """One cell over one batch.
+
+    `values` [T, B, H] by name: the local variables of the step as it returned (`gates`; declared ones come
+    first), then every field of the state after the step. Positions are those of the text in every direction;
+    values at padding mean nothing. `unnamed` are declared gates that the step assigns to no variable.
+
+    `kept` [T, B, H] by field is the direct path ∂s'/∂s of a unit to itself, with what goes through recurrent
+    products held constant: an LSTM's f for c, the GRU's z for h. Fields without such a path are absent.
+    """
+
+    path: CellPath
+    gates: tuple[str, ...]
+    unnamed: tuple[str, ...]
+    equations: str
+    values: dict[str, Tensor]
+    kept: dict[str, Tensor]
+
+
+@contextmanager
+def record_values(cells: Iterable[LayerCell]) -> Iterator[list[CellRecord]]:
+    """Record the values of every step of one forward pass.
+
+    The list is filled when the context is left, in the order of `cells`; a cell that made no step is absent.
+    """
+    records: list[CellRecord] = []
+    recorders = [_ValueRecorder(*one) for one in cells]
+    with _installed(recorders):
+        yield records
+    records += [recorder.record() for recorder in recorders if recorder.steps]
+
+
+@contextmanager
+def record_states(
+    cells: Iterable[LayerCell], only: Mapping[str, str | None]
+) -> Iterator[dict[CellPath, list[Any]]]:
+    """Record the states after every step with their graphs, in the order in which they are computed.
+
+    On the sides for which `only` names a field, gradients flow back from step to step through it alone.
+    """
+    recorders = [_StateRecorder(*one) for one in cells]
+    for recorder in recorders:
+        recorder.only = only.get(recorder.path.side)
+    with _installed(recorders):
+        yield {recorder.path: recorder.states for recorder in recorders}
+
+
+@contextmanager
+def _installed(recorders: "Sequence[_Recorder]") -> Iterator[None]:
+    """Let the layers run their cells by the recorders."""
+    before = {recorder.layer: recorder.layer.ready for recorder in recorders}
+    for layer in before:
+        layer.ready = {recorder.cell: recorder for recorder in recorders if recorder.layer is layer}
+    try:
+        yield
+    finally:
+        for layer, ready in before.items():
+            layer.ready = ready
+
+
+class _Recorder(BoundCell):
+    """A cell on the reference engine, without dropout and with the expectation of zoneout."""
+
+    def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
+        self.path, self.layer = path, layer
+        super().__init__(cell, 1, engine="reference", zoneout=Zoneout(layer.zoneout, drawn=False))
+
+
+class _StateRecorder(_Recorder):
+    def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
+        super().__init__(path, layer, cell)
+        self.states: list[Any] = []
+        self.only: str | None = None
+
+    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+        if self.only is not None:
+            s = s._replace(**{name: getattr(s, name).detach() for name in s._fields if name != self.only})
+        new = super().next(x, s, zone)
+        self.states.append(new)
+        return new
+
+
+class _ValueRecorder(_Recorder):
+    def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
+        super().__init__(path, layer, cell)
+        self.codes, self.steps = _step_codes(type(cell)), list[tuple[dict[str, Tensor], dict[str, Tensor]]]()
+
+    def bind_products(self) -> None:
+        super().bind_products()
+        constant = zip(self.cell.recurrent, map(_without_gradient, self.U), strict=True)
+        self.U = self.cell.by_product(**dict(constant))
+
+    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+        s = type(s)(*(field.detach().requires_grad_() for field in s))
+        with torch.enable_grad(), _locals(self.codes) as variables:
+            new = super().next(x.detach(), s, zone)
+        kept = {name: _direct_path(getattr(new, name), getattr(s, name)) for name in s._fields}
+        new = type(new)(*(field.detach() for field in new))
+        values = self.unit_values(variables, s) | new._asdict()
+        self.steps.append((values, {name: path for name, path in kept.items() if path is not None}))
+        return new
+
+    def unit_values(self, variables: dict[str, Any], s: Any) -> dict[str, Tensor]:
+        """The variables of a step that have one value per unit, the declared gates first."""
+        order = [name for name in dict.fromkeys((*self.cell.gates, *variables)) if name not in s._fields]
+        tensors = {name: variables[name] for name in order if isinstance(variables.get(name), Tensor)}
+        return {name: value.detach() for name, value in tensors.items() if value.shape == s.h.shape}
+
+    def record(self) -> CellRecord:
+        """The steps stacked, in the order of the text."""
+        steps = self.steps[::-1] if self.path.direction == "backward" else self.steps
+        values, kept = (
+            {name: torch.stack([step[part][name] for step in steps]) for name in steps[0][part]}
+            for part in range(2)
+        )
+        gates = tuple(name for name in values if name not in self.cell.State._fields)
+        unnamed = tuple(name for name in self.cell.gates if name not in values)
+        return CellRecord(self.path, gates, unnamed, read_equations(self.cell), values, kept)
+
+
+def _without_gradient(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda v: product(v.detach()).detach()
+
+
+def _direct_path(new: Tensor, old: Tensor) -> Tensor | None:
+    """∂new/∂old [B, H] of a unit; units see each other through products only, which are constant here."""
+    if not new.requires_grad:
+        return None
+    return torch.autograd.grad(new, old, torch.ones_like(new), retain_graph=True, allow_unused=True)[0]
+
+
+def _step_codes(kind: type[Cell]) -> set[CodeType]:
+    """The code of a cell's step and of those of its bases, which it may call."""
+    steps = [inspect.unwrap(vars(base)["step"]) for base in kind.__mro__ if "step" in vars(base)]
+    return {step.__code__ for step in steps}
+
+
+@contextmanager
+def _locals(codes: set[CodeType]) -> Iterator[dict[str, Any]]:
+    """The local variables of functions with these codes as each returns; the outermost overrides."""
+    variables: dict[str, Any] = {}
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code in codes:
+            variables.update(frame.f_locals)
+
+    profiler = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield variables
+    finally:
+        sys.setprofile(profiler)

@@ -1,0 +1,192 @@
+"""Statistics of gates and states over a corpus, and their entries in the log of a run."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.data.batches import Batch, Plan, validation_batches
+from nmt.data.store.store import TokenStore
+from nmt.data.streams import Cut, chunks
+from nmt.model.translator import Translator
+from nmt.recurrence.recording import CellPath, CellRecord, record_values
+from nmt.recurrence.state import detach_states
+from nmt.training.settings import Validate
+from nmt.training.update import to_device
+from nmt.training.validation import Validation, measuring
+
+OPEN, CLOSED = 0.9, 0.1
+QUANTILE = 0.9
+"""The share of the units whose time scale is at most the `longest`."""
+SENTENCES, CHUNK = 8, 32
+"""Sentences (or streams of a text) that are recorded at a validation, and tokens of each stream."""
+
+
+class GateStatistics(NamedTuple):
+    """One variable of the step, over all units and positions without padding."""
+
+    name: str
+    mean: float
+    means: list[float]  # by position; the last is that of all positions beyond those asked for
+    open: float | None  # share above OPEN; None unless all values lie in [0, 1], as a gate's do
+    closed: float | None  # share below CLOSED
+
+
+class Retention(NamedTuple):
+    """How much of its own state a unit keeps from one position to the next.
+
+    A unit that keeps the shares k_t has the time scale τ = -1 / mean(ln |k_t|): after τ positions 1/e of the
+    state is left, as after -1/ln f with a constant forget gate f. inf: nothing is forgotten.
+    """
+
+    mean: float
+    updated: float  # 1 - mean: the update rate
+    time_scale: float  # of the median unit, in positions
+    longest: float  # that QUANTILE of the units do not exceed
+
+
+class StateStatistics(NamedTuple):
+    """One field of the state."""
+
+    name: str
+    mean_norm: float  # Euclidean
+    norms: list[float]  # by position, as a gate's means
+    kept: Retention | None  # None: the state is passed on by recurrent products only
+
+
+class CellStatistics(NamedTuple):
+    """One cell of a model over a corpus."""
+
+    path: CellPath
+    pieces: int  # positions without padding
+    gates: list[GateStatistics]
+    unnamed: tuple[str, ...]  # gates that the step assigns to no variable
+    state: list[StateStatistics]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name, those of the path among them."""
+        fields = self._asdict()
+        return {**fields.pop("path")._asdict(), **fields}
+
+
+def gate_statistics(model: Translator, batches: Iterable[Batch], *, positions: int) -> list[CellStatistics]:
+    """Measure every cell under teacher forcing; positions beyond `positions` are taken together."""
+    sums: dict[CellPath, _CellSums] = {}
+    device, carried, offset = next(model.parameters()).device, None, 0
+    for batch in batches:
+        batch = to_device(batch, device)
+        with measuring(model), record_values(model.recurrent_cells()) as records:
+            state = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], before=carried).state
+        carried = detach_states(state) if batch.goes_on else None
+        for record in records:
+            lengths = batch.src_lengths if record.path.side == "encoder" else batch.tgt_lengths
+            sums.setdefault(record.path, _CellSums(record, positions)).add(record, lengths, offset)
+        offset = offset + batch.tgt.shape[1] - 1 if batch.goes_on else 0
+    return [of_cell.statistics() for of_cell in sums.values()]
+
+
+def log_gates(validate: Validate, store: TokenStore, *, seed: int, chunked: bool = False) -> Validate:
+    """Add the gates over a few validation sentences (or the first chunk of a text) to each validation."""
+    if chunked:
+        batch = next(chunks(store, Cut(SENTENCES, CHUNK)))
+    else:
+        batches = validation_batches(store, Plan("sentences", SENTENCES, seed))
+        batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of middle length
+
+    def validate_with_gates(model: Translator, name: str) -> Validation:
+        entry = log_entry(gate_statistics(model, [batch], positions=1))
+        return validate(model, name)._replace(gates=entry)
+
+    return validate_with_gates
+
+
+def log_entry(cells: Iterable[CellStatistics]) -> dict[str, float]:
+    """The statistics as flat names and numbers: `decoder.1.forward.f.mean`."""
+    return {
+        f"{cell.path.side}.{cell.path.layer}.{cell.path.direction}.{name}": value
+        for cell in cells
+        for name, value in _numbers(cell)
+    }
+
+
+def _numbers(cell: CellStatistics) -> Iterator[tuple[str, float]]:
+    for gate in cell.gates:
+        yield f"{gate.name}.mean", gate.mean
+        if gate.open is not None and gate.closed is not None:
+            yield f"{gate.name}.open", gate.open
+            yield f"{gate.name}.closed", gate.closed
+    for field in cell.state:
+        yield f"{field.name}.norm", field.mean_norm
+        if field.kept is not None:
+            yield f"{field.name}.updated", field.kept.updated
+            yield f"{field.name}.time_scale", field.kept.time_scale
+
+
+class _CellSums:
+    """Sums of one cell over batches, in float64."""
+
+    def __init__(self, first: CellRecord, positions: int) -> None:
+        self.first, self.positions = first, positions
+        self.shares: dict[str, Tensor] = {}  # by gate: values, open, closed, outside [0, 1]
+        self.kept: dict[str, Tensor] = {}  # by field, [3, H]: positions, sum, sum of ln |k|
+        self.tracks: dict[str, Tensor] = {}  # means and norms, [2, positions + 1]: positions, sum
+
+    def add(self, record: CellRecord, lengths: Tensor, offset: int) -> None:
+        """Add a batch with these lengths [B], whose first position is number `offset` of the text."""
+        steps = torch.arange(len(record.values["h"]), device=lengths.device)
+        mask = steps.unsqueeze(1) < lengths  # [T, B]
+        index = (offset + mask.nonzero()[:, 0]).clamp_max(self.positions)
+        values = {name: value[mask].double() for name, value in record.values.items()}  # [N, H]
+        for name, value in values.items():
+            track = value.mean(-1) if name in record.gates else value.norm(dim=-1)
+            counted = torch.stack([torch.ones_like(track), track])
+            by_position = track.new_zeros(2, self.positions + 1).index_add(1, index, counted)
+            _add(self.tracks, name, by_position)
+        for name in record.gates:
+            _add(self.shares, name, _share_counts(values[name]))
+        for name, value in record.kept.items():
+            kept = value[mask].double()
+            _add(self.kept, name, torch.stack([torch.ones_like(kept), kept, kept.abs().log()]).sum(1))
+
+    def statistics(self) -> CellStatistics:
+        first, pieces = self.first, int(self.tracks["h"][0].sum())
+        gates = [self.gate(name) for name in first.gates]
+        state = [self.field(name) for name in first.values if name not in first.gates]
+        return CellStatistics(first.path, pieces, gates, first.unnamed, state)
+
+    def gate(self, name: str) -> GateStatistics:
+        count, opened, closed, outside = self.shares[name].tolist()
+        shares = (None, None) if outside else (opened / count, closed / count)
+        return GateStatistics(name, *_means(self.tracks[name]), *shares)
+
+    def field(self, name: str) -> StateStatistics:
+        kept = _retention(self.kept[name]) if name in self.kept else None
+        return StateStatistics(name, *_means(self.tracks[name]), kept)
+
+
+def _add(sums: dict[str, Tensor], name: str, more: Tensor) -> None:
+    sums[name] = sums[name] + more if name in sums else more
+
+
+def _share_counts(values: Tensor) -> Tensor:
+    """Counts of the values [N, H] that are there, open, closed, outside [0, 1]."""
+    outside = (values < 0) | (values > 1)
+    parts = (torch.ones_like(values), values > OPEN, values < CLOSED, outside)
+    return torch.stack([part.double().sum() for part in parts])
+
+
+def _retention(sums: Tensor) -> Retention:
+    count, total, logs = sums
+    mean, mean_log = float(total.sum() / count.sum()), logs / count
+    scales = torch.where(mean_log < 0, -1 / mean_log, math.inf).sort().values
+    median, longest = scales[(len(scales) - 1) // 2], scales[int(QUANTILE * (len(scales) - 1))]
+    return Retention(mean, 1 - mean, float(median), float(longest))
+
+
+def _means(track: Tensor) -> tuple[float, list[float]]:
+    """The mean over all positions, and those of the positions that there are."""
+    count, total = track[:, track[0] > 0]
+    return float(total.sum() / count.sum()), (total / count).tolist()
