@@ -59,9 +59,9 @@ def clean(
     """
     from rich.console import Console
 
-    from nmt.data import pair_rules as cleaning
-    from nmt.data.pair_rules import FilterReport
+    from nmt.data import pair_rules
     from nmt.data.pairs import find_corpus, written
+    from nmt.data.script import read_scripts
 
     if len(names) > 2:
         raise UsageError(f"{len(names)} files: give one file of pairs, two files, or a prefix")
@@ -70,20 +70,20 @@ def clean(
     languages = _languages(names, output, src, tgt)
     pairs = names[0] if len(names) == 1 else names
     corpus = find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1])
-    rules = cleaning.Rules(
+    rules = pair_rules.CleaningRules(
         min_words=min_words,
         max_words=max_words,
         max_characters=max_characters,
         max_ratio=max_ratio,
-        scripts=None if scripts is None else cleaning.read_scripts(scripts),
+        scripts=None if scripts is None else read_scripts(scripts),
         share=share,
         identical=identical,
         duplicates=duplicates,
     )
-    report = FilterReport()
+    report = pair_rules.FilterReport()
     reading = Console(stderr=True).status(f"reading {corpus}")  # shown on a terminal only
     with reading, written(output, languages, beside=corpus.files) as write:
-        for pair in cleaning.clean(corpus, rules, report):
+        for pair in pair_rules.clean(corpus, rules, report):
             write(*pair)
     typer.echo(report)
 

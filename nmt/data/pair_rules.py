@@ -1,62 +1,110 @@
-"""Rules for training pairs: which are kept, which are removed, and the count of each reason."""
+"""Rules that tell good pairs from bad ones, declared once for training, `nmt clean` and `nmt doctor`."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from tempfile import TemporaryFile
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.pairs import Corpus, read_pairs
-from nmt.data.script import SCRIPTS, script_of
+from nmt.data.script import script_share
 from nmt.data.vocabulary.vocabulary import split_words
-from nmt.errors import UsageError
+
+BLOCK = 1 << 24  # hashes compared in memory at a time, of 16 bytes each
+
+
+class LineRule(NamedTuple):
+    """A fault of a single line: the pattern that finds it, its description, and what to do about it."""
+
+    pattern: re.Pattern[str]
+    description: str  # follows "3 lines" in a report
+    advice: str
+
+
+LINE_RULES = (
+    LineRule(
+        re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]"),
+        "with a character inside that other programs take for the end of a line",
+        "nmt keeps it inside its line, but a program that takes it for a line end has shifted all lines "
+        "after it: compare a few pairs after the first one. Replacing such characters by spaces is safe",
+    ),
+    LineRule(
+        re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]"),
+        "with control characters",
+        "they carry no meaning, and each takes an entry of the vocabulary: remove them",
+    ),
+    LineRule(
+        re.compile("\ufffd|[ÂÃ][\x80-\xbf]|â€"),
+        "with signs of a wrong decoding (� or Ã¼ instead of letters)",
+        "get the original text again; where that is not possible, remove these lines",
+    ),
+)
+UNCLEAN = re.compile("|".join(["[\t\n\ufffd]", *(rule.pattern.pattern for rule in LINE_RULES[:2])]))
+"""Characters that `nmt clean` removes pairs for; line ends and tabs would break the files it writes."""
+
+
+def is_blank(src: str, tgt: str) -> bool:
+    """Return True if a side has nothing but white space."""
+    return not src.strip() or not tgt.strip()
+
+
+def is_identical(src: str, tgt: str) -> bool:
+    """Return True if both sides are the same text."""
+    return src.strip() == tgt.strip()
+
+
+def length_reason(lengths: Sequence[int], unit: str, shortest: int, longest: int | None) -> str | None:
+    """Return the reason to drop a pair whose sides have these lengths, or None to keep it."""
+    if min(lengths) == 0:
+        return "blank side"
+    if min(lengths) < shortest:
+        return f"shorter than {shortest:,} {unit}"
+    if longest is not None and max(lengths) > longest:
+        return f"longer than {longest:,} {unit}"
+    return None
+
+
+def ratio_reason(lengths: Sequence[int], max_ratio: float | None) -> str | None:
+    """Return the reason to drop a pair with one side too long for the other, or None to keep it."""
+    if max_ratio is None or max(lengths) <= max_ratio * min(lengths):
+        return None
+    return f"one side more than {max_ratio:g} times the other"
 
 
 class LengthFilter(NamedTuple):
-    """Keeps pairs whose sides have a fitting number of pieces (the end of sentence not counted)."""
+    """Keep pairs whose sides have a suitable number of tokens (the end of sentence not counted)."""
 
     min_length: int
     max_length: int
     max_ratio: float | None
 
-    def why_dropped(self, src_length: int, tgt_length: int) -> str | None:
-        """The reason to leave a pair out, or None to keep it."""
-        shorter, longer = sorted((src_length, tgt_length))
-        if shorter == 0:
-            return "blank side"
-        if shorter < self.min_length:
-            return f"shorter than {self.min_length:,} pieces"
-        if longer > self.max_length:
-            return f"longer than {self.max_length:,} pieces"
-        if self.max_ratio is not None and longer > self.max_ratio * shorter:
-            return f"one side more than {self.max_ratio:g} times the other"
-        return None
+    def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
+        """Return the reason to drop a pair, or None to keep it."""
+        lengths = src_length, tgt_length
+        reason = length_reason(lengths, "tokens", self.min_length, self.max_length)
+        return reason or ratio_reason(lengths, self.max_ratio)
 
 
 ANY_LENGTH = LengthFilter(1, 10**9, None)
-"""Keeps all pairs that have pieces on both sides: what is measured is not chosen."""
+"""Keep all pairs that have tokens on both sides: for text that is scored."""
 
 
 class LineFilter(NamedTuple):
-    """Keeps lines of plain text that have pieces, at most so many (the end of the line not counted)."""
+    """Keep lines of plain text with one to `max_length` tokens (the end of the line not counted)."""
 
     max_length: int | None
 
-    def why_dropped(self, src_length: int, tgt_length: int) -> str | None:
-        """The reason to leave a line out, or None to keep it; of the source there is nothing."""
-        if tgt_length == 0:
-            return "blank"
-        if self.max_length is not None and tgt_length > self.max_length:
-            return f"longer than {self.max_length:,} pieces"
-        return None
+    def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
+        """Return the reason to drop a line, or None to keep it; there is no source."""
+        return length_reason([tgt_length], "tokens", 1, self.max_length) if tgt_length else "blank"
 
 
-class Dropped(NamedTuple):
-    """How many pairs one reason took, and the line of the first of them."""
+class DropCount(NamedTuple):
+    """The number of pairs dropped for one reason, and the line of the first of them."""
 
     pairs: int
     first_line: int
@@ -64,153 +112,128 @@ class Dropped(NamedTuple):
 
 @dataclass
 class FilterReport:
-    """The account of a corpus: every pair is either kept or counted under the reason it was dropped for."""
+    """Counts of a corpus: every pair is either kept or counted under the reason it was dropped for."""
 
     unit: str = "pairs"
     seen: int = 0
-    dropped: dict[str, Dropped] = field(default_factory=dict)
-    notes: dict[str, Dropped] = field(default_factory=dict)  # on pairs that are kept
+    dropped: dict[str, DropCount] = field(default_factory=dict)
+    notes: dict[str, DropCount] = field(default_factory=dict)  # about pairs that are kept
 
     @property
     def kept(self) -> int:
         return self.seen - sum(entry.pairs for entry in self.dropped.values())
 
     def count(self, reason: str | None) -> bool:
-        """Enter the next pair; true if it is kept."""
+        """Count the next pair; return True if it is kept."""
         self.seen += 1
         if reason is not None:
-            _enter(self.dropped, reason, Dropped(1, self.seen))
+            _add(self.dropped, reason, DropCount(1, self.seen))
         return reason is None
 
-    def note(self, what: str, line: int) -> None:
-        """Enter something about a pair that is kept."""
-        _enter(self.notes, what, Dropped(1, line))
+    def note(self, remark: str, line: int) -> None:
+        """Count a remark about a pair that is kept."""
+        _add(self.notes, remark, DropCount(1, line))
 
     def extend(self, other: "FilterReport") -> None:
-        """Enter the pairs of another account as those that come next."""
+        """Append the counts of another report, whose pairs follow."""
         for ours, theirs in ((self.dropped, other.dropped), (self.notes, other.notes)):
             for reason, (pairs, line) in theirs.items():
-                _enter(ours, reason, Dropped(pairs, self.seen + line))
+                _add(ours, reason, DropCount(pairs, self.seen + line))
         self.seen += other.seen
 
     def __str__(self) -> str:
         kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
         head = f"{kept}; dropped:" if self.dropped else kept
-        return "\n".join([head, *_listed(self.dropped), *_listed(self.notes)])
+        return "\n".join([head, *_format_counts(self.dropped), *_format_counts(self.notes)])
 
 
-def _enter(entries: dict[str, Dropped], reason: str, entry: Dropped) -> None:
-    before = entries.get(reason, Dropped(0, entry.first_line))
+def _add(entries: dict[str, DropCount], reason: str, entry: DropCount) -> None:
+    before = entries.get(reason, DropCount(0, entry.first_line))
     entries[reason] = before._replace(pairs=before.pairs + entry.pairs)
 
 
-def _listed(entries: dict[str, Dropped]) -> list[str]:
+def _format_counts(entries: dict[str, DropCount]) -> list[str]:
     return [f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in entries.items()]
 
 
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
-TOGETHER = 1 << 24  # hashes that are compared in memory, of 16 bytes each
-
-
-class Rules(NamedTuple):
-    """What a pair must be like; words are what spaces separate."""
+class CleaningRules(NamedTuple):
+    """Conditions that a pair must meet; words are separated by spaces."""
 
     min_words: int = 1
     max_words: int | None = None
     max_characters: int | None = None
     max_ratio: float | None = None
-    scripts: tuple[frozenset[str], frozenset[str]] | None = None  # of either side, by their names in SCRIPTS
+    scripts: tuple[frozenset[str], frozenset[str]] | None = None  # of source and target, names in SCRIPTS
     share: float = 0.5  # of a side's letters that are of its scripts, at least
     identical: bool = True  # remove pairs of equal sides
     duplicates: bool = True  # remove pairs that came before
 
-    def why_removed(self, src: str, tgt: str) -> str | None:
-        """The reason to remove a pair for what it is, or None to keep it."""
-        if CONTROL.search(src) or CONTROL.search(tgt):
+    def drop_reason(self, src: str, tgt: str) -> str | None:
+        """Return the reason to remove a pair (duplicates aside), or None to keep it."""
+        if UNCLEAN.search(src) or UNCLEAN.search(tgt):
             return "control character"
-        words = sorted(len(split_words(side)) for side in (src, tgt))
-        if words[0] == 0:
-            return "blank side"
-        return self._length(words[0], words[1], max(len(src), len(tgt))) or self._likeness(src, tgt)
-
-    def _length(self, shorter: int, longer: int, characters: int) -> str | None:
-        if shorter < self.min_words:
-            return f"shorter than {self.min_words:,} words"
-        if self.max_words is not None and longer > self.max_words:
-            return f"longer than {self.max_words:,} words"
-        if self.max_characters is not None and characters > self.max_characters:
-            return f"longer than {self.max_characters:,} characters"
-        if self.max_ratio is not None and longer > self.max_ratio * shorter:
-            return f"one side more than {self.max_ratio:g} times the other"
-        return None
-
-    def _likeness(self, src: str, tgt: str) -> str | None:
-        if self.identical and src.strip() == tgt.strip():
+        words = len(split_words(src)), len(split_words(tgt))
+        reason = (
+            length_reason(words, "words", self.min_words, self.max_words)
+            or length_reason((len(src), len(tgt)), "characters", 1, self.max_characters)
+            or ratio_reason(words, self.max_ratio)
+        )
+        if reason is None and self.identical and is_identical(src, tgt):
             return "identical sides"
-        if self.scripts is None:
-            return None
-        for name, side, scripts in zip(("source", "target"), (src, tgt), self.scripts, strict=True):
+        return reason or self._script_reason(src, tgt)
+
+    def _script_reason(self, src: str, tgt: str) -> str | None:
+        for name, side, scripts in zip(("source", "target"), (src, tgt), self.scripts or (), strict=False):
             if script_share(side, scripts) < self.share:
                 return f"{name} not in {' or '.join(sorted(scripts))}"
         return None
 
 
-def clean(corpus: Corpus, rules: Rules, report: FilterReport) -> Iterator[tuple[str, str]]:
-    """The pairs that the rules leave, counted in the report with those that they do not.
+def clean(corpus: Corpus, rules: CleaningRules, report: FilterReport) -> Iterator[tuple[str, str]]:
+    """Yield the pairs that meet the rules; every pair is counted in the report.
 
-    With `rules.duplicates` the corpus is read twice, and memory takes a byte for each pair.
+    With `rules.duplicates` the corpus is read twice and memory use is one byte per pair.
     """
-    repeated = repetitions(read_pairs(corpus)) if rules.duplicates else None
+    repeated = find_duplicates(read_pairs(corpus)) if rules.duplicates else None
     for number, (src, tgt) in enumerate(read_pairs(corpus)):
-        reason = rules.why_removed(src, tgt)
+        reason = rules.drop_reason(src, tgt)
         if reason is None and repeated is not None and repeated[number]:
             reason = "duplicate"
         if report.count(reason):
             yield src, tgt
 
 
-def read_scripts(given: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The scripts of either side, as `Hangul,Latin` or `Han+Hiragana,Latin`; UsageError for others."""
-    sides = [frozenset(side.split("+")) for side in given.split(",")]
-    if len(sides) != 2:
-        raise UsageError(f"--scripts {given}: expected one for each side, like Hangul,Latin")
-    for name in sides[0] | sides[1]:
-        if name not in SCRIPTS:
-            raise UsageError(f"--scripts: no script '{name}', there are: {', '.join(sorted(SCRIPTS))}")
-    return sides[0], sides[1]
-
-
-def script_share(text: str, scripts: Collection[str]) -> float:
-    """Share of the letters that belong to some scripts; 1 where there is no letter."""
-    letters = [found for found in map(script_of, text) if found]
-    return sum(found in scripts for found in letters) / len(letters) if letters else 1.0
-
-
-def repetitions(pairs: Iterable[tuple[str, str]]) -> NDArray[np.bool_]:
-    """Which pairs came before, by a hash of 64 bits that waits on disk."""
+def find_duplicates(pairs: Iterable[tuple[str, str]], block: int = BLOCK) -> NDArray[np.bool_]:
+    """Return a flag per pair: True if it came before. Hashes of 64 bits are kept on disk."""
     with TemporaryFile() as file:
         count = 0
         for src, tgt in pairs:
             file.write(blake2b(f"{src}\n{tgt}".encode("utf-8", "surrogatepass"), digest_size=8).digest())
             count += 1
         repeated = np.zeros(count, np.bool_)
-        shares = -(-count // TOGETHER)
+        shares = -(-count // block)
         for share in range(shares):
-            hashes, places = _share_of(file, share, shares)
-            order = np.argsort(hashes, kind="stable")
-            again = np.flatnonzero(np.diff(hashes[order]) == 0) + 1
-            repeated[places[order[again]]] = True
+            hashes, indices = _read_share(file, share, shares)
+            repeated[indices[mark_repeated(hashes)]] = True
     return repeated
 
 
-def _share_of(file: IO[bytes], share: int, shares: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Those of the hashes that are `share` modulo `shares`, and their places."""
+def mark_repeated(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a flag per value: True if it occurred before."""
+    order = np.argsort(values, kind="stable")
+    repeated = np.zeros(len(values), np.bool_)
+    repeated[order[1:]] = np.diff(values[order]) == 0
+    return repeated
+
+
+def _read_share(file: IO[bytes], share: int, shares: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return those of the hashes that are `share` modulo `shares`, and their indices."""
     file.seek(0)
-    hashes, places, first = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
+    hashes, indices, first = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], 0
     while content := file.read(1 << 23):
-        block = np.frombuffer(content, np.uint64)
-        here = np.flatnonzero(block % np.uint64(shares) == share)
-        hashes.append(block[here])
-        places.append(here + first)
-        first += len(block)
-    return np.concatenate(hashes), np.concatenate(places)
+        values = np.frombuffer(content, np.uint64)
+        chosen = np.flatnonzero(values % np.uint64(shares) == share)
+        hashes.append(values[chosen])
+        indices.append(chosen + first)
+        first += len(values)
+    return np.concatenate(hashes), np.concatenate(indices)

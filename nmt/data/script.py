@@ -1,8 +1,11 @@
-"""Writing systems: which one a line is in, and which a language is written in."""
+"""Writing systems (scripts): which one a line is in, and which a language is written in."""
 
 import unicodedata
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
+
+from nmt.errors import UsageError
 
 OF_LANGUAGES = {
     "Latin": "af az ca cs cy da de en es et eu fi fil fr ga gl hr hu id is it lt lv ms nl no pl pt ro sk sl"
@@ -22,37 +25,11 @@ OF_LANGUAGES = {
 }
 LANGUAGES = {code: script for script, codes in OF_LANGUAGES.items() for code in codes.split()}
 """The writing system of a language by its code."""
-SCRIPTS = frozenset(
-    [
-        "Arabic",
-        "Armenian",
-        "Bengali",
-        "Cyrillic",
-        "Devanagari",
-        "Ethiopic",
-        "Georgian",
-        "Greek",
-        "Gujarati",
-        "Han",
-        "Hangul",
-        "Hebrew",
-        "Hiragana",
-        "Kannada",
-        "Katakana",
-        "Khmer",
-        "Lao",
-        "Latin",
-        "Malayalam",
-        "Mongolian",
-        "Myanmar",
-        "Sinhala",
-        "Tamil",
-        "Telugu",
-        "Thai",
-        "Tibetan",
-    ]
+MORE = (
+    "Ethiopic Gujarati Hiragana Kannada Katakana Khmer Lao Malayalam Mongolian Myanmar Sinhala Telugu Tibetan"
 )
-"""The writing systems that can be asked for."""
+SCRIPTS = frozenset([*OF_LANGUAGES, *MORE.split()])
+"""The scripts that can be asked for."""
 OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
 """How Unicode's names of letters begin, where that is not their writing system."""
 MIXED = {"Hiragana": "Han", "Katakana": "Han"}
@@ -74,3 +51,20 @@ def main_script(line: str) -> str | None:
     """
     found = Counter(MIXED.get(script, script) for script in map(script_of, set(line)) if script)
     return max(found, key=lambda script: (found[script], script)) if found else None
+
+
+def script_share(text: str, scripts: Collection[str]) -> float:
+    """Return the share of the letters that belong to some scripts; 1 if there are no letters."""
+    letters = [script for script in map(script_of, text) if script]
+    return sum(script in scripts for script in letters) / len(letters) if letters else 1.0
+
+
+def read_scripts(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Read the scripts of both sides, given like `Hangul,Latin` or `Han+Hiragana,Latin`."""
+    sides = [frozenset(side.split("+")) for side in text.split(",")]
+    if len(sides) != 2:
+        raise UsageError(f"--scripts {text}: expected one for each side, like Hangul,Latin")
+    for name in sides[0] | sides[1]:
+        if name not in SCRIPTS:
+            raise UsageError(f"--scripts: no script '{name}'; available: {', '.join(sorted(SCRIPTS))}")
+    return sides[0], sides[1]

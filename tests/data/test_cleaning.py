@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
-from nmt.data import pair_rules as cleaning
-from nmt.data.pair_rules import Rules, read_scripts, repetitions, script_share
+from nmt.data.pair_rules import CleaningRules, find_duplicates
+from nmt.data.script import read_scripts, script_share
 
 PAIRS = [
     ("Ein Hund.", "A dog."),
@@ -25,15 +25,15 @@ PAIRS = [
     ("12 + 3", "15"),
 ]
 RULES = {
-    "control character": Rules(),
-    "blank side": Rules(),
-    "identical sides": Rules(),
-    "duplicate": Rules(),
-    "one side more than 3 times the other": Rules(max_ratio=3),
-    "source not in Latin": Rules(scripts=read_scripts("Latin,Latin")),
-    "longer than 3 words": Rules(max_words=3),
-    "longer than 40 characters": Rules(max_characters=40),
-    "shorter than 2 words": Rules(min_words=2),
+    "control character": CleaningRules(),
+    "blank side": CleaningRules(),
+    "identical sides": CleaningRules(),
+    "duplicate": CleaningRules(),
+    "one side more than 3 times the other": CleaningRules(max_ratio=3),
+    "source not in Latin": CleaningRules(scripts=read_scripts("Latin,Latin")),
+    "longer than 3 words": CleaningRules(max_words=3),
+    "longer than 40 characters": CleaningRules(max_characters=40),
+    "shorter than 2 words": CleaningRules(min_words=2),
 }
 LINES = {
     "control character": [6, 7],
@@ -62,17 +62,17 @@ def nmt(*words: object) -> Result:
 
 @pytest.mark.parametrize("reason", RULES)
 def test_a_rule_removes_what_it_says(reason: str) -> None:
-    repeated = repetitions(PAIRS)
+    repeated = find_duplicates(PAIRS)
     found = [
         number
         for number, pair in enumerate(PAIRS, 1)
-        if (RULES[reason].why_removed(*pair) or ("duplicate" if repeated[number - 1] else None)) == reason
+        if (RULES[reason].drop_reason(*pair) or ("duplicate" if repeated[number - 1] else None)) == reason
     ]
     assert found == LINES[reason]
 
 
 def test_rules_that_are_turned_off_remove_nothing() -> None:
-    assert Rules(identical=False).why_removed("same", "same") is None
+    assert CleaningRules(identical=False).drop_reason("same", "same") is None
 
 
 def test_each_pair_is_written_or_counted(tsv: Path) -> None:
@@ -145,14 +145,13 @@ def test_a_damaged_input_leaves_the_old_output(tsv: Path) -> None:
     assert {path.name for path in Path().iterdir()} == {"in.tsv", "out.tsv"}
 
 
-def test_repetitions_are_found_share_by_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicates_are_found_share_by_share() -> None:
     pairs = [(str(n % 97), str(n % 7)) for n in range(1500)]
-    monkeypatch.setattr(cleaning, "TOGETHER", 100)
     seen: set[tuple[str, str]] = set()
     expected = [pair in seen or bool(seen.add(pair)) for pair in pairs]
-    assert repetitions(pairs).tolist() == expected
-    assert repetitions([]).tolist() == []
-    assert repetitions([("a", "b c"), ("a b", "c")]).tolist() == [False, False]
+    assert find_duplicates(pairs, block=100).tolist() == expected
+    assert find_duplicates([]).tolist() == []
+    assert find_duplicates([("a", "b c"), ("a b", "c")]).tolist() == [False, False]
 
 
 @pytest.mark.parametrize(

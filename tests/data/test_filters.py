@@ -16,23 +16,23 @@ KEEP = LengthFilter(min_length=2, max_length=10, max_ratio=2.0)
         (10, 5, None),
         (0, 5, "blank side"),
         (5, 0, "blank side"),
-        (1, 2, "shorter than 2 pieces"),
-        (11, 11, "longer than 10 pieces"),
+        (1, 2, "shorter than 2 tokens"),
+        (11, 11, "longer than 10 tokens"),
         (9, 4, "one side more than 2 times the other"),
         (4, 9, "one side more than 2 times the other"),
     ],
 )
 def test_a_pair_is_dropped_for_one_reason_or_kept(src: int, tgt: int, reason: str | None) -> None:
-    assert KEEP.why_dropped(src, tgt) == reason
+    assert KEEP.drop_reason(src, tgt) == reason
 
 
 def test_without_a_ratio_sides_may_differ() -> None:
-    assert KEEP._replace(max_ratio=None).why_dropped(2, 10) is None
+    assert KEEP._replace(max_ratio=None).drop_reason(2, 10) is None
 
 
 def test_the_report_counts_by_reason_and_names_the_first_line() -> None:
     report = FilterReport()
-    assert [report.count(KEEP.why_dropped(n, n)) for n in (5, 0, 0, 11, 3)] == [
+    assert [report.count(KEEP.drop_reason(n, n)) for n in (5, 0, 0, 11, 3)] == [
         True,
         False,
         False,
@@ -42,7 +42,7 @@ def test_the_report_counts_by_reason_and_names_the_first_line() -> None:
     assert str(report).splitlines() == [
         "kept 2 of 5 pairs; dropped:",
         "  2 blank side (first: line 2)",
-        "  1 longer than 10 pieces (first: line 4)",
+        "  1 longer than 10 tokens (first: line 4)",
     ]
 
 
@@ -53,6 +53,6 @@ def test_a_report_without_drops_is_one_line() -> None:
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15))))
 def test_kept_and_dropped_add_up(lengths: list[tuple[int, int]]) -> None:
     report = FilterReport()
-    kept = sum(report.count(KEEP.why_dropped(*pair)) for pair in lengths)
+    kept = sum(report.count(KEEP.drop_reason(*pair)) for pair in lengths)
     assert report.kept == kept
     assert report.kept + sum(entry.pairs for entry in report.dropped.values()) == report.seen == len(lengths)

@@ -52,7 +52,7 @@ def test_dropped_pairs_are_counted_and_never_shift_their_neighbours(tmp_path: Pa
     assert str(store.report).splitlines() == [
         "kept 3 of 6 pairs; dropped:",
         "  2 blank side (first: line 2)",
-        "  1 longer than 5 pieces (first: line 4)",
+        "  1 longer than 5 tokens (first: line 4)",
     ]
 
 

@@ -83,7 +83,7 @@ def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Pa
     (tmp_path / "text").write_text("".join(f"{line}\n" for line in TEXT), encoding="utf-8")
     store = prepare_store(tmp_path / "store", find_text("text", root=tmp_path), tgt=WORDS, keep=LineFilter(4))
     assert str(store.report) == (
-        "kept 5 of 7 lines; dropped:\n  1 blank (first: line 2)\n  1 longer than 4 pieces (first: line 6)"
+        "kept 5 of 7 lines; dropped:\n  1 blank (first: line 2)\n  1 longer than 4 tokens (first: line 6)"
     )
     [batch] = batches(store, Plan("sentences", 10, 1), 0)
     assert sorted(batch.tgt.tolist())[0] == [BOS, *WORDS.encode("0 1 2"), EOS, PAD]

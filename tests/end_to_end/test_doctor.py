@@ -81,7 +81,7 @@ def test_a_recipe_whose_training_fails_at_once_is_wrong(finished: Finished) -> N
 def test_pairs_that_are_left_out_are_counted(finished: Finished) -> None:
     (left_out,) = findings(finished.recipe, "data.max_length=17", "--updates", 0)
     assert left_out["level"] == "doubtful"
-    assert left_out["what"] == "13% of the training pairs are left out: 39 longer than 17 pieces"
+    assert left_out["what"] == "13% of the training pairs are left out: 39 longer than 17 tokens"
     assert left_out["where"] == "data.train, first: line 2"
 
 

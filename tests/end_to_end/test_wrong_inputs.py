@@ -116,7 +116,7 @@ WRONG_SETTINGS = {
     "a corpus that is not here": (("data.root=corpus:multi30k",), 2, ("nmt corpus fetch multi30k",)),
     "no test set named": (("data.test=null",), 2, ("data.test", "the recipe names none")),
     "too few pieces": (("subwords.size=6",), 1, ("raise subwords.size",)),
-    "all pairs too long": (("data.max_length=2",), 1, ("no pair is left", "longer than 2 pieces")),
+    "all pairs too long": (("data.max_length=2",), 1, ("no pair is left", "longer than 2 tokens")),
     "two columns missing": (("data.train=train.tsv",), 1, ("train.tsv, line 2: 1 column, expected two",)),
     "a gate the cell has not": (
         ("encoder.gate_bias={z: 1.0}",),
@@ -198,8 +198,8 @@ def test_a_model_with_a_file_missing_is_refused(name: str, model: Path) -> None:
 
 def test_an_altered_checkpoint_is_not_translated_with(copy: Path) -> None:
     altered(copy / "checkpoints" / "best" / "model.safetensors")
-    refused(nmt("translate", copy, stdin=b"Der Hund\n"), 1, "model.safetensors: refused: it is not what")
-    refused(nmt("average", copy, "-o", copy / "mean"), 1, "model.safetensors: refused: it is not what")
+    refused(nmt("translate", copy, stdin=b"Der Hund\n"), 1, "model.safetensors: refused: checksum mismatch")
+    refused(nmt("average", copy, "-o", copy / "mean"), 1, "model.safetensors: refused: checksum mismatch")
 
 
 def test_a_run_without_a_checkpoint_cannot_translate(copy: Path) -> None:

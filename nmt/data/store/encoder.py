@@ -29,8 +29,8 @@ class Encoder(NamedTuple):
     with_text: bool
     with_ends: bool
 
-    def why_dropped(self, src_length: int, tgt_length: int) -> str | None:
-        return self.keep.why_dropped(src_length, tgt_length) if self.keep else None
+    def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
+        return self.keep.drop_reason(src_length, tgt_length) if self.keep else None
 
     def encoded(self, side: str, lines: list[str]) -> list[list[int]]:
         return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
@@ -76,7 +76,7 @@ def _kept(encoder: Encoder, corpus: Corpus, rows: Sequence[Row], before: int, re
     pieces = {side: encoder.encoded(side, texts[side]) for side in SIDES}
     tag = 0 if corpus.tag is None else len(encoder.vocabularies["src"].encode(corpus.tag))
     lengths = ((len(src) - tag, len(tgt)) for src, tgt in zip(*pieces.values(), strict=True))
-    kept = [i for i, pair in enumerate(lengths) if report.count(encoder.why_dropped(*pair))]
+    kept = [i for i, pair in enumerate(lengths) if report.count(encoder.drop_reason(*pair))]
     return _Kept(
         np.array(kept, np.int64) + before + 1,
         {name: [lines[i] for i in kept] for name, lines in texts.items()},

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nmt.data.pair_rules import Dropped, FilterReport
+from nmt.data.pair_rules import DropCount, FilterReport
 from nmt.data.store.arrays import ArrayFile, Int64, Joined, Rows, part_of
 from nmt.data.vocabulary.vocabulary import Flags
 from nmt.errors import DataError
@@ -45,9 +45,10 @@ class Shard(NamedTuple):
 
 
 def report_from(content: Mapping[str, Any]) -> FilterReport:
-    """A report out of its plain JSON values."""
+    """Return the report that was saved as plain JSON values."""
     dropped, notes = (
-        {reason: Dropped(*entry) for reason, entry in content[name].items()} for name in ("dropped", "notes")
+        {reason: DropCount(*entry) for reason, entry in content[name].items()}
+        for name in ("dropped", "notes")
     )
     return FilterReport(content["unit"], content["seen"], dropped, notes)
 

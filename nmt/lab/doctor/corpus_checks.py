@@ -6,6 +6,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.pair_rules import mark_repeated
 from nmt.data.pairs import read_pairs
 from nmt.data.script import LANGUAGES
 from nmt.lab.doctor.finding import Finding, counted, graded, joined, percent
@@ -41,10 +42,10 @@ def faults(survey: Survey, languages: tuple[str, ...]) -> list[Finding]:
 
 
 def _in_lines(survey: Survey) -> Iterator[Finding]:
-    for (check, side), seen in survey.lines.items():
+    for (rule, side), seen in survey.lines.items():
         level = graded(seen.count / max(len(survey), 1), 0.001)
-        what = f"{counted(seen.count, 'line')} {check.what}"
-        yield Finding(level, what, f"{survey.file(side)}, {seen.where()}", seen.example, check.advice)
+        what = f"{counted(seen.count, 'line')} {rule.description}"
+        yield Finding(level, what, f"{survey.file(side)}, {seen.where()}", seen.example, rule.advice)
 
 
 def _blank(survey: Survey) -> Iterator[Finding]:
@@ -61,7 +62,7 @@ def _blank(survey: Survey) -> Iterator[Finding]:
 
 
 def _same(survey: Survey) -> Iterator[Finding]:
-    seen = survey.pairs.get("same")
+    seen = survey.pairs.get("identical")
     if seen is not None:
         share = seen.count / len(survey)
         yield Finding(
@@ -132,7 +133,7 @@ def _duplicates(survey: Survey) -> Iterator[Finding]:
     if not survey.corpus.parallel:
         return
     src, tgt = (np.asarray(side, np.int64) for side in survey.hashes)
-    again = np.flatnonzero(repeated(src * 31 + tgt))
+    again = np.flatnonzero(mark_repeated(src * 31 + tgt))
     share = len(again) / len(survey)
     if share >= 0.001:
         yield Finding(
@@ -206,13 +207,6 @@ def overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Finding]:
         f"{held_out.files()}, {lines(met + 1)}",
         advice="the score will be better than it would be on new text: take them out of the training data",
     )
-
-
-def repeated(values: Int64) -> NDArray[np.bool_]:
-    """Which values stood there before."""
-    first = np.zeros(len(values), np.bool_)
-    first[np.unique(values, return_index=True)[1]] = True
-    return ~first
 
 
 def correlation(one: Float64, other: Float64) -> float:

@@ -1,13 +1,11 @@
 """One reading of a corpus: what is odd in its lines, and of every pair a few numbers (26 bytes)."""
 
-import re
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 from unicodedata import east_asian_width
 
+from nmt.data.pair_rules import LINE_RULES, LineRule, is_blank, is_identical
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import main_script
 from nmt.errors import DataError
@@ -20,8 +18,8 @@ SHOWN = 56
 
 
 @dataclass
-class Seen:
-    """How often something was seen, on which first lines, and what the first of them says."""
+class OccurrenceCounter:
+    """The number of times something occurs, the first lines it occurs on, and the text of the first."""
 
     count: int = 0
     lines: list[int] = field(default_factory=list)
@@ -40,38 +38,6 @@ class Seen:
         return f"line{'s' * (self.count > 1)} {lines}"
 
 
-class LineCheck(NamedTuple):
-    """Something that a line of either side can have."""
-
-    pattern: re.Pattern[str]
-    what: str  # said behind "3 lines"
-    advice: str
-
-
-LINE_CHECKS = (
-    LineCheck(
-        re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]"),
-        "with a character inside that other programs take for the end of a line",
-        "here it stays inside its line; but a program that counted it has shifted all lines after it, so "
-        "compare a few pairs behind the first. To be safe, replace such characters by spaces",
-    ),
-    LineCheck(
-        re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]"),
-        "with control characters",
-        "they carry no meaning, and each takes a piece of the vocabulary: remove them",
-    ),
-    LineCheck(
-        re.compile("\ufffd|[ÂÃ][\x80-\xbf]|â€"),
-        "with signs of a wrong decoding before (� or Ã¼ in the place of letters)",
-        "get the text again from where it came; where that is not possible, leave these lines out",
-    ),
-)
-PAIR_CHECKS: dict[str, Callable[[str, str], bool]] = {
-    "blank": lambda src, tgt: not src.strip() or not tgt.strip(),
-    "same": lambda src, tgt: src.strip() == tgt.strip() and any(map(str.isalpha, src)),
-}
-
-
 class Survey:
     """What was found in the pairs (or lines of plain text) of a corpus."""
 
@@ -79,8 +45,8 @@ class Survey:
         """Read it, as far as it can be read."""
         self.corpus, self.sides = corpus, (0, 1) if corpus.parallel else (1,)
         self.failure: str | None = None
-        self.lines: dict[tuple[LineCheck, int], Seen] = defaultdict(Seen)
-        self.pairs: dict[str, Seen] = defaultdict(Seen)
+        self.lines: dict[tuple[LineRule, int], OccurrenceCounter] = defaultdict(OccurrenceCounter)
+        self.pairs: dict[str, OccurrenceCounter] = defaultdict(OccurrenceCounter)
         self.hashes = (array("q"), array("q"))
         self.lengths = (array("I"), array("I"))
         self.scripts = (array("b"), array("b"))  # places in `names`
@@ -108,14 +74,15 @@ class Survey:
         return " and ".join(file.name for file in self.corpus.files)
 
     def _add(self, number: int, pair: tuple[str, str]) -> None:
-        for name, is_so in PAIR_CHECKS.items():
-            if self.corpus.parallel and is_so(*pair):
-                self.pairs[name].add(number, excerpt(*pair))
+        if self.corpus.parallel and is_blank(*pair):
+            self.pairs["blank"].add(number, excerpt(*pair))
+        if self.corpus.parallel and is_identical(*pair) and any(map(str.isalpha, pair[0])):
+            self.pairs["identical"].add(number, excerpt(*pair))
         for side in self.sides:
             line = pair[side]
-            for check in LINE_CHECKS:
-                if check.pattern.search(line):
-                    self.lines[check, side].add(number, excerpt(line))
+            for rule in LINE_RULES:
+                if rule.pattern.search(line):
+                    self.lines[rule, side].add(number, excerpt(line))
             text = line.strip()
             self.hashes[side].append(hash(text))
             self.lengths[side].append(len(text))
