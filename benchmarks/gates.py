@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.saving import made
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import Record, search
 from nmt.decoding.options import Options, Request
 from nmt.lab.cell_check import medians

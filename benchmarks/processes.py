@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import likelihood
 from nmt.recipe.build.training import Means, learner

@@ -17,9 +17,9 @@ from typing import NamedTuple
 from benchmarks.noise import phrasebook, write_noisy
 from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import train_vocabulary
+from nmt.data.vocabulary import train_vocabulary
 
 KEEP = LengthFilter(1, 100, None)
 

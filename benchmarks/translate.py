@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from benchmarks.training import TorchTranslator
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.decoding.beam import search
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request

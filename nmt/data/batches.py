@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from nmt.data.mixture import Mixture, generator, keys, mixed, shuffled
+from nmt.data.store import Side, TokenStore
 from nmt.data.store.arrays import Int64, Taken
-from nmt.data.store.store import Side, TokenStore
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, Vocabulary
+from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary
 from nmt.data.word_alignment import piece_links
 
 POOL = 1 << 16  # pairs that are sorted by length together

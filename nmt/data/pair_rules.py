@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import script_share
-from nmt.data.vocabulary.vocabulary import split_words
+from nmt.data.vocabulary import split_words
 
 BLOCK = 1 << 24  # hashes compared in memory at a time, of 16 bytes each
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.store import TokenStore
 from nmt.data.store.arrays import ArrayFile, Scratch, write_arrays
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import EOS, UNK, Vocabulary
+from nmt.data.vocabulary import EOS, UNK, Vocabulary
 from nmt.data.word_alignment import NULL, distinct, learn_lexicon
 from nmt.errors import DataError
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from nmt.data.batches import Batch
+from nmt.data.store import TokenStore
 from nmt.data.store.arrays import Int64
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import EOS, PAD
+from nmt.data.vocabulary import EOS, PAD
 
 
 class Cut(NamedTuple):

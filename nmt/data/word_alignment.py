@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.store import TokenStore
 from nmt.data.store.arrays import Array, Int64, Taken
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import PAD, Flags
+from nmt.data.vocabulary import PAD, Flags
 
 LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
 

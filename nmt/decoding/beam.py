@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.beam_rows import Chosen, Rows
 from nmt.decoding.candidates import Candidates, candidates, choose
 from nmt.decoding.constraints import advance

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.vocabulary.vocabulary import BOS
+from nmt.data.vocabulary import BOS
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nmt.data.vocabulary.vocabulary import EOS, SPECIALS
+from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.decoding.job import Line, Wishes
 from nmt.decoding.translation import Translation
 

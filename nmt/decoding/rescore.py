@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from nmt.data.vocabulary.vocabulary import EOS, SPECIALS
+from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job

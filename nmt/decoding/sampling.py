@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.beam_rows import Chosen, Doubles
 from nmt.decoding.hypothesis import uniforms
 from nmt.decoding.model import Floats, Ints, Model

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from nmt.data.vocabulary.vocabulary import EOS, SPECIALS, UNK
+from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, Vocabulary
 from nmt.decoding.mbr import choose

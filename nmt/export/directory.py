@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nmt.data.vocabulary.vocabulary import load_vocabulary
+from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.errors import DataError, UsageError

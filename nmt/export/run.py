@@ -10,7 +10,7 @@ import torch
 from nmt import __version__
 from nmt.data.pairs import read_pairs
 from nmt.data.text import read_lines
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, SIDES, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, SIDES, UNK
 from nmt.errors import DataError, UsageError
 from nmt.export import model
 from nmt.export.directory import FORMAT, GRAPHS, Config, graph_file, load, write, write_json

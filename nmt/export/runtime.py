@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.vocabulary.vocabulary import EOS, PAD
+from nmt.data.vocabulary import EOS, PAD
 from nmt.decoding.model import Floats, Ints, Step
 from nmt.errors import UsageError
 

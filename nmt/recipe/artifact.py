@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from nmt import __version__
 from nmt.data.shortlist import Measured, Shortlist, load_shortlist, make_shortlist, measure
-from nmt.data.store.store import MANIFEST, TokenStore
-from nmt.data.vocabulary.vocabulary import SIDES, Vocabulary, load_vocabulary
+from nmt.data.store import MANIFEST, TokenStore
+from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, check_sha256, file_sha256
 from nmt.model.translator import Translator

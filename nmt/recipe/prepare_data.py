@@ -10,10 +10,10 @@ from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches
 from nmt.data.corpora import corpus_root
 from nmt.data.pair_rules import ANY_LENGTH, LengthFilter
 from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text, read_pairs
+from nmt.data.store import SUMS, TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import SUMS, TokenStore
 from nmt.data.streams import Cut, chunks, count_chunks, lines_at
-from nmt.data.vocabulary.vocabulary import SIDES, Vocabulary, load_vocabulary, train_vocabulary
+from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary, train_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
 from nmt.recipe.schema import AnyRecipe, Recipe

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import Batch, Plan, validation_batches
-from nmt.data.store.store import TokenStore
+from nmt.data.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.model.translator import Translator
 from nmt.recurrence.recording import CellPath, CellRecord, record_values

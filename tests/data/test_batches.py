@@ -10,9 +10,9 @@ import torch
 from nmt.data import batches as module
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
 from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, Vocabulary, WordVocabulary, train_vocabulary
+from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary, WordVocabulary, train_vocabulary
 
 COUNT = 500
 VOCABULARY = WordVocabulary([str(n) for n in range(COUNT)])

@@ -12,9 +12,9 @@ from nmt.data import shortlist
 from nmt.data import word_alignment as lexicon
 from nmt.data.pairs import Corpus
 from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
+from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import EOS, UNK, WordVocabulary
+from nmt.data.vocabulary import EOS, UNK, WordVocabulary
 from nmt.data.word_alignment import NULL, Lexicon, learn_lexicon
 from nmt.errors import DataError
 

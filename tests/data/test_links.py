@@ -7,10 +7,10 @@ import pytest
 
 from nmt.data.batches import Plan, Sampling, batches
 from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
 from nmt.data.store import builder as building
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import Vocabulary, WordVocabulary, train_vocabulary
+from nmt.data.vocabulary import Vocabulary, WordVocabulary, train_vocabulary
 from nmt.data.word_alignment import read_links
 from nmt.errors import DataError
 

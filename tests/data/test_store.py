@@ -12,12 +12,12 @@ from safetensors.numpy import load_file
 
 from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
 from nmt.data.store import builder as building
 from nmt.data.store import encoder as encoding
 from nmt.data.store.arrays import ArrayFile, read_metadata
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import WordVocabulary
+from nmt.data.vocabulary import WordVocabulary
 from nmt.errors import DataError
 
 VOCABULARY = WordVocabulary([str(n) for n in range(50)])

@@ -10,10 +10,10 @@ import torch
 from nmt.data.batches import Plan, batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import find_text
+from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
 from nmt.data.streams import Cut, chunks, count_chunks, lines_at
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, WordVocabulary
+from nmt.data.vocabulary import BOS, EOS, PAD, WordVocabulary
 from nmt.errors import DataError
 
 WORDS = WordVocabulary([str(number) for number in range(100)])

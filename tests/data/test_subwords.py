@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.data.text import sample_lines
-from nmt.data.vocabulary import training as piece_training
-from nmt.data.vocabulary.sampling import BpeSegmentations, UnigramSegmentations
-from nmt.data.vocabulary.vocabulary import (
+from nmt.data.vocabulary import (
     BOS,
     EOS,
     KINDS,
@@ -25,6 +23,8 @@ from nmt.data.vocabulary.vocabulary import (
     load_vocabulary,
     train_vocabulary,
 )
+from nmt.data.vocabulary import training as piece_training
+from nmt.data.vocabulary.sampling import BpeSegmentations, UnigramSegmentations
 from nmt.errors import DataError, UsageError
 
 WORDS = [

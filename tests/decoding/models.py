@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.model import Floats, Ints, LogProbs, Step
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
 from tests.decoding.models import Fake, Pieces, fixed_model, random_model

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import search
 from nmt.decoding.ensemble import AVERAGES, Ensemble, Fusion
 from nmt.decoding.model import Model

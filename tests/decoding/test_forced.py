@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmt.data.vocabulary.vocabulary import UNK
+from nmt.data.vocabulary import UNK
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
 from nmt.decoding.rescore import Pair, score

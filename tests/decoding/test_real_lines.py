@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from nmt.data.text import read_lines
-from nmt.data.vocabulary.vocabulary import EOS, train_vocabulary
+from nmt.data.vocabulary import EOS, train_vocabulary
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
 from tests.decoding.models import fixed_model, random_model

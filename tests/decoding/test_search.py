@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis, Sentence, longest
 from nmt.decoding.options import Options, Request

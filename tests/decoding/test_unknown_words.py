@@ -1,6 +1,6 @@
 """Words that the target vocabulary lacks, copied."""
 
-from nmt.data.vocabulary.vocabulary import UNK, WordVocabulary
+from nmt.data.vocabulary import UNK, WordVocabulary
 from nmt.decoding.translation import with_copies
 from tests.decoding.words import CutWords
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.model import Ints, LogProbs, Step
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import lines_of, write

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from nmt.data.store.store import TokenStore
+from nmt.data.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.decoding.options import Options
 from nmt.decoding.rescore import Pair, score

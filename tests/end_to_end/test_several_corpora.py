@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nmt.data.store.store import TokenStore
-from nmt.data.vocabulary.vocabulary import load_vocabulary
+from nmt.data.store import TokenStore
+from nmt.data.vocabulary import load_vocabulary
 from nmt.recipe.build import training as experiment
 from nmt.recipe.prepare_data import prepare
 from nmt.recipe.reader import read_recipe

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nmt.cells import CELLS
-from nmt.data.vocabulary.vocabulary import BOS, EOS
+from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.model import Floats, Model
 from nmt.errors import UsageError
 from nmt.model.inference import InferenceModel

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.model.inference import InferenceModel

@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.decoding.beam import Expansion, search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request

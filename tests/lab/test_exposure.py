@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.exposure import measure_exposure, overall
 from nmt.model.translator import Translator
 from nmt.training.validation import forced_totals, free_totals, measuring

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell, Gates, Products
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.gradients import (
     ClippingStatistics,
     GradientProfile,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS
+from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Request
 from nmt.errors import UsageError

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.cells import CELLS
-from nmt.data.vocabulary.vocabulary import BOS, EOS
+from nmt.data.vocabulary import BOS, EOS
 from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import EncodedSentence, InferenceModel
 from nmt.recipe.build.model import build_translator

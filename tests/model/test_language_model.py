@@ -5,7 +5,7 @@ import torch
 
 from nmt.cells import CELLS
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_language_model

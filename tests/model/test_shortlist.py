@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.model import LogProbs, Scores
 from nmt.model import inference as words_module
 from nmt.model import output_scores as rows

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.cells import CELLS
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.bridge import BRIDGES

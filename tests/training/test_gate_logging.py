@@ -7,7 +7,7 @@ import torch
 
 from nmt.cells.cell import Cell
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.translator import Translator
 from nmt.recurrence.recording import record_values
 from nmt.training.gate_logging import (

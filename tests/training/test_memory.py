@@ -12,7 +12,7 @@ from nmt.data.batches import Batch
 from nmt.data.pairs import find_text
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import Cut, chunks
-from nmt.data.vocabulary.vocabulary import WordVocabulary
+from nmt.data.vocabulary import WordVocabulary
 from nmt.model.decoder import DecoderState
 from nmt.recipe.build.model import build_language_model
 from nmt.recipe.schema import TextRecipe

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.options import Options
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator

@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 from nmt.data.formats import Row
 from nmt.data.pair_rules import LengthFilter, LineFilter
 from nmt.data.pairs import Corpus, read_rows
-from nmt.data.store.arrays import ArrayFile, Scratch, read_metadata, write_arrays
-from nmt.data.store.encoder import Encoder, encode_rows
-from nmt.data.store.store import (
+from nmt.data.store import (
     FORMAT,
     MANIFEST,
     SUMS,
@@ -26,7 +24,9 @@ from nmt.data.store.store import (
     report_from,
     write_manifest,
 )
-from nmt.data.vocabulary.vocabulary import Vocabulary
+from nmt.data.store.arrays import ArrayFile, Scratch, read_metadata, write_arrays
+from nmt.data.store.encoder import Encoder, encode_rows
+from nmt.data.vocabulary import Vocabulary
 from nmt.errors import DataError
 from nmt.files import cached_sha256, file_sha256
 from nmt.workers import Work, Workers, cores

@@ -11,7 +11,7 @@ from nmt.data.formats import Row
 from nmt.data.pair_rules import FilterReport, LengthFilter, LineFilter
 from nmt.data.pairs import Corpus
 from nmt.data.store.arrays import Array, Column, Int64, Scratch, Type
-from nmt.data.vocabulary.vocabulary import EOS, Vocabulary, split_words
+from nmt.data.vocabulary import EOS, Vocabulary, split_words
 from nmt.data.word_alignment import read_links
 from nmt.errors import DataError
 

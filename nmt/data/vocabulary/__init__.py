@@ -1,1 +1,285 @@
-"""Vocabularies: subword models and word lists, their training, and sampled segmentations."""
+"""How a line becomes pieces, and pieces a line again."""
+
+import hashlib
+import logging
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import sentencepiece
+from numpy.typing import NDArray
+
+from nmt.data.vocabulary.sampling import (
+    LONGEST_WORD,
+    BpeSegmentations,
+    Drawing,
+    UnigramSegmentations,
+    joined_unknowns,
+)
+from nmt.data.vocabulary.training import VocabularySettings, train_pieces
+from nmt.errors import DataError, UsageError
+from nmt.files import write_file
+
+Flags = NDArray[np.bool_]
+
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+SIDES = ("source", "target")  # of a translator, as the files of its vocabularies are named
+
+WORD = re.compile("▁*[^▁]+")  # sentencepiece's pieces do not reach over a space, which it writes as ▁
+ONE_SEGMENTATION = "only unigram and bpe pieces can be sampled: set subwords.sampling to 0"
+
+log = logging.getLogger(__name__)
+
+
+class Vocabulary(Protocol):
+    """Pieces with their ids, where 0 to 3 are pad, bos, eos and unk."""
+
+    suffix: str
+
+    def encode(self, line: str) -> list[int]:
+        """The ids of a line's pieces, without bos and eos."""
+
+    def encode_all(self, lines: list[str]) -> list[list[int]]:
+        """`encode` of each line, faster."""
+
+    def sample(self, line: str, alpha: float, seed: int) -> list[int]:
+        """One of the line's segmentations, a function of the line, alpha and the seed (of 32 bits)."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of pieces; pad, bos and eos are passed over."""
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as they are spelt in the vocabulary."""
+
+    def starts(self) -> Flags:
+        """Which pieces begin a word."""
+
+    def __len__(self) -> int: ...
+
+    def save(self, path: Path) -> None:
+        """Write the vocabulary, whole or not at all."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what `save` writes."""
+
+
+class SentencePieceVocabulary:
+    """Subword pieces of a SentencePiece model (Kudo and Richardson, 2018)."""
+
+    suffix = ".spm"
+
+    def __init__(self, model: bytes) -> None:
+        self._model = model
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    def encode(self, line: str) -> list[int]:
+        return self.encode_all([line])[0]
+
+    def encode_all(self, lines: list[str]) -> list[list[int]]:
+        parted = [self._parted(line) for line in lines] if self._tags else []
+        rests = [rest for _, rest in parted] or lines
+        ids: list[list[int]] = self._processor.encode(rests, num_threads=1)
+        return [tag + rest for (tag, _), rest in zip(parted, ids, strict=True)] if parted else ids
+
+    def _parted(self, line: str) -> tuple[list[int], str]:
+        """The tag that a line begins with, and the rest of it."""
+        word, _, rest = line.partition(" ")
+        return ([self._tags[word]], rest) if word in self._tags else ([], line)
+
+    @cached_property
+    def _tags(self) -> dict[str, int]:
+        """Pieces that are not found within a text, but only as the first word of a line."""
+        model = self._processor
+        return {model.id_to_piece(i): i for i in range(len(SPECIALS), len(self)) if model.is_control(i)}
+
+    def sample(self, line: str, alpha: float, seed: int) -> list[int]:
+        """Drawn from the unigram model's distribution smoothed by alpha (Kudo, 2018), or with each BPE merge
+        left out with probability alpha (Provilkov et al., 2020); UsageError for a model of characters.
+        """
+        tag, rest = self._parted(line)
+        rng, words = random.Random(seed), WORD.findall(self._processor.normalize(rest))
+        return tag + [i for word in words for i in self._sample_word(word, alpha, rng)]
+
+    def _sample_word(self, word: str, alpha: float, rng: random.Random) -> list[int]:
+        if len(word) > LONGEST_WORD:
+            return self.encode(word)
+        return joined_unknowns(self._draw(word, alpha, rng), UNK)
+
+    @cached_property
+    def _draw(self) -> Drawing:
+        tags = {*self._tags.values()}
+        ids = [i for i in range(len(SPECIALS), len(self)) if i not in tags]
+        pieces = {self._processor.id_to_piece(i): i for i in ids}
+        scores = {piece: self._processor.get_score(i) for piece, i in pieces.items()}
+        if _answers(lambda: self._processor.nbest_encode("a", nbest_size=2)):
+            return UnigramSegmentations(pieces, scores)
+        if _answers(lambda: self._processor.encode("a", enable_sampling=True, alpha=0.5, nbest_size=-1)):
+            return BpeSegmentations(pieces, scores)
+        raise UsageError(ONE_SEGMENTATION)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self._processor.decode([i for i in ids if i > EOS])
+        return text
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [self._processor.id_to_piece(i) for i in ids]
+
+    def starts(self) -> Flags:
+        return np.array([piece.startswith("▁") for piece in self.pieces(range(len(self)))])
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def special_ids(self) -> tuple[int, int, int, int]:
+        """The ids this model gives pad, bos, eos and unk (-1: none)."""
+        model = self._processor
+        return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
+
+    def save(self, path: Path) -> None:
+        write_file(path, self._model)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._model).hexdigest()
+
+
+def _answers(question: Callable[[], object]) -> bool:
+    """Whether a model can do something: sentencepiece does not tell what kind of model it holds."""
+    try:
+        question()
+    except RuntimeError:
+        return False
+    return True
+
+
+class WordVocabulary:
+    """Words split on spaces, for text that was tokenised before."""
+
+    suffix = ".vocab"
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = [*SPECIALS, *words]
+        self._ids = {word: i for i, word in enumerate(self._words) if i > UNK}
+
+    def encode(self, line: str) -> list[int]:
+        return [self._ids.get(word, UNK) for word in split_words(line)]
+
+    def encode_all(self, lines: list[str]) -> list[list[int]]:
+        return [self.encode(line) for line in lines]
+
+    def sample(self, line: str, alpha: float, seed: int) -> list[int]:
+        raise UsageError(ONE_SEGMENTATION)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return " ".join(self._words[i] for i in ids if i > EOS)
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [self._words[i] for i in ids]
+
+    def starts(self) -> Flags:
+        return np.ones(len(self), np.bool_)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def save(self, path: Path) -> None:
+        write_file(path, self._text())
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._text()).hexdigest()
+
+    def _text(self) -> bytes:
+        return "".join(word + "\n" for word in self._words).encode()
+
+
+def split_words(line: str) -> list[str]:
+    """Words between spaces; other white space (a no-break space, say) is part of a word, never a word."""
+    return [word for word in line.split(" ") if word and not word.isspace()]
+
+
+def load_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary saved in a file, of either kind; raises DataError if it is missing or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the vocabulary {path}: {error.strerror}") from None
+    if content.startswith(SPECIALS[PAD].encode() + b"\n"):
+        return _load_words(path, content)
+    return _load_pieces(path, content)
+
+
+def _load_words(path: Path, content: bytes) -> WordVocabulary:
+    try:
+        words = content.decode().removesuffix("\n").split("\n")
+    except UnicodeDecodeError:
+        raise DataError(f"the vocabulary {path} is damaged: it is not UTF-8") from None
+    if tuple(words[: len(SPECIALS)]) != SPECIALS:
+        raise DataError(f"the vocabulary {path} must start with the lines {', '.join(SPECIALS)}")
+    return WordVocabulary(words[len(SPECIALS) :])
+
+
+def _load_pieces(path: Path, content: bytes) -> SentencePieceVocabulary:
+    try:
+        vocabulary = SentencePieceVocabulary(content)
+    except RuntimeError:
+        raise DataError(f"{path} is not a SentencePiece model, or is damaged") from None
+    if vocabulary.special_ids() != (PAD, BOS, EOS, UNK):
+        options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
+        raise DataError(f"the SentencePiece model {path} must be one trained with {options}")
+    return vocabulary
+
+
+def train_vocabulary(
+    lines: Iterable[str],
+    *,
+    kind: str,
+    size: int,
+    character_coverage: float,
+    min_count: int,
+    seed: int = 1,
+    tags: Sequence[str] = (),
+) -> Vocabulary:
+    """A vocabulary learnt from lines, the same in every process for the same lines and settings.
+
+    Each of the `tags` is a piece of its own, found where it is the first word of a line.
+
+    It is smaller than `size` where the text has no more to give. Raises DataError if nothing can be learnt.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"no subword kind '{kind}', one of: {', '.join(KINDS)}")
+    vocabulary = KINDS[kind](lines, VocabularySettings(size, character_coverage, min_count, seed, tags))
+    if len(vocabulary) < size and kind in ("unigram", "bpe"):
+        log.warning(f"the text gives {len(vocabulary):,} pieces, fewer than the {size:,} asked for")
+    return vocabulary
+
+
+def _train_words(lines: Iterable[str], settings: VocabularySettings) -> WordVocabulary:
+    reserved = {*SPECIALS, *settings.tags}
+    counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
+    frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
+    if not frequent:
+        raise DataError(
+            "no vocabulary can be made: no word of the training text is frequent enough (subwords.min_count)"
+        )
+    most = max(1, settings.size - len(SPECIALS) - len(settings.tags))
+    return WordVocabulary([*settings.tags, *(word for _, word in frequent[:most])])
+
+
+def _train_pieces(
+    lines: Iterable[str], settings: VocabularySettings, *, model_type: str
+) -> SentencePieceVocabulary:
+    return SentencePieceVocabulary(train_pieces(lines, settings, model_type, (PAD, BOS, EOS, UNK)))
+
+
+KINDS: dict[str, Callable[[Iterable[str], VocabularySettings], Vocabulary]] = {
+    "unigram": partial(_train_pieces, model_type="unigram"),
+    "bpe": partial(_train_pieces, model_type="bpe"),
+    "char": partial(_train_pieces, model_type="char"),
+    "pretokenized": _train_words,
+}

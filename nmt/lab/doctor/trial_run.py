@@ -12,8 +12,8 @@ import torch
 
 from nmt.data.batches import Batch
 from nmt.data.pairs import Corpus, read_pairs
-from nmt.data.store.store import Part
-from nmt.data.vocabulary.vocabulary import UNK, Vocabulary, load_vocabulary
+from nmt.data.store import Part
+from nmt.data.vocabulary import UNK, Vocabulary, load_vocabulary
 from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import faults, overlap
 from nmt.lab.doctor.finding import Finding, graded, percent

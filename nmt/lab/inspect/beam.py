@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from nmt.data.vocabulary.vocabulary import EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import Expansion
 from nmt.decoding.hypothesis import Hypothesis, Node
 from nmt.decoding.options import Options

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, find_text
+from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
 from nmt.errors import DataError
 from nmt.lab.inspect.exposure import Exposure, measure_exposure
 from nmt.lab.inspect.gradients import (

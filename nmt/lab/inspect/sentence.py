@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.vocabulary.vocabulary import BOS, EOS
+from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import Expansion, search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Request

@@ -2,7 +2,7 @@
 
 from nmt.cells import find_cell
 from nmt.cells.cell import Cell
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD
+from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.attention import ATTENTIONS, Attention, NoAttention
 from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.decoder import Decoder

@@ -1,7 +1,7 @@
 """What training minimises, as a recipe says."""
 
 from collections.abc import Sequence
-from nmt.data.vocabulary.vocabulary import Vocabulary
+from nmt.data.vocabulary import Vocabulary
 from nmt.decoding.options import Options
 from nmt.evaluation.metrics import sentence_utility
 from nmt.recipe.schema import AnyRecipe, Recipe

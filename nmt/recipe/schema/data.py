@@ -130,7 +130,7 @@ class Text(Files):
 class Pieces(Section):
     """How a line becomes pieces."""
 
-    kind: Annotated[str, Choice("nmt.data.vocabulary.vocabulary", "KINDS")] = Field(
+    kind: Annotated[str, Choice("nmt.data.vocabulary", "KINDS")] = Field(
         "unigram", description="Subword model, or `pretokenized`: words split on spaces."
     )
     size: Count = Field(8000, description="Number of pieces (the most words, for `pretokenized`).")

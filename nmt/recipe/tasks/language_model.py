@@ -8,11 +8,11 @@ from typing import NamedTuple
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.store.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.data.text import read_lines
-from nmt.data.vocabulary.vocabulary import EOS, UNK, Vocabulary, load_vocabulary
+from nmt.data.vocabulary import EOS, UNK, Vocabulary, load_vocabulary
 from nmt.decoding.ensemble import Fusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import EOS, SPECIALS
+from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training.objectives.likelihood import Learnt, Objective

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from nmt.data.batches import Batch
-from nmt.data.vocabulary.vocabulary import BOS, EOS
+from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
 from nmt.model.decoder import DecoderState
