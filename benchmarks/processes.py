@@ -24,7 +24,7 @@ from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import likelihood
 from nmt.recipe.build.training import Means, learner
 from nmt.recipe.reader import read_recipe
-from nmt.training.distributed import joined
+from nmt.training.distributed import join_process_group
 from nmt.training.hardware import Precision
 
 PIECES = 6000
@@ -63,7 +63,7 @@ def work(pipe: Connection, rank: int, count: int, port: int, updates: int, size:
     recipe = read_recipe(["multi30k-de-en-lstm"], SETTINGS)
     torch.manual_seed(1)
     model = build_translator(recipe, PIECES, PIECES)
-    with joined(CPU) as processes:
+    with join_process_group(CPU) as processes:
         learns = learner(
             recipe, model, likelihood(recipe), 100, Means(CPU, Precision("float32", "cpu"), processes)
         )

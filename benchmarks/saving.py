@@ -20,7 +20,7 @@ from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import likelihood
 from nmt.recipe.build.training import by_itself, learner
 from nmt.recipe.reader import read_recipe
-from nmt.training.saving import Saver
+from nmt.training.saving import CheckpointSaver
 from nmt.training.snapshot import generator_tensors, model_tensors, optimiser_tensors
 from nmt.training.update import Learner
 
@@ -44,7 +44,7 @@ class Stretch:
     def __init__(self, updates: int, batch: int, length: int, folder: Path) -> None:
         self.updates = updates
         self.learner, self.batch = made(batch, length)
-        self.saver = Saver(folder, 2, lambda: None)
+        self.saver = CheckpointSaver(folder, 2, lambda: None)
         self.saved = 0
 
     def plain(self) -> None:

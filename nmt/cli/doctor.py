@@ -97,11 +97,11 @@ def show(facts: Facts, found: list[Finding]) -> None:
 
 def told(name: str, facts: Mapping[str, Any]) -> str:
     """Facts in words."""
-    from nmt.training.console import clock
+    from nmt.training.console import format_clock
 
     if "files" in facts:
         return f"{facts['count']:,} {facts['unit']}: {' and '.join(facts['files'])}"
-    return SENTENCES[name].format(**{**facts, "time": clock(facts.get("seconds", 0.0))})
+    return SENTENCES[name].format(**{**facts, "time": format_clock(facts.get("seconds", 0.0))})
 
 
 SENTENCES = {

@@ -84,9 +84,9 @@ def train_to_the_end(recipe: "AnyRecipe", directory: Path, log_to: str | None) -
     Of several processes that a launcher started only the first does.
     """
     from nmt.recipe.build import training as experiment
-    from nmt.training.distributed import place
+    from nmt.training.distributed import read_launch_info
 
     result = experiment.train(recipe, directory, log_to=log_to)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)
-    return place().rank == 0
+    return read_launch_info().rank == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 from nmt.errors import DataError, UsageError
 from nmt.lab.figure import Line
-from nmt.training.logging import times_file
+from nmt.training.logging import times_path
 
 Event = Mapping[str, Any]
 
@@ -55,7 +55,7 @@ def _whole(line: bytes) -> bool:
 
 def with_seconds(run: Path, events: Sequence[Event]) -> list[Event]:
     """The events, each with its seconds of learning (NaN where none are known)."""
-    path = times_file(run / "metrics.jsonl")
+    path = times_path(run / "metrics.jsonl")
     if not path.is_file():
         raise UsageError(f"{run} holds no times.jsonl; draw it over update or epoch")
     known = {(time["event"], time["update"]): time.get("seconds") for time in _read(path)}

@@ -18,18 +18,18 @@ from nmt.recipe.fields import Duration
 from nmt.recipe.run_directory import claimed
 from nmt.recipe.schema import AnyRecipe
 from nmt.training import checkpoint
-from nmt.training.console import Progress, Tick
-from nmt.training.saving import Saver
+from nmt.training.console import Progress, StepReport
+from nmt.training.saving import CheckpointSaver
 
 
 class Doomed(Progress):
     """The process is killed (SIGKILL) after this update, with a checkpoint of one before it on the disk."""
 
-    def __init__(self, log: Path, last: int, saver: Saver) -> None:
+    def __init__(self, log: Path, last: int, saver: CheckpointSaver) -> None:
         super().__init__(log)
         self.last, self.saver = last, saver
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: StepReport) -> None:
         """After every update."""
         super().tick(tick)
         if tick.update == self.last:

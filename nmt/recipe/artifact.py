@@ -19,9 +19,9 @@ from nmt.recipe.prepare_data import home, load_vocabularies, sides, store_file, 
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training import checkpoint
-from nmt.training.checkpoint import Facts, Tensors
+from nmt.training.checkpoint import Metadata, Tensors
+from nmt.training.ema import mean_weights
 from nmt.training.snapshot import load_model_tensors
-from nmt.training.warm_start import average
 
 CARD = "model.json"
 SHORTLIST = "shortlist.safetensors"
@@ -118,7 +118,7 @@ def _best(run: Path) -> Tensors:
     best = run / "checkpoints" / "best"
     if best.exists():
         return checkpoint.read_model(best)[0]
-    found = checkpoint.latest(run / "checkpoints").checkpoint
+    found = checkpoint.find_latest(run / "checkpoints").checkpoint
     if found is None:
         raise DataError(f"{run} has no checkpoint yet: it was stopped before its first validation")
     return found.model
@@ -143,18 +143,18 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     Without names, the checkpoints that the run has kept.
     """
     folder = run / "checkpoints"
-    chosen = [folder / name for name in names] or checkpoint.listed(folder)
+    chosen = [folder / name for name in names] or checkpoint.list_checkpoints(folder)
     if not chosen:
         raise DataError(f"{run} has no checkpoint to average")
     for path in chosen:
         if not path.is_dir():
             raise UsageError(f"there is no checkpoint {path}")
-    facts: Facts = {"averaged": [path.resolve().name for path in chosen]}
-    write_model_directory(run, output, average(chosen), facts)
+    facts: Metadata = {"averaged": [path.resolve().name for path in chosen]}
+    write_model_directory(run, output, mean_weights(chosen), facts)
     return list(facts["averaged"])
 
 
-def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Facts) -> None:
+def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Metadata) -> None:
     """Write a model directory atomically; UsageError if `output` exists."""
     if output.exists():
         raise UsageError(f"{output} exists; choose another name")
@@ -178,7 +178,7 @@ def _vocabulary_file(run: Path, side: str) -> Path:
     return file
 
 
-def _readme(name: str, facts: Facts, recipe: AnyRecipe) -> str:
+def _readme(name: str, facts: Metadata, recipe: AnyRecipe) -> str:
     averaged = ", ".join(facts["averaged"])
     kind, use = ("translator", f"printf 'a line\\n' | nmt translate {name}")
     if isinstance(recipe, TextRecipe):

@@ -170,7 +170,7 @@ def sides(recipe: AnyRecipe) -> Sequence[str]:
 
 def begun(run: Path) -> bool:
     """Whether anything that was learnt is kept."""
-    return bool(checkpoint.listed(run / "checkpoints"))
+    return bool(checkpoint.list_checkpoints(run / "checkpoints"))
 
 
 def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:

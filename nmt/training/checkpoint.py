@@ -15,7 +15,7 @@ from nmt.errors import DataError
 from nmt.files import atomic_directory, check_sha256, file_sha256, remove
 
 Tensors = dict[str, Tensor]
-Facts = dict[str, Any]  # plain JSON values
+Metadata = dict[str, Any]  # plain JSON values
 
 MODEL, TRAINER, FACTS = "model.safetensors", "trainer.safetensors", "checkpoint.json"
 
@@ -26,7 +26,7 @@ class Checkpoint(NamedTuple):
     directory: Path
     model: Tensors
     trainer: Tensors
-    facts: Facts
+    facts: Metadata
 
 
 def checkpoint_name(update: int) -> str:
@@ -34,7 +34,7 @@ def checkpoint_name(update: int) -> str:
     return f"u{update:07d}"
 
 
-def write(directory: Path, model: Tensors, trainer: Tensors, facts: Facts) -> None:
+def write(directory: Path, model: Tensors, trainer: Tensors, facts: Metadata) -> None:
     """Write a checkpoint atomically; one of that name is replaced."""
     try:
         write_folder(directory, {MODEL: model, TRAINER: trainer}, FACTS, facts)
@@ -44,7 +44,7 @@ def write(directory: Path, model: Tensors, trainer: Tensors, facts: Facts) -> No
         ) from error
 
 
-def write_folder(directory: Path, files: Mapping[str, Tensors], name: str, facts: Facts) -> None:
+def write_folder(directory: Path, files: Mapping[str, Tensors], name: str, facts: Metadata) -> None:
     """Write a directory of tensor files atomically, with facts and the files' checksums in `name`."""
     with atomic_directory(directory) as side:
         sums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
@@ -59,30 +59,30 @@ def read(directory: Path) -> Checkpoint:
     return Checkpoint(directory, model, trainer, facts)
 
 
-def read_model(directory: Path) -> tuple[Tensors, Facts]:
+def read_model(directory: Path) -> tuple[Tensors, Metadata]:
     """Only the weights of a checkpoint, and the facts about it."""
     facts, sums = _read_facts(directory / FACTS)
     return load_tensors(directory / MODEL, sums[MODEL]), facts
 
 
-def listed(checkpoints: Path) -> list[Path]:
+def list_checkpoints(checkpoints: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first; nothing is said of whether they are whole."""
     return sorted(path for path in checkpoints.glob("u*") if path.is_dir() and path.name[1:].isdigit())
 
 
-class Latest(NamedTuple):
+class LatestCheckpoint(NamedTuple):
     """The latest whole checkpoint (None where there is none) and why newer ones were refused."""
 
     checkpoint: Checkpoint | None
     refused: dict[Path, str]
 
 
-def latest(checkpoints: Path) -> Latest:
+def find_latest(checkpoints: Path) -> LatestCheckpoint:
     """The latest whole checkpoint. If all are torn, DataError: a run never starts over unasked."""
     refused: dict[Path, str] = {}
-    for directory in reversed(listed(checkpoints)):
+    for directory in reversed(list_checkpoints(checkpoints)):
         try:
-            return Latest(read(directory), refused)
+            return LatestCheckpoint(read(directory), refused)
         except DataError as error:
             refused[directory] = str(error)
     if refused:
@@ -90,7 +90,7 @@ def latest(checkpoints: Path) -> Latest:
         raise DataError(
             f"{checkpoints}: no whole checkpoint is left; delete the folder to begin anew\n  {reasons}"
         )
-    return Latest(None, refused)
+    return LatestCheckpoint(None, refused)
 
 
 def set_aside(directory: Path) -> Path:
@@ -100,7 +100,7 @@ def set_aside(directory: Path) -> Path:
     return directory.rename(kept)
 
 
-def clean(checkpoints: Path) -> None:
+def remove_partial_writes(checkpoints: Path) -> None:
     """Remove what interrupted writes left behind."""
     for path in checkpoints.glob(".*"):
         remove(path)
@@ -116,7 +116,7 @@ def link(checkpoints: Path, name: str, target: str) -> None:
 
 def prune(checkpoints: Path, keep: int, *spared: str | None) -> None:
     """Delete all but the latest `keep` (one at least) and those that are spared."""
-    for directory in listed(checkpoints)[: -max(keep, 1)]:
+    for directory in list_checkpoints(checkpoints)[: -max(keep, 1)]:
         if directory.name not in spared:
             remove(directory.rename(directory.with_name(f".{directory.name}.deleted")))
 
@@ -127,12 +127,12 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return file_sha256(path)
 
 
-def packed(tensors: Mapping[str, Tensor]) -> bytes:
+def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
     """Tensors as a message to another process."""
     return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
 
 
-def unpacked(message: bytes) -> Tensors:
+def unpack_tensors(message: bytes) -> Tensors:
     """The tensors of such a message."""
     return load(message)
 
@@ -143,17 +143,17 @@ def load_tensors(path: Path, sha256: str) -> Tensors:
     return load_file(path)
 
 
-def _sealed(content: Facts) -> bytes:
+def _sealed(content: Metadata) -> bytes:
     """JSON that carries its own checksum."""
     seal = hashlib.sha256(_canonical(content)).hexdigest()
     return json.dumps({**content, "seal": seal}, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def _canonical(content: Facts) -> bytes:
+def _canonical(content: Metadata) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _read_facts(path: Path) -> tuple[Facts, dict[str, str]]:
+def _read_facts(path: Path) -> tuple[Metadata, dict[str, str]]:
     try:
         content = json.loads(path.read_bytes())
         seal = content.pop("seal")

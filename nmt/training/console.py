@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nmt.evaluation.metrics import METRICS
-from nmt.training.validation import Own, Sample, Validation
+from nmt.training.validation import GeneratedText, SampleTranslation, ValidationResult
 
 WIDTH = 80
 
 
-class Tick(NamedTuple):
+class StepReport(NamedTuple):
     """How training goes after an update."""
 
     update: int
@@ -33,7 +33,7 @@ class Tick(NamedTuple):
     seconds: float  # that it took
 
 
-class Pace:
+class Throughput:
     """Speed, and time left, of this session; only ever shown."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Pace:
         """The session starts after this update."""
         self.start, self.first = time.perf_counter(), update
 
-    def add(self, tick: Tick) -> None:
+    def add(self, tick: StepReport) -> None:
         """Count an update."""
         self.words += tick.words
         self.seconds += tick.seconds
@@ -53,7 +53,7 @@ class Pace:
         """Target words a second of learning, validation and checkpoints aside."""
         return self.words / self.seconds if self.seconds else 0.0
 
-    def left(self, tick: Tick) -> float:
+    def left(self, tick: StepReport) -> float:
         """Seconds to the last update, everything counted."""
         made = max(tick.update - self.first, 1)
         return (tick.last - tick.update) * (time.perf_counter() - self.start) / made
@@ -69,7 +69,7 @@ class Progress:
         self.console = console or Console(stderr=True)
         if not self.console.is_terminal:
             self.console.width = WIDTH
-        self.log, self.pace = log, Pace()
+        self.log, self.pace = log, Throughput()
         self.line = Text()
 
     @contextmanager
@@ -87,20 +87,20 @@ class Progress:
         """The run goes on from this update."""
         self.pace.begin(update)
 
-    def tick(self, tick: Tick) -> None:
+    def tick(self, tick: StepReport) -> None:
         """After every update: the live line."""
         self.pace.add(tick)
         if self.console.is_terminal:
             self.line = self._line(tick)
 
-    def entry(self, tick: Tick) -> None:
+    def entry(self, tick: StepReport) -> None:
         """Now and then: a line that stays."""
         line = self._line(tick)
         self._keep(line)
         if not self.console.is_terminal:
             self.console.print(line)
 
-    def validation(self, tick: Tick, found: Validation, *, best: bool, seconds: float) -> None:
+    def validation(self, tick: StepReport, found: ValidationResult, *, best: bool, seconds: float) -> None:
         """A table of what a validation found, with sample translations."""
         self._everywhere(scores_table(tick, found, best=best, seconds=seconds))
         if found.samples:
@@ -110,16 +110,16 @@ class Progress:
         """A line of text, however long: a path that is broken in two cannot be copied."""
         self._everywhere(Text(message), soft_wrap=True)
 
-    def _line(self, tick: Tick) -> Text:
+    def _line(self, tick: StepReport) -> Text:
         parts = [
             f"epoch {tick.epochs:.2f}",
             f"{tick.update}/{tick.last}",
             f"loss {tick.loss:.2f}",
-            f"ppl {number(tick.perplexity)}",
+            f"ppl {format_number(tick.perplexity)}",
             f"{self.pace.words_per_second():.0f} w/s",
             f"lr {tick.rate:.1e}",
             *([] if tick.ratio is None else [f"gold {tick.ratio:.2f}"]),
-            f"ETA {clock(self.pace.left(tick))}",
+            f"ETA {format_clock(self.pace.left(tick))}",
         ]
         return Text(" ".join(parts), no_wrap=True, overflow="ellipsis")
 
@@ -133,52 +133,52 @@ class Progress:
             Console(file=file, width=WIDTH, color_system=None).print(what, soft_wrap=soft_wrap)
 
 
-def silent() -> Progress:
+def silent_progress() -> Progress:
     """For a process that is not the first: nothing is shown or kept."""
     return Progress(Path(os.devnull), Console(quiet=True))
 
 
-def scores_table(tick: Tick, found: Validation, *, best: bool, seconds: float) -> Table:
+def scores_table(tick: StepReport, found: ValidationResult, *, best: bool, seconds: float) -> Table:
     """The scores of a validation, in one row."""
     columns = {
         "update": str(tick.update),
         "epoch": f"{tick.epochs:.2f}",
-        **{heading(name): number(score) for name, score in found.scores.items()},
+        **{metric_heading(name): format_number(score) for name, score in found.scores.items()},
         "best": "yes" if best else "",
-        "time": clock(seconds),
+        "time": format_clock(seconds),
     }
     table = Table(*columns, width=WIDTH, title="validation", title_justify="left")
     table.add_row(*columns.values())
     return table
 
 
-def samples_table(samples: Sequence[Sample | Own]) -> Table:
+def samples_table(samples: Sequence[SampleTranslation | GeneratedText]) -> Table:
     """Source, reference and translation of a few pairs, or what was written without a source."""
     table = Table(show_header=False, width=WIDTH, show_lines=False)
     for sample in samples:
         for name, text in sample._asdict().items():
-            table.add_row(name, Text(visible(text)), end_section=name == sample._fields[-1])
+            table.add_row(name, Text(escape_control(text)), end_section=name == sample._fields[-1])
     return table
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """Text that cannot steer a terminal: control characters and line ends show as �."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text)
 
 
-def heading(metric: str) -> str:
+def metric_heading(metric: str) -> str:
     """How a metric is headed in a table."""
     if metric in METRICS:
         return METRICS[metric].label
     return {"perplexity": "ppl", "accuracy": "acc", "free_loss": "free"}.get(metric, metric)
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number in about four figures."""
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:.3g}"
 
 
-def clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

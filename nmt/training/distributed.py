@@ -30,7 +30,7 @@ BUCKET = 1 << 23  # gradients that are summed in one message
 T = TypeVar("T")
 
 
-class Lost(NmtError):
+class ProcessLostError(NmtError):
     """Another process of the run has ended, or does not answer."""
 
 
@@ -93,10 +93,10 @@ class Processes:
         """Give all processes the first one's weights."""
 
 
-ALONE = Processes()
+SINGLE_PROCESS = Processes()
 
 
-class Group(Processes):
+class ProcessGroup(Processes):
     """The processes of the process group that torch.distributed has; made by all of them at once."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Group(Processes):
         if failure is not None:
             raise failure
         if "exit_code" in answer:
-            lost = Lost(f"process {self.rank}: the first process has stopped, and says why")
+            lost = ProcessLostError(f"process {self.rank}: the first process has stopped, and says why")
             lost.exit_code = answer["exit_code"]
             raise lost
         value: T = answer["value"]
@@ -174,7 +174,7 @@ class Group(Processes):
         try:
             yield
         except RuntimeError as error:
-            raise Lost(
+            raise ProcessLostError(
                 f"process {self.rank} (of {self.count}): another process has ended or does not answer "
                 f"({_reason(error)}).\nIt has said why; the same command goes on from the last checkpoint"
             ) from error
@@ -199,7 +199,7 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 
 @dataclass(frozen=True)
-class Place:
+class LaunchInfo:
     """Where a launcher has put this process: among all, and (if it says so) among those of its machine."""
 
     rank: int
@@ -208,14 +208,14 @@ class Place:
     local_count: int = 1
 
 
-def place() -> Place:
+def read_launch_info() -> LaunchInfo:
     """What the launcher's variables say, as torchrun sets them; UsageError where they contradict themselves.
 
     Without WORLD_SIZE nobody has launched anything.
     """
     count = _variable("WORLD_SIZE", 1)
     if count == 1:
-        return Place(0, 1)
+        return LaunchInfo(0, 1)
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise UsageError(
@@ -224,7 +224,7 @@ def place() -> Place:
         )
     rank = _variable("RANK", 0)
     local = _variable("LOCAL_RANK", 0) if "LOCAL_RANK" in os.environ else None
-    return Place(rank, count, local, _variable("LOCAL_WORLD_SIZE", 1))
+    return LaunchInfo(rank, count, local, _variable("LOCAL_WORLD_SIZE", 1))
 
 
 def _variable(name: str, otherwise: int) -> int:
@@ -235,12 +235,12 @@ def _variable(name: str, otherwise: int) -> int:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Processes]:
+def join_process_group(device: torch.device) -> Iterator[Processes]:
     """The processes of this run: of the group that is there, or as the launcher's variables say."""
     if dist.is_available() and dist.is_initialized():
-        yield Group() if dist.get_world_size() > 1 else ALONE
-    elif place().count == 1:
-        yield ALONE
+        yield ProcessGroup() if dist.get_world_size() > 1 else SINGLE_PROCESS
+    elif read_launch_info().count == 1:
+        yield SINGLE_PROCESS
     else:
         group = _meet(device)
         try:
@@ -249,7 +249,7 @@ def joined(device: torch.device) -> Iterator[Processes]:
             dist.destroy_process_group()
 
 
-def _meet(device: torch.device) -> Group:
+def _meet(device: torch.device) -> ProcessGroup:
     """Make the process group that the launcher's variables describe."""
     on_gpu = device.type == "cuda"
     try:
@@ -266,10 +266,12 @@ def _meet(device: torch.device) -> Group:
             timeout=LIMIT,
             device_id=device if on_gpu else None,
         )
-        return Group()
+        return ProcessGroup()
     except (RuntimeError, ValueError) as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise Lost(f"the processes of this run could not meet at {address}: {_reason(error)}") from error
+        raise ProcessLostError(
+            f"the processes of this run could not meet at {address}: {_reason(error)}"
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -1,18 +1,20 @@
 """The weights that are judged and kept: those that learn, or their moving average."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from nmt.training.checkpoint import Tensors
+from nmt.errors import DataError, UsageError
+from nmt.training.checkpoint import Tensors, read_model
 from nmt.training.snapshot import load_model_tensors, model_tensors
 
 RAW = "weights/"
 
 
-class Weights:
+class EvaluationWeights:
     """The weights that learn, judged and kept as they are."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -35,7 +37,7 @@ class Weights:
         load_model_tensors(self.model, kept)
 
 
-class MovingAverage(Weights):
+class MovingAverage(EvaluationWeights):
     """An exponential moving average of the weights θ (Polyak & Juditsky, 1992) is judged and kept:
 
         m_u = d m_(u-1) + (1 - d) θ_u        d = min(decay, (1 + u) / (10 + u))
@@ -79,6 +81,28 @@ class MovingAverage(Weights):
             parameter.copy_(values[name])
 
 
-def weights_of(model: nn.Module, decay: float | None) -> Weights:
+def evaluation_weights(model: nn.Module, decay: float | None) -> EvaluationWeights:
     """A model's weights as they are, or with a decay their moving average."""
-    return Weights(model) if decay is None else MovingAverage(model, decay)
+    return EvaluationWeights(model) if decay is None else MovingAverage(model, decay)
+
+
+def mean_weights(checkpoints: Sequence[Path]) -> Tensors:
+    """The mean weights, summed in float64; DataError if a checkpoint is torn or of another model."""
+    if not checkpoints:
+        raise UsageError("no checkpoint to average")
+    first, _ = read_model(checkpoints[0])
+    sums = {name: tensor.double() for name, tensor in first.items()}
+    for directory in checkpoints[1:]:
+        tensors, _ = read_model(directory)
+        _check_same(first, tensors, checkpoints[0], directory)
+        for name, tensor in tensors.items():
+            sums[name] += tensor
+    means = {name: total / len(checkpoints) for name, total in sums.items()}
+    return {name: means[name].to(tensor.dtype) for name, tensor in first.items()}
+
+
+def _check_same(first: Tensors, other: Tensors, here: Path, there: Path) -> None:
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (first, other)]
+    odd = sorted(name for name in first.keys() | other.keys() if shapes[0].get(name) != shapes[1].get(name))
+    if odd:
+        raise DataError(f"{there}: not the model of {here}: {odd[0]} differs ({len(odd)} tensors do)")

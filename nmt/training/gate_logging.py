@@ -14,9 +14,9 @@ from nmt.data.streams import Cut, chunks
 from nmt.model.translator import Translator
 from nmt.recurrence.recording import CellPath, CellRecord, record_values
 from nmt.recurrence.state import detach_states
-from nmt.training.settings import Validate
+from nmt.training.settings import ValidateFunction
 from nmt.training.update import to_device
-from nmt.training.validation import Validation, measuring
+from nmt.training.validation import ValidationResult, evaluation_mode
 
 OPEN, CLOSED = 0.9, 0.1
 QUANTILE = 0.9
@@ -78,7 +78,7 @@ def gate_statistics(model: Translator, batches: Iterable[Batch], *, positions: i
     device, carried, offset = next(model.parameters()).device, None, 0
     for batch in batches:
         batch = to_device(batch, device)
-        with measuring(model), record_values(model.recurrent_cells()) as records:
+        with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
             state = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], before=carried).state
         carried = detach_states(state) if batch.goes_on else None
         for record in records:
@@ -88,7 +88,9 @@ def gate_statistics(model: Translator, batches: Iterable[Batch], *, positions: i
     return [of_cell.statistics() for of_cell in sums.values()]
 
 
-def log_gates(validate: Validate, store: TokenStore, *, seed: int, chunked: bool = False) -> Validate:
+def log_gates(
+    validate: ValidateFunction, store: TokenStore, *, seed: int, chunked: bool = False
+) -> ValidateFunction:
     """Add the gates over a few validation sentences (or the first chunk of a text) to each validation."""
     if chunked:
         batch = next(chunks(store, Cut(SENTENCES, CHUNK)))
@@ -96,7 +98,7 @@ def log_gates(validate: Validate, store: TokenStore, *, seed: int, chunked: bool
         batches = validation_batches(store, Plan("sentences", SENTENCES, seed))
         batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of middle length
 
-    def validate_with_gates(model: Translator, name: str) -> Validation:
+    def validate_with_gates(model: Translator, name: str) -> ValidationResult:
         entry = log_entry(gate_statistics(model, [batch], positions=1))
         return validate(model, name)._replace(gates=entry)
 

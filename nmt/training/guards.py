@@ -15,13 +15,13 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.training import checkpoint
-from nmt.training.run_state import Guarded, Moment, Run
-from nmt.training.update import Fault, Outcome
+from nmt.training.run_state import GuardState, RunState, TrainingPosition
+from nmt.training.update import BadUpdate, UpdateResult
 
 ADVICE = "A lower learning rate, a longer warm-up or a smaller clip_norm may help."
 
 
-class Diverged(NmtError):
+class DivergenceError(NmtError):
     """Too many updates could not be made."""
 
 
@@ -34,7 +34,7 @@ class Guards:
     window: int
     rollbacks: int
 
-    def limit(self, so_far: Guarded) -> float:
+    def limit(self, so_far: GuardState) -> float:
         """The highest loss of a word that is learnt from; known once `window` updates are in the mean.
 
         A loss that is not positive, a risk say, is no measure of a spike.
@@ -43,7 +43,7 @@ class Guards:
             return math.inf
         return self.spike * so_far.mean
 
-    def count(self, so_far: Guarded, fault: Fault) -> bool:
+    def count(self, so_far: GuardState, fault: BadUpdate) -> bool:
         """Count an update that was not made; is it one too many?"""
         if fault.spike:
             so_far.rolled_back += 1
@@ -53,7 +53,7 @@ class Guards:
         return so_far.in_a_row > self.skip
 
 
-def event_of(outcome: Outcome, now: Moment) -> dict[str, float | str]:
+def anomaly_event(outcome: UpdateResult, now: TrainingPosition) -> dict[str, float | str]:
     """What an unusual update is to metrics.jsonl: in parts for want of memory, skipped, or a roll-back."""
     place = {"update": now.updates, "epoch": now.epochs}
     if outcome.fault is None:
@@ -61,7 +61,7 @@ def event_of(outcome: Outcome, now: Moment) -> dict[str, float | str]:
     return {"event": "roll-back" if outcome.fault.spike else "skip", **place, "why": outcome.fault.why}
 
 
-def note_of(outcome: Outcome, run: Run) -> str:
+def anomaly_message(outcome: UpdateResult, run: RunState) -> str:
     """The same for people."""
     so_far = run.guarded
     if outcome.fault is None:
@@ -73,7 +73,7 @@ def note_of(outcome: Outcome, run: Run) -> str:
     return f"update {run.update}: {outcome.fault}: left out, weights {went} (roll-back {so_far.rolled_back})"
 
 
-def last_straw(fault: Fault, run: Run) -> str:
+def divergence_message(fault: BadUpdate, run: RunState) -> str:
     """Why a run gives up."""
     so_far = run.guarded
     if fault.spike:
@@ -81,8 +81,12 @@ def last_straw(fault: Fault, run: Run) -> str:
     return f"update {run.update}: {fault}, in {so_far.in_a_row} updates in a row"
 
 
-def keep_for_inspection(
-    directory: Path, group: Sequence[Batch], places: Sequence[Sequence[tuple[str, int]]], run: Run, why: str
+def save_bad_batch(
+    directory: Path,
+    group: Sequence[Batch],
+    places: Sequence[Sequence[tuple[str, int]]],
+    run: RunState,
+    why: str,
 ) -> None:
     """The batches of an update, as NUMBER/FIELD in batch.safetensors, and in batch.json whence they are."""
     tensors = {
@@ -107,7 +111,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 NOTICE = b"\nstopping: this update is finished and saved first; once more stops at once\n"
 
 
-class Interrupts:
+class SignalCatcher:
     """Within the block, the first SIGINT or SIGTERM is only noted; the second acts as it always does.
 
     Outside the main thread, where Python hears no signals, nothing is changed.
@@ -117,7 +121,7 @@ class Interrupts:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> "Interrupts":
+    def __enter__(self) -> "SignalCatcher":
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self

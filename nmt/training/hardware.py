@@ -13,10 +13,10 @@ from nmt.errors import UsageError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
-from nmt.training.distributed import Place
+from nmt.training.distributed import LaunchInfo
 
 
-def find_device(name: str, place: Place) -> torch.device:
+def select_device(name: str, place: LaunchInfo) -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:N` as a device; without a number each process of a machine has its own.
 
     Raises UsageError where there is no such device, or not one for every process.
@@ -93,7 +93,7 @@ class _Working(nn.Module):
         return work(self.model)
 
 
-def find_precision(name: str, device: torch.device) -> Precision:
+def select_precision(name: str, device: torch.device) -> Precision:
     """The precision of that name; UsageError with the reason where the hardware has none of it."""
     reason = None if name == "float32" else _OBSTACLES[device.type](name)
     if reason:
@@ -122,20 +122,20 @@ MESSAGES = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 """What torch says where it has no class of error: the machine's memory, a library on the device."""
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(message in str(error) for message in MESSAGES)
 
 
-def let_go() -> None:
+def free_memory() -> None:
     """Give back what the allocator keeps for tensors to come."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def in_parts(
+def split_batch(
     batch: Batch, carried: DecoderState | None, count: int
 ) -> Iterator[tuple[Batch, DecoderState | None]]:
     """A batch in so many parts (at most one for a row), each with its rows of the state carried on."""
@@ -147,14 +147,14 @@ def in_parts(
         yield batch.part(part), map_tensors(lambda tensor, part=part: tensor[part], carried)
 
 
-def joined(states: Sequence[DecoderState | None]) -> DecoderState | None:
+def join_states(states: Sequence[DecoderState | None]) -> DecoderState | None:
     """The states after the parts of a batch as those after the whole."""
     if len(states) == 1:
         return states[0]
     return map_tensors(lambda *parts: torch.cat(parts), *states)
 
 
-def too_large(group: Sequence[Batch]) -> str:
+def too_large_message(group: Sequence[Batch]) -> str:
     """What is to be said when not even one pair at a time can be learnt from."""
     batch = max((batch for batch in group), key=lambda batch: batch.src.shape[1] + batch.tgt.shape[1])
     return (

@@ -20,7 +20,7 @@ Value = float | int | str | bool | None
 Event = Mapping[str, Value]
 
 
-class Mirror(Protocol):
+class Logger(Protocol):
     """Where events are written a second time."""
 
     def begin(self, update: int) -> None:
@@ -33,18 +33,18 @@ class Mirror(Protocol):
         """No event follows."""
 
 
-class Metrics:
+class MetricsLog:
     """Appends events to a file. A resumed run's file equals that of a run never stopped."""
 
-    def __init__(self, path: Path, mirror: Mirror | None = None) -> None:
-        self.path, self.mirror = path, mirror
+    def __init__(self, path: Path, build_logger: Logger | None = None) -> None:
+        self.path, self.mirror = path, build_logger
 
     @contextmanager
     def recording(self, update: int) -> Iterator[None]:
         """Open the files, without events after this update or a line torn by a crash: they come again."""
         with (
             _continued(self.path, update) as self.file,
-            _continued(times_file(self.path), update) as self.times,
+            _continued(times_path(self.path), update) as self.times,
         ):
             if self.mirror is None:
                 yield
@@ -70,7 +70,7 @@ class Metrics:
         os.fsync(self.file.fileno())
 
 
-class NoMetrics(Metrics):
+class NullMetricsLog(MetricsLog):
     """Those of a process that is not the first: it writes nothing."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class NoMetrics(Metrics):
         """There is nothing to be lost."""
 
 
-def times_file(metrics: Path) -> Path:
+def times_path(metrics: Path) -> Path:
     """The file of times that stands beside one of metrics."""
     return metrics.with_name("times.jsonl")
 
@@ -136,14 +136,14 @@ def _finite(value: Value) -> Value:
 PROJECT = "nmt"
 
 
-def mirror(name: str, run: Path) -> Mirror:
+def build_logger(name: str, run: Path) -> Logger:
     """The mirror of a name for a run; UsageError if there is none, or its library is not installed."""
-    if name not in MIRRORS:
-        raise UsageError(f"--log-to: no '{name}', choose one of {', '.join(MIRRORS)}")
-    return MIRRORS[name](run)
+    if name not in LOGGERS:
+        raise UsageError(f"--log-to: no '{name}', choose one of {', '.join(LOGGERS)}")
+    return LOGGERS[name](run)
 
 
-def numbers(event: Event) -> dict[str, float]:
+def numeric_values(event: Event) -> dict[str, float]:
     """The numbers of an event, named as `validation/bleu`."""
     return {
         f"{event['event']}/{key}": value
@@ -152,7 +152,7 @@ def numbers(event: Event) -> dict[str, float]:
     }
 
 
-class Tensorboard:
+class TensorBoardLogger:
     """Writes every number for tensorboard, into a folder of the run."""
 
     def __init__(self, run: Path) -> None:
@@ -168,7 +168,7 @@ class Tensorboard:
 
     def write(self, event: Event) -> None:
         """Write the numbers of an event."""
-        for name, value in numbers(event).items():
+        for name, value in numeric_values(event).items():
             self.writer.add_scalar(name, value, event["update"])
 
     def close(self) -> None:
@@ -176,7 +176,7 @@ class Tensorboard:
         self.writer.close()
 
 
-class Tracker:
+class TrackerLogger:
     """Sends every number to a library with wandb's three functions: init, log, finish.
 
     A run that goes on is the same run there. Updates that a crash made it learn twice are sent twice, with
@@ -197,7 +197,7 @@ class Tracker:
 
     def write(self, event: Event) -> None:
         """Send the numbers of an event."""
-        self.library.log(numbers(event), step=event["update"])
+        self.library.log(numeric_values(event), step=event["update"])
 
     def close(self) -> None:
         """No number follows until the run goes on."""
@@ -213,8 +213,8 @@ def _by_name(run: Path) -> Mapping[str, str]:
     return {}
 
 
-MIRRORS: dict[str, Callable[[Path], Mirror]] = {
-    "tensorboard": Tensorboard,
-    "trackio": partial(Tracker, "trackio", _by_name),
-    "wandb": partial(Tracker, "wandb", _by_place),
+LOGGERS: dict[str, Callable[[Path], Logger]] = {
+    "tensorboard": TensorBoardLogger,
+    "trackio": partial(TrackerLogger, "trackio", _by_name),
+    "wandb": partial(TrackerLogger, "wandb", _by_place),
 }

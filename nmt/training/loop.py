@@ -12,57 +12,57 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
 from nmt.training.checkpoint import checkpoint_name
-from nmt.training.console import Progress, Tick
-from nmt.training.ema import weights_of
-from nmt.training.guards import Diverged, Interrupts
-from nmt.training.logging import Event, Metrics
-from nmt.training.run_state import Best, Course, Moment, Run, Span, Totals
-from nmt.training.saving import Saver
+from nmt.training.console import Progress, StepReport
+from nmt.training.ema import evaluation_weights
+from nmt.training.guards import DivergenceError, SignalCatcher
+from nmt.training.logging import Event, MetricsLog
+from nmt.training.loss import LossTotals
+from nmt.training.run_state import BestScore, Interval, RunClock, RunState, TrainingPosition, TrainingState
+from nmt.training.saving import CheckpointSaver
 from nmt.training.schedules import Schedule
-from nmt.training.settings import Epochs, Result, Settings, Stop, Validate
-from nmt.training.snapshot import changed_count
-from nmt.training.state import State
-from nmt.training.teacher_forcing import Always
-from nmt.training.update import Fault, Learner, Outcome
+from nmt.training.settings import EpochBatches, Settings, StopReason, TrainingResult, ValidateFunction
+from nmt.training.snapshot import process_count_note
+from nmt.training.teacher_forcing import AlwaysForcing
+from nmt.training.update import BadUpdate, Learner, UpdateResult
 
 
 @dataclass(kw_only=True)
-class Training:
+class Trainer:
     """A run and all that takes part in it. What changes is its `state`."""
 
     learner: Learner
-    epochs: Epochs
-    validate: Validate
+    epochs: EpochBatches
+    validate: ValidateFunction
     schedule: Schedule
     settings: Settings
     checkpoints: Path
-    metrics: Metrics
+    metrics: MetricsLog
     progress: Progress
 
     def __post_init__(self) -> None:
         settings, self.processes = self.settings, self.learner.processes
-        weights = weights_of(self.learner.model, settings.ema)
-        self.state = State(self.learner, weights, self.schedule, Run(Best(settings.metric)))
-        self.course = Course(
+        weights = evaluation_weights(self.learner.model, settings.ema)
+        self.state = TrainingState(self.learner, weights, self.schedule, RunState(BestScore(settings.metric)))
+        self.course = RunClock(
             self.epochs.count, accumulate=settings.accumulate, stop_after=settings.stop_after
         )
-        self.saver = Saver(self.checkpoints, settings.keep, self.metrics.sync)
+        self.saver = CheckpointSaver(self.checkpoints, settings.keep, self.metrics.sync)
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunState:
         """Where the run stands."""
         return self.state.run
 
-    def train(self) -> Result:
+    def train(self) -> TrainingResult:
         """Begin, or go on from the latest whole checkpoint, and train until there is a reason to stop."""
-        with self.progress.shown(), Interrupts() as interrupts:
+        with self.progress.shown(), SignalCatcher() as interrupts:
             self.resume()
             with self.metrics.recording(self.run.update), self.saver:
                 stop = self.learn_until_stopped(interrupts)
             self.progress.note(f"stopped after update {self.run.update}: {stop.reason}")
-        return Result(stop, self.run.update, self.run.best, self.run.seconds)
+        return TrainingResult(stop, self.run.update, self.run.best, self.run.seconds)
 
-    def learn_until_stopped(self, interrupts: Interrupts) -> Stop:
+    def learn_until_stopped(self, interrupts: SignalCatcher) -> StopReason:
         """Update after update; validations and checkpoints where they are due."""
         self.learner.model.train()
         groups = self.groups()
@@ -95,7 +95,7 @@ class Training:
                     )
                 yield group
 
-    def learn(self, group: list[Batch]) -> Tick:
+    def learn(self, group: list[Batch]) -> StepReport:
         """One update, and its place in the books."""
         run, started = self.run, time.perf_counter()
         rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
@@ -117,7 +117,7 @@ class Training:
             self.log(tick, outcome.norm, ratio)
         return tick
 
-    def enter(self, outcome: Outcome) -> None:
+    def enter(self, outcome: UpdateResult) -> None:
         """Take an update that was made into the books."""
         run = self.run
         self.state.weights.follow(run.update)
@@ -127,12 +127,12 @@ class Training:
         run.guarded.learnt(outcome.totals, self.settings.guards.window)
         run.guarded.split += outcome.parts > 1
 
-    def leave_out(self, group: list[Batch], fault: Fault) -> None:
+    def leave_out(self, group: list[Batch], fault: BadUpdate) -> None:
         """An update that was not made keeps its number and its batches; after a spike the weights go back."""
         so_far = self.run.guarded
         self.state.carried = None  # nothing reads on from the state that led here
         if self.settings.guards.count(so_far, fault):
-            why = guards.last_straw(fault, self.run)
+            why = guards.divergence_message(fault, self.run)
             self.processes.first_does(lambda: self.give_up(group, why))
         if fault.spike:
             self.roll_back()
@@ -151,39 +151,39 @@ class Training:
         self.saver.wait()
         return home.is_dir()
 
-    def tell(self, outcome: Outcome) -> None:
+    def tell(self, outcome: UpdateResult) -> None:
         """Say that an update was an unusual one."""
-        self.progress.note(guards.note_of(outcome, self.run))
-        self.metrics.write(guards.event_of(outcome, self.course.moment(self.run)))
+        self.progress.note(guards.anomaly_message(outcome, self.run))
+        self.metrics.write(guards.anomaly_event(outcome, self.course.moment(self.run)))
 
     def give_up(self, group: list[Batch], why: str) -> NoReturn:
         """Keep what could not be learnt, and end the run where its last checkpoint was."""
         kept = self.checkpoints.parent / "bad-batch"
         places = [self.epochs.places(batch) for batch in group]
-        guards.keep_for_inspection(kept, group, places, self.run, why)
+        guards.save_bad_batch(kept, group, places, self.run, why)
         self.saver.wait()
-        saved = checkpoint.listed(self.checkpoints)
-        raise Diverged(
+        saved = checkpoint.list_checkpoints(self.checkpoints)
+        raise DivergenceError(
             f"{why}. What was to be learnt is kept in {kept}; "
             f"the last good checkpoint is {saved[-1] if saved else 'none yet'}. {guards.ADVICE}"
         )
 
-    def tick(self, outcome: Outcome, rate: float, ratio: float, seconds: float) -> Tick:
+    def tick(self, outcome: UpdateResult, rate: float, ratio: float, seconds: float) -> StepReport:
         """What is shown of an update: means since the last entry of the log."""
         means = self.run.window.means()
-        return Tick(
+        return StepReport(
             update=self.run.update,
             last=self.course.last_update(self.run),
             epochs=self.course.moment(self.run).epochs,
             loss=means["loss"],
             perplexity=means["perplexity"],
             rate=rate,
-            ratio=None if isinstance(self.learner.forcing, Always) else ratio,
+            ratio=None if isinstance(self.learner.forcing, AlwaysForcing) else ratio,
             words=outcome.totals.tokens,
             seconds=seconds,
         )
 
-    def log(self, tick: Tick, norm: float, ratio: float) -> None:
+    def log(self, tick: StepReport, norm: float, ratio: float) -> None:
         """An entry of the log for the updates since the one before."""
         self.progress.entry(tick)
         self.metrics.write(
@@ -199,9 +199,9 @@ class Training:
             },
             self.run.seconds,
         )
-        self.run.window = Totals()
+        self.run.window = LossTotals()
 
-    def judge(self, tick: Tick) -> dict[str, float] | None:
+    def judge(self, tick: StepReport) -> dict[str, float] | None:
         """Validate, and let the best-so-far and the schedule know; gives the scores that the weights have."""
         started = time.perf_counter()
         with self.state.weights.judged():
@@ -238,15 +238,15 @@ class Training:
         self.progress.note(f"the rate is cut: going on from the weights of update {best}, the best so far")
         return True
 
-    def why_stop(self, interrupts: Interrupts) -> Stop | None:
+    def why_stop(self, interrupts: SignalCatcher) -> StopReason | None:
         """The reason to stop here, if there is one."""
         if self.course.finished(self.run):
-            return Stop("the run is complete", 0)
+            return StopReason("the run is complete", 0)
         if stale := self.run.stale(self.settings.patience, self.settings.stop_when):
-            return Stop(stale, 0)
+            return StopReason(stale, 0)
         if received := int(self.processes.largest(interrupts.received or 0)):
             name = signal.Signals(received).name
-            return Stop(f"{name}; all is saved, the same command goes on from here", 128 + received)
+            return StopReason(f"{name}; all is saved, the same command goes on from here", 128 + received)
         return None
 
     def resume(self) -> None:
@@ -260,14 +260,14 @@ class Training:
             if self.processes.first:
                 self.saver.point_to(name, self.run.best.update)
             self.progress.note(f"going on from {saved.directory}")
-            for note in changed_count(saved.facts.get("processes", 1), self.processes.count):
+            for note in process_count_note(saved.facts.get("processes", 1), self.processes.count):
                 self.progress.note(note)
         self.progress.begin(self.run.update)
 
     def latest_whole(self) -> str | None:
         """The name of the checkpoint to go on from; only whole ones are left in the way."""
-        checkpoint.clean(self.checkpoints)
-        found = checkpoint.latest(self.checkpoints)
+        checkpoint.remove_partial_writes(self.checkpoints)
+        found = checkpoint.find_latest(self.checkpoints)
         for directory, reason in found.refused.items():
             self.progress.note(f"{reason}; set aside as {checkpoint.set_aside(directory).name}")
         return None if found.checkpoint is None else found.checkpoint.directory.name
@@ -285,6 +285,6 @@ class Training:
                 spare=self.run.guarded.good if self.settings.guards.spike else None,
             )
 
-    def due(self, span: Span | None, before: Moment) -> bool:
+    def due(self, span: Interval | None, before: TrainingPosition) -> bool:
         """Whether a span has ended since `before`."""
         return self.course.due(span, before, self.run)

@@ -1,6 +1,9 @@
 """The loss: cross-entropy of the output layer with label smoothing, logits never kept."""
 
+import json
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -10,12 +13,13 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from nmt.recurrence.engine import Backend, select_backend
+from nmt.training.distributed import Processes
 
 CHUNK = 256
 """Positions whose logits exist at one time."""
 
 
-class Term(NamedTuple):
+class LossTerm(NamedTuple):
     """A part of a loss that is reported by its name: the sum of its values, and how many they are."""
 
     total: Tensor
@@ -34,9 +38,9 @@ class Loss(NamedTuple):
     nll: Tensor
     correct: Tensor
     tokens: int
-    terms: Mapping[str, Term] = MappingProxyType({})
+    terms: Mapping[str, LossTerm] = MappingProxyType({})
 
-    def plus(self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: Term) -> "Loss":
+    def plus(self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: LossTerm) -> "Loss":
         """With `weight` times the sum of values [B], which count as pairs [B] say, and a term to report."""
         total = values.sum() if pairs is None else values @ pairs.to(values)
         return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: shown})
@@ -196,3 +200,54 @@ def _by_chunks(function: Callable[..., Tensor], length: int, *features: Tensor) 
     chunks = (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
     values = [checkpoint(function, rows, *features, use_reentrant=False) for rows in chunks]
     return torch.cat(values)
+
+
+def perplexity(nll: float) -> float:
+    """exp of the mean negative log likelihood of a word, within what a float holds."""
+    return math.exp(min(nll, 700.0))
+
+
+@dataclass
+class LossTotals:
+    """Sums of losses over words."""
+
+    loss: float = 0.0
+    nll: float = 0.0
+    tokens: int = 0
+    correct: int = 0
+    terms: dict[str, list[float]] = field(default_factory=dict)  # sum and number of values, by name
+
+    @classmethod
+    def of(cls, loss: Loss) -> "LossTotals":
+        """The sums of a batch as numbers."""
+        terms = {name: [term.total.item(), term.values] for name, term in loss.terms.items()}
+        return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()), terms)
+
+    def add(self, other: "LossTotals") -> None:
+        """Count the words of `other` too."""
+        self.loss += other.loss
+        self.nll += other.nll
+        self.tokens += other.tokens
+        self.correct += other.correct
+        for name, (total, count) in other.terms.items():
+            before = self.terms.get(name, [0.0, 0])
+            self.terms[name] = [before[0] + total, before[1] + count]
+
+    def of_all(self, processes: Processes) -> "LossTotals":
+        """The sums over the words of all processes."""
+        if processes.count == 1:
+            return self
+        whole = LossTotals()
+        for theirs in processes.gather(json.dumps(asdict(self)).encode()):
+            whole.add(LossTotals(**json.loads(theirs)))
+        return whole
+
+    def means(self) -> dict[str, float]:
+        """Loss, perplexity and accuracy of a word, and the mean of each term."""
+        words = max(self.tokens, 1)
+        return {
+            "loss": self.loss / words,
+            "perplexity": perplexity(self.nll / words),
+            "accuracy": self.correct / words,
+            **{name: total / max(count, 1) for name, (total, count) in self.terms.items()},
+        }

@@ -13,22 +13,22 @@ from nmt.model.translator import Translator
 # `fused=True`, 42 ms without, 46 ms with `foreach=True`.
 FUSED = True
 
-Group = dict[str, Any]
+ParameterGroup = dict[str, Any]
 
 
-class Groups(NamedTuple):
+class ParameterGroups(NamedTuple):
     """The parameters that learn, by what they are; a rule treats each group in its own way.
 
     Only matrices decay: biases, gains and peepholes are few, and a forget gate whose bias is pulled to 0
     closes.
     """
 
-    matrices: Group  # that turn one vector into another
-    tables: Group  # with a row for each piece: the embeddings and the output layer
-    vectors: Group
+    matrices: ParameterGroup  # that turn one vector into another
+    tables: ParameterGroup  # with a row for each piece: the embeddings and the output layer
+    vectors: ParameterGroup
 
 
-class Rule(NamedTuple):
+class OptimiserValues(NamedTuple):
     """The numbers that update rules take; each reads those that concern it."""
 
     rate: float
@@ -36,23 +36,23 @@ class Rule(NamedTuple):
     momentum: float
 
 
-def _adam(groups: Groups, rule: Rule) -> Optimizer:
+def _adam(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
     return torch.optim.Adam(groups, lr=rule.rate, betas=rule.betas, fused=FUSED)
 
 
-def _adamw(groups: Sequence[Group], rule: Rule) -> Optimizer:
+def _adamw(groups: Sequence[ParameterGroup], rule: OptimiserValues) -> Optimizer:
     return torch.optim.AdamW(groups, lr=rule.rate, betas=rule.betas, fused=FUSED)
 
 
-def _nadam(groups: Groups, rule: Rule) -> Optimizer:
+def _nadam(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
     return torch.optim.NAdam(groups, lr=rule.rate, betas=rule.betas)
 
 
-def _adafactor(groups: Groups, rule: Rule) -> Optimizer:
+def _adafactor(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
     return torch.optim.Adafactor(groups, lr=rule.rate)
 
 
-def _sgd(groups: Groups, rule: Rule) -> Optimizer:
+def _sgd(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
     return torch.optim.SGD(groups, lr=rule.rate, momentum=rule.momentum, fused=FUSED)
 
 
@@ -62,7 +62,7 @@ class MuonAndAdamW(Optimizer):
     Muon's step is scaled to the size of AdamW's (Liu et al., 2025), so that one rate serves both.
     """
 
-    def __init__(self, groups: Groups, rule: Rule) -> None:
+    def __init__(self, groups: ParameterGroups, rule: OptimiserValues) -> None:
         matrices, *rest = groups
         muon = torch.optim.Muon(
             [matrices], lr=rule.rate, momentum=rule.betas[0], adjust_lr_fn="match_rms_adamw"
@@ -87,7 +87,7 @@ class MuonAndAdamW(Optimizer):
             rule.step()
 
 
-OPTIMISERS: dict[str, Callable[[Groups, Rule], Optimizer]] = {
+OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserValues], Optimizer]] = {
     "adam": _adam,  # Kingma & Ba, 2015; weight decay is an L2 penalty
     "adamw": _adamw,  # Loshchilov & Hutter, 2019; weight decay is decoupled
     "nadam": _nadam,  # Dozat, 2016; weight decay is an L2 penalty
@@ -110,12 +110,12 @@ def build_optimiser(
     by_piece = _tables(model)
     matrices = [p for p in learning if p.dim() > 1 and id(p) not in by_piece]
     tables = [p for p in learning if id(p) in by_piece]
-    groups = Groups(
+    groups = ParameterGroups(
         {"params": matrices, "weight_decay": weight_decay},
         {"params": tables, "weight_decay": weight_decay},
         {"params": [p for p in learning if p.dim() <= 1], "weight_decay": 0.0},
     )
-    return OPTIMISERS[optimiser](groups, Rule(0.0, betas, momentum))
+    return OPTIMISERS[optimiser](groups, OptimiserValues(0.0, betas, momentum))
 
 
 def _tables(model: Translator) -> set[int]:

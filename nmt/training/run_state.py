@@ -1,16 +1,19 @@
 """The state of a run besides weights, moments and generators, and the clock of its intervals."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from nmt.evaluation.metrics import METRICS
-from nmt.training.checkpoint import Facts
-from nmt.training.distributed import Processes
-from nmt.training.loss import Loss
-from nmt.training.objectives.likelihood import perplexity
+from nmt.model.decoder import DecoderState
+from nmt.training import snapshot
+from nmt.training.checkpoint import Checkpoint, Metadata, Tensors
+from nmt.training.ema import EvaluationWeights
+from nmt.training.loss import LossTotals
+from nmt.training.schedules import Schedule
+from nmt.training.snapshot import gather_state, scatter_state
+from nmt.training.update import Learner
 
 
 def metric_directions() -> dict[str, bool]:
@@ -19,7 +22,7 @@ def metric_directions() -> dict[str, bool]:
     return scores | {"loss": False, "free_loss": False, "accuracy": True}
 
 
-class Span(Protocol):
+class Interval(Protocol):
     """A stretch of training: so many epochs (`e`), updates (`u`) or minutes of learning (`m`)."""
 
     @property
@@ -29,70 +32,24 @@ class Span(Protocol):
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingPosition:
     """A moment of training: updates made, epochs with the share of the one under way, minutes of learning."""
 
     updates: float
     epochs: float
     minutes: float
 
-    def gone(self, span: Span) -> float:
+    def gone(self, span: Interval) -> float:
         """How much has passed, in the unit of a span."""
         return {"u": self.updates, "e": self.epochs, "m": self.minutes}[span.unit]
 
-    def spans(self, span: Span) -> int:
+    def spans(self, span: Interval) -> int:
         """How many whole spans have passed; the hair added keeps 0.1 epochs, three times, from being 0.2."""
         return math.floor(self.gone(span) / span.count + 1e-9) if span.count else 1
 
 
 @dataclass
-class Totals:
-    """Sums of losses over words."""
-
-    loss: float = 0.0
-    nll: float = 0.0
-    tokens: int = 0
-    correct: int = 0
-    terms: dict[str, list[float]] = field(default_factory=dict)  # sum and number of values, by name
-
-    @classmethod
-    def of(cls, loss: Loss) -> "Totals":
-        """The sums of a batch as numbers."""
-        terms = {name: [term.total.item(), term.values] for name, term in loss.terms.items()}
-        return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()), terms)
-
-    def add(self, other: "Totals") -> None:
-        """Count the words of `other` too."""
-        self.loss += other.loss
-        self.nll += other.nll
-        self.tokens += other.tokens
-        self.correct += other.correct
-        for name, (total, count) in other.terms.items():
-            before = self.terms.get(name, [0.0, 0])
-            self.terms[name] = [before[0] + total, before[1] + count]
-
-    def of_all(self, processes: Processes) -> "Totals":
-        """The sums over the words of all processes."""
-        if processes.count == 1:
-            return self
-        whole = Totals()
-        for theirs in processes.gather(json.dumps(asdict(self)).encode()):
-            whole.add(Totals(**json.loads(theirs)))
-        return whole
-
-    def means(self) -> dict[str, float]:
-        """Loss, perplexity and accuracy of a word, and the mean of each term."""
-        words = max(self.tokens, 1)
-        return {
-            "loss": self.loss / words,
-            "perplexity": perplexity(self.nll / words),
-            "accuracy": self.correct / words,
-            **{name: total / max(count, 1) for name, (total, count) in self.terms.items()},
-        }
-
-
-@dataclass
-class Best:
+class BestScore:
     """The best validation so far, in the direction of its metric, and how many have passed since."""
 
     metric: str
@@ -114,7 +71,7 @@ class Best:
 
 
 @dataclass
-class Guarded:
+class GuardState:
     """What the guards remember, and what they have done so far."""
 
     skipped: int = 0  # updates whose loss or gradient was no finite number
@@ -125,7 +82,7 @@ class Guarded:
     counted: int = 0  # updates in it
     good: int | None = None  # the update whose checkpoint a roll-back goes to
 
-    def learnt(self, totals: Totals, window: int) -> None:
+    def learnt(self, totals: LossTotals, window: int) -> None:
         """Count an update that was made; the mean forgets those more than about `window` updates ago."""
         self.in_a_row = 0
         self.counted = min(self.counted + 1, window)
@@ -133,18 +90,20 @@ class Guarded:
 
 
 @dataclass
-class Run:
+class RunState:
     """Where a run stands. All of it is in every checkpoint, and a run needs nothing more to go on."""
 
-    best: Best
+    best: BestScore
     update: int = 0  # updates made
     epoch: int = 0  # epochs finished
     position: int = 0  # batches of the present epoch that are learnt
     tokens: int = 0  # target words learnt
     seconds: float = 0.0  # spent learning, validation and checkpoints aside
-    window: Totals = field(default_factory=Totals)  # since the last line of the log
-    others: dict[str, Best] = field(default_factory=dict)  # like `best`, of the metrics that do not decide
-    guarded: Guarded = field(default_factory=Guarded)
+    window: LossTotals = field(default_factory=LossTotals)  # since the last line of the log
+    others: dict[str, BestScore] = field(
+        default_factory=dict
+    )  # like `best`, of the metrics that do not decide
+    guarded: GuardState = field(default_factory=GuardState)
 
     def advance(self, batches: int, of: int) -> None:
         """Count batches as learnt; after the last of the epoch's, the next epoch begins."""
@@ -156,7 +115,7 @@ class Run:
         """Take note of a validation: is it the best by the metric that decides?"""
         for metric in metric_directions():
             if metric in scores and metric != self.best.metric:
-                self.others.setdefault(metric, Best(metric)).observe(scores[metric], update)
+                self.others.setdefault(metric, BestScore(metric)).observe(scores[metric], update)
         return self.best.observe(scores[self.best.metric], update)
 
     def stale(self, patience: Mapping[str, int], stop_when: str) -> str:
@@ -173,26 +132,26 @@ class Run:
             return ""
         return ", ".join(f"no better {best.metric} in {best.since} validations" for best in stale)
 
-    def facts(self) -> Facts:
+    def facts(self) -> Metadata:
         """As plain values."""
         return asdict(self)
 
     @classmethod
-    def from_facts(cls, facts: Facts) -> "Run":
+    def from_facts(cls, facts: Metadata) -> "RunState":
         """What `facts` gave."""
         parts = {
-            "best": Best(**facts["best"]),
-            "window": Totals(**facts["window"]),
-            "others": {metric: Best(**best) for metric, best in facts.get("others", {}).items()},
-            "guarded": Guarded(**facts.get("guarded", {})),  # none in older checkpoints
+            "best": BestScore(**facts["best"]),
+            "window": LossTotals(**facts["window"]),
+            "others": {metric: BestScore(**best) for metric, best in facts.get("others", {}).items()},
+            "guarded": GuardState(**facts.get("guarded", {})),  # none in older checkpoints
         }
         return cls(**{**facts, **parts})
 
 
-class Course:
+class RunClock:
     """What the length of a run and of its epochs say about a moment of it."""
 
-    def __init__(self, count: Callable[[int], int], *, accumulate: int, stop_after: Span) -> None:
+    def __init__(self, count: Callable[[int], int], *, accumulate: int, stop_after: Interval) -> None:
         """`count` gives the batches of an epoch, `accumulate` of them an update."""
         self.count, self.accumulate, self.stop_after = count, accumulate, stop_after
         self.counted = (-1, 0)  # an epoch, and how many batches it has
@@ -203,20 +162,20 @@ class Course:
             self.counted = (epoch, self.count(epoch))
         return self.counted[1]
 
-    def moment(self, run: Run) -> Moment:
+    def moment(self, run: RunState) -> TrainingPosition:
         """Where a run stands."""
         share = run.position / self.batches_in(run.epoch) if run.position else 0.0
-        return Moment(run.update, run.epoch + share, run.seconds / 60)
+        return TrainingPosition(run.update, run.epoch + share, run.seconds / 60)
 
-    def due(self, span: Span | None, before: Moment, run: Run) -> bool:
+    def due(self, span: Interval | None, before: TrainingPosition, run: RunState) -> bool:
         """Whether a span has ended since `before`."""
         return span is not None and self.moment(run).spans(span) > before.spans(span)
 
-    def finished(self, run: Run) -> bool:
+    def finished(self, run: RunState) -> bool:
         """Whether a run has its full length."""
         return self.moment(run).spans(self.stop_after) >= 1
 
-    def last_update(self, run: Run) -> int:
+    def last_update(self, run: RunState) -> int:
         """The last update, as far as can be told: epochs differ a little in batches, updates in time."""
         stop, now = self.stop_after, self.moment(run)
         if stop.unit == "u":
@@ -226,3 +185,44 @@ class Course:
         else:
             in_span = math.ceil(self.batches_in(run.epoch) / self.accumulate)
         return max(run.update, run.update + round((stop.count - now.gone(stop)) * in_span))
+
+
+@dataclass
+class TrainingState:
+    """Weights, moments, the schedule's memory, the books, and the generators of every process."""
+
+    learner: Learner
+    weights: EvaluationWeights
+    schedule: Schedule
+    run: RunState
+    carried: DecoderState | None = None  # from the batch before, where the next one continues it
+
+    def capture(self) -> tuple[Tensors, Tensors, Metadata]:
+        """The weights that are kept, the trainer's tensors, plain facts; all processes take part."""
+        learner, (model, trainer) = self.learner, self.weights.capture()
+        own = snapshot.generator_tensors() | snapshot.carried_tensors(self.carried)
+        trainer |= snapshot.optimiser_tensors(learner.model, learner.optimiser)
+        trainer |= gather_state(learner.processes, own)
+        facts = {
+            "run": self.run.facts(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": learner.precision.scaler.state_dict(),
+            "processes": learner.processes.count,
+        }
+        return model, trainer, facts
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Put everything back to where `capture` saw it."""
+        self.restore_weights(saved)
+        own = scatter_state(self.learner.processes, saved.trainer)
+        snapshot.load_generator_tensors(own)
+        self.carried = snapshot.carried_state(self.learner.model, own)
+        self.schedule.load_state_dict(saved.facts["schedule"])
+        self.learner.precision.scaler.load_state_dict(saved.facts.get("scaler", {}))
+        self.run = RunState.from_facts(saved.facts["run"])
+
+    def restore_weights(self, saved: Checkpoint, *, moments: bool = True) -> None:
+        """Put back the weights alone, with the optimiser's moments or with none."""
+        self.weights.restore(saved.model, saved.trainer)
+        kept = saved.trainer if moments else {}
+        snapshot.load_optimiser_tensors(self.learner.model, self.learner.optimiser, kept)

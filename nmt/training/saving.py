@@ -8,10 +8,10 @@ from types import TracebackType
 from torch import Tensor
 
 from nmt.training import checkpoint
-from nmt.training.checkpoint import Facts, Tensors, checkpoint_name
+from nmt.training.checkpoint import Metadata, Tensors, checkpoint_name
 
 
-class Saver:
+class CheckpointSaver:
     """Writes checkpoints into a folder, one at a time; what fails there is raised by the next call.
 
     Within the block something may be under way; at its end nothing is.
@@ -24,7 +24,7 @@ class Saver:
         self.thread: Thread | None = None
         self.error: Exception | None = None
 
-    def __enter__(self) -> "Saver":
+    def __enter__(self) -> "CheckpointSaver":
         return self
 
     def __exit__(
@@ -40,7 +40,7 @@ class Saver:
         update: int,
         model: Tensors,
         trainer: Tensors,
-        facts: Facts,
+        facts: Metadata,
         *,
         best: int | None,
         spare: int | None,
@@ -79,7 +79,7 @@ class Saver:
         checkpoint.link(self.checkpoints, "best", name)
         return name
 
-    def _write(self, name: str, facts: Facts, best: int | None, spare: int | None) -> None:
+    def _write(self, name: str, facts: Metadata, best: int | None, spare: int | None) -> None:
         try:
             self.sync()
             checkpoint.write(self.checkpoints / name, *self.copies, facts)

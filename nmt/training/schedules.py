@@ -53,21 +53,21 @@ class Schedule:
         """Remember what `state_dict` gave."""
 
 
-class Constant(Schedule):
+class ConstantSchedule(Schedule):
     """The peak, always."""
 
     def share(self, update: int) -> float:
         return 1.0
 
 
-class InverseSquareRoot(Schedule):
+class InverseSquareRootSchedule(Schedule):
     """Falls with one over the square root of the update (Vaswani et al., 2017, eq. 3)."""
 
     def share(self, update: int) -> float:
         return math.sqrt(max(self.warmup, 1) / update)
 
 
-class Noam(InverseSquareRoot):
+class NoamSchedule(InverseSquareRootSchedule):
     """peak · H^-½ · min(u^-½, u · warmup^-1½) at update u (Vaswani et al., 2017, eq. 3).
 
     That is `inverse-sqrt` with a peak of peak · H^-½ · warmup^-½.
@@ -80,7 +80,7 @@ class Noam(InverseSquareRoot):
         super().__post_init__()
 
 
-class Cosine(Schedule):
+class CosineSchedule(Schedule):
     """Half a cosine from the peak to the floor (Loshchilov & Hutter, 2017, without restarts)."""
 
     def __post_init__(self) -> None:
@@ -96,7 +96,7 @@ class Cosine(Schedule):
         return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * gone))
 
 
-class OneCycle(Cosine):
+class OneCycleSchedule(CosineSchedule):
     """Half a cosine up from a 25th of the peak, half a cosine down (Smith & Topin, 2018).
 
     Without a warm-up of its own it rises for 30% of the span. The decay of the moments stays as it is.
@@ -114,7 +114,7 @@ class OneCycle(Cosine):
 
 
 @dataclass(kw_only=True)
-class Plateau(Schedule):
+class PlateauSchedule(Schedule):
     """Multiplied by `factor` after more than `patience` validations in a row without improvement."""
 
     cuts: int = field(default=0, init=False)
@@ -138,10 +138,10 @@ class Plateau(Schedule):
 
 
 SCHEDULES: dict[str, type[Schedule]] = {
-    "constant": Constant,
-    "inverse-sqrt": InverseSquareRoot,
-    "noam": Noam,
-    "cosine": Cosine,
-    "one-cycle": OneCycle,
-    "plateau": Plateau,
+    "constant": ConstantSchedule,
+    "inverse-sqrt": InverseSquareRootSchedule,
+    "noam": NoamSchedule,
+    "cosine": CosineSchedule,
+    "one-cycle": OneCycleSchedule,
+    "plateau": PlateauSchedule,
 }

@@ -7,15 +7,15 @@ from typing import NamedTuple, Protocol
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
 from nmt.training.guards import Guards
-from nmt.training.run_state import Best, Span
-from nmt.training.validation import Validation
+from nmt.training.run_state import BestScore, Interval
+from nmt.training.validation import ValidationResult
 
-Validate = Callable[
-    [Translator, str], Validation
+ValidateFunction = Callable[
+    [Translator, str], ValidationResult
 ]  # the model, and a name for what is kept of this validation
 
 
-class Epochs(Protocol):
+class EpochBatches(Protocol):
     """The training batches; both are functions of the epoch alone, so that a run can be entered anywhere."""
 
     def count(self, epoch: int) -> int:
@@ -33,10 +33,10 @@ class Settings:
     """The numbers of a run, named as in the recipe (`every` to `stop_when`: of validation)."""
 
     accumulate: int
-    stop_after: Span
-    checkpoint_every: Span | None
+    stop_after: Interval
+    checkpoint_every: Interval | None
     keep: int
-    every: Span
+    every: Interval
     metric: str
     patience: Mapping[str, int]  # by metric
     stop_when: str
@@ -51,17 +51,17 @@ class Settings:
         return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
 
 
-class Stop(NamedTuple):
+class StopReason(NamedTuple):
     """Why a run stops, and what its process should exit with: 0, or 128 and the signal."""
 
     reason: str
     exit_code: int
 
 
-class Result(NamedTuple):
+class TrainingResult(NamedTuple):
     """How a run ended."""
 
-    stop: Stop
+    stop: StopReason
     update: int
-    best: Best
+    best: BestScore
     seconds: float  # spent learning since the run first began

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
-from nmt.training.checkpoint import Tensors, packed, unpacked
+from nmt.training.checkpoint import Tensors, pack_tensors, unpack_tensors
 from nmt.training.distributed import Processes
 
 
@@ -149,14 +149,14 @@ def load_torch_generator_tensors(tensors: Tensors) -> None:
 GENERATOR, CARRIED = "generator/", "carried/"
 
 
-def gathered(processes: Processes, mine: Tensors) -> Tensors:
+def gather_state(processes: Processes, mine: Tensors) -> Tensors:
     """The generators' states of every process, and the carried state with the rows of all.
 
     Those of process r > 0 are called `process/r/generator/…`; rows stand as in a batch of the whole run.
     """
     if processes.count == 1:
         return mine
-    everyones = [unpacked(content) for content in processes.gather(packed(mine))]
+    everyones = [unpack_tensors(content) for content in processes.gather(pack_tensors(mine))]
     tensors = {
         (name if rank == 0 else f"process/{rank}/{name}"): tensor
         for rank, theirs in enumerate(everyones)
@@ -169,8 +169,8 @@ def gathered(processes: Processes, mine: Tensors) -> Tensors:
     return tensors
 
 
-def dealt(processes: Processes, tensors: Tensors) -> Tensors:
-    """What is this process's of what `gathered` gave, under the names that it had.
+def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
+    """What is this process's of what `gather_state` gave, under the names that it had.
 
     A process that the checkpoint does not know of finds no generators; rows are dealt to any number.
     """
@@ -180,7 +180,7 @@ def dealt(processes: Processes, tensors: Tensors) -> Tensors:
     return own | {name: t[rows] for name, t in tensors.items() if name.startswith(CARRIED) and len(t[rows])}
 
 
-def changed_count(before: int, now: int) -> Iterator[str]:
+def process_count_note(before: int, now: int) -> Iterator[str]:
     """What it means that a run goes on with another number of processes."""
     if before != now:
         yield (
@@ -195,3 +195,27 @@ def _interleaved(parts: list[Tensor]) -> Tensor:
     for rank, part in enumerate(parts):
         whole[rank :: len(parts)] = part
     return whole
+
+
+class TransferredTensors(NamedTuple):
+    """The names of the tensors that were taken over, and of those that were not."""
+
+    taken: list[str]
+    fresh: list[str]  # in the model alone
+    misfits: list[str]  # of another shape
+    left: list[str]  # without a place in the model
+
+
+def transfer_tensors(model: nn.Module, other: nn.Module) -> TransferredTensors:
+    """Copy what fits into a model, whose other weights stay as they are."""
+    mine, tensors = model_tensors(model), other.state_dict()
+    shared = [name for name in mine if name in tensors]
+    taken = [name for name in shared if mine[name].shape == tensors[name].shape]
+    for name in taken:
+        mine[name].copy_(tensors[name])
+    return TransferredTensors(
+        taken,
+        [name for name in mine if name not in tensors],
+        [name for name in shared if name not in taken],
+        [name for name in model_tensors(other) if name not in model.state_dict()],
+    )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forcing:
+class TeacherForcing:
     """A ratio for every update, and the positions drawn with it (scheduled sampling; Bengio et al., 2015).
 
     All schedules take the same keywords; `warmup` and `span` are in updates.
@@ -45,35 +45,35 @@ class Forcing:
         return drawn.expand(rows, positions).to(tgt_in.device)
 
 
-class Always(Forcing):
+class AlwaysForcing(TeacherForcing):
     """The true word at every position (Williams & Zipser, 1989)."""
 
     def ratio(self, update: int) -> float:
         return 1.0
 
 
-class Fixed(Forcing):
+class FixedForcing(TeacherForcing):
     """The ratio `start` throughout."""
 
     def ratio(self, update: int) -> float:
         return self.start
 
 
-class Linear(Forcing):
+class LinearForcing(TeacherForcing):
     """A straight line that reaches `end` after `span`."""
 
     def left(self, gone: float) -> float:
         return max(0.0, 1.0 - gone / self.span)
 
 
-class Exponential(Forcing):
+class ExponentialForcing(TeacherForcing):
     """exp(-i / span): after `span` 1/e of the way is left."""
 
     def left(self, gone: float) -> float:
         return math.exp(-gone / self.span)
 
 
-class InverseSigmoid(Forcing):
+class InverseSigmoidForcing(TeacherForcing):
     """k / (k + exp(i / k)), with the k that puts the middle at `span`; begins at k / (k + 1)."""
 
     def left(self, gone: float) -> float:
@@ -89,10 +89,10 @@ def _solve_k(span: float) -> float:
     return k
 
 
-FORCINGS: dict[str, type[Forcing]] = {
-    "always": Always,
-    "fixed": Fixed,
-    "linear": Linear,
-    "exponential": Exponential,
-    "inverse-sigmoid": InverseSigmoid,
+FORCINGS: dict[str, type[TeacherForcing]] = {
+    "always": AlwaysForcing,
+    "fixed": FixedForcing,
+    "linear": LinearForcing,
+    "exponential": ExponentialForcing,
+    "inverse-sigmoid": InverseSigmoidForcing,
 }

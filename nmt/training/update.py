@@ -14,24 +14,24 @@ from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.training import hardware as memory
-from nmt.training.distributed import ALONE, Processes
+from nmt.training.distributed import SINGLE_PROCESS, Processes
 from nmt.training.hardware import Precision
-from nmt.training.objectives.likelihood import Learnt, Objective
+from nmt.training.loss import LossTotals
+from nmt.training.objectives.likelihood import LossOutput, Objective
 from nmt.training.objectives.noise import weight_noise
-from nmt.training.run_state import Totals
 from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
-from nmt.training.teacher_forcing import Forcing
+from nmt.training.teacher_forcing import TeacherForcing
 
 
-class Gradients(NamedTuple):
+class GradientResult(NamedTuple):
     """What the gradients of a group of batches were made of."""
 
-    totals: Totals  # sums over its words
+    totals: LossTotals  # sums over its words
     carried: DecoderState | None  # what the next batch goes on from
     parts: int  # that each batch was learnt in
 
 
-class Fault(NamedTuple):
+class BadUpdate(NamedTuple):
     """Why an update is not made."""
 
     why: str
@@ -41,14 +41,14 @@ class Fault(NamedTuple):
         return self.why
 
 
-class Outcome(NamedTuple):
+class UpdateResult(NamedTuple):
     """What an update gave, or why the weights were left as they were."""
 
-    totals: Totals  # sums over its words
+    totals: LossTotals  # sums over its words
     norm: float  # of the gradient before clipping
     carried: DecoderState | None  # what the next batch goes on from
     parts: int  # that each batch was learnt in, for want of memory
-    fault: Fault | None  # why it was not made
+    fault: BadUpdate | None  # why it was not made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +58,10 @@ class Learner:
     model: Translator
     optimiser: Optimizer
     objective: Objective
-    forcing: Forcing
+    forcing: TeacherForcing
     clip_norm: float | None
     weight_noise: float = 0.0  # its standard deviation
-    processes: Processes = ALONE
+    processes: Processes = SINGLE_PROCESS
     precision: Precision = field(default_factory=lambda: Precision("float32", "cpu"))
 
     def update(
@@ -72,7 +72,7 @@ class Learner:
         ratio: float,
         carried: DecoderState | None = None,
         limit: float = math.inf,
-    ) -> Outcome:
+    ) -> UpdateResult:
         """Learn from a group of batches as if it were one: its loss is the mean over all its words.
 
         Where that is over `limit`, or no finite number, or the gradient is none, nothing is learnt.
@@ -90,9 +90,9 @@ class Learner:
                 parameters["lr"] = rate
             scaler.step(self.optimiser)  # left out where scaled gradients have overflowed
         scaler.update()
-        return Outcome(totals, norm, carried, parts, fault)
+        return UpdateResult(totals, norm, carried, parts, fault)
 
-    def gradients(self, group: Sequence[Batch], ratio: float, carried: DecoderState | None) -> Gradients:
+    def gradients(self, group: Sequence[Batch], ratio: float, carried: DecoderState | None) -> GradientResult:
         """This process's gradients of a group; where memory runs out, anew with every batch in more parts.
 
         What is drawn begins anew too, so that it hangs on the number of parts alone.
@@ -103,49 +103,49 @@ class Learner:
             try:
                 return self.gradients_in(parts, group, ratio, carried)
             except (RuntimeError, MemoryError) as error:
-                if not memory.ran_out(error):
+                if not memory.is_out_of_memory(error):
                     raise
                 if parts >= most:
-                    raise DataError(memory.too_large(group)) from error
+                    raise DataError(memory.too_large_message(group)) from error
             parts *= 2  # outside of `except`, whose error holds the tensors of the attempt
             self.optimiser.zero_grad(set_to_none=True)
-            memory.let_go()
+            memory.free_memory()
             load_torch_generator_tensors(generators)
 
     def gradients_in(
         self, parts: int, group: Sequence[Batch], ratio: float, carried: DecoderState | None
-    ) -> Gradients:
+    ) -> GradientResult:
         """The gradients of a group with every batch in so many parts, one after another."""
         self.optimiser.zero_grad(set_to_none=True)
         words = sum(int(batch.tgt_lengths.sum()) for batch in group)
-        totals = Totals()
+        totals = LossTotals()
         for batch in group:
             share = self.processes.share(batch)
             if share is None:
                 continue
             after = []
-            for part, before in memory.in_parts(share, carried, parts):
+            for part, before in memory.split_batch(share, carried, parts):
                 of_part, state = self.learn(part, words, ratio, before)
                 totals.add(of_part)
                 after.append(state)
-            carried = memory.joined(after)
-        return Gradients(totals, carried, parts)
+            carried = memory.join_states(after)
+        return GradientResult(totals, carried, parts)
 
     def learn(
         self, batch: Batch, words: int, ratio: float, carried: DecoderState | None
-    ) -> tuple[Totals, DecoderState | None]:
+    ) -> tuple[LossTotals, DecoderState | None]:
         """Add the gradients of a batch, as its part of an update on so many words."""
         batch = to_device(batch, next(self.model.parameters()).device)
         use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
 
-        def work(model: Translator) -> Learnt:
+        def work(model: Translator) -> LossOutput:
             learnt = self.objective(model, batch, use_gold=use_gold, carried=carried)
             self.precision.scaler.scale(learnt.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
             return learnt
 
         with weight_noise(self.model, self.weight_noise):
             loss, state = self.precision.computing(self.model, work)
-        return Totals.of(loss), state
+        return LossTotals.of(loss), state
 
     def clip(self) -> float:
         """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""
@@ -157,15 +157,15 @@ class Learner:
         return length
 
 
-def _fault(totals: Totals, norm: float, limit: float) -> Fault | None:
+def _fault(totals: LossTotals, norm: float, limit: float) -> BadUpdate | None:
     """What keeps an update from being made."""
     loss = totals.loss / max(totals.tokens, 1)
     if not math.isfinite(loss):
-        return Fault(f"the loss is {loss}", spike=False)
+        return BadUpdate(f"the loss is {loss}", spike=False)
     if not math.isfinite(norm):
-        return Fault(f"the norm of the gradient is {norm}", spike=False)
+        return BadUpdate(f"the norm of the gradient is {norm}", spike=False)
     if loss > limit:
-        return Fault(f"the loss {loss:.4g} is a spike: over {limit:.4g}", spike=True)
+        return BadUpdate(f"the loss {loss:.4g} is a spike: over {limit:.4g}", spike=True)
     return None
 
 

@@ -10,13 +10,13 @@ from torch import nn
 
 from nmt.data.batches import Batch
 from nmt.model.translator import Translator
-from nmt.training.distributed import ALONE, Processes
+from nmt.training.distributed import SINGLE_PROCESS, Processes
+from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood, forced_loss
-from nmt.training.run_state import Totals
 from nmt.training.update import to_device
 
 
-class Sample(NamedTuple):
+class SampleTranslation(NamedTuple):
     """A validation pair and what the model makes of it."""
 
     src: str
@@ -24,21 +24,21 @@ class Sample(NamedTuple):
     hyp: str
 
 
-class Own(NamedTuple):
+class GeneratedText(NamedTuple):
     """A text that a language model has written by itself."""
 
     text: str
 
 
-class Validation(NamedTuple):
+class ValidationResult(NamedTuple):
     """What a validation found: scores by metric (`loss` always), perplexity, and some outputs."""
 
     scores: dict[str, float]
-    samples: Sequence[Sample | Own]
+    samples: Sequence[SampleTranslation | GeneratedText]
     gates: Mapping[str, float] = {}  # what they do, where it is asked for
 
 
-class Texts(NamedTuple):
+class ValidationTexts(NamedTuple):
     """The validation pairs as text."""
 
     src: Sequence[str]
@@ -56,65 +56,69 @@ class Validator:
     def __init__(
         self,
         batches: Callable[[], Iterable[Batch]],
-        texts: Texts,
+        texts: ValidationTexts,
         *,
         translate: Callable[[Sequence[str]], list[str]] | None,
         score: Callable[[list[str]], dict[str, float]],
         directory: Path,
         samples: int,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ) -> None:
         self.batches, self.texts, self.translate, self.score = batches, texts, translate, score
         self.directory, self.samples, self.processes = directory, samples, processes
 
-    def __call__(self, model: Translator, name: str) -> Validation:
+    def __call__(self, model: Translator, name: str) -> ValidationResult:
         """Measure; the model's mode and the random generators are afterwards as they were."""
-        with measuring(model):
-            scores = forced_totals(model, self.batches(), self.processes).means()
-            scores["free_loss"] = free_totals(model, self.batches(), self.processes).means()["loss"]
+        with evaluation_mode(model):
+            scores = teacher_forced_totals(model, self.batches(), self.processes).means()
+            scores["free_loss"] = free_running_totals(model, self.batches(), self.processes).means()["loss"]
             if self.translate is None:
-                return Validation(scores, [])
+                return ValidationResult(scores, [])
             hyps = self.processes.spread(self.texts.src, self.translate)
         if self.processes.first:
             self._keep(name, hyps)
         scores |= self.score(hyps)
-        return Validation(scores, self._pick(hyps))
+        return ValidationResult(scores, self._pick(hyps))
 
     def _keep(self, name: str, hyps: list[str]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         text = "".join(f"{hyp}\n" for hyp in hyps)
         (self.directory / f"{name}.hyp").write_text(text, encoding="utf-8", newline="\n")
 
-    def _pick(self, hyps: list[str]) -> list[Sample]:
+    def _pick(self, hyps: list[str]) -> list[SampleTranslation]:
         """Translations spread evenly over the set, the same pairs at every validation."""
         count = min(self.samples, len(hyps))
         places = [i * len(hyps) // count for i in range(count)]
-        return [Sample(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in places]
+        return [SampleTranslation(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in places]
 
 
-def forced_totals(model: Translator, batches: Iterable[Batch], processes: Processes = ALONE) -> Totals:
+def teacher_forced_totals(
+    model: Translator, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
+) -> LossTotals:
     """The loss of every word under teacher forcing; its means are loss, perplexity and accuracy."""
-    totals, carried = Totals(), None
+    totals, carried = LossTotals(), None
     device = next(model.parameters()).device
     for batch in processes.shares(batches):
         loss, carried = forced_loss(model, to_device(batch, device), label_smoothing=0.0, carried=carried)
-        totals.add(Totals.of(loss))
+        totals.add(LossTotals.of(loss))
     return totals.of_all(processes)
 
 
-def free_totals(model: Translator, batches: Iterable[Batch], processes: Processes = ALONE) -> Totals:
+def free_running_totals(
+    model: Translator, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
+) -> LossTotals:
     """The loss of every reference word where the model reads its own best words before it."""
-    totals, own = Totals(), Likelihood(label_smoothing=0.0, sample=False)
+    totals, own = LossTotals(), Likelihood(label_smoothing=0.0, sample=False)
     device = next(model.parameters()).device
     for batch in processes.shares(batches):
         batch = to_device(batch, device)
         nowhere = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool)
-        totals.add(Totals.of(own(model, batch, use_gold=nowhere, carried=None).loss))
+        totals.add(LossTotals.of(own(model, batch, use_gold=nowhere, carried=None).loss))
     return totals.of_all(processes)
 
 
 @contextmanager
-def measuring(model: nn.Module) -> Iterator[None]:
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, no gradients, and generators that are left as they were."""
     was_training = model.training
     model.eval()

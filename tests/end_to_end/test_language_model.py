@@ -17,8 +17,8 @@ from nmt.decoding.rescore import Pair, score
 from nmt.recipe.artifact import load_language_model, load_translator
 from nmt.recipe.build.translation_job import job
 from nmt.recipe.tasks.language_model import fused, prepared
-from nmt.training.checkpoint import latest
-from nmt.training.validation import forced_totals, measuring
+from nmt.training.checkpoint import find_latest
+from nmt.training.validation import evaluation_mode, teacher_forced_totals
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.test_own_cells_and_forcing import MGU
 from tests.end_to_end.test_stop_and_resume import fail_after, names
@@ -118,7 +118,7 @@ def test_a_run_broken_off_between_chunks_goes_on_exactly(
 
 
 def test_a_checkpoint_holds_the_state_that_the_next_chunk_goes_on_from(characters: Text) -> None:
-    found = latest(characters.run / "checkpoints").checkpoint
+    found = find_latest(characters.run / "checkpoints").checkpoint
     assert found is not None
     carried = [tensor for name, tensor in found.trainer.items() if name.startswith("carried/")]
     assert [tuple(tensor.shape) for tensor in carried] == [(8, 32)] * 2  # h of two layers
@@ -126,7 +126,7 @@ def test_a_checkpoint_holds_the_state_that_the_next_chunk_goes_on_from(character
 
 
 def test_a_run_without_chunks_carries_nothing(lines: Text) -> None:
-    found = latest(lines.run / "checkpoints").checkpoint
+    found = find_latest(lines.run / "checkpoints").checkpoint
     assert found is not None
     assert not [name for name in found.trainer if name.startswith("carried/")]
 
@@ -174,8 +174,10 @@ def test_run_prints_what_perplexity_prints(characters: Text) -> None:
 def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> None:
     """Chunks of 1 and of 256 positions give one perplexity: the state is carried over."""
     found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid")
-    with measuring(found.model):
-        one, other = (forced_totals(found.model, chunks(store, Cut(1, size))).nll for size in (1, 256))
+    with evaluation_mode(found.model):
+        one, other = (
+            teacher_forced_totals(found.model, chunks(store, Cut(1, size))).nll for size in (1, 256)
+        )
     assert one == pytest.approx(other, rel=1e-5)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nmt.evaluation.metrics import METRICS, Metric
-from nmt.training.console import heading
+from nmt.training.console import metric_heading
 from tests.end_to_end.toy import done, nmt, spelt, write_corpus, write_recipe
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_a_metric_of_the_table_is_known_wherever_a_metric_is_named(
     assert [event["best"] for event in events if event["event"] == "validation"] == [
         True, scores[1] == best(scores) and scores[1] != scores[0]
     ]  # fmt: skip
-    assert heading(metric) == METRICS[metric].label
+    assert metric_heading(metric) == METRICS[metric].label
     lines = (corpus / "test.src").read_bytes()
     assert done(nmt("translate", run, "--mbr", metric, "--samples", 3, stdin=lines)).count("\n") == 4
     assert done(nmt("score", run / "test.hyp", "--ref", corpus / "test.tgt", "--metrics", metric))

@@ -13,7 +13,7 @@ from nmt.recipe.build import training as experiment
 from nmt.recipe.prepare_data import prepare
 from nmt.recipe.reader import read_recipe
 from nmt.training.console import Progress
-from nmt.training.distributed import ALONE
+from nmt.training.distributed import SINGLE_PROCESS
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
 
 RECIPE = """\
@@ -49,7 +49,7 @@ def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> N
     assert [(part.name, part.pairs) for part in material.train.parts] == [("own", 20), ("back", 30)]
     tag = material.source.encode("<bt>")
     assert len(tag) == 1
-    task = experiment.translation(read, run, ALONE)
+    task = experiment.translation(read, run, SINGLE_PROCESS)
     for epoch in (0, 1):
         batches = list(task.epochs.batches(epoch, 0))
         pairs = [pair for batch in batches for pair in batch.pairs.tolist()]
@@ -166,7 +166,7 @@ def test_a_batch_that_cannot_be_learnt_from_names_the_corpus_of_each_line(recipe
 
 def test_temperature_takes_the_largest_once_and_the_others_more_often(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"))
-    task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")), ALONE)
+    task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")), SINGLE_PROCESS)
     pairs = [pair for batch in task.epochs.batches(0, 0) for pair in batch.pairs.tolist()]
     assert sum(pair >= 20 for pair in pairs) == 30
     assert sum(pair < 20 for pair in pairs) == round(20 * 1.5**0.5)

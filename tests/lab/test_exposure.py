@@ -8,7 +8,7 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.exposure import measure_exposure, overall
 from nmt.model.translator import Translator
-from nmt.training.validation import forced_totals, free_totals, measuring
+from nmt.training.validation import evaluation_mode, free_running_totals, teacher_forced_totals
 from tests.model.test_translator import build
 
 
@@ -66,7 +66,9 @@ def test_what_lies_beyond_the_positions_is_put_together() -> None:
 def test_all_positions_together_are_the_losses_of_a_validation() -> None:
     model, batch = build(decoder={"input_feeding": True}), make_batch()
     found = overall(measure_exposure(model, [batch], positions=3))
-    with measuring(model):
-        forced, free = (totals(model, [batch]).means()["loss"] for totals in (forced_totals, free_totals))
+    with evaluation_mode(model):
+        forced, free = (
+            totals(model, [batch]).means()["loss"] for totals in (teacher_forced_totals, free_running_totals)
+        )
     assert (found.forced, found.free) == pytest.approx((forced, free))
     assert (found.words, found.last) == (6, 4)

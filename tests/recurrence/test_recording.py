@@ -13,14 +13,14 @@ from nmt.cells import CELLS
 from nmt.model.translator import Translator
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellRecord, record_values
-from nmt.training.validation import measuring
+from nmt.training.validation import evaluation_mode
 from tests.model.test_translator import VARIANTS, batch, build
 
 
 def recorded(model: Translator, src: Tensor | None = None) -> list[CellRecord]:
     own, tgt = batch()
     src = own if src is None else src
-    with measuring(model), record_values(model.recurrent_cells()) as records:
+    with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
         model.unroll(model.encode(src), tgt)
     return records
 

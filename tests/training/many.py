@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from nmt.errors import NmtError
-from nmt.training.distributed import Processes, joined
+from nmt.training.distributed import Processes, join_process_group
 
 LIMIT = 60.0  # seconds after which a process that does not end is given up
 
@@ -52,7 +52,7 @@ def _member(meeting: str, rank: int, count: int, work: Callable[[Processes], Any
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=count)
     try:
-        with joined(torch.device("cpu")) as processes:
+        with join_process_group(torch.device("cpu")) as processes:
             pipe.send(Ended(work(processes)))
     except NmtError as error:
         pipe.send(Ended(error=error))

@@ -13,15 +13,20 @@ from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderOutput
 from nmt.training.console import Progress
 from nmt.training.guards import Guards
-from nmt.training.logging import Metrics
-from nmt.training.loop import Training
+from nmt.training.logging import MetricsLog
+from nmt.training.loop import Trainer
 from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.optimisers import build_optimiser
 from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.settings import Settings
-from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
-from nmt.training.validation import Sample, Validation, forced_totals, measuring
+from nmt.training.validation import (
+    SampleTranslation,
+    ValidationResult,
+    evaluation_mode,
+    teacher_forced_totals,
+)
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
 LEARNER = {field.name for field in fields(Learner)}
@@ -112,7 +117,7 @@ def make_schedule(name: str = "constant", **changes: Any) -> Schedule:
     return SCHEDULES[name](**{**settings, **changes})
 
 
-def make_forcing(name: str = "always", **changes: Any) -> Forcing:
+def make_forcing(name: str = "always", **changes: Any) -> TeacherForcing:
     settings = {"start": 1.0, "end": 0.0, "warmup": 0.0, "span": 10.0, "per": "token", "feedback": "argmax"}
     return FORCINGS[name](**{**settings, **changes})
 
@@ -139,12 +144,12 @@ def make_settings(**changes: Any) -> Settings:
     return Settings(**{**settings, **changes})
 
 
-def validate(model: Any, name: str) -> Validation:
+def validate(model: Any, name: str) -> ValidationResult:
     """The loss, and a BLEU that is some function of the weights."""
-    with measuring(model):
-        scores = forced_totals(model, [make_batch(index) for index in range(20, 23)]).means()
+    with evaluation_mode(model):
+        scores = teacher_forced_totals(model, [make_batch(index) for index in range(20, 23)]).means()
     scores["bleu"] = 100 * scores["accuracy"]
-    return Validation(scores, [Sample("ein Hund", "a dog", "a cat")])
+    return ValidationResult(scores, [SampleTranslation("ein Hund", "a dog", "a cat")])
 
 
 def make_learner(**parts: Any) -> Learner:
@@ -169,7 +174,7 @@ def make_learner(**parts: Any) -> Learner:
     return Learner(**{**everything, **parts})
 
 
-def make_training(run: Path, **parts: Any) -> Training:
+def make_training(run: Path, **parts: Any) -> Trainer:
     """A run in a folder, from new objects only, as a new process would make it."""
     of_learner = {name: parts.pop(name) for name in [*parts] if name in LEARNER}
     everything = {
@@ -179,7 +184,7 @@ def make_training(run: Path, **parts: Any) -> Training:
         "schedule": make_schedule(),
         "settings": make_settings(**parts.pop("settings", {})),
         "checkpoints": run / "checkpoints",
-        "metrics": Metrics(run / "metrics.jsonl"),
+        "metrics": MetricsLog(run / "metrics.jsonl"),
         "progress": Progress(run / "train.log", Console(quiet=True)),
     }
-    return Training(**{**everything, **parts})
+    return Trainer(**{**everything, **parts})

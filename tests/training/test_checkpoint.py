@@ -10,8 +10,8 @@ import torch
 from nmt import files
 from nmt.errors import DataError
 from nmt.training import checkpoint
-from nmt.training.checkpoint import FACTS, MODEL, TRAINER, latest, read, write
-from nmt.training.warm_start import average
+from nmt.training.checkpoint import FACTS, MODEL, TRAINER, find_latest, read, write
+from nmt.training.ema import mean_weights
 
 FILES = (MODEL, TRAINER, FACTS)
 
@@ -63,7 +63,7 @@ def test_a_harmed_checkpoint_is_refused_by_name_and_the_one_before_is_used(tmp_p
     harm(harmed / file)
     with pytest.raises(DataError, match=f"u0000020/{file}: refused"):
         read(harmed)
-    found = latest(tmp_path)
+    found = find_latest(tmp_path)
     assert found.checkpoint is not None
     assert found.checkpoint.directory == good
     assert list(found.refused) == [harmed]
@@ -89,12 +89,12 @@ def test_when_all_are_torn_the_run_is_not_started_over(tmp_path: Path) -> None:
     for update in (10, 20):
         truncate(save(tmp_path, update) / MODEL)
     with pytest.raises(DataError, match=r"no whole checkpoint is left(.|\n)*u0000020(.|\n)*u0000010"):
-        latest(tmp_path)
+        find_latest(tmp_path)
 
 
 def test_an_empty_or_absent_folder_has_no_latest(tmp_path: Path) -> None:
-    assert latest(tmp_path) == (None, {})
-    assert latest(tmp_path / "absent") == (None, {})
+    assert find_latest(tmp_path) == (None, {})
+    assert find_latest(tmp_path / "absent") == (None, {})
 
 
 @pytest.mark.parametrize("step", ["save_tensors", "_sealed", "sync"])
@@ -109,9 +109,9 @@ def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path
         patched.setattr(files, "remove", lambda path: None)  # a killed process removes nothing
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, 20)
-    assert checkpoint.listed(tmp_path) == [good]
+    assert checkpoint.list_checkpoints(tmp_path) == [good]
     assert any(path.name.startswith(".") for path in tmp_path.iterdir())
-    checkpoint.clean(tmp_path)
+    checkpoint.remove_partial_writes(tmp_path)
     assert list(tmp_path.iterdir()) == [good]
     read(save(tmp_path, 20))
 
@@ -160,7 +160,7 @@ def test_links_are_relative_and_can_be_moved_to_another(tmp_path: Path) -> None:
 
 
 def test_the_average_is_the_mean_of_the_weights(tmp_path: Path) -> None:
-    mean = average([save(tmp_path, update) for update in (1, 2, 6)])
+    mean = mean_weights([save(tmp_path, update) for update in (1, 2, 6)])
     assert torch.equal(mean["w"], torch.full((50,), 3.0))
     assert mean["w"].dtype == torch.float32
 
@@ -170,11 +170,11 @@ def test_checkpoints_of_different_models_are_not_averaged(tmp_path: Path) -> Non
     other = tmp_path / "u0000002"
     write(other, {"w": torch.ones(3)}, {}, {})
     with pytest.raises(DataError, match="u0000002: not the model of .*u0000001: w differs"):
-        average([one, other])
+        mean_weights([one, other])
 
 
 def test_a_torn_checkpoint_is_not_averaged(tmp_path: Path) -> None:
     one, other = save(tmp_path, 1), save(tmp_path, 2)
     truncate(other / MODEL)
     with pytest.raises(DataError, match="refused"):
-        average([one, other])
+        mean_weights([one, other])

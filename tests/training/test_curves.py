@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nmt.errors import UsageError
-from nmt.training.run_state import Best, Moment
+from nmt.training.run_state import BestScore, TrainingPosition
 from nmt.training.schedules import SCHEDULES
 from nmt.training.teacher_forcing import FORCINGS
 from tests.training.runs import Duration, make_forcing, make_schedule
@@ -183,7 +183,7 @@ def test_full_forcing_draws_nothing_from_the_generator() -> None:
     ("metric", "better", "worse"), [("bleu", 2.0, 1.0), ("ter", 1.0, 2.0), ("loss", 1.0, 2.0)]
 )
 def test_the_best_is_told_in_the_direction_of_its_metric(metric: str, better: float, worse: float) -> None:
-    best = Best(metric)
+    best = BestScore(metric)
     seen = [best.observe(score, update) for update, score in enumerate([worse, better, worse, better], 1)]
     assert seen == [True, True, False, False]
     assert (best.score, best.update, best.since) == (better, 2, 2)
@@ -191,13 +191,13 @@ def test_the_best_is_told_in_the_direction_of_its_metric(metric: str, better: fl
 
 @pytest.mark.parametrize("metric", ["bleu", "loss"])
 def test_a_score_that_is_no_number_is_never_the_best(metric: str) -> None:
-    best = Best(metric)
+    best = BestScore(metric)
     assert [best.observe(score, 1) for score in (math.nan, 1.0, math.nan)] == [False, True, False]
 
 
 def test_spans_are_counted_in_epochs_or_updates() -> None:
-    moment = Moment(updates=30, epochs=0.1 + 0.1 + 0.1, minutes=2.5)
+    moment = TrainingPosition(updates=30, epochs=0.1 + 0.1 + 0.1, minutes=2.5)
     assert moment.spans(Duration(0.1, "e")) == 3
     assert moment.spans(Duration(20, "u")) == 1
     assert moment.spans(Duration(1, "m")) == 2
-    assert Moment(30, 0.2999, 0.0).spans(Duration(0.1, "e")) == 2
+    assert TrainingPosition(30, 0.2999, 0.0).spans(Duration(0.1, "e")) == 2

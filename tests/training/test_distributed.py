@@ -16,13 +16,13 @@ from nmt.data.batches import Batch
 from nmt.errors import UsageError
 from nmt.model.decoder import DecoderOutput
 from nmt.training import checkpoint
-from nmt.training.console import Progress, silent
-from nmt.training.distributed import ALONE, BUCKET, Lost, Processes, place
-from nmt.training.logging import Metrics, NoMetrics
-from nmt.training.loop import Training
-from nmt.training.run_state import Totals
-from nmt.training.snapshot import dealt, gathered, model_tensors, seed_generators
-from nmt.training.validation import forced_totals
+from nmt.training.console import Progress, silent_progress
+from nmt.training.distributed import BUCKET, SINGLE_PROCESS, Processes, ProcessLostError, read_launch_info
+from nmt.training.logging import MetricsLog, NullMetricsLog
+from nmt.training.loop import Trainer
+from nmt.training.loss import LossTotals
+from nmt.training.snapshot import gather_state, model_tensors, scatter_state, seed_generators
+from nmt.training.validation import teacher_forced_totals
 from tests.training.many import in_processes, values
 from tests.training.runs import (
     Duration,
@@ -36,10 +36,10 @@ from tests.training.runs import (
 from tests.training.test_loop import Interrupted, same
 
 
-def member(run: Path, processes: Processes, **parts: Any) -> Training:
+def member(run: Path, processes: Processes, **parts: Any) -> Trainer:
     """A process's part of a run, as a new process would make it."""
-    quiet = silent() if not processes.first else Progress(run / "train.log", Console(quiet=True))
-    metrics = Metrics(run / "metrics.jsonl") if processes.first else NoMetrics()
+    quiet = silent_progress() if not processes.first else Progress(run / "train.log", Console(quiet=True))
+    metrics = MetricsLog(run / "metrics.jsonl") if processes.first else NullMetricsLog()
     training = make_training(run, processes=processes, metrics=metrics, progress=quiet, **parts)
     seed_generators(7, processes.rank)
     return training
@@ -145,7 +145,7 @@ def test_when_a_process_is_killed_the_others_end_and_say_so(tmp_path: Path) -> N
     first, killed, third = in_processes(3, train)
     assert killed.exit_code == -signal.SIGKILL
     for left in (first, third):
-        assert isinstance(left.error, Lost)
+        assert isinstance(left.error, ProcessLostError)
         assert "another process has ended or does not answer" in str(left.error)
         assert "goes on from the last checkpoint" in str(left.error)
         assert "third_party" not in str(left.error)
@@ -161,7 +161,7 @@ def test_what_the_first_process_refuses_stops_all_with_its_exit_code() -> None:
 
     first, other = in_processes(2, work)
     assert str(first.error) == "no such thing"
-    assert isinstance(other.error, Lost)
+    assert isinstance(other.error, ProcessLostError)
     assert other.error.exit_code == 2
 
 
@@ -222,10 +222,10 @@ def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
 
 def test_the_validation_loss_is_that_of_all_rows() -> None:
     batches = [make_batch(index) for index in range(4)]
-    alone = forced_totals(without_dropout(), batches)  # type: ignore[arg-type]
+    alone = teacher_forced_totals(without_dropout(), batches)  # type: ignore[arg-type]
 
-    def work(processes: Processes) -> Totals:
-        return forced_totals(without_dropout(), batches, processes)  # type: ignore[arg-type]
+    def work(processes: Processes) -> LossTotals:
+        return teacher_forced_totals(without_dropout(), batches, processes)  # type: ignore[arg-type]
 
     for found in values(in_processes(2, work)):
         assert (found.tokens, found.correct) == (alone.tokens, alone.correct)
@@ -241,20 +241,20 @@ def test_carried_rows_are_kept_in_the_order_of_the_whole_batch_and_dealt_to_any_
 
     def work(processes: Processes) -> list[Any]:
         mine = {"carried/0": whole[processes.rank :: processes.count]}
-        kept = gathered(processes, mine if processes.rank < 5 else {})
+        kept = gather_state(processes, mine if processes.rank < 5 else {})
         return kept["carried/0"].tolist()
 
     assert values(in_processes(2, work)) == [whole.tolist()] * 2
     for count in (1, 2, 7):
         for rank in range(count):
-            mine = dealt(Described(rank, count), {"carried/0": whole}).get("carried/0", whole[:0])
+            mine = scatter_state(Described(rank, count), {"carried/0": whole}).get("carried/0", whole[:0])
             assert mine.tolist() == whole[rank::count].tolist()
 
 
 def test_alone_nothing_is_shared() -> None:
     batch = make_batch(0)
-    assert ALONE.share(batch) is batch
-    assert gathered(ALONE, {"carried/0": batch.src}) == {"carried/0": batch.src}
+    assert SINGLE_PROCESS.share(batch) is batch
+    assert gather_state(SINGLE_PROCESS, {"carried/0": batch.src}) == {"carried/0": batch.src}
 
 
 @pytest.mark.parametrize(
@@ -273,4 +273,4 @@ def test_half_of_a_launcher_is_refused(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match=said):
-        place()
+        read_launch_info()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nmt.training import checkpoint
 from nmt.training.ema import RAW, MovingAverage
 from nmt.training.snapshot import model_tensors
-from nmt.training.validation import Validation
+from nmt.training.validation import ValidationResult
 from tests.training.runs import Duration, Tiny, make_training, validate
 
 
@@ -60,7 +60,7 @@ def test_a_run_keeps_the_average_and_learns_as_if_there_were_none(tmp_path: Path
     seen: dict[str, list[dict[str, Tensor]]] = {"plain": [], "average": []}
 
     def run(name: str, ema: float | None) -> checkpoint.Checkpoint:
-        def looking(model: nn.Module, at: str) -> Validation:
+        def looking(model: nn.Module, at: str) -> ValidationResult:
             seen[name].append({key: tensor.clone() for key, tensor in model_tensors(model).items()})
             return validate(model, at)
 

@@ -17,7 +17,7 @@ from nmt.training.gate_logging import (
     gate_statistics,
     log_entry,
 )
-from nmt.training.validation import measuring
+from nmt.training.validation import evaluation_mode
 from tests.model.test_translator import build
 
 
@@ -130,7 +130,7 @@ def test_padding_is_not_counted_and_many_batches_are_one() -> None:
 )
 def test_numbers_are_those_of_what_is_watched(decoder: dict[str, object]) -> None:
     model, batch = build(decoder=decoder), make_batch()
-    with measuring(model), record_values(model.recurrent_cells()) as cells:
+    with evaluation_mode(model), record_values(model.recurrent_cells()) as cells:
         model.unroll(model.encode(batch.src), batch.tgt[:, :-1])
     found = gate_statistics(model, [batch], positions=1)
     for cell, seen in zip(found, cells, strict=True):

@@ -14,8 +14,8 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
-from nmt.training.guards import Diverged
-from nmt.training.objectives.likelihood import Learnt, Likelihood
+from nmt.training.guards import DivergenceError
+from nmt.training.objectives.likelihood import Likelihood, LossOutput
 from nmt.training.snapshot import model_tensors
 from tests.training.runs import (
     Duration,
@@ -38,7 +38,7 @@ class Poisoned(Likelihood):
         super().__init__(label_smoothing=0.1, sample=False)
         self.factors = factors
 
-    def __call__(self, model: Any, batch: Batch, *, use_gold: Any, carried: Any) -> Learnt:
+    def __call__(self, model: Any, batch: Batch, *, use_gold: Any, carried: Any) -> LossOutput:
         learnt = super().__call__(model, batch, use_gold=use_gold, carried=carried)
         factor = self.factors.get(int(batch.pairs[0]), 1.0)
         return learnt._replace(loss=learnt.loss._replace(smoothed=learnt.loss.smoothed * factor))
@@ -51,7 +51,7 @@ class Cramped(Likelihood):
         super().__init__(label_smoothing=0.1, sample=False)
         self.rows, self.error, self.backward = rows, error, backward
 
-    def __call__(self, model: Any, batch: Batch, *, use_gold: Any, carried: Any) -> Learnt:
+    def __call__(self, model: Any, batch: Batch, *, use_gold: Any, carried: Any) -> LossOutput:
         learnt = super().__call__(model, batch, use_gold=use_gold, carried=carried)
         if len(batch.src) <= self.rows:
             return learnt
@@ -68,7 +68,7 @@ class Cramped(Likelihood):
 
 def guarded(run: Any) -> dict[str, Any]:
     """What the last checkpoint says of the guards."""
-    saved = checkpoint.latest(run.checkpoints).checkpoint
+    saved = checkpoint.find_latest(run.checkpoints).checkpoint
     assert saved is not None
     found: dict[str, Any] = saved.facts["run"]["guarded"]
     return found
@@ -105,7 +105,9 @@ def test_a_gradient_that_is_no_number_is_a_fault_too(tmp_path: Path) -> None:
     training.learner.model.embedding.weight.register_hook(  # type: ignore[union-attr]
         lambda grad: grad * float("inf")
     )
-    with pytest.raises(Diverged, match=r"update 1: the norm of the gradient is (nan|inf)(.|\n)*none yet"):
+    with pytest.raises(
+        DivergenceError, match=r"update 1: the norm of the gradient is (nan|inf)(.|\n)*none yet"
+    ):
         training.train()
 
 
@@ -120,7 +122,7 @@ def test_too_many_in_a_row_end_the_run_with_the_batch_kept(tmp_path: Path) -> No
         objective=Poisoned({21: NAN}),
         settings={"guards": make_guards(skip=2), "checkpoint_every": Duration(4, "u")},
     )
-    with pytest.raises(Diverged) as raised:
+    with pytest.raises(DivergenceError) as raised:
         training.train()
     said = str(raised.value)
     assert "update 9: the loss is nan, in 3 updates in a row" in said
@@ -145,12 +147,12 @@ def test_the_checkpoint_that_is_named_last_is_whole(tmp_path: Path, monkeypatch:
         keep_for_inspection(*content)
         kept.set()
 
-    kept, write, keep_for_inspection = threading.Event(), checkpoint.write, guards.keep_for_inspection
+    kept, write, keep_for_inspection = threading.Event(), checkpoint.write, guards.save_bad_batch
     monkeypatch.setattr(checkpoint, "write", slowly)
     monkeypatch.setattr(guards, "keep_for_inspection", keep)
     poisoned = Poisoned({batch_at(5): NAN})
     training = make_training(tmp_path, objective=poisoned, settings={"checkpoint_every": Duration(4, "u")})
-    with pytest.raises(Diverged, match=r"the last good checkpoint is \S+/u0000004"):
+    with pytest.raises(DivergenceError, match=r"the last good checkpoint is \S+/u0000004"):
         training.train()
 
 
@@ -209,14 +211,16 @@ def test_a_run_does_not_go_back_for_ever(tmp_path: Path) -> None:
     class Rising(Likelihood):
         factor = 1.0
 
-        def __call__(self, *given: Any, **named: Any) -> Learnt:
+        def __call__(self, *given: Any, **named: Any) -> LossOutput:
             learnt = super().__call__(*given, **named)
             self.factor *= 1.5
             return learnt._replace(loss=learnt.loss._replace(smoothed=learnt.loss.smoothed * self.factor))
 
     objective = Rising(label_smoothing=0.1, sample=False)
     guards = make_guards(spike=3.0, rollbacks=2)
-    with pytest.raises(Diverged, match=r"is a spike: over \S+, after 2 roll-backs. What was to be learnt"):
+    with pytest.raises(
+        DivergenceError, match=r"is a spike: over \S+, after 2 roll-backs. What was to be learnt"
+    ):
         make_training(tmp_path, objective=objective, settings={"guards": guards}).train()
     assert len(events(tmp_path, "roll-back")) == 2
     assert (tmp_path / "bad-batch" / "batch.json").exists()
@@ -228,7 +232,7 @@ def test_the_checkpoint_to_go_back_to_outlives_those_that_stops_have_made(tmp_pa
     straight = make_training(tmp_path / "straight", **parts)
     straight.train()
     make_training(tmp_path / "stopped", **parts, epochs=Interrupted(6)).train()
-    names = [path.name for path in checkpoint.listed(tmp_path / "stopped" / "checkpoints")]
+    names = [path.name for path in checkpoint.list_checkpoints(tmp_path / "stopped" / "checkpoints")]
     assert names == ["u0000006", "u0000007"]
     resumed = make_training(tmp_path / "stopped", **parts)
     resumed.train()

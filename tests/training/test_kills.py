@@ -19,20 +19,20 @@ import pytest
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
-from nmt.training.loop import Training
+from nmt.training.loop import Trainer
 from nmt.training.snapshot import seed_generators
 from tests.training.runs import Duration, TenBatches, make_guards, make_training
 from tests.training.test_guards import NAN, Poisoned, batch_at
 from tests.training.test_loop import same
 
 
-def begun(run: Path, **parts: Any) -> Training:
+def begun(run: Path, **parts: Any) -> Trainer:
     """As a new process begins: a fork seeds Python's generator by chance."""
     seed_generators(7)
     return make_training(run, **parts)
 
 
-def eventful(run: Path) -> Training:
+def eventful(run: Path) -> Trainer:
     """A run with a checkpoint after almost every update, skipped ones and a roll-back in each epoch."""
     guards = make_guards(skip=3, spike=3.0, window=4, rollbacks=99)
     settings = {"checkpoint_every": Duration(2, "u"), "guards": guards, "keep": 1}
@@ -106,7 +106,7 @@ def test_runs_killed_at_random_moments_end_as_one_never_killed(tmp_path: Path, k
 class Filling(TenBatches):
     """From the second epoch on the disk is full: no file can grow over 8,000 bytes; moments do."""
 
-    training: Training
+    training: Trainer
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         if epoch == 1:

@@ -11,12 +11,12 @@ import pytest
 from rich.console import Console
 
 from nmt.errors import UsageError
-from nmt.training.console import Progress, Tick, clock, number
-from nmt.training.logging import MIRRORS, Metrics, mirror
-from nmt.training.validation import Sample, Validation
+from nmt.training.console import Progress, StepReport, format_clock, format_number
+from nmt.training.logging import LOGGERS, MetricsLog, build_logger
+from nmt.training.validation import SampleTranslation, ValidationResult
 from tests.training.runs import Duration, make_forcing, make_training
 
-TICK = Tick(
+TICK = StepReport(
     update=120,
     last=9000,
     epochs=1.25,
@@ -28,9 +28,9 @@ TICK = Tick(
     seconds=0.5,
 )
 KOREAN = "나는 어제 도서관에서 그 책을 세 권이나 빌려 왔는데 아직 한 권도 읽지 못했다고 친구에게 말했다"
-FOUND = Validation(
+FOUND = ValidationResult(
     {"loss": 2.0, "perplexity": 7.39, "accuracy": 0.5, "bleu": 31.25, "chrf": 55.5},
-    [Sample(KOREAN, "a [bold]reference[/bold] \x1b[31mwith markup", "a translation " * 9)],
+    [SampleTranslation(KOREAN, "a [bold]reference[/bold] \x1b[31mwith markup", "a translation " * 9)],
 )
 
 
@@ -87,12 +87,12 @@ def test_the_ratio_of_teacher_forcing_is_shown_where_it_is_scheduled(tmp_path: P
 
 
 def test_numbers_and_times_are_short() -> None:
-    assert [number(value) for value in (7.389, 123456.0)] == ["7.39", "1.23e+05"]
-    assert [clock(seconds) for seconds in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
+    assert [format_number(value) for value in (7.389, 123456.0)] == ["7.39", "1.23e+05"]
+    assert [format_clock(seconds) for seconds in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
 
 
 def test_events_after_the_checkpoint_and_a_torn_line_are_forgotten(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path / "metrics.jsonl")
+    metrics = MetricsLog(tmp_path / "metrics.jsonl")
     with metrics.recording(0):
         for update in (1, 2, 3):
             metrics.write({"event": "update", "update": update})
@@ -107,13 +107,13 @@ def test_events_after_the_checkpoint_and_a_torn_line_are_forgotten(tmp_path: Pat
 def test_a_line_torn_inside_the_wanted_part_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"event": "update", "update": 1}\n{"event": \n')
-    with Metrics(path).recording(5):
+    with MetricsLog(path).recording(5):
         pass
     assert path.read_bytes() == b'{"event": "update", "update": 1}\n'
 
 
 def test_what_is_no_number_is_null_so_that_the_file_stays_json(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path / "metrics.jsonl")
+    metrics = MetricsLog(tmp_path / "metrics.jsonl")
     with metrics.recording(0):
         metrics.write({"event": "validation", "update": 1, "loss": float("nan"), "best": False})
     assert json.loads(metrics.path.read_text())["loss"] is None
@@ -127,7 +127,7 @@ def test_nothing_in_the_metrics_depends_on_the_clock(tmp_path: Path) -> None:
 
 
 def test_the_times_of_events_stand_beside_them(tmp_path: Path) -> None:
-    metrics = Metrics(tmp_path / "metrics.jsonl")
+    metrics = MetricsLog(tmp_path / "metrics.jsonl")
     for last in (2, 1):  # a run that went on from update 1
         with metrics.recording(last - 1):
             for update in (last, last + 1):
@@ -154,7 +154,7 @@ EVENT = {"event": "update", "update": 7, "loss": 1.5, "note": "text", "nothing":
 
 def test_tensorboard_gets_the_numbers_where_it_is_installed(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    metrics = Metrics(tmp_path / "metrics.jsonl", mirror("tensorboard", tmp_path))
+    metrics = MetricsLog(tmp_path / "metrics.jsonl", build_logger("tensorboard", tmp_path))
     with metrics.recording(0):
         metrics.write(EVENT)
     (file,) = (tmp_path / "tensorboard").iterdir()
@@ -185,7 +185,7 @@ def test_a_tracker_gets_the_numbers_of_one_run_also_when_it_goes_on(
     stand_in = StandIn(library)
     monkeypatch.setitem(sys.modules, library, stand_in)
     for _ in range(2):
-        metrics = Metrics(tmp_path / "run" / "metrics.jsonl", mirror(library, tmp_path / "run"))
+        metrics = MetricsLog(tmp_path / "run" / "metrics.jsonl", build_logger(library, tmp_path / "run"))
         with metrics.recording(0):
             metrics.write(EVENT)
     first = stand_in.calls[:3]
@@ -196,16 +196,16 @@ def test_a_tracker_gets_the_numbers_of_one_run_also_when_it_goes_on(
     assert first[1][1] == ({"update/loss": 1.5}, 7)
 
 
-@pytest.mark.parametrize("library", MIRRORS)
+@pytest.mark.parametrize("library", LOGGERS)
 def test_a_library_that_is_not_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
     for name in (library, "torch.utils.tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match=f"{library} is not installed: pip install"):
-        mirror(library, tmp_path)
+        build_logger(library, tmp_path)
 
 
 def test_a_mirror_that_is_unknown_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--log-to: no 'wnb', choose one of tensorboard, trackio, wandb"):
-        mirror("wnb", tmp_path)
+        build_logger("wnb", tmp_path)

@@ -13,9 +13,9 @@ import torch
 from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint
-from nmt.training.loop import Training
+from nmt.training.loop import Trainer
 from nmt.training.optimisers import OPTIMISERS
-from nmt.training.validation import Validation
+from nmt.training.validation import ValidationResult
 from tests.training.runs import (
     Duration,
     TenBatches,
@@ -47,9 +47,9 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
-def same(one: Training, other: Training) -> bool:
+def same(one: Trainer, other: Trainer) -> bool:
     """Whether two runs ended bit for bit alike: weights, moments, and what they remember but for the time."""
-    a, b = (checkpoint.latest(run.checkpoints).checkpoint for run in (one, other))
+    a, b = (checkpoint.find_latest(run.checkpoints).checkpoint for run in (one, other))
     assert a is not None
     assert b is not None
     for mine, its in ((a.model, b.model), (a.trainer, b.trainer)):
@@ -178,7 +178,7 @@ def test_a_second_interrupt_stops_at_once(tmp_path: Path) -> None:
 def scores(values: list[float]) -> Any:
     """A validation that finds these scores, one after another."""
     left = iter(values)
-    return lambda model, name: Validation({"loss": 1.0, "bleu": next(left)}, [])
+    return lambda model, name: ValidationResult({"loss": 1.0, "bleu": next(left)}, [])
 
 
 def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -> None:
@@ -204,14 +204,14 @@ def test_patience_survives_a_stop(tmp_path: Path) -> None:
 def test_the_best_checkpoint_and_the_latest_are_kept_and_no_others(tmp_path: Path) -> None:
     settings = {"metric": "bleu", "every": Duration(5, "u"), "keep": 2}
     make_training(tmp_path, validate=scores([1, 9, 2, 3, 4, 5]), settings=settings).train()
-    left = [path.name for path in checkpoint.listed(tmp_path / "checkpoints")]
+    left = [path.name for path in checkpoint.list_checkpoints(tmp_path / "checkpoints")]
     assert left == ["u0000010", "u0000025", "u0000030"]
 
 
 def test_checkpoints_come_between_validations_where_asked_for(tmp_path: Path) -> None:
     settings = {"checkpoint_every": Duration(4, "u"), "keep": 9, "stop_after": Duration(1, "e")}
     make_training(tmp_path, settings=settings).train()
-    left = [path.name for path in checkpoint.listed(tmp_path / "checkpoints")]
+    left = [path.name for path in checkpoint.list_checkpoints(tmp_path / "checkpoints")]
     assert left == ["u0000004", "u0000008", "u0000010"]
     assert [event["update"] for event in events(tmp_path, "validation")] == [10]
 

@@ -7,11 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from nmt.model.decoder import DecoderOutput
-from nmt.training.loss import CHUNK, cross_entropy, divergence, log_probs
+from nmt.training.loss import CHUNK, LossTotals, cross_entropy, divergence, log_probs
 from nmt.training.objectives.likelihood import Likelihood, alignment_loss, coverage_loss, word_loss
-from nmt.training.objectives.noise import switched, weight_noise
-from nmt.training.objectives.r_drop import RDrop, twice
-from nmt.training.run_state import Totals
+from nmt.training.objectives.noise import switch_tokens, weight_noise
+from nmt.training.objectives.r_drop import RDrop, repeat_batch
 from nmt.training.update import to_device
 from tests.model.test_translator import build
 from tests.training.runs import BOS, EOS, PAD, Tiny, make_batch, make_learner
@@ -130,7 +129,7 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     assert batch.weights is not None
     added = 0.3 * missed @ batch.weights + 0.7 * covered @ batch.weights
     assert other - one == pytest.approx(added.item(), rel=1e-9)
-    means = Totals.of(loss).means()
+    means = LossTotals.of(loss).means()
     assert means["alignment"] == pytest.approx(missed.sum().item() / 2)
     assert means["coverage"] == pytest.approx(covered.sum().item() / int(batch.tgt_lengths.sum()))
 
@@ -161,7 +160,7 @@ def test_r_drop_without_dropout_is_the_likelihood() -> None:
     likelihood = Likelihood(label_smoothing=0.1, sample=False)
     plain = likelihood(model, batch, use_gold=None, carried=None).loss  # type: ignore[arg-type]
     twofold = RDrop(likelihood, alpha=5.0)(model, batch, use_gold=None, carried=None).loss  # type: ignore[arg-type]
-    assert Totals.of(twofold).means() == pytest.approx(Totals.of(plain).means() | {"divergence": 0.0})
+    assert LossTotals.of(twofold).means() == pytest.approx(LossTotals.of(plain).means() | {"divergence": 0.0})
     assert twofold.smoothed.item() == pytest.approx(plain.smoothed.item())
 
 
@@ -171,7 +170,7 @@ def test_r_drop_by_hand() -> None:
     torch.manual_seed(5)
     found = RDrop(likelihood, alpha=3.0)(model, batch, use_gold=None, carried=None).loss  # type: ignore[arg-type]
     torch.manual_seed(5)
-    pair = twice(batch)
+    pair = repeat_batch(batch)
     unrolled: DecoderOutput = likelihood.unroll(model, pair, None, None)  # type: ignore[arg-type]
     real = batch.tgt[:, 1:] != PAD
     p, q = (model.decoder.output(f)[real].log_softmax(-1) for f in unrolled.features.split(3))  # type: ignore[operator]
@@ -184,7 +183,7 @@ def test_r_drop_by_hand() -> None:
 
 def test_every_pair_twice_has_its_links_twice() -> None:
     batch = make_batch(1)._replace(links=torch.tensor([[2, 0, 1]]), weights=torch.arange(3.0))
-    both = twice(batch)
+    both = repeat_batch(batch)
     assert both.links is not None
     assert both.weights is not None
     assert both.links.tolist() == [[2, 0, 1], [5, 0, 1]]
@@ -195,7 +194,7 @@ def test_every_pair_twice_has_its_links_twice() -> None:
 def test_switchout_replaces_as_many_pieces_as_its_temperature_says() -> None:
     row = [BOS, 4, 5, 6, EOS, PAD]
     pieces = torch.tensor(20_000 * [row])
-    given = switched(pieces, 9, 0.8)
+    given = switch_tokens(pieces, 9, 0.8)
     changed = given != pieces
     assert not changed[:, [0, 4, 5]].any()
     assert given.min() == PAD
@@ -212,7 +211,7 @@ def test_switchout_replaces_as_many_pieces_as_its_temperature_says() -> None:
 
 def test_switchout_of_temperature_zero_replaces_nothing_and_draws_nothing() -> None:
     pieces, before = torch.tensor([[4, 5, EOS]]), torch.get_rng_state()
-    assert switched(pieces, 9, 0.0) is pieces
+    assert switch_tokens(pieces, 9, 0.0) is pieces
     assert torch.equal(torch.get_rng_state(), before)
 
 

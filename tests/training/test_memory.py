@@ -73,15 +73,15 @@ def test_streams_go_on_from_their_own_states_when_they_are_read_in_parts(tmp_pat
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 99])
 def test_the_parts_of_a_batch_are_all_of_its_rows_in_order(count: int) -> None:
     batch = make_batch(5)
-    parts = [part for part, _ in memory.in_parts(batch, None, count)]
+    parts = [part for part, _ in memory.split_batch(batch, None, count)]
     assert len(parts) == min(count, 3)
     assert torch.equal(torch.cat([part.pairs for part in parts]), batch.pairs)
     assert sum(int(part.tgt_lengths.sum()) for part in parts) == int(batch.tgt_lengths.sum())
 
 
 def test_where_nothing_is_carried_on_nothing_is_joined() -> None:
-    assert memory.joined([None]) is None
-    assert memory.joined([None, None]) is None
+    assert memory.join_states([None]) is None
+    assert memory.join_states([None, None]) is None
 
 
 def test_what_a_backward_pass_that_fails_leaves_behind_does_not_grow(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import Recipe, TextRecipe
 from nmt.training import checkpoint
-from nmt.training.guards import Diverged
-from nmt.training.hardware import TYPES, Precision, find_precision
+from nmt.training.guards import DivergenceError
+from nmt.training.hardware import TYPES, Precision, select_precision
 from nmt.training.loss import cross_entropy
 from tests.training.runs import (
     Duration,
@@ -130,7 +130,9 @@ def test_gradients_that_no_scale_makes_finite_are_a_fault(tmp_path: Path) -> Non
     training = make_training(tmp_path, precision=precision, settings={"guards": make_guards(skip=2)})
     weight = training.learner.model.get_parameter("cell.weight_ih")
     weight.register_hook(lambda grad: grad * float("nan"))
-    with pytest.raises(Diverged, match="update 6: the norm of the gradient is nan, in 3 updates in a row"):
+    with pytest.raises(
+        DivergenceError, match="update 6: the norm of the gradient is nan, in 3 updates in a row"
+    ):
         training.train()
 
 
@@ -159,21 +161,21 @@ def test_a_run_in_float16_goes_on_with_its_scale(tmp_path: Path) -> None:
 
 def test_what_the_hardware_lacks_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert find_precision("float32", cpu).dtype == torch.float32
+    assert select_precision("float32", cpu).dtype == torch.float32
     with pytest.raises(UsageError, match="training.precision: float16: on a CPU it is slower"):
-        find_precision("float16", cpu)
+        select_precision("float16", cpu)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     with pytest.raises(UsageError, match="bfloat16: this CPU .* has no instructions for it"):
-        find_precision("bfloat16", cpu)
+        select_precision("bfloat16", cpu)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert find_precision("bfloat16", cpu).dtype == torch.bfloat16
+    assert select_precision("bfloat16", cpu).dtype == torch.bfloat16
 
 
 def test_an_old_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
     with pytest.raises(UsageError, match="Tesla T4 cannot .* try float16"):
-        find_precision("bfloat16", torch.device("cuda"))
+        select_precision("bfloat16", torch.device("cuda"))
 
 
 @needs_gpu
@@ -182,7 +184,7 @@ def test_an_old_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_kind_of_model_learns_on_a_gpu(kind: str, name: str) -> None:
     torch.manual_seed(1)
     model = build_translator(recipe(*KINDS[kind]), 12, 12).cuda()
-    learner = make_learner(model=model, precision=find_precision(name, torch.device("cuda", 0)))
+    learner = make_learner(model=model, precision=select_precision(name, torch.device("cuda", 0)))
     batch = [make_batch(index) for index in range(3)]
     losses = [learner.update(batch, rate=0.02, ratio=1.0).totals.means()["loss"] for _ in range(60)]
     assert losses[-1] < 0.7 * losses[0]

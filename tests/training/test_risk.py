@@ -14,22 +14,22 @@ from nmt.decoding.options import Options
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
+from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.objectives.risk import (
-    Drawing,
+    CandidateSampler,
     MinimumRisk,
-    Pieces,
     Reinforce,
-    Risk,
-    by_sentence,
+    RiskObjective,
+    TokenIds,
+    group_by_sentence,
     references,
-    translated,
+    translate_batch,
 )
-from nmt.training.run_state import Totals
 
 LONGEST = 2
 WORDS = (UNK, 4, 5)
-EVERYTHING: list[Pieces] = [
+EVERYTHING: list[TokenIds] = [
     (EOS,),
     *((word, EOS) for word in WORDS),
     *product(WORDS, repeat=LONGEST),
@@ -43,15 +43,15 @@ def utility(hyp: Sequence[int], ref: Sequence[int]) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given(Drawing):
+class Given(CandidateSampler):
     """Draws what it is told to."""
 
     samples: int = 1
     utility: object = utility  # type: ignore[assignment]
     options: Options = field(default_factory=lambda: Options(max_ratio=0.0, max_extra=LONGEST))
-    translations: list[list[Pieces]] = field(default_factory=list)
+    translations: list[list[TokenIds]] = field(default_factory=list)
 
-    def drawn(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
+    def drawn(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         return self.translations
 
 
@@ -82,7 +82,7 @@ def pairs(rows: int = 2, weights: Tensor | None = None) -> Batch:
     return Batch(src[chosen], lengths[0], tgt[chosen], lengths[1], torch.arange(rows), weights=weights)
 
 
-def probabilities(model: Translator, batch: Batch, row: int, of: Sequence[Pieces]) -> Tensor:
+def probabilities(model: Translator, batch: Batch, row: int, of: Sequence[TokenIds]) -> Tensor:
     """p of translations of one row, piece by piece, each by itself."""
     src = batch.src[row : row + 1, : batch.src_lengths[row]]
     found = []
@@ -93,7 +93,7 @@ def probabilities(model: Translator, batch: Batch, row: int, of: Sequence[Pieces
     return torch.stack(found)
 
 
-def utilities(batch: Batch, row: int, of: Sequence[Pieces]) -> Tensor:
+def utilities(batch: Batch, row: int, of: Sequence[TokenIds]) -> Tensor:
     ref = list(references(batch))[row]
     scores = [utility([piece for piece in pieces if piece != EOS], ref[:-1]) for pieces in of]
     return torch.tensor(scores, dtype=torch.float64)
@@ -103,7 +103,7 @@ def test_everything_that_the_model_can_write_has_probability_one_in_all() -> Non
     assert probabilities(tiny(), pairs(), 0, EVERYTHING).sum().item() == pytest.approx(1.0)
 
 
-def minimised(objective: Risk, model: Translator, batch: Batch) -> Tensor:
+def minimised(objective: RiskObjective, model: Translator, batch: Batch) -> Tensor:
     return objective(model, batch, use_gold=None, carried=None).loss.smoothed
 
 
@@ -169,9 +169,9 @@ def test_likelihood_is_mixed_in_and_the_risk_of_a_sentence_is_reported() -> None
     loss = mixed(model, batch, use_gold=None, carried=None).loss
     risk = minimised(pure, model, batch).item()
     assert loss.smoothed.item() == pytest.approx(risk + 0.25 * ce.smoothed.item())
-    means = Totals.of(loss).means()
+    means = LossTotals.of(loss).means()
     assert means["risk"] == pytest.approx(risk / 2)
-    assert means["perplexity"] == pytest.approx(Totals.of(ce).means()["perplexity"])
+    assert means["perplexity"] == pytest.approx(LossTotals.of(ce).means()["perplexity"])
 
 
 def expected_risk(model: Translator, batch: Batch) -> Tensor:
@@ -219,7 +219,7 @@ def test_baselines_by_hand() -> None:
     assert none.expected(model, batch, rewards) == 0.0
 
 
-def greedily(model: Translator, batch: Batch, row: int, pieces: Pieces) -> bool:
+def greedily(model: Translator, batch: Batch, row: int, pieces: TokenIds) -> bool:
     """Whether each piece is the best after those before it."""
     src = batch.src[row : row + 1, : batch.src_lengths[row]]
     read = torch.tensor([[BOS, *pieces[:-1]]])
@@ -229,7 +229,9 @@ def greedily(model: Translator, batch: Batch, row: int, pieces: Pieces) -> bool:
 
 def test_samples_come_as_often_as_the_model_says_and_follow_from_the_generator() -> None:
     model, batch = tiny(), pairs()
-    drawing = Drawing(samples=4000, utility=utility, options=Options(max_ratio=0.0, max_extra=LONGEST))
+    drawing = CandidateSampler(
+        samples=4000, utility=utility, options=Options(max_ratio=0.0, max_extra=LONGEST)
+    )
     torch.manual_seed(4)
     first, second = drawing.drawn(model, batch), drawing.drawn(model, batch)
     assert first != second
@@ -244,7 +246,7 @@ def test_samples_come_as_often_as_the_model_says_and_follow_from_the_generator()
 def test_drawing_leaves_the_model_as_it_was() -> None:
     model = tiny().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    translated(model, pairs(), replace(Given().options, sample=True, n_best=2))
+    translate_batch(model, pairs(), replace(Given().options, sample=True, n_best=2))
     assert model.training
     assert all(module.training for module in model.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
@@ -253,9 +255,9 @@ def test_drawing_leaves_the_model_as_it_was() -> None:
 def test_a_model_of_short_numbers_draws_what_the_same_weights_in_float32_draw() -> None:
     short, batch = tiny().bfloat16(), pairs()
     options = replace(Given().options, sample=True, n_best=20)
-    drawn = translated(short, batch, options)
+    drawn = translate_batch(short, batch, options)
     assert short.decoder.output.weight.dtype == torch.bfloat16
-    assert drawn == translated(short.float(), batch, options)
+    assert drawn == translate_batch(short.float(), batch, options)
 
 
 @pytest.mark.parametrize("short", [torch.bfloat16, torch.float16])
@@ -274,5 +276,5 @@ def test_risk_is_summed_in_float32_whatever_the_model_computes_in(short: torch.d
 
 
 def test_a_table_by_sentence() -> None:
-    table = by_sentence(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 2]), 3, -9.0)
+    table = group_by_sentence(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0, 0, 2]), 3, -9.0)
     assert table.tolist() == [[1.0, 2.0], [-9.0, -9.0], [3.0, -9.0]]

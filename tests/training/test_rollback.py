@@ -9,7 +9,7 @@ import torch
 
 from nmt.errors import DataError
 from nmt.training import checkpoint
-from nmt.training.loop import Training
+from nmt.training.loop import Trainer
 from tests.training.runs import Duration, make_schedule, make_training
 from tests.training.test_loop import Interrupted, events, same, scores
 
@@ -17,7 +17,7 @@ KINDS = ["weights", "weights-and-moments"]
 SCORES = [1.0, 5.0, 3.0, 4.0, 6.0, 2.0]  # at updates 2, 4 (the best), 6 (a cut), 8 (a cut), 10, 12 (a cut)
 
 
-def make(run: Path, rollback: str, **parts: Any) -> Training:
+def make(run: Path, rollback: str, **parts: Any) -> Trainer:
     """Twelve updates; what validations find is given."""
     settings = {
         "metric": "bleu",

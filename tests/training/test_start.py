@@ -3,14 +3,14 @@
 import torch
 from torch import nn
 
-from nmt.training.warm_start import take_over
+from nmt.training.snapshot import transfer_tensors
 
 
 def test_weights_of_one_name_and_shape_are_taken_over_and_the_others_named() -> None:
     model = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 5), "new": nn.Linear(1, 1)})
     other = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 4), "old": nn.Linear(1, 1)})
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    found = take_over(model, other)
+    found = transfer_tensors(model, other)
     assert found.taken == ["same.weight", "same.bias"]
     assert found.misfits == ["wider.weight", "wider.bias"]
     assert found.fresh == ["new.weight", "new.bias"]
@@ -23,7 +23,7 @@ def test_a_weight_that_the_other_model_has_under_two_names_is_found_by_either() 
     model = nn.ModuleDict({"read": nn.Linear(2, 2), "write": nn.Linear(2, 2)})
     other = nn.ModuleDict({"read": nn.Linear(2, 2), "write": nn.Linear(2, 2)})
     other["write"].weight = other["read"].weight
-    found = take_over(model, other)
+    found = transfer_tensors(model, other)
     assert len(found.taken) == 4
     assert torch.equal(model["write"].weight, other["read"].weight)
-    assert take_over(other, model).left == []
+    assert transfer_tensors(other, model).left == []

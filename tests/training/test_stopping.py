@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nmt.training.run_state import Best, Run
-from nmt.training.validation import Validation
+from nmt.training.run_state import BestScore, RunState
+from nmt.training.validation import ValidationResult
 from tests.training.runs import Duration, make_training
 from tests.training.test_loop import Interrupted
 
@@ -25,7 +25,7 @@ FOUND = [
 
 def first_stop(patience: dict[str, int], stop_when: str) -> tuple[int, str] | None:
     """The validation after which it is time to stop, from 1, and why."""
-    run = Run(Best("bleu"))
+    run = RunState(BestScore("bleu"))
     for number, scores in enumerate(FOUND, start=1):
         run.observe(scores, number)
         if why := run.stale(patience, stop_when):
@@ -67,7 +67,7 @@ def test_training_stops_when_any_or_all_of_the_metrics_have_lost_patience(
 
 def found(values: list[dict[str, float]]) -> Any:
     left: Iterator[dict[str, float]] = iter(values)
-    return lambda model, name: Validation(next(left), [])
+    return lambda model, name: ValidationResult(next(left), [])
 
 
 def test_several_patiences_survive_a_stop_and_a_json_file(tmp_path: Path) -> None:
@@ -85,6 +85,6 @@ def test_several_patiences_survive_a_stop_and_a_json_file(tmp_path: Path) -> Non
 
 
 def test_a_run_from_before_there_were_other_metrics_goes_on() -> None:
-    facts = Run(Best("bleu")).facts()
+    facts = RunState(BestScore("bleu")).facts()
     del facts["others"]
-    assert Run.from_facts(facts) == Run(Best("bleu"))
+    assert RunState.from_facts(facts) == RunState(BestScore("bleu"))

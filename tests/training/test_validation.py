@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.training.validation import Sample, Texts, Validator, forced_totals, measuring
+from nmt.training.validation import (
+    SampleTranslation,
+    ValidationTexts,
+    Validator,
+    evaluation_mode,
+    teacher_forced_totals,
+)
 from tests.training.runs import Tiny, make_batch
 
-TEXTS = Texts(src=["a", "b", "c", "d"], ref=["A", "B", "C", "D"])
+TEXTS = ValidationTexts(src=["a", "b", "c", "d"], ref=["A", "B", "C", "D"])
 
 
 def make_validator(folder: Path, *, translated: bool = True, samples: int = 2) -> Validator:
@@ -38,7 +44,7 @@ def test_every_translation_is_kept_on_its_line(tmp_path: Path) -> None:
 def test_samples_are_spread_over_the_set(tmp_path: Path, samples: int, places: list[int]) -> None:
     found = make_validator(tmp_path, samples=samples)(Tiny(), "u0000010")  # type: ignore[arg-type]
     hyps = ["w", "x", "y\u2028", ""]
-    assert found.samples == [Sample(TEXTS.src[i], TEXTS.ref[i], hyps[i]) for i in places]
+    assert found.samples == [SampleTranslation(TEXTS.src[i], TEXTS.ref[i], hyps[i]) for i in places]
 
 
 def test_where_nothing_is_translated_there_is_only_the_loss(tmp_path: Path) -> None:
@@ -50,15 +56,15 @@ def test_where_nothing_is_translated_there_is_only_the_loss(tmp_path: Path) -> N
 def test_the_validation_loss_is_a_mean_over_words_whatever_the_batches() -> None:
     model = Tiny().eval()
     with torch.no_grad():
-        both = forced_totals(model, [make_batch(0), make_batch(1)]).means()["loss"]  # type: ignore[arg-type]
-        one, other = (forced_totals(model, [make_batch(i)]).means()["loss"] for i in (0, 1))  # type: ignore[arg-type]
+        both = teacher_forced_totals(model, [make_batch(0), make_batch(1)]).means()["loss"]  # type: ignore[arg-type]
+        one, other = (teacher_forced_totals(model, [make_batch(i)]).means()["loss"] for i in (0, 1))  # type: ignore[arg-type]
     words = [int(make_batch(i).tgt_lengths.sum()) for i in (0, 1)]
     assert both == pytest.approx((one * words[0] + other * words[1]) / sum(words), rel=1e-6)
 
 
 def test_measuring_leaves_mode_and_generators_as_they_were_even_after_an_error() -> None:
     def fail(model: Tiny) -> None:
-        with measuring(model):
+        with evaluation_mode(model):
             torch.rand(3)
             assert not model.training
             assert not torch.is_grad_enabled()

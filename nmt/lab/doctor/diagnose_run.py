@@ -18,7 +18,7 @@ from nmt.recipe.reader import read_any
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Checkpoint
-from nmt.training.run_state import Moment, Run
+from nmt.training.run_state import RunState, TrainingPosition
 
 TRANSLATED = 100
 """Validation lines that are translated, spread evenly."""
@@ -30,7 +30,7 @@ def check_up(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         raise UsageError(f"{run} is no run directory: it holds no recipe.yaml")
     recipe, events = read_any([str(run / "recipe.yaml")]), read_events(run)
     try:
-        last = checkpoint.latest(run / "checkpoints").checkpoint
+        last = checkpoint.find_latest(run / "checkpoints").checkpoint
     except DataError as error:
         return {}, [Finding("wrong", str(error))]
     if last is None:
@@ -43,10 +43,10 @@ def check_up(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
 
 def history(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) -> History:
     """How the run went, as its events and its last checkpoint tell."""
-    training, state = recipe.training, Run.from_facts(last.facts["run"])
+    training, state = recipe.training, RunState.from_facts(last.facts["run"])
     judging = training.validation
     by_patience = bool(state.stale(judging.patience_by_metric(), judging.stop_when))
-    finished = Moment(state.update, state.epoch, state.seconds / 60).spans(training.stop_after) >= 1
+    finished = TrainingPosition(state.update, state.epoch, state.seconds / 60).spans(training.stop_after) >= 1
     return History(
         events,
         metric=state.best.metric,
@@ -61,7 +61,7 @@ def history(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) 
 
 def facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
     """Where the run stands."""
-    state = Run.from_facts(last.facts["run"])
+    state = RunState.from_facts(last.facts["run"])
     best = state.best
     found = {"run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}}
     if best.score is None:

@@ -22,8 +22,8 @@ from nmt.recipe.build import training as experiment
 from nmt.recipe.prepare_data import Pairs, Streams, find, find_training, sides, vocabulary_file
 from nmt.recipe.schema import AnyRecipe, Recipe
 from nmt.training.console import Progress
-from nmt.training.guards import ADVICE, Diverged
-from nmt.training.loop import Training
+from nmt.training.guards import ADVICE, DivergenceError
+from nmt.training.loop import Trainer
 
 PARTS = ("train", "valid", "test")
 SEARCHED = 200
@@ -92,7 +92,7 @@ def rehearse(
     return measured, found + ([] if measured is None else list(too_much(measured)))
 
 
-def measure(training: Training, updates: int) -> Measured:
+def measure(training: Trainer, updates: int) -> Measured:
     """Some updates: first the widest batch, which also lets kernels be built, then others with the clock."""
     learner, group = training.learner, training.settings.accumulate
     learner.model.train()
@@ -105,7 +105,7 @@ def measure(training: Training, updates: int) -> Measured:
         ratio, rate = learner.forcing.ratio(made), training.schedule.rate(made)
         outcome = learner.update(chosen, rate=rate, ratio=ratio, carried=carried)
         if outcome.fault is not None:
-            raise Diverged(f"update {made}: {outcome.fault}. {ADVICE}")
+            raise DivergenceError(f"update {made}: {outcome.fault}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds = time.perf_counter() - start
     return Measured(
@@ -117,7 +117,7 @@ def measure(training: Training, updates: int) -> Measured:
     )
 
 
-def updates_in_all(training: Training, seconds_each: float) -> int:
+def updates_in_all(training: Trainer, seconds_each: float) -> int:
     """How many updates the run will make."""
     stop = training.settings.stop_after
     if stop.unit == "m":

@@ -10,7 +10,7 @@ from nmt.data.batches import Batch
 from nmt.model.translator import Translator
 from nmt.training.loss import log_probs
 from nmt.training.update import to_device
-from nmt.training.validation import measuring
+from nmt.training.validation import evaluation_mode
 
 
 class Exposure(NamedTuple):
@@ -32,7 +32,7 @@ def measure_exposure(model: Translator, batches: Iterable[Batch], *, positions: 
     """Measure losses by target position; positions beyond `positions` are taken together."""
     sums = torch.zeros(3, positions + 1, dtype=torch.float64)
     longest, device = 0, next(model.parameters()).device
-    with measuring(model):
+    with evaluation_mode(model):
         for batch in batches:
             batch = to_device(batch, device)
             sums += _sums_by_position(model, batch, positions)

@@ -31,9 +31,9 @@ from nmt.recipe.build.translation_job import job
 from nmt.recipe.prepare_data import Pairs, find
 from nmt.recipe.schema import AnyRecipe, TextRecipe
 from nmt.recipe.tasks import language_model
-from nmt.training.distributed import ALONE
+from nmt.training.distributed import SINGLE_PROCESS
 from nmt.training.gate_logging import CellStatistics, gate_statistics
-from nmt.training.settings import Epochs
+from nmt.training.settings import EpochBatches
 from nmt.training.snapshot import seed_generators
 
 BATCH = 64
@@ -75,7 +75,7 @@ def inspect_recipe_gradients(recipe: AnyRecipe, *, lags: int) -> Iterator[ModelG
     """Measure the gradients of the recipe's model and others before training, on training batches."""
     with TemporaryDirectory() as folder:
         seed_generators(recipe.seed)
-        task = experiment.prepared_task(recipe, Path(folder), ALONE)
+        task = experiment.prepared_task(recipe, Path(folder), SINGLE_PROCESS)
         batches = _first_batches(task.epochs)
         for name, model in _untrained(recipe, task.model):
             yield _gradients(name, model, batches, recipe, lags)
@@ -104,7 +104,7 @@ def _batches(loaded: Loaded | LanguageModel, data: str | None) -> Iterator[Itera
             yield validation_batches(pairs, Plan("sentences", BATCH, recipe.seed))
 
 
-def _epochs(loaded: Loaded | LanguageModel, folder: Path) -> Epochs:
+def _epochs(loaded: Loaded | LanguageModel, folder: Path) -> EpochBatches:
     """The validation data in batches like those of training."""
     recipe, corpus = loaded.recipe, find(loaded.recipe, "valid")
     if isinstance(loaded, Loaded):
@@ -127,7 +127,7 @@ def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:
     return find_corpus(data, root=Path(), src=recipe.data.src, tgt=recipe.data.tgt)
 
 
-def _first_batches(epochs: Epochs) -> list[Batch]:
+def _first_batches(epochs: EpochBatches) -> list[Batch]:
     batches = list(islice(epochs.batches(0, 0), GRADIENT_BATCHES))
     if not batches:
         raise DataError("there is no text to measure gradients on")

@@ -14,7 +14,7 @@ from nmt.errors import UsageError
 from nmt.lab.inspect.beam import BeamBranch, beam_tree
 from nmt.model.translator import Translator
 from nmt.recurrence.recording import CellPath, CellRecord, record_values
-from nmt.training.validation import measuring
+from nmt.training.validation import evaluation_mode
 
 CANDIDATES = 8
 """Most probable tokens that are listed at each position."""
@@ -104,7 +104,7 @@ def _run_forced(
     """Log probabilities [T, V], attention [T, S] and the cells where the model reads its translation."""
     device = next(model.parameters()).device
     src, tgt_in = (torch.tensor([row], device=device) for row in (source, [BOS, *output[:-1]]))
-    with measuring(model), record_values(model.recurrent_cells()) as records:
+    with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
         unrolled = model.unroll(model.encode(src), tgt_in, attended=True)
         log_probs = model.output(unrolled.features[0]).log_softmax(-1)
     return log_probs.cpu(), None if unrolled.weights is None else unrolled.weights[0].cpu(), records

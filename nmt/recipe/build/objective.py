@@ -9,7 +9,7 @@ from nmt.recipe.schema.training import Training
 from nmt.training.objectives.noise import SwitchOut
 from nmt.training.objectives.likelihood import Likelihood, Objective
 from nmt.training.objectives.r_drop import RDrop
-from nmt.training.objectives.risk import Drawing, MinimumRisk, Reinforce, Utility
+from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
 
 
 def likelihood(recipe: AnyRecipe) -> Objective:
@@ -35,7 +35,7 @@ def translation_objective(recipe: Recipe, target: Vocabulary) -> Objective:
     if training.objective == "likelihood":
         return found
     risk, search = training.risk, recipe.search
-    drawing = Drawing(
+    drawing = CandidateSampler(
         samples=risk.samples,
         utility=utility(risk.metric, target),
         options=Options(max_ratio=search.max_ratio, max_extra=search.max_extra),

@@ -29,22 +29,22 @@ from nmt.recipe.build.translation_job import job
 from nmt.recipe.fields import Duration
 from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training.gate_logging import log_gates
-from nmt.training.hardware import find_device
+from nmt.training.hardware import select_device
 from nmt.training.guards import Guards
-from nmt.training.loop import Training
-from nmt.training.logging import Metrics, Mirror, NoMetrics
-from nmt.training.logging import mirror
+from nmt.training.loop import Trainer
+from nmt.training.logging import MetricsLog, Logger, NullMetricsLog
+from nmt.training.logging import build_logger
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.optimisers import build_optimiser
-from nmt.training.hardware import Precision, find_precision
-from nmt.training.distributed import ALONE, Processes, joined, place
-from nmt.training.console import Progress, silent
+from nmt.training.hardware import Precision, select_precision
+from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
+from nmt.training.console import Progress, silent_progress
 from nmt.training.schedules import SCHEDULES, Schedule
-from nmt.training.settings import Result, Settings, Validate
+from nmt.training.settings import TrainingResult, Settings, ValidateFunction
 from nmt.training.snapshot import seed_generators
-from nmt.training.teacher_forcing import FORCINGS, Forcing
+from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
-from nmt.training.validation import Texts, Validator
+from nmt.training.validation import ValidationTexts, Validator
 
 
 VALIDATION_BATCH = 64
@@ -60,18 +60,18 @@ class Means(NamedTuple):
     processes: Processes
 
 
-def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> Result:
+def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> TrainingResult:
     """Train what the recipe describes in the directory `run`, or go on where it stopped.
 
-    `log_to` names a mirror (`nmt.training.logging`) of its numbers. Of several processes all call this; the
+    `log_to` names a logger (`nmt.training.logging`) of its numbers. Of several processes all call this; the
     first claims the directory and is the only one that writes there.
     """
     alone = by_itself(recipe)
-    with joined(alone.device) as processes, ExitStack() as until_the_end:
-        also = mirror(log_to, run) if log_to and processes.first else None
+    with join_process_group(alone.device) as processes, ExitStack() as until_the_end:
+        also = build_logger(log_to, run) if log_to and processes.first else None
         changes = processes.first_does(lambda: until_the_end.enter_context(claimed(run, recipe)))
         check_shared(run, processes)
-        progress = Progress(run / "train.log") if processes.first else silent()
+        progress = Progress(run / "train.log") if processes.first else silent_progress()
         for change in changes:
             progress.note(f"changed since the run was begun: {change}")
         return training(recipe, run, progress, alone._replace(processes=processes), also).train()
@@ -79,8 +79,8 @@ def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> Result:
 
 def by_itself(recipe: AnyRecipe) -> Means:
     """What this process trains with if it is the only one; UsageError where the machine has it not."""
-    device = find_device(recipe.training.device, place())
-    return Means(device, find_precision(recipe.training.precision, device), ALONE)
+    device = select_device(recipe.training.device, read_launch_info())
+    return Means(device, select_precision(recipe.training.precision, device), SINGLE_PROCESS)
 
 
 def check_shared(run: Path, processes: Processes) -> None:
@@ -93,8 +93,8 @@ def check_shared(run: Path, processes: Processes) -> None:
 
 
 def training(
-    recipe: AnyRecipe, run: Path, progress: Progress, means: Means, also: Mirror | None = None
-) -> Training:
+    recipe: AnyRecipe, run: Path, progress: Progress, means: Means, also: Logger | None = None
+) -> Trainer:
     """All that takes part in a run, ready to begin or to go on; `also` gets its numbers."""
     processes = means.processes
     if recipe.training.threads:
@@ -111,14 +111,14 @@ def training(
     if processes.count > 1:
         progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / recipe.training.accumulate)
-    return Training(
+    return Trainer(
         learner=learner(recipe, task.model, task.objective, per_epoch, means),
         epochs=task.epochs,
         validate=task.validate,
         schedule=learning_rate(recipe, per_epoch),
         settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
-        metrics=Metrics(run / "metrics.jsonl", also) if processes.first else NoMetrics(),
+        metrics=MetricsLog(run / "metrics.jsonl", also) if processes.first else NullMetricsLog(),
         progress=progress,
     )
 
@@ -134,7 +134,7 @@ def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
     """A translator, ready to be trained in the directory `run`."""
     material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
     model = build_translator(recipe, len(material.source), len(material.target))
-    validate: Validate = validator(recipe, material, run, model, processes)
+    validate: ValidateFunction = validator(recipe, material, run, model, processes)
     if recipe.training.validation.gates and processes.first:
         validate = log_gates(validate, material.valid, seed=recipe.seed)
     return Task(
@@ -203,7 +203,7 @@ def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
     )
 
 
-def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> Forcing:
+def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> TeacherForcing:
     """The schedule of teacher forcing, its spans in updates."""
     forcing = recipe.training.teacher_forcing
     return FORCINGS[forcing.schedule](
@@ -255,7 +255,7 @@ def validator(
 
     return Validator(
         lambda: validation_batches(material.valid, plan),
-        Texts(sources, references),
+        ValidationTexts(sources, references),
         translate=None if validation.metric == "loss" else translate,
         score=scores,
         directory=run / "validation",

@@ -4,7 +4,7 @@ from pathlib import Path
 from nmt.errors import UsageError
 from nmt.model.translator import Translator
 from nmt.recipe.artifact import load
-from nmt.training.warm_start import take_over
+from nmt.training.snapshot import transfer_tensors
 
 
 def started(model: Translator, start: Path) -> str:
@@ -12,7 +12,7 @@ def started(model: Translator, start: Path) -> str:
 
     Raises UsageError where nothing fits.
     """
-    found = take_over(model, load(start).model)
+    found = transfer_tensors(model, load(start).model)
     if not found.taken:
         raise UsageError(f"training.start_from: no weight of {start} has a place in this model")
     whole = len(found.taken) + len(found.fresh) + len(found.misfits)

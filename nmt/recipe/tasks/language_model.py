@@ -40,9 +40,9 @@ from nmt.recipe.schema import TextRecipe
 from nmt.recipe.tasks.task import Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
-from nmt.training.run_state import Totals
-from nmt.training.settings import Validate
-from nmt.training.validation import Own, Validation, forced_totals, measuring
+from nmt.training.loss import LossTotals
+from nmt.training.settings import ValidateFunction
+from nmt.training.validation import GeneratedText, ValidationResult, evaluation_mode, teacher_forced_totals
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
 """A validation text is read in so many streams at most, of so many positions at least, so many at a time."""
@@ -61,7 +61,7 @@ def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
     learnt = stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
     judged = stored(recipe, store_file(run, "valid"), valid, vocabulary)
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
-    validate: Validate = Validator(found, judged, processes)
+    validate: ValidateFunction = Validator(found, judged, processes)
     if recipe.training.validation.gates and processes.first:
         chunked = recipe.training.chunk is not None
         validate = log_gates(validate, judged, seed=recipe.seed, chunked=chunked)
@@ -128,14 +128,14 @@ class Validator:
     def __init__(self, found: LanguageModel, judged: TokenStore, processes: Processes) -> None:
         self.found, self.judged, self.processes = found, judged, processes
 
-    def __call__(self, model: Translator, name: str) -> Validation:
+    def __call__(self, model: Translator, name: str) -> ValidationResult:
         """Measure; the model's mode and the random generators are afterwards as they were."""
         recipe, count = self.found.recipe, self.found.recipe.training.validation.samples
-        with measuring(model):
-            scores = forced_totals(model, read(recipe, self.judged, STREAMS), self.processes).means()
+        with evaluation_mode(model):
+            scores = teacher_forced_totals(model, read(recipe, self.judged, STREAMS), self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
             texts = sampled(self.found, options, SHOWN) if count and self.processes.first else []
-        return Validation(scores, [Own(" ↵ ".join(text)) for text in texts])
+        return ValidationResult(scores, [GeneratedText(" ↵ ".join(text)) for text in texts])
 
 
 def prepared(found: LanguageModel) -> Model:
@@ -170,11 +170,11 @@ def run_free(found: LanguageModel, options: Options, length: int, prompt: str = 
 class Perplexity(NamedTuple):
     """A language model on a text, and on its own."""
 
-    text: Totals  # every piece of the text, the true ones before it read
+    text: LossTotals  # every piece of the text, the true ones before it read
     characters: int  # of the text, its line ends counted
     unknown: int  # pieces of the text that are <unk>
     kept: str  # which lines were read
-    own: Totals  # pieces drawn from the model, its own ones before them read
+    own: LossTotals  # pieces drawn from the model, its own ones before them read
 
 
 def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Perplexity:
@@ -182,16 +182,16 @@ def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Per
     corpus = Corpus((file,), parallel=False)
     with TemporaryDirectory() as folder:
         store = stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
-        with measuring(found.model):
-            text = forced_totals(found.model, read(found.recipe, store, 1))
+        with evaluation_mode(found.model):
+            text = teacher_forced_totals(found.model, read(found.recipe, store, 1))
         unknown = sum(int((pieces == UNK).sum()) for pieces in store.tgt.tokens.values.parts)
         kept, numbers = str(store.report), set(store.lines.tolist())
     characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in numbers)
     return Perplexity(text, characters, unknown, kept, _own(found, min(text.tokens, most), seed))
 
 
-def _own(found: LanguageModel, pieces: int, seed: int) -> Totals:
+def _own(found: LanguageModel, pieces: int, seed: int) -> LossTotals:
     options = Options(sample=True, n_best=min(STREAMS, pieces), seed=seed)
     written = run_free(found, options, -(-pieces // options.n_best))
     nll = -float(written.log_probs.sum(dtype="float64"))
-    return Totals(loss=nll, nll=nll, tokens=written.pieces.size)
+    return LossTotals(loss=nll, nll=nll, tokens=written.pieces.size)

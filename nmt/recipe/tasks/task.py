@@ -4,16 +4,16 @@ from typing import NamedTuple
 
 from nmt.model.translator import Translator
 from nmt.training.objectives.likelihood import Objective
-from nmt.training.settings import Epochs, Validate
+from nmt.training.settings import EpochBatches, ValidateFunction
 
 
 class Task(NamedTuple):
     """What is learnt, from what, and how it is judged."""
 
     model: Translator
-    epochs: Epochs
+    epochs: EpochBatches
     objective: Objective
-    validate: Validate
+    validate: ValidateFunction
     metric: str  # what the best checkpoint is chosen by
     material: str  # what it is learnt from and in which pieces, for people
 

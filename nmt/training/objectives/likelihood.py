@@ -1,6 +1,5 @@
 """What training minimises: of a batch, a sum over its words."""
 
-import math
 from typing import NamedTuple, Protocol
 
 import torch
@@ -10,10 +9,10 @@ from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderOutput, DecoderState
 from nmt.model.translator import Translator
 from nmt.recurrence.state import detach_states
-from nmt.training.loss import Loss, Term, cross_entropy, wide
+from nmt.training.loss import Loss, LossTerm, cross_entropy, wide
 
 
-class Learnt(NamedTuple):
+class LossOutput(NamedTuple):
     """What a batch gave: its loss, and the state that the next one goes on from, if that continues it.
 
     No gradient goes back through the state: back-propagation is truncated there.
@@ -28,7 +27,7 @@ class Objective(Protocol):
 
     def __call__(
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Learnt:
+    ) -> LossOutput:
         """The loss of a batch; `use_gold` [B, T] as in `Translator.unroll`, `carried` from the one before."""
 
 
@@ -48,9 +47,9 @@ class Likelihood:
 
     def __call__(
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Learnt:
+    ) -> LossOutput:
         unrolled = self.unroll(model, batch, use_gold, carried)
-        return Learnt(
+        return LossOutput(
             self.loss(model, batch, unrolled), detach_states(unrolled.state) if batch.goes_on else None
         )
 
@@ -75,11 +74,11 @@ class Likelihood:
             return loss
         if self.guided_alignment and batch.links is not None:
             missed, aligned = alignment_loss(weights, batch.links)
-            shown = Term(missed.detach().sum(), aligned)
+            shown = LossTerm(missed.detach().sum(), aligned)
             loss = loss.plus("alignment", missed, self.guided_alignment, batch.weights, shown)
         if self.coverage:
             twice = coverage_loss(weights, batch.tgt[:, 1:] != model.pad)
-            shown = Term(twice.detach().sum(), loss.tokens)
+            shown = LossTerm(twice.detach().sum(), loss.tokens)
             loss = loss.plus("coverage", twice, self.coverage, batch.weights, shown)
         return loss
 
@@ -101,15 +100,10 @@ def word_loss(model: Translator, batch: Batch, unrolled: DecoderOutput, label_sm
 
 def forced_loss(
     model: Translator, batch: Batch, *, label_smoothing: float, carried: DecoderState | None = None
-) -> Learnt:
+) -> LossOutput:
     """The cross-entropy where every word reads the true ones before it."""
     likelihood = Likelihood(label_smoothing=label_smoothing, sample=False)
     return likelihood(model, batch, use_gold=None, carried=carried)
-
-
-def perplexity(nll: float) -> float:
-    """exp of the mean negative log likelihood of a word, within what a float holds."""
-    return math.exp(min(nll, 700.0))
 
 
 LEAST = 1e-12

@@ -10,7 +10,7 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.training.objectives.likelihood import Learnt, Objective
+from nmt.training.objectives.likelihood import LossOutput, Objective
 
 
 class SwitchOut:
@@ -25,14 +25,14 @@ class SwitchOut:
 
     def __call__(
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Learnt:
+    ) -> LossOutput:
         """The objective of the pairs as they are drawn here."""
-        src = switched(batch.src, model.encoder.embedding.num_embeddings, self.source)
-        tgt = switched(batch.tgt, model.decoder.embedding.num_embeddings, self.target)
+        src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.source)
+        tgt = switch_tokens(batch.tgt, model.decoder.embedding.num_embeddings, self.target)
         return self.objective(model, batch._replace(src=src, tgt=tgt), use_gold=use_gold, carried=carried)
 
 
-def switched(pieces: Tensor, vocabulary: int, temperature: float) -> Tensor:
+def switch_tokens(pieces: Tensor, vocabulary: int, temperature: float) -> Tensor:
     """Pieces [B, N] of which n in each row are replaced, p(n) ∝ exp(-n / temperature) for n = 0 ... length.
 
     Which ones, and by which others of the vocabulary, is drawn uniformly; pad, bos and eos stay. Drawn by

@@ -6,8 +6,8 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.training.loss import Loss, Term, divergence
-from nmt.training.objectives.likelihood import Learnt, Likelihood
+from nmt.training.loss import Loss, LossTerm, divergence
+from nmt.training.objectives.likelihood import Likelihood, LossOutput
 
 
 class RDrop:
@@ -22,17 +22,17 @@ class RDrop:
 
     def __call__(
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Learnt:
+    ) -> LossOutput:
         """As of any objective; the two passes are one, over a batch that holds every pair twice."""
         if carried is not None or batch.goes_on:
             raise NotImplementedError("a state that is carried on belongs to one pass")
-        pair = twice(batch)
+        pair = repeat_batch(batch)
         gold = None if use_gold is None else torch.cat([use_gold, use_gold])
         unrolled = self.likelihood.unroll(model, pair, gold, None)
-        loss = halved(self.likelihood.loss(model, pair, unrolled))
+        loss = halve_loss(self.likelihood.loss(model, pair, unrolled))
         differing = self.differing(model, batch, unrolled.features)
-        shown = Term(differing.detach().sum(), loss.tokens)
-        return Learnt(loss.plus("divergence", differing, self.alpha / 4, batch.weights, shown), None)
+        shown = LossTerm(differing.detach().sum(), loss.tokens)
+        return LossOutput(loss.plus("divergence", differing, self.alpha / 4, batch.weights, shown), None)
 
     def differing(self, model: Translator, batch: Batch, features: Tensor) -> Tensor:
         """The divergence of both passes, [2B, T, F], over the words of each pair: [B]."""
@@ -44,7 +44,7 @@ class RDrop:
         return of_words.new_zeros(rows).index_add(0, real // length, of_words)
 
 
-def twice(batch: Batch) -> Batch:
+def repeat_batch(batch: Batch) -> Batch:
     """Every pair, and then every pair again."""
     weights, links = batch.weights, batch.links
     return Batch(
@@ -58,7 +58,7 @@ def twice(batch: Batch) -> Batch:
     )
 
 
-def halved(loss: Loss) -> Loss:
+def halve_loss(loss: Loss) -> Loss:
     """The loss of every word twice as that of once."""
-    terms = {name: Term(term.total / 2, term.values // 2) for name, term in loss.terms.items()}
+    terms = {name: LossTerm(term.total / 2, term.values // 2) for name, term in loss.terms.items()}
     return Loss(loss.smoothed / 2, loss.nll / 2, loss.correct / 2, loss.tokens // 2, terms)

@@ -17,15 +17,15 @@ from nmt.model.decoder import DecoderState
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
-from nmt.training.loss import Term, log_probs, wide
-from nmt.training.objectives.likelihood import Learnt, Objective
+from nmt.training.loss import LossTerm, log_probs, wide
+from nmt.training.objectives.likelihood import LossOutput, Objective
 
-Pieces = tuple[int, ...]
+TokenIds = tuple[int, ...]
 Utility = Callable[[Sequence[int], Sequence[int]], float]
 """How good a translation is, given the reference, both in pieces without bos and eos: 0 to 1."""
 
 
-class Candidates(NamedTuple):
+class CandidateTranslations(NamedTuple):
     """Translations of a batch's N sentences and more; those of one sentence stand side by side."""
 
     rows: Tensor  # [N]: the sentence of each
@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class CandidateSampler:
     """Draws translations from a model and judges them by their references.
 
     The model is as in translating, without dropout. `options` has the limits of the search.
@@ -44,16 +44,20 @@ class Drawing:
     utility: Utility
     options: Options
 
-    def drawn(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
+    def drawn(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         """So many samples of each sentence, with eos where they end."""
         seed = int(torch.randint(1 << 31, ()))
-        return translated(model, batch, replace(self.options, sample=True, n_best=self.samples, seed=seed))
+        return translate_batch(
+            model, batch, replace(self.options, sample=True, n_best=self.samples, seed=seed)
+        )
 
-    def greedy(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
+    def greedy(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         """What greedy search finds of each sentence, one in a list."""
-        return translated(model, batch, replace(self.options, beam=1))
+        return translate_batch(model, batch, replace(self.options, beam=1))
 
-    def judged(self, model: Translator, batch: Batch, translations: Sequence[Sequence[Pieces]]) -> Candidates:
+    def judged(
+        self, model: Translator, batch: Batch, translations: Sequence[Sequence[TokenIds]]
+    ) -> CandidateTranslations:
         """Translations of each sentence as candidates."""
         rows = [row for row, own in enumerate(translations) for _ in own]
         tgt = pad_sequence(
@@ -67,11 +71,13 @@ class Drawing:
             for pieces in own
         ]
         like = wide(model.decoder.output.bias)
-        return Candidates(torch.tensor(rows).to(like.device), tgt.to(like.device), like.new_tensor(risks))
+        return CandidateTranslations(
+            torch.tensor(rows).to(like.device), tgt.to(like.device), like.new_tensor(risks)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Risk:
+class RiskObjective:
     """What the objectives here share: the loss of a pair is what `of` says, and a part of its likelihood.
 
     The likelihood's part is `weight` times it (Wu et al., 2016, eq. 9).
@@ -79,18 +85,18 @@ class Risk:
 
     likelihood: Objective
     weight: float
-    drawing: Drawing
+    drawing: CandidateSampler
 
     def __call__(
         self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
-    ) -> Learnt:
+    ) -> LossOutput:
         """As of any objective; the likelihood is reported even where it counts for nothing."""
         with torch.set_grad_enabled(self.weight > 0):
             loss, carried = self.likelihood(model, batch, use_gold=use_gold, carried=carried)
         values, risks = self.of(model, batch)
         loss = loss._replace(smoothed=self.weight * loss.smoothed)
-        shown = Term(risks.detach().sum(), len(risks))
-        return Learnt(loss.plus("risk", values, 1.0, batch.weights, shown), carried)
+        shown = LossTerm(risks.detach().sum(), len(risks))
+        return LossOutput(loss.plus("risk", values, 1.0, batch.weights, shown), carried)
 
     def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
         """What is minimised for each sentence, with its gradient, and its expected risk: [B] both."""
@@ -98,7 +104,7 @@ class Risk:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MinimumRisk(Risk):
+class MinimumRisk(RiskObjective):
     """Expected risk under the model, over a few translations (Shen et al., 2016, eqs. 9-11).
 
     Σ_y Q(y) (1 - utility(y)), Q(y) ∝ p(y | x)^sharpness over the different ones that were drawn, with the
@@ -111,18 +117,18 @@ class MinimumRisk(Risk):
     def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
         found = self.drawing.judged(model, batch, self.chosen(model, batch))
         log_p = self.sharpness * sentence_log_probs(model, batch.src, found)
-        q = by_sentence(log_p, found.rows, len(batch.src), -torch.inf).softmax(1)
-        expected = (q * by_sentence(found.risks, found.rows, len(batch.src), 0.0)).sum(1)
+        q = group_by_sentence(log_p, found.rows, len(batch.src), -torch.inf).softmax(1)
+        expected = (q * group_by_sentence(found.risks, found.rows, len(batch.src), 0.0)).sum(1)
         return expected, expected
 
-    def chosen(self, model: Translator, batch: Batch) -> list[list[Pieces]]:
+    def chosen(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         """The different translations of each sentence."""
         pairs = zip(references(batch), self.drawing.drawn(model, batch), strict=True)
         return [list(dict.fromkeys([ref, *own] if self.reference else own)) for ref, own in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reinforce(Risk):
+class Reinforce(RiskObjective):
     """-(reward - baseline) log p of samples (REINFORCE; Williams, 1992; Ranzato et al., 2016, eq. 11).
 
     Its gradient is, in the mean, that of the expected risk, whatever the baseline. The baseline is the mean
@@ -149,26 +155,26 @@ class Reinforce(Risk):
         return 0.0
 
 
-def references(batch: Batch) -> Iterator[Pieces]:
+def references(batch: Batch) -> Iterator[TokenIds]:
     """The targets of a batch, without bos, with eos."""
     rows = zip(batch.tgt.tolist(), batch.tgt_lengths.tolist(), strict=True)
     return (tuple(row[1 : length + 1]) for row, length in rows)
 
 
-def translated(model: Translator, batch: Batch, options: Options) -> list[list[Pieces]]:
+def translate_batch(model: Translator, batch: Batch, options: Options) -> list[list[TokenIds]]:
     """What a search finds of each sentence, with eos where it ends; what it draws follows from the pair."""
     rows = zip(batch.src.tolist(), batch.src_lengths.tolist(), batch.pairs.tolist(), strict=True)
     requests = [
         Request(number, row[: length - 1], draws=[pair]) for number, (row, length, pair) in enumerate(rows)
     ]
-    found = dict(search(InferenceModel(searchable(model), eos=EOS), requests, options))
+    found = dict(search(InferenceModel(float32_model(model), eos=EOS), requests, options))
     return [
         [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in found[number]]
         for number in range(len(requests))
     ]
 
 
-def searchable(model: Translator) -> Translator:
+def float32_model(model: Translator) -> Translator:
     """The model, or where it computes in short numbers one of float32: numpy has no bfloat16."""
     tensors = (*model.parameters(), *model.buffers())
     if wide(model.decoder.output.bias).dtype == model.decoder.output.bias.dtype:
@@ -176,7 +182,7 @@ def searchable(model: Translator) -> Translator:
     return copy.deepcopy(model, {id(tensor): wide(tensor.detach()) for tensor in tensors})
 
 
-def sentence_log_probs(model: Translator, src: Tensor, found: Candidates) -> Tensor:
+def sentence_log_probs(model: Translator, src: Tensor, found: CandidateTranslations) -> Tensor:
     """log p(candidate | its sentence of src [B, S]), [N]."""
     memory = map_tensors(lambda t: t.index_select(0, found.rows), model.encode(src))
     features = model.unroll(memory, found.tgt[:, :-1]).features
@@ -189,7 +195,7 @@ def sentence_log_probs(model: Translator, src: Tensor, found: Candidates) -> Ten
     return each.new_zeros(len(found.rows)).index_add(0, real // features.shape[1], each)
 
 
-def by_sentence(values: Tensor, rows: Tensor, sentences: int, missing: float) -> Tensor:
+def group_by_sentence(values: Tensor, rows: Tensor, sentences: int, missing: float) -> Tensor:
     """Values [N] of candidates as a table [B, most of a sentence], `missing` where one has fewer."""
     counts = torch.bincount(rows, minlength=sentences)
     first = counts.cumsum(0) - counts
