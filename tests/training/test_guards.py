@@ -149,7 +149,7 @@ def test_the_checkpoint_that_is_named_last_is_whole(tmp_path: Path, monkeypatch:
 
     kept, write, keep_for_inspection = threading.Event(), checkpoint.write, guards.save_bad_batch
     monkeypatch.setattr(checkpoint, "write", slowly)
-    monkeypatch.setattr(guards, "keep_for_inspection", keep)
+    monkeypatch.setattr(guards, "save_bad_batch", keep)
     poisoned = Poisoned({batch_at(5): NAN})
     training = make_training(tmp_path, objective=poisoned, settings={"checkpoint_every": Duration(4, "u")})
     with pytest.raises(DivergenceError, match=r"the last good checkpoint is \S+/u0000004"):
