@@ -16,7 +16,7 @@ import torch
 from benchmarks.saving import made
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import EOS
-from nmt.decoding.beam import Record, search
+from nmt.decoding.beam import TraceCallback, search
 from nmt.decoding.options import Options, Request
 from nmt.lab.cell_check import medians
 from nmt.model.inference import InferenceModel
@@ -30,7 +30,7 @@ def read(model: Translator, batch: Batch) -> None:
         model.unroll(model.encode(batch.src), batch.tgt[:, :-1])
 
 
-def searched(model: Translator, batch: Batch, record: Record | None) -> None:
+def searched(model: Translator, batch: Batch, record: TraceCallback | None) -> None:
     """The sentences of a batch searched with a beam of five."""
     requests = [Request(number, row) for number, row in enumerate(batch.src.tolist())]
     options = Options(beam=5, max_ratio=1.0, max_extra=0)

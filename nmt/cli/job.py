@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nmt.cli.options import Command
-from nmt.decoding.ensemble import together
+from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.errors import UsageError
@@ -20,7 +20,7 @@ def prepare(command: Command) -> tuple[Job, str]:
     paths = (command.model, *(command.ensemble or []))
     loaded = (load(path, command.threads, shortlist=command.shortlist) for path in paths)
     jobs, names = zip(*loaded, strict=True)
-    job = _changed(command, together(jobs, _weights(command, len(jobs)), command.average))
+    job = _changed(command, combine_jobs(jobs, _weights(command, len(jobs)), command.average))
     if command.lm:
         job, name = _fused(job, command.lm, command.lm_weight)
         names = (*names, name)

@@ -20,5 +20,5 @@ def merge(
     """
     from nmt.decoding import shards as of_a_job
 
-    of_a_job.merge(shards, output)
+    of_a_job.merge_shards(shards, output)
     typer.echo(f"{output}: {len(shards)} shards")

@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    from nmt.decoding.job import Done
+    from nmt.decoding.job import JobProgress
     from nmt.decoding.translation import Translation
 
 
 class Report:
     """Notes with the numbers of their lines; lines per second and the time left; a last line."""
 
-    def __init__(self, quiet: bool, total: int | None, before: "Done") -> None:
+    def __init__(self, quiet: bool, total: int | None, before: "JobProgress") -> None:
         console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         self.quiet, self.before, self.begun = quiet, before.lines, time.perf_counter()
         self.lines, self.notes = 0, before.notes

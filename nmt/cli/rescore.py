@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from nmt.decoding.rescore import Scored
+    from nmt.decoding.rescore import RescoredLine
 
 
 def rescore(
@@ -37,13 +37,13 @@ def rescore(
     """
     from nmt.cli.job import load
     from nmt.data.pairs import Corpus, read_pairs
-    from nmt.decoding.rescore import rescored
+    from nmt.decoding.rescore import rescore_lines
 
     job, _ = load(model, threads)
     if length_penalty is not None:
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = pieces = 0.0
-    for scored in rescored(read_pairs(Corpus((source, target))), job):
+    for scored in rescore_lines(read_pairs(Corpus((source, target))), job):
         typer.echo(_json(scored) if as_json else f"{scored.score:.4f}")
         total += scored.log_prob
         pieces += len(scored.pieces)
@@ -51,7 +51,7 @@ def rescore(
         typer.echo(f"perplexity {math.exp(-total / pieces):.2f} of {pieces:,.0f} pieces", err=True)
 
 
-def _json(scored: "Scored") -> str:
+def _json(scored: "RescoredLine") -> str:
     tokens = list(zip(scored.pieces, scored.token_log_probs, strict=True))
     fields = {"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens}
     return json.dumps(fields, ensure_ascii=False)

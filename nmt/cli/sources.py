@@ -10,7 +10,7 @@ from nmt.cli.options import Command
 from nmt.data.text import COMPRESSIONS, read_lines_leniently
 from nmt.decoding import io as json_lines
 from nmt.decoding import shards
-from nmt.decoding.job import Line, numbered, wished
+from nmt.decoding.job import Line, add_constraints, number_lines
 from nmt.errors import DataError, UsageError
 
 
@@ -37,36 +37,36 @@ class Source(NamedTuple):
 
     lines: Iterator[Line]
     total: int | None  # lines, if they can be counted beforehand
-    stretch: shards.Stretch | None  # where they stand in their file, if they are a shard of it
+    stretch: shards.ShardRange | None  # where they stand in their file, if they are a shard of it
 
 
 @contextmanager
 def opened(command: Command) -> Iterator[Source]:
     """The lines to translate, with what is wished of them."""
     with reading(command.source) as stream:
-        shard = shards.parse(command.shard) if command.shard else None
-        stretch = shards.find(stream, shard) if shard else None
+        shard = shards.parse_shard(command.shard) if command.shard else None
+        stretch = shards.find_shard(stream, shard) if shard else None
         total = None if command.quiet else _count(command.source, stretch)
         yield Source(_lines(stream, command, stretch), total, stretch)
 
 
-def _lines(stream: BinaryIO, command: Command, stretch: shards.Stretch | None) -> Iterator[Line]:
+def _lines(stream: BinaryIO, command: Command, stretch: shards.ShardRange | None) -> Iterator[Line]:
     first = stretch.first if stretch else 1
-    raw = shards.lines(stream, stretch) if stretch else stream
+    raw = shards.read_shard(stream, stretch) if stretch else stream
     texts = read_lines_leniently(raw, top=first == 1)
     if command.json:
         return (json_lines.read(number, *text, command.field) for number, text in enumerate(texts, first))
     wishes = {"prefix": command.prefix, "must": command.must, "must_not": command.must_not}
     files = {name: path for name, path in wishes.items() if path}
-    lines = numbered(texts, first)
-    return wished(lines, files, first, to_the_end=stretch is None) if files else lines
+    lines = number_lines(texts, first)
+    return add_constraints(lines, files, first, to_the_end=stretch is None) if files else lines
 
 
-def _count(path: Path | None, stretch: shards.Stretch | None) -> int | None:
+def _count(path: Path | None, stretch: shards.ShardRange | None) -> int | None:
     """For the progress bar; a pipe cannot be read twice."""
     if path is None or not path.is_file():
         return None
     with path.open("rb") as stream:
         if stretch:
-            return sum(1 for _ in shards.lines(stream, stretch))
+            return sum(1 for _ in shards.read_shard(stream, stretch))
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

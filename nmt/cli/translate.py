@@ -16,8 +16,8 @@ from nmt.files import check_writable
 
 if TYPE_CHECKING:
     from nmt.decoding.job import Job, Window
-    from nmt.decoding.resume import Identity, Output
-    from nmt.decoding.translate import Sample
+    from nmt.decoding.resume import Identity, JobOutput
+    from nmt.decoding.translate import VerificationSample
     from nmt.decoding.translation import Translation
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
@@ -44,24 +44,24 @@ def run(command: Command) -> None:
     from nmt.cli import sources
     from nmt.decoding import resume as files
     from nmt.decoding import shards
-    from nmt.decoding.job import Done, Reader
-    from nmt.decoding.translate import Sample
+    from nmt.decoding.job import JobProgress, LineReader
+    from nmt.decoding.translate import VerificationSample
 
     _check(command)
     job, identity = _prepare(command)
-    card = files.read_card(command.outputs, identity) if command.resume else None
+    card = files.read_checkpoint(command.outputs, identity) if command.resume else None
     if card and card.whole:
-        files.finish(command.outputs)
+        files.finish_files(command.outputs)
         typer.echo(f"nmt: {command.output} was whole already", err=True)
         return
-    sample, forms = Sample(command.verify), _forms(command)
+    sample, forms = VerificationSample(command.verify), _forms(command)
     with (
         _workers(command, job) as work,
         sources.opened(command) as source,
-        files.writing(sys.stdout.buffer, command.outputs, identity, card) as output,
+        files.open_output(sys.stdout.buffer, command.outputs, identity, card) as output,
         _saying_what_stands(output),
     ):
-        reader, report = Reader(source.lines), Report(command.quiet, source.total, output.done)
+        reader, report = LineReader(source.lines), Report(command.quiet, source.total, output.done)
         reader.skip(output.done)
         with report.progress:
             for window, translations in work(reader.windows(_window(command, job))):
@@ -69,9 +69,9 @@ def run(command: Command) -> None:
                     output.write([form(translation) for form in forms])
                     report.line(translation)
                     sample.take(translation)
-                output.stands(Done(report.before + report.lines, report.notes, window.digest))
+                output.stands(JobProgress(report.before + report.lines, report.notes, window.digest))
         if source.stretch:
-            shards.write_cards(source.stretch, output)
+            shards.write_shard_info(source.stretch, output)
     report.summary()
     _prove(sample, job, report)
 
@@ -159,7 +159,7 @@ def _forms(command: Command) -> list[Form]:
 
 
 @contextmanager
-def _saying_what_stands(output: "Output") -> Iterator[None]:
+def _saying_what_stands(output: "JobOutput") -> Iterator[None]:
     """Hours of translation are not thrown away because the last minute failed."""
     try:
         yield
@@ -171,14 +171,14 @@ def _saying_what_stands(output: "Output") -> Iterator[None]:
         raise
 
 
-def _prove(sample: "Sample", job: "Job", report: Report) -> None:
+def _prove(sample: "VerificationSample", job: "Job", report: Report) -> None:
     """Translate a sample again; DataError if a line comes out otherwise."""
-    from nmt.decoding.translate import BATCHES, differing
+    from nmt.decoding.translate import BATCHES, find_differing_lines
 
     if not sample.drawn:
         return
     batches = ", ".join(map(str, BATCHES))
-    if wrong := differing(sample.drawn, job):
+    if wrong := find_differing_lines(sample.drawn, job):
         lines = ", ".join(map(str, wrong))
         raise DataError(f"--verify: in other batches ({batches}) other translations of lines {lines}")
     report.say(f"verified: {len(sample.drawn):,} lines came out the same in batches of {batches}, shuffled")

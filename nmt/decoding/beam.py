@@ -7,41 +7,41 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.data.vocabulary import EOS
-from nmt.decoding.beam_rows import Chosen, Rows
-from nmt.decoding.candidates import Candidates, candidates, choose
-from nmt.decoding.constraints import advance
-from nmt.decoding.hypothesis import Hypothesis, Node, Sentence
+from nmt.decoding.beam_rows import BeamRows, Selection
+from nmt.decoding.candidates import Continuations, score_continuations, select
+from nmt.decoding.constraints import advance_progress
+from nmt.decoding.hypothesis import Hypothesis, Node, SentenceSearch
 from nmt.decoding.model import Floats, Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
 
 
-class Expansion(NamedTuple):
+class TraceStep(NamedTuple):
     """One position of a search: the hypotheses that were alive, what could follow, and what was kept.
 
     A node of `before` is the very node that an earlier expansion has grown. `grown` has those that end here,
     too; their `parents` are rows of `before` and of `found`.
     """
 
-    before: Rows
-    found: Candidates
-    grown: Rows
+    before: BeamRows
+    found: Continuations
+    grown: BeamRows
 
 
-Record = Callable[[Expansion], None]
+TraceCallback = Callable[[TraceStep], None]
 """Takes what the search did at each position."""
 
 
 SHARE = 8  # sentences enter by an eighth of the batch: to read one alone takes longer than its share of many
 
 
-class Batch:
+class SearchBatch:
     """At most `options.batch` sentences with their live hypotheses; only these have rows in the model."""
 
-    def __init__(self, model: Model, options: Options, record: Record | None = None) -> None:
+    def __init__(self, model: Model, options: Options, record: TraceCallback | None = None) -> None:
         self.model, self.options, self.record = model, options, record
-        self.sentences: list[Sentence] = []
-        self._rows = Rows([], np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
+        self.sentences: list[SentenceSearch] = []
+        self._rows = BeamRows([], np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
         self._state: Any = None
 
     def room(self) -> int:
@@ -54,10 +54,10 @@ class Batch:
         if not requests:
             return
         memories = self.model.encode([request.source for request in requests])
-        entering = [Sentence(*both, self.options) for both in zip(requests, memories, strict=True)]
+        entering = [SentenceSearch(*both, self.options) for both in zip(requests, memories, strict=True)]
         lanes = self.options.lanes
         first, rows = len(self.sentences) * lanes, len(entering) * lanes
-        self._rows = Rows(
+        self._rows = BeamRows(
             self._rows.nodes + [sentence.root() for sentence in entering for _ in range(lanes)],
             np.concatenate([self._rows.parents, np.full(rows, -1)]),
             np.concatenate([self._rows.totals, np.zeros(rows)]),
@@ -65,20 +65,20 @@ class Batch:
         )
         self.sentences += entering
 
-    def advance(self) -> list[Sentence]:
+    def advance(self) -> list[SentenceSearch]:
         """Take one position in every sentence; those that are settled leave and are returned."""
         rows = self._rows
         owners = [self.sentences[number] for number in (rows.lanes // self.options.lanes).tolist()]
         y = np.array([node.piece for node in rows.nodes])
         step = self.model.step(y, self._state, rows.parents, [sentence.memory for sentence in owners])
         more = 0 if self.record is None else self.options.beam  # to show what was dropped
-        found = candidates(step.scores, rows.nodes, owners, self.options, more)
-        chosen = choose(found, rows, owners, self.options)
+        found = score_continuations(step.scores, rows.nodes, owners, self.options, more)
+        chosen = select(found, rows, owners, self.options)
         for sentence in self.sentences:
             sentence.length += 1
         grown = self._grow(chosen, found, owners, self._weights(step.weights))
         if self.record is not None:
-            self.record(Expansion(rows, found, grown))
+            self.record(TraceStep(rows, found, grown))
         self._end_what_died_out(grown)
         live = self._end_what_ended(grown)
         self._state = step.state
@@ -92,11 +92,11 @@ class Batch:
 
     def _grow(
         self,
-        chosen: Chosen,
-        found: Candidates,
-        owners: Sequence[Sentence],
+        chosen: Selection,
+        found: Continuations,
+        owners: Sequence[SentenceSearch],
         weights: Sequence[Floats] | None,
-    ) -> Rows:
+    ) -> BeamRows:
         """The chosen continuations as hypotheses."""
         before, values = self._rows, found.values[chosen]
         nodes = [
@@ -105,16 +105,17 @@ class Batch:
                 value,
                 # A copy, since the model may hand out views of what it writes into again.
                 None if weights is None else np.array(weights[row]),
-                before.nodes[row].progress and advance(before.nodes[row].progress, piece, owners[row].must),
+                before.nodes[row].progress
+                and advance_progress(before.nodes[row].progress, piece, owners[row].must),
                 before.nodes[row],
             )
             for row, piece, value in zip(
                 chosen.rows.tolist(), found.pieces[chosen].tolist(), values.tolist(), strict=True
             )
         ]
-        return Rows(nodes, chosen.rows, before.totals[chosen.rows] + values, before.lanes[chosen.rows])
+        return BeamRows(nodes, chosen.rows, before.totals[chosen.rows] + values, before.lanes[chosen.rows])
 
-    def _end_what_died_out(self, grown: Rows) -> None:
+    def _end_what_died_out(self, grown: BeamRows) -> None:
         """Where nothing may follow any hypothesis, the output is cut."""
         lanes = len(self.sentences) * self.options.lanes
         before, after = (np.bincount(rows.lanes, minlength=lanes) for rows in (self._rows, grown))
@@ -124,7 +125,7 @@ class Batch:
                 for row in np.flatnonzero(self._rows.lanes == lane).tolist():
                     sentence.end(own, self._rows.nodes[row], float(self._rows.totals[row]), finished=False)
 
-    def _end_what_ended(self, grown: Rows) -> Rows:
+    def _end_what_ended(self, grown: BeamRows) -> BeamRows:
         """Take out the hypotheses that are finished or as long as they may be."""
         last = np.array([sentence.length == sentence.limit for sentence in self.sentences])
         finished = np.array([node.piece == EOS for node in grown.nodes], dtype=bool)
@@ -134,11 +135,11 @@ class Batch:
             sentence.end(own, grown.nodes[row], float(grown.totals[row]), finished=bool(finished[row]))
         return _pick(grown, ~ended)
 
-    def _owner(self, lane: int) -> tuple[Sentence, int]:
+    def _owner(self, lane: int) -> tuple[SentenceSearch, int]:
         number, own = divmod(lane, self.options.lanes)
         return self.sentences[number], own
 
-    def _leave(self, live: Rows) -> list[Sentence]:
+    def _leave(self, live: BeamRows) -> list[SentenceSearch]:
         """Let settled sentences go, with what is alive of them."""
         number, own = np.divmod(live.lanes, self.options.lanes)
         bounds = np.searchsorted(number, np.arange(len(self.sentences) + 1)).tolist()
@@ -162,15 +163,15 @@ class Batch:
         return leaving
 
 
-def _pick(rows: Rows, mask: "np.typing.NDArray[np.bool_]") -> Rows:
+def _pick(rows: BeamRows, mask: "np.typing.NDArray[np.bool_]") -> BeamRows:
     if mask.all():
         return rows
     nodes = [node for node, kept in zip(rows.nodes, mask.tolist(), strict=True) if kept]
-    return Rows(nodes, rows.parents[mask], rows.totals[mask], rows.lanes[mask])
+    return BeamRows(nodes, rows.parents[mask], rows.totals[mask], rows.lanes[mask])
 
 
 def search(
-    model: Model, requests: Iterable[Request], options: Options, record: Record | None = None
+    model: Model, requests: Iterable[Request], options: Options, record: TraceCallback | None = None
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
     """The `n_best` hypotheses of every request, best first, with its number, as they are found.
 
@@ -179,7 +180,7 @@ def search(
     vocabulary is tiny. Requests are taken when there is room for them, some at a time. `record` is shown what
     is done at every position.
     """
-    batch, waiting = Batch(model, options, record), iter(requests)
+    batch, waiting = SearchBatch(model, options, record), iter(requests)
     while True:
         batch.enter(list(islice(waiting, batch.room())))
         if not batch.sentences:

@@ -11,7 +11,7 @@ from nmt.decoding.model import Ints
 Doubles = NDArray[np.float64]
 
 
-class Rows(NamedTuple):
+class BeamRows(NamedTuple):
     """Live hypotheses, those of a lane together and best first; all sentences have equally many lanes."""
 
     nodes: list[Node]  # R of them
@@ -20,25 +20,25 @@ class Rows(NamedTuple):
     lanes: Ints  # [R] ascending
 
 
-class Chosen(NamedTuple):
+class Selection(NamedTuple):
     """Continuations that are kept, in the order of their lanes, best first."""
 
     rows: Ints  # [N]
     columns: Ints  # [N]
 
-    def by_lane(self, lanes: Ints) -> "Chosen":
+    def by_lane(self, lanes: Ints) -> "Selection":
         """In the order of their rows' lanes; what was chosen in one lane stays in order."""
         order = np.argsort(lanes[self.rows], kind="stable")
-        return Chosen(self.rows[order], self.columns[order])
+        return Selection(self.rows[order], self.columns[order])
 
 
-def best_of_lanes(keys: Doubles, lanes: Ints, width: int) -> Chosen:
+def select_per_group(keys: Doubles, lanes: Ints, width: int) -> Selection:
     """The `width` continuations of each lane with the highest keys [R, C]; -inf is never chosen.
 
     Of equal ones that of the row before comes first, then that of the column before.
     """
     if not len(lanes):
-        return Chosen(lanes, lanes)
+        return Selection(lanes, lanes)
     columns = keys.shape[1]
     starts = np.searchsorted(lanes, np.arange(lanes[-1] + 1))
     ranks = np.arange(len(lanes)) - starts[lanes]
@@ -48,4 +48,4 @@ def best_of_lanes(keys: Doubles, lanes: Ints, width: int) -> Chosen:
     order = np.argsort(-flat, axis=1, kind="stable")[:, :width]
     lane, place = np.nonzero(np.take_along_axis(flat, order, axis=1) > -np.inf)
     rank, column = np.divmod(order[lane, place], columns)
-    return Chosen(starts[lane] + rank, column)
+    return Selection(starts[lane] + rank, column)

@@ -6,16 +6,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
-from nmt.decoding.beam_rows import Chosen, Doubles, Rows, best_of_lanes
-from nmt.decoding.constraints import best_of_banks, wanted
-from nmt.decoding.hypothesis import Node, Sentence
+from nmt.decoding.beam_rows import BeamRows, Doubles, Selection, select_per_group
+from nmt.decoding.constraints import required_tokens, select_constrained
+from nmt.decoding.hypothesis import Node, SentenceSearch
 from nmt.decoding.model import Floats, Ints, Scores
 from nmt.decoding.options import Options
-from nmt.decoding.sampling import draw
+from nmt.decoding.sampling import sample_tokens
 from nmt.errors import DataError
 
 
-def bans(sentence: Sentence, node: Node) -> Iterator[int]:
+def blocked_tokens(sentence: SentenceSearch, node: Node) -> Iterator[int]:
     """The pieces that may not follow this hypothesis; some may come twice."""
     if sentence.length < sentence.minimum or sentence.missing(node):
         yield EOS
@@ -23,13 +23,13 @@ def bans(sentence: Sentence, node: Node) -> Iterator[int]:
     if order or sequences:
         ids = [step.piece for step in node.path()]
         if order:
-            yield from repeats(ids, order)
+            yield from repeated_ngram_tokens(ids, order)
         for sequence in sequences:
             if sequence and _ends_with(ids, sequence[:-1]):
                 yield sequence[-1]
 
 
-def repeats(ids: list[int], order: int) -> Iterator[int]:
+def repeated_ngram_tokens(ids: list[int], order: int) -> Iterator[int]:
     """What would make an n-gram of this order come twice (Paulus et al., 2018)."""
     if len(ids) < order:
         return
@@ -46,7 +46,7 @@ def _ends_with(ids: list[int], sequence: Sequence[int]) -> bool:
 IMPOSSIBLE = -1000.0  # log probability of a piece that must be written where the model rules it out
 
 
-class Candidates(NamedTuple):
+class Continuations(NamedTuple):
     """Continuations of each row."""
 
     values: Doubles  # [R, C] log probabilities; -inf where there is none
@@ -62,28 +62,28 @@ class Candidates(NamedTuple):
         self.values[rows, columns] = np.maximum(scores.of(rows, pieces), IMPOSSIBLE)
         self.pieces[rows, columns] = pieces
 
-    def with_pieces(self, scores: Scores, rows: Ints, pieces: Ints) -> "Candidates":
+    def with_pieces(self, scores: Scores, rows: Ints, pieces: Ints) -> "Continuations":
         """With pieces [N] of ascending rows [N] added, each pair given once, where they are missing."""
         there = (self.pieces[rows] == pieces[:, None]) & (self.values[rows] > -np.inf)
         missing = ~there.any(axis=1)
         rows, pieces = rows[missing], pieces[missing]
         columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
         shape = len(self.values), int(columns.max(initial=-1)) + 1
-        more = Candidates(np.full(shape, -np.inf), np.full(shape, PAD))
+        more = Continuations(np.full(shape, -np.inf), np.full(shape, PAD))
         more.put(scores, rows, pieces, columns)
-        return Candidates(*(np.concatenate(both, axis=1) for both in zip(self, more, strict=True)))
+        return Continuations(*(np.concatenate(both, axis=1) for both in zip(self, more, strict=True)))
 
 
-def candidates(
-    scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options, more: int = 0
-) -> Candidates:
+def score_continuations(
+    scores: Scores, nodes: Sequence[Node], owners: Sequence[SentenceSearch], options: Options, more: int = 0
+) -> Continuations:
     """Continuations of each hypothesis, enough that the best of its lane are among them, and `more`.
 
     Raises DataError where the model gives no number.
     """
     forced = [(row, s.request.prefix[s.length]) for row, s in enumerate(owners) if s.is_forced]
     if len(forced) == len(owners):
-        found = Candidates(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
+        found = Continuations(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
     else:
         found = _free(scores, nodes, owners, options, more)
     if forced:
@@ -96,16 +96,16 @@ def candidates(
 
 
 def _free(
-    scores: Scores, nodes: Sequence[Node], owners: Sequence[Sentence], options: Options, more: int
-) -> Candidates:
+    scores: Scores, nodes: Sequence[Node], owners: Sequence[SentenceSearch], options: Options, more: int
+) -> Continuations:
     """Candidates of rows that are not forced; those of the others mean nothing."""
     restricted = [row for row, s in enumerate(owners) if s.is_restricted]
-    banned = {(row, piece) for row in restricted for piece in bans(owners[row], nodes[row])}
-    asked_for = {(row, piece) for row in restricted for piece in wanted(owners[row], nodes[row])}
+    banned = {(row, piece) for row in restricted for piece in blocked_tokens(owners[row], nodes[row])}
+    asked_for = {(row, piece) for row in restricted for piece in required_tokens(owners[row], nodes[row])}
     never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
     most = int(np.bincount([row for row, _ in banned]).max()) if banned else 0
     values, pieces = _pool(scores, len(never) + most + more, options)
-    found = Candidates(np.array(values, np.float64), np.array(pieces, np.int64))
+    found = Continuations(np.array(values, np.float64), np.array(pieces, np.int64))
     if asked_for:
         found = found.with_pieces(scores, *_columns(sorted(asked_for)))
     for piece in never:
@@ -132,7 +132,7 @@ def _pool(scores: Scores, spare: int, options: Options) -> tuple[Floats, Ints]:
     return everything, np.broadcast_to(np.arange(everything.shape[1]), everything.shape)
 
 
-def best_of_groups(keys: Doubles, pieces: Ints, lanes: Ints, options: Options) -> Chosen:
+def select_diverse(keys: Doubles, pieces: Ints, lanes: Ints, options: Options) -> Selection:
     """The best continuations of each group; lanes [R] are groups of sentences, keys and pieces [R, C].
 
     A piece costs `diversity` for each time that an earlier group of the sentence chose it at this position
@@ -144,11 +144,11 @@ def best_of_groups(keys: Doubles, pieces: Ints, lanes: Ints, options: Options) -
     for group in range(options.groups):
         rows = np.flatnonzero(groups == group)
         times = (pieces[rows, :, None] == taken[sentences[rows], None, :]).sum(axis=-1)
-        best = best_of_lanes(keys[rows] - options.diversity * times, sentences[rows], options.width)
-        best = Chosen(rows[best.rows], best.columns)
+        best = select_per_group(keys[rows] - options.diversity * times, sentences[rows], options.width)
+        best = Selection(rows[best.rows], best.columns)
         _note(taken, sentences[best.rows], pieces[best], group * options.width)
         chosen.append(best)
-    return Chosen(*map(np.concatenate, zip(*chosen, strict=True))).by_lane(lanes)
+    return Selection(*map(np.concatenate, zip(*chosen, strict=True))).by_lane(lanes)
 
 
 def _note(taken: Ints, sentences: Ints, pieces: Ints, first: int) -> None:
@@ -157,29 +157,33 @@ def _note(taken: Ints, sentences: Ints, pieces: Ints, first: int) -> None:
     taken[sentences, first + places] = pieces
 
 
-def choose(found: Candidates, rows: Rows, owners: Sequence[Sentence], options: Options) -> Chosen:
+def select(
+    found: Continuations, rows: BeamRows, owners: Sequence[SentenceSearch], options: Options
+) -> Selection:
     """What becomes of the live hypotheses; `owners` are their sentences."""
     if options.sample:
         drawn = zip(owners, (rows.lanes % options.lanes).tolist(), strict=True)
-        return draw(found.values, np.array([s.uniforms[lane, s.length] for s, lane in drawn]), options)
+        return sample_tokens(
+            found.values, np.array([s.uniforms[lane, s.length] for s, lane in drawn]), options
+        )
     keys = rows.totals[:, None] + found.values
     if options.groups > 1:
-        return best_of_groups(keys, found.pieces, rows.lanes, options)
+        return select_diverse(keys, found.pieces, rows.lanes, options)
     if not any(s.must for s in owners):
-        return best_of_lanes(keys, rows.lanes, options.width)
+        return select_per_group(keys, rows.lanes, options.width)
     return _some_constrained(keys, found, rows, owners, options)
 
 
 def _some_constrained(
-    keys: Doubles, found: Candidates, rows: Rows, owners: Sequence[Sentence], options: Options
-) -> Chosen:
+    keys: Doubles, found: Continuations, rows: BeamRows, owners: Sequence[SentenceSearch], options: Options
+) -> Selection:
     """Sentences that must contain something one by one, the others together."""
     free = np.flatnonzero([not s.must for s in owners])
-    best = best_of_lanes(keys[free], rows.lanes[free], options.width)
-    chosen = [Chosen(free[best.rows], best.columns)]
+    best = select_per_group(keys[free], rows.lanes[free], options.width)
+    chosen = [Selection(free[best.rows], best.columns)]
     for sentence in dict.fromkeys(s for s in owners if s.must):
         own = np.flatnonzero([s is sentence for s in owners])
         progress = [rows.nodes[row].progress for row in own.tolist()]
-        best = best_of_banks(sentence.must, progress, keys[own], found.pieces[own], options.width)
-        chosen.append(Chosen(own[best.rows], best.columns))
-    return Chosen(*map(np.concatenate, zip(*chosen, strict=True))).by_lane(rows.lanes)
+        best = select_constrained(sentence.must, progress, keys[own], found.pieces[own], options.width)
+        chosen.append(Selection(own[best.rows], best.columns))
+    return Selection(*map(np.concatenate, zip(*chosen, strict=True))).by_lane(rows.lanes)

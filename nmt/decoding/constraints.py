@@ -10,21 +10,21 @@ from functools import cache
 
 import numpy as np
 
-from nmt.decoding.beam_rows import Chosen, Doubles
-from nmt.decoding.hypothesis import Node, Sentence
+from nmt.decoding.beam_rows import Doubles, Selection
+from nmt.decoding.hypothesis import Node, SentenceSearch
 from nmt.decoding.model import Ints
 
 Sequences = Sequence[tuple[int, ...]]
 
 
-def wanted(sentence: Sentence, node: Node) -> Iterator[int]:
+def required_tokens(sentence: SentenceSearch, node: Node) -> Iterator[int]:
     """The pieces that would bring a hypothesis further in each sequence it has not met."""
     for met, sequence in zip(node.progress, sentence.must, strict=True):
         if met < len(sequence):
             yield sequence[met]
 
 
-def advance(progress: tuple[int, ...], piece: int | None, sequences: Sequences) -> tuple[int, ...]:
+def advance_progress(progress: tuple[int, ...], piece: int | None, sequences: Sequences) -> tuple[int, ...]:
     """How much of each sequence is met with one piece more (None: of no sequence); what is whole stays."""
     return tuple(
         met if met == len(sequence) else _matched(sequence[:met], piece, sequence)
@@ -66,9 +66,9 @@ def allocate(banks: Sequence[int], width: int) -> list[int]:
     return sorted(kept + rest[: width - len(kept)])
 
 
-def best_of_banks(
+def select_constrained(
     sequences: Sequences, progress: Sequence[tuple[int, ...]], keys: Doubles, pieces: Ints, width: int
-) -> Chosen:
+) -> Selection:
     """The continuations kept of one sentence's hypotheses, whose progress is given; keys, pieces [R, C]."""
     flat = keys.ravel()
     order = np.argsort(-flat, kind="stable")
@@ -77,11 +77,11 @@ def best_of_banks(
 
     @cache
     def reached(row: int, piece: int | None) -> int:
-        return bank(advance(progress[row], piece, sequences), sequences)
+        return bank(advance_progress(progress[row], piece, sequences), sequences)
 
     banks = [
         reached(row, piece if piece in theirs else None)  # all others are alike, and most are others
         for row, piece in zip(rows.tolist(), pieces[rows, columns].tolist(), strict=True)
     ]
     kept = allocate(banks, width)
-    return Chosen(rows[kept], columns[kept])
+    return Selection(rows[kept], columns[kept])

@@ -10,7 +10,7 @@ from nmt.decoding.model import Floats, Ints, LogProbs, Model, Said, Step
 from nmt.errors import UsageError
 
 
-class Member(NamedTuple):
+class EnsembleMember(NamedTuple):
     """A model and what its word counts."""
 
     model: Model
@@ -20,7 +20,7 @@ class Member(NamedTuple):
 class _Together:
     """Models that take every step side by side, each with a memory and a state of its own."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
+    def __init__(self, members: Sequence[EnsembleMember]) -> None:
         sizes = sorted({member.model.pieces for member in members})
         if len(sizes) > 1:
             raise UsageError(
@@ -66,7 +66,7 @@ class Ensemble(_Together):
             raise UsageError(f"{len(models)} models with {len(weights)} weights: one is needed for each")
         if sum(weights) <= 0:
             raise UsageError("no model of the ensemble has a weight above 0")
-        super().__init__([Member(m, w / sum(weights)) for m, w in zip(models, weights, strict=True)])
+        super().__init__([EnsembleMember(m, w / sum(weights)) for m, w in zip(models, weights, strict=True)])
         self.mode = mode
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
@@ -98,7 +98,7 @@ class Fusion(_Together):
     """
 
     def __init__(self, model: Model, language_model: Model, weight: float) -> None:
-        super().__init__([Member(model, 1.0), Member(language_model, weight)])
+        super().__init__([EnsembleMember(model, 1.0), EnsembleMember(language_model, weight)])
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
         """One position of both; attention is the translator's."""
@@ -130,7 +130,7 @@ def _mean(log_probs: Sequence[Floats], weights: Sequence[np.float32]) -> Floats:
 AVERAGES = {"mean": _mean, "log": _weighted_sum}
 
 
-def together(jobs: Sequence[Job], weights: Sequence[float] | None = None, average: str = "mean") -> Job:
+def combine_jobs(jobs: Sequence[Job], weights: Sequence[float] | None = None, average: str = "mean") -> Job:
     """A job of one or more models that write together, else as the first of them says.
 
     Raises UsageError if their vocabularies are not the same.

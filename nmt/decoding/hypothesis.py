@@ -41,12 +41,12 @@ class Hypothesis(NamedTuple):
     weights: Floats | None  # [len(token_log_probs), S] attention, if asked for and the model has it
 
 
-def longest(pieces: int, max_ratio: float, max_extra: int) -> int:
+def length_limit(pieces: int, max_ratio: float, max_extra: int) -> int:
     """Positions that search may take for a source of so many pieces (eos not counted); at least one."""
     return max(1, int(max_ratio * pieces) + max_extra)
 
 
-class End(NamedTuple):
+class EndedHypothesis(NamedTuple):
     """Where a hypothesis ends, and what it is ranked by."""
 
     score: float
@@ -60,7 +60,7 @@ class End(NamedTuple):
         return not self.finished, self.missing, -self.score
 
 
-class Sentence:
+class SentenceSearch:
     """What is known of one sentence beside its live hypotheses."""
 
     def __init__(self, request: Request, memory: Any, options: Options) -> None:
@@ -71,12 +71,14 @@ class Sentence:
         pieces = len(request.source)
         self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * pieces)))
         needed = len(request.prefix) + sum(map(len, self.must))
-        self.limit = max(longest(pieces, options.max_ratio, options.max_extra), max(self.minimum, needed) + 1)
+        self.limit = max(
+            length_limit(pieces, options.max_ratio, options.max_extra), max(self.minimum, needed) + 1
+        )
         self.length = 0  # positions taken
         if options.sample:
-            self.uniforms = uniforms(request, self.limit, options)
+            self.uniforms = draw_uniforms(request, self.limit, options)
         self._always_restricted = bool(self.must or request.must_not or options.no_repeat_ngram)
-        self.ends: list[list[End]] = [[] for _ in range(options.lanes)]
+        self.ends: list[list[EndedHypothesis]] = [[] for _ in range(options.lanes)]
 
     @property
     def is_forced(self) -> bool:
@@ -102,8 +104,8 @@ class Sentence:
         weights = [step.weights for step in path if step.weights is not None]
         score = self.options.ranking.score(log_prob, len(path), weights)
         ends = self.ends[lane]
-        ends.append(End(score, log_prob, node, finished, self.missing(node)))
-        ends.sort(key=End.rank)
+        ends.append(EndedHypothesis(score, log_prob, node, finished, self.missing(node)))
+        ends.sort(key=EndedHypothesis.rank)
         del ends[self.options.ends :]
 
     def settled(self, lanes: Sequence[int], log_probs: Sequence[float]) -> bool:
@@ -120,15 +122,18 @@ class Sentence:
         Each lane has its share of them; an output that an earlier group has found is not taken from a later.
         """
         share, options = -(-self.options.n_best // self.options.lanes), self.options
-        taken: dict[tuple[object, ...], End] = {}
+        taken: dict[tuple[object, ...], EndedHypothesis] = {}
         for number, lane in enumerate(self.ends):
             own = number if options.sample else 0  # samples may be alike
             keys = [(own, *(node.piece for node in end.node.path())) for end in lane]
             new = [(key, end) for key, end in zip(keys, lane, strict=True) if key not in taken]
             taken |= dict(new[:share])
-        return [self._hypothesis(end) for end in sorted(taken.values(), key=End.rank)[: options.n_best]]
+        return [
+            self._hypothesis(end)
+            for end in sorted(taken.values(), key=EndedHypothesis.rank)[: options.n_best]
+        ]
 
-    def _hypothesis(self, end: End) -> Hypothesis:
+    def _hypothesis(self, end: EndedHypothesis) -> Hypothesis:
         path = end.node.path()
         weights = [node.weights for node in path if node.weights is not None]
         return Hypothesis(
@@ -141,7 +146,7 @@ class Sentence:
         )
 
 
-def uniforms(request: Request, limit: int, options: Options) -> NDArray[np.float64]:
+def draw_uniforms(request: Request, limit: int, options: Options) -> NDArray[np.float64]:
     """A number in [0, 1) for each sample and position; they follow from the seed and the request alone."""
     seed = [options.seed, *(request.draws or [request.number])]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).random((options.n_best, limit))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nmt.data.vocabulary import EOS, SPECIALS
-from nmt.decoding.job import Line, Wishes
+from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Translation
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ def _mistake(record: dict[str, Any], field: str) -> str | None:
     return None
 
 
-def _wishes(record: dict[str, Any]) -> Wishes:
+def _wishes(record: dict[str, Any]) -> LineConstraints:
     must, must_not = (tuple(map(_sound, record.get(name, []))) for name in ("must", "must_not"))
-    return Wishes(_sound(record.get("prefix", "")), must, must_not, record.get("seed"))
+    return LineConstraints(_sound(record.get("prefix", "")), must, must_not, record.get("seed"))
 
 
 def _sound(text: str) -> str:

@@ -15,7 +15,7 @@ from nmt.decoding.options import Options
 from nmt.errors import DataError
 
 
-class Vocabulary(Protocol):
+class Tokenizer(Protocol):
     """What the job asks of a vocabulary."""
 
     def encode(self, line: str, /) -> list[int]: ...
@@ -31,8 +31,8 @@ class Job(NamedTuple):
     """All that the translations of lines follow from."""
 
     model: Model
-    source: Vocabulary
-    target: Vocabulary
+    source: Tokenizer
+    target: Tokenizer
     options: Options
     attends: bool = True  # whether the model has attention
     longest_part: int = LONGEST_PART  # source pieces; longer lines go in parts
@@ -51,7 +51,7 @@ class Job(NamedTuple):
 WINDOW_CHARACTERS = 1_000_000  # a window closes here too, so that long lines do not fill the memory
 
 
-class Wishes(NamedTuple):
+class LineConstraints(NamedTuple):
     """What is asked of the translation of one line."""
 
     prefix: str = ""  # it begins so
@@ -66,12 +66,12 @@ class Line(NamedTuple):
     number: int  # in its file, from 1
     text: str
     notes: tuple[str, ...] = ()  # what the user should know about how it was read
-    wishes: Wishes = Wishes()
+    wishes: LineConstraints = LineConstraints()
     record: dict[str, Any] | None = None  # the JSON object it came in
     error: str | None = None  # why it cannot be translated
 
 
-class Done(NamedTuple):
+class JobProgress(NamedTuple):
     """How far a job has come: all these lines are written, and none after them."""
 
     lines: int = 0
@@ -86,7 +86,17 @@ class Window(NamedTuple):
     digest: str  # of all lines up to the last of these
 
 
-class Reader:
+def _digest_text(line: Line) -> str:
+    """The text of a line that checkpoints hold the digest of: the same in every version."""
+    number, text, notes, wishes, record, error = line
+    prefix, must, must_not, seed = wishes
+    return (
+        f"Line(number={number!r}, text={text!r}, notes={notes!r}, wishes=Wishes(prefix={prefix!r}, "
+        f"must={must!r}, must_not={must_not!r}, seed={seed!r}), record={record!r}, error={error!r})"
+    )
+
+
+class LineReader:
     """Lines in order, with a sum over all that were read."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
@@ -95,10 +105,10 @@ class Reader:
 
     def __iter__(self) -> Iterator[Line]:
         for line in self._lines:
-            self._sum.update(repr(line).encode("utf-8", "surrogatepass"))
+            self._sum.update(_digest_text(line).encode("utf-8", "surrogatepass"))
             yield line
 
-    def skip(self, done: Done) -> None:
+    def skip(self, done: JobProgress) -> None:
         """Pass over what was translated before; DataError if it is not what was read then."""
         read = sum(1 for _, _line in zip(range(done.lines), self, strict=False))
         if read < done.lines or self._sum.hexdigest() != done.digest:
@@ -121,16 +131,16 @@ class Reader:
             yield Window(lines, self._sum.hexdigest())
 
 
-def numbered(texts: Iterable[tuple[str, str | None]], first: int = 1) -> Iterator[Line]:
+def number_lines(texts: Iterable[tuple[str, str | None]], first: int = 1) -> Iterator[Line]:
     """Plain lines; each comes with a note on how it was read, or None."""
     for number, (text, note) in enumerate(texts, first):
         yield Line(number, text, (note,) if note else ())
 
 
-def wished(
+def add_constraints(
     lines: Iterable[Line], files: Mapping[str, Path], first: int, *, to_the_end: bool
 ) -> Iterator[Line]:
-    """Lines, of which the first is number `first`, with wishes from files named by the fields of `Wishes`.
+    """Lines, of which the first is number `first`, with constraints from files named by their fields.
 
     Raises DataError if a file has fewer lines than the text or, where the text is read `to_the_end`, more.
     """

@@ -14,7 +14,7 @@ class Choice(NamedTuple):
     utility: float
 
 
-def choose(candidates: Sequence[str], utility: Utility) -> Choice:
+def select_mbr(candidates: Sequence[str], utility: Utility) -> Choice:
     """Which candidate is best on average if any of them, each as often as it is there, may be the reference.
 
     Samples of a model stand for its distribution (Eikema and Aziz, 2020). Of equal ones the first is taken.

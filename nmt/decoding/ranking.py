@@ -8,12 +8,12 @@ import numpy as np
 from nmt.decoding.model import Floats
 
 
-def penalty(length: int, alpha: float) -> float:
+def length_penalty(length: int, alpha: float) -> float:
     """What a log probability is divided by (Wu et al., 2016, eq. 14); `length` counts pieces and eos."""
     return float(((5 + length) / 6) ** alpha)
 
 
-def coverage(weights: Iterable[Floats], beta: float) -> float:
+def coverage_penalty(weights: Iterable[Floats], beta: float) -> float:
     """What a source not fully attended to costs: 0 or less (Wu et al., 2016, eq. 14).
 
     `weights` are those of each position, [S] with the source's eos.
@@ -27,7 +27,7 @@ def _none(log_prob: float, length: int, alpha: float) -> float:
 
 
 def _gnmt(log_prob: float, length: int, alpha: float) -> float:
-    return log_prob / penalty(length, alpha)
+    return log_prob / length_penalty(length, alpha)
 
 
 def _average(log_prob: float, length: int, alpha: float) -> float:
@@ -53,7 +53,7 @@ class Ranking(NamedTuple):
     def score(self, log_prob: float, length: int, weights: Iterable[Floats]) -> float:
         """Of a hypothesis of `length` positions, eos counted."""
         ranked = NORMALISATIONS[self.normalisation](log_prob, length, self.alpha) + self.reward * length
-        return ranked + coverage(weights, self.beta) if self.beta else ranked
+        return ranked + coverage_penalty(weights, self.beta) if self.beta else ranked
 
     def bound(self, log_prob: float, length: int, limit: int) -> float:
         """What no continuation of a hypothesis scores above.

@@ -13,7 +13,7 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 
 
-class Pair(NamedTuple):
+class TokenPair(NamedTuple):
     """A sentence and its translation, in pieces (no bos, no eos)."""
 
     number: int  # what its answer is known by
@@ -21,7 +21,9 @@ class Pair(NamedTuple):
     target: Sequence[int]
 
 
-def score(model: Model, pairs: Iterable[Pair], options: Options) -> Iterator[tuple[int, Hypothesis]]:
+def score_pairs(
+    model: Model, pairs: Iterable[TokenPair], options: Options
+) -> Iterator[tuple[int, Hypothesis]]:
     """Each pair's target as the model's hypothesis, with its number, as they are found.
 
     It has the log probability of each piece and of eos, their sum, the score that a search with these options
@@ -36,7 +38,7 @@ def score(model: Model, pairs: Iterable[Pair], options: Options) -> Iterator[tup
 TOGETHER = 1024  # pairs that are scored before their scores are put in order again
 
 
-class Scored(NamedTuple):
+class RescoredLine(NamedTuple):
     """What a model thinks of one translation."""
 
     score: float  # what a search would rank it by
@@ -45,22 +47,22 @@ class Scored(NamedTuple):
     token_log_probs: list[float]  # of each of the pieces
 
 
-NOTHING = Scored(0.0, 0.0, [], [])
+NOTHING = RescoredLine(0.0, 0.0, [], [])
 
 
-def rescored(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[Scored]:
+def rescore_lines(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[RescoredLine]:
     """Each translation's scores, in order; `NOTHING` where the source is blank."""
     waiting = iter(pairs)
     while window := list(islice(waiting, TOGETHER)):
         encoded = [
-            Pair(place, job.source.encode(source), job.target.encode(target))
+            TokenPair(place, job.source.encode(source), job.target.encode(target))
             for place, (source, target) in enumerate(window)
         ]
-        found = dict(score(job.model, (pair for pair in encoded if pair.source), job.options))
+        found = dict(score_pairs(job.model, (pair for pair in encoded if pair.source), job.options))
         for pair in encoded:
             if pair.number not in found:
                 yield NOTHING
                 continue
             hypothesis = found[pair.number]
             pieces = [*job.target.pieces(pair.target), SPECIALS[EOS]]
-            yield Scored(hypothesis.score, hypothesis.log_prob, pieces, hypothesis.token_log_probs)
+            yield RescoredLine(hypothesis.score, hypothesis.log_prob, pieces, hypothesis.token_log_probs)

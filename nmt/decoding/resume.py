@@ -13,23 +13,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from nmt.decoding.job import Done
+from nmt.decoding.job import JobProgress
 from nmt.errors import DataError
 from nmt.files import part_file, replace_file, write_file
 
 Identity = dict[str, Any]  # plain JSON values: what must be the same for a job to be gone on with
 
 
-class Card(NamedTuple):
+class JobCheckpoint(NamedTuple):
     """What is known of a job that is not whole yet."""
 
     identity: Identity
-    done: Done
+    done: JobProgress
     sizes: list[int]  # bytes of each file
     whole: bool = False  # nothing is left to do but give the files their names
 
 
-class Sink(NamedTuple):
+class OutputStream(NamedTuple):
     """Where one stream of the output goes."""
 
     stream: BinaryIO
@@ -37,15 +37,15 @@ class Sink(NamedTuple):
     place: Path | None = None  # where it will stand; None for what has no name to be given
 
 
-def card_of(path: Path) -> Path:
+def checkpoint_path(path: Path) -> Path:
     """Where the card of the job that writes a file stands."""
     return path.with_name(path.name + ".part.json")
 
 
-class Output:
+class JobOutput:
     """The open files of a job."""
 
-    def __init__(self, sinks: list[Sink], identity: Identity, done: Done) -> None:
+    def __init__(self, sinks: list[OutputStream], identity: Identity, done: JobProgress) -> None:
         self.sinks, self.identity, self.done = sinks, identity, done
 
     @property
@@ -66,31 +66,31 @@ class Output:
     def write(self, texts: Sequence[str]) -> None:
         """The lines (or line) of one translation to each stream."""
         for sink, text in zip(self.sinks, texts, strict=True):
-            with blaming(sink.name):
+            with naming_file(sink.name):
                 sink.stream.write(text.encode() + b"\n")
                 if sink.place is None:
                     sink.stream.flush()
 
-    def stands(self, done: Done, *, whole: bool = False) -> None:
+    def stands(self, done: JobProgress, *, whole: bool = False) -> None:
         """Note that so much is done; from here the job goes on if it is killed."""
         self.done = done
         for sink in self.sinks:
-            with blaming(sink.name):
+            with naming_file(sink.name):
                 sink.stream.flush()
                 if sink.place:
                     os.fsync(sink.stream.fileno())
         if self.can_be_gone_on_with:
-            card = card_of(self.places[0])
-            with blaming(card):
+            card = checkpoint_path(self.places[0])
+            with naming_file(card):
                 sizes = [sink.stream.tell() for sink in self.sinks]
                 content = {"identity": self.identity, "done": done._asdict(), "sizes": sizes, "whole": whole}
                 write_file(card, (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
 
 @contextmanager
-def writing(
-    standard: BinaryIO, paths: Sequence[Path | None], identity: Identity, card: Card | None
-) -> Iterator[Output]:
+def open_output(
+    standard: BinaryIO, paths: Sequence[Path | None], identity: Identity, card: JobCheckpoint | None
+) -> Iterator[JobOutput]:
     """The files at these places (`standard` for None), gone on with from a card, or begun anew.
 
     What stands stays if the block raises.
@@ -100,10 +100,10 @@ def writing(
         sinks = [
             stack.enter_context(_open(path, size, goes_on=card is not None))
             if path
-            else Sink(standard, "standard output")
+            else OutputStream(standard, "standard output")
             for path, size in zip(paths, kept, strict=True)
         ]
-        output = Output(sinks, identity, card.done if card else Done())
+        output = JobOutput(sinks, identity, card.done if card else JobProgress())
         try:
             output.stands(output.done)
             yield output
@@ -112,25 +112,25 @@ def writing(
             if output.empty:
                 _discard(output)
             raise
-    finish(paths)
+    finish_files(paths)
 
 
-def _discard(output: Output) -> None:
+def _discard(output: JobOutput) -> None:
     for place in output.places:
         part_file(place).unlink()
-        card_of(place).unlink(missing_ok=True)
+        checkpoint_path(place).unlink(missing_ok=True)
 
 
 @contextmanager
-def _open(path: Path, size: int, *, goes_on: bool) -> Iterator[Sink]:
+def _open(path: Path, size: int, *, goes_on: bool) -> Iterator[OutputStream]:
     if not _is_file_to_be(path):
-        with blaming(path), path.open("wb") as device:
-            yield Sink(device, str(path))
+        with naming_file(path), path.open("wb") as device:
+            yield OutputStream(device, str(path))
         return
     place = path.resolve()
     try:
         if not goes_on:
-            card_of(place).unlink(missing_ok=True)
+            checkpoint_path(place).unlink(missing_ok=True)
         stream: BinaryIO = part_file(place).open("r+b" if goes_on else "wb")
     except OSError as error:
         raise DataError(f"cannot write {part_file(place)}: {error.strerror}") from None
@@ -139,7 +139,7 @@ def _open(path: Path, size: int, *, goes_on: bool) -> Iterator[Sink]:
             raise DataError(f"{part_file(place)} has lost lines since it was written; begin without --resume")
         stream.truncate(size)
         stream.seek(size)
-        yield Sink(stream, str(part_file(place)), place)
+        yield OutputStream(stream, str(part_file(place)), place)
 
 
 def _is_file_to_be(path: Path) -> bool:
@@ -148,7 +148,7 @@ def _is_file_to_be(path: Path) -> bool:
 
 
 @contextmanager
-def blaming(name: object) -> Iterator[None]:
+def naming_file(name: object) -> Iterator[None]:
     """A disk that is full names no file; this says which."""
     try:
         yield
@@ -158,38 +158,38 @@ def blaming(name: object) -> Iterator[None]:
         raise DataError(f"cannot write {name}: {error.strerror}") from None
 
 
-def finish(paths: Sequence[Path | None]) -> None:
+def finish_files(paths: Sequence[Path | None]) -> None:
     """Give whole files their names; those that have them already are passed over."""
     places = [path.resolve() for path in paths if path]
     for place in places:
         if part_file(place).exists():
             replace_file(part_file(place), place)
     for place in places:
-        card_of(place).unlink(missing_ok=True)
+        checkpoint_path(place).unlink(missing_ok=True)
 
 
-def read_card(paths: Sequence[Path | None], identity: Identity) -> Card | None:
+def read_checkpoint(paths: Sequence[Path | None], identity: Identity) -> JobCheckpoint | None:
     """The card of the job that left OUTPUT.part behind, None where there is none.
 
     Raises DataError, with what has changed, if it was another job.
     """
-    if paths[0] is None or (card := _read(card_of(paths[0].resolve()))) is None:
+    if paths[0] is None or (card := _read(checkpoint_path(paths[0].resolve()))) is None:
         return None
     _refuse_another(card, identity)
     return card
 
 
-def _read(path: Path) -> Card | None:
+def _read(path: Path) -> JobCheckpoint | None:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return Card(**{**fields, "done": Done(**fields["done"])})
+        return JobCheckpoint(**{**fields, "done": JobProgress(**fields["done"])})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} cannot be read ({error}); begin without --resume") from None
 
 
-def _refuse_another(card: Card, identity: Identity) -> None:
+def _refuse_another(card: JobCheckpoint, identity: Identity) -> None:
     changed = [
         f"  {name}: {_said(card.identity.get(name))} then, {_said(identity.get(name))} now"
         for name in {**card.identity, **identity}

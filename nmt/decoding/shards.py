@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from nmt.decoding.resume import Output
+from nmt.decoding.resume import JobOutput
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file, file_sha256, part_file, write_file
 
@@ -21,7 +21,7 @@ BLOCK = 1 << 20
 OF_A_SHARD = ("--shard", "--alignments")  # what differs from shard to shard of one job
 
 
-class Shard(NamedTuple):
+class ShardNumber(NamedTuple):
     """Which share."""
 
     number: int  # from 1
@@ -31,17 +31,17 @@ class Shard(NamedTuple):
         return f"{self.number}/{self.of}"
 
 
-class Stretch(NamedTuple):
+class ShardRange(NamedTuple):
     """Where the lines of a shard stand in their file."""
 
-    shard: Shard
+    shard: ShardNumber
     start: int  # bytes
     end: int
     first: int  # number of the first line, from 1
     sha256: str  # of the whole file
 
 
-class Card(NamedTuple):
+class ShardInfo(NamedTuple):
     """What an output is a shard of."""
 
     shard: int
@@ -51,15 +51,15 @@ class Card(NamedTuple):
     output: str  # SHA-256
 
 
-def parse(text: str) -> Shard:
+def parse_shard(text: str) -> ShardNumber:
     """`2/8`; UsageError for anything else."""
     number, _, of = text.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise UsageError(f"--shard {text}: expected k/n with 1 ≤ k ≤ n, such as 2/8")
-    return Shard(int(number), int(of))
+    return ShardNumber(int(number), int(of))
 
 
-def find(stream: BinaryIO, shard: Shard) -> Stretch:
+def find_shard(stream: BinaryIO, shard: ShardNumber) -> ShardRange:
     """The stretch of a shard; the whole file is read for its sum."""
     size = stream.seek(0, os.SEEK_END)
     start, end = (_line_start(stream, size * k // shard.of) for k in (shard.number - 1, shard.number))
@@ -69,7 +69,7 @@ def find(stream: BinaryIO, shard: Shard) -> Stretch:
         whole.update(block)
         first += block.count(b"\n", 0, max(0, start - position))
         position += len(block)
-    return Stretch(shard, start, end, first, whole.hexdigest())
+    return ShardRange(shard, start, end, first, whole.hexdigest())
 
 
 def _line_start(stream: BinaryIO, place: int) -> int:
@@ -81,7 +81,7 @@ def _line_start(stream: BinaryIO, place: int) -> int:
     return stream.tell()
 
 
-def lines(stream: BinaryIO, stretch: Stretch) -> Iterator[bytes]:
+def read_shard(stream: BinaryIO, stretch: ShardRange) -> Iterator[bytes]:
     """The raw lines of a stretch."""
     position = stream.seek(stretch.start)
     while position < stretch.end:
@@ -90,21 +90,21 @@ def lines(stream: BinaryIO, stretch: Stretch) -> Iterator[bytes]:
         yield line
 
 
-def card_of(output: Path) -> Path:
+def info_path(output: Path) -> Path:
     """Where the card of a shard's output stands."""
     return output.with_name(output.name + ".shard.json")
 
 
-def write_cards(stretch: Stretch, output: Output) -> None:
+def write_shard_info(stretch: ShardRange, output: JobOutput) -> None:
     """Say of each file of a job that it is a shard, before it is given its name."""
     job = {name: value for name, value in output.identity.items() if name not in OF_A_SHARD}
     for number, place in enumerate(output.places):
         stream = {"stream": number}  # translations and alignments are not shards of one file
-        card = Card(*stretch.shard, stretch.sha256, job | stream, file_sha256(part_file(place)))
-        write_file(card_of(place), (json.dumps(card._asdict(), ensure_ascii=False) + "\n").encode())
+        card = ShardInfo(*stretch.shard, stretch.sha256, job | stream, file_sha256(part_file(place)))
+        write_file(info_path(place), (json.dumps(card._asdict(), ensure_ascii=False) + "\n").encode())
 
 
-def merge(outputs: Sequence[Path], output: Path) -> None:
+def merge_shards(outputs: Sequence[Path], output: Path) -> None:
     """Write the outputs of all shards of a job, in any order, to one file, which is named when it is whole.
 
     DataError if one is missing, there twice, altered, or of another job.
@@ -122,18 +122,18 @@ def merge(outputs: Sequence[Path], output: Path) -> None:
                 shutil.copyfileobj(part, whole, BLOCK)
 
 
-def _read_card(path: Path) -> Card:
+def _read_card(path: Path) -> ShardInfo:
     try:
-        return Card(**json.loads(card_of(path).read_text(encoding="utf-8")))
+        return ShardInfo(**json.loads(info_path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(
-            f"{path} is not the output of a whole shard: {card_of(path)} does not exist"
+            f"{path} is not the output of a whole shard: {info_path(path)} does not exist"
         ) from None
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{card_of(path)} cannot be read: {error}") from None
+        raise DataError(f"{info_path(path)} cannot be read: {error}") from None
 
 
-def _check(cards: Sequence[Card], paths: Sequence[Path]) -> None:
+def _check(cards: Sequence[ShardInfo], paths: Sequence[Path]) -> None:
     for card, path in zip(cards, paths, strict=True):
         for name, one, other in (
             ("number of shards", cards[0].of, card.of),

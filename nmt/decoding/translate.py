@@ -11,14 +11,14 @@ from itertools import islice
 
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job, Line, Reader, numbered
+from nmt.decoding.job import Job, Line, LineReader, number_lines
 from nmt.decoding.options import Request
-from nmt.decoding.translation import Plan, Translation, parts, put_together
+from nmt.decoding.translation import LinePlan, Translation, assemble_translation, split_tokens
 
 
 def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterator[Translation]:
     """A translation for each line, in order; a line comes with a note on how it was read, or None."""
-    for window in Reader(numbered(lines)).windows(max(1, job.read_ahead * job.options.batch)):
+    for window in LineReader(number_lines(lines)).windows(max(1, job.read_ahead * job.options.batch)):
         yield from translate_window(window.lines, job)
 
 
@@ -26,11 +26,11 @@ def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """The translation of each of these lines."""
     plans = [_plan(line, job) for line in lines]
     found = iter(_search([request for plan in plans for request in plan.requests], job))
-    return [put_together(plan, list(islice(found, len(plan.requests))), job) for plan in plans]
+    return [assemble_translation(plan, list(islice(found, len(plan.requests))), job) for plan in plans]
 
 
-def _plan(line: Line, job: Job) -> Plan:
-    plan = Plan(line, list(line.notes), [], [])
+def _plan(line: Line, job: Job) -> LinePlan:
+    plan = LinePlan(line, list(line.notes), [], [])
     if line.error:
         return plan.noting(line.error)
     if not line.text.strip():
@@ -41,7 +41,7 @@ def _plan(line: Line, job: Job) -> Plan:
     if not ids:
         return plan.noting("nothing in this line has a piece in the source vocabulary: left blank")
     pieces = job.source.pieces(ids)
-    slices = parts(pieces, job.longest_part)
+    slices = split_tokens(pieces, job.longest_part)
     if len(slices) > 1:
         plan = plan.noting(
             f"{len(ids):,} pieces, more than {job.longest_part}: translated in {len(slices):,} parts"
@@ -71,7 +71,7 @@ def _search(requests: Sequence[Request], job: Job) -> list[list[Hypothesis]]:
 BATCHES = (1, 7, 64)
 
 
-class Sample:
+class VerificationSample:
     """Some of the translations of a job, drawn evenly (Vitter, 1985, algorithm R)."""
 
     def __init__(self, size: int) -> None:
@@ -87,7 +87,7 @@ class Sample:
             self.drawn[slot] = translation
 
 
-def differing(sample: Sequence[Translation], job: Job) -> list[int]:
+def find_differing_lines(sample: Sequence[Translation], job: Job) -> list[int]:
     """The numbers of the lines that another batch size or order translates, scores or aligns otherwise."""
     wrong = set()
     for batch in BATCHES:

@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job, Line, Vocabulary
-from nmt.decoding.mbr import choose
+from nmt.decoding.job import Job, Line, Tokenizer
+from nmt.decoding.mbr import select_mbr
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
@@ -16,7 +16,7 @@ STOPS = (".", "!", "?", "…", ";", ":")
 WIDE_STOPS = ("。", "！", "？")  # written without a space after them
 
 
-def parts(pieces: list[str], longest: int) -> list[slice]:
+def split_tokens(pieces: list[str], longest: int) -> list[slice]:
     """Slices of at most `longest` pieces that cover them all, in order.
 
     Each ends in its second half, in this order of preference: at the last end of a sentence, at the last end
@@ -65,7 +65,7 @@ def word_numbers(pieces: list[str], subwords: bool) -> list[int]:
     return numbers
 
 
-def align(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
+def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
     """Each target piece's most attended source piece, as pairs of words, each pair once; weights [T, S]."""
     if not target_words:
         return []
@@ -74,7 +74,7 @@ def align(weights: Floats, source_words: list[int], target_words: list[int]) -> 
     return sorted(pairs, key=lambda pair: pair[::-1])
 
 
-def with_copies(ids: Sequence[int], copies: Sequence[str], target: Vocabulary, *, subwords: bool) -> str:
+def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer, *, subwords: bool) -> str:
     """The text of an output with `copies[t]` in the place of each unk at position t.
 
     A copied word stands between spaces, but for what follows it without one. Where several unk in a row are
@@ -138,7 +138,7 @@ class Translation(NamedTuple):
 BLANK = Candidate("", 0.0, 0.0, [], [])
 
 
-class Plan(NamedTuple):
+class LinePlan(NamedTuple):
     """What is done with one line."""
 
     line: Line
@@ -146,12 +146,12 @@ class Plan(NamedTuple):
     pieces: list[str]
     requests: list[Request]  # one for each part of the line
 
-    def noting(self, note: str) -> "Plan":
+    def noting(self, note: str) -> "LinePlan":
         """The plan with something more that the user should know."""
         return self._replace(notes=[*self.notes, note])
 
 
-class _Part(NamedTuple):
+class TranslatedPart(NamedTuple):
     """A part of a line and what was found for it, best first."""
 
     words: list[int]  # of the line, that each of its source pieces belongs to
@@ -159,7 +159,7 @@ class _Part(NamedTuple):
     candidates: list[Candidate]
 
 
-def put_together(plan: Plan, found: Sequence[list[Hypothesis]], job: Job) -> Translation:
+def assemble_translation(plan: LinePlan, found: Sequence[list[Hypothesis]], job: Job) -> Translation:
     """The translation of a line from the hypotheses of its parts, rank by rank."""
     if not found:
         return Translation(plan.line, [BLANK], plan.notes, plan.pieces, [])
@@ -177,12 +177,14 @@ def put_together(plan: Plan, found: Sequence[list[Hypothesis]], job: Job) -> Tra
     return Translation(plan.line, candidates[: job.n_best], plan.notes, plan.pieces, alignment)
 
 
-def _part(line: Line, words: list[int], hypotheses: list[Hypothesis], job: Job, subwords: bool) -> _Part:
+def _part(
+    line: Line, words: list[int], hypotheses: list[Hypothesis], job: Job, subwords: bool
+) -> TranslatedPart:
     candidates = [_candidate(hypothesis, line, words, job, subwords) for hypothesis in hypotheses]
     if job.utility:
-        first = choose([candidate.text for candidate in candidates], job.utility).place
+        first = select_mbr([candidate.text for candidate in candidates], job.utility).place
         hypotheses, candidates = _put_first(first, hypotheses), _put_first(first, candidates)
-    return _Part(words, hypotheses, candidates)
+    return TranslatedPart(words, hypotheses, candidates)
 
 
 def _put_first(place: int, items: list[T]) -> list[T]:
@@ -193,7 +195,7 @@ def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, s
     if job.copy_unknown and UNK in hypothesis.ids:
         spelt = line.text.split()
         copies = [spelt[words[place]] for place in _looked_at(hypothesis, words).argmax(axis=-1).tolist()]
-        text = with_copies(hypothesis.ids, copies, job.target, subwords=subwords)
+        text = replace_unknown(hypothesis.ids, copies, job.target, subwords=subwords)
     else:
         text = job.target.decode(hypothesis.ids)
     return Candidate(
@@ -227,12 +229,12 @@ def _looked_at(hypothesis: Hypothesis, words: list[int]) -> Floats:
     return hypothesis.weights[: len(hypothesis.ids), : len(words)]
 
 
-def _alignment(parts: Sequence[_Part], job: Job, subwords: bool) -> Alignment:
+def _alignment(parts: Sequence[TranslatedPart], job: Job, subwords: bool) -> Alignment:
     pairs: Alignment = []
     done = 0  # target words
     for part in parts:
         best = part.hypotheses[0]
         numbers = word_numbers(job.target.pieces(best.ids), subwords)
-        pairs += align(_looked_at(best, part.words), part.words, [done + word for word in numbers])
+        pairs += align_words(_looked_at(best, part.words), part.words, [done + word for word in numbers])
         done += len(set(numbers))
     return pairs

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nmt.decoding.translation import align, are_subwords, word_numbers
+from nmt.decoding.translation import align_words, are_subwords, word_numbers
 
 
 def test_words_begin_where_a_piece_says_so() -> None:
@@ -23,6 +23,6 @@ def test_pieces_that_never_say_so_are_words() -> None:
 
 def test_each_target_word_is_paired_with_what_it_looked_at_most() -> None:
     weights = np.array([[0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.0, 0.4, 0.6]], np.float32)
-    assert align(weights, [0, 1, 1], [0, 1, 1]) == [(0, 0), (1, 1)]
-    assert align(weights, [0, 1, 2], [0, 0, 1]) == [(0, 0), (2, 0), (2, 1)]
-    assert align(np.zeros((0, 3), np.float32), [0, 1, 2], []) == []
+    assert align_words(weights, [0, 1, 1], [0, 1, 1]) == [(0, 0), (1, 1)]
+    assert align_words(weights, [0, 1, 2], [0, 0, 1]) == [(0, 0), (2, 0), (2, 1)]
+    assert align_words(np.zeros((0, 3), np.float32), [0, 1, 2], []) == []

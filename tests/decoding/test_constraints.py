@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nmt.decoding.beam import search
-from nmt.decoding.constraints import advance, allocate, bank
+from nmt.decoding.constraints import advance_progress, allocate, bank
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -113,7 +113,9 @@ def test_what_cannot_hold_to_it_is_refused(changes: dict[str, object]) -> None:
 def test_progress_falls_back_to_the_longest_beginning_that_still_fits() -> None:
     sequences = [(1, 1, 2), (2, 3)]
     states = list(
-        itertools.accumulate([1, 1, 1, 2, 3, 1], lambda p, x: advance(p, x, sequences), initial=(0, 0))
+        itertools.accumulate(
+            [1, 1, 1, 2, 3, 1], lambda p, x: advance_progress(p, x, sequences), initial=(0, 0)
+        )
     )
     assert states == [(0, 0), (1, 0), (2, 0), (2, 0), (3, 1), (3, 2), (3, 2)]
     assert [bank(progress, sequences) for progress in states] == [0, 1, 2, 2, 4, 5, 5]

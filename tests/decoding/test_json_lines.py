@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nmt.decoding import io as json_lines
-from nmt.decoding.job import Wishes
+from nmt.decoding.job import LineConstraints
 from nmt.decoding.translation import BLANK, Candidate, Translation
 
 DOG = Candidate("a dog", -1.5, -3.0, ["▁a", "▁dog", "</s>"], [-1.0, -1.5, -0.5])
@@ -37,7 +37,7 @@ def test_what_is_asked_for_is_there() -> None:
 
 def test_wishes_are_read() -> None:
     text = '{"text": "x", "prefix": "A", "must": ["b c", "d"], "must_not": ["e"], "seed": 5}'
-    assert json_lines.read(1, text, None, "text").wishes == Wishes("A", ("b c", "d"), ("e",), 5)
+    assert json_lines.read(1, text, None, "text").wishes == LineConstraints("A", ("b c", "d"), ("e",), 5)
 
 
 def test_half_a_character_is_replaced_in_the_text() -> None:

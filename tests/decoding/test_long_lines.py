@@ -2,11 +2,11 @@
 
 import pytest
 
-from nmt.decoding.translation import parts
+from nmt.decoding.translation import split_tokens
 
 
 def cut(pieces: list[str], longest: int) -> list[list[str]]:
-    return [pieces[part] for part in parts(pieces, longest)]
+    return [pieces[part] for part in split_tokens(pieces, longest)]
 
 
 def test_a_line_that_fits_is_left_whole() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.mbr import choose
+from nmt.decoding.mbr import select_mbr
 
 
 def shared_words(hyp: str, ref: str) -> float:
@@ -11,21 +11,21 @@ def shared_words(hyp: str, ref: str) -> float:
 
 def test_the_output_that_agrees_best_with_all_is_chosen() -> None:
     # a b: (1 + 1/2 + 1/2) / 3; a c: (1/2 + 1 + 0) / 3; b d: (1/2 + 0 + 1) / 3
-    place, utility = choose(["a c", "a b", "b d"], shared_words)
+    place, utility = select_mbr(["a c", "a b", "b d"], shared_words)
     assert place == 1
     assert utility == pytest.approx(2 / 3)
 
 
 def test_an_output_drawn_often_counts_as_often() -> None:
-    assert choose(["a c", "a b", "b d", "b d", "b d"], shared_words).place == 2
+    assert select_mbr(["a c", "a b", "b d", "b d", "b d"], shared_words).place == 2
 
 
 def test_of_equal_ones_the_first_is_chosen() -> None:
-    assert choose(["x", "y", "y", "x"], shared_words).place == 0
-    assert choose(["only"], shared_words) == (0, 1.0)
+    assert select_mbr(["x", "y", "y", "x"], shared_words).place == 0
+    assert select_mbr(["only"], shared_words) == (0, 1.0)
 
 
 def test_each_pair_of_outputs_is_compared_once() -> None:
     calls = []
-    choose(["a", "b", "a", "a"], lambda hyp, ref: calls.append((hyp, ref)) or 0.0)
+    select_mbr(["a", "b", "a", "a"], lambda hyp, ref: calls.append((hyp, ref)) or 0.0)
     assert sorted(calls) == [("a", "a"), ("a", "b"), ("b", "a"), ("b", "b")]

@@ -63,8 +63,8 @@ def test_every_line_is_in_one_shard_in_order_and_knows_its_number(
     found: list[bytes] = []
     for number in range(1, of + 1):
         with path.open("rb") as stream:
-            stretch = shards.find(stream, shards.Shard(number, of))
-            lines = list(shards.lines(stream, stretch))
+            stretch = shards.find_shard(stream, shards.ShardNumber(number, of))
+            lines = list(shards.read_shard(stream, stretch))
         assert not lines or stretch.first == len(found) + 1
         found += lines
     assert found == whole
@@ -119,7 +119,7 @@ def test_an_altered_or_unknown_output_is_refused(source: Path) -> None:
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0"])
 def test_what_is_no_shard_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected k/n"):
-        shards.parse(text)
+        shards.parse_shard(text)
 
 
 def test_a_shard_needs_files(source: Path) -> None:

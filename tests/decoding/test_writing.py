@@ -9,7 +9,7 @@ import pytest
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.model import Ints, LogProbs, Step
 from nmt.decoding.options import Options
-from nmt.decoding.sampling import lines_of, write
+from nmt.decoding.sampling import sample_texts, split_lines
 
 A, B, C = 4, 5, 6
 
@@ -47,13 +47,13 @@ BEST = Options(sample=True, top_k=1, n_best=1)
 
 
 def test_the_best_piece_is_written_and_read_again() -> None:
-    written = write(Counting(), BEST, 7, line_by_line=False)
+    written = sample_texts(Counting(), BEST, 7, line_by_line=False)
     assert written.pieces.tolist() == [[A, B, C, EOS, A, B, C]]
     np.testing.assert_allclose(written.log_probs, np.full((1, 7), np.log(0.9)), rtol=1e-6)
 
 
 def test_a_prompt_is_read_and_what_follows_it_is_written() -> None:
-    written = write(Counting(), BEST, 3, [B, B], line_by_line=False)
+    written = sample_texts(Counting(), BEST, 3, [B, B], line_by_line=False)
     assert written.pieces.tolist() == [[B, B, C, EOS, A]]
     assert written.log_probs[0, 0] == pytest.approx(np.log(0.1 / 6))
 
@@ -62,14 +62,14 @@ def test_a_prompt_is_read_and_what_follows_it_is_written() -> None:
     ("line_by_line", "third"), [(True, A), (False, B)], ids=["line by line", "one after the other"]
 )
 def test_a_line_knows_of_those_before_it_unless_each_begins_anew(line_by_line: bool, third: int) -> None:
-    pieces = write(ThirdLine(), BEST, 6, line_by_line=line_by_line).pieces
-    assert lines_of(pieces[0]) == [[A], [A], [third], []]
+    pieces = sample_texts(ThirdLine(), BEST, 6, line_by_line=line_by_line).pieces
+    assert split_lines(pieces[0]) == [[A], [A], [third], []]
 
 
 def test_texts_are_drawn_each_for_itself_with_the_probabilities_of_the_model() -> None:
     options = Options(sample=True, n_best=400, seed=3)
-    written = write(Counting(), options, 10, line_by_line=False)
-    again = write(Counting(), options, 10, line_by_line=False)
+    written = sample_texts(Counting(), options, 10, line_by_line=False)
+    again = sample_texts(Counting(), options, 10, line_by_line=False)
     np.testing.assert_array_equal(written.pieces, again.pieces)
     first = (written.pieces[:, 0] == A).mean()  # of what may be drawn: 0.9 / (1 - 3 * 0.1 / 6)
     assert first == pytest.approx(0.9 / 0.95, abs=0.03)
@@ -78,7 +78,7 @@ def test_texts_are_drawn_each_for_itself_with_the_probabilities_of_the_model() -
 
 def test_log_probabilities_are_those_of_the_model_whatever_the_temperature() -> None:
     cold, hot = (
-        write(Counting(), Options(sample=True, n_best=50, temperature=t), 8, line_by_line=False)
+        sample_texts(Counting(), Options(sample=True, n_best=50, temperature=t), 8, line_by_line=False)
         for t in (0.1, 3.0)
     )
     np.testing.assert_allclose(np.unique(cold.log_probs), [np.log(0.9)], rtol=1e-6)

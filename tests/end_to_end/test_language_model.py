@@ -13,7 +13,7 @@ import torch
 from nmt.data.store import TokenStore
 from nmt.data.streams import Cut, chunks
 from nmt.decoding.options import Options
-from nmt.decoding.rescore import Pair, score
+from nmt.decoding.rescore import TokenPair, score_pairs
 from nmt.recipe.artifact import load_language_model, load_translator
 from nmt.recipe.build.translation_job import job
 from nmt.recipe.tasks.language_model import fused, prepared
@@ -154,8 +154,8 @@ def test_perplexity_is_the_mean_over_pieces_of_the_probabilities_that_a_search_s
     sentences = file.read_text(encoding="utf-8").splitlines()[: 1 if which == "characters" else 20]
     short = file.with_name(f"{which}.en")
     write_lines(short, sentences)
-    pairs = [Pair(i, [], found.vocabulary.encode(line)) for i, line in enumerate(sentences)]
-    hypotheses = [hyp for _, hyp in score(prepared(found), pairs, Options())]
+    pairs = [TokenPair(i, [], found.vocabulary.encode(line)) for i, line in enumerate(sentences)]
+    hypotheses = [hyp for _, hyp in score_pairs(prepared(found), pairs, Options())]
     pieces = sum(len(hyp.ids) + 1 for hyp in hypotheses)
     nll = -sum(hyp.log_prob for hyp in hypotheses)
     printed = done(nmt("perplexity", text.run, short, "-l", 100))
@@ -185,10 +185,10 @@ def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, l
     translator, language = load_translator(finished.run), load_language_model(lines.run)
     alone = job(translator)
     german, english = phrases(20)[7]
-    pair = Pair(0, translator.source.encode(german), translator.target.encode(english))
+    pair = TokenPair(0, translator.source.encode(german), translator.target.encode(english))
 
     def log_prob(model: object) -> float:
-        [(_, hypothesis)] = score(model, [pair], Options())  # type: ignore[arg-type]
+        [(_, hypothesis)] = score_pairs(model, [pair], Options())  # type: ignore[arg-type]
         return hypothesis.log_prob
 
     together = log_prob(fused(alone, language, 0.3).model)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nmt
-from nmt.decoding.job import Line, Wishes
+from nmt.decoding.job import Line, LineConstraints
 from nmt.errors import UsageError
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done
@@ -30,7 +30,9 @@ def test_it_gives_what_it_is_asked_for(finished: Finished) -> None:
     [found] = translator.translate(LINES[:1], beam=4, n_best=3, aligned=True)
     assert len(found.candidates) == 3
     assert found.alignment
-    [held] = translator.translate([Line(1, LINES[0], wishes=Wishes(must_not=(found.text.split()[1],)))])
+    [held] = translator.translate(
+        [Line(1, LINES[0], wishes=LineConstraints(must_not=(found.text.split()[1],)))]
+    )
     assert found.text.split()[1] not in held.text.split()
     with pytest.raises(UsageError, match="4 best of a beam of 3"):
         translator.translate(LINES, beam=3, n_best=4)

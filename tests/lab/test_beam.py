@@ -5,7 +5,7 @@ from itertools import groupby
 import pytest
 
 from nmt.data.vocabulary import BOS, EOS, PAD
-from nmt.decoding.beam import Expansion, search
+from nmt.decoding.beam import TraceStep, search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
 from nmt.lab.inspect.beam import BeamBranch, beam_tree
@@ -16,7 +16,7 @@ MODEL = random_model(3, vocabulary=9, eos=0.5)
 
 
 def searched(source: tuple[int, ...]) -> tuple[list[Hypothesis], list[BeamBranch]]:
-    expansions: list[Expansion] = []
+    expansions: list[TraceStep] = []
     [(_, found)] = search(MODEL, [Request(0, source)], OPTIONS, expansions.append)
     return found, beam_tree(expansions, found[0], OPTIONS)
 

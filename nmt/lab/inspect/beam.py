@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.vocabulary import EOS
-from nmt.decoding.beam import Expansion
+from nmt.decoding.beam import TraceStep
 from nmt.decoding.hypothesis import Hypothesis, Node
 from nmt.decoding.options import Options
 from nmt.decoding.ranking import Ranking
@@ -25,7 +25,7 @@ class BeamBranch(NamedTuple):
     best: bool = False  # whether it belongs to the translation
 
 
-def beam_tree(expansions: Sequence[Expansion], best: Hypothesis, options: Options) -> list[BeamBranch]:
+def beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: Options) -> list[BeamBranch]:
     """List the branches of a search for one sentence, position by position.
 
     At each position the kept branches come first, then as many pruned ones as the beam is wide, each best
@@ -41,7 +41,7 @@ def beam_tree(expansions: Sequence[Expansion], best: Hypothesis, options: Option
     return _with_best_marked(branches, best)
 
 
-def _kept(position: int, expansion: Expansion, indices: dict[int, int], ranking: Ranking) -> list[BeamBranch]:
+def _kept(position: int, expansion: TraceStep, indices: dict[int, int], ranking: Ranking) -> list[BeamBranch]:
     grown, before = expansion.grown, expansion.before.nodes
     return [
         BeamBranch(
@@ -64,7 +64,7 @@ def _fate(node: Node, total: float, ranking: Ranking) -> tuple[str, float | None
     return "ended", ranking.score(total, len(path), weights)
 
 
-def _pruned(position: int, expansion: Expansion, indices: dict[int, int]) -> list[BeamBranch]:
+def _pruned(position: int, expansion: TraceStep, indices: dict[int, int]) -> list[BeamBranch]:
     """Continuations that were considered and not kept, best first."""
     before, found, grown = expansion
     kept = {(row, node.piece) for row, node in zip(grown.parents.tolist(), grown.nodes, strict=True)}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.vocabulary import BOS, EOS
-from nmt.decoding.beam import Expansion, search
+from nmt.decoding.beam import TraceStep, search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
@@ -70,7 +70,7 @@ def trace_sentence(model: Translator, job: Job, text: str) -> SentenceTrace:
     Raises UsageError for an empty line, and for one that is too long to be translated in one part.
     """
     ids = _ids(job, text)
-    expansions: list[Expansion] = []
+    expansions: list[TraceStep] = []
     [(_, [best, *_])] = search(job.model, [Request(0, ids)], job.options, expansions.append)
     output = [*best.ids, *[EOS] * best.finished]
     log_probs, attention, records = _run_forced(model, [*ids, EOS], output)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from nmt.data.vocabulary import EOS
-from nmt.decoding.ensemble import together
+from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.job import Job
 from nmt.decoding.job import Line
 from nmt.decoding.model import Model
@@ -36,13 +36,13 @@ def prepared(translator: Loaded) -> Model:
 
 
 class Translator:
-    """A model on disk, or several that write together, ready to translate.
+    """A model on disk, or several combined, ready to translate.
 
     Raises UsageError where there is no model, DataError where a file is not what was written.
     """
 
     def __init__(self, *models: str | Path) -> None:
-        self._job = together([job(load_translator(Path(model))) for model in models])
+        self._job = combine_jobs([job(load_translator(Path(model))) for model in models])
 
     @property
     def options(self) -> Options:

@@ -17,7 +17,7 @@ from nmt.decoding.ensemble import Fusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
-from nmt.decoding.sampling import Written, lines_of, write
+from nmt.decoding.sampling import SampledTexts, sample_texts, split_lines
 from nmt.errors import UsageError
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
@@ -156,15 +156,15 @@ def fused(job: Job, found: LanguageModel, weight: float) -> Job:
 def sampled(found: LanguageModel, options: Options, length: int, prompt: str = "") -> list[list[str]]:
     """`options.n_best` texts of `length` pieces after a prompt, which they begin with, as lines."""
     texts = run_free(found, options, length, prompt).pieces
-    return [[found.vocabulary.decode(line) for line in lines_of(text)] for text in texts]
+    return [[found.vocabulary.decode(line) for line in split_lines(text)] for text in texts]
 
 
-def run_free(found: LanguageModel, options: Options, length: int, prompt: str = "") -> Written:
-    """What the model writes on its own output; see `nmt.decoding.sampling.write`."""
+def run_free(found: LanguageModel, options: Options, length: int, prompt: str = "") -> SampledTexts:
+    """What the model writes on its own output; see `nmt.decoding.sampling.sample_texts`."""
     encoded = found.vocabulary.encode_all(prompt.split("\n"))
     start = [piece for line in encoded for piece in (*line, EOS)][:-1]
     line_by_line = found.recipe.training.chunk is None
-    return write(prepared(found), options, length, start, line_by_line=line_by_line)
+    return sample_texts(prepared(found), options, length, start, line_by_line=line_by_line)
 
 
 class Perplexity(NamedTuple):
