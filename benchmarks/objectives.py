@@ -48,7 +48,7 @@ def update(model: Translator, objective: Objective, batch: Batch, noise: float) 
     def make() -> None:
         model.zero_grad()
         with weight_noise(model, noise):
-            loss = objective(model, batch, use_gold=None, carried=None).loss
+            loss = objective(model, batch, teacher_forced=None, carried=None).loss
             loss.smoothed.backward()  # type: ignore[no-untyped-call]
 
     return make

@@ -76,14 +76,14 @@ class Cell(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.zeros(hidden_size)))
         self.gain_W = nn.Parameter(torch.ones(rows)) if layer_norm else None
         self.gain_U = nn.Parameter(torch.ones(recurrent_rows)) if layer_norm and self.recurrent else None
-        self.by_gate = namedtuple("Gates", self.gates)  # type: ignore[misc]
-        self.by_product = namedtuple("Products", self.recurrent)  # type: ignore[misc]
+        self.gate_tuple = namedtuple("Gates", self.gates)  # type: ignore[misc]
+        self.product_tuple = namedtuple("Products", self.recurrent)  # type: ignore[misc]
         self.reset_parameters({**self.bias, **(gate_bias or {})})
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
         """W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), gate by gate; b as given."""
-        if unknown := sorted(set(bias) - set(self.biased())):
-            known = ", ".join(self.biased())
+        if unknown := sorted(set(bias) - set(self.biased_gates())):
+            known = ", ".join(self.biased_gates())
             raise UsageError(f"gate_bias: {type(self).__name__} has no gate '{unknown[0]}' (gates: {known})")
         for gate in dict.fromkeys((*self.gates, *self.recurrent)):
             if gate in self.gates:
@@ -91,11 +91,11 @@ class Cell(nn.Module):
             if gate in self.recurrent:
                 nn.init.orthogonal_(self.U[self.recurrent_rows(gate)])
         for gate, value in bias.items():
-            own = None if gate in self.gates else self.own_bias(gate)
+            own = None if gate in self.gates else self.find_recurrent_bias(gate)
             nn.init.constant_(self.b[self.rows(gate)] if own is None else own, value)
 
     @classmethod
-    def biased(cls) -> tuple[str, ...]:
+    def biased_gates(cls) -> tuple[str, ...]:
         """The gates that have a bias, in W x + b or, where they do not read the input, beside U v."""
         return tuple(dict.fromkeys((*cls.gates, *cls.recurrent_bias)))
 
@@ -110,7 +110,7 @@ class Cell(nn.Module):
     def _block(self, gates: tuple[str, ...], first: str, last: str) -> slice:
         return slice(gates.index(first) * self.hidden_size, (gates.index(last) + 1) * self.hidden_size)
 
-    def own_bias(self, gate: str) -> Tensor | None:
+    def find_recurrent_bias(self, gate: str) -> Tensor | None:
         """The bias b' [H] inside a gate's recurrent product, where the cell declares one."""
         if self.b_recurrent is None or gate not in self.recurrent_bias:
             return None
@@ -120,7 +120,7 @@ class Cell(nn.Module):
         """The bias that joins the input product; with layer norm it joins after the normalisation."""
         return self.b if self.gain_W is None else None
 
-    def settle(self, product: Tensor) -> Tensor:
+    def normalise_input(self, product: Tensor) -> Tensor:
         """Make `W x` (with `input_bias`) the tensor [..., G*H] that `step` sees."""
         return product if self.gain_W is None else self.normalise(product, self.gain_W) + self.b
 
@@ -129,9 +129,9 @@ class Cell(nn.Module):
         gates = product.view(*product.shape[:-1], -1, self.hidden_size)
         return F.layer_norm(gates, (self.hidden_size,)).flatten(-2) * gain
 
-    def split(self, gates: Tensor) -> Any:
+    def split_gates(self, gates: Tensor) -> Any:
         """[B, G*H] as a tuple of [B, H] with the gates' names."""
-        return self.by_gate(*gates.chunk(len(self.gates), dim=-1))
+        return self.gate_tuple(*gates.chunk(len(self.gates), dim=-1))
 
     def initial_state(self, batch: int) -> Any:
         """Zeros [B, H] for every part of the state."""
@@ -148,7 +148,7 @@ class Cell(nn.Module):
         recurrent = getattr(module, "bias_hh" + suffix)
         self.b.copy_(getattr(module, "bias_ih" + suffix))
         for gate in self.gates:
-            own = self.own_bias(gate)
+            own = self.find_recurrent_bias(gate)
             if own is not None:
                 own.copy_(recurrent[self.rows(gate)])
             else:

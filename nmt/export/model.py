@@ -124,7 +124,7 @@ def step(translator: Translator, *, int8: bool) -> onnx.ModelProto:
     if names:
         states = torch.zeros(B, S, translator.encoder.stack.output_size)
         known = [
-            part.clone() for part in translator.decoder.attention.keys_values(states) if part is not None
+            part.clone() for part in translator.decoder.attention.project_memory(states) if part is not None
         ]
         attended = [*known, torch.ones(B, S) > 0, torch.zeros(B, K, dtype=torch.int64), torch.arange(R)]
     inputs = (torch.full((R,), 4), torch.arange(R) % 3, state, attended)

@@ -63,7 +63,7 @@ class Encode(nn.Module):
         decoder, mask = self.translator.decoder, src != self.translator.pad
         with Unanswered():
             states, finals = read(self.translator.encoder, src, mask)
-            keys, values = decoder.attention.keys_values(states)
+            keys, values = decoder.attention.project_memory(states)
             start = decoder.start(Memory(states, keys, values, mask, finals))
         return [*([] if keys is None or values is None else [keys, values]), *parts_of(start)]
 
@@ -78,7 +78,7 @@ def read(encoder: Encoder, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tup
             h, *last = scan(depth, direction, projected, real, list(cell.initial_state(src.shape[0])))
             hs.append(h)
             states.append(cell.State(*last))
-        x = encoder.stack.join(depth + 1, x, torch.cat(hs, dim=-1))
+        x = encoder.stack.add_residual(depth + 1, x, torch.cat(hs, dim=-1))
         finals.append(tuple(states))
     return x.transpose(0, 1), tuple(finals)
 
@@ -104,7 +104,7 @@ class Step(nn.Module):
             bound = BoundDecoder(decoder, y.shape[0])
             before = state_of(decoder, [part.index_select(0, parents) for part in state])
             look = look_of(decoder, attended) if attended else None
-            position = bound.position(bound.read(decoder.embedding(y)), before, look)
+            position = bound.step(bound.token_product(decoder.embedding(y)), before, look)
             log_probs = decoder.output(position.features).log_softmax(-1)
         weights = [] if position.weights is None else [position.weights]
         return [log_probs, *parts_of(position.state), *weights]

@@ -55,7 +55,7 @@ class Attention(nn.Module):
         """C, the size of a context."""
         return self.memory_size
 
-    def keys_values(self, states: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def project_memory(self, states: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """What is known of the states before any query comes."""
         return states, states
 
@@ -63,7 +63,7 @@ class Attention(nn.Module):
         """Make ready for one batch: products with keys and values are taken as in a recurrence."""
         keys, values = memory.keys, memory.values
         assert keys is not None and values is not None
-        score = self.scorer(keys, engine)
+        score = self.bind_scorer(keys, engine)
         read = bind_product(values.transpose(1, 2), engine)
         hidden = None if bool(memory.mask.all()) else ~memory.mask.unsqueeze(1)
 
@@ -73,7 +73,7 @@ class Attention(nn.Module):
 
         return look
 
-    def scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
+    def bind_scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
         """Queries [B, T, H] to scores [B, T, S]: products with the keys, if no kind says otherwise."""
         return bind_product(keys, engine)
 
@@ -88,13 +88,13 @@ def masked_softmax(scores: Tensor, hidden: Tensor | None) -> Tensor:
 def is_dot_product(attention: Attention) -> bool:
     """Whether an attention is one softmax over dot products of queries and keys."""
     kind = type(attention)
-    return kind.scorer is Attention.scorer and kind.bind is Attention.bind
+    return kind.bind_scorer is Attention.bind_scorer and kind.bind is Attention.bind
 
 
 class ScaledDotAttention(Attention):
     """Dot product over √H, so that its variance does not grow with the size (Vaswani et al., 2017)."""
 
-    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return states / math.sqrt(self.query_size), states
 
 
@@ -108,7 +108,7 @@ class GeneralAttention(Attention):
     def check_sizes(self) -> None:
         """Any two sizes."""
 
-    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), states
 
 
@@ -125,10 +125,10 @@ class AdditiveAttention(Attention):
     def check_sizes(self) -> None:
         """Any two sizes."""
 
-    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), states
 
-    def scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
+    def bind_scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
         project, weigh = bind_product(self.query.weight, engine), bind_product(self.v, engine)
 
         def score(query: Tensor, add: Tensor | None = None) -> Tensor:
@@ -160,30 +160,30 @@ class MultiHeadAttention(Attention):
     def context_size(self) -> int:
         return self.size
 
-    def keys_values(self, states: Tensor) -> tuple[Tensor, Tensor]:
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), self.value(states)
 
     def bind(self, memory: Memory, engine: Engine) -> BoundAttention:
         assert memory.keys is not None and memory.values is not None
         scale = math.sqrt(self.size // self.heads)
         project = bind_product(self.query.weight, engine)
-        score = bind_product(self.split(memory.keys) / scale, engine)
-        read = bind_product(self.split(memory.values).transpose(1, 2), engine)
+        score = bind_product(self.split_heads(memory.keys) / scale, engine)
+        read = bind_product(self.split_heads(memory.values).transpose(1, 2), engine)
         every_head = memory.mask.repeat_interleave(self.heads, 0)  # [B*heads, S]
         hidden = None if bool(memory.mask.all()) else ~every_head.unsqueeze(1)
 
         def look(query: Tensor) -> tuple[Tensor, Tensor]:
-            weights = masked_softmax(score(self.split(project(query))), hidden)  # [B*heads, T, S]
-            contexts = self.join(read(weights))
+            weights = masked_softmax(score(self.split_heads(project(query))), hidden)  # [B*heads, T, S]
+            contexts = self.join_heads(read(weights))
             return contexts, weights.reshape(-1, self.heads, *weights.shape[1:]).mean(1)
 
         return look
 
-    def split(self, x: Tensor) -> Tensor:
+    def split_heads(self, x: Tensor) -> Tensor:
         """[B, N, heads*D] to [B*heads, N, D]."""
         return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2).flatten(0, 1)
 
-    def join(self, x: Tensor) -> Tensor:
+    def join_heads(self, x: Tensor) -> Tensor:
         """[B*heads, N, D] to [B, N, heads*D]."""
         return x.reshape(-1, self.heads, *x.shape[1:]).transpose(1, 2).flatten(2)
 
@@ -198,7 +198,7 @@ class NoAttention(Attention):
     def context_size(self) -> int:
         return 0
 
-    def keys_values(self, states: Tensor) -> tuple[None, None]:
+    def project_memory(self, states: Tensor) -> tuple[None, None]:
         return None, None
 
 

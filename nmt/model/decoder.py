@@ -1,4 +1,4 @@
-"""The decoder writes the target: `start`, `step` for search, `unroll` for training."""
+"""The decoder: `start`, one `step` for search, `unroll` for training."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -19,14 +19,14 @@ from nmt.recurrence.reference import BoundCell, BoundProduct, bind_product
 
 
 class DecoderState(NamedTuple):
-    """What is carried from one target position to the next: a state for each layer, and the last features."""
+    """The state between two target positions: that of each layer, and the last features (input feeding)."""
 
     layers: tuple[Any, ...]
     feed: Tensor | None
 
 
 class DecoderStep(NamedTuple):
-    """What one position gives: features [B, F], the next state, attention weights [B, S]."""
+    """Output of one position: features [B, F], the next state, attention weights [B, S]."""
 
     features: Tensor
     state: DecoderState
@@ -34,20 +34,17 @@ class DecoderStep(NamedTuple):
 
 
 class DecoderOutput(NamedTuple):
-    """What many positions give: features [B, T, F], and the state that the next one would go on from.
-
-    Where they are asked for and there is an attention, its weights [B, T, S] too, with their gradients.
-    """
+    """Output of T positions: features [B, T, F], the last state, attention weights [B, T, S] if requested."""
 
     features: Tensor
     state: DecoderState
     weights: Tensor | None = None
 
 
-WordProducts = Callable[[range, list[Tensor]], Iterable[Tensor]]
-"""Positions to their words' part of the first input product [B, G*H], one after the other.
+TokenProducts = Callable[[range, list[Tensor]], Iterable[Tensor]]
+"""Positions to their tokens' part of the first input product [B, G*H], one by one.
 
-The list holds the features of the positions before, and grows as positions are done.
+The list holds the features of the previous positions and grows as positions are computed.
 """
 
 
@@ -74,7 +71,7 @@ class Decoder(nn.Module):
         tied: bool,
         recompute: int = 0,
     ) -> None:
-        """`recompute`: see `BoundDecoder.run`."""
+        """`recompute`: see `BoundDecoder.unroll`."""
         super().__init__()
         self.embedding, self.stack, self.attention, self.bridge = embedding, stack, attention, bridge
         self.input_feeding, self.conditional, self.dropout = input_feeding, conditional, dropout
@@ -88,7 +85,7 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def start(self, memory: Memory) -> DecoderState:
-        """The state before the first target word."""
+        """Return the state before the first target token."""
         batch = memory.states.shape[0]
         feed = memory.states.new_zeros(batch, self.combine.out_features) if self.input_feeding else None
         return DecoderState(self.bridge(memory), feed)
@@ -97,160 +94,164 @@ class Decoder(nn.Module):
         self,
         memory: Memory,
         tgt_in: Tensor,
-        use_gold: Tensor | None = None,
+        teacher_forced: Tensor | None = None,
         *,
         sample: bool = False,
-        before: DecoderState | None = None,
-        attended: bool = False,
+        state: DecoderState | None = None,
+        return_weights: bool = False,
     ) -> DecoderOutput:
-        """Features for the previous pieces tgt_in [B, T], from the start or from the state `before` them.
+        """Compute the features for the previous tokens tgt_in [B, T], from `state` or from the start.
 
-        Where `use_gold` [B, T] is False, the decoder's own previous piece is read instead of the
-        one in tgt_in: the most probable, or one drawn from the distribution (`sample`). The first
-        position always reads tgt_in. `attended` asks for the attention's weights.
+        Where `teacher_forced` [B, T] is False, the model's own previous token is read instead of that in
+        tgt_in: the most probable one, or one drawn at random (`sample`). The first position always
+        reads tgt_in.
         """
-        bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory) if before is None else before
-        look = self.attention.bind(memory, bound.engine) if memory.keys is not None else None
-        if use_gold is not None:
-            words = bound.own(tgt_in, use_gold, sample)
+        bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory) if state is None else state
+        attention = self.attention.bind(memory, bound.engine) if memory.keys is not None else None
+        if teacher_forced is not None:
+            products = bound.sampled_products(tgt_in, teacher_forced, sample)
         elif self.input_feeding or self.conditional is not None:
-            words = bound.gold(tgt_in)
+            products = bound.teacher_products(tgt_in)
         else:
-            return bound.run_by_layer(tgt_in, state, look, attended)
-        return bound.run(words, tgt_in.shape[1], state, look, attended)
+            return bound.unroll_by_layer(tgt_in, state, attention, return_weights)
+        return bound.unroll(products, tgt_in.shape[1], state, attention, return_weights)
 
-    def choose(self, features: Tensor, sample: bool) -> Tensor:
-        """The decoder's own next piece [B]."""
+    def predict_token(self, features: Tensor, sample: bool) -> Tensor:
+        """Return the most probable next token [B], or draw one."""
         logits: Tensor = self.output(features)
         return logits.softmax(-1).multinomial(1).squeeze(1) if sample else logits.argmax(-1)
 
 
 class BoundDecoder:
-    """A decoder made ready for one batch: products merged, dropout masks drawn.
-
-    Its methods take a `BoundAttention`, the attention bound to what is remembered of the sentences.
-    """
+    """A decoder prepared for one batch: products merged, dropout masks drawn."""
 
     def __init__(self, decoder: Decoder, batch: int) -> None:
         self.decoder, self.stack, self.batch = decoder, decoder.stack, batch
         layers = self.stack.layers
         self.engine = engine = layers[0].engine
         self.layers: list[BoundCell] = [layer.bind(layer.directions[0], batch) for layer in layers]
-        self.upper: list[BoundProduct] = [layer.reader() for layer in self.layers[1:]]
-        words = decoder.embedding.embedding_dim
-        self.read = self.layers[0].reader(0, words)
-        self.feed = self.layers[0].reader(words, biased=False) if decoder.input_feeding else None
+        self.upper_products: list[BoundProduct] = [layer.input_product() for layer in self.layers[1:]]
+        size = decoder.embedding.embedding_dim
+        self.token_product = self.layers[0].input_product(0, size)
+        self.feed_product = (
+            self.layers[0].input_product(size, biased=False) if decoder.input_feeding else None
+        )
         self.combine = bind_product(decoder.combine.weight, engine, decoder.combine.bias)
         if decoder.conditional is not None:
-            self.second: BoundCell = layers[0].bind(decoder.conditional, batch)
-            self.read_context = self.second.reader()
+            self.conditional: BoundCell = layers[0].bind(decoder.conditional, batch)
+            self.context_product = self.conditional.input_product()
 
-    def position(self, x: Tensor, state: DecoderState, look: BoundAttention | None) -> DecoderStep:
-        """One position; x [B, G*H] is the previous word's part of the first layer's input product."""
-        if self.feed is not None:
-            x = self.feed(state.feed, x)
-        s = self.layers[0].step(self.layers[0].settle(x), state.layers[0])
+    def step(self, x: Tensor, state: DecoderState, attention: BoundAttention | None) -> DecoderStep:
+        """Compute one position; x [B, G*H] is the previous token's part of the first input product."""
+        if self.feed_product is not None:
+            x = self.feed_product(state.feed, x)
+        s = self.layers[0].step(self.layers[0].normalise_input(x), state.layers[0])
         context, weights = None, None
         if self.decoder.conditional is not None:
-            context, weights = self.attend(s.h, look)
-            s = self.second.step(self.second.settle(self.read_context(context)), s)
+            context, weights = self.attend(s.h, attention)
+            s = self.conditional.step(self.conditional.normalise_input(self.context_product(context)), s)
         h, states = s.h, [s]
-        for depth, (layer, read) in enumerate(zip(self.layers[1:], self.upper, strict=True), start=2):
+        upper = zip(self.layers[1:], self.upper_products, state.layers[1:], strict=True)
+        for depth, (layer, product, s) in enumerate(upper, start=2):
             below = F.dropout(h, self.stack.dropout, self.stack.training)
-            s = layer.step(layer.settle(read(below)), state.layers[depth - 1])
-            h = self.stack.join(depth, below, s.h)
+            s = layer.step(layer.normalise_input(product(below)), s)
+            h = self.stack.add_residual(depth, below, s.h)
             states.append(s)
         if context is None:
-            context, weights = self.attend(h, look)
+            context, weights = self.attend(h, attention)
         features = self.features(h, context)
-        return DecoderStep(features, DecoderState(tuple(states), features if self.feed else None), weights)
+        return DecoderStep(
+            features, DecoderState(tuple(states), features if self.feed_product else None), weights
+        )
 
-    def attend(self, query: Tensor, look: BoundAttention | None) -> tuple[Tensor | None, Tensor | None]:
-        """query [B, H] to (context [B, C], weights [B, S]); nothing without attention."""
-        if look is None:
+    def attend(self, query: Tensor, attention: BoundAttention | None) -> tuple[Tensor | None, Tensor | None]:
+        """query [B, H] to (context [B, C], weights [B, S]); (None, None) without attention."""
+        if attention is None:
             return None, None
-        context, weights = look(query.unsqueeze(1))
+        context, weights = attention(query.unsqueeze(1))
         return context.squeeze(1), weights.squeeze(1)
 
     def features(self, h: Tensor, context: Tensor | None) -> Tensor:
         """tanh(W [h; context] + b) for any number of positions, with dropout."""
-        seen = h if context is None else (h, context)
-        return F.dropout(torch.tanh(self.combine(seen)), self.decoder.dropout, self.decoder.training)
+        operands = h if context is None else (h, context)
+        return F.dropout(torch.tanh(self.combine(operands)), self.decoder.dropout, self.decoder.training)
 
-    def gold(self, tgt_in: Tensor) -> WordProducts:
-        """The words of tgt_in [B, T]."""
+    def teacher_products(self, tgt_in: Tensor) -> TokenProducts:
+        """Read the tokens of tgt_in [B, T]."""
         embedded = self.decoder.embedding(tgt_in.t())  # [T, B, E]
-        return lambda now, _: unbind_positions(self.read(embedded[now.start : now.stop]))
+        return lambda now, _: unbind_positions(self.token_product(embedded[now.start : now.stop]))
 
-    def own(self, tgt_in: Tensor, use_gold: Tensor, sample: bool) -> WordProducts:
-        """The words of tgt_in, but the decoder's own where `use_gold` is False."""
+    def sampled_products(self, tgt_in: Tensor, teacher_forced: Tensor, sample: bool) -> TokenProducts:
+        """Read the tokens of tgt_in, and where `teacher_forced` is False those that the model predicts."""
 
-        def words(now: range, features: list[Tensor]) -> Iterator[Tensor]:
+        def products(now: range, features: list[Tensor]) -> Iterator[Tensor]:
             for t in now:
                 y = tgt_in[:, t]
-                if t > 0 and not bool(use_gold[:, t].all()):
+                if t > 0 and not bool(teacher_forced[:, t].all()):
                     with torch.no_grad():
-                        y = y.where(use_gold[:, t], self.decoder.choose(features[-1], sample))
-                yield self.read(self.decoder.embedding(y))
+                        y = y.where(teacher_forced[:, t], self.decoder.predict_token(features[-1], sample))
+                yield self.token_product(self.decoder.embedding(y))
 
-        return words
+        return products
 
-    def run(
+    def unroll(
         self,
-        words: WordProducts,
+        products: TokenProducts,
         length: int,
         state: DecoderState,
-        look: BoundAttention | None,
-        attended: bool,
+        attention: BoundAttention | None,
+        return_weights: bool,
     ) -> DecoderOutput:
-        """Position by position, because a position needs what the one before it has attended to.
+        """Compute position after position, since each needs what the previous one has attended to.
 
-        A piece of positions after the other: with `recompute` the backward pass runs a piece again
-        from the state before it, with the same random draws, and nothing within it is kept till then.
+        Chunk by chunk: with `recompute` the backward pass computes a chunk again from the state before it,
+        with the same random draws, and keeps nothing within it until then.
         """
-        again = self.decoder.recompute if torch.is_grad_enabled() else 0
-        size = again or summed_positions(self.batch)
+        recompute = self.decoder.recompute if torch.is_grad_enabled() else 0
+        size = recompute or summed_positions(self.batch)
         features, weights = list[Tensor](), list[Tensor]()
         for stop in range(length % size or size, length + 1, size):  # the backward pass begins at the end
-            args = words, range(len(features), stop), state, features[-1:], look
-            given, state, seen = (
-                checkpoint(self.piece, *args, use_reentrant=False) if again else self.piece(*args)
+            args = products, range(len(features), stop), state, features[-1:], attention
+            new, state, attended = (
+                checkpoint(self.unroll_chunk, *args, use_reentrant=False)
+                if recompute
+                else self.unroll_chunk(*args)
             )
-            features += given
-            weights += seen if attended else []
+            features += new
+            weights += attended if return_weights else []
         return DecoderOutput(
             torch.stack(features, dim=1), state, torch.stack(weights, 1) if weights else None
         )
 
-    def piece(
+    def unroll_chunk(
         self,
-        words: WordProducts,
+        products: TokenProducts,
         now: range,
         state: DecoderState,
-        before: list[Tensor],
-        look: BoundAttention | None,
+        previous: list[Tensor],
+        attention: BoundAttention | None,
     ) -> tuple[list[Tensor], DecoderState, list[Tensor]]:
-        """Features [B, F] of the positions `now`, the state after them, what they looked at [B, S]."""
-        features, seen = list(before), list[Tensor]()
-        for x in words(now, features):
-            position = self.position(x, state, look)
-            state = position.state
-            features.append(position.features)
-            if position.weights is not None:
-                seen.append(position.weights)
-        return features[len(before) :], state, seen
+        """Features [B, F] of the positions `now`, the state after them, their attention weights [B, S]."""
+        features, weights = list(previous), list[Tensor]()
+        for x in products(now, features):
+            step = self.step(x, state, attention)
+            state = step.state
+            features.append(step.features)
+            if step.weights is not None:
+                weights.append(step.weights)
+        return features[len(previous) :], state, weights
 
-    def run_by_layer(
-        self, tgt_in: Tensor, state: DecoderState, look: BoundAttention | None, attended: bool
+    def unroll_by_layer(
+        self, tgt_in: Tensor, state: DecoderState, attention: BoundAttention | None, return_weights: bool
     ) -> DecoderOutput:
-        """Layer by layer, then attention for all positions at once: the same values, fewer products."""
+        """Compute layer after layer, then attention at all positions: the same values, fewer products."""
         h, states = self.decoder.embedding(tgt_in.t()), []  # [T, B, E]
         for depth, (layer, s) in enumerate(zip(self.layers, state.layers, strict=True), start=1):
             below = F.dropout(h, self.stack.dropout, self.stack.training) if depth > 1 else h
             above, s = layer.scan(layer.project(below), s)
-            h = self.stack.join(depth, below, above)
+            h = self.stack.add_residual(depth, below, above)
             states.append(s)
         h = h.transpose(0, 1)  # attention is batch-major
-        context, weights = (None, None) if look is None else look(h)
+        context, weights = (None, None) if attention is None else attention(h)
         features = self.features(h, context)
-        return DecoderOutput(features, DecoderState(tuple(states), None), weights if attended else None)
+        return DecoderOutput(features, DecoderState(tuple(states), None), weights if return_weights else None)

@@ -74,7 +74,7 @@ class InferenceModel:
         with torch.inference_mode():
             for module in self.model.modules():
                 if isinstance(module, Layer | PackableLinear):
-                    module.make_ready()
+                    module.prepare_for_inference()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
         self.native = runs_in_c(self.bound.engine, self._like)
         self.dot = is_dot_product(decoder.attention)
@@ -111,7 +111,7 @@ class InferenceModel:
         words = self._filled(torch.from_numpy(y).to(self._like.device))
         rows = map_tensors(self._filled, rows)
         weights: list[Tensor] = []
-        position = self.bound.position(self.words(words), rows, self._look(memories, weights))
+        position = self.bound.step(self.words(words), rows, self._look(memories, weights))
         count = len(y)
         scores = self._scores(position.features, memories)
         state = map_tensors(lambda t: t[:count], position.state)
@@ -147,7 +147,7 @@ class InferenceModel:
 
     def _words(self) -> Callable[[Tensor], Tensor]:
         """The words' part of the first input product; from a small table where that changes no number."""
-        embedding, read = self.model.decoder.embedding, self.bound.read
+        embedding, read = self.model.decoder.embedding, self.bound.token_product
         size = len(self.bound.layers[0].cell.W)
         small = embedding.num_embeddings * size * embedding.weight.element_size() <= CACHE_BYTES
         if small and self.native:

@@ -1,4 +1,4 @@
-"""The translator: encoder, attention and decoder behind one face."""
+"""The translation model: encoder, attention and decoder."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from nmt.recurrence.recording import CellPath, LayerCell
 class Translator(nn.Module):
     """A sequence-to-sequence model: p(tgt | src) = Π_t p(y_t | y_<t, src).
 
-    Pieces are int64 and batch-major; source rows end with eos and are filled with `pad`. With `NoEncoder` it
+    Tokens are int64 and batch-major; source rows end with eos and are padded with `pad`. With `NoEncoder` it
     is a language model: p(tgt) = Π_t p(y_t | y_<t).
     """
 
@@ -24,28 +24,30 @@ class Translator(nn.Module):
         self.encoder, self.decoder, self.pad = encoder, decoder, pad
 
     def encode(self, src: Tensor) -> Memory:
-        """src [B, S] to everything the decoder needs of it."""
+        """src [B, S] to all that the decoder reads of it."""
         mask = src != self.pad
         states, finals = self.encoder(src, mask)
-        keys, values = self.decoder.attention.keys_values(states)
+        keys, values = self.decoder.attention.project_memory(states)
         return Memory(states, keys, values, mask, finals)
 
     def start(self, memory: Memory) -> DecoderState:
-        """The state before the first target word."""
+        """Return the state before the first target token."""
         return self.decoder.start(memory)
 
     def unroll(
         self,
         memory: Memory,
         tgt_in: Tensor,
-        use_gold: Tensor | None = None,
+        teacher_forced: Tensor | None = None,
         *,
         sample: bool = False,
-        before: DecoderState | None = None,
-        attended: bool = False,
+        state: DecoderState | None = None,
+        return_weights: bool = False,
     ) -> DecoderOutput:
-        """Features for previous pieces tgt_in [B, T]; see `Decoder.unroll`."""
-        return self.decoder.unroll(memory, tgt_in, use_gold, sample=sample, before=before, attended=attended)
+        """Compute the features for the previous tokens tgt_in [B, T]; see `Decoder.unroll`."""
+        return self.decoder.unroll(
+            memory, tgt_in, teacher_forced, sample=sample, state=state, return_weights=return_weights
+        )
 
     def output(self, features: Tensor) -> Tensor:
         """Features [..., F] to logits [..., V]."""

@@ -78,7 +78,7 @@ class PackableLinear(nn.Linear):
 
     matrix: PreparedMatrix | None = None
 
-    def make_ready(self) -> None:
+    def prepare_for_inference(self) -> None:
         """The weights will not change any more, and no gradient is wanted."""
         self.matrix = select_backend("auto", self.weight).matrix(self.weight)
 
@@ -169,12 +169,12 @@ class GradientBuffer:
         self.positions = 0
         self.free: list[Tensor] = []
 
-    def next(self) -> Callable[[Tensor], Tensor]:
+    def reserve(self) -> Callable[[Tensor], Tensor]:
         """For the next position of the forward pass: what gives its place, when the backward pass asks."""
         self.positions += 1
-        return self.place
+        return self.take
 
-    def place(self, like: Tensor) -> Tensor:
+    def take(self, like: Tensor) -> Tensor:
         """The place before the one that was given last."""
         if not self.free:
             count = min(self.positions, summed_positions(len(like)))

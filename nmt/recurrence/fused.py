@@ -85,7 +85,7 @@ class FusedCell(BoundCell):
         dropped, zoned = self.state_mask is not None, self.zoneout.probability > 0
         return find_program(self.cell, padded=padded, dropped=dropped, zoned=zoned)
 
-    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+    def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         cell, parts = self.cell, self.program.parts
         if not self.products:
             pairs = zip(self.weights, self.biases, strict=True)
@@ -121,7 +121,8 @@ class FusedCell(BoundCell):
     def run(self, segment: KernelPair, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         read = {block: value for block, value in values.items() if set(block) & set(segment.forward.reads)}
         makers = [
-            self.strips[segment, block].next() if block in self.blocks else torch.empty_like for block in read
+            self.strips[segment, block].reserve() if block in self.blocks else torch.empty_like
+            for block in read
         ]
         return _KernelPairFunction.apply(self.backend, segment, tuple(read), makers, *read.values())  # type: ignore[no-any-return, no-untyped-call]
 

@@ -34,7 +34,7 @@ class Layer(nn.Module):
     ) -> None:
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.ready: dict[Cell, BoundCell] = {}
+        self.bound_cells: dict[Cell, BoundCell] = {}
         self.input_dropout, self.state_dropout, self.zoneout = input_dropout, state_dropout, zoneout
         self.engine: Engine = engine
 
@@ -71,14 +71,14 @@ class Layer(nn.Module):
         s = cell.initial_state(x.shape[1]) if start is None else start
         return bound.scan(bound.project(x), s, real, reverse=reverse)
 
-    def make_ready(self) -> None:
+    def prepare_for_inference(self) -> None:
         """The weights will not change any more, nor is there any dropout: one binding serves all batches."""
-        self.ready = {cell: self.bind(cell, 1) for cell in self.directions}
+        self.bound_cells = {cell: self.bind(cell, 1) for cell in self.directions}
 
     def bind(self, cell: Cell, batch: int) -> BoundCell:
         """The cell made ready for one batch; dropout only in training, zoneout's expectation otherwise."""
-        if cell in self.ready:
-            return self.ready[cell]
+        if cell in self.bound_cells:
+            return self.bound_cells[cell]
         return bind_cell(
             cell,
             batch,
@@ -135,11 +135,11 @@ class Stack(nn.Module):
             if depth > 1:
                 x = F.dropout(x, self.dropout, self.training)
             h, final = layer(x, real, before)
-            x = self.join(depth, x, h)
+            x = self.add_residual(depth, x, h)
             finals.append(final)
         return x, tuple(finals)
 
-    def join(self, depth: int, x: Tensor, h: Tensor) -> Tensor:
+    def add_residual(self, depth: int, x: Tensor, h: Tensor) -> Tensor:
         """A layer's output: h, or its input plus h where the recipe asks for a residual connection."""
         return x + h if self.is_residual(depth) else h
 
@@ -153,7 +153,7 @@ def make_cells(
     gate_bias: Mapping[str, float],
 ) -> list[Cell]:
     """One cell per class, `sizes` their input sizes; each takes the biases of the gates that it has."""
-    known = {gate for cell in classes for gate in cell.biased()}
+    known = {gate for cell in classes for gate in cell.biased_gates()}
     if unknown := sorted(set(gate_bias) - known):
         gates = ", ".join(sorted(known))
         raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
@@ -162,7 +162,7 @@ def make_cells(
             size,
             hidden,
             layer_norm=layer_norm,
-            gate_bias={gate: value for gate, value in gate_bias.items() if gate in cell.biased()},
+            gate_bias={gate: value for gate, value in gate_bias.items() if gate in cell.biased_gates()},
         )
         for cell, size in zip(classes, sizes, strict=True)
     ]

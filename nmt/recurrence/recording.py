@@ -90,14 +90,14 @@ def record_states(
 @contextmanager
 def _installed(recorders: "Sequence[_Recorder]") -> Iterator[None]:
     """Let the layers run their cells by the recorders."""
-    before = {recorder.layer: recorder.layer.ready for recorder in recorders}
+    before = {recorder.layer: recorder.layer.bound_cells for recorder in recorders}
     for layer in before:
-        layer.ready = {recorder.cell: recorder for recorder in recorders if recorder.layer is layer}
+        layer.bound_cells = {recorder.cell: recorder for recorder in recorders if recorder.layer is layer}
     try:
         yield
     finally:
         for layer, ready in before.items():
-            layer.ready = ready
+            layer.bound_cells = ready
 
 
 class _Recorder(BoundCell):
@@ -114,10 +114,10 @@ class _StateRecorder(_Recorder):
         self.states: list[Any] = []
         self.only: str | None = None
 
-    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+    def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         if self.only is not None:
             s = s._replace(**{name: getattr(s, name).detach() for name in s._fields if name != self.only})
-        new = super().next(x, s, zone)
+        new = super().advance(x, s, zone)
         self.states.append(new)
         return new
 
@@ -130,12 +130,12 @@ class _ValueRecorder(_Recorder):
     def bind_products(self) -> None:
         super().bind_products()
         constant = zip(self.cell.recurrent, map(_without_gradient, self.U), strict=True)
-        self.U = self.cell.by_product(**dict(constant))
+        self.U = self.cell.product_tuple(**dict(constant))
 
-    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+    def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         s = type(s)(*(field.detach().requires_grad_() for field in s))
         with torch.enable_grad(), _locals(self.codes) as variables:
-            new = super().next(x.detach(), s, zone)
+            new = super().advance(x.detach(), s, zone)
         kept = {name: _direct_path(getattr(new, name), getattr(s, name)) for name in s._fields}
         new = type(new)(*(field.detach() for field in new))
         values = self.unit_values(variables, s) | new._asdict()

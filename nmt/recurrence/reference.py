@@ -68,7 +68,7 @@ class GateProducts:
 
 def concat_recurrent_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
     """The biases inside the products of `gates` side by side, zeros where a gate has none."""
-    biases = [cell.own_bias(gate) for gate in gates]
+    biases = [cell.find_recurrent_bias(gate) for gate in gates]
     if all(bias is None for bias in biases):
         return None
     zeros = cell.b.new_zeros(cell.hidden_size)
@@ -119,16 +119,16 @@ class BoundCell:
         for gates in groups:
             group = GateProducts(cell, gates, self.engine, self.state_mask)
             products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
-        self.U = cell.by_product(**products)
+        self.U = cell.product_tuple(**products)
 
     def project(self, x: Tensor) -> Tensor:
         """The input's part of all gates, all positions at once: x [T, B, E] to [T, B, G*H]."""
-        return self.settle(self.reader()(x))
+        return self.normalise_input(self.input_product()(x))
 
-    def reader(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
+    def input_product(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
         """Columns `start` to `stop` of the input product for one position after the other.
 
-        The sum of the readers of all columns, one of them biased, goes through `settle`.
+        The sum of the readers of all columns, one of them biased, goes through `normalise_input`.
         """
         bias = self.cell.input_bias() if biased else None
         product = bind_product(self.cell.W[:, start:stop], self.engine, bias)
@@ -137,18 +137,18 @@ class BoundCell:
         mask = self.input_mask[:, start:stop]
         return lambda v, add=None: product(v * mask, add)
 
-    def settle(self, product: Tensor) -> Tensor:
+    def normalise_input(self, product: Tensor) -> Tensor:
         """An input product as `step` takes it: normalised where the cell normalises."""
-        return self.cell.settle(product)
+        return self.cell.normalise_input(product)
 
     def step(self, x: Tensor, s: Any) -> Any:
         """One position: projected input [B, G*H] and state to the next state; zones are drawn here."""
         zones = self.zoneout.zones(self.cell, 1, x.shape[0])
-        return self.next(x, s, None if zones is None else zones[0])
+        return self.advance(x, s, None if zones is None else zones[0])
 
-    def next(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+    def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         """One position, given its zone [B, P*H]."""
-        new = self.cell.step(self.cell.split(x), s, self.U)
+        new = self.cell.step(self.cell.split_gates(x), s, self.U)
         return new if zone is None else blend_states(zone.chunk(len(s), -1), new, s)
 
     def scan(
@@ -162,7 +162,7 @@ class BoundCell:
         hs = []
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         for t in position_order(len(x), reverse):
-            new = self.next(x[t], s, None if zones is None else zones[t])
+            new = self.advance(x[t], s, None if zones is None else zones[t])
             s = new if real is None else _hold(real[t].unsqueeze(-1), new, s)
             hs.append(s.h)
         return torch.stack(hs[::-1] if reverse else hs), s

@@ -79,7 +79,7 @@ def gate_statistics(model: Translator, batches: Iterable[Batch], *, positions: i
     for batch in batches:
         batch = to_device(batch, device)
         with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
-            state = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], before=carried).state
+            state = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=carried).state
         carried = detach_states(state) if batch.goes_on else None
         for record in records:
             lengths = batch.src_lengths if record.path.side == "encoder" else batch.tgt_lengths

@@ -136,10 +136,10 @@ class Learner:
     ) -> tuple[LossTotals, DecoderState | None]:
         """Add the gradients of a batch, as its part of an update on so many words."""
         batch = to_device(batch, next(self.model.parameters()).device)
-        use_gold = self.forcing.draw(ratio, batch.tgt[:, :-1])
+        teacher_forced = self.forcing.draw(ratio, batch.tgt[:, :-1])
 
         def work(model: Translator) -> LossOutput:
-            learnt = self.objective(model, batch, use_gold=use_gold, carried=carried)
+            learnt = self.objective(model, batch, teacher_forced=teacher_forced, carried=carried)
             self.precision.scaler.scale(learnt.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
             return learnt
 

@@ -113,7 +113,7 @@ def free_running_totals(
     for batch in processes.shares(batches):
         batch = to_device(batch, device)
         nowhere = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool)
-        totals.add(LossTotals.of(own(model, batch, use_gold=nowhere, carried=None).loss))
+        totals.add(LossTotals.of(own(model, batch, teacher_forced=nowhere, carried=None).loss))
     return totals.of_all(processes)
 
 

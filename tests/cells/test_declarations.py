@@ -37,7 +37,11 @@ def test_a_cell_without_recurrent_products_has_no_matrix_for_them() -> None:
 
 def test_a_product_that_does_not_read_the_input_has_its_bias_by_name() -> None:
     cell = CELLS["rhn"](3, 2, gate_bias={"t3": -5.0})
-    assert [cell.own_bias(gate).tolist() for gate in ("h3", "t2", "t3")] == [[0, 0], [-2, -2], [-5, -5]]
+    assert [cell.find_recurrent_bias(gate).tolist() for gate in ("h3", "t2", "t3")] == [
+        [0, 0],
+        [-2, -2],
+        [-5, -5],
+    ]
     assert cell.W.shape == (4, 3) and cell.U.shape == (12, 2)
 
 

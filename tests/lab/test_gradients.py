@@ -157,7 +157,7 @@ def states_after(
     memory = model.encode(batch.src[row : row + 1, : batch.src_lengths[row]])
     states, losses = [], []
     for t in range(length):
-        one = model.unroll(memory, batch.tgt[row : row + 1, t : t + 1], before=state)
+        one = model.unroll(memory, batch.tgt[row : row + 1, t : t + 1], state=state)
         state = one.state
         states.append(state.layers[-1])
         logits = model.output(one.features[:, 0])
@@ -216,7 +216,7 @@ def test_the_encoder_s_norms_are_those_of_autograd() -> None:
             states.append(before[0][0].h)
         h = torch.stack(states, 1)
         mask = torch.ones_like(pieces, dtype=torch.bool)
-        keys, values = model.decoder.attention.keys_values(h)
+        keys, values = model.decoder.attention.project_memory(h)
         memory = Memory(h, keys, values, mask, before)
         tgt = batch.tgt[row : row + 1, : batch.tgt_lengths[row] + 1]
         logits = model.output(model.unroll(memory, tgt[:, :-1]).features)
@@ -251,7 +251,7 @@ def test_a_model_is_left_as_it_was() -> None:
     clipping_statistics(model, [batch], 1.0)
     assert model.training
     assert all(p.grad is None for p in model.parameters())
-    assert all(one.layer.ready == {} for one in model.recurrent_cells())
+    assert all(one.layer.bound_cells == {} for one in model.recurrent_cells())
     assert all(layer.engine == "auto" for layer in model.decoder.stack.layers)
 
 

@@ -40,7 +40,7 @@ def test_a_text_read_in_chunks_is_the_text_in_values_and_gradients(cell: str) ->
     model.zero_grad(set_to_none=True)
     features, state = [], None
     for chunk in text.split(4, dim=1):
-        given, state, _ = model.unroll(model.encode(chunk), chunk, before=state)
+        given, state, _ = model.unroll(model.encode(chunk), chunk, state=state)
         features.append(given)
     read = torch.cat(features, 1)
     torch.testing.assert_close(read, whole.features, rtol=0, atol=1e-12)
@@ -55,7 +55,7 @@ def test_own_words_are_read_on_from_a_state_too() -> None:
     gold = torch.ones_like(text, dtype=torch.bool)
     whole = model.unroll(model.encode(text), text, gold)
     first = model.unroll(model.encode(text), text[:, :4], gold[:, :4])
-    second = model.unroll(model.encode(text), text[:, 4:], gold[:, 4:], before=first.state)
+    second = model.unroll(model.encode(text), text[:, 4:], gold[:, 4:], state=first.state)
     torch.testing.assert_close(second.features, whole.features[:, 4:], rtol=0, atol=1e-12)
 
 

@@ -26,13 +26,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def learn(
-    recompute: int, decoder: dict[str, Any], engine: str, use_gold: Tensor | None = None
+    recompute: int, decoder: dict[str, Any], engine: str, teacher_forced: Tensor | None = None
 ) -> dict[str, Tensor]:
     """The loss of a model in training, and all its gradients."""
     model, (src, tgt) = build(decoder=decoder, engine=engine, training={"recompute": recompute}), batch()
     model.train()
     torch.manual_seed(3)
-    unrolled = model.unroll(model.encode(src), tgt, use_gold, sample=use_gold is not None, attended=True)
+    unrolled = model.unroll(
+        model.encode(src), tgt, teacher_forced, sample=teacher_forced is not None, return_weights=True
+    )
     loss = (model.output(unrolled.features) * torch.randn(3, 5, 11, dtype=torch.float64)).sum()
     if unrolled.weights is not None:
         loss += (unrolled.weights * torch.randn(3, 5, 5, dtype=torch.float64)).sum()
@@ -59,9 +61,9 @@ def test_what_is_computed_again_gives_the_same_loss_and_gradients(
 
 @pytest.mark.parametrize("engine", ["compiled", "torch", "reference"])
 def test_the_decoders_own_words_are_the_same_when_computed_again(engine: str) -> None:
-    use_gold = torch.tensor([[True, False, False, True, False]]).expand(3, 5)
-    expected = learn(0, FEEDING, engine, use_gold)
-    for name, value in learn(2, FEEDING, engine, use_gold).items():
+    teacher_forced = torch.tensor([[True, False, False, True, False]]).expand(3, 5)
+    expected = learn(0, FEEDING, engine, teacher_forced)
+    for name, value in learn(2, FEEDING, engine, teacher_forced).items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=1e-10)
 
 

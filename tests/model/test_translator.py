@@ -118,8 +118,8 @@ def test_steps_one_by_one_equal_the_unrolled_decoder(variant: str) -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_unrolled_decoder_gives_what_each_step_looked_at(variant: str, own_words: bool) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
-    use_gold = torch.ones_like(tgt, dtype=torch.bool) if own_words else None
-    unrolled = model.unroll(model.encode(src), tgt, use_gold, attended=True)
+    teacher_forced = torch.ones_like(tgt, dtype=torch.bool) if own_words else None
+    unrolled = model.unroll(model.encode(src), tgt, teacher_forced, return_weights=True)
     for t, step in enumerate(steps(model, src, tgt)):
         if step.weights is None:
             assert unrolled.weights is None
@@ -193,9 +193,9 @@ def test_running_freely_feeds_the_best_word_of_each_position(variant: str) -> No
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_scheduled_words_train_every_parameter(variant: str) -> None:
     model, (src, tgt) = build(**VARIANTS[variant]), batch()
-    use_gold = torch.tensor([[True, False, True, False, False]]).expand_as(tgt)
+    teacher_forced = torch.tensor([[True, False, True, False, False]]).expand_as(tgt)
     model.output(
-        model.unroll(model.encode(src), tgt, use_gold, sample=True).features
+        model.unroll(model.encode(src), tgt, teacher_forced, sample=True).features
     ).square().sum().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name

@@ -126,7 +126,7 @@ def test_without_gradients_nothing_is_noted() -> None:
 
 def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:
     strip, like = GradientBuffer(), torch.zeros(2, 3)
-    places = [strip.next() for _ in range(4)]
+    places = [strip.reserve() for _ in range(4)]
     tensors = [place(like).fill_(i) for i, place in enumerate(places)][::-1]  # the last position comes first
     whole = concat_rows(tensors)
     assert whole.data_ptr() == tensors[0].data_ptr()

@@ -151,11 +151,11 @@ def test_the_model_is_afterwards_as_it_was_also_when_the_pass_fails() -> None:
     layers = [module for module in model.modules() if isinstance(module, Layer)]
     marks: list[dict[Any, Any]] = [{} for _ in layers]
     for layer, mark in zip(layers, marks, strict=True):
-        layer.ready = mark
+        layer.bound_cells = mark
     tracer = sys.getprofile()
     with pytest.raises(IndexError):
         recorded(model, batch()[0] + 1000)
-    assert all(layer.ready is mark for layer, mark in zip(layers, marks, strict=True))
+    assert all(layer.bound_cells is mark for layer, mark in zip(layers, marks, strict=True))
     assert model.training and sys.getprofile() is tracer
 
 

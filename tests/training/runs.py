@@ -60,18 +60,18 @@ class Tiny(nn.Module):
         self,
         memory: Tensor,
         tgt_in: Tensor,
-        use_gold: Tensor | None = None,
+        teacher_forced: Tensor | None = None,
         *,
         sample: bool = False,
-        before: None,
-        attended: bool = False,
+        state: None,
+        return_weights: bool = False,
     ) -> DecoderOutput:
         h, features = memory, []
         for t, y in enumerate(tgt_in.unbind(1)):
-            if t and use_gold is not None:
+            if t and teacher_forced is not None:
                 own = self.decoder.output(h).detach().softmax(-1)
                 own = own.multinomial(1).squeeze(1) if sample else own.argmax(-1)
-                y = y.where(use_gold[:, t], own)
+                y = y.where(teacher_forced[:, t], own)
             h = self.cell(self.dropout(self.embedding(y)), h)
             features.append(h)
         return DecoderOutput(torch.stack(features, 1), None)  # type: ignore[arg-type]

@@ -104,7 +104,7 @@ def test_everything_that_the_model_can_write_has_probability_one_in_all() -> Non
 
 
 def minimised(objective: RiskObjective, model: Translator, batch: Batch) -> Tensor:
-    return objective(model, batch, use_gold=None, carried=None).loss.smoothed
+    return objective(model, batch, teacher_forced=None, carried=None).loss.smoothed
 
 
 @pytest.mark.parametrize("decoder", [{}, {"input_feeding": True}, {"attention": "none"}])
@@ -165,8 +165,8 @@ def test_likelihood_is_mixed_in_and_the_risk_of_a_sentence_is_reported() -> None
         MinimumRisk(likelihood=LIKELIHOOD, weight=w, drawing=drawing, sharpness=1.0, reference=False)
         for w in (0.0, 0.25)
     )
-    ce = LIKELIHOOD(model, batch, use_gold=None, carried=None).loss
-    loss = mixed(model, batch, use_gold=None, carried=None).loss
+    ce = LIKELIHOOD(model, batch, teacher_forced=None, carried=None).loss
+    loss = mixed(model, batch, teacher_forced=None, carried=None).loss
     risk = minimised(pure, model, batch).item()
     assert loss.smoothed.item() == pytest.approx(risk + 0.25 * ce.smoothed.item())
     means = LossTotals.of(loss).means()

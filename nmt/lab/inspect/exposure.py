@@ -58,14 +58,14 @@ def _sums_by_position(model: Translator, batch: Batch, positions: int) -> Tensor
     tgt = batch.tgt[:, 1:]
     mask = tgt != model.pad
     nowhere = torch.zeros_like(mask)
-    losses = [_losses(model, batch, use_gold)[mask].cpu() for use_gold in (None, nowhere)]
+    losses = [_losses(model, batch, teacher_forced)[mask].cpu() for teacher_forced in (None, nowhere)]
     index = mask.nonzero()[:, 1].clamp_max(positions).cpu()
     values = torch.stack([torch.ones_like(losses[0]), *losses]).double()
     return values.new_zeros(3, positions + 1).index_add(1, index, values)
 
 
-def _losses(model: Translator, batch: Batch, use_gold: Tensor | None) -> Tensor:
+def _losses(model: Translator, batch: Batch, teacher_forced: Tensor | None) -> Tensor:
     """-log p of each reference word, [B, T]."""
     tgt, output = batch.tgt[:, 1:], model.decoder.output
-    features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], use_gold).features
+    features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], teacher_forced).features
     return -log_probs(features.flatten(0, 1), output.weight, output.bias, tgt.flatten()).view(tgt.shape)

@@ -113,7 +113,7 @@ def _measure(
     profiles, carried, cut = Profiles(), None, dict.fromkeys(sides, only)
     for batch in batches:
         with record_states(model.recurrent_cells(), cut) as states:
-            unrolled = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], before=carried)
+            unrolled = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=carried)
         carried = detach_states(unrolled.state) if batch.goes_on else None
         losses = _losses(model, unrolled.features, batch)
         for side in sides:

@@ -105,7 +105,7 @@ def _run_forced(
     device = next(model.parameters()).device
     src, tgt_in = (torch.tensor([row], device=device) for row in (source, [BOS, *output[:-1]]))
     with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
-        unrolled = model.unroll(model.encode(src), tgt_in, attended=True)
+        unrolled = model.unroll(model.encode(src), tgt_in, return_weights=True)
         log_probs = model.output(unrolled.features[0]).log_softmax(-1)
     return log_probs.cpu(), None if unrolled.weights is None else unrolled.weights[0].cpu(), records
 

@@ -37,8 +37,10 @@ def trace_plan(cell: Cell) -> list[tuple[str, ...]]:
         return product
 
     with torch.no_grad():
-        x = cell.split(cell.b.new_zeros(1, len(cell.b)))
-        _check_state(cell, cell.step(x, cell.initial_state(1), cell.by_product(*map(watch, cell.recurrent))))
+        x = cell.split_gates(cell.b.new_zeros(1, len(cell.b)))
+        _check_state(
+            cell, cell.step(x, cell.initial_state(1), cell.product_tuple(*map(watch, cell.recurrent)))
+        )
     return [tuple(dict.fromkeys(sorted(group, key=cell.recurrent.index))) for group in groups]
 
 
@@ -182,7 +184,7 @@ def find_vectors(cell: Cell) -> dict[str, Tensor]:
         return vectors
     for gate in cell.recurrent:
         vectors[f"gain.{gate}"] = cell.gain_U[cell.recurrent_rows(gate)]
-        if (bias := cell.own_bias(gate)) is not None:
+        if (bias := cell.find_recurrent_bias(gate)) is not None:
             vectors[f"bias.{gate}"] = bias
     return vectors
 
@@ -210,12 +212,12 @@ def _run_until(
 
             return U
 
-        x = cell.by_gate(*(values[f"x.{gate}"] for gate in cell.gates))
+        x = cell.gate_tuple(*(values[f"x.{gate}"] for gate in cell.gates))
         s = cell.State(*(values[f"s.{part}"] for part in cell.State._fields))
         own = {name: cell._parameters[name] for name in cell.vectors}
         cell._parameters.update({name: values[f"p.{name}"] for name in own})  # type: ignore[misc]
         try:
-            new = cell.step(x, s, cell.by_product(**{gate: product(gate) for gate in cell.recurrent}))
+            new = cell.step(x, s, cell.product_tuple(**{gate: product(gate) for gate in cell.recurrent}))
         except _OperandReached as reached:
             return {f"v{stop}": reached.operand}
         finally:

@@ -26,9 +26,9 @@ class Objective(Protocol):
     """What training minimises; `loss.smoothed`, which has the gradient, is its sum over the batch's words."""
 
     def __call__(
-        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
-        """The loss of a batch; `use_gold` [B, T] as in `Translator.unroll`, `carried` from the one before."""
+        """The loss of a batch; `teacher_forced` [B, T] and `carried` as in `Translator.unroll`."""
 
 
 class Likelihood:
@@ -46,24 +46,24 @@ class Likelihood:
         self.guided_alignment, self.coverage = guided_alignment, coverage
 
     def __call__(
-        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
-        unrolled = self.unroll(model, batch, use_gold, carried)
+        unrolled = self.unroll(model, batch, teacher_forced, carried)
         return LossOutput(
             self.loss(model, batch, unrolled), detach_states(unrolled.state) if batch.goes_on else None
         )
 
     def unroll(
-        self, model: Translator, batch: Batch, use_gold: Tensor | None, carried: DecoderState | None
+        self, model: Translator, batch: Batch, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> DecoderOutput:
         """Features of the target's positions, and attention where a loss wants it."""
         return model.unroll(
             model.encode(batch.src),
             batch.tgt[:, :-1],
-            use_gold,
+            teacher_forced,
             sample=self.sample,
-            before=carried,
-            attended=bool(self.guided_alignment or self.coverage),
+            state=carried,
+            return_weights=bool(self.guided_alignment or self.coverage),
         )
 
     def loss(self, model: Translator, batch: Batch, unrolled: DecoderOutput) -> Loss:
@@ -103,7 +103,7 @@ def forced_loss(
 ) -> LossOutput:
     """The cross-entropy where every word reads the true ones before it."""
     likelihood = Likelihood(label_smoothing=label_smoothing, sample=False)
-    return likelihood(model, batch, use_gold=None, carried=carried)
+    return likelihood(model, batch, teacher_forced=None, carried=carried)
 
 
 LEAST = 1e-12

@@ -24,12 +24,14 @@ class SwitchOut:
         self.objective, self.source, self.target = objective, source, target
 
     def __call__(
-        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
         """The objective of the pairs as they are drawn here."""
         src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.source)
         tgt = switch_tokens(batch.tgt, model.decoder.embedding.num_embeddings, self.target)
-        return self.objective(model, batch._replace(src=src, tgt=tgt), use_gold=use_gold, carried=carried)
+        return self.objective(
+            model, batch._replace(src=src, tgt=tgt), teacher_forced=teacher_forced, carried=carried
+        )
 
 
 def switch_tokens(pieces: Tensor, vocabulary: int, temperature: float) -> Tensor:

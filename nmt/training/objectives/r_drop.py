@@ -21,13 +21,13 @@ class RDrop:
         self.likelihood, self.alpha = likelihood, alpha
 
     def __call__(
-        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
         """As of any objective; the two passes are one, over a batch that holds every pair twice."""
         if carried is not None or batch.goes_on:
             raise NotImplementedError("a state that is carried on belongs to one pass")
         pair = repeat_batch(batch)
-        gold = None if use_gold is None else torch.cat([use_gold, use_gold])
+        gold = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
         unrolled = self.likelihood.unroll(model, pair, gold, None)
         loss = halve_loss(self.likelihood.loss(model, pair, unrolled))
         differing = self.differing(model, batch, unrolled.features)

@@ -88,11 +88,11 @@ class RiskObjective:
     drawing: CandidateSampler
 
     def __call__(
-        self, model: Translator, batch: Batch, *, use_gold: Tensor | None, carried: DecoderState | None
+        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
         """As of any objective; the likelihood is reported even where it counts for nothing."""
         with torch.set_grad_enabled(self.weight > 0):
-            loss, carried = self.likelihood(model, batch, use_gold=use_gold, carried=carried)
+            loss, carried = self.likelihood(model, batch, teacher_forced=teacher_forced, carried=carried)
         values, risks = self.of(model, batch)
         loss = loss._replace(smoothed=self.weight * loss.smoothed)
         shown = LossTerm(risks.detach().sum(), len(risks))
