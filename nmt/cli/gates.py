@@ -56,21 +56,21 @@ def _part(part: "StateStatistics") -> list[str]:
     return [norm, f"{kept.mean:.3f}", f"{kept.updated:.3f}", *scales]
 
 
-def draw(file: Path, found: "list[CellStatistics]", positions: int) -> None:
+def draw_gates(file: Path, found: "list[CellStatistics]", positions: int) -> None:
     """Means of the gates and lengths of the states by position, a panel for each name."""
-    from nmt.lab.figure import Line, draw
+    from nmt.lab.figure import Curve, draw_curves
 
-    panels: dict[str, list[Line]] = {}
+    panels: dict[str, list[Curve]] = {}
     for cell in found:
         gates = {f"mean of {gate.name}": gate.means for gate in cell.gates if gate.open is not None}
         norms = {f"length of {part.name}": part.norms for part in cell.state}
         for label, values in (gates | norms).items():
             alone = values[:positions]
             panels.setdefault(label, []).append(
-                Line(
+                Curve(
                     f"{cell.path.side} {cell.path.layer} {cell.path.direction}",
                     range(1, len(alone) + 1),
                     alone,
                 )
             )
-    draw(file, panels, x="position")
+    draw_curves(file, panels, x="position")

@@ -128,12 +128,12 @@ def _clipped(clipping: "ClippingStatistics") -> str:
 
 def _plot(file: Path, found: "list[ModelGradients]") -> None:
     """A panel for each place, a line for each model and path."""
-    from nmt.lab.figure import Line, draw
+    from nmt.lab.figure import Curve, draw_curves
 
-    panels: dict[str, list[Line]] = {}
+    panels: dict[str, list[Curve]] = {}
     for system in found:
         for reach in system.profiles:
             logs = [math.log10(norm) if 0 < norm < math.inf else math.nan for norm in reach.norms]
-            line = Line(f"{system.name}, {reach.path}", range(len(logs)), logs)
+            line = Curve(f"{system.name}, {reach.path}", range(len(logs)), logs)
             panels.setdefault(f"log₁₀ of the norm, {_name(reach.cell)}", []).append(line)
-    draw(file, panels, x="lag")
+    draw_curves(file, panels, x="lag")

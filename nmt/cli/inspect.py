@@ -94,7 +94,7 @@ def gates(
     found = inspect_gates(model, data, positions=positions)
     typer.echo(dumps([cell.as_dict() for cell in found]) if as_json else shown.table(found, positions))
     if plot:
-        shown.draw(plot, found, positions)
+        shown.draw_gates(plot, found, positions)
 
 
 app.command()(sentence)
@@ -115,10 +115,10 @@ def _row(name: str, part: "Exposure") -> str:
 
 
 def _plot(file: Path, found: "list[Exposure]") -> None:
-    from nmt.lab.figure import Line, draw
+    from nmt.lab.figure import Curve, draw_curves
 
     alone = [part for part in found if part.last == part.position]
     x = [part.position for part in alone]
     forced, free, gap = ([getattr(part, name) for part in alone] for name in ("forced", "free", "gap"))
-    losses = [Line("forced", x, forced), Line("free", x, free)]
-    draw(file, {"nats a word": losses, "gap": [Line("gap", x, gap)]}, x="target position")
+    losses = [Curve("forced", x, forced), Curve("free", x, free)]
+    draw_curves(file, {"nats a word": losses, "gap": [Curve("gap", x, gap)]}, x="target position")

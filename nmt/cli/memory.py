@@ -141,12 +141,12 @@ def _scores(of: "Learnt", now: slice) -> str:
 
 
 def _plot(file: Path, found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
-    from nmt.lab.figure import Line, draw
+    from nmt.lab.figure import Curve, draw_curves
 
-    panels: dict[str, list[Line]] = {}
+    panels: dict[str, list[Curve]] = {}
     names = _names([of.cell for of in found])
     for of in found:
         around = [100 * deviation for deviation in of.deviations] or None
-        line = Line(names[of.cell], gaps, [100 * mean for mean in of.means], around)
+        line = Curve(names[of.cell], gaps, [100 * mean for mean in of.means], around)
         panels.setdefault(f"{of.task}, % right", []).append(line)
-    draw(file, panels, x="gap", one_scale=True)
+    draw_curves(file, panels, x="gap", one_scale=True)

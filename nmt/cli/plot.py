@@ -26,9 +26,9 @@ def plot(
     Every number of metrics.jsonl can be drawn. Seconds are those spent learning,
     from times.jsonl. Needs matplotlib, which the extra `plot` brings.
     """
-    from nmt.lab.curves import curves
-    from nmt.lab.figure import draw, drawable
+    from nmt.lab.curves import read_curves
+    from nmt.lab.figure import check_picture, draw_curves
 
-    drawable(output)
-    draw(output, curves(runs, metric or [], against), x=against)
+    check_picture(output)
+    draw_curves(output, read_curves(runs, metric or [], against), x=against)
     typer.echo(output)

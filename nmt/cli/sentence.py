@@ -10,7 +10,7 @@ import typer
 
 from nmt.cli.terminal import WIDTH, beside, hanging, nameless, one_line
 from nmt.errors import UsageError
-from nmt.lab.doctor.finding import counted
+from nmt.lab.doctor.finding import format_count
 
 if TYPE_CHECKING:
     from nmt.lab.inspect.beam import BeamBranch
@@ -66,9 +66,9 @@ def sentence(
 def _check(file: Path, kind: str) -> None:
     """UsageError before any work begins where the file could not be written after it."""
     if kind in PICTURES:
-        from nmt.lab.figure import drawable
+        from nmt.lab.figure import check_picture
 
-        drawable(file, kind)
+        check_picture(file, kind)
     else:
         from nmt.files import check_writable
 
@@ -153,7 +153,7 @@ def _row(*cells: str) -> str:
 def _ends(found: "SentenceTrace") -> Iterator[str]:
     ends = [branch for branch in found.beam if branch.score is not None]
     if not ends:
-        yield f"ends found by the beam: none; the output was cut at {counted(len(found.words), 'piece')}"
+        yield f"ends found by the beam: none; the output was cut at {format_count(len(found.words), 'piece')}"
         return
     yield "ends found by the beam (score, log probability)"
     yield from (_end(found, end) for end in sorted(ends, key=lambda end: -(end.score or 0.0)))

@@ -76,9 +76,9 @@ def _plain(value: object) -> object:
 def _checked(file: Path | None) -> Path | None:
     """UsageError before any work begins where the picture could not be drawn after it."""
     if file is not None:
-        from nmt.lab.figure import drawable
+        from nmt.lab.figure import check_picture
 
-        drawable(file)
+        check_picture(file)
     return file
 
 

@@ -1,4 +1,4 @@
-"""Lines on panels as a picture: the one door to matplotlib, which is an extra."""
+"""Curves and heat maps as picture files. The only module that imports matplotlib, which is optional."""
 
 import logging
 import warnings
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontEntry
 
-KINDS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
-"""What a picture can become, without the dates that would make two files of one picture differ."""
+FORMATS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
+"""File formats and their metadata: without the date, equal pictures are equal files."""
 WIDTH, HEIGHT, LEGEND = 8.0, 3.0, 0.2
 """Inches of a panel and of a row of maps, and of a line of the legend."""
 ACROSS = 3
-"""Maps beside each other, so that their words can be read."""
-COLUMN = 32
-"""Letters of a name, up to which three stand beside each other."""
-SEPARATE = 40
-"""Points of a line, up to which each is marked: one alone would not be seen."""
+"""Heat maps per row, so that their labels can be read."""
+SHORT_NAME = 32
+"""Characters of a name up to which the legend has three columns."""
+MARKED_POINTS = 40
+"""Points of a curve up to which each is marked: a single one would not be visible."""
 
 log = logging.getLogger(__name__)
 
 
-class Line(NamedTuple):
-    """A line of a panel; NaN in `y` is a gap. `around` is how far a band reaches to either side of it."""
+class Curve(NamedTuple):
+    """A curve of a panel; NaN in `y` is a gap. `around` is the half-width of a band about it."""
 
     name: str
     x: Sequence[float]
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 class HeatMap(NamedTuple):
-    """A picture of values [rows][columns] between `low` and `high`; rows without names are not labelled."""
+    """Values [rows][columns] between `low` and `high`; rows without names are not labelled."""
 
     title: str
     values: Sequence[Sequence[float]]
@@ -52,24 +52,24 @@ class HeatMap(NamedTuple):
     high: float
 
 
-def draw(
-    path: Path, panels: Mapping[str, Sequence[Line]], *, x: str, one_scale: bool = False, log_x: bool = False
+def draw_curves(
+    path: Path, panels: Mapping[str, Sequence[Curve]], *, x: str, one_scale: bool = False, log_x: bool = False
 ) -> None:
     """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
 
-    Its ending says what it becomes (svg, png, pdf). A line of a name has one colour in all panels. With
-    `one_scale` a height is the same value in all of them; with `log_x` the axis is logarithmic, with a tick
-    for each point. Raises UsageError as `drawable` does.
+    The file's suffix sets the format (svg, png, pdf). Curves of the same name have one colour in all panels.
+    With `one_scale` the panels share the y axis; with `log_x` the x axis is logarithmic, with a tick for each
+    point. Raises UsageError as `check_picture` does.
     """
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
-    colours = {name: f"C{place}" for place, name in enumerate(names)}
+    colours = {name: f"C{i}" for i, name in enumerate(names)}
     points = sorted({x for lines in panels.values() for line in lines for x in line.x})
-    columns = 3 if max(map(len, names), default=0) < COLUMN else 1
+    columns = 3 if max(map(len, names), default=0) < SHORT_NAME else 1
     height = HEIGHT * len(panels) + LEGEND * ceil(len(names) / columns)
     with _figure(path, "".join([x, *panels, *names]), (WIDTH, height)) as figure:
         axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
-        for place, (label, lines) in zip(axes, panels.items(), strict=True):
-            _panel(place, label, lines, colours)
+        for panel, (label, lines) in zip(axes, panels.items(), strict=True):
+            _draw_panel(panel, label, lines, colours)
         axes[-1].set_xlabel(x)
         if log_x:
             axes[-1].set_xscale("log")
@@ -84,9 +84,9 @@ def draw(
 def draw_heat_maps(
     path: Path, rows: Mapping[str, Sequence[HeatMap]], *, title: str, kind: str | None = None
 ) -> None:
-    """Draw rows of maps one above the other, each headed by its key; `kind` is told by the path's ending.
+    """Draw rows of heat maps, each headed by its key; `kind` defaults to the path's suffix.
 
-    Raises UsageError as `draw` does.
+    Raises UsageError as `draw_curves` does.
     """
     words = [word for maps in rows.values() for map_ in maps for word in (*map_.rows, *map_.columns)]
     lines = [ceil(len(maps) / ACROSS) for maps in rows.values()]
@@ -95,21 +95,23 @@ def draw_heat_maps(
         bands = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=lines)[:, 0]
         for band, deep, (label, maps) in zip(bands, lines, rows.items(), strict=True):
             band.suptitle(label, x=0.01, ha="left", fontsize="medium")
-            places = band.subplots(deep, min(len(maps), ACROSS), squeeze=False).flat
-            for axes, map_ in zip(places, maps, strict=False):
-                _map(axes, map_)
-            for axes in places:
+            cells = band.subplots(deep, min(len(maps), ACROSS), squeeze=False).flat
+            for axes, map_ in zip(cells, maps, strict=False):
+                _draw_heat_map(axes, map_)
+            for axes in cells:
                 axes.remove()
 
 
-def drawable(path: Path, kind: str | None = None) -> str:
-    """What a picture becomes, to be asked before any work; UsageError where it could not be drawn then."""
+def check_picture(path: Path, kind: str | None = None) -> str:
+    """Return the format of a picture; UsageError if it cannot be drawn, to be found before long work."""
     kind = kind or path.suffix.removeprefix(".").lower()
-    if kind not in KINDS:
-        raise UsageError(f"{path}: a picture's name ends in one of {', '.join('.' + kind for kind in KINDS)}")
+    if kind not in FORMATS:
+        raise UsageError(
+            f"{path}: the name of a picture must end in one of {', '.join('.' + kind for kind in FORMATS)}"
+        )
     check_writable(path)
     try:
-        import matplotlib.figure  # noqa: F401 - whether it can be
+        import matplotlib.figure  # noqa: F401 - whether it is installed
     except ImportError as error:
         raise UsageError("matplotlib is not installed: pip install 'nmt[plot]'") from error
     return kind
@@ -117,17 +119,17 @@ def drawable(path: Path, kind: str | None = None) -> str:
 
 @contextmanager
 def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
-    """A figure to be drawn on, whose letters are those of `text`; written whole when it is finished."""
-    kind = drawable(path, kind)
+    """A figure with fonts for the characters of `text`, written atomically when it is finished."""
+    kind = check_picture(path, kind)
     from matplotlib.figure import Figure
 
     with atomic_file(path) as aside, _style(text, kind):
         figure = Figure(figsize=size, layout="constrained")
         yield figure
-        figure.savefig(aside, format=kind, dpi=120, metadata=KINDS[kind])
+        figure.savefig(aside, format=kind, dpi=120, metadata=FORMATS[kind])
 
 
-def _map(axes: "Axes", map_: HeatMap) -> None:
+def _draw_heat_map(axes: "Axes", map_: HeatMap) -> None:
     colours = "RdBu" if map_.low < 0 else "YlGnBu"
     image = axes.imshow(
         map_.values, cmap=colours, vmin=map_.low, vmax=map_.high, aspect="auto", interpolation="nearest"
@@ -138,9 +140,9 @@ def _map(axes: "Axes", map_: HeatMap) -> None:
     axes.figure.colorbar(image, ax=axes, pad=0.02)
 
 
-def _panel(axes: "Axes", label: str, lines: Sequence[Line], colours: Mapping[str, str]) -> None:
+def _draw_panel(axes: "Axes", label: str, lines: Sequence[Curve], colours: Mapping[str, str]) -> None:
     for line in lines:
-        marker = "." if len(line.x) <= SEPARATE else ""
+        marker = "." if len(line.x) <= MARKED_POINTS else ""
         axes.plot(line.x, line.y, colours[line.name], marker=marker)
         if line.around is not None:
             _band(axes, line, colours[line.name])
@@ -149,9 +151,9 @@ def _panel(axes: "Axes", label: str, lines: Sequence[Line], colours: Mapping[str
 
 
 def _legend(figure: "Figure", colours: Mapping[str, str], columns: int) -> None:
-    """One for all panels, above them, where it hides nothing.
+    """Draw one legend for all panels, above them.
 
-    A space before each name: matplotlib leaves out those that begin with a low line.
+    Each name gets a leading space: matplotlib omits those that begin with an underscore.
     """
     from matplotlib.lines import Line2D
 
@@ -160,7 +162,7 @@ def _legend(figure: "Figure", colours: Mapping[str, str], columns: int) -> None:
     figure.legend(signs, names, loc="outside upper left", ncols=columns, frameon=False)
 
 
-def _band(axes: "Axes", line: Line, colour: str) -> None:
+def _band(axes: "Axes", line: Curve, colour: str) -> None:
     pairs = list(zip(line.y, line.around or (), strict=True))
     below, above = ([y + sign * around for y, around in pairs] for sign in (-1, 1))
     axes.fill_between(line.x, below, above, color=colour, alpha=0.15, linewidth=0)
@@ -168,10 +170,10 @@ def _band(axes: "Axes", line: Line, colour: str) -> None:
 
 @contextmanager
 def _style(text: str, kind: str) -> "Iterator[None]":
-    """Fonts that have the letters of a text; in SVG, text that stays text."""
+    """Use fonts that have the characters of a text; in SVG, keep text as text."""
     from matplotlib import rc_context
 
-    families = [] if kind == "svg" else _fallback(text)
+    families = [] if kind == "svg" else _fallback_fonts(text)
     settings: dict[Any, object] = {
         "text.parse_math": False,
         "svg.fonttype": "none",
@@ -183,35 +185,35 @@ def _style(text: str, kind: str) -> "Iterator[None]":
         yield
 
 
-def _fallback(text: str) -> list[str]:
-    """A font of this machine with the letters that matplotlib's own has not; a note if there is none."""
+def _fallback_fonts(text: str) -> list[str]:
+    """Find an installed font for the characters that matplotlib's lacks; log a warning if there is none."""
     from matplotlib import font_manager
 
-    def lacking(file: str, wanted: set[str]) -> set[str]:
+    def missing_from(file: str, wanted: set[str]) -> set[str]:
         font = font_manager.get_font(file)
         return {letter for letter in wanted if not font.get_char_index(ord(letter))}
 
-    missing = lacking(font_manager.findfont("DejaVu Sans"), {c for c in text if c.isprintable()})
+    missing = missing_from(font_manager.findfont("DejaVu Sans"), {c for c in text if c.isprintable()})
     if not missing:
         return []
     for font in _fonts():
-        if "Last Resort" not in font.name and not lacking(font.fname, missing):
+        if "Last Resort" not in font.name and not missing_from(font.fname, missing):
             return [font.name]
     letters = "".join(sorted(missing)[:10])
-    log.warning(f"no font of this machine has {letters}: they become boxes; in an .svg they stay text")
+    log.warning(f"no installed font has {letters}: they are drawn as boxes; use .svg, which keeps text")
     return []
 
 
 def _fonts() -> "Iterator[FontEntry]":
-    """Those that matplotlib remembers, the upright and regular ones first; then those installed since."""
+    """The fonts that matplotlib has cached, upright and regular ones first; then those installed since."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
-    remembered = fontManager.ttflist.copy()
-    yield from sorted(remembered, key=_plainness)
-    for file in sorted({*findSystemFonts()} - {font.fname for font in remembered}):
-        with suppress(OSError, RuntimeError):  # one that cannot be read is none
+    cached = fontManager.ttflist.copy()
+    yield from sorted(cached, key=_plainness)
+    for file in sorted({*findSystemFonts()} - {font.fname for font in cached}):
+        with suppress(OSError, RuntimeError):  # unreadable fonts are ignored
             fontManager.addfont(file)
-    yield from sorted(fontManager.ttflist[len(remembered) :], key=_plainness)
+    yield from sorted(fontManager.ttflist[len(cached) :], key=_plainness)
 
 
 def _plainness(font: "FontEntry") -> tuple[bool, bool]:

@@ -21,7 +21,7 @@ def test_a_picture_that_could_not_be_drawn_is_refused_before_any_work(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     for picture, said in (
-        (tmp_path / "a.bmp", "a picture's name ends in one of .svg, .png, .pdf"),
+        (tmp_path / "a.bmp", "the name of a picture must end in one of .svg, .png, .pdf"),
         (tmp_path / "none" / "a.svg", f"no such directory: {tmp_path / 'none'}"),
     ):
         result = nmt(*words, picture)

@@ -18,20 +18,20 @@ def findings(*words: object) -> list[dict[str, str]]:
     return found
 
 
-def test_a_run_that_went_well_is_told_in_numbers_and_nothing_is_found(finished: Finished) -> None:
+def test_a_run_that_went_well_is_reported_in_numbers_without_problems(finished: Finished) -> None:
     said = done(nmt("doctor", finished.run))
     assert said.startswith("run       100 updates, ")
     assert "best      bleu " in said
-    assert said.endswith("nothing found that speaks against it\n")
+    assert said.endswith("no problems found\n")
 
 
-def test_a_recipe_that_is_well_is_told_what_it_takes(finished: Finished) -> None:
+def test_a_good_recipe_is_reported_with_its_cost(finished: Finished) -> None:
     said = done(nmt("doctor", finished.recipe, "--updates", 2))
     assert f"train     300 pairs: {finished.text}/train.de and" in said.replace("\n          ", " ")
     assert "training  60," in said
-    assert "parameters, at most" in said
+    assert "parameters, peak memory" in said
     assert "100 updates of" in said.replace("\n          ", " ")
-    assert "wrong" not in said
+    assert "error" not in said
     assert max(map(len, said.splitlines())) <= 80 or str(finished.text) in said
 
 
@@ -42,7 +42,7 @@ def test_facts_and_findings_are_json_too(finished: Finished) -> None:
     assert told["facts"]["training"]["seconds_per_update"] > 0
 
 
-def test_no_update_is_made_where_none_is_wished_for(finished: Finished) -> None:
+def test_no_trial_update_is_run_with_updates_0(finished: Finished) -> None:
     told = json.loads(done(nmt("doctor", finished.recipe, "--updates", 0, "--json")))
     assert "training" not in told["facts"]
 
@@ -67,30 +67,30 @@ def test_what_is_wrong_with_the_data_comes_first_and_decides_on_the_exit_code(
     (text / "test.en").write_bytes((text / "valid.en").read_bytes())
     result = nmt("doctor", finished.recipe, f"data.root={text}")
     assert result.exit_code == 1
-    assert "\nwrong" in result.stdout
+    assert "\nerror" in result.stdout
     assert "train.de has 300 lines but" in result.stdout.replace("\n          ", " ")
-    assert result.stdout.endswith("1 wrong, 1 note\n")
+    assert result.stdout.endswith("1 error, 1 note\n")
 
 
 def test_a_recipe_whose_training_fails_at_once_is_wrong(finished: Finished) -> None:
     found = findings(finished.recipe, "data.max_length=2", "data.min_length=2")
-    assert [finding["level"] for finding in found] == ["wrong"]
+    assert [finding["level"] for finding in found] == ["error"]
     assert "no pair is left" in found[0]["what"]
 
 
 def test_pairs_that_are_left_out_are_counted(finished: Finished) -> None:
     (left_out,) = findings(finished.recipe, "data.max_length=17", "--updates", 0)
-    assert left_out["level"] == "doubtful"
-    assert left_out["what"] == "13% of the training pairs are left out: 39 longer than 17 tokens"
+    assert left_out["level"] == "warning"
+    assert left_out["what"] == "13% of the training pairs are dropped: 39 longer than 17 tokens"
     assert left_out["where"] == "data.train, first: line 2"
 
 
 def test_what_a_vocabulary_does_not_know_is_counted_and_shown(finished: Finished) -> None:
     settings = ["subwords.kind=pretokenized", "subwords.min_count=100", "decoder.tie=target"]
     source, target = findings(finished.recipe, *settings, "--updates", 0)
-    assert "the source vocabulary does not know" in source["what"]
+    assert "not in the source vocabulary" in source["what"]
     assert "data.train 1,200 (67%; first: line 1), data.valid 80 (67%; first: line 1)" in target["where"]
-    assert (source["level"], target["level"]) == ("wrong", "wrong")
+    assert (source["level"], target["level"]) == ("error", "error")
     assert "kleine | Fisch" in source["example"]
 
 
@@ -126,7 +126,7 @@ def one_word(model: Any) -> None:
         (one_word, "100% of the translations repeat a word or a few words again and again"),
     ],
 )
-def test_a_model_with_a_classic_failure_is_told_so(
+def test_a_model_with_a_classic_failure_is_reported(
     finished: Finished, tmp_path: Path, breaking: Callable[[Any], None], what: str
 ) -> None:
     result = nmt("doctor", broken(finished, tmp_path, breaking))
@@ -146,7 +146,7 @@ def test_a_run_that_cannot_be_examined_says_why(finished: Finished, tmp_path: Pa
     (run / "recipe.yaml").write_text(written.replace(f"root: {finished.text}", "root: corpus:gone"), "utf-8")
     result = nmt("doctor", run)
     assert result.exit_code == 0
-    assert "doubtful  nothing was translated: no corpus 'gone'" in result.stdout
+    assert "warning   no translations were checked: no corpus 'gone'" in result.stdout
     for file in run.glob("checkpoints/u*/model.safetensors"):
         file.write_bytes(b"torn")
     result = nmt("doctor", run)

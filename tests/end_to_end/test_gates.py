@@ -39,7 +39,7 @@ def test_gates_are_shown_as_a_table_as_json_and_as_a_picture(finished: Finished,
     ("options", "code", "message"),
     [
         (("--data", "nothing"), 1, "nothing.de"),
-        (("--plot", "gates.txt"), 2, "a picture's name ends in"),
+        (("--plot", "gates.txt"), 2, "the name of a picture must end in"),
         (("--positions", "0"), 2, "positions"),
     ],
 )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from nmt.errors import DataError, UsageError
-from nmt.lab.curves import curves, read_events
-from nmt.lab.figure import Line
+from nmt.lab.curves import read_curves, read_events
+from nmt.lab.figure import Curve
 
 
 def write_run(run: Path, events: list[dict[str, Any]]) -> Path:
@@ -32,44 +32,44 @@ EVENTS = [
 
 
 def test_training_and_validation_are_lines_of_one_panel(tmp_path: Path) -> None:
-    found = curves([write_run(tmp_path / "run", EVENTS)], [], "update")
+    found = read_curves([write_run(tmp_path / "run", EVENTS)], [], "update")
     assert list(found) == ["loss", "bleu", "learning_rate"]
     training, validation = found["loss"]
     assert (training.name, training.x, training.y[0]) == ("training", [50.0, 100.0], 4.0)
     assert math.isnan(training.y[1])
-    assert validation == Line("validation", [100.0], [3.5])
+    assert validation == Curve("validation", [100.0], [3.5])
 
 
 def test_what_the_gates_did_is_a_line_too(tmp_path: Path) -> None:
     look = {"event": "gates", "update": 100, "epoch": 1.0, "decoder.1.forward.f.mean": 0.8}
     run = write_run(tmp_path / "run", [*EVENTS, look])
-    found = curves([run], ["decoder.1.forward.f.mean"], "epoch")
-    assert found == {"decoder.1.forward.f.mean": [Line("gates", [1.0], [0.8])]}
+    found = read_curves([run], ["decoder.1.forward.f.mean"], "epoch")
+    assert found == {"decoder.1.forward.f.mean": [Curve("gates", [1.0], [0.8])]}
 
 
 def test_several_runs_keep_their_names(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, EVENTS) for name in ("one", "둘")]
-    assert [line.name for line in curves(runs, ["bleu"], "epoch")["bleu"]] == [
+    assert [line.name for line in read_curves(runs, ["bleu"], "epoch")["bleu"]] == [
         f"{run}, validation" for run in runs
     ]
 
 
 def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", EVENTS)
-    assert curves([run], ["bleu"], "seconds")["bleu"][0].x == [50.0]
+    assert read_curves([run], ["bleu"], "seconds")["bleu"][0].x == [50.0]
     (run / "times.jsonl").write_text('{"event": "update", "update": 50}\n')
-    assert math.isnan(curves([run], ["bleu"], "seconds")["bleu"][0].x[0])
+    assert math.isnan(read_curves([run], ["bleu"], "seconds")["bleu"][0].x[0])
     (run / "times.jsonl").unlink()
-    with pytest.raises(UsageError, match=r"no times\.jsonl; draw it over update or epoch"):
-        curves([run], ["bleu"], "seconds")
+    with pytest.raises(UsageError, match=r"no times\.jsonl; use --against update or epoch"):
+        read_curves([run], ["bleu"], "seconds")
 
 
 @pytest.mark.parametrize(
     ("metric", "x", "said"),
     [
         ("blue", "update", "no 'blue' in these runs; did you mean 'bleu'?"),
-        ("xyz", "update", "there are bleu, learning_rate, loss"),
-        ("bleu", "hours", "--against: no 'hours', choose one of update, epoch, seconds"),
+        ("xyz", "update", "available: bleu, learning_rate, loss"),
+        ("bleu", "hours", "--against: no 'hours'; choose one of update, epoch, seconds"),
     ],
 )
 def test_what_is_unknown_is_refused_with_what_there_is(
@@ -77,7 +77,7 @@ def test_what_is_unknown_is_refused_with_what_there_is(
 ) -> None:
     run = write_run(tmp_path / "run", EVENTS)
     with pytest.raises(UsageError) as refused:
-        curves([run], [metric], x)
+        read_curves([run], [metric], x)
     assert said in str(refused.value)
 
 
@@ -93,7 +93,7 @@ def test_a_torn_last_line_is_passed_over_and_a_damaged_one_named(tmp_path: Path)
 
 
 def test_a_folder_that_is_no_run_and_a_run_without_numbers_are_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is it the directory of a run"):
+    with pytest.raises(UsageError, match="not the directory of a run"):
         read_events(tmp_path)
-    with pytest.raises(DataError, match="nothing is measured yet"):
-        curves([write_run(tmp_path / "run", [])], [], "update")
+    with pytest.raises(DataError, match="no metrics have been logged yet"):
+        read_curves([write_run(tmp_path / "run", [])], [], "update")

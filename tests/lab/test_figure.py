@@ -11,10 +11,10 @@ import pytest
 from matplotlib import font_manager
 
 from nmt.errors import UsageError
-from nmt.lab.figure import Line, draw
+from nmt.lab.figure import Curve, draw_curves
 
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
-PANELS = {"loss": [Line("_a $x$", [1, 2, 3], [3.0, nan, 1.0]), Line("b", [1], [2.0])], "BLEU": []}
+PANELS = {"loss": [Curve("_a $x$", [1, 2, 3], [3.0, nan, 1.0]), Curve("b", [1], [2.0])], "BLEU": []}
 
 
 def texts(picture: Path) -> list[str]:
@@ -24,31 +24,33 @@ def texts(picture: Path) -> list[str]:
 
 @pytest.mark.parametrize("kind", BEGINS)
 def test_the_ending_says_what_a_picture_becomes(tmp_path: Path, kind: str) -> None:
-    draw(tmp_path / f"a.{kind}", PANELS, x="update")
+    draw_curves(tmp_path / f"a.{kind}", PANELS, x="update")
     assert (tmp_path / f"a.{kind}").read_bytes().startswith(BEGINS[kind])
     assert [path.name for path in tmp_path.iterdir()] == [f"a.{kind}"]
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"a\.gif: a picture's name ends in one of \.svg, \.png, \.pdf"):
-        draw(tmp_path / "a.gif", PANELS, x="update")
+    with pytest.raises(
+        UsageError, match=r"a\.gif: the name of a picture must end in one of \.svg, \.png, \.pdf"
+    ):
+        draw_curves(tmp_path / "a.gif", PANELS, x="update")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such directory: .*none"):
-        draw(tmp_path / "none" / "a.svg", PANELS, x="update")
+        draw_curves(tmp_path / "none" / "a.svg", PANELS, x="update")
 
 
 def test_names_and_axes_are_written_as_they_are(tmp_path: Path) -> None:
-    draw(tmp_path / "a.svg", {**PANELS, "낱말 $": []}, x="갱신")
+    draw_curves(tmp_path / "a.svg", {**PANELS, "낱말 $": []}, x="갱신")
     assert {"_a $x$", "b", "loss", "BLEU", "낱말 $", "갱신"} <= {
         text.strip() for text in texts(tmp_path / "a.svg")
     }
 
 
 def test_a_logarithmic_axis_has_a_tick_for_each_point(tmp_path: Path) -> None:
-    lines = [Line("a", [1000, 29000], [1.0, 2.0]), Line("b", [3000], [2.0])]
-    draw(tmp_path / "a.svg", {"BLEU": lines}, x="pairs", log_x=True)
+    lines = [Curve("a", [1000, 29000], [1.0, 2.0]), Curve("b", [3000], [2.0])]
+    draw_curves(tmp_path / "a.svg", {"BLEU": lines}, x="pairs", log_x=True)
     assert [text for text in texts(tmp_path / "a.svg") if text.endswith(",000")] == [
         "1,000",
         "3,000",
@@ -57,15 +59,15 @@ def test_a_logarithmic_axis_has_a_tick_for_each_point(tmp_path: Path) -> None:
 
 
 def test_panels_of_one_scale_have_the_same_ticks(tmp_path: Path) -> None:
-    panels = {"one": [Line("a", [1, 2], [0.0, 100.0])], "two": [Line("a", [1, 2], [3.0, 4.0])]}
+    panels = {"one": [Curve("a", [1, 2], [0.0, 100.0])], "two": [Curve("a", [1, 2], [3.0, 4.0])]}
     for one_scale, hundreds in ((True, 2), (False, 1)):
-        draw(tmp_path / "a.svg", panels, x="gap", one_scale=one_scale)
+        draw_curves(tmp_path / "a.svg", panels, x="gap", one_scale=one_scale)
         assert texts(tmp_path / "a.svg").count("100") == hundreds
 
 
 def test_a_deviation_is_a_band_from_below_the_line_to_above_it(tmp_path: Path) -> None:
-    draw(tmp_path / "line.svg", {"BLEU": [Line("a", [1, 2], [5.0, 5.0])]}, x="pairs")
-    draw(tmp_path / "band.svg", {"BLEU": [Line("a", [1, 2], [5.0, 5.0], [1.0, 2.0])]}, x="pairs")
+    draw_curves(tmp_path / "line.svg", {"BLEU": [Curve("a", [1, 2], [5.0, 5.0])]}, x="pairs")
+    draw_curves(tmp_path / "band.svg", {"BLEU": [Curve("a", [1, 2], [5.0, 5.0], [1.0, 2.0])]}, x="pairs")
     bands = ["FillBetween" in (tmp_path / f"{name}.svg").read_text("utf-8") for name in ("line", "band")]
     assert bands == [False, True]
     heights = [float(text) for text in texts(tmp_path / "band.svg") if text not in ("pairs", "BLEU")]
@@ -75,14 +77,16 @@ def test_a_deviation_is_a_band_from_below_the_line_to_above_it(tmp_path: Path) -
 def test_the_same_lines_give_the_same_file(tmp_path: Path) -> None:
     for kind in BEGINS:
         for name in ("one", "two"):
-            draw(tmp_path / f"{name}.{kind}", PANELS, x="update")
+            draw_curves(tmp_path / f"{name}.{kind}", PANELS, x="update")
         assert (tmp_path / f"one.{kind}").read_bytes() == (tmp_path / f"two.{kind}").read_bytes()
 
 
 def test_letters_are_taken_from_a_font_that_has_them(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    draw(tmp_path / "a.png", {"\u24b6": []}, x="update")  # in matplotlib's STIX, not in its DejaVu Sans
+    draw_curves(
+        tmp_path / "a.png", {"\u24b6": []}, x="update"
+    )  # in matplotlib's STIX, not in its DejaVu Sans
     assert caplog.messages == []
 
 
@@ -94,7 +98,7 @@ def test_a_font_that_was_installed_since_matplotlib_looked_is_found(
     (tmp_path / "torn.ttf").write_bytes(b"no font")
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [f for f in fonts if "DejaVu" in f.name])
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [str(tmp_path / "torn.ttf"), *stix])
-    draw(tmp_path / "a.png", {"\u24b6": []}, x="update")
+    draw_curves(tmp_path / "a.png", {"\u24b6": []}, x="update")
     assert caplog.messages == []
 
 
@@ -102,8 +106,8 @@ def test_letters_of_no_font_are_boxes_and_that_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        draw(tmp_path / "a.png", {"\U00012345": []}, x="update")
-    assert "no font of this machine has \U00012345" in caplog.text
+        draw_curves(tmp_path / "a.png", {"\U00012345": []}, x="update")
+    assert "no installed font has \U00012345" in caplog.text
 
 
 def test_without_matplotlib_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,4 +120,4 @@ def test_without_matplotlib_its_extra_is_named(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(UsageError, match=r"nmt\[plot\]"):
-        draw(tmp_path / "a.svg", PANELS, x="update")
+        draw_curves(tmp_path / "a.svg", PANELS, x="update")

@@ -8,7 +8,7 @@ import pytest
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import Score
 from nmt.lab.document import Heading, Picture, Table, Text, Verbatim, markdown, page
-from nmt.lab.figure import Line
+from nmt.lab.figure import Curve
 from nmt.lab.study.report import Report, write
 from nmt.lab.study.trials import (
     Spread,
@@ -80,15 +80,15 @@ def test_a_curve_is_the_mean_where_all_seeds_have_a_validation() -> None:
     longer = trial("a", seed=2, bleu=30.0)
     longer = longer._replace(events=[*longer.events, {"event": "validation", "update": 99, "bleu": 50.0}])
     deviation = pytest.approx(math.sqrt(200.0))
-    assert curve("a", [trial("a"), longer], "bleu") == Line("a", [60], [20.0], [deviation])
+    assert curve("a", [trial("a"), longer], "bleu") == Curve("a", [60], [20.0], [deviation])
     assert (validated([longer], "bleu"), validated([longer], "ter")) == ("bleu", "loss")
 
 
 def test_groups_whose_names_are_numbers_are_an_axis() -> None:
     trials = [trial("a", "1000", bleu=1.0), trial("a", "200", bleu=3.0), trial("b", "200", bleu=5.0)]
     assert over_groups(grouped(trials), "BLEU") == [
-        Line("a", (200.0, 1000.0), [3.0, 1.0]),
-        Line("b", (200.0,), [5.0]),
+        Curve("a", (200.0, 1000.0), [3.0, 1.0]),
+        Curve("b", (200.0,), [5.0]),
     ]
     assert over_groups(grouped([trial("a", "200")]), "BLEU") == []
     assert over_groups(grouped([trial("a", "200"), trial("a", "none")]), "BLEU") == []

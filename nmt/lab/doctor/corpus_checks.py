@@ -1,4 +1,4 @@
-"""What speaks against learning from a corpus, or against scoring on it; rules over a survey of it."""
+"""Checks of a corpus for problems in training or evaluation: rules over a survey of it."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -9,127 +9,131 @@ from numpy.typing import NDArray
 from nmt.data.pair_rules import mark_repeated
 from nmt.data.pairs import read_pairs
 from nmt.data.script import LANGUAGES
-from nmt.lab.doctor.finding import Finding, counted, graded, joined, percent
-from nmt.lab.doctor.survey import NAMED, Survey, excerpt
+from nmt.lab.doctor.finding import Finding, format_count, format_percent, join_first, level_for_share
+from nmt.lab.doctor.survey import LISTED, Survey, excerpt
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
-FEW = 50
-"""Pairs under which nothing is said of how their lengths are distributed."""
-RELATED = 0.4
-"""Correlation of the lengths of sides that belong together, at least. Multi30k, a Bible and the phrasebook
-have 0.88 to 0.90, and -0.23 to 0.26 with one side shifted by a line."""
+MIN_PAIRS = 50
+"""Pairs below which the distribution of lengths is not checked."""
+ALIGNED = 0.4
+"""Minimum correlation of the lengths of aligned sides. Multi30k, a Bible and the phrasebook have 0.88 to
+0.90, and -0.23 to 0.26 with one side shifted by a line."""
 BLOCK = 500
-"""Pairs of which that is asked together, to find a stretch that is shifted."""
+"""Pairs whose lengths are correlated together, to find a block that is shifted."""
 MISPLACED = (
-    "one file is probably sorted, shuffled or shifted by a line against the other: compare them, and get "
-    "them again from where they came"
+    "one file is probably sorted, shuffled or shifted by a line against the other: compare the files, and "
+    "get them again from their source"
 )
-FAR = 3.0
-"""How many times longer or shorter than usual, against the other side, a side must be to be named ..."""
+MAX_RATIO = 3.0
+"""Length ratio, relative to the median one, above which a pair is reported ..."""
 DEVIATIONS = 5.0
-"""... if it is so many standard deviations (by quartiles) away, too."""
+"""... if it is also this many standard deviations (by quartiles) from the median."""
 
 
-def faults(survey: Survey, languages: tuple[str, ...]) -> list[Finding]:
-    """All that is found in one corpus; `languages` are the codes of its sides."""
+def check_corpus(survey: Survey, languages: tuple[str, ...]) -> list[Finding]:
+    """Report every problem of one corpus; `languages` are the codes of its sides."""
     if survey.failure is not None:
-        return [Finding("wrong", survey.failure), *_in_lines(survey)]
+        return [Finding("error", survey.failure), *_check_lines(survey)]
     if not len(survey):
-        return [Finding("wrong", f"there are no {survey.unit}", survey.files())]
-    return [*_in_lines(survey), *_scripts(survey, languages), *(f for rule in RULES for f in rule(survey))]
+        return [Finding("error", f"there are no {survey.unit}", survey.files())]
+    return [
+        *_check_lines(survey),
+        *_check_scripts(survey, languages),
+        *(f for rule in RULES for f in rule(survey)),
+    ]
 
 
-def _in_lines(survey: Survey) -> Iterator[Finding]:
+def _check_lines(survey: Survey) -> Iterator[Finding]:
     for (rule, side), seen in survey.lines.items():
-        level = graded(seen.count / max(len(survey), 1), 0.001)
-        what = f"{counted(seen.count, 'line')} {rule.description}"
+        level = level_for_share(seen.count / max(len(survey), 1), 0.001)
+        what = f"{format_count(seen.count, 'line')} {rule.description}"
         yield Finding(level, what, f"{survey.file(side)}, {seen.where()}", seen.example, rule.advice)
 
 
-def _blank(survey: Survey) -> Iterator[Finding]:
+def _check_blank(survey: Survey) -> Iterator[Finding]:
     seen = survey.pairs.get("blank")
     if seen is not None:
         share = seen.count / len(survey)
         yield Finding(
-            graded(share, 0.01, 0.9),
-            f"a blank side in {counted(seen.count, 'pair')} ({percent(share)})",
+            level_for_share(share, 0.01, 0.9),
+            f"{format_count(seen.count, 'pair')} ({format_percent(share)}) with a blank side",
             f"{survey.files()}, {seen.where()}",
-            advice="training leaves them out and counts them; if there are many, the files may be shifted: "
-            "compare the lines behind the first one",
+            advice="training drops and counts them; if there are many, the files may be shifted: compare the "
+            "lines after the first one",
         )
 
 
-def _same(survey: Survey) -> Iterator[Finding]:
+def _check_same(survey: Survey) -> Iterator[Finding]:
     seen = survey.pairs.get("identical")
     if seen is not None:
         share = seen.count / len(survey)
         yield Finding(
-            graded(share, 0.02, 0.5),
-            f"the same text on both sides of {counted(seen.count, 'pair')} ({percent(share)})",
+            level_for_share(share, 0.02, 0.5),
+            f"{format_count(seen.count, 'pair')} ({format_percent(share)}) with the same text on both sides",
             f"{survey.files()}, {seen.where()}",
             seen.example.partition(" | ")[0],
-            "a model that sees many of them learns to copy instead of to translate: remove them, except "
-            "names and the like",
+            "many of them teach a model to copy instead of to translate: remove them, except names and the "
+            "like",
         )
 
 
-def _lengths(survey: Survey) -> Iterator[Finding]:
-    """Whether long lines stand beside long lines, and which do not."""
+def _check_lengths(survey: Survey) -> Iterator[Finding]:
+    """Find sides whose lengths do not correlate, as a whole or in blocks, and pairs of unusual ratio."""
     src, tgt = (np.asarray(side, np.float64) for side in survey.lengths)
     full = np.flatnonzero((src > 0) & (tgt > 0)) if len(src) == len(tgt) else np.empty(0, np.int64)
-    if len(full) < FEW:
+    if len(full) < MIN_PAIRS:
         return
     ratios = np.log(tgt[full] / src[full])
     together = correlation(np.log(src[full]), np.log(tgt[full]))
-    if together < RELATED:
+    if together < ALIGNED:
         yield Finding(
-            "wrong",
-            "the two sides do not seem to belong together: long lines do not stand beside long lines "
-            f"(correlation of the lengths {together:.2f}, usual is 0.9)",
+            "error",
+            "source and target lines do not seem to belong together: their lengths do not correlate "
+            f"({together:.2f}, 0.9 is usual)",
             survey.files(),
             "\n".join(excerpt(*pair) for pair in _pairs(survey, full[:: max(1, len(full) // 3)][:3])),
             MISPLACED,
         )
         return
-    yield from _shifted(survey, full, src, tgt)
-    yield from _outliers(survey, full, ratios)
+    yield from _check_blocks(survey, full, src, tgt)
+    yield from _check_ratios(survey, full, ratios)
 
 
-def _shifted(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> Iterator[Finding]:
-    """Whether the sides belong together except in a stretch, as behind a line that one file lacks."""
+def _check_blocks(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> Iterator[Finding]:
+    """Find blocks that are not aligned where the rest is, as after a line that one file lacks."""
     blocks = np.split(full, range(BLOCK, len(full), BLOCK))[: len(full) // BLOCK]
     together = [correlation(np.log(src[block]), np.log(tgt[block])) for block in blocks]
-    odd = [block for block, value in zip(blocks, together, strict=True) if value < RELATED / 2]
-    if odd and np.median(together) > 1.5 * RELATED:
+    odd = [block for block, value in zip(blocks, together, strict=True) if value < ALIGNED / 2]
+    if odd and np.median(together) > 1.5 * ALIGNED:
         yield Finding(
-            "doubtful",
-            f"in {counted(len(odd), 'stretch')} of {BLOCK} pairs long lines do not stand beside long lines, "
-            "as they do elsewhere",
+            "warning",
+            f"{format_count(len(odd), 'block')} of {BLOCK} pairs in which the lengths of source and target "
+            "lines do not correlate, unlike elsewhere",
             f"{survey.files()}, first: lines {odd[0][0] + 1:,} to {odd[0][-1] + 1:,}",
             "\n".join(excerpt(*pair) for pair in _pairs(survey, odd[0][-3:])),
             MISPLACED,
         )
 
 
-def _outliers(survey: Survey, full: Int64, ratios: Float64) -> Iterator[Finding]:
+def _check_ratios(survey: Survey, full: Int64, ratios: Float64) -> Iterator[Finding]:
     low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75))
-    limit = max(np.log(FAR), DEVIATIONS * (high - low) / 1.349)
+    limit = max(np.log(MAX_RATIO), DEVIATIONS * (high - low) / 1.349)
     far = full[np.abs(ratios - middle) > limit]
     if len(far):
         share = len(far) / len(survey)
         yield Finding(
-            graded(share, 0.01),
-            f"one side more than {np.exp(limit):.1f} times longer or shorter than usual beside the other, in "
-            f"{counted(len(far), 'pair')} ({percent(share)})",
+            level_for_share(share, 0.01),
+            f"{format_count(len(far), 'pair')} ({format_percent(share)}) with a length ratio more than "
+            f"{np.exp(limit):.1f} times the usual one",
             f"{survey.files()}, {lines(far + 1)}",
             "\n".join(excerpt(*pair) for pair in _pairs(survey, far[:1])),
-            "most of them do not translate each other: look at them; data.max_ratio leaves such pairs out",
+            "most of them are not translations of each other: check them; data.max_ratio drops such pairs",
         )
 
 
-def _duplicates(survey: Survey) -> Iterator[Finding]:
+def _check_duplicates(survey: Survey) -> Iterator[Finding]:
     if not survey.corpus.parallel:
         return
     src, tgt = (np.asarray(side, np.int64) for side in survey.hashes)
@@ -137,16 +141,15 @@ def _duplicates(survey: Survey) -> Iterator[Finding]:
     share = len(again) / len(survey)
     if share >= 0.001:
         yield Finding(
-            graded(share, 0.05, 0.9),
-            f"{counted(len(again), 'pair')} ({percent(share)}) that stood there before",
+            level_for_share(share, 0.05, 0.9),
+            f"{format_count(len(again), 'duplicate pair')} ({format_percent(share)})",
             f"{survey.files()}, {lines(again + 1)}",
-            advice="each counts as often as it stands there, and the model learns it by heart; remove the "
-            "repetitions unless they are wanted",
+            advice="the model memorises repeated pairs; remove the duplicates unless they are wanted",
         )
 
 
-def _scripts(survey: Survey, languages: tuple[str, ...]) -> Iterator[Finding]:
-    """Whether the sides are written as their languages are, and which lines are not."""
+def _check_scripts(survey: Survey, languages: tuple[str, ...]) -> Iterator[Finding]:
+    """Find sides and lines that are not in the script of their language."""
     for side in survey.sides:
         counts = np.bincount(np.asarray(survey.scripts[side], np.int64), minlength=2)
         counts[0] = 0  # lines without letters
@@ -156,36 +159,41 @@ def _scripts(survey: Survey, languages: tuple[str, ...]) -> Iterator[Finding]:
         expected = LANGUAGES.get(languages[side].partition("-")[0].partition("_")[0].lower())
         if expected not in (None, survey.names[main]):
             yield Finding(
-                "wrong",
-                f"'{languages[side]}' is written in {expected} letters, but this side is "
-                f"mostly {survey.names[main]}",
+                "error",
+                f"'{languages[side]}' is written in {expected} script, but this side is mostly "
+                f"{survey.names[main]}",
                 file,
-                advice="are the two files, or data.src and data.tgt, exchanged?",
+                advice="check whether the two files, or data.src and data.tgt, are exchanged",
             )
             continue
         others = np.asarray(survey.scripts[side], np.int64)
         odd = np.flatnonzero((others != 0) & (others != main))
         if len(odd):
-            yield _other_script(survey, side, odd, survey.names[main])
+            yield _other_script_finding(survey, side, odd, survey.names[main])
 
 
-def _other_script(survey: Survey, side: int, odd: Int64, main: str | None) -> Finding:
+def _other_script_finding(survey: Survey, side: int, odd: Int64, main: str | None) -> Finding:
     share = len(odd) / len(survey)
-    other, count = survey.names[survey.scripts[side][odd[0]]], counted(len(odd), "line")
+    other, count = survey.names[survey.scripts[side][odd[0]]], format_count(len(odd), "line")
     return Finding(
-        graded(share, 0.01),
-        f"{count} ({percent(share)}) mostly not in {main} letters; the first is in {other}",
+        level_for_share(share, 0.01),
+        f"{count} ({format_percent(share)}) mostly not in {main} script; the first is in {other}",
         f"{survey.file(side)}, {lines(odd + 1)}",
         "\n".join(excerpt(pair[side]) for pair in _pairs(survey, odd[:1])),
-        "they are of another language, or were put on the wrong side: look at them, and leave them out",
+        "they are in another language or on the wrong side: check and remove them",
     )
 
 
-RULES: tuple[Callable[[Survey], Iterator[Finding]], ...] = (_blank, _same, _lengths, _duplicates)
+RULES: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
+    _check_blank,
+    _check_same,
+    _check_lengths,
+    _check_duplicates,
+)
 
 
-def overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Finding]:
-    """How much of what is scored was learnt: whole pairs, and sources alone."""
+def check_overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Finding]:
+    """Find held-out pairs and source lines that are in the training data."""
     if not len(train) or not len(held_out):
         return
     sides = [side for side in held_out.sides if len(train.hashes[side])]
@@ -194,36 +202,37 @@ def overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Finding]:
         for side in sides
     ]
     blank = np.asarray(held_out.lengths[sides[0]], np.int64) == 0
-    met = np.flatnonzero(known[0] & ~blank)
-    share = len(met) / len(held_out)
-    if not len(met):
+    shared = np.flatnonzero(known[0] & ~blank)
+    share = len(shared) / len(held_out)
+    if not len(shared):
         return
-    both = int(np.logical_and.reduce(known)[met].sum())
+    both = int(np.logical_and.reduce(known)[shared].sum())
     kind = "source line" if train.corpus.parallel else "line"
     also = f", {both:,} with their target" if train.corpus.parallel else ""
     yield Finding(
-        graded(share, 0.02, 0.5),
-        f"{counted(len(met), kind)} ({percent(share)}) of data.{part} also in the training data{also}",
-        f"{held_out.files()}, {lines(met + 1)}",
-        advice="the score will be better than it would be on new text: take them out of the training data",
+        level_for_share(share, 0.02, 0.5),
+        f"{format_count(len(shared), kind)} ({format_percent(share)}) of data.{part} also in the training "
+        f"data{also}",
+        f"{held_out.files()}, {lines(shared + 1)}",
+        advice="the score will be higher than on new text: remove them from the training data",
     )
 
 
 def correlation(one: Float64, other: Float64) -> float:
-    """Pearson's correlation; 1 where one of them is constant, which says nothing."""
+    """Pearson's correlation; 1 where one of them is constant and it is undefined."""
     if one.std() == 0 or other.std() == 0:
         return 1.0
     return float(np.corrcoef(one, other)[0, 1])
 
 
 def lines(numbers: Int64) -> str:
-    """`lines 4, 17 and 9 more`."""
-    first = [f"{line:,}" for line in numbers[:NAMED]]
-    return f"line{'s' * (len(numbers) > 1)} {joined(first, len(numbers) - len(first))}"
+    """Format `lines 4, 17 and 9 more`."""
+    first = [f"{line:,}" for line in numbers[:LISTED]]
+    return f"line{'s' * (len(numbers) > 1)} {join_first(first, len(numbers) - len(first))}"
 
 
-def _pairs(survey: Survey, places: Int64) -> Iterator[tuple[str, str]]:
-    """Pairs by their places, which ascend, read once more."""
-    wanted = set(places.tolist())
+def _pairs(survey: Survey, indices: Int64) -> Iterator[tuple[str, str]]:
+    """Read the pairs of these ascending indices again."""
+    wanted = set(indices.tolist())
     upto = islice(enumerate(read_pairs(survey.corpus)), max(wanted) + 1)
     return (pair for number, pair in upto if number in wanted)

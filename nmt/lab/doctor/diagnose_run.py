@@ -1,4 +1,4 @@
-"""A run examined: its curves, and what its best checkpoint makes of validation lines."""
+"""Diagnosis of a run: its learning curves, and its best checkpoint's translations of validation lines."""
 
 import math
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any
 from nmt.data.pairs import read_pairs
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError, NmtError, UsageError
-from nmt.lab.curves import read_events
+from nmt.lab.curves import Event, read_events
+from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
-from nmt.lab.doctor.history import History, troubles
-from nmt.lab.doctor.outputs import Output, failures
+from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
 from nmt.recipe.artifact import load_translator
 from nmt.recipe.build.translation_job import job
 from nmt.recipe.prepare_data import find
@@ -24,30 +24,29 @@ TRANSLATED = 100
 """Validation lines that are translated, spread evenly."""
 
 
-def check_up(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
-    """Facts of a run and what is found in it; UsageError if the directory holds none that has begun."""
+def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
+    """Give facts about a run and its problems; UsageError if the directory is not that of a run."""
     if not (run / "recipe.yaml").is_file():
-        raise UsageError(f"{run} is no run directory: it holds no recipe.yaml")
+        raise UsageError(f"{run} is not a run directory: it has no recipe.yaml")
     recipe, events = read_any([str(run / "recipe.yaml")]), read_events(run)
     try:
         last = checkpoint.find_latest(run / "checkpoints").checkpoint
     except DataError as error:
-        return {}, [Finding("wrong", str(error))]
+        return {}, [Finding("error", str(error))]
     if last is None:
-        return {}, [Finding("note", "there is no checkpoint yet", advice="come back after a validation")]
-    found = troubles(history(recipe, events, last, run / "checkpoints" / "best"))
+        return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
+    findings = check_curves(_history(recipe, events, last, run / "checkpoints" / "best"))
     if isinstance(recipe, Recipe):
-        found += _of_outputs(run, recipe)
-    return facts(last), found
+        findings += _check_translations(run, recipe)
+    return _facts(last), findings
 
 
-def history(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) -> History:
-    """How the run went, as its events and its last checkpoint tell."""
+def _history(recipe: AnyRecipe, events: list[Event], last: Checkpoint, best: Path) -> TrainingHistory:
     training, state = recipe.training, RunState.from_facts(last.facts["run"])
     judging = training.validation
     by_patience = bool(state.stale(judging.patience_by_metric(), judging.stop_when))
     finished = TrainingPosition(state.update, state.epoch, state.seconds / 60).spans(training.stop_after) >= 1
-    return History(
+    return TrainingHistory(
         events,
         metric=state.best.metric,
         finished=finished or by_patience,
@@ -59,24 +58,24 @@ def history(recipe: AnyRecipe, events: list[Any], last: Checkpoint, best: Path) 
     )
 
 
-def facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
-    """Where the run stands."""
+def _facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
     state = RunState.from_facts(last.facts["run"])
     best = state.best
-    found = {"run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}}
+    facts = {"run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}}
     if best.score is None:
-        return found
-    return {**found, "best": {"metric": best.metric, "score": best.score, "update": best.update}}
+        return facts
+    return {**facts, "best": {"metric": best.metric, "score": best.score, "update": best.update}}
 
 
-def _of_outputs(run: Path, recipe: Recipe) -> list[Finding]:
-    """What the best checkpoint makes of some validation lines."""
+def _check_translations(run: Path, recipe: Recipe) -> list[Finding]:
     try:
         pairs = list(read_pairs(find(recipe, "valid")))
         translator = load_translator(run)
     except NmtError as error:
-        return [Finding("doubtful", f"nothing was translated: {error}")]
-    places = range(0, len(pairs), max(1, len(pairs) // TRANSLATED))
-    lines = ((pairs[place][0], None) for place in places)
+        return [Finding("warning", f"no translations were checked: {error}")]
+    indices = range(0, len(pairs), max(1, len(pairs) // TRANSLATED))
+    lines = ((pairs[i][0], None) for i in indices)
     hyps = [translation.text for translation in translate_lines(lines, job(translator))]
-    return failures([Output(place + 1, *pairs[place], hyp) for place, hyp in zip(places, hyps, strict=True)])
+    return check_outputs(
+        [ValidationOutput(i + 1, *pairs[i], hyp) for i, hyp in zip(indices, hyps, strict=True)]
+    )

@@ -1,4 +1,4 @@
-"""One reading of a corpus: what is odd in its lines, and of every pair a few numbers (26 bytes)."""
+"""A survey of a corpus in one pass: unusual lines, and 26 bytes of numbers for every pair."""
 
 from array import array
 from collections import defaultdict
@@ -9,47 +9,47 @@ from nmt.data.pair_rules import LINE_RULES, LineRule, is_blank, is_identical
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import main_script
 from nmt.errors import DataError
-from nmt.lab.doctor.finding import joined
+from nmt.lab.doctor.finding import join_first
 
-NAMED = 5
-"""Lines that are named of those that have something in common."""
-SHOWN = 56
-"""Columns of a terminal that are given to an example."""
+LISTED = 5
+"""Line numbers that are listed for a problem."""
+EXCERPT_WIDTH = 56
+"""Columns of an example on the terminal."""
 
 
 @dataclass
 class OccurrenceCounter:
-    """The number of times something occurs, the first lines it occurs on, and the text of the first."""
+    """The count of a problem, its first lines, and an example."""
 
     count: int = 0
     lines: list[int] = field(default_factory=list)
     example: str = ""
 
     def add(self, line: int, text: str) -> None:
-        """Count it on a line."""
+        """Count an occurrence."""
         self.count += 1
-        if len(self.lines) < NAMED:
+        if len(self.lines) < LISTED:
             self.lines.append(line)
             self.example = self.example or text
 
     def where(self) -> str:
-        """`lines 4, 17 and 9 more`."""
-        lines = joined([f"{line:,}" for line in self.lines], self.count - len(self.lines))
+        """Format `lines 4, 17 and 9 more`."""
+        lines = join_first([f"{line:,}" for line in self.lines], self.count - len(self.lines))
         return f"line{'s' * (self.count > 1)} {lines}"
 
 
 class Survey:
-    """What was found in the pairs (or lines of plain text) of a corpus."""
+    """Statistics of the pairs (or lines of plain text) of a corpus."""
 
     def __init__(self, corpus: Corpus) -> None:
-        """Read it, as far as it can be read."""
+        """Read the corpus up to the first error."""
         self.corpus, self.sides = corpus, (0, 1) if corpus.parallel else (1,)
         self.failure: str | None = None
         self.lines: dict[tuple[LineRule, int], OccurrenceCounter] = defaultdict(OccurrenceCounter)
         self.pairs: dict[str, OccurrenceCounter] = defaultdict(OccurrenceCounter)
         self.hashes = (array("q"), array("q"))
         self.lengths = (array("I"), array("I"))
-        self.scripts = (array("b"), array("b"))  # places in `names`
+        self.scripts = (array("b"), array("b"))  # indices in `names`
         self.names: list[str | None] = [None]
         try:
             for number, (src, tgt) in enumerate(read_pairs(corpus), 1):
@@ -62,15 +62,15 @@ class Survey:
 
     @property
     def unit(self) -> str:
-        """What is counted."""
+        """The unit that is counted."""
         return "pairs" if self.corpus.parallel else "lines"
 
     def file(self, side: int) -> str:
-        """The name of the file that a side stands in."""
+        """The name of the file of a side."""
         return self.corpus.files[min(side, len(self.corpus.files) - 1)].name
 
     def files(self) -> str:
-        """The names of all its files."""
+        """The names of all files."""
         return " and ".join(file.name for file in self.corpus.files)
 
     def _add(self, number: int, pair: tuple[str, str]) -> None:
@@ -86,21 +86,21 @@ class Survey:
             text = line.strip()
             self.hashes[side].append(hash(text))
             self.lengths[side].append(len(text))
-            self.scripts[side].append(self._place(main_script(text)))
+            self.scripts[side].append(self._script_index(main_script(text)))
 
-    def _place(self, script: str | None) -> int:
+    def _script_index(self, script: str | None) -> int:
         if script not in self.names:
             self.names.append(script)
         return self.names.index(script)
 
 
 def excerpt(*lines: str) -> str:
-    """The beginnings of lines, for a message; what would steer a terminal is spelt out."""
-    return " | ".join(_cut(line, SHOWN // len(lines)) for line in lines)
+    """Shorten lines for a message; control characters are escaped."""
+    return " | ".join(_shorten(line, EXCERPT_WIDTH // len(lines)) for line in lines)
 
 
-def _cut(line: str, columns: int) -> str:
-    """A line in so many columns; Hangul, Han and the like take two each."""
+def _shorten(line: str, columns: int) -> str:
+    """Cut a line to a number of columns; Hangul, Han and the like take two each."""
     shown, free = "", columns
     for character in line:
         visible = character if character.isprintable() else character.encode("unicode_escape").decode()

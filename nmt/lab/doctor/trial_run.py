@@ -1,4 +1,4 @@
-"""A recipe tried out: its data examined, a few updates made and measured, in a folder that is thrown away."""
+"""A trial run of a recipe: checks of its data, and a few updates that are timed, in a temporary directory."""
 
 import os
 import resource
@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import torch
 
-from nmt.data.batches import Batch
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.store import Part
 from nmt.data.vocabulary import UNK, Vocabulary, load_vocabulary
 from nmt.errors import DataError, NmtError
-from nmt.lab.doctor.corpus_checks import faults, overlap
-from nmt.lab.doctor.finding import Finding, graded, percent
+from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
+from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
 from nmt.lab.doctor.survey import Survey, excerpt
 from nmt.recipe.build import training as experiment
 from nmt.recipe.prepare_data import Pairs, Streams, find, find_training, sides, vocabulary_file
@@ -27,77 +26,77 @@ from nmt.training.loop import Trainer
 
 PARTS = ("train", "valid", "test")
 SEARCHED = 200
-"""Batches among which the widest is looked for: it decides on the memory."""
+"""Batches among which the widest, which needs the most memory, is searched."""
 ENCODED = 20_000
-"""Lines of a part whose unknown pieces are counted."""
-FULL = 0.8
-"""Share of the machine's memory that a run had better not need."""
+"""Lines of each part in which unknown tokens are counted."""
+MEMORY_LIMIT = 0.8
+"""Share of the machine's memory above which a run is too large."""
 
 
-class Measured(NamedTuple):
-    """What training takes on this machine."""
+class TrainingCost(NamedTuple):
+    """The time and memory of training on this machine."""
 
     parameters: int
-    updates: int  # of the whole run, as far as can be told
+    updates: int  # of the whole run, estimated
     seconds_per_update: float
-    pieces_per_second: float  # of the target
-    memory_gib: float  # at the most, of the process or on the GPU
-    memory_there_gib: float  # that the machine or the GPU has
+    pieces_per_second: float  # target tokens
+    memory_gib: float  # peak, of the process or on the GPU
+    memory_there_gib: float  # of the machine or the GPU
 
     @property
     def seconds(self) -> float:
-        """All updates, without validations."""
+        """The time of all updates, without validations."""
         return self.updates * self.seconds_per_update
 
 
-def surveys(recipe: AnyRecipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
-    """Each part of the data that the recipe names, and what is found in it; no survey where a file lacks."""
+def survey_data(recipe: AnyRecipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
+    """Survey and check each part of the recipe's data; the survey is None where a file is missing."""
     languages = (recipe.data.src, recipe.data.tgt) if isinstance(recipe, Recipe) else ("", "")
-    learnt: list[Survey] = []
-    for part in named(recipe):
+    trained_on: list[Survey] = []
+    for part in data_parts(recipe):
         try:
-            surveyed = [Survey(corpus) for corpus in corpora(recipe, part)]
+            surveys = [Survey(corpus) for corpus in corpora(recipe, part)]
         except DataError as error:
-            yield part, None, [Finding("wrong", f"data.{part}: {error}")]
+            yield part, None, [Finding("error", f"data.{part}: {error}")]
             continue
-        for survey in surveyed:
-            known = [finding for train in learnt for finding in overlap(train, survey, part)]
-            yield part, survey, [*faults(survey, languages), *known]
+        for survey in surveys:
+            overlap = [f for train in trained_on for f in check_overlap(train, survey, part)]
+            yield part, survey, [*check_corpus(survey, languages), *overlap]
         if part == "train":
-            learnt = surveyed
+            trained_on = surveys
 
 
-def named(recipe: AnyRecipe) -> list[str]:
-    """The parts of the data that a recipe names."""
+def data_parts(recipe: AnyRecipe) -> list[str]:
+    """The parts of the data that a recipe has."""
     return [part for part in PARTS if getattr(recipe.data, part) is not None]
 
 
 def corpora(recipe: AnyRecipe, part: str) -> list[Corpus]:
-    """What a part of the data consists of."""
+    """The corpora of a part of the data."""
     return find_training(recipe) if part == "train" and isinstance(recipe, Recipe) else [find(recipe, part)]
 
 
-def rehearse(
+def try_recipe(
     recipe: AnyRecipe, folder: Path, progress: Progress, *, updates: int
-) -> tuple[Measured | None, list[Finding]]:
-    """Prepare a run in `folder` as training would, make so many updates, and say what they took."""
+) -> tuple[TrainingCost | None, list[Finding]]:
+    """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""
     try:
         training = experiment.training(recipe, folder, progress, experiment.by_itself(recipe))
-        measured = measure(training, updates) if updates else None
+        cost = measure(training, updates) if updates else None
     except NmtError as error:
-        return None, [Finding("wrong", str(error))]
+        return None, [Finding("error", str(error))]
     assert isinstance(training.epochs, Pairs | Streams)
     parts = training.epochs.store.parts
-    found = [*(finding for part in parts for finding in left_out(part)), *unknown(recipe, folder)]
-    return measured, found + ([] if measured is None else list(too_much(measured)))
+    findings = [*(f for part in parts for f in _check_dropped(part)), *_check_unknown(recipe, folder)]
+    return cost, findings + ([] if cost is None else list(check_memory(cost)))
 
 
-def measure(training: Trainer, updates: int) -> Measured:
-    """Some updates: first the widest batch, which also lets kernels be built, then others with the clock."""
+def measure(training: Trainer, updates: int) -> TrainingCost:
+    """Apply one update with the widest batch, which also builds the kernels, then others that are timed."""
     learner, group = training.learner, training.settings.accumulate
     learner.model.train()
     on_gpu = next(learner.model.parameters()).is_cuda
-    widest = max(islice(training.epochs.batches(0, 0), SEARCHED), key=tokens)
+    widest = max(islice(training.epochs.batches(0, 0), SEARCHED), key=lambda b: b.src.numel() + b.tgt.numel())
     carried = learner.update([widest] * group, rate=training.schedule.rate(1), ratio=1.0).carried
     batches, made, words, start = training.epochs.batches(0, 0), 0, 0, time.perf_counter()
     while made < updates and (chosen := list(islice(batches, group))):
@@ -108,68 +107,63 @@ def measure(training: Trainer, updates: int) -> Measured:
             raise DivergenceError(f"update {made}: {outcome.fault}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds = time.perf_counter() - start
-    return Measured(
+    return TrainingCost(
         sum(parameter.numel() for parameter in learner.model.parameters()),
-        updates_in_all(training, seconds / made),
+        _total_updates(training, seconds / made),
         seconds / made,
         words / seconds,
-        *(size / 2**30 for size in (gpu_memory() if on_gpu else memory())),
+        *(size / 2**30 for size in (_gpu_memory() if on_gpu else _memory())),
     )
 
 
-def updates_in_all(training: Trainer, seconds_each: float) -> int:
-    """How many updates the run will make."""
+def _total_updates(training: Trainer, seconds_each: float) -> int:
+    """Estimate the updates of the whole run."""
     stop = training.settings.stop_after
     if stop.unit == "m":
         return round(60 * stop.count / seconds_each)
     return training.course.last_update(training.run)
 
 
-def tokens(batch: Batch) -> int:
-    """How many a batch has, padding counted."""
-    return batch.src.numel() + batch.tgt.numel()
-
-
-def memory() -> tuple[int, int]:
-    """Bytes that this process had at the most, and that the machine has."""
+def _memory() -> tuple[int, int]:
+    """Peak bytes of this process, and the bytes of the machine."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def gpu_memory() -> tuple[int, int]:
-    """Bytes that were taken on the GPU at the most, and that it has."""
+def _gpu_memory() -> tuple[int, int]:
+    """Peak bytes on the GPU, and its total."""
     return torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties().total_memory
 
 
-def too_much(measured: Measured) -> Iterator[Finding]:
-    """Whether the machine is too small."""
-    share = measured.memory_gib / measured.memory_there_gib
-    if share > FULL:
+def check_memory(cost: TrainingCost) -> Iterator[Finding]:
+    """Find a run that the memory is too small for."""
+    share = cost.memory_gib / cost.memory_there_gib
+    if share > MEMORY_LIMIT:
         yield Finding(
-            "wrong",
-            f"training needs {percent(share)} of the memory that there is",
-            advice="a smaller training.batch.size with training.accumulate in its place; data.max_length; "
-            "training.recompute",
+            "error",
+            f"training needs {format_percent(share)} of the available memory",
+            advice="use a smaller training.batch.size with training.accumulate, a smaller data.max_length, "
+            "or training.recompute",
         )
 
 
-def left_out(part: Part) -> Iterator[Finding]:
-    """Pairs that the filters of the recipe take out of a training corpus."""
+def _check_dropped(part: Part) -> Iterator[Finding]:
+    """Find pairs of a training corpus that the recipe's filters drop."""
     report, corpus = part.report, part.name and f" of {part.name}"
     for reason, (count, first) in report.dropped.items():
         if "blank" in reason:
-            continue  # the survey has said so
+            continue  # the survey reports it
         share = count / report.seen
         yield Finding(
-            graded(share, 0.05, 0.5),
-            f"{percent(share)} of the training {report.unit}{corpus} are left out: {count:,} {reason}",
+            level_for_share(share, 0.05, 0.5),
+            f"{format_percent(share)} of the training {report.unit}{corpus} are dropped: {count:,} {reason}",
             f"data.train{corpus}, first: line {first:,}",
-            advice="data.max_length, min_length and max_ratio decide on it",
+            advice="data.max_length, min_length and max_ratio control this",
         )
 
 
-class Unknown(NamedTuple):
-    """Pieces of a part of the data that a vocabulary does not know."""
+class UnknownTokens(NamedTuple):
+    """Tokens of a part of the data that are not in a vocabulary."""
 
     part: str
     pieces: int
@@ -178,25 +172,25 @@ class Unknown(NamedTuple):
     words: list[str]  # there
 
     def __str__(self) -> str:
-        return f"data.{self.part} {self.pieces:,} ({percent(self.share)}; first: line {self.line:,})"
+        return f"data.{self.part} {self.pieces:,} ({format_percent(self.share)}; first: line {self.line:,})"
 
 
-def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
-    """What the vocabularies of the run in `folder` do not know, side by side."""
+def _check_unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
+    """Find tokens that are not in the vocabularies of the run in `folder`."""
     parts = dict(_beginnings(recipe))
     names = sides(recipe)
-    for place, side in enumerate(names):
+    for index, side in enumerate(names):
         file = vocabulary_file(folder, side)
         assert file is not None
         vocabulary = load_vocabulary(file)
-        place -= len(names)  # plain text is the last side, too
-        counted = [_unknown(part, [p[place] for p in pairs], vocabulary) for part, pairs in parts.items()]
-        if found := [one for one in counted if one is not None]:
-            worst = max(found, key=lambda one: one.share)
+        index -= len(names)  # plain text is the last side, too
+        counts = [_unknown(part, [p[index] for p in pairs], vocabulary) for part, pairs in parts.items()]
+        if unknown := [one for one in counts if one is not None]:
+            worst = max(unknown, key=lambda one: one.share)
             yield Finding(
-                graded(worst.share, 0.01, 0.3),
-                f"pieces that the {side} vocabulary does not know: the model sees <unk> in their place",
-                ", ".join(map(str, found)),
+                level_for_share(worst.share, 0.01, 0.3),
+                f"tokens that are not in the {side} vocabulary: the model sees <unk> instead",
+                ", ".join(map(str, unknown)),
                 excerpt(*worst.words[:5]),
                 "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are "
                 "unknown; with pretokenized, raise subwords.size or lower min_count",
@@ -204,17 +198,17 @@ def unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
 
 
 def _beginnings(recipe: AnyRecipe) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Each part of the data, the corpora of one by their names, and its first pairs."""
-    for part in named(recipe):
+    """Each part of the data (and corpus, where it has several) with its first pairs."""
+    for part in data_parts(recipe):
         for corpus in corpora(recipe, part):
             yield part + (corpus.name and f" of {corpus.name}"), list(islice(read_pairs(corpus), ENCODED))
 
 
-def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> Unknown | None:
+def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> UnknownTokens | None:
     encoded = vocabulary.encode_all(lines)
     count = sum(row.count(UNK) for row in encoded)
     if not count:
         return None
-    place = next(i for i, row in enumerate(encoded) if UNK in row)
-    words = [word for word in lines[place].split() if UNK in vocabulary.encode(word)]
-    return Unknown(part, count, count / sum(map(len, encoded)), place + 1, words)
+    first = next(i for i, row in enumerate(encoded) if UNK in row)
+    words = [word for word in lines[first].split() if UNK in vocabulary.encode(word)]
+    return UnknownTokens(part, count, count / sum(map(len, encoded)), first + 1, words)

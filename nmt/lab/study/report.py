@@ -11,7 +11,7 @@ from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import LEVELS
 from nmt.files import write_file
 from nmt.lab.document import Block, Heading, Picture, Table, Text, Verbatim, markdown, page
-from nmt.lab.figure import Line, draw
+from nmt.lab.figure import Curve, draw_curves
 from nmt.lab.study.trials import (
     Group,
     Spread,
@@ -175,7 +175,7 @@ def _bucketed(what: str, found: Buckets) -> Table:
 
 class _Figure(NamedTuple):
     x: str
-    panels: Mapping[str, Sequence[Line]]
+    panels: Mapping[str, Sequence[Curve]]
     log_x: bool = False
 
 
@@ -187,7 +187,7 @@ def _pictures(directory: Path, figures: Iterable[_Figure]) -> Iterator[Block]:
     for number, figure in enumerate(figures, 1):
         file = folder / f"{number}.svg"
         try:
-            draw(file, figure.panels, x=figure.x, one_scale=True, log_x=figure.log_x)
+            draw_curves(file, figure.panels, x=figure.x, one_scale=True, log_x=figure.log_x)
         except UsageError as error:
             yield Text(f"No pictures: {error}")
             return

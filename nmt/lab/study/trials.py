@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from nmt.evaluation.buckets import Bucket, Words, by_frequency, by_length
 from nmt.evaluation.metrics import Score, compare, score
-from nmt.lab.curves import Event, series
-from nmt.lab.figure import Line
+from nmt.lab.curves import Event, read_series
+from nmt.lab.figure import Curve
 
 FEWEST = 5
 """Sentences of a bucket under which it has no score."""
@@ -138,21 +138,21 @@ def word_scores(trials: Sequence[Trial]) -> dict[Bucket, Spread]:
     return {bucket: Spread.of([one.get(bucket, Words()).f1 for one in found]) for bucket in found[0]}
 
 
-def curve(name: str, trials: Sequence[Trial], metric: str) -> Line:
+def curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
     """A metric of the validations over updates, where all seeds have one."""
     at: dict[float, list[float]] = defaultdict(list)
     for trial in trials:
-        for update, value in zip(*series(trial.events, "validation", metric), strict=True):
+        for update, value in zip(*read_series(trial.events, "validation", metric), strict=True):
             at[update].append(value)
     whole = {update: values for update, values in sorted(at.items()) if len(values) == len(trials)}
     return line(name, [*whole], [Spread.of(values) for values in whole.values()])
 
 
-def line(name: str, x: Sequence[float], found: Sequence[Spread]) -> Line:
+def line(name: str, x: Sequence[float], found: Sequence[Spread]) -> Curve:
     """Means as a line, and their deviations as the band about it, where there are any."""
     deviations = [spread.deviation for spread in found]
     several = any(map(math.isfinite, deviations))
-    return Line(name, x, [spread.mean for spread in found], deviations if several else None)
+    return Curve(name, x, [spread.mean for spread in found], deviations if several else None)
 
 
 def validated(trials: Sequence[Trial], metric: str) -> str:
@@ -161,7 +161,7 @@ def validated(trials: Sequence[Trial], metric: str) -> str:
     return metric if measured else "loss"
 
 
-def over_groups(groups: Mapping[str, Group], metric: str) -> list[Line]:
+def over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
     """Each system's score over the groups; none unless there are several and their names are numbers."""
     x = {name: float(name) for name in groups if NUMBER.fullmatch(name)}
     if len(x) < max(len(groups), 2):

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 
 from nmt.data.pairs import Corpus
 from nmt.data.script import main_script
-from nmt.lab.doctor.corpus_checks import faults, overlap
+from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
 from nmt.lab.doctor.finding import Finding
-from nmt.lab.doctor.survey import SHOWN, Survey, excerpt
+from nmt.lab.doctor.survey import EXCERPT_WIDTH, Survey, excerpt
 
 Pairs = list[tuple[str, str]]
 
@@ -35,7 +35,7 @@ def survey(folder: Path, pairs: Pairs, name: str = "train") -> Survey:
 
 
 def found(folder: Path, pairs: Pairs, languages: tuple[str, str] = ("de", "en")) -> list[Finding]:
-    return faults(survey(folder, pairs), languages)
+    return check_corpus(survey(folder, pairs), languages)
 
 
 def changed(places: dict[int, tuple[str | None, str | None]]) -> Pairs:
@@ -53,58 +53,58 @@ def test_in_a_healthy_corpus_nothing_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("places", "level", "what", "where"),
     [
-        ({4: ("", None)}, "note", "a blank side in 1 pair (0.5%)", "train.de and train.en, line 5"),
+        ({4: ("", None)}, "note", "1 pair (0.5%) with a blank side", "train.de and train.en, line 5"),
         (
             dict.fromkeys(range(10, 20), (" ", None)),
-            "doubtful",
-            "a blank side in 10 pairs",
+            "warning",
+            "10 pairs (5.0%) with a blank side",
             "train.de and train.en, lines 11, 12, 13, 14, 15 and 5 more",
         ),
         (
             {i: (f"eins{i} zwei", f"eins{i} zwei") for i in range(4)},
-            "doubtful",
-            "the same text on both sides of 4 pairs (2.0%)",
+            "warning",
+            "4 pairs (2.0%) with the same text on both sides",
             "train.de and train.en, lines 1, 2, 3, 4",
         ),
         (
             {7: ("ein Hund\u2028eine Katze", None)},
-            "doubtful",
+            "warning",
             "1 line with a character inside that other programs take for the end",
             "train.de, line 8",
         ),
         (
             {7: ("ein Hund", "a \x00 dog")},
-            "doubtful",
+            "warning",
             "1 line with control characters",
             "train.en, line 8",
         ),
         (
             {7: ("so ein Mann", "manâ€™s cafÃ©")},
-            "doubtful",
+            "warning",
             "1 line with signs of a wrong decoding",
             "train.en, line 8",
         ),
         (
             {7: ("Hund und Katze", "собака и кошка"), 9: ("123", "123")},
             "note",
-            "1 line (0.5%) mostly not in Latin letters; the first is in Cyrillic",
+            "1 line (0.5%) mostly not in Latin script; the first is in Cyrillic",
             "train.en, line 8",
         ),
         (
             {7: ("ein Hund", "a dog " * 60)},
             "note",
-            "longer or shorter than usual beside the other, in 1 pair (0.5%)",
+            "1 pair (0.5%) with a length ratio more than",
             "train.de and train.en, line 8",
         ),
         (
             dict.fromkeys(range(20), ("ein Hund bellt", "one dog barks")),
-            "doubtful",
-            "19 pairs (9.5%) that stood there before",
+            "warning",
+            "19 duplicate pairs (9.5%)",
             "train.de and train.en, lines 2, 3, 4, 5, 6 and 14 more",
         ),
     ],
 )
-def test_each_fault_is_found_with_its_lines(
+def test_each_problem_is_found_with_its_lines(
     tmp_path: Path, places: dict[int, tuple[str | None, str | None]], level: str, what: str, where: str
 ) -> None:
     (finding,) = found(tmp_path, changed(places))
@@ -116,57 +116,60 @@ def test_each_fault_is_found_with_its_lines(
 def test_files_of_different_lengths_are_wrong_and_both_counts_are_said(tmp_path: Path) -> None:
     corpus = survey(tmp_path, healthy(60)).corpus
     corpus.files[1].write_text("only one line\n")
-    (finding,) = faults(Survey(corpus), ("de", "en"))
-    assert finding.level == "wrong"
+    (finding,) = check_corpus(Survey(corpus), ("de", "en"))
+    assert finding.level == "error"
     assert "60 lines but" in finding.what
 
 
 def test_bytes_that_are_not_utf8_are_wrong_with_file_and_line(tmp_path: Path) -> None:
     corpus = survey(tmp_path, healthy(60)).corpus
     corpus.files[0].write_bytes(b"ein Hund\n" * 3 + "ein Mädchen\n".encode("latin-1") + b"ein Hund\n" * 56)
-    (finding, *_) = faults(Survey(corpus), ("de", "en"))
-    assert finding.level == "wrong"
+    (finding, *_) = check_corpus(Survey(corpus), ("de", "en"))
+    assert finding.level == "error"
     assert "train.de, line 4: byte 0xe4" in finding.what
 
 
 def test_no_pairs_are_wrong(tmp_path: Path) -> None:
     (finding,) = found(tmp_path, [])
-    assert (finding.level, finding.what) == ("wrong", "there are no pairs")
+    assert (finding.level, finding.what) == ("error", "there are no pairs")
 
 
 def test_sides_that_do_not_belong_together_are_wrong(tmp_path: Path) -> None:
     sources, targets = zip(*healthy(), strict=True)
     (finding,) = found(tmp_path, list(zip(sources, (*targets[1:], targets[0]), strict=True)))
-    assert finding.level == "wrong"
+    assert finding.level == "error"
     assert "do not seem to belong together" in finding.what
     assert finding.example.count("|") == 3
 
 
-def test_a_stretch_that_is_shifted_is_named(tmp_path: Path) -> None:
+def test_a_block_that_is_shifted_is_reported(tmp_path: Path) -> None:
     pairs = healthy(3000)
     later = [(src, tgt) for (src, _), (_, tgt) in pairwise(pairs[2000:])]
-    (finding,) = (f for f in found(tmp_path, pairs[:2000] + later) if "stretch" in f.what)
-    assert finding.level == "doubtful"
-    assert "in 1 stretch of 500 pairs long lines do not stand beside long lines" in finding.what
+    (finding,) = (f for f in found(tmp_path, pairs[:2000] + later) if "block" in f.what)
+    assert finding.level == "warning"
+    assert (
+        "1 block of 500 pairs in which the lengths of source and target lines do not correlate"
+        in finding.what
+    )
     assert "first: lines 2,001 to 2,500" in finding.where
 
 
 def test_exchanged_sides_are_wrong(tmp_path: Path) -> None:
     pairs = [("나는 어제 그 책을 읽었다", "I read that book yesterday") for _ in range(10)]
-    assert [finding.level for finding in found(tmp_path, pairs, ("en", "ko"))][:2] == ["wrong", "wrong"]
+    assert [finding.level for finding in found(tmp_path, pairs, ("en", "ko"))][:2] == ["error", "error"]
     assert (
-        "'en' is written in Latin letters, but this side is mostly Hangul"
+        "'en' is written in Latin script, but this side is mostly Hangul"
         in found(tmp_path, pairs, ("en", "ko"))[0].what
     )
-    assert "wrong" not in [finding.level for finding in found(tmp_path, pairs[:1], ("ko", "en"))]
+    assert "error" not in [finding.level for finding in found(tmp_path, pairs[:1], ("ko", "en"))]
 
 
-@pytest.mark.parametrize(("known", "level"), [(0, None), (1, "note"), (10, "doubtful"), (60, "wrong")])
+@pytest.mark.parametrize(("known", "level"), [(0, None), (1, "note"), (10, "warning"), (60, "error")])
 def test_what_is_tested_and_was_learnt_is_counted(tmp_path: Path, known: int, level: str | None) -> None:
     pairs = healthy(300)
     train = survey(tmp_path, pairs[:200])
     test = survey(tmp_path, pairs[:known] + pairs[200 : 300 - known], "test")
-    findings = list(overlap(train, test, "test"))
+    findings = list(check_overlap(train, test, "test"))
     assert [finding.level for finding in findings] == ([level] if level else [])
     if level:
         assert findings[0].what.endswith(f"also in the training data, {known} with their target")
@@ -176,15 +179,15 @@ def test_what_is_tested_and_was_learnt_is_counted(tmp_path: Path, known: int, le
 def test_plain_text_has_one_side(tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_text("ein Hund\n\neine Katze \x01\n", encoding="utf-8")
-    (finding,) = faults(Survey(Corpus((file,), parallel=False)), ("", ""))
+    (finding,) = check_corpus(Survey(Corpus((file,), parallel=False)), ("", ""))
     assert (finding.what, finding.where) == ("1 line with control characters", "text, line 3")
 
 
 @pytest.mark.parametrize("line", ["ein Hund " * 20, "나는 어제 도서관에서 " * 20, "a\x1b[31m\u2028" * 40])
 def test_an_example_fits_its_columns_and_steers_no_terminal(line: str) -> None:
     shown = excerpt(line)
-    assert cell_len(shown) <= SHOWN
-    assert len(shown) > SHOWN / 3
+    assert cell_len(shown) <= EXCERPT_WIDTH
+    assert len(shown) > EXCERPT_WIDTH / 3
     assert shown.isprintable()
 
 
@@ -205,4 +208,4 @@ def test_a_line_has_the_script_of_most_of_its_letters(line: str, script: str | N
 @pytest.mark.real
 def test_a_real_corpus_is_nearly_healthy(shared_corpora: Path) -> None:
     files = tuple(shared_corpora / "multi30k" / f"val.{suffix}.gz" for suffix in ("de", "en"))
-    assert faults(Survey(Corpus(files)), ("de", "en")) == []
+    assert check_corpus(Survey(Corpus(files)), ("de", "en")) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.lab.doctor.history import History, troubles
+from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 
 HEALTHY = [6.0, 4.5, 3.6, 3.0, 2.6, 2.4, 2.3]
 JUDGED = [4.8, 3.9, 3.3, 2.9, 2.7, 2.6, 2.6]
@@ -32,7 +32,7 @@ def events(
     return found
 
 
-def history(of: list[dict[str, Any]], **changes: Any) -> History:
+def history(of: list[dict[str, Any]], **changes: Any) -> TrainingHistory:
     settings = {
         "metric": "bleu",
         "finished": True,
@@ -42,11 +42,11 @@ def history(of: list[dict[str, Any]], **changes: Any) -> History:
         "guess": math.log(8000),
         "best": 300,
     }
-    return History(of, **{**settings, **changes})
+    return TrainingHistory(of, **{**settings, **changes})
 
 
 def said(of: list[dict[str, Any]], **changes: Any) -> list[tuple[str, str]]:
-    return [(finding.level, finding.what) for finding in troubles(history(of, **changes))]
+    return [(finding.level, finding.what) for finding in check_curves(history(of, **changes))]
 
 
 def test_a_healthy_run_shows_none() -> None:
@@ -56,38 +56,42 @@ def test_a_healthy_run_shows_none() -> None:
 @pytest.mark.parametrize(
     ("of", "level", "what"),
     [
-        (events([6.0, None, 4, 3, 3, 3, 3]), "wrong", "the loss was no number at update 100"),
+        (events([6.0, None, 4, 3, 3, 3, 3]), "error", "the loss became NaN at update 100"),
         (
             events([6.0, 4.5, 3.0, 5.5, 3.0, 2.5, 2.4]),
-            "doubtful",
-            "the training loss jumped at update 200",
+            "warning",
+            "the training loss spiked at update 200",
         ),
         (
             events([30, 25, 20, 18, 14, 16, 12.0]),
-            "wrong",
-            "worse than guessing: at update 350",
+            "error",
+            "worse than random guessing: 12.00 nats per token at update 350",
         ),
-        (events([7.0, 7.1, 7.0, 7.1, 7.0, 7.1, 7.0]), "wrong", "nothing is learnt: a piece cost 7.00 nats"),
+        (
+            events([7.0, 7.1, 7.0, 7.1, 7.0, 7.1, 7.0]),
+            "error",
+            "the training loss does not fall: 7.00 nats per token at first",
+        ),
         (
             events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 3.4, 3.8, 4.4]),
-            "doubtful",
-            "over-fitted since update 150: the validation loss rose from 3.00 to 4.40",
+            "warning",
+            "overfitting since update 150: the validation loss rose from 3.00 to 4.40",
         ),
         (
             [*events(), *({"event": "skip", "update": u, "why": "the loss is nan"} for u in (351, 352))],
-            "doubtful",
-            "2 updates (0.6%) left out",
+            "warning",
+            "2 updates (0.6%) skipped",
         ),
-        (events(norm=25.0), "doubtful", "every gradient is more than 10 times as long as clip_norm, 1"),
+        (events(norm=25.0), "warning", "every gradient norm is more than 10 times clip_norm (1)"),
         (
             events(bleu=[2, 9, 15, 19, 21, 22, 23]),
             "note",
-            "ended while bleu was still getting better (22.00, then 23.00)",
+            "training ended while bleu was still improving (22.00, then 23.00)",
         ),
     ],
 )
-def test_each_trouble_is_named_with_what_to_try(of: list[dict[str, Any]], level: str, what: str) -> None:
-    (finding,) = troubles(history(of, best=None))
+def test_each_problem_is_reported_with_what_to_try(of: list[dict[str, Any]], level: str, what: str) -> None:
+    (finding,) = check_curves(history(of, best=None))
     assert finding.level == level
     assert what in finding.what
     assert finding.advice
@@ -95,17 +99,19 @@ def test_each_trouble_is_named_with_what_to_try(of: list[dict[str, Any]], level:
 
 def test_a_best_that_its_metric_calls_the_worst_was_chosen_in_the_wrong_direction() -> None:
     ((level, what),) = said(events(), best=50)
-    assert level == "wrong"
-    assert "(update 50) has bleu 2.00, though 22.00 was reached: it was chosen in the wrong direction" in what
+    assert level == "error"
+    assert (
+        "(update 50) has bleu 2.00, but another reached 22.00: it was chosen in the wrong direction" in what
+    )
     assert said(events(), metric="loss", best=300) == []  # of a loss the least is the best
-    assert said(events(), metric="loss", best=50)[0][0] == "wrong"
+    assert said(events(), metric="loss", best=50)[0][0] == "error"
 
 
-def test_a_stop_for_want_of_one_metric_while_the_other_still_rose_is_doubtful() -> None:
+def test_early_stopping_on_one_metric_while_another_improves_is_a_warning() -> None:
     risen = events(validation=[3.0, 2.9, 2.8, 2.8, 2.8, 2.8, 2.81], bleu=[2, 9, 15, 19, 21, 22, 23])
     ((level, what),) = said(risen, metric="loss", by_patience=True, best=200)
-    assert level == "doubtful"
-    assert "stopped for want of a better loss, while bleu was at its best" in what
+    assert level == "warning"
+    assert "because loss did not improve, but bleu was at its best" in what
 
 
 def test_a_run_that_goes_on_is_not_said_to_have_ended() -> None:
@@ -119,7 +125,7 @@ def test_a_high_loss_in_the_warm_up_is_no_trouble(loss: float) -> None:
 
 def test_an_over_fitted_model_is_not_said_to_guess() -> None:
     ((_, what),) = said(events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 5, 8, 9.5]))
-    assert what.startswith("over-fitted since update 150")
+    assert what.startswith("overfitting since update 150")
 
 
 def test_a_model_that_knew_much_before_need_not_learn_much() -> None:
@@ -127,4 +133,4 @@ def test_a_model_that_knew_much_before_need_not_learn_much() -> None:
 
 
 def test_a_run_without_events_says_so() -> None:
-    assert said([]) == [("note", "nothing is measured yet")]
+    assert said([]) == [("note", "no metrics have been logged yet")]

@@ -1,0 +1,227 @@
+"""Checks of a run's learning curves: rules over the events of metrics.jsonl."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from nmt.lab.curves import Event, read_series
+from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
+from nmt.training.run_state import metric_directions
+
+SPIKE = 0.5
+"""Nats per token by which the training loss may rise above its minimum so far."""
+OVERFIT = 0.05
+"""Share by which the validation loss may rise above its minimum."""
+LEARNED = 0.97
+"""A training loss below this share of its first value has fallen."""
+UNTRAINED = 0.7
+"""Share of a random guess's loss, above which a model knows little; a pretrained one starts below."""
+SKIPPED = ("skip", "roll-back")
+"""Events of updates that were not applied."""
+MIN_ENTRIES = 3
+"""Log entries or validations below which no trend is reported."""
+
+
+class TrainingHistory(NamedTuple):
+    """The events of a run, and the settings by which they are checked."""
+
+    events: Sequence[Event]
+    metric: str  # by which the best checkpoint is chosen
+    finished: bool  # training has ended, not been interrupted
+    by_patience: bool  # by early stopping
+    warmup: int
+    clip_norm: float | None
+    guess: float  # loss per token of a uniform random guess, in nats
+    best: int | None = None  # update of the checkpoint kept as the best
+
+    def losses(self, kind: str) -> list[tuple[int, float]]:
+        """The loss per token without label smoothing by update; NaN where it diverged."""
+        updates, values = read_series(self.events, kind, "perplexity")
+        return [(int(u), math.log(v) if v > 0 else math.nan) for u, v in zip(updates, values, strict=True)]
+
+    def scores(self, metric: str) -> list[tuple[int, float]]:
+        """A metric of the validations by update, without NaN."""
+        updates, values = read_series(self.events, "validation", metric)
+        return [(int(u), value) for u, value in zip(updates, values, strict=True) if not math.isnan(value)]
+
+
+def check_curves(history: TrainingHistory) -> list[Finding]:
+    """Report every problem of the curves; after a fatal one, it alone."""
+    if not history.events:
+        return [
+            Finding(
+                "note",
+                "no metrics have been logged yet",
+                "metrics.jsonl",
+                advice="wait: metrics are logged every 50 updates and at each validation",
+            )
+        ]
+    fatal = [finding for rule in FATAL for finding in rule(history)]
+    return fatal[:1] or [finding for rule in RULES for finding in rule(history)]
+
+
+def _check_nan(history: TrainingHistory) -> Iterator[Finding]:
+    for event in history.events:
+        if event.get("loss", 0.0) is None:
+            yield Finding(
+                "error",
+                f"the loss became NaN at update {event['update']:,}: the learning rate is too high",
+                f"metrics.jsonl, {event['event']}",
+                advice="halve training.learning_rate.peak, lengthen its warmup, and set clip_norm to 1",
+            )
+            return
+
+
+def _check_divergence(history: TrainingHistory) -> Iterator[Finding]:
+    losses = history.losses("update") or history.losses("validation")
+    update, loss = losses[-1] if losses else (0, 0.0)
+    if update > history.warmup and loss > history.guess:
+        yield Finding(
+            "error",
+            f"the loss is worse than random guessing: {loss:.2f} nats per token at update {update:,}, a "
+            f"uniform guess has {history.guess:.2f}; the learning rate is too high",
+            "metrics.jsonl",
+            advice="divide training.learning_rate.peak by 10 (1e-3 is usual for adam); set clip_norm to 1",
+        )
+
+
+def _check_skipped_updates(history: TrainingHistory) -> Iterator[Finding]:
+    skipped = [event for event in history.events if event["event"] in SKIPPED]
+    if skipped:
+        share = len(skipped) / max(history.events[-1]["update"], 1)
+        yield Finding(
+            level_for_share(share, 0.001),
+            f"{format_count(len(skipped), 'update')} ({format_percent(share)}) skipped: the loss or the "
+            "gradient was NaN, or far above its mean",
+            f"metrics.jsonl, first: update {skipped[0]['update']:,}",
+            advice="a few do no harm; if there are more and more, lower training.learning_rate.peak",
+        )
+
+
+def _check_spikes(history: TrainingHistory) -> Iterator[Finding]:
+    lowest = math.inf
+    for update, loss in history.losses("update"):
+        if loss > lowest + SPIKE:
+            yield Finding(
+                "warning",
+                f"the training loss spiked at update {update:,}, from {lowest:.2f} to {loss:.2f} nats per "
+                "token: the learning rate is too high",
+                "metrics.jsonl, update",
+                advice="halve training.learning_rate.peak or lengthen its warmup; bad pairs can be the "
+                "cause, too",
+            )
+            return
+        lowest = min(lowest, loss) if not math.isnan(loss) else lowest
+
+
+def _check_learning(history: TrainingHistory) -> Iterator[Finding]:
+    losses = [(u, loss) for u, loss in history.losses("update") if not math.isnan(loss)]
+    if len(losses) < MIN_ENTRIES or losses[-1][0] <= history.warmup:
+        return
+    first, last = losses[0][1], sum(loss for _, loss in losses[-MIN_ENTRIES:]) / MIN_ENTRIES
+    if last > max(LEARNED * first, UNTRAINED * history.guess):
+        yield Finding(
+            "error",
+            f"the training loss does not fall: {first:.2f} nats per token at first, {last:.2f} at the end",
+            "metrics.jsonl, update",
+            advice="the learning rate may be too high (divide training.learning_rate.peak by 10) or far too "
+            "low (1e-3 is usual for adam), or source and target lines do not belong together",
+        )
+
+
+def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
+    losses = [(u, loss) for u, loss in history.losses("validation") if not math.isnan(loss)]
+    training = [loss for _, loss in history.losses("update") if not math.isnan(loss)]
+    if len(losses) < MIN_ENTRIES or len(training) < 2:
+        return
+    turn, lowest = min(losses, key=lambda pair: pair[1])
+    last = losses[-1][1]
+    training_then = [loss for u, loss in history.losses("update") if u <= turn][-1:] or training[:1]
+    if last > lowest * (1 + OVERFIT) and training[-1] < training_then[0]:
+        yield Finding(
+            "warning",
+            f"overfitting since update {turn:,}: the validation loss rose from {lowest:.2f} to {last:.2f} "
+            f"nats per token while the training loss fell to {training[-1]:.2f}",
+            "metrics.jsonl, validation",
+            advice="the best checkpoint is kept, so nothing is lost. For a better one: dropout "
+            "(decoder.dropout, encoder.dropout), label_smoothing 0.1, subwords.sampling 0.1, a smaller "
+            "model, more pairs",
+        )
+
+
+def _check_best(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a best checkpoint that is not the best by its own metric."""
+    scores = history.scores(history.metric)
+    if not scores or history.best is None:
+        return
+    choose = max if metric_directions()[history.metric] else min
+    _, best = choose(scores, key=lambda pair: pair[1])
+    kept = dict(scores).get(history.best, best)
+    if kept != best:
+        yield Finding(
+            "error",
+            f"the best checkpoint (update {history.best:,}) has {history.metric} {kept:.2f}, but another "
+            f"reached {best:.2f}: it was chosen in the wrong direction",
+            "checkpoints/best",
+            advice="average or translate with the checkpoint of that update, if it still exists",
+        )
+
+
+def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a metric that was still improving when training ended."""
+    if not history.finished:
+        return
+    for metric, higher in metric_directions().items():
+        scores = [score for _, score in history.scores(metric)]
+        if len(scores) < MIN_ENTRIES:
+            continue
+        best = max(scores) if higher else min(scores)
+        improving = scores[-1] == best and scores[-1] != scores[-2]
+        if not improving or (history.by_patience and metric == history.metric):
+            continue
+        if history.by_patience:
+            yield Finding(
+                "warning",
+                f"training stopped early because {history.metric} did not improve, but {metric} was at its "
+                f"best at the last validation ({scores[-1]:.2f})",
+                "metrics.jsonl, validation",
+                advice=f"use the other metric, training.validation.metric={metric}, or raise "
+                "training.validation.patience",
+            )
+        elif metric == history.metric:
+            yield Finding(
+                "note",
+                f"training ended while {metric} was still improving ({scores[-2]:.2f}, then "
+                f"{scores[-1]:.2f})",
+                "metrics.jsonl, validation",
+                advice="run the same command with a larger training.stop_after to continue",
+            )
+
+
+def _check_clipping(history: TrainingHistory) -> Iterator[Finding]:
+    _, norms = read_series(history.events, "update", "gradient_norm")
+    late = norms[len(norms) // 2 :]
+    if history.clip_norm is None or len(late) < MIN_ENTRIES:
+        return
+    if all(norm > 10 * history.clip_norm for norm in late):
+        yield Finding(
+            "warning",
+            f"every gradient norm is more than 10 times clip_norm ({history.clip_norm:g}): the effective "
+            "learning rate is not the configured one",
+            "metrics.jsonl, update",
+            advice="lower training.learning_rate.peak, or raise training.clip_norm to the median norm "
+            f"({sorted(late)[len(late) // 2]:.1f})",
+        )
+
+
+Rule = Callable[[TrainingHistory], Iterator[Finding]]
+FATAL: tuple[Rule, ...] = (_check_nan, _check_divergence, _check_learning)
+"""Rules after which the others mean nothing; the first finding is the most telling."""
+RULES: tuple[Rule, ...] = (
+    _check_skipped_updates,
+    _check_spikes,
+    _check_overfitting,
+    _check_best,
+    _check_stop,
+    _check_clipping,
+)
