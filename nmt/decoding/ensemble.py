@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.decoding.job import Job
-from nmt.decoding.model import Floats, Ints, LogProbs, Model, Said, Step
+from nmt.decoding.model import Floats, Ints, LogProbs, Model, StepOutput
 from nmt.errors import UsageError
 
 
@@ -41,7 +41,9 @@ class _Together:
         """What each model remembers of each sentence."""
         return list(zip(*(member.model.encode(sources) for member in self.members), strict=True))
 
-    def steps(self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]]) -> list[Said]:
+    def steps(
+        self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]]
+    ) -> list[StepOutput]:
         """The step of each model."""
         states = [None] * len(self.members) if state is None else state
         return [
@@ -69,14 +71,14 @@ class Ensemble(_Together):
         super().__init__([EnsembleMember(m, w / sum(weights)) for m, w in zip(models, weights, strict=True)])
         self.mode = mode
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
         """One position of all models."""
         steps = self.steps(y, state, parents, memories)
         weights = [np.float32(member.weight) for member in self.members]
         log_probs = AVERAGES[self.mode]([step.scores.all() for step in steps], weights)
-        return Step(LogProbs(log_probs), [step.state for step in steps], self._attention(steps))
+        return StepOutput(LogProbs(log_probs), [step.state for step in steps], self._attention(steps))
 
-    def _attention(self, steps: Sequence[Said]) -> list[Floats] | None:
+    def _attention(self, steps: Sequence[StepOutput]) -> list[Floats] | None:
         seen = [
             (member.weight, step.weights)
             for member, step in zip(self.members, steps, strict=True)
@@ -100,12 +102,12 @@ class Fusion(_Together):
     def __init__(self, model: Model, language_model: Model, weight: float) -> None:
         super().__init__([EnsembleMember(model, 1.0), EnsembleMember(language_model, weight)])
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
         """One position of both; attention is the translator's."""
         steps = self.steps(y, state, parents, memories)
         weights = [np.float32(member.weight) for member in self.members]
         log_probs = _weighted_sum([step.scores.all() for step in steps], weights)
-        return Step(LogProbs(log_probs), [step.state for step in steps], steps[0].weights)
+        return StepOutput(LogProbs(log_probs), [step.state for step in steps], steps[0].weights)
 
 
 def _weighted_sum(arrays: Sequence[Floats], weights: Sequence[np.float32]) -> Floats:

@@ -26,27 +26,12 @@ class Scores(Protocol):
         """Of every piece, [R, V]; -inf where a piece is ruled out (a shortlist)."""
 
 
-class Said(Protocol):
-    """What a model says at one position."""
-
-    @property
-    def scores(self) -> Scores: ...
-
-    @property
-    def state(self) -> Any:
-        """For the R rows, to be handed back."""
-
-    @property
-    def weights(self) -> Sequence[Floats] | None:
-        """Attention of each row over its sentence's positions [S], eos included; None without attention."""
-
-
-class Step(NamedTuple):
-    """What a model says at one position, as a value."""
+class StepOutput(NamedTuple):
+    """The result of one position for R hypotheses."""
 
     scores: Scores
-    state: Any
-    weights: Sequence[Floats] | None
+    state: Any  # of the R rows; passed to the next step
+    weights: Sequence[Floats] | None  # attention of each row over its source [S] with eos; None without
 
 
 class Model(Protocol):
@@ -61,7 +46,7 @@ class Model(Protocol):
     def encode(self, sources: Sequence[Sequence[int]], /) -> list[Any]:
         """What is remembered of each sentence (its pieces, no eos)."""
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Said:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
         """One position of R hypotheses of any sentences.
 
         y [R] the piece before (bos first); parents [R] the row of `state` that each continues, -1 for one

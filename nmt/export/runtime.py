@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS, PAD
-from nmt.decoding.model import Floats, Ints, Step
+from nmt.decoding.model import Floats, Ints, StepOutput
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Runtime:
             for i, source in enumerate(sources)
         ]
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Memory], /) -> Step:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Memory], /) -> StepOutput:
         """One position of R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
         before, parents = self._before(state, parents, memories)
         feeds = {"y": y, "parents": parents, **dict(zip(self._state, before, strict=True))}
@@ -98,7 +98,7 @@ class Runtime:
         weights = None
         if self._memory:
             weights = [row[: len(m.positions[0])] for row, m in zip(after.pop(), memories, strict=True)]
-        return Step(Scores(log_probs, self._best), after, weights)
+        return StepOutput(Scores(log_probs, self._best), after, weights)
 
     def _before(
         self, state: list[Floats] | None, parents: Ints, memories: Sequence[Memory]

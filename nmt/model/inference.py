@@ -8,12 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nmt.decoding.model import Ints, StepOutput
 from nmt.model.attention import BoundAttention, Memory, is_dot_product
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.embedding import Embedding
 from nmt.model.output_scores import (
-    Floats,
-    Ints,
     KeysValues,
     ShortlistedOutput,
     ShortlistScores,
@@ -40,14 +39,6 @@ class EncodedSentence(NamedTuple):
     lines: KeysValues | None  # for a dot product
     look: BoundAttention | None  # for every other attention
     output: ShortlistedOutput | None = None  # where there is a shortlist
-
-
-class InferenceStep(NamedTuple):
-    """One position: scores of the next piece, the state of each row, what each row looked at."""
-
-    scores: VocabularyScores | ShortlistScores
-    state: DecoderState
-    weights: list[Floats] | None
 
 
 class InferenceModel:
@@ -105,7 +96,7 @@ class InferenceModel:
     @torch.inference_mode()
     def step(
         self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
-    ) -> InferenceStep:
+    ) -> StepOutput:
         """One position of R rows: the piece before each, its row in `state` (-1: the start), its sentence."""
         rows = self._continued(state, parents, memories)
         words = self._filled(torch.from_numpy(y).to(self._like.device))
@@ -116,7 +107,7 @@ class InferenceModel:
         scores = self._scores(position.features, memories)
         state = map_tensors(lambda t: t[:count], position.state)
         seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
-        return InferenceStep(scores, state, seen)
+        return StepOutput(scores, state, seen)
 
     def _scores(
         self, features: Tensor, memories: Sequence[EncodedSentence]

@@ -7,19 +7,15 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.decoding.model import Floats, Ints
 from nmt.recurrence.c.code_generator import C_HEADER, NUMBER_TYPEDEF
 from nmt.recurrence.c.compiler import build_library
 from nmt.recurrence.c.native import PackedMatrix, multiply_groups
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.engine import runs_in_c
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 
 class VocabularyScores:

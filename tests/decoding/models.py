@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.model import Floats, Ints, LogProbs, Step
+from nmt.decoding.model import Floats, Ints, LogProbs, StepOutput
 
 Pieces = tuple[int, ...]
 Doubles = NDArray[np.float64]
@@ -35,7 +35,9 @@ class Fake:
         self.encoded.append(len(sources))
         return [tuple(source) for source in sources]
 
-    def step(self, y: Ints, state: list[Pieces] | None, parents: Ints, memories: Sequence[Pieces]) -> Step:
+    def step(
+        self, y: Ints, state: list[Pieces] | None, parents: Ints, memories: Sequence[Pieces]
+    ) -> StepOutput:
         assert (state is None) == bool((parents < 0).all())
         self.seen_rows.append(len(y))
         outputs = []
@@ -44,7 +46,7 @@ class Fake:
             outputs.append(() if state is None or parent < 0 else (*state[parent], piece))
         rows = list(zip(memories, outputs, strict=True))
         weights = [self.weights(*row) for row in rows] if self.attention else None
-        return Step(LogProbs(np.stack([self.log_probs(*row) for row in rows])), outputs, weights)
+        return StepOutput(LogProbs(np.stack([self.log_probs(*row) for row in rows])), outputs, weights)
 
     def weights(self, source: Pieces, ids: Pieces) -> Floats:
         logits = np.random.default_rng([7, *source, 99, *ids]).normal(size=len(source) + 1) * 2

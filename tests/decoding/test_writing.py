@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
-from nmt.decoding.model import Ints, LogProbs, Step
+from nmt.decoding.model import Ints, LogProbs, StepOutput
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import sample_texts, split_lines
 
@@ -22,11 +22,11 @@ class Counting:
     def encode(self, sources: Sequence[Sequence[int]], /) -> list[Any]:
         return [None for _ in sources]
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> Step:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
         assert len(memories) == len(y)
         old = [[] if parent < 0 else state[parent] for parent in parents.tolist()]
         read = [[*before, piece] for before, piece in zip(old, y.tolist(), strict=True)]
-        return Step(LogProbs(np.array([self.log_probs(row) for row in read], np.float32)), read, None)
+        return StepOutput(LogProbs(np.array([self.log_probs(row) for row in read], np.float32)), read, None)
 
     def log_probs(self, read: list[int]) -> list[float]:
         expected = {BOS: A, A: B, B: C, C: EOS, EOS: A}[read[-1]]

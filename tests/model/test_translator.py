@@ -10,10 +10,11 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.data.vocabulary import EOS
+from nmt.decoding.model import StepOutput
 from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.bridge import BRIDGES
-from nmt.model.inference import InferenceModel, InferenceStep
+from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
@@ -95,7 +96,7 @@ def sentences(src: Tensor) -> list[list[int]]:
     return [row[row != 0][:-1].tolist() for row in src]
 
 
-def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[InferenceStep]:
+def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[StepOutput]:
     """What a prepared model says at each position where the words [B, T] are read."""
     prepared, parents, state = InferenceModel(model, eos=EOS), np.full(len(src), -1), None
     memories = prepared.encode(sentences(src))
