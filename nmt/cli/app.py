@@ -1,11 +1,9 @@
-"""The command `nmt`: its verbs, and what becomes of errors.
+"""The command `nmt`: its verbs, error messages and exit codes.
 
-Each verb is a module of this folder that holds a function of its name, or a Typer app where it has verbs of
-its own. These modules import the heavy rooms (torch, sacrebleu, pydantic) inside their functions, so that
-`nmt --help` answers at once.
+Each verb is a module of this folder with a function of its name, or a Typer app if it has verbs itself. The
+modules import torch, sacrebleu, pydantic and the like inside their functions, so `nmt --help` is fast.
 
-Exit codes: 0 done, 1 the input was wrong, 2 the request was wrong, 70 a bug, 130 stopped by Ctrl-C,
-141 nobody reads the output any more.
+Exit codes: 0 success, 1 wrong input, 2 wrong request, 70 bug, 130 stopped by Ctrl-C, 141 broken pipe.
 """
 
 import os
@@ -20,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__
+from nmt.cli.terminal import echo_note
 from nmt.errors import DataError, NmtError
 
 VERBS = (
@@ -30,32 +29,32 @@ VERBS = (
 BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 
 
-class Verbs(TyperGroup):
-    """The group of all verbs: the one place where errors turn into messages and exit codes."""
+class VerbGroup(TyperGroup):
+    """All verbs; turns errors into messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
-        with messages_for_people():
+        with report_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def messages_for_people() -> Iterator[None]:
-    """Errors meant for people are printed as they stand; anything else is a bug and says so."""
+def report_errors() -> Iterator[None]:
+    """Print an error's message and exit with its code; report any other exception as an internal error."""
     try:
         yield
         sys.stdout.flush()
     except NmtError as error:
-        typer.echo(f"nmt: {error}", err=True)
+        echo_note(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        typer.echo("nmt: stopped", err=True)
+        echo_note("stopped")
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         _abandon_standard_output()
         raise typer.Exit(BROKEN_PIPE) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"nmt: {where}{error.strerror or error}", err=True)
+        echo_note(f"{where}{error.strerror or error}")
         try:
             sys.stdout.flush()
         except OSError:
@@ -66,18 +65,18 @@ def messages_for_people() -> Iterator[None]:
     except Exception as error:
         if os.environ.get("NMT_DEBUG") == "1":
             raise
-        typer.echo(f"nmt: a bug, sorry: {type(error).__name__}: {error}", err=True)
-        typer.echo("nmt: NMT_DEBUG=1 shows where; please report it with what that prints", err=True)
+        echo_note(f"this is a bug, sorry: {type(error).__name__}: {error}")
+        echo_note("please report it with the traceback that NMT_DEBUG=1 prints")
         raise typer.Exit(BUG) from error
 
 
 def _abandon_standard_output() -> None:
-    """Python flushes standard output once more as it exits; there is nobody left to take it."""
+    """Redirect stdout to the null device: Python flushes it once more at exit, and nobody reads it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
-    cls=Verbs,
+    cls=VerbGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -93,12 +92,13 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def about(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    """Recurrent neural machine translation, from a recipe and sentence pairs to a scored translation.
+    """Train and run recurrent neural machine translation models.
 
-    Start with `nmt run quickstart-lstm`, or look at the recipes with `nmt recipes ls`.
+    Start with `nmt run quickstart-lstm`; `nmt recipes ls` lists the recipes.
     """
 
 
@@ -122,7 +122,7 @@ def main() -> None:
 
 
 def _open_closed_streams() -> None:
-    """A standard stream that the caller closed (`<&-`) is empty, or takes what comes: Python leaves None."""
-    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - open to the end
+    """Replace standard streams that the caller closed (`<&-`), which Python sets to None."""
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

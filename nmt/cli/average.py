@@ -1,22 +1,29 @@
-"""`nmt average`: the mean of several checkpoints, as a model directory."""
+"""`nmt average`: a model directory with the mean of several checkpoints."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nmt.cli.options import Output, RunDirectory
+
 
 def average(
-    run: Annotated[Path, typer.Argument(help="A run directory.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The model directory to make.", show_default=False)
-    ],
+    run: RunDirectory,
+    output: Output,
     checkpoints: Annotated[
         list[str] | None,
-        typer.Option("--checkpoint", "-c", help="One to average (u0001000); without it, all that are kept."),
+        typer.Option(
+            *("--checkpoint", "-c"),
+            metavar="NAME",
+            help="Checkpoint such as u0001000; repeat for more. By default all.",
+        ),
     ] = None,
 ) -> None:
-    """Average checkpoints into a model directory that can be passed on and translated with."""
+    """Average the weights of checkpoints into a model directory.
+
+    `nmt translate` and the other verbs read a model directory like a run. It
+    holds the weights, the recipe and the vocabularies, so it can be shared.
+    """
     from nmt.recipe.artifact import average_checkpoints
 
     names = average_checkpoints(run, checkpoints or [], output)

@@ -1,121 +1,105 @@
-"""`nmt cell`: what a cell consists of, and whether it is right and fast; a user's own cell as well."""
+"""`nmt cell`: list, show and check recurrent cells, custom ones included."""
 
-import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.terminal import format_table
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
     from nmt.lab.cell_check import Product, Work
 
-app = typer.Typer(no_args_is_help=True, help="Cells: list, take apart, check, your own too.")
+app = typer.Typer(no_args_is_help=True, help="List, show and check cells, also custom ones.")
 
-NAME = typer.Argument(
-    metavar="NAME|FILE.py:Class", help="A cell of `nmt cell ls`, or one in a file of yours."
-)
-INPUT = typer.Option(help="Size of the input.", min=1)
-HIDDEN = typer.Option(help="Size of the state.", min=1)
+CellName = Annotated[
+    str, typer.Argument(metavar="NAME|FILE.py:Class", help="A cell of `nmt cell ls`, or a custom cell.")
+]
+InputSize = Annotated[int, typer.Option(help="Input size.", min=1)]
+HiddenSize = Annotated[int, typer.Option(help="State size.", min=1)]
 
 
 @app.command("ls")
 def list_cells() -> None:
-    """List the cells that come with the program."""
+    """List the cells that come with nmt."""
     from nmt.cells import CELLS
 
-    margin = max(map(len, CELLS)) + 2
-    for name, kind in CELLS.items():
-        typer.echo(_filled(f"{name:{margin}}{_purpose(kind)}", margin))
+    typer.echo(format_table([[f"{name} ", _summary(kind)] for name, kind in CELLS.items()], align="ll"))
 
 
-def _filled(text: str, margin: int) -> str:
-    return textwrap.fill(text, 80, subsequent_indent=" " * margin)
-
-
-def _purpose(kind: type) -> str:
+def _summary(kind: type) -> str:
     return (kind.__doc__ or "").strip().partition("\n")[0]
 
 
 @app.command()
-def show(
-    name: Annotated[str, NAME],
-    input: Annotated[int, INPUT] = 256,
-    hidden: Annotated[int, HIDDEN] = 512,
-) -> None:
-    """Print a cell's equations, parameters, and what is computed at every position, there and back."""
+def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> None:
+    """Print a cell's equations, parameters, and what a position computes, forward and backward."""
     from nmt.cells import find_cell
     from nmt.cells.cell import read_equations
-    from nmt.lab import cell_check as laboratory
+    from nmt.lab import cell_check
 
     cell = find_cell(name)(input, hidden)
-    typer.echo(_filled(f"{name}: {_purpose(type(cell))}", 0) + "\n")
-    typer.echo(read_equations(cell) + "\n")
-    typer.echo(f"Parameters, {input} -> {hidden}")
-    for parameter, value in cell.named_parameters():
-        typer.echo(f"  {parameter:<13}{list(value.shape)!s:<14}{value.numel():>11,}")
-    typer.echo(f"  {'together':<27}{sum(p.numel() for p in cell.parameters()):>11,}")
+    sizes = [[p, str(list(v.shape)), f"{v.numel():,}"] for p, v in cell.named_parameters()]
+    total = [["total", "", f"{sum(p.numel() for p in cell.parameters()):,}"]]
+    typer.echo(format_table([[f"{name}: {_summary(type(cell))}"]]))
+    typer.echo(f"\n{read_equations(cell)}\n\nParameters, {input} -> {hidden}")
+    typer.echo(format_table(sizes + total, align="llr", widths=(12, 13, 11), indent=2))
     typer.echo(f"\nBefore the loop, all positions at once\n  W x + b      {list(cell.W.shape)}")
     typer.echo("\nAt every position")
-    _steps(laboratory.forward_steps(cell))
-    typer.echo("\nAt every position on the way back")
-    _steps(laboratory.backward_steps(cell))
+    typer.echo(_format_steps(cell_check.forward_steps(cell)))
+    typer.echo("\nAt every position of the backward pass")
+    typer.echo(_format_steps(cell_check.backward_steps(cell)))
     typer.echo("\nAfter it, all positions at once\n  gradients of W, b" + (", U" if cell.recurrent else ""))
-    kept = laboratory.kept_for_backward(cell)
-    typer.echo(
-        f"\n{laboratory.operations(cell):,} floating-point operations in products, a position and sentence"
-    )
-    typer.echo(f"{kept:,} numbers kept for the way back, a position and sentence")
+    per = "per position and sentence"
+    typer.echo(f"\n{cell_check.operations(cell):,} floating-point operations in products, {per}")
+    typer.echo(f"{cell_check.kept_for_backward(cell):,} numbers kept for the backward pass, {per}")
 
 
-def _steps(steps: "list[Product | Work]") -> None:
+def _format_steps(steps: "list[Product | Work]") -> str:
+    return format_table([row for step in steps for row in _rows(step)], align="ll", widths=(12,), indent=2)
+
+
+def _rows(step: "Product | Work") -> Iterator[list[str]]:
     from nmt.lab.cell_check import Product
 
-    for step in steps:
-        if isinstance(step, Product):
-            typer.echo(f"  product      {list(step.shape)} by {step.reads}: {step.gives}")
-        else:
-            runs = "C" if step.compiled else "torch"
-            typer.echo(f"  kernel       {step.operations} operations in {runs}")
-            _names("reads", step.reads)
-            _names("gives", step.gives)
-
-
-def _names(verb: str, names: tuple[str, ...]) -> None:
-    typer.echo(_filled(f"{' ' * 15}{verb} {', '.join(names)}", 21))
+    if isinstance(step, Product):
+        yield ["product", f"{list(step.shape)} by {step.reads}: {step.gives}"]
+        return
+    yield ["kernel", f"{step.operations} operations in {'C' if step.compiled else 'torch'}"]
+    yield ["", f"reads {', '.join(step.reads)}"]
+    yield ["", f"gives {', '.join(step.gives)}"]
 
 
 @app.command()
 def check(
-    name: Annotated[str, NAME],
-    input: Annotated[int, INPUT] = 256,
-    hidden: Annotated[int, HIDDEN] = 512,
+    name: CellName,
+    input: InputSize = 256,
+    hidden: HiddenSize = 512,
     batch: Annotated[int, typer.Option(help="Sentences, for the speed.", min=1)] = 64,
     positions: Annotated[int, typer.Option(help="Words, for the speed.", min=1)] = 20,
-    rounds: Annotated[int, typer.Option(help="How often the speed is taken; 0 leaves it out.", min=0)] = 7,
+    rounds: Annotated[int, typer.Option(help="Measurements of the speed; 0 for none.", min=0)] = 7,
 ) -> None:
-    """Check a cell: gradients, engines, padding, steps, batch; then what it costs and how fast it is."""
+    """Check a cell's gradients, engines, padding, steps and batches, and measure its speed."""
     from nmt.cells import find_cell
-    from nmt.lab import cell_check as laboratory
+    from nmt.lab import cell_check
 
     kind = find_cell(name)
-    wrong = 0
-    for question, right, detail in laboratory.checks(kind, name):
-        typer.echo(f"{'right' if right else 'WRONG':7}{question:55} {detail}")
-        wrong += not right
-    if wrong:
-        raise DataError(f"{name}: {wrong} of the checks failed")
+    failed = 0
+    for question, passed, detail in cell_check.checks(kind, name):
+        typer.echo(f"{'ok' if passed else 'FAILED':8}{question:55} {detail}".rstrip())
+        failed += not passed
+    if failed:
+        raise DataError(f"{name}: {failed} of the checks failed")
     cell = kind(input, hidden)
     lstm = find_cell("lstm")(input, hidden)
-    parameters, of_lstm = (sum(p.numel() for p in c.parameters()) for c in (cell, lstm))
-    typer.echo(f"\n{input} -> {hidden}{'':14}{name:>14}{'lstm':>14}")
-    typer.echo(f"{'parameters':24}{parameters:>14,}{of_lstm:>14,}")
-    typer.echo(
-        f"{'operations a word':24}{laboratory.operations(cell):>14,}{laboratory.operations(lstm):>14,}"
-    )
+    parameters = [f"{sum(p.numel() for p in c.parameters()):,}" for c in (cell, lstm)]
+    operations = [f"{cell_check.operations(c):,}" for c in (cell, lstm)]
+    rows = [["parameters", *parameters], ["operations per word", *operations]]
+    typer.echo("\n" + format_table(rows, (f"{input} -> {hidden}", name, "lstm"), widths=(24, 13, 13)))
     if rounds:
-        ours, theirs = laboratory.speed(cell, batch, positions, rounds)
+        speed, reference = cell_check.speed(cell, batch, positions, rounds)
         typer.echo(
             f"\nForward and backward, {batch} sentences of {positions} words: "
-            f"{theirs / ours:.2f} times the speed of torch.nn.LSTM"
+            f"{reference / speed:.2f} times the speed of torch.nn.LSTM"
         )

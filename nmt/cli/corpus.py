@@ -1,20 +1,20 @@
-"""`nmt corpus`: which corpora there are, fetching one, and checking that one is whole."""
+"""`nmt corpus`: corpora known by name."""
 
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.padding import Padding
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from nmt.cli.terminal import format_table
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from nmt.data.corpora import Card
 
-app = typer.Typer(no_args_is_help=True, help="Corpora known by name: list, fetch, check.")
+app = typer.Typer(no_args_is_help=True, help="List, download and verify known corpora.")
 
 
 @app.command("ls")
@@ -22,20 +22,19 @@ def list_corpora() -> None:
     """List the corpora, and whether they are on this machine."""
     from nmt.data.corpora import card_names, read_card
 
-    console = Console(markup=False, highlight=False)
     for card in map(read_card, card_names()):
-        console.print(f"{card.name} ({' '.join(card.languages)}): {_whereabouts(card)}")
-        console.print(Padding(f"{card.description} Licence: {card.licence}.", (0, 0, 1, 4)))
+        typer.echo(f"{card.name} ({' '.join(card.languages)}): {_status(card)}")
+        typer.echo(format_table([[f"{card.description} Licence: {card.licence}."]], indent=4) + "\n")
 
 
-def _whereabouts(card: "Card") -> str:
+def _status(card: "Card") -> str:
     from nmt.data.corpora import built_in, whole_place
 
     if built_in(card):
         return "built in"
     if whole_place(card):
-        return "fetched"
-    return "not on this machine" if card.obtain is None else "not on this machine, to be obtained by hand"
+        return "downloaded"
+    return "not on this machine" if card.obtain is None else "not on this machine, must be obtained by hand"
 
 
 @app.command()
@@ -43,52 +42,62 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A corpus of `nmt corpus ls`.")],
     to: Annotated[
         Path | None,
-        typer.Option(help="Folder for the files; without it, NAME in $NMT_CORPORA or ~/.cache/nmt/corpora."),
+        typer.Option(
+            metavar="DIR", help="Target directory; by default NAME in $NMT_CORPORA or ~/.cache/nmt/corpora."
+        ),
     ] = None,
 ) -> None:
-    """Download a corpus, going on where an earlier download stopped, and verify it.
+    """Download a corpus and verify it; an interrupted download is resumed.
 
-    Its folder is written to standard output; what happens on the way, to standard error.
+    The directory of the corpus is printed to stdout, everything else to stderr.
     """
     from nmt.data import corpora
 
     card = corpora.read_card(name)
     if corpora.built_in(card):
-        raise UsageError(f"{name} came with this package: nothing to fetch, use data.root=corpus:{name}")
-    place = to or corpora.fetched_root() / name
-    with _bars() as bars:
+        raise UsageError(
+            f"{name} is part of this package: use data.root=corpus:{name}, there is nothing to download"
+        )
+    directory = to or corpora.fetched_root() / name
+    with _progress_bars() as bars:
         rows = {f.name: bars.add_task(f.name, total=f.bytes, start=False, visible=False) for f in card.files}
 
-        def progress(file: str, held: int) -> None:
+        def progress(file: str, size: int) -> None:
             bars.start_task(rows[file])
-            bars.update(rows[file], completed=held, visible=True)
+            bars.update(rows[file], completed=size, visible=True)
 
-        corpora.fetch(card, place, progress=progress, say=partial(bars.console.print, soft_wrap=True))
-    typer.echo(place)
+        corpora.fetch(card, directory, progress=progress, say=partial(bars.console.print, soft_wrap=True))
+    typer.echo(directory)
 
 
-def _bars() -> Progress:
+def _progress_bars() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     return Progress(*columns, console=Console(stderr=True, markup=False, highlight=False))
 
 
 @app.command()
 def check(
-    corpus: Annotated[str, typer.Argument(help="A corpus by name, or a folder that is called like one.")],
-    folder: Annotated[Path | None, typer.Argument(help="Where it lies, if not in its usual place.")] = None,
+    corpus: Annotated[str, typer.Argument(help="The name of a corpus, or a directory with its name.")],
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="Where it is, if `nmt corpus fetch` did not put it there."),
+    ] = None,
 ) -> None:
-    """Compare the files of a corpus with the SHA-256 sums on its card."""
+    """Compare the files of a corpus with their SHA-256 checksums."""
     from nmt.data import corpora
 
-    if folder is None and corpus not in corpora.card_names() and Path(corpus).is_dir():
-        folder = Path(corpus)
-        corpus = folder.resolve().name
+    if directory is None and corpus not in corpora.card_names() and Path(corpus).is_dir():
+        directory = Path(corpus)
+        corpus = directory.resolve().name
     card = corpora.read_card(corpus)
-    place = folder or corpora.whole_place(card) or corpora.fetched_root() / corpus
-    faults = corpora.check(card, place)
+    directory = directory or corpora.whole_place(card) or corpora.fetched_root() / corpus
+    faults = corpora.check(card, directory)
     for file in card.files:
-        typer.echo(f"{file.name}: {faults.get(file.name, 'as on the card')}")
+        typer.echo(f"{file.name}: {faults.get(file.name, 'ok')}")
     if faults:
         raise DataError(
-            f"{place}: {len(faults)} of {len(card.files)} files of {card.name} are missing or wrong"
+            f"{directory}: {len(faults)} of {len(card.files)} files of {card.name} are missing or wrong"
         )

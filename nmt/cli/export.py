@@ -6,37 +6,40 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli.options import Model, Output
 from nmt.errors import UsageError
 
 
-class Form(StrEnum):
-    """What a translator can be exported to."""
+class ExportFormat(StrEnum):
+    """Formats of exported translators."""
 
     onnx = "onnx"
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A run or a model directory.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The directory to make.", show_default=False)
-    ],
-    to: Annotated[Form, typer.Option("--to", help="The form.")] = Form.onnx,
+    model: Model,
+    output: Output,
+    to: Annotated[ExportFormat, typer.Option("--to", help="Format.")] = ExportFormat.onnx,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Weights in eight bits: a quarter of the size, faster.")
+        bool, typer.Option("--int8", help="Eight-bit weights: a quarter of the size, faster.")
     ] = False,
     check: Annotated[
-        Path | None, typer.Option(help="Lines to compare on; without it, the recipe's validation pairs.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Source sentences for the comparison; by default the validation pairs."
+        ),
     ] = None,
-    ref: Annotated[Path | None, typer.Option(help="Their references, for BLEU and chrF.")] = None,
+    ref: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="References of --check, for BLEU and chrF.")
+    ] = None,
 ) -> None:
-    """Make a directory that `nmt translate` runs with onnxruntime, without torch.
+    """Export a translator for onnxruntime, so that `nmt translate` needs no torch.
 
-    What it translates is compared with what the trained model does: the
-    lines that differ, the scores, sizes and times of both are printed, and
-    kept in report.json.
+    The exported model is compared with the trained one. The lines that differ,
+    scores, sizes and times of both are printed, and written to report.json.
     """
     if ref is not None and check is None:
-        raise UsageError("--ref is the reference of --check: name both files")
+        raise UsageError("--ref is the reference of --check: give both files")
     try:
         from nmt.export import run
     except ModuleNotFoundError as error:
@@ -46,5 +49,7 @@ def export(
     from nmt.export.parity import summary
 
     report = run.export(model, output, int8=int8, check=run.texts(check, ref) if check else None)
-    typer.echo(summary(report) if report else "not compared: the validation pairs are not here (--check SRC)")
-    typer.echo(f"{output}: translate with it:  echo '...' | nmt translate {output}")
+    typer.echo(
+        summary(report) if report else "not compared: there are no validation pairs here (use --check)"
+    )
+    typer.echo(f"{output}: translate with `nmt translate {output}`")

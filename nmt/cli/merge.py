@@ -1,4 +1,4 @@
-"""`nmt merge`: the outputs of all shards of a job, as one file."""
+"""`nmt merge`: one file from the outputs of all shards of a translation job."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,18 +7,16 @@ import typer
 
 
 def merge(
-    shards: Annotated[
-        list[Path], typer.Argument(help="The outputs of all shards, in any order.", show_default=False)
+    outputs: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Outputs of all shards, in any order.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The file to make of them.", show_default=False)
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
 ) -> None:
-    """Put the outputs of `nmt translate --shard k/n` together, in order.
+    """Merge the outputs of `nmt translate --shard K/N` in the order of the input.
 
-    A missing or foreign one is refused, and one that is there twice.
+    Fails if a shard is missing, given twice, or belongs to a different job.
     """
-    from nmt.decoding import shards as of_a_job
+    from nmt.decoding import shards
 
-    of_a_job.merge_shards(shards, output)
-    typer.echo(f"{output}: {len(shards)} shards")
+    shards.merge_shards(outputs, output)
+    typer.echo(f"{output}: {len(outputs)} shards")

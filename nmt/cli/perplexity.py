@@ -1,4 +1,4 @@
-"""`nmt perplexity`: a language model on a text, and on its own."""
+"""`nmt perplexity`: perplexity of a language model on a text, and on text that it generates."""
 
 import math
 from pathlib import Path
@@ -6,44 +6,51 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.sample import Model
-
-OWN = 20_000
+from nmt.cli.options import LanguageModel
+from nmt.cli.terminal import format_table
 
 if TYPE_CHECKING:
     from nmt.recipe.tasks.language_model import Perplexity
 
+GENERATED = 20_000
+
 
 def perplexity(
-    model: Model,
-    file: Annotated[Path, typer.Argument(help="Text, plain or compressed.", show_default=False)],
+    model: LanguageModel,
+    file: Annotated[Path, typer.Argument(help="Text, plain or compressed.")],
     length: Annotated[
-        int, typer.Option("--length", "-l", min=1, help="Most pieces of its own text that are measured.")
-    ] = OWN,
-    seed: Annotated[int, typer.Option(min=0, help="Of its own text.")] = 1,
+        int, typer.Option("--length", "-l", min=1, metavar="N", help="Tokens to generate, at most.")
+    ] = GENERATED,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed of the generated text.")] = 1,
 ) -> None:
-    """How well a language model expects a text, reading the truth, and its own text, reading that.
+    """Measure a language model's perplexity on a text, and on text that it generates.
 
-    The first is exp of the mean of -log p(piece | the true pieces before), the end of each line counted as a
-    piece. The second is the same of as much text drawn from the model, each piece given the drawn ones before
-    it: how sure it is when it runs freely. A model of the very distribution of the text has the same in both;
-    one that is surer of its own text than it is right about the true one has less in the second.
+    The first is exp of the mean of -log p(token | the true tokens before it);
+    the end of each line counts as a token. The second is the same over as much
+    text sampled from the model, each token given the sampled ones before it.
+
+    A model of the exact distribution of the text has the same perplexity on
+    both. A model that is more confident of its output than it is right about the
+    text has a lower one on its output.
     """
     from nmt.recipe.artifact import load_language_model
     from nmt.recipe.tasks.language_model import perplexity
 
-    show(perplexity(load_language_model(model), file, most=length, seed=seed))
+    typer.echo(_report(perplexity(load_language_model(model), file, most=length, seed=seed)))
 
 
-def show(found: "Perplexity") -> None:
-    """Print what was measured."""
-    text, own = found.text, found.own
-    typer.echo(found.kept)
-    typer.echo(
-        f"on the text      {text.means()['perplexity']:.3f} per piece ({text.tokens:,} pieces), "
-        f"{text.nll / found.characters / math.log(2):.3f} bits per character ({found.characters:,})"
-    )
-    typer.echo(f"on its own text  {own.means()['perplexity']:.3f} per piece ({own.tokens:,} pieces)")
-    typer.echo(f"the gap          {text.means()['loss'] - own.means()['loss']:+.3f} nats per piece")
+def _report(found: "Perplexity") -> str:
+    text, generated = found.text, found.own
+    bits = text.nll / found.characters / math.log(2)
+    per_text = f"{text.means()['perplexity']:.3f} per token ({text.tokens:,} tokens)"
+    rows = [
+        ["on the text", f"{per_text}, {bits:.3f} bits per character ({found.characters:,})"],
+        ["on its output", f"{generated.means()['perplexity']:.3f} per token ({generated.tokens:,} tokens)"],
+        ["gap", f"{text.means()['loss'] - generated.means()['loss']:+.3f} nats per token"],
+    ]
+    lines = [str(found.kept), format_table(rows, align="ll", widths=(16,), width=100)]
     if found.unknown:
-        typer.echo(f"{found.unknown:,} pieces are <unk>: do not compare with a model that has all characters")
+        lines.append(
+            f"{found.unknown:,} tokens are <unk>: not comparable with a model that knows all characters"
+        )
+    return "\n".join(lines)

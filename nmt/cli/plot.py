@@ -1,4 +1,4 @@
-"""`nmt plot`: learning curves of one run or several, in one figure."""
+"""`nmt plot`: learning curves of runs in one figure."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,24 +7,27 @@ import typer
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture: .svg, .png or .pdf.")] = Path(
-        "curves.svg"
-    ),
+    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Figure to write: .svg, .png or .pdf.")
+    ] = Path("curves.svg"),
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            "--metric", "-m", help="What to draw, a panel each; repeat it. Else loss, bleu, learning_rate."
+            "--metric",
+            "-m",
+            metavar="NAME",
+            help="What to draw; repeat for more. By default loss, bleu and learning_rate.",
         ),
     ] = None,
     against: Annotated[
         str, typer.Option(metavar="update|epoch|seconds", help="The horizontal axis.")
     ] = "update",
 ) -> None:
-    """Draw the curves of runs, several runs in one figure.
+    """Draw the learning curves of one or more runs.
 
-    Every number of metrics.jsonl can be drawn. Seconds are those spent learning,
-    from times.jsonl. Needs matplotlib, which the extra `plot` brings.
+    Every number in metrics.jsonl can be drawn. Seconds are training time, from
+    times.jsonl. Needs matplotlib: pip install 'nmt[plot]'.
     """
     from nmt.lab.curves import read_curves
     from nmt.lab.figure import check_picture, draw_curves

@@ -1,6 +1,5 @@
-"""`nmt rescore`: what a model thinks of translations that are given."""
+"""`nmt rescore`: a model's scores of given translations."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -8,50 +7,49 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.options import Json, Threads
+from nmt.cli.terminal import to_json
+
 if TYPE_CHECKING:
     from nmt.decoding.rescore import RescoredLine
 
 
 def rescore(
-    model: Annotated[
-        Path, typer.Argument(help="A run, a model directory or an exported one.", show_default=False)
-    ],
-    source: Annotated[Path, typer.Option("--src", "-i", help="Source lines.", show_default=False)],
-    target: Annotated[
-        Path, typer.Option("--tgt", "-t", help="Their translations, line by line.", show_default=False)
-    ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Score, log probability, and that of each piece.")
-    ] = False,
+    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")],
+    source: Annotated[Path, typer.Option("--src", "-i", metavar="FILE", help="Source sentences.")],
+    target: Annotated[Path, typer.Option("--tgt", "-t", metavar="FILE", help="Their translations.")],
+    json: Json = False,
     length_penalty: Annotated[
-        float | None, typer.Option(min=0.0, metavar="X", help="GNMT's alpha; 0: the log probability.")
+        float | None,
+        typer.Option(
+            min=0.0, metavar="X", help="GNMT's alpha; 0 for the log probability. By default the recipe's."
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, metavar="N", help="CPU threads.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No perplexity at the end.")] = False,
+    threads: Threads = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the perplexity.")] = False,
 ) -> None:
-    """Score given translations: a line for each pair, the perplexity of all of them on standard error.
+    """Score given translations: one line per pair, and the perplexity on stderr.
 
-    The score is what a search would rank the translation by, with the
-    recipe's length penalty. A blank source has no translations to compare:
-    its score is 0, and it does not count.
+    The score is what beam search ranks translations by, with the recipe's length
+    penalty. With --json, a line also has the log probability of the translation
+    and of each token. Pairs with a blank source have score 0 and are not counted.
     """
-    from nmt.cli.job import load
+    from nmt.cli.translate_job import load
     from nmt.data.pairs import Corpus, read_pairs
     from nmt.decoding.rescore import rescore_lines
 
     job, _ = load(model, threads)
     if length_penalty is not None:
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
-    total = pieces = 0.0
+    total = tokens = 0.0
     for scored in rescore_lines(read_pairs(Corpus((source, target))), job):
-        typer.echo(_json(scored) if as_json else f"{scored.score:.4f}")
+        typer.echo(_json(scored) if json else f"{scored.score:.4f}")
         total += scored.log_prob
-        pieces += len(scored.pieces)
-    if pieces and not quiet:
-        typer.echo(f"perplexity {math.exp(-total / pieces):.2f} of {pieces:,.0f} pieces", err=True)
+        tokens += len(scored.pieces)
+    if tokens and not quiet:
+        typer.echo(f"perplexity {math.exp(-total / tokens):.2f} of {tokens:,.0f} tokens", err=True)
 
 
 def _json(scored: "RescoredLine") -> str:
     tokens = list(zip(scored.pieces, scored.token_log_probs, strict=True))
-    fields = {"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens}
-    return json.dumps(fields, ensure_ascii=False)
+    return to_json({"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens})

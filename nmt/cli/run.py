@@ -1,29 +1,32 @@
-"""`nmt run`: train a recipe and measure it on its test set: translations scored, or a text's perplexity."""
+"""`nmt run`: training and test of a recipe in one command."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from nmt.cli.perplexity import OWN, perplexity
-from nmt.cli.train import LogTo, Output, Words, resolved, train_to_the_end
+from nmt.cli.options import RecipeWords
+from nmt.cli.perplexity import GENERATED, perplexity
+from nmt.cli.terminal import UNLIMITED, format_table, to_json
+from nmt.cli.train import LogTo, RunOutput, read_training, run_training
 
 if TYPE_CHECKING:
     from nmt.recipe.build.training import Tested
     from nmt.recipe.schema import Recipe, TextRecipe
 
-SAMPLES = 5
+EXAMPLES = 5
 
 
-def run(words: Words, output: Output = None, log_to: LogTo = None) -> None:
-    """Train a recipe (or go on with it), translate its test set with the best checkpoint, and score that.
+def run(words: RecipeWords, output: RunOutput = None, log_to: LogTo = None) -> None:
+    """Train a recipe (or resume its run), and test its best checkpoint.
 
-    The translations are in test.hyp, the scores in scores.json of the run directory. Of a language model the
-    perplexity of the test text is printed, as by `nmt perplexity`.
+    A translator translates its test set into test.hyp of the run directory, and
+    its scores are written to scores.json. A language model reports the
+    perplexity of its test text, as `nmt perplexity` does.
     """
     from nmt.recipe.schema import Recipe
 
-    recipe, directory = resolved(words, output)
+    recipe, directory = read_training(words, output)
     if isinstance(recipe, Recipe):
         _run_translator(recipe, directory, log_to)
     else:
@@ -34,35 +37,32 @@ def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | Non
     from nmt.recipe.prepare_data import find
 
     [text] = find(recipe, "test").files
-    if not train_to_the_end(recipe, directory, log_to):
+    if not run_training(recipe, directory, log_to):
         return
-    perplexity(directory, text, OWN, recipe.seed)
-    typer.echo(f"\nLet it write:  nmt sample {directory}")
+    perplexity(directory, text, GENERATED, recipe.seed)
+    typer.echo(f"\nGenerate text:  nmt sample {directory}")
 
 
 def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> None:
-    import json
-
     from nmt.files import write_file
-    from nmt.recipe.build import training as experiment
+    from nmt.recipe.build import training
 
-    experiment.read_test(recipe)  # what is wrong with it is said before hours of training, not after
-    if not train_to_the_end(recipe, directory, log_to):
+    training.read_test(recipe)  # reports a broken test set before hours of training, not after
+    if not run_training(recipe, directory, log_to):
         return
-    tested = experiment.test(directory)
-    scores = [score._asdict() for score in tested.scores]
-    write_file(directory / "scores.json", (json.dumps(scores, indent=2) + "\n").encode())
-    _show(tested)
+    tested = training.test(directory)
+    write_file(directory / "scores.json", (to_json(tested.scores, indent=2) + "\n").encode())
+    typer.echo(_report(tested))
     typer.echo(f"\nTranslate with it:  echo '...' | nmt translate {directory}")
 
 
-def _show(tested: "Tested") -> None:
-    """Some translations of the test set, and its scores."""
-    count = min(SAMPLES, len(tested.hyps))
-    typer.echo(f"\n{count} of {len(tested.hyps):,} test translations:\n")
-    for place in (i * len(tested.hyps) // count for i in range(count)):
-        typer.echo(f"  source       {tested.sources[place]}")
-        typer.echo(f"  reference    {tested.refs[place]}")
-        typer.echo(f"  translation  {tested.hyps[place]}\n")
-    for score in tested.scores:
-        typer.echo(f"{score.name:<6} {score.value:6.2f}   {score.signature}")
+def _report(tested: "Tested") -> str:
+    """Format some translations of the test set, and its scores."""
+    count = min(EXAMPLES, len(tested.hyps))
+    lines = [f"\n{count} of {len(tested.hyps):,} test translations:\n"]
+    for index in (i * len(tested.hyps) // count for i in range(count)):
+        texts = {"source": tested.sources, "reference": tested.refs, "translation": tested.hyps}
+        rows = [[name, of_all[index]] for name, of_all in texts.items()]
+        lines.append(format_table(rows, align="ll", widths=(12,), indent=2, width=UNLIMITED) + "\n")
+    scores = [[score.name, f"{score.value:.2f}", f"  {score.signature}"] for score in tested.scores]
+    return "\n".join([*lines, format_table(scores, align="lrl", widths=(6, 6), width=UNLIMITED)])

@@ -1,11 +1,12 @@
-"""`nmt score`: how good translations are, with everything that makes the number comparable."""
+"""`nmt score`: scores of translations by sacreBLEU, with their signatures."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.options import Json
+from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import METRICS
 
@@ -14,43 +15,49 @@ if TYPE_CHECKING:
 
 
 def score(
-    hyp: Annotated[
-        list[Path], typer.Argument(help="Translations, one file for each system.", show_default=False)
-    ],
+    hyp: Annotated[list[Path], typer.Argument(help="Translations, one file for each system.")],
     ref: Annotated[
-        list[Path], typer.Option("--ref", "-r", help="Reference; repeat it for several.", show_default=False)
+        list[Path], typer.Option("--ref", "-r", metavar="FILE", help="Reference; repeat for several.")
     ],
     metrics: Annotated[
-        str, typer.Option("--metrics", "-m", help=f"{', '.join(METRICS)}, by comma.")
+        str, typer.Option("--metrics", "-m", metavar="NAME,...", help=f"{', '.join(METRICS)}.")
     ] = "bleu,chrf,ter",
     baseline: Annotated[
-        Path | None, typer.Option(help="Another system: is the difference to it more than chance?")
+        Path | None, typer.Option(metavar="FILE", help="Baseline system for significance tests.")
     ] = None,
     paired: Annotated[
         str | None,
-        typer.Option(help="How that is tested: bs (bootstrap, the default) or ar (randomisation)."),
+        typer.Option(
+            metavar="bs|ar",
+            help="Test: bs (paired bootstrap, the default) or ar (approximate randomization).",
+        ),
     ] = None,
-    confidence: Annotated[bool, typer.Option("--confidence", help="95% intervals, by bootstrap.")] = False,
-    lowercase: Annotated[bool, typer.Option("--lowercase", "-l", help="Score in lower case.")] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Bootstrap 95% confidence intervals.")
+    ] = False,
+    lowercase: Annotated[bool, typer.Option("--lowercase", "-l", help="Ignore case.")] = False,
     tokenize: Annotated[
         str | None,
-        typer.Option(help="BLEU's tokenizer: 13a (default), intl, char, zh, ja-mecab, ko-mecab, none ..."),
+        typer.Option(
+            metavar="NAME", help="BLEU tokenizer: 13a (default), intl, char, zh, ja-mecab, ko-mecab, none ..."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """Score translations with sacreBLEU; each score has its signature, which belongs beside the number.
+    """Score translations with sacreBLEU, and print the signature of each score.
 
-    The text must be detokenised, a line for each line of the references.
-    BLEU splits words as 13a does, which suits text with spaces. A Korean
-    word with its particles is one word to 13a: `--tokenize ko-mecab`
-    (sacrebleu's extra `ko`) takes them apart, `char` counts syllables,
-    and chrF needs no tokenizer.
+    The text must be detokenized, with one line for each line of the references.
+
+    BLEU's default tokenizer, 13a, suits languages with spaces between words. It
+    treats a Korean word with its particles as one word: `--tokenize ko-mecab`
+    (sacrebleu's extra `ko`) separates them, `char` counts syllables, and chrF
+    needs no tokenizer.
     """
     from nmt.data.text import read_lines
     from nmt.evaluation import metrics as scores
 
     if paired and not baseline:
-        raise UsageError("--paired tests the difference to a baseline: name one with --baseline FILE")
+        raise UsageError("--paired tests the difference to a baseline: add --baseline FILE")
     names = [name.strip() for name in metrics.split(",")]
     refs = [list(read_lines(path)) for path in ref]
     systems = {str(path): list(read_lines(path)) for path in ([baseline] if baseline else []) + hyp}
@@ -65,33 +72,29 @@ def score(
             )
             for name, lines in systems.items()
         }
-    typer.echo(_json(found) if as_json else _table(found))
+    typer.echo(to_json([_fields(*item) for item in found.items()], indent=2) if json else _table(found))
 
 
-def _json(found: dict[str, list["Score"]]) -> str:
-    systems = [
-        {
-            "system": system,
-            "scores": [{k: v for k, v in s._asdict().items() if v is not None} for s in of_system],
-        }
-        for system, of_system in found.items()
-    ]
-    return json.dumps(systems, indent=2, ensure_ascii=False)
+def _fields(system: str, scores: list["Score"]) -> dict[str, object]:
+    present = [{name: v for name, v in score._asdict().items() if v is not None} for score in scores]
+    return {"system": system, "scores": present}
 
 
 def _table(found: dict[str, list["Score"]]) -> str:
-    """A block for each system, a line for each score; then the signatures, which all systems share."""
-    lines = []
-    for system, of_system in found.items():
-        lines += [system, *(_line(one) for one in of_system), ""]
-    return "\n".join(lines + [f"{one.name}|{one.signature}" for one in next(iter(found.values()))])
+    """Format a block for each system, then the signatures, which all systems share."""
+    blocks = []
+    for system, scores in found.items():
+        table = format_table(map(_row, scores), align="lrl", widths=(7, 7), indent=2, width=UNLIMITED)
+        blocks.append(f"{system}\n{table}\n")
+    signatures = [f"{score.name}|{score.signature}" for score in next(iter(found.values()))]
+    return "\n".join(blocks + signatures)
 
 
-def _line(score: "Score") -> str:
-    text = f"  {score.name:<8}{score.value:7.2f}"
+def _row(score: "Score") -> list[str]:
+    notes = []
     if score.interval is not None:
-        text += f"   95%: {score.mean:.2f} ± {score.interval:.2f}"
+        notes.append(f"  95%: {score.mean:.2f} ± {score.interval:.2f}")
     if score.p_value is not None:
-        verdict = "differs" if score.beyond_chance else "may be chance"
-        text += f"   p = {score.p_value:.4f} ({verdict})"
-    return text
+        verdict = "significant" if score.beyond_chance else "not significant"
+        notes.append(f"  p = {score.p_value:.4f} ({verdict})")
+    return [score.name, f"{score.value:.2f}", " ".join(notes)]

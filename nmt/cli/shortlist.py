@@ -1,26 +1,28 @@
-"""`nmt shortlist`: the target pieces that each source piece allows, for faster translation."""
+"""`nmt shortlist`: likely target tokens for each source token, for faster translation."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nmt.cli.options import RunDirectory
+
 
 def shortlist(
-    run: Annotated[Path, typer.Argument(help="A run directory.", show_default=False)],
-    best: Annotated[int, typer.Option(min=1, help="Likely translations kept of each source piece.")] = 200,
+    run: RunDirectory,
+    best: Annotated[int, typer.Option(min=1, metavar="N", help="Translations kept per source token.")] = 200,
     frequent: Annotated[
-        int, typer.Option(min=0, help="Most frequent target pieces, allowed in every sentence.")
+        int, typer.Option(min=0, metavar="N", help="Most frequent target tokens to allow in every sentence.")
     ] = 100,
 ) -> None:
-    """Learn what source pieces are translated by, for `nmt translate --shortlist`.
+    """Learn the likely translations of each token, for `nmt translate --shortlist`.
 
-    From the run's training pairs, by IBM Model 1; the file lies in the run.
+    They are estimated from the run's training pairs with IBM Model 1, and
+    written to the run directory.
     """
     from nmt.recipe.artifact import write_shortlist
 
     file, measured = write_shortlist(run, best=best, frequent=frequent)
     typer.echo(
-        f"{file}: {file.stat().st_size:,} bytes; of the validation pairs, {measured.pieces:,.0f} pieces on "
-        f"the list of a sentence, {measured.covered:.2%} of the references' pieces among them"
+        f"{file}: {file.stat().st_size:,} bytes; {measured.pieces:,.0f} tokens per validation sentence, "
+        f"with {measured.covered:.2%} of the reference tokens among them"
     )

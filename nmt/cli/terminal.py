@@ -1,69 +1,87 @@
-"""Text for terminals: wrapping, columns, strict JSON, and the option that writes a plot."""
+"""Output on a terminal: tables, JSON, and a spinner for long work."""
 
 import json
 import math
 import unicodedata
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.status import Status
+
 WIDTH = 80
-SPLITTING = ("Cc", "Zl", "Zp")
-"""Categories of the letters that move on to another line, or do worse to a terminal."""
+UNLIMITED = 10_000
+"""Width of a table whose rows are not wrapped."""
+CONTROL = ("Cc", "Zl", "Zp")
+"""Unicode categories of characters that end a line or control a terminal."""
 
 
-def one_line(text: str) -> str:
-    """A text without line breaks and other control characters: they are written as in Python, \\n say."""
+def escape_controls(text: str) -> str:
+    r"""Escape line breaks and other control characters as Python does: a line feed becomes `\n`."""
     return "".join(
-        letter.encode("unicode_escape").decode() if unicodedata.category(letter) in SPLITTING else letter
-        for letter in text
+        char.encode("unicode_escape").decode() if unicodedata.category(char) in CONTROL else char
+        for char in text
     )
 
 
-def hanging(name: str, text: str) -> str:
-    """A text behind its name, as many lines as it takes, each beginning where the first does."""
-    from rich.cells import cell_len
+def format_table(
+    rows: Iterable[Sequence[str]],
+    header: Sequence[str] = (),
+    *,
+    align: str = "",
+    widths: Sequence[int] = (),
+    indent: int = 0,
+    width: int = WIDTH,
+) -> str:
+    """Lay out rows in columns without borders or colours, so the result is the same in a pipe.
 
-    margin = cell_len(name)
-    return name + f"\n{'':{margin}}".join(wrapped(one_line(text), WIDTH - margin))
+    `align` has `l` or `r` for each column; by default the first is left-aligned, the others right-aligned.
+    `widths` are minimum widths of columns. Text that does not fit `width` is wrapped inside its column;
+    wide characters (Korean, say) count as two cells.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    cells = [[escape_controls(cell) for cell in row] for row in rows]
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=bool(header))
+    for column in range(max(map(len, [header, *cells]))):
+        left = align[column : column + 1] == "l" if align else column == 0
+        table.add_column(
+            header[column] if column < len(header) else "",
+            justify="left" if left else "right",
+            min_width=widths[column] if column < len(widths) else None,
+            overflow="fold",
+        )
+    for row in cells:
+        table.add_row(*row)
+    output = StringIO()
+    plain = Console(
+        file=output,
+        width=width - indent,
+        height=25,
+        color_system=None,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    plain.print(table)
+    return "\n".join((" " * indent + line).rstrip() for line in output.getvalue().splitlines())
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Lines no wider than `width`; a word that is wider than that is cut."""
-    from rich.cells import cell_len, chop_cells
-
-    lines: list[str] = []
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if cell_len(longer) <= width:
-            lines[-1:] = [longer]
-        else:
-            lines += chop_cells(word, width) or [""]
-    return lines
+def unnamed_gates(gates: Sequence[str]) -> str:
+    """Explain why nothing can be shown of some gates of a cell."""
+    return f"the cell's step assigns no variable to {', '.join(gates)}"
 
 
-def beside(name: str, column: int, rest: str) -> str:
-    """What stands behind a name from a column on; under the name where that is too long."""
-    from rich.cells import cell_len
-
-    if cell_len(name) > column:
-        return f"{name}\n{'':{column}}{rest}"
-    return f"{name}{'':{column - cell_len(name)}}{rest}"
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Format a value as strict JSON: named tuples become objects, NaN and infinity become null."""
+    return json.dumps(_plain(value), indent=indent, ensure_ascii=False)
 
 
-def nameless(gates: Sequence[str]) -> str:
-    """What there is to say of a cell's gates of which nothing can be shown."""
-    return f"its step gives no name to the value of {', '.join(gates)}"
-
-
-def dumps(value: object) -> str:
-    """A value as JSON; a named tuple is an object."""
-    return json.dumps(_plain(value))
-
-
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
@@ -73,18 +91,13 @@ def _plain(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _checked(file: Path | None) -> Path | None:
-    """UsageError before any work begins where the picture could not be drawn after it."""
-    if file is not None:
-        from nmt.lab.figure import check_picture
+def spinner(text: str) -> "Status":
+    """Show a spinner on stderr while a block runs, if stderr is a terminal."""
+    from rich.console import Console
 
-        check_picture(file)
-    return file
+    return Console(stderr=True).status(text)
 
 
-Plot = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE", help="Draw it too: .svg, .png or .pdf.", show_default=False, callback=_checked
-    ),
-]
+def echo_note(message: str) -> None:
+    """Print a message of the program to stderr."""
+    typer.echo(f"nmt: {message}", err=True)

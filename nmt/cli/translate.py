@@ -1,4 +1,4 @@
-"""`nmt translate`: lines in, translations out."""
+"""`nmt translate`: translations of lines, one for each."""
 
 import inspect
 import sys
@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from nmt.cli.options import Command
-from nmt.cli.report import Report
+from nmt.cli.terminal import echo_note
+from nmt.cli.translate_options import TranslateOptions
+from nmt.cli.translate_progress import TranslationProgress
 from nmt.errors import DataError, UsageError
 from nmt.files import check_writable
 
@@ -21,114 +20,123 @@ if TYPE_CHECKING:
     from nmt.decoding.translation import Translation
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
-Form = Callable[["Translation"], str]
-WORKER_BATCHES = 4  # of lines that a worker is given at a time
+Formatter = Callable[["Translation"], str]
+WORKER_BATCHES = 4  # batches that a worker gets at a time
 
 
 def translate(**given: Any) -> None:
-    """Translate lines: one in, one out, in order.
+    """Translate a file or stdin, with exactly one output line per input line.
 
-    OUTPUT gets its name when it is whole; until then it is OUTPUT.part.
-    Notes on lines that could not be read or translated as they stand
-    go to standard error.
+    OUTPUT is written as OUTPUT.part and renamed when it is complete. Warnings
+    about lines that could not be read or translated as they are go to stderr.
     """
-    run(Command(**given))
+    run(TranslateOptions(**given))
 
 
 # Typer reads a verb's options from its signature.
-translate.__signature__ = inspect.signature(Command)  # type: ignore[attr-defined]
+translate.__signature__ = inspect.signature(TranslateOptions)  # type: ignore[attr-defined]
 
 
-def run(command: Command) -> None:
-    """Translate what was asked for."""
-    from nmt.cli import sources
-    from nmt.decoding import resume as files
-    from nmt.decoding import shards
+def run(options: TranslateOptions) -> None:
+    """Translate with the given options."""
+    from nmt.cli.translate_job import open_input
+    from nmt.decoding import resume, shards
     from nmt.decoding.job import JobProgress, LineReader
     from nmt.decoding.translate import VerificationSample
 
-    _check(command)
-    job, identity = _prepare(command)
-    card = files.read_checkpoint(command.outputs, identity) if command.resume else None
+    _check(options)
+    job, identity = _prepare(options)
+    card = resume.read_checkpoint(options.outputs, identity) if options.resume else None
     if card and card.whole:
-        files.finish_files(command.outputs)
-        typer.echo(f"nmt: {command.output} was whole already", err=True)
+        resume.finish_files(options.outputs)
+        echo_note(f"{options.output} was already complete")
         return
-    sample, forms = VerificationSample(command.verify), _forms(command)
+    sample, formatters = VerificationSample(options.verify), _formatters(options)
     with (
-        _workers(command, job) as work,
-        sources.opened(command) as source,
-        files.open_output(sys.stdout.buffer, command.outputs, identity, card) as output,
-        _saying_what_stands(output),
+        _workers(options, job) as work,
+        open_input(options) as source,
+        resume.open_output(sys.stdout.buffer, options.outputs, identity, card) as output,
+        _report_partial_output(output),
     ):
-        reader, report = LineReader(source.lines), Report(command.quiet, source.total, output.done)
+        reader = LineReader(source.lines)
+        progress = TranslationProgress(options.quiet, source.total, output.done)
         reader.skip(output.done)
-        with report.progress:
-            for window, translations in work(reader.windows(_window(command, job))):
+        with progress.bar:
+            for window, translations in work(reader.windows(_window_size(options, job))):
                 for translation in translations:
-                    output.write([form(translation) for form in forms])
-                    report.line(translation)
+                    output.write([format_(translation) for format_ in formatters])
+                    progress.advance(translation)
                     sample.take(translation)
-                output.stands(JobProgress(report.before + report.lines, report.notes, window.digest))
+                output.stands(JobProgress(progress.before + progress.lines, progress.notes, window.digest))
         if source.stretch:
             shards.write_shard_info(source.stretch, output)
-    report.summary()
-    _prove(sample, job, report)
+    progress.summarise()
+    _verify(sample, job, progress)
 
 
-def _check(command: Command) -> None:
-    """Refuse what cannot be done, before the model is read."""
-    output, alignments = command.output, command.alignments
-    if command.scores and command.n_best:
-        raise UsageError("--n-best writes the scores already: leave --scores out")
+def _check(options: TranslateOptions) -> None:
+    """Refuse impossible combinations before the model is loaded."""
+    output, alignments = options.output, options.alignments
     if output and alignments and output.resolve() == alignments.resolve():
-        raise UsageError(f"{output} is to hold the translations and the alignments: name two files")
-    for path in command.outputs:
+        raise UsageError(f"--output and --alignments are both {output}: give two different files")
+    for path in options.outputs:
         if path:
             check_writable(path)
-    if command.resume and not output:
-        raise UsageError("--resume goes on with OUTPUT.part: name the file with --output")
-    if command.shard and not (command.source and output):
-        raise UsageError("--shard reads a part of a file and is put together by its name: give -i and -o")
-    if command.samples and not command.mbr:
-        raise UsageError("--samples are what --mbr chooses from: name a metric, or sample with --n-best")
-    if command.weights and not command.ensemble:
-        raise UsageError("--weights are those of an ensemble: name the other models with --ensemble")
-    if command.json and (command.prefix or command.must or command.must_not):
-        raise UsageError("a JSON line holds its own wishes: the fields prefix, must and must_not")
-    if command.shortlist and (command.prefix or command.must):
-        raise UsageError("what --prefix and --must ask for may not be on a list: leave --shortlist out")
-    if command.workers > 1 and command.threads > 1:
-        raise UsageError("each of the --workers has one thread: leave --threads out")
+    conflicts = (
+        (options.scores and options.n_best, "--n-best includes the scores: remove --scores"),
+        (options.resume and not output, "--resume needs the name of the output file: add --output"),
+        (options.shard and not (options.source and output), "--shard needs files: add --input and --output"),
+        (
+            options.samples and not options.mbr,
+            "--samples are the candidates of --mbr: add --mbr, or use --n-best",
+        ),
+        (options.weights and not options.ensemble, "--weights needs an ensemble: add --ensemble"),
+        (
+            options.json and (options.prefix or options.must or options.must_not),
+            "with --json, constraints are the fields prefix, must and must_not of each line: "
+            "remove --prefix, --must and --must-not",
+        ),
+        (
+            options.shortlist and (options.prefix or options.must),
+            "--shortlist may exclude the tokens that --prefix and --must require: remove it",
+        ),
+        (
+            options.workers > 1 and options.threads > 1,
+            "each of the --workers has one thread: remove --threads",
+        ),
+    )
+    for conflict, message in conflicts:
+        if conflict:
+            raise UsageError(message)
 
 
-def _prepare(command: Command) -> tuple["Job", "Identity"]:
-    """The job, and what must be the same for it to be gone on with."""
+def _prepare(options: TranslateOptions) -> tuple["Job", "Identity"]:
+    """Return the job, and what must be the same to resume it."""
     from nmt import __version__
-    from nmt.cli.job import prepare
+    from nmt.cli.translate_job import prepare
 
-    job, models = prepare(command)
-    return job, {"nmt": __version__, "model": models, **job.settings(), **command.shape()}
+    job, models = prepare(options)
+    return job, {"nmt": __version__, "model": models, **job.settings(), **options.identity()}
 
 
 @contextmanager
-def _workers(command: Command, job: "Job") -> Iterator[Work]:
-    """What translates windows: this process, or others."""
+def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
+    """Start what translates windows: this process, or several others."""
     from nmt.workers import METHOD, Workers
 
-    if command.workers == 1:
+    if options.workers == 1:
         work = _translator(job)
         yield lambda windows: ((window, work(window)) for window in windows)
         return
-    begin = partial(_translator, job) if METHOD == "fork" else partial(_load_translator, command)
-    with Workers(begin, command.workers) as workers:
+    begin = partial(_translator, job) if METHOD == "fork" else partial(_load_translator, options)
+    with Workers(begin, options.workers) as workers:
         yield workers.map
 
 
-def _load_translator(command: Command) -> Callable[["Window"], list["Translation"]]:
-    from nmt.cli.job import prepare
+def _load_translator(options: TranslateOptions) -> Callable[["Window"], list["Translation"]]:
+    from nmt.cli.translate_job import prepare
 
-    return _translator(prepare(command)[0])
+    return _translator(prepare(options)[0])
 
 
 def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
@@ -137,42 +145,41 @@ def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
     return lambda window: translate_window(window.lines, job)
 
 
-def _window(command: Command, job: "Job") -> int:
-    """Lines that are translated together."""
-    ahead = job.read_ahead if command.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
+def _window_size(options: TranslateOptions, job: "Job") -> int:
+    """Return how many lines are translated together."""
+    ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
     return max(1, ahead * job.options.batch)
 
 
-def _forms(command: Command) -> list[Form]:
-    """How each stream of the output is written."""
-    from nmt.decoding import io as formats
-    from nmt.decoding import io as json_lines
+def _formatters(options: TranslateOptions) -> list[Formatter]:
+    """Return the function that formats each output stream."""
+    from nmt.decoding import io
 
-    forms: dict[str, Form] = {
-        "plain": formats.plain,
-        "scored": formats.scored,
-        "moses": formats.moses,
-        "fairseq": formats.fairseq,
-        "json": partial(json_lines.write, n_best=command.n_best is not None, details=command.details),
+    formatters: dict[str, Formatter] = {
+        "plain": io.plain,
+        "scored": io.scored,
+        "moses": io.moses,
+        "fairseq": io.fairseq,
+        "json": partial(io.write, n_best=options.n_best is not None, details=options.details),
     }
-    return [forms[command.written_as], *([formats.pharaoh] if command.alignments else [])]
+    return [formatters[options.output_format], *([io.pharaoh] if options.alignments else [])]
 
 
 @contextmanager
-def _saying_what_stands(output: "JobOutput") -> Iterator[None]:
-    """Hours of translation are not thrown away because the last minute failed."""
+def _report_partial_output(output: "JobOutput") -> Iterator[None]:
+    """After a failure, say where the finished translations are and how to resume."""
     try:
         yield
     except BaseException:
         if output.places and not output.empty:
             names = " and ".join(sink.name for sink in output.sinks if sink.place)
-            advice = "; --resume goes on" if output.can_be_gone_on_with else ""
-            typer.echo(f"nmt: what was translated so far stands in {names}{advice}", err=True)
+            advice = "; resume with --resume" if output.can_be_gone_on_with else ""
+            echo_note(f"the translations finished so far are in {names}{advice}")
         raise
 
 
-def _prove(sample: "VerificationSample", job: "Job", report: Report) -> None:
-    """Translate a sample again; DataError if a line comes out otherwise."""
+def _verify(sample: "VerificationSample", job: "Job", progress: TranslationProgress) -> None:
+    """Translate a sample of the lines again in other batches; DataError if a translation differs."""
     from nmt.decoding.translate import BATCHES, find_differing_lines
 
     if not sample.drawn:
@@ -180,5 +187,7 @@ def _prove(sample: "VerificationSample", job: "Job", report: Report) -> None:
     batches = ", ".join(map(str, BATCHES))
     if wrong := find_differing_lines(sample.drawn, job):
         lines = ", ".join(map(str, wrong))
-        raise DataError(f"--verify: in other batches ({batches}) other translations of lines {lines}")
-    report.say(f"verified: {len(sample.drawn):,} lines came out the same in batches of {batches}, shuffled")
+        raise DataError(f"--verify: the translations of lines {lines} differ in batches of {batches}")
+    progress.note(
+        f"verified: {len(sample.drawn):,} lines are translated alike in batches of {batches}, shuffled"
+    )

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def an_app_that(raises: BaseException) -> typer.Typer:
     """A command line with one verb, which fails."""
-    app = typer.Typer(cls=root.Verbs, pretty_exceptions_enable=False)
+    app = typer.Typer(cls=root.VerbGroup, pretty_exceptions_enable=False)
     app.callback()(lambda: None)
 
     @app.command()
@@ -79,7 +79,7 @@ def test_a_bug_says_so_and_keeps_its_traceback_for_those_who_ask(monkeypatch: py
     monkeypatch.delenv("NMT_DEBUG", raising=False)
     result = runner.invoke(an_app_that(raises=KeyError("gate")), ["fail"])
     assert result.exit_code == root.BUG
-    assert "a bug, sorry: KeyError: 'gate'" in result.stderr
+    assert "this is a bug, sorry: KeyError: 'gate'" in result.stderr
     assert "Traceback" not in result.stderr
     monkeypatch.setenv("NMT_DEBUG", "1")
     assert isinstance(runner.invoke(an_app_that(raises=KeyError("gate")), ["fail"]).exception, KeyError)

@@ -38,8 +38,8 @@ def test_show_takes_a_cell_apart() -> None:
 def test_every_cell_of_the_table_passes_its_checks(name: str) -> None:
     result = nmt("check", name, "--rounds", "0")
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("right  ") >= 6
-    assert "WRONG" not in result.stdout
+    assert result.stdout.count("ok  ") >= 6
+    assert "FAILED" not in result.stdout
 
 
 def test_the_speed_is_a_ratio() -> None:
@@ -77,7 +77,7 @@ def test_a_wrong_cell_fails_the_checks_that_it_should(
     assert result.exit_code == 1
     assert f"{file}:Leaky" in result.stderr
     for question in questions:
-        assert f"WRONG  {question}" in result.stdout
+        assert f"FAILED  {question}" in result.stdout
 
 
 def test_a_cell_that_is_not_there_is_named() -> None:

@@ -64,7 +64,7 @@ def test_fetching_into_a_folder_and_checking_it(served: Path, tmp_path: Path) ->
     by_folder = CliRunner().invoke(app, ["check", str(tmp_path / "words")])
     by_both = CliRunner().invoke(app, ["check", "words", str(tmp_path / "words")])
     assert by_folder.exit_code == by_both.exit_code == 0
-    assert by_folder.stdout == by_both.stdout == "train.de: as on the card\n"
+    assert by_folder.stdout == by_both.stdout == "train.de: ok\n"
 
 
 def test_checking_by_name_looks_where_fetch_puts_it(served: Path) -> None:

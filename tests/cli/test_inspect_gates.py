@@ -1,10 +1,10 @@
-"""How the numbers of gates are written down."""
+"""Gate statistics as a table and as JSON."""
 
 import json
 import math
 
-from nmt.cli.gates import table
-from nmt.cli.terminal import dumps
+from nmt.cli.inspect_gates import gate_tables
+from nmt.cli.terminal import to_json
 from nmt.recurrence.recording import CellPath
 from nmt.training.gate_logging import CellStatistics, GateStatistics, Retention, StateStatistics
 
@@ -22,31 +22,30 @@ CELL = CellStatistics(
     ],
 )
 TABLE = """\
-decoder, layer 2, forward: Own, 12,345 pieces
-  gate                  mean        open      closed
-  a_valve_with_a_long_name
-                       0.500       12.5%       25.0%
-  n                   -0.500           -           -
-  (its step gives no name to the value of q, k)
+decoder, layer 2, forward: Own, 12,345 tokens
+  gate                            mean        open      closed
+  a_valve_with_a_long_name       0.500       12.5%       25.0%
+  n                             -0.500           -           -
+  (the cell's step assigns no variable to q, k)
   state                 norm        kept     updated  time scale     longest
-  h                     2.00       1.000       0.000     1234.50    for ever
+  h                     2.00       1.000       0.000     1234.50    infinite
   c                     4.00           -           -           -           -
   norm at             1     2-
   h                1.00   3.00
   c                4.00   4.00"""
 
 
-def test_a_table_says_what_is_no_gate_what_has_no_name_and_what_never_ends() -> None:
-    assert table([CELL], 1) == TABLE
-    assert table([CELL, CELL], 1) == f"{TABLE}\n\n{TABLE}"
+def test_a_table_marks_values_that_are_not_gates_that_have_no_name_and_that_are_infinite() -> None:
+    assert gate_tables([CELL], 1) == TABLE
+    assert gate_tables([CELL, CELL], 1) == f"{TABLE}\n\n{TABLE}"
 
 
 def test_a_sentence_that_is_shorter_than_the_positions_has_no_rest() -> None:
-    assert table([CELL], 20).splitlines()[9].split() == ["norm", "at", "1", "2"]
+    assert gate_tables([CELL], 20).splitlines()[8].split() == ["norm", "at", "1", "2"]
 
 
-def test_json_has_every_number_and_null_for_what_never_ends() -> None:
-    (cell,) = json.loads(dumps([CELL.as_dict()]))
+def test_json_has_every_number_and_null_for_an_infinite_time_scale() -> None:
+    (cell,) = json.loads(to_json([CELL.as_dict()]))
     assert cell["gates"][0] == {
         "name": "a_valve_with_a_long_name", "mean": 0.5, "means": [0.25, 0.75], "open": 0.125, "closed": 0.25
     }  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.cells import cell_len
 
-from nmt.cli.sentence import account
+from nmt.cli.inspect_sentence import describe_sentence
 from nmt.cli.terminal import WIDTH
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from tests.lab.telescope import TEXT, small
@@ -12,7 +12,7 @@ from tests.lab.test_sentence import LEAKY
 
 
 def lines(found: SentenceTrace) -> list[str]:
-    return "\n".join(account(found)).split("\n")
+    return "\n".join(describe_sentence(found)).split("\n")
 
 
 def test_no_line_of_a_long_sentence_is_wider_than_the_terminal() -> None:
@@ -24,7 +24,7 @@ def test_no_line_of_a_long_sentence_is_wider_than_the_terminal() -> None:
 def test_a_line_break_in_a_sentence_does_not_split_the_form() -> None:
     found = trace_sentence(*small(), TEXT)
     found = found._replace(text="one\ntwo\x1b", source=["a\nb"] * len(found.source))
-    assert lines(found)[:2] == [r"source       one\ntwo\x1b", f"translation  {found.translation}"]
+    assert lines(found)[:2] == [r"source       one\ntwo\x1b", f"translation  {found.translation}".rstrip()]
     assert len(lines(found)) == len(lines(trace_sentence(*small(), TEXT)))
 
 
@@ -33,14 +33,12 @@ def test_where_the_beam_found_no_end_the_form_says_so() -> None:
     found = found._replace(
         attention=None, words=found.words[:1] * 3, beam=[b for b in found.beam if b.score is None]
     )
-    assert "ends found by the beam: none; the output was cut at 3 pieces" in lines(found)
+    assert "finished hypotheses: none; the output was cut at 3 tokens" in lines(found)
 
 
 def test_gates_of_ones_own_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"))
     found = lines(trace_sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
-    place = found.index("decoder, layer 1, forward      leaking_valve")
-    numbers, state = found[place + 1 : place + 3]
-    assert numbers.startswith(" " * 36)
-    assert numbers.index(".") == state.index(".")
-    assert found[-1] == "  (decoder, layer 1, forward: its step gives no name to the value of new)"
+    index = found.index("leaking_valve")  # wrapped inside its column
+    assert found[index - 1].index(".") == found[index + 1].index(".")
+    assert found[-1] == "  (decoder, layer 1, forward: the cell's step assigns no variable to new)"

@@ -42,7 +42,7 @@ def test_validate_reports_every_file() -> None:
     Path("wrong.yaml").write_text("seed: x\n", encoding="utf-8")
     result = nmt("validate", "wrong.yaml", "quickstart-gru", "none.yaml")
     assert result.exit_code == 2
-    assert result.stdout == "quickstart-gru: right\n"
+    assert result.stdout == "quickstart-gru: valid\n"
     assert "wrong.yaml:1:7: seed: expected a whole number (got 'x')" in result.stderr
     assert "none.yaml: no such file or directory" in result.stderr
     assert nmt("validate", "quickstart-gru").exit_code == 0
@@ -63,9 +63,9 @@ def test_copy_writes_to_a_file_or_into_a_folder() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["quickstart-rnn", "old.yaml"], "old.yaml is there already"),
-        (["quickstart-rnn", "none/new.yaml"], "none/new.yaml: no such file or directory"),
-        (["quickstart-rnn", "new"], "new: the file of a recipe ends in .yaml"),
+        (["quickstart-rnn", "old.yaml"], "old.yaml already exists"),
+        (["quickstart-rnn", "none/new.yaml"], "cannot write none/new.yaml: No such file or directory"),
+        (["quickstart-rnn", "new"], "new: the name of a recipe must end in .yaml"),
         (["quickstart-rn"], "no recipe 'quickstart-rn', did you mean 'quickstart-rnn'?"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_stopped_job_says_where_its_lines_stand(
     monkeypatch.setattr(job, "translate_window", stops)
     done = nmt("-o", tmp_path / "out.txt", "--batch", 2, "--read-ahead", 1, stdin=HELLO)
     assert done.exit_code in (1, 130)
-    assert "out.txt.part; --resume goes on" in done.stderr
+    assert "out.txt.part; resume with --resume" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.txt.part", "out.txt.part.json"]
     assert (tmp_path / "out.txt.part").read_bytes().count(b"\n") == 2
 

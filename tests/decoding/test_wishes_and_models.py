@@ -134,9 +134,9 @@ def test_a_model_with_itself_is_an_ensemble() -> None:
     [
         (("--ensemble", "model", "--weights", "a"), "expected 2 numbers"),
         (("--ensemble", "model", "--weights", "1"), "2 models with 1 weights"),
-        (("--weights", "1"), "--weights are those of an ensemble"),
+        (("--weights", "1"), "--weights needs an ensemble"),
         (("--samples", 3), "--mbr"),
-        (("--json", "--must", "f"), "holds its own wishes"),
+        (("--json", "--must", "f"), "constraints are the fields"),
         (("--workers", 2, "--threads", 2), "one thread"),
         (("--sample", "--temperature", 0), "temperature"),
     ],
@@ -152,7 +152,7 @@ def test_verify_proves_a_sample_and_finds_what_is_otherwise(monkeypatch: pytest.
     app.command()(translate)
     proved = CliRunner().invoke(app, ["model", "--verify", "2"], input=LINES)
     assert proved.exit_code == 0
-    assert "verified: 2 lines came out the same" in proved.stderr
+    assert "verified: 2 lines are translated alike" in proved.stderr
     monkeypatch.setattr(verify, "translate_window", _otherwise(verify.translate_window))
     refused = nmt("--verify", 3)
     assert isinstance(refused.exception, DataError)

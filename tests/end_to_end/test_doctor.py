@@ -139,7 +139,7 @@ def test_a_run_that_cannot_be_examined_says_why(finished: Finished, tmp_path: Pa
     assert nmt("doctor", tmp_path).exit_code == 2
     result = nmt("doctor", finished.run, "seed=2")
     assert result.exit_code == 2
-    assert "name it alone" in result.stderr
+    assert "do not give any others" in result.stderr
     run = tmp_path / "run"
     shutil.copytree(finished.run, run, symlinks=True)
     written = (run / "recipe.yaml").read_text("utf-8")

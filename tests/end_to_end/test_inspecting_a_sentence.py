@@ -48,7 +48,7 @@ def test_a_file_is_written_whole_and_named(
     ("words", "message"),
     [
         (("a", "-o", "a.gif"), "choose one of html, svg, png, txt, json"),
-        (("a", "--format", "pdf"), "no 'pdf'; choose one of html, svg, png, txt, json"),
+        (("a", "--format", "pdf"), "unknown format 'pdf'; choose one of html, svg, png, txt, json"),
         (("a", "-o", "nowhere/a.html"), "no such directory: nowhere"),
         (("  ",), "nothing to inspect"),
     ],

@@ -159,7 +159,7 @@ def test_perplexity_is_the_mean_over_pieces_of_the_probabilities_that_a_search_s
     pieces = sum(len(hyp.ids) + 1 for hyp in hypotheses)
     nll = -sum(hyp.log_prob for hyp in hypotheses)
     printed = done(nmt("perplexity", text.run, short, "-l", 100))
-    said = re.search(r"on the text +([\d.]+) per piece \((\d+) pieces\), ([\d.]+) bits", printed)
+    said = re.search(r"on the text +([\d.]+) per token \((\d+) tokens\), ([\d.]+) bits", printed)
     assert said, printed
     assert float(said[1]) == pytest.approx(math.exp(nll / pieces), abs=6e-4)
     assert int(said[2]) == pieces

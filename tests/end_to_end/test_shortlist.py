@@ -24,7 +24,7 @@ def test_one_that_allows_everything_changes_nothing_and_a_small_one_is_smaller(
     finished: Finished, run: Path
 ) -> None:
     printed = done(nmt("shortlist", run, "--frequent", 60))
-    assert "100.00% of the references' pieces" in printed
+    assert "100.00% of the reference tokens" in printed
     whole = done(nmt("translate", run, *source(finished)))
     assert done(nmt("translate", run, "--shortlist", *source(finished))) == whole
     small = re.search(
@@ -72,7 +72,7 @@ def test_wishes_that_may_not_be_on_a_list_are_refused(finished: Finished, tmp_pa
     (tmp_path / "must").write_text("dog\n", encoding="utf-8")
     refused = nmt("translate", finished.run, "--shortlist", "--must", tmp_path / "must", *source(finished))
     assert refused.exit_code == 2
-    assert "leave --shortlist out" in refused.stderr
+    assert "--shortlist may exclude the tokens" in refused.stderr
 
 
 def test_one_of_another_run_is_refused(finished: Finished, run: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_study_is_trained_reported_and_gone_on_with(study: Path, trained: list
     assert "4 of 4 runs" in report
     assert "    nmt study run study.yaml\n" in report
     again = nmt("study", "run", "study.yaml")
-    assert "4 of 4 are done" in again.stderr
+    assert "4 of 4 members are finished" in again.stderr
     assert len(trained) == 4
     assert (study / "studies/study/report.md").read_text("utf-8") == report  # the same, to the last digit
 
@@ -72,7 +72,7 @@ def test_a_member_that_fails_is_told_and_tried_again(study: Path, trained: list[
     assert failed.exit_code == 1
     assert "2/4  rnn,80,seed1: done" in failed.stderr
     assert "failed (exit code 1): nmt: no pair is left" in failed.stderr
-    assert "2 of 4 members failed; the same command tries them again" in failed.stderr
+    assert "2 of 4 members failed; run the same command to retry them" in failed.stderr
     assert "| gru,40,seed1 | nmt: no pair is left" in (study / "out/report.md").read_text("utf-8")
     (study / "study.yaml").write_text(STUDY, "utf-8")
     assert nmt("study", "run", "study.yaml", "-o", "out").exit_code == 0

@@ -56,7 +56,7 @@ def test_a_baseline_brings_significance(nmt: Nmt) -> None:
     for test in ([], ["--paired", "ar"]):
         done = nmt("hyp", "worse", "--baseline", "worse", "--ref", "ref", "-m", "chrf", *test)
         assert "p = 0." in done.stdout
-        assert "(differs)" in done.stdout
+        assert "(significant)" in done.stdout
     assert "±" in nmt("hyp", "-r", "ref", "--confidence").stdout
 
 

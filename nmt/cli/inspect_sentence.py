@@ -1,0 +1,173 @@
+"""`nmt inspect sentence`: the attention, gates, states and beam of one translation."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nmt.cli.options import Model
+from nmt.cli.terminal import WIDTH, echo_note, format_table, to_json, unnamed_gates
+from nmt.errors import UsageError
+from nmt.lab.doctor.finding import format_count
+
+if TYPE_CHECKING:
+    from nmt.lab.inspect.beam import BeamBranch
+    from nmt.lab.inspect.sentence import OutputToken, SentenceTrace
+
+FORMATS = ("html", "svg", "png", "txt", "json")
+PICTURES = ("svg", "png")
+PRINTED = ("txt", "json")
+"""Formats that are printed if no file is given."""
+TOKEN_WIDTHS = (15, 6, 21)
+"""Of the token, its probability and its attention; the alternatives have the rest."""
+
+
+def sentence(
+    model: Model,
+    text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence to translate.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default sentence.html.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="|".join(FORMATS), help="By default the ending of FILE.")
+    ] = None,
+) -> None:
+    """Translate a sentence and show its attention, gates, states and beam.
+
+    The page (html) opens in any browser, without a network. Pictures (svg, png)
+    need matplotlib: pip install 'nmt[plot]'. txt and json are printed if no file
+    is given; json has every number.
+    """
+    kind = _format(output, form)
+    file = output or (None if kind in PRINTED else Path(f"sentence.{kind}"))
+    if file is not None:
+        _check_writable(file, kind)
+    from nmt.lab.inspect.inspect_model import inspect_sentence
+
+    found = inspect_sentence(model, _decode(text))
+    if file is None:
+        typer.echo(_text(found, kind, model.resolve().name), nl=False)
+        return
+    if kind in PICTURES:
+        from nmt.lab.inspect.page import draw_sentence
+
+        draw_sentence(file, found, kind)
+    else:
+        from nmt.files import write_file
+
+        write_file(file, _text(found, kind, model.resolve().name).encode())
+    typer.echo(file)
+
+
+def _check_writable(file: Path, kind: str) -> None:
+    """Refuse a file that could not be written before any work begins."""
+    if kind in PICTURES:
+        from nmt.lab.figure import check_picture
+
+        check_picture(file, kind)
+    else:
+        from nmt.files import check_writable
+
+        check_writable(file)
+
+
+def _decode(text: str) -> str:
+    """Replace bytes that are not UTF-8 and report them, as `nmt translate` does."""
+    from nmt.data.text import read_lines_leniently
+
+    [(decoded, note)] = read_lines_leniently([text.encode("utf-8", "surrogateescape")], top=False)
+    if note:
+        echo_note(f"the sentence: {note}")
+    return decoded
+
+
+def _format(output: Path | None, form: str | None) -> str:
+    if form is None and output is None:
+        return FORMATS[0]
+    kind = form or (output.suffix.removeprefix(".").lower() if output else "")
+    if kind not in FORMATS:
+        wrong = f"--format: unknown format '{form}'" if form else f"{output}: unknown ending"
+        raise UsageError(f"{wrong}; choose one of {', '.join(FORMATS)}")
+    return kind
+
+
+def _text(found: "SentenceTrace", kind: str, name: str) -> str:
+    if kind == "json":
+        from nmt.lab.inspect.sentence import as_json
+
+        return to_json(as_json(found)) + "\n"
+    if kind == "txt":
+        return "\n".join(describe_sentence(found)) + "\n"
+    from nmt.lab.inspect.page import sentence_page
+
+    return sentence_page(found, name)
+
+
+def describe_sentence(found: "SentenceTrace") -> Iterator[str]:
+    """Yield the parts of the text format."""
+    score = f"{found.score:.3f}, log probability {found.log_prob:.3f}"
+    texts = [["source", found.text], ["translation", found.translation], ["score", score]]
+    yield format_table(texts, align="ll", widths=(12,)) + "\n"
+    yield (
+        format_table(
+            [_token(found, index, word) for index, word in enumerate(found.words)],
+            ("token", "p", "attention", "alternatives"),
+            align="llll",
+            widths=TOKEN_WIDTHS,
+        )
+        + "\n"
+    )
+    yield _hypotheses(found) + "\n"
+    header = ("gates and states", "mean", "least", "most", "varies", " most in")
+    yield format_table(_values(found), header, align="lrrrrl", widths=(35, 8, 7, 7, 7))
+    for one in found.recurrences:
+        if one.unnamed:
+            yield format_table([[f"({one.path.title}: {unnamed_gates(one.unnamed)})"]], indent=2)
+
+
+def _token(found: "SentenceTrace", index: int, word: "OutputToken") -> list[str]:
+    from rich.cells import cell_len
+
+    attended = ""
+    if found.attention is not None:
+        weight, position = found.attention[index].max(dim=0)
+        attended = f"{found.source[int(position)]} {weight.item():.0%}"
+    others = [
+        f"{token} {math.exp(log_prob):.0%}" for token, log_prob in word.likeliest if token != word.piece
+    ]
+    others = others[:3]
+    while len(others) > 1 and cell_len("  ".join(others)) > WIDTH - sum(TOKEN_WIDTHS) - 3:
+        others.pop()
+    return [word.piece, f"{math.exp(word.log_prob):.0%}", attended, "  ".join(others)]
+
+
+def _hypotheses(found: "SentenceTrace") -> str:
+    """Format the finished hypotheses of the beam, the best first."""
+    ends = [branch for branch in found.beam if branch.score is not None]
+    if not ends:
+        return f"finished hypotheses: none; the output was cut at {format_count(len(found.words), 'token')}"
+    rows = [
+        [f"{end.score:.3f}", f"{end.total:.3f}", "*" if end.best else "", " ".join(_tokens(found, end))]
+        for end in sorted(ends, key=lambda end: -(end.score or 0.0))
+    ]
+    title = "finished hypotheses (score, log probability)\n"
+    return title + format_table(rows, align="rrrl", widths=(8, 8, 2))
+
+
+def _tokens(found: "SentenceTrace", end: "BeamBranch") -> list[str]:
+    path = [end]
+    while path[-1].parent >= 0:
+        path.append(found.beam[path[-1].parent])
+    return [found.spelling[branch.piece] for branch in reversed(path)]
+
+
+def _values(found: "SentenceTrace") -> Iterator[list[str]]:
+    for one in found.recurrences:
+        for name, value in one.values.items():
+            spread = value.std(dim=0, correction=0)
+            units = spread.argsort(descending=True, stable=True)[:2].tolist()
+            numbers = (value.mean(), value.min(), value.max(), spread.mean())
+            row = [f"{number.item():.3f}" for number in numbers]
+            yield [f"{one.path.title:<30} {name}", *row, f" {', '.join(map(str, units))}"]

@@ -1,0 +1,165 @@
+"""The models, the search and the input lines of `nmt translate`, from its options."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from nmt.cli.translate_options import TranslateOptions
+from nmt.data.text import COMPRESSIONS, read_lines_leniently
+from nmt.decoding import io, shards
+from nmt.decoding.ensemble import combine_jobs
+from nmt.decoding.job import Job, Line, add_constraints, number_lines
+from nmt.decoding.options import Options
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.metrics import find_metric, sentence_utility
+from nmt.export import directory
+
+
+def prepare(options: TranslateOptions) -> tuple[Job, str]:
+    """Load the models, and return their job and their fingerprints."""
+    if options.mbr:
+        find_metric(options.mbr)  # refuses an unknown metric before models are loaded
+    paths = (options.model, *(options.ensemble or []))
+    loaded = (load(path, options.threads, shortlist=options.shortlist) for path in paths)
+    jobs, fingerprints = zip(*loaded, strict=True)
+    job = _configure(options, combine_jobs(jobs, _weights(options, len(jobs)), options.average))
+    if options.lm:
+        from nmt.recipe.artifact import fingerprint, load_language_model
+        from nmt.recipe.tasks.language_model import fused
+
+        language_model = load_language_model(options.lm)
+        job = fused(job, language_model, options.lm_weight)
+        fingerprints = (*fingerprints, fingerprint(language_model))
+    return job, " and ".join(fingerprints)
+
+
+def load(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str]:
+    """Load one model, and return its job and fingerprint; an exported model needs no torch."""
+    if directory.is_exported(path):
+        if shortlist:
+            raise UsageError(f"{path} is an exported model, which has no shortlist: remove --shortlist")
+        return directory.load(path, threads=threads), directory.fingerprint(path)
+    import torch
+
+    from nmt.recipe.artifact import fingerprint, load_translator, load_with_shortlist
+    from nmt.recipe.build.translation_job import job
+
+    torch.set_num_threads(threads)
+    loaded = load_with_shortlist(path) if shortlist else load_translator(path)
+    return job(loaded), fingerprint(loaded)
+
+
+def _configure(options: TranslateOptions, job: Job) -> Job:
+    """Apply the options to the first model's job."""
+    interactive = options.source is None and sys.stdin.isatty()
+    aligned = (options.details and job.attends) or options.alignments is not None
+    return job._replace(
+        options=_search(options, job.options, attention=aligned or options.unk_replace),
+        longest_part=options.max_length,
+        read_ahead=0 if interactive else options.read_ahead,
+        n_best=options.n_best or 1,
+        aligned=aligned,
+        copy_unknown=options.unk_replace,
+        utility=sentence_utility(options.mbr) if options.mbr else None,
+    )
+
+
+def _weights(options: TranslateOptions, models: int) -> list[float] | None:
+    if options.weights is None:
+        return None
+    try:
+        return [float(weight) for weight in options.weights.split(",")]
+    except ValueError:
+        message = f"--weights {options.weights}: expected {models} numbers with commas, such as 2,1"
+        raise UsageError(message) from None
+
+
+def _search(options: TranslateOptions, recipe: Options, *, attention: bool) -> Options:
+    """Apply the options to the recipe's search."""
+    sampled = options.sample or options.samples is not None
+    candidates = options.samples or options.n_best or 1
+    beam = options.beam or (recipe.beam if sampled else max(recipe.beam, candidates))
+    by_reward = options.length_penalty_kind == "reward"
+    penalty = recipe.length_penalty if options.length_penalty is None else options.length_penalty
+    return replace(
+        recipe,
+        beam=beam,
+        batch=options.batch or recipe.batch,
+        n_best=beam if options.mbr and not sampled else candidates,
+        normalisation="none" if by_reward else options.length_penalty_kind,
+        length_penalty=0.0 if by_reward else penalty,
+        word_reward=penalty if by_reward else 0.0,
+        max_ratio=recipe.max_ratio if options.max_ratio is None else options.max_ratio,
+        max_extra=recipe.max_extra if options.max_extra is None else options.max_extra,
+        unk=not options.no_unk,
+        attention=attention,
+        sample=sampled,
+        coverage_penalty=options.coverage_penalty,
+        min_ratio=options.min_ratio,
+        no_repeat_ngram=options.no_repeat_ngram,
+        groups=options.groups,
+        diversity=options.diversity,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        seed=options.seed,
+    )
+
+
+class InputLines(NamedTuple):
+    """The lines that a job translates."""
+
+    lines: Iterator[Line]
+    total: int | None  # number of lines, if they can be counted beforehand
+    stretch: shards.ShardRange | None  # where they lie in their file, if they are a shard of it
+
+
+@contextmanager
+def open_input(options: TranslateOptions) -> Iterator[InputLines]:
+    """Open the lines to translate, with their lexical constraints."""
+    with _open_stream(options.source) as stream:
+        shard = shards.parse_shard(options.shard) if options.shard else None
+        stretch = shards.find_shard(stream, shard) if shard else None
+        total = None if options.quiet else _count_lines(options.source, stretch)
+        yield InputLines(_lines(stream, options, stretch), total, stretch)
+
+
+@contextmanager
+def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
+    """Open a file, or standard input."""
+    if path is None:
+        yield sys.stdin.buffer
+        return
+    if path.suffix in COMPRESSIONS[1:]:
+        raise UsageError(f"{path} is compressed: decompress it to stdin (zcat {path} | nmt translate ...)")
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    with stream:
+        yield stream
+
+
+def _lines(stream: BinaryIO, options: TranslateOptions, stretch: shards.ShardRange | None) -> Iterator[Line]:
+    first = stretch.first if stretch else 1
+    raw = shards.read_shard(stream, stretch) if stretch else stream
+    texts = read_lines_leniently(raw, top=first == 1)
+    if options.json:
+        return (io.read(number, *text, options.field) for number, text in enumerate(texts, first))
+    paths = {"prefix": options.prefix, "must": options.must, "must_not": options.must_not}
+    constraints = {name: path for name, path in paths.items() if path}
+    lines = number_lines(texts, first)
+    return add_constraints(lines, constraints, first, to_the_end=stretch is None) if constraints else lines
+
+
+def _count_lines(path: Path | None, stretch: shards.ShardRange | None) -> int | None:
+    """Count the lines for the progress bar; a pipe cannot be read twice."""
+    if path is None or not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        if stretch:
+            return sum(1 for _ in shards.read_shard(stream, stretch))
+        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

@@ -1,0 +1,178 @@
+"""The options of `nmt translate`, in the named tuple that carries them."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from nmt.decoding import LONGEST_PART, READ_AHEAD
+from nmt.evaluation.metrics import METRICS
+
+# Panels of the help.
+in_files = partial(typer.Option, rich_help_panel="Files")
+in_format = partial(typer.Option, rich_help_panel="Output format")
+in_search = partial(typer.Option, rich_help_panel="Search")
+in_sampling = partial(typer.Option, rich_help_panel="Sampling and diversity")
+in_constraints = partial(typer.Option, rich_help_panel="Lexical constraints")
+in_ensembles = partial(typer.Option, rich_help_panel="Ensembles and reranking")
+in_job = partial(typer.Option, rich_help_panel="Job")
+
+Normalisation = Literal["none", "gnmt", "average", "reward"]
+Average = Literal["mean", "log"]
+Format = Literal["plain", "scored", "moses", "fairseq", "json"]
+
+
+class TranslateOptions(NamedTuple):
+    """Options of `nmt translate`. None stands for the recipe's setting."""
+
+    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")]
+    source: Annotated[
+        Path | None, in_files("--input", "-i", "--src", metavar="FILE", help="Input; by default stdin.")
+    ] = None
+    output: Annotated[
+        Path | None, in_files("--output", "-o", metavar="FILE", help="Translations; by default stdout.")
+    ] = None
+    alignments: Annotated[
+        Path | None, in_files(metavar="FILE", help="Word alignments by attention, as 0-0 1-2.")
+    ] = None
+    form: Annotated[
+        Format | None, in_format("--format", metavar="FORMAT", help="plain, scored, moses, fairseq or json.")
+    ] = None
+    scores: Annotated[bool, in_format("--scores", help="Print score, tab, translation.")] = False
+    n_best: Annotated[
+        int | None,
+        in_format("--n-best", "--n_best", min=1, metavar="N", help="Print an N-best list as Moses does."),
+    ] = None
+    json: Annotated[bool, in_format("--json", help="Read and write a JSON object per line.")] = False
+    field: Annotated[str, in_format(metavar="NAME", help="The field of a JSON object with the text.")] = (
+        "text"
+    )
+    details: Annotated[
+        bool, in_format("--details", help="In JSON, also tokens, their log probabilities and the alignment.")
+    ] = False
+    beam: Annotated[
+        int | None,
+        in_search("--beam", "--beam_size", min=1, metavar="N", help="Beam size; 1 is greedy search."),
+    ] = None
+    length_penalty_kind: Annotated[
+        Normalisation, in_search(metavar="KIND", help="none, gnmt, average or reward.")
+    ] = "gnmt"
+    length_penalty: Annotated[
+        float | None, in_search(metavar="X", help="GNMT's alpha, or the reward per token.")
+    ] = None
+    coverage_penalty: Annotated[
+        float, in_search(min=0.0, metavar="X", help="GNMT's beta: penalty for source tokens not attended to.")
+    ] = 0.0
+    min_ratio: Annotated[
+        float, in_search(min=0.0, metavar="X", help="Minimum output tokens per source token.")
+    ] = 0.0
+    max_ratio: Annotated[
+        float | None, in_search(min=0.0, metavar="X", help="Maximum output tokens per source token ...")
+    ] = None
+    max_extra: Annotated[int | None, in_search(min=0, metavar="N", help="... plus this many.")] = None
+    no_unk: Annotated[bool, in_search("--no-unk", help="Never output <unk>.")] = False
+    no_repeat_ngram: Annotated[
+        int, in_search(min=0, metavar="N", help="Never repeat an N-gram; 0 allows it.")
+    ] = 0
+    max_length: Annotated[
+        int, in_search(min=1, metavar="N", help="Split longer lines into parts of N source tokens.")
+    ] = LONGEST_PART
+    unk_replace: Annotated[
+        bool, in_search("--unk-replace", help="Replace <unk> with the most attended source word.")
+    ] = False
+    sample: Annotated[bool, in_sampling("--sample", help="Sample instead of beam search.")] = False
+    temperature: Annotated[float, in_sampling(metavar="X", help="Below 1 makes likely tokens likelier.")] = (
+        1.0
+    )
+    top_k: Annotated[
+        int, in_sampling(min=0, metavar="N", help="Sample from the N most likely tokens; 0: from all.")
+    ] = 0
+    top_p: Annotated[
+        float, in_sampling(metavar="X", help="Sample from the fewest tokens with this total probability.")
+    ] = 1.0
+    seed: Annotated[int, in_sampling(min=0, metavar="N", help="Random seed.")] = 1
+    groups: Annotated[int, in_sampling(min=1, metavar="N", help="Groups of diverse beam search.")] = 1
+    diversity: Annotated[
+        float, in_sampling(min=0.0, metavar="X", help="Penalty for tokens that earlier groups chose.")
+    ] = 0.5
+    prefix: Annotated[
+        Path | None, in_constraints(metavar="FILE", help="The beginning of each translation.")
+    ] = None
+    must: Annotated[
+        Path | None,
+        in_constraints(metavar="FILE", help="Phrases that each translation must contain, by tab."),
+    ] = None
+    must_not: Annotated[
+        Path | None, in_constraints(metavar="FILE", help="Phrases that it must not contain, by tab.")
+    ] = None
+    ensemble: Annotated[
+        list[Path] | None, in_ensembles(metavar="RUN", help="Another model; repeat for more.")
+    ] = None
+    weights: Annotated[
+        str | None, in_ensembles(metavar="W,W,...", help="Weights of MODEL and the other models.")
+    ] = None
+    average: Annotated[
+        Average, in_ensembles("--average", help="Average probabilities, or log probabilities.")
+    ] = "mean"
+    lm: Annotated[
+        Path | None, in_ensembles(metavar="RUN", help="A language model with the target vocabulary.")
+    ] = None
+    lm_weight: Annotated[
+        float, in_ensembles(metavar="W", min=0.0, help="Weight of its log probabilities.")
+    ] = 0.2
+    mbr: Annotated[
+        str | None,
+        in_ensembles(metavar="METRIC", help=f"Minimum Bayes risk decoding by {', '.join(METRICS)}."),
+    ] = None
+    samples: Annotated[
+        int | None, in_ensembles(min=1, metavar="N", help="MBR candidates to sample, instead of the beam.")
+    ] = None
+    shortlist: Annotated[
+        bool, in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see nmt shortlist.")
+    ] = False
+    batch: Annotated[int | None, in_job(min=1, metavar="N", help="Sentences per batch.")] = None
+    read_ahead: Annotated[
+        int, in_job(min=0, metavar="N", help="Batches to read ahead; 0 answers each line at once.")
+    ] = READ_AHEAD
+    workers: Annotated[
+        int, in_job("--workers", min=1, metavar="N", help="Processes, with one thread each.")
+    ] = 1
+    threads: Annotated[int, in_job(min=1, metavar="N", help="CPU threads; usually 1 is fastest.")] = 1
+    resume: Annotated[bool, in_job("--resume", help="Resume an interrupted job from OUTPUT.part.")] = False
+    shard: Annotated[
+        str | None, in_job("--shard", metavar="K/N", help="Translate part K of N; see nmt merge.")
+    ] = None
+    verify: Annotated[
+        int, in_job(min=0, metavar="N", help="Translate N lines again in other batches and compare.")
+    ] = 0
+    quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings about lines only.")] = False
+
+    @property
+    def output_format(self) -> Format:
+        """The format of --format, or the one that other options imply."""
+        implied: Format = (
+            "json" if self.json else "moses" if self.n_best else "scored" if self.scores else "plain"
+        )
+        return self.form or implied
+
+    @property
+    def outputs(self) -> list[Path | None]:
+        """The file of each output stream; None is stdout."""
+        return [self.output, self.alignments] if self.alignments else [self.output]
+
+    def identity(self) -> dict[str, Any]:
+        """Options besides models and search that determine the output, as JSON values."""
+        return {
+            "--format": self.output_format,
+            "--n-best": self.n_best,
+            "--json": self.json,
+            "--field": self.field if self.json else None,
+            "--details": self.details,
+            "--mbr": self.mbr,
+            "--weights": self.weights,
+            "--average": self.average,
+            "--lm-weight": self.lm_weight if self.lm else None,
+            "--alignments": str(self.alignments) if self.alignments else None,
+            "--shard": self.shard,
+        }
