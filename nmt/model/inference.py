@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from nmt.model.output_scores import (
     ShortlistScores,
     VocabularyScores,
     attend,
+    concatenate_scores,
     score_shortlists,
     shortlist_output,
 )
@@ -30,6 +32,10 @@ from nmt.recurrence.state import map_tensors
 
 ENCODER_BATCH = 16
 """Sentences that are encoded together: so many rows run at full speed, and few of them are padding."""
+
+CPU_BLOCK, GPU_BLOCK = 16, 256
+"""Rows of a search that torch computes together: always as many, because a library chooses its kernel, and
+with it the rounding, by the number of rows (decision 0007)."""
 
 
 class EncodedSentence(NamedTuple):
@@ -44,9 +50,9 @@ class EncodedSentence(NamedTuple):
 class InferenceModel:
     """A translator in evaluation mode as a search wants it (`nmt.decoding.model.Model`).
 
-    Where its engine multiplies in C a row's numbers do not depend on the rows beside it, to the bit.
-    Elsewhere sentences are encoded with others of their length only, and rows are filled up to a number for
-    which that holds of MKL (decision 0007).
+    Where its engine multiplies in C, a row's values do not depend on the other rows, to the bit. Elsewhere
+    sentences are encoded with others of their length only, and every computation has a fixed number of rows,
+    filled up by repeating the first (decision 0007).
 
     A shortlist says of a sentence's pieces which pieces its translation may hold, ascending, each once.
     """
@@ -68,6 +74,7 @@ class InferenceModel:
                     module.prepare_for_inference()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
         self.native = runs_in_c(self.bound.engine, self._like)
+        self.block = CPU_BLOCK if self._like.device.type == "cpu" else GPU_BLOCK
         self.dot = is_dot_product(decoder.attention)
         self.words = self._words()
 
@@ -84,7 +91,7 @@ class InferenceModel:
             rows = [[*sources[place], self.eos] for place in places]
             longest = max(map(len, rows)) + 1  # always some padding: all are read by the same program
             src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
-            memory = self.model.encode(self._filled(src.to(self._like.device)))
+            memory = self.model.encode(self._filled(src.to(self._like.device), ENCODER_BATCH))
             start = self.model.start(memory)
             for i, (place, row) in enumerate(zip(places, rows, strict=True)):
                 remembered[place] = self._remembered(memory, start, i, len(row))._replace(
@@ -99,15 +106,43 @@ class InferenceModel:
     ) -> StepOutput:
         """One position of R rows: the piece before each, its row in `state` (-1: the start), its sentence."""
         rows = self._continued(state, parents, memories)
-        words = self._filled(torch.from_numpy(y).to(self._like.device))
-        rows = map_tensors(self._filled, rows)
-        weights: list[Tensor] = []
-        position = self.bound.step(self.words(words), rows, self._look(memories, weights))
-        count = len(y)
+        words = torch.from_numpy(y).to(self._like.device)
+        steps = [
+            self._step_block(
+                words[block], map_tensors(lambda t, block=block: t[block], rows), memories[block]
+            )
+            for block in self._blocks(memories)
+        ]
+        if len(steps) == 1:
+            return steps[0]
+        scores, states, weights = zip(*steps, strict=True)
+        seen = [w for block in weights if block for w in block]
+        return StepOutput(concatenate_scores(scores), _on_top(*states), seen or None)
+
+    def _blocks(self, memories: Sequence[EncodedSentence]) -> Iterator[slice]:
+        """Divide rows into blocks, and the rows of a sentence always alike, whatever the other rows are."""
+        size = len(memories) if self.native else self.block
+        start = stop = 0
+        for _, run in groupby(memories, id):
+            left = len(list(run))
+            while left:
+                count = min(left, size)
+                if stop + count - start > size:
+                    yield slice(start, stop)
+                    start = stop
+                stop, left = stop + count, left - count
+        yield slice(start, stop)
+
+    def _step_block(
+        self, words: Tensor, state: DecoderState, memories: Sequence[EncodedSentence]
+    ) -> StepOutput:
+        """Compute one position of the rows of one block."""
+        count, weights = len(words), list[Tensor]()
+        words, state = map_tensors(lambda t: self._filled(t, self.block), (words, state))
+        position = self.bound.step(self.words(words), state, self._look(memories, weights))
         scores = self._scores(position.features, memories)
         state = map_tensors(lambda t: t[:count], position.state)
-        seen = [w.numpy(force=True) for w in weights[:count]] if weights else None
-        return StepOutput(scores, state, seen)
+        return StepOutput(scores, state, [w.numpy(force=True) for w in weights] or None)
 
     def _scores(
         self, features: Tensor, memories: Sequence[EncodedSentence]
@@ -145,12 +180,9 @@ class InferenceModel:
             return EmbeddingProductCache(embedding, read, size)
         return lambda words: read(embedding(words))
 
-    def _filled(self, rows: Tensor) -> Tensor:
-        """These rows, and where torch multiplies the first again, up to a multiple of four for each thread.
-
-        MKL takes another route for three rows and fewer in a thread's share, and rounds otherwise.
-        """
-        missing = 0 if self.native else -len(rows) % (4 * torch.get_num_threads())
+    def _filled(self, rows: Tensor, size: int) -> Tensor:
+        """Repeat the first of these rows up to `size` rows, where the number of rows decides the rounding."""
+        missing = 0 if self.native else size - len(rows)
         return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 
     def _remembered(self, memory: Memory, start: DecoderState, row: int, length: int) -> EncodedSentence:

@@ -22,7 +22,7 @@ class VocabularyScores:
     """Scores of every piece; logits [R, V]."""
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits = logits
+        self.logits, self.pieces = logits, logits.shape[-1]
 
     def best(self, count: int) -> tuple[Floats, Ints]:
         """The `count` best of each row and their pieces, [R, count], best first; equal ones by piece."""
@@ -101,6 +101,15 @@ def score_shortlists(
     matrices = [run[0].matrix for run in runs if run[0].matrix]
     logits = multiply_groups(features, [len(run) for run in runs], matrices, [run[0].bias for run in runs])
     return ShortlistScores(logits, lists, output.out_features)
+
+
+def concatenate_scores(
+    scores: Sequence[VocabularyScores | ShortlistScores],
+) -> VocabularyScores | ShortlistScores:
+    """Join the scores of several blocks of rows."""
+    logits = torch.cat([block.logits for block in scores])
+    lists = [output for block in scores if isinstance(block, ShortlistScores) for output in block.lists]
+    return ShortlistScores(logits, lists, scores[0].pieces) if lists else VocabularyScores(logits)
 
 
 class KeysValues(NamedTuple):

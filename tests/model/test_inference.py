@@ -1,4 +1,4 @@
-"""A prepared model gives a sentence the same numbers, to the bit, whatever is beside it."""
+"""An inference model gives a sentence the same values, to the bit, whatever else is in the batch."""
 
 from collections.abc import Iterator
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.cells import CELLS
 from nmt.data.vocabulary import BOS, EOS
@@ -13,6 +14,7 @@ from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import EncodedSentence, InferenceModel
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import Recipe
+from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.state import map_tensors
 
 V = 40
@@ -65,6 +67,43 @@ def test_a_sentence_gives_the_same_bits_alone_and_among_others(cell: str, attent
         assert torch.equal(own.scores.logits, two.scores.logits[i * beam : (i + 1) * beam])
         for a, b in zip(own.scores.best(4), two.scores.best(4), strict=True):
             assert np.array_equal(a, b[i * beam : (i + 1) * beam])
+
+
+class ProductShapes(TorchDispatchMode):
+    """The shapes of torch's products and gates: what decides which kernel a library takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: set[tuple[object, ...]] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        name = func.overloadpacket.__name__
+        if name in ("mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "sigmoid", "tanh", "_softmax"):
+            self.shapes.add((name, *[tuple(a.shape) for a in args if isinstance(a, Tensor)]))
+        return func(*args, **(kwargs or {}))
+
+
+def product_shapes(model: InferenceModel, sources: list[list[int]], beam: int) -> set[tuple[object, ...]]:
+    with ProductShapes() as recorded:
+        rows = [memory for memory in model.encode(sources) for _ in range(beam)]
+        first = model.step(np.full(len(rows), BOS), None, np.full(len(rows), -1), rows)
+        model.step(np.full(len(rows), 5), first.state, np.arange(len(rows)), rows)
+    return recorded.shapes
+
+
+@pytest.mark.parametrize("beam", [1, 3, 20])
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("engine", ["torch", "reference"])
+def test_without_a_compiler_every_computation_has_the_same_shape_alone_and_among_others(
+    engine: str, attention: str, beam: int
+) -> None:
+    model, sources = prepared("lstm", attention, engine), sentences()
+    for module in model.model.modules():
+        if isinstance(module, PackableLinear):
+            module.matrix = None  # as where there is no compiler
+    alone = set().union(*(product_shapes(model, [source], beam) for source in sources))
+    assert {shape[0] for shape in alone} & {"mm", "addmm", "linear"}
+    assert product_shapes(model, sources, beam) == alone
 
 
 def test_scores_of_chosen_pieces_and_of_all_are_those_of_the_best() -> None:
