@@ -16,8 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="List, show and check cells, also c
 CellName = Annotated[
     str, typer.Argument(metavar="NAME|FILE.py:Class", help="A cell of `nmt cell ls`, or a custom cell.")
 ]
-InputSize = Annotated[int, typer.Option(help="Input size.", min=1)]
-HiddenSize = Annotated[int, typer.Option(help="State size.", min=1)]
+InputSize = Annotated[int, typer.Option(metavar="N", help="Input size.", min=1)]
+HiddenSize = Annotated[int, typer.Option(metavar="N", help="State size.", min=1)]
 
 
 @app.command("ls")
@@ -76,9 +76,11 @@ def check(
     name: CellName,
     input: InputSize = 256,
     hidden: HiddenSize = 512,
-    batch: Annotated[int, typer.Option(help="Sentences, for the speed.", min=1)] = 64,
-    positions: Annotated[int, typer.Option(help="Words, for the speed.", min=1)] = 20,
-    rounds: Annotated[int, typer.Option(help="Measurements of the speed; 0 for none.", min=0)] = 7,
+    batch: Annotated[int, typer.Option(metavar="N", help="Sentences, for the speed.", min=1)] = 64,
+    positions: Annotated[int, typer.Option(metavar="N", help="Words, for the speed.", min=1)] = 20,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", help="Measurements of the speed; 0 for none.", min=0)
+    ] = 7,
 ) -> None:
     """Check a cell's gradients, engines, padding, steps and batches, and measure its speed."""
     from nmt.cells import find_cell

@@ -31,7 +31,7 @@ TEMPLATES = {
 def doctor(
     words: RecipeOrRun,
     updates: Annotated[
-        int, typer.Option(min=0, help="Trial updates of a recipe, to measure time and memory.")
+        int, typer.Option(min=0, metavar="N", help="Trial updates of a recipe, to measure time and memory.")
     ] = 10,
     json: Json = False,
 ) -> None:

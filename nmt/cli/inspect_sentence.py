@@ -37,8 +37,8 @@ def sentence(
     """Translate a sentence and show its attention, gates, states and beam.
 
     The page (html) opens in any browser, without a network. Pictures (svg, png)
-    need matplotlib: pip install 'nmt[plot]'. txt and json are printed if no file
-    is given; json has every number.
+    need matplotlib, which the extra `plot` installs. txt and json are printed if
+    no file is given; json has every number.
     """
     kind = _format(output, form)
     file = output or (None if kind in PRINTED else Path(f"sentence.{kind}"))

@@ -31,7 +31,7 @@ Positions = Annotated[
     # longer than any sentence; every position takes memory
     typer.Option(min=1, max=10_000, metavar="N", help="Positions to report separately."),
 ]
-Threads = Annotated[int, typer.Option(min=1, metavar="N", help="CPU threads.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
 def _check_plot(file: Path | None) -> Path | None:

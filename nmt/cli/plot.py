@@ -27,7 +27,7 @@ def plot(
     """Draw the learning curves of one or more runs.
 
     Every number in metrics.jsonl can be drawn. Seconds are training time, from
-    times.jsonl. Needs matplotlib: pip install 'nmt[plot]'.
+    times.jsonl. Needs matplotlib, which the extra `plot` installs.
     """
     from nmt.lab.curves import read_curves
     from nmt.lab.figure import check_picture, draw_curves

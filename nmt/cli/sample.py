@@ -11,19 +11,27 @@ def sample(
     model: LanguageModel,
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="Beginning of the text.")] = "",
     length: Annotated[
-        int, typer.Option("--length", "-l", min=1, help="Tokens to sample; the end of a line is one.")
+        int,
+        typer.Option(
+            "--length", "-l", min=1, metavar="N", help="Tokens to sample; the end of a line is one."
+        ),
     ] = 200,
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, help="Number of texts, separated by blank lines.")
+        int, typer.Option("--count", "-n", min=1, metavar="N", help="Texts, separated by blank lines.")
     ] = 1,
     temperature: Annotated[
-        float, typer.Option(min=0.01, help="Below 1 makes likely tokens likelier, above 1 less likely.")
+        float, typer.Option(min=0.01, metavar="X", help="Below 1 makes likely tokens likelier.")
     ] = 1.0,
-    top_k: Annotated[int, typer.Option(min=0, help="Sample from the K most likely tokens; 0: from all.")] = 0,
+    top_k: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Sample from this many likeliest tokens; 0: all.")
+    ] = 0,
     top_p: Annotated[
-        float, typer.Option(max=1.0, help="Sample from the fewest tokens with this total probability.")
+        float,
+        typer.Option(
+            max=1.0, metavar="X", help="Sample from the likeliest tokens of this total probability."
+        ),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed.")] = 1,
 ) -> None:
     """Generate text with a language model by sampling one token after another."""
     from nmt.decoding.options import Options

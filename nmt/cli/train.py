@@ -34,9 +34,7 @@ def train(
     ] = False,
     kill_at: Annotated[
         int,
-        typer.Option(
-            "--kill-at", metavar="N", min=2, help="With --verify-resume: kill after N of 2N updates."
-        ),
+        typer.Option("--kill-at", min=2, help="With --verify-resume: updates before the kill, and after it."),
     ] = 20,
 ) -> None:
     """Train a recipe, or resume its run.

@@ -42,14 +42,16 @@ class TranslateOptions(NamedTuple):
     scores: Annotated[bool, in_format("--scores", help="Print score, tab, translation.")] = False
     n_best: Annotated[
         int | None,
-        in_format("--n-best", "--n_best", min=1, metavar="N", help="Print an N-best list as Moses does."),
+        in_format(
+            "--n-best", "--n_best", min=1, metavar="N", help="Size of an n-best list, as Moses prints it."
+        ),
     ] = None
     json: Annotated[bool, in_format("--json", help="Read and write a JSON object per line.")] = False
     field: Annotated[str, in_format(metavar="NAME", help="The field of a JSON object with the text.")] = (
         "text"
     )
     details: Annotated[
-        bool, in_format("--details", help="In JSON, also tokens, their log probabilities and the alignment.")
+        bool, in_format("--details", help="JSON with tokens, log probabilities, alignment.")
     ] = False
     beam: Annotated[
         int | None,
@@ -58,11 +60,9 @@ class TranslateOptions(NamedTuple):
     length_penalty_kind: Annotated[
         Normalisation, in_search(metavar="KIND", help="none, gnmt, average or reward.")
     ] = "gnmt"
-    length_penalty: Annotated[
-        float | None, in_search(metavar="X", help="GNMT's alpha, or the reward per token.")
-    ] = None
+    length_penalty: Annotated[float | None, in_search(help="GNMT's alpha, or the reward per token.")] = None
     coverage_penalty: Annotated[
-        float, in_search(min=0.0, metavar="X", help="GNMT's beta: penalty for source tokens not attended to.")
+        float, in_search(min=0.0, metavar="X", help="GNMT's beta; penalizes unattended source tokens.")
     ] = 0.0
     min_ratio: Annotated[
         float, in_search(min=0.0, metavar="X", help="Minimum output tokens per source token.")
@@ -73,23 +73,21 @@ class TranslateOptions(NamedTuple):
     max_extra: Annotated[int | None, in_search(min=0, metavar="N", help="... plus this many.")] = None
     no_unk: Annotated[bool, in_search("--no-unk", help="Never output <unk>.")] = False
     no_repeat_ngram: Annotated[
-        int, in_search(min=0, metavar="N", help="Never repeat an N-gram; 0 allows it.")
+        int, in_search(min=0, metavar="N", help="Never repeat n-grams of this length; 0 allows it.")
     ] = 0
     max_length: Annotated[
-        int, in_search(min=1, metavar="N", help="Split longer lines into parts of N source tokens.")
+        int, in_search(min=1, metavar="N", help="Source tokens per part of a long line.")
     ] = LONGEST_PART
     unk_replace: Annotated[
-        bool, in_search("--unk-replace", help="Replace <unk> with the most attended source word.")
+        bool, in_search("--unk-replace", help="Replace <unk> by its most attended source word.")
     ] = False
     sample: Annotated[bool, in_sampling("--sample", help="Sample instead of beam search.")] = False
-    temperature: Annotated[float, in_sampling(metavar="X", help="Below 1 makes likely tokens likelier.")] = (
-        1.0
-    )
+    temperature: Annotated[float, in_sampling(help="Below 1 makes likely tokens likelier.")] = 1.0
     top_k: Annotated[
-        int, in_sampling(min=0, metavar="N", help="Sample from the N most likely tokens; 0: from all.")
+        int, in_sampling(min=0, metavar="N", help="Sample from this many likeliest tokens; 0: all.")
     ] = 0
     top_p: Annotated[
-        float, in_sampling(metavar="X", help="Sample from the fewest tokens with this total probability.")
+        float, in_sampling(help="Sample from the likeliest tokens of this total probability.")
     ] = 1.0
     seed: Annotated[int, in_sampling(min=0, metavar="N", help="Random seed.")] = 1
     groups: Annotated[int, in_sampling(min=1, metavar="N", help="Groups of diverse beam search.")] = 1
@@ -119,21 +117,21 @@ class TranslateOptions(NamedTuple):
         Path | None, in_ensembles(metavar="RUN", help="A language model with the target vocabulary.")
     ] = None
     lm_weight: Annotated[
-        float, in_ensembles(metavar="W", min=0.0, help="Weight of its log probabilities.")
+        float, in_ensembles(min=0.0, metavar="X", help="Weight of its log probabilities.")
     ] = 0.2
     mbr: Annotated[
         str | None,
         in_ensembles(metavar="METRIC", help=f"Minimum Bayes risk decoding by {', '.join(METRICS)}."),
     ] = None
     samples: Annotated[
-        int | None, in_ensembles(min=1, metavar="N", help="MBR candidates to sample, instead of the beam.")
+        int | None, in_ensembles(min=1, metavar="N", help="MBR candidates to sample; default: the beam.")
     ] = None
     shortlist: Annotated[
         bool, in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see nmt shortlist.")
     ] = False
     batch: Annotated[int | None, in_job(min=1, metavar="N", help="Sentences per batch.")] = None
     read_ahead: Annotated[
-        int, in_job(min=0, metavar="N", help="Batches to read ahead; 0 answers each line at once.")
+        int, in_job(min=0, metavar="N", help="Batches to read ahead; 0: answer each line at once.")
     ] = READ_AHEAD
     workers: Annotated[
         int, in_job("--workers", min=1, metavar="N", help="Processes, with one thread each.")
@@ -144,7 +142,7 @@ class TranslateOptions(NamedTuple):
         str | None, in_job("--shard", metavar="K/N", help="Translate part K of N; see nmt merge.")
     ] = None
     verify: Annotated[
-        int, in_job(min=0, metavar="N", help="Translate N lines again in other batches and compare.")
+        int, in_job(min=0, metavar="N", help="Lines to check by translating them in other batches.")
     ] = 0
     quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings about lines only.")] = False
 
