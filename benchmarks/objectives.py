@@ -9,6 +9,7 @@ forward and backward pass of a batch are timed, the objectives in turn; the figu
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -21,7 +22,7 @@ from nmt.model.translator import Translator
 from nmt.recipe.artifact import load_translator
 from nmt.recipe.build.objective import translation_objective
 from nmt.recipe.prepare_data import prepare
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.objectives.noise import weight_noise
 
@@ -35,11 +36,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def changed(recipe: Recipe, settings: dict[str, Any]) -> Recipe:
+def changed(recipe: TranslationRecipe, settings: dict[str, Any]) -> TranslationRecipe:
     """The recipe with other settings of training; `risk` is a number of samples."""
-    risk = recipe.training.risk.model_copy(update={"samples": settings.get("risk", 8)})
-    training = recipe.training.model_copy(update={**settings, "risk": risk})
-    return recipe.model_copy(update={"training": training})
+    risk = replace(recipe.training.risk, samples=settings.get("risk", 8))
+    return replace(recipe, training=replace(recipe.training, **{**settings, "risk": risk}))
 
 
 def update(model: Translator, objective: Objective, batch: Batch, noise: float) -> Callable[[], None]:

@@ -14,7 +14,7 @@ import torch
 from nmt.lab.cell_check import medians
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.training.ema import MovingAverage
 from nmt.training.optimisers import OPTIMISERS, build_optimiser
 
@@ -32,7 +32,7 @@ def size(tensors: list[torch.Tensor]) -> int:
 
 def model() -> Translator:
     """A translator with gradients."""
-    made = build_translator(Recipe.model_validate(RECIPE), PIECES, PIECES)
+    made = build_translator(validate(TranslationRecipe, RECIPE), PIECES, PIECES)
     for parameter in made.parameters():
         parameter.grad = torch.randn_like(parameter)
     return made

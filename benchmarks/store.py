@@ -19,7 +19,7 @@ from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.vocabulary import train_vocabulary
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 
 KEEP = LengthFilter(1, 100, None)
 
@@ -44,7 +44,7 @@ def main(files: list[Path], pairs: int, workers: int) -> None:
         folder = Path(name)
         corpus = write_noisy(folder, "train", Corpus(tuple(files)) if files else phrasebook(), pairs)
         text = chain.from_iterable(islice(read_pairs(corpus), 50_000))
-        pieces = train_vocabulary(text, kind="unigram", size=8000, character_coverage=1.0, min_count=1)
+        pieces = train_vocabulary(text, SubwordSettings(kind="unigram", size=8000))
         for count in (1, workers):
             path = folder / f"store-{count}"
 

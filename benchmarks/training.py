@@ -25,7 +25,7 @@ from nmt.lab.cell_check import medians
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.reader import read_recipe
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe
 from nmt.training.loss import cross_entropy
 
 PIECES = 6000
@@ -36,7 +36,7 @@ NAME = {True: "with input feeding", False: "without input feeding"}
 class TorchTranslator(nn.Module):
     """The recipe's model as one writes it with torch.nn: with input feeding the decoder is an LSTMCell."""
 
-    def __init__(self, recipe: Recipe, pieces: int = PIECES) -> None:
+    def __init__(self, recipe: TranslationRecipe, pieces: int = PIECES) -> None:
         super().__init__()
         size, hidden = recipe.encoder.embedding, recipe.encoder.hidden
         wide = recipe.decoder.hidden
@@ -107,7 +107,7 @@ class TorchTranslator(nn.Module):
             mine.load_state_dict(theirs.state_dict())
 
 
-def operations(recipe: Recipe, batch: int, src: int, tgt: int) -> float:
+def operations(recipe: TranslationRecipe, batch: int, src: int, tgt: int) -> float:
     """Floating-point operations of an update's products: a weight and position 2 forward, 4 back."""
     size, hidden, wide = recipe.encoder.embedding, recipe.encoder.hidden, recipe.decoder.hidden
     memory = 2 * hidden

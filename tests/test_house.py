@@ -32,6 +32,7 @@ BLIND = {"data": ("cells", "recurrence"), "decoding": ("cells", "recurrence"), "
 
 # Each library and the files or folders that may import it; the reasons: docs/decisions/0001-dependencies.md
 DOORS = {
+    "annotated_types": ("nmt/",),
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
         *("nmt/model/inference.py", "nmt/model/output_scores.py"),
@@ -50,7 +51,7 @@ DOORS = {
     "xopen": ("nmt/data/text.py",),
     "yaml": ("nmt/recipe/", "nmt/data/corpora.py"),
 }
-SAME_PACKAGE = {"pydantic_core": "pydantic", "pyyaml": "yaml"}
+SAME_PACKAGE = {"annotated-types": "annotated_types", "pydantic_core": "pydantic", "pyyaml": "yaml"}
 
 USEFUL = {"utils", "util", "helpers", "helper", "misc", "common", "core", "base", "manager", "factory"}
 CODE_RUNNERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

@@ -13,7 +13,7 @@ from nmt.cli.terminal import WIDTH, format_table, spinner, to_json
 from nmt.lab.doctor.finding import Finding
 
 if TYPE_CHECKING:
-    from nmt.recipe.schema import AnyRecipe
+    from nmt.recipe.schema import Recipe
 
 Facts = dict[str, dict[str, Any]]
 """Facts by what they describe: a part of the data, the training, a run."""
@@ -58,7 +58,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def examine_recipe(recipe: "AnyRecipe", updates: int) -> tuple[Facts, list[Finding]]:
+def examine_recipe(recipe: "Recipe", updates: int) -> tuple[Facts, list[Finding]]:
     """Check a recipe's data and make trial updates."""
     from rich.console import Console
 

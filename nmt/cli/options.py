@@ -8,7 +8,7 @@ import typer
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.recipe.schema import AnyRecipe
+    from nmt.recipe.schema import Recipe
 
 Model = Annotated[Path, typer.Argument(help="A run or a model directory.")]
 LanguageModel = Annotated[Path, typer.Argument(help="A run or a model directory of a language model.")]
@@ -49,7 +49,7 @@ Plot = Annotated[
 ]
 
 
-def read_recipe_or_run(words: list[str]) -> "AnyRecipe | Path":
+def read_recipe_or_run(words: list[str]) -> "Recipe | Path":
     """Read the recipe that the words of a command line describe, or return the run directory they name."""
     from nmt.recipe.reader import read_any, split
 

@@ -12,7 +12,7 @@ from nmt.cli.train import LogTo, RunOutput, read_training, run_training
 
 if TYPE_CHECKING:
     from nmt.recipe.build.training import Tested
-    from nmt.recipe.schema import Recipe, TextRecipe
+    from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 
 EXAMPLES = 5
 
@@ -24,26 +24,26 @@ def run(words: RecipeWords, output: RunOutput = None, log_to: LogTo = None) -> N
     its scores are written to scores.json. A language model reports the
     perplexity of its test text, as `nmt perplexity` does.
     """
-    from nmt.recipe.schema import Recipe
+    from nmt.recipe.schema import TranslationRecipe
 
     recipe, directory = read_training(words, output)
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, TranslationRecipe):
         _run_translator(recipe, directory, log_to)
     else:
         _run_language_model(recipe, directory, log_to)
 
 
-def _run_language_model(recipe: "TextRecipe", directory: Path, log_to: str | None) -> None:
-    from nmt.recipe.prepare_data import find
+def _run_language_model(recipe: "LanguageModelRecipe", directory: Path, log_to: str | None) -> None:
+    from nmt.data.sources import find_part
 
-    [text] = find(recipe, "test").files
+    [text] = find_part(recipe.data, "test").files
     if not run_training(recipe, directory, log_to):
         return
     perplexity(directory, text, GENERATED, recipe.seed)
     typer.echo(f"\nGenerate text:  nmt sample {directory}")
 
 
-def _run_translator(recipe: "Recipe", directory: Path, log_to: str | None) -> None:
+def _run_translator(recipe: "TranslationRecipe", directory: Path, log_to: str | None) -> None:
     from nmt.files import write_file
     from nmt.recipe.build import training
 

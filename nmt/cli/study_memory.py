@@ -82,7 +82,7 @@ def _gaps(text: str, hidden: int) -> tuple[int, ...]:
 
 
 def _known(option: str, names: list[str], known: list[str]) -> list[str]:
-    from nmt.recipe.fields import suggestion
+    from nmt.settings import suggestion
 
     for name in names:
         if name not in known:

@@ -9,7 +9,7 @@ from nmt.cli.options import RecipeWords
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.recipe.schema import AnyRecipe
+    from nmt.recipe.schema import Recipe
 
 RunOutput = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run directory; by default runs/RECIPE.")
@@ -51,7 +51,7 @@ def train(
         typer.echo(directory)
 
 
-def read_training(words: list[str], output: Path | None) -> tuple["AnyRecipe", Path]:
+def read_training(words: list[str], output: Path | None) -> tuple["Recipe", Path]:
     """Read the recipe that the words of a command line describe, and choose its run directory."""
     from nmt.recipe.reader import read_any, split
 
@@ -62,7 +62,7 @@ def read_training(words: list[str], output: Path | None) -> tuple["AnyRecipe", P
     return recipe, output or Path("runs") / Path(names[-1]).stem
 
 
-def _verify_resume(recipe: "AnyRecipe", kill_at: int) -> None:
+def _verify_resume(recipe: "Recipe", kill_at: int) -> None:
     from nmt.lab import verify_resume as verify
 
     same = verify.verify_resume(recipe, kill_at, lambda message: typer.echo(message, err=True))
@@ -72,7 +72,7 @@ def _verify_resume(recipe: "AnyRecipe", kill_at: int) -> None:
     )
 
 
-def run_training(recipe: "AnyRecipe", directory: Path, log_to: str | None) -> bool:
+def run_training(recipe: "Recipe", directory: Path, log_to: str | None) -> bool:
     """Train, and exit with a signal's exit code if one stopped the run.
 
     Returns true in the first of the processes that a launcher started: only that one reports.

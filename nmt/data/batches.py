@@ -5,6 +5,7 @@ pairs is ever held, and an epoch can be entered anywhere without reading the pai
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from nmt.data.store import Side, TokenStore
 from nmt.data.store.arrays import Int64, Taken
 from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary
 from nmt.data.word_alignment import piece_links
+from nmt.settings import Count, Settings
 
 POOL = 1 << 16  # pairs that are sorted by length together
 
@@ -50,6 +52,16 @@ class Batch(NamedTuple):
             weights=None if self.weights is None else self.weights[rows],
             links=links,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(Settings):
+    """The size of a batch."""
+
+    by: Literal["sentences", "tokens"] = "sentences"
+    """Unit of `size`; tokens are counted with padding, on the longer side."""
+    size: Count = 64
+    """Sentences, or tokens, in a batch."""
 
 
 class Plan(NamedTuple):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nmt.decoding.ranking import NORMALISATIONS, Ranking
 from nmt.errors import UsageError
+from nmt.settings import Count, CountOrZero, Positive, Settings, Weight
 
 
 class Request(NamedTuple):
@@ -17,6 +18,22 @@ class Request(NamedTuple):
     must: Sequence[Sequence[int]] = ()  # the output contains each of these
     must_not: Sequence[Sequence[int]] = ()  # and none of these
     draws: Sequence[int] = ()  # what its random draws follow from, with the seed; `number` if empty
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(Settings):
+    """The search for translations."""
+
+    beam: Count = 5
+    """Hypotheses kept at each position; 1 is greedy."""
+    length_penalty: Weight = 1.0
+    """GNMT's alpha (Wu et al., 2016, eq. 14); 0 ranks by the sum of log probabilities."""
+    max_ratio: Positive = 2.0
+    """Maximum length of the output, in tokens per source token ..."""
+    max_extra: CountOrZero = 10
+    """... plus this many."""
+    batch: Count = 64
+    """Sentences translated together; the result does not depend on it."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,13 @@ Bayes risk decoding all take its name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from annotated_types import MinLen
 
 from nmt.errors import DataError, UsageError
+from nmt.settings import OneOf, Settings
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric as Scorer
@@ -57,6 +60,18 @@ DEFAULT_METRICS = ("bleu", "chrf")
 """Metrics that every validation reports, and that the check of an exported model compares."""
 
 RESAMPLES = 1000  # bootstrap samples for a confidence interval
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings(Settings):
+    """The scoring of translations."""
+
+    metrics: Annotated[list[Annotated[str, OneOf(lambda: METRICS)]], MinLen(1)] = field(
+        default_factory=lambda: ["bleu", "chrf", "ter"]
+    )
+    """Scores reported, each with its signature."""
+    lowercase: bool = False
+    """Score in lower case."""
 
 
 class Score(NamedTuple):

@@ -9,6 +9,7 @@ import torch
 
 from nmt import __version__
 from nmt.data.pairs import read_pairs
+from nmt.data.sources import find_part
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, SIDES, UNK
 from nmt.errors import DataError, UsageError
@@ -19,7 +20,6 @@ from nmt.export.parts import state_sizes
 from nmt.model.translator import Translator
 from nmt.recipe.artifact import Loaded, load_translator
 from nmt.recipe.build.translation_job import job
-from nmt.recipe.prepare_data import find
 
 REPORT = "report.json"
 SEARCH = ("beam", "length_penalty", "max_ratio", "max_extra", "batch")
@@ -94,7 +94,7 @@ def compared(loaded: Loaded, folder: Path, texts: Texts) -> Report:
 def validation(loaded: Loaded) -> Texts | None:
     """The validation pairs of a model's recipe, if they are there."""
     try:
-        corpus = find(loaded.recipe, "valid")
+        corpus = find_part(loaded.recipe.data, "valid")
         pairs = list(read_pairs(corpus))
     except (DataError, UsageError):
         return None

@@ -5,18 +5,20 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.errors import DataError, NmtError
 from nmt.recipe.build.training import by_itself, training
-from nmt.recipe.fields import Duration
 from nmt.recipe.run_directory import claimed
-from nmt.recipe.schema import AnyRecipe
+from nmt.recipe.schema import Recipe
+from nmt.settings import Duration
 from nmt.training import checkpoint
 from nmt.training.console import Progress, StepReport
 from nmt.training.saving import CheckpointSaver
@@ -37,7 +39,7 @@ class Doomed(Progress):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def verify_resume(recipe: AnyRecipe, kill_at: int, say: Callable[[str], None]) -> int:
+def verify_resume(recipe: Recipe, kill_at: int, say: Callable[[str], None]) -> int:
     """Train twice `kill_at` updates whole, and again with a kill -9 half-way; DataError if that shows.
 
     All of it in a temporary directory, by processes of their own. `say` is told what is under way. Gives how
@@ -55,21 +57,22 @@ def verify_resume(recipe: AnyRecipe, kill_at: int, say: Callable[[str], None]) -
         return compare(contents(whole), contents(killed))
 
 
-def shortened(recipe: AnyRecipe, kill_at: int) -> AnyRecipe:
+def shortened(recipe: Recipe, kill_at: int) -> Recipe:
     """The recipe for twice as many updates, with a checkpoint half-way to the kill and the same rates."""
     whole = recipe.training
     rate = whole.learning_rate
     if rate.span is None and whole.stop_after.unit != "m":
-        rate = rate.model_copy(update={"span": whole.stop_after})
-    changes = {
-        "learning_rate": rate,
-        "stop_after": Duration(2 * kill_at, "u"),
-        "checkpoint_every": Duration(kill_at // 2, "u"),
-    }
-    return recipe.model_copy(update={"training": whole.model_copy(update=changes)})
+        rate = replace(rate, span=whole.stop_after)
+    training: Any = replace(
+        whole,
+        learning_rate=rate,
+        stop_after=Duration(2 * kill_at, "u"),
+        checkpoint_every=Duration(kill_at // 2, "u"),
+    )
+    return replace(recipe, training=training)
 
 
-def _run(recipe: AnyRecipe, run: Path, last: int | None, wanted: int) -> None:
+def _run(recipe: Recipe, run: Path, last: int | None, wanted: int) -> None:
     """Train in a process of its own, which must end with this exit code."""
     process = get_context("spawn").Process(target=_train, args=(recipe, run, last))
     process.start()
@@ -83,7 +86,7 @@ def _run(recipe: AnyRecipe, run: Path, last: int | None, wanted: int) -> None:
         )
 
 
-def _train(recipe: AnyRecipe, run: Path, last: int | None) -> None:
+def _train(recipe: Recipe, run: Path, last: int | None) -> None:
     log = run / "train.log"
     try:
         with claimed(run, recipe):

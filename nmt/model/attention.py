@@ -6,7 +6,8 @@ against the keys. Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S]
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from nmt.errors import UsageError
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.reference import BoundProduct, bind_product
+from nmt.settings import Count, OneOf, Settings
 
 
 class Memory(NamedTuple):
@@ -33,6 +35,18 @@ class Memory(NamedTuple):
 
 BoundAttention = Callable[[Tensor], tuple[Tensor, Tensor]]
 """An attention bound to one batch: queries [B, T, H] to (contexts [B, T, C], weights [B, T, S])."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionSettings(Settings):
+    """The attention of a decoder."""
+
+    attention: Annotated[str, OneOf(lambda: ATTENTIONS)] = "general"
+    """Scoring of the encoder's states."""
+    attention_size: Count | None = None
+    """Width of additive and multi-head attention; null: the decoder's hidden size."""
+    heads: Count = 4
+    """`multi-head` only: number of heads."""
 
 
 class Attention(nn.Module):

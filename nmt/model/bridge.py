@@ -6,7 +6,8 @@ encoder uses the encoder's lowest layer for the rest.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,15 @@ from torch.nn import functional as F
 from nmt.cells.cell import Cell
 from nmt.model.attention import Memory
 from nmt.recurrence import deferred as product
+from nmt.settings import OneOf, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BridgeSettings(Settings):
+    """The bridge from the encoder to a decoder."""
+
+    bridge: Annotated[str, OneOf(lambda: BRIDGES)] = "linear"
+    """Computation of the decoder's first state from the encoder's states."""
 
 
 class Bridge(nn.Module):

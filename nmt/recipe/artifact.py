@@ -17,7 +17,7 @@ from nmt.recipe import custom_cells as own_cells
 from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.prepare_data import home, load_vocabularies, sides, store_file, vocabulary_file
 from nmt.recipe.reader import read_any
-from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
+from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import mean_weights
@@ -33,7 +33,7 @@ class Loaded(NamedTuple):
     model: Translator
     source: Vocabulary
     target: Vocabulary
-    recipe: Recipe
+    recipe: TranslationRecipe
     shortlist: Shortlist | None = None
 
     @property
@@ -48,7 +48,7 @@ def load_translator(path: Path) -> Loaded:
     """
     folder = home(path)
     recipe = read_any([str(folder / "recipe.yaml")])
-    if not isinstance(recipe, Recipe):
+    if not isinstance(recipe, TranslationRecipe):
         raise UsageError(f"{path} is a language model, which translates nothing: nmt sample {path}")
     source, target = load_vocabularies(folder)
     model = build_translator(recipe, len(source), len(target))
@@ -61,7 +61,7 @@ class LanguageModel(NamedTuple):
 
     model: Translator
     vocabulary: Vocabulary
-    recipe: TextRecipe
+    recipe: LanguageModelRecipe
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
@@ -72,7 +72,7 @@ def load_language_model(path: Path) -> LanguageModel:
     """The language model in a run directory, a checkpoint or a model directory; see `load_translator`."""
     folder = home(path)
     recipe = read_any([str(folder / "recipe.yaml")])
-    if not isinstance(recipe, TextRecipe):
+    if not isinstance(recipe, LanguageModelRecipe):
         raise UsageError(f"{path} is a translator; a language model (task: language-model) is asked for here")
     file = vocabulary_file(folder, "target")
     if file is None:
@@ -86,14 +86,14 @@ def load_language_model(path: Path) -> LanguageModel:
 def load(path: Path) -> Loaded | LanguageModel:
     """The translator or language model in a run directory, a checkpoint or a model directory."""
     recipe = read_any([str(home(path) / "recipe.yaml")])
-    return load_translator(path) if isinstance(recipe, Recipe) else load_language_model(path)
+    return load_translator(path) if isinstance(recipe, TranslationRecipe) else load_language_model(path)
 
 
 def fingerprint(found: Loaded | LanguageModel) -> str:
     """SHA-256 of all that what is written follows from: the weights, the vocabularies, the equations."""
     recipe = found.recipe
     parts = [side.fingerprint() for side in found.vocabularies]
-    parts += [side.model_dump_json() for side in own_cells.stacks(recipe).values()]
+    parts += [to_json(side) for side in own_cells.stacks(recipe).values()]
     parts += [file_sha256(file) for file in own_cells.files(recipe)]
     if isinstance(found, Loaded) and found.shortlist is not None:
         parts.append(found.shortlist.fingerprint())
@@ -178,10 +178,10 @@ def _vocabulary_file(run: Path, side: str) -> Path:
     return file
 
 
-def _readme(name: str, facts: Metadata, recipe: AnyRecipe) -> str:
+def _readme(name: str, facts: Metadata, recipe: Recipe) -> str:
     averaged = ", ".join(facts["averaged"])
     kind, use = ("translator", f"printf 'a line\\n' | nmt translate {name}")
-    if isinstance(recipe, TextRecipe):
+    if isinstance(recipe, LanguageModelRecipe):
         kind, use = "language model", f"nmt sample {name}"
     return (
         f"# {name}\n\nA {kind} of nmt {__version__}: the mean of the checkpoints {averaged}.\n\n"

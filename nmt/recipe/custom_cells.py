@@ -1,15 +1,17 @@
 """Cells of a user's own travel with the runs that use them: their files are kept beside recipe.yaml."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nmt.errors import UsageError
 from nmt.files import write_file
-from nmt.recipe.schema import AnyRecipe
-from nmt.recipe.schema.stacks import Stack
+from nmt.recipe.schema import Recipe
+from nmt.recurrence.layer import StackSettings
 
 
-def files(recipe: AnyRecipe) -> list[Path]:
+def files(recipe: Recipe) -> list[Path]:
     """The files of a recipe's own cells, each once; UsageError if two of them have one name."""
     found: dict[str, Path] = {}
     for cell in _cells(recipe):
@@ -21,21 +23,21 @@ def files(recipe: AnyRecipe) -> list[Path]:
     return list(found.values())
 
 
-def moved(recipe: AnyRecipe, folder: Path) -> AnyRecipe:
+def moved(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its own cells read from `folder`; with `Path()`, from beside the recipe."""
 
     def move(cell: str) -> str:
         file, own, name = cell.rpartition(":")
         return f"{folder / Path(file).name}:{name}" if own else cell
 
-    sides = {}
+    sides: dict[str, Any] = {}
     for name, side in stacks(recipe).items():
         cell = move(side.cell) if isinstance(side.cell, str) else [move(one) for one in side.cell]
-        sides[name] = side.model_copy(update={"cell": cell})
-    return recipe.model_copy(update=sides)
+        sides[name] = replace(side, cell=cell)
+    return replace(recipe, **sides)
 
 
-def keep(recipe: AnyRecipe, run: Path, *, begun: bool) -> None:
+def keep(recipe: Recipe, run: Path, *, begun: bool) -> None:
     """Copy the files into a run; UsageError if one is not what the run was begun with."""
     for file in files(recipe):
         kept, content = run / file.name, file.read_bytes()
@@ -48,11 +50,10 @@ def keep(recipe: AnyRecipe, run: Path, *, begun: bool) -> None:
             write_file(kept, content)
 
 
-def _cells(recipe: AnyRecipe) -> list[str]:
-    named = [side.cell for side in stacks(recipe).values()]
-    return [cell for side in named for cell in ([side] if isinstance(side, str) else side)]
+def _cells(recipe: Recipe) -> list[str]:
+    return [cell for side in stacks(recipe).values() for cell in side.cells]
 
 
-def stacks(recipe: AnyRecipe) -> dict[str, Stack]:
+def stacks(recipe: Recipe) -> dict[str, StackSettings]:
     """The sections that describe layers of cells, by name."""
-    return {name: side for name, side in recipe if isinstance(side, Stack)}
+    return {name: side for name, side in vars(recipe).items() if isinstance(side, StackSettings)}

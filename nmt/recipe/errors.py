@@ -1,17 +1,18 @@
-"""Says in plain English, and with its place, what the schema found wrong in a recipe."""
+"""Error messages for recipes: what is wrong with which setting, and the line and column."""
 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nmt.recipe.fields import Section, suggestion
-from nmt.recipe.schema import TASKS
+from nmt.recipe.schema import TASKS, field_docs, find_conflicts, list_sections, subsections
 from nmt.recipe.yaml import Node, Problem
+from nmt.settings import Settings, UnknownName, suggestion
 
 EXPECTED = {
     "string_type": "text",
@@ -34,79 +35,80 @@ LIMITS = {
 }
 
 
-def problems_of(error: ValidationError, tree: Node, recipe: type[Section]) -> list[Problem]:
-    """Every mistake that the schema found in the tree."""
+def problems_of(error: ValidationError, tree: Node, recipe: type[Settings]) -> list[Problem]:
+    """Describe every error that validation found in the tree."""
     details = error.errors(include_url=False)
-    return [problem for detail in details for problem in _problems(detail, tree, recipe)]
+    return [_problem(detail, tree, recipe) for detail in details]
 
 
-def _problems(detail: ErrorDetails, tree: Node, recipe: type[Section]) -> Iterator[Problem]:
+def conflict_problems(settings: Settings, tree: Node) -> list[Problem]:
+    """Describe every conflict between valid settings."""
+    problems = []
+    for location, what in find_conflicts(settings):
+        node, _ = _follow(location, tree)
+        path = ".".join(key for key in location if isinstance(key, str))
+        problems.append(Problem(node.start, path, what))
+    return problems
+
+
+def _problem(detail: ErrorDetails, tree: Node, recipe: type[Settings]) -> Problem:
     node, keys = _follow(detail["loc"], tree)
-    path = ".".join(keys)
-    if detail["type"] == "conflicts":
-        for within, what in detail["ctx"]["found"]:
-            full = [*keys, *within.split(".")]
-            yield Problem(_nearest(node, within.split(".")).start, ".".join(full), what)
-    elif detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
-        missing = ".".join([*keys, detail["loc"][-1]])
-        yield Problem(node.start, missing, f"missing{_meaning(recipe, missing)}")
-    elif detail["type"] == "extra_forbidden":
-        yield Problem(node.start, path, _unknown(recipe, keys))
-    elif detail["type"] in ("model_type", "model_attributes_type"):
-        names = ", ".join(_section(recipe, keys).model_fields)
-        yield Problem(node.place, path, f"expected a section with {names} (got {shown(node.plain())})")
-    elif detail["loc"][-1:] == ("[key]",):  # the name of an entry, not its value
-        yield Problem(node.start, path, _value(detail, keys[-1]))
-    else:
-        yield Problem(node.place, path, _value(detail, node.plain()))
+    path, last = ".".join(keys), detail["loc"][-1] if detail["loc"] else ""
+    if detail["type"] == "missing" and isinstance(last, str):
+        missing = ".".join([*keys, last])
+        return Problem(node.start, missing, f"missing; {_meaning(recipe, keys, last)}")
+    if detail["type"] == "unexpected_keyword_argument":
+        return Problem(node.start, path, _unknown(recipe, keys))
+    if detail["type"] == "dataclass_type":
+        names = ", ".join(field.name for field in fields(_section(recipe, keys)))
+        return Problem(node.place, path, f"expected a section with {names} (got {shown(node.plain())})")
+    if last == "[key]":  # the name of an entry, not its value
+        return Problem(node.start, path, _value(detail, keys[-1]))
+    return Problem(node.place, path, _value(detail, node.plain()))
 
 
 def _follow(location: tuple[int | str, ...], tree: Node) -> tuple[Node, list[str]]:
-    """The node that a location names, and its path; steps that are not in the tree are left out."""
+    """The node of a location, or the innermost one around it that is given, and its path."""
     node, keys = tree, []
     for step in location:
         if isinstance(node.value, dict) and step in node.value:
             node = node.value[step]
             keys.append(str(step))
+        elif isinstance(node.value, dict):
+            break
         elif isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
     return node, keys
 
 
-def _nearest(tree: Node, keys: list[str]) -> Node:
-    """The node of a setting, or of the innermost section around it that is given."""
-    found = (tree.at(*keys[:length]) for length in range(len(keys), 0, -1))
-    return next((node for node in found if node), tree)
-
-
-def _section(recipe: type[Section], keys: list[str]) -> type[Section]:
+def _section(recipe: type[Settings], keys: list[str]) -> type[Settings]:
     for key in keys:
-        recipe = (recipe.sections() | recipe.entries())[key]
+        recipe = (subsections(recipe) | list_sections(recipe))[key]
     return recipe
 
 
-def _meaning(recipe: type[Section], path: str) -> str:
-    *keys, name = path.split(".")
-    about = _section(recipe, keys)
-    inner = about.sections().get(name)
-    if inner:
-        needed = [f"{path}.{field}" for field, info in inner.model_fields.items() if info.is_required()]
-        return f"; it needs {', '.join(needed)}"
-    return f"; {about.model_fields[name].description}"
+def _meaning(recipe: type[Settings], keys: list[str], name: str) -> str:
+    """The documentation of a required setting; of a section, the settings that it requires."""
+    section = _section(recipe, keys)
+    if name not in subsections(section):
+        return field_docs(section)[name]
+    inner = fields(subsections(section)[name])
+    required = [field.name for field in inner if field.default is field.default_factory is MISSING]
+    return f"it needs {', '.join('.'.join([*keys, name, field]) for field in required)}"
 
 
-def _unknown(recipe: type[Section], keys: list[str]) -> str:
-    """A setting of another task, or of none."""
+def _unknown(recipe: type[Settings], keys: list[str]) -> str:
+    """The message for a setting of another task, or of none."""
     for task, other in TASKS.items():
         if recipe in TASKS.values() and other is not recipe and ".".join(keys) in _paths(other):
             return f"no such setting here, only where task is {task}"
     return f"no such setting, {_nearest_setting(recipe, keys)}"
 
 
-def _nearest_setting(recipe: type[Section], keys: list[str]) -> str:
-    """Where an unknown setting may belong: in another section, near in its own, or near anywhere."""
+def _nearest_setting(recipe: type[Settings], keys: list[str]) -> str:
+    """A suggestion for an unknown setting: the same name in another section, else a similar name."""
     *parents, name = keys
-    here = list(_section(recipe, parents).model_fields)
+    here = [field.name for field in fields(_section(recipe, parents))]
     everywhere = list(_paths(recipe))
     same = [path for path in everywhere if path.split(".")[-1] == name]
     if same:
@@ -118,18 +120,20 @@ def _nearest_setting(recipe: type[Section], keys: list[str]) -> str:
     return f"did you mean {' or '.join(far[:3])}?" if far else suggestion(name, here)
 
 
-def _paths(section: type[Section], before: str = "") -> Iterator[str]:
-    for name in section.model_fields:
-        yield before + name
-    for name, inner in (section.sections() | section.entries()).items():
+def _paths(section: type[Settings], before: str = "") -> Iterator[str]:
+    """The paths of all settings, sections before what they contain."""
+    for field in fields(section):
+        yield before + field.name
+    for name, inner in (subsections(section) | list_sections(section)).items():
         yield from _paths(inner, f"{before}{name}.")
 
 
 def _value(detail: ErrorDetails, value: Any) -> str:
     """What is wrong with a value, and the value."""
     kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "choice":
-        return detail["msg"]
+    if kind == "value_error":
+        got = "" if isinstance(context["error"], UnknownName) else f" (got {shown(value)})"
+        return f"{context['error']}{got}"
     if kind == "missing":
         return f"the list is too short (got {shown(value)})"
     if kind == "literal_error":

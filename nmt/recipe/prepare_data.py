@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches
-from nmt.data.corpora import corpus_root
 from nmt.data.pair_rules import ANY_LENGTH, LengthFilter
-from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text, read_pairs
+from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import SUMS, TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import Cut, chunks, count_chunks, lines_at
-from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary, train_vocabulary
+from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
+from nmt.data.vocabulary.training import train_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
-from nmt.recipe.schema import AnyRecipe, Recipe
-from nmt.recipe.schema.data import Source, Text
+from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.training import checkpoint
 
 
@@ -44,56 +44,9 @@ class Material(NamedTuple):
     valid_pairs: list[tuple[str, str]]
 
 
-def find(recipe: AnyRecipe, part: str) -> Corpus:
-    """The files of a part of the data: `train` (where it is one corpus), `valid` or `test`."""
-    data = recipe.data
-    named = getattr(data, part)
-    if named is None:
-        raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
-    if isinstance(data, Text):
-        found = find_text(named, root=_root(recipe))
-    else:
-        found = find_corpus(named, root=_root(recipe), src=data.src, tgt=data.tgt)
-    return found._replace(first=data.first if part == "train" else None)
-
-
-def _root(recipe: AnyRecipe) -> Path:
-    root = recipe.data.root
-    return corpus_root(root.removeprefix("corpus:")) if root.startswith("corpus:") else Path(root)
-
-
-def find_training(recipe: Recipe) -> list[Corpus]:
-    """The training corpora of a translator, one or several."""
-    sources = recipe.data.corpora()
-    return [_corpus(recipe, source) for source in sources] if sources else [find(recipe, "train")]
-
-
-def _corpus(recipe: Recipe, source: Source) -> Corpus:
-    data, root = recipe.data, _root(recipe)
-    found = find_corpus(source.pairs, root=root, src=data.src, tgt=data.tgt)
-    weights, links = (_beside(place, root) for place in (source.sentence_weights, source.alignments))
-    return found._replace(name=source.name, tag=source.tag, weights=weights, links=links, first=data.first)
-
-
-def _beside(place: str | None, root: Path) -> Path | str | None:
-    """A file, or the name of a column."""
-    if place is None or place.startswith(COLUMN):
-        return place and place.removeprefix(COLUMN)
-    return find_file(root, place)
-
-
-def times(recipe: Recipe, store: TokenStore) -> tuple[float, ...]:
-    """How often an epoch goes through each corpus: by weights, or by temperature."""
-    sources, temperature = recipe.data.corpora(), recipe.data.temperature
-    if temperature is None:
-        return tuple(source.weight for source in sources)
-    most = max(part.pairs for part in store.parts)
-    return tuple(float((most / part.pairs) ** (1 - 1 / temperature)) for part in store.parts)
-
-
-def prepare(recipe: Recipe, run: Path) -> Material:
+def prepare(recipe: TranslationRecipe, run: Path) -> Material:
     """Learn the vocabularies and encode the pairs, or take what stands in the run directory already."""
-    train, valid = find_training(recipe), find(recipe, "valid")
+    train, valid = find_training_corpora(recipe.data), find_part(recipe.data, "valid")
     if remember(run, {"the training pairs": sums(run, *train), "the validation pairs": sums(run, valid)}):
         forget(run)
     source, target = vocabularies(recipe, train, run)
@@ -135,7 +88,9 @@ def sums(run: Path, *corpora: Corpus) -> list[str]:
     return [*cached_sha256(files, run / "data" / SUMS), *columns]
 
 
-def vocabularies(recipe: Recipe, train: Sequence[Corpus], run: Path) -> tuple[Vocabulary, Vocabulary]:
+def vocabularies(
+    recipe: TranslationRecipe, train: Sequence[Corpus], run: Path
+) -> tuple[Vocabulary, Vocabulary]:
     """The run's vocabularies, learnt from the training pairs or taken over when it starts."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
@@ -145,7 +100,7 @@ def vocabularies(recipe: Recipe, train: Sequence[Corpus], run: Path) -> tuple[Vo
     return source, target
 
 
-def _learnt(recipe: Recipe, train: Sequence[Corpus]) -> tuple[Vocabulary, Vocabulary]:
+def _learnt(recipe: TranslationRecipe, train: Sequence[Corpus]) -> tuple[Vocabulary, Vocabulary]:
     tags = sorted({corpus.tag for corpus in train if corpus.tag is not None})
     if recipe.subwords.joint:
         pairs = chain.from_iterable(map(read_pairs, train))
@@ -154,7 +109,7 @@ def _learnt(recipe: Recipe, train: Sequence[Corpus]) -> tuple[Vocabulary, Vocabu
     return learn(recipe, _side(train, 0), tags), learn(recipe, _side(train, 1))
 
 
-def _taken(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
+def _taken(recipe: TranslationRecipe) -> tuple[Vocabulary, Vocabulary]:
     """The vocabularies of the model that the run starts from."""
     start = str(recipe.training.start_from)
     source, target = load_vocabularies(home(Path(start)))
@@ -163,9 +118,9 @@ def _taken(recipe: Recipe) -> tuple[Vocabulary, Vocabulary]:
     return source, target
 
 
-def sides(recipe: AnyRecipe) -> Sequence[str]:
+def sides(recipe: Recipe) -> Sequence[str]:
     """Whose vocabularies a run of the recipe holds."""
-    return SIDES if isinstance(recipe, Recipe) else SIDES[1:]
+    return SIDES if isinstance(recipe, TranslationRecipe) else SIDES[1:]
 
 
 def begun(run: Path) -> bool:
@@ -221,18 +176,9 @@ def vocabulary_file(folder: Path, side: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def learn(recipe: AnyRecipe, lines: Iterator[str], tags: Sequence[str] = ()) -> Vocabulary:
+def learn(recipe: Recipe, lines: Iterator[str], tags: Sequence[str] = ()) -> Vocabulary:
     """The vocabulary that a recipe's section `subwords` makes of lines."""
-    subwords = recipe.subwords
-    return train_vocabulary(
-        lines,
-        kind=subwords.kind,
-        size=subwords.size,
-        character_coverage=subwords.character_coverage,
-        min_count=subwords.min_count,
-        seed=recipe.seed,
-        tags=tags,
-    )
+    return train_vocabulary(lines, recipe.subwords, seed=recipe.seed, tags=tags)
 
 
 def _side(corpora: Sequence[Corpus], side: int) -> Iterator[str]:

@@ -18,24 +18,25 @@ from pydantic import ValidationError
 
 from nmt.errors import UsageError
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.errors import problems_of
-from nmt.recipe.fields import CELL_FILE, Section, suggestion
-from nmt.recipe.schema import TASKS, AnyRecipe, Recipe, TextRecipe
+from nmt.recipe.errors import conflict_problems, problems_of
+from nmt.recipe.schema import TASKS, Recipe, SettingsT, TranslationRecipe, subsections, to_plain, validate
 from nmt.recipe.yaml import COMMAND_LINE, Node, Place, Problem, Source
+from nmt.settings import Settings, suggestion
 from nmt.shipped import folder
 
+CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
-def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
+def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> TranslationRecipe:
     """`read_any` of a translator's recipe; UsageError for another's."""
     recipe = read_any(names, overrides)
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, TranslationRecipe):
         return recipe
     raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; a translator's is asked for here")
 
 
-def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> AnyRecipe:
+def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
     """The recipe made of files (or names of shipped recipes) and `key=value` settings; the later wins.
 
     Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
@@ -49,7 +50,7 @@ def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> AnyRecipe:
     return recipe
 
 
-def checked(trees: Sequence[Node | None], problems: list[Problem]) -> AnyRecipe | None:
+def checked(trees: Sequence[Node | None], problems: list[Problem]) -> Recipe | None:
     """The recipe that trees make, the later over the earlier; None, and problems, if they make none.
 
     A tree that is None could not be read, which is among the problems already.
@@ -59,17 +60,24 @@ def checked(trees: Sequence[Node | None], problems: list[Problem]) -> AnyRecipe 
         if layer is None or not isinstance(layer.value, dict):
             return None
         tree = _merge(tree, layer, _kind(layer, tree))
-    tree, kind = _with_absolute_paths(tree, problems), _kind(tree)
+    return validated(_kind(tree), _with_absolute_paths(tree, problems), problems)
+
+
+def validated(kind: type[SettingsT], tree: Node, problems: list[Problem]) -> SettingsT | None:
+    """The settings that a tree gives; None, and problems, if it gives none."""
     try:
-        return kind.model_validate(tree.plain())
+        settings = validate(kind, tree.plain())
     except ValidationError as error:
         problems += problems_of(error, tree, kind)
         return None
+    conflicts = conflict_problems(settings, tree)
+    problems += conflicts
+    return None if conflicts else settings
 
 
-def dump(recipe: AnyRecipe) -> str:
+def dump(recipe: Recipe) -> str:
     """The resolved recipe as YAML text that reads back as an equal recipe."""
-    return yaml12.write(recipe.model_dump(mode="json"))
+    return yaml12.write(to_plain(recipe))
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -163,18 +171,18 @@ def setting(text: str, problems: list[Problem]) -> Node | None:
     return node
 
 
-def _kind(*trees: Node) -> type[Recipe] | type[TextRecipe]:
+def _kind(*trees: Node) -> type[Recipe]:
     """The kind of recipe that the first tree with a `task` names; where none names a known one, the usual."""
     tasks = (node.value for tree in trees if (node := tree.at("task")))
     task = next(tasks, None)
-    return TASKS.get(task, Recipe) if isinstance(task, str) else Recipe
+    return TASKS.get(task, TranslationRecipe) if isinstance(task, str) else TranslationRecipe
 
 
-def _merge(old: Node, new: Node, section: type[Section]) -> Node:
+def _merge(old: Node, new: Node, section: type[Settings]) -> Node:
     """`new` over `old`: sections setting by setting, everything else replaced."""
     merged = dict(old.value)
     for name, node in new.value.items():
-        below, inner = merged.get(name), section.sections().get(name)
+        below, inner = merged.get(name), subsections(section).get(name)
         if inner and below and isinstance(below.value, dict) and isinstance(node.value, dict):
             node = _merge(below, node, inner)
         merged[name] = node

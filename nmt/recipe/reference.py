@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
 
-from nmt.recipe.fields import EXAMPLES, Duration, Section
-from nmt.recipe.schema import TASKS
+from nmt.recipe.schema import TASKS, adapter, field_docs, list_sections, subsections, to_plain
+from nmt.settings import DURATION_EXAMPLES, Duration, Settings
 
 Schema = dict[str, Any]
 
@@ -36,9 +37,27 @@ TYPES = {"string": "text", "integer": "whole number", "number": "number", "boole
 
 
 class _Generator(GenerateJsonSchema):
+    """Adds the fields' docstrings, and shows each default as one writes it in a recipe."""
+
     def encode_default(self, dft: Any) -> Any:
-        """A default as one writes it in a recipe."""
+        if isinstance(dft, Settings):
+            return to_plain(dft)
         return str(dft) if isinstance(dft, Duration) else super().encode_default(dft)
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> Schema:
+        if "default_factory" in schema:
+            schema = schema | {"default": schema["default_factory"]()}  # type: ignore[call-arg, assignment]
+        return super().default_schema(schema)
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> Schema:
+        section = super().dataclass_schema(schema)
+        for name, text in field_docs(schema["cls"]).items():
+            section["properties"][name]["description"] = text
+        return section
+
+
+def _generate(task: str) -> Schema:
+    return adapter(TASKS[task]).json_schema(schema_generator=_Generator)
 
 
 def json_schema() -> Schema:
@@ -54,7 +73,7 @@ def json_schema() -> Schema:
 
 
 def _schema_of(task: str) -> Schema:
-    schema = TASKS[task].model_json_schema(schema_generator=_Generator)
+    schema = _generate(task)
     for section in (schema, *schema["$defs"].values()):
         section.pop("required", None)
         for field in section["properties"].values():
@@ -73,13 +92,13 @@ def page() -> str:
 
 def _task(task: str) -> Iterator[str]:
     recipe = TASKS[task]
-    schema = recipe.model_json_schema(schema_generator=_Generator)
+    schema = _generate(task)
     yield f"## `task: {task}`\n"
     yield from _section(recipe, schema, schema["$defs"], "")
 
 
-def _section(section: type[Section], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
-    inner = section.sections()
+def _section(section: type[Settings], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
+    inner = subsections(section)
     own = {name: field for name, field in schema["properties"].items() if name not in inner}
     yield f"{'#' * (3 + path.count('.'))} {path or 'At the top'}\n"
     yield f"{(section.__doc__ or '').strip()}\n"
@@ -88,7 +107,7 @@ def _section(section: type[Section], schema: Schema, defs: dict[str, Schema], pa
         default = "*required*" if name in schema.get("required", []) else _default(field)
         yield f"| `{name}` | {_kind(field)} | {default} | {_meaning(field)} |"
     yield ""
-    for name, kind in (inner | section.entries()).items():
+    for name, kind in (inner | list_sections(section)).items():
         yield from _section(kind, defs[kind.__name__], defs, f"{path}.{name}" if path else name)
 
 
@@ -106,7 +125,7 @@ def _kind(field: Schema) -> str:
     if field["type"] == "object":
         return f"name: {_kind(field['additionalProperties'])}"
     if field["type"] == "string" and "pattern" in field:
-        units = (example for example in EXAMPLES.values() if re.fullmatch(field["pattern"], example))
+        units = (example for example in DURATION_EXAMPLES.values() if re.fullmatch(field["pattern"], example))
         shown = (shown for part, shown in PATTERNS.items() if part in field["pattern"])
         return next(shown, ", ".join(f"`{unit}`" for unit in units))
     bounds = " and ".join(f"{sign}{field[key]:.16g}" for key, sign in BOUNDS if key in field)

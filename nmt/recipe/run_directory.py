@@ -14,7 +14,7 @@ from nmt.files import temporary_file, write_file
 from nmt.recipe import custom_cells as own_cells
 from nmt.recipe import reader
 from nmt.recipe.prepare_data import begun, forget
-from nmt.recipe.schema import AnyRecipe
+from nmt.recipe.schema import Recipe, to_plain
 
 LOCK = ".lock"
 
@@ -77,7 +77,7 @@ was learnt or what validations found."""
 
 
 @contextmanager
-def claimed(run: Path, recipe: AnyRecipe) -> Iterator[list[str]]:
+def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     """The run directory while a process works in it, with the recipe written there; gives what changed.
 
     Raises UsageError if it is another run's, or another process is at work in it. A run that has no
@@ -108,7 +108,7 @@ def _check_free(run: Path) -> None:
         raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
 
 
-def _changes(file: Path, recipe: AnyRecipe) -> dict[str, str]:
+def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
     """The settings that differ from those in the run's recipe, each with both values."""
     if not file.is_file():
         return {}
@@ -121,8 +121,8 @@ def _changes(file: Path, recipe: AnyRecipe) -> dict[str, str]:
     }
 
 
-def _leaves(recipe: AnyRecipe) -> Iterator[tuple[str, Any]]:
-    return _flat(recipe.model_dump(mode="json"), ())
+def _leaves(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    return _flat(to_plain(recipe), ())
 
 
 def _flat(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
@@ -143,11 +143,11 @@ def _is_free(name: str) -> bool:
     return any(fnmatchcase(name, free) for free in FREE)
 
 
-def _check_changes(run: Path, changes: Mapping[str, str], recipe: AnyRecipe) -> None:
+def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> None:
     """Refuse to go on with settings on which it hung what was learnt."""
     fixed = [change for name, change in changes.items() if not _is_free(name)]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
-    if end and rate.ends and rate.span is None:
+    if end and rate.has_end and rate.span is None:
         fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would be others)")
     if fixed:
         raise UsageError(

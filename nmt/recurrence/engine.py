@@ -108,6 +108,7 @@ def _compile_graph(kernel: Kernel) -> Any:
 
 
 Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
+ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that are documented
 
 
 def select_backend(engine: Engine, like: Tensor) -> Backend:

@@ -1,12 +1,15 @@
 """Layers: a cell over a sequence, in one direction or both, and the stack of them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from itertools import pairwise
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence.engine import Engine
@@ -14,6 +17,81 @@ from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import Zoneout
 from nmt.recurrence.trace.program import check_step
+from nmt.settings import ByShape, Conflict, Count, OneOf, Probability, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropoutSettings(Settings):
+    """Dropout probabilities of a stack of layers."""
+
+    embedding: Probability = 0.0
+    """On the embedded words."""
+    word: Probability = 0.0
+    """Whole words replaced by zeros (Gal & Ghahramani, 2016)."""
+    layers: Probability = 0.0
+    """Between stacked layers."""
+    input: Probability = 0.0
+    """Variational: one mask per sequence on each layer's input."""
+    state: Probability = 0.0
+    """Variational: one mask per sequence on the state that enters the recurrent products."""
+    zoneout: Probability = 0.0
+    """Units of the state that keep their previous value, drawn at every position (Krueger et al., 2017)."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any probability is above 0."""
+        return any(astuple(self))
+
+
+CellName = Annotated[str, OneOf(lambda: CELLS, pattern=r".+\.py:\w+")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings(Settings):
+    """Settings that the stacks of the encoder and the decoder have in common."""
+
+    cell: Annotated[CellName | list[CellName], ByShape()] = "lstm"
+    """Cell of all layers, or a list with one per layer; `my_cells.py:MyCell` is a user-defined cell, its file
+    found like `data.root`."""
+    embedding: Count = 256
+    """Size of a word's embedding."""
+    hidden: Count = 256
+    """Size of the hidden state (of each direction)."""
+    layers: Count = 1
+    """Number of layers."""
+    residual_from: Count | None = None
+    """First layer (counted from 1) whose input is added to its output; null for none."""
+    layer_norm: bool = False
+    """Layer normalisation of each gate's products (Ba et al., 2016)."""
+    gate_bias: dict[str, float] = field(default_factory=dict)
+    """Initial bias by gate name, instead of the cell's own (`{f: 1.0}` opens a forget gate)."""
+
+    @property
+    def cells(self) -> list[str]:
+        """The name of each layer's cell."""
+        return [self.cell] * self.layers if isinstance(self.cell, str) else self.cell
+
+    def widths(self) -> list[int]:
+        """The size of each layer's input, and last the size of the top layer's output."""
+        raise NotImplementedError
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if len(self.cells) != self.layers:
+            yield (
+                "cell",
+                f"a list has one cell per layer: it has {len(self.cells)}, layers is {self.layers}",
+            )
+        if self.residual_from is None:
+            return
+        if self.residual_from > self.layers:
+            yield "residual_from", f"there is no layer {self.residual_from}: layers is {self.layers}"
+        for layer, (read, given) in enumerate(pairwise(self.widths()), start=1):
+            if layer >= self.residual_from and read != given:
+                yield (
+                    "residual_from",
+                    f"layer {layer} reads {read} numbers and writes {given}, so they cannot be added",
+                )
 
 
 class Layer(nn.Module):

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Gt
 from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.errors import NmtError
+from nmt.settings import Count, CountOrZero, Settings
 from nmt.training import checkpoint
 from nmt.training.run_state import GuardState, RunState, TrainingPosition
 from nmt.training.update import BadUpdate, UpdateResult
@@ -26,13 +28,19 @@ class DivergenceError(NmtError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guards:
-    """How much goes wrong before something is done; named as in the recipe."""
+class Guards(Settings):
+    """Protection against failed updates and spikes of the loss."""
 
-    skip: int
-    spike: float | None
-    window: int
-    rollbacks: int
+    skip: CountOrZero = 10
+    """Consecutive updates that are skipped because their loss or gradient is not finite; one more ends the
+    run, and its batch is kept in `RUN/bad-batch`."""
+    spike: Annotated[float, Gt(1.0)] | None = None
+    """A loss over this many times its running mean is a spike: the update is skipped, and weights and moments
+    are restored from the last checkpoint; null: never."""
+    window: Count = 100
+    """Updates in the running mean; before so many no loss is a spike."""
+    rollbacks: CountOrZero = 3
+    """Spikes of a run that are rolled back; one more ends it, as with `skip`."""
 
     def limit(self, so_far: GuardState) -> float:
         """The highest loss of a word that is learnt from; known once `window` updates are in the mean.

@@ -2,7 +2,8 @@
 
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,23 @@ from nmt.errors import UsageError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
+from nmt.settings import Count, OneOf, Settings
 from nmt.training.distributed import LaunchInfo
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareSettings(Settings):
+    """Device, threads and precision."""
+
+    threads: Count | None = None
+    """CPU threads of a process; null: torch's choice."""
+    device: Annotated[str, OneOf(lambda: DEVICES, pattern="cuda:[0-9]{1,3}")] = "auto"
+    """Device: the CPU, a GPU (one per process), or GPU N; `auto`: a GPU where torch finds one."""
+    precision: Annotated[str, OneOf(lambda: TYPES)] = "float32"
+    """Number type of the model's computations in training, where the hardware supports it; weights, optimiser
+    and loss stay float32."""
 
 
 def select_device(name: str, place: LaunchInfo) -> torch.device:

@@ -1,19 +1,35 @@
 """Update rules, built from torch's."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nmt.model.translator import Translator
+from nmt.settings import OneOf, Probability, Settings, Weight
 
 # One kernel over each parameter: for 7 million of them on one CPU core an Adam update takes 9 ms with
 # `fused=True`, 42 ms without, 46 ms with `foreach=True`.
 FUSED = True
 
 ParameterGroup = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserSettings(Settings):
+    """The update rule."""
+
+    optimiser: Annotated[str, OneOf(lambda: OPTIMISERS)] = "adam"
+    """Update rule; muon applies Muon to matrices, and AdamW to embeddings, the output layer and vectors."""
+    betas: tuple[Probability, Probability] = (0.9, 0.999)
+    """adam, adamw, nadam: decay of the two moments; muon: of its momentum, and of AdamW's moments."""
+    momentum: Probability = 0.0
+    """sgd: momentum."""
+    weight_decay: Weight = 0.0
+    """Decay of matrices, not of vectors: decoupled for adamw, adafactor and muon, otherwise an L2 penalty."""
 
 
 class ParameterGroups(NamedTuple):

@@ -1,11 +1,52 @@
 """The learning rate over the updates: a linear warm-up, then a schedule."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
 
 from nmt.errors import UsageError
+from nmt.settings import Conflict, CountOrZero, Fraction, Interval, OneOf, Positive, Settings, Weight
 
 Memory = dict[str, int | float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningRateSettings(Settings):
+    """The learning rate over the updates."""
+
+    peak: Positive = 1e-3
+    """Highest learning rate; for `noam` the factor of decoder.hidden^-0.5 * warmup^-0.5."""
+    schedule: Annotated[str, OneOf(lambda: SCHEDULES)] = "constant"
+    """The learning rate after the warm-up. `plateau` depends on the validation metric; `cosine` and
+    `one-cycle` end after `span`."""
+    warmup: CountOrZero = 0
+    """Updates of warm-up, linear; `one-cycle`: a cosine, 0 for 30% of the span."""
+    span: Interval | None = None
+    """`cosine`, `one-cycle`: where the rate reaches `floor`; null: stop_after."""
+    factor: Fraction = 0.5
+    """`plateau` only: the rate is multiplied by this."""
+    patience: CountOrZero = 0
+    """`plateau` only: validations without improvement before the rate is cut."""
+    rollback: Literal["none", "weights", "weights-and-moments"] = "none"
+    """`plateau` only: with each cut return to the weights of the best validation, with the optimiser's
+    moments of that time, or with moments of zero."""
+    floor: Weight = 0.0
+    """Lower limit of the rate after the warm-up."""
+
+    @property
+    def has_end(self) -> bool:
+        """Whether the schedule ends, after `span`."""
+        return SCHEDULES[self.schedule].has_end
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.rollback != "none" and self.schedule != "plateau":
+            yield "rollback", f"{self.schedule} never cuts the rate: rollback is for plateau"
+        if self.schedule == "noam" and not self.warmup:
+            yield "warmup", "noam needs a warm-up: give it a few thousand updates"
+        elif self.schedule != "noam" and self.floor > self.peak:
+            yield "floor", f"{self.floor:g} is above the peak, {self.peak:g}"
 
 
 @dataclass(kw_only=True)
@@ -14,6 +55,8 @@ class Schedule:
 
     Updates are counted from 1. The warm-up ignores the floor: it rises. All schedules take the same keywords.
     """
+
+    has_end: ClassVar[bool] = False  # whether it is over after `span`
 
     peak: float
     warmup: int
@@ -82,6 +125,8 @@ class NoamSchedule(InverseSquareRootSchedule):
 
 class CosineSchedule(Schedule):
     """Half a cosine from the peak to the floor (Loshchilov & Hutter, 2017, without restarts)."""
+
+    has_end = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

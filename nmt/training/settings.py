@@ -2,13 +2,30 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
-from nmt.data.batches import Batch
+from nmt.data.batches import Batch, BatchSettings
 from nmt.model.translator import Translator
+from nmt.settings import (
+    Conflict,
+    Count,
+    CountOrZero,
+    Duration,
+    Fraction,
+    Positive,
+    Probability,
+    TimedInterval,
+    Weight,
+)
 from nmt.training.guards import Guards
+from nmt.training.hardware import HardwareSettings
+from nmt.training.objectives.noise import SwitchOutSettings
+from nmt.training.objectives.risk import RiskSettings
+from nmt.training.optimisers import OptimiserSettings
 from nmt.training.run_state import BestScore, Interval
-from nmt.training.validation import ValidationResult
+from nmt.training.schedules import LearningRateSettings
+from nmt.training.teacher_forcing import TeacherForcingSettings
+from nmt.training.validation import TranslationValidationSettings, ValidationResult, ValidationSettings
 
 ValidateFunction = Callable[
     [Translator, str], ValidationResult
@@ -26,6 +43,119 @@ class EpochBatches(Protocol):
 
     def places(self, batch: Batch) -> list[tuple[str, int]]:
         """Where the rows of a batch begin: corpus (of several: its name) and line, counted from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(OptimiserSettings, HardwareSettings):
+    """The training run."""
+
+    start_from: str | None = None
+    """A run or model directory to start from, found like `data.root`: its vocabularies, and every weight that
+    has the name and shape of one here (fine-tuning, growing layer by layer). null: fresh weights."""
+    learning_rate: LearningRateSettings = LearningRateSettings()
+    clip_norm: Positive | None = 1.0
+    """Maximum norm of the gradient; null for no clipping."""
+    ema: Fraction | None = None
+    """Decay of an exponential moving average of the weights, such as 0.999: the average, not the trained
+    weights, is validated, kept and used; null: none."""
+    batch: BatchSettings = BatchSettings()
+    accumulate: Count = 1
+    """Batches whose gradients make one update."""
+    stop_after: TimedInterval = Duration(20, "e")
+    """Length of the run; `90m` is 90 minutes of training."""
+    checkpoint_every: TimedInterval | None = None
+    """Interval between checkpoints, in addition to those at validations; null: none."""
+    keep: Count = 2
+    """Latest checkpoints kept, in addition to the best."""
+    guards: Guards = Guards()
+    teacher_forcing: TeacherForcingSettings = TeacherForcingSettings()
+    recompute: CountOrZero = 0
+    """Decoders with the attention in their loop (input_feeding, conditional, teacher forcing below 1):
+    positions between two states that are kept; the backward pass recomputes the rest, for less memory and
+    more time. 0 keeps everything."""
+    label_smoothing: Probability = 0.0
+    """Share of the target's probability spread over the vocabulary (Szegedy et al., 2016)."""
+    r_drop: Weight = 0.0
+    """Alpha of R-Drop (Liang et al., 2021): a batch is read twice, with different dropout each time, and both
+    predictions must agree."""
+    weight_noise: Weight = 0.0
+    """Standard deviation of the noise added to each weight for a batch (Graves, 2011)."""
+    validation: ValidationSettings = ValidationSettings()
+
+    @property
+    def by_the_clock(self) -> bool:
+        """Whether checkpoints depend on the speed of the machine, and so differ from run to run."""
+        return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        rate = self.learning_rate
+        end = rate.span or self.stop_after
+        if rate.has_end and end.unit == "m":
+            yield (
+                "learning_rate.span",
+                f"the {rate.schedule} cannot end with the run, after {end}: give epochs or updates",
+            )
+        if rate.has_end and end.unit == "u" and end.count <= rate.warmup:
+            yield (
+                "learning_rate.warmup",
+                f"{rate.warmup} updates: the {rate.schedule} ends within them, at {end}",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelTrainingSettings(TrainingSettings):
+    """The training run."""
+
+    chunk: Count | None = None
+    """Positions read at a time. The text is cut into `batch.size` streams that are read in parallel, chunk
+    after chunk; the state is carried over, gradients are not (truncated back-propagation; Williams & Peng,
+    1990). null: line by line, each from a state of zeros."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        yield from super().conflicts()
+        if self.chunk is not None and self.batch.by == "tokens":
+            yield "batch.by", "with training.chunk batch.size counts streams: leave it out"
+        if self.chunk is not None and self.r_drop:
+            yield "r_drop", "with training.chunk one state is carried over, which two passes cannot share"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationTrainingSettings(TrainingSettings):
+    """The training run."""
+
+    objective: Literal["likelihood", "minimum-risk", "reinforce"] = "likelihood"
+    """Likelihood of the target; expected risk of translations (Shen et al., 2016); or the risk of single
+    samples (Ranzato et al., 2016). The last two are for a trained model: `start_from`."""
+    label_smoothing: Probability = 0.1
+    """Share of the target's probability spread over the vocabulary (Szegedy et al., 2016)."""
+    guided_alignment: Weight = 0.0
+    """Weight of the attention's cross-entropy with given word alignments (Chen et al., 2016), for the words
+    that have links."""
+    coverage: Weight = 0.0
+    """Weight of the penalty for attending to the same source words again (See et al., 2017)."""
+    switchout: SwitchOutSettings = SwitchOutSettings()
+    risk: RiskSettings = RiskSettings()
+    validation: TranslationValidationSettings = TranslationValidationSettings()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        yield from super().conflicts()
+        risk = self.risk
+        if self.objective == "reinforce" and risk.baseline == "others" and risk.samples == 1:
+            yield "risk.samples", "one sample has no others: take more, or risk.baseline greedy"
+        if self.objective == "minimum-risk" and not risk.reference and risk.samples == 1:
+            yield "risk.samples", "one translation has nothing to be compared with: take more"
+        if self.objective == "likelihood" or risk.likelihood:
+            return
+        if self.objective == "reinforce" and self.guards.spike is not None:
+            yield "guards.spike", "the loss of reinforce is near 0, so it cannot tell a spike"
+        for name in ("r_drop", "guided_alignment", "coverage"):
+            if getattr(self, name):
+                yield name, "is a part of the likelihood, whose weight is 0: set risk.likelihood"
+        if self.switchout != SwitchOutSettings():
+            yield "switchout", "is a part of the likelihood, whose weight is 0: set risk.likelihood"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,41 @@
 """Teacher forcing: how often the decoder reads the true previous word, and where its own."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
+
+from nmt.settings import Conflict, Duration, Interval, IntervalOrZero, OneOf, Settings, Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherForcingSettings(Settings):
+    """The share of true previous words that the decoder reads (Williams & Zipser, 1989; Bengio et al.,
+    2015)."""
+
+    schedule: Annotated[str, OneOf(lambda: FORCINGS)] = "always"
+    """Change of the ratio from `start` to `end`."""
+    start: Share = 1.0
+    """Initial ratio: the probability of the true word (`fixed` keeps it)."""
+    end: Share = 0.0
+    """Lower limit of the ratio."""
+    warmup: IntervalOrZero = Duration(0, "u")
+    """Time before the schedule starts, at ratio `start`."""
+    span: Interval = Duration(10, "e")
+    """linear: where `end` is reached; exponential: where the fall is to 1/e; inverse-sigmoid: where it is
+    half-way."""
+    per: Literal["token", "sentence"] = "token"
+    """Draw for each position, or once for each sentence."""
+    feedback: Literal["argmax", "sample"] = "argmax"
+    """The model's own word: the most probable, or one drawn from its distribution."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.schedule not in ("always", "fixed") and self.end > self.start:
+            yield "end", f"{self.end:g} is above start, {self.start:g}, and the ratio only falls"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,18 +2,84 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import nn
 
 from nmt.data.batches import Batch
+from nmt.evaluation.metrics import METRICS
 from nmt.model.translator import Translator
+from nmt.settings import Conflict, Count, CountOrZero, Duration, Interval, OneOf, Settings
 from nmt.training.distributed import SINGLE_PROCESS, Processes
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood, forced_loss
 from nmt.training.update import to_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSettings(Settings):
+    """Validation during training, and early stopping."""
+
+    every: Interval = Duration(1, "e")
+    """Interval between validations; a checkpoint is written at each."""
+    patience: Count | None = None
+    """Validations without improvement of the deciding metric before training stops; null: never."""
+    stop_on: dict[Literal["loss", "accuracy"], Count] = field(default_factory=dict)
+    """Patience by further metrics: `{accuracy: 5}`."""
+    stop_when: Literal["any", "all"] = "any"
+    """Training stops when any of the metrics with a patience has exhausted it, or all have."""
+    samples: CountOrZero = 3
+    """Outputs printed at each validation."""
+    gates: bool = False
+    """Write the gates' statistics on a few validation sentences into metrics.jsonl at each validation, as
+    `nmt inspect gates` measures them."""
+
+    @property
+    def deciding_metric(self) -> str:
+        """The metric that decides on the best checkpoint."""
+        return "loss"
+
+    @property
+    def patience_by_metric(self) -> dict[str, int]:
+        """The number of validations without improvement before training stops, by metric."""
+        patience = dict[str, int](self.stop_on.items())
+        if self.patience is not None:
+            patience[self.deciding_metric] = self.patience
+        return patience
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.patience is not None and self.deciding_metric in self.stop_on:
+            yield "stop_on", f"the patience for {self.deciding_metric} is given twice, as `patience` too"
+
+
+AnyMetric = Annotated[str, OneOf(lambda: [*METRICS, "loss", "accuracy"])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationValidationSettings(ValidationSettings):
+    """Validation during training, and early stopping."""
+
+    metric: Annotated[str, OneOf(lambda: [*METRICS, "loss"])] = "bleu"
+    """Metric that decides on the best checkpoint, early stopping and plateaus: a score of free-running greedy
+    decoding, or the loss."""
+    stop_on: dict[AnyMetric, Count] = field(default_factory=dict)  # type: ignore[assignment]
+    """Patience by further metrics: `{loss: 5, chrf: 8}`."""
+
+    @property
+    def deciding_metric(self) -> str:
+        """See `ValidationSettings.deciding_metric`."""
+        return self.metric
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        yield from super().conflicts()
+        scores = [name for name in self.stop_on if name not in ("loss", "accuracy")]
+        if self.metric == "loss" and scores:
+            yield "stop_on", f"{scores[0]} is not measured: with metric: loss nothing is translated"
 
 
 class SampleTranslation(NamedTuple):

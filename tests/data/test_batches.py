@@ -12,7 +12,8 @@ from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, vali
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary, WordVocabulary, train_vocabulary
+from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary, WordVocabulary
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 
 COUNT = 500
 VOCABULARY = WordVocabulary([str(n) for n in range(COUNT)])
@@ -123,7 +124,7 @@ def test_a_pair_above_the_budget_is_a_batch_alone(store: TokenStore) -> None:
 
 def test_sampled_pieces_are_a_function_of_seed_epoch_and_pair(tmp_path: Path) -> None:
     lines = [f"{n} {n * 7} {n * n}" for n in range(COUNT)]
-    vocabulary = train_vocabulary(lines, kind="unigram", size=100, character_coverage=1.0, min_count=1)
+    vocabulary = train_vocabulary(lines, SubwordSettings(kind="unigram", size=100))
     store = built(tmp_path, vocabulary, with_text=True)
     sampling = Sampling(vocabulary, vocabulary, 0.2)
 
@@ -156,7 +157,7 @@ def test_validation_batches_remember_the_given_order(store: TokenStore) -> None:
 def test_batches_of_a_real_corpus_leave_little_padding(shared_corpora: Path, tmp_path: Path) -> None:
     files = (shared_corpora / "multi30k" / "val.de.gz", shared_corpora / "multi30k" / "val.en.gz")
     corpus = Corpus(files)
-    words = train_vocabulary(["a"], kind="pretokenized", size=10, character_coverage=1.0, min_count=1)
+    words = train_vocabulary(["a"], SubwordSettings(kind="pretokenized", size=10))
     store = prepare_store(tmp_path / "store", corpus, src=words, tgt=words, keep=None)
     assert len(store) == 1014
     found = list(islice(batches(store, PLANS[0], 0), 1000))

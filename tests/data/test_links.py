@@ -10,7 +10,8 @@ from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store import builder as building
 from nmt.data.store.builder import prepare_store
-from nmt.data.vocabulary import Vocabulary, WordVocabulary, train_vocabulary
+from nmt.data.vocabulary import Vocabulary, WordVocabulary
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.data.word_alignment import read_links
 from nmt.errors import DataError
 
@@ -23,7 +24,7 @@ WORDS = WordVocabulary(sorted({word for line in SRC + TGT for word in line.split
 
 def pieces(tags: tuple[str, ...] = ()) -> Vocabulary:
     lines = [*SRC, *TGT]
-    return train_vocabulary(lines, kind="unigram", size=60, character_coverage=1.0, min_count=1, tags=tags)
+    return train_vocabulary(lines, SubwordSettings(kind="unigram", size=60), tags=tags)
 
 
 def lines(path: Path, content: list[str]) -> Path:

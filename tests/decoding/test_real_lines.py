@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 
 from nmt.data.text import read_lines
-from nmt.data.vocabulary import EOS, train_vocabulary
+from nmt.data.vocabulary import EOS
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
 from nmt.model.inference import InferenceModel
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 
 OPTIONS = Options(beam=4, batch=64, n_best=2, length_penalty=0.6, max_ratio=0.5, max_extra=3)
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
@@ -26,10 +27,10 @@ def found(model: InferenceModel, sources: dict[int, list[int]], batch: int) -> d
 
 def test_a_thousand_real_lines_are_the_same_in_every_batch_and_order(shared_corpora: Path) -> None:
     lines = list(read_lines(shared_corpora / "multi30k" / "test_2016_flickr.de.gz"))
-    vocabulary = train_vocabulary(lines, kind="unigram", size=500, character_coverage=1.0, min_count=1)
+    vocabulary = train_vocabulary(lines, SubwordSettings(kind="unigram", size=500))
     side = {"cell": "gru", "embedding": 32, "hidden": 32}
-    recipe = Recipe.model_validate(
-        {"data": DATA, "encoder": side, "decoder": {**side, "input_feeding": True}}
+    recipe = validate(
+        TranslationRecipe, {"data": DATA, "encoder": side, "decoder": {**side, "input_feeding": True}}
     )
     torch.manual_seed(1)
     model = InferenceModel(build_translator(recipe, len(vocabulary), len(vocabulary)), eos=EOS)

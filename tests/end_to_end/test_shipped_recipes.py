@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nmt.recipe.reader import read_any, read_recipe, shipped_names
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe
 from tests.end_to_end.toy import done, nmt, write_phrases
 
 SHORT = (
@@ -55,7 +55,7 @@ def test_every_shipped_recipe_has_recorded_losses() -> None:
     assert sorted(LOSSES) == shipped_names()
 
 
-TRANSLATORS = [name for name in shipped_names() if isinstance(read_any([name]), Recipe)]
+TRANSLATORS = [name for name in shipped_names() if isinstance(read_any([name]), TranslationRecipe)]
 LANGUAGE_MODELS = sorted({*shipped_names()} - {*TRANSLATORS})
 
 

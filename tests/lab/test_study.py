@@ -10,6 +10,7 @@ from nmt.lab.study.matching import matched, parameters
 from nmt.lab.study.members import members_of
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.reader import read_recipe
+from nmt.recipe.schema import to_plain
 
 STUDY = """\
 # Two cells.
@@ -100,7 +101,7 @@ def test_mistakes_of_several_values_are_told_together(tmp_path: Path) -> None:
         ("    lstm: {}", "    lstm: gru", "expected settings, `name: value` (got 'gru')"),
         ("    lstm: {}", "    lstm: {seed: 3}", "seed: the seeds of a study stand in its own list"),
         ("vary:\n", "vary:\n  depth: {}\n", "study.yaml:7:3: vary.depth: give the axis a value"),
-        ("vary:", "vari:", "vary: missing; What differs"),
+        ("vary:", "vari:", "vary: missing; The differences"),
         ("settings:", "settings:\n  data: {test: null}", "data.test: missing; the test pairs decide"),
         ("quickstart-lstm", "quickstart-ltsm", "did you mean 'quickstart-lstm'?"),
         ("quickstart-lstm", "hello", "encoder: no such setting here, only where task is translation"),
@@ -160,10 +161,10 @@ def test_another_cell_gets_the_parameters_that_are_wanted(cell: str) -> None:
     found = matched(other, wanted)
     assert parameters(found) == pytest.approx(wanted, rel=0.01)
     assert found.decoder.hidden == 2 * found.encoder.hidden  # as in the recipe
-    unlike = found.model_dump()
+    unlike = to_plain(found)
     for side in ("encoder", "decoder"):
         unlike[side]["hidden"] = getattr(other, side).hidden
-    assert unlike == other.model_dump()
+    assert unlike == to_plain(other)
 
 
 def test_sizes_of_a_coarse_proportion_are_matched_nearly_in_it() -> None:

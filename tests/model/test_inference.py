@@ -13,7 +13,7 @@ from nmt.data.vocabulary import BOS, EOS
 from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import EncodedSentence, InferenceModel
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.state import map_tensors
 
@@ -27,7 +27,7 @@ def prepared(cell: str, attention: str, engine: str = "auto", **more: object) ->
     decoder = {"cell": cell, "embedding": 64, "hidden": 128, "attention": attention, **more}
     decoder["input_feeding"] = attention != "none"
     sections = {"data": DATA, "engine": engine, "encoder": encoder, "decoder": decoder}
-    recipe = Recipe.model_validate(sections)
+    recipe = validate(TranslationRecipe, sections)
     return InferenceModel(build_translator(recipe, V, V), eos=EOS)
 
 

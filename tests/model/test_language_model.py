@@ -9,7 +9,7 @@ from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_language_model
-from nmt.recipe.schema import TextRecipe
+from nmt.recipe.schema import LanguageModelRecipe, validate
 from nmt.recurrence.state import map_tensors
 from nmt.training.objectives.likelihood import forced_loss
 
@@ -17,12 +17,13 @@ PIECES = 11
 
 
 def make_model(cell: str = "lstm", **settings: object) -> Translator:
-    recipe = TextRecipe.model_validate(
+    recipe = validate(
+        LanguageModelRecipe,
         {
             "task": "language-model",
             "data": {"train": "a", "valid": "b"},
             "decoder": {"cell": cell, "layers": 2, "embedding": 6, "hidden": 7, **settings},
-        }
+        },
     )
     return build_language_model(recipe, PIECES).double()
 

@@ -17,7 +17,7 @@ from nmt.model.bridge import BRIDGES
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 
 V = 11
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
@@ -29,13 +29,14 @@ def build(
 ) -> Translator:
     """A small model in float64, evaluation mode."""
     torch.manual_seed(1)
-    recipe = Recipe.model_validate(
+    recipe = validate(
+        TranslationRecipe,
         {
             "data": DATA,
             "encoder": {**SMALL, **(encoder or {})},
             "decoder": {**SMALL, "hidden": 8, **(decoder or {})},
             **top,
-        }
+        },
     )
     model = build_translator(recipe, V, V).double().eval()
     with torch.no_grad():

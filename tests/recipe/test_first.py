@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from nmt.data.pairs import read_pairs
-from nmt.recipe.prepare_data import find, find_training, prepare
+from nmt.data.sources import find_part, find_training_corpora
+from nmt.recipe.prepare_data import prepare
 from nmt.recipe.reader import read_any, read_recipe
 from tests.end_to_end.toy import copied, write_corpus, write_recipe
 
@@ -15,7 +16,7 @@ def test_the_first_pairs_alone_are_learnt_from_and_judged_is_on_all(tmp_path: Pa
     run.mkdir()
     material = prepare(recipe, run)
     assert (len(material.train), len(material.valid)) == (20, 9)
-    assert len(list(read_pairs(find(recipe, "test")))) == 9
+    assert len(list(read_pairs(find_part(recipe.data, "test")))) == 9
 
 
 def test_pieces_are_learnt_from_the_first_pairs_alone(tmp_path: Path) -> None:
@@ -35,10 +36,10 @@ def test_of_several_corpora_the_first_of_each_are_read(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", copied, train=50, held_out=9)
     several = "data.train=[{name: a, pairs: train}, {name: b, pairs: valid}]"
     recipe = read_recipe([str(write_recipe(tmp_path / "r.yaml", corpus))], [several, "data.first=4"])
-    assert [len(list(read_pairs(found))) for found in find_training(recipe)] == [4, 4]
+    assert [len(list(read_pairs(found))) for found in find_training_corpora(recipe.data)] == [4, 4]
 
 
 def test_a_text_is_read_up_to_its_first_lines() -> None:
     recipe = read_any(["hello"], ["data.first=1"])
-    assert [len(list(read_pairs(find(recipe, part)))) for part in ("train", "valid")] == [1, 7]
-    assert len(list(read_pairs(find(read_any(["hello"]), "train")))) > 1
+    assert [len(list(read_pairs(find_part(recipe.data, part)))) for part in ("train", "valid")] == [1, 7]
+    assert len(list(read_pairs(find_part(read_any(["hello"]).data, "train")))) > 1

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.recipe.fields import Duration, Units
 from nmt.recipe.reader import dump, read_any, read_recipe, shipped_names, split
-from nmt.recipe.schema import Recipe, TextRecipe
+from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
+from nmt.settings import Duration, Units
 
 DATA = "data: {root: corpus:x, src: de, tgt: en, train: train, valid: val}\n"
 
@@ -175,7 +175,7 @@ def test_a_resolved_recipe_reads_back_equal_from_anywhere(tmp_path: Path) -> Non
 
 def test_durations_read_and_write_exactly() -> None:
     for text in ("10e", "0.5e", "1234567u", "30m", "0.5m"):
-        assert str(Units("eum", "").read(text)) == text
+        assert str(Units("eum", "").parse(text)) == text
 
 
 def test_a_circle_of_extends_is_refused() -> None:
@@ -228,7 +228,7 @@ def test_a_section_given_as_a_value_lists_its_settings() -> None:
 def test_a_shipped_recipe_is_right_and_headed_by_purpose_command_time_and_score(name: str) -> None:
     from nmt.shipped import folder
 
-    assert isinstance(read_any([name]), Recipe | TextRecipe)
+    assert isinstance(read_any([name]), TranslationRecipe | LanguageModelRecipe)
     purpose, *head = (folder("recipes") / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert purpose.startswith("# ")
     assert purpose.endswith(".")

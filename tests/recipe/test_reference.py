@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.recipe.reference import json_schema, page
-from nmt.recipe.schema import Recipe
+from nmt.training.settings import TranslationTrainingSettings
 
 PAGE = Path(__file__).parents[2] / "docs/reference/recipe.md"
 
@@ -20,7 +20,7 @@ def test_editors_tell_the_tasks_apart() -> None:
     assert schema["if"]["properties"]["task"]["const"] == "language-model"
     assert "encoder" in schema["else"]["properties"]
     assert "encoder" not in schema["then"]["properties"]
-    assert "chunk" in schema["$defs"]["TextTraining"]["properties"]
+    assert "chunk" in schema["$defs"]["LanguageModelTrainingSettings"]["properties"]
 
 
 def test_every_setting_has_a_meaning() -> None:
@@ -32,8 +32,8 @@ def test_every_setting_has_a_meaning() -> None:
 
 def test_editors_are_offered_the_names_of_a_choice() -> None:
     definitions = json_schema()["$defs"]
-    assert "multi-head" in definitions["Decoder"]["properties"]["attention"]["enum"]
-    one, several = definitions["Encoder"]["properties"]["cell"]["oneOf"]
+    assert "multi-head" in definitions["DecoderSettings"]["properties"]["attention"]["enum"]
+    one, several = definitions["EncoderSettings"]["properties"]["cell"]["oneOf"]
     assert "gru-reset-after" in one["anyOf"][0]["enum"]
     assert several["items"] == one
 
@@ -47,6 +47,6 @@ def test_editors_refuse_unknown_settings_and_require_none() -> None:
 
 
 def test_defaults_are_shown_as_one_writes_them() -> None:
-    training: dict[str, Any] = json_schema()["$defs"]["Training"]["properties"]
-    assert training["stop_after"]["default"] == str(Recipe.model_fields["training"].default.stop_after)
+    training: dict[str, Any] = json_schema()["$defs"]["TranslationTrainingSettings"]["properties"]
+    assert training["stop_after"]["default"] == str(TranslationTrainingSettings().stop_after)
     assert "| `clip_norm` | number > 0 or null | `1.0` |" in page()

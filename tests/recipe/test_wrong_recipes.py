@@ -61,15 +61,15 @@ WRONG = {
     ),
     "a roll-back without cuts": (
         "training: {learning_rate: {schedule: cosine, rollback: weights}}",
-        "training.learning_rate.rollback: cosine has no cuts to go back with: it is for plateau",
+        "training.learning_rate.rollback: cosine never cuts the rate: rollback is for plateau",
     ),
     "a patience given twice": (
         "training: {validation: {patience: 3, stop_on: {loss: 5, bleu: 5}}}",
-        "training.validation.stop_on: the patience with bleu is given twice, as `patience` too",
+        "training.validation.stop_on: the patience for bleu is given twice, as `patience` too",
     ),
     "a patience with what is not measured": (
         "training: {validation: {metric: loss, stop_on: {chrf: 5}}}",
-        "training.validation.stop_on: no chrf is measured, since with metric: loss nothing is translated",
+        "training.validation.stop_on: chrf is not measured: with metric: loss nothing is translated",
     ),
     "a patience with an unknown metric": (
         "training: {validation: {stop_on: {blue: 5}}}",
@@ -81,11 +81,11 @@ WRONG = {
     ),
     "a noam without warm-up": (
         "training: {learning_rate: {schedule: noam, peak: 2.0}}",
-        "training.learning_rate.warmup: noam is made by its warm-up: give it a few thousand updates",
+        "training.learning_rate.warmup: noam needs a warm-up: give it a few thousand updates",
     ),
     "a likelihood that counts for nothing, in parts": (
         "training: {objective: minimum-risk, coverage: 1.0}",
-        "2:37: training.coverage: is a part of the likelihood, which counts for nothing: set risk.likelihood",
+        "2:37: training.coverage: is a part of the likelihood, whose weight is 0: set risk.likelihood",
     ),
     "one sample that is to be compared with the others": (
         "training: {objective: reinforce, risk: {samples: 1}}",
@@ -93,11 +93,11 @@ WRONG = {
     ),
     "spikes of a loss around nothing": (
         "training: {objective: reinforce, guards: {spike: 3.0}}",
-        "training.guards.spike: the loss of reinforce lies around 0, and so is no measure of a spike",
+        "training.guards.spike: the loss of reinforce is near 0, so it cannot tell a spike",
     ),
     "one translation that is to be weighed": (
         "training: {objective: minimum-risk, risk: {samples: 1, reference: false}}",
-        "training.risk.samples: one translation has nothing to be weighed against: take more",
+        "training.risk.samples: one translation has nothing to be compared with: take more",
     ),
     "links for an attention that is not there": (
         "decoder: {attention: none}\ntraining: {guided_alignment: 0.1}",
@@ -105,11 +105,11 @@ WRONG = {
     ),
     "links that are not there": (
         "training: {guided_alignment: 0.1}",
-        "2:12: training.guided_alignment: needs links: give a corpus of data.train its `alignments`",
+        "2:12: training.guided_alignment: needs word alignments: give a corpus of data.train its",
     ),
     "two passes that cannot differ": (
         "training: {r_drop: 5.0}",
-        "2:12: training.r_drop: compares two passes that dropout makes different, and there is no dropout",
+        "2:12: training.r_drop: compares two passes that differ by their dropout, and there is no dropout",
     ),
     "an unknown metric of sentences": (
         "training: {risk: {metric: rouge}}",
@@ -121,7 +121,7 @@ WRONG = {
     ),
     "a validation every zero epochs": (
         "training: {validation: {every: 0e}}",
-        "2:32: training.validation.every: expected a stretch longer than nothing (got '0e')",
+        "2:32: training.validation.every: expected a duration longer than zero (got '0e')",
     ),
     "a wrong word of a few": (
         "training: {batch: {by: token}}",
@@ -220,11 +220,11 @@ WRONG_TEXT = {
     ),
     "two kinds of pieces": (
         "subwords: {kind: char, same_as: run}}",
-        "subwords.kind: subwords.same_as brings its own pieces",
+        "subwords.kind: subwords.same_as brings its own vocabulary",
     ),
     "two models whose pieces are taken over": (
         "subwords: {same_as: run}, training: {start_from: other}}",
-        "training.start_from: brings its own pieces, and so does subwords.same_as",
+        "training.start_from: brings its own vocabulary, and so does subwords.same_as",
     ),
     "two passes over one stream": (
         "decoder: {dropout: {output: 0.1}}, training: {chunk: 8, r_drop: 1.0}}",
@@ -232,7 +232,7 @@ WRONG_TEXT = {
     ),
     "two passes that cannot differ": (
         "training: {r_drop: 1.0}}",
-        "training.r_drop: compares two passes that dropout makes different",
+        "training.r_drop: compares two passes that differ by their dropout",
     ),
     "risk": ("training: {objective: reinforce}}", "training.objective: no such setting here"),
 }

@@ -15,7 +15,7 @@ from nmt.data.streams import Cut, chunks
 from nmt.data.vocabulary import WordVocabulary
 from nmt.model.decoder import DecoderState
 from nmt.recipe.build.model import build_language_model
-from nmt.recipe.schema import TextRecipe
+from nmt.recipe.schema import LanguageModelRecipe, validate
 from nmt.recurrence import deferred as product
 from nmt.training import hardware as memory
 from nmt.training.objectives.likelihood import Likelihood
@@ -31,7 +31,7 @@ def reader() -> Any:
     data = {"train": "t", "valid": "v"}
     decoder = {"cell": "lstm", "layers": 2, "embedding": 5, "hidden": 6}
     torch.manual_seed(3)
-    recipe = TextRecipe.model_validate({"task": "language-model", "data": data, "decoder": decoder})
+    recipe = validate(LanguageModelRecipe, {"task": "language-model", "data": data, "decoder": decoder})
     return build_language_model(recipe, len(WORDS)).double()
 
 

@@ -7,7 +7,7 @@ from torch.optim import Optimizer
 from nmt.cells import CELLS
 from nmt.model.attention import ATTENTIONS
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.training.optimisers import OPTIMISERS, build_optimiser
 from tests.training.runs import Tiny, make_batch, make_learner
 
@@ -34,8 +34,9 @@ def test_every_weight_of_every_model_is_in_one_group(cell: str, attention: str) 
     side = {"cell": cell, "embedding": 6, "hidden": 8, "layer_norm": True}
     data = {"src": "a", "tgt": "b", "train": "t", "valid": "v"}
     encoder = {**side, "hidden": 4}
-    recipe = Recipe.model_validate(
-        {"data": data, "encoder": encoder, "decoder": {**side, "attention": attention, "heads": 2}}
+    recipe = validate(
+        TranslationRecipe,
+        {"data": data, "encoder": encoder, "decoder": {**side, "attention": attention, "heads": 2}},
     )
     model = build_translator(recipe, 9, 10)
     optimiser = build_optimiser(model, optimiser="muon", betas=(0.9, 0.98), momentum=0.0, weight_decay=0.0)

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.errors import UsageError
 from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
-from nmt.recipe.schema import Recipe, TextRecipe
+from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.training import checkpoint
 from nmt.training.guards import DivergenceError
 from nmt.training.hardware import TYPES, Precision, select_precision
@@ -45,9 +45,9 @@ KINDS = {
 DATA = ("data={src: a, tgt: b, train: t, valid: v}", "subwords={kind: pretokenized}")
 
 
-def recipe(*settings: str) -> Recipe:
+def recipe(*settings: str) -> TranslationRecipe:
     found = read_any([], [*DATA, *PARTS, *settings])
-    assert isinstance(found, Recipe)
+    assert isinstance(found, TranslationRecipe)
     return found
 
 
@@ -84,7 +84,7 @@ def test_short_numbers_are_close_to_long_ones_and_not_they(name: str) -> None:
 def test_a_language_model_learns_in_short_numbers() -> None:
     settings = ["task=language-model", "data={train: t, valid: v}", "decoder={cell: gru, hidden: 6}"]
     found = read_any([], [*settings, "subwords={kind: char}", "decoder.embedding=6"])
-    assert isinstance(found, TextRecipe)
+    assert isinstance(found, LanguageModelRecipe)
     model = build_language_model(found, 12)
     learner = make_learner(model=model, precision=Precision("bfloat16", "cpu"))
     outcome = learner.update([make_batch(0)._replace(goes_on=True)], rate=0.02, ratio=1.0)

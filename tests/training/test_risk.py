@@ -13,7 +13,7 @@ from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.options import Options
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.objectives.risk import (
@@ -58,12 +58,13 @@ class Given(CandidateSampler):
 def tiny(**decoder: object) -> Translator:
     """A model of six pieces in float64 that never writes pad or bos."""
     torch.manual_seed(1)
-    recipe = Recipe.model_validate(
+    recipe = validate(
+        TranslationRecipe,
         {
             "data": {"src": "a", "tgt": "b", "train": "t", "valid": "v"},
             "encoder": {"embedding": 3, "hidden": 2},
             "decoder": {"embedding": 3, "hidden": 4, **decoder},
-        }
+        },
     )
     model = build_translator(recipe, 6, 6).double().eval()
     with torch.no_grad():

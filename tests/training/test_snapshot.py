@@ -10,7 +10,7 @@ import torch
 
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors
 from tests.training.runs import WORDS, Duration, make_forcing, make_training
 from tests.training.test_loop import Interrupted, same
@@ -25,7 +25,7 @@ def real_model(**decoder: Any) -> Translator:
     decoder = {"embedding": 6, "hidden": 7, "tie": "all", "dropout": DROPOUT, **decoder}
     torch.manual_seed(3)
     return build_translator(
-        Recipe.model_validate({"data": data, "encoder": encoder, "decoder": decoder}), WORDS, WORDS
+        validate(TranslationRecipe, {"data": data, "encoder": encoder, "decoder": decoder}), WORDS, WORDS
     )
 
 

@@ -4,9 +4,8 @@ import hashlib
 import logging
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +20,6 @@ from nmt.data.vocabulary.sampling import (
     UnigramSegmentations,
     joined_unknowns,
 )
-from nmt.data.vocabulary.training import VocabularySettings, train_pieces
 from nmt.errors import DataError, UsageError
 from nmt.files import write_file
 
@@ -233,53 +231,3 @@ def _load_pieces(path: Path, content: bytes) -> SentencePieceVocabulary:
         options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
         raise DataError(f"the SentencePiece model {path} must be one trained with {options}")
     return vocabulary
-
-
-def train_vocabulary(
-    lines: Iterable[str],
-    *,
-    kind: str,
-    size: int,
-    character_coverage: float,
-    min_count: int,
-    seed: int = 1,
-    tags: Sequence[str] = (),
-) -> Vocabulary:
-    """A vocabulary learnt from lines, the same in every process for the same lines and settings.
-
-    Each of the `tags` is a piece of its own, found where it is the first word of a line.
-
-    It is smaller than `size` where the text has no more to give. Raises DataError if nothing can be learnt.
-    """
-    if kind not in KINDS:
-        raise UsageError(f"no subword kind '{kind}', one of: {', '.join(KINDS)}")
-    vocabulary = KINDS[kind](lines, VocabularySettings(size, character_coverage, min_count, seed, tags))
-    if len(vocabulary) < size and kind in ("unigram", "bpe"):
-        log.warning(f"the text gives {len(vocabulary):,} pieces, fewer than the {size:,} asked for")
-    return vocabulary
-
-
-def _train_words(lines: Iterable[str], settings: VocabularySettings) -> WordVocabulary:
-    reserved = {*SPECIALS, *settings.tags}
-    counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
-    frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
-    if not frequent:
-        raise DataError(
-            "no vocabulary can be made: no word of the training text is frequent enough (subwords.min_count)"
-        )
-    most = max(1, settings.size - len(SPECIALS) - len(settings.tags))
-    return WordVocabulary([*settings.tags, *(word for _, word in frequent[:most])])
-
-
-def _train_pieces(
-    lines: Iterable[str], settings: VocabularySettings, *, model_type: str
-) -> SentencePieceVocabulary:
-    return SentencePieceVocabulary(train_pieces(lines, settings, model_type, (PAD, BOS, EOS, UNK)))
-
-
-KINDS: dict[str, Callable[[Iterable[str], VocabularySettings], Vocabulary]] = {
-    "unigram": partial(_train_pieces, model_type="unigram"),
-    "bpe": partial(_train_pieces, model_type="bpe"),
-    "char": partial(_train_pieces, model_type="char"),
-    "pretokenized": _train_words,
-}

@@ -1,57 +1,136 @@
-"""Learning subword pieces with SentencePiece's trainer, run so that every process learns the same."""
+"""Training of vocabularies: their settings, and SentencePiece's trainer, run so that every process gets the
+same."""
 
+import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from io import BytesIO
-from typing import NamedTuple
+from typing import Annotated
 
 import sentencepiece
+from annotated_types import Gt, Le
 
 from nmt.data.text import sample_lines
+from nmt.data.vocabulary import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIALS,
+    UNK,
+    SentencePieceVocabulary,
+    Vocabulary,
+    WordVocabulary,
+    split_words,
+)
 from nmt.errors import DataError
+from nmt.settings import Conflict, Count, OneOf, Settings, Share
+
+log = logging.getLogger(__name__)
 
 SAMPLE_LINES = 500_000  # what sentencepiece learns from at most: it holds its text in memory
 LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it
 
 
-class VocabularySettings(NamedTuple):
-    """What a vocabulary is trained with; the meanings stand in the recipe's section `subwords`."""
+@dataclass(frozen=True, kw_only=True)
+class SubwordSettings(Settings):
+    """The segmentation of a line into tokens (subwords)."""
 
-    size: int
-    character_coverage: float
-    min_count: int
-    seed: int
-    tags: Sequence[str] = ()
+    kind: Annotated[str, OneOf(lambda: KINDS)] = "unigram"
+    """Subword model, or `pretokenized`: words split on spaces."""
+    size: Count = 8000
+    """Size of the vocabulary (for `pretokenized` an upper limit)."""
+    character_coverage: Annotated[float, Gt(0.9), Le(1.0)] = 1.0
+    """Share of characters that get a token; the rest become <unk>."""
+    min_count: Count = 1
+    """`pretokenized` only: rarer words become <unk>."""
 
 
-def train_pieces(
-    lines: Iterable[str],
-    settings: VocabularySettings,
-    model_type: str,
-    special_ids: tuple[int, int, int, int],
-) -> bytes:
-    """A SentencePiece model, by one thread, of our own sample; `special_ids` are pad, bos, eos, unk."""
-    sample = sample_lines(_short_lines(lines), SAMPLE_LINES, settings.seed)
+@dataclass(frozen=True, kw_only=True)
+class TranslationSubwordSettings(SubwordSettings):
+    """The segmentation of a line into tokens (subwords), on either side."""
+
+    joint: bool = True
+    """One model for both sides; false trains one per side."""
+    sampling: Share = 0.0
+    """Subword regularisation (Kudo, 2018): smoothing alpha of the segmentations sampled in training; 0 turns
+    it off."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.sampling and self.kind not in ("unigram", "bpe"):
+            yield "sampling", f"needs subwords.kind unigram or bpe, not {self.kind}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelSubwordSettings(SubwordSettings):
+    """The segmentation of a line into tokens (subwords)."""
+
+    same_as: str | None = None
+    """A translator's run or model directory whose target vocabulary is used unchanged, so that `nmt translate
+    --lm` can combine the two; found like `data.root`. The settings above are then not given."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        for setting in fields(SubwordSettings):
+            if self.same_as is not None and getattr(self, setting.name) != setting.default:
+                yield setting.name, "subwords.same_as brings its own vocabulary: leave one of the two out"
+
+
+def train_vocabulary(
+    lines: Iterable[str], settings: SubwordSettings, *, seed: int = 1, tags: Sequence[str] = ()
+) -> Vocabulary:
+    """Train a vocabulary on lines, the same in every process for the same lines and settings.
+
+    Each of the `tags` is a token of its own, found where it is the first word of a line. The vocabulary is
+    smaller than `size` where the text has no more to give. Raises DataError if nothing can be learnt.
+    """
+    vocabulary = KINDS[settings.kind](lines, settings, seed, tags)
+    if len(vocabulary) < settings.size and settings.kind in ("unigram", "bpe"):
+        log.warning(f"the text gives {len(vocabulary):,} tokens, fewer than the {settings.size:,} asked for")
+    return vocabulary
+
+
+def _train_words(
+    lines: Iterable[str], settings: SubwordSettings, seed: int, tags: Sequence[str]
+) -> WordVocabulary:
+    reserved = {*SPECIALS, *tags}
+    counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
+    frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
+    if not frequent:
+        raise DataError(
+            "no vocabulary can be made: no word of the training text is frequent enough (subwords.min_count)"
+        )
+    most = max(1, settings.size - len(SPECIALS) - len(tags))
+    return WordVocabulary([*tags, *(word for _, word in frequent[:most])])
+
+
+def _train_subwords(
+    lines: Iterable[str], settings: SubwordSettings, seed: int, tags: Sequence[str]
+) -> SentencePieceVocabulary:
+    """Train a SentencePiece model, by one thread, on our own sample."""
+    sample = sample_lines(_short_lines(lines), SAMPLE_LINES, seed)
     model = BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=_handing_over(sample),
             model_writer=model,
-            model_type=model_type,
+            model_type=settings.kind,
             vocab_size=settings.size,
             character_coverage=settings.character_coverage,
             hard_vocab_limit=False,
-            pad_id=special_ids[0],
-            bos_id=special_ids[1],
-            eos_id=special_ids[2],
-            unk_id=special_ids[3],
-            control_symbols=list(settings.tags),
+            pad_id=PAD,
+            bos_id=BOS,
+            eos_id=EOS,
+            unk_id=UNK,
+            control_symbols=list(tags),
             num_threads=1,
             minloglevel=3,
         )
     except RuntimeError as error:
         raise DataError(_explained(str(error), settings.size)) from None
-    return model.getvalue()
+    return SentencePieceVocabulary(model.getvalue())
 
 
 def _short_lines(lines: Iterable[str]) -> Iterator[str]:
@@ -75,3 +154,11 @@ def _explained(error: str, size: int) -> str:
     if "sentences_.empty()" in error:
         return "no vocabulary can be made: the training text is empty"
     return f"no vocabulary can be made from the training text: {error}"
+
+
+KINDS: dict[str, Callable[[Iterable[str], SubwordSettings, int, Sequence[str]], Vocabulary]] = {
+    "unigram": _train_subwords,
+    "bpe": _train_subwords,
+    "char": _train_subwords,
+    "pretokenized": _train_words,
+}

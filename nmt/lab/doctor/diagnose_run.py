@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.data.pairs import read_pairs
+from nmt.data.sources import find_part
 from nmt.decoding.translate import translate_lines
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.lab.curves import Event, read_events
@@ -13,9 +14,8 @@ from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
 from nmt.recipe.artifact import load_translator
 from nmt.recipe.build.translation_job import job
-from nmt.recipe.prepare_data import find
 from nmt.recipe.reader import read_any
-from nmt.recipe.schema import AnyRecipe, Recipe
+from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Checkpoint
 from nmt.training.run_state import RunState, TrainingPosition
@@ -36,15 +36,15 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     if last is None:
         return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
     findings = check_curves(_history(recipe, events, last, run / "checkpoints" / "best"))
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, TranslationRecipe):
         findings += _check_translations(run, recipe)
     return _facts(last), findings
 
 
-def _history(recipe: AnyRecipe, events: list[Event], last: Checkpoint, best: Path) -> TrainingHistory:
+def _history(recipe: Recipe, events: list[Event], last: Checkpoint, best: Path) -> TrainingHistory:
     training, state = recipe.training, RunState.from_facts(last.facts["run"])
     judging = training.validation
-    by_patience = bool(state.stale(judging.patience_by_metric(), judging.stop_when))
+    by_patience = bool(state.stale(judging.patience_by_metric, judging.stop_when))
     finished = TrainingPosition(state.update, state.epoch, state.seconds / 60).spans(training.stop_after) >= 1
     return TrainingHistory(
         events,
@@ -67,9 +67,9 @@ def _facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
     return {**facts, "best": {"metric": best.metric, "score": best.score, "update": best.update}}
 
 
-def _check_translations(run: Path, recipe: Recipe) -> list[Finding]:
+def _check_translations(run: Path, recipe: TranslationRecipe) -> list[Finding]:
     try:
-        pairs = list(read_pairs(find(recipe, "valid")))
+        pairs = list(read_pairs(find_part(recipe.data, "valid")))
         translator = load_translator(run)
     except NmtError as error:
         return [Finding("warning", f"no translations were checked: {error}")]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import Part
 from nmt.data.vocabulary import UNK, Vocabulary, load_vocabulary
 from nmt.errors import DataError, NmtError
@@ -18,8 +19,8 @@ from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
 from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
 from nmt.lab.doctor.survey import Survey, excerpt
 from nmt.recipe.build import training as experiment
-from nmt.recipe.prepare_data import Pairs, Streams, find, find_training, sides, vocabulary_file
-from nmt.recipe.schema import AnyRecipe, Recipe
+from nmt.recipe.prepare_data import Pairs, Streams, sides, vocabulary_file
+from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.training.console import Progress
 from nmt.training.guards import ADVICE, DivergenceError
 from nmt.training.loop import Trainer
@@ -49,9 +50,9 @@ class TrainingCost(NamedTuple):
         return self.updates * self.seconds_per_update
 
 
-def survey_data(recipe: AnyRecipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
+def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
     """Survey and check each part of the recipe's data; the survey is None where a file is missing."""
-    languages = (recipe.data.src, recipe.data.tgt) if isinstance(recipe, Recipe) else ("", "")
+    languages = (recipe.data.src, recipe.data.tgt) if isinstance(recipe, TranslationRecipe) else ("", "")
     trained_on: list[Survey] = []
     for part in data_parts(recipe):
         try:
@@ -66,18 +67,18 @@ def survey_data(recipe: AnyRecipe) -> Iterator[tuple[str, Survey | None, list[Fi
             trained_on = surveys
 
 
-def data_parts(recipe: AnyRecipe) -> list[str]:
+def data_parts(recipe: Recipe) -> list[str]:
     """The parts of the data that a recipe has."""
     return [part for part in PARTS if getattr(recipe.data, part) is not None]
 
 
-def corpora(recipe: AnyRecipe, part: str) -> list[Corpus]:
+def corpora(recipe: Recipe, part: str) -> list[Corpus]:
     """The corpora of a part of the data."""
-    return find_training(recipe) if part == "train" and isinstance(recipe, Recipe) else [find(recipe, part)]
+    return find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
 
 
 def try_recipe(
-    recipe: AnyRecipe, folder: Path, progress: Progress, *, updates: int
+    recipe: Recipe, folder: Path, progress: Progress, *, updates: int
 ) -> tuple[TrainingCost | None, list[Finding]]:
     """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""
     try:
@@ -175,7 +176,7 @@ class UnknownTokens(NamedTuple):
         return f"data.{self.part} {self.pieces:,} ({format_percent(self.share)}; first: line {self.line:,})"
 
 
-def _check_unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
+def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Find tokens that are not in the vocabularies of the run in `folder`."""
     parts = dict(_beginnings(recipe))
     names = sides(recipe)
@@ -197,7 +198,7 @@ def _check_unknown(recipe: AnyRecipe, folder: Path) -> Iterator[Finding]:
             )
 
 
-def _beginnings(recipe: AnyRecipe) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def _beginnings(recipe: Recipe) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each part of the data (and corpus, where it has several) with its first pairs."""
     for part in data_parts(recipe):
         for corpus in corpora(recipe, part):

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, find_text
+from nmt.data.sources import find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.errors import DataError
@@ -28,8 +30,8 @@ from nmt.recipe.artifact import LanguageModel, Loaded, load, load_translator
 from nmt.recipe.build import training as experiment
 from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.build.translation_job import job
-from nmt.recipe.prepare_data import Pairs, find
-from nmt.recipe.schema import AnyRecipe, TextRecipe
+from nmt.recipe.prepare_data import Pairs
+from nmt.recipe.schema import LanguageModelRecipe, Recipe
 from nmt.recipe.tasks import language_model
 from nmt.training.distributed import SINGLE_PROCESS
 from nmt.training.gate_logging import CellStatistics, gate_statistics
@@ -71,7 +73,7 @@ def inspect_sentence(model: Path, text: str) -> SentenceTrace:
     return trace_sentence(loaded.model, job(loaded), text)
 
 
-def inspect_recipe_gradients(recipe: AnyRecipe, *, lags: int) -> Iterator[ModelGradients]:
+def inspect_recipe_gradients(recipe: Recipe, *, lags: int) -> Iterator[ModelGradients]:
     """Measure the gradients of the recipe's model and others before training, on training batches."""
     with TemporaryDirectory() as folder:
         seed_generators(recipe.seed)
@@ -106,7 +108,7 @@ def _batches(loaded: Loaded | LanguageModel, data: str | None) -> Iterator[Itera
 
 def _epochs(loaded: Loaded | LanguageModel, folder: Path) -> EpochBatches:
     """The validation data in batches like those of training."""
-    recipe, corpus = loaded.recipe, find(loaded.recipe, "valid")
+    recipe, corpus = loaded.recipe, find_part(loaded.recipe.data, "valid")
     if isinstance(loaded, Loaded):
         plan = Plan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
         return Pairs(_store(loaded, corpus, folder), plan)
@@ -119,10 +121,10 @@ def _store(loaded: Loaded, corpus: Corpus, folder: Path) -> TokenStore:
     return prepare_store(folder / "pairs", corpus, src=loaded.source, tgt=loaded.target, keep=ANY_LENGTH)
 
 
-def _corpus(recipe: AnyRecipe, data: str | None) -> Corpus:
+def _corpus(recipe: Recipe, data: str | None) -> Corpus:
     if data is None:
-        return find(recipe, "valid")
-    if isinstance(recipe, TextRecipe):
+        return find_part(recipe.data, "valid")
+    if isinstance(recipe, LanguageModelRecipe):
         return find_text(data, root=Path())
     return find_corpus(data, root=Path(), src=recipe.data.src, tgt=recipe.data.tgt)
 
@@ -134,7 +136,7 @@ def _first_batches(epochs: EpochBatches) -> list[Batch]:
     return batches
 
 
-def _untrained(recipe: AnyRecipe, like: Translator) -> Iterator[tuple[str, Translator]]:
+def _untrained(recipe: Recipe, like: Translator) -> Iterator[tuple[str, Translator]]:
     """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
     yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
     for cell in COMPARED_CELLS:
@@ -142,33 +144,30 @@ def _untrained(recipe: AnyRecipe, like: Translator) -> Iterator[tuple[str, Trans
             yield f"{cell} at initialisation", _build(_with_cell(recipe, cell), like)
 
 
-def _cells(recipe: AnyRecipe) -> str:
+def _cells(recipe: Recipe) -> str:
     """The names of a recipe's cells, each once."""
-    sides = [side.cell for side in own_cells.stacks(recipe).values()]
-    names = [name for side in sides for name in ([side] if isinstance(side, str) else side)]
+    names = [cell for side in own_cells.stacks(recipe).values() for cell in side.cells]
     return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
 
 
-def _with_cell(recipe: AnyRecipe, cell: str) -> AnyRecipe:
+def _with_cell(recipe: Recipe, cell: str) -> Recipe:
     """The recipe with one cell everywhere, and that cell's default gate biases."""
-    sides = {
-        name: side.model_copy(update={"cell": cell, "gate_bias": {}})
-        for name, side in own_cells.stacks(recipe).items()
-    }
-    return recipe.model_copy(update=sides)
+    stacks = own_cells.stacks(recipe).items()
+    sides: dict[str, Any] = {name: replace(side, cell=cell, gate_bias={}) for name, side in stacks}
+    return replace(recipe, **sides)
 
 
-def _build(recipe: AnyRecipe, like: Translator) -> Translator:
+def _build(recipe: Recipe, like: Translator) -> Translator:
     seed_generators(recipe.seed)
     size = like.decoder.embedding.num_embeddings
-    if isinstance(recipe, TextRecipe):
+    if isinstance(recipe, LanguageModelRecipe):
         return build_language_model(recipe, size)
     assert not isinstance(like.encoder, NoEncoder)
     return build_translator(recipe, like.encoder.embedding.num_embeddings, size)
 
 
 def _gradients(
-    name: str, model: Translator, batches: list[Batch], recipe: AnyRecipe, lags: int
+    name: str, model: Translator, batches: list[Batch], recipe: Recipe, lags: int
 ) -> ModelGradients:
     parts = [batch.part(slice(GRADIENT_SENTENCES)) for batch in batches]
     profiles = gradient_profiles(model, parts, lags=lags)

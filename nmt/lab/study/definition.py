@@ -7,19 +7,20 @@ every axis, with each seed, is a member: a recipe of its own. An error names the
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationError
+from annotated_types import Ge, Le, MinLen
+from pydantic import AfterValidator
 
 from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.errors import problems_of
-from nmt.recipe.fields import Conflict, Section, suggestion
-from nmt.recipe.schema import GREATEST_SEED, AnyRecipe, Recipe
+from nmt.recipe.schema import GREATEST_SEED, STRICT, Recipe, TranslationRecipe, to_json
 from nmt.recipe.yaml import Node, Problem, Source
+from nmt.settings import Conflict, Settings, suggestion
 from nmt.shipped import folder
 
 
@@ -31,28 +32,30 @@ def _label(name: str) -> str:
 
 Label = Annotated[str, AfterValidator(_label)]
 """The name of an axis or of one of its values; it becomes a part of file names."""
-Settings = dict[str, Any]
+Changes = dict[str, Any]
 
 
-class Study(Section):
+@dataclass(frozen=True, kw_only=True)
+class Study(Settings):
     """A grid of runs, and how they are compared."""
 
-    recipe: str = Field(description="What all members have in common: a file beside the study, or a name.")
-    settings: Settings = Field({}, description="Changes to that recipe for all members, written as in one.")
-    vary: dict[Label, dict[Label, Settings]] = Field(
-        description="What differs: for each axis its values, for each value its settings."
+    __pydantic_config__ = STRICT
+
+    recipe: str
+    """The recipe that all members have in common: a file next to the study, or a name."""
+    settings: Changes = field(default_factory=dict)
+    """Changes to that recipe for all members, written as in one."""
+    vary: dict[Label, dict[Label, Changes]]
+    """The differences: for each axis its values, for each value its settings."""
+    compare: str | None = None
+    """The axis whose values are the systems, its first the baseline; null: the first."""
+    seeds: Annotated[list[Annotated[int, Ge(0), Le(GREATEST_SEED)]], MinLen(1)] = field(
+        default_factory=lambda: [1]
     )
-    compare: str | None = Field(
-        None, description="The axis whose values are the systems, its first the baseline; null: the first."
-    )
-    seeds: Annotated[list[Annotated[int, Field(ge=0, le=GREATEST_SEED)]], Field(min_length=1)] = Field(
-        [1], description="Each combination is trained once with each."
-    )
-    match: Literal["nothing", "parameters"] = Field(
-        "nothing",
-        description="`parameters`: the hidden sizes of each system are made such that it has as many "
-        "parameters as the baseline, in proportion; `nothing`: they stay as they are.",
-    )
+    """Each combination is trained once with each."""
+    match: Literal["nothing", "parameters"] = "nothing"
+    """`parameters`: the hidden sizes of each system are chosen such that it has as many parameters as the
+    baseline, in proportion; `nothing`: they stay as they are."""
 
     @property
     def systems(self) -> str:
@@ -76,7 +79,7 @@ class Member(NamedTuple):
 
     choices: Mapping[str, str]  # axis: the value's name
     seed: int
-    recipe: Recipe
+    recipe: TranslationRecipe
 
     @property
     def name(self) -> str:
@@ -111,7 +114,7 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[Study, list[Me
     problems: list[Problem] = []
     file = study_file(name)
     tree = _tree(file, problems)
-    study = _study(tree, problems) if tree else None
+    study = reader.validated(Study, tree, problems) if tree else None
     if tree is None or study is None:
         raise reader.refused(problems, "study")
     base = [reader.load(study.recipe, file.parent, problems), tree.at("settings")]
@@ -145,14 +148,6 @@ def _tree(file: Path, problems: list[Problem]) -> Node | None:
     return tree
 
 
-def _study(tree: Node, problems: list[Problem]) -> Study | None:
-    try:
-        return Study.model_validate(tree.plain())
-    except ValidationError as error:
-        problems += problems_of(error, tree, Study)
-        return None
-
-
 def _members(
     study: Study, choices: Mapping[str, str], layers: Sequence[Node], problems: list[Problem]
 ) -> Iterator[Member]:
@@ -161,21 +156,21 @@ def _members(
     if recipe is None:
         return
     problems += _unfit(recipe, layers)
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, TranslationRecipe):
         for seed in study.seeds:
-            yield Member(choices, seed, recipe.model_copy(update={"seed": seed}))
+            yield Member(choices, seed, replace(recipe, seed=seed))
 
 
 def _unlike(members: Sequence[Member], tree: Node) -> Iterator[Problem]:
     """What all members have to have in common, to be compared."""
-    if len({member.recipe.evaluation.model_dump_json() for member in members}) > 1:
+    if len({to_json(member.recipe.evaluation) for member in members}) > 1:
         yield Problem(tree.place, "evaluation", "differs between members: set it for all, under `settings`")
 
 
-def _unfit(recipe: AnyRecipe, layers: Sequence[Node]) -> Iterator[Problem]:
+def _unfit(recipe: Recipe, layers: Sequence[Node]) -> Iterator[Problem]:
     """What is right in a recipe and wrong in a study."""
     base, *others = layers
-    if not isinstance(recipe, Recipe):
+    if not isinstance(recipe, TranslationRecipe):
         yield Problem(base.place, "task", f"a study compares translators, not a {recipe.task}")
     if recipe.data.test is None:
         yield Problem(base.place, "data.test", "missing; the test pairs decide in a study")

@@ -1,19 +1,20 @@
 """Models of another kind with as many parameters: what differs between them is then the kind alone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import gcd
 
 import torch
 
 from nmt.errors import UsageError
 from nmt.recipe.build.model import build_translator
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe
 
 CLOSE, FAR = 0.005, 0.02
 """Shares of the parameters: up to the one the sizes keep their proportion, beyond the other none match."""
 
 
-def parameters(recipe: Recipe) -> int:
+def parameters(recipe: TranslationRecipe) -> int:
     """How many numbers a translator learns if its vocabularies are as large as the recipe asks for.
 
     It is built without memory for its weights. Vocabularies that turn out smaller take as much from each
@@ -24,7 +25,7 @@ def parameters(recipe: Recipe) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def matched(recipe: Recipe, wanted: int) -> Recipe:
+def matched(recipe: TranslationRecipe, wanted: int) -> TranslationRecipe:
     """The recipe with the hidden sizes that come nearest to `wanted` parameters.
 
     They keep their proportion, but where that allows of coarse steps alone; then they keep nearly that.
@@ -34,7 +35,7 @@ def matched(recipe: Recipe, wanted: int) -> Recipe:
     heads = recipe.decoder.heads if recipe.decoder.attention == "multi-head" else 1
     unit = gcd(encoder, decoder // heads)
 
-    def off(found: Recipe) -> float:
+    def off(found: TranslationRecipe) -> float:
         return abs(parameters(found) - wanted) / wanted
 
     found = _nearest(lambda n: _with_hidden(recipe, encoder // unit * n, decoder // unit * n), wanted)
@@ -52,7 +53,7 @@ def matched(recipe: Recipe, wanted: int) -> Recipe:
     return found
 
 
-def _nearest(of: Callable[[int], Recipe], wanted: int) -> Recipe:
+def _nearest(of: Callable[[int], TranslationRecipe], wanted: int) -> TranslationRecipe:
     """Of recipes that grow with a number from 1 on, the one with the parameters nearest to `wanted`."""
     low, high = 1, 2
     while parameters(of(high)) < wanted:
@@ -63,7 +64,9 @@ def _nearest(of: Callable[[int], Recipe], wanted: int) -> Recipe:
     return min(of(low), of(high), key=lambda found: abs(parameters(found) - wanted))
 
 
-def _with_hidden(recipe: Recipe, encoder: int, decoder: int) -> Recipe:
-    tree = recipe.model_dump()
-    tree["encoder"]["hidden"], tree["decoder"]["hidden"] = encoder, decoder
-    return Recipe.model_validate(tree)
+def _with_hidden(recipe: TranslationRecipe, encoder: int, decoder: int) -> TranslationRecipe:
+    return replace(
+        recipe,
+        encoder=replace(recipe.encoder, hidden=encoder),
+        decoder=replace(recipe.decoder, hidden=decoder),
+    )

@@ -4,9 +4,11 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from nmt.data.pairs import read_pairs
+from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.text import read_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import frequencies
@@ -19,8 +21,7 @@ from nmt.lab.study.runner import ended, place
 from nmt.lab.study.trials import Trial
 from nmt.recipe.artifact import load_translator
 from nmt.recipe.build.training import read_test
-from nmt.recipe.prepare_data import find, find_training
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import TranslationRecipe, to_json
 from nmt.shipped import purpose
 
 
@@ -40,7 +41,7 @@ def _matched(study: Study, members: Sequence[Member]) -> list[Member]:
         for member in members
         if member.seed == study.seeds[0] and member.choices[study.systems] == baseline
     }
-    found: dict[tuple[str, ...], Recipe] = {}
+    found: dict[tuple[str, ...], TranslationRecipe] = {}
     for member in members:
         choice = tuple(member.choices.values())
         if choice not in found:
@@ -48,17 +49,17 @@ def _matched(study: Study, members: Sequence[Member]) -> list[Member]:
             is_baseline = member.choices[study.systems] == baseline
             found[choice] = member.recipe if is_baseline else matched(member.recipe, here)
     return [
-        member._replace(recipe=found[tuple(member.choices.values())].model_copy(update={"seed": member.seed}))
+        member._replace(recipe=replace(found[tuple(member.choices.values())], seed=member.seed))
         for member in members
     ]
 
 
 def look_for_data(members: Sequence[Member]) -> None:
     """DataError or UsageError, before anything is trained, if pairs that a member needs are not there."""
-    for recipe in {member.recipe.data.model_dump_json(): member.recipe for member in members}.values():
-        find_training(recipe)
-        find(recipe, "valid")
-        find(recipe, "test")
+    for recipe in {to_json(member.recipe.data): member.recipe for member in members}.values():
+        find_training_corpora(recipe.data)
+        find_part(recipe.data, "valid")
+        find_part(recipe.data, "test")
 
 
 def report(words: Sequence[str], directory: Path, study: Study, members: Sequence[Member]) -> Path:
@@ -106,9 +107,11 @@ def trial(directory: Path, study: Study, member: Member, known: dict[str, Counte
     run, recipe = place(directory, member).run, member.recipe
     sources, refs = zip(*read_test(recipe), strict=True)
     model = load_translator(run).model
-    pairs = recipe.data.model_dump_json()
+    pairs = to_json(recipe.data)
     if pairs not in known:
-        known[pairs] = frequencies(tgt for found in find_training(recipe) for _, tgt in read_pairs(found))
+        known[pairs] = frequencies(
+            tgt for found in find_training_corpora(recipe.data) for _, tgt in read_pairs(found)
+        )
     scores = json.loads((run / "scores.json").read_bytes())
     return Trial(
         system=member.choices[study.systems],

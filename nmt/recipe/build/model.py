@@ -6,15 +6,17 @@ from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.attention import ATTENTIONS, Attention, NoAttention
 from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.decoder import Decoder
+from nmt.model.settings import DecoderStackSettings
 from nmt.model.embedding import Embedding, LineEmbedding
 from nmt.model.encoder import Encoder, NoEncoder
+from nmt.model.settings import EncoderSettings
 from nmt.model.translator import Translator
-from nmt.recipe.schema import Recipe, TextRecipe, stacks
+from nmt.recipe.schema import TranslationRecipe, LanguageModelRecipe
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.layer import Layer, Stack, make_cells
+from nmt.recurrence.layer import Layer, Stack, StackSettings, make_cells
 
 
-def build_translator(recipe: Recipe, source_pieces: int, target_pieces: int) -> Translator:
+def build_translator(recipe: TranslationRecipe, source_pieces: int, target_pieces: int) -> Translator:
     """The model that a recipe describes, with fresh weights, for vocabularies of the given sizes."""
     encoder = Encoder(
         _embedding(recipe.encoder, source_pieces),
@@ -25,7 +27,7 @@ def build_translator(recipe: Recipe, source_pieces: int, target_pieces: int) -> 
     return Translator(encoder, decoder, pad=PAD)
 
 
-def build_language_model(recipe: TextRecipe, pieces: int) -> Translator:
+def build_language_model(recipe: LanguageModelRecipe, pieces: int) -> Translator:
     """The language model that a recipe describes, with fresh weights: a translator's decoder alone."""
     side, drop = recipe.decoder, recipe.decoder.dropout
     cells = _cells(side, [side.embedding, *[side.hidden] * (side.layers - 1)])
@@ -53,12 +55,12 @@ def build_language_model(recipe: TextRecipe, pieces: int) -> Translator:
     return Translator(NoEncoder(), decoder, pad=PAD)
 
 
-def _embedding(side: stacks.Encoder | stacks.Decoder, pieces: int) -> Embedding:
+def _embedding(side: EncoderSettings | DecoderStackSettings, pieces: int) -> Embedding:
     drop = side.dropout
     return Embedding(pieces, side.embedding, pad=PAD, dropout=drop.embedding, word_dropout=drop.word)
 
 
-def _cells(side: stacks.Stack, sizes: list[int]) -> list[Cell]:
+def _cells(side: StackSettings, sizes: list[int]) -> list[Cell]:
     """One cell per layer, reading inputs of the given sizes."""
     names = [side.cell] * side.layers if isinstance(side.cell, str) else side.cell
     classes = [find_cell(name) for name in names]
@@ -67,14 +69,14 @@ def _cells(side: stacks.Stack, sizes: list[int]) -> list[Cell]:
     )
 
 
-def _layer(side: stacks.Encoder | stacks.Writer, cells: list[Cell], engine: Engine) -> Layer:
+def _layer(side: EncoderSettings | DecoderStackSettings, cells: list[Cell], engine: Engine) -> Layer:
     drop = side.dropout
     return Layer(
         cells, input_dropout=drop.input, state_dropout=drop.state, zoneout=drop.zoneout, engine=engine
     )
 
 
-def _encoder_stack(encoder: stacks.Encoder, engine: Engine) -> Stack:
+def _encoder_stack(encoder: EncoderSettings, engine: Engine) -> Stack:
     """The encoder's layers, of one or two directions each."""
     last_two_way = {"all": encoder.layers, "first": 1, "none": 0}[encoder.bidirectional]
     directions = [2 if layer < last_two_way else 1 for layer in range(encoder.layers)]
@@ -87,12 +89,12 @@ def _encoder_stack(encoder: stacks.Encoder, engine: Engine) -> Stack:
     return Stack(layers, residual_from=encoder.residual_from, dropout=encoder.dropout.layers)
 
 
-def _decoder_stack(decoder: stacks.Writer, cells: list[Cell], engine: Engine) -> Stack:
+def _decoder_stack(decoder: DecoderStackSettings, cells: list[Cell], engine: Engine) -> Stack:
     layers = [_layer(decoder, [cell], engine) for cell in cells]
     return Stack(layers, residual_from=decoder.residual_from, dropout=decoder.dropout.layers)
 
 
-def _decoder(recipe: Recipe, encoder: Encoder, pieces: int) -> Decoder:
+def _decoder(recipe: TranslationRecipe, encoder: Encoder, pieces: int) -> Decoder:
     """The decoder, made to measure for an encoder."""
     decoder = recipe.decoder
     memory = encoder.stack.output_size

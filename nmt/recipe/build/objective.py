@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from nmt.data.vocabulary import Vocabulary
 from nmt.decoding.options import Options
 from nmt.evaluation.metrics import sentence_utility
-from nmt.recipe.schema import AnyRecipe, Recipe
-from nmt.recipe.schema.training import Training
+from nmt.evaluation.metrics import sentence_score
+from nmt.recipe.schema import Recipe, TranslationRecipe
+from nmt.training.settings import TranslationTrainingSettings
 from nmt.training.objectives.noise import SwitchOut
 from nmt.training.objectives.likelihood import Likelihood, Objective
 from nmt.training.objectives.r_drop import RDrop
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
 
 
-def likelihood(recipe: AnyRecipe) -> Objective:
+def likelihood(recipe: Recipe) -> Objective:
     """The likelihood, and what a recipe adds to it."""
     training = recipe.training
     alignment, coverage = 0.0, 0.0
-    if isinstance(training, Training):
+    if isinstance(training, TranslationTrainingSettings):
         alignment, coverage = training.guided_alignment, training.coverage
     found = Likelihood(
         label_smoothing=training.label_smoothing,
@@ -27,7 +28,7 @@ def likelihood(recipe: AnyRecipe) -> Objective:
     return RDrop(found, alpha=training.r_drop) if training.r_drop else found
 
 
-def translation_objective(recipe: Recipe, target: Vocabulary) -> Objective:
+def translation_objective(recipe: TranslationRecipe, target: Vocabulary) -> Objective:
     """What a translator minimises; `target` turns its pieces into the text that is scored."""
     training, found = recipe.training, likelihood(recipe)
     if training.switchout.source or training.switchout.target:

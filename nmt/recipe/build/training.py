@@ -19,17 +19,18 @@ from nmt.model.translator import Translator
 from nmt.recipe.tasks import language_model
 from nmt.recipe.artifact import Loaded, load_translator
 from nmt.recipe.run_directory import claimed
+from nmt.data.sources import find_part, passes_per_epoch
 from nmt.recipe.prepare_data import Pairs
-from nmt.recipe.prepare_data import Material, begun, find, prepare, times
+from nmt.recipe.prepare_data import Material, begun, prepare
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import translation_objective
 from nmt.recipe.build.warm_start import started
 from nmt.recipe.tasks.task import Task, summary
 from nmt.recipe.build.translation_job import job
-from nmt.recipe.fields import Duration
-from nmt.recipe.schema import AnyRecipe, Recipe, TextRecipe
 from nmt.training.gate_logging import log_gates
 from nmt.training.hardware import select_device
+from nmt.settings import Duration
+from nmt.recipe.schema import Recipe, TranslationRecipe, LanguageModelRecipe
 from nmt.training.guards import Guards
 from nmt.training.loop import Trainer
 from nmt.training.logging import MetricsLog, Logger, NullMetricsLog
@@ -60,7 +61,7 @@ class Means(NamedTuple):
     processes: Processes
 
 
-def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> TrainingResult:
+def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingResult:
     """Train what the recipe describes in the directory `run`, or go on where it stopped.
 
     `log_to` names a logger (`nmt.training.logging`) of its numbers. Of several processes all call this; the
@@ -77,7 +78,7 @@ def train(recipe: AnyRecipe, run: Path, *, log_to: str | None = None) -> Trainin
         return training(recipe, run, progress, alone._replace(processes=processes), also).train()
 
 
-def by_itself(recipe: AnyRecipe) -> Means:
+def by_itself(recipe: Recipe) -> Means:
     """What this process trains with if it is the only one; UsageError where the machine has it not."""
     device = select_device(recipe.training.device, read_launch_info())
     return Means(device, select_precision(recipe.training.precision, device), SINGLE_PROCESS)
@@ -93,7 +94,7 @@ def check_shared(run: Path, processes: Processes) -> None:
 
 
 def training(
-    recipe: AnyRecipe, run: Path, progress: Progress, means: Means, also: Logger | None = None
+    recipe: Recipe, run: Path, progress: Progress, means: Means, also: Logger | None = None
 ) -> Trainer:
     """All that takes part in a run, ready to begin or to go on; `also` gets its numbers."""
     processes = means.processes
@@ -123,14 +124,14 @@ def training(
     )
 
 
-def prepared_task(recipe: AnyRecipe, run: Path, processes: Processes) -> Task:
+def prepared_task(recipe: Recipe, run: Path, processes: Processes) -> Task:
     """What the recipe wants learnt."""
-    if isinstance(recipe, TextRecipe):
+    if isinstance(recipe, LanguageModelRecipe):
         return language_model.task(recipe, run, processes)
     return translation(recipe, run, processes)
 
 
-def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
+def translation(recipe: TranslationRecipe, run: Path, processes: Processes) -> Task:
     """A translator, ready to be trained in the directory `run`."""
     material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
     model = build_translator(recipe, len(material.source), len(material.target))
@@ -141,7 +142,7 @@ def translation(recipe: Recipe, run: Path, processes: Processes) -> Task:
         model,
         Pairs(
             material.train,
-            Plan(batch.by, batch.size, recipe.seed, times(recipe, material.train)),
+            Plan(batch.by, batch.size, recipe.seed, passes_per_epoch(recipe.data, [part.pairs for part in material.train.parts])),
             Sampling(material.source, material.target, alpha) if alpha else None,
         ),
         translation_objective(recipe, material.target),
@@ -162,7 +163,7 @@ def described(material: Material) -> str:
 
 
 def learner(
-    recipe: AnyRecipe, model: Translator, objective: Objective, per_epoch: int, means: Means
+    recipe: Recipe, model: Translator, objective: Objective, per_epoch: int, means: Means
 ) -> Learner:
     """What makes an update of the model."""
     training = recipe.training
@@ -189,7 +190,7 @@ def in_updates(stretch: Duration, per_epoch: float) -> float:
     return stretch.count * {"u": 1.0, "e": per_epoch, "m": math.inf}[stretch.unit]
 
 
-def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
+def learning_rate(recipe: Recipe, per_epoch: int) -> Schedule:
     """The learning rate's schedule, its span in updates; by tokens, later epochs may differ a little."""
     rate = recipe.training.learning_rate
     return SCHEDULES[rate.schedule](
@@ -203,7 +204,7 @@ def learning_rate(recipe: AnyRecipe, per_epoch: int) -> Schedule:
     )
 
 
-def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> TeacherForcing:
+def teacher_forcing(recipe: Recipe, per_epoch: int) -> TeacherForcing:
     """The schedule of teacher forcing, its spans in updates."""
     forcing = recipe.training.teacher_forcing
     return FORCINGS[forcing.schedule](
@@ -216,7 +217,7 @@ def teacher_forcing(recipe: AnyRecipe, per_epoch: int) -> TeacherForcing:
     )
 
 
-def settings(recipe: AnyRecipe, metric: str) -> Settings:
+def settings(recipe: Recipe, metric: str) -> Settings:
     """The loop's numbers."""
     training, validation, guards = recipe.training, recipe.training.validation, recipe.training.guards
     return Settings(
@@ -226,7 +227,7 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
         keep=training.keep,
         every=validation.every,
         metric=metric,
-        patience=validation.patience_by_metric(),
+        patience=validation.patience_by_metric,
         stop_when=validation.stop_when,
         rollback=training.learning_rate.rollback,
         ema=training.ema,
@@ -236,7 +237,7 @@ def settings(recipe: AnyRecipe, metric: str) -> Settings:
 
 
 def validator(
-    recipe: Recipe, material: Material, run: Path, model: Translator, processes: Processes
+    recipe: TranslationRecipe, material: Material, run: Path, model: Translator, processes: Processes
 ) -> Validator:
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
@@ -264,7 +265,7 @@ def validator(
     )
 
 
-def greedy(recipe: Recipe, material: Material, model: Translator) -> Job:
+def greedy(recipe: TranslationRecipe, material: Material, model: Translator) -> Job:
     """The search of a validation: greedy, otherwise as the recipe says."""
     found = Loaded(model, material.source, material.target, recipe)
     greedily = job(found)
@@ -280,9 +281,9 @@ class Tested(NamedTuple):
     scores: list[Score]
 
 
-def read_test(recipe: Recipe) -> list[tuple[str, str]]:
+def read_test(recipe: TranslationRecipe) -> list[tuple[str, str]]:
     """The test pairs; DataError if there are none or they cannot be read, UsageError if none are named."""
-    corpus = find(recipe, "test")
+    corpus = find_part(recipe.data, "test")
     pairs = list(read_pairs(corpus))
     if not pairs:
         raise DataError(f"data.test: {corpus} has no pair")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from nmt.data.batches import Batch, Plan, validation_batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.sources import find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import Cut, chunks
@@ -27,7 +28,6 @@ from nmt.recipe.build.objective import likelihood
 from nmt.recipe.prepare_data import (
     Pairs,
     Streams,
-    find,
     forget,
     home,
     learn,
@@ -36,7 +36,7 @@ from nmt.recipe.prepare_data import (
     sums,
     vocabulary_file,
 )
-from nmt.recipe.schema import TextRecipe
+from nmt.recipe.schema import LanguageModelRecipe
 from nmt.recipe.tasks.task import Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
@@ -51,9 +51,9 @@ SHOWN = 60
 """Pieces of each text that a validation shows."""
 
 
-def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
+def task(recipe: LanguageModelRecipe, run: Path, processes: Processes) -> Task:
     """A language model, ready to be trained in the directory `run`."""
-    train, valid = find(recipe, "train"), find(recipe, "valid")
+    train, valid = find_part(recipe.data, "train"), find_part(recipe.data, "valid")
     if remember(run, {"the training text": sums(run, train), "the validation text": sums(run, valid)}):
         forget(run)
     vocabulary = _vocabulary(recipe, train, run)
@@ -75,7 +75,7 @@ def task(recipe: TextRecipe, run: Path, processes: Processes) -> Task:
     )
 
 
-def _vocabulary(recipe: TextRecipe, train: Corpus, run: Path) -> Vocabulary:
+def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabulary:
     """The run's vocabulary, learnt or taken over when it starts."""
     kept = vocabulary_file(run, "target")
     if kept is not None:
@@ -99,7 +99,11 @@ def _taken(setting: str, run: Path) -> Vocabulary:
 
 
 def stored(
-    recipe: TextRecipe, path: Path, corpus: Corpus, vocabulary: Vocabulary, longest: int | None = None
+    recipe: LanguageModelRecipe,
+    path: Path,
+    corpus: Corpus,
+    vocabulary: Vocabulary,
+    longest: int | None = None,
 ) -> TokenStore:
     """A text in pieces: as one stream with every line, or as lines without the blank ones."""
     workers = recipe.data.workers
@@ -108,14 +112,14 @@ def stored(
     return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest), workers=workers)
 
 
-def epochs(recipe: TextRecipe, store: TokenStore) -> Pairs | Streams:
+def epochs(recipe: LanguageModelRecipe, store: TokenStore) -> Pairs | Streams:
     batch, chunk = recipe.training.batch, recipe.training.chunk
     if chunk:
         return Streams(store, Cut(batch.size, chunk))
     return Pairs(store, Plan(batch.by, batch.size, recipe.seed))
 
 
-def read(recipe: TextRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
+def read(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
     """The whole text once."""
     if recipe.training.chunk:
         return chunks(store, Cut(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK))

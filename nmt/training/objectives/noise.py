@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,21 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
+from nmt.settings import Settings, Weight
 from nmt.training.objectives.likelihood import LossOutput, Objective
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchOutSettings(Settings):
+    """Random replacement of tokens, drawn anew for each batch (Wang et al., 2018).
+
+    n of a sentence's tokens are replaced with a probability in proportion to exp(-n / temperature).
+    """
+
+    source: Weight = 0.0
+    """Temperature on the source side; 0 replaces none."""
+    target: Weight = 0.0
+    """Temperature on the target side, where the words to be predicted are replaced too."""
 
 
 class SwitchOut:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,16 +13,38 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
+from nmt.evaluation.metrics import METRICS
 from nmt.model.decoder import DecoderState
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
+from nmt.settings import Count, OneOf, Positive, Settings, Weight
 from nmt.training.loss import LossTerm, log_probs, wide
 from nmt.training.objectives.likelihood import LossOutput, Objective
 
 TokenIds = tuple[int, ...]
 Utility = Callable[[Sequence[int], Sequence[int]], float]
 """How good a translation is, given the reference, both in pieces without bos and eos: 0 to 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RiskSettings(Settings):
+    """`minimum-risk` and `reinforce` only: the translations that are drawn, and their reward."""
+
+    metric: Annotated[str, OneOf(lambda: METRICS)] = "chrf"
+    """Score of each sentence; its risk is 1 - score / 100, or score / 100 for `ter`."""
+    samples: Count = 8
+    """Translations drawn of each sentence, within the length limits of `search`."""
+    likelihood: Weight = 0.0
+    """Weight of a sentence's likelihood, added to its risk (Wu et al., 2016, eq. 9)."""
+    sharpness: Positive = 0.005
+    """`minimum-risk` only: exponent of the probabilities that weight the different translations (alpha of
+    Shen et al., 2016)."""
+    reference: bool = True
+    """`minimum-risk` only: include the reference among the translations."""
+    baseline: Literal["others", "greedy", "none"] = "others"
+    """`reinforce` only: what is subtracted from a sample's reward: the mean reward of the sentence's other
+    samples, the reward of its greedy translation, or nothing."""
 
 
 class CandidateTranslations(NamedTuple):

@@ -1,0 +1,173 @@
+"""The files that a recipe's `data` section describes."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Gt, MaxLen, MinLen
+
+from nmt.data.corpora import corpus_root
+from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text
+from nmt.data.vocabulary import SPECIALS
+from nmt.errors import UsageError
+from nmt.settings import ByShape, Conflict, Count, Positive, Settings
+
+TAG = re.compile(r"<[^<>\s]+>")
+
+TwoFiles = Annotated[list[str], MinLen(2), MaxLen(2)]
+PairFiles = Annotated[str | TwoFiles, ByShape()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSettings(Settings):
+    """The files of a corpus."""
+
+    root: str = "."
+    """Folder that the paths below start from; `corpus:NAME` is a corpus of `nmt corpus ls`. A relative folder
+    starts at the recipe that names it (or `train`), on the command line at the current folder."""
+    first: Count | None = None
+    """Use only the first N training pairs (lines), for the vocabulary too; of several corpora, the first N of
+    each. null: all."""
+    workers: Count | None = None
+    """Processes that encode the training data; null: one per core."""
+
+    @property
+    def root_folder(self) -> Path:
+        """The folder that `root` names."""
+        if self.root.startswith("corpus:"):
+            return corpus_root(self.root.removeprefix("corpus:"))
+        return Path(self.root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusSettings(Settings):
+    """One of several corpora of training pairs."""
+
+    name: str
+    """Name in logs and messages."""
+    pairs: PairFiles
+    """Its pairs, written like `data.train` with one corpus."""
+    weight: Positive = 1.0
+    """Passes over the corpus per epoch: 2 is twice, 0.25 a quarter in each epoch, another one each time."""
+    tag: str | None = None
+    """A word like `<2en>` or `<bt>` that is added to the beginning of each source and is a token of its own;
+    in text to be translated and in validation pairs one writes it oneself."""
+    sentence_weights: str | None = None
+    """Weight of each pair in the loss: a file with a number for each, or `column:NAME` of a JSONL or Parquet
+    file, `column:3` of a TSV file."""
+    alignments: str | None = None
+    """Word alignments in Pharaoh format, `0-0 1-2`; a line may be blank. A file or a column, like
+    `sentence_weights`."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.tag is not None and not TAG.fullmatch(self.tag):
+            yield "tag", f"expected one word in angle brackets, like <2en> (got '{self.tag}')"
+        if self.tag in SPECIALS:
+            yield "tag", f"{self.tag} is reserved: choose another"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings(FileSettings):
+    """The sentence pairs for training, validation and test, and the filter of training pairs."""
+
+    src: str
+    """Source language: the suffix of the source files."""
+    tgt: str
+    """Target language: the suffix of the target files."""
+    train: Annotated[str | TwoFiles | list[CorpusSettings], ByShape(("one", "list", "sections"))]
+    """Training pairs: a prefix (`train` reads train.de and train.en, plain or compressed), two files
+    `[source, target]`, or one file: TSV (source, tab, target), JSONL (an object a line, its texts under the
+    two languages), TMX or Parquet (columns called like the languages). Or several corpora, a list of sections
+    as below."""
+    temperature: Annotated[float, Ge(1.0)] | None = None
+    """Several corpora only, instead of weights: shares are proportional to the sizes to the power 1/T
+    (Arivazhagan et al., 2019), with one pass over the largest per epoch; 1 keeps the sizes, a large T makes
+    the shares equal."""
+    valid: PairFiles
+    """Validation pairs, written like `train`; every choice is made on them."""
+    test: PairFiles | None = None
+    """Test pairs, written like `train`; only reported, never used to choose."""
+    min_length: Count = 1
+    """Minimum number of tokens on either side of a training pair."""
+    max_length: Count = 100
+    """Maximum number of tokens on either side of a training pair; longer pairs are counted and removed."""
+    max_ratio: Annotated[float, Gt(1.0)] | None = None
+    """Maximum ratio of the two sides' lengths; null for no limit."""
+
+    @property
+    def corpora(self) -> list[CorpusSettings]:
+        """The training corpora, where there are several."""
+        return [entry for entry in self.train if isinstance(entry, CorpusSettings)]
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.min_length > self.max_length:
+            yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
+        for name, count in Counter(corpus.name for corpus in self.corpora).items():
+            if count > 1:
+                yield "train", f"{count} corpora are called '{name}'"
+        if self.temperature is not None and not self.corpora:
+            yield "temperature", "needs several corpora in data.train"
+        if self.temperature is not None and any(corpus.weight != 1.0 for corpus in self.corpora):
+            yield "temperature", "the corpora's weights decide on the shares, too: leave one of them out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSettings(FileSettings):
+    """The text for training, validation and test. A file is UTF-8, plain or compressed; a line ends at `\\n`
+    only."""
+
+    train: str
+    """Training text: one file, its compression's ending not written."""
+    valid: str
+    """Validation text, written like `train`; every choice is made on it."""
+    test: str | None = None
+    """Test text, written like `train`; only reported, never used to choose."""
+    max_length: Count | None = None
+    """Without `training.chunk` only: maximum number of tokens in a training line; longer lines are counted
+    and removed. null for no limit."""
+
+
+def find_part(data: PairSettings | TextSettings, part: str) -> Corpus:
+    """Find the files of a part of the data: `train` (where it is one corpus), `valid` or `test`."""
+    named = getattr(data, part)
+    if named is None:
+        raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
+    if isinstance(data, TextSettings):
+        corpus = find_text(named, root=data.root_folder)
+    else:
+        corpus = find_corpus(named, root=data.root_folder, src=data.src, tgt=data.tgt)
+    return corpus._replace(first=data.first if part == "train" else None)
+
+
+def find_training_corpora(data: PairSettings | TextSettings) -> list[Corpus]:
+    """Find the training corpora, one or several."""
+    if isinstance(data, PairSettings) and data.corpora:
+        return [_find_corpus(data, corpus) for corpus in data.corpora]
+    return [find_part(data, "train")]
+
+
+def _find_corpus(data: PairSettings, corpus: CorpusSettings) -> Corpus:
+    root = data.root_folder
+    weights, links = (_find_column(name, root) for name in (corpus.sentence_weights, corpus.alignments))
+    return find_corpus(corpus.pairs, root=root, src=data.src, tgt=data.tgt)._replace(
+        name=corpus.name, tag=corpus.tag, weights=weights, links=links, first=data.first
+    )
+
+
+def _find_column(name: str | None, root: Path) -> Path | str | None:
+    """A file, or the name of a column."""
+    if name is None or name.startswith(COLUMN):
+        return name and name.removeprefix(COLUMN)
+    return find_file(root, name)
+
+
+def passes_per_epoch(data: PairSettings, sizes: Sequence[int]) -> tuple[float, ...]:
+    """The number of passes over each of several corpora per epoch: by weights, or by temperature."""
+    if data.temperature is None:
+        return tuple(corpus.weight for corpus in data.corpora)
+    return tuple(float((max(sizes) / size) ** (1 - 1 / data.temperature)) for size in sizes)

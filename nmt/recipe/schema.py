@@ -1,0 +1,194 @@
+"""The recipe of each task: the tree of the components' settings, validated by pydantic.
+
+Every setting, its default and its documentation is declared once, in the settings class of its component.
+"""
+
+import ast
+import functools
+import inspect
+import json
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Le
+from pydantic import ConfigDict, TypeAdapter
+
+from nmt.data.sources import PairSettings, TextSettings
+from nmt.data.vocabulary.training import LanguageModelSubwordSettings, TranslationSubwordSettings
+from nmt.decoding.options import SearchSettings
+from nmt.evaluation.metrics import EvaluationSettings
+from nmt.model.settings import DecoderSettings, EncoderSettings, LanguageModelDecoderSettings
+from nmt.recurrence.engine import ENGINES, Engine
+from nmt.settings import Conflict, OneOf, Settings
+from nmt.training.settings import LanguageModelTrainingSettings, TranslationTrainingSettings
+
+GREATEST_SEED = 2**53
+"""The largest integer that every JSON reader represents exactly."""
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""For the root of a tree of settings; its sections inherit it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentSettings(Settings):
+    """The settings at the top of every recipe."""
+
+    __pydantic_config__ = STRICT
+
+    task: Annotated[str, OneOf(lambda: TASKS)] = "translation"
+    """What is trained; it decides which settings there are: below, task by task."""
+    engine: Annotated[Engine, OneOf(lambda: ENGINES, unlisted=("inductor",))] = "auto"
+    """Execution of the cells in training: split into matrix products and kernels, which the machine's C
+    compiler compiles (`compiled`) or torch runs one by one (`torch`); as the plain loop of `step` that
+    defines them (`reference`); `auto`: the fastest that the machine supports."""
+    seed: Annotated[int, Ge(0), Le(GREATEST_SEED)] = 1
+    """Seed of every random draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationRecipe(ExperimentSettings):
+    """A translator."""
+
+    data: PairSettings
+    subwords: TranslationSubwordSettings = TranslationSubwordSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    decoder: DecoderSettings = DecoderSettings()
+    training: TranslationTrainingSettings = TranslationTrainingSettings()
+    search: SearchSettings = SearchSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        encoder, decoder, training = self.encoder, self.decoder, self.training
+        if decoder.attention in ("dot", "scaled-dot") and encoder.widths()[-1] != decoder.hidden:
+            yield (
+                "decoder.attention",
+                f"{decoder.attention} needs encoder states and decoder states of one width, "
+                f"not {encoder.widths()[-1]} and {decoder.hidden}; general does not",
+            )
+        for name in ("guided_alignment", "coverage"):
+            if decoder.attention == "none" and getattr(training, name):
+                yield f"training.{name}", "needs an attention, and decoder.attention is none"
+        if training.r_drop and not (encoder.dropout.is_on or decoder.dropout.is_on):
+            yield "training.r_drop", WITHOUT_DROPOUT
+        aligned = any(corpus.alignments for corpus in self.data.corpora)
+        if training.guided_alignment and decoder.attention != "none" and not aligned:
+            yield (
+                "training.guided_alignment",
+                "needs word alignments: give a corpus of data.train its `alignments`, in Pharaoh's format",
+            )
+        if decoder.tie == "all" and not self.subwords.joint:
+            yield (
+                "decoder.tie",
+                "'all' shares one vocabulary between both sides: it needs subwords.joint: true",
+            )
+        if decoder.tie == "all" and encoder.embedding != decoder.embedding:
+            yield (
+                "decoder.tie",
+                f"'all' needs encoder.embedding ({encoder.embedding}) and decoder.embedding "
+                f"({decoder.embedding}) to be equal",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelRecipe(ExperimentSettings):
+    """A language model: one stack of the same cells that writes text and reads no source."""
+
+    data: TextSettings
+    subwords: LanguageModelSubwordSettings = LanguageModelSubwordSettings()
+    decoder: LanguageModelDecoderSettings = LanguageModelDecoderSettings()
+    training: LanguageModelTrainingSettings = LanguageModelTrainingSettings()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.training.chunk is not None and self.data.max_length is not None:
+            yield "data.max_length", "with training.chunk every line is read: leave it out"
+        if self.training.start_from is not None and self.subwords.same_as is not None:
+            yield "training.start_from", "brings its own vocabulary, and so does subwords.same_as"
+        if self.training.r_drop and not self.decoder.dropout.is_on:
+            yield "training.r_drop", WITHOUT_DROPOUT
+
+
+WITHOUT_DROPOUT = "compares two passes that differ by their dropout, and there is no dropout"
+
+Recipe = TranslationRecipe | LanguageModelRecipe
+TASKS: dict[str, type[Recipe]] = {"translation": TranslationRecipe, "language-model": LanguageModelRecipe}
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+adapter: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)
+"""Build pydantic's validator of a settings class, once."""
+
+
+def validate(kind: type[SettingsT], tree: dict[str, Any]) -> SettingsT:
+    """Build settings from a tree of plain values; pydantic.ValidationError if a value is wrong.
+
+    Conflicts between settings are not looked for: see `find_conflicts`.
+    """
+    settings: SettingsT = adapter(kind).validate_json(json.dumps(tree))
+    return settings
+
+
+def to_plain(settings: Settings) -> dict[str, Any]:
+    """The settings as a tree of plain values, which `validate` reads back."""
+    tree: dict[str, Any] = adapter(type(settings)).dump_python(settings, mode="json")
+    return tree
+
+
+def to_json(settings: Settings) -> str:
+    """The settings as JSON text."""
+    return adapter(type(settings)).dump_json(settings).decode()
+
+
+def find_conflicts(
+    settings: Settings, path: tuple[str | int, ...] = ()
+) -> list[tuple[tuple[str | int, ...], str]]:
+    """Every conflict between settings, with its path; a section is checked once its subsections have none."""
+    found = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, Settings):
+            found += find_conflicts(value, (*path, field.name))
+        for index, entry in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(entry, Settings):
+                found += find_conflicts(entry, (*path, field.name, index))
+    return found or [((*path, *name.split(".")), what) for name, what in settings.conflicts()]
+
+
+def subsections(kind: type[Settings]) -> dict[str, type[Settings]]:
+    """The fields of a section that are sections themselves."""
+    return {name: hint for name, hint in get_type_hints(kind).items() if _is_section(hint)}
+
+
+def list_sections(kind: type[Settings]) -> dict[str, type[Settings]]:
+    """The fields of a section that may be a list of sections."""
+    members = {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
+    return {
+        name: get_args(member)[0]
+        for name, union in members.items()
+        for member in union
+        if get_origin(member) is list and _is_section(get_args(member)[0])
+    }
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Settings)
+
+
+def field_docs(kind: type[Settings]) -> dict[str, str]:
+    """The docstrings under the fields of a section and of its base classes."""
+    docs: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not is_dataclass(base):
+            continue
+        [definition] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in pairwise(definition.body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    docs[name] = " ".join(text.split())
+    return docs
