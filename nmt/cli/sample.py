@@ -22,14 +22,9 @@ def sample(
     temperature: Annotated[
         float, typer.Option(min=0.01, metavar="X", help="Below 1 makes likely tokens likelier.")
     ] = 1.0,
-    top_k: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Sample from this many likeliest tokens; 0: all.")
-    ] = 0,
+    top_k: Annotated[int, typer.Option(min=0, metavar="N", help="Sample from the best tokens; 0: all.")] = 0,
     top_p: Annotated[
-        float,
-        typer.Option(
-            max=1.0, metavar="X", help="Sample from the likeliest tokens of this total probability."
-        ),
+        float, typer.Option(max=1.0, metavar="X", help="Sample from this probability mass.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed.")] = 1,
 ) -> None:

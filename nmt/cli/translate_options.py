@@ -10,11 +10,11 @@ from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.evaluation.metrics import METRICS
 
 # Panels of the help.
-in_files = partial(typer.Option, rich_help_panel="Files")
+in_files = partial(typer.Option, rich_help_panel="Files", metavar="FILE")
 in_format = partial(typer.Option, rich_help_panel="Output format")
 in_search = partial(typer.Option, rich_help_panel="Search")
 in_sampling = partial(typer.Option, rich_help_panel="Sampling and diversity")
-in_constraints = partial(typer.Option, rich_help_panel="Lexical constraints")
+in_constraints = partial(typer.Option, rich_help_panel="Lexical constraints", metavar="FILE")
 in_ensembles = partial(typer.Option, rich_help_panel="Ensembles and reranking")
 in_job = partial(typer.Option, rich_help_panel="Job")
 
@@ -27,32 +27,20 @@ class TranslateOptions(NamedTuple):
     """Options of `nmt translate`. None stands for the recipe's setting."""
 
     model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")]
-    source: Annotated[
-        Path | None, in_files("--input", "-i", "--src", metavar="FILE", help="Input; by default stdin.")
-    ] = None
-    output: Annotated[
-        Path | None, in_files("--output", "-o", metavar="FILE", help="Translations; by default stdout.")
-    ] = None
-    alignments: Annotated[
-        Path | None, in_files(metavar="FILE", help="Word alignments by attention, as 0-0 1-2.")
-    ] = None
+    source: Annotated[Path | None, in_files("--input", "-i", "--src", help="Input; by default stdin.")] = None
+    output: Annotated[Path | None, in_files("--output", "-o", help="Translations; by default stdout.")] = None
+    alignments: Annotated[Path | None, in_files(help="Word alignments by attention, as 0-0 1-2.")] = None
     form: Annotated[
         Format | None, in_format("--format", metavar="FORMAT", help="plain, scored, moses, fairseq or json.")
     ] = None
     scores: Annotated[bool, in_format("--scores", help="Print score, tab, translation.")] = False
     n_best: Annotated[
         int | None,
-        in_format(
-            "--n-best", "--n_best", min=1, metavar="N", help="Size of an n-best list, as Moses prints it."
-        ),
+        in_format("--n-best", "--n_best", min=1, metavar="N", help="Print n-best lists as Moses does."),
     ] = None
     json: Annotated[bool, in_format("--json", help="Read and write a JSON object per line.")] = False
-    field: Annotated[str, in_format(metavar="NAME", help="The field of a JSON object with the text.")] = (
-        "text"
-    )
-    details: Annotated[
-        bool, in_format("--details", help="JSON with tokens, log probabilities, alignment.")
-    ] = False
+    field: Annotated[str, in_format(metavar="NAME", help="JSON field of the text.")] = "text"
+    details: Annotated[bool, in_format("--details", help="Add tokens and alignment to JSON.")] = False
     beam: Annotated[
         int | None,
         in_search("--beam", "--beam_size", min=1, metavar="N", help="Beam size; 1 is greedy search."),
@@ -61,89 +49,71 @@ class TranslateOptions(NamedTuple):
         Normalisation, in_search(metavar="KIND", help="none, gnmt, average or reward.")
     ] = "gnmt"
     length_penalty: Annotated[float | None, in_search(help="GNMT's alpha, or the reward per token.")] = None
-    coverage_penalty: Annotated[
-        float, in_search(min=0.0, metavar="X", help="GNMT's beta; penalizes unattended source tokens.")
-    ] = 0.0
-    min_ratio: Annotated[
-        float, in_search(min=0.0, metavar="X", help="Minimum output tokens per source token.")
-    ] = 0.0
+    coverage_penalty: Annotated[float, in_search(min=0.0, metavar="X", help="GNMT's beta (coverage).")] = 0.0
+    min_ratio: Annotated[float, in_search(min=0.0, metavar="X", help="Minimum tokens per source token.")] = (
+        0.0
+    )
     max_ratio: Annotated[
-        float | None, in_search(min=0.0, metavar="X", help="Maximum output tokens per source token ...")
+        float | None, in_search(min=0.0, metavar="X", help="Maximum tokens per source token ...")
     ] = None
     max_extra: Annotated[int | None, in_search(min=0, metavar="N", help="... plus this many.")] = None
     no_unk: Annotated[bool, in_search("--no-unk", help="Never output <unk>.")] = False
     no_repeat_ngram: Annotated[
-        int, in_search(min=0, metavar="N", help="Never repeat n-grams of this length; 0 allows it.")
+        int, in_search(min=0, metavar="N", help="Never repeat n-grams of this size; 0: allow.")
     ] = 0
     max_length: Annotated[
         int, in_search(min=1, metavar="N", help="Source tokens per part of a long line.")
     ] = LONGEST_PART
-    unk_replace: Annotated[
-        bool, in_search("--unk-replace", help="Replace <unk> by its most attended source word.")
-    ] = False
+    unk_replace: Annotated[bool, in_search("--unk-replace", help="Copy the source word for <unk>.")] = False
     sample: Annotated[bool, in_sampling("--sample", help="Sample instead of beam search.")] = False
     temperature: Annotated[float, in_sampling(help="Below 1 makes likely tokens likelier.")] = 1.0
-    top_k: Annotated[
-        int, in_sampling(min=0, metavar="N", help="Sample from this many likeliest tokens; 0: all.")
-    ] = 0
-    top_p: Annotated[
-        float, in_sampling(help="Sample from the likeliest tokens of this total probability.")
-    ] = 1.0
+    top_k: Annotated[int, in_sampling(min=0, metavar="N", help="Sample from the best tokens; 0: all.")] = 0
+    top_p: Annotated[float, in_sampling(help="Sample from this probability mass.")] = 1.0
     seed: Annotated[int, in_sampling(min=0, metavar="N", help="Random seed.")] = 1
     groups: Annotated[int, in_sampling(min=1, metavar="N", help="Groups of diverse beam search.")] = 1
     diversity: Annotated[
-        float, in_sampling(min=0.0, metavar="X", help="Penalty for tokens that earlier groups chose.")
+        float, in_sampling(min=0.0, metavar="X", help="Penalty for tokens of earlier groups.")
     ] = 0.5
-    prefix: Annotated[
-        Path | None, in_constraints(metavar="FILE", help="The beginning of each translation.")
-    ] = None
-    must: Annotated[
-        Path | None,
-        in_constraints(metavar="FILE", help="Phrases that each translation must contain, by tab."),
-    ] = None
-    must_not: Annotated[
-        Path | None, in_constraints(metavar="FILE", help="Phrases that it must not contain, by tab.")
-    ] = None
+    prefix: Annotated[Path | None, in_constraints(help="The beginning of each translation.")] = None
+    must: Annotated[Path | None, in_constraints(help="Phrases each translation must contain, by tab.")] = None
+    must_not: Annotated[Path | None, in_constraints(help="Phrases that it must not contain, by tab.")] = None
     ensemble: Annotated[
         list[Path] | None, in_ensembles(metavar="RUN", help="Another model; repeat for more.")
     ] = None
     weights: Annotated[
         str | None, in_ensembles(metavar="W,W,...", help="Weights of MODEL and the other models.")
     ] = None
-    average: Annotated[
-        Average, in_ensembles("--average", help="Average probabilities, or log probabilities.")
-    ] = "mean"
-    lm: Annotated[
-        Path | None, in_ensembles(metavar="RUN", help="A language model with the target vocabulary.")
-    ] = None
-    lm_weight: Annotated[
-        float, in_ensembles(min=0.0, metavar="X", help="Weight of its log probabilities.")
-    ] = 0.2
+    average: Annotated[Average, in_ensembles("--average", help="Average probabilities, or their logs.")] = (
+        "mean"
+    )
+    lm: Annotated[Path | None, in_ensembles(metavar="RUN", help="A language model to add.")] = None
+    lm_weight: Annotated[float, in_ensembles(min=0.0, metavar="X", help="Weight of the language model.")] = (
+        0.2
+    )
     mbr: Annotated[
         str | None,
         in_ensembles(metavar="METRIC", help=f"Minimum Bayes risk decoding by {', '.join(METRICS)}."),
     ] = None
-    samples: Annotated[
-        int | None, in_ensembles(min=1, metavar="N", help="MBR candidates to sample; default: the beam.")
-    ] = None
+    samples: Annotated[int | None, in_ensembles(min=1, metavar="N", help="Sampled candidates for --mbr.")] = (
+        None
+    )
     shortlist: Annotated[
-        bool, in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see nmt shortlist.")
+        bool,
+        in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see `nmt shortlist`."),
     ] = False
     batch: Annotated[int | None, in_job(min=1, metavar="N", help="Sentences per batch.")] = None
-    read_ahead: Annotated[
-        int, in_job(min=0, metavar="N", help="Batches to read ahead; 0: answer each line at once.")
-    ] = READ_AHEAD
+    read_ahead: Annotated[int, in_job(min=0, metavar="N", help="Batches to read ahead; 0: interactive.")] = (
+        READ_AHEAD
+    )
     workers: Annotated[
         int, in_job("--workers", min=1, metavar="N", help="Processes, with one thread each.")
     ] = 1
     threads: Annotated[int, in_job(min=1, metavar="N", help="CPU threads; usually 1 is fastest.")] = 1
-    resume: Annotated[bool, in_job("--resume", help="Resume an interrupted job from OUTPUT.part.")] = False
+    resume: Annotated[bool, in_job("--resume", help="Resume the job of OUTPUT.part.")] = False
     shard: Annotated[
-        str | None, in_job("--shard", metavar="K/N", help="Translate part K of N; see nmt merge.")
+        str | None, in_job("--shard", metavar="K/N", help="Translate part K of N; see `nmt merge`.")
     ] = None
-    verify: Annotated[
-        int, in_job(min=0, metavar="N", help="Lines to check by translating them in other batches.")
-    ] = 0
+    verify: Annotated[int, in_job(min=0, metavar="N", help="Lines to translate again as a check.")] = 0
     quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings about lines only.")] = False
 
     @property
@@ -161,16 +131,11 @@ class TranslateOptions(NamedTuple):
 
     def identity(self) -> dict[str, Any]:
         """Options besides models and search that determine the output, as JSON values."""
+        names = ("n_best", "json", "details", "mbr", "weights", "average", "shard")
         return {
+            **{f"--{name.replace('_', '-')}": getattr(self, name) for name in names},
             "--format": self.output_format,
-            "--n-best": self.n_best,
-            "--json": self.json,
             "--field": self.field if self.json else None,
-            "--details": self.details,
-            "--mbr": self.mbr,
-            "--weights": self.weights,
-            "--average": self.average,
             "--lm-weight": self.lm_weight if self.lm else None,
             "--alignments": str(self.alignments) if self.alignments else None,
-            "--shard": self.shard,
         }
