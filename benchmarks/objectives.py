@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from nmt.data.batches import Batch, Plan, batches
+from nmt.data.batches import Batch, BatchPlan, read_batches
 from nmt.model.translator import Translator
 from nmt.recipe.artifact import load_translator
 from nmt.recipe.build.objective import translation_objective
@@ -69,9 +69,9 @@ def main() -> None:
     torch.set_num_threads(1)
     found = load_translator(given.run)
     model, recipe = found.model.train(), found.recipe
-    plan = Plan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
+    plan = BatchPlan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
     times: dict[str, list[float]] = {name: [] for name in SETTINGS}
-    for batch in islice(batches(prepare(recipe, given.run).train, plan, 0), given.batches):
+    for batch in islice(read_batches(prepare(recipe, given.run).train, plan, 0), given.batches):
         for name, settings in SETTINGS.items():
             objective = translation_objective(changed(recipe, settings), found.target)
             times[name].append(seconds(update(model, objective, batch, settings.get("weight_noise", 0.0))))

@@ -6,14 +6,14 @@ from typing import Literal
 import nmt
 
 
-def folder(name: Literal["recipes", "corpora"]) -> Path:
+def shipped_directory(name: Literal["recipes", "corpora"]) -> Path:
     """Inside the package once it is installed from a wheel, beside it in a checkout."""
     package = Path(nmt.__file__).parent
     installed = package / "shipped" / name
     return installed if installed.is_dir() else package.parent / name
 
 
-def purpose(path: Path) -> str:
+def read_purpose(path: Path) -> str:
     """What a recipe or a study is for: the comment on its first line; empty without one."""
     with path.open(encoding="utf-8") as lines:
         first = lines.readline()

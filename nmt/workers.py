@@ -24,16 +24,16 @@ TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 Work = Callable[[TaskT], ResultT]
 
-METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
-AHEAD = 4  # tasks per worker that are given or wait, done, for one before them
+START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
+TASKS_AHEAD = 4  # tasks per worker that are given or wait, done, for one before them
 
 
-def cores() -> int:
+def count_cores() -> int:
     """How many processes can be at work at once on this machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Failure(NamedTuple):
+class _WorkerFailure(NamedTuple):
     error: BaseException
 
 
@@ -48,9 +48,9 @@ class Workers(Generic[TaskT, ResultT]):
         self,
         begin: Callable[[], Work[TaskT, ResultT]],
         count: int,
-        method: str = METHOD,
+        method: str = START_METHOD,
         *,
-        ahead: int = AHEAD,
+        ahead: int = TASKS_AHEAD,
     ) -> None:
         self._begin, self._count, self._method, self._held = begin, count, method, ahead * count
         self._processes: dict[Connection, BaseProcess] = {}
@@ -62,7 +62,7 @@ class Workers(Generic[TaskT, ResultT]):
             # A forked process inherits all ends, and would keep the pipes of the dead open.
             others = [end for pipe in pipes for end in pipe if end is not theirs]
             inherited = others if self._method == "fork" else []
-            process = context.Process(target=_serve, args=(self._begin, theirs, inherited), daemon=True)
+            process = context.Process(target=_run_worker, args=(self._begin, theirs, inherited), daemon=True)
             process.start()
             self._processes[ours] = process
         for _, theirs in pipes:
@@ -104,10 +104,10 @@ class Workers(Generic[TaskT, ResultT]):
 
     def _receive(self, pipe: Connection) -> ResultT:
         try:
-            found: ResultT | _Failure = pipe.recv()
+            found: ResultT | _WorkerFailure = pipe.recv()
         except (EOFError, OSError):
             raise self._death(pipe) from None
-        if isinstance(found, _Failure):
+        if isinstance(found, _WorkerFailure):
             raise found.error
         return found
 
@@ -121,7 +121,9 @@ class Workers(Generic[TaskT, ResultT]):
         )
 
 
-def _serve(begin: Callable[[], Work[TaskT, ResultT]], pipe: Connection, inherited: list[Connection]) -> None:
+def _run_worker(
+    begin: Callable[[], Work[TaskT, ResultT]], pipe: Connection, inherited: list[Connection]
+) -> None:
     """Work at what comes until the pipe is closed; Ctrl-C is the parent's to hear."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for end in inherited:
@@ -129,15 +131,15 @@ def _serve(begin: Callable[[], Work[TaskT, ResultT]], pipe: Connection, inherite
     try:
         work = begin()
         while True:
-            pipe.send(_result(work, pipe.recv()))
+            pipe.send(_run_task(work, pipe.recv()))
     except (EOFError, OSError):
         return
 
 
-def _result(work: Work[TaskT, ResultT], task: TaskT) -> ResultT | _Failure:
+def _run_task(work: Work[TaskT, ResultT], task: TaskT) -> ResultT | _WorkerFailure:
     try:
         return work(task)
     except NmtError as error:
-        return _Failure(error)
+        return _WorkerFailure(error)
     except Exception:
-        return _Failure(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
+        return _WorkerFailure(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 import pytest
 
 from nmt.errors import DataError, UsageError
-from nmt.workers import AHEAD, Workers
+from nmt.workers import TASKS_AHEAD, Workers
 
 HUGE = 1_000_000  # more than a pipe holds
 
@@ -54,7 +54,7 @@ def test_tasks_are_read_no_further_ahead_than_they_are_worked_at() -> None:
     read = count()
     with Workers(doubling, 2) as workers:
         assert len(list(islice(workers.map(str(next(read)) for _ in count()), 50))) == 50
-    assert next(read) <= 50 + 2 * AHEAD
+    assert next(read) <= 50 + 2 * TASKS_AHEAD
 
 
 def test_no_task_gives_no_result() -> None:

@@ -57,7 +57,7 @@ def clean(
     inside a text) are always removed.
     """
     from nmt.data import pair_rules
-    from nmt.data.pairs import find_corpus, written
+    from nmt.data.pairs import find_corpus, pair_writer
     from nmt.data.script import read_scripts
 
     if len(names) > 2:
@@ -78,7 +78,7 @@ def clean(
         duplicates=duplicates,
     )
     report = pair_rules.FilterReport()
-    with spinner(f"reading {corpus}"), written(output, languages, beside=corpus.files) as write:
+    with spinner(f"reading {corpus}"), pair_writer(output, languages, beside=corpus.files) as write:
         for pair in pair_rules.clean(corpus, rules, report):
             write(*pair)
     typer.echo(report)
@@ -89,13 +89,13 @@ def _languages(names: list[str], output: str, src: str | None, tgt: str | None) 
 
     Raises UsageError if they are needed but not known.
     """
-    from nmt.data.formats import form_of
+    from nmt.data.formats import pair_format
     from nmt.data.text import bare_name
 
     two = len(names) == 2
     suffixes = [Path(bare_name(name)).suffix[1:] for name in names] if two else ["", ""]
     languages = src or suffixes[0], tgt or suffixes[1]
-    unnamed = (two or form_of(names[0]) == ".tsv") and form_of(output) == ".tsv"
+    unnamed = (two or pair_format(names[0]) == ".tsv") and pair_format(output) == ".tsv"
     if not (unnamed or all(languages)):
         raise UsageError(
             "the languages of the pairs are not known: add --src and --tgt, as --src de --tgt en"

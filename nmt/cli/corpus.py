@@ -12,7 +12,7 @@ from nmt.errors import DataError, UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from nmt.data.corpora import Card
+    from nmt.data.corpora import CorpusCard
 
 app = typer.Typer(no_args_is_help=True, help="List, download and verify known corpora.")
 
@@ -20,19 +20,19 @@ app = typer.Typer(no_args_is_help=True, help="List, download and verify known co
 @app.command("ls")
 def list_corpora() -> None:
     """List the corpora, and whether they are on this machine."""
-    from nmt.data.corpora import card_names, read_card
+    from nmt.data.corpora import corpus_names, read_card
 
-    for card in map(read_card, card_names()):
+    for card in map(read_card, corpus_names()):
         typer.echo(f"{card.name} ({' '.join(card.languages)}): {_status(card)}")
         typer.echo(format_table([[f"{card.description} Licence: {card.licence}."]], indent=4) + "\n")
 
 
-def _status(card: "Card") -> str:
-    from nmt.data.corpora import built_in, whole_place
+def _status(card: "CorpusCard") -> str:
+    from nmt.data.corpora import find_directory, is_built_in
 
-    if built_in(card):
+    if is_built_in(card):
         return "built in"
-    if whole_place(card):
+    if find_directory(card):
         return "downloaded"
     return "not on this machine" if card.obtain is None else "not on this machine, must be obtained by hand"
 
@@ -54,7 +54,7 @@ def fetch(
     from nmt.data import corpora
 
     card = corpora.read_card(name)
-    if corpora.built_in(card):
+    if corpora.is_built_in(card):
         raise UsageError(
             f"{name} is part of this package: use data.root=corpus:{name}, there is nothing to download"
         )
@@ -66,7 +66,9 @@ def fetch(
             bars.start_task(rows[file])
             bars.update(rows[file], completed=size, visible=True)
 
-        corpora.fetch(card, directory, progress=progress, say=partial(bars.console.print, soft_wrap=True))
+        corpora.fetch_corpus(
+            card, directory, progress=progress, say=partial(bars.console.print, soft_wrap=True)
+        )
     typer.echo(directory)
 
 
@@ -89,12 +91,12 @@ def check(
     """Compare the files of a corpus with their SHA-256 checksums."""
     from nmt.data import corpora
 
-    if directory is None and corpus not in corpora.card_names() and Path(corpus).is_dir():
+    if directory is None and corpus not in corpora.corpus_names() and Path(corpus).is_dir():
         directory = Path(corpus)
         corpus = directory.resolve().name
     card = corpora.read_card(corpus)
-    directory = directory or corpora.whole_place(card) or corpora.fetched_root() / corpus
-    faults = corpora.check(card, directory)
+    directory = directory or corpora.find_directory(card) or corpora.fetched_root() / corpus
+    faults = corpora.check_files(card, directory)
     for file in card.files:
         typer.echo(f"{file.name}: {faults.get(file.name, 'ok')}")
     if faults:

@@ -9,7 +9,7 @@ import typer
 from nmt.cli.options import RecipeWords
 from nmt.cli.terminal import format_table, to_json
 from nmt.errors import UsageError
-from nmt.shipped import folder, purpose
+from nmt.shipped import read_purpose, shipped_directory
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
 
@@ -17,12 +17,12 @@ app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes
 @app.command("ls")
 def list_recipes() -> None:
     """List the recipes that come with nmt."""
-    typer.echo(list_files(sorted(folder("recipes").glob("*.yaml"))))
+    typer.echo(list_files(sorted(shipped_directory("recipes").glob("*.yaml"))))
 
 
 def list_files(paths: Sequence[Path]) -> str:
     """List the names of YAML files with their purpose."""
-    return format_table([[f"{path.stem} ", purpose(path)] for path in paths], align="ll")
+    return format_table([[f"{path.stem} ", read_purpose(path)] for path in paths], align="ll")
 
 
 @app.command()

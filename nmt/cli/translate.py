@@ -122,13 +122,13 @@ def _prepare(options: TranslateOptions) -> tuple["Job", "Identity"]:
 @contextmanager
 def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
     """Start what translates windows: this process, or several others."""
-    from nmt.workers import METHOD, Workers
+    from nmt.workers import START_METHOD, Workers
 
     if options.workers == 1:
         work = _translator(job)
         yield lambda windows: ((window, work(window)) for window in windows)
         return
-    begin = partial(_translator, job) if METHOD == "fork" else partial(_load_translator, options)
+    begin = partial(_translator, job) if START_METHOD == "fork" else partial(_load_translator, options)
     with Workers(begin, options.workers) as workers:
         yield workers.map
 

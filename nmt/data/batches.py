@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.mixture import Mixture, generator, keys, mixed, shuffled
-from nmt.data.store import Side, TokenStore
-from nmt.data.store.arrays import Int64, Taken
+from nmt.data.mixture import Mixture, mix_bits, random_generator, shuffle_keys, shuffled_values
+from nmt.data.store import StoreSide, TokenStore
+from nmt.data.store.arrays import Int64, RaggedRows
 from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary
-from nmt.data.word_alignment import piece_links
+from nmt.data.word_alignment import align_tokens
 from nmt.settings import Count, Settings
 
 POOL = 1 << 16  # pairs that are sorted by length together
@@ -64,7 +64,7 @@ class BatchSettings(Settings):
     """Sentences, or tokens, in a batch."""
 
 
-class Plan(NamedTuple):
+class BatchPlan(NamedTuple):
     """How pairs are cut into batches: `size` sentences, or `size` tokens (padded, on the longer side).
 
     `times` is how often an epoch goes through each corpus of the store (see `Mixture`); nothing: once.
@@ -74,20 +74,21 @@ class Plan(NamedTuple):
     size: int
     seed: int
     times: tuple[float, ...] = ()
+    pool: int = POOL
 
     def mixture(self, store: TokenStore) -> Mixture:
         """What an epoch of a store is made of."""
         return Mixture([part.pairs for part in store.parts], self.times or [1] * len(store.parts), self.seed)
 
 
-class Drawn(NamedTuple):
+class BatchPairs(NamedTuple):
     """Pairs of a batch, and the places of the epoch that they stand at."""
 
     pairs: Int64
     places: Int64
 
 
-class Sampling(NamedTuple):
+class SubwordSampling(NamedTuple):
     """Subword regularisation (Kudo, 2018): pieces drawn anew in every epoch, with this smoothing alpha."""
 
     src: Vocabulary
@@ -95,45 +96,49 @@ class Sampling(NamedTuple):
     alpha: float
 
 
-def batches(
-    store: TokenStore, plan: Plan, epoch: int, start_position: int = 0, sampling: Sampling | None = None
+def read_batches(
+    store: TokenStore,
+    plan: BatchPlan,
+    epoch: int,
+    start_position: int = 0,
+    sampling: SubwordSampling | None = None,
 ) -> Iterator[Batch]:
     """The batches of an epoch from the one at `start_position` (0 is the first) to the last.
 
     Sampled pieces are a function of (seed, epoch, place). Batches are cut by the lengths in the store, so
     with sampling one may outgrow its tokens.
     """
-    for position, drawn in enumerate(_planned(store, plan, epoch)):
+    for position, drawn in enumerate(_plan_batches(store, plan, epoch)):
         if position >= start_position:
             yield _collate(store, drawn, plan.seed, epoch, sampling)
             store.release()
 
 
-def count_batches(store: TokenStore, plan: Plan, epoch: int) -> int:
+def count_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> int:
     """How many batches an epoch has; by tokens it may differ a little between epochs."""
-    return sum(1 for _ in _planned(store, plan, epoch))
+    return sum(1 for _ in _plan_batches(store, plan, epoch))
 
 
-def validation_batches(store: TokenStore, plan: Plan) -> Iterator[Batch]:
+def read_validation_batches(store: TokenStore, plan: BatchPlan) -> Iterator[Batch]:
     """Every pair once, like lengths together, not shuffled; `pairs` says where each stands in the store."""
-    for first in range(0, len(store), POOL):
-        pool = np.arange(first, min(first + POOL, len(store)))
-        for chosen in _bucketed(store, plan, pool):
-            yield _collate(store, Drawn(pool[chosen], pool[chosen]), plan.seed, 0, None)
+    for first in range(0, len(store), plan.pool):
+        pool = np.arange(first, min(first + plan.pool, len(store)))
+        for chosen in _group_by_length(store, plan, pool):
+            yield _collate(store, BatchPairs(pool[chosen], pool[chosen]), plan.seed, 0, None)
 
 
-def _planned(store: TokenStore, plan: Plan, epoch: int) -> Iterator[Drawn]:
+def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[BatchPairs]:
     """The pairs of each batch of an epoch."""
-    mixture, order = plan.mixture(store), keys(plan.seed, epoch)
-    for pool, first in enumerate(range(0, len(mixture), POOL)):
-        places = shuffled(np.arange(first, min(first + POOL, len(mixture))), len(mixture), order)
+    mixture, order = plan.mixture(store), shuffle_keys(plan.seed, epoch)
+    for pool, first in enumerate(range(0, len(mixture), plan.pool)):
+        places = shuffled_values(np.arange(first, min(first + plan.pool, len(mixture))), len(mixture), order)
         pairs = mixture.pairs(epoch, places)
-        cut = _bucketed(store, plan, pairs)
-        for i in generator(plan.seed, epoch, pool).permutation(len(cut)):
-            yield Drawn(pairs[cut[i]], places[cut[i]])
+        cut = _group_by_length(store, plan, pairs)
+        for i in random_generator(plan.seed, epoch, pool).permutation(len(cut)):
+            yield BatchPairs(pairs[cut[i]], places[cut[i]])
 
 
-def _bucketed(store: TokenStore, plan: Plan, pairs: Int64) -> list[Int64]:
+def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64) -> list[Int64]:
     """Where the pairs of each batch stand in `pairs`: sorted by length, and cut."""
     src_lengths, tgt_lengths = store.lengths(pairs)
     order = np.lexsort((tgt_lengths, src_lengths))
@@ -141,10 +146,10 @@ def _bucketed(store: TokenStore, plan: Plan, pairs: Int64) -> list[Int64]:
         cuts = range(plan.size, len(pairs), plan.size)
         return np.split(order, cuts)
     longest = np.maximum(src_lengths, tgt_lengths)[order] + 1
-    return np.split(order, _cuts_by_tokens(longest, plan.size))
+    return np.split(order, _cut_by_tokens(longest, plan.size))
 
 
-def _cuts_by_tokens(lengths: Int64, size: int) -> list[int]:
+def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:
     """Where batches start so that rows times widest row is within `size`; a row wider than that is alone."""
     cuts, start, widest = [], 0, 0
     for i, length in enumerate(lengths.tolist()):
@@ -155,21 +160,27 @@ def _cuts_by_tokens(lengths: Int64, size: int) -> list[int]:
     return cuts
 
 
-def _collate(store: TokenStore, drawn: Drawn, seed: int, epoch: int, sampling: Sampling | None) -> Batch:
+def _collate(
+    store: TokenStore, drawn: BatchPairs, seed: int, epoch: int, sampling: SubwordSampling | None
+) -> Batch:
     pairs, places = drawn
     if sampling is None:
         src, tgt = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
     else:
-        src = _sampled(store.src, sampling.src, pairs, sampling.alpha, _draws(places, seed, epoch, 0))
-        tgt = _sampled(store.tgt, sampling.tgt, pairs, sampling.alpha, _draws(places, seed, epoch, 1))
+        src = _sample_rows(
+            store.src, sampling.src, pairs, sampling.alpha, _sampling_seeds(places, seed, epoch, 0)
+        )
+        tgt = _sample_rows(
+            store.tgt, sampling.tgt, pairs, sampling.alpha, _sampling_seeds(places, seed, epoch, 1)
+        )
     src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
     links = None
     if store.links is not None:
-        links = piece_links(store.links.words.take(pairs), src, tgt, store.links.starts)
+        links = align_tokens(store.links.words.take(pairs), src, tgt, store.links.starts)
     return Batch(
-        _padded(src),
+        _pad(src),
         src_lengths,
-        _padded(tgt, bos=True),
+        _pad(tgt, bos=True),
         tgt_lengths,
         torch.from_numpy(pairs),
         weights=None if store.weights is None else torch.from_numpy(store.weights[pairs]),
@@ -177,7 +188,7 @@ def _collate(store: TokenStore, drawn: Drawn, seed: int, epoch: int, sampling: S
     )
 
 
-def _padded(taken: Taken, bos: bool = False) -> Tensor:
+def _pad(taken: RaggedRows, bos: bool = False) -> Tensor:
     """Rows as one tensor: (bos,) the row, eos, then pad."""
     values, lengths = taken
     first, widest = int(bos), int(lengths.max())
@@ -188,14 +199,16 @@ def _padded(taken: Taken, bos: bool = False) -> Tensor:
     return torch.from_numpy(rows)
 
 
-def _sampled(side: Side, vocabulary: Vocabulary, pairs: Int64, alpha: float, seeds: list[int]) -> Taken:
+def _sample_rows(
+    side: StoreSide, vocabulary: Vocabulary, pairs: Int64, alpha: float, seeds: list[int]
+) -> RaggedRows:
     lines = zip(side.lines(pairs), seeds, strict=True)
     rows = [vocabulary.sample(line, alpha, seed) for line, seed in lines]
-    return Taken(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
+    return RaggedRows(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
 
 
-def _draws(places: Int64, seed: int, epoch: int, side: int) -> list[int]:
+def _sampling_seeds(places: Int64, seed: int, epoch: int, side: int) -> list[int]:
     """A seed of 32 bits for each place of an epoch."""
     key = np.random.SeedSequence((seed, epoch, side)).generate_state(1, np.uint64)
-    seeds: list[int] = (mixed(places.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
+    seeds: list[int] = (mix_bits(places.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
     return seeds

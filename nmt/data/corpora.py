@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nmt.data.download import Say, download
 from nmt.errors import DataError, UsageError
 from nmt.files import file_sha256
-from nmt.shipped import folder
+from nmt.shipped import shipped_directory
 
 Progress = Callable[[str, int], None]
 
@@ -32,7 +32,7 @@ class CorpusFile(_Record):
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
 
 
-class Card(_Record):
+class CorpusCard(_Record):
     """What a corpus is, where it comes from, what one may do with it, and which files it has."""
 
     name: str
@@ -45,21 +45,21 @@ class Card(_Record):
     files: Annotated[list[CorpusFile], Field(min_length=1)]
 
 
-def card_names() -> list[str]:
+def corpus_names() -> list[str]:
     """The corpora there is a card for."""
-    return sorted(path.parent.name for path in folder("corpora").glob("*/card.yaml"))
+    return sorted(path.parent.name for path in shipped_directory("corpora").glob("*/card.yaml"))
 
 
-def read_card(name: str) -> Card:
+def read_card(name: str) -> CorpusCard:
     """The card of a corpus, by name."""
-    names = card_names()
+    names = corpus_names()
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "there are: " + ", ".join(names)
         raise UsageError(f"no corpus '{name}'; {hint}")
-    path = folder("corpora") / name / "card.yaml"
+    path = shipped_directory("corpora") / name / "card.yaml"
     try:
-        card = Card.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        card = CorpusCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:
         raise DataError(f"{path}: not a card: {error}") from error
     if card.name != name:
@@ -72,32 +72,34 @@ def fetched_root() -> Path:
     return Path(os.environ.get("NMT_CORPORA") or "~/.cache/nmt/corpora").expanduser()
 
 
-def built_in(card: Card) -> bool:
+def is_built_in(card: CorpusCard) -> bool:
     """Whether the corpus lies whole beside its card, because it came with the package."""
-    return _holds_all(folder("corpora") / card.name, card)
+    return _has_files(shipped_directory("corpora") / card.name, card)
 
 
-def whole_place(card: Card) -> Path | None:
-    """The folder that holds all files of the corpus (by name; `check` compares the sums), or None."""
-    usual = (folder("corpora") / card.name, fetched_root() / card.name)
-    return next((place for place in usual if _holds_all(place, card)), None)
+def find_directory(card: CorpusCard) -> Path | None:
+    """The folder that holds all files of the corpus (by name; `check_files` compares the sums), or None."""
+    usual = (shipped_directory("corpora") / card.name, fetched_root() / card.name)
+    return next((place for place in usual if _has_files(place, card)), None)
 
 
-def _holds_all(place: Path, card: Card) -> bool:
+def _has_files(place: Path, card: CorpusCard) -> bool:
     return all((place / file.name).is_file() for file in card.files)
 
 
 def corpus_root(name: str) -> Path:
     """The folder that `data.root: corpus:NAME` stands for."""
     card = read_card(name)
-    place = whole_place(card)
+    place = find_directory(card)
     if place is not None:
         return place
     way = "run: nmt corpus fetch " + name if card.obtain is None else "to obtain it: " + card.obtain.strip()
     raise UsageError(f"the corpus {name} is not on this machine; {way}\nor say where it lies: data.root=DIR")
 
 
-def fetch(card: Card, target: Path, *, progress: Progress = lambda name, held: None, say: Say) -> None:
+def fetch_corpus(
+    card: CorpusCard, target: Path, *, progress: Progress = lambda name, held: None, say: Say
+) -> None:
     """Download what `target` lacks of a corpus; a file appears there when it is whole and its sum is right.
 
     `progress` hears a file's name and the bytes held of it, `say` what went wrong and is tried again.
@@ -118,13 +120,13 @@ def fetch(card: Card, target: Path, *, progress: Progress = lambda name, held: N
         download(file.url, target / file.name, sha256=file.sha256, size=file.bytes, report=hear, say=say)
 
 
-def check(card: Card, place: Path) -> dict[str, str]:
+def check_files(card: CorpusCard, place: Path) -> dict[str, str]:
     """What is wrong with the files of a corpus in a folder: name to fault; empty when it is whole."""
-    faults = {file.name: _fault(file, place / file.name) for file in card.files}
+    faults = {file.name: _find_fault(file, place / file.name) for file in card.files}
     return {name: fault for name, fault in faults.items() if fault is not None}
 
 
-def _fault(file: CorpusFile, path: Path) -> str | None:
+def _find_fault(file: CorpusFile, path: Path) -> str | None:
     if not path.is_file():
         return "missing"
     size = path.stat().st_size

@@ -15,7 +15,7 @@ from nmt.files import file_sha256, part_file, replace_file
 ATTEMPTS = 4
 CHUNK = 1 << 16
 TIMEOUT = 30.0  # seconds without a byte
-BUSY = (
+RETRY_STATUS = (
     408,
     416,
     425,
@@ -34,7 +34,7 @@ class _Interrupted(Exception):
     """The connection ended before the file did."""
 
 
-_PASSING = (_Interrupted, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+_TRANSIENT = (_Interrupted, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
 def download(
@@ -54,22 +54,22 @@ def download(
     Raises DataError.
     """
     if target.exists():
-        _refuse_another(target, sha256)
+        _check_existing(target, sha256)
         return
     part = part_file(target)
     left_from_before = part.exists()
     try:
-        _fill(url, part, size, report, say, pause)
+        _download_part(url, part, size, report, say, pause)
         if left_from_before and file_sha256(part) != sha256:
             say(f"{part.name}: what was kept from an earlier download does not fit; starting again")
             part.unlink()
-            _fill(url, part, size, report, say, pause)
+            _download_part(url, part, size, report, say, pause)
         _accept(url, part, target, sha256)
     except OSError as error:
         raise DataError(f"{error.filename or target}: cannot write: {error.strerror or error}") from error
 
 
-def _refuse_another(target: Path, sha256: str) -> None:
+def _check_existing(target: Path, sha256: str) -> None:
     found = file_sha256(target)
     if found != sha256:
         raise DataError(
@@ -89,30 +89,30 @@ def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
     replace_file(part, target)
 
 
-def _fill(
+def _download_part(
     url: str, part: Path, size: int | None, report: Report, say: Say, pause: Callable[[float], None]
 ) -> None:
     """Append to `part` until the server has no more, asking again where the connection fails."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _continue(url, part, size, report)
+            _request_rest(url, part, size, report)
             return
-        except _PASSING as error:
-            reason = _why(error, part)
-            if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in BUSY):
-                raise DataError(f"{url}: {reason}{_kept(part)}") from error
+        except _TRANSIENT as error:
+            reason = _describe_error(error, part)
+            if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in RETRY_STATUS):
+                raise DataError(f"{url}: {reason}{_describe_kept(part)}") from error
             say(f"{part.stem}: {reason}; trying again ({attempt} of {ATTEMPTS - 1})")
             pause(2.0 ** (attempt - 1))
 
 
-def _continue(url: str, part: Path, size: int | None, report: Report) -> None:
+def _request_rest(url: str, part: Path, size: int | None, report: Report) -> None:
     """One request, from the first byte that `part` lacks to the end of the file."""
     held = part.stat().st_size if part.exists() else 0
     if size is not None and held >= size:
         return  # whole, or too long: its sum decides
     headers = {"User-Agent": f"nmt/{__version__}"} | ({"Range": f"bytes={held}-"} if held else {})
     with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as answer:
-        held = held if _continues(answer, held) else 0
+        held = held if _is_continuation(answer, held) else 0
         length = answer.headers.get("Content-Length")
         total = size if length is None else held + int(length)
         with part.open("ab" if held else "wb") as out:
@@ -124,12 +124,12 @@ def _continue(url: str, part: Path, size: int | None, report: Report) -> None:
         raise _Interrupted(f"the connection ended after {held:,} of {total:,} bytes")
 
 
-def _continues(answer: HTTPResponse, held: int) -> bool:
+def _is_continuation(answer: HTTPResponse, held: int) -> bool:
     """Whether the answer starts at byte `held`; a server that knows no ranges starts over with status 200."""
     return answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {held}-")
 
 
-def _why(error: Exception, part: Path) -> str:
+def _describe_error(error: Exception, part: Path) -> str:
     if isinstance(error, HTTPError):
         error.close()
         if error.code == 416:
@@ -140,7 +140,7 @@ def _why(error: Exception, part: Path) -> str:
     return str(error) or type(error).__name__
 
 
-def _kept(part: Path) -> str:
+def _describe_kept(part: Path) -> str:
     if not part.exists() or part.stat().st_size == 0:
         part.unlink(missing_ok=True)
         return "; nothing was kept"

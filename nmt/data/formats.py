@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from nmt.data.text import bare_name, opened, read_lines
+from nmt.data.text import bare_name, open_file, read_lines
 from nmt.errors import DataError, UsageError
 
 Row = tuple[str, ...]
@@ -76,8 +76,8 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
     line ends are spaces. A DOCTYPE is refused: it can make a reader fetch files and fill the memory.
     """
     refuse_columns(columns, "a TMX file has")
-    memory = _Memory(languages)
-    with opened(path) as stream:
+    memory = _TmxParser(languages)
+    with open_file(path) as stream:
         while block := stream.read(1 << 16):
             yield from memory.units(path, block)
         yield from memory.units(path, b"", last=True)
@@ -90,7 +90,7 @@ def refuse_columns(columns: Sequence[str], where: str) -> None:
         raise UsageError(f"column:{columns[0]}: {where} no columns; name a file of its own")
 
 
-class _Memory:
+class _TmxParser:
     """What of a TMX file has been read."""
 
     def __init__(self, languages: Sequence[str]) -> None:
@@ -170,7 +170,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-def form_of(name: str) -> str | None:
+def pair_format(name: str) -> str | None:
     """The ending of a file that holds both sides of its pairs, its compression's ending aside; else None."""
     suffix = Path(bare_name(name)).suffix
     return suffix if suffix in READERS else None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.store.arrays import Int64, part_of
+from nmt.data.store.arrays import Int64, find_parts
 
 UInt64 = NDArray[np.uint64]
 ROUNDS = 6
@@ -39,7 +39,7 @@ class Mixture:
 
     def pairs(self, epoch: int, places: Int64) -> Int64:
         """The pairs that stand at some places of an epoch."""
-        corpora = part_of(places, self._first)
+        corpora = find_parts(places, self._first)
         within = places - self._first[corpora]
         found = within % self._sizes[corpora]
         over = within - self._whole[corpora]
@@ -56,42 +56,42 @@ class Mixture:
         found: Int64 = np.empty_like(within)
         for number in np.unique(rounds):
             here = rounds == number
-            found[here] = shuffled(within[here], size, keys(self.seed, corpus, int(number), 1))
+            found[here] = shuffled_values(within[here], size, shuffle_keys(self.seed, corpus, int(number), 1))
         return found
 
 
-def generator(*key: int) -> np.random.Generator:
+def random_generator(*key: int) -> np.random.Generator:
     """Random numbers that follow from a key."""
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
-def keys(*key: int) -> UInt64:
-    """What decides on an order in `shuffled`."""
-    return generator(*key).integers(1 << 63, size=ROUNDS).astype(np.uint64)
+def shuffle_keys(*key: int) -> UInt64:
+    """What decides on an order in `shuffled_values`."""
+    return random_generator(*key).integers(1 << 63, size=ROUNDS).astype(np.uint64)
 
 
-def shuffled(places: Int64, size: int, keys: UInt64) -> Int64:
+def shuffled_values(places: Int64, size: int, shuffle_keys: UInt64) -> Int64:
     """What stands at some places of a shuffled 0, 1, ... size - 1, without shuffling the rest.
 
     A Feistel network (Luby and Rackoff, 1988) permutes the numbers of an even count of bits; what falls
     beyond `size` is permuted again until it does not.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
-    values = _feistel(places.astype(np.uint64), half, keys)
+    values = _feistel(places.astype(np.uint64), half, shuffle_keys)
     while (beyond := values >= size).any():
-        values[beyond] = _feistel(values[beyond], half, keys)
+        values[beyond] = _feistel(values[beyond], half, shuffle_keys)
     return values.astype(np.int64)
 
 
-def _feistel(values: UInt64, half: int, keys: UInt64) -> UInt64:
+def _feistel(values: UInt64, half: int, shuffle_keys: UInt64) -> UInt64:
     bits, mask = np.uint64(half), np.uint64((1 << half) - 1)
     left, right = values >> bits, values & mask
-    for key in keys:
-        left, right = right, left ^ (mixed(right ^ key) & mask)
+    for key in shuffle_keys:
+        left, right = right, left ^ (mix_bits(right ^ key) & mask)
     return (left << bits) | right
 
 
-def mixed(values: UInt64) -> UInt64:
+def mix_bits(values: UInt64) -> UInt64:
     """Values whose every bit hangs on every bit given (SplitMix64: Steele, Lea and Flood, 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -8,7 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from nmt.data.formats import READERS, Row, form_of, refuse_columns
+from nmt.data.formats import READERS, Row, pair_format, refuse_columns
 from nmt.data.text import COMPRESSIONS, bare_name, read_lines
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file
@@ -64,7 +64,7 @@ def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Co
     Each may be compressed, with the ending added to its name. Raises DataError saying what was looked for.
     """
     if isinstance(pairs, str):
-        names = [pairs] if form_of(pairs) else [f"{pairs}.{src}", f"{pairs}.{tgt}"]
+        names = [pairs] if pair_format(pairs) else [f"{pairs}.{src}", f"{pairs}.{tgt}"]
     else:
         names = pairs
     return Corpus(tuple(find_file(root, name) for name in names), languages=(src, tgt))
@@ -95,25 +95,25 @@ def read_rows(corpus: Corpus) -> Iterator[Row]:
     """Source, target, and then what stands beside them, in the order of `corpus.beside`."""
     columns = corpus.columns
     files = {name: place for name, place in corpus.beside.items() if isinstance(place, Path)}
-    rows = _own_rows(corpus, list(columns.values()))
+    rows = _read_columns(corpus, list(columns.values()))
     for path in files.values():
-        rows = _with_lines(rows, corpus.files[0], path)
+        rows = _add_lines(rows, corpus.files[0], path)
     rows = islice(rows, corpus.first)
     order = [2 + [*columns, *files].index(name) for name in corpus.beside]
     return map(itemgetter(0, 1, *order), rows) if order else rows
 
 
-def _own_rows(corpus: Corpus, columns: Sequence[str]) -> Iterator[Row]:
+def _read_columns(corpus: Corpus, columns: Sequence[str]) -> Iterator[Row]:
     first, *others = corpus.files
     if not corpus.parallel:
         return (("", line) for line in read_lines(first))
     if others:
         refuse_columns(columns, "two files have")
-        return _with_lines(((line,) for line in read_lines(first)), first, others[0])
-    return READERS[form_of(first.name) or ".tsv"](first, corpus.languages, columns)
+        return _add_lines(((line,) for line in read_lines(first)), first, others[0])
+    return READERS[pair_format(first.name) or ".tsv"](first, corpus.languages, columns)
 
 
-def _with_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
+def _add_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
     """Rows of a file, each with the line of another; DataError unless there are equally many."""
     lines = read_lines(path)
     for number, (row, line) in enumerate(zip_longest(rows, lines)):
@@ -127,19 +127,19 @@ def _with_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
         yield (*row, line)
 
 
-Write = Callable[[str, str], object]
-FORMS = (".tsv", ".jsonl", None)
+WritePair = Callable[[str, str], object]
+WRITABLE = (".tsv", ".jsonl", None)
 
 
 @contextmanager
-def written(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) -> Iterator[Write]:
+def pair_writer(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) -> Iterator[WritePair]:
     """Takes pairs, for a .tsv or .jsonl file or two files `output.LANGUAGE`.
 
     UsageError for another form, two sides of one name, a file that is one of those read, `beside`, or a
     place where no file can be.
     """
-    form = form_of(output)
-    if form not in FORMS or bare_name(output) != output:
+    form = pair_format(output)
+    if form not in WRITABLE or bare_name(output) != output:
         raise UsageError(f"{output}: pairs are written as .tsv, .jsonl, or two files by their prefix, plain")
     if form != ".tsv" and languages[0] == languages[1]:
         raise UsageError(f"both sides are called '{languages[0]}': give each a name, --src and --tgt")
@@ -150,16 +150,16 @@ def written(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) 
     with ExitStack() as stack:
         asides = [stack.enter_context(atomic_file(path)) for path in paths]
         files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]
-        yield _writer(form, languages, files)
+        yield _make_writer(form, languages, files)
 
 
-def _writer(form: str | None, languages: tuple[str, str], files: Sequence[IO[str]]) -> Write:
+def _make_writer(form: str | None, languages: tuple[str, str], files: Sequence[IO[str]]) -> WritePair:
     if form == ".tsv":
         return lambda src, tgt: files[0].write(f"{src}\t{tgt}\n")
     if form == ".jsonl":
-        return lambda src, tgt: files[0].write(_object(languages, src, tgt))
+        return lambda src, tgt: files[0].write(_json_line(languages, src, tgt))
     return lambda src, tgt: (files[0].write(f"{src}\n"), files[1].write(f"{tgt}\n"))
 
 
-def _object(languages: tuple[str, str], src: str, tgt: str) -> str:
+def _json_line(languages: tuple[str, str], src: str, tgt: str) -> str:
     return json.dumps({languages[0]: src, languages[1]: tgt}, ensure_ascii=False) + "\n"

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.store import TokenStore
-from nmt.data.store.arrays import ArrayFile, Scratch, write_arrays
+from nmt.data.store.arrays import ArrayFile, TemporaryColumns, write_arrays
 from nmt.data.vocabulary import EOS, UNK, Vocabulary
-from nmt.data.word_alignment import NULL, distinct, learn_lexicon
+from nmt.data.word_alignment import NULL, sorted_unique, train_lexicon
 from nmt.errors import DataError
 
 Int64 = NDArray[np.int64]
 BLOCK = 1 << 20  # tokens that are counted together
 
 
-class Measured(NamedTuple):
+class ShortlistStatistics(NamedTuple):
     """What a shortlist does to the validation pairs."""
 
     pieces: float  # on the list of a sentence, on average
@@ -37,7 +37,7 @@ class Shortlist:
     def of(self, source: Sequence[int]) -> Int64:
         """The pieces that a translation of `source` may hold, ascending, each once."""
         rows = [self.targets[self.offsets[i] : self.offsets[i + 1]] for i in set(source)]
-        return distinct(np.concatenate([self.always, *rows]))
+        return sorted_unique(np.concatenate([self.always, *rows]))
 
     def fingerprint(self) -> str:
         """SHA-256 of what it allows."""
@@ -47,7 +47,7 @@ class Shortlist:
     def save(self, path: Path, vocabularies: Mapping[str, Vocabulary]) -> None:
         """Write it whole or not at all, with the fingerprints of the vocabularies `source` and `target`."""
         content = {"offsets": self.offsets, "targets": self.targets, "always": self.always}
-        with Scratch(path.parent) as scratch:
+        with TemporaryColumns(path.parent) as scratch:
             columns = {name: scratch.column("I64") for name in content}
             for name, values in content.items():
                 columns[name].append(values)
@@ -64,20 +64,22 @@ def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: s
     return Shortlist(*(file.arrays[name] for name in ("offsets", "targets", "always")))
 
 
-def make_shortlist(store: TokenStore, source: int, target: int, *, best: int, frequent: int) -> Shortlist:
+def make_shortlist(
+    store: TokenStore, source: int, target: int, *, best: int, frequent: int, block: int = BLOCK
+) -> Shortlist:
     """The `best` translations of each of the source pieces, and for all the `frequent` most frequent ones.
 
     `source` and `target` are sizes of vocabularies. What often translates nothing, eos and unk are
     always there.
     """
-    entries = learn_lexicon(store).best(best)
-    counts = _count(store, target)
+    entries = train_lexicon(store).best(best)
+    counts = _count(store, target, block)
     most = np.argsort(-counts, kind="stable")[:frequent]
     always = np.unique(np.concatenate([[EOS, UNK], most, entries.target[entries.source == NULL]]))
     return Shortlist(np.searchsorted(entries.source, np.arange(source + 1)), entries.target, always)
 
 
-def measure(shortlist: Shortlist, pairs: TokenStore) -> Measured:
+def measure_shortlist(shortlist: Shortlist, pairs: TokenStore) -> ShortlistStatistics:
     """How long the lists of these sources are, and how much of their targets stands on them."""
     listed = covered = 0
     for pair in range(len(pairs)):
@@ -85,15 +87,15 @@ def measure(shortlist: Shortlist, pairs: TokenStore) -> Measured:
         pieces = shortlist.of(source.tolist())
         listed += len(pieces)
         covered += int(np.isin(target, pieces).sum())
-    return Measured(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
+    return ShortlistStatistics(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
 
 
-def _count(store: TokenStore, pieces: int) -> Int64:
+def _count(store: TokenStore, size: int, block: int) -> Int64:
     """How often each piece stands in the targets."""
-    counts = np.zeros(pieces, np.int64)
+    counts = np.zeros(size, np.int64)
     for tokens in store.tgt.tokens.values.parts:
-        for start in range(0, len(tokens), BLOCK):
-            counts += np.bincount(tokens[start : start + BLOCK], minlength=pieces)
+        for start in range(0, len(tokens), block):
+            counts += np.bincount(tokens[start : start + block], minlength=size)
     return counts
 
 

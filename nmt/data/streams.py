@@ -16,20 +16,20 @@ from nmt.data.store.arrays import Int64
 from nmt.data.vocabulary import EOS, PAD
 
 
-class Cut(NamedTuple):
+class StreamLayout(NamedTuple):
     """How a text is cut: so many streams, read so many positions at a time."""
 
     streams: int
     chunk: int
 
 
-def chunks(store: TokenStore, cut: Cut, start: int = 0) -> Iterator[Batch]:
+def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterator[Batch]:
     """The chunks of a text stored `with_ends`, from the one at `start` to the last; no piece is left out.
 
     A row's first piece is the one before the chunk, or eos where the text begins: the end of no line. Streams
     that are shorter than the longest are filled with pad; `pairs` are places in the text.
     """
-    begins, ends = _stretches(store, cut.streams)
+    begins, ends = _stream_bounds(store, cut.streams)
     count = count_chunks(store, cut)
     for number in range(start, count):
         first = begins + number * cut.chunk
@@ -39,9 +39,9 @@ def chunks(store: TokenStore, cut: Cut, start: int = 0) -> Iterator[Batch]:
         store.release()
 
 
-def count_chunks(store: TokenStore, cut: Cut) -> int:
+def count_chunks(store: TokenStore, cut: StreamLayout) -> int:
     """How many chunks a text has."""
-    begins, ends = _stretches(store, cut.streams)
+    begins, ends = _stream_bounds(store, cut.streams)
     return -(-int((ends - begins).max()) // cut.chunk)
 
 
@@ -51,7 +51,7 @@ def lines_at(store: TokenStore, places: Int64) -> list[int]:
     return lines
 
 
-def _stretches(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
+def _stream_bounds(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
     """Where in the text each stream begins and ends: with whole lines, unless these are too long for it."""
     lines, pieces = store.tgt.tokens, len(store.tgt.tokens.values)
     length = -(-pieces // streams)

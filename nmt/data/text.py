@@ -30,18 +30,18 @@ def read_lines(path: Path) -> Iterator[str]:
             yield raw.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{path}, line {number}: {_bad_byte(error)}; "
+                f"{path}, line {number}: {_describe_bad_byte(error)}; "
                 f"convert the file (iconv -f LATIN1 -t UTF-8, say) or mend the line"
             ) from None
 
 
 def _raw_lines(path: Path) -> Iterator[bytes]:
-    with opened(path) as stream:
-        yield from _bare(stream)
+    with open_file(path) as stream:
+        yield from _strip_line_ends(stream)
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def open_file(path: Path) -> Iterator[BinaryIO]:
     """A file, plain or compressed, as bytes; DataError if it is missing or cannot be read to its end."""
     try:
         with xopen(path, "rb", threads=0) as stream:
@@ -56,7 +56,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise DataError(f"cannot read {path}: {why}; {advice}") from error
 
 
-def _bare(stream: Iterable[bytes], *, top: bool = True) -> Iterator[bytes]:
+def _strip_line_ends(stream: Iterable[bytes], *, top: bool = True) -> Iterator[bytes]:
     """Lines without their ends, the first without a byte-order mark if it is the file's first."""
     for number, line in enumerate(stream):
         text = line.removeprefix(BOM) if top and number == 0 else line
@@ -68,14 +68,14 @@ def read_lines_leniently(stream: Iterable[bytes], *, top: bool = True) -> Iterat
 
     `top` says that the stream begins where its file does, so that a byte-order mark is no text.
     """
-    for raw in _bare(stream, top=top):
+    for raw in _strip_line_ends(stream, top=top):
         try:
             yield raw.decode("utf-8"), None
         except UnicodeDecodeError as error:
-            yield raw.decode("utf-8", "replace"), f"{_bad_byte(error)} and was replaced by U+FFFD"
+            yield raw.decode("utf-8", "replace"), f"{_describe_bad_byte(error)} and was replaced by U+FFFD"
 
 
-def _bad_byte(error: UnicodeDecodeError) -> str:
+def _describe_bad_byte(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} is not UTF-8"
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt import __version__
-from nmt.data.shortlist import Measured, Shortlist, load_shortlist, make_shortlist, measure
+from nmt.data.shortlist import (
+    Shortlist,
+    ShortlistStatistics,
+    load_shortlist,
+    make_shortlist,
+    measure_shortlist,
+)
 from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
 from nmt.errors import DataError, UsageError
@@ -189,7 +195,7 @@ def _readme(name: str, facts: Metadata, recipe: Recipe) -> str:
     )
 
 
-def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measured]:
+def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, ShortlistStatistics]:
     """Make the shortlist of a run and write it whole; UsageError where the encoded pairs are not there."""
     train, valid = (store_file(run, part) for part in ("train", "valid"))
     for file in (train, valid):
@@ -199,7 +205,7 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Measu
     shortlist = make_shortlist(TokenStore(train), len(source), len(target), best=best, frequent=frequent)
     file = run / SHORTLIST
     shortlist.save(file, dict(zip(SIDES, (source, target), strict=True)))
-    return file, measure(shortlist, TokenStore(valid))
+    return file, measure_shortlist(shortlist, TokenStore(valid))
 
 
 def load_with_shortlist(path: Path) -> Loaded:

@@ -6,13 +6,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches
+from nmt.data.batches import Batch, BatchPlan, SubwordSampling, count_batches, read_batches
 from nmt.data.pair_rules import ANY_LENGTH, LengthFilter
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.data.store import SUMS, TokenStore
+from nmt.data.store import CHECKSUMS, TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.streams import Cut, chunks, count_chunks, lines_at
+from nmt.data.streams import StreamLayout, count_chunks, lines_at, read_chunks
 from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import train_vocabulary
 from nmt.errors import DataError, UsageError
@@ -85,7 +85,7 @@ def sums(run: Path, *corpora: Corpus) -> list[str]:
     """The SHA-256 of each file of some corpora, remembered in the run, and the columns read of them."""
     columns = [f"{name}: {column}" for corpus in corpora for name, column in corpus.columns.items()]
     files = [file for corpus in corpora for file in corpus.all_files]
-    return [*cached_sha256(files, run / "data" / SUMS), *columns]
+    return [*cached_sha256(files, run / "data" / CHECKSUMS), *columns]
 
 
 def vocabularies(
@@ -188,7 +188,7 @@ def _side(corpora: Sequence[Corpus], side: int) -> Iterator[str]:
 class Pairs:
     """Pairs, or lines of plain text, in an order of each epoch's own."""
 
-    def __init__(self, store: TokenStore, plan: Plan, sampling: Sampling | None = None) -> None:
+    def __init__(self, store: TokenStore, plan: BatchPlan, sampling: SubwordSampling | None = None) -> None:
         self.store, self.plan, self.sampling = store, plan, sampling
 
     def count(self, epoch: int) -> int:
@@ -197,7 +197,7 @@ class Pairs:
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """The batches of an epoch from the one at `start`."""
-        return batches(self.store, self.plan, epoch, start, self.sampling)
+        return read_batches(self.store, self.plan, epoch, start, self.sampling)
 
     def places(self, batch: Batch) -> list[tuple[str, int]]:
         """The corpora and lines that a batch's pairs are from."""
@@ -207,7 +207,7 @@ class Pairs:
 class Streams:
     """A text in streams, chunk after chunk, the same in every epoch."""
 
-    def __init__(self, store: TokenStore, cut: Cut) -> None:
+    def __init__(self, store: TokenStore, cut: StreamLayout) -> None:
         self.store, self.cut = store, cut
 
     def count(self, epoch: int) -> int:
@@ -216,7 +216,7 @@ class Streams:
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """The chunks from the one at `start`."""
-        return chunks(self.store, self.cut, start)
+        return read_chunks(self.store, self.cut, start)
 
     def places(self, batch: Batch) -> list[tuple[str, int]]:
         """The lines of the text in which a batch's rows begin."""

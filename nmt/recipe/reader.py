@@ -22,7 +22,7 @@ from nmt.recipe.errors import conflict_problems, problems_of
 from nmt.recipe.schema import TASKS, Recipe, SettingsT, TranslationRecipe, subsections, to_plain, validate
 from nmt.recipe.yaml import COMMAND_LINE, Node, Place, Problem, Source
 from nmt.settings import Settings, suggestion
-from nmt.shipped import folder
+from nmt.shipped import shipped_directory
 
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
@@ -88,7 +88,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def shipped_names() -> list[str]:
     """Names of the recipes that come with the program."""
-    return sorted(path.stem for path in folder("recipes").glob("*.yaml"))
+    return sorted(path.stem for path in shipped_directory("recipes").glob("*.yaml"))
 
 
 def shipped_file(name: str) -> Path:
@@ -98,7 +98,7 @@ def shipped_file(name: str) -> Path:
         raise UsageError(
             f"no recipe '{name}', {suggestion(name, names)}\n(a recipe of your own is a file ending in .yaml)"
         )
-    return folder("recipes") / f"{name}.yaml"
+    return shipped_directory("recipes") / f"{name}.yaml"
 
 
 def load(name: str, start: Path, problems: list[Problem]) -> Node | None:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batches import Batch, Plan, validation_batches
+from nmt.data.batches import Batch, BatchPlan, read_validation_batches
 from nmt.data.store import TokenStore
-from nmt.data.streams import Cut, chunks
+from nmt.data.streams import StreamLayout, read_chunks
 from nmt.model.translator import Translator
 from nmt.recurrence.recording import CellPath, CellRecord, record_values
 from nmt.recurrence.state import detach_states
@@ -93,9 +93,9 @@ def log_gates(
 ) -> ValidateFunction:
     """Add the gates over a few validation sentences (or the first chunk of a text) to each validation."""
     if chunked:
-        batch = next(chunks(store, Cut(SENTENCES, CHUNK)))
+        batch = next(read_chunks(store, StreamLayout(SENTENCES, CHUNK)))
     else:
-        batches = validation_batches(store, Plan("sentences", SENTENCES, seed))
+        batches = read_validation_batches(store, BatchPlan("sentences", SENTENCES, seed))
         batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of middle length
 
     def validate_with_gates(model: Translator, name: str) -> ValidationResult:

@@ -37,7 +37,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             f"[{{name: train.de, sha256: {hashlib.sha256(WORDS).hexdigest()}, "
             f"url: 'http://127.0.0.1:{server.server_address[1]}/train.de'}}]}}"
         )
-        monkeypatch.setattr(corpora, "folder", lambda name: cards.parent)
+        monkeypatch.setattr(corpora, "shipped_directory", lambda name: cards.parent)
         monkeypatch.setenv("NMT_CORPORA", str(tmp_path / "store"))
         yield origin
         server.shutdown()
@@ -47,7 +47,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_listing_names_every_corpus_with_its_licence() -> None:
     result = CliRunner().invoke(app, ["ls"])
     assert result.exit_code == 0
-    for name in corpora.card_names():
+    for name in corpora.corpus_names():
         assert name in result.output
     assert "research and education" in result.output
 

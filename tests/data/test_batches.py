@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from nmt.data import batches as module
-from nmt.data.batches import Batch, Plan, Sampling, batches, count_batches, validation_batches
+from nmt.data.batches import (
+    Batch,
+    BatchPlan,
+    SubwordSampling,
+    count_batches,
+    read_batches,
+    read_validation_batches,
+)
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
@@ -17,7 +24,8 @@ from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 
 COUNT = 500
 VOCABULARY = WordVocabulary([str(n) for n in range(COUNT)])
-PLANS = [Plan("sentences", 16, seed=1), Plan("tokens", 100, seed=1)]
+PLANS = [BatchPlan("sentences", 16, seed=1), BatchPlan("tokens", 100, seed=1)]
+POOLS = [plan._replace(pool=pool) for plan in PLANS for pool in (1 << 16, 100)]
 
 
 def built(folder: Path, vocabulary: Vocabulary, with_text: bool = False) -> TokenStore:
@@ -38,29 +46,22 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
     return built(tmp_path_factory.mktemp("store"), VOCABULARY)
 
 
-@pytest.fixture(params=[1 << 16, 100])
-def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(module, "POOL", request.param)
-    return int(request.param)
-
-
 def same(one: Batch, other: Batch) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one[:5], other[:5], strict=True))
 
 
-def order(store: TokenStore, plan: Plan, epoch: int) -> list[list[int]]:
-    return [batch.pairs.tolist() for batch in batches(store, plan, epoch)]
+def order(store: TokenStore, plan: BatchPlan, epoch: int) -> list[list[int]]:
+    return [batch.pairs.tolist() for batch in read_batches(store, plan, epoch)]
 
 
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.usefixtures("pool")
-def test_every_pair_comes_once_in_an_epoch(store: TokenStore, plan: Plan) -> None:
-    for found in (batches(store, plan, 0), validation_batches(store, plan)):
+@pytest.mark.parametrize("plan", POOLS)
+def test_every_pair_comes_once_in_an_epoch(store: TokenStore, plan: BatchPlan) -> None:
+    for found in (read_batches(store, plan, 0), read_validation_batches(store, plan)):
         assert sorted(pair for batch in found for pair in batch.pairs.tolist()) == list(range(COUNT))
 
 
 def test_a_batch_is_padded_with_bos_and_eos_where_models_expect_them(store: TokenStore) -> None:
-    for batch in batches(store, PLANS[0], 0):
+    for batch in read_batches(store, PLANS[0], 0):
         for i, pair in enumerate(batch.pairs.tolist()):
             one = np.array([pair])
             src, tgt = store.src.tokens.take(one).values.tolist(), store.tgt.tokens.take(one).values.tolist()
@@ -73,21 +74,19 @@ def test_a_batch_is_padded_with_bos_and_eos_where_models_expect_them(store: Toke
         assert {tensor.dtype for tensor in batch[:5]} == {torch.int64}
 
 
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.usefixtures("pool")
-def test_the_order_is_a_function_of_seed_and_epoch(store: TokenStore, plan: Plan) -> None:
+@pytest.mark.parametrize("plan", POOLS)
+def test_the_order_is_a_function_of_seed_and_epoch(store: TokenStore, plan: BatchPlan) -> None:
     assert order(store, plan, 3) == order(store, plan, 3)
     assert order(store, plan, 3) != order(store, plan, 4)
     assert order(store, plan, 3) != order(store, plan._replace(seed=2), 3)
     assert count_batches(store, plan, 3) == len(order(store, plan, 3))
 
 
-@pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.usefixtures("pool")
-def test_an_epoch_can_be_entered_anywhere(store: TokenStore, plan: Plan) -> None:
-    whole = list(batches(store, plan, 1))
+@pytest.mark.parametrize("plan", POOLS)
+def test_an_epoch_can_be_entered_anywhere(store: TokenStore, plan: BatchPlan) -> None:
+    whole = list(read_batches(store, plan, 1))
     for start in (0, 1, len(whole) // 2, len(whole) - 1, len(whole)):
-        rest = list(batches(store, plan, 1, start))
+        rest = list(read_batches(store, plan, 1, start))
         assert len(rest) == len(whole) - start
         assert all(map(same, rest, whole[start:]))
 
@@ -98,25 +97,25 @@ def test_entering_late_does_not_read_what_came_before(
     read: list[int] = []
     collate = module._collate
     monkeypatch.setattr(module, "_collate", lambda *given: read.append(1) or collate(*given))
-    next(batches(store, PLANS[0], 0, 20))
+    next(read_batches(store, PLANS[0], 0, 20))
     assert len(read) == 1
 
 
 def test_batches_have_their_size_and_alike_lengths(store: TokenStore) -> None:
-    found = list(batches(store, PLANS[0], 0))
+    found = list(read_batches(store, PLANS[0], 0))
     assert sorted(len(batch.pairs) for batch in found) == [COUNT % 16, *[16] * (COUNT // 16)]
     padded = sum(batch.src.numel() for batch in found)
     assert padded < 1.1 * sum(int(batch.src_lengths.sum()) for batch in found)
 
 
 def test_batches_by_tokens_stay_within_their_budget_and_fill_it(store: TokenStore) -> None:
-    sizes = [len(b.pairs) * max(b.src.shape[1], b.tgt.shape[1] - 1) for b in batches(store, PLANS[1], 0)]
+    sizes = [len(b.pairs) * max(b.src.shape[1], b.tgt.shape[1] - 1) for b in read_batches(store, PLANS[1], 0)]
     assert max(sizes) <= 100
     assert np.mean(sizes) > 60
 
 
 def test_a_pair_above_the_budget_is_a_batch_alone(store: TokenStore) -> None:
-    for batch in batches(store, Plan("tokens", 5, seed=1), 0):
+    for batch in read_batches(store, BatchPlan("tokens", 5, seed=1), 0):
         assert (
             len(batch.pairs) == 1 or len(batch.pairs) * max(batch.src.shape[1], batch.tgt.shape[1] - 1) <= 5
         )
@@ -126,10 +125,10 @@ def test_sampled_pieces_are_a_function_of_seed_epoch_and_pair(tmp_path: Path) ->
     lines = [f"{n} {n * 7} {n * n}" for n in range(COUNT)]
     vocabulary = train_vocabulary(lines, SubwordSettings(kind="unigram", size=100))
     store = built(tmp_path, vocabulary, with_text=True)
-    sampling = Sampling(vocabulary, vocabulary, 0.2)
+    sampling = SubwordSampling(vocabulary, vocabulary, 0.2)
 
-    def drawn(plan: Plan, epoch: int, start: int = 0) -> dict[int, list[int]]:
-        found = batches(store, plan, epoch, start, sampling)
+    def drawn(plan: BatchPlan, epoch: int, start: int = 0) -> dict[int, list[int]]:
+        found = read_batches(store, plan, epoch, start, sampling)
         return {
             pair: row[row != PAD].tolist()
             for b in found
@@ -144,8 +143,8 @@ def test_sampled_pieces_are_a_function_of_seed_epoch_and_pair(tmp_path: Path) ->
 
 
 def test_validation_batches_remember_the_given_order(store: TokenStore) -> None:
-    found = list(validation_batches(store, PLANS[0]))
-    assert all(map(same, found, validation_batches(store, PLANS[0]._replace(seed=9))))
+    found = list(read_validation_batches(store, PLANS[0]))
+    assert all(map(same, found, read_validation_batches(store, PLANS[0]._replace(seed=9))))
     for batch in found:
         for pair, row in zip(batch.pairs.tolist(), batch.src.tolist(), strict=True):
             assert VOCABULARY.decode(row) in (
@@ -160,7 +159,7 @@ def test_batches_of_a_real_corpus_leave_little_padding(shared_corpora: Path, tmp
     words = train_vocabulary(["a"], SubwordSettings(kind="pretokenized", size=10))
     store = prepare_store(tmp_path / "store", corpus, src=words, tgt=words, keep=None)
     assert len(store) == 1014
-    found = list(islice(batches(store, PLANS[0], 0), 1000))
+    found = list(islice(read_batches(store, PLANS[0], 0), 1000))
     assert sum(b.src.numel() for b in found) < 1.05 * sum(int(b.src_lengths.sum()) for b in found)
 
 

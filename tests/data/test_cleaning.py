@@ -105,8 +105,8 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("in.tsv", "-o", "out"), 2, "say which languages the pairs are in"),
-        (("in", "-o", "out.tsv"), 2, "say which languages the pairs are in"),
+        (("in.tsv", "-o", "out"), 2, "the languages of the pairs are not known"),
+        (("in", "-o", "out.tsv"), 2, "the languages of the pairs are not known"),
         (("in.tsv", "-o", "in.tsv"), 2, "in.tsv is what is read"),
         (("in.tsv", "-o", "out.tsv.gz"), 2, "pairs are written as .tsv, .jsonl, or two files"),
         (("in.tsv", "-o", "out.tmx", "--src", "a", "--tgt", "b"), 2, "pairs are written as .tsv"),

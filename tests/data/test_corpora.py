@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt.data import corpora, download
-from nmt.data.corpora import Card, CorpusFile
+from nmt.data.corpora import CorpusCard, CorpusFile
 from nmt.errors import DataError, UsageError
 
 CONTENT = bytes(range(256)) * 1200  # several chunks
@@ -226,22 +226,22 @@ def test_a_folder_that_cannot_be_written_is_one_clear_message(server: Server, tm
         bring(server.url())
 
 
-def card_of(server: Server, **changes: object) -> Card:
+def card_of(server: Server, **changes: object) -> CorpusCard:
     file = {"name": "a.gz", "sha256": sum_of(CONTENT), "bytes": len(CONTENT), "url": server.url("a.gz")}
     card = {"name": "tiny", "languages": ["de"], "description": "d", "licence": "l", "source": "s"}
-    return Card.model_validate(card | {"files": [file, file | {"name": "b.gz"}]} | changes)
+    return CorpusCard.model_validate(card | {"files": [file, file | {"name": "b.gz"}]} | changes)
 
 
 def test_fetching_a_corpus_brings_what_is_missing(server: Server, tmp_path: Path) -> None:
     heard: list[tuple[str, int]] = []
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "a.gz").write_bytes(CONTENT)
-    corpora.fetch(
+    corpora.fetch_corpus(
         card_of(server), tmp_path / "c", progress=lambda *news: heard.append(news), say=lambda said: None
     )
     assert len(server.asked) == 1
     assert heard[-1] == ("b.gz", len(CONTENT))
-    assert corpora.check(card_of(server), tmp_path / "c") == {}
+    assert corpora.check_files(card_of(server), tmp_path / "c") == {}
 
 
 def test_a_corpus_without_an_address_says_how_to_obtain_it(server: Server, tmp_path: Path) -> None:
@@ -250,34 +250,34 @@ def test_a_corpus_without_an_address_says_how_to_obtain_it(server: Server, tmp_p
     with pytest.raises(
         UsageError, match=r"its card has no address for a.gz.\nAsk the author.\nThen: nmt corpus check"
     ):
-        corpora.fetch(card, tmp_path / "c", say=lambda said: None)
+        corpora.fetch_corpus(card, tmp_path / "c", say=lambda said: None)
 
 
 def test_checking_names_each_fault(server: Server, tmp_path: Path) -> None:
-    assert corpora.check(card_of(server), tmp_path) == {"a.gz": "missing", "b.gz": "missing"}
+    assert corpora.check_files(card_of(server), tmp_path) == {"a.gz": "missing", "b.gz": "missing"}
     (tmp_path / "a.gz").write_bytes(CONTENT[:-1])
     (tmp_path / "b.gz").write_bytes(b"x" + CONTENT[1:])
-    assert corpora.check(card_of(server), tmp_path) == {
+    assert corpora.check_files(card_of(server), tmp_path) == {
         "a.gz": "307,199 bytes instead of 307,200",
         "b.gz": "altered (its SHA-256 differs)",
     }
 
 
-@pytest.mark.parametrize("name", corpora.card_names())
+@pytest.mark.parametrize("name", corpora.corpus_names())
 def test_every_card_reads_and_has_an_address_or_a_way_to_obtain_the_files(name: str) -> None:
     card = corpora.read_card(name)
-    reachable = corpora.built_in(card) or all(file.url for file in card.files)
+    reachable = corpora.is_built_in(card) or all(file.url for file in card.files)
     assert reachable != (card.obtain is not None)
     assert len({file.name for file in card.files}) == len(card.files)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in corpora.card_names() if not corpora.built_in(corpora.read_card(name))]
+    "name", [name for name in corpora.corpus_names() if not corpora.is_built_in(corpora.read_card(name))]
 )
 @pytest.mark.real
 def test_every_card_fits_the_real_files(name: str, shared_corpora: Path) -> None:
     card = corpora.read_card(name)
-    assert corpora.check(card, shared_corpora / name) == {}
+    assert corpora.check_files(card, shared_corpora / name) == {}
     for file in card.files:
         if file.lines is not None:
             with gzip.open(shared_corpora / name / file.name) as lines:
@@ -295,7 +295,7 @@ def test_a_name_that_is_no_corpus_gets_the_nearest_one() -> None:
 def test_a_wrong_card_is_refused_with_its_path(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(corpora, "folder", lambda name: tmp_path)
+    monkeypatch.setattr(corpora, "shipped_directory", lambda name: tmp_path)
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "card.yaml").write_text(text)
     with pytest.raises(DataError, match=r"x/card.yaml: not a card"):
@@ -326,7 +326,7 @@ def test_a_recipe_is_told_how_to_obtain_a_corpus_that_nobody_serves() -> None:
 
 
 def test_corpora_that_come_with_the_program_are_whole() -> None:
-    whole = [card for card in map(corpora.read_card, corpora.card_names()) if corpora.built_in(card)]
+    whole = [card for card in map(corpora.read_card, corpora.corpus_names()) if corpora.is_built_in(card)]
     assert {"hello", "phrasebook"} <= {card.name for card in whole}
     for card in whole:
-        assert corpora.check(card, corpora.folder("corpora") / card.name) == {}
+        assert corpora.check_files(card, corpora.shipped_directory("corpora") / card.name) == {}

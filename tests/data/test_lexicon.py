@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.data import shortlist
-from nmt.data import word_alignment as lexicon
 from nmt.data.pairs import Corpus
 from nmt.data.shortlist import Shortlist, load_shortlist, make_shortlist
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary import EOS, UNK, WordVocabulary
-from nmt.data.word_alignment import NULL, Lexicon, learn_lexicon
+from nmt.data.word_alignment import NULL, Lexicon, train_lexicon
 from nmt.errors import DataError
 
 PAIRS = [("das Haus", "the house"), ("das Buch", "the book"), ("ein Buch", "a book")]
@@ -57,7 +55,7 @@ def by_definition(
 
 
 def test_two_iterations_by_hand(tmp_path: Path) -> None:
-    first = by_word(learn_lexicon(store(tmp_path), iterations=1))
+    first = by_word(train_lexicon(store(tmp_path), iterations=1))
     assert first["das", "the"] == pytest.approx(1 / 2)
     assert first["das", "house"] == first["das", "book"] == pytest.approx(1 / 4)
     assert first["Haus", "house"] == pytest.approx(1 / 2)
@@ -66,12 +64,12 @@ def test_two_iterations_by_hand(tmp_path: Path) -> None:
     # In das Haus, `the` is shared among NULL, das and Haus as 1/3 : 1/2 : 1/2, and so on.
     the = Fraction(3, 8) + Fraction(6, 13)
     das = the + Fraction(3, 11) + Fraction(3, 13)
-    second = by_word(learn_lexicon(store(tmp_path), iterations=2))
+    second = by_word(train_lexicon(store(tmp_path), iterations=2))
     assert second["das", "the"] == pytest.approx(float(the / das))
 
 
 def test_words_that_come_together_find_each_other(tmp_path: Path) -> None:
-    found = by_word(learn_lexicon(store(tmp_path), iterations=50))
+    found = by_word(train_lexicon(store(tmp_path), iterations=50))
     for pair in (("das", "the"), ("Haus", "house"), ("Buch", "book"), ("ein", "a")):
         assert found[pair] == max(p for (source, _), p in found.items() if source == pair[0])
 
@@ -85,15 +83,12 @@ def many(count: int = 60) -> tuple[list[tuple[str, str]], WordVocabulary]:
     return list(zip(*sides, strict=True)), WordVocabulary(map(str, range(9)))
 
 
-def test_it_is_what_the_definition_gives_in_chunks_of_any_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_what_the_definition_gives_in_chunks_of_any_size(tmp_path: Path) -> None:
     pairs, words = many()
     encoded = [(words.encode(source), words.encode(target)) for source, target in pairs]
     expected = by_definition(encoded, 3)
     for together in (1, 100, 10**6):
-        monkeypatch.setattr(lexicon, "TOGETHER", together)
-        found = learn_lexicon(store(tmp_path, pairs, (words, words)), iterations=3)
+        found = train_lexicon(store(tmp_path, pairs, (words, words)), iterations=3, together=together)
         entries = dict(
             zip(zip(found.source.tolist(), found.target.tolist(), strict=True), found.p, strict=True)
         )
@@ -104,9 +99,9 @@ def test_it_is_what_the_definition_gives_in_chunks_of_any_size(
 def test_of_a_large_corpus_every_nth_pair_is_read(tmp_path: Path) -> None:
     pairs, words = many()
     links = sum((len(s.split()) + 1) * len(t.split()) for s, t in pairs)
-    part = learn_lexicon(store(tmp_path, pairs, (words, words)), most=-(-links // 3))
+    part = train_lexicon(store(tmp_path, pairs, (words, words)), most=-(-links // 3))
     shutil.rmtree(tmp_path / "train.store")
-    alone = learn_lexicon(store(tmp_path, pairs[::3], (words, words)))
+    alone = train_lexicon(store(tmp_path, pairs[::3], (words, words)))
     for given, expected in zip(part, alone, strict=True):
         np.testing.assert_array_equal(given, expected)
 
@@ -131,14 +126,11 @@ def test_a_list_holds_the_best_of_its_pieces_the_frequent_ones_eos_and_unk(tmp_p
     assert made.of([UNK]).tolist() == made.of([]).tolist()
 
 
-def test_frequent_pieces_are_counted_in_blocks_of_any_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frequent_tokens_are_counted_in_blocks_of_any_size(tmp_path: Path) -> None:
     pairs, words = many()
     opened = store(tmp_path, pairs, (words, words))
     whole = make_shortlist(opened, len(words), len(words), best=1, frequent=4)
-    monkeypatch.setattr(shortlist, "BLOCK", 7)
-    parts = make_shortlist(opened, len(words), len(words), best=1, frequent=4)
+    parts = make_shortlist(opened, len(words), len(words), best=1, frequent=4, block=7)
     assert parts.always.tolist() == whole.always.tolist()
     counts = np.bincount(opened.tgt.tokens.values)
     assert set(np.argsort(-counts, kind="stable")[:4].tolist()) <= set(whole.always.tolist())

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.data.batches import Plan, Sampling, batches
+from nmt.data.batches import BatchPlan, SubwordSampling, read_batches
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
-from nmt.data.store import builder as building
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary import Vocabulary, WordVocabulary
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
-from nmt.data.word_alignment import read_links
+from nmt.data.word_alignment import parse_alignment
 from nmt.errors import DataError
 
 SRC = ["der kleine Hund schläft", "", "die Katze kommt zurück", "ein Hund"] * 5
@@ -43,19 +42,27 @@ def corpus(
     )
 
 
-def stored(folder: Path, vocabulary: Vocabulary, *corpora: Corpus) -> TokenStore:
+def stored(folder: Path, vocabulary: Vocabulary, *corpora: Corpus, shard_pairs: int = 1000) -> TokenStore:
     from nmt.data.pair_rules import LengthFilter
 
     keep = LengthFilter(1, 100, None)
-    return prepare_store(folder / "s", *corpora, src=vocabulary, tgt=vocabulary, keep=keep, with_text=True)
+    return prepare_store(
+        folder / "s",
+        *corpora,
+        src=vocabulary,
+        tgt=vocabulary,
+        keep=keep,
+        with_text=True,
+        shard_pairs=shard_pairs,
+    )
 
 
 def linked_words(
-    store: TokenStore, vocabulary: Vocabulary, sampling: Sampling | None = None
+    store: TokenStore, vocabulary: Vocabulary, sampling: SubwordSampling | None = None
 ) -> set[tuple[int, str, str]]:
     """Pair, source word and target word of every link, read off the pieces in the batches."""
     found = set()
-    for batch in batches(store, Plan("sentences", 4, 1), 0, sampling=sampling):
+    for batch in read_batches(store, BatchPlan("sentences", 4, 1), 0, sampling=sampling):
         assert batch.links is not None
         for row, t, s in batch.links.tolist():
             src = vocabulary.pieces(batch.src[row, : batch.src_lengths[row] - 1].tolist())
@@ -95,14 +102,16 @@ def test_links_are_between_the_words_that_the_file_names(tmp_path: Path, kind: s
     words = sorted({word for line in SRC + TGT for word in line.split()})
     vocabulary = WordVocabulary([*tags, *words]) if kind == "words" else pieces(tags)
     store = stored(tmp_path, vocabulary, corpus(tmp_path, tag=tag))
-    sampling = Sampling(vocabulary, vocabulary, 0.1) if kind == "sampled" else None
+    sampling = SubwordSampling(vocabulary, vocabulary, 0.1) if kind == "sampled" else None
     assert linked_words(store, vocabulary, sampling) == EXPECTED
 
 
 def test_every_piece_of_a_word_is_linked_with_every_piece_of_its_partner(tmp_path: Path) -> None:
     vocabulary = pieces()
     store = stored(tmp_path, vocabulary, corpus(tmp_path))
-    batch = next(batch for batch in batches(store, Plan("sentences", 1, 1), 0) if int(batch.pairs[0]) == 1)
+    batch = next(
+        batch for batch in read_batches(store, BatchPlan("sentences", 1, 1), 0) if int(batch.pairs[0]) == 1
+    )
     back = [len(vocabulary.encode(text)) for text in ("zurück", "back")]
     assert batch.links is not None
     links = [link for link in batch.links.tolist() if link[1] >= len(vocabulary.encode("the cat comes"))]
@@ -111,19 +120,18 @@ def test_every_piece_of_a_word_is_linked_with_every_piece_of_its_partner(tmp_pat
 
 def test_weights_go_with_their_pairs(tmp_path: Path) -> None:
     store = stored(tmp_path, WORDS, corpus(tmp_path))
-    for batch in batches(store, Plan("sentences", 4, 1), 0):
+    for batch in read_batches(store, BatchPlan("sentences", 4, 1), 0):
         assert batch.weights is not None
         assert batch.weights.tolist() == [[0.5, 2.0, 0.0][pair % 3] for pair in batch.pairs.tolist()]
 
 
 def test_a_corpus_without_them_weighs_one_and_is_not_aligned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(building, "SHARD", 7)
     plain = Corpus(
         (lines(tmp_path / "b.de", ["ein Hund"] * 3), lines(tmp_path / "b.en", ["a dog"] * 3)), name="b"
     )
-    store = stored(tmp_path, WORDS, plain, corpus(tmp_path)._replace(name="a"))
+    store = stored(tmp_path, WORDS, plain, corpus(tmp_path)._replace(name="a"), shard_pairs=7)
     assert [(part.name, part.first, part.pairs) for part in store.parts] == [("b", 0, 3), ("a", 3, 15)]
     assert store.weights is not None
     assert store.weights[np.arange(5)].tolist() == [1, 1, 1, 0.5, 2]
@@ -152,7 +160,7 @@ def test_a_line_whose_words_are_not_told_by_spaces_is_counted_and_not_aligned(tm
         ),
         (["0_0", "", "", ""] * 5, WEIGHTS, r"links, line 1: '0_0' is no link, like 0-2"),
         (LINKS[:-1], WEIGHTS, r"a\.de has 20 lines but .*links has 19"),
-        (LINKS, ["1", "1", "x", "1"] * 5, r"weights, line 3: expected a weight, .* got 'x'"),
+        (LINKS, ["1", "1", "x", "1"] * 5, r"weights, line 3: expected a weight .* got 'x'"),
         (LINKS, ["-1", "1", "x", "1"] * 5, r"weights, line 1: expected a weight"),
         (LINKS, ["1", "1", "nan", "inf"] * 5, r"weights, line 3: expected a weight"),
     ],
@@ -165,5 +173,5 @@ def test_what_cannot_be_is_refused_by_file_and_line(
 
 
 def test_links_are_read_as_pharaoh_writes_them() -> None:
-    assert read_links(" 0-0  12-3 ") == [(0, 0), (12, 3)]
-    assert read_links("") == []
+    assert parse_alignment(" 0-0  12-3 ") == [(0, 0), (12, 3)]
+    assert parse_alignment("") == []

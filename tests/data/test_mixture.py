@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.mixture import Mixture, keys, shuffled
+from nmt.data.mixture import Mixture, shuffle_keys, shuffled_values
 
 
 def drawn(mixture: Mixture, epoch: int) -> list[int]:
@@ -64,10 +64,10 @@ def test_of_every_corpus_there_is_something_in_an_epoch(times: float) -> None:
 @settings(derandomize=True, deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 2**63 - 1))
 def test_shuffled_places_hold_every_number_once(size: int, seed: int) -> None:
-    order = keys(seed)
-    whole = shuffled(np.arange(size), size, order)
+    order = shuffle_keys(seed)
+    whole = shuffled_values(np.arange(size), size, order)
     assert sorted(whole.tolist()) == list(range(size))
-    assert shuffled(np.arange(size // 2, size), size, order).tolist() == whole[size // 2 :].tolist()
+    assert shuffled_values(np.arange(size // 2, size), size, order).tolist() == whole[size // 2 :].tolist()
 
 
 def test_shuffled_places_look_like_chance() -> None:
@@ -75,8 +75,8 @@ def test_shuffled_places_look_like_chance() -> None:
     first = np.zeros(size)
     steps = []
     for seed in range(rounds):
-        order = keys(seed)
-        values = shuffled(np.arange(size), size, order)
+        order = shuffle_keys(seed)
+        values = shuffled_values(np.arange(size), size, order)
         first += values
         steps.append(np.corrcoef(values[1:], values[:-1])[0, 1])
     assert abs(float(np.mean(steps))) < 0.01

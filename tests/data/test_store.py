@@ -14,7 +14,6 @@ from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store import builder as building
-from nmt.data.store import encoder as encoding
 from nmt.data.store.arrays import ArrayFile, read_metadata
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary import WordVocabulary
@@ -63,12 +62,13 @@ def test_without_a_filter_every_pair_is_kept(tmp_path: Path) -> None:
     assert [side.tolist() for side in store.lengths(np.array([5, 3]))] == [[2, 6], [2, 1]]
 
 
-def test_chunks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_change_nothing(tmp_path: Path) -> None:
     whole = rows(made(tmp_path))
-    monkeypatch.setattr(encoding, "CHUNK", 2)
-    shutil.rmtree(tmp_path / "train.store")
-    assert rows(made(tmp_path)) == whole
-    assert made(tmp_path).lines.tolist() == [1, 3, 6]
+    store = prepare_store(
+        tmp_path / "chunks", corpus(tmp_path), src=VOCABULARY, tgt=VOCABULARY, keep=KEEP, chunk=2
+    )
+    assert rows(store) == whole
+    assert store.lines.tolist() == [1, 3, 6]
 
 
 def test_the_text_is_kept_only_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -160,10 +160,18 @@ def test_a_failed_build_leaves_no_store(tmp_path: Path) -> None:
 MANY = [(f"{n % 50} {n % 7}", f"{n % 11}" if n % 9 else "") for n in range(100)]
 
 
-def sharded(folder: Path, workers: int = 1) -> TokenStore:
+def sharded(folder: Path, workers: int = 1, shard_pairs: int = 17) -> TokenStore:
     pairs = corpus(folder, MANY)
     return prepare_store(
-        folder / "s", pairs, src=VOCABULARY, tgt=VOCABULARY, keep=KEEP, with_text=True, workers=workers
+        folder / "s",
+        pairs,
+        src=VOCABULARY,
+        tgt=VOCABULARY,
+        keep=KEEP,
+        with_text=True,
+        workers=workers,
+        shard_pairs=shard_pairs,
+        chunk=5,
     )
 
 
@@ -171,14 +179,7 @@ def shards(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted((folder / "s").glob("*.safetensors"))}
 
 
-@pytest.fixture
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "SHARD", 17)
-    monkeypatch.setattr(encoding, "CHUNK", 5)
-
-
-@pytest.mark.usefixtures("small_shards")
-def test_shards_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_are_read_as_one(tmp_path: Path) -> None:
     store = sharded(tmp_path)
     assert len(shards(tmp_path)) == 6
     kept = [n for n in range(100) if n % 9]
@@ -192,13 +193,11 @@ def test_shards_are_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert [store.tgt.tokens.next_start(place) for place in (0, 1, 50, 87, 88)] == [0, 1, 50, 87, 88]
     starts = {1: 2, 2: 2, 33: 34, 175: 176, 176: 176}
     assert {place: store.src.tokens.next_start(place) for place in starts} == starts
-    monkeypatch.setattr(building, "SHARD", 1000)
-    whole = sharded(tmp_path)
+    whole = sharded(tmp_path, shard_pairs=1000)
     assert len(shards(tmp_path)) == 1
     assert (str(whole.report), rows(whole)) == (str(store.report), rows(store))
 
 
-@pytest.mark.usefixtures("small_shards")
 def test_several_processes_make_the_same_files(tmp_path: Path) -> None:
     sharded(tmp_path)
     alone = shards(tmp_path)
@@ -207,7 +206,6 @@ def test_several_processes_make_the_same_files(tmp_path: Path) -> None:
     assert shards(tmp_path) == alone
 
 
-@pytest.mark.usefixtures("small_shards")
 def test_a_killed_build_goes_on_with_the_shards_that_are_there(tmp_path: Path) -> None:
     sharded(tmp_path)
     whole, folder = shards(tmp_path), tmp_path / "s"
@@ -226,7 +224,6 @@ def test_a_killed_build_goes_on_with_the_shards_that_are_there(tmp_path: Path) -
     assert len(store) == 88
 
 
-@pytest.mark.usefixtures("small_shards")
 def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,7 +249,6 @@ def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
     assert rows(store) == rows(sharded(tmp_path))
 
 
-@pytest.mark.usefixtures("small_shards")
 def test_shards_of_another_text_are_not_gone_on_with(tmp_path: Path) -> None:
     sharded(tmp_path)
     before = read_metadata(tmp_path / "s" / "00000.safetensors")["made_from"]

@@ -7,18 +7,26 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.data.batches import Plan, batches
+from nmt.data.batches import BatchPlan, read_batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import find_text
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.streams import Cut, chunks, count_chunks, lines_at
+from nmt.data.streams import StreamLayout, count_chunks, lines_at, read_chunks
 from nmt.data.vocabulary import BOS, EOS, PAD, WordVocabulary
 from nmt.errors import DataError
 
 WORDS = WordVocabulary([str(number) for number in range(100)])
 TEXT = ["0 1 2", "", "3", "4 5 6 7", "8 9", "10 11 12 13 14", "15"]
-CUTS = [Cut(1, 4), Cut(1, 100), Cut(2, 3), Cut(3, 1), Cut(3, 5), Cut(5, 2), Cut(40, 2)]
+CUTS = [
+    StreamLayout(1, 4),
+    StreamLayout(1, 100),
+    StreamLayout(2, 3),
+    StreamLayout(3, 1),
+    StreamLayout(3, 5),
+    StreamLayout(5, 2),
+    StreamLayout(40, 2),
+]
 
 
 def stored(folder: Path, lines: list[str]) -> TokenStore:
@@ -32,18 +40,20 @@ def whole(lines: list[str]) -> list[int]:
     return [piece for line in lines for piece in (*WORDS.encode(line), EOS)]
 
 
-def streams(store: TokenStore, cut: Cut) -> list[list[int]]:
+def streams(store: TokenStore, cut: StreamLayout) -> list[list[int]]:
     """What each stream is asked for, chunk by chunk, without the filling."""
-    gold = torch.cat([batch.tgt[:, 1:] for batch in chunks(store, cut)], dim=1)
+    gold = torch.cat([batch.tgt[:, 1:] for batch in read_chunks(store, cut)], dim=1)
     return [[piece for piece in row if piece != PAD] for row in gold.tolist()]
 
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("lines", [TEXT, [" ".join(TEXT)]], ids=["lines", "one line"])
-def test_every_piece_of_the_text_comes_once_and_in_order(cut: Cut, lines: list[str], tmp_path: Path) -> None:
+def test_every_piece_of_the_text_comes_once_and_in_order(
+    cut: StreamLayout, lines: list[str], tmp_path: Path
+) -> None:
     store = stored(tmp_path, lines)
     assert [piece for stream in streams(store, cut) for piece in stream] == whole(lines)
-    found = list(chunks(store, cut))
+    found = list(read_chunks(store, cut))
     assert len(found) == count_chunks(store, cut)
     assert sum(int(batch.tgt_lengths.sum()) for batch in found) == len(whole(lines))
     assert max(batch.tgt.shape[1] - 1 for batch in found) <= cut.chunk
@@ -51,8 +61,10 @@ def test_every_piece_of_the_text_comes_once_and_in_order(cut: Cut, lines: list[s
 
 
 @pytest.mark.parametrize("cut", CUTS)
-def test_a_chunk_begins_with_the_piece_that_the_one_before_ended_with(cut: Cut, tmp_path: Path) -> None:
-    found = list(chunks(stored(tmp_path, TEXT), cut))
+def test_a_chunk_begins_with_the_piece_that_the_one_before_ended_with(
+    cut: StreamLayout, tmp_path: Path
+) -> None:
+    found = list(read_chunks(stored(tmp_path, TEXT), cut))
     for one, other in pairwise(found):
         real = other.tgt_lengths > 0
         assert torch.equal(one.tgt[real, -1], other.tgt[real, 0])
@@ -61,7 +73,7 @@ def test_a_chunk_begins_with_the_piece_that_the_one_before_ended_with(cut: Cut, 
 
 def test_streams_begin_with_a_line_where_lines_are_short(tmp_path: Path) -> None:
     lines = [f"{number} {number + 1}" for number in range(60)]
-    for batch in list(chunks(stored(tmp_path, lines), Cut(7, 4)))[:1]:
+    for batch in list(read_chunks(stored(tmp_path, lines), StreamLayout(7, 4)))[:1]:
         assert batch.tgt[:, 0].tolist() == [EOS] * 7
 
 
@@ -72,10 +84,10 @@ def test_the_line_of_every_piece_is_known(tmp_path: Path) -> None:
 
 
 def test_a_text_can_be_entered_at_any_chunk(tmp_path: Path) -> None:
-    store, cut = stored(tmp_path, TEXT), Cut(2, 3)
-    all_of_them = list(chunks(store, cut))
+    store, cut = stored(tmp_path, TEXT), StreamLayout(2, 3)
+    all_of_them = list(read_chunks(store, cut))
     for start in range(len(all_of_them) + 1):
-        rest = list(chunks(store, cut, start))
+        rest = list(read_chunks(store, cut, start))
         assert [batch.tgt.tolist() for batch in rest] == [batch.tgt.tolist() for batch in all_of_them[start:]]
 
 
@@ -85,7 +97,7 @@ def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Pa
     assert str(store.report) == (
         "kept 5 of 7 lines; dropped:\n  1 blank (first: line 2)\n  1 longer than 4 tokens (first: line 6)"
     )
-    [batch] = batches(store, Plan("sentences", 10, 1), 0)
+    [batch] = read_batches(store, BatchPlan("sentences", 10, 1), 0)
     assert sorted(batch.tgt.tolist())[0] == [BOS, *WORDS.encode("0 1 2"), EOS, PAD]
     assert batch.src.tolist() == [[EOS]] * 5
     assert not batch.goes_on

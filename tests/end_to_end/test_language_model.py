@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nmt.data.store import TokenStore
-from nmt.data.streams import Cut, chunks
+from nmt.data.streams import StreamLayout, read_chunks
 from nmt.decoding.options import Options
 from nmt.decoding.rescore import TokenPair, score_pairs
 from nmt.recipe.artifact import load_language_model, load_translator
@@ -176,7 +176,8 @@ def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> No
     found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid")
     with evaluation_mode(found.model):
         one, other = (
-            teacher_forced_totals(found.model, chunks(store, Cut(1, size))).nll for size in (1, 256)
+            teacher_forced_totals(found.model, read_chunks(store, StreamLayout(1, size))).nll
+            for size in (1, 256)
         )
     assert one == pytest.approx(other, rel=1e-5)
 

@@ -85,7 +85,7 @@ def test_weights_that_no_loss_can_bear_are_refused(recipe: Path) -> None:
     write_lines(Path("weights"), ["1", "1e300", *["1"] * 28])
     result = nmt("train", recipe, "-o", "run")
     assert result.exit_code == 1
-    assert "weights, line 2: expected a weight, a number from 0 to 1,000,000, got '1e300'" in result.stderr
+    assert "weights, line 2: expected a weight from 0 to 1,000,000, got '1e300'" in result.stderr
 
 
 def test_a_run_trains_is_gone_on_with_and_translates_with_the_tag(recipe: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from nmt.data.batches import Batch
 from nmt.data.pairs import find_text
 from nmt.data.store.builder import prepare_store
-from nmt.data.streams import Cut, chunks
+from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.vocabulary import WordVocabulary
 from nmt.model.decoder import DecoderState
 from nmt.recipe.build.model import build_language_model
@@ -42,7 +42,7 @@ def text(folder: Path) -> list[Batch]:
     store = prepare_store(
         folder / "store", find_text("text", root=folder), tgt=WORDS, keep=None, with_ends=True
     )
-    return list(chunks(store, Cut(5, 4)))
+    return list(read_chunks(store, StreamLayout(5, 4)))
 
 
 def flat(state: DecoderState | None) -> list[torch.Tensor]:

@@ -20,8 +20,8 @@ from nmt.errors import DataError
 from nmt.files import atomic_file
 
 Array = NDArray[Any]
-Type = Literal["I64", "F32", "U32", "U16", "U8"]
-TYPES: dict[Type, np.dtype[Any]] = {
+ArrayType = Literal["I64", "F32", "U32", "U16", "U8"]
+TYPES: dict[ArrayType, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
     "F32": np.dtype("<f4"),
     "U32": np.dtype("<u4"),
@@ -34,7 +34,7 @@ BLOCK = 1 << 20
 class Column:
     """One array on its way to disk: appended to a file of its own, and hashed as it goes."""
 
-    def __init__(self, kind: Type, file: IO[bytes]) -> None:
+    def __init__(self, kind: ArrayType, file: IO[bytes]) -> None:
         self.kind, self.file, self.count, self.hash = kind, file, 0, hashlib.sha256()
 
     def append(self, values: Array) -> None:
@@ -47,14 +47,14 @@ class Column:
         return self.count * TYPES[self.kind].itemsize
 
 
-class Scratch(ExitStack):
+class TemporaryColumns(ExitStack):
     """Where columns wait to be put together: files without a name, gone when the `with` is left."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
 
-    def column(self, kind: Type) -> Column:
+    def column(self, kind: ArrayType) -> Column:
         return Column(kind, self.enter_context(TemporaryFile(dir=self._folder)))
 
 
@@ -116,7 +116,7 @@ class ArrayFile:
 
 
 class _Entry(NamedTuple):
-    kind: Type
+    kind: ArrayType
     start: int
     end: int
 
@@ -157,12 +157,12 @@ def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Ent
 
 Int64 = NDArray[np.int64]
 
-MANY, FEW = 1 << 12, 16
+LENGTHS_AT_ONCE, ROWS_AT_ONCE = 1 << 12, 16
 """Rows whose lengths are read, and rows that are read, before the pages they lie on are let go: a row from
 anywhere in a large file brings in a page of its own, and its neighbours."""
 
 
-class Joined:
+class ConcatArrays:
     """Arrays of one kind end to end; `joined[places]` reads from all of them, `parts` are they themselves."""
 
     def __init__(self, parts: Sequence[Array]) -> None:
@@ -175,7 +175,7 @@ class Joined:
     def __getitem__(self, places: Int64) -> Array:
         if len(self.parts) == 1:
             return self.parts[0][places]
-        parts, found = part_of(places, self.first), np.empty(len(places), self.parts[0].dtype)
+        parts, found = find_parts(places, self.first), np.empty(len(places), self.parts[0].dtype)
         order = np.argsort(parts, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
             if len(group):
@@ -188,20 +188,20 @@ class Joined:
         return [value for part in self.parts for value in part.tolist()]
 
 
-def part_of(places: Int64, first: Int64) -> Int64:
+def find_parts(places: Int64, first: Int64) -> Int64:
     """In which part each place lies, where part i begins at first[i]; the end lies in the last."""
     found: Int64 = np.searchsorted(first[1:-1], places, side="right")
     return found
 
 
-class Taken(NamedTuple):
+class RaggedRows(NamedTuple):
     """Rows end to end, and the length of each."""
 
     values: Array
     lengths: Int64
 
 
-class Rows:
+class RaggedArray:
     """Rows of unequal length in one part or several; row i of a part is values[offsets[i]:offsets[i + 1]]."""
 
     def __init__(
@@ -209,7 +209,7 @@ class Rows:
     ) -> None:
         """`let_go` gives back the pages that have been read, where the arrays are mapped ones."""
         self.let_go = let_go
-        self.values, self._offsets = Joined(values), Joined(offsets)
+        self.values, self._offsets = ConcatArrays(values), ConcatArrays(offsets)
         self._first: Int64 = self._offsets.first - np.arange(len(offsets) + 1)
 
     def __len__(self) -> int:
@@ -217,7 +217,7 @@ class Rows:
 
     def _bounds(self, rows: Int64) -> tuple[Int64, Int64]:
         """Where rows begin in `values`, and how many they have."""
-        parts = part_of(rows, self._first)
+        parts = find_parts(rows, self._first)
         places = rows + parts  # a part has an offset more than rows
         starts, ends = np.split(self._offsets[np.concatenate([places, places + 1])], 2)
         return starts + self.values.first[parts], ends - starts
@@ -225,20 +225,20 @@ class Rows:
     def lengths(self, rows: Int64) -> Int64:
         """How many values the rows have."""
         found, order = np.empty_like(rows), np.argsort(rows)
-        for some in self._at_a_time(order, MANY):
+        for some in self._at_a_time(order, LENGTHS_AT_ONCE):
             found[some] = self._bounds(rows[some])[1]
         return found
 
-    def take(self, rows: Int64) -> Taken:
+    def take(self, rows: Int64) -> RaggedRows:
         """The chosen rows, in the order asked for."""
-        taken = [self._take(some) for some in self._at_a_time(rows, FEW)] or [self._take(rows)]
+        taken = [self._take(some) for some in self._at_a_time(rows, ROWS_AT_ONCE)] or [self._take(rows)]
         values, lengths = zip(*taken, strict=True)
-        return Taken(np.concatenate(values), np.concatenate(lengths))
+        return RaggedRows(np.concatenate(values), np.concatenate(lengths))
 
-    def _take(self, rows: Int64) -> Taken:
+    def _take(self, rows: Int64) -> RaggedRows:
         starts, lengths = self._bounds(rows)
         moved = starts - np.cumsum(lengths) + lengths
-        return Taken(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+        return RaggedRows(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
 
     def _at_a_time(self, rows: Int64, count: int) -> Iterator[Int64]:
         """So many of them, and again so many."""
@@ -248,13 +248,13 @@ class Rows:
 
     def rows_at(self, places: Int64) -> Int64:
         """The rows in which places of `values` lie; behind its end: the last."""
-        parts = part_of(places, self.values.first)
+        parts = find_parts(places, self.values.first)
         inside = zip(parts.tolist(), (places - self.values.first[parts]).tolist(), strict=True)
         rows = [int(np.searchsorted(self._offsets.parts[part], at, side="right")) - 1 for part, at in inside]
         return np.minimum(np.array(rows) + self._first[parts], len(self) - 1)
 
     def next_start(self, place: int) -> int:
         """Where in `values` the first row begins that does so at `place` or behind it."""
-        part = int(part_of(np.array([place]), self.values.first)[0])
+        part = int(find_parts(np.array([place]), self.values.first)[0])
         first, offsets = int(self.values.first[part]), self._offsets.parts[part]
         return first + int(offsets[np.searchsorted(offsets, place - first)])

@@ -12,26 +12,26 @@ from nmt.data.formats import Row
 from nmt.data.pair_rules import LengthFilter, LineFilter
 from nmt.data.pairs import Corpus, read_rows
 from nmt.data.store import (
+    CHECKSUMS,
     FORMAT,
     MANIFEST,
-    SUMS,
-    Shard,
+    ShardEntry,
     TokenStore,
-    fingerprint,
-    joined_report,
+    join_reports,
+    load_report,
     read_manifest,
-    rebuild,
-    report_from,
+    rebuild_advice,
+    store_fingerprint,
     write_manifest,
 )
-from nmt.data.store.arrays import ArrayFile, Scratch, read_metadata, write_arrays
-from nmt.data.store.encoder import Encoder, encode_rows
+from nmt.data.store.arrays import ArrayFile, TemporaryColumns, read_metadata, write_arrays
+from nmt.data.store.encoder import CHUNK, RowEncoder, encode_rows
 from nmt.data.vocabulary import Vocabulary
 from nmt.errors import DataError
 from nmt.files import cached_sha256, file_sha256
-from nmt.workers import Work, Workers, cores
+from nmt.workers import Work, Workers, count_cores
 
-SHARD = 1 << 17  # pairs of a corpus that are encoded into one file, which a killed build need not make again
+SHARD_PAIRS = 1 << 17  # pairs per file: an interrupted build resumes after the last complete file
 
 
 def prepare_store(
@@ -43,6 +43,8 @@ def prepare_store(
     with_text: bool = False,
     with_ends: bool = False,
     workers: int | None = 1,
+    shard_pairs: int = SHARD_PAIRS,
+    chunk: int = CHUNK,
 ) -> TokenStore:
     """The store of some corpora in the folder `path`: the one there if made of the same, else a new one.
 
@@ -52,14 +54,15 @@ def prepare_store(
     shards that are there are used. Raises DataError if the files do not match or no pair is left.
     """
     vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
-    making = _Making(path, corpora, Encoder(vocabularies, keep, with_text, with_ends))
+    encoder = RowEncoder(vocabularies, keep, with_text, with_ends, chunk)
+    making = _StoreBuild(path, corpora, encoder, shard_pairs)
     made_from = making.inputs()
-    if _made_from(path) != made_from:
-        _build(making, made_from, workers or cores())
+    if _read_inputs(path) != made_from:
+        _build(making, made_from, workers or count_cores())
     return TokenStore(path)
 
 
-def _made_from(path: Path) -> Any:
+def _read_inputs(path: Path) -> Any:
     """What the store at `path` was made from; None if there is none that is whole."""
     try:
         return read_manifest(path)[0]
@@ -67,16 +70,17 @@ def _made_from(path: Path) -> Any:
         return None
 
 
-class _Making(NamedTuple):
+class _StoreBuild(NamedTuple):
     """All that decides on the content of a store, and where it comes to lie."""
 
     path: Path
     corpora: tuple[Corpus, ...]
-    encoder: Encoder
+    encoder: RowEncoder
+    shard_pairs: int
 
     def inputs(self) -> dict[str, Any]:
         """The same for the same content, in plain JSON values; files and vocabularies are their checksums."""
-        memory = self.path.parent / SUMS
+        memory = self.path.parent / CHECKSUMS
         return {
             "format": FORMAT,
             "corpora": [
@@ -94,11 +98,11 @@ class _Making(NamedTuple):
             "filter": self.encoder.keep and self.encoder.keep._asdict(),
             "text": self.encoder.with_text,
             "ends": self.encoder.with_ends,
-            "shard": SHARD,
+            "shard": self.shard_pairs,
         }
 
 
-class _Task(NamedTuple):
+class _ShardTask(NamedTuple):
     """A shard to be made: its file, its corpus, the line before its first, and its text."""
 
     file: str
@@ -107,19 +111,19 @@ class _Task(NamedTuple):
     rows: list[Row]
 
 
-def _build(making: _Making, made_from: Mapping[str, Any], workers: int) -> None:
+def _build(making: _StoreBuild, made_from: Mapping[str, Any], workers: int) -> None:
     """Make every shard that is not there yet, and then the manifest."""
-    path, mark = making.path, fingerprint(made_from)
+    path, mark = making.path, store_fingerprint(made_from)
     path.mkdir(parents=True, exist_ok=True)
     (path / MANIFEST).unlink(missing_ok=True)
     for torn in path.glob("*.part"):
         torn.unlink()
     files: list[tuple[str, int]] = []
-    for _ in _each_done(making, mark, _tasks(making, mark, files), workers):
+    for _ in _run_tasks(making, mark, _list_tasks(making, mark, files), workers):
         pass
-    shards = [_entry(path / file, making.corpora[corpus].name) for file, corpus in files]
+    shards = [_shard_entry(path / file, making.corpora[corpus].name) for file, corpus in files]
     for corpus in making.corpora:
-        report = joined_report(shard.report for shard in shards if shard.corpus == corpus.name)
+        report = join_reports(shard.report for shard in shards if shard.corpus == corpus.name)
         if report.kept == 0:
             raise DataError(f"no {report.unit[:-1]} is left of {corpus}: {report}")
     for other in {*path.glob("*.safetensors")} - {path / file for file, _ in files}:
@@ -127,19 +131,19 @@ def _build(making: _Making, made_from: Mapping[str, Any], workers: int) -> None:
     write_manifest(path, made_from, shards)
 
 
-def _tasks(making: _Making, mark: str, files: list[tuple[str, int]]) -> Iterator[_Task]:
+def _list_tasks(making: _StoreBuild, mark: str, files: list[tuple[str, int]]) -> Iterator[_ShardTask]:
     """The shards to be made; all of them, also those that are there, are entered in `files` on the way."""
     for number, corpus in enumerate(making.corpora):
         rows, before = read_rows(corpus), 0
-        while (text := list(islice(rows, SHARD))) or before == 0:
+        while (text := list(islice(rows, making.shard_pairs))) or before == 0:
             file = f"{len(files):05}.safetensors"
             files.append((file, number))
-            if not _is_there(making.path / file, mark):
-                yield _Task(file, number, before, text)
+            if not _is_complete(making.path / file, mark):
+                yield _ShardTask(file, number, before, text)
             before += max(len(text), 1)
 
 
-def _is_there(file: Path, mark: str) -> bool:
+def _is_complete(file: Path, mark: str) -> bool:
     """Whether a shard was made before, and is whole."""
     if read_metadata(file).get("made_from") != mark:
         return False
@@ -150,9 +154,9 @@ def _is_there(file: Path, mark: str) -> bool:
     return True
 
 
-def _each_done(making: _Making, mark: str, tasks: Iterator[_Task], workers: int) -> Iterator[object]:
+def _run_tasks(making: _StoreBuild, mark: str, tasks: Iterator[_ShardTask], workers: int) -> Iterator[object]:
     """Work at the tasks, in this process if there is but one."""
-    begin = partial(_begin, making, mark)
+    begin = partial(_start_worker, making, mark)
     first = list(islice(tasks, 2))
     if len(first) < 2 or workers == 1:
         yield from map(begin(), chain(first, tasks))
@@ -161,19 +165,19 @@ def _each_done(making: _Making, mark: str, tasks: Iterator[_Task], workers: int)
         yield from processes.map(chain(first, tasks))
 
 
-def _begin(making: _Making, mark: str) -> Work[_Task, None]:
-    return partial(_make, making, mark)
+def _start_worker(making: _StoreBuild, mark: str) -> Work[_ShardTask, None]:
+    return partial(_make_shard, making, mark)
 
 
-def _make(making: _Making, mark: str, task: _Task) -> None:
+def _make_shard(making: _StoreBuild, mark: str, task: _ShardTask) -> None:
     """Encode a shard chunk by chunk into files aside, then put them together."""
-    with Scratch(making.path) as scratch:
+    with TemporaryColumns(making.path) as scratch:
         corpus = making.corpora[task.corpus]
         columns, report = encode_rows(making.encoder, corpus, task.rows, task.before, scratch)
         metadata = {"made_from": mark, "report": json.dumps(asdict(report))}
         write_arrays(making.path / task.file, columns, metadata)
 
 
-def _entry(file: Path, corpus: str) -> Shard:
-    report = report_from(json.loads(ArrayFile(file, rebuild(file.parent)).metadata["report"]))
-    return Shard(file.name, corpus, report.kept, report, file_sha256(file))
+def _shard_entry(file: Path, corpus: str) -> ShardEntry:
+    report = load_report(json.loads(ArrayFile(file, rebuild_advice(file.parent)).metadata["report"]))
+    return ShardEntry(file.name, corpus, report.kept, report, file_sha256(file))

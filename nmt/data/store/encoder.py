@@ -10,24 +10,25 @@ import numpy as np
 from nmt.data.formats import Row
 from nmt.data.pair_rules import FilterReport, LengthFilter, LineFilter
 from nmt.data.pairs import Corpus
-from nmt.data.store.arrays import Array, Column, Int64, Scratch, Type
+from nmt.data.store.arrays import Array, ArrayType, Column, Int64, TemporaryColumns
 from nmt.data.vocabulary import EOS, Vocabulary, split_words
-from nmt.data.word_alignment import read_links
+from nmt.data.word_alignment import parse_alignment
 from nmt.errors import DataError
 
 CHUNK = 4096  # rows that are encoded together
 SIDES = ("src", "tgt")
-HEAVIEST = 1_000_000  # what a pair can weigh; of far more the loss is no number
+MAX_WEIGHT = 1_000_000  # what a pair can weigh; of far more the loss is no number
 UNALIGNED = "without their alignment: their words are not what spaces separate"
 
 
-class Encoder(NamedTuple):
+class RowEncoder(NamedTuple):
     """What decides how a text is encoded: see `prepare_store`."""
 
     vocabularies: dict[str, Vocabulary]
     keep: LengthFilter | LineFilter | None
     with_text: bool
     with_ends: bool
+    chunk: int = CHUNK
 
     def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
         return self.keep.drop_reason(src_length, tgt_length) if self.keep else None
@@ -36,7 +37,7 @@ class Encoder(NamedTuple):
         return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
 
 
-class _Kept(NamedTuple):
+class _KeptRows(NamedTuple):
     """Rows that are learnt from: their lines, their text by column, their pieces by side."""
 
     lines: Int64
@@ -44,16 +45,16 @@ class _Kept(NamedTuple):
     pieces: dict[str, list[list[int]]]
 
 
-class _Writer(Protocol):
+class _ColumnWriter(Protocol):
     """Some columns on their way to disk."""
 
-    def append(self, rows: _Kept) -> None: ...
+    def append(self, rows: _KeptRows) -> None: ...
 
     def columns(self) -> dict[str, Column]: ...
 
 
 def encode_rows(
-    encoder: Encoder, corpus: Corpus, rows: Sequence[Row], before: int, scratch: Scratch
+    encoder: RowEncoder, corpus: Corpus, rows: Sequence[Row], before: int, scratch: TemporaryColumns
 ) -> tuple[dict[str, Column], FilterReport]:
     """The columns of a shard, and the account of its rows; `before` lines of the corpus come before them.
 
@@ -61,15 +62,17 @@ def encode_rows(
     weight or an alignment that is none.
     """
     report = FilterReport("pairs" if corpus.parallel else "lines")
-    writers = _writers(encoder, corpus, scratch, report, before)
-    for start in range(0, len(rows), CHUNK):
-        kept = _kept(encoder, corpus, rows[start : start + CHUNK], before + start, report)
+    writers = _make_writers(encoder, corpus, scratch, report, before)
+    for start in range(0, len(rows), encoder.chunk):
+        kept = _encode_chunk(encoder, corpus, rows[start : start + encoder.chunk], before + start, report)
         for writer in writers:
             writer.append(kept)
     return {name: column for writer in writers for name, column in writer.columns().items()}, report
 
 
-def _kept(encoder: Encoder, corpus: Corpus, rows: Sequence[Row], before: int, report: FilterReport) -> _Kept:
+def _encode_chunk(
+    encoder: RowEncoder, corpus: Corpus, rows: Sequence[Row], before: int, report: FilterReport
+) -> _KeptRows:
     texts = dict(zip((*SIDES, *corpus.beside), map(list, zip(*rows, strict=True)), strict=True))
     if corpus.tag is not None:
         texts["src"] = [f"{corpus.tag} {line}" for line in texts["src"]]
@@ -77,42 +80,42 @@ def _kept(encoder: Encoder, corpus: Corpus, rows: Sequence[Row], before: int, re
     tag = 0 if corpus.tag is None else len(encoder.vocabularies["src"].encode(corpus.tag))
     lengths = ((len(src) - tag, len(tgt)) for src, tgt in zip(*pieces.values(), strict=True))
     kept = [i for i, pair in enumerate(lengths) if report.count(encoder.drop_reason(*pair))]
-    return _Kept(
+    return _KeptRows(
         np.array(kept, np.int64) + before + 1,
         {name: [lines[i] for i in kept] for name, lines in texts.items()},
         {side: [found[i] for i in kept] for side, found in pieces.items()},
     )
 
 
-def _writers(
-    encoder: Encoder, corpus: Corpus, scratch: Scratch, report: FilterReport, before: int
-) -> list[_Writer]:
-    found: list[_Writer] = [_Lines(scratch)]
-    found += [_Side(side, encoder, scratch) for side in SIDES if side in encoder.vocabularies]
+def _make_writers(
+    encoder: RowEncoder, corpus: Corpus, scratch: TemporaryColumns, report: FilterReport, before: int
+) -> list[_ColumnWriter]:
+    found: list[_ColumnWriter] = [_LineWriter(scratch)]
+    found += [_TokenWriter(side, encoder, scratch) for side in SIDES if side in encoder.vocabularies]
     if corpus.weights is not None:
-        found.append(_Weights(corpus, scratch))
+        found.append(_WeightWriter(corpus, scratch))
     if corpus.links is not None:
-        found.append(_Links(corpus, encoder.vocabularies, scratch, report, before))
+        found.append(_AlignmentWriter(corpus, encoder.vocabularies, scratch, report, before))
     return found
 
 
-class _Lines:
+class _LineWriter:
     """The line that each pair came from."""
 
-    def __init__(self, scratch: Scratch) -> None:
+    def __init__(self, scratch: TemporaryColumns) -> None:
         self.lines = scratch.column("I64")
 
-    def append(self, rows: _Kept) -> None:
+    def append(self, rows: _KeptRows) -> None:
         self.lines.append(rows.lines)
 
     def columns(self) -> dict[str, Column]:
         return {"lines": self.lines}
 
 
-class _Rows:
+class _RaggedWriter:
     """Rows of unequal length."""
 
-    def __init__(self, name: str, kind: Type, scratch: Scratch) -> None:
+    def __init__(self, name: str, kind: ArrayType, scratch: TemporaryColumns) -> None:
         self.name, self.values, self.offsets = name, scratch.column(kind), scratch.column("I64")
         self.offsets.append(np.zeros(1, np.int64))
 
@@ -124,16 +127,16 @@ class _Rows:
         return {self.name: self.values, f"{self.name}.offsets": self.offsets}
 
 
-class _Side:
+class _TokenWriter:
     """The pieces of one language and, where they are sampled from, its text."""
 
-    def __init__(self, side: str, encoder: Encoder, scratch: Scratch) -> None:
+    def __init__(self, side: str, encoder: RowEncoder, scratch: TemporaryColumns) -> None:
         self.side, self.end = side, [EOS] if encoder.with_ends else []
         small = len(encoder.vocabularies[side]) <= 1 << 16
-        self.tokens = _Rows(side, "U16" if small else "U32", scratch)
-        self.text = _Rows(f"{side}.text", "U8", scratch) if encoder.with_text else None
+        self.tokens = _RaggedWriter(side, "U16" if small else "U32", scratch)
+        self.text = _RaggedWriter(f"{side}.text", "U8", scratch) if encoder.with_text else None
 
-    def append(self, rows: _Kept) -> None:
+    def append(self, rows: _KeptRows) -> None:
         pieces = [row + self.end for row in rows.pieces[self.side]]
         self.tokens.append(np.fromiter(chain.from_iterable(pieces), np.int64), map(len, pieces))
         if self.text is not None:
@@ -144,13 +147,13 @@ class _Side:
         return self.tokens.columns() | (self.text.columns() if self.text else {})
 
 
-class _Weights:
+class _WeightWriter:
     """What each pair counts."""
 
-    def __init__(self, corpus: Corpus, scratch: Scratch) -> None:
+    def __init__(self, corpus: Corpus, scratch: TemporaryColumns) -> None:
         self.place, self.weights = corpus.place("weights"), scratch.column("F32")
 
-    def append(self, rows: _Kept) -> None:
+    def append(self, rows: _KeptRows) -> None:
         entries = zip(rows.texts["weights"], rows.lines.tolist(), strict=True)
         self.weights.append(np.array([self._read(text, line) for text, line in entries], np.float32))
 
@@ -159,9 +162,9 @@ class _Weights:
             weight = float(text)
         except ValueError:
             weight = math.nan
-        if not 0 <= weight <= HEAVIEST:
+        if not 0 <= weight <= MAX_WEIGHT:
             raise DataError(
-                f"{self.place}, line {line}: expected a weight, a number from 0 to {HEAVIEST:,}, got '{text}'"
+                f"{self.place}, line {line}: expected a weight from 0 to {MAX_WEIGHT:,}, got '{text}'"
             )
         return weight
 
@@ -169,7 +172,7 @@ class _Weights:
         return {"weights": self.weights}
 
 
-class _Links:
+class _AlignmentWriter:
     """Which words translate each other, as numbers of words that pieces tell.
 
     A tag may be a word among the pieces; in the alignment it is none.
@@ -179,7 +182,7 @@ class _Links:
         self,
         corpus: Corpus,
         vocabularies: dict[str, Vocabulary],
-        scratch: Scratch,
+        scratch: TemporaryColumns,
         report: FilterReport,
         before: int,
     ) -> None:
@@ -188,19 +191,22 @@ class _Links:
         tag = [] if corpus.tag is None else vocabularies["src"].encode(corpus.tag)
         self.tag_words = {"src": 0 if corpus.tag is None else 1, "tgt": 0}  # in the text
         self.shift = {"src": int(self.starts["src"][tag].sum()), "tgt": 0}  # among the pieces
-        self.links, self.flags = _Rows("links", "U32", scratch), {s: scratch.column("U8") for s in SIDES}
+        self.links, self.flags = (
+            _RaggedWriter("links", "U32", scratch),
+            {s: scratch.column("U8") for s in SIDES},
+        )
         for side, column in self.flags.items():
             column.append(self.starts[side])
 
-    def append(self, rows: _Kept) -> None:
+    def append(self, rows: _KeptRows) -> None:
         found = [self._row(rows, i) for i in range(len(rows.lines))]
         self.links.append(np.fromiter(chain.from_iterable(found), np.int64), map(len, found))
 
-    def _row(self, rows: _Kept, i: int) -> list[int]:
+    def _row(self, rows: _KeptRows, i: int) -> list[int]:
         """Source and target word in turn, as the pieces count them."""
         line = int(rows.lines[i])
         try:
-            links = read_links(rows.texts["links"][i])
+            links = parse_alignment(rows.texts["links"][i])
         except ValueError as error:
             raise DataError(f"{self.place}, line {line}: {error}") from None
         words = {side: len(split_words(rows.texts[side][i])) - self.tag_words[side] for side in SIDES}
@@ -215,7 +221,7 @@ class _Links:
             return []
         return [word for source, target in links for word in (source + self.shift["src"], target)]
 
-    def _words(self, rows: _Kept, side: str, i: int) -> int:
+    def _words(self, rows: _KeptRows, side: str, i: int) -> int:
         """Words of the text, as its pieces tell."""
         return int(self.starts[side][rows.pieces[side][i]].sum()) - self.shift[side]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from nmt.data.vocabulary.sampling import (
     LONGEST_WORD,
     BpeSegmentations,
-    Drawing,
+    SegmentationSampler,
     UnigramSegmentations,
-    joined_unknowns,
+    merge_unknowns,
 )
 from nmt.errors import DataError, UsageError
 from nmt.files import write_file
@@ -31,7 +31,7 @@ SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 SIDES = ("source", "target")  # of a translator, as the files of its vocabularies are named
 
 WORD = re.compile("▁*[^▁]+")  # sentencepiece's pieces do not reach over a space, which it writes as ▁
-ONE_SEGMENTATION = "only unigram and bpe pieces can be sampled: set subwords.sampling to 0"
+CANNOT_SAMPLE = "only unigram and bpe pieces can be sampled: set subwords.sampling to 0"
 
 log = logging.getLogger(__name__)
 
@@ -108,19 +108,19 @@ class SentencePieceVocabulary:
     def _sample_word(self, word: str, alpha: float, rng: random.Random) -> list[int]:
         if len(word) > LONGEST_WORD:
             return self.encode(word)
-        return joined_unknowns(self._draw(word, alpha, rng), UNK)
+        return merge_unknowns(self._draw(word, alpha, rng), UNK)
 
     @cached_property
-    def _draw(self) -> Drawing:
+    def _draw(self) -> SegmentationSampler:
         tags = {*self._tags.values()}
         ids = [i for i in range(len(SPECIALS), len(self)) if i not in tags]
         pieces = {self._processor.id_to_piece(i): i for i in ids}
         scores = {piece: self._processor.get_score(i) for piece, i in pieces.items()}
-        if _answers(lambda: self._processor.nbest_encode("a", nbest_size=2)):
+        if _supports(lambda: self._processor.nbest_encode("a", nbest_size=2)):
             return UnigramSegmentations(pieces, scores)
-        if _answers(lambda: self._processor.encode("a", enable_sampling=True, alpha=0.5, nbest_size=-1)):
+        if _supports(lambda: self._processor.encode("a", enable_sampling=True, alpha=0.5, nbest_size=-1)):
             return BpeSegmentations(pieces, scores)
-        raise UsageError(ONE_SEGMENTATION)
+        raise UsageError(CANNOT_SAMPLE)
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([i for i in ids if i > EOS])
@@ -147,7 +147,7 @@ class SentencePieceVocabulary:
         return hashlib.sha256(self._model).hexdigest()
 
 
-def _answers(question: Callable[[], object]) -> bool:
+def _supports(question: Callable[[], object]) -> bool:
     """Whether a model can do something: sentencepiece does not tell what kind of model it holds."""
     try:
         question()
@@ -172,7 +172,7 @@ class WordVocabulary:
         return [self.encode(line) for line in lines]
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
-        raise UsageError(ONE_SEGMENTATION)
+        raise UsageError(CANNOT_SAMPLE)
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(self._words[i] for i in ids if i > EOS)
@@ -209,7 +209,7 @@ def load_vocabulary(path: Path) -> Vocabulary:
         raise DataError(f"cannot read the vocabulary {path}: {error.strerror}") from None
     if content.startswith(SPECIALS[PAD].encode() + b"\n"):
         return _load_words(path, content)
-    return _load_pieces(path, content)
+    return _load_subwords(path, content)
 
 
 def _load_words(path: Path, content: bytes) -> WordVocabulary:
@@ -222,7 +222,7 @@ def _load_words(path: Path, content: bytes) -> WordVocabulary:
     return WordVocabulary(words[len(SPECIALS) :])
 
 
-def _load_pieces(path: Path, content: bytes) -> SentencePieceVocabulary:
+def _load_subwords(path: Path, content: bytes) -> SentencePieceVocabulary:
     try:
         vocabulary = SentencePieceVocabulary(content)
     except RuntimeError:

@@ -14,13 +14,13 @@ from typing import NamedTuple, Protocol
 LONGEST_WORD = 200  # characters; of a longer one only the best segmentation is taken
 
 
-class Drawing(Protocol):
+class SegmentationSampler(Protocol):
     """Draws the segmentation of a word; None where an id would stand is a piece outside the vocabulary."""
 
     def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]: ...
 
 
-class _Last(NamedTuple):
+class _LastTokens(NamedTuple):
     """The pieces that may end a beginning of a word: where each starts, its id, the probability up to it."""
 
     starts: list[int]
@@ -47,9 +47,9 @@ class UnigramSegmentations:
             end = last.starts[chosen]
         return ids[::-1]
 
-    def _new_lattice(self, word: str, alpha: float) -> list[_Last]:
+    def _new_lattice(self, word: str, alpha: float) -> list[_LastTokens]:
         """For every beginning of the word, what may come last in it and how likely each is."""
-        lattice, totals = list[_Last](), [0.0]  # totals: log of the summed weights of all segmentations
+        lattice, totals = list[_LastTokens](), [0.0]  # totals: log of the summed weights of all segmentations
         for end in range(1, len(word) + 1):
             starts = range(max(0, end - self._longest), end)
             last = {start: word[start:end] for start in starts if self._is_piece(word[start:end])}
@@ -57,7 +57,7 @@ class UnigramSegmentations:
             best = max(weights)
             totals.append(best + log(fsum(exp(weight - best) for weight in weights)))
             cumulative = list(accumulate(exp(weight - totals[end]) for weight in weights))
-            lattice.append(_Last([*last], [self._pieces.get(w) for w in last.values()], cumulative))
+            lattice.append(_LastTokens([*last], [self._pieces.get(w) for w in last.values()], cumulative))
         return lattice
 
     def _is_piece(self, text: str) -> bool:
@@ -84,6 +84,6 @@ class BpeSegmentations:
                 yield i, score
 
 
-def joined_unknowns(ids: list[int | None], unknown: int) -> list[int]:
+def merge_unknowns(ids: list[int | None], unknown: int) -> list[int]:
     """Ids where neighbours outside the vocabulary are one `unknown`, as sentencepiece has it."""
     return [i for key, run in groupby(ids) for i in ([unknown] if key is None else [key] * len(list(run)))]

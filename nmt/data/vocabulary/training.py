@@ -114,7 +114,7 @@ def _train_subwords(
     model = BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_handing_over(sample),
+            sentence_iterator=_consume(sample),
             model_writer=model,
             model_type=settings.kind,
             vocab_size=settings.size,
@@ -129,7 +129,7 @@ def _train_subwords(
             minloglevel=3,
         )
     except RuntimeError as error:
-        raise DataError(_explained(str(error), settings.size)) from None
+        raise DataError(_explain_error(str(error), settings.size)) from None
     return SentencePieceVocabulary(model.getvalue())
 
 
@@ -139,13 +139,13 @@ def _short_lines(lines: Iterable[str]) -> Iterator[str]:
             yield line[start : start + LINE_CHARACTERS]
 
 
-def _handing_over(sample: list[str]) -> Iterator[str]:
+def _consume(sample: list[str]) -> Iterator[str]:
     """The lines, each let go once it is taken, so that they are not held twice."""
     while sample:
         yield sample.pop()
 
 
-def _explained(error: str, size: int) -> str:
+def _explain_error(error: str, size: int) -> str:
     if match := re.search(r"required_chars\. (\d+) vs (\d+)", error):
         return (
             f"no vocabulary of {size:,} pieces can be made: the training text needs {int(match[2]):,}, "

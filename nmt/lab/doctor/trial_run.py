@@ -12,7 +12,7 @@ import torch
 
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.data.store import Part
+from nmt.data.store import CorpusPart
 from nmt.data.vocabulary import UNK, Vocabulary, load_vocabulary
 from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
@@ -148,7 +148,7 @@ def check_memory(cost: TrainingCost) -> Iterator[Finding]:
         )
 
 
-def _check_dropped(part: Part) -> Iterator[Finding]:
+def _check_dropped(part: CorpusPart) -> Iterator[Finding]:
     """Find pairs of a training corpus that the recipe's filters drop."""
     report, corpus = part.report, part.name and f" of {part.name}"
     for reason, (count, first) in report.dropped.items():

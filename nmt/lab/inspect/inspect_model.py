@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from nmt.data.batches import Batch, Plan, validation_batches
+from nmt.data.batches import Batch, BatchPlan, read_validation_batches
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, find_text
 from nmt.data.sources import find_part
@@ -103,14 +103,14 @@ def _batches(loaded: Loaded | LanguageModel, data: str | None) -> Iterator[Itera
             yield language_model.read(loaded.recipe, text, language_model.STREAMS)
         else:
             pairs = _store(loaded, corpus, Path(folder))
-            yield validation_batches(pairs, Plan("sentences", BATCH, recipe.seed))
+            yield read_validation_batches(pairs, BatchPlan("sentences", BATCH, recipe.seed))
 
 
 def _epochs(loaded: Loaded | LanguageModel, folder: Path) -> EpochBatches:
     """The validation data in batches like those of training."""
     recipe, corpus = loaded.recipe, find_part(loaded.recipe.data, "valid")
     if isinstance(loaded, Loaded):
-        plan = Plan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
+        plan = BatchPlan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
         return Pairs(_store(loaded, corpus, folder), plan)
     text = language_model.stored(loaded.recipe, folder / "text", corpus, loaded.vocabulary)
     return language_model.epochs(loaded.recipe, text)

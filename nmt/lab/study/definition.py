@@ -21,7 +21,7 @@ from nmt.recipe import yaml as yaml12
 from nmt.recipe.schema import GREATEST_SEED, STRICT, Recipe, TranslationRecipe, to_json
 from nmt.recipe.yaml import Node, Problem, Source
 from nmt.settings import Conflict, Settings, suggestion
-from nmt.shipped import folder
+from nmt.shipped import shipped_directory
 
 
 def _label(name: str) -> str:
@@ -93,7 +93,7 @@ class Member(NamedTuple):
 
 def shipped_studies() -> list[Path]:
     """The files of the studies that come with the program."""
-    return sorted((folder("recipes") / "studies").glob("*.yaml"))
+    return sorted((shipped_directory("recipes") / "studies").glob("*.yaml"))
 
 
 def study_file(name: str) -> Path:

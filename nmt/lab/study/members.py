@@ -22,7 +22,7 @@ from nmt.lab.study.trials import Trial
 from nmt.recipe.artifact import load_translator
 from nmt.recipe.build.training import read_test
 from nmt.recipe.schema import TranslationRecipe, to_json
-from nmt.shipped import purpose
+from nmt.shipped import read_purpose
 
 
 def members_of(name: str, overrides: Sequence[str]) -> tuple[Study, list[Member]]:
@@ -72,7 +72,7 @@ def report(words: Sequence[str], directory: Path, study: Study, members: Sequenc
     if not trials:
         raise DataError(f"no member of the study has come to its end: see {directory / 'members'}/*.log")
     about = Report(
-        title=purpose(study_file(name)) or Path(name).stem,
+        title=read_purpose(study_file(name)) or Path(name).stem,
         systems=study.systems,
         baseline=next(iter(study.vary[study.systems])),
         others=[axis for axis in study.vary if axis != study.systems],

@@ -22,7 +22,7 @@ from nmt.files import write_file
 from nmt.lab.study.definition import Member
 from nmt.recipe import reader
 from nmt.recipe.run_directory import locked
-from nmt.workers import cores
+from nmt.workers import count_cores
 
 
 class Ended(NamedTuple):
@@ -152,7 +152,10 @@ class Grid:
     def _environment(self, member: Member) -> Mapping[str, str]:
         """That of this process; several at once share the cores, where nothing is said of threads."""
         shared = self.jobs > 1 and member.recipe.training.threads is None
-        return {**({"OMP_NUM_THREADS": str(max(cores() // self.jobs, 1))} if shared else {}), **os.environ}
+        return {
+            **({"OMP_NUM_THREADS": str(max(count_cores() // self.jobs, 1))} if shared else {}),
+            **os.environ,
+        }
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import NamedTuple
 import torch
-from nmt.data.batches import Plan, Sampling, validation_batches
+from nmt.data.batches import BatchPlan, SubwordSampling, read_validation_batches
 from nmt.data.pairs import read_pairs
 from nmt.files import write_file
 from nmt.decoding.job import Job
@@ -142,8 +142,8 @@ def translation(recipe: TranslationRecipe, run: Path, processes: Processes) -> T
         model,
         Pairs(
             material.train,
-            Plan(batch.by, batch.size, recipe.seed, passes_per_epoch(recipe.data, [part.pairs for part in material.train.parts])),
-            Sampling(material.source, material.target, alpha) if alpha else None,
+            BatchPlan(batch.by, batch.size, recipe.seed, passes_per_epoch(recipe.data, [part.pairs for part in material.train.parts])),
+            SubwordSampling(material.source, material.target, alpha) if alpha else None,
         ),
         translation_objective(recipe, material.target),
         validate,
@@ -241,7 +241,7 @@ def validator(
 ) -> Validator:
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
-    plan = Plan("sentences", VALIDATION_BATCH, recipe.seed)
+    plan = BatchPlan("sentences", VALIDATION_BATCH, recipe.seed)
     lowercase, validation = recipe.evaluation.lowercase, recipe.training.validation
     asked = dict.fromkeys([*DEFAULT_METRICS, validation.metric, *validation.stop_on])
     metrics = [name for name in asked if name in METRICS]
@@ -255,7 +255,7 @@ def validator(
         return {name: one.value for name, one in zip(metrics, found, strict=True)}
 
     return Validator(
-        lambda: validation_batches(material.valid, plan),
+        lambda: read_validation_batches(material.valid, plan),
         ValidationTexts(sources, references),
         translate=None if validation.metric == "loss" else translate,
         score=scores,

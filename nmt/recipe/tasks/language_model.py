@@ -5,13 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from nmt.data.batches import Batch, Plan, validation_batches
+from nmt.data.batches import Batch, BatchPlan, read_validation_batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.streams import Cut, chunks
+from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import EOS, UNK, Vocabulary, load_vocabulary
 from nmt.decoding.ensemble import Fusion
@@ -115,15 +115,17 @@ def stored(
 def epochs(recipe: LanguageModelRecipe, store: TokenStore) -> Pairs | Streams:
     batch, chunk = recipe.training.batch, recipe.training.chunk
     if chunk:
-        return Streams(store, Cut(batch.size, chunk))
-    return Pairs(store, Plan(batch.by, batch.size, recipe.seed))
+        return Streams(store, StreamLayout(batch.size, chunk))
+    return Pairs(store, BatchPlan(batch.by, batch.size, recipe.seed))
 
 
 def read(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
     """The whole text once."""
     if recipe.training.chunk:
-        return chunks(store, Cut(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK))
-    return validation_batches(store, Plan("sentences", LINES, recipe.seed))
+        return read_chunks(
+            store, StreamLayout(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK)
+        )
+    return read_validation_batches(store, BatchPlan("sentences", LINES, recipe.seed))
 
 
 class Validator:
