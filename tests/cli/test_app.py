@@ -75,7 +75,7 @@ def test_an_error_becomes_a_message_and_an_exit_code(error: BaseException, code:
     assert (result.exit_code, result.stderr, result.stdout) == (code, said, "")
 
 
-def test_a_bug_says_so_and_keeps_its_traceback_for_those_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_reported_and_its_traceback_is_printed_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NMT_DEBUG", raising=False)
     result = runner.invoke(an_app_that(raises=KeyError("gate")), ["fail"])
     assert result.exit_code == root.BUG
@@ -85,7 +85,7 @@ def test_a_bug_says_so_and_keeps_its_traceback_for_those_who_ask(monkeypatch: py
     assert isinstance(runner.invoke(an_app_that(raises=KeyError("gate")), ["fail"]).exception, KeyError)
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_broken_pipe_is_not_reported() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -107,7 +107,7 @@ def test_a_wrong_option_ends_with_exit_code_2() -> None:
     assert done.returncode == 2
 
 
-def test_a_full_disk_behind_standard_output_is_said() -> None:
+def test_a_full_disk_behind_stdout_is_reported() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     with Path("/dev/full").open("wb") as full:
@@ -123,7 +123,7 @@ def test_a_full_disk_behind_standard_output_is_said() -> None:
 
 
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-"])
-def test_a_closed_standard_stream_is_no_error(closing: str) -> None:
+def test_a_closed_standard_stream_is_accepted(closing: str) -> None:
     command = f"{sys.executable} -m nmt recipes ls {closing}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -18,7 +18,7 @@ def test_ls_names_every_cell_with_what_it_is() -> None:
     assert all(len(words) > 3 for words in first)
 
 
-def test_show_takes_a_cell_apart() -> None:
+def test_show_prints_equations_sizes_and_steps() -> None:
     result = nmt("show", "gru", "--input", "3", "--hidden", "4")
     assert result.exit_code == 0
     for part in (

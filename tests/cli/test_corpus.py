@@ -52,7 +52,7 @@ def test_listing_names_every_corpus_with_its_licence() -> None:
     assert "research and education" in result.output
 
 
-def test_fetching_writes_the_folder_and_nothing_else_to_standard_output(served: Path, tmp_path: Path) -> None:
+def test_fetching_prints_only_the_directory_to_stdout(served: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["fetch", "words"])
     assert (result.exit_code, result.stdout) == (0, f"{tmp_path}/store/words\n")
     assert (tmp_path / "store/words/train.de").read_bytes() == WORDS
@@ -67,7 +67,7 @@ def test_fetching_into_a_folder_and_checking_it(served: Path, tmp_path: Path) ->
     assert by_folder.stdout == by_both.stdout == "train.de: ok\n"
 
 
-def test_checking_by_name_looks_where_fetch_puts_it(served: Path) -> None:
+def test_checking_by_name_looks_in_the_download_directory(served: Path) -> None:
     before = CliRunner().invoke(app, ["check", "words"])
     assert before.stdout == "train.de: missing\n"
     assert isinstance(before.exception, DataError)
@@ -91,7 +91,7 @@ def test_an_altered_download_is_an_error_of_the_data(served: Path, tmp_path: Pat
     assert list((tmp_path / "store/words").iterdir()) == []
 
 
-def test_a_corpus_that_came_with_the_package_is_not_fetched(served: Path, tmp_path: Path) -> None:
+def test_a_built_in_corpus_is_not_downloaded(served: Path, tmp_path: Path) -> None:
     (tmp_path / "cards/words/train.de").write_bytes(WORDS)
     result = CliRunner().invoke(app, ["fetch", "words"])
     assert isinstance(result.exception, UsageError)
@@ -99,7 +99,7 @@ def test_a_corpus_that_came_with_the_package_is_not_fetched(served: Path, tmp_pa
     assert CliRunner().invoke(app, ["check", "words"]).exit_code == 0
 
 
-def test_a_wrong_name_is_an_error_of_usage(served: Path) -> None:
+def test_an_unknown_name_is_a_usage_error(served: Path) -> None:
     result = CliRunner().invoke(app, ["fetch", "wrods"])
     assert isinstance(result.exception, UsageError)
     assert "did you mean 'words'?" in str(result.exception)

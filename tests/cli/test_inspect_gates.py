@@ -40,7 +40,7 @@ def test_a_table_marks_values_that_are_not_gates_that_have_no_name_and_that_are_
     assert gate_tables([CELL, CELL], 1) == f"{TABLE}\n\n{TABLE}"
 
 
-def test_a_sentence_that_is_shorter_than_the_positions_has_no_rest() -> None:
+def test_a_sentence_shorter_than_the_positions_has_no_column_for_the_rest() -> None:
     assert gate_tables([CELL], 20).splitlines()[8].split() == ["norm", "at", "1", "2"]
 
 

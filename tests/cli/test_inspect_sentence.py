@@ -28,7 +28,7 @@ def test_a_line_break_in_a_sentence_does_not_split_the_form() -> None:
     assert len(lines(found)) == len(lines(trace_sentence(*small(), TEXT)))
 
 
-def test_where_the_beam_found_no_end_the_form_says_so() -> None:
+def test_a_beam_without_finished_hypotheses_is_reported() -> None:
     found = trace_sentence(*small(), TEXT)
     found = found._replace(
         attention=None, words=found.words[:1] * 3, beam=[b for b in found.beam if b.score is None]
@@ -36,7 +36,7 @@ def test_where_the_beam_found_no_end_the_form_says_so() -> None:
     assert "finished hypotheses: none; the output was cut at 3 tokens" in lines(found)
 
 
-def test_gates_of_ones_own_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
+def test_gates_of_a_custom_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"))
     found = lines(trace_sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
     index = found.index("leaking_valve")  # wrapped inside its column

@@ -42,7 +42,7 @@ def test_more_positions_than_a_text_can_have_are_refused(words: tuple[str, ...],
     assert (result.exit_code, words[-1] in result.stderr, most in result.stderr) == (2, True, True)
 
 
-def test_a_folder_that_is_not_there_is_told_before_a_model_is_read(tmp_path: Path) -> None:
+def test_a_missing_directory_is_reported_before_a_model_is_loaded(tmp_path: Path) -> None:
     result = nmt("translate", tmp_path / "no-run", "-o", tmp_path / "none" / "a.txt")
     assert result.exit_code == 2
     assert "no such directory" in result.stderr

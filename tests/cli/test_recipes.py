@@ -32,7 +32,7 @@ def test_show_prints_the_resolved_recipe_with_the_changes() -> None:
     assert recipe == read_recipe(["multi30k-de-en-gru"], ["search.beam=2"])
 
 
-def test_show_says_which_name_was_meant() -> None:
+def test_show_suggests_the_nearest_name() -> None:
     result = nmt("show", "quickstart-lst")
     assert result.exit_code == 2
     assert "no recipe 'quickstart-lst', did you mean 'quickstart-lstm'?" in result.stderr

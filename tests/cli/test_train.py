@@ -48,9 +48,7 @@ def test_a_run_needs_a_recipe_that_gives_it_its_name() -> None:
         ("data.test=odd.tsv", 1, "odd.tsv, line 1: 1 column"),
     ],
 )
-def test_a_test_set_that_cannot_be_read_is_said_before_the_training(
-    setting: str, code: int, said: str
-) -> None:
+def test_a_broken_test_set_is_reported_before_training(setting: str, code: int, said: str) -> None:
     Path("empty.tsv").write_text("", "utf-8")
     Path("odd.tsv").write_text("one\n", "utf-8")
     done = nmt("run", "tiny.yaml", setting)
@@ -59,7 +57,7 @@ def test_a_test_set_that_cannot_be_read_is_said_before_the_training(
     assert not Path("runs").exists()
 
 
-def test_what_was_dropped_is_said_of_training_and_validation_pairs_and_kept_in_the_log() -> None:
+def test_dropped_pairs_are_reported_and_logged() -> None:
     done = nmt("train", "tiny.yaml")
     assert done.exit_code == 0
     for told in (done.stderr, Path("runs/tiny/train.log").read_text("utf-8")):
@@ -74,13 +72,13 @@ def test_a_file_cannot_be_the_run_directory() -> None:
     assert "tiny.yaml is a file" in done.stderr
 
 
-def test_a_run_directory_that_cannot_be_made_is_said() -> None:
+def test_a_run_directory_that_cannot_be_created_is_reported() -> None:
     done = nmt("train", "tiny.yaml", "-o", "train.de/run")
     assert done.exit_code == 2
     assert "train.de/run cannot hold a run: Not a directory" in done.stderr
 
 
-def test_a_model_directory_without_the_sum_of_its_weights_is_refused() -> None:
+def test_a_model_directory_without_the_checksum_of_its_weights_is_refused() -> None:
     assert nmt("train", "tiny.yaml").exit_code == 0
     assert nmt("average", "runs/tiny", "-o", "model").exit_code == 0
     card = Path("model/model.json")
@@ -92,7 +90,7 @@ def test_a_model_directory_without_the_sum_of_its_weights_is_refused() -> None:
     assert "model/model.json: refused" in done.stderr
 
 
-def test_a_model_directory_that_cannot_be_made_is_said() -> None:
+def test_a_model_directory_that_cannot_be_created_is_reported() -> None:
     assert nmt("train", "tiny.yaml").exit_code == 0
     done = nmt("average", "runs/tiny", "-o", "train.de/model")
     assert done.exit_code == 1

@@ -57,9 +57,7 @@ def test_nothing_is_left_behind_by_the_trial(
     assert sorted(finished.text.iterdir()) == before
 
 
-def test_what_is_wrong_with_the_data_comes_first_and_decides_on_the_exit_code(
-    finished: Finished, tmp_path: Path
-) -> None:
+def test_errors_in_the_data_come_first_and_set_the_exit_code(finished: Finished, tmp_path: Path) -> None:
     text = tmp_path / "text"
     shutil.copytree(finished.text, text)
     (text / "train.en").write_bytes((text / "train.en").read_bytes() + b"one more\n")
@@ -78,14 +76,14 @@ def test_a_recipe_whose_training_fails_at_once_is_wrong(finished: Finished) -> N
     assert "no pair is left" in found[0]["what"]
 
 
-def test_pairs_that_are_left_out_are_counted(finished: Finished) -> None:
+def test_dropped_pairs_are_counted(finished: Finished) -> None:
     (left_out,) = findings(finished.recipe, "data.max_length=17", "--updates", 0)
     assert left_out["level"] == "warning"
     assert left_out["what"] == "13% of the training pairs are dropped: 39 longer than 17 tokens"
     assert left_out["where"] == "data.train, first: line 2"
 
 
-def test_what_a_vocabulary_does_not_know_is_counted_and_shown(finished: Finished) -> None:
+def test_unknown_tokens_are_counted_and_shown(finished: Finished) -> None:
     settings = ["subwords.kind=pretokenized", "subwords.min_count=100", "decoder.tie=target"]
     source, target = findings(finished.recipe, *settings, "--updates", 0)
     assert "not in the source vocabulary" in source["what"]
@@ -135,7 +133,7 @@ def test_a_model_with_a_classic_failure_is_reported(
     assert "Try: " in result.stdout
 
 
-def test_a_run_that_cannot_be_examined_says_why(finished: Finished, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_examined_is_reported(finished: Finished, tmp_path: Path) -> None:
     assert nmt("doctor", tmp_path).exit_code == 2
     result = nmt("doctor", finished.run, "seed=2")
     assert result.exit_code == 2

@@ -46,7 +46,7 @@ def test_it_rescores_as_the_run_does(finished: Finished, shipped: Path) -> None:
     assert ours == pytest.approx(theirs, abs=1e-3)
 
 
-def test_it_reports_what_it_found(shipped: Path) -> None:
+def test_the_comparison_is_printed_and_written_to_a_report(shipped: Path) -> None:
     report = json.loads((shipped / "report.json").read_text())
     assert report["lines"] == 20
     assert report["differing"] == []
@@ -96,7 +96,7 @@ def test_a_directory_that_exists_is_kept(finished: Finished, shipped: Path) -> N
     assert "exists; choose another name" in result.stderr
 
 
-def test_nothing_is_left_where_it_cannot_be_done(finished: Finished, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_nothing_behind(finished: Finished, tmp_path: Path) -> None:
     (tmp_path / "lines").write_text("a\nb\n")
     (tmp_path / "short").write_text("a\n")
     result = nmt(

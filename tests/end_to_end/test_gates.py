@@ -50,7 +50,7 @@ def test_what_cannot_be_measured_or_drawn_is_refused(
     assert (result.exit_code, message in result.stderr) == (code, True)
 
 
-def test_looking_at_the_gates_at_validations_changes_nothing_else(finished: Finished, tmp_path: Path) -> None:
+def test_logging_gates_at_validations_changes_nothing_else(finished: Finished, tmp_path: Path) -> None:
     short = ("training.stop_after=6u", "training.validation.every=3u")
     plain, seen = tmp_path / "plain", tmp_path / "seen"
     done(nmt("train", finished.recipe, *short, "-o", plain))
@@ -65,7 +65,7 @@ def test_looking_at_the_gates_at_validations_changes_nothing_else(finished: Fini
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_run_that_goes_on_writes_each_look_once(finished: Finished, tmp_path: Path) -> None:
+def test_a_resumed_run_logs_gates_once_per_validation(finished: Finished, tmp_path: Path) -> None:
     settings = ("training.validation.gates=true", "training.validation.every=2u")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     done(nmt("train", finished.recipe, *settings, "training.stop_after=6u", "-o", whole))
@@ -74,7 +74,7 @@ def test_a_run_that_goes_on_writes_each_look_once(finished: Finished, tmp_path: 
     assert events(parts) == events(whole)
 
 
-def test_a_run_may_go_on_with_looks_that_it_began_without(finished: Finished, tmp_path: Path) -> None:
+def test_gate_logging_may_be_switched_on_when_a_run_is_resumed(finished: Finished, tmp_path: Path) -> None:
     run, settings = tmp_path / "run", ("training.validation.every=2u", "-o", tmp_path / "run")
     done(nmt("train", finished.recipe, *settings, "training.stop_after=2u"))
     done(nmt("train", finished.recipe, *settings, "training.stop_after=4u", "training.validation.gates=true"))

@@ -11,7 +11,7 @@ from tests.end_to_end.toy import done, nmt
 GRADIENTS = ("inspect", "gradients")
 
 
-def test_a_run_is_shown_trained_and_untrained_beside_other_cells(finished: Finished, tmp_path: Path) -> None:
+def test_a_run_is_shown_trained_untrained_and_with_other_cells(finished: Finished, tmp_path: Path) -> None:
     picture = tmp_path / "gradients.svg"
     text = done(nmt(*GRADIENTS, finished.run, "--lags", 3, "--plot", picture))
     lines = text.splitlines()
@@ -28,7 +28,7 @@ def test_a_run_is_shown_trained_and_untrained_beside_other_cells(finished: Finis
     assert "log₁₀ of the norm, decoder 1 →" in picture.read_text(encoding="utf-8")
 
 
-def test_of_a_recipe_the_numbers_are_there_as_json(finished: Finished) -> None:
+def test_a_recipe_is_measured_as_json(finished: Finished) -> None:
     settings = ("training.clip_norm=0.1", "encoder.cell=lstm")
     found = json.loads(done(nmt(*GRADIENTS, finished.recipe, *settings, "--lags", 2, "--json")))
     assert [system["model"] for system in found] == [
@@ -46,7 +46,7 @@ def test_a_language_model_has_a_decoder_alone() -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [(("helo",), "hello"), ((".",), "holds no recipe.yaml")])
-def test_what_is_no_recipe_and_no_run_is_refused(words: tuple[str, ...], said: str) -> None:
+def test_anything_but_a_recipe_or_run_is_refused(words: tuple[str, ...], said: str) -> None:
     result = nmt(*GRADIENTS, *words)
     assert result.exit_code == 2
     assert said in result.stderr

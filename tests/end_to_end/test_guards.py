@@ -57,7 +57,7 @@ def _quick_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_quick_processes")
-def test_a_run_verifies_that_it_is_gone_on_with_exactly(recipe: Path, tmp_path: Path) -> None:
+def test_exact_resume_is_verified(recipe: Path, tmp_path: Path) -> None:
     found = nmt("train", recipe, "--verify-resume", "--kill-at", "6")
     assert done(found).startswith(
         "exact: 12 updates with a kill -9 after 6 end as those without, bit for bit"
@@ -66,7 +66,7 @@ def test_a_run_verifies_that_it_is_gone_on_with_exactly(recipe: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_run_verifies_it_with_processes_that_begin_anew(recipe: Path) -> None:
+def test_exact_resume_is_verified_with_spawned_processes(recipe: Path) -> None:
     assert done(nmt("train", recipe, "--verify-resume", "--kill-at", "6")).startswith("exact: 12 updates")
 
 
@@ -75,7 +75,7 @@ def test_a_run_verifies_it_with_processes_that_begin_anew(recipe: Path) -> None:
     ("forgotten", "named"),
     [("load_generator_tensors", "weights "), ("load_optimiser_tensors", "weights ")],
 )
-def test_a_run_that_is_not_gone_on_with_exactly_is_found_out(
+def test_an_inexact_resume_is_detected(
     recipe: Path, monkeypatch: pytest.MonkeyPatch, forgotten: str, named: str
 ) -> None:
     monkeypatch.setattr(snapshot, forgotten, lambda *_: None)
@@ -85,9 +85,7 @@ def test_a_run_that_is_not_gone_on_with_exactly_is_found_out(
 
 
 @pytest.mark.slow
-def test_what_keeps_a_run_from_being_verified_is_said(
-    recipe: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_obstacles_to_the_verification_are_reported(recipe: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = nmt("train", recipe, "data.train=nix", "--verify-resume")
     assert found.exit_code == 1
     assert "the training ended with exit code 1, not 0; what it said stands above" in found.stderr
@@ -103,7 +101,7 @@ def test_the_rates_of_a_run_that_is_verified_are_those_of_the_whole_run(recipe: 
     ]
 
 
-def test_the_first_thing_that_differs_is_named() -> None:
+def test_the_first_difference_is_reported() -> None:
     one = {"weights w": b"\x00\xff", "metrics.jsonl, line 1": b'{"loss": 1}'}
     assert verify.compare(one, dict(one)) == 2
     with pytest.raises(DataError, match="weights w was 00ff, is 01ff"):
@@ -114,9 +112,7 @@ def test_the_first_thing_that_differs_is_named() -> None:
         verify.compare(one, {**one, "metrics.jsonl, line 2": b"x"})
 
 
-def test_a_run_that_can_learn_no_more_ends_with_the_lines_it_could_not_learn_from(
-    recipe: Path, tmp_path: Path
-) -> None:
+def test_a_diverged_run_ends_with_the_lines_of_its_bad_batches(recipe: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     settings = ("training.learning_rate.peak=1e38", "training.clip_norm=null", "training.guards.skip=2")
     ended = nmt("train", recipe, *settings, "-o", run)

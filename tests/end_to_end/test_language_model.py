@@ -98,7 +98,7 @@ def test_it_learns_what_follows_what(which: str, request: pytest.FixtureRequest)
 
 
 @pytest.mark.parametrize(("cell", "after"), [("gru", 1), ("lstm", 13), ("lstm", 19), ("rhn", 8)])
-def test_a_run_broken_off_between_chunks_goes_on_exactly(
+def test_a_run_interrupted_between_chunks_is_resumed_exactly(
     cell: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe, whole, run = write_recipe(tmp_path, cell=cell), tmp_path / "whole", tmp_path / "run"
@@ -117,7 +117,7 @@ def test_a_run_broken_off_between_chunks_goes_on_exactly(
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_a_checkpoint_holds_the_state_that_the_next_chunk_goes_on_from(characters: Text) -> None:
+def test_a_checkpoint_holds_the_state_of_the_next_chunk(characters: Text) -> None:
     found = find_latest(characters.run / "checkpoints").checkpoint
     assert found is not None
     carried = [tensor for name, tensor in found.trainer.items() if name.startswith("carried/")]
@@ -208,14 +208,14 @@ def test_a_translation_with_a_language_model_of_no_weight_is_the_translators(
     assert translated("--lm", lines.run, "--lm-weight", 5) != translated()
 
 
-def test_other_pieces_are_refused_in_fusion(finished: Finished, characters: Text) -> None:
+def test_fusion_needs_the_same_vocabulary(finished: Finished, characters: Text) -> None:
     refused = nmt("translate", finished.run, "--lm", characters.run, stdin=b"Der Hund\n")
     assert refused.exit_code == 2
     assert "writes other pieces than the translator" in refused.stderr
     assert "subwords.same_as" in refused.stderr
 
 
-def test_each_verb_says_which_kind_of_model_it_wants(finished: Finished, characters: Text) -> None:
+def test_each_verb_reports_the_kind_of_model_it_needs(finished: Finished, characters: Text) -> None:
     for verb in (("translate", characters.run), ("translate", finished.run, "--lm", finished.run)):
         refused = nmt(*verb, stdin=b"x\n")
         assert refused.exit_code == 2, refused.output
@@ -226,14 +226,14 @@ def test_each_verb_says_which_kind_of_model_it_wants(finished: Finished, charact
         assert "is a translator; a language model" in refused.stderr
 
 
-def test_checkpoints_of_a_language_model_are_averaged_and_it_writes(characters: Text, tmp_path: Path) -> None:
+def test_an_averaged_language_model_generates_text(characters: Text, tmp_path: Path) -> None:
     done(nmt("average", characters.run, "-o", tmp_path / "mean"))
     assert {path.name for path in (tmp_path / "mean").iterdir()} >= {"recipe.yaml", "target.spm"}
     assert "nmt sample" in (tmp_path / "mean" / "README.md").read_text(encoding="utf-8")
     assert done(nmt("sample", tmp_path / "mean", "-l", 10))
 
 
-def test_scheduled_sampling_is_a_translators(tmp_path: Path) -> None:
+def test_scheduled_sampling_needs_a_translator(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path)
     forcing = ("schedule=linear", "span=10u", "feedback=sample", "end=0.5")
     settings = [f"training.teacher_forcing.{setting}" for setting in forcing]
@@ -242,7 +242,7 @@ def test_scheduled_sampling_is_a_translators(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("recipe", [CHARACTERS, LINES.replace("{same_as: run}", "{size: 60}")])
-def test_wrong_texts_are_said_in_one_line(recipe: str, tmp_path: Path) -> None:
+def test_wrong_texts_are_reported_in_one_line(recipe: str, tmp_path: Path) -> None:
     file = write_recipe(tmp_path, recipe)
     for change, said in (
         ("data.train=nowhere", "no file "),
@@ -256,7 +256,7 @@ def test_wrong_texts_are_said_in_one_line(recipe: str, tmp_path: Path) -> None:
         assert "Traceback" not in refused.output
 
 
-def test_a_run_that_is_no_run_is_refused_for_its_pieces(tmp_path: Path) -> None:
+def test_subwords_of_something_that_is_not_a_run_are_refused(tmp_path: Path) -> None:
     refused = nmt("train", write_recipe(tmp_path, LINES), "-o", tmp_path / "new")
     assert refused.exit_code == 2
     assert f"subwords.same_as: {tmp_path}/run is no run or model directory" in refused.stderr
@@ -281,7 +281,7 @@ def test_compressed_text_with_blank_lines_is_one_stream(tmp_path: Path) -> None:
     assert written.startswith("a b\n\n\nb a\n"), written
 
 
-def test_a_cell_of_ones_own_writes_and_travels_with_the_run(tmp_path: Path) -> None:
+def test_a_custom_cell_generates_text_and_is_kept_with_the_run(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, cell="mine.py:MGU")
     (tmp_path / "mine.py").write_text(MGU, encoding="utf-8")
     done(nmt("train", recipe, "training.stop_after=4u", "-o", tmp_path / "run"))

@@ -91,7 +91,7 @@ def test_two_processes_train_and_validate_as_one_does(home: Path) -> None:
     assert "2 processes share every batch" in Path("two/train.log").read_text()
 
 
-def test_the_streams_of_a_text_are_shared_out_and_gone_on_with_by_another_number(home: Path) -> None:
+def test_streams_of_a_text_are_shared_and_resumed_by_another_number_of_processes(home: Path) -> None:
     """Three streams: two processes have two and one of them, of four processes one has none."""
     recipe = home / "text.yaml"
     recipe.write_text(TEXT)
@@ -121,7 +121,7 @@ main()
 
 
 @pytest.mark.slow
-def test_torchrun_begins_a_run_again_whose_process_was_killed_and_it_ends_the_same(home: Path) -> None:
+def test_torchrun_restarts_a_run_after_a_kill_with_the_same_result(home: Path) -> None:
     recipe, program = home / "pairs.yaml", home / "once.py"
     recipe.write_text(PAIRS.replace("hidden: 16}", "hidden: 16, dropout: {embedding: 0.2}}"))
     program.write_text(ONCE)

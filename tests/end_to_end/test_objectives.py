@@ -50,9 +50,7 @@ def same_end(run: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_run_gone_on_with_ends_as_the_run_that_was_never_stopped(
-    name: str, recipe: Path, tmp_path: Path
-) -> None:
+def test_a_resumed_run_ends_like_an_uninterrupted_one(name: str, recipe: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(recipe, whole, *SETTINGS[name], "training.stop_after=6u")
     train(recipe, parts, *SETTINGS[name], "training.stop_after=3u")
@@ -67,7 +65,7 @@ def test_a_run_gone_on_with_ends_as_the_run_that_was_never_stopped(
         ("training.chunk=7", "training.weight_noise=0.02"),
     ],
 )
-def test_a_language_model_gone_on_with_ends_as_one_never_stopped(
+def test_a_resumed_language_model_ends_like_an_uninterrupted_one(
     settings: tuple[str, ...], recipe: Path, tmp_path: Path
 ) -> None:
     text, corpus = tmp_path / "text.yaml", recipe.parent / "corpus"
@@ -84,9 +82,7 @@ def test_a_language_model_gone_on_with_ends_as_one_never_stopped(
 
 
 @pytest.mark.parametrize("name", ["minimum-risk", "reinforce", "r_drop", "coverage with input feeding"])
-def test_what_is_minimised_besides_the_likelihood_is_in_the_log(
-    name: str, recipe: Path, tmp_path: Path
-) -> None:
+def test_other_terms_of_the_loss_are_logged(name: str, recipe: Path, tmp_path: Path) -> None:
     short = ("training.stop_after=50u", "training.risk.samples=2")
     events = train(recipe, tmp_path / "run", *SETTINGS[name], *short)
     updates = [event for event in events if event["event"] == "update"]

@@ -76,13 +76,13 @@ def test_windows_line_ends_a_byte_order_mark_and_a_missing_end_change_no_transla
     assert translated(finished, plain.removesuffix(b"\n")) == expected
 
 
-def test_bytes_that_are_no_text_are_said_with_their_line(finished: Finished) -> None:
+def test_invalid_bytes_are_reported_with_their_line(finished: Finished) -> None:
     result = nmt("translate", finished.run, "-q", stdin=b"Der Hund\nDer \xffHund\nDer Mann\n")
     assert result.stdout_bytes.count(b"\n") == 3
     assert "line 2: byte 0xff at position 5 is not UTF-8" in result.stderr
 
 
-def test_a_line_of_100_000_characters_gives_one_line_and_a_note(finished: Finished) -> None:
+def test_a_line_of_100_000_characters_gives_one_line_and_a_warning(finished: Finished) -> None:
     long = b"Der Hund sucht einen Baum. " * 4000
     assert len(long) > 100_000
     result = nmt("translate", finished.run, "-q", "--beam", 1, stdin=b"Der Hund\n" + long + b"\nDer Mann\n")

@@ -24,7 +24,7 @@ def test_a_run_directory_holds_all_that_is_promised(finished: Finished) -> None:
     assert not [path for path in run.rglob("*") if path.name.endswith((".part", ".partial"))]
 
 
-def test_the_text_was_learnt(finished: Finished) -> None:
+def test_the_model_learned_the_text(finished: Finished) -> None:
     assert bleu(finished) > 60
     log = (finished.run / "train.log").read_text(encoding="utf-8")
     assert "training pairs: kept 300 of 300 pairs" in log

@@ -65,7 +65,7 @@ def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> N
             assert {*batch.links[:, 0].tolist()} == {*back.nonzero().flatten().tolist()}
 
 
-def test_the_doctor_tells_of_each_corpus_with_its_own_lines(recipe: Path) -> None:
+def test_the_doctor_reports_each_corpus_with_its_lines(recipe: Path) -> None:
     lines = Path("back.de").read_text("utf-8").splitlines()
     write_lines(Path("back.de"), [*lines[:6], " ".join(lines), *lines[7:]])
     told = json.loads(done(nmt("doctor", recipe, "--updates", 0, "--json")))
@@ -73,7 +73,7 @@ def test_the_doctor_tells_of_each_corpus_with_its_own_lines(recipe: Path) -> Non
     assert where["3.3% of the training pairs of back are left out"] == "data.train of back, first: line 7"
 
 
-def test_a_terminal_shows_that_the_data_are_made_ready(recipe: Path) -> None:
+def test_a_terminal_shows_that_the_data_are_being_prepared(recipe: Path) -> None:
     read, run, shown = read_recipe([str(recipe)]), _made(Path("run")), io.StringIO()
     progress = Progress(run / "train.log", Console(file=shown, force_terminal=True))
     experiment.training(read, run, progress, experiment.by_itself(read))
@@ -81,14 +81,14 @@ def test_a_terminal_shows_that_the_data_are_made_ready(recipe: Path) -> None:
     assert "reading and encoding" not in (run / "train.log").read_text("utf-8")
 
 
-def test_weights_that_no_loss_can_bear_are_refused(recipe: Path) -> None:
+def test_too_large_weights_are_refused(recipe: Path) -> None:
     write_lines(Path("weights"), ["1", "1e300", *["1"] * 28])
     result = nmt("train", recipe, "-o", "run")
     assert result.exit_code == 1
     assert "weights, line 2: expected a weight from 0 to 1,000,000, got '1e300'" in result.stderr
 
 
-def test_a_run_trains_is_gone_on_with_and_translates_with_the_tag(recipe: Path) -> None:
+def test_a_run_is_trained_resumed_and_translates_with_the_tag(recipe: Path) -> None:
     done(nmt("train", recipe, "-o", "run"))
     log = Path("run/train.log").read_text("utf-8")
     assert "training pairs of own: kept 20 of 20 pairs" in log
@@ -114,7 +114,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_decides_on_an_epoch_may_not_change_in_a_run(recipe: Path, change: tuple[str, str, str]) -> None:
+def test_settings_that_determine_an_epoch_may_not_change_in_a_run(
+    recipe: Path, change: tuple[str, str, str]
+) -> None:
     done(nmt("train", recipe, "-o", "run"))
     before, after, message = change
     recipe.write_text(RECIPE.replace(before, after), "utf-8")
@@ -123,7 +125,7 @@ def test_what_decides_on_an_epoch_may_not_change_in_a_run(recipe: Path, change: 
     assert message in other.stderr
 
 
-def test_where_a_corpus_lies_may_change(recipe: Path) -> None:
+def test_the_path_of_a_corpus_may_change(recipe: Path) -> None:
     done(nmt("train", recipe, "-o", "run"))
     Path("links").rename("words")
     recipe.write_text(RECIPE.replace("alignments: links", "alignments: words"), "utf-8")
@@ -152,7 +154,7 @@ def test_another_column_of_the_same_file_is_another_corpus(recipe: Path) -> None
     assert "the training pairs changed since run was begun" in other.stderr
 
 
-def test_a_batch_that_cannot_be_learnt_from_names_the_corpus_of_each_line(recipe: Path) -> None:
+def test_a_bad_batch_is_reported_with_the_corpus_of_each_line(recipe: Path) -> None:
     settings = ("training.learning_rate.peak=1e38", "training.clip_norm=null", "training.guards.skip=0")
     settings = (*settings, "training.batch.size=35")
     assert nmt("train", recipe, *settings, "-o", "run").exit_code == 1
@@ -197,7 +199,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
-def test_a_wrong_corpus_is_said_with_its_place(recipe: Path, wrong: tuple[str, str, str]) -> None:
+def test_a_wrong_corpus_is_reported_with_its_position(recipe: Path, wrong: tuple[str, str, str]) -> None:
     recipe.write_text(RECIPE.replace(wrong[0], wrong[1]), "utf-8")
     refused = nmt("recipes", "validate", recipe)
     assert refused.exit_code == 2

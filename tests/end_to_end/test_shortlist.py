@@ -45,7 +45,7 @@ def test_lines_come_out_the_same_in_every_batch(finished: Finished, run: Path) -
     assert by_batch[0] == by_batch[1] == by_batch[2]
 
 
-def test_it_goes_into_an_averaged_model(finished: Finished, run: Path, tmp_path: Path) -> None:
+def test_it_is_copied_into_an_averaged_model(finished: Finished, run: Path, tmp_path: Path) -> None:
     done(nmt("shortlist", run))
     done(nmt("average", run, "-o", tmp_path / "model"))
     assert (
@@ -58,7 +58,9 @@ def test_it_goes_into_an_averaged_model(finished: Finished, run: Path, tmp_path:
     assert "checksum mismatch" in altered.stderr
 
 
-def test_where_there_is_none_the_command_that_makes_it_is_named(finished: Finished, tmp_path: Path) -> None:
+def test_a_missing_shortlist_is_reported_with_the_command_that_makes_it(
+    finished: Finished, tmp_path: Path
+) -> None:
     missing = nmt("translate", finished.run, "--shortlist", *source(finished))
     assert missing.exit_code == 2
     assert "make it with `nmt shortlist" in missing.stderr
@@ -68,7 +70,7 @@ def test_where_there_is_none_the_command_that_makes_it_is_named(finished: Finish
     assert "made from a run's encoded pairs" in not_a_run.stderr
 
 
-def test_wishes_that_may_not_be_on_a_list_are_refused(finished: Finished, tmp_path: Path) -> None:
+def test_constraints_are_refused_with_a_shortlist(finished: Finished, tmp_path: Path) -> None:
     (tmp_path / "must").write_text("dog\n", encoding="utf-8")
     refused = nmt("translate", finished.run, "--shortlist", "--must", tmp_path / "must", *source(finished))
     assert refused.exit_code == 2

@@ -97,9 +97,7 @@ def killed(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
-    runs: Runs, killed: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_is_resumed_exactly(runs: Runs, killed: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(killed, run, symlinks=True)
     again = nmt("train", runs.recipe, "-o", run)
@@ -109,7 +107,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "trainer.safetensors", "checkpoint.json"])
-def test_a_torn_checkpoint_is_refused_by_name_and_the_one_before_it_used(
+def test_a_damaged_checkpoint_is_refused_and_the_previous_one_used(
     file: str, runs: Runs, killed: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -125,7 +123,7 @@ def test_a_torn_checkpoint_is_refused_by_name_and_the_one_before_it_used(
     same_end(run, runs.whole)
 
 
-def test_a_run_whose_every_checkpoint_is_torn_is_not_begun_over(
+def test_a_run_with_only_damaged_checkpoints_is_not_restarted(
     runs: Runs, killed: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -139,7 +137,7 @@ def test_a_run_whose_every_checkpoint_is_torn_is_not_begun_over(
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_finishes_the_update_saves_and_says_how_to_go_on(
+def test_a_signal_saves_after_the_update_and_prints_how_to_resume(
     how: signal.Signals, code: int, runs: Runs, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -167,7 +165,7 @@ training:
 """
 
 
-def test_a_run_that_samples_its_pieces_goes_on_exactly(
+def test_a_run_with_subword_sampling_is_resumed_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_phrases(tmp_path / "text", {"train": 60, "valid": 6})

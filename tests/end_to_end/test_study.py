@@ -52,7 +52,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_a_study_is_trained_reported_and_gone_on_with(study: Path, trained: list[str]) -> None:
+def test_a_study_is_trained_reported_and_resumed(study: Path, trained: list[str]) -> None:
     assert done(nmt("study", "run", "study.yaml")) == "studies/study/report.html\n"
     assert trained == ["rnn,40,seed1", "rnn,80,seed1", "gru,40,seed1", "gru,80,seed1"]
     report = (study / "studies/study/report.md").read_text("utf-8")
@@ -66,7 +66,7 @@ def test_a_study_is_trained_reported_and_gone_on_with(study: Path, trained: list
     assert (study / "studies/study/report.md").read_text("utf-8") == report  # the same, to the last digit
 
 
-def test_a_member_that_fails_is_told_and_tried_again(study: Path, trained: list[str]) -> None:
+def test_a_failed_member_is_reported_and_retried(study: Path, trained: list[str]) -> None:
     (study / "study.yaml").write_text(STUDY.replace("first: 40", "min_length: 90"), "utf-8")
     failed = nmt("study", "run", "study.yaml", "-o", "out")
     assert failed.exit_code == 1

@@ -25,7 +25,7 @@ def test_it_translates_as_the_command_does(finished: Finished) -> None:
     assert [one.number for one in found] == [1, 2, 3]
 
 
-def test_it_gives_what_it_is_asked_for(finished: Finished) -> None:
+def test_it_returns_what_was_requested(finished: Finished) -> None:
     translator = nmt.Translator(finished.run)
     [found] = translator.translate(LINES[:1], beam=4, n_best=3, aligned=True)
     assert len(found.candidates) == 3
@@ -49,7 +49,7 @@ def test_to_import_nmt_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_what_nmt_does_not_have_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Translater'"):
         _ = nmt.Translater
 

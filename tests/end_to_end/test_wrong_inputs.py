@@ -103,7 +103,7 @@ WRONG_TEXT: dict[str, tuple[Callable[[Home], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG_TEXT)
-def test_wrong_text_is_refused_before_anything_is_learnt(wrong: str, home: Home) -> None:
+def test_wrong_text_is_refused_before_training(wrong: str, home: Home) -> None:
     spoil, parts = WRONG_TEXT[wrong]
     spoil(home)
     refused(nmt("run", home.recipe, "-o", home.run), 1, *parts)
@@ -151,7 +151,7 @@ def test_a_setting_that_does_not_fit_the_data_is_refused(
     refused(nmt("run", home.recipe, *settings, "-o", home.run), code, *parts)
 
 
-def test_a_run_directory_that_is_not_this_runs_is_refused(home: Home, finished: Finished) -> None:
+def test_the_directory_of_another_run_is_refused(home: Home, finished: Finished) -> None:
     refused(nmt("train", home.recipe, "-o", finished.run), 2, "another recipe", "--output")
     refused(nmt("train", home.recipe, "-o", home.text), 2, "is not empty and holds no run")
     refused(nmt("train", home.recipe, "-o", home.recipe), 2, str(home.recipe))
@@ -180,7 +180,7 @@ def altered(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "source.spm", "recipe.yaml", CARD])
-def test_an_altered_model_is_refused_by_the_file(name: str, model: Path) -> None:
+def test_an_altered_model_is_refused_with_the_name_of_the_file(name: str, model: Path) -> None:
     altered(model / name)
     result = nmt("translate", model, stdin=b"Der Hund\n")
     assert result.exit_code in (1, 2)
@@ -208,13 +208,13 @@ def test_a_run_without_a_checkpoint_cannot_translate(copy: Path) -> None:
     refused(nmt("average", copy, "-o", copy / "mean"), 1, "has no checkpoint to average")
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_anything_but_a_model_is_refused(tmp_path: Path) -> None:
     refused(nmt("translate", tmp_path / "absent", stdin=b"x\n"), 2, "there is no", "absent")
     refused(nmt("translate", tmp_path, stdin=b"x\n"), 2, "holds no recipe.yaml")
     refused(nmt("average", tmp_path, "-o", tmp_path / "mean"), 1, "has no checkpoint to average")
 
 
-def test_an_average_of_what_is_not_there_is_refused(finished: Finished, tmp_path: Path) -> None:
+def test_an_average_of_missing_checkpoints_is_refused(finished: Finished, tmp_path: Path) -> None:
     refused(
         nmt("average", finished.run, "-o", tmp_path / "m", "-c", "u0000007"), 2, "no checkpoint", "u0000007"
     )
@@ -230,7 +230,7 @@ def test_input_that_cannot_be_read_and_output_that_cannot_be_written_are_refused
     refused(nmt("translate", finished.run, "-o", "/dev/full", stdin=b"x\n"), 1, "/dev/full", "No space left")
 
 
-def test_scores_of_what_does_not_belong_together_are_refused(finished: Finished, tmp_path: Path) -> None:
+def test_files_of_different_lengths_are_not_scored(finished: Finished, tmp_path: Path) -> None:
     hyp, ref = finished.run / "test.hyp", finished.text / "test.en"
     short, latin = tmp_path / "short", tmp_path / "latin"
     write_lines(short, ["one"])

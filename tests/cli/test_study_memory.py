@@ -32,7 +32,7 @@ def test_a_study_as_json_has_every_seed() -> None:
     assert found[0]["means"] == found[0]["seeds"][0]
 
 
-def test_a_cell_of_one_s_own_is_studied(tmp_path: Path) -> None:
+def test_a_custom_cell_is_measured(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n", encoding="utf-8", newline="\n"
@@ -57,13 +57,13 @@ def test_a_cell_of_one_s_own_is_studied(tmp_path: Path) -> None:
         ("--cells", "none.py:Mine", "there is no file none.py"),
     ],
 )
-def test_what_is_not_there_is_refused(option: str, value: object, said: str) -> None:
+def test_wrong_values_are_refused(option: str, value: object, said: str) -> None:
     result = nmt(*SHORT, option, value)
     assert result.exit_code == 2
     assert said in " ".join(result.stderr.split())
 
 
-def test_cells_of_one_name_are_told_by_their_files_and_the_columns_stay(tmp_path: Path) -> None:
+def test_custom_cells_of_the_same_name_are_shown_with_their_files(tmp_path: Path) -> None:
     for name in ("one.py", "two.py"):
         (tmp_path / name).write_text("from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n")
     cells = [f"{tmp_path / name}:Mine" for name in ("one.py", "two.py")]

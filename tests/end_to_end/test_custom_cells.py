@@ -32,7 +32,7 @@ class MGU(Cell):
 '''
 
 
-def test_a_cell_of_ones_own_in_a_file_beside_the_recipe_learns(tmp_path: Path) -> None:
+def test_a_custom_cell_in_a_file_next_to_the_recipe_learns(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", reversed_)
     (tmp_path / "my_cells.py").write_text(MGU, encoding="utf-8")
     recipe, run = write_recipe(tmp_path / "mine.yaml", corpus, "my_cells.py:MGU"), tmp_path / "run"
@@ -41,7 +41,7 @@ def test_a_cell_of_ones_own_in_a_file_beside_the_recipe_learns(tmp_path: Path) -
     assert accuracy(translated, corpus / "test.tgt") >= 0.9
 
 
-def test_cells_differ_by_layer_and_side_and_ones_own_is_among_them(tmp_path: Path) -> None:
+def test_cells_may_differ_by_layer_and_side_and_be_custom(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", reversed_, train=40, held_out=4)
     cells = tmp_path / "my_cells.py"
     cells.write_text(MGU, encoding="utf-8")

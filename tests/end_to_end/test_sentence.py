@@ -15,7 +15,7 @@ def source(finished: Finished) -> str:
     return (finished.text / "test.de").read_text(encoding="utf-8").splitlines()[0]
 
 
-def test_the_text_tells_the_translation_in_80_columns(finished: Finished, source: str) -> None:
+def test_the_text_format_fits_80_columns(finished: Finished, source: str) -> None:
     lines = done(nmt("inspect", "sentence", finished.run, source, "--format", "txt")).splitlines()
     translation = done(nmt("translate", finished.run, "-q", stdin=f"{source}\n".encode())).strip()
     assert lines[0] == f"source       {source}"
@@ -53,7 +53,7 @@ def test_a_file_is_written_whole_and_named(
         (("  ",), "nothing to inspect"),
     ],
 )
-def test_what_cannot_be_done_is_said(finished: Finished, words: tuple[str, ...], message: str) -> None:
+def test_impossible_requests_are_reported(finished: Finished, words: tuple[str, ...], message: str) -> None:
     result = nmt("inspect", "sentence", finished.run, *words)
     assert (result.exit_code, message in " ".join(result.stderr.split())) == (2, True)
 

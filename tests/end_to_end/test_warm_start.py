@@ -34,7 +34,7 @@ def test_a_run_starts_with_the_vocabularies_and_weights_of_another(
         assert torch.equal(tensor, theirs.model.state_dict()[name]), name
 
 
-def test_a_run_that_has_begun_needs_what_it_started_from_no_more(finished: Finished, tmp_path: Path) -> None:
+def test_a_started_run_does_not_need_its_starting_point_any_more(finished: Finished, tmp_path: Path) -> None:
     model, run = tmp_path / "model", tmp_path / "run"
     done(nmt("average", finished.run, "-o", model))
     command = ("train", finished.recipe, f"training.start_from={model}", "training.validation.metric=loss")
@@ -57,7 +57,7 @@ def test_a_model_grows_by_a_layer(finished: Finished, tmp_path: Path) -> None:
     assert loss(grown) < 0.8 * loss(untaught)
 
 
-def test_what_does_not_fit_is_said(finished: Finished, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_reported(finished: Finished, tmp_path: Path) -> None:
     wider = ("encoder.hidden=16", f"training.start_from={finished.run}")
     began = nmt("train", finished.recipe, *STILL, *wider, "-o", tmp_path / "wider")
     done(began)
@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_said(finished: Finished, tmp_path: Path) -> None:
         (".", "is neither a run, a checkpoint nor a model directory"),
     ],
 )
-def test_a_start_from_nothing_is_refused(
+def test_a_missing_starting_point_is_refused(
     start: str, message: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -109,7 +109,7 @@ def test_a_language_model_starts_from_another_and_even_from_a_translators_decode
     assert torch.equal(model.model.decoder.embedding.weight, translator.model.decoder.embedding.weight)
 
 
-def test_the_students_recipe_is_right() -> None:
+def test_the_recipe_of_the_student_is_valid() -> None:
     assert done(nmt("recipes", "validate", STUDENT))
 
 
