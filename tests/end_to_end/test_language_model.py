@@ -20,7 +20,7 @@ from nmt.recipe.tasks.language_model import fused, prepared
 from nmt.training.checkpoint import find_latest
 from nmt.training.validation import evaluation_mode, teacher_forced_totals
 from tests.end_to_end.conftest import Finished
-from tests.end_to_end.test_own_cells_and_forcing import MGU
+from tests.end_to_end.test_custom_cells import MGU
 from tests.end_to_end.test_stop_and_resume import fail_after, names
 from tests.end_to_end.toy import done, nmt, phrases, write_lines
 
