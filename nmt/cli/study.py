@@ -12,7 +12,7 @@ from nmt.cli.terminal import UNLIMITED, format_table
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from nmt.lab.study.definition import Member
+    from nmt.lab.study.definition import StudyMember
 
 app = typer.Typer(no_args_is_help=True, help="Run experiments of many runs with one report.")
 
@@ -45,7 +45,9 @@ def run(
     members; the exit code is then 1. The report (report.html, report.md) covers
     the finished members.
     """
-    from nmt.lab.study import members as study
+    from nmt.lab.study.definition import read_study
+    from nmt.lab.study.report import report_study
+    from nmt.lab.study.runner import check_data
     from nmt.recipe.reader import split
 
     names, overrides = split(words)
@@ -53,28 +55,28 @@ def run(
         raise UsageError(
             f"expected one study, a file ending in .yaml or a name from `nmt study ls`, got {len(names)}"
         )
-    found, members = study.members_of(names[0], overrides)
+    found, members = read_study(names[0], overrides)
     if plan:
         typer.echo(_plan(members))
         return
     directory = output or Path("studies") / Path(names[0]).stem
-    study.look_for_data(members)
+    check_data(members)
     failed = _train(directory, members, jobs)
     options = ["-o", str(output)] if output else []
-    typer.echo(study.report(names + overrides + options, directory, found, members))
+    typer.echo(report_study(names + overrides + options, directory, found, members))
     if failed:
         raise DataError(f"{failed} of {len(members)} members failed; run the same command to retry them")
 
 
-def _plan(members: "Sequence[Member]") -> str:
-    from nmt.lab.study.matching import parameters
+def _plan(members: "Sequence[StudyMember]") -> str:
+    from nmt.lab.study.definition import count_parameters
 
     recipes = {", ".join(member.choices.values()): member.recipe for member in members}
     rows = [
         [
             name,
             f"{recipe.encoder.hidden} + {recipe.decoder.hidden}",
-            f"{parameters(recipe):,}",
+            f"{count_parameters(recipe):,}",
             str(recipe.training.stop_after),
         ]
         for name, recipe in recipes.items()
@@ -87,18 +89,18 @@ def _plan(members: "Sequence[Member]") -> str:
     )
 
 
-def _train(directory: Path, members: "Sequence[Member]", jobs: int) -> int:
+def _train(directory: Path, members: "Sequence[StudyMember]", jobs: int) -> int:
     """Train the members that are not finished, and return how many failed."""
-    from nmt.lab.study.runner import Grid, done
+    from nmt.lab.study.runner import StudyRunner, is_finished
 
-    left = [member for member in members if not done(directory, member)]
+    left = [member for member in members if not is_finished(directory, member)]
     if len(left) < len(members):
         typer.echo(f"{len(members) - len(left)} of {len(members)} members are finished", err=True)
     failed = 0
-    with Grid(directory, jobs) as grid:
+    with StudyRunner(directory, jobs) as grid:
         for number, (member, end) in enumerate(grid.train(left), len(members) - len(left) + 1):
-            failed += not end.well
-            outcome = "done" if end.well else f"failed (exit code {end.exit_code}): {end.said}"
+            failed += not end.succeeded
+            outcome = "done" if end.succeeded else f"failed (exit code {end.exit_code}): {end.said}"
             typer.echo(f"{number}/{len(members)}  {member.name}: {outcome}", err=True)
     return failed
 

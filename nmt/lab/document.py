@@ -1,4 +1,4 @@
-"""A report made of headings, text, tables and pictures, as Markdown and as one HTML page."""
+"""Documents of headings, paragraphs, tables and pictures, as Markdown and as one HTML page."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -22,26 +22,26 @@ pre, .small { color: var(--soft); font-size: .85rem; white-space: pre-wrap; }
 
 
 class Heading(NamedTuple):
-    """The heading of what follows; `level` 1 is the report's own."""
+    """A heading; that of the document has `level` 1."""
 
     text: str
     level: int = 2
 
 
-class Text(NamedTuple):
+class Paragraph(NamedTuple):
     """A paragraph."""
 
     text: str
 
 
 class Verbatim(NamedTuple):
-    """Lines as they are: a command, a signature, a recipe."""
+    """Preformatted lines: a command, a signature, a recipe."""
 
     text: str
 
 
 class Table(NamedTuple):
-    """Rows under a head; the first columns are of names, the others of numbers."""
+    """Rows under a head; the first columns have names, the others numbers."""
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -49,17 +49,17 @@ class Table(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """An SVG file, and what it shows."""
+    """An SVG file and its description."""
 
     file: Path
-    shows: str
+    description: str
 
 
-Block = Heading | Text | Verbatim | Table | Picture
+Block = Heading | Paragraph | Verbatim | Table | Picture
 
 
-def markdown(blocks: Sequence[Block], folder: Path) -> str:
-    """The report as Markdown that stands in a folder; its pictures are named from there."""
+def to_markdown(blocks: Sequence[Block], folder: Path) -> str:
+    """Write the document as Markdown for a folder; picture paths are relative to it."""
     return "\n\n".join(_markdown(block, folder) for block in blocks) + "\n"
 
 
@@ -67,23 +67,23 @@ def _markdown(block: Block, folder: Path) -> str:
     match block:
         case Heading(text, level):
             return f"{'#' * level} {text}"
-        case Text(text):
+        case Paragraph(text):
             return text
         case Verbatim(text):
             return "\n".join(f"    {line}" for line in text.splitlines())
         case Table(head, rows, names):
             marks = ["---"] * names + ["--:"] * (len(head) - names)
             return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in [head, marks, *rows])
-        case Picture(file, shows):
-            return f"![{shows}]({file.relative_to(folder).as_posix()})"
+        case Picture(file, description):
+            return f"![{description}]({file.relative_to(folder).as_posix()})"
 
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def page(blocks: Sequence[Block], title: str) -> str:
-    """The report as one HTML page with its pictures in it: light and dark, nothing fetched."""
+def to_html(blocks: Sequence[Block], title: str) -> str:
+    """Write the document as one self-contained HTML page, light and dark."""
     body = "\n".join(map(_html, blocks))
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
@@ -96,21 +96,20 @@ def _html(block: Block) -> str:
     match block:
         case Heading(text, level):
             return f"<h{level}>{escape(text)}</h{level}>"
-        case Text(text):
+        case Paragraph(text):
             return f"<p>{escape(text)}</p>"
         case Verbatim(text):
             return f"<pre>{escape(text)}</pre>"
         case Table(head, rows, names):
             body = _row("th", head, names) + "".join(_row("td", row, names) for row in rows)
             return f'<div class="wide" tabindex="0"><table>{body}</table></div>'
-        case Picture(file, shows):
+        case Picture(file, description):
             content = b64encode(file.read_bytes()).decode()
-            return f'<p><img alt="{escape(shows)}" src="data:image/svg+xml;base64,{content}"></p>'
+            return f'<p><img alt="{escape(description)}" src="data:image/svg+xml;base64,{content}"></p>'
 
 
 def _row(kind: str, cells: Sequence[str], names: int) -> str:
     row = "".join(
-        f"<{kind}{' class=name' if place < names else ''}>{escape(cell)}</{kind}>"
-        for place, cell in enumerate(cells)
+        f"<{kind}{' class=name' if i < names else ''}>{escape(cell)}</{kind}>" for i, cell in enumerate(cells)
     )
     return f"<tr>{row}</tr>\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.lab.study.definition import Member
-from nmt.lab.study.runner import Grid
+from nmt.lab.study.definition import StudyMember
+from nmt.lab.study.runner import StudyRunner
 from tests.end_to_end.toy import copied, done, nmt, write_corpus, write_recipe
 
 STUDY = """\
@@ -42,13 +42,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The members that were trained, each in this process."""
     names: list[str] = []
 
-    def call(self: Grid, words: Sequence[str], log: int, member: Member) -> int:
+    def call(self: StudyRunner, words: Sequence[str], log: int, member: StudyMember) -> int:
         names.append(member.name)
         result = nmt(*words[3:])
         os.write(log, result.output.encode())
         return result.exit_code
 
-    monkeypatch.setattr(Grid, "_call", call)
+    monkeypatch.setattr(StudyRunner, "_run", call)
     return names
 
 

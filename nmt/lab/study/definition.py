@@ -1,23 +1,26 @@
-"""A study: many runs that differ in what is asked about, and in nothing else.
+"""The definition of a study: a grid of runs that differ in the settings that are compared only.
 
-The file says what they have in common and, axis by axis, what is varied. Each combination of one value of
-every axis, with each seed, is a member: a recipe of its own. An error names the line of the study.
+A study file has the common settings and the varied ones, axis by axis. Each combination of one value of every
+axis with each seed is a member, which is a recipe. Errors name the line of the study file.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from math import gcd
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+import torch
 from annotated_types import Ge, Le, MinLen
 from pydantic import AfterValidator
 
 from nmt.errors import UsageError
 from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
+from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import GREATEST_SEED, STRICT, Recipe, TranslationRecipe, to_json
 from nmt.recipe.yaml import Node, Problem, Source
 from nmt.settings import Conflict, Settings, suggestion
@@ -26,36 +29,40 @@ from nmt.shipped import shipped_directory
 
 def _label(name: str) -> str:
     if not re.fullmatch(r"\w[\w.+-]{,39}", name):
-        raise ValueError("a name here is of letters, digits and . + - _ inside, 40 at most: it names files")
+        raise ValueError(
+            "a name must have at most 40 letters, digits and . + - _ (inside): it is part of file names"
+        )
     return name
 
 
 Label = Annotated[str, AfterValidator(_label)]
-"""The name of an axis or of one of its values; it becomes a part of file names."""
+"""The name of an axis or of one of its values, which is part of file names."""
 Changes = dict[str, Any]
+MATCH_TOLERANCE, MATCH_LIMIT = 0.005, 0.02
+"""Relative differences of parameters above which sizes may leave their proportion, and none match."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study(Settings):
-    """A grid of runs, and how they are compared."""
+class StudyDefinition(Settings):
+    """A grid of runs and their comparison."""
 
     __pydantic_config__ = STRICT
 
     recipe: str
-    """The recipe that all members have in common: a file next to the study, or a name."""
+    """The common recipe: a file next to the study, or a name."""
     settings: Changes = field(default_factory=dict)
-    """Changes to that recipe for all members, written as in one."""
+    """Changes to that recipe for all members."""
     vary: dict[Label, dict[Label, Changes]]
-    """The differences: for each axis its values, for each value its settings."""
+    """The axes of the grid: their values, and the settings of each value."""
     compare: str | None = None
-    """The axis whose values are the systems, its first the baseline; null: the first."""
+    """The axis whose values are compared, the first being the baseline; null: the first axis."""
     seeds: Annotated[list[Annotated[int, Ge(0), Le(GREATEST_SEED)]], MinLen(1)] = field(
         default_factory=lambda: [1]
     )
-    """Each combination is trained once with each."""
+    """Each combination is trained with each seed."""
     match: Literal["nothing", "parameters"] = "nothing"
-    """`parameters`: the hidden sizes of each system are chosen such that it has as many parameters as the
-    baseline, in proportion; `nothing`: they stay as they are."""
+    """`parameters`: set the hidden sizes of each system, in proportion, to match the baseline's number of
+    parameters; `nothing`: keep them."""
 
     @property
     def systems(self) -> str:
@@ -66,38 +73,38 @@ class Study(Settings):
         if self.compare is not None and self.compare not in self.vary:
             yield "compare", f"no axis '{self.compare}', {suggestion(self.compare, list(self.vary))}"
         if not self.vary:
-            yield "vary", "name an axis and its values"
+            yield "vary", "add an axis and its values"
         for axis in (axis for axis, values in self.vary.items() if not values):
             yield f"vary.{axis}", "give the axis a value, `name: settings`"
         for seed, count in Counter(self.seeds).items():
             if count > 1:
-                yield "seeds", f"{seed} stands there {count} times"
+                yield "seeds", f"{seed} is listed {count} times"
 
 
-class Member(NamedTuple):
+class StudyMember(NamedTuple):
     """One run of a study."""
 
-    choices: Mapping[str, str]  # axis: the value's name
+    choices: Mapping[str, str]  # value by axis
     seed: int
     recipe: TranslationRecipe
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """The stem of the member's files."""
         return ",".join([*self.choices.values(), f"seed{self.seed}"])
 
     def others(self, axis: str) -> tuple[str, ...]:
-        """What it is besides an axis: members that agree in this are compared."""
+        """The values of all axes but one: members that agree in them are compared."""
         return tuple(value for name, value in self.choices.items() if name != axis)
 
 
 def shipped_studies() -> list[Path]:
-    """The files of the studies that come with the program."""
+    """The files of the built-in studies."""
     return sorted((shipped_directory("recipes") / "studies").glob("*.yaml"))
 
 
 def study_file(name: str) -> Path:
-    """The file of a study: a path ends in .yaml or .yml, anything else is the name of a shipped one."""
+    """Find a study file: a path ends in .yaml or .yml, anything else is the name of a built-in study."""
     if name.endswith((".yaml", ".yml")):
         return Path(name).expanduser()
     known = {path.stem: path for path in shipped_studies()}
@@ -106,31 +113,31 @@ def study_file(name: str) -> Path:
     return known[name]
 
 
-def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[Study, list[Member]]:
-    """A study and its members, `overrides` (`key=value`) over the settings of each.
+def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinition, list[StudyMember]]:
+    """Read a study and its members, with `overrides` (`key=value`) over the settings of each.
 
-    Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
+    Raises UsageError with every mistake, as `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
     file = study_file(name)
     tree = _tree(file, problems)
-    study = reader.validated(Study, tree, problems) if tree else None
+    study = reader.validated(StudyDefinition, tree, problems) if tree else None
     if tree is None or study is None:
         raise reader.refused(problems, "study")
     base = [reader.load(study.recipe, file.parent, problems), tree.at("settings")]
     last = [reader.setting(text, problems) for text in overrides]
     if problems:
         raise reader.refused(problems, "study")
-    members: list[Member] = []
+    members: list[StudyMember] = []
     for labels in product(*study.vary.values()):
         choices = dict(zip(study.vary, labels, strict=True))
         varied = [tree.at("vary", axis, label) for axis, label in choices.items()]
         layers = [layer for layer in [*base, *varied, *last] if layer is not None]
-        members += _members(study, choices, layers, problems)
-    problems += _unlike(members, tree)
+        members += _read_members(study, choices, layers, problems)
+    problems += _check_common(members, tree)
     if problems:
         raise reader.refused(problems, "study")
-    return study, members
+    return study, _match_members(study, members) if study.match == "parameters" else members
 
 
 def _tree(file: Path, problems: list[Problem]) -> Node | None:
@@ -143,37 +150,117 @@ def _tree(file: Path, problems: list[Problem]) -> Node | None:
         raise UsageError(f"{file}: not UTF-8 text") from None
     tree = yaml12.read(text, source, problems)
     if tree is not None and not isinstance(tree.value, dict):
-        problems.append(Problem(tree.place, "", "a study is made of settings, `name: value`"))
+        problems.append(Problem(tree.place, "", "a study consists of settings, `name: value`"))
         return None
     return tree
 
 
-def _members(
-    study: Study, choices: Mapping[str, str], layers: Sequence[Node], problems: list[Problem]
-) -> Iterator[Member]:
-    """The members of a combination, one for each seed."""
+def _read_members(
+    study: StudyDefinition, choices: Mapping[str, str], layers: Sequence[Node], problems: list[Problem]
+) -> Iterator[StudyMember]:
+    """The members of one combination, one per seed."""
     recipe = reader.checked(layers, problems)
     if recipe is None:
         return
-    problems += _unfit(recipe, layers)
+    problems += _check_member(recipe, layers)
     if isinstance(recipe, TranslationRecipe):
         for seed in study.seeds:
-            yield Member(choices, seed, replace(recipe, seed=seed))
+            yield StudyMember(choices, seed, replace(recipe, seed=seed))
 
 
-def _unlike(members: Sequence[Member], tree: Node) -> Iterator[Problem]:
-    """What all members have to have in common, to be compared."""
+def _check_common(members: Sequence[StudyMember], tree: Node) -> Iterator[Problem]:
+    """Check that members can be compared."""
     if len({to_json(member.recipe.evaluation) for member in members}) > 1:
         yield Problem(tree.place, "evaluation", "differs between members: set it for all, under `settings`")
 
 
-def _unfit(recipe: Recipe, layers: Sequence[Node]) -> Iterator[Problem]:
-    """What is right in a recipe and wrong in a study."""
+def _check_member(recipe: Recipe, layers: Sequence[Node]) -> Iterator[Problem]:
+    """Check what a study requires of a recipe."""
     base, *others = layers
     if not isinstance(recipe, TranslationRecipe):
         yield Problem(base.place, "task", f"a study compares translators, not a {recipe.task}")
     if recipe.data.test is None:
-        yield Problem(base.place, "data.test", "missing; the test pairs decide in a study")
+        yield Problem(base.place, "data.test", "missing; a study is evaluated on test pairs")
     for seed in (layer.at("seed") for layer in others):
         if seed is not None:
-            yield Problem(seed.start, "seed", "the seeds of a study stand in its own list, `seeds`")
+            yield Problem(seed.start, "seed", "set the seeds of a study in its list `seeds`")
+
+
+def _match_members(study: StudyDefinition, members: Sequence[StudyMember]) -> list[StudyMember]:
+    """Match the parameters of each member to those of the baseline with the same values of the other axes."""
+    baseline = next(iter(study.vary[study.systems]))
+    targets = {
+        member.others(study.systems): count_parameters(member.recipe)
+        for member in members
+        if member.seed == study.seeds[0] and member.choices[study.systems] == baseline
+    }
+    matched: dict[tuple[str, ...], TranslationRecipe] = {}
+    for member in members:
+        choice = tuple(member.choices.values())
+        if choice not in matched:
+            is_baseline = member.choices[study.systems] == baseline
+            target = targets[member.others(study.systems)]
+            matched[choice] = member.recipe if is_baseline else match_parameters(member.recipe, target)
+    return [
+        member._replace(recipe=replace(matched[tuple(member.choices.values())], seed=member.seed))
+        for member in members
+    ]
+
+
+def count_parameters(recipe: TranslationRecipe) -> int:
+    """Count a translator's parameters, with vocabularies as large as the recipe allows.
+
+    It is built without memory for its weights. Smaller vocabularies take as much from each model with the
+    same embeddings.
+    """
+    with torch.device("meta"):
+        model = build_translator(recipe, recipe.subwords.size, recipe.subwords.size)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecipe:
+    """Set the hidden sizes for which the number of parameters is nearest to `target`.
+
+    The sizes keep their proportion, or nearly so where it would allow large steps only. Raises UsageError
+    where no sizes come near.
+    """
+    encoder, decoder = recipe.encoder.hidden, recipe.decoder.hidden
+    heads = recipe.decoder.heads if recipe.decoder.attention == "multi-head" else 1
+    unit = gcd(encoder, decoder // heads)
+
+    def difference(candidate: TranslationRecipe) -> float:
+        return abs(count_parameters(candidate) - target) / target
+
+    best = _nearest(lambda n: _with_hidden(recipe, encoder // unit * n, decoder // unit * n), target)
+    if difference(best) > MATCH_TOLERANCE:
+        step = heads / decoder
+        rounded = _nearest(
+            lambda n: _with_hidden(recipe, max(1, round(encoder * step * n)), heads * n), target
+        )
+        best = min(best, rounded, key=difference)
+    if difference(best) > MATCH_LIMIT:
+        raise UsageError(
+            f"match: no hidden sizes give a model near {target:,} parameters: with {best.encoder.hidden} "
+            f"and {best.decoder.hidden} it has {count_parameters(best):,}; change its layers or "
+            "embeddings"
+        )
+    return best
+
+
+def _nearest(make: Callable[[int], TranslationRecipe], target: int) -> TranslationRecipe:
+    """Of recipes that grow with a number from 1, the one with parameters nearest to `target`."""
+    low, high = 1, 2
+    while count_parameters(make(high)) < target:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count_parameters(make(middle)) < target else (low, middle)
+    return min(make(low), make(high), key=lambda recipe: abs(count_parameters(recipe) - target))
+
+
+def _with_hidden(recipe: TranslationRecipe, encoder: int, decoder: int) -> TranslationRecipe:
+    return replace(
+        recipe,
+        encoder=replace(recipe.encoder, hidden=encoder),
+        decoder=replace(recipe.decoder, hidden=decoder),
+    )

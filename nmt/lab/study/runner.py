@@ -1,7 +1,7 @@
-"""The members of a study are trained: each by a process of its own, so that what befalls one spares the rest.
+"""Training of a study's members, each in a process of its own, so that a failure does not stop the others.
 
-In the directory of the study, for a member NAME: `members/NAME.yaml` is its recipe, `members/NAME/` its run,
-`members/NAME.log` what it said, `members/NAME.json` how it ended.
+Files in the directory of the study, for a member NAME: the recipe `members/NAME.yaml`, the run
+`members/NAME/`, the output `members/NAME.log`, the status `members/NAME.json`.
 """
 
 import json
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from hashlib import sha256
@@ -18,91 +18,103 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from nmt.data.sources import find_part, find_training_corpora
 from nmt.files import write_file
-from nmt.lab.study.definition import Member
+from nmt.lab.study.definition import StudyMember
 from nmt.recipe import reader
 from nmt.recipe.run_directory import locked
+from nmt.recipe.schema import to_json
 from nmt.workers import count_cores
 
 
-class Ended(NamedTuple):
-    """How a member's process ended."""
+class MemberStatus(NamedTuple):
+    """The end of a member's process."""
 
-    recipe: str  # the checksum of its recipe
+    recipe: str  # checksum
     exit_code: int
-    said: str  # its last words
+    said: str  # its error message, or its last line
 
     @property
-    def well(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether it was trained and tested."""
         return self.exit_code == 0
 
 
-class Place(NamedTuple):
-    """Where a member's files lie."""
+class MemberFiles(NamedTuple):
+    """The paths of a member's files."""
 
     folder: Path
     name: str
 
-    def file(self, ending: str) -> Path:
+    def file(self, suffix: str) -> Path:
         """NAME.yaml, NAME.log, NAME.json."""
-        return self.folder / f"{self.name}.{ending}"
+        return self.folder / f"{self.name}.{suffix}"
 
     @property
     def run(self) -> Path:
-        """Its run directory."""
+        """The run directory."""
         return self.folder / self.name
 
 
-def place(directory: Path, member: Member) -> Place:
-    """Where the files of a member of the study in `directory` lie."""
-    return Place(directory / "members", member.name)
+def member_files(directory: Path, member: StudyMember) -> MemberFiles:
+    """The files of a member of the study in `directory`."""
+    return MemberFiles(directory / "members", member.name)
 
 
-def ended(directory: Path, member: Member) -> Ended | None:
-    """How the member ended, if it did with this very recipe."""
+def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
+    """Read the status of a member; None unless its process has ended, and with the same recipe."""
     try:
-        found = Ended(**json.loads(place(directory, member).file("json").read_bytes()))
+        status = MemberStatus(**json.loads(member_files(directory, member).file("json").read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
-    return found if found.recipe == _checksum(member) else None
+    return status if status.recipe == _checksum(member) else None
 
 
-def done(directory: Path, member: Member) -> bool:
-    """Whether the member was trained and tested with this very recipe, and is still there."""
-    end, run = ended(directory, member), place(directory, member).run
-    return (
-        end is not None and end.well and all((run / name).is_file() for name in ("scores.json", "test.hyp"))
-    )
+def is_finished(directory: Path, member: StudyMember) -> bool:
+    """Whether the member was trained and tested with the same recipe, and its results exist."""
+    status, run = read_status(directory, member), member_files(directory, member).run
+    results = ("scores.json", "test.hyp")
+    return status is not None and status.succeeded and all((run / name).is_file() for name in results)
 
 
-def _checksum(member: Member) -> str:
-    return sha256(reader.dump(member.recipe).encode()).hexdigest()
+def check_data(members: Sequence[StudyMember]) -> None:
+    """Raise DataError or UsageError if files with the pairs of a member are missing."""
+    for recipe in {to_json(member.recipe.data): member.recipe for member in members}.values():
+        find_training_corpora(recipe.data)
+        find_part(recipe.data, "valid")
+        find_part(recipe.data, "test")
 
 
-def command(here: Place) -> list[str]:
-    """What trains and tests a member, or goes on with it."""
-    return [sys.executable, "-m", "nmt", "run", str(here.file("yaml")), "-o", str(here.run)]
+def training_command(files: MemberFiles) -> list[str]:
+    """The command that trains and tests a member, or resumes it."""
+    return [sys.executable, "-m", "nmt", "run", str(files.file("yaml")), "-o", str(files.run)]
 
 
-class Grid:
-    """Trains members, `jobs` at a time; leaving the block stops those under way, to be gone on with.
+class StudyRunner:
+    """Trains members, `jobs` at a time. Leaving the context stops those in progress, which can be resumed.
 
-    So does SIGTERM, which leaves it with the exit code that shells give for that. UsageError while another
-    process trains members in that directory; where it was killed, until those that it left behind have ended.
+    So does SIGTERM, with the exit code that shells give for it. Raises UsageError while another process
+    trains members in the same directory, or, where it was killed, until its members' processes have ended.
     """
 
-    def __init__(self, directory: Path, jobs: int) -> None:
-        self.directory, self.jobs = directory, jobs
+    def __init__(
+        self,
+        directory: Path,
+        jobs: int,
+        *,
+        command: Callable[[MemberFiles], list[str]] = training_command,
+        cores: int = count_cores(),
+    ) -> None:
+        self.directory, self.jobs, self.command, self.cores = directory, jobs, command, cores
         self._pool = ThreadPoolExecutor(jobs)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock, self._closed = threading.Lock(), False
-        self._until_the_end = ExitStack()
+        self._on_exit = ExitStack()
 
-    def __enter__(self) -> "Grid":
+    def __enter__(self) -> "StudyRunner":
         (self.directory / "members").mkdir(parents=True, exist_ok=True)
-        self._held = self._until_the_end.enter_context(locked(self.directory))
-        self._before = signal.signal(signal.SIGTERM, _leave)
+        self._directory_lock = self._on_exit.enter_context(locked(self.directory))
+        self._sigterm_handler = signal.signal(signal.SIGTERM, _exit)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,37 +123,37 @@ class Grid:
             for process in self._running:
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
-        signal.signal(signal.SIGTERM, self._before)
-        self._until_the_end.close()
+        signal.signal(signal.SIGTERM, self._sigterm_handler)
+        self._on_exit.close()
 
-    def train(self, members: Sequence[Member]) -> Iterator[tuple[Member, Ended]]:
-        """Each member when its end has come."""
+    def train(self, members: Sequence[StudyMember]) -> Iterator[tuple[StudyMember, MemberStatus]]:
+        """Yield each member when its process has ended."""
         futures = {self._pool.submit(self._train, member): member for member in members}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
-    def _train(self, member: Member) -> Ended:
-        here = place(self.directory, member)
-        write_file(here.file("yaml"), reader.dump(member.recipe).encode())
-        with here.file("log").open("wb") as log:
-            exit_code = self._call(command(here), log.fileno(), member)
-        found = Ended(_checksum(member), exit_code, _last_words(here.file("log")))
-        write_file(here.file("json"), json.dumps(found._asdict(), ensure_ascii=False).encode())
-        return found
+    def _train(self, member: StudyMember) -> MemberStatus:
+        files = member_files(self.directory, member)
+        write_file(files.file("yaml"), reader.dump(member.recipe).encode())
+        with files.file("log").open("wb") as log:
+            exit_code = self._run(self.command(files), log.fileno(), member)
+        status = MemberStatus(_checksum(member), exit_code, _error_message(files.file("log")))
+        write_file(files.file("json"), json.dumps(status._asdict(), ensure_ascii=False).encode())
+        return status
 
-    def _call(self, words: Sequence[str], log: int, member: Member) -> int:
-        """Run a command to its end; its exit code."""
+    def _run(self, command: Sequence[str], log: int, member: StudyMember) -> int:
+        """Run a command and return its exit code."""
         with self._lock:
             if self._closed:
                 return -1
             process = subprocess.Popen(
-                words,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env=self._environment(member),
-                pass_fds=[self._held],  # the directory is theirs as long as one of them lives
-                start_new_session=True,  # a Ctrl-C is for this process, which asks them to stop, once
+                pass_fds=[self._directory_lock],  # locked as long as one of them lives
+                start_new_session=True,  # Ctrl-C is sent to this process only, which terminates them once
             )
             self._running.add(process)
         code = process.wait()
@@ -149,23 +161,25 @@ class Grid:
             self._running.remove(process)
         return code
 
-    def _environment(self, member: Member) -> Mapping[str, str]:
-        """That of this process; several at once share the cores, where nothing is said of threads."""
+    def _environment(self, member: StudyMember) -> Mapping[str, str]:
+        """The environment of this process; parallel members share the cores unless threads are set."""
         shared = self.jobs > 1 and member.recipe.training.threads is None
-        return {
-            **({"OMP_NUM_THREADS": str(max(count_cores() // self.jobs, 1))} if shared else {}),
-            **os.environ,
-        }
+        threads = {"OMP_NUM_THREADS": str(max(self.cores // self.jobs, 1))} if shared else {}
+        return {**threads, **os.environ}
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _checksum(member: StudyMember) -> str:
+    return sha256(reader.dump(member.recipe).encode()).hexdigest()
+
+
+def _exit(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _last_words(log: Path) -> str:
-    """The error that `nmt` ended with and what it said of it, in one line; else the last line."""
+def _error_message(log: Path) -> str:
+    """The last error of `nmt` and what follows it in one line; without one, the last line."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
-    lines = [line for line in lines if line] or ["it said nothing"]
-    errors = [place for place, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]
-    first = next(place for place in reversed(errors) if place - 1 not in errors)
+    lines = [line for line in lines if line] or ["no output"]
+    errors = [i for i, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]
+    first = next(i for i in reversed(errors) if i - 1 not in errors)
     return " ".join(lines[first:])

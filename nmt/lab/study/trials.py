@@ -1,27 +1,38 @@
-"""Finished runs of a study, and what they say together: means over seeds, differences, buckets, curves."""
+"""Results of a study's runs, and their means over seeds, differences, buckets and curves."""
 
+import json
 import math
 import re
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from nmt.evaluation.buckets import Bucket, Words, by_frequency, by_length
+from nmt.data.pairs import read_pairs
+from nmt.data.sources import find_training_corpora
+from nmt.data.text import read_lines
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.buckets import Bucket, Words, by_frequency, by_length, frequencies
 from nmt.evaluation.metrics import Score, compare, score
-from nmt.lab.curves import Event, read_series
+from nmt.lab.curves import Event, read_events, read_series, with_seconds
 from nmt.lab.figure import Curve
+from nmt.lab.study.definition import StudyDefinition, StudyMember
+from nmt.lab.study.runner import member_files, read_status
+from nmt.recipe.artifact import load_translator
+from nmt.recipe.build.training import read_test
+from nmt.recipe.schema import to_json
 
-FEWEST = 5
-"""Sentences of a bucket under which it has no score."""
+MIN_SENTENCES = 5
+"""Sentences of a bucket below which it is not scored."""
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 class Trial(NamedTuple):
-    """A member of a study that was trained and tested."""
+    """The results of a member that was trained and tested."""
 
     system: str  # the value of the axis that is compared
-    group: str  # those of the other axes: systems of one group differ in the system alone
+    group: str  # those of the other axes: systems of one group differ in the system only
     seed: int
     parameters: int
     hidden: str
@@ -29,35 +40,35 @@ class Trial(NamedTuple):
     sources: Sequence[str]
     refs: Sequence[str]
     hyps: Sequence[str]
-    known: Mapping[str, int]  # how often each word stands in the training text
-    events: Sequence[Event]  # of metrics.jsonl, with their seconds of learning
-    lowercase: bool = False  # how it is scored
+    word_counts: Mapping[str, int]  # in the training text
+    events: Sequence[Event]  # of metrics.jsonl, with the seconds of training
+    lowercase: bool = False  # of the scores
 
     def last(self, key: str) -> float:
-        """The last value of a number of the curves; NaN if there is none."""
+        """The last value of a number in the events; NaN if there is none."""
         values = [event[key] for event in self.events if event.get(key) is not None]
         return float(values[-1]) if values else math.nan
 
     @property
     def speed(self) -> float:
-        """Words a second of learning; NaN if it was never measured."""
+        """Words per second of training; NaN if it was not measured."""
         measured = [event for event in self.events if "tokens" in event and event.get("seconds")]
         return measured[-1]["tokens"] / measured[-1]["seconds"] if measured else math.nan
 
 
 Group = Mapping[str, Sequence[Trial]]
-"""The trials of each system, one for each seed."""
+"""The trials of each system, one per seed."""
 
 
-class Spread(NamedTuple):
-    """The mean over seeds, and their standard deviation (n - 1), which is NaN of one alone."""
+class MeanAndDeviation(NamedTuple):
+    """The mean over seeds and their standard deviation (n - 1), which is NaN for a single one."""
 
     mean: float
     deviation: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Spread":
-        """That of some values; NaN where there are none."""
+    def of(cls, values: Sequence[float]) -> "MeanAndDeviation":
+        """Compute both; NaN where there are no values."""
         mean = statistics.fmean(values) if values else math.nan
         several = len(values) > 1 and math.isfinite(mean)
         return cls(mean, statistics.stdev(values) if several else math.nan)
@@ -68,112 +79,154 @@ class Spread(NamedTuple):
         return f"{self.mean:.2f}" + ("" if math.isnan(self.deviation) else f" ± {self.deviation:.2f}")
 
 
-class Difference(NamedTuple):
-    """A system against the baseline of its group, by one metric, seed by seed."""
+class SystemDifference(NamedTuple):
+    """The differences of a system from the baseline of its group in one metric, seed by seed."""
 
-    by: Sequence[float]
+    differences: Sequence[float]
     p_values: Sequence[float]  # that the baseline is as good
-    beyond: Sequence[bool]  # chance in the choice of the test sentences
+    significant: Sequence[bool]  # for the choice of test sentences
 
     @property
     def verdict(self) -> str:
-        """In how many seeds it is more than chance."""
-        higher = sum(by > 0 for by, beyond in zip(self.by, self.beyond, strict=True) if beyond)
-        return f"{higher} higher, {sum(self.beyond) - higher} lower, of {len(self.by)}"
+        """The number of seeds with significant differences."""
+        pairs = zip(self.differences, self.significant, strict=True)
+        higher = sum(difference > 0 for difference, significant in pairs if significant)
+        return f"{higher} higher, {sum(self.significant) - higher} lower, of {len(self.differences)}"
 
 
-def grouped(trials: Sequence[Trial]) -> dict[str, dict[str, list[Trial]]]:
-    """By group, then by system, in the order in which they come."""
-    found: dict[str, dict[str, list[Trial]]] = {}
+def read_trials(
+    directory: Path, study: StudyDefinition, members: Sequence[StudyMember]
+) -> tuple[list[Trial], dict[str, str]]:
+    """Read the results of the members, and the reason why others have none."""
+    trials: list[Trial] = []
+    missing: dict[str, str] = {}
+    word_counts: dict[str, Counter[str]] = {}
+    for member in members:
+        status = read_status(directory, member)
+        if status is None or not status.succeeded:
+            missing[member.name] = status.said if status else "not trained yet"
+            continue
+        data = to_json(member.recipe.data)
+        try:
+            if data not in word_counts:
+                corpora = find_training_corpora(member.recipe.data)
+                word_counts[data] = frequencies(tgt for c in corpora for _, tgt in read_pairs(c))
+            trials.append(_read_trial(directory, study, member, word_counts[data]))
+        except (DataError, UsageError, OSError, ValueError) as error:
+            missing[member.name] = f"the run is damaged: {error}"
+    return trials, missing
+
+
+def _read_trial(
+    directory: Path, study: StudyDefinition, member: StudyMember, word_counts: Counter[str]
+) -> Trial:
+    run, recipe = member_files(directory, member).run, member.recipe
+    sources, refs = zip(*read_test(recipe), strict=True)
+    model = load_translator(run).model
+    return Trial(
+        system=member.choices[study.systems],
+        group=", ".join(member.others(study.systems)),
+        seed=member.seed,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        hidden=f"{recipe.encoder.hidden} + {recipe.decoder.hidden}",
+        scores=[Score(**fields) for fields in json.loads((run / "scores.json").read_bytes())],
+        sources=sources,
+        refs=refs,
+        hyps=list(read_lines(run / "test.hyp")),
+        word_counts=word_counts,
+        events=with_seconds(run, read_events(run)),
+        lowercase=recipe.evaluation.lowercase,
+    )
+
+
+def group_trials(trials: Sequence[Trial]) -> dict[str, dict[str, list[Trial]]]:
+    """Group trials by the other axes, then by system, in their order."""
+    groups: dict[str, dict[str, list[Trial]]] = {}
     for trial in trials:
-        found.setdefault(trial.group, {}).setdefault(trial.system, []).append(trial)
-    return found
+        groups.setdefault(trial.group, {}).setdefault(trial.system, []).append(trial)
+    return groups
 
 
-def spreads(trials: Sequence[Trial]) -> dict[str, Spread]:
-    """Each score of a system over its seeds."""
+def mean_scores(trials: Sequence[Trial]) -> dict[str, MeanAndDeviation]:
+    """Average each score of a system over its seeds."""
     by_name: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
-        for found in trial.scores:
-            by_name[found.name].append(found.value)
-    return {name: Spread.of(values) for name, values in by_name.items()}
+        for one in trial.scores:
+            by_name[one.name].append(one.value)
+    return {name: MeanAndDeviation.of(values) for name, values in by_name.items()}
 
 
-def difference(baseline: Sequence[Trial], other: Sequence[Trial], metric: str) -> Difference | None:
-    """Paired bootstrap resampling (Koehn, 2004), seed by seed; None without a seed that both have."""
-    theirs = {trial.seed: trial for trial in other}
-    pairs = [(trial, theirs[trial.seed]) for trial in baseline if trial.seed in theirs]
-    found = [_tested(one, two, metric) for one, two in pairs if one.refs == two.refs]
-    return Difference(*zip(*found, strict=True)) if found else None
+def compare_systems(
+    baseline: Sequence[Trial], other: Sequence[Trial], metric: str
+) -> SystemDifference | None:
+    """Run paired bootstrap resampling (Koehn, 2004) seed by seed; None without a common seed."""
+    others = {trial.seed: trial for trial in other}
+    pairs = [(trial, others[trial.seed]) for trial in baseline if trial.seed in others]
+    tests = [_paired_test(one, two, metric) for one, two in pairs if one.refs == two.refs]
+    return SystemDifference(*zip(*tests, strict=True)) if tests else None
 
 
-def _tested(baseline: Trial, other: Trial, metric: str) -> tuple[float, float, bool]:
-    """The difference, its p-value, and whether it is more than chance."""
-    systems = {"baseline": baseline.hyps, "other": other.hyps}
-    one, two = (
-        of_system[0]
-        for of_system in compare(systems, [baseline.refs], [metric], lowercase=baseline.lowercase).values()
-    )
+def _paired_test(baseline: Trial, other: Trial, metric: str) -> tuple[float, float, bool]:
+    """The difference, its p-value, and whether it is significant."""
+    hyps = {"baseline": baseline.hyps, "other": other.hyps}
+    scores = compare(hyps, [baseline.refs], [metric], lowercase=baseline.lowercase)
+    one, two = (of_system[0] for of_system in scores.values())
     return two.value - one.value, 1.0 if two.p_value is None else two.p_value, bool(two.beyond_chance)
 
 
-def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, Spread]:
-    """A system's score on the sentences of each source length."""
-    places = by_length(trials[0].sources)
+def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndDeviation]:
+    """Score a system on the sentences of each source length."""
     return {
-        bucket: Spread.of([_score_at(trial, chosen, metric) for trial in trials])
-        for bucket, chosen in places.items()
-        if len(chosen) >= FEWEST
+        bucket: MeanAndDeviation.of([_score_subset(trial, indices, metric) for trial in trials])
+        for bucket, indices in by_length(trials[0].sources).items()
+        if len(indices) >= MIN_SENTENCES
     }
 
 
-def _score_at(trial: Trial, places: Sequence[int], metric: str) -> float:
-    hyps, refs = ([lines[place] for place in places] for lines in (trial.hyps, trial.refs))
+def _score_subset(trial: Trial, indices: Sequence[int], metric: str) -> float:
+    hyps, refs = ([lines[i] for i in indices] for lines in (trial.hyps, trial.refs))
     return score(hyps, [refs], [metric], lowercase=trial.lowercase)[0].value
 
 
-def word_scores(trials: Sequence[Trial]) -> dict[Bucket, Spread]:
-    """F1 of a system's words by how often each stands in the training text."""
-    found = [by_frequency(trial.hyps, trial.refs, trial.known) for trial in trials]
-    return {bucket: Spread.of([one.get(bucket, Words()).f1 for one in found]) for bucket in found[0]}
+def word_scores(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
+    """Compute F1 of a system's words by their frequency in the training text."""
+    buckets = [by_frequency(trial.hyps, trial.refs, trial.word_counts) for trial in trials]
+    return {
+        bucket: MeanAndDeviation.of([one.get(bucket, Words()).f1 for one in buckets]) for bucket in buckets[0]
+    }
 
 
-def curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
-    """A metric of the validations over updates, where all seeds have one."""
-    at: dict[float, list[float]] = defaultdict(list)
+def validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
+    """The mean of a validation metric over updates at which all seeds have one."""
+    values_at: dict[float, list[float]] = defaultdict(list)
     for trial in trials:
         for update, value in zip(*read_series(trial.events, "validation", metric), strict=True):
-            at[update].append(value)
-    whole = {update: values for update, values in sorted(at.items()) if len(values) == len(trials)}
-    return line(name, [*whole], [Spread.of(values) for values in whole.values()])
+            values_at[update].append(value)
+    common = {update: values for update, values in sorted(values_at.items()) if len(values) == len(trials)}
+    return mean_curve(name, [*common], [MeanAndDeviation.of(values) for values in common.values()])
 
 
-def line(name: str, x: Sequence[float], found: Sequence[Spread]) -> Curve:
-    """Means as a line, and their deviations as the band about it, where there are any."""
-    deviations = [spread.deviation for spread in found]
+def mean_curve(name: str, x: Sequence[float], means: Sequence[MeanAndDeviation]) -> Curve:
+    """Means as a curve, with their deviations as its band where there are any."""
+    deviations = [one.deviation for one in means]
     several = any(map(math.isfinite, deviations))
-    return Curve(name, x, [spread.mean for spread in found], deviations if several else None)
+    return Curve(name, x, [one.mean for one in means], deviations if several else None)
 
 
-def validated(trials: Sequence[Trial], metric: str) -> str:
-    """The metric if validations measured it, else the loss, which they always do."""
+def validation_metric(trials: Sequence[Trial], metric: str) -> str:
+    """The metric if validations measured it, else the loss, which they always measure."""
     measured = any(metric in event for trial in trials for event in trial.events)
     return metric if measured else "loss"
 
 
-def over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
+def curves_over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
     """Each system's score over the groups; none unless there are several and their names are numbers."""
     x = {name: float(name) for name in groups if NUMBER.fullmatch(name)}
     if len(x) < max(len(groups), 2):
         return []
-    return [
-        line(system, *zip(*_points(groups, x, system, metric), strict=True))
-        for system in dict.fromkeys(system for group in groups.values() for system in group)
-    ]
-
-
-def _points(
-    groups: Mapping[str, Group], x: Mapping[str, float], system: str, metric: str
-) -> list[tuple[float, Spread]]:
-    there = {name: group[system] for name, group in groups.items() if system in group}
-    return sorted((x[name], spreads(trials)[metric]) for name, trials in there.items())
+    curves = []
+    for system in dict.fromkeys(system for group in groups.values() for system in group):
+        with_system = {name: group[system] for name, group in groups.items() if system in group}
+        points = sorted((x[name], mean_scores(trials)[metric]) for name, trials in with_system.items())
+        curves.append(mean_curve(system, *zip(*points, strict=True)))
+    return curves

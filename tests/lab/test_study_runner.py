@@ -13,84 +13,74 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.lab.study import runner as grid
-from nmt.lab.study.definition import Member
-from nmt.lab.study.runner import Grid, Place, done
+from nmt.lab.study.definition import StudyMember
+from nmt.lab.study.runner import MemberFiles, StudyRunner, is_finished, read_status
 from nmt.recipe.reader import read_recipe
 
-MEMBERS = [Member({"cell": name}, 1, read_recipe(["quickstart-lstm"])) for name in ("a", "b", "c")]
+MEMBERS = [StudyMember({"cell": name}, 1, read_recipe(["quickstart-lstm"])) for name in ("a", "b", "c")]
 TESTED = """
 from pathlib import Path
 for name in ("scores.json", "test.hyp"):
     Path(RUN).mkdir(exist_ok=True), Path(RUN, name).touch()
 """
 """What is left where a member was trained and tested."""
-Stub = Callable[[str], None]
 
 
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Stub:
-    """Makes each member run a piece of Python instead, which knows its NAME and its RUN directory."""
-
-    def to(code: str) -> None:
-        def command(here: Place) -> list[str]:
-            return [sys.executable, "-c", f"NAME, RUN = {here.name!r}, {str(here.run)!r}\n{code}\n{TESTED}"]
-
-        monkeypatch.setattr(grid, "command", command)
-
-    return to
+def command(code: str) -> Callable[[MemberFiles], list[str]]:
+    """Run a piece of Python instead of a training; it knows the member's NAME and RUN directory."""
+    return lambda files: [
+        *(sys.executable, "-c"),
+        f"NAME, RUN = {files.name!r}, {str(files.run)!r}\n{code}\n{TESTED}",
+    ]
 
 
-def codes(directory: Path, members: list[Member] = MEMBERS, jobs: int = 1) -> dict[str, int]:
-    with Grid(directory, jobs) as running:
-        return {member.choices["cell"]: end.exit_code for member, end in running.train(members)}
+def codes(
+    directory: Path, code: str = "pass", members: list[StudyMember] = MEMBERS, jobs: int = 1
+) -> dict[str, int]:
+    with StudyRunner(directory, jobs, command=command(code), cores=8) as runner:
+        return {member.choices["cell"]: status.exit_code for member, status in runner.train(members)}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_member_that_fails_or_is_killed_does_not_stop_the_rest(
-    tmp_path: Path, stub: Stub, jobs: int
-) -> None:
-    stub("import os\nif NAME[0] == 'a': print('why'); exit(3)\nif NAME[0] == 'b': os.kill(os.getpid(), 9)")
-    assert codes(tmp_path, jobs=jobs) == {"a": 3, "b": -9, "c": 0}
-    assert [done(tmp_path, member) for member in MEMBERS] == [False, False, True]
-    ends = [grid.ended(tmp_path, member) for member in MEMBERS]
-    assert [end and end.said for end in ends] == ["why", "it said nothing", "it said nothing"]
+def test_a_member_that_fails_or_is_killed_does_not_stop_the_rest(tmp_path: Path, jobs: int) -> None:
+    code = "import os\nif NAME[0] == 'a': print('why'); exit(3)\nif NAME[0] == 'b': os.kill(os.getpid(), 9)"
+    assert codes(tmp_path, code, jobs=jobs) == {"a": 3, "b": -9, "c": 0}
+    assert [is_finished(tmp_path, member) for member in MEMBERS] == [False, False, True]
+    ends = [read_status(tmp_path, member) for member in MEMBERS]
+    assert [end and end.said for end in ends] == ["why", "no output", "no output"]
 
 
-def test_a_member_is_done_only_with_the_recipe_it_was_trained_by(tmp_path: Path, stub: Stub) -> None:
-    stub("pass")
+def test_a_member_is_done_only_with_the_recipe_it_was_trained_by(tmp_path: Path) -> None:
     codes(tmp_path)
     other = MEMBERS[0]._replace(recipe=read_recipe(["quickstart-lstm"], ["training.stop_after=7e"]))
-    assert done(tmp_path, MEMBERS[0])
-    assert not done(tmp_path, other)
+    assert is_finished(tmp_path, MEMBERS[0])
+    assert not is_finished(tmp_path, other)
 
 
-def test_a_torn_note_on_how_a_member_ended_counts_as_none(tmp_path: Path, stub: Stub) -> None:
-    stub("pass")
+def test_a_torn_note_on_how_a_member_ended_counts_as_none(tmp_path: Path) -> None:
     codes(tmp_path)
     note = tmp_path / "members" / "a,seed1.json"
     note.write_bytes(note.read_bytes()[:10])
-    assert [done(tmp_path, member) for member in MEMBERS] == [False, True, True]
+    assert [is_finished(tmp_path, member) for member in MEMBERS] == [False, True, True]
 
 
-def test_a_member_whose_run_was_deleted_is_not_done(tmp_path: Path, stub: Stub) -> None:
-    stub("pass")
+def test_a_member_whose_run_was_deleted_is_not_finished(tmp_path: Path) -> None:
     codes(tmp_path)
     shutil.rmtree(tmp_path / "members" / "b,seed1")
-    assert [done(tmp_path, member) for member in MEMBERS] == [True, False, True]
+    assert [is_finished(tmp_path, member) for member in MEMBERS] == [True, False, True]
 
 
-def test_the_last_words_are_the_error_and_not_what_follows_it(tmp_path: Path, stub: Stub) -> None:
-    stub("print('nmt: early'); print('1 of 2'); print('nmt: a bug'); print('nmt: tell us'); exit(70)")
-    codes(tmp_path, MEMBERS[:1])
-    end = grid.ended(tmp_path, MEMBERS[0])
+def test_the_last_words_are_the_error_and_not_what_follows_it(tmp_path: Path) -> None:
+    code = "print('nmt: early'); print('1 of 2'); print('nmt: a bug'); print('nmt: tell us'); exit(70)"
+    codes(tmp_path, code, MEMBERS[:1])
+    end = read_status(tmp_path, MEMBERS[0])
     assert end is not None
     assert end.said == "nmt: a bug nmt: tell us"
 
 
-def test_leaving_stops_what_runs_and_starts_nothing_more(tmp_path: Path, stub: Stub) -> None:
-    stub("import os, signal\nos.mkdir(RUN)\nsignal.pause()")
-    with Grid(tmp_path, 1) as running:
+def test_leaving_stops_what_runs_and_starts_nothing_more(tmp_path: Path) -> None:
+    code = "import os, signal\nos.mkdir(RUN)\nsignal.pause()"
+    with StudyRunner(tmp_path, 1, command=command(code)) as running:
         results = running.train(MEMBERS)
         first = threading.Thread(target=lambda: next(results))
         first.start()
@@ -98,19 +88,19 @@ def test_leaving_stops_what_runs_and_starts_nothing_more(tmp_path: Path, stub: S
             first.join(0.01)
     first.join()
     assert not (tmp_path / "members" / "b,seed1").exists()
-    assert not any(done(tmp_path, member) for member in MEMBERS)
+    assert not any(is_finished(tmp_path, member) for member in MEMBERS)
 
 
 def test_sigterm_asks_the_member_under_way_to_stop_and_waits_for_it(tmp_path: Path) -> None:
     code = """
 import signal, sys
 from pathlib import Path
-from nmt.lab.study import runner as grid
-from tests.lab.test_grid import MEMBERS
+from nmt.lab.study.runner import StudyRunner
+from tests.lab.test_study_runner import MEMBERS
 child = "import os, signal, sys\\nsignal.signal(15, lambda *_: (print('saved'), sys.exit(143)))\\n"
 child += "os.mkdir(sys.argv[1])\\nsignal.pause()"
-grid.command = lambda here: [sys.executable, "-c", child, str(here.run)]
-with grid.Grid(Path(sys.argv[1]), 1) as running:
+command = lambda files: [sys.executable, "-c", child, str(files.run)]
+with StudyRunner(Path(sys.argv[1]), 1, command=command) as running:
     for _ in running.train(MEMBERS): pass
 """
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
@@ -124,17 +114,16 @@ with grid.Grid(Path(sys.argv[1]), 1) as running:
 
 
 def test_members_that_run_side_by_side_share_the_cores(
-    tmp_path: Path, stub: Stub, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(grid, "cores", lambda: 8)
-    stub("import os\nprint(os.environ.get('OMP_NUM_THREADS', 'all'))")
+    code = "import os\nprint(os.environ.get('OMP_NUM_THREADS', 'all'))"
 
     def threads(jobs: int, *settings: str) -> str:
         recipe = read_recipe(["quickstart-lstm"], settings)
         member = MEMBERS[0]._replace(recipe=recipe)
-        codes(tmp_path, [member], jobs)
-        end = grid.ended(tmp_path, member)
+        codes(tmp_path, code, [member], jobs)
+        end = read_status(tmp_path, member)
         return end.said if end else ""
 
     assert threads(1) == "all"
@@ -142,18 +131,17 @@ def test_members_that_run_side_by_side_share_the_cores(
     assert threads(2, "training.threads=1") == "all"  # the recipe says it
 
 
-def test_what_a_killed_study_left_behind_still_holds_its_directory(tmp_path: Path, stub: Stub) -> None:
+def test_what_a_killed_study_left_behind_still_holds_its_directory(tmp_path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from nmt.lab.study import runner as grid
-from tests.lab.test_grid import MEMBERS
+from nmt.lab.study.runner import StudyRunner
+from tests.lab.test_study_runner import MEMBERS
 child = "import os, signal, sys\\nprint(os.getpid(), flush=True)\\nos.mkdir(sys.argv[1])\\nsignal.pause()"
-grid.command = lambda here: [sys.executable, "-c", child, str(here.run)]
-with grid.Grid(Path(sys.argv[1]), 1) as running:
+command = lambda files: [sys.executable, "-c", child, str(files.run)]
+with StudyRunner(Path(sys.argv[1]), 1, command=command) as running:
     for _ in running.train(MEMBERS): pass
 """
-    stub("pass")
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as process:
         while not (tmp_path / "members" / "a,seed1").is_dir():
             assert process.poll() is None

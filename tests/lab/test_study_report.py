@@ -7,18 +7,18 @@ import pytest
 
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import Score
-from nmt.lab.document import Heading, Picture, Table, Text, Verbatim, markdown, page
+from nmt.lab.document import Heading, Paragraph, Picture, Table, Verbatim, to_html, to_markdown
 from nmt.lab.figure import Curve
-from nmt.lab.study.report import Report, write
+from nmt.lab.study.report import StudySummary, write_report
 from nmt.lab.study.trials import (
-    Spread,
+    MeanAndDeviation,
     Trial,
-    curve,
-    difference,
-    grouped,
+    compare_systems,
+    curves_over_groups,
+    group_trials,
     length_scores,
-    over_groups,
-    validated,
+    validation_curve,
+    validation_metric,
 )
 
 REFS = [f"the old man number {n} sees a small red house ." for n in range(20)]
@@ -36,38 +36,38 @@ def trial(system: str, group: str = "", seed: int = 1, *, bleu: float = 10.0, go
         sources=REFS,
         refs=REFS,
         hyps=REFS if good else BAD,
-        known={"the": 1000},
+        word_counts={"the": 1000},
         events=events,
     )
 
 
 def test_the_deviation_is_that_of_a_sample_and_one_seed_has_none() -> None:
-    assert Spread.of([1.0, 3.0]) == (2.0, math.sqrt(2.0))
-    assert str(Spread.of([1.0, 3.0])) == "2.00 ± 1.41"
-    assert str(Spread.of([1.0])) == "1.00"
-    assert str(Spread.of([])) == str(Spread.of([math.nan, 1.0])) == "-"
+    assert MeanAndDeviation.of([1.0, 3.0]) == (2.0, math.sqrt(2.0))
+    assert str(MeanAndDeviation.of([1.0, 3.0])) == "2.00 ± 1.41"
+    assert str(MeanAndDeviation.of([1.0])) == "1.00"
+    assert str(MeanAndDeviation.of([])) == str(MeanAndDeviation.of([math.nan, 1.0])) == "-"
 
 
 def test_trials_are_grouped_in_the_order_in_which_they_come() -> None:
     trials = [trial("b", "2"), trial("a", "2"), trial("b", "1"), trial("b", "2", 7)]
-    found = grouped(trials)
+    found = group_trials(trials)
     assert {group: list(systems) for group, systems in found.items()} == {"2": ["b", "a"], "1": ["b"]}
     assert [one.seed for one in found["2"]["b"]] == [1, 7]
 
 
 def test_a_better_system_differs_and_an_equal_one_does_not() -> None:
     base = [trial("a", seed=1), trial("a", seed=2)]
-    better = difference(base, [trial("b", seed=1, good=True), trial("b", seed=2)], "bleu")
+    better = compare_systems(base, [trial("b", seed=1, good=True), trial("b", seed=2)], "bleu")
     assert better is not None
     assert better.p_values[0] < 0.05
     assert better.p_values[1] == 1.0
     assert better.verdict == "1 higher, 0 lower, of 2"
-    assert better.by[0] > 20 > better.by[1] == 0
-    assert difference(base, [trial("b", seed=3)], "bleu") is None  # no seed in common
+    assert better.differences[0] > 20 > better.differences[1] == 0
+    assert compare_systems(base, [trial("b", seed=3)], "bleu") is None  # no seed in common
 
 
 def test_systems_with_other_test_sentences_are_not_compared() -> None:
-    assert difference([trial("a")], [trial("b")._replace(refs=BAD)], "bleu") is None
+    assert compare_systems([trial("a")], [trial("b")._replace(refs=BAD)], "bleu") is None
 
 
 def test_a_score_by_length_needs_sentences_enough() -> None:
@@ -80,35 +80,35 @@ def test_a_curve_is_the_mean_where_all_seeds_have_a_validation() -> None:
     longer = trial("a", seed=2, bleu=30.0)
     longer = longer._replace(events=[*longer.events, {"event": "validation", "update": 99, "bleu": 50.0}])
     deviation = pytest.approx(math.sqrt(200.0))
-    assert curve("a", [trial("a"), longer], "bleu") == Curve("a", [60], [20.0], [deviation])
-    assert (validated([longer], "bleu"), validated([longer], "ter")) == ("bleu", "loss")
+    assert validation_curve("a", [trial("a"), longer], "bleu") == Curve("a", [60], [20.0], [deviation])
+    assert (validation_metric([longer], "bleu"), validation_metric([longer], "ter")) == ("bleu", "loss")
 
 
 def test_groups_whose_names_are_numbers_are_an_axis() -> None:
     trials = [trial("a", "1000", bleu=1.0), trial("a", "200", bleu=3.0), trial("b", "200", bleu=5.0)]
-    assert over_groups(grouped(trials), "BLEU") == [
+    assert curves_over_groups(group_trials(trials), "BLEU") == [
         Curve("a", (200.0, 1000.0), [3.0, 1.0]),
         Curve("b", (200.0,), [5.0]),
     ]
-    assert over_groups(grouped([trial("a", "200")]), "BLEU") == []
-    assert over_groups(grouped([trial("a", "200"), trial("a", "none")]), "BLEU") == []
+    assert curves_over_groups(group_trials([trial("a", "200")]), "BLEU") == []
+    assert curves_over_groups(group_trials([trial("a", "200"), trial("a", "none")]), "BLEU") == []
 
 
 def test_markdown_keeps_a_table_whole_and_a_page_escapes(tmp_path: Path) -> None:
     (tmp_path / "p.svg").write_text("<svg/>", "utf-8")
     blocks = [
         Heading("<T>", 1),
-        Text("a < b"),
+        Paragraph("a < b"),
         Verbatim("x\n y"),
         Table(["s", "n"], [["a|b\nc", "1"]]),
         Table(["s", "t", "n"], [["a", "b", "1"]], names=2),
         Picture(tmp_path / "p.svg", "shows"),
     ]
-    assert markdown(blocks, tmp_path) == (
+    assert to_markdown(blocks, tmp_path) == (
         "# <T>\n\na < b\n\n    x\n     y\n\n| s | n |\n| --- | --: |\n| a\\|b c | 1 |\n\n"
         "| s | t | n |\n| --- | --- | --: |\n| a | b | 1 |\n\n![shows](p.svg)\n"
     )
-    html = page(blocks, "<T>")
+    html = to_html(blocks, "<T>")
     assert "<h1>&lt;T&gt;</h1>" in html
     assert "<td class=name>a|b\nc</td><td>1</td>" in html
     assert 'src="data:image/svg+xml;base64,PHN2Zy8+"' in html
@@ -122,7 +122,7 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
         for system, value in (("lstm", 10.0), ("gru", 20.0))
         for seed in (1, 2)
     ]
-    about = Report(
+    about = StudySummary(
         "A | B",
         *("cell", "lstm"),
         ["pairs"],
@@ -132,7 +132,7 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
         "# A\nrecipe: x\n",
         {"rnn,100,seed1": "killed"},
     )
-    assert write(tmp_path, about, trials) == tmp_path / "report.html"
+    assert write_report(tmp_path, about, trials) == tmp_path / "report.html"
     text = (tmp_path / "report.md").read_text("utf-8")
     row = "| 200 | gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.2 | 60 |"
     assert "8 of 9 runs" in text
@@ -156,18 +156,18 @@ def test_a_system_without_its_baseline_is_compared_with_no_other(tmp_path: Path)
     trials = [trial(system, "100") for system in ("lstm", "gru")] + [
         trial(system, "200") for system in ("gru", "rnn")
     ]
-    write(tmp_path, Report("A", "cell", "lstm", ["pairs"], "bleu", 6, "", "", {}), trials)
+    write_report(tmp_path, StudySummary("A", "cell", "lstm", ["pairs"], "bleu", 6, "", "", {}), trials)
     text = (tmp_path / "report.md").read_text("utf-8").split("## Against lstm")[1].split("## Pictures")[0]
     assert "| 100 | gru | 0.00 | 1.000 | 0 higher, 0 lower, of 1 |" in text
     for system in ("gru", "rnn"):
-        assert f"| 200 | {system} | - | - | no run of the baseline with its seed and its test set |" in text
+        assert f"| 200 | {system} | - | - | no run of the baseline with the same seed and test set |" in text
 
 
 def test_a_report_without_matplotlib_says_so_and_has_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    write(tmp_path, Report("A", "cell", "lstm", [], "bleu", 1, "", "", {}), [trial("lstm")])
+    write_report(tmp_path, StudySummary("A", "cell", "lstm", [], "bleu", 1, "", "", {}), [trial("lstm")])
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "No pictures: matplotlib is not installed: pip install 'nmt[plot]'" in text
     assert "| lstm | 10.00 | 1 |" in text

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.lab.study.definition import read_study, shipped_studies
-from nmt.lab.study.matching import matched, parameters
-from nmt.lab.study.members import members_of
+from nmt.lab.study.definition import count_parameters, match_parameters, read_study, shipped_studies
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import to_plain
@@ -90,19 +88,23 @@ def test_mistakes_of_several_values_are_told_together(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("compare: cell", "compare: cel", "compare: no axis 'cel', did you mean 'cell'?"),
-        ("seeds: [1, 7]", "seeds: [1, 1]", "seeds: 1 stands there 2 times"),
+        ("seeds: [1, 7]", "seeds: [1, 1]", "seeds: 1 is listed 2 times"),
         ("seeds: [1, 7]", "seeds: []", "seeds: expected a list of at least 1 (got [])"),
         ("seeds: [1, 7]", "sseeds: [1, 7]", "sseeds: no such setting, did you mean 'seeds'?"),
         ("seeds: [1, 7]", "data: {}", "data: no such setting, choose one of recipe, settings, vary"),
         ("compare: cell", "match: params", "match: no 'params', did you mean 'parameters'?"),
-        ("    lstm: {}", "    a/b: {}", "a name here is of letters, digits and . + - _ inside"),
+        ("    lstm: {}", "    a/b: {}", "a name must have at most 40 letters, digits and . + - _"),
         ("    lstm: {}", "    lstm: {evaluation: {metrics: [chrf]}}", "evaluation: differs between members"),
         ("[1, 7]", "[1, 99999999999999999999]", "seeds: expected at most 9007199254740992"),
         ("    lstm: {}", "    lstm: gru", "expected settings, `name: value` (got 'gru')"),
-        ("    lstm: {}", "    lstm: {seed: 3}", "seed: the seeds of a study stand in its own list"),
+        ("    lstm: {}", "    lstm: {seed: 3}", "seed: set the seeds of a study in its list"),
         ("vary:\n", "vary:\n  depth: {}\n", "study.yaml:7:3: vary.depth: give the axis a value"),
-        ("vary:", "vari:", "vary: missing; The differences"),
-        ("settings:", "settings:\n  data: {test: null}", "data.test: missing; the test pairs decide"),
+        ("vary:", "vari:", "vary: missing; The axes of the grid"),
+        (
+            "settings:",
+            "settings:\n  data: {test: null}",
+            "data.test: missing; a study is evaluated on test pairs",
+        ),
         ("quickstart-lstm", "quickstart-ltsm", "did you mean 'quickstart-lstm'?"),
         ("quickstart-lstm", "hello", "encoder: no such setting here, only where task is translation"),
         ("recipe: quickstart-lstm", "- 1", "not YAML"),
@@ -121,7 +123,7 @@ def test_a_study_that_is_not_there_is_refused_with_a_near_name() -> None:
 
 
 def test_a_study_that_varies_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="vary: name an axis and its values"):
+    with pytest.raises(UsageError, match="vary: add an axis and its values"):
         read_study(study(tmp_path, "recipe: quickstart-lstm\nvary: {}\n"))
 
 
@@ -133,7 +135,7 @@ def test_a_study_of_language_models_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", shipped_studies(), ids=lambda path: path.stem)
 def test_a_shipped_study_is_right_and_headed_by_purpose_command_and_time(path: Path) -> None:
-    _, members = members_of(path.stem, [])
+    _, members = read_study(path.stem)
     assert len(members) == len({member.name for member in members}) > 2
     head = path.read_text("utf-8").splitlines()
     assert f"nmt study run {path.stem}" in head[2]
@@ -150,16 +152,16 @@ def test_the_study_of_the_docs_is_right(tmp_path: Path) -> None:
 def test_parameters_are_those_of_the_model_that_is_built() -> None:
     recipe = read_recipe(["quickstart-lstm"], ["subwords.size=100", "encoder.hidden=8", "decoder.hidden=16"])
     model = build_translator(recipe, 100, 100)
-    assert parameters(recipe) == sum(parameter.numel() for parameter in model.parameters())
+    assert count_parameters(recipe) == sum(parameter.numel() for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm-coupled", "gru-reset-after"])
 def test_another_cell_gets_the_parameters_that_are_wanted(cell: str) -> None:
-    wanted = parameters(read_recipe(["quickstart-lstm"]))
+    wanted = count_parameters(read_recipe(["quickstart-lstm"]))
     other = read_recipe(["quickstart-lstm"], [f"encoder.cell={cell}", f"decoder.cell={cell}"])
-    assert parameters(other) < 0.95 * wanted
-    found = matched(other, wanted)
-    assert parameters(found) == pytest.approx(wanted, rel=0.01)
+    assert count_parameters(other) < 0.95 * wanted
+    found = match_parameters(other, wanted)
+    assert count_parameters(found) == pytest.approx(wanted, rel=0.01)
     assert found.decoder.hidden == 2 * found.encoder.hidden  # as in the recipe
     unlike = to_plain(found)
     for side in ("encoder", "decoder"):
@@ -169,33 +171,31 @@ def test_another_cell_gets_the_parameters_that_are_wanted(cell: str) -> None:
 
 def test_sizes_of_a_coarse_proportion_are_matched_nearly_in_it() -> None:
     sizes = ["encoder.hidden=30", "decoder.hidden=49"]  # nothing divides both
-    wanted = parameters(read_recipe(["quickstart-lstm"], sizes))
-    found = matched(
+    wanted = count_parameters(read_recipe(["quickstart-lstm"], sizes))
+    found = match_parameters(
         read_recipe(["quickstart-lstm"], [*sizes, "encoder.cell=gru", "decoder.cell=gru"]), wanted
     )
-    assert parameters(found) == pytest.approx(wanted, rel=0.005)
+    assert count_parameters(found) == pytest.approx(wanted, rel=0.005)
     assert found.decoder.hidden / found.encoder.hidden == pytest.approx(49 / 30, rel=0.03)
 
 
 def test_a_model_whose_embeddings_are_too_large_cannot_be_matched() -> None:
-    with pytest.raises(
-        UsageError, match=r"no hidden sizes bring a model near 1,000 parameters: with 1 and 1"
-    ):
-        matched(read_recipe(["quickstart-lstm"]), 1000)
+    with pytest.raises(UsageError, match=r"no hidden sizes give a model near 1,000 parameters: with 1 and 1"):
+        match_parameters(read_recipe(["quickstart-lstm"]), 1000)
 
 
 def test_a_model_that_is_too_large_is_made_smaller_and_heads_still_share_it() -> None:
     settings = ["decoder.attention=multi-head", "decoder.heads=8"]
     large = read_recipe(["quickstart-lstm"], [*settings, "encoder.hidden=256", "decoder.hidden=512"])
-    wanted = parameters(read_recipe(["quickstart-gru"], settings))
-    found = matched(large, wanted)
+    wanted = count_parameters(read_recipe(["quickstart-gru"], settings))
+    found = match_parameters(large, wanted)
     assert found.decoder.hidden % 8 == 0
-    assert parameters(found) == pytest.approx(wanted, rel=0.05)
+    assert count_parameters(found) == pytest.approx(wanted, rel=0.05)
 
 
 def test_members_of_a_study_are_matched_with_the_baseline_beside_them(tmp_path: Path) -> None:
-    _, plain = members_of(study(tmp_path), [])
-    _, members = members_of(study(tmp_path, STUDY + "match: parameters\n"), [])
+    _, plain = read_study(study(tmp_path))
+    _, members = read_study(study(tmp_path, STUDY + "match: parameters\n"))
     sizes = [member.recipe.encoder.hidden for member in members]
     assert [member.recipe.encoder.hidden for member in plain] == [16] * 8
     assert sizes == [16, 16, 19, 19] * 2
