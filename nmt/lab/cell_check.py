@@ -46,31 +46,31 @@ class Work(NamedTuple):
 def forward_steps(cell: Cell) -> list[Product | Work]:
     """What is done at every position, in order."""
     program, steps = find_program(cell, padded=False, dropped=False), list[Product | Work]()
-    for part in program.parts:
-        if part.segment is not None:
-            steps.append(_work(part.segment.forward))
+    for part in program.products:
+        if part.kernels is not None:
+            steps.append(_work(part.kernels.forward))
         shape = (len(part.gates) * cell.hidden_size, cell.hidden_size)
         where = ", added to x in place" if part.fused else ""
-        steps.append(Product(shape, part.operand, f"gates {' '.join(part.gates)}{where}"))
-    return [*steps, _work(program.last.forward)]
+        steps.append(Product(shape, str(part.operand), f"gates {' '.join(part.gates)}{where}"))
+    return [*steps, _work(program.final.forward)]
 
 
 def backward_steps(cell: Cell) -> list[Product | Work]:
     """What is done at every position on the way back, in order."""
     program = find_program(cell, padded=False, dropped=False)
-    steps: list[Product | Work] = [_work(program.last.backward)]
-    for part in reversed(program.parts):
+    steps: list[Product | Work] = [_work(program.final.backward)]
+    for part in reversed(program.products):
         shape = (cell.hidden_size, len(part.gates) * cell.hidden_size)
-        steps.append(Product(shape, f"d gates {' '.join(part.gates)}", f"d {part.operand}"))
-        if part.segment is not None:
-            steps.append(_work(part.segment.backward))
+        steps.append(Product(shape, f"d gates {' '.join(part.gates)}", str(part.operand.gradient)))
+        if part.kernels is not None:
+            steps.append(_work(part.kernels.backward))
     return steps
 
 
 def _work(kernel: Kernel) -> Work:
     count = sum(node.op == "call_function" for node in kernel.graph.nodes)
     compiled = generate_source(kernel, frozenset(), torch.float32) is not None
-    return Work(kernel.reads, kernel.gives, count, compiled)
+    return Work(tuple(map(str, kernel.inputs)), tuple(map(str, kernel.outputs)), count, compiled)
 
 
 def operations(cell: Cell) -> int:
@@ -83,8 +83,8 @@ def operations(cell: Cell) -> int:
 def kept_for_backward(cell: Cell) -> int:
     """Numbers kept of every position and sentence between the forward and the backward pass."""
     program: Program = find_program(cell, padded=False, dropped=False)
-    beside = sum(len(part.gates) for part in program.parts if not part.fused)
-    operands = sum(part.segment is not None for part in program.parts)
+    beside = sum(len(part.gates) for part in program.products if not part.fused)
+    operands = sum(part.kernels is not None for part in program.products)
     return (len(cell.gates) + len(cell.State._fields) + beside + operands) * cell.hidden_size
 
 

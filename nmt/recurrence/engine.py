@@ -1,6 +1,6 @@
 """Engines of a recurrence: the back ends that run products and kernels, and the choice of one."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal, Protocol
 
@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, fx
 
 from nmt.errors import UsageError
-from nmt.recurrence.trace.kernel import Kernel
+from nmt.recurrence.trace.kernel import Kernel, Slot
 
-Buffers = Mapping[str, Tensor]  # a name to what stands there at every position: [T, B, H]
-PositionStep = Callable[[int], object]  # something to do at a position
+Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
+ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that are documented
+Buffers = dict[Slot, Tensor]  # the values of each slot at every position, [T, B, H]
+PositionStep = Callable[[int], object]  # runs one operation at a position
 
 
 class PreparedMatrix(Protocol):
-    """A weight W [N, K] made ready: v [M, K] to `v Wᵀ (+ add)`, in `out` if given; add is [M, N] or [N]."""
+    """A weight W [N, K] prepared for products: v [M, K] to `v Wᵀ (+ add)`; add is [M, N] or [N]."""
 
     def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor: ...
 
@@ -28,22 +30,19 @@ class Backend(Protocol):
         """Return the reason why it cannot run tensors of this device and dtype; None if it can."""
 
     def matrix(self, weight: Tensor) -> Any:
-        """A `PreparedMatrix`, which only the back end that made it can use."""
+        """Make a `PreparedMatrix` for this back end."""
 
     def product(self, v: Tensor, matrix: Any, out: Tensor, add: Tensor | None = None) -> PositionStep:
-        """`out[t] = v[t] Wᵀ (+ add)` ready for any position.
+        """Bind `out[t] = v[t] Wᵀ (+ add)`.
 
         v is [T, B, K], out [T, B, N]; add is a bias [N] or [T, B, N], and may be `out`.
         """
 
-    def kernel(self, kernel: Kernel, places: Buffers, adds: frozenset[str]) -> PositionStep:
-        """A kernel ready for any position of `places`.
-
-        What it gives replaces what stands in its place, or for the names in `adds` is added to it.
-        """
+    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
+        """Bind a kernel to buffers. Outputs overwrite their buffers; those in `adds` are added to them."""
 
     def loop(self, steps: Sequence[PositionStep], order: range) -> None:
-        """Every step at every position, in order."""
+        """Run every step at every position, in order."""
 
 
 class TorchBackend:
@@ -59,56 +58,52 @@ class TorchBackend:
     def product(
         self, v: Tensor, matrix: "TorchMatrix", out: Tensor, add: Tensor | None = None
     ) -> PositionStep:
-        turned, vs, outs = matrix.turned, v.unbind(0), out.unbind(0)
+        transposed, vs, outs = matrix.transposed, v.unbind(0), out.unbind(0)
         if add is out:
-            return lambda t: outs[t].addmm_(vs[t], turned)
+            return lambda t: outs[t].addmm_(vs[t], transposed)
         if add is not None:
-            return lambda t: torch.addmm(add, vs[t], turned, out=outs[t])
-        return lambda t: torch.mm(vs[t], turned, out=outs[t])
+            return lambda t: torch.addmm(add, vs[t], transposed, out=outs[t])
+        return lambda t: torch.mm(vs[t], transposed, out=outs[t])
 
-    def kernel(self, kernel: Kernel, places: Buffers, adds: frozenset[str]) -> PositionStep:
+    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
         run = _compile_graph(kernel)
-        reads = [places[name].unbind(0) for name in kernel.reads]
-        gives = [(places[name].unbind(0), name in adds) for name in kernel.gives]
-        handed_on = [node.op == "placeholder" for node in kernel.results]
+        inputs = [buffers[slot].unbind(0) for slot in kernel.inputs]
+        outputs = [(buffers[slot].unbind(0), slot in adds) for slot in kernel.outputs]
+        is_input = [node.op == "placeholder" for node in kernel.output_nodes]
 
-        def at(t: int) -> None:
-            given = run(*[read[t] for read in reads])
-            # What is given as it was read may stand in a place that is written before it is copied.
-            values = [v.clone() if same else v for v, same in zip(given, handed_on, strict=True)]
-            for (place, add), value in zip(gives, values, strict=True):
+        def step(t: int) -> None:
+            values = run(*[tensor[t] for tensor in inputs])
+            # An output that is an input may share memory with one that is written before it is copied.
+            values = [v.clone() if same else v for v, same in zip(values, is_input, strict=True)]
+            for (buffer, add), value in zip(outputs, values, strict=True):
                 if add:
-                    place[t].add_(value)
+                    buffer[t].add_(value)
                 else:
-                    place[t].copy_(value)
+                    buffer[t].copy_(value)
 
-        return at
+        return step
 
-    def loop(self, steps: Sequence[PositionStep], order: Iterable[int]) -> None:
+    def loop(self, steps: Sequence[PositionStep], order: range) -> None:
         for t in order:
             for step in steps:
                 step(t)
 
 
 class TorchMatrix:
-    """A weight [N, K] as torch multiplies with it: turned round."""
+    """A weight [N, K], transposed for torch."""
 
     def __init__(self, weight: Tensor) -> None:
-        self.turned = weight.t()
+        self.transposed = weight.t()
 
     def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         if add is None:
-            return torch.mm(v, self.turned, out=out)
-        return torch.addmm(add, v, self.turned, out=out)
+            return torch.mm(v, self.transposed, out=out)
+        return torch.addmm(add, v, self.transposed, out=out)
 
 
 @cache
 def _compile_graph(kernel: Kernel) -> Any:
     return fx.GraphModule(torch.nn.Module(), kernel.graph).forward
-
-
-Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
-ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that are documented
 
 
 def select_backend(engine: Engine, like: Tensor) -> Backend:

@@ -1,7 +1,6 @@
-"""A cell taken apart into products and kernels, for training: `BoundCell`'s values and gradients, sooner."""
+"""A cell split into products and kernels: the values and gradients of `BoundCell`, faster."""
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +11,7 @@ from nmt.cells.cell import Cell
 from nmt.recurrence.c.native import CBackend
 from nmt.recurrence.deferred import GradientBuffer, refuse_second_derivatives
 from nmt.recurrence.engine import Backend, Engine, TorchBackend, select_backend
-from nmt.recurrence.fused_scan import FusedScan, names
+from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.parallel import ParallelScan, find_stages
 from nmt.recurrence.reference import (
     BoundCell,
@@ -22,7 +21,7 @@ from nmt.recurrence.reference import (
     select_gate_rows,
 )
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
-from nmt.recurrence.trace.kernel import KernelPair
+from nmt.recurrence.trace.kernel import KEEP, KernelPair, Slot, SlotKind, make_slots
 from nmt.recurrence.trace.program import Program, find_program, find_vectors
 
 
@@ -35,14 +34,14 @@ def bind_cell(
     state_dropout: float = 0.0,
     zoneout: Zoneout = NO_ZONEOUT,
 ) -> BoundCell:
-    """A cell made ready for one sequence of one batch, by the engine asked for.
+    """Prepare a cell for one sequence of one batch.
 
-    Where no gradient is wanted, torch runs the step as it stands sooner than its kernels.
+    Without gradients torch runs the step itself, which is faster than its kernels one by one.
     """
-    as_it_stands = engine == "reference" or (
+    runs_step = engine == "reference" or (
         not torch.is_grad_enabled() and isinstance(select_backend(engine, cell.b), TorchBackend)
     )
-    kind = BoundCell if as_it_stands else FusedCell
+    kind = BoundCell if runs_step else FusedCell
     return kind(
         cell,
         batch,
@@ -53,7 +52,7 @@ def bind_cell(
     )
 
 
-Block = tuple[str, ...]  # names whose values lie side by side in one tensor
+Block = tuple[Slot, ...]  # slots whose values are the column blocks of one tensor [B, n*H]
 
 
 class FusedCell(BoundCell):
@@ -62,86 +61,89 @@ class FusedCell(BoundCell):
     def bind_products(self) -> None:
         cell = self.cell
         self.backend = select_backend(self.engine, cell.b)
-        self.program = self.program_of(padded=False)
-        parts = self.program.parts
-        self.weights = [select_gate_rows(cell, cell.U, part.gates) for part in parts]
-        plain = cell.gain_U is None  # with layer norm the kernels add the inner biases
-        self.biases = [concat_recurrent_biases(cell, part.gates) if plain else None for part in parts]
+        self.program = self.find_program(padded=False)
+        products = self.program.products
+        self.weights = [select_gate_rows(cell, cell.U, product.gates) for product in products]
+        plain = cell.gain_U is None  # with layer norm the kernels add the recurrent biases
+        self.biases = [concat_recurrent_biases(cell, p.gates) if plain else None for p in products]
         self.products: list[BoundProduct] = []
         self.vectors = find_vectors(cell)  # once: with layer norm they are slices, each a node of the graph
-        fused = {part.gates[0]: part.gates for part in parts if part.fused}
-        inside = {gate for gates in fused.values() for gate in gates[1:]}
-        blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inside]
-        self.blocks = [tuple(names("x", block)) for block in blocks]  # x in pieces, one for each product
-        self.strips = defaultdict[tuple[KernelPair, Block], GradientBuffer](GradientBuffer)
+        fused = {product.gates[0]: product.gates for product in products if product.fused}
+        inner = {gate for gates in fused.values() for gate in gates[1:]}
+        blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inner]
+        self.input_blocks = [make_slots(SlotKind.INPUT, block) for block in blocks]  # one for each product
+        self.product_blocks = [
+            make_slots(SlotKind.INPUT, p.gates) if p.fused else make_slots(SlotKind.PRODUCT, p.gates, index)
+            for index, p in enumerate(products)
+        ]
+        fields = cell.State._fields
+        self.state_blocks, self.zone_blocks, self.vector_blocks = (
+            [(slot,) for slot in make_slots(kind, names)]
+            for kind, names in (
+                (SlotKind.STATE, fields),
+                (SlotKind.ZONE, fields),
+                (SlotKind.VECTOR, self.vectors),
+            )
+        )
+        self.kernels: dict[KernelPair, _BoundKernels] = {}
 
     @cached_property
     def matrices(self) -> list[Any]:
-        """U of each product, ready for a sequence."""
+        """U of each product, prepared for a sequence."""
         return [self.backend.matrix(U.detach()) for U in self.weights]
 
-    def program_of(self, *, padded: bool) -> Program:
-        """The program of the cell with the masks that this sequence has."""
+    def find_program(self, *, padded: bool) -> Program:
+        """Return the program of the cell with the masks that this sequence has."""
         dropped, zoned = self.state_mask is not None, self.zoneout.probability > 0
         return find_program(self.cell, padded=padded, dropped=dropped, zoned=zoned)
 
     def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
-        cell, parts = self.cell, self.program.parts
         if not self.products:
             pairs = zip(self.weights, self.biases, strict=True)
             self.products = [bind_product(U, self.engine, bias) for U, bias in pairs]
-        values: dict[Block, Tensor] = {
-            (name,): part for name, part in zip(names("s", cell.State._fields), s, strict=True)
-        }
-        values |= {(f"p.{name}",): vector.expand_as(s.h) for name, vector in self.vectors.items()}
+        values: dict[Block, Tensor] = dict(zip(self.state_blocks, s, strict=True))
+        values |= zip(self.vector_blocks, (v.expand_as(s.h) for v in self.vectors.values()), strict=True)
         if self.state_mask is not None:
-            values["keep",] = self.state_mask
+            values[KEEP,] = self.state_mask
         if zone is not None:
-            values |= {
-                (f"zone.{name}",): z for name, z in zip(s._fields, zone.chunk(len(s), -1), strict=True)
-            }
-        values |= zip(self.blocks, self.split(x), strict=True)
-        for index, (part, product) in enumerate(zip(parts, self.products, strict=True)):
-            if part.segment is not None:
-                (values[part.operand,],) = self.run(part.segment, values)
-            v = values[part.operand,]
-            block = tuple(names("x", part.gates))
-            if part.fused:
-                values[block] = product(v, values[block])
-            else:
-                values[tuple(names(f"u{index}", part.gates))] = product(v)
-        return cell.State(*self.run(self.program.last, values))
+            values |= zip(self.zone_blocks, zone.chunk(len(s), -1), strict=True)
+        values |= zip(self.input_blocks, self.split_input(x), strict=True)
+        products = zip(self.program.products, self.products, self.product_blocks, strict=True)
+        for product, multiply, block in products:
+            if product.kernels is not None:
+                (values[product.operand,],) = self.run(product.kernels, values)
+            v = values[product.operand,]
+            values[block] = multiply(v, values[block]) if product.fused else multiply(v)
+        return self.cell.State(*self.run(self.program.final, values))
 
-    def split(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The input's part [B, G*H] in its blocks."""
-        if len(self.blocks) == 1:
+    def split_input(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Split x [B, G*H] into its blocks."""
+        if len(self.input_blocks) == 1:
             return (x,)
-        return x.split([len(block) * self.cell.hidden_size for block in self.blocks], -1)  # type: ignore[no-any-return, no-untyped-call]
+        sizes = [len(block) * self.cell.hidden_size for block in self.input_blocks]
+        return x.split(sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
 
-    def run(self, segment: KernelPair, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
-        read = {block: value for block, value in values.items() if set(block) & set(segment.forward.reads)}
-        makers = [
-            self.strips[segment, block].reserve() if block in self.blocks else torch.empty_like
-            for block in read
-        ]
-        return _KernelPairFunction.apply(self.backend, segment, tuple(read), makers, *read.values())  # type: ignore[no-any-return, no-untyped-call]
+    def run(self, pair: KernelPair, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
+        bound = self.kernels.get(pair)
+        if bound is None:
+            blocks = [block for block in values if not set(block).isdisjoint(pair.forward.inputs)]
+            bound = self.kernels[pair] = _BoundKernels(self.backend, pair, blocks, self.input_blocks)
+        return bound(values)
 
     def scan(
-        self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
+        self, x: Tensor, s: Any, mask: Tensor | None = None, *, reverse: bool = False
     ) -> tuple[Tensor, Any]:
-        if real is not None and bool(real.all()):
-            real = None
+        if mask is not None and bool(mask.all()):
+            mask = None
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
-        program = self.program_of(padded=real is not None)
-        kind = (
-            ParallelScan if self.in_parallel(x) and find_stages(program, self.cell.hidden_size) else FusedScan
-        )
-        given = self.cell, program, self.backend, self.matrices
-        sequence = kind(*given, self.state_mask, zones, real, reverse)
-        return sequence.run(x, s, self.weights, self.biases)
+        program = self.find_program(padded=mask is not None)
+        parallel = self.prefers_parallel_scan(x) and find_stages(program, self.cell.hidden_size)
+        kind = ParallelScan if parallel else FusedScan
+        scan = kind(self.cell, program, self.backend, self.matrices, self.state_mask, zones, mask, reverse)
+        return scan.run(x, s, self.weights, self.biases)
 
-    def in_parallel(self, x: Tensor) -> bool:
-        """Whether a parallel scan is faster than the loop, as measured in docs/decisions/0011.
+    def prefers_parallel_scan(self, x: Tensor) -> bool:
+        """Return whether a parallel scan is faster than the loop, as measured in docs/decisions/0011.
 
         On a GPU a position costs calls and hardly any work; on a CPU that is so where a state is small, and
         never where the loop is in C, which calls nothing.
@@ -151,52 +153,68 @@ class FusedCell(BoundCell):
         return not isinstance(self.backend, CBackend) and x.shape[1] * self.cell.hidden_size <= 2048
 
 
-class _KernelPairFunction(torch.autograd.Function):
-    """A segment at one position; a tensor [B, n*H] holds the values of the n names of its block.
+class _BoundKernels:
+    """The kernels of one pair and the blocks that they read in one sequence."""
 
-    `makers` give the places for the gradients of what is read.
-    """
+    def __init__(
+        self, backend: Backend, pair: KernelPair, blocks: Sequence[Block], input_blocks: Sequence[Block]
+    ) -> None:
+        self.backend, self.pair, self.blocks = backend, pair, blocks
+        self.outputs = [(slot,) for slot in pair.forward.outputs]
+        # Gradients of the inputs are kept next to each other, those of other blocks by themselves.
+        self.buffers = [GradientBuffer() if block in input_blocks else None for block in blocks]
+
+    @cached_property
+    def gradients(self) -> list[tuple[Block, int]]:
+        """The gradient slots of each block, and how many of them the backward kernel writes."""
+        gradients = [tuple(slot.gradient for slot in block) for block in self.blocks]
+        written = self.pair.backward.outputs
+        return [(block, len(set(block).intersection(written))) for block in gradients]
+
+    @cached_property
+    def output_gradients(self) -> list[Block]:
+        return [(slot.gradient,) for slot in self.pair.forward.outputs]
+
+    def __call__(self, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
+        allocate = [torch.empty_like if buffer is None else buffer.reserve() for buffer in self.buffers]
+        return _KernelFunction.apply(self, allocate, *(values[block] for block in self.blocks))  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _KernelFunction(torch.autograd.Function):
+    """Kernels at one position; `allocate` makes the gradients of the blocks."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        run: Backend,
-        segment: KernelPair,
-        blocks: tuple[Block, ...],
-        makers: list[Callable[[Tensor], Tensor]],
-        *values: Tensor,
-    ) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kernels: _BoundKernels, allocate: list[Any], *values: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*values)
-        ctx.run, ctx.segment, ctx.blocks, ctx.makers = run, segment, blocks, makers
-        places = _places(blocks, values)
-        like = next(iter(places.values()))[0]
-        given = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in segment.forward.gives]
-        places |= _places([(name,) for name in segment.forward.gives], given)
-        run.kernel(segment.forward, places, frozenset())(0)
-        return tuple(given)
+        ctx.kernels, ctx.allocate = kernels, allocate
+        buffers = _split_blocks(kernels.blocks, values)
+        like = next(iter(buffers.values()))[0]
+        outputs = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in kernels.outputs]
+        buffers |= _split_blocks(kernels.outputs, outputs)
+        kernels.backend.kernel(kernels.pair.forward, buffers, frozenset())(0)
+        return tuple(outputs)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Any, ...]:
         refuse_second_derivatives()
-        kernel, blocks, values = ctx.segment.backward, ctx.blocks, ctx.saved_tensors
-        gradients = tuple(d.contiguous() for d in gradients)
-        places = _places(blocks, values)
-        places |= _places([(f"d {name}",) for name in ctx.segment.forward.gives], gradients)
-        wanted: list[Tensor | None] = []
-        for block, value, make in zip(blocks, values, ctx.makers, strict=True):
-            marked = tuple(f"d {name}" for name in block)
-            given = set(marked).intersection(kernel.gives)
-            d = make(value) if given else None
-            wanted.append(d)
+        kernels: _BoundKernels = ctx.kernels
+        buffers = _split_blocks(kernels.blocks, ctx.saved_tensors)
+        buffers |= _split_blocks(kernels.output_gradients, [d.contiguous() for d in output_gradients])
+        result: list[Tensor | None] = []
+        for (block, written), value, allocate in zip(
+            kernels.gradients, ctx.saved_tensors, ctx.allocate, strict=True
+        ):
+            d = allocate(value) if written else None
+            result.append(d)
             if d is not None:
-                places |= _places([marked], [d if len(given) == len(block) else d.zero_()])
-        ctx.run.kernel(kernel, places, frozenset())(0)
-        return None, None, None, None, *wanted
+                buffers |= _split_blocks([block], [d if written == len(block) else d.zero_()])
+        kernels.backend.kernel(kernels.pair.backward, buffers, frozenset())(0)
+        return None, None, *result
 
 
-def _places(blocks: Any, tensors: Any) -> dict[str, Tensor]:
+def _split_blocks(blocks: Iterable[Block], tensors: Iterable[Tensor]) -> dict[Slot, Tensor]:
     return {
-        name: piece
+        slot: piece
         for block, tensor in zip(blocks, tensors, strict=True)
-        for name, piece in zip(block, tensor.unsqueeze(0).chunk(len(block), -1), strict=True)
+        for slot, piece in zip(block, tensor.unsqueeze(0).chunk(len(block), -1), strict=True)
     }

@@ -1,12 +1,11 @@
-"""A parallel scan for cells whose next state is linear in the state: derived, like all else, from the step.
+"""A parallel scan for cells whose next state is linear in the state, derived from the step.
 
-A part of the state whose next value is a_t ∘ s + b_t, where neither a_t nor b_t reads it, is solved for all
-positions together (Blelloch, 1990; Martin & Cundy, 2018). What has been solved is known everywhere, so the
-next part may read it in any way: QRNN's c has gates that read f1 and z1, which are the input of the position
-before. The gradients of the states obey the same recurrence from the last position to the first.
+A field of the state whose next value is a_t ∘ s + b_t, where neither a_t nor b_t reads it, is solved at all
+positions together (Blelloch, 1990; Martin & Cundy, 2018). A solved field is known everywhere, so the next
+field may read it in any way: the gates of QRNN's c read f1 and z1, products of the previous input. The
+gradients of the states obey the same recurrence from the last position to the first.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -14,12 +13,21 @@ import torch
 from torch import Tensor, fx
 
 from nmt.recurrence.engine import Buffers
-from nmt.recurrence.fused_scan import FusedScan, names
-from nmt.recurrence.trace.kernel import Kernel, select_outputs, trace_kernel
-from nmt.recurrence.trace.program import Program, find_vectors
+from nmt.recurrence.fused_scan import FusedScan
+from nmt.recurrence.trace.kernel import (
+    MASK,
+    Kernel,
+    Slot,
+    SlotKind,
+    Tensors,
+    select_outputs,
+    trace_kernel,
+)
+from nmt.recurrence.trace.program import Program
 
 aten = torch.ops.aten
-ARITHMETIC = (  # what a part may pass through on the way to its next value
+COEFFICIENT, ONE = Slot(SlotKind.COEFFICIENT), Slot(SlotKind.ONE)
+ARITHMETIC = (  # operations that a field may pass through on the way to its next value
     aten.add.Tensor,
     aten.sub.Tensor,
     aten.rsub.Scalar,
@@ -31,23 +39,23 @@ ARITHMETIC = (  # what a part may pass through on the way to its next value
 
 
 class LinearStage(NamedTuple):
-    """How a part of the state is solved, once the parts before it have been.
+    """Kernels that solve one field of the state, after the fields before it.
 
-    `forward` gives b as the part's next value, from a state of zero, and `a` where the part reads itself.
-    `backward` gives what reaches the part's gradient by way of other parts; None where nothing does.
+    `forward` computes b, the next value from a state of zero, and a where the field reads itself.
+    `backward` computes the part of the field's gradient that comes through other fields, if there is any.
     """
 
-    part: str
+    field: str
     forward: Kernel
     backward: Kernel | None
 
     @property
-    def recurrent(self) -> bool:
-        return "a" in self.forward.gives
+    def is_recurrent(self) -> bool:
+        return COEFFICIENT in self.forward.outputs
 
 
 class StagedProgram(NamedTuple):
-    """A step in stages, and then the rest of it: next values, and gradients of all but the state."""
+    """A step in stages, and the rest of it: next values, and gradients of all but the state."""
 
     stages: tuple[LinearStage, ...]
     forward: Kernel | None
@@ -56,54 +64,55 @@ class StagedProgram(NamedTuple):
 
 @cache
 def find_stages(program: Program, hidden: int) -> StagedProgram | None:
-    """The parts of the state that a step reads, in an order in which they can be solved.
+    """Find an order in which the fields that a step reads can be solved.
 
-    None where there is no such order: a part is not linear, two read each other, or a product reads one.
+    None where there is none: a field is not linear, two read each other, or a product reads one.
     """
-    if program.parts:
+    if program.products:
         return None
-    forward, backward = program.last.forward, program.last.backward
-    unsolved = [name.removeprefix("s.") for name in forward.reads if name.startswith("s.")]
+    forward, backward = program.final.forward, program.final.backward
+    unsolved = [slot.name for slot in forward.inputs if slot.kind is SlotKind.STATE]
     stages: list[LinearStage] = []
     while unsolved:
-        known = {stage.part for stage in stages}
-        found = (_make_stage(program, part, known, hidden) for part in unsolved)
-        stage = next((stage for stage in found if stage), None)
+        solved = {stage.field for stage in stages}
+        candidates = (_make_stage(program, field, solved, hidden) for field in unsolved)
+        stage = next((stage for stage in candidates if stage), None)
         if stage is None:
             return None
         stages.append(stage)
-        unsolved.remove(stage.part)
-    rest = [name for name in forward.gives if name not in {f"n.{stage.part}" for stage in stages}]
-    outward = [name for name in backward.gives if not name.startswith("d s.")]
+        unsolved.remove(stage.field)
+    solved = {stage.field for stage in stages}
+    rest = [slot for slot in forward.outputs if slot.name not in solved]
+    gradients = [slot for slot in backward.outputs if slot.kind is not SlotKind.STATE]
     return StagedProgram(
-        tuple(stages), select_outputs(forward, rest) if rest else None, select_outputs(backward, outward)
+        tuple(stages), select_outputs(forward, rest) if rest else None, select_outputs(backward, gradients)
     )
 
 
-def _make_stage(program: Program, part: str, known: set[str], hidden: int) -> LinearStage | None:
-    """The stage of a part that reads only known parts and, linearly, itself; else None."""
-    kernel = select_outputs(program.last.forward, [f"n.{part}"])
-    own = f"s.{part}"
-    if {name for name in kernel.reads if name.startswith("s.")} - {own, *names("s", known)}:
+def _make_stage(program: Program, field: str, solved: set[str], hidden: int) -> LinearStage | None:
+    """Make the stage of a field that reads only solved fields and, linearly, itself; else None."""
+    state, new = Slot(SlotKind.STATE, field), Slot(SlotKind.NEXT, field)
+    kernel, final = select_outputs(program.final.forward, [new]), program.final
+    if {slot.name for slot in kernel.inputs if slot.kind is SlotKind.STATE} - {field, *solved}:
         return None
-    if own in kernel.reads:
-        affine = _trace_affine(kernel, own, hidden) if _is_arithmetic(kernel, own) else None
-        if affine is None or own in select_outputs(affine, ["a"]).reads:
+    if state in kernel.inputs:
+        affine = _trace_affine(kernel, state, hidden) if _is_arithmetic(kernel, state) else None
+        if affine is None or state in select_outputs(affine, [COEFFICIENT]).inputs:
             return None
         kernel = affine
-    if f"d {own}" not in program.last.backward.gives:  # all that reads it is flat
-        return LinearStage(part, kernel, None)
-    backward = select_outputs(program.last.backward, [f"d {own}"])
-    others = {name for name in backward.reads if name.startswith("d n.")} - {f"d n.{part}"}
-    return LinearStage(part, kernel, backward if others else None)
+    if state.gradient not in final.backward.outputs:  # all that reads it has a derivative of zero
+        return LinearStage(field, kernel, None)
+    backward = select_outputs(final.backward, [state.gradient])
+    through = {slot.name for slot in backward.inputs if slot.kind is SlotKind.NEXT and slot.is_gradient}
+    return LinearStage(field, kernel, backward if through - {field} else None)
 
 
-def _is_arithmetic(kernel: Kernel, own: str) -> bool:
-    """Whether a value passes through sums, products and choices alone, and makes none of the choices.
+def _is_arithmetic(kernel: Kernel, state: Slot) -> bool:
+    """Return whether a field passes through sums, products and selections alone, and selects nothing itself.
 
     Where it passes through anything else a derivative that does not read it proves nothing: sign's is 0.
     """
-    touched = {kernel.inputs()[own]}
+    touched = {kernel.input_nodes()[state]}
     for node in kernel.graph.nodes:
         if node.op == "call_function" and touched.intersection(node.all_input_nodes):
             if node.target not in ARITHMETIC or (node.target is aten.where.self and node.args[0] in touched):
@@ -112,29 +121,29 @@ def _is_arithmetic(kernel: Kernel, own: str) -> bool:
     return True
 
 
-def _trace_affine(kernel: Kernel, own: str, hidden: int) -> Kernel:
-    """A kernel together with its derivative `a` by one of the things it reads; `one` is a one."""
+def _trace_affine(kernel: Kernel, state: Slot, hidden: int) -> Kernel:
+    """Add to a kernel the derivative of its output by one of its inputs, as COEFFICIENT."""
     run = fx.GraphModule(torch.nn.Module(), kernel.graph)
 
-    def both(values: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    def differentiate(values: Tensors) -> dict[Slot, Tensor | None]:
         with torch.enable_grad():
-            leaf = values[own].detach().requires_grad_()
-            (given,) = run(*(leaf if name == own else values[name] for name in kernel.reads))
-            (a,) = torch.autograd.grad(given, leaf, values["one"])
-        return {kernel.gives[0]: given, "a": a}
+            leaf = values[state].detach().requires_grad_()
+            (output,) = run(*(leaf if slot == state else values[slot] for slot in kernel.inputs))
+            (a,) = torch.autograd.grad(output, leaf, values[ONE])
+        return {kernel.outputs[0]: output, COEFFICIENT: a}
 
-    inputs = {name: torch.zeros(2, hidden) for name in (*kernel.reads, "one")}
-    if "real" in inputs:
-        inputs["real"] = inputs["real"] > 0
-    return trace_kernel(both, inputs)
+    examples = {slot: torch.zeros(2, hidden) for slot in (*kernel.inputs, ONE)}
+    if MASK in examples:
+        examples[MASK] = examples[MASK] > 0
+    return trace_kernel(differentiate, examples)
 
 
 def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
     """s_t ← s_t + a_t ∘ s_(t−1) for t = 1 … T in place: s [T+1, ...] holds s_0, b_1 … b_T; a [T, ...].
 
-    In reverse s_t ← s_t + a_t ∘ s_(t+1) for t = T−1 … 0. Every other position is left out by going two steps
-    at once, the rest is solved in the same way, and then those left out follow: 2 log₂ T steps one after the
-    other, 3 T products in all. Nothing is divided, so that gates may close.
+    In reverse s_t ← s_t + a_t ∘ s_(t+1) for t = T−1 … 0. Every other position is eliminated by taking two
+    steps at once, the rest is solved in the same way, and then the eliminated ones follow: 2 log₂ T steps in
+    sequence, 3 T products in all. Nothing is divided, so that gates may close.
     """
     T = len(a)
     if T == 0:
@@ -153,63 +162,65 @@ def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
 class ParallelScan(FusedScan):
     """All positions at once: every kernel runs once over T·B rows.
 
-    Kept for the way back: the input's products, the states, and a.
+    Saved for the backward pass: the input's products, the states, and a.
     """
 
     @property
     def stages(self) -> StagedProgram:
-        found = find_stages(self.program, self.cell.hidden_size)
-        assert found is not None, "who makes a Scan has asked"
-        return found
+        stages = find_stages(self.program, self.cell.hidden_size)
+        assert stages is not None, "checked before a ParallelScan is made"
+        return stages
 
     def forward_loop(self) -> None:
         self.coefficients: dict[str, Tensor] = {}
         first, later = (-1, slice(0, -1)) if self.reverse else (0, slice(1, None))
         for stage in self.stages.stages:
-            s, n = self.places[f"s.{stage.part}"], self.places[f"n.{stage.part}"]
-            places = self.places | {f"s.{stage.part}": _fill(n, 0), "one": _fill(n, 1)}
-            if stage.recurrent:
-                places["a"] = self.coefficients[stage.part] = torch.empty_like(n)
-            self.run_all(stage.forward, places)
-            if stage.recurrent:
-                n[first].addcmul_(places["a"][first], s[first])
-                solve_linear_recurrence(n, places["a"][later], reverse=self.reverse)
+            state = Slot(SlotKind.STATE, stage.field)
+            s, n = self.buffers[state], self.buffers[Slot(SlotKind.NEXT, stage.field)]
+            buffers = self.buffers | {state: _fill(n, 0), ONE: _fill(n, 1)}
+            if stage.is_recurrent:
+                buffers[COEFFICIENT] = self.coefficients[stage.field] = torch.empty_like(n)
+            self.run_once(stage.forward, buffers)
+            if stage.is_recurrent:
+                n[first].addcmul_(buffers[COEFFICIENT][first], s[first])
+                solve_linear_recurrence(n, buffers[COEFFICIENT][later], reverse=self.reverse)
         if self.stages.forward is not None:
-            self.run_all(self.stages.forward, self.places)
+            self.run_once(self.stages.forward, self.buffers)
 
     def backward(self, dhs: Tensor, dfinal: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
         T, B, H = dhs.shape
-        before, after = (slice(1, None), slice(0, T)) if self.reverse else (slice(0, T), slice(1, None))
-        parts, vectors = self.cell.State._fields, find_vectors(self.cell)
-        states = {part: dhs.new_zeros(T + 1, B, H) for part in parts}
+        before, after = self.state_slices(T)
+        fields = self.cell.State._fields
+        states = {field: dhs.new_zeros(T + 1, B, H) for field in fields}
         states["h"][after] = dhs
-        for part, d in zip(parts, dfinal, strict=True):
-            states[part][0 if self.reverse else -1].add_(d)
+        for field, d in zip(fields, dfinal, strict=True):
+            states[field][0 if self.reverse else -1].add_(d)
         dx = dhs.new_zeros(T, B, len(self.cell.gates) * H)
-        summed = [dhs.new_zeros(T, B, H) for _ in vectors]
-        places = dict(zip(names("d x", self.cell.gates), dx.chunk(len(self.cell.gates), -1), strict=True))
-        places |= zip(names("d p", vectors), summed, strict=True)
-        places |= {f"d s.{part}": d[before] for part, d in states.items()}
-        places |= {f"d n.{part}": d[after] for part, d in states.items()}
-        places |= self.places
+        dvectors = [dhs.new_zeros(T, B, H) for _ in self.vector_slots]
+        gradients = self.input_buffers(dx)
+        gradients |= zip(self.vector_slots, dvectors, strict=True)
+        for kind, positions in ((SlotKind.STATE, before), (SlotKind.NEXT, after)):
+            gradients |= {Slot(kind, field): d[positions] for field, d in states.items()}
+        buffers = self.buffers | {slot.gradient: d for slot, d in gradients.items()}
         for stage in reversed(self.stages.stages):
-            if stage.backward is not None:  # its own gradient's share is left to `solve_linear_recurrence`
-                alone = places | {f"d n.{stage.part}": _fill(dhs, 0)}
-                self.run_all(stage.backward, alone, frozenset(stage.backward.gives))
-            if stage.recurrent:
-                solve_linear_recurrence(
-                    states[stage.part], self.coefficients[stage.part], reverse=not self.reverse
-                )
-        self.run_all(self.stages.backward, places)
+            if stage.backward is not None:  # the share of its own gradient is left to the recurrence
+                others = buffers | {Slot(SlotKind.NEXT, stage.field).gradient: _fill(dhs, 0)}
+                self.run_once(stage.backward, others, frozenset(stage.backward.outputs))
+            if stage.is_recurrent:
+                coefficients = self.coefficients[stage.field]
+                solve_linear_recurrence(states[stage.field], coefficients, reverse=not self.reverse)
+        self.run_once(self.stages.backward, buffers)
         first = -1 if self.reverse else 0
-        return dx, *(d[first] for d in states.values()), *(d.sum((0, 1)) for d in summed)
+        return dx, *(d[first] for d in states.values()), *(d.sum((0, 1)) for d in dvectors)
 
-    def run_all(self, kernel: Kernel, places: Buffers, adds: frozenset[str] = frozenset()) -> None:
-        """A kernel once, over the rows of all positions."""
-        needed = {name: places[name].flatten(0, 1).unsqueeze(0) for name in (*kernel.reads, *kernel.gives)}
-        self.backend.kernel(kernel, needed, adds)(0)
+    def run_once(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> None:
+        """Run a kernel once, over the rows of all positions."""
+        slots = (*kernel.inputs, *kernel.outputs)
+        self.backend.kernel(kernel, {slot: buffers[slot].flatten(0, 1).unsqueeze(0) for slot in slots}, adds)(
+            0
+        )
 
 
 def _fill(like: Tensor, value: float) -> Tensor:
-    """One value at every position; its rows are dense, as kernels want them."""
+    """One value at every position, in dense rows, as kernels need them."""
     return like.new_full(like.shape[-1:], value).expand_as(like)

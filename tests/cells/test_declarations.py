@@ -125,8 +125,8 @@ def test_a_cell_without_gates_is_told_what_to_declare(tmp_path: Path) -> None:
             "return self.State(h=tanh(x.n + U.q(s.h)))",
             r"Wrong fails: AttributeError: .*'q'.*cells.py, line 10",
         ),
-        ("return tanh(x.n)", "the step of Wrong gives a Tensor, not a Wrong.State"),
-        ("return self.State(h=x.n.sum(1))", r"gives h of shape \[1\], not \[B, H\]"),
+        ("return tanh(x.n)", "the step of Wrong returns a Tensor, not a Wrong.State"),
+        ("return self.State(h=x.n.sum(1))", r"returns h of shape \[1\], not \[B, H\]"),
     ],
 )
 def test_a_step_that_cannot_be_run_is_said_when_the_model_is_made(

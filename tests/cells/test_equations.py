@@ -172,7 +172,7 @@ def test_every_cell_of_the_table_has_its_equations_here() -> None:
     assert set(BY_HAND) == set(CELLS)
 
 
-@pytest.mark.parametrize("engine", ["fused", "reference"])
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_equals_its_equations_in_values_and_gradients(name: str, engine: str) -> None:
     cell = make(name)
@@ -215,7 +215,7 @@ def test_a_plain_rnn_by_hand_with_round_numbers() -> None:
         ("gru-reset-after", lambda: torch.nn.GRU(E, H, bidirectional=True)),
     ],
 )
-@pytest.mark.parametrize("engine", ["fused", "reference"])
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
 def test_a_layer_equals_torch_nn_with_its_weights_loaded(name: str, oracle, engine: str) -> None:
     torch.manual_seed(3)
     module = oracle().double()

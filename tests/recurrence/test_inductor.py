@@ -11,9 +11,10 @@ from nmt.errors import UsageError
 from nmt.recurrence import inductor
 from nmt.recurrence.engine import Backend, TorchBackend, select_backend
 from nmt.recurrence.fused import bind_cell
-from nmt.recurrence.trace.kernel import Kernel, trace_kernel
+from nmt.recurrence.trace.kernel import Kernel, Slot, SlotKind, Tensors, trace_kernel
 
 T, B, E, H = 4, 3, 4, 5
+A_SLOT, B_SLOT, C_SLOT = (Slot(SlotKind.STATE, name) for name in "abc")
 QUICK = [("lstm", False), ("gru", False), ("lstm", True)]
 ALL = [(name, layer_norm) for name in CELLS for layer_norm in (False, True)]
 REST = [pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK]
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture
 def _compiles() -> None:
-    if obstacle := inductor.obstacle("cpu"):
+    if obstacle := inductor.find_obstacle("cpu"):
         pytest.skip(obstacle)
 
 
@@ -51,27 +52,26 @@ def test_what_inductor_compiles_equals_the_reference(name: str, layer_norm: bool
         torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
 
 
-def written(kernel: Kernel, run: Backend, places: dict[str, Tensor], adds: frozenset[str]) -> Tensor:
-    places = dict(places)
-    places["b"] = places["a"]  # one place, read and given
-    at = run.kernel(kernel, places, adds)
+def run_swap(kernel: Kernel, backend: Backend, start: Tensor) -> Tensor:
+    a, c = start.chunk(2, -1)
+    step = backend.kernel(kernel, {A_SLOT: a, B_SLOT: a, C_SLOT: c}, frozenset({B_SLOT}))
     for t in range(3):
-        at(t)
-    return torch.stack([places["a"], places["c"]])
+        step(t)
+    return torch.stack([a, c])
 
 
 @pytest.mark.usefixtures("_compiles")
 def test_one_kernel_serves_every_batch_and_a_batch_of_one_has_its_own() -> None:
-    def swap(values: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        return {"b": values["c"].sigmoid() * 2, "c": values["a"]}
+    def swap(values: Tensors) -> dict[Slot, Tensor | None]:
+        return {B_SLOT: values[C_SLOT].sigmoid() * 2, C_SLOT: values[A_SLOT]}
 
-    kernel = trace_kernel(swap, {"a": torch.zeros(2, 3), "c": torch.zeros(2, 3)})
+    kernel = trace_kernel(swap, {A_SLOT: torch.zeros(2, 3), C_SLOT: torch.zeros(2, 3)})
     before = counters["stats"]["unique_graphs"]
     for batch in (3, 5, 7, 1):
         start = torch.randn(3, batch, 12)
         ours, theirs = (
-            written(kernel, run, dict(zip("ac", start.clone().chunk(2, -1), strict=True)), frozenset({"b"}))
-            for run in (inductor.InductorBackend(), TorchBackend())
+            run_swap(kernel, backend, start.clone())
+            for backend in (inductor.InductorBackend(), TorchBackend())
         )
         torch.testing.assert_close(ours, theirs)
     assert counters["stats"]["unique_graphs"] - before == 2
@@ -90,4 +90,4 @@ def test_an_obstacle_is_what_torch_compile_says(monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("no working compiler\nand a long trace")
 
     monkeypatch.setattr(torch, "compile", fails)
-    assert inductor.obstacle.__wrapped__("cpu") == "no working compiler"
+    assert inductor.find_obstacle.__wrapped__("cpu") == "no working compiler"

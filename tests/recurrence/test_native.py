@@ -15,7 +15,7 @@ from nmt.recurrence.c.code_generator import generate_source
 from nmt.recurrence.engine import select_backend
 from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.trace.kernel import Kernel, trace_kernel
+from nmt.recurrence.trace.kernel import RESULT, VALUE, Kernel, trace_kernel
 
 needs_compiler = pytest.mark.skipif(
     compiler.find_obstacle() is not None, reason=str(compiler.find_obstacle())
@@ -23,13 +23,13 @@ needs_compiler = pytest.mark.skipif(
 
 
 def unary(operation: str) -> Kernel:
-    return trace_kernel(lambda v: {"y": getattr(torch, operation)(v["x"])}, {"x": torch.zeros(2, 3)})
+    return trace_kernel(lambda v: {RESULT: getattr(torch, operation)(v[VALUE])}, {VALUE: torch.zeros(2, 3)})
 
 
 def applied(kernel: Kernel, x: Tensor) -> Tensor:
     """What a kernel makes of values in single precision, by C."""
     y = torch.empty(1, 1, len(x))
-    step = native.CBackend().kernel(kernel, {"x": x.expand(1, 1, len(x)), "y": y}, frozenset())
+    step = native.CBackend().kernel(kernel, {VALUE: x.expand(1, 1, len(x)), RESULT: y}, frozenset())
     assert isinstance(step, native.CStep)
     step(0)
     return y.flatten()
@@ -107,7 +107,7 @@ def test_every_kernel_of_the_table_is_compiled(name: str) -> None:
 
 
 def test_an_operation_that_has_no_word_in_c_is_left_to_torch() -> None:
-    running = trace_kernel(lambda v: {"y": v["x"].cumsum(1)}, {"x": torch.zeros(2, 3)})
+    running = trace_kernel(lambda v: {RESULT: v[VALUE].cumsum(1)}, {VALUE: torch.zeros(2, 3)})
     assert generate_source(running, frozenset(), torch.float32) is None
     assert generate_source(unary("sigmoid"), frozenset(), torch.float16) is None
 

@@ -171,7 +171,7 @@ def test_the_scan_is_chosen_where_a_state_is_small(run: Backend, batch: int, par
     bound = bind_cell(CELLS["mingru"](1, 256), batch, engine="torch")
     assert isinstance(bound, FusedCell)
     bound.backend = run
-    assert bound.in_parallel(torch.empty(20, batch, 512)) is parallel
+    assert bound.prefers_parallel_scan(torch.empty(20, batch, 512)) is parallel
 
 
 def test_a_linear_cell_with_a_small_state_is_scanned_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""A kernel written as a C function.
+"""Kernels written as C functions.
 
-Values are numbers of one unit of one row. What needs the whole row first, as layer norm needs its mean,
-splits the loop over units into stages; a value that a later stage reads goes through an array of the row.
+Values are numbers of one unit of one row. An operation that needs the whole row first, as layer norm needs
+its mean, splits the loop over units into stages; a value that a later stage reads is stored in an array.
 """
 
 import operator
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from nmt.recurrence.trace.kernel import Kernel
+from nmt.recurrence.trace.kernel import MASK, Kernel, Slot
 
 aten = torch.ops.aten
 EXPRESSIONS: dict[Any, str] = {
@@ -39,7 +39,7 @@ CREATION_ARGUMENTS = {
     "layout",
     "device",
     "pin_memory",
-}  # what torch says of a new tensor, and C need not know
+}  # properties of a new tensor that C need not know
 NUMBER_TYPEDEF = {torch.float32: "typedef float number;\n", torch.float64: "typedef double number;\n"}
 C_HEADER = {
     torch.float64: """#include <math.h>
@@ -80,15 +80,15 @@ static inline float tanh_(float x) {
 """,
 }
 C_FUNCTION = """
-/* Where row b stands at position t of what is read and given, in order: base[i] + t time[i] + b row[i]. */
-struct places {{
+/* Row b at position t of input or output i: base[i] + t time[i] + b row[i]. */
+struct buffers {{
     long B, H;
     char **base;
     const long *time, *row;
 }};
-void kernel(long t, const struct places *places) {{
-    const long B = places->B, H = places->H, *time = places->time, *row = places->row;
-    char **base = places->base;
+void kernel(long t, const struct buffers *buffers) {{
+    const long B = buffers->B, H = buffers->H, *time = buffers->time, *row = buffers->row;
+    char **base = buffers->base;
     #pragma omp parallel for if (B * H >= 4096)
     for (long b = 0; b < B; b++) {{
 {body}
@@ -101,10 +101,10 @@ C_LOOP = """        #pragma omp simd{sums}
         }}"""
 
 
-def generate_source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) -> str | None:
-    """A kernel as C; None where an operation or the type has no expression here.
+def generate_source(kernel: Kernel, adds: frozenset[Slot], dtype: torch.dtype) -> str | None:
+    """Write a kernel in C; None where an operation or the type has no expression here.
 
-    What it gives replaces what stands in its place, or for the names in `adds` is added to it.
+    Outputs overwrite their buffers; those in `adds` are added to them.
     """
     if dtype not in C_HEADER:
         return None
@@ -117,25 +117,25 @@ def generate_source(kernel: Kernel, adds: frozenset[str], dtype: torch.dtype) ->
 
 
 class _NoExpressionError(Exception):
-    """C has no word here for an operation."""
+    """An operation without an expression in C."""
 
 
 class _RowLoops:
     """The loops of a kernel, written node by node."""
 
-    def __init__(self, kernel: Kernel, adds: frozenset[str]) -> None:
+    def __init__(self, kernel: Kernel, adds: frozenset[Slot]) -> None:
         self.loops: list[list[str]] = [[]]  # the operations of each stage
-        self.heads: list[list[str]] = [[]]  # what is known of the row before each stage
-        self.sums: list[list[str]] = [[]]  # what each stage adds up
-        self.stage: dict[fx.Node, int] = {}  # where a value is first known
+        self.heads: list[list[str]] = [[]]  # declarations before each stage
+        self.sums: list[list[str]] = [[]]  # the sums that each stage computes
+        self.stage: dict[fx.Node, int] = {}  # the stage that computes a value
         self.name: dict[fx.Node, str] = {}
-        self.loads: dict[fx.Node, str] = {}  # how a value that stands in memory is read; "" if it need not be
-        self.same: dict[fx.Node, fx.Node] = {}  # an item of a result that is the result's only vector
-        self.known: set[tuple[fx.Node, int]] = set()  # values that a stage has at hand
-        self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # a node's results that are one a row
+        self.loads: dict[fx.Node, str] = {}  # the statement that reads a value from memory, "" if none
+        self.same: dict[fx.Node, fx.Node] = {}  # the first item of a layer norm: its only vector
+        self.known: set[tuple[fx.Node, int]] = set()  # values that a stage has loaded or computed
+        self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # results with one value per row
         self.count = 0
-        for i, (name, node) in enumerate(kernel.inputs().items()):
-            kind, j = ("unsigned char", "0") if name == "real" else ("number", "j")  # `real` is one a row
+        for i, (slot, node) in enumerate(kernel.input_nodes().items()):
+            kind, j = ("unsigned char", "0") if slot == MASK else ("number", "j")  # one value per row
             self.heads[0].append(
                 f"const {kind} *p{i} = (const {kind} *)(base[{i}] + t * time[{i}] + b * row[{i}]);"
             )
@@ -143,11 +143,11 @@ class _RowLoops:
         for node in kernel.graph.nodes:
             if node.op == "call_function":
                 self.write(node)
-        last = len(self.loops) - 1  # all is read before anything is written: two places may be one
-        values = [self.use(node, last) for node in kernel.results]
-        for i, (value, name) in enumerate(zip(values, kernel.gives, strict=True), start=len(kernel.reads)):
+        last = len(self.loops) - 1  # all is read before anything is written: buffers may share memory
+        values = [self.use(node, last) for node in kernel.output_nodes]
+        for i, (value, slot) in enumerate(zip(values, kernel.outputs, strict=True), start=len(kernel.inputs)):
             self.heads[0].append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
-            self.loops[last].append(f"p{i}[j] {'+=' if name in adds else '='} {value};")
+            self.loops[last].append(f"p{i}[j] {'+=' if slot in adds else '='} {value};")
 
     def body(self) -> str:
         parts = []
@@ -158,7 +158,7 @@ class _RowLoops:
         return "\n".join(parts)
 
     def write(self, node: fx.Node) -> None:
-        """One operation."""
+        """Write one operation."""
         if node.target is operator.getitem:
             self.item(node)
         elif node.target is aten.native_layer_norm.default:
@@ -176,7 +176,7 @@ class _RowLoops:
         return self.use(value, stage) if isinstance(value, fx.Node) else f"(number){float(value)!r}"
 
     def latest(self, values: Any) -> int:
-        """The first stage in which all of some values are known."""
+        """Return the first stage in which all of some values are known."""
         return max(
             (self.stage[self.same.get(value, value)] for value in values if isinstance(value, fx.Node)),
             default=0,
@@ -189,12 +189,12 @@ class _RowLoops:
         self.known.add((node, stage))
 
     def use(self, node: fx.Node, stage: int) -> str:
-        """A value's name, after making it known in a stage."""
+        """Return a value's name, after loading it in a stage."""
         node = self.same.get(node, node)
         name = self.name[node]
         if (node, stage) not in self.known:
             self.known.add((node, stage))
-            if node not in self.loads:  # from now on it stands in an array of the row
+            if node not in self.loads:  # from now on it is stored in an array of the row
                 self.heads[self.stage[node]].append(f"number {name}_row[H];")
                 self.loops[self.stage[node]].append(f"{name}_row[j] = {name};")
                 self.loads[node] = f"number {name} = {name}_row[j];"
@@ -203,7 +203,7 @@ class _RowLoops:
         return name
 
     def total(self, stage: int, expression: str) -> str:
-        """The sum over a row, known from the next stage on."""
+        """Write a sum over a row, known from the next stage on."""
         name = f"sum{self.count}"
         self.count += 1
         self.heads[stage].append(f"number {name} = 0;")
@@ -245,14 +245,14 @@ class _RowLoops:
         self.define(node, stage + 1, f"{r} * ({rest})")
 
     def scalar(self, stage: int, expression: str) -> str:
-        """A number of the row, known before a stage."""
+        """Write a value per row, known before a stage."""
         name = f"row{self.count}"
         self.count += 1
         self.heads[stage].append(f"number {name} = {expression};")
         return name
 
     def item(self, node: fx.Node) -> None:
-        """One of the results of a layer norm: the vector, or a number of the row."""
+        """Take one of the results of a layer norm: the vector, or a value per row."""
         whole, index = node.args
         assert isinstance(whole, fx.Node) and isinstance(index, int)
         if index == 0:

@@ -1,7 +1,9 @@
 """Kernels: the elementwise parts of a step as graphs of operations, and their derivatives."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,172 +13,222 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 
-class Kernel(NamedTuple):
-    """A function of named tensors [B, H]: its operations, what it reads and what it gives."""
+class SlotKind(StrEnum):
+    """Kinds of tensors that kernels read and write, [B, H] at one position if nothing else is said."""
 
-    graph: fx.Graph
-    reads: tuple[str, ...]
-    gives: tuple[str, ...]
+    INPUT = "x"  # W x + b of a gate, which a fused product is added to
+    PRODUCT = "u"  # a recurrent product of a gate
+    OPERAND = "v"  # the operand of a recurrent product
+    STATE = "s"  # a field of the state before the step
+    NEXT = "n"  # a field of the state after the step
+    VECTOR = "p"  # a parameter [H] of the cell
+    MASK = "mask"  # [B, 1]: True where there is a token; elsewhere the state is held
+    KEEP = "keep"  # dropout mask of operands
+    ZONE = "zone"  # share of the old value in a field of the next state
+    COEFFICIENT = "a"  # a of s' = a∘s + b (parallel scan)
+    ONE = "one"  # ones
+    VALUE = "value"  # input of a kernel of one operation
+    RESULT = "result"  # and its output
+
+
+CONSTANT = (SlotKind.MASK, SlotKind.KEEP, SlotKind.ZONE)  # read, never differentiated
+
+
+class Slot(NamedTuple):
+    """The name of a tensor: its kind, gate, field or vector, its product, and whether it is a gradient."""
+
+    kind: SlotKind
+    name: str = ""
+    product: int = -1  # index of the product, of products and operands
+    is_gradient: bool = False
 
     @property
-    def results(self) -> tuple[fx.Node, ...]:
-        """The nodes whose values are given, in the order of `gives`."""
+    def gradient(self) -> "Slot":
+        return Slot(self.kind, self.name, self.product, True)
+
+    def __str__(self) -> str:
+        number = "" if self.product < 0 else str(self.product)
+        return f"{'d ' * self.is_gradient}{self.kind}{number}{self.name and '.' + self.name}"
+
+
+def make_slots(kind: SlotKind, names: Iterable[str], product: int = -1) -> tuple[Slot, ...]:
+    """Make the slots of several gates, fields or vectors."""
+    return tuple(Slot(kind, name, product) for name in names)
+
+
+Tensors = Mapping[Slot, Tensor]
+MASK, KEEP = Slot(SlotKind.MASK), Slot(SlotKind.KEEP)
+VALUE, RESULT = Slot(SlotKind.VALUE), Slot(SlotKind.RESULT)
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A function of named tensors [B, H]: its operations, its inputs and its outputs."""
+
+    graph: fx.Graph
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+
+    @property
+    def output_nodes(self) -> tuple[fx.Node, ...]:
+        """The nodes whose values are the outputs, in their order."""
         (results,) = self.graph.output_node().args
         assert isinstance(results, (list, tuple))
         return tuple(node for node in results if isinstance(node, fx.Node))
 
-    def inputs(self) -> dict[str, fx.Node]:
-        """The nodes that stand for what is read, by name."""
-        return dict(zip(self.reads, self.graph.find_nodes(op="placeholder"), strict=True))
+    def input_nodes(self) -> dict[Slot, fx.Node]:
+        """Map each input to its placeholder."""
+        return dict(zip(self.inputs, self.graph.find_nodes(op="placeholder"), strict=True))
 
 
 class KernelPair:
-    """What stands between two products: `forward`, and `backward` from gradients of what it gives."""
+    """The code between two products: `forward`, and its derivative `backward`."""
 
-    def __init__(self, forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> None:
-        self.forward, self._inputs, self._fixed = forward, inputs, fixed
+    def __init__(self, forward: Kernel, examples: Tensors) -> None:
+        self.forward, self._examples = forward, examples
 
     @cached_property
     def backward(self) -> Kernel:
-        """Derived when it is first asked for: translating never does."""
-        return trace_derivative(self.forward, self._inputs, self._fixed)
+        """The derivative, derived when it is first needed; translation never needs it."""
+        return trace_derivative(self.forward, self._examples)
 
 
-def trace_kernel(
-    function: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor | None]], inputs: Mapping[str, Tensor]
-) -> Kernel:
-    """Run a function once on tensors of zeros, and note the operations."""
-    record = _OperationRecorder()
-    values = {name: record.placeholder(like) for name, like in inputs.items()}
-    with record:
-        given = function(values)
-    kept = {name: value for name, value in given.items() if value is not None}
-    record.graph.output([record.node(value) for value in kept.values()])
-    record.graph.eliminate_dead_code()
-    return _drop_unused_inputs(record.graph, tuple(inputs), tuple(kept))
+def trace_kernel(function: Callable[[Tensors], Mapping[Slot, Tensor | None]], examples: Tensors) -> Kernel:
+    """Run a function once on zeros shaped like `examples` and record its operations."""
+    recorder = _OperationRecorder()
+    inputs = {slot: recorder.add_input(like) for slot, like in examples.items()}
+    with recorder:
+        values = function(inputs)
+    outputs = {slot: value for slot, value in values.items() if value is not None}
+    recorder.graph.output([recorder.find_node(value) for value in outputs.values()])
+    recorder.graph.eliminate_dead_code()
+    return _drop_unused_inputs(recorder.graph, tuple(examples), tuple(outputs))
 
 
 class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every operation below autograd, so that those of a backward pass are noted too."""
+    """Records every operation below autograd, so that those of a backward pass are recorded too."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.graph = fx.Graph()
         self.nodes: dict[int, fx.Node] = {}
-        self.places: dict[Any, fx.Node] = {}
-        self.made: list[Tensor] = []  # while they live no other tensor takes their name or place
+        self.nodes_by_memory: dict[Any, fx.Node] = {}
+        self.tensors: list[Tensor] = []  # kept alive, so that no other tensor takes their id or memory
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # torch would import its compiler to tell it so, which takes a second
 
-    def placeholder(self, like: Tensor) -> Tensor:
-        """A tensor that stands for an input."""
+    def add_input(self, like: Tensor) -> Tensor:
+        """Make the tensor of an input."""
         value = torch.zeros_like(like)
-        self.put(value, self.graph.placeholder(f"a{len(self.nodes)}"))
+        self.add(value, self.graph.placeholder(f"a{len(self.nodes)}"))
         return value
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if operation is torch.ops.aten._local_scalar_dense.default:
-            raise RuntimeError("it looks at a value, which is not known before there is a sentence")
+            raise RuntimeError("it reads a value, which is not known before there is a sentence")
         result = operation(*args, **(kwargs or {}))
-        node = self.graph.call_function(operation, *tree_map_only(Tensor, self.node, (args, kwargs or {})))
+        arguments = tree_map_only(Tensor, self.find_node, (args, kwargs or {}))
+        node = self.graph.call_function(operation, *arguments)
         if isinstance(result, Tensor):
-            self.put(result, node)
+            self.add(result, node)
         else:
             for i, part in enumerate(result):
                 if part is not None:
-                    self.put(part, self.graph.call_function(operator.getitem, (node, i)))
+                    self.add(part, self.graph.call_function(operator.getitem, (node, i)))
         return result
 
-    def put(self, value: Tensor, node: fx.Node) -> None:
+    def add(self, value: Tensor, node: fx.Node) -> None:
         self.nodes[id(value)] = node
-        self.places.setdefault(_memory_key(value), node)
-        self.made.append(value)
+        self.nodes_by_memory.setdefault(_memory_key(value), node)
+        self.tensors.append(value)
 
-    def node(self, value: Tensor) -> fx.Node:
-        """What made a tensor, or lies where it does; one from outside the function is refused."""
-        found = self.nodes.get(id(value)) or self.places.get(_memory_key(value))
-        if found is None:
+    def find_node(self, value: Tensor) -> fx.Node:
+        """Return the node of a tensor, or of one with the same memory; raise for one from outside."""
+        node = self.nodes.get(id(value)) or self.nodes_by_memory.get(_memory_key(value))
+        if node is None:
             raise RuntimeError("it reads a tensor that is neither its input nor one of its parameters")
-        return found
+        return node
 
 
 def _memory_key(value: Tensor) -> tuple[Any, ...]:
-    """Where a tensor lies: what autograd keeps of a tensor is another object in the same place."""
+    """Identify a tensor's memory: what autograd saves of a tensor is another object with the same memory."""
     return value.untyped_storage()._cdata, value.storage_offset(), value.shape, value.stride()
 
 
-def _drop_unused_inputs(graph: fx.Graph, names: Sequence[str], gives: tuple[str, ...]) -> Kernel:
-    """Without the inputs that nothing reads."""
-    reads = []
-    for node, name in zip(graph.find_nodes(op="placeholder"), names, strict=True):
+def _drop_unused_inputs(graph: fx.Graph, inputs: Sequence[Slot], outputs: tuple[Slot, ...]) -> Kernel:
+    used = []
+    for node, slot in zip(graph.find_nodes(op="placeholder"), inputs, strict=True):
         if node.users:
-            reads.append(name)
+            used.append(slot)
         else:
             graph.erase_node(node)
-    return Kernel(graph, tuple(reads), gives)
+    return Kernel(graph, tuple(used), outputs)
 
 
-def select_outputs(kernel: Kernel, names: Sequence[str]) -> Kernel:
-    """The part of a kernel that gives some of its results."""
+def select_outputs(kernel: Kernel, outputs: Sequence[Slot]) -> Kernel:
+    """Return the part of a kernel that computes some of its outputs."""
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.graph_copy(kernel.graph, copies)
-    graph.output([copies[kernel.results[kernel.gives.index(name)]] for name in names])
+    graph.output([copies[kernel.output_nodes[kernel.outputs.index(slot)]] for slot in outputs])
     graph.eliminate_dead_code()
-    return _drop_unused_inputs(graph, kernel.reads, tuple(names))
+    return _drop_unused_inputs(graph, kernel.inputs, tuple(outputs))
 
 
-def fuse_sum(kernel: Kernel, x: str, u: str) -> Kernel | None:
-    """The kernel with x + u read as x alone, or None where it reads the two in any other way."""
-    inputs = kernel.inputs()
-    if x not in inputs and u not in inputs:
+def fuse_sum(kernel: Kernel, x: Slot, u: Slot) -> Kernel | None:
+    """Replace x + u by x alone, in a copy; None where the kernel reads the two in any other way."""
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(kernel.graph, {}))
+    kernel = Kernel(graph, kernel.inputs, kernel.outputs)
+    nodes = kernel.input_nodes()
+    if x not in nodes and u not in nodes:
         return kernel
-    if x not in inputs or u not in inputs or list(inputs[x].users) != list(inputs[u].users):
+    if x not in nodes or u not in nodes or list(nodes[x].users) != list(nodes[u].users):
         return None
-    if [node.target for node in inputs[x].users] != [torch.ops.aten.add.Tensor]:
+    if [node.target for node in nodes[x].users] != [torch.ops.aten.add.Tensor]:
         return None
-    (total,) = inputs[x].users
-    if total.kwargs or set(total.args) != {inputs[x], inputs[u]}:
+    (total,) = nodes[x].users
+    if total.kwargs or set(total.args) != {nodes[x], nodes[u]}:
         return None
-    total.replace_all_uses_with(inputs[x])
-    kernel.graph.erase_node(total)
-    return _drop_unused_inputs(kernel.graph, kernel.reads, kernel.gives)
+    total.replace_all_uses_with(nodes[x])
+    graph.erase_node(total)
+    return _drop_unused_inputs(graph, kernel.inputs, kernel.outputs)
 
 
-def trace_derivative(forward: Kernel, inputs: Mapping[str, Tensor], fixed: Sequence[str]) -> Kernel:
-    """Gradients 'd a' of all that a kernel gives to 'd a' of all that it reads, but for what is fixed.
+def trace_derivative(forward: Kernel, examples: Tensors) -> Kernel:
+    """Derive a kernel from gradients of all outputs to those of all inputs, constants excepted.
 
-    Values between are worked out anew from what was read, so that nothing else need be saved.
+    Intermediate values are recomputed from the inputs, so that nothing else need be saved.
     """
     run = fx.GraphModule(torch.nn.Module(), forward.graph)
-    reads = {name: inputs[name] for name in forward.reads}
-    varying = [name for name in reads if name not in fixed]
-    gradients = {f"d {name}": torch.zeros_like(inputs["s.h"]) for name in forward.gives}
+    inputs = {slot: examples[slot] for slot in forward.inputs}
+    varying = [slot for slot in inputs if slot.kind not in CONSTANT]
+    zeros = torch.zeros_like(next(v for slot, v in examples.items() if slot.kind is SlotKind.STATE))
 
-    def pull(values: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    def pull_back(values: Tensors) -> dict[Slot, Tensor | None]:
         with torch.enable_grad():
-            leaves = {name: values[name].detach().requires_grad_(name in varying) for name in reads}
-            given = dict(zip(forward.gives, run(*leaves.values()), strict=True))
-            given = {name: value for name, value in given.items() if value.requires_grad}
-            pulled = torch.autograd.grad(
-                list(given.values()),
-                [leaves[name] for name in varying],
-                [values[f"d {name}"] for name in given],
+            leaves = {slot: values[slot].detach().requires_grad_(slot in varying) for slot in inputs}
+            outputs = dict(zip(forward.outputs, run(*leaves.values()), strict=True))
+            outputs = {slot: value for slot, value in outputs.items() if value.requires_grad}
+            gradients = torch.autograd.grad(
+                list(outputs.values()),
+                [leaves[slot] for slot in varying],
+                [values[slot.gradient] for slot in outputs],
                 allow_unused=True,
             )
-        return {f"d {name}": d for name, d in zip(varying, pulled, strict=True)}
+        return {slot.gradient: d for slot, d in zip(varying, gradients, strict=True)}
 
-    return trace_kernel(pull, {**reads, **gradients})
+    return trace_kernel(pull_back, {**inputs, **{slot.gradient: zeros for slot in forward.outputs}})
 
 
-def _of_one_value(operation: Any = None) -> Kernel:
-    """What stands in a place is a value, or an operation's result of it."""
+def _single_operation(operation: Any = None) -> Kernel:
+    """A kernel of one operation; without one it copies."""
     graph = fx.Graph()
     value = graph.placeholder("value")
     graph.output([graph.call_function(operation, (value,)) if operation else value])
-    return Kernel(graph, ("value",), ("place",))
+    return Kernel(graph, (VALUE,), (RESULT,))
 
 
-COPY_KERNEL = _of_one_value()
-ZERO_KERNEL = _of_one_value(torch.ops.aten.zeros_like.default)
+COPY_KERNEL = _single_operation()
+ZERO_KERNEL = _single_operation(torch.ops.aten.zeros_like.default)
