@@ -55,7 +55,7 @@ def main() -> None:
     torch.set_num_threads(parser.parse_args().threads)
     rules = {name: rule(name) for name in OPTIMISERS}
     average = MovingAverage(model(), 0.999)
-    rules["ema"] = (lambda: average.follow(1_000), 1.0)
+    rules["ema"] = (lambda: average.update(1_000), 1.0)
     seconds = medians({name: step for name, (step, _) in rules.items()}, rounds=9)
     print(f"{'':10} {'ms':>7} {'x adam':>7} {'kept':>6}")
     for name, (_, kept) in rules.items():

@@ -20,7 +20,7 @@ from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import likelihood
 from nmt.recipe.build.training import by_itself, learner
 from nmt.recipe.reader import read_recipe
-from nmt.training.saving import CheckpointSaver
+from nmt.training.checkpoint import CheckpointSaver
 from nmt.training.snapshot import generator_tensors, model_tensors, optimiser_tensors
 from nmt.training.update import Learner
 
@@ -68,7 +68,7 @@ class Stretch:
         self.saved += 1
         model, optimiser = self.learner.model, self.learner.optimiser
         trainer = optimiser_tensors(model, optimiser) | generator_tensors()
-        self.saver.save(self.saved, model_tensors(model), trainer, {}, best=None, spare=None)
+        self.saver.save(self.saved, model_tensors(model), trainer, {}, best=None, good=None)
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from nmt.recipe.run_directory import claimed
 from nmt.recipe.schema import Recipe
 from nmt.settings import Duration
 from nmt.training import checkpoint
+from nmt.training.checkpoint import CheckpointSaver
 from nmt.training.console import Progress, StepReport
-from nmt.training.saving import CheckpointSaver
 
 
 class Doomed(Progress):
@@ -31,10 +31,10 @@ class Doomed(Progress):
         super().__init__(log)
         self.last, self.saver = last, saver
 
-    def tick(self, tick: StepReport) -> None:
+    def show_update(self, report: StepReport) -> None:
         """After every update."""
-        super().tick(tick)
-        if tick.update == self.last:
+        super().show_update(report)
+        if report.update == self.last:
             self.saver.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -103,7 +103,7 @@ def contents(run: Path) -> dict[str, bytes]:
     saved = checkpoint.read(run / "checkpoints" / "last")
     found = {f"weights {name}": _bytes(tensor) for name, tensor in saved.model.items()}
     found |= {f"trainer's {name}": _bytes(tensor) for name, tensor in saved.trainer.items()}
-    facts = {**saved.facts, "run": {**saved.facts["run"], "seconds": None}}
+    facts = {**saved.metadata, "run": {**saved.metadata["run"], "seconds": None}}
     found |= {f"checkpoint.json, {name}": json.dumps(value).encode() for name, value in facts.items()}
     for file in (run / "metrics.jsonl", *sorted((run / "validation").glob("*"))):
         lines = enumerate(file.read_bytes().split(b"\n"), 1)

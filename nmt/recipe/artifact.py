@@ -114,7 +114,7 @@ def weights(path: Path) -> Tensors:
     """The weights of a run directory, a checkpoint or a model directory."""
     if (path / CARD).is_file():
         return _read_model_directory(path)
-    if (path / checkpoint.FACTS).is_file():
+    if (path / checkpoint.METADATA).is_file():
         return checkpoint.read_model(path)[0]
     return _best(path)
 

@@ -199,7 +199,7 @@ class Pairs:
         """The batches of an epoch from the one at `start`."""
         return read_batches(self.store, self.plan, epoch, start, self.sampling)
 
-    def places(self, batch: Batch) -> list[tuple[str, int]]:
+    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """The corpora and lines that a batch's pairs are from."""
         return self.store.places(batch.pairs.numpy())
 
@@ -218,6 +218,6 @@ class Streams:
         """The chunks from the one at `start`."""
         return read_chunks(self.store, self.cut, start)
 
-    def places(self, batch: Batch) -> list[tuple[str, int]]:
+    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """The lines of the text in which a batch's rows begin."""
         return [("", line) for line in lines_at(self.store, batch.pairs.numpy())]

@@ -1,10 +1,12 @@
-"""Checkpoints: whole or absent. Tensors in safetensors, the rest in JSON; nothing that runs code."""
+"""Checkpoints: tensors in safetensors and metadata in JSON, with checksums, written atomically."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from threading import Thread
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
@@ -17,68 +19,68 @@ from nmt.files import atomic_directory, check_sha256, file_sha256, remove
 Tensors = dict[str, Tensor]
 Metadata = dict[str, Any]  # plain JSON values
 
-MODEL, TRAINER, FACTS = "model.safetensors", "trainer.safetensors", "checkpoint.json"
+MODEL, TRAINER, METADATA = "model.safetensors", "trainer.safetensors", "checkpoint.json"
 
 
 class Checkpoint(NamedTuple):
-    """What a checkpoint holds."""
+    """The contents of a checkpoint."""
 
     directory: Path
     model: Tensors
     trainer: Tensors
-    facts: Metadata
-
-
-def checkpoint_name(update: int) -> str:
-    """The folder of the checkpoint after an update; names sort like updates."""
-    return f"u{update:07d}"
-
-
-def write(directory: Path, model: Tensors, trainer: Tensors, facts: Metadata) -> None:
-    """Write a checkpoint atomically; one of that name is replaced."""
-    try:
-        write_folder(directory, {MODEL: model, TRAINER: trainer}, FACTS, facts)
-    except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"{directory}: this checkpoint could not be written ({error}); those before it are untouched"
-        ) from error
-
-
-def write_folder(directory: Path, files: Mapping[str, Tensors], name: str, facts: Metadata) -> None:
-    """Write a directory of tensor files atomically, with facts and the files' checksums in `name`."""
-    with atomic_directory(directory) as side:
-        sums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
-        (side / name).write_bytes(_sealed({"facts": facts, "sha256": sums}))
-
-
-def read(directory: Path) -> Checkpoint:
-    """A checkpoint whose every byte is as it was written; DataError says which file is not, and why."""
-    facts, sums = _read_facts(directory / FACTS)
-    model = load_tensors(directory / MODEL, sums[MODEL])
-    trainer = load_tensors(directory / TRAINER, sums[TRAINER])
-    return Checkpoint(directory, model, trainer, facts)
-
-
-def read_model(directory: Path) -> tuple[Tensors, Metadata]:
-    """Only the weights of a checkpoint, and the facts about it."""
-    facts, sums = _read_facts(directory / FACTS)
-    return load_tensors(directory / MODEL, sums[MODEL]), facts
-
-
-def list_checkpoints(checkpoints: Path) -> list[Path]:
-    """The checkpoints in a folder, oldest first; nothing is said of whether they are whole."""
-    return sorted(path for path in checkpoints.glob("u*") if path.is_dir() and path.name[1:].isdigit())
+    metadata: Metadata
 
 
 class LatestCheckpoint(NamedTuple):
-    """The latest whole checkpoint (None where there is none) and why newer ones were refused."""
+    """The latest complete checkpoint (None if there is none) and why newer ones were refused."""
 
     checkpoint: Checkpoint | None
     refused: dict[Path, str]
 
 
+def checkpoint_name(update: int) -> str:
+    """Return the directory name of the checkpoint after an update; names sort like updates."""
+    return f"u{update:07d}"
+
+
+def write(directory: Path, model: Tensors, trainer: Tensors, metadata: Metadata) -> None:
+    """Write a checkpoint atomically; one of that name is replaced."""
+    try:
+        write_tensor_files(directory, {MODEL: model, TRAINER: trainer}, METADATA, metadata)
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            f"{directory}: the checkpoint could not be written ({error}); earlier checkpoints are untouched"
+        ) from error
+
+
+def write_tensor_files(directory: Path, files: Mapping[str, Tensors], name: str, metadata: Metadata) -> None:
+    """Write a directory of tensor files atomically, with metadata and the files' checksums in `name`."""
+    with atomic_directory(directory) as side:
+        checksums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
+        (side / name).write_bytes(_seal({"facts": metadata, "sha256": checksums}))
+
+
+def read(directory: Path) -> Checkpoint:
+    """Read a checkpoint; DataError names the file whose checksum differs."""
+    metadata, checksums = _read_metadata(directory / METADATA)
+    model = load_tensors(directory / MODEL, checksums[MODEL])
+    trainer = load_tensors(directory / TRAINER, checksums[TRAINER])
+    return Checkpoint(directory, model, trainer, metadata)
+
+
+def read_model(directory: Path) -> tuple[Tensors, Metadata]:
+    """Read only the weights and the metadata of a checkpoint."""
+    metadata, checksums = _read_metadata(directory / METADATA)
+    return load_tensors(directory / MODEL, checksums[MODEL]), metadata
+
+
+def list_checkpoints(checkpoints: Path) -> list[Path]:
+    """List the checkpoints in a directory, oldest first, without checking them."""
+    return sorted(path for path in checkpoints.glob("u*") if path.is_dir() and path.name[1:].isdigit())
+
+
 def find_latest(checkpoints: Path) -> LatestCheckpoint:
-    """The latest whole checkpoint. If all are torn, DataError: a run never starts over unasked."""
+    """Find the latest complete checkpoint; DataError if all are damaged, since a run must not start over."""
     refused: dict[Path, str] = {}
     for directory in reversed(list_checkpoints(checkpoints)):
         try:
@@ -88,16 +90,16 @@ def find_latest(checkpoints: Path) -> LatestCheckpoint:
     if refused:
         reasons = "\n  ".join(refused.values())
         raise DataError(
-            f"{checkpoints}: no whole checkpoint is left; delete the folder to begin anew\n  {reasons}"
+            f"{checkpoints}: no complete checkpoint is left; delete the directory to start over\n  {reasons}"
         )
     return LatestCheckpoint(None, refused)
 
 
 def set_aside(directory: Path) -> Path:
-    """Rename a refused checkpoint so that no one takes it for one, and it can still be looked at."""
-    kept = directory.with_name(f"{directory.name}.refused")
-    remove(kept)
-    return directory.rename(kept)
+    """Rename a damaged checkpoint, so that it is not listed but can still be examined."""
+    refused = directory.with_name(f"{directory.name}.refused")
+    remove(refused)
+    return directory.rename(refused)
 
 
 def remove_partial_writes(checkpoints: Path) -> None:
@@ -107,17 +109,17 @@ def remove_partial_writes(checkpoints: Path) -> None:
 
 
 def link(checkpoints: Path, name: str, target: str) -> None:
-    """Point the relative link `name` (best, last) at a checkpoint, replacing it in one step."""
+    """Point the relative link `name` (best, last) at a checkpoint atomically."""
     side = checkpoints / f".{name}.link"
     remove(side)
     side.symlink_to(target)
     os.replace(side, checkpoints / name)
 
 
-def prune(checkpoints: Path, keep: int, *spared: str | None) -> None:
-    """Delete all but the latest `keep` (one at least) and those that are spared."""
+def prune(checkpoints: Path, keep: int, *protected: str | None) -> None:
+    """Delete all checkpoints but the latest `keep` (at least one) and the protected ones."""
     for directory in list_checkpoints(checkpoints)[: -max(keep, 1)]:
-        if directory.name not in spared:
+        if directory.name not in protected:
             remove(directory.rename(directory.with_name(f".{directory.name}.deleted")))
 
 
@@ -127,24 +129,24 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return file_sha256(path)
 
 
-def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors as a message to another process."""
-    return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
-
-
-def unpack_tensors(message: bytes) -> Tensors:
-    """The tensors of such a message."""
-    return load(message)
-
-
 def load_tensors(path: Path, sha256: str) -> Tensors:
     """Return the tensors of a file whose SHA-256 must be `sha256`; DataError otherwise."""
     check_sha256(path, sha256)
     return load_file(path)
 
 
-def _sealed(content: Metadata) -> bytes:
-    """JSON that carries its own checksum."""
+def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
+    """Serialize tensors to send them to another process."""
+    return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+
+
+def unpack_tensors(message: bytes) -> Tensors:
+    """Return the tensors that `pack_tensors` serialized."""
+    return load(message)
+
+
+def _seal(content: Metadata) -> bytes:
+    """Serialize to JSON that contains its own checksum."""
     seal = hashlib.sha256(_canonical(content)).hexdigest()
     return json.dumps({**content, "seal": seal}, indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -153,15 +155,104 @@ def _canonical(content: Metadata) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _read_facts(path: Path) -> tuple[Metadata, dict[str, str]]:
+def _read_metadata(path: Path) -> tuple[Metadata, dict[str, str]]:
     try:
         content = json.loads(path.read_bytes())
         seal = content.pop("seal")
-        whole = hashlib.sha256(_canonical(content)).hexdigest() == seal
+        is_intact = hashlib.sha256(_canonical(content)).hexdigest() == seal
     except OSError as error:
         raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: refused: it is torn") from error
-    if not whole:
+        raise DataError(f"{path}: refused: the file is truncated or damaged") from error
+    if not is_intact:
         raise DataError(f"{path}: refused: checksum mismatch")
     return content["facts"], content["sha256"]
+
+
+class CheckpointSaver:
+    """Write checkpoints to a directory in a background thread, one at a time.
+
+    `save` copies the tensors first, so that training continues at once. An error in the thread is raised by
+    the next call. Leaving the context waits for the thread.
+    """
+
+    def __init__(self, checkpoints: Path, keep: int, sync: Callable[[], None]) -> None:
+        """`sync` flushes the logs to disk: a checkpoint must not be newer than they are."""
+        self.checkpoints, self.keep, self.sync = checkpoints, keep, sync
+        self.copies: tuple[Tensors, Tensors] = ({}, {})  # reused by every save: allocating costs time
+        self.thread: Thread | None = None
+        self.error: Exception | None = None
+
+    def __enter__(self) -> "CheckpointSaver":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.wait()
+        elif self.thread is not None:
+            self.thread.join()
+
+    def save(
+        self,
+        update: int,
+        model: Tensors,
+        trainer: Tensors,
+        metadata: Metadata,
+        *,
+        best: int | None,
+        good: int | None,
+    ) -> None:
+        """Copy the tensors and start writing; then update the links and delete old checkpoints.
+
+        The checkpoints of the updates `best` and `good` (where a roll-back would return to) are not deleted.
+        """
+        self.wait()
+        self.copies = _copy_tensors(model, self.copies[0]), _copy_tensors(trainer, self.copies[1])
+        arguments = checkpoint_name(update), metadata, best, good
+        self.thread = Thread(target=self._write, args=arguments, name="saving")
+        self.thread.start()
+
+    def wait(self) -> None:
+        """Wait until nothing is being written, and raise what failed."""
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        self.check()
+
+    def check(self) -> None:
+        """Raise the error of a write that failed."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def set_links(self, last: str, best: int | None) -> str | None:
+        """Set the links `last` and `best`; return the target of `best` (the last, if the best was lost)."""
+        link(self.checkpoints, "last", last)
+        if best is None:
+            return None
+        name = checkpoint_name(best)
+        name = name if (self.checkpoints / name).is_dir() else last
+        link(self.checkpoints, "best", name)
+        return name
+
+    def _write(self, name: str, metadata: Metadata, best: int | None, good: int | None) -> None:
+        try:
+            self.sync()
+            write(self.checkpoints / name, *self.copies, metadata)
+            protected = [self.set_links(name, best), None if good is None else checkpoint_name(good)]
+            prune(self.checkpoints, self.keep, *protected)
+        except Exception as error:
+            self.error = error
+
+
+def _copy_tensors(tensors: Tensors, buffers: Tensors) -> Tensors:
+    """Copy tensors to the CPU, into `buffers` where shape and type still fit."""
+    return {name: _copy_tensor(tensor, buffers.get(name)) for name, tensor in tensors.items()}
+
+
+def _copy_tensor(tensor: Tensor, buffer: Tensor | None) -> Tensor:
+    if buffer is None or (buffer.shape, buffer.dtype) != (tensor.shape, tensor.dtype):
+        return tensor.detach().to("cpu", copy=True).contiguous()
+    return buffer.copy_(tensor.detach())

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a live line, a table per validation, and the same in train.log."""
+"""Progress of a run on the console: a live line, a table for each validation, and the same in train.log."""
 
 import os
 import time
@@ -20,61 +20,61 @@ WIDTH = 80
 
 
 class StepReport(NamedTuple):
-    """How training goes after an update."""
+    """Figures of one update, for the console."""
 
     update: int
-    last: int  # the run's last update, as far as can be told
+    last_update: int  # of the run, estimated
     epochs: float
     loss: float
     perplexity: float
     rate: float
-    ratio: float | None  # of teacher forcing, where it is scheduled
-    words: int  # target words learnt in this update
-    seconds: float  # that it took
+    forcing_ratio: float | None  # None if it is always 1
+    words: int  # target words of this update
+    seconds: float
 
 
 class Throughput:
-    """Speed, and time left, of this session; only ever shown."""
+    """Speed and remaining time of this session; only displayed."""
 
     def __init__(self) -> None:
-        self.start, self.first = time.perf_counter(), 0
-        self.words, self.seconds = 0, 0.0
+        self.begin(0)
 
     def begin(self, update: int) -> None:
-        """The session starts after this update."""
+        """Start the session after this update."""
         self.start, self.first = time.perf_counter(), update
+        self.words, self.seconds = 0, 0.0
 
-    def add(self, tick: StepReport) -> None:
+    def add(self, report: StepReport) -> None:
         """Count an update."""
-        self.words += tick.words
-        self.seconds += tick.seconds
+        self.words += report.words
+        self.seconds += report.seconds
 
     def words_per_second(self) -> float:
-        """Target words a second of learning, validation and checkpoints aside."""
+        """Return target words per second of training, without validations and checkpoints."""
         return self.words / self.seconds if self.seconds else 0.0
 
-    def left(self, tick: StepReport) -> float:
-        """Seconds to the last update, everything counted."""
-        made = max(tick.update - self.first, 1)
-        return (tick.last - tick.update) * (time.perf_counter() - self.start) / made
+    def remaining(self, report: StepReport) -> float:
+        """Return the seconds to the last update, everything included."""
+        done = max(report.update - self.first, 1)
+        return (report.last_update - report.update) * (time.perf_counter() - self.start) / done
 
 
 class Progress:
-    """Shows a run on a console (standard error by default) and keeps its lines in a log file.
+    """Show a run on a console (stderr by default) and write the same to a log file.
 
-    On a terminal one line lives at the bottom; elsewhere a line is printed for every entry of the log.
+    A terminal has a live line at the bottom; elsewhere a line is printed for every entry of the log.
     """
 
     def __init__(self, log: Path, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         if not self.console.is_terminal:
             self.console.width = WIDTH
-        self.log, self.pace = log, Throughput()
+        self.path, self.throughput = log, Throughput()
         self.line = Text()
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """The live line, while a run lasts."""
+    def live(self) -> Iterator[None]:
+        """Show the live line within the context."""
         if not self.console.is_terminal:
             yield
             return
@@ -84,66 +84,68 @@ class Progress:
             yield
 
     def begin(self, update: int) -> None:
-        """The run goes on from this update."""
-        self.pace.begin(update)
+        """Start measuring the speed after this update."""
+        self.throughput.begin(update)
 
-    def tick(self, tick: StepReport) -> None:
-        """After every update: the live line."""
-        self.pace.add(tick)
+    def show_update(self, report: StepReport) -> None:
+        """Update the live line."""
+        self.throughput.add(report)
         if self.console.is_terminal:
-            self.line = self._line(tick)
+            self.line = self._format(report)
 
-    def entry(self, tick: StepReport) -> None:
-        """Now and then: a line that stays."""
-        line = self._line(tick)
-        self._keep(line)
+    def log_update(self, report: StepReport) -> None:
+        """Write a line to the log, and print it unless there is a live line."""
+        line = self._format(report)
+        self._write(line)
         if not self.console.is_terminal:
             self.console.print(line)
 
-    def validation(self, tick: StepReport, found: ValidationResult, *, best: bool, seconds: float) -> None:
-        """A table of what a validation found, with sample translations."""
-        self._everywhere(scores_table(tick, found, best=best, seconds=seconds))
-        if found.samples:
-            self._everywhere(samples_table(found.samples))
+    def show_validation(
+        self, report: StepReport, result: ValidationResult, *, best: bool, seconds: float
+    ) -> None:
+        """Print a table of scores, and one of sample translations."""
+        self._print(scores_table(report, result, best=best, seconds=seconds))
+        if result.samples:
+            self._print(samples_table(result.samples))
 
     def note(self, message: str) -> None:
-        """A line of text, however long: a path that is broken in two cannot be copied."""
-        self._everywhere(Text(message), soft_wrap=True)
+        """Print a message; long lines are not broken, so that paths can be copied."""
+        self._print(Text(message), soft_wrap=True)
 
-    def _line(self, tick: StepReport) -> Text:
+    def _format(self, report: StepReport) -> Text:
         parts = [
-            f"epoch {tick.epochs:.2f}",
-            f"{tick.update}/{tick.last}",
-            f"loss {tick.loss:.2f}",
-            f"ppl {format_number(tick.perplexity)}",
-            f"{self.pace.words_per_second():.0f} w/s",
-            f"lr {tick.rate:.1e}",
-            *([] if tick.ratio is None else [f"gold {tick.ratio:.2f}"]),
-            f"ETA {format_clock(self.pace.left(tick))}",
+            f"epoch {report.epochs:.2f}",
+            f"{report.update}/{report.last_update}",
+            f"loss {report.loss:.2f}",
+            f"ppl {format_number(report.perplexity)}",
+            f"{self.throughput.words_per_second():.0f} w/s",
+            f"lr {report.rate:.1e}",
+            *([] if report.forcing_ratio is None else [f"tf {report.forcing_ratio:.2f}"]),
+            f"ETA {format_clock(self.throughput.remaining(report))}",
         ]
         return Text(" ".join(parts), no_wrap=True, overflow="ellipsis")
 
-    def _everywhere(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
-        self.console.print(what, soft_wrap=soft_wrap)
-        self._keep(what, soft_wrap=soft_wrap)
+    def _print(self, content: RenderableType, *, soft_wrap: bool = False) -> None:
+        self.console.print(content, soft_wrap=soft_wrap)
+        self._write(content, soft_wrap=soft_wrap)
 
-    def _keep(self, what: RenderableType, *, soft_wrap: bool = False) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a", encoding="utf-8") as file:
-            Console(file=file, width=WIDTH, color_system=None).print(what, soft_wrap=soft_wrap)
+    def _write(self, content: RenderableType, *, soft_wrap: bool = False) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            Console(file=file, width=WIDTH, color_system=None).print(content, soft_wrap=soft_wrap)
 
 
 def silent_progress() -> Progress:
-    """For a process that is not the first: nothing is shown or kept."""
+    """Return a Progress that shows and writes nothing, for all processes but the first."""
     return Progress(Path(os.devnull), Console(quiet=True))
 
 
-def scores_table(tick: StepReport, found: ValidationResult, *, best: bool, seconds: float) -> Table:
-    """The scores of a validation, in one row."""
+def scores_table(report: StepReport, result: ValidationResult, *, best: bool, seconds: float) -> Table:
+    """Return a table with the scores of a validation in one row."""
     columns = {
-        "update": str(tick.update),
-        "epoch": f"{tick.epochs:.2f}",
-        **{metric_heading(name): format_number(score) for name, score in found.scores.items()},
+        "update": str(report.update),
+        "epoch": f"{report.epochs:.2f}",
+        **{metric_heading(name): format_number(score) for name, score in result.scores.items()},
         "best": "yes" if best else "",
         "time": format_clock(seconds),
     }
@@ -153,7 +155,7 @@ def scores_table(tick: StepReport, found: ValidationResult, *, best: bool, secon
 
 
 def samples_table(samples: Sequence[SampleTranslation | GeneratedText]) -> Table:
-    """Source, reference and translation of a few pairs, or what was written without a source."""
+    """Return a table of source, reference and translation of a few pairs, or of generated texts."""
     table = Table(show_header=False, width=WIDTH, show_lines=False)
     for sample in samples:
         for name, text in sample._asdict().items():
@@ -162,24 +164,24 @@ def samples_table(samples: Sequence[SampleTranslation | GeneratedText]) -> Table
 
 
 def escape_control(text: str) -> str:
-    """Text that cannot steer a terminal: control characters and line ends show as �."""
+    """Replace control characters and line separators by �."""
     return "".join("�" if unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") else c for c in text)
 
 
 def metric_heading(metric: str) -> str:
-    """How a metric is headed in a table."""
+    """Return the column heading of a metric."""
     if metric in METRICS:
         return METRICS[metric].label
     return {"perplexity": "ppl", "accuracy": "acc", "free_loss": "free"}.get(metric, metric)
 
 
 def format_number(value: float) -> str:
-    """A number in about four figures."""
+    """Format a number with about four digits."""
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:.3g}"
 
 
 def format_clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
+    """Format seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

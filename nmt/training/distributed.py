@@ -40,21 +40,21 @@ class Processes:
     rank, count = 0, 1
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the process that writes."""
         return self.rank == 0
 
-    def share(self, batch: Batch) -> Batch | None:
+    def local_rows(self, batch: Batch) -> Batch | None:
         """The rows of a batch that this process learns from; None where there are too few for all."""
         if self.count == 1:
             return batch
         return batch.part(slice(self.rank, None, self.count)) if self.rank < len(batch.src) else None
 
-    def shares(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def local_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """This process's rows of each batch that has some for it."""
-        return (share for batch in batches if (share := self.share(batch)) is not None)
+        return (share for batch in batches if (share := self.local_rows(batch)) is not None)
 
-    def spread(self, items: Sequence[T], work: Callable[[Sequence[T]], list[str]]) -> list[str]:
+    def map_shared(self, items: Sequence[T], work: Callable[[Sequence[T]], list[str]]) -> list[str]:
         """What `work` makes of all items, in order, each process having worked on every count-th."""
         mine = work(items[self.rank :: self.count])
         if self.count == 1:
@@ -64,13 +64,13 @@ class Processes:
             made[rank :: self.count] = json.loads(part)
         return made
 
-    def in_turn(self, work: Callable[[], T]) -> T:
+    def first_then_others(self, work: Callable[[], T]) -> T:
         """What `work` gives, done by the first process, and by the others when they find what it left."""
         done: list[T] = []
-        self.first_does(lambda: done.append(work()))
+        self.run_on_first(lambda: done.append(work()))
         return done[0] if done else work()
 
-    def first_does(self, work: Callable[[], T]) -> T:
+    def run_on_first(self, work: Callable[[], T]) -> T:
         """What `work` (a plain value) gave the first process, to all; if it fails, all stop."""
         return work()
 
@@ -78,7 +78,7 @@ class Processes:
         """Each value's sum over all processes."""
         return list(values)
 
-    def largest(self, value: float) -> float:
+    def maximum(self, value: float) -> float:
         """The largest of all processes' values."""
         return value
 
@@ -89,7 +89,7 @@ class Processes:
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every parameter the sum of its gradients; where no process has one it has none."""
 
-    def equalise(self, model: nn.Module) -> None:
+    def broadcast_weights(self, model: nn.Module) -> None:
         """Give all processes the first one's weights."""
 
 
@@ -105,10 +105,10 @@ class ProcessGroup(Processes):
         self.plain = dist.new_group(backend="gloo", timeout=LIMIT)
         self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
-    def first_does(self, work: Callable[[], T]) -> T:
+    def run_on_first(self, work: Callable[[], T]) -> T:
         answer: dict[str, Any] = {}
         failure: NmtError | None = None
-        if self.first:
+        if self.is_first:
             try:
                 answer["value"] = work()
             except NmtError as error:
@@ -127,7 +127,7 @@ class ProcessGroup(Processes):
         size = torch.tensor([len(message)])
         with self._answered():
             dist.broadcast(size, 0, group=self.patient)
-            content = _tensor(message) if self.first else torch.empty(int(size), dtype=torch.uint8)
+            content = _tensor(message) if self.is_first else torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(content, 0, group=self.patient)
         return content.numpy().tobytes()
 
@@ -137,7 +137,7 @@ class ProcessGroup(Processes):
             dist.all_reduce(sums, group=self.plain)
         return sums.tolist()
 
-    def largest(self, value: float) -> float:
+    def maximum(self, value: float) -> float:
         found = torch.tensor([value], dtype=torch.float64)
         with self._answered():
             dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self.plain)
@@ -163,7 +163,7 @@ class ProcessGroup(Processes):
             for p, gradient, owners in zip(bucket, sums, owned.tolist(), strict=True):
                 p.grad = gradient.view_as(p) if owners else None
 
-    def equalise(self, model: nn.Module) -> None:
+    def broadcast_weights(self, model: nn.Module) -> None:
         with self._answered():
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, 0)

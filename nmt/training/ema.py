@@ -1,4 +1,4 @@
-"""The weights that are judged and kept: those that learn, or their moving average."""
+"""Averages of weights: an exponential moving average during training, and the mean of checkpoints."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,50 +15,50 @@ RAW = "weights/"
 
 
 class EvaluationWeights:
-    """The weights that learn, judged and kept as they are."""
+    """The weights that are validated and saved: here the trained ones themselves."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
 
-    def follow(self, update: int) -> None:
-        """The weights are now those after this update."""
+    def update(self, update: int) -> None:
+        """Follow the trained weights after an update."""
 
     @contextmanager
-    def judged(self) -> Iterator[None]:
-        """Within the block the model has the weights that are to be judged."""
+    def applied(self) -> Iterator[None]:
+        """Give the model these weights within the context."""
         yield
 
     def capture(self) -> tuple[Tensors, Tensors]:
-        """The weights that are kept, and what else the trainer needs of them."""
+        """Return the weights to save, and further tensors that training needs."""
         return model_tensors(self.model), {}
 
-    def restore(self, kept: Tensors, trainer: Tensors) -> None:
-        """Put everything back to where `capture` saw it; DataError if it is of another model."""
-        load_model_tensors(self.model, kept)
+    def restore(self, model: Tensors, trainer: Tensors) -> None:
+        """Restore what `capture` returned; DataError if it belongs to a different model."""
+        load_model_tensors(self.model, model)
 
 
 class MovingAverage(EvaluationWeights):
-    """An exponential moving average of the weights θ (Polyak & Juditsky, 1992) is judged and kept:
+    """An exponential moving average of the weights θ (Polyak & Juditsky, 1992):
 
         m_u = d m_(u-1) + (1 - d) θ_u        d = min(decay, (1 + u) / (10 + u))
 
-    so that the first weights, which are random, are soon forgotten. θ stays with the trainer.
+    The smaller d of the first updates forgets the random initial weights. θ is saved with the trainer.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         super().__init__(model)
         self.decay = decay
-        self.learning = dict(model.named_parameters())
-        self.means = {name: parameter.detach().clone() for name, parameter in self.learning.items()}
+        self.parameters = dict(model.named_parameters())
+        self.means = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
 
-    def follow(self, update: int) -> None:
+    def update(self, update: int) -> None:
         decay = min(self.decay, (1 + update) / (10 + update))
-        for name, parameter in self.learning.items():
+        for name, parameter in self.parameters.items():
             self.means[name].lerp_(parameter.detach(), 1 - decay)
 
     @contextmanager
-    def judged(self) -> Iterator[None]:
-        raw = {name: parameter.detach().clone() for name, parameter in self.learning.items()}
+    def applied(self) -> Iterator[None]:
+        raw = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
         self._load(self.means)
         try:
             yield
@@ -69,40 +69,41 @@ class MovingAverage(EvaluationWeights):
         raw, others = super().capture()
         return raw | self.means, others | {f"{RAW}{name}": raw[name] for name in self.means}
 
-    def restore(self, kept: Tensors, trainer: Tensors) -> None:
-        super().restore(kept, trainer)
+    def restore(self, model: Tensors, trainer: Tensors) -> None:
+        super().restore(model, trainer)
         for name, mean in self.means.items():
-            mean.copy_(kept[name])
+            mean.copy_(model[name])
         self._load({name: trainer[f"{RAW}{name}"] for name in self.means})
 
     @torch.no_grad()
     def _load(self, values: Tensors) -> None:
-        for name, parameter in self.learning.items():
+        for name, parameter in self.parameters.items():
             parameter.copy_(values[name])
 
 
 def evaluation_weights(model: nn.Module, decay: float | None) -> EvaluationWeights:
-    """A model's weights as they are, or with a decay their moving average."""
+    """Return the trained weights themselves, or with a decay their moving average."""
     return EvaluationWeights(model) if decay is None else MovingAverage(model, decay)
 
 
 def mean_weights(checkpoints: Sequence[Path]) -> Tensors:
-    """The mean weights, summed in float64; DataError if a checkpoint is torn or of another model."""
+    """Return the mean of checkpoints, summed in float64; DataError if one is damaged or of another model."""
     if not checkpoints:
         raise UsageError("no checkpoint to average")
     first, _ = read_model(checkpoints[0])
     sums = {name: tensor.double() for name, tensor in first.items()}
     for directory in checkpoints[1:]:
         tensors, _ = read_model(directory)
-        _check_same(first, tensors, checkpoints[0], directory)
+        _check_same_shapes(first, tensors, checkpoints[0], directory)
         for name, tensor in tensors.items():
             sums[name] += tensor
-    means = {name: total / len(checkpoints) for name, total in sums.items()}
-    return {name: means[name].to(tensor.dtype) for name, tensor in first.items()}
+    return {name: (sums[name] / len(checkpoints)).to(tensor.dtype) for name, tensor in first.items()}
 
 
-def _check_same(first: Tensors, other: Tensors, here: Path, there: Path) -> None:
+def _check_same_shapes(first: Tensors, other: Tensors, first_path: Path, other_path: Path) -> None:
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (first, other)]
-    odd = sorted(name for name in first.keys() | other.keys() if shapes[0].get(name) != shapes[1].get(name))
-    if odd:
-        raise DataError(f"{there}: not the model of {here}: {odd[0]} differs ({len(odd)} tensors do)")
+    names = sorted(name for name in first.keys() | other.keys() if shapes[0].get(name) != shapes[1].get(name))
+    if names:
+        raise DataError(
+            f"{other_path}: not the same model as {first_path}: {names[0]} ({len(names)} tensors differ)"
+        )

@@ -1,4 +1,4 @@
-"""Guards: which updates are left out, when weights go back, and when a run gives up."""
+"""Guards: skip updates that are not finite, roll back after loss spikes, and abort a diverged run."""
 
 import math
 import os
@@ -24,7 +24,7 @@ ADVICE = "A lower learning rate, a longer warm-up or a smaller clip_norm may hel
 
 
 class DivergenceError(NmtError):
-    """Too many updates could not be made."""
+    """Too many updates failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,96 +42,101 @@ class Guards(Settings):
     rollbacks: CountOrZero = 3
     """Spikes of a run that are rolled back; one more ends it, as with `skip`."""
 
-    def limit(self, so_far: GuardState) -> float:
-        """The highest loss of a word that is learnt from; known once `window` updates are in the mean.
+    def limit(self, state: GuardState) -> float:
+        """Return the highest accepted loss per word; infinite until `window` updates are in the mean.
 
-        A loss that is not positive, a risk say, is no measure of a spike.
+        A loss that is not positive, such as a risk, does not tell spikes.
         """
-        if self.spike is None or so_far.counted < self.window or so_far.mean <= 0:
+        if self.spike is None or state.counted < self.window or state.mean <= 0:
             return math.inf
-        return self.spike * so_far.mean
+        return self.spike * state.mean
 
-    def count(self, so_far: GuardState, fault: BadUpdate) -> bool:
-        """Count an update that was not made; is it one too many?"""
-        if fault.spike:
-            so_far.rolled_back += 1
-            return so_far.rolled_back > self.rollbacks
-        so_far.skipped += 1
-        so_far.in_a_row += 1
-        return so_far.in_a_row > self.skip
-
-
-def anomaly_event(outcome: UpdateResult, now: TrainingPosition) -> dict[str, float | str]:
-    """What an unusual update is to metrics.jsonl: in parts for want of memory, skipped, or a roll-back."""
-    place = {"update": now.updates, "epoch": now.epochs}
-    if outcome.fault is None:
-        return {"event": "split", **place, "parts": outcome.parts}
-    return {"event": "roll-back" if outcome.fault.spike else "skip", **place, "why": outcome.fault.why}
+    def count(self, state: GuardState, bad_update: BadUpdate) -> bool:
+        """Count a failed update, and return True if it was one too many."""
+        if bad_update.is_spike:
+            state.rolled_back += 1
+            return state.rolled_back > self.rollbacks
+        state.skipped += 1
+        state.in_a_row += 1
+        return state.in_a_row > self.skip
 
 
-def anomaly_message(outcome: UpdateResult, run: RunState) -> str:
-    """The same for people."""
-    so_far = run.guarded
-    if outcome.fault is None:
-        return f"update {run.update}: out of memory, learnt in {outcome.parts} parts ({so_far.split} so far)"
-    if not outcome.fault.spike:
-        counts = f"{so_far.in_a_row} in a row, {so_far.skipped} so far"
-        return f"update {run.update}: {outcome.fault}: skipped ({counts})"
-    went = "there is no checkpoint to go back to" if so_far.good is None else f"back to that of {so_far.good}"
-    return f"update {run.update}: {outcome.fault}: left out, weights {went} (roll-back {so_far.rolled_back})"
+def anomaly_event(result: UpdateResult, now: TrainingPosition) -> dict[str, float | str]:
+    """Return the event for metrics.jsonl of an update that was split, skipped or rolled back."""
+    position = {"update": now.updates, "epoch": now.epochs}
+    bad_update = result.bad_update
+    if bad_update is None:
+        return {"event": "split", **position, "parts": result.parts}
+    return {"event": "roll-back" if bad_update.is_spike else "skip", **position, "why": bad_update.reason}
 
 
-def divergence_message(fault: BadUpdate, run: RunState) -> str:
-    """Why a run gives up."""
-    so_far = run.guarded
-    if fault.spike:
-        return f"update {run.update}: {fault}, after {so_far.rolled_back - 1} roll-backs"
-    return f"update {run.update}: {fault}, in {so_far.in_a_row} updates in a row"
+def anomaly_message(result: UpdateResult, run: RunState) -> str:
+    """Return the message for the console of an update that was split, skipped or rolled back."""
+    state, bad_update = run.guarded, result.bad_update
+    if bad_update is None:
+        parts = f"batches were split into {result.parts} parts ({state.split} updates so far)"
+        return f"update {run.update}: out of memory, {parts}"
+    if not bad_update.is_spike:
+        counts = f"{state.in_a_row} in a row, {state.skipped} so far"
+        return f"update {run.update} skipped: {bad_update} ({counts})"
+    if state.good is None:
+        weights = "there is no checkpoint to roll back to"
+    else:
+        weights = f"weights rolled back to update {state.good}"
+    return f"update {run.update} skipped: {bad_update}; {weights} (roll-back {state.rolled_back})"
+
+
+def divergence_message(bad_update: BadUpdate, run: RunState) -> str:
+    """Return the reason to abort a run."""
+    state = run.guarded
+    if bad_update.is_spike:
+        return f"{bad_update} at update {run.update}, after {state.rolled_back - 1} roll-backs"
+    return f"{bad_update} at update {run.update}, in {state.in_a_row} updates in a row"
 
 
 def save_bad_batch(
     directory: Path,
     group: Sequence[Batch],
-    places: Sequence[Sequence[tuple[str, int]]],
+    source_lines: Sequence[Sequence[tuple[str, int]]],
     run: RunState,
-    why: str,
+    reason: str,
 ) -> None:
-    """The batches of an update, as NUMBER/FIELD in batch.safetensors, and in batch.json whence they are."""
+    """Save the batches of an update, as NUMBER/FIELD in batch.safetensors, and their origin in batch.json."""
     tensors = {
         f"{number}/{field}": value.clone()
         for number, batch in enumerate(group)
         for field, value in batch._asdict().items()
         if isinstance(value, Tensor)
     }
-    facts = {
-        "why": why,
+    metadata = {
+        "why": reason,
         "update": run.update,
         "epoch": run.epoch + 1,
         "first_batch": run.position + 1,
-        "corpora": [[corpus for corpus, _ in rows] for rows in places],
-        "lines": [[line for _, line in rows] for rows in places],
+        "corpora": [[corpus for corpus, _ in rows] for rows in source_lines],
+        "lines": [[line for _, line in rows] for rows in source_lines],
         "pairs": [batch.pairs.tolist() for batch in group],
     }
-    checkpoint.write_folder(directory, {"batch.safetensors": tensors}, "batch.json", facts)
+    checkpoint.write_tensor_files(directory, {"batch.safetensors": tensors}, "batch.json", metadata)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-NOTICE = b"\nstopping: this update is finished and saved first; once more stops at once\n"
+NOTICE = b"\nstopping after this update and saving a checkpoint; press Ctrl-C again to stop at once\n"
 
 
 class SignalCatcher:
-    """Within the block, the first SIGINT or SIGTERM is only noted; the second acts as it always does.
+    """Record the first SIGINT or SIGTERM within the context; a second one has its usual effect.
 
-    Outside the main thread, where Python hears no signals, nothing is changed.
+    Outside the main thread, where Python receives no signals, nothing is changed.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "SignalCatcher":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._handlers = {number: signal.signal(number, self._record) for number in SIGNALS}
         return self
 
     def __exit__(
@@ -139,12 +144,12 @@ class SignalCatcher:
     ) -> None:
         self._restore()
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _record(self, number: int, _: FrameType | None) -> None:
         self.received = signal.Signals(number)
         self._restore()
-        os.write(2, NOTICE)  # the one way of writing that is safe inside a handler
+        os.write(2, NOTICE)  # print is not safe inside a signal handler
 
     def _restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._handlers = {}

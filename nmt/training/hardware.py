@@ -78,7 +78,7 @@ class Precision:
         self.dtype = TYPES[name]
         self.scaler = torch.amp.GradScaler(device, enabled=name == "float16")
 
-    def computing(self, model: Translator, work: Callable[[Translator], T]) -> T:
+    def run(self, model: Translator, work: Callable[[Translator], T]) -> T:
         """What `work` gives with rounded weights; their gradients are the weights'.
 
         It takes its gradients itself: a decoder that computes positions again does that on the way back.

@@ -16,89 +16,90 @@ from typing import Protocol
 from nmt.errors import UsageError
 from nmt.files import atomic_file
 
+PROJECT = "nmt"
+
 Value = float | int | str | bool | None
 Event = Mapping[str, Value]
 
 
 class Logger(Protocol):
-    """Where events are written a second time."""
+    """An external logger that receives a copy of every event."""
 
     def begin(self, update: int) -> None:
-        """Events follow, beginning after this update."""
+        """Start logging after this update."""
 
     def write(self, event: Event) -> None:
-        """Take an event."""
+        """Log an event."""
 
     def close(self) -> None:
-        """No event follows."""
+        """Flush and close."""
 
 
 class MetricsLog:
-    """Appends events to a file. A resumed run's file equals that of a run never stopped."""
+    """Append events to a file. After a resume the file equals that of an uninterrupted run."""
 
-    def __init__(self, path: Path, build_logger: Logger | None = None) -> None:
-        self.path, self.mirror = path, build_logger
+    def __init__(self, path: Path, logger: Logger | None = None) -> None:
+        self.path, self.logger = path, logger
 
     @contextmanager
-    def recording(self, update: int) -> Iterator[None]:
-        """Open the files, without events after this update or a line torn by a crash: they come again."""
+    def open(self, update: int) -> Iterator[None]:
+        """Open the files without events after this update and truncated lines: they will be repeated."""
         with (
-            _continued(self.path, update) as self.file,
-            _continued(times_path(self.path), update) as self.times,
+            _open_after(self.path, update) as self.file,
+            _open_after(times_path(self.path), update) as self.times,
         ):
-            if self.mirror is None:
+            if self.logger is None:
                 yield
             else:
-                self.mirror.begin(update)
-                with closing(self.mirror):
+                self.logger.begin(update)
+                with closing(self.logger):
                     yield
 
     def write(self, event: Event, seconds: float | None = None) -> None:
-        """Append an event, after so many seconds of learning.
+        """Append an event; with the seconds of training so far, also to times.jsonl.
 
-        What is no finite number becomes null, since JSON has no word for it.
+        NaN and infinity become null, since JSON cannot express them.
         """
         _append(self.file, event)
         if seconds is not None:
-            place = {"event": event["event"], "update": event["update"]}
-            _append(self.times, {**place, "seconds": round(seconds, 3), "clock": round(time.time(), 3)})
-        if self.mirror is not None:
-            self.mirror.write(event)
+            position = {"event": event["event"], "update": event["update"]}
+            _append(self.times, {**position, "seconds": round(seconds, 3), "clock": round(time.time(), 3)})
+        if self.logger is not None:
+            self.logger.write(event)
 
     def sync(self) -> None:
-        """Make all events durable: a checkpoint must not know more than the file."""
+        """Flush to disk: a checkpoint must not be newer than the log."""
         os.fsync(self.file.fileno())
 
 
 class NullMetricsLog(MetricsLog):
-    """Those of a process that is not the first: it writes nothing."""
+    """The log of all processes but the first: it writes nothing."""
 
     def __init__(self) -> None:
         super().__init__(Path(os.devnull))
 
     @contextmanager
-    def recording(self, update: int) -> Iterator[None]:
-        """No file is opened."""
+    def open(self, update: int) -> Iterator[None]:
         yield
 
     def write(self, event: Event, seconds: float | None = None) -> None:
-        """The first process has the same event."""
+        pass
 
     def sync(self) -> None:
-        """There is nothing to be lost."""
+        pass
 
 
 def times_path(metrics: Path) -> Path:
-    """The file of times that stands beside one of metrics."""
+    """Return the path of the times that belong to a file of metrics."""
     return metrics.with_name("times.jsonl")
 
 
 @contextmanager
-def _continued(path: Path, update: int) -> Iterator[FileIO]:
-    """A file of events, open behind the last one of `update`."""
+def _open_after(path: Path, update: int) -> Iterator[FileIO]:
+    """Open a file of events for appending, without the events after `update`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as aside, aside.open("wb") as file:
-        file.writelines(_events_until(path, update))
+    with atomic_file(path) as side, side.open("wb") as file:
+        file.writelines(_lines_until(path, update))
     with path.open("ab", buffering=0) as stream:
         yield stream
 
@@ -108,19 +109,19 @@ def _append(file: FileIO, event: Event) -> None:
     file.write(line.encode() + b"\n")
 
 
-def _events_until(path: Path, update: int) -> Iterator[bytes]:
+def _lines_until(path: Path, update: int) -> Iterator[bytes]:
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in file:
-            made = _update_of(line)
-            if made is None or made > update:
+            line_update = _update_of(line)
+            if line_update is None or line_update > update:
                 return
             yield line
 
 
 def _update_of(line: bytes) -> int | None:
-    """The update of an event; None for a torn line."""
+    """Return the update of an event; None for a truncated line."""
     if not line.endswith(b"\n"):
         return None
     try:
@@ -133,18 +134,15 @@ def _finite(value: Value) -> Value:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-PROJECT = "nmt"
-
-
 def build_logger(name: str, run: Path) -> Logger:
-    """The mirror of a name for a run; UsageError if there is none, or its library is not installed."""
+    """Return the logger of that name for a run; UsageError if it is unknown or its library is missing."""
     if name not in LOGGERS:
         raise UsageError(f"--log-to: no '{name}', choose one of {', '.join(LOGGERS)}")
     return LOGGERS[name](run)
 
 
 def numeric_values(event: Event) -> dict[str, float]:
-    """The numbers of an event, named as `validation/bleu`."""
+    """Return the numbers of an event by names such as `validation/bleu`."""
     return {
         f"{event['event']}/{key}": value
         for key, value in event.items()
@@ -153,18 +151,18 @@ def numeric_values(event: Event) -> dict[str, float]:
 
 
 class TensorBoardLogger:
-    """Writes every number for tensorboard, into a folder of the run."""
+    """Write every number for TensorBoard, into a directory of the run."""
 
     def __init__(self, run: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise UsageError("tensorboard is not installed: pip install 'nmt[tensorboard]'") from error
-        self.directory, self.make = str(run / "tensorboard"), SummaryWriter
+        self.directory, self.make_writer = str(run / "tensorboard"), SummaryWriter
 
     def begin(self, update: int) -> None:
-        """Forget what was written after this update."""
-        self.writer = self.make(self.directory, purge_step=update + 1)
+        """Purge what was written after this update."""
+        self.writer = self.make_writer(self.directory, purge_step=update + 1)
 
     def write(self, event: Event) -> None:
         """Write the numbers of an event."""
@@ -172,19 +170,18 @@ class TensorBoardLogger:
             self.writer.add_scalar(name, value, event["update"])
 
     def close(self) -> None:
-        """Write out what is left."""
+        """Flush and close."""
         self.writer.close()
 
 
 class TrackerLogger:
-    """Sends every number to a library with wandb's three functions: init, log, finish.
+    """Send every number to a library with the interface of wandb: init, log, finish.
 
-    A run that goes on is the same run there. Updates that a crash made it learn twice are sent twice, with
-    the same numbers.
+    A resumed run keeps its identity. Updates repeated after a crash are sent twice, with the same numbers.
     """
 
     def __init__(self, library: str, identity: Callable[[Path], Mapping[str, str]], run: Path) -> None:
-        """`identity` is what the library knows the run by besides its name, as keywords of `init`."""
+        """`identity` returns keywords of `init` that identify the run besides its name."""
         try:
             self.library = import_module(library)
         except ImportError as error:
@@ -192,7 +189,7 @@ class TrackerLogger:
         self.name, self.identity = run.resolve().name, identity(run)
 
     def begin(self, update: int) -> None:
-        """Begin the run, or go on with it."""
+        """Start or resume the run."""
         self.library.init(project=PROJECT, name=self.name, resume="allow", **self.identity)
 
     def write(self, event: Event) -> None:
@@ -200,21 +197,21 @@ class TrackerLogger:
         self.library.log(numeric_values(event), step=event["update"])
 
     def close(self) -> None:
-        """No number follows until the run goes on."""
+        """Finish the session."""
         self.library.finish()
 
 
-def _by_place(run: Path) -> Mapping[str, str]:
-    """A name of its own for each run directory."""
+def _path_identity(run: Path) -> Mapping[str, str]:
+    """Identify a run by its directory."""
     return {"id": hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]}
 
 
-def _by_name(run: Path) -> Mapping[str, str]:
+def _name_identity(run: Path) -> Mapping[str, str]:
     return {}
 
 
 LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": TensorBoardLogger,
-    "trackio": partial(TrackerLogger, "trackio", _by_name),
-    "wandb": partial(TrackerLogger, "wandb", _by_place),
+    "trackio": partial(TrackerLogger, "trackio", _name_identity),
+    "wandb": partial(TrackerLogger, "wandb", _path_identity),
 }

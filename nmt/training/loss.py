@@ -40,7 +40,9 @@ class Loss(NamedTuple):
     tokens: int
     terms: Mapping[str, LossTerm] = MappingProxyType({})
 
-    def plus(self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: LossTerm) -> "Loss":
+    def add_term(
+        self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: LossTerm
+    ) -> "Loss":
         """With `weight` times the sum of values [B], which count as pairs [B] say, and a term to report."""
         total = values.sum() if pairs is None else values @ pairs.to(values)
         return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: shown})
@@ -218,7 +220,7 @@ class LossTotals:
     terms: dict[str, list[float]] = field(default_factory=dict)  # sum and number of values, by name
 
     @classmethod
-    def of(cls, loss: Loss) -> "LossTotals":
+    def from_loss(cls, loss: Loss) -> "LossTotals":
         """The sums of a batch as numbers."""
         terms = {name: [term.total.item(), term.values] for name, term in loss.terms.items()}
         return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()), terms)
@@ -233,7 +235,7 @@ class LossTotals:
             before = self.terms.get(name, [0.0, 0])
             self.terms[name] = [before[0] + total, before[1] + count]
 
-    def of_all(self, processes: Processes) -> "LossTotals":
+    def sum_over(self, processes: Processes) -> "LossTotals":
         """The sums over the words of all processes."""
         if processes.count == 1:
             return self

@@ -1,4 +1,4 @@
-"""What a run is given besides its parts, and what it gives back."""
+"""Settings, training data and result of a run, as the training loop uses them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,22 +27,21 @@ from nmt.training.schedules import LearningRateSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
 from nmt.training.validation import TranslationValidationSettings, ValidationResult, ValidationSettings
 
-ValidateFunction = Callable[
-    [Translator, str], ValidationResult
-]  # the model, and a name for what is kept of this validation
+ValidateFunction = Callable[[Translator, str], ValidationResult]
+"""Validates a model; the name is that of the checkpoint."""
 
 
 class EpochBatches(Protocol):
-    """The training batches; both are functions of the epoch alone, so that a run can be entered anywhere."""
+    """The training batches, which depend only on the epoch, so that a run can be resumed anywhere."""
 
     def count(self, epoch: int) -> int:
-        """How many batches an epoch has."""
+        """Return the number of batches of an epoch."""
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """The batches of an epoch from the one at `start`."""
+        """Return the batches of an epoch from index `start` on."""
 
-    def places(self, batch: Batch) -> list[tuple[str, int]]:
-        """Where the rows of a batch begin: corpus (of several: its name) and line, counted from 1."""
+    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
+        """Return where the rows of a batch come from: corpus (its name, if there are several) and line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +159,7 @@ class TranslationTrainingSettings(TrainingSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The numbers of a run, named as in the recipe (`every` to `stop_when`: of validation)."""
+    """Settings of the loop, named as in the recipe (`every` to `stop_when` under validation)."""
 
     accumulate: int
     stop_after: Interval
@@ -177,21 +176,21 @@ class Settings:
 
     @property
     def by_the_clock(self) -> bool:
-        """Whether checkpoints hang on how fast the machine is, and so differ from run to run."""
+        """True if checkpoints are due after minutes, and so depend on the speed of the machine."""
         return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
 
 
 class StopReason(NamedTuple):
-    """Why a run stops, and what its process should exit with: 0, or 128 and the signal."""
+    """The reason to stop a run, and the exit code of the process: 0, or 128 + signal."""
 
     reason: str
     exit_code: int
 
 
 class TrainingResult(NamedTuple):
-    """How a run ended."""
+    """The result of a run."""
 
     stop: StopReason
     update: int
     best: BestScore
-    seconds: float  # spent learning since the run first began
+    seconds: float  # of training since the run was started

@@ -1,4 +1,4 @@
-"""A snapshot: all that decides how training goes on, as tensors and plain values, and back again."""
+"""Conversion of weights, moments and random generators to named tensors, and back."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from nmt.training.distributed import Processes
 
 
 def model_tensors(model: nn.Module) -> Tensors:
-    """The weights by name; a tensor that several names share stands under the first."""
+    """Return the weights by name; a tensor shared by several names is listed under the first."""
     seen: set[int] = set()
     tensors: Tensors = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
@@ -30,24 +30,24 @@ def model_tensors(model: nn.Module) -> Tensors:
 
 
 def load_model_tensors(model: nn.Module, tensors: Tensors) -> None:
-    """Copy weights into a model of the same names and shapes; DataError names the first that differs."""
-    mine = model_tensors(model)
-    if odd := sorted(mine.keys() ^ tensors.keys()):
-        where = "the checkpoint" if odd[0] in mine else "the model"
+    """Copy weights into a model with the same names and shapes; DataError names the first that differs."""
+    own = model_tensors(model)
+    if names := sorted(own.keys() ^ tensors.keys()):
+        side = "the checkpoint" if names[0] in own else "the model"
         raise DataError(
-            f"these weights are of another model: {where} has no {odd[0]} ({len(odd)} names differ)"
+            f"these weights belong to a different model: {side} has no {names[0]} ({len(names)} names differ)"
         )
-    for name, tensor in mine.items():
+    for name, tensor in own.items():
         if tensor.shape != tensors[name].shape:
             raise DataError(
-                f"these weights are of another model: {name} is {tuple(tensors[name].shape)}, "
-                f"the model has {tuple(tensor.shape)}"
+                f"these weights belong to a different model: {name} has shape {tuple(tensors[name].shape)}, "
+                f"in the model {tuple(tensor.shape)}"
             )
         tensor.copy_(tensors[name])
 
 
 def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
-    """The optimiser's moments as `optimiser/KEY/PARAMETER`; its settings are the recipe's, not kept."""
+    """Return the optimiser's moments as `optimiser/KEY/PARAMETER`; its settings come from the recipe."""
     return {
         f"optimiser/{key}/{name}": value
         for name, parameter in model.named_parameters()
@@ -57,16 +57,16 @@ def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
 
 
 def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tensors) -> None:
-    """Give the optimiser the moments that `optimiser_tensors` took."""
+    """Restore the moments that `optimiser_tensors` returned."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    places = {names[id(p)]: place for place, p in enumerate(_parameters(optimiser))}
+    indices = {names[id(p)]: index for index, p in enumerate(_parameters(optimiser))}
     state: dict[int, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         if full_name.startswith("optimiser/"):
             _, key, name = full_name.split("/", 2)
-            if name not in places:
-                raise DataError(f"this trainer state is of another model: there is no parameter {name}")
-            state.setdefault(places[name], {})[key] = tensor.clone()  # not a view of a file that may go
+            if name not in indices:
+                raise DataError(f"this trainer state belongs to a different model: no parameter {name}")
+            state.setdefault(indices[name], {})[key] = tensor.clone()  # not a view of a file
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
@@ -76,29 +76,29 @@ def _parameters(optimiser: Optimizer) -> Iterator[nn.Parameter]:
 
 
 def carried_tensors(carried: DecoderState | None) -> Tensors:
-    """The state that the next batch goes on from as `carried/NUMBER`, in the order of its parts."""
+    """Return the state carried over to the next batch as `carried/NUMBER`, in the order of its parts."""
     tensors: Tensors = {}
 
-    def take(tensor: Tensor) -> Tensor:
+    def add(tensor: Tensor) -> Tensor:
         tensors[f"carried/{len(tensors)}"] = tensor
         return tensor
 
-    map_tensors(take, carried)
+    map_tensors(add, carried)
     return tensors
 
 
 def carried_state(model: Translator, tensors: Tensors) -> DecoderState | None:
-    """What `carried_tensors` took, for the model that it was taken from."""
+    """Restore the state that `carried_tensors` returned, if there is one."""
     if "carried/0" not in tensors:
         return None
     device = next(model.parameters()).device
     numbers = count()
-    like = model.start(model.encode(torch.zeros(1, 1, dtype=torch.int64, device=device)))
-    return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), like)
+    structure = model.start(model.encode(torch.zeros(1, 1, dtype=torch.int64, device=device)))
+    return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), structure)
 
 
 def seed_generators(seed: int, rank: int = 0) -> None:
-    """Start every generator that a model or a user's cell may draw from; in each process differently."""
+    """Seed the generators of torch, numpy and Python, in each process differently."""
     if rank:
         seed = int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
     torch.manual_seed(seed)
@@ -107,7 +107,7 @@ def seed_generators(seed: int, rank: int = 0) -> None:
 
 
 def generator_tensors() -> Tensors:
-    """The states of the generators that a model or a user's cell may draw from."""
+    """Return the states of the generators of torch, numpy and Python."""
     _, numbers, *rest = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
     return torch_generator_tensors() | {
@@ -119,7 +119,7 @@ def generator_tensors() -> Tensors:
 
 
 def torch_generator_tensors() -> Tensors:
-    """The states of torch's generators, from which dropout and samples are drawn."""
+    """Return the states of torch's generators."""
     tensors = {"generator/torch": torch.get_rng_state()}
     if torch.cuda.is_available():
         tensors["generator/cuda"] = torch.cuda.get_rng_state()
@@ -127,7 +127,7 @@ def torch_generator_tensors() -> Tensors:
 
 
 def load_generator_tensors(tensors: Tensors) -> None:
-    """Put the generators back to where `generator_tensors` saw them, if it did."""
+    """Restore the states that `generator_tensors` returned, if there are any."""
     if "generator/torch" not in tensors:
         return
     load_torch_generator_tensors(tensors)
@@ -140,7 +140,7 @@ def load_generator_tensors(tensors: Tensors) -> None:
 
 
 def load_torch_generator_tensors(tensors: Tensors) -> None:
-    """Put torch's generators back to where `torch_generator_tensors` saw them."""
+    """Restore the states that `torch_generator_tensors` returned."""
     torch.set_rng_state(tensors["generator/torch"])
     if torch.cuda.is_available() and "generator/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["generator/cuda"])
@@ -149,73 +149,74 @@ def load_torch_generator_tensors(tensors: Tensors) -> None:
 GENERATOR, CARRIED = "generator/", "carried/"
 
 
-def gather_state(processes: Processes, mine: Tensors) -> Tensors:
-    """The generators' states of every process, and the carried state with the rows of all.
+def gather_state(processes: Processes, own: Tensors) -> Tensors:
+    """Gather the generator states of all processes, and the carried state with the rows of all.
 
-    Those of process r > 0 are called `process/r/generator/…`; rows stand as in a batch of the whole run.
+    The generators of process r > 0 are named `process/r/generator/…`; rows are in the order of the batch.
     """
     if processes.count == 1:
-        return mine
-    everyones = [unpack_tensors(content) for content in processes.gather(pack_tensors(mine))]
+        return own
+    by_rank = [unpack_tensors(message) for message in processes.gather(pack_tensors(own))]
     tensors = {
         (name if rank == 0 else f"process/{rank}/{name}"): tensor
-        for rank, theirs in enumerate(everyones)
-        for name, tensor in theirs.items()
+        for rank, state in enumerate(by_rank)
+        for name, tensor in state.items()
         if name.startswith(GENERATOR)
     }
-    for name in everyones[0]:
+    for name in by_rank[0]:
         if name.startswith(CARRIED):
-            tensors[name] = _interleaved([theirs[name] for theirs in everyones if name in theirs])
+            tensors[name] = _interleave([state[name] for state in by_rank if name in state])
     return tensors
 
 
 def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
-    """What is this process's of what `gather_state` gave, under the names that it had.
+    """Return this process's part of what `gather_state` returned, under the original names.
 
-    A process that the checkpoint does not know of finds no generators; rows are dealt to any number.
+    The number of processes may differ: new ones get no generator states, and rows are divided anew.
     """
-    mine = f"process/{processes.rank}/" if processes.rank else ""
-    own = {name.removeprefix(mine): t for name, t in tensors.items() if name.startswith(mine + GENERATOR)}
+    prefix = f"process/{processes.rank}/" if processes.rank else ""
+    own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix + GENERATOR)}
     rows = slice(processes.rank, None, processes.count)
     return own | {name: t[rows] for name, t in tensors.items() if name.startswith(CARRIED) and len(t[rows])}
 
 
-def process_count_note(before: int, now: int) -> Iterator[str]:
-    """What it means that a run goes on with another number of processes."""
-    if before != now:
-        yield (
-            f"so far this run had {before} process{'es' * (before > 1)}, now it has {now}: batches stay the "
-            "same, but dropout and other draws are others, so it ends near where it would have, not there"
-        )
+def process_count_note(before: int, now: int) -> str | None:
+    """Return a note if a run is resumed with a different number of processes."""
+    if before == now:
+        return None
+    return (
+        f"this run had {before} process{'es' * (before > 1)} so far, now it has {now}: the batches stay the "
+        "same, but random draws such as dropout differ, and so does the result slightly"
+    )
 
 
-def _interleaved(parts: list[Tensor]) -> Tensor:
-    """Row i of the whole is row i // n of part i % n."""
-    whole = torch.cat(parts)
+def _interleave(parts: list[Tensor]) -> Tensor:
+    """Join parts so that row i of the result is row i // n of part i % n."""
+    joined = torch.cat(parts)
     for rank, part in enumerate(parts):
-        whole[rank :: len(parts)] = part
-    return whole
+        joined[rank :: len(parts)] = part
+    return joined
 
 
 class TransferredTensors(NamedTuple):
-    """The names of the tensors that were taken over, and of those that were not."""
+    """Names of the tensors that were copied into a model, and of those that were not."""
 
-    taken: list[str]
-    fresh: list[str]  # in the model alone
-    misfits: list[str]  # of another shape
-    left: list[str]  # without a place in the model
+    copied: list[str]
+    new: list[str]  # only in the model
+    mismatched: list[str]  # of a different shape
+    unused: list[str]  # only in the other model
 
 
 def transfer_tensors(model: nn.Module, other: nn.Module) -> TransferredTensors:
-    """Copy what fits into a model, whose other weights stay as they are."""
-    mine, tensors = model_tensors(model), other.state_dict()
-    shared = [name for name in mine if name in tensors]
-    taken = [name for name in shared if mine[name].shape == tensors[name].shape]
-    for name in taken:
-        mine[name].copy_(tensors[name])
+    """Copy all weights of `other` that fit into a model, and leave the rest of the model as it is."""
+    own, tensors = model_tensors(model), other.state_dict()
+    shared = [name for name in own if name in tensors]
+    copied = [name for name in shared if own[name].shape == tensors[name].shape]
+    for name in copied:
+        own[name].copy_(tensors[name])
     return TransferredTensors(
-        taken,
-        [name for name in mine if name not in tensors],
-        [name for name in shared if name not in taken],
+        copied,
+        [name for name in own if name not in tensors],
+        [name for name in shared if name not in copied],
         [name for name in model_tensors(other) if name not in model.state_dict()],
     )

@@ -57,9 +57,9 @@ class TeacherForcing:
         gone = update - 1 - self.warmup
         if gone <= 0:
             return self.start
-        return self.end + (self.start - self.end) * (self.left(gone) if self.span > 0 else 0.0)
+        return self.end + (self.start - self.end) * (self.remaining(gone) if self.span > 0 else 0.0)
 
-    def left(self, gone: float) -> float:
+    def remaining(self, gone: float) -> float:
         """Share of the way from `end` to `start` that is left after `gone` updates of schedule."""
         raise NotImplementedError
 
@@ -92,21 +92,21 @@ class FixedForcing(TeacherForcing):
 class LinearForcing(TeacherForcing):
     """A straight line that reaches `end` after `span`."""
 
-    def left(self, gone: float) -> float:
+    def remaining(self, gone: float) -> float:
         return max(0.0, 1.0 - gone / self.span)
 
 
 class ExponentialForcing(TeacherForcing):
     """exp(-i / span): after `span` 1/e of the way is left."""
 
-    def left(self, gone: float) -> float:
+    def remaining(self, gone: float) -> float:
         return math.exp(-gone / self.span)
 
 
 class InverseSigmoidForcing(TeacherForcing):
     """k / (k + exp(i / k)), with the k that puts the middle at `span`; begins at k / (k + 1)."""
 
-    def left(self, gone: float) -> float:
+    def remaining(self, gone: float) -> float:
         k = _solve_k(self.span)
         return k / (k + math.exp(min(gone / k, 700.0)))
 

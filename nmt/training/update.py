@@ -1,4 +1,4 @@
-"""One update: the gradients of a group of batches, clipped, and one step of the optimiser."""
+"""An update: the gradients of a group of batches, clipped, and a step of the optimiser."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +13,15 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import Translator
-from nmt.training import hardware as memory
 from nmt.training.distributed import SINGLE_PROCESS, Processes
-from nmt.training.hardware import Precision
+from nmt.training.hardware import (
+    Precision,
+    free_memory,
+    is_out_of_memory,
+    join_states,
+    split_batch,
+    too_large_message,
+)
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import LossOutput, Objective
 from nmt.training.objectives.noise import weight_noise
@@ -24,36 +30,36 @@ from nmt.training.teacher_forcing import TeacherForcing
 
 
 class GradientResult(NamedTuple):
-    """What the gradients of a group of batches were made of."""
+    """Totals of the batches whose gradients were computed."""
 
-    totals: LossTotals  # sums over its words
-    carried: DecoderState | None  # what the next batch goes on from
-    parts: int  # that each batch was learnt in
+    totals: LossTotals
+    carried: DecoderState | None  # for the next batch
+    parts: int  # into which each batch was split
 
 
 class BadUpdate(NamedTuple):
-    """Why an update is not made."""
+    """The reason not to apply an update."""
 
-    why: str
-    spike: bool  # the loss is finite and too high; else loss or gradient is no finite number
+    reason: str
+    is_spike: bool  # the loss is finite but too high; else the loss or the gradient is not finite
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason
 
 
 class UpdateResult(NamedTuple):
-    """What an update gave, or why the weights were left as they were."""
+    """The result of an update, which is not applied if it is bad."""
 
-    totals: LossTotals  # sums over its words
+    totals: LossTotals
     norm: float  # of the gradient before clipping
-    carried: DecoderState | None  # what the next batch goes on from
-    parts: int  # that each batch was learnt in, for want of memory
-    fault: BadUpdate | None  # why it was not made
+    carried: DecoderState | None  # for the next batch
+    parts: int  # into which each batch was split for lack of memory
+    bad_update: BadUpdate | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learner:
-    """A model and all that takes part in each of its updates."""
+    """A model with its optimiser, objective and everything else that an update needs."""
 
     model: Translator
     optimiser: Optimizer
@@ -73,103 +79,105 @@ class Learner:
         carried: DecoderState | None = None,
         limit: float = math.inf,
     ) -> UpdateResult:
-        """Learn from a group of batches as if it were one: its loss is the mean over all its words.
+        """Train on a group of batches as if it were one; its loss is the mean over all its words.
 
-        Where that is over `limit`, or no finite number, or the gradient is none, nothing is learnt.
-        Of each batch every process takes its rows; what is given and what is learnt is the same in all.
+        The weights do not change if the loss is over `limit`, or the loss or the gradient is not finite.
+        Every process takes its rows of each batch; arguments and result are the same in all.
         """
-        totals, carried, parts = self.gradients(group, ratio, carried)
+        totals, carried, parts = self.compute_gradients(group, ratio, carried)
         self.processes.sum_gradients(self.model.parameters())
-        totals, parts = totals.of_all(self.processes), int(self.processes.largest(parts))
+        totals, parts = totals.sum_over(self.processes), int(self.processes.maximum(parts))
         scaler = self.precision.scaler
         scaler.unscale_(self.optimiser)
-        norm = self.clip()
-        fault = _fault(totals, 0.0 if self.precision.may_overflow() else norm, limit)
-        if fault is None:
+        norm = self.clip_gradients()
+        bad_update = _check_update(totals, 0.0 if self.precision.may_overflow() else norm, limit)
+        if bad_update is None:
             for parameters in self.optimiser.param_groups:
                 parameters["lr"] = rate
-            scaler.step(self.optimiser)  # left out where scaled gradients have overflowed
+            scaler.step(self.optimiser)  # does nothing if scaled gradients have overflowed
         scaler.update()
-        return UpdateResult(totals, norm, carried, parts, fault)
+        return UpdateResult(totals, norm, carried, parts, bad_update)
 
-    def gradients(self, group: Sequence[Batch], ratio: float, carried: DecoderState | None) -> GradientResult:
-        """This process's gradients of a group; where memory runs out, anew with every batch in more parts.
+    def compute_gradients(
+        self, group: Sequence[Batch], ratio: float, carried: DecoderState | None
+    ) -> GradientResult:
+        """Compute this process's gradients; if memory runs out, try again with batches split into more parts.
 
-        What is drawn begins anew too, so that it hangs on the number of parts alone.
+        Random generators are reset for each try, so that the result depends only on the number of parts.
         """
         parts, most = 1, max(len(batch.src) for batch in group)
         generators = torch_generator_tensors()
         while True:
             try:
-                return self.gradients_in(parts, group, ratio, carried)
+                return self.compute_in_parts(parts, group, ratio, carried)
             except (RuntimeError, MemoryError) as error:
-                if not memory.is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 if parts >= most:
-                    raise DataError(memory.too_large_message(group)) from error
-            parts *= 2  # outside of `except`, whose error holds the tensors of the attempt
+                    raise DataError(too_large_message(group)) from error
+            parts *= 2  # outside of `except`, whose error keeps the tensors of the failed try alive
             self.optimiser.zero_grad(set_to_none=True)
-            memory.free_memory()
+            free_memory()
             load_torch_generator_tensors(generators)
 
-    def gradients_in(
+    def compute_in_parts(
         self, parts: int, group: Sequence[Batch], ratio: float, carried: DecoderState | None
     ) -> GradientResult:
-        """The gradients of a group with every batch in so many parts, one after another."""
+        """Compute the gradients with every batch split into this many parts."""
         self.optimiser.zero_grad(set_to_none=True)
         words = sum(int(batch.tgt_lengths.sum()) for batch in group)
         totals = LossTotals()
         for batch in group:
-            share = self.processes.share(batch)
-            if share is None:
+            rows = self.processes.local_rows(batch)
+            if rows is None:
                 continue
-            after = []
-            for part, before in memory.split_batch(share, carried, parts):
-                of_part, state = self.learn(part, words, ratio, before)
-                totals.add(of_part)
-                after.append(state)
-            carried = memory.join_states(after)
+            states = []
+            for part, before in split_batch(rows, carried, parts):
+                part_totals, state = self.accumulate(part, words, ratio, before)
+                totals.add(part_totals)
+                states.append(state)
+            carried = join_states(states)
         return GradientResult(totals, carried, parts)
 
-    def learn(
+    def accumulate(
         self, batch: Batch, words: int, ratio: float, carried: DecoderState | None
     ) -> tuple[LossTotals, DecoderState | None]:
-        """Add the gradients of a batch, as its part of an update on so many words."""
+        """Add the gradients of a batch to those of an update on `words` words."""
         batch = to_device(batch, next(self.model.parameters()).device)
         teacher_forced = self.forcing.draw(ratio, batch.tgt[:, :-1])
 
-        def work(model: Translator) -> LossOutput:
-            learnt = self.objective(model, batch, teacher_forced=teacher_forced, carried=carried)
-            self.precision.scaler.scale(learnt.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
-            return learnt
+        def backward(model: Translator) -> LossOutput:
+            output = self.objective(model, batch, teacher_forced=teacher_forced, carried=carried)
+            self.precision.scaler.scale(output.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
+            return output
 
         with weight_noise(self.model, self.weight_noise):
-            loss, state = self.precision.computing(self.model, work)
-        return LossTotals.of(loss), state
+            loss, state = self.precision.run(self.model, backward)
+        return LossTotals.from_loss(loss), state
 
-    def clip(self) -> float:
-        """Scale the gradients down to `clip_norm` (Pascanu et al., 2013); gives the norm they had."""
-        learning = [p for p in self.model.parameters() if p.grad is not None]
-        norm = get_total_norm([p.grad for p in learning if p.grad is not None])
-        length = norm.item()
-        if self.clip_norm is not None and length > self.clip_norm:
-            clip_grads_with_norm_(learning, self.clip_norm, norm)
-        return length
+    def clip_gradients(self) -> float:
+        """Clip the gradient norm to `clip_norm` (Pascanu et al., 2013), and return the norm before."""
+        parameters = [p for p in self.model.parameters() if p.grad is not None]
+        total = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        norm = total.item()
+        if self.clip_norm is not None and norm > self.clip_norm:
+            clip_grads_with_norm_(parameters, self.clip_norm, total)
+        return norm
 
 
-def _fault(totals: LossTotals, norm: float, limit: float) -> BadUpdate | None:
-    """What keeps an update from being made."""
+def _check_update(totals: LossTotals, norm: float, limit: float) -> BadUpdate | None:
+    """Return the reason not to apply an update, if there is one."""
     loss = totals.loss / max(totals.tokens, 1)
-    if not math.isfinite(loss):
-        return BadUpdate(f"the loss is {loss}", spike=False)
-    if not math.isfinite(norm):
-        return BadUpdate(f"the norm of the gradient is {norm}", spike=False)
+    for name, value in (("loss", loss), ("gradient norm", norm)):
+        if not math.isfinite(value):
+            kind = "NaN" if math.isnan(value) else "infinite"
+            return BadUpdate(f"the {name} became {kind}", is_spike=False)
     if loss > limit:
-        return BadUpdate(f"the loss {loss:.4g} is a spike: over {limit:.4g}", spike=True)
+        return BadUpdate(f"the loss rose to {loss:.4g}, above the limit of {limit:.4g}", is_spike=True)
     return None
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The batch where the model is; `pairs` and lengths are for us and stay."""
+    """Move a batch to a device; `pairs` and lengths stay on the CPU."""
     weights, links = (None if t is None else t.to(device) for t in (batch.weights, batch.links))
     return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device), weights=weights, links=links)

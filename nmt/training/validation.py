@@ -140,8 +140,8 @@ class Validator:
             scores["free_loss"] = free_running_totals(model, self.batches(), self.processes).means()["loss"]
             if self.translate is None:
                 return ValidationResult(scores, [])
-            hyps = self.processes.spread(self.texts.src, self.translate)
-        if self.processes.first:
+            hyps = self.processes.map_shared(self.texts.src, self.translate)
+        if self.processes.is_first:
             self._keep(name, hyps)
         scores |= self.score(hyps)
         return ValidationResult(scores, self._pick(hyps))
@@ -164,10 +164,10 @@ def teacher_forced_totals(
     """The loss of every word under teacher forcing; its means are loss, perplexity and accuracy."""
     totals, carried = LossTotals(), None
     device = next(model.parameters()).device
-    for batch in processes.shares(batches):
+    for batch in processes.local_batches(batches):
         loss, carried = forced_loss(model, to_device(batch, device), label_smoothing=0.0, carried=carried)
-        totals.add(LossTotals.of(loss))
-    return totals.of_all(processes)
+        totals.add(LossTotals.from_loss(loss))
+    return totals.sum_over(processes)
 
 
 def free_running_totals(
@@ -176,11 +176,11 @@ def free_running_totals(
     """The loss of every reference word where the model reads its own best words before it."""
     totals, own = LossTotals(), Likelihood(label_smoothing=0.0, sample=False)
     device = next(model.parameters()).device
-    for batch in processes.shares(batches):
+    for batch in processes.local_batches(batches):
         batch = to_device(batch, device)
         nowhere = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool)
-        totals.add(LossTotals.of(own(model, batch, teacher_forced=nowhere, carried=None).loss))
-    return totals.of_all(processes)
+        totals.add(LossTotals.from_loss(own(model, batch, teacher_forced=nowhere, carried=None).loss))
+    return totals.sum_over(processes)
 
 
 @contextmanager

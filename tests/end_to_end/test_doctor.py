@@ -100,7 +100,7 @@ def broken(finished: Finished, folder: Path, breaking: Callable[[Any], None]) ->
     saved = read(best)
     breaking(saved.model)
     shutil.rmtree(best)
-    write(best, saved.model, saved.trainer, saved.facts)
+    write(best, saved.model, saved.trainer, saved.metadata)
     return run
 
 
@@ -149,7 +149,7 @@ def test_a_run_that_cannot_be_examined_is_reported(finished: Finished, tmp_path:
         file.write_bytes(b"torn")
     result = nmt("doctor", run)
     assert result.exit_code == 1
-    assert "no whole checkpoint is left" in result.stdout.replace("\n          ", " ")
+    assert "no complete checkpoint is left" in result.stdout.replace("\n          ", " ")
 
 
 def test_the_curves_of_runs_are_drawn(finished: Finished, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_torchrun_restarts_a_run_after_a_kill_with_the_same_result(home: Path) -
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "killed\n"
-    assert "going on from killed/checkpoints/u0000006" in ran.stderr
+    assert "resuming from killed/checkpoints/u0000006" in ran.stderr
     for name in ("last/model.safetensors", "last/trainer.safetensors"):
         assert (home / "killed/checkpoints" / name).read_bytes() == (
             home / "whole/checkpoints" / name

@@ -69,7 +69,7 @@ def test_the_same_command_again_finds_nothing_left_to_do(finished: Finished) -> 
     assert bleu(finished) > 60
     again = nmt("run", finished.recipe, "-o", finished.run)
     assert done(again) == finished.printed
-    assert "going on from" in again.stderr
+    assert "resuming from" in again.stderr
     assert (finished.run / "checkpoints" / "last" / "model.safetensors").read_bytes() == weights
 
 

@@ -102,7 +102,7 @@ def test_a_killed_run_is_resumed_exactly(runs: Runs, killed: Path, tmp_path: Pat
     shutil.copytree(killed, run, symlinks=True)
     again = nmt("train", runs.recipe, "-o", run)
     assert done(again) == f"{run}\n"
-    assert f"going on from {run}/checkpoints/u00000" in again.stderr
+    assert f"resuming from {run}/checkpoints/u00000" in again.stderr
     same_end(run, runs.whole)
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_previous_one_used(
     assert again.exit_code == 0
     said = again.stderr
     assert f"{latest / file}: refused: " in said
-    assert f"going on from {before}" in said
+    assert f"resuming from {before}" in said
     same_end(run, runs.whole)
 
 
@@ -132,7 +132,7 @@ def test_a_run_with_only_damaged_checkpoints_is_not_restarted(
         os.truncate(checkpoint / "model.safetensors", 100)
     again = nmt("train", runs.recipe, "-o", run)
     assert again.exit_code == 1
-    assert "no whole checkpoint is left" in again.stderr
+    assert "no complete checkpoint is left" in again.stderr
     assert not list((run / "checkpoints").glob("*.refused"))
 
 
@@ -144,7 +144,7 @@ def test_a_signal_saves_after_the_update_and_prints_how_to_resume(
     process = stopped(runs.recipe, run, how)
     assert process.returncode == code, process.stderr
     assert "stopping: this update is finished and saved first" in process.stderr
-    assert f"{how.name}; all is saved, the same command goes on from here" in process.stderr
+    assert f"{how.name} received; run the same command again to resume" in process.stderr
     assert "Traceback" not in process.stderr
     done(nmt("train", runs.recipe, "-o", run))
     same_end(run, runs.whole)

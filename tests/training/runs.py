@@ -100,7 +100,7 @@ class TenBatches:
         order = torch.randperm(10, generator=torch.Generator().manual_seed(epoch)).tolist()
         return (make_batch(index) for index in order[start:])
 
-    def places(self, batch: Batch) -> list[tuple[str, int]]:
+    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
         return [("", pair + 1) for pair in batch.pairs.tolist()]
 
 
@@ -180,7 +180,7 @@ def make_training(run: Path, **parts: Any) -> Trainer:
     everything = {
         "learner": make_learner(**of_learner),
         "epochs": TenBatches(),
-        "validate": validate,
+        "validator": validate,
         "schedule": make_schedule(),
         "settings": make_settings(**parts.pop("settings", {})),
         "checkpoints": run / "checkpoints",

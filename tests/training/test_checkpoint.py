@@ -10,10 +10,10 @@ import torch
 from nmt import files
 from nmt.errors import DataError
 from nmt.training import checkpoint
-from nmt.training.checkpoint import FACTS, MODEL, TRAINER, find_latest, read, write
+from nmt.training.checkpoint import METADATA, MODEL, TRAINER, find_latest, read, write
 from nmt.training.ema import mean_weights
 
-FILES = (MODEL, TRAINER, FACTS)
+FILES = (MODEL, TRAINER, METADATA)
 
 
 def save(folder: Path, update: int) -> Path:
@@ -46,12 +46,12 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     saved = read(save(tmp_path, 5))
     assert torch.equal(saved.model["w"], torch.full((50,), 5.0))
     assert torch.equal(saved.trainer["m"], torch.full((3,), 5))
-    assert saved.facts == {"update": 5}
+    assert saved.metadata == {"update": 5}
 
 
 def test_checkpoint_json_holds_the_sums_of_its_files(tmp_path: Path) -> None:
     directory = save(tmp_path, 5)
-    sums = json.loads((directory / FACTS).read_text())["sha256"]
+    sums = json.loads((directory / METADATA).read_text())["sha256"]
     assert set(sums) == {MODEL, TRAINER}
     assert checkpoint.load_tensors(directory / MODEL, sums[MODEL]).keys() == {"w"}
 
@@ -71,8 +71,8 @@ def test_a_harmed_checkpoint_is_refused_by_name_and_the_one_before_is_used(tmp_p
 
 def test_facts_altered_by_hand_are_refused(tmp_path: Path) -> None:
     directory = save(tmp_path, 10)
-    facts = (directory / FACTS).read_text()
-    (directory / FACTS).write_text(facts.replace('"update": 10', '"update": 11'))
+    facts = (directory / METADATA).read_text()
+    (directory / METADATA).write_text(facts.replace('"update": 10', '"update": 11'))
     with pytest.raises(DataError, match="checksum mismatch"):
         read(directory)
 
@@ -80,7 +80,7 @@ def test_facts_altered_by_hand_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", "1", '{"seal": 1}', '{"seal'])
 def test_facts_that_are_no_facts_are_refused(tmp_path: Path, content: str) -> None:
     directory = save(tmp_path, 10)
-    (directory / FACTS).write_text(content)
+    (directory / METADATA).write_text(content)
     with pytest.raises(DataError, match="checkpoint.json: refused"):
         read(directory)
 
@@ -88,7 +88,7 @@ def test_facts_that_are_no_facts_are_refused(tmp_path: Path, content: str) -> No
 def test_when_all_are_torn_the_run_is_not_started_over(tmp_path: Path) -> None:
     for update in (10, 20):
         truncate(save(tmp_path, update) / MODEL)
-    with pytest.raises(DataError, match=r"no whole checkpoint is left(.|\n)*u0000020(.|\n)*u0000010"):
+    with pytest.raises(DataError, match=r"no complete checkpoint is left(.|\n)*u0000020(.|\n)*u0000010"):
         find_latest(tmp_path)
 
 
@@ -97,7 +97,7 @@ def test_an_empty_or_absent_folder_has_no_latest(tmp_path: Path) -> None:
     assert find_latest(tmp_path / "absent") == (None, {})
 
 
-@pytest.mark.parametrize("step", ["save_tensors", "_sealed", "sync"])
+@pytest.mark.parametrize("step", ["save_tensors", "_seal", "sync"])
 def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path, monkeypatch, step) -> None:  # type: ignore[no-untyped-def]
     good = save(tmp_path, 10)
 
@@ -130,7 +130,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 
 def test_a_checkpoint_written_again_replaces_the_old_one(tmp_path: Path) -> None:
     truncate(save(tmp_path, 10) / MODEL)
-    assert read(save(tmp_path, 10)).facts == {"update": 10}
+    assert read(save(tmp_path, 10)).metadata == {"update": 10}
     assert [path.name for path in tmp_path.iterdir()] == ["u0000010"]
 
 
@@ -156,7 +156,7 @@ def test_links_are_relative_and_can_be_moved_to_another(tmp_path: Path) -> None:
     checkpoint.link(tmp_path, "best", "u0000001")
     checkpoint.link(tmp_path, "best", "u0000002")
     assert os.readlink(tmp_path / "best") == "u0000002"
-    assert read(tmp_path / "best").facts == {"update": 2}
+    assert read(tmp_path / "best").metadata == {"update": 2}
 
 
 def test_the_average_is_the_mean_of_the_weights(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_checkpoints_of_different_models_are_not_averaged(tmp_path: Path) -> Non
     one = save(tmp_path, 1)
     other = tmp_path / "u0000002"
     write(other, {"w": torch.ones(3)}, {}, {})
-    with pytest.raises(DataError, match="u0000002: not the model of .*u0000001: w differs"):
+    with pytest.raises(DataError, match="u0000002: not the same model as .*u0000001: w"):
         mean_weights([one, other])
 
 

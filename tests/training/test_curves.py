@@ -132,14 +132,14 @@ def test_exponential_forcing_has_fallen_to_one_over_e_after_the_span() -> None:
 @pytest.mark.parametrize("span", [0.5, 10.0, 4500.0, 1e7])
 def test_inverse_sigmoid_forcing_is_half_way_at_the_span(span: float) -> None:
     forcing = make_forcing("inverse-sigmoid", span=span, start=1.0, end=0.2)
-    assert forcing.left(span) == pytest.approx(0.5)
+    assert forcing.remaining(span) == pytest.approx(0.5)
     assert forcing.ratio(10**9) == pytest.approx(0.2)
 
 
 def test_inverse_sigmoid_forcing_is_the_curve_of_the_paper() -> None:
     k = 20.0
     forcing = make_forcing("inverse-sigmoid", span=k * math.log(k))
-    assert [forcing.left(i) for i in (0, 30, 90)] == pytest.approx(
+    assert [forcing.remaining(i) for i in (0, 30, 90)] == pytest.approx(
         [k / (k + math.exp(i / k)) for i in (0, 30, 90)]
     )
 
@@ -184,7 +184,7 @@ def test_full_forcing_draws_nothing_from_the_generator() -> None:
 )
 def test_the_best_is_told_in_the_direction_of_its_metric(metric: str, better: float, worse: float) -> None:
     best = BestScore(metric)
-    seen = [best.observe(score, update) for update, score in enumerate([worse, better, worse, better], 1)]
+    seen = [best.record(score, update) for update, score in enumerate([worse, better, worse, better], 1)]
     assert seen == [True, True, False, False]
     assert (best.score, best.update, best.since) == (better, 2, 2)
 
@@ -192,12 +192,12 @@ def test_the_best_is_told_in_the_direction_of_its_metric(metric: str, better: fl
 @pytest.mark.parametrize("metric", ["bleu", "loss"])
 def test_a_score_that_is_no_number_is_never_the_best(metric: str) -> None:
     best = BestScore(metric)
-    assert [best.observe(score, 1) for score in (math.nan, 1.0, math.nan)] == [False, True, False]
+    assert [best.record(score, 1) for score in (math.nan, 1.0, math.nan)] == [False, True, False]
 
 
 def test_spans_are_counted_in_epochs_or_updates() -> None:
     moment = TrainingPosition(updates=30, epochs=0.1 + 0.1 + 0.1, minutes=2.5)
-    assert moment.spans(Duration(0.1, "e")) == 3
-    assert moment.spans(Duration(20, "u")) == 1
-    assert moment.spans(Duration(1, "m")) == 2
-    assert TrainingPosition(30, 0.2999, 0.0).spans(Duration(0.1, "e")) == 2
+    assert moment.completed(Duration(0.1, "e")) == 3
+    assert moment.completed(Duration(20, "u")) == 1
+    assert moment.completed(Duration(1, "m")) == 2
+    assert TrainingPosition(30, 0.2999, 0.0).completed(Duration(0.1, "e")) == 2

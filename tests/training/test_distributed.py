@@ -38,8 +38,8 @@ from tests.training.test_loop import Interrupted, same
 
 def member(run: Path, processes: Processes, **parts: Any) -> Trainer:
     """A process's part of a run, as a new process would make it."""
-    quiet = silent_progress() if not processes.first else Progress(run / "train.log", Console(quiet=True))
-    metrics = MetricsLog(run / "metrics.jsonl") if processes.first else NullMetricsLog()
+    quiet = silent_progress() if not processes.is_first else Progress(run / "train.log", Console(quiet=True))
+    metrics = MetricsLog(run / "metrics.jsonl") if processes.is_first else NullMetricsLog()
     training = make_training(run, processes=processes, metrics=metrics, progress=quiet, **parts)
     seed_generators(7, processes.rank)
     return training
@@ -109,7 +109,7 @@ def test_a_signal_at_any_rank_stops_all_and_the_run_goes_on_to_the_same_end(
     values(in_processes(2, straight))
     assert values(in_processes(2, stopped)) == [(stop + 1, 143)] * 2
     saved = checkpoint.read(tmp_path / "stopped" / "checkpoints" / "last")
-    assert saved.facts["processes"] == 2
+    assert saved.metadata["processes"] == 2
     own, others = saved.trainer["generator/torch"], saved.trainer["process/1/generator/torch"]
     assert not torch.equal(own, others)
     values(in_processes(2, resumed))
@@ -126,7 +126,7 @@ def test_going_on_with_another_number_of_processes_is_said(tmp_path: Path, befor
 
         assert values(in_processes(count, train)) == [updates] * count
     said = " ".join((tmp_path / "train.log").read_text().split())
-    assert f"so far this run had {before} process" in said
+    assert f"this run had {before} process" in said
     assert f"now it has {after}" in said
 
 
@@ -157,7 +157,7 @@ def test_what_the_first_process_refuses_stops_all_with_its_exit_code() -> None:
         def refuse() -> None:
             raise UsageError("no such thing")
 
-        processes.first_does(refuse)
+        processes.run_on_first(refuse)
 
     first, other = in_processes(2, work)
     assert str(first.error) == "no such thing"
@@ -174,15 +174,15 @@ def test_the_others_find_what_the_first_has_made(tmp_path: Path) -> None:
                 file.write_text(f"by {processes.rank}")
             return file.read_text()
 
-        made = processes.in_turn(make)
-        spread = processes.spread(
+        made = processes.first_then_others(make)
+        spread = processes.map_shared(
             ["a", "b", "c", "d"], lambda items: [f"{i} {processes.rank}" for i in items]
         )
         return [
             made,
-            processes.first_does(lambda: processes.rank),
+            processes.run_on_first(lambda: processes.rank),
             processes.sum([processes.rank, 0.5]),
-            processes.largest(processes.rank),
+            processes.maximum(processes.rank),
             [part.decode() for part in processes.gather(b"x" * processes.rank)],
             spread,
         ]
@@ -215,9 +215,9 @@ def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
         model = NoNumber()
         model.bad = processes.rank == 1
         learner = make_learner(model=model, processes=processes)
-        return str(learner.update([make_batch(0)], rate=0.1, ratio=1.0).fault)
+        return str(learner.update([make_batch(0)], rate=0.1, ratio=1.0).bad_update)
 
-    assert values(in_processes(2, work)) == ["the loss is nan"] * 2
+    assert values(in_processes(2, work)) == ["the loss became NaN"] * 2
 
 
 def test_the_validation_loss_is_that_of_all_rows() -> None:
@@ -253,7 +253,7 @@ def test_carried_rows_are_kept_in_the_order_of_the_whole_batch_and_dealt_to_any_
 
 def test_alone_nothing_is_shared() -> None:
     batch = make_batch(0)
-    assert SINGLE_PROCESS.share(batch) is batch
+    assert SINGLE_PROCESS.local_rows(batch) is batch
     assert gather_state(SINGLE_PROCESS, {"carried/0": batch.src}) == {"carried/0": batch.src}
 
 

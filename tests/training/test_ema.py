@@ -25,11 +25,11 @@ def test_the_average_is_the_one_by_hand() -> None:
     found, mean = [], 1.0
     for update, (weight, decay) in enumerate([(3.0, 2 / 11), (5.0, 3 / 12), (-1.0, 4 / 13)], start=1):
         nn.init.constant_(model.weight, weight)
-        average.follow(update)
+        average.update(update)
         mean = decay * mean + (1 - decay) * weight
         found.append((average.means["weight"].item(), mean))
     nn.init.constant_(model.weight, 10.0)
-    average.follow(9)  # (1 + 9) / (10 + 9) is above the decay
+    average.update(9)  # (1 + 9) / (10 + 9) is above the decay
     found.append((average.means["weight"].item(), mean / 2 + 5))
     for given, wanted in found:
         assert given == pytest.approx(wanted)
@@ -41,11 +41,11 @@ def test_within_the_block_the_model_has_the_average_and_afterwards_its_own_weigh
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)
-    average.follow(1)
+    average.update(1)
     raw = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
 
     def look_and_stop() -> None:
-        with average.judged():
+        with average.applied():
             for name, tensor in model_tensors(model).items():
                 torch.testing.assert_close(tensor, raw[name] - 2 / 11)
             assert model.decoder.output.weight is model.embedding.weight
@@ -65,7 +65,7 @@ def test_a_run_keeps_the_average_and_learns_as_if_there_were_none(tmp_path: Path
             return validate(model, at)
 
         settings = {"stop_after": Duration(12, "u"), "every": Duration(1, "u"), "ema": ema}
-        training = make_training(tmp_path / name, validate=looking, settings=settings)
+        training = make_training(tmp_path / name, validator=looking, settings=settings)
         start = {key: tensor.clone() for key, tensor in model_tensors(training.learner.model).items()}
         seen[name].append(start)
         training.train()

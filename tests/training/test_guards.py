@@ -70,7 +70,7 @@ def guarded(run: Any) -> dict[str, Any]:
     """What the last checkpoint says of the guards."""
     saved = checkpoint.find_latest(run.checkpoints).checkpoint
     assert saved is not None
-    found: dict[str, Any] = saved.facts["run"]["guarded"]
+    found: dict[str, Any] = saved.metadata["run"]["guarded"]
     return found
 
 
@@ -81,11 +81,13 @@ def test_a_loss_that_is_no_number_is_skipped_and_counted_and_leaves_the_weights_
     result = training.train()
     assert result.update == 30
     skips = events(tmp_path, "skip")
-    assert [event["why"] for event in skips] == ["the loss is nan"] * 6
+    assert [event["why"] for event in skips] == ["the loss became NaN"] * 6
     counts = guarded(training)
     assert (counts["skipped"], counts["in_a_row"], counts["rolled_back"]) == (6, 0, 0)
     assert all(weight.isfinite().all() for weight in training.learner.model.parameters())
-    assert "update 3: the loss is nan: skipped (1 in a row, 1 so far)" in (tmp_path / "train.log").read_text()
+    assert (
+        "update 3 skipped: the loss became NaN (1 in a row, 1 so far)" in (tmp_path / "train.log").read_text()
+    )
 
 
 def test_a_skipped_update_changes_neither_weights_nor_moments() -> None:
@@ -94,7 +96,7 @@ def test_a_skipped_update_changes_neither_weights_nor_moments() -> None:
     weights = {name: tensor.clone() for name, tensor in model_tensors(learner.model).items()}
     moments = {key: value.clone() for p in learner.optimiser.state.values() for key, value in p.items()}
     outcome = learner.update([make_batch(1), make_batch(0)], rate=0.1, ratio=1.0)
-    assert str(outcome.fault) == "the loss is nan"
+    assert str(outcome.bad_update) == "the loss became NaN"
     assert all(torch.equal(weights[name], now) for name, now in model_tensors(learner.model).items())
     after = {key: value for p in learner.optimiser.state.values() for key, value in p.items()}
     assert all(torch.equal(moments[key], now) for key, now in after.items())
@@ -106,7 +108,7 @@ def test_a_gradient_that_is_no_number_is_a_fault_too(tmp_path: Path) -> None:
         lambda grad: grad * float("inf")
     )
     with pytest.raises(
-        DivergenceError, match=r"update 1: the norm of the gradient is (nan|inf)(.|\n)*none yet"
+        DivergenceError, match=r"the gradient norm became (NaN|infinite) at update 1(.|\n)*none yet"
     ):
         training.train()
 
@@ -125,8 +127,8 @@ def test_too_many_in_a_row_end_the_run_with_the_batch_kept(tmp_path: Path) -> No
     with pytest.raises(DivergenceError) as raised:
         training.train()
     said = str(raised.value)
-    assert "update 9: the loss is nan, in 3 updates in a row" in said
-    assert f"is kept in {tmp_path}/bad-batch" in said
+    assert "the loss became NaN at update 9, in 3 updates in a row" in said
+    assert f"are saved in {tmp_path}/bad-batch" in said
     assert f"last good checkpoint is {tmp_path}/checkpoints/u0000008" in said
     facts = json.loads((tmp_path / "bad-batch" / "batch.json").read_text())["facts"]
     assert (facts["update"], facts["epoch"], facts["first_batch"]) == (9, 1, 9)
@@ -180,18 +182,18 @@ def test_a_spike_takes_weights_and_moments_back_and_the_data_go_on(tmp_path: Pat
     assert all(torch.equal(tensor, after.model[name]) for name, tensor in good.model.items())
     moments = [name for name in good.trainer if name.startswith("optimiser/")]
     assert all(torch.equal(good.trainer[name], after.trainer[name]) for name in moments)
-    assert (after.facts["run"]["update"], after.facts["run"]["position"]) == (8, 8)
+    assert (after.metadata["run"]["update"], after.metadata["run"]["position"]) == (8, 8)
     [event] = events(tmp_path, "roll-back")
     assert event["update"] == 8
-    assert "is a spike: over" in event["why"]
-    assert "left out, weights back to that of 6 (roll-back 1)" in (tmp_path / "train.log").read_text()
+    assert "above the limit of" in event["why"]
+    assert "weights rolled back to update 6 (roll-back 1)" in (tmp_path / "train.log").read_text()
 
 
 def test_a_spike_is_not_learnt_from_where_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
     training = make_training(tmp_path, **spiky(8, checkpoint_every=None, stop_after=Duration(9, "u")))
     training.train()
     assert guarded(training)["rolled_back"] == 1
-    assert "there is no checkpoint to go back to" in (tmp_path / "train.log").read_text()
+    assert "there is no checkpoint to roll back to" in (tmp_path / "train.log").read_text()
 
 
 def test_a_checkpoint_that_is_gone_is_not_gone_back_to(tmp_path: Path) -> None:
@@ -204,7 +206,7 @@ def test_a_checkpoint_that_is_gone_is_not_gone_back_to(tmp_path: Path) -> None:
     make_training(tmp_path, settings=settings, epochs=Interrupted(6)).train()
     training = make_training(tmp_path, **spiky(8, stop_after=Duration(8, "u"), checkpoint_every=None))
     training.train()
-    assert "there is no checkpoint to go back to" in (tmp_path / "train.log").read_text()
+    assert "there is no checkpoint to roll back to" in (tmp_path / "train.log").read_text()
 
 
 def test_a_run_does_not_go_back_for_ever(tmp_path: Path) -> None:
@@ -219,7 +221,8 @@ def test_a_run_does_not_go_back_for_ever(tmp_path: Path) -> None:
     objective = Rising(label_smoothing=0.1, sample=False)
     guards = make_guards(spike=3.0, rollbacks=2)
     with pytest.raises(
-        DivergenceError, match=r"is a spike: over \S+, after 2 roll-backs. What was to be learnt"
+        DivergenceError,
+        match=r"above the limit of \S+ at update \d+, after 2 roll-backs. The batches",
     ):
         make_training(tmp_path, objective=objective, settings={"guards": guards}).train()
     assert len(events(tmp_path, "roll-back")) == 2
@@ -294,7 +297,10 @@ def test_running_out_of_memory_is_counted_and_told(tmp_path: Path) -> None:
     training.train()
     assert guarded(training)["split"] == 4
     assert [event["parts"] for event in events(tmp_path, "split")] == [4] * 4
-    assert "update 4: out of memory, learnt in 4 parts (4 so far)" in (tmp_path / "train.log").read_text()
+    assert (
+        "update 4: out of memory, batches were split into 4 parts (4 updates so far)"
+        in (tmp_path / "train.log").read_text()
+    )
 
 
 def test_what_is_drawn_hangs_on_the_parts_and_not_on_where_memory_ran_out() -> None:

@@ -122,7 +122,7 @@ def test_a_full_disk_ends_the_run_with_the_reason_and_it_goes_on_when_there_is_r
     def fill() -> None:
         epochs = Filling()
         epochs.training = begun(tmp_path / "full", epochs=epochs)
-        with pytest.raises(DataError, match=r"u0000020: this checkpoint could not .*File too large"):
+        with pytest.raises(DataError, match=r"u0000020: the checkpoint could not .*File too large"):
             epochs.training.train()
 
     assert ended(fill) == 0

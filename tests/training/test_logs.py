@@ -16,14 +16,14 @@ from nmt.training.logging import LOGGERS, MetricsLog, build_logger
 from nmt.training.validation import SampleTranslation, ValidationResult
 from tests.training.runs import Duration, make_forcing, make_training
 
-TICK = StepReport(
+REPORT = StepReport(
     update=120,
-    last=9000,
+    last_update=9000,
     epochs=1.25,
     loss=2.5,
     perplexity=9.1,
     rate=1e-3,
-    ratio=None,
+    forcing_ratio=None,
     words=1000,
     seconds=0.5,
 )
@@ -38,11 +38,11 @@ def shown(folder: Path, *, terminal: bool) -> str:
     """Everything a run's display writes to a console."""
     out = io.StringIO()
     progress = Progress(folder / "train.log", Console(file=out, force_terminal=terminal, width=80))
-    with progress.shown():
+    with progress.live():
         progress.begin(100)
-        progress.tick(TICK)
-        progress.entry(TICK)
-        progress.validation(TICK, FOUND, best=True, seconds=61)
+        progress.show_update(REPORT)
+        progress.log_update(REPORT)
+        progress.show_validation(REPORT, FOUND, best=True, seconds=61)
         progress.note("a note")
     return out.getvalue()
 
@@ -61,8 +61,8 @@ def test_on_a_terminal_the_line_is_drawn_in_place(tmp_path: Path) -> None:
 
 def test_the_line_of_a_long_run_fits_eighty_columns(tmp_path: Path) -> None:
     progress = Progress(tmp_path / "train.log", Console(file=io.StringIO(), width=80))
-    long = TICK._replace(update=98000, last=99000, epochs=13.96, ratio=0.75)
-    assert len(progress._line(long).plain) <= 80
+    long = REPORT._replace(update=98000, last_update=99000, epochs=13.96, forcing_ratio=0.75)
+    assert len(progress._format(long).plain) <= 80
 
 
 def test_tables_fit_eighty_columns_and_show_text_as_it_is(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_the_log_has_all_that_the_console_had(tmp_path: Path) -> None:
 def test_the_ratio_of_teacher_forcing_is_shown_where_it_is_scheduled(tmp_path: Path) -> None:
     for folder, forcing in (("always", make_forcing()), ("linear", make_forcing("linear", span=20.0))):
         make_training(tmp_path / folder, forcing=forcing, settings={"stop_after": Duration(6, "u")}).train()
-    assert "gold" not in (tmp_path / "always" / "train.log").read_text()
-    assert "gold 0.75" in (tmp_path / "linear" / "train.log").read_text()
+    assert " tf " not in (tmp_path / "always" / "train.log").read_text()
+    assert "tf 0.75" in (tmp_path / "linear" / "train.log").read_text()
 
 
 def test_numbers_and_times_are_short() -> None:
@@ -93,11 +93,11 @@ def test_numbers_and_times_are_short() -> None:
 
 def test_events_after_the_checkpoint_and_a_torn_line_are_forgotten(tmp_path: Path) -> None:
     metrics = MetricsLog(tmp_path / "metrics.jsonl")
-    with metrics.recording(0):
+    with metrics.open(0):
         for update in (1, 2, 3):
             metrics.write({"event": "update", "update": update})
     metrics.path.write_bytes(metrics.path.read_bytes() + b'{"event": "upd')
-    with metrics.recording(2):
+    with metrics.open(2):
         metrics.write({"event": "update", "update": 3, "loss": 1.5})
     lines = [json.loads(line) for line in metrics.path.read_text().splitlines()]
     assert [line["update"] for line in lines] == [1, 2, 3]
@@ -107,14 +107,14 @@ def test_events_after_the_checkpoint_and_a_torn_line_are_forgotten(tmp_path: Pat
 def test_a_line_torn_inside_the_wanted_part_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"event": "update", "update": 1}\n{"event": \n')
-    with MetricsLog(path).recording(5):
+    with MetricsLog(path).open(5):
         pass
     assert path.read_bytes() == b'{"event": "update", "update": 1}\n'
 
 
 def test_what_is_no_number_is_null_so_that_the_file_stays_json(tmp_path: Path) -> None:
     metrics = MetricsLog(tmp_path / "metrics.jsonl")
-    with metrics.recording(0):
+    with metrics.open(0):
         metrics.write({"event": "validation", "update": 1, "loss": float("nan"), "best": False})
     assert json.loads(metrics.path.read_text())["loss"] is None
 
@@ -129,7 +129,7 @@ def test_nothing_in_the_metrics_depends_on_the_clock(tmp_path: Path) -> None:
 def test_the_times_of_events_stand_beside_them(tmp_path: Path) -> None:
     metrics = MetricsLog(tmp_path / "metrics.jsonl")
     for last in (2, 1):  # a run that went on from update 1
-        with metrics.recording(last - 1):
+        with metrics.open(last - 1):
             for update in (last, last + 1):
                 metrics.write({"event": "update", "update": update}, seconds=0.5 * update)
     times = [json.loads(line) for line in (tmp_path / "times.jsonl").read_text().splitlines()]
@@ -155,7 +155,7 @@ EVENT = {"event": "update", "update": 7, "loss": 1.5, "note": "text", "nothing":
 def test_tensorboard_gets_the_numbers_where_it_is_installed(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     metrics = MetricsLog(tmp_path / "metrics.jsonl", build_logger("tensorboard", tmp_path))
-    with metrics.recording(0):
+    with metrics.open(0):
         metrics.write(EVENT)
     (file,) = (tmp_path / "tensorboard").iterdir()
     assert b"update/loss" in file.read_bytes()
@@ -186,7 +186,7 @@ def test_a_tracker_gets_the_numbers_of_one_run_also_when_it_goes_on(
     monkeypatch.setitem(sys.modules, library, stand_in)
     for _ in range(2):
         metrics = MetricsLog(tmp_path / "run" / "metrics.jsonl", build_logger(library, tmp_path / "run"))
-        with metrics.recording(0):
+        with metrics.open(0):
             metrics.write(EVENT)
     first = stand_in.calls[:3]
     assert stand_in.calls[3:] == first

@@ -55,9 +55,9 @@ def same(one: Trainer, other: Trainer) -> bool:
     for mine, its in ((a.model, b.model), (a.trainer, b.trainer)):
         assert mine.keys() == its.keys()
         assert [name for name in mine if not torch.equal(mine[name], its[name])] == []
-    for facts in (a.facts, b.facts):
+    for facts in (a.metadata, b.metadata):
         del facts["run"]["seconds"]
-    assert a.facts == b.facts
+    assert a.metadata == b.metadata
     assert one.metrics.path.read_bytes() == other.metrics.path.read_bytes()
     return True
 
@@ -152,7 +152,7 @@ def test_a_signal_lets_the_update_finish_saves_and_says_how_to_go_on(
     before = signal.getsignal(number)
     result = make_training(tmp_path, epochs=Interrupted(4, number)).train()
     assert result.stop.exit_code == code
-    assert "the same command goes on" in result.stop.reason
+    assert "run the same command again" in result.stop.reason
     assert os.readlink(tmp_path / "checkpoints" / "last") == "u0000005"
     assert signal.getsignal(number) == before
 
@@ -184,26 +184,26 @@ def scores(values: list[float]) -> Any:
 def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -> None:
     training = make_training(
         tmp_path,
-        validate=scores([1, 3, 2, 3, 9]),
+        validator=scores([1, 3, 2, 3, 9]),
         settings={"metric": "bleu", "patience": {"bleu": 2}, "every": Duration(2, "u")},
     )
     result = training.train()
     assert (result.update, result.best.update, result.best.score) == (8, 4, 3)
-    assert result.stop == ("no better bleu in 2 validations", 0)
+    assert result.stop == ("bleu has not improved in 2 validations", 0)
     links = {name: os.readlink(tmp_path / "checkpoints" / name) for name in ("best", "last")}
     assert links == {"best": "u0000004", "last": "u0000008"}
 
 
 def test_patience_survives_a_stop(tmp_path: Path) -> None:
     settings = {"metric": "bleu", "patience": {"bleu": 3}, "every": Duration(2, "u")}
-    make_training(tmp_path, validate=scores([5, 4]), epochs=Interrupted(4), settings=settings).train()
-    result = make_training(tmp_path, validate=scores([3, 2, 1]), settings=settings).train()
+    make_training(tmp_path, validator=scores([5, 4]), epochs=Interrupted(4), settings=settings).train()
+    result = make_training(tmp_path, validator=scores([3, 2, 1]), settings=settings).train()
     assert (result.update, result.best.update) == (8, 2)
 
 
 def test_the_best_checkpoint_and_the_latest_are_kept_and_no_others(tmp_path: Path) -> None:
     settings = {"metric": "bleu", "every": Duration(5, "u"), "keep": 2}
-    make_training(tmp_path, validate=scores([1, 9, 2, 3, 4, 5]), settings=settings).train()
+    make_training(tmp_path, validator=scores([1, 9, 2, 3, 4, 5]), settings=settings).train()
     left = [path.name for path in checkpoint.list_checkpoints(tmp_path / "checkpoints")]
     assert left == ["u0000010", "u0000025", "u0000030"]
 
@@ -259,7 +259,7 @@ def test_fewer_batches_than_announced_are_an_error_and_not_an_endless_loop(tmp_p
         def count(self, epoch: int) -> int:
             return 11
 
-    with pytest.raises(DataError, match="epoch 1 ended after 10 batches, but 11 were announced"):
+    with pytest.raises(DataError, match="epoch 1 ended after 10 batches, but 11 were expected"):
         make_training(tmp_path, epochs=Short()).train()
 
 
@@ -267,7 +267,7 @@ def test_weights_of_another_model_are_not_resumed_from(tmp_path: Path) -> None:
     make_training(tmp_path).train()
     other = Tiny()
     other.extra = torch.nn.Linear(2, 2)
-    with pytest.raises(DataError, match="another model: the checkpoint has no extra.bias"):
+    with pytest.raises(DataError, match="a different model: the checkpoint has no extra.bias"):
         make_training(tmp_path, model=other).train()
 
 
@@ -284,6 +284,6 @@ def test_the_rate_and_the_ratio_of_every_entry_are_logged(tmp_path: Path) -> Non
 
 def test_checkpoint_json_tells_update_epoch_and_scores(tmp_path: Path) -> None:
     make_training(tmp_path, settings={"stop_after": Duration(1, "e")}).train()
-    facts = checkpoint.read(tmp_path / "checkpoints" / "best").facts
+    facts = checkpoint.read(tmp_path / "checkpoints" / "best").metadata
     assert (facts["run"]["update"], facts["run"]["epoch"], facts["run"]["position"]) == (10, 1, 0)
     assert set(facts["scores"]) == {"loss", "perplexity", "accuracy", "bleu"}

@@ -40,7 +40,7 @@ def test_without_gradients_none_are_made(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_loss_of_a_batch_counts_real_words_only() -> None:
     model, batch = Tiny().eval(), make_batch(1)
-    totals = LossTotals.of(forced_loss(model, batch, label_smoothing=0.1).loss)  # type: ignore[arg-type]
+    totals = LossTotals.from_loss(forced_loss(model, batch, label_smoothing=0.1).loss)  # type: ignore[arg-type]
     features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=None)[0]
     logits, gold = model.decoder.output(features).flatten(0, 1), batch.tgt[:, 1:].flatten()  # type: ignore[operator]
     wanted = F.cross_entropy(logits, gold, ignore_index=PAD, label_smoothing=0.1, reduction="sum")

@@ -129,7 +129,7 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     assert batch.weights is not None
     added = 0.3 * missed @ batch.weights + 0.7 * covered @ batch.weights
     assert other - one == pytest.approx(added.item(), rel=1e-9)
-    means = LossTotals.of(loss).means()
+    means = LossTotals.from_loss(loss).means()
     assert means["alignment"] == pytest.approx(missed.sum().item() / 2)
     assert means["coverage"] == pytest.approx(covered.sum().item() / int(batch.tgt_lengths.sum()))
 
@@ -160,7 +160,8 @@ def test_r_drop_without_dropout_is_the_likelihood() -> None:
     likelihood = Likelihood(label_smoothing=0.1, sample=False)
     plain = likelihood(model, batch, teacher_forced=None, carried=None).loss  # type: ignore[arg-type]
     twofold = RDrop(likelihood, alpha=5.0)(model, batch, teacher_forced=None, carried=None).loss  # type: ignore[arg-type]
-    assert LossTotals.of(twofold).means() == pytest.approx(LossTotals.of(plain).means() | {"divergence": 0.0})
+    once, twice = (LossTotals.from_loss(loss).means() for loss in (plain, twofold))
+    assert twice == pytest.approx(once | {"divergence": 0.0})
     assert twofold.smoothed.item() == pytest.approx(plain.smoothed.item())
 
 
@@ -234,7 +235,7 @@ def test_weights_are_noisy_within_and_bit_for_bit_the_same_afterwards() -> None:
 def test_the_gradient_is_that_of_the_noisy_weights() -> None:
     learner, batch = make_learner(model=Tiny().eval(), weight_noise=0.5), make_batch(0)
     torch.manual_seed(3)
-    learner.learn(batch, 1, 1.0, None)
+    learner.accumulate(batch, 1, 1.0, None)
     given = [parameter.grad.clone() for parameter in learner.model.parameters() if parameter.grad is not None]
     learner.optimiser.zero_grad()
     torch.manual_seed(3)

@@ -51,7 +51,7 @@ class Given(CandidateSampler):
     options: Options = field(default_factory=lambda: Options(max_ratio=0.0, max_extra=LONGEST))
     translations: list[list[TokenIds]] = field(default_factory=list)
 
-    def drawn(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+    def sample(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         return self.translations
 
 
@@ -170,9 +170,9 @@ def test_likelihood_is_mixed_in_and_the_risk_of_a_sentence_is_reported() -> None
     loss = mixed(model, batch, teacher_forced=None, carried=None).loss
     risk = minimised(pure, model, batch).item()
     assert loss.smoothed.item() == pytest.approx(risk + 0.25 * ce.smoothed.item())
-    means = LossTotals.of(loss).means()
+    means = LossTotals.from_loss(loss).means()
     assert means["risk"] == pytest.approx(risk / 2)
-    assert means["perplexity"] == pytest.approx(LossTotals.of(ce).means()["perplexity"])
+    assert means["perplexity"] == pytest.approx(LossTotals.from_loss(ce).means()["perplexity"])
 
 
 def expected_risk(model: Translator, batch: Batch) -> Tensor:
@@ -234,10 +234,10 @@ def test_samples_come_as_often_as_the_model_says_and_follow_from_the_generator()
         samples=4000, utility=utility, options=Options(max_ratio=0.0, max_extra=LONGEST)
     )
     torch.manual_seed(4)
-    first, second = drawing.drawn(model, batch), drawing.drawn(model, batch)
+    first, second = drawing.sample(model, batch), drawing.sample(model, batch)
     assert first != second
     torch.manual_seed(4)
-    assert drawing.drawn(model, batch) == first
+    assert drawing.sample(model, batch) == first
     for row in range(2):
         p = probabilities(model, batch, row, EVERYTHING)
         for pieces, probability in zip(EVERYTHING, p.tolist(), strict=True):

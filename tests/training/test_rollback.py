@@ -30,7 +30,7 @@ def make(run: Path, rollback: str, **parts: Any) -> Trainer:
     }
     found = scores(parts.pop("found", SCORES))
     schedule = make_schedule("plateau", peak=0.05)
-    return make_training(run, schedule=schedule, validate=found, settings=settings, **parts)
+    return make_training(run, schedule=schedule, validator=found, settings=settings, **parts)
 
 
 @pytest.mark.parametrize("ema", [None, 0.8])
@@ -55,11 +55,11 @@ def test_with_a_cut_the_best_weights_are_back_and_their_moments_if_wanted(
         (8, 4),
         (12, 10),
     ]
-    assert [checkpoint.read(tmp_path / "checkpoints" / f"u000000{u}").facts["scores"] for u in (4, 6)] == [
+    assert [checkpoint.read(tmp_path / "checkpoints" / f"u000000{u}").metadata["scores"] for u in (4, 6)] == [
         {"loss": 1.0, "bleu": 5.0},
         None,  # what was measured is not what is kept
     ]
-    assert "going on from the weights of update 4" in (tmp_path / "train.log").read_text()
+    assert "continuing from the best weights, those of update 4" in (tmp_path / "train.log").read_text()
 
 
 @pytest.mark.parametrize("rollback", KINDS)

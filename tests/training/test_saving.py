@@ -9,7 +9,7 @@ import torch
 
 from nmt.errors import DataError
 from nmt.training import checkpoint
-from nmt.training.saving import CheckpointSaver
+from nmt.training.checkpoint import CheckpointSaver
 from tests.training.runs import Duration, make_training
 
 
@@ -25,8 +25,8 @@ class Gate:
             raise self.error
 
 
-def save(saver: CheckpointSaver, update: int, weight: torch.Tensor, *, spare: int | None = None) -> None:
-    saver.save(update, {"w": weight}, {"m": weight}, {"update": update}, best=None, spare=spare)
+def save(saver: CheckpointSaver, update: int, weight: torch.Tensor, *, good: int | None = None) -> None:
+    saver.save(update, {"w": weight}, {"m": weight}, {"update": update}, best=None, good=good)
 
 
 def test_what_is_saved_is_as_it_was_when_saving_began(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_an_error_of_training_lets_the_save_under_way_end(tmp_path: Path) -> Non
 def test_a_checkpoint_that_is_spared_is_not_deleted(tmp_path: Path) -> None:
     with CheckpointSaver(tmp_path, 1, lambda: None) as saver:
         for update in (1, 2, 3):
-            save(saver, update, torch.ones(3), spare=1)
+            save(saver, update, torch.ones(3), good=1)
     assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["u0000001", "u0000003"]
 
 

@@ -27,8 +27,8 @@ def first_stop(patience: dict[str, int], stop_when: str) -> tuple[int, str] | No
     """The validation after which it is time to stop, from 1, and why."""
     run = RunState(BestScore("bleu"))
     for number, scores in enumerate(FOUND, start=1):
-        run.observe(scores, number)
-        if why := run.stale(patience, stop_when):
+        run.record_validation(scores, number)
+        if why := run.stale_metrics(patience, stop_when):
             return number, why
     return None
 
@@ -38,22 +38,22 @@ def first_stop(patience: dict[str, int], stop_when: str) -> tuple[int, str] | No
     [
         ({}, "any", None),
         ({}, "all", None),
-        ({"bleu": 2}, "any", (5, "no better bleu in 2 validations")),
-        ({"bleu": 2}, "all", (5, "no better bleu in 2 validations")),
-        ({"loss": 3}, "any", (4, "no better loss in 3 validations")),
-        ({"bleu": 2, "loss": 3}, "any", (4, "no better loss in 3 validations")),
+        ({"bleu": 2}, "any", (5, "bleu has not improved in 2 validations")),
+        ({"bleu": 2}, "all", (5, "bleu has not improved in 2 validations")),
+        ({"loss": 3}, "any", (4, "loss has not improved in 3 validations")),
+        ({"bleu": 2, "loss": 3}, "any", (4, "loss has not improved in 3 validations")),
         (
             {"bleu": 2, "loss": 3},
             "all",
-            (5, "no better bleu in 2 validations, no better loss in 4 validations"),
+            (5, "bleu has not improved in 2 validations, loss has not improved in 4 validations"),
         ),
         (
             {"bleu": 1, "loss": 1, "chrf": 3},
             "all",
             (
                 7,
-                "no better bleu in 4 validations, no better chrf in 3 validations, "
-                "no better loss in 6 validations",
+                "bleu has not improved in 4 validations, chrf has not improved in 3 validations, "
+                "loss has not improved in 6 validations",
             ),
         ),
         ({"chrf": 9, "bleu": 9}, "any", None),
@@ -77,14 +77,17 @@ def test_several_patiences_survive_a_stop_and_a_json_file(tmp_path: Path) -> Non
         "patience": {"bleu": 2, "loss": 3},
         "stop_when": "all",
     }
-    make_training(tmp_path, validate=found(FOUND), epochs=Interrupted(5), settings=settings).train()
-    result = make_training(tmp_path, validate=found(FOUND[3:]), settings=settings).train()
+    make_training(tmp_path, validator=found(FOUND), epochs=Interrupted(5), settings=settings).train()
+    result = make_training(tmp_path, validator=found(FOUND[3:]), settings=settings).train()
     assert result.update == 10
-    assert result.stop == ("no better bleu in 2 validations, no better loss in 4 validations", 0)
+    assert result.stop == (
+        "bleu has not improved in 2 validations, loss has not improved in 4 validations",
+        0,
+    )
     assert result.best.update == 6
 
 
 def test_a_run_from_before_there_were_other_metrics_goes_on() -> None:
-    facts = RunState(BestScore("bleu")).facts()
+    facts = RunState(BestScore("bleu")).to_dict()
     del facts["others"]
-    assert RunState.from_facts(facts) == RunState(BestScore("bleu"))
+    assert RunState.from_dict(facts) == RunState(BestScore("bleu"))

@@ -42,10 +42,11 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
 
 
 def _history(recipe: Recipe, events: list[Event], last: Checkpoint, best: Path) -> TrainingHistory:
-    training, state = recipe.training, RunState.from_facts(last.facts["run"])
+    training, state = recipe.training, RunState.from_dict(last.metadata["run"])
     judging = training.validation
-    by_patience = bool(state.stale(judging.patience_by_metric, judging.stop_when))
-    finished = TrainingPosition(state.update, state.epoch, state.seconds / 60).spans(training.stop_after) >= 1
+    by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
+    position = TrainingPosition(state.update, state.epoch, state.seconds / 60)
+    finished = position.completed(training.stop_after) >= 1
     return TrainingHistory(
         events,
         metric=state.best.metric,
@@ -59,7 +60,7 @@ def _history(recipe: Recipe, events: list[Event], last: Checkpoint, best: Path) 
 
 
 def _facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
-    state = RunState.from_facts(last.facts["run"])
+    state = RunState.from_dict(last.metadata["run"])
     best = state.best
     facts = {"run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}}
     if best.score is None:

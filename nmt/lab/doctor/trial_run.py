@@ -104,8 +104,8 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
         made += 1
         ratio, rate = learner.forcing.ratio(made), training.schedule.rate(made)
         outcome = learner.update(chosen, rate=rate, ratio=ratio, carried=carried)
-        if outcome.fault is not None:
-            raise DivergenceError(f"update {made}: {outcome.fault}. {ADVICE}")
+        if outcome.bad_update is not None:
+            raise DivergenceError(f"{outcome.bad_update} at update {made}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds = time.perf_counter() - start
     return TrainingCost(
@@ -122,7 +122,7 @@ def _total_updates(training: Trainer, seconds_each: float) -> int:
     stop = training.settings.stop_after
     if stop.unit == "m":
         return round(60 * stop.count / seconds_each)
-    return training.course.last_update(training.run)
+    return training.clock.estimate_last_update(training.run)
 
 
 def _memory() -> tuple[int, int]:

@@ -69,10 +69,10 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
     """
     alone = by_itself(recipe)
     with join_process_group(alone.device) as processes, ExitStack() as until_the_end:
-        also = build_logger(log_to, run) if log_to and processes.first else None
-        changes = processes.first_does(lambda: until_the_end.enter_context(claimed(run, recipe)))
+        also = build_logger(log_to, run) if log_to and processes.is_first else None
+        changes = processes.run_on_first(lambda: until_the_end.enter_context(claimed(run, recipe)))
         check_shared(run, processes)
-        progress = Progress(run / "train.log") if processes.first else silent_progress()
+        progress = Progress(run / "train.log") if processes.is_first else silent_progress()
         for change in changes:
             progress.note(f"changed since the run was begun: {change}")
         return training(recipe, run, progress, alone._replace(processes=processes), also).train()
@@ -102,9 +102,9 @@ def training(
         torch.set_num_threads(recipe.training.threads)
     seed_generators(recipe.seed)
     with progress.console.status("reading and encoding the data"):  # shown on a terminal only
-        task = processes.in_turn(lambda: prepared_task(recipe, run, processes))
+        task = processes.first_then_others(lambda: prepared_task(recipe, run, processes))
     task.model.to(means.device)
-    if not processes.first:
+    if not processes.is_first:
         seed_generators(recipe.seed, processes.rank)
     progress.note(summary(task))
     if recipe.training.start_from is not None and not begun(run):
@@ -115,11 +115,11 @@ def training(
     return Trainer(
         learner=learner(recipe, task.model, task.objective, per_epoch, means),
         epochs=task.epochs,
-        validate=task.validate,
+        validator=task.validate,
         schedule=learning_rate(recipe, per_epoch),
         settings=settings(recipe, task.metric),
         checkpoints=run / "checkpoints",
-        metrics=MetricsLog(run / "metrics.jsonl", also) if processes.first else NullMetricsLog(),
+        metrics=MetricsLog(run / "metrics.jsonl", also) if processes.is_first else NullMetricsLog(),
         progress=progress,
     )
 
@@ -136,7 +136,7 @@ def translation(recipe: TranslationRecipe, run: Path, processes: Processes) -> T
     material, batch, alpha = prepare(recipe, run), recipe.training.batch, recipe.subwords.sampling
     model = build_translator(recipe, len(material.source), len(material.target))
     validate: ValidateFunction = validator(recipe, material, run, model, processes)
-    if recipe.training.validation.gates and processes.first:
+    if recipe.training.validation.gates and processes.is_first:
         validate = log_gates(validate, material.valid, seed=recipe.seed)
     return Task(
         model,

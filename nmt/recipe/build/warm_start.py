@@ -13,10 +13,10 @@ def started(model: Translator, start: Path) -> str:
     Raises UsageError where nothing fits.
     """
     found = transfer_tensors(model, load(start).model)
-    if not found.taken:
+    if not found.copied:
         raise UsageError(f"training.start_from: no weight of {start} has a place in this model")
-    whole = len(found.taken) + len(found.fresh) + len(found.misfits)
-    parts = [f"starting from {start}: {len(found.taken)} of {whole} tensors taken over"]
-    reasons = {"new here": found.fresh, "of another shape": found.misfits, "without a place here": found.left}
+    whole = len(found.copied) + len(found.new) + len(found.mismatched)
+    parts = [f"starting from {start}: {len(found.copied)} of {whole} tensors taken over"]
+    reasons = {"new here": found.new, "of another shape": found.mismatched, "without a place here": found.unused}
     parts += [f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names]
     return "\n  ".join(parts)

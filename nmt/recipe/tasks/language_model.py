@@ -62,7 +62,7 @@ def task(recipe: LanguageModelRecipe, run: Path, processes: Processes) -> Task:
     judged = stored(recipe, store_file(run, "valid"), valid, vocabulary)
     found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
     validate: ValidateFunction = Validator(found, judged, processes)
-    if recipe.training.validation.gates and processes.first:
+    if recipe.training.validation.gates and processes.is_first:
         chunked = recipe.training.chunk is not None
         validate = log_gates(validate, judged, seed=recipe.seed, chunked=chunked)
     return Task(
@@ -140,7 +140,7 @@ class Validator:
         with evaluation_mode(model):
             scores = teacher_forced_totals(model, read(recipe, self.judged, STREAMS), self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
-            texts = sampled(self.found, options, SHOWN) if count and self.processes.first else []
+            texts = sampled(self.found, options, SHOWN) if count and self.processes.is_first else []
         return ValidationResult(scores, [GeneratedText(" ↵ ".join(text)) for text in texts])
 
 

@@ -75,11 +75,11 @@ class Likelihood:
         if self.guided_alignment and batch.links is not None:
             missed, aligned = alignment_loss(weights, batch.links)
             shown = LossTerm(missed.detach().sum(), aligned)
-            loss = loss.plus("alignment", missed, self.guided_alignment, batch.weights, shown)
+            loss = loss.add_term("alignment", missed, self.guided_alignment, batch.weights, shown)
         if self.coverage:
             twice = coverage_loss(weights, batch.tgt[:, 1:] != model.pad)
             shown = LossTerm(twice.detach().sum(), loss.tokens)
-            loss = loss.plus("coverage", twice, self.coverage, batch.weights, shown)
+            loss = loss.add_term("coverage", twice, self.coverage, batch.weights, shown)
         return loss
 
 

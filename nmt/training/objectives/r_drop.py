@@ -32,7 +32,7 @@ class RDrop:
         loss = halve_loss(self.likelihood.loss(model, pair, unrolled))
         differing = self.differing(model, batch, unrolled.features)
         shown = LossTerm(differing.detach().sum(), loss.tokens)
-        return LossOutput(loss.plus("divergence", differing, self.alpha / 4, batch.weights, shown), None)
+        return LossOutput(loss.add_term("divergence", differing, self.alpha / 4, batch.weights, shown), None)
 
     def differing(self, model: Translator, batch: Batch, features: Tensor) -> Tensor:
         """The divergence of both passes, [2B, T, F], over the words of each pair: [B]."""

@@ -66,7 +66,7 @@ class CandidateSampler:
     utility: Utility
     options: Options
 
-    def drawn(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+    def sample(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         """So many samples of each sentence, with eos where they end."""
         seed = int(torch.randint(1 << 31, ()))
         return translate_batch(
@@ -77,7 +77,7 @@ class CandidateSampler:
         """What greedy search finds of each sentence, one in a list."""
         return translate_batch(model, batch, replace(self.options, beam=1))
 
-    def judged(
+    def score_candidates(
         self, model: Translator, batch: Batch, translations: Sequence[Sequence[TokenIds]]
     ) -> CandidateTranslations:
         """Translations of each sentence as candidates."""
@@ -115,12 +115,12 @@ class RiskObjective:
         """As of any objective; the likelihood is reported even where it counts for nothing."""
         with torch.set_grad_enabled(self.weight > 0):
             loss, carried = self.likelihood(model, batch, teacher_forced=teacher_forced, carried=carried)
-        values, risks = self.of(model, batch)
+        values, risks = self.risk_loss(model, batch)
         loss = loss._replace(smoothed=self.weight * loss.smoothed)
         shown = LossTerm(risks.detach().sum(), len(risks))
-        return LossOutput(loss.plus("risk", values, 1.0, batch.weights, shown), carried)
+        return LossOutput(loss.add_term("risk", values, 1.0, batch.weights, shown), carried)
 
-    def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+    def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
         """What is minimised for each sentence, with its gradient, and its expected risk: [B] both."""
         raise NotImplementedError
 
@@ -136,8 +136,8 @@ class MinimumRisk(RiskObjective):
     sharpness: float
     reference: bool
 
-    def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        found = self.drawing.judged(model, batch, self.chosen(model, batch))
+    def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+        found = self.drawing.score_candidates(model, batch, self.chosen(model, batch))
         log_p = self.sharpness * sentence_log_probs(model, batch.src, found)
         q = group_by_sentence(log_p, found.rows, len(batch.src), -torch.inf).softmax(1)
         expected = (q * group_by_sentence(found.risks, found.rows, len(batch.src), 0.0)).sum(1)
@@ -145,7 +145,7 @@ class MinimumRisk(RiskObjective):
 
     def chosen(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         """The different translations of each sentence."""
-        pairs = zip(references(batch), self.drawing.drawn(model, batch), strict=True)
+        pairs = zip(references(batch), self.drawing.sample(model, batch), strict=True)
         return [list(dict.fromkeys([ref, *own] if self.reference else own)) for ref, own in pairs]
 
 
@@ -160,8 +160,8 @@ class Reinforce(RiskObjective):
 
     baseline: Literal["others", "greedy", "none"]
 
-    def of(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        found = self.drawing.judged(model, batch, self.drawing.drawn(model, batch))
+    def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+        found = self.drawing.score_candidates(model, batch, self.drawing.sample(model, batch))
         log_p = sentence_log_probs(model, batch.src, found)
         rewards = 1.0 - found.risks.view(len(batch.src), -1)
         surplus = rewards - self.expected(model, batch, rewards)
@@ -173,7 +173,7 @@ class Reinforce(RiskObjective):
             return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         if self.baseline == "greedy":
             best = self.drawing.greedy(model, batch)
-            return 1.0 - self.drawing.judged(model, batch, best).risks.unsqueeze(1)
+            return 1.0 - self.drawing.score_candidates(model, batch, best).risks.unsqueeze(1)
         return 0.0
 
 
