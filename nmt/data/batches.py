@@ -31,18 +31,20 @@ class Batch(NamedTuple):
     tgt: Tensor  # [B, T+1]: bos, pieces, eos, then pad
     tgt_lengths: Tensor  # [B]: eos counted, bos not
     pairs: Tensor  # [B]: index of each pair in the store
-    goes_on: bool = False  # whether the rows of the batch after it continue these
+    is_continued: bool = False  # whether the rows of the batch after it continue these
     weights: Tensor | None = None  # [B]: what the loss of a pair counts; None: 1 each
-    links: Tensor | None = None  # [L, 3] row, t, s: tgt[row, t + 1] translates src[row, s]
+    alignments: Tensor | None = None  # [L, 3] row, t, s: tgt[row, t + 1] translates src[row, s]
 
     def part(self, rows: slice) -> "Batch":
         """Some of its pairs, no wider than they need (one position at least)."""
         src_lengths, tgt_lengths = self.src_lengths[rows], self.tgt_lengths[rows]
         chosen = torch.arange(len(self.src))[rows]
-        links = self.links
-        if links is not None:
+        alignments = self.alignments
+        if alignments is not None:
             place = torch.full((len(self.src),), -1).index_copy_(0, chosen, torch.arange(len(chosen)))
-            links = torch.cat([place[links[:, :1]], links[:, 1:]], 1)[place[links[:, 0]] >= 0]
+            alignments = torch.cat([place[alignments[:, :1]], alignments[:, 1:]], 1)[
+                place[alignments[:, 0]] >= 0
+            ]
         return self._replace(
             src=self.src[rows, : int(src_lengths.max())],
             src_lengths=src_lengths,
@@ -50,7 +52,7 @@ class Batch(NamedTuple):
             tgt_lengths=tgt_lengths,
             pairs=self.pairs[rows],
             weights=None if self.weights is None else self.weights[rows],
-            links=links,
+            alignments=alignments,
         )
 
 
@@ -82,10 +84,10 @@ class BatchPlan(NamedTuple):
 
 
 class BatchPairs(NamedTuple):
-    """Pairs of a batch, and the places of the epoch that they stand at."""
+    """Pairs of a batch, and the positions of the epoch that they stand at."""
 
     pairs: Int64
-    places: Int64
+    positions: Int64
 
 
 class SubwordSampling(NamedTuple):
@@ -131,11 +133,13 @@ def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[Ba
     """The pairs of each batch of an epoch."""
     mixture, order = plan.mixture(store), shuffle_keys(plan.seed, epoch)
     for pool, first in enumerate(range(0, len(mixture), plan.pool)):
-        places = shuffled_values(np.arange(first, min(first + plan.pool, len(mixture))), len(mixture), order)
-        pairs = mixture.pairs(epoch, places)
+        positions = shuffled_values(
+            np.arange(first, min(first + plan.pool, len(mixture))), len(mixture), order
+        )
+        pairs = mixture.pairs(epoch, positions)
         cut = _group_by_length(store, plan, pairs)
         for i in random_generator(plan.seed, epoch, pool).permutation(len(cut)):
-            yield BatchPairs(pairs[cut[i]], places[cut[i]])
+            yield BatchPairs(pairs[cut[i]], positions[cut[i]])
 
 
 def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64) -> list[Int64]:
@@ -163,20 +167,20 @@ def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:
 def _collate(
     store: TokenStore, drawn: BatchPairs, seed: int, epoch: int, sampling: SubwordSampling | None
 ) -> Batch:
-    pairs, places = drawn
+    pairs, positions = drawn
     if sampling is None:
         src, tgt = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
     else:
         src = _sample_rows(
-            store.src, sampling.src, pairs, sampling.alpha, _sampling_seeds(places, seed, epoch, 0)
+            store.src, sampling.src, pairs, sampling.alpha, _sampling_seeds(positions, seed, epoch, 0)
         )
         tgt = _sample_rows(
-            store.tgt, sampling.tgt, pairs, sampling.alpha, _sampling_seeds(places, seed, epoch, 1)
+            store.tgt, sampling.tgt, pairs, sampling.alpha, _sampling_seeds(positions, seed, epoch, 1)
         )
     src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
-    links = None
-    if store.links is not None:
-        links = align_tokens(store.links.words.take(pairs), src, tgt, store.links.starts)
+    alignments = None
+    if store.alignments is not None:
+        alignments = align_tokens(store.alignments.words.take(pairs), src, tgt, store.alignments.starts)
     return Batch(
         _pad(src),
         src_lengths,
@@ -184,7 +188,7 @@ def _collate(
         tgt_lengths,
         torch.from_numpy(pairs),
         weights=None if store.weights is None else torch.from_numpy(store.weights[pairs]),
-        links=None if links is None else torch.from_numpy(links),
+        alignments=None if alignments is None else torch.from_numpy(alignments),
     )
 
 
@@ -207,8 +211,8 @@ def _sample_rows(
     return RaggedRows(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
 
 
-def _sampling_seeds(places: Int64, seed: int, epoch: int, side: int) -> list[int]:
+def _sampling_seeds(positions: Int64, seed: int, epoch: int, side: int) -> list[int]:
     """A seed of 32 bits for each place of an epoch."""
     key = np.random.SeedSequence((seed, epoch, side)).generate_state(1, np.uint64)
-    seeds: list[int] = (mix_bits(places.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
+    seeds: list[int] = (mix_bits(positions.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
     return seeds

@@ -16,7 +16,7 @@ ROUNDS = 6
 
 
 class Mixture:
-    """The places of an epoch, and which pair of the store stands at each.
+    """The positions of an epoch, and which pair of the store stands at each.
 
     `times` says how often an epoch goes through each corpus, of `sizes` pairs: 2.5 is twice through all of
     it, and half of it once more, in another order, from where the epoch before stopped. So in the long run
@@ -37,10 +37,10 @@ class Mixture:
         """Places in an epoch."""
         return int(self._first[-1])
 
-    def pairs(self, epoch: int, places: Int64) -> Int64:
-        """The pairs that stand at some places of an epoch."""
-        corpora = find_parts(places, self._first)
-        within = places - self._first[corpora]
+    def pairs(self, epoch: int, positions: Int64) -> Int64:
+        """The pairs that stand at some positions of an epoch."""
+        corpora = find_parts(positions, self._first)
+        within = positions - self._first[corpora]
         found = within % self._sizes[corpora]
         over = within - self._whole[corpora]
         for corpus in np.unique(corpora[over >= 0]):
@@ -49,10 +49,10 @@ class Mixture:
         drawn: Int64 = self._pairs[corpora] + found
         return drawn
 
-    def _further(self, corpus: int, epoch: int, places: Int64) -> Int64:
+    def _further(self, corpus: int, epoch: int, positions: Int64) -> Int64:
         """Pairs of a corpus in rounds of its own, in which the epochs follow each other."""
         size = int(self._sizes[corpus])
-        rounds, within = np.divmod(epoch * self._extra[corpus] + places, size)
+        rounds, within = np.divmod(epoch * self._extra[corpus] + positions, size)
         found: Int64 = np.empty_like(within)
         for number in np.unique(rounds):
             here = rounds == number
@@ -70,14 +70,14 @@ def shuffle_keys(*key: int) -> UInt64:
     return random_generator(*key).integers(1 << 63, size=ROUNDS).astype(np.uint64)
 
 
-def shuffled_values(places: Int64, size: int, shuffle_keys: UInt64) -> Int64:
-    """What stands at some places of a shuffled 0, 1, ... size - 1, without shuffling the rest.
+def shuffled_values(positions: Int64, size: int, shuffle_keys: UInt64) -> Int64:
+    """What stands at some positions of a shuffled 0, 1, ... size - 1, without shuffling the rest.
 
     A Feistel network (Luby and Rackoff, 1988) permutes the numbers of an even count of bits; what falls
     beyond `size` is permuted again until it does not.
     """
     half = max(1, ((size - 1).bit_length() + 1) // 2)
-    values = _feistel(places.astype(np.uint64), half, shuffle_keys)
+    values = _feistel(positions.astype(np.uint64), half, shuffle_keys)
     while (beyond := values >= size).any():
         values[beyond] = _feistel(values[beyond], half, shuffle_keys)
     return values.astype(np.int64)

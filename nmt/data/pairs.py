@@ -30,7 +30,7 @@ class Corpus(NamedTuple):
     name: str = ""
     tag: str | None = None
     weights: Path | str | None = None
-    links: Path | str | None = None
+    alignments: Path | str | None = None
     first: int | None = None  # so many of its rows, where not all are read
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Corpus(NamedTuple):
     @property
     def beside(self) -> dict[str, Path | str]:
         """What stands beside the pairs, by what it is."""
-        found = {"weights": self.weights, "links": self.links}
+        found = {"weights": self.weights, "links": self.alignments}
         return {name: place for name, place in found.items() if place is not None}
 
     @property
@@ -88,7 +88,7 @@ def find_file(root: Path, name: str) -> Path:
 
 def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:
     """The pairs of a corpus as (source, target), one at a time; DataError if its files do not match."""
-    return ((row[0], row[1]) for row in read_rows(corpus._replace(weights=None, links=None)))
+    return ((row[0], row[1]) for row in read_rows(corpus._replace(weights=None, alignments=None)))
 
 
 def read_rows(corpus: Corpus) -> Iterator[Row]:

@@ -153,9 +153,9 @@ def find_training_corpora(data: PairSettings | TextSettings) -> list[Corpus]:
 
 def _find_corpus(data: PairSettings, corpus: CorpusSettings) -> Corpus:
     root = data.root_folder
-    weights, links = (_find_column(name, root) for name in (corpus.sentence_weights, corpus.alignments))
+    weights, alignments = (_find_column(name, root) for name in (corpus.sentence_weights, corpus.alignments))
     return find_corpus(corpus.pairs, root=root, src=data.src, tgt=data.tgt)._replace(
-        name=corpus.name, tag=corpus.tag, weights=weights, links=links, first=data.first
+        name=corpus.name, tag=corpus.tag, weights=weights, alignments=alignments, first=data.first
     )
 
 

@@ -27,15 +27,15 @@ def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterato
     """The chunks of a text stored `with_ends`, from the one at `start` to the last; no piece is left out.
 
     A row's first piece is the one before the chunk, or eos where the text begins: the end of no line. Streams
-    that are shorter than the longest are filled with pad; `pairs` are places in the text.
+    that are shorter than the longest are filled with pad; `pairs` are positions in the text.
     """
     begins, ends = _stream_bounds(store, cut.streams)
     count = count_chunks(store, cut)
     for number in range(start, count):
         first = begins + number * cut.chunk
         width = min(cut.chunk, int((ends - first).max()))
-        places = first[:, None] + np.arange(-1, width)
-        yield _batch(store, places, ends, goes_on=number + 1 < count)
+        positions = first[:, None] + np.arange(-1, width)
+        yield _batch(store, positions, ends, is_continued=number + 1 < count)
         store.release()
 
 
@@ -45,9 +45,9 @@ def count_chunks(store: TokenStore, cut: StreamLayout) -> int:
     return -(-int((ends - begins).max()) // cut.chunk)
 
 
-def lines_at(store: TokenStore, places: Int64) -> list[int]:
-    """The lines, counted from 1, in which places of the text lie; behind its end: the last."""
-    lines: list[int] = store.lines[store.tgt.tokens.rows_at(places)].tolist()
+def lines_at(store: TokenStore, positions: Int64) -> list[int]:
+    """The lines, counted from 1, in which positions of the text lie; behind its end: the last."""
+    lines: list[int] = store.lines[store.tgt.tokens.rows_at(positions)].tolist()
     return lines
 
 
@@ -61,13 +61,13 @@ def _stream_bounds(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
     return begins, np.append(begins[1:], pieces)
 
 
-def _batch(store: TokenStore, places: Int64, ends: Int64, *, goes_on: bool) -> Batch:
-    """The pieces at some places [B, T+1] of the text; each row ends where its stream does."""
+def _batch(store: TokenStore, positions: Int64, ends: Int64, *, is_continued: bool) -> Batch:
+    """The pieces at some positions [B, T+1] of the text; each row ends where its stream does."""
     text = store.tgt.tokens.values
-    rows = np.full(places.shape, PAD, np.int64)
-    rows[places < 0] = EOS
-    inside = (places >= 0) & (places < ends[:, None])
-    rows[inside] = text[places[inside]]
+    rows = np.full(positions.shape, PAD, np.int64)
+    rows[positions < 0] = EOS
+    inside = (positions >= 0) & (positions < ends[:, None])
+    rows[inside] = text[positions[inside]]
     lengths = torch.from_numpy(inside[:, 1:].sum(axis=1))
     nothing = torch.full((len(rows), 1), EOS)
     return Batch(
@@ -75,6 +75,6 @@ def _batch(store: TokenStore, places: Int64, ends: Int64, *, goes_on: bool) -> B
         torch.ones_like(lengths),
         torch.from_numpy(rows),
         lengths,
-        torch.from_numpy(places[:, 1]),
-        goes_on,
+        torch.from_numpy(positions[:, 1]),
+        is_continued,
     )

@@ -23,12 +23,14 @@ def parse_alignment(text: str) -> list[tuple[int, int]]:
     return [(int(match[1]), int(match[2])) for match, _ in found if match]
 
 
-def align_tokens(links: RaggedRows, src: RaggedRows, tgt: RaggedRows, starts: tuple[Flags, Flags]) -> Int64:
+def align_tokens(
+    alignments: RaggedRows, src: RaggedRows, tgt: RaggedRows, starts: tuple[Flags, Flags]
+) -> Int64:
     """Rows [L, 3] of (row, target piece, source piece): every piece of a word with every one of its partner.
 
     `links` holds source and target word in turn, `starts` says which pieces begin a word on either side.
     """
-    apart = (np.split(taken.values, np.cumsum(taken.lengths)[:-1]) for taken in (links, src, tgt))
+    apart = (np.split(taken.values, np.cumsum(taken.lengths)[:-1]) for taken in (alignments, src, tgt))
     found = [_align_row(row, pair, starts) for row, pair in enumerate(zip(*apart, strict=True))]
     return np.concatenate([np.empty((0, 3), np.int64), *found])
 

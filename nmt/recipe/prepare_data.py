@@ -201,7 +201,7 @@ class Pairs:
 
     def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """The corpora and lines that a batch's pairs are from."""
-        return self.store.places(batch.pairs.numpy())
+        return self.store.source_lines(batch.pairs.numpy())
 
 
 class Streams:

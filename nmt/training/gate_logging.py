@@ -80,11 +80,11 @@ def gate_statistics(model: Translator, batches: Iterable[Batch], *, positions: i
         batch = to_device(batch, device)
         with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
             state = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=carried).state
-        carried = detach_states(state) if batch.goes_on else None
+        carried = detach_states(state) if batch.is_continued else None
         for record in records:
             lengths = batch.src_lengths if record.path.side == "encoder" else batch.tgt_lengths
             sums.setdefault(record.path, _CellSums(record, positions)).add(record, lengths, offset)
-        offset = offset + batch.tgt.shape[1] - 1 if batch.goes_on else 0
+        offset = offset + batch.tgt.shape[1] - 1 if batch.is_continued else 0
     return [of_cell.statistics() for of_cell in sums.values()]
 
 

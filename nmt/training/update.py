@@ -179,5 +179,7 @@ def _check_update(totals: LossTotals, norm: float, limit: float) -> BadUpdate | 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Move a batch to a device; `pairs` and lengths stay on the CPU."""
-    weights, links = (None if t is None else t.to(device) for t in (batch.weights, batch.links))
-    return batch._replace(src=batch.src.to(device), tgt=batch.tgt.to(device), weights=weights, links=links)
+    weights, alignments = (None if t is None else t.to(device) for t in (batch.weights, batch.alignments))
+    return batch._replace(
+        src=batch.src.to(device), tgt=batch.tgt.to(device), weights=weights, alignments=alignments
+    )

@@ -110,7 +110,7 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
         (("in.tsv", "-o", "in.tsv"), 2, "in.tsv is what is read"),
         (("in.tsv", "-o", "out.tsv.gz"), 2, "pairs are written as .tsv, .jsonl, or two files"),
         (("in.tsv", "-o", "out.tmx", "--src", "a", "--tgt", "b"), 2, "pairs are written as .tsv"),
-        (("a", "b", "c", "-o", "out.tsv"), 2, "3 files: give one file of pairs"),
+        (("a", "b", "c", "-o", "out.tsv"), 2, "3 input files: give one file of pairs"),
         (("no.tsv", "-o", "out.tsv"), 1, "no file no.tsv"),
         (("in.tsv", "-o", "two", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
         (("in.tsv", "-o", "out.jsonl", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
@@ -119,7 +119,7 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
         (
             ("in.tsv", "-o", "out.tsv", "--min-words", "3", "--max-words", "2"),
             2,
-            "--min-words 3 is more",
+            "--min-words 3 is greater",
         ),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latn,Latin"), 2, "no script 'Latn'"),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latin"), 2, "expected one for each side"),

@@ -58,15 +58,15 @@ def corpus(path: Path, content: str) -> Corpus:
 def test_what_stands_beside_the_pairs_comes_in_its_order(tmp_path: Path) -> None:
     rows = [(*pair, *extra) for pair, extra in zip(PAIRS, EXTRA, strict=True)]
     tsv = corpus(tmp_path / "a.tsv", "".join("\t".join(row) + "\n" for row in rows))
-    assert list(read_rows(tsv._replace(weights="3", links="4"))) == rows
+    assert list(read_rows(tsv._replace(weights="3", alignments="4"))) == rows
     entries = [dict(zip(("de", "en", "w", "l"), row, strict=True)) for row in rows]
     entries[1]["l"] = None
     jsonl = corpus(tmp_path / "a.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
-    assert list(read_rows(jsonl._replace(weights="w", links="l"))) == rows
+    assert list(read_rows(jsonl._replace(weights="w", alignments="l"))) == rows
     weights = tmp_path / "weights"
     weights.write_text("".join(f"{extra[0]}\n" for extra in EXTRA))
-    assert list(read_rows(jsonl._replace(weights=weights, links="l"))) == rows
-    assert list(read_pairs(jsonl._replace(weights=weights, links="l"))) == PAIRS
+    assert list(read_rows(jsonl._replace(weights=weights, alignments="l"))) == rows
+    assert list(read_pairs(jsonl._replace(weights=weights, alignments="l"))) == PAIRS
 
 
 @pytest.mark.parametrize(

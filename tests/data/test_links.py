@@ -32,13 +32,13 @@ def lines(path: Path, content: list[str]) -> Path:
 
 
 def corpus(
-    folder: Path, links: list[str] = LINKS, weights: list[str] = WEIGHTS, tag: str | None = None
+    folder: Path, alignments: list[str] = LINKS, weights: list[str] = WEIGHTS, tag: str | None = None
 ) -> Corpus:
     return Corpus(
         (lines(folder / "a.de", SRC), lines(folder / "a.en", TGT)),
         tag=tag,
         weights=lines(folder / "weights", weights),
-        links=lines(folder / "links", links),
+        alignments=lines(folder / "links", alignments),
     )
 
 
@@ -63,8 +63,8 @@ def linked_words(
     """Pair, source word and target word of every link, read off the pieces in the batches."""
     found = set()
     for batch in read_batches(store, BatchPlan("sentences", 4, 1), 0, sampling=sampling):
-        assert batch.links is not None
-        for row, t, s in batch.links.tolist():
+        assert batch.alignments is not None
+        for row, t, s in batch.alignments.tolist():
             src = vocabulary.pieces(batch.src[row, : batch.src_lengths[row] - 1].tolist())
             tgt = vocabulary.pieces(batch.tgt[row, 1 : batch.tgt_lengths[row]].tolist())
             found.add((int(batch.pairs[row]), word_around(src, s), word_around(tgt, t)))
@@ -113,8 +113,8 @@ def test_every_piece_of_a_word_is_linked_with_every_piece_of_its_partner(tmp_pat
         batch for batch in read_batches(store, BatchPlan("sentences", 1, 1), 0) if int(batch.pairs[0]) == 1
     )
     back = [len(vocabulary.encode(text)) for text in ("zurück", "back")]
-    assert batch.links is not None
-    links = [link for link in batch.links.tolist() if link[1] >= len(vocabulary.encode("the cat comes"))]
+    assert batch.alignments is not None
+    links = [link for link in batch.alignments.tolist() if link[1] >= len(vocabulary.encode("the cat comes"))]
     assert len(links) == len({map(tuple, links)}) * back[0] * back[1]
 
 
@@ -151,7 +151,7 @@ def test_a_line_whose_words_are_not_told_by_spaces_is_counted_and_not_aligned(tm
 
 
 @pytest.mark.parametrize(
-    ("links", "weights", "message"),
+    ("alignments", "weights", "message"),
     [
         (
             ["0-0", "", "4-0", ""] * 5,
@@ -166,10 +166,10 @@ def test_a_line_whose_words_are_not_told_by_spaces_is_counted_and_not_aligned(tm
     ],
 )
 def test_what_cannot_be_is_refused_by_file_and_line(
-    tmp_path: Path, links: list[str], weights: list[str], message: str
+    tmp_path: Path, alignments: list[str], weights: list[str], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        stored(tmp_path, WORDS, corpus(tmp_path, links, weights))
+        stored(tmp_path, WORDS, corpus(tmp_path, alignments, weights))
 
 
 def test_links_are_read_as_pharaoh_writes_them() -> None:

@@ -57,7 +57,7 @@ def test_every_piece_of_the_text_comes_once_and_in_order(
     assert len(found) == count_chunks(store, cut)
     assert sum(int(batch.tgt_lengths.sum()) for batch in found) == len(whole(lines))
     assert max(batch.tgt.shape[1] - 1 for batch in found) <= cut.chunk
-    assert [batch.goes_on for batch in found] == [True] * (len(found) - 1) + [False]
+    assert [batch.is_continued for batch in found] == [True] * (len(found) - 1) + [False]
 
 
 @pytest.mark.parametrize("cut", CUTS)
@@ -100,7 +100,7 @@ def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Pa
     [batch] = read_batches(store, BatchPlan("sentences", 10, 1), 0)
     assert sorted(batch.tgt.tolist())[0] == [BOS, *WORDS.encode("0 1 2"), EOS, PAD]
     assert batch.src.tolist() == [[EOS]] * 5
-    assert not batch.goes_on
+    assert not batch.is_continued
 
 
 def test_a_text_that_is_not_there_is_looked_for_with_every_compression(tmp_path: Path) -> None:

@@ -58,11 +58,11 @@ def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> N
         assert len(pairs) == 35
         for batch in batches:
             assert batch.weights is not None
-            assert batch.links is not None
+            assert batch.alignments is not None
             back = batch.pairs >= 20
             assert batch.weights.tolist() == [0.5 if one else 1.0 for one in back.tolist()]
             assert (batch.src[:, 0] == tag[0]).tolist() == back.tolist()
-            assert {*batch.links[:, 0].tolist()} == {*back.nonzero().flatten().tolist()}
+            assert {*batch.alignments[:, 0].tolist()} == {*back.nonzero().flatten().tolist()}
 
 
 def test_the_doctor_reports_each_corpus_with_its_lines(recipe: Path) -> None:

@@ -176,11 +176,11 @@ def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
             gradients = torch.autograd.grad(loss, [s.h for s in states[: t + 1]], retain_graph=True)
             for j, gradient in enumerate(gradients):
                 by_lag.setdefault(t - j, []).append(gradient.norm().item())
-    found = gradient_profiles(model, [batch._replace(goes_on=True), batch], lags=4)
+    found = gradient_profiles(model, [batch._replace(is_continued=True), batch], lags=4)
     (reach,) = [r for r in found if r.cell.side == "decoder" and r.path == "h"]
     assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
     fresh = clipping_statistics(model, [batch, batch], 1.0)
-    gone_on = clipping_statistics(model, [batch._replace(goes_on=True), batch], 1.0)
+    gone_on = clipping_statistics(model, [batch._replace(is_continued=True), batch], 1.0)
     assert gone_on.norms[0] == fresh.norms[0] == fresh.norms[1]
     loss = forced_loss(model, batch, label_smoothing=0.0, carried=carried).loss.smoothed / 6
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)

@@ -64,7 +64,7 @@ def test_no_gradient_goes_back_before_a_batch() -> None:
     model, text = make_model(), make_text(length=10)
     lengths = torch.full((3,), 4)
     one, other = (
-        Batch(torch.full((3, 1), EOS), lengths, tgt, lengths, lengths, goes_on=True)
+        Batch(torch.full((3, 1), EOS), lengths, tgt, lengths, lengths, is_continued=True)
         for tgt in (text[:, :5], text[:, 4:9])
     )
     first = forced_loss(model, one, label_smoothing=0.0)
@@ -73,7 +73,7 @@ def test_no_gradient_goes_back_before_a_batch() -> None:
     anew = forced_loss(model, other, label_smoothing=0.0)
     assert not any(layer.h.requires_grad for layer in first.carried.layers)
     assert second.loss.nll != anew.loss.nll
-    assert forced_loss(model, one._replace(goes_on=False), label_smoothing=0.0).carried is None
+    assert forced_loss(model, one._replace(is_continued=False), label_smoothing=0.0).carried is None
 
 
 def test_the_end_of_a_line_is_read_as_the_beginning_of_the_next() -> None:

@@ -145,7 +145,7 @@ def test_numbers_are_those_of_what_is_watched(decoder: dict[str, object]) -> Non
 
 def test_a_chunk_goes_on_from_the_state_of_the_one_before() -> None:
     model, batch = with_gates("lstm", i=100.0, f=100.0, g=math.atanh(0.5)), make_batch()
-    first = batch._replace(goes_on=True)
+    first = batch._replace(is_continued=True)
     length = batch.tgt.shape[1] - 1
     norms = part(gate_statistics(model, [first, batch, batch], positions=20)[-1], "c").norms
     assert norms[0] == pytest.approx(math.sqrt(2))

@@ -115,7 +115,7 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     model, batch = build(decoder=decoder), make_batch(2)
     batch = batch._replace(src=batch.src.clamp_max(10), tgt=batch.tgt.clamp_max(10))
     batch = batch._replace(
-        links=torch.tensor([[0, 0, 1], [1, 1, 0]]), weights=torch.tensor([1.0, 2.0, 0.5]).double()
+        alignments=torch.tensor([[0, 0, 1], [1, 1, 0]]), weights=torch.tensor([1.0, 2.0, 0.5]).double()
     )
     plain = Likelihood(label_smoothing=0.1, sample=False)
     guided = Likelihood(label_smoothing=0.1, sample=False, guided_alignment=0.3, coverage=0.7)
@@ -125,7 +125,10 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     loss = guided(model, batch, teacher_forced=None, carried=None).loss
     weights = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], return_weights=True).weights
     assert weights is not None
-    missed, covered = alignment_loss(weights, batch.links)[0], coverage_loss(weights, batch.tgt[:, 1:] != PAD)
+    missed, covered = (
+        alignment_loss(weights, batch.alignments)[0],
+        coverage_loss(weights, batch.tgt[:, 1:] != PAD),
+    )
     assert batch.weights is not None
     added = 0.3 * missed @ batch.weights + 0.7 * covered @ batch.weights
     assert other - one == pytest.approx(added.item(), rel=1e-9)
@@ -141,18 +144,18 @@ def test_guided_attention_learns_to_look_where_the_links_are() -> None:
     backwards = [[row, t, int(batch.src_lengths[row]) - 1 - t] for row, t in places]
     guided = Likelihood(label_smoothing=0.0, sample=False, guided_alignment=1.0)
     learner = make_learner(model=build(decoder={"input_feeding": True}).train(), objective=guided)
-    batch = batch._replace(links=torch.tensor(backwards))
+    batch = batch._replace(alignments=torch.tensor(backwards))
     found = [learner.update([batch], rate=0.03, ratio=1.0).totals.means()["alignment"] for _ in range(40)]
     assert found[-1] < 0.3 * found[0]
 
 
 def test_all_that_is_computed_with_goes_to_the_models_device() -> None:
-    batch = make_batch(1)._replace(weights=torch.ones(3), links=torch.zeros(1, 3, dtype=torch.int64))
+    batch = make_batch(1)._replace(weights=torch.ones(3), alignments=torch.zeros(1, 3, dtype=torch.int64))
     moved = to_device(batch, torch.device("meta"))
     assert all(
-        part is not None and part.is_meta for part in (moved.src, moved.tgt, moved.weights, moved.links)
+        part is not None and part.is_meta for part in (moved.src, moved.tgt, moved.weights, moved.alignments)
     )
-    assert to_device(make_batch(1), torch.device("meta")).links is None
+    assert to_device(make_batch(1), torch.device("meta")).alignments is None
 
 
 def test_r_drop_without_dropout_is_the_likelihood() -> None:
@@ -183,11 +186,11 @@ def test_r_drop_by_hand() -> None:
 
 
 def test_every_pair_twice_has_its_links_twice() -> None:
-    batch = make_batch(1)._replace(links=torch.tensor([[2, 0, 1]]), weights=torch.arange(3.0))
+    batch = make_batch(1)._replace(alignments=torch.tensor([[2, 0, 1]]), weights=torch.arange(3.0))
     both = repeat_batch(batch)
-    assert both.links is not None
+    assert both.alignments is not None
     assert both.weights is not None
-    assert both.links.tolist() == [[2, 0, 1], [5, 0, 1]]
+    assert both.alignments.tolist() == [[2, 0, 1], [5, 0, 1]]
     assert both.weights.tolist() == [0, 1, 2, 0, 1, 2]
     assert torch.equal(both.tgt[3:], batch.tgt)
 

@@ -87,7 +87,7 @@ def test_a_language_model_learns_in_short_numbers() -> None:
     assert isinstance(found, LanguageModelRecipe)
     model = build_language_model(found, 12)
     learner = make_learner(model=model, precision=Precision("bfloat16", "cpu"))
-    outcome = learner.update([make_batch(0)._replace(goes_on=True)], rate=0.02, ratio=1.0)
+    outcome = learner.update([make_batch(0)._replace(is_continued=True)], rate=0.02, ratio=1.0)
     assert outcome.carried is not None
     assert outcome.carried.layers[0].h.dtype == torch.bfloat16
     again = learner.update([make_batch(1)], rate=0.02, ratio=1.0, carried=outcome.carried)

@@ -100,7 +100,7 @@ class TokenStore:
         self.parts = list(_parts(shards))
         self.report = join_reports(part.report for part in self.parts)
         self.src, self.tgt = self._side("src"), self._side("tgt")
-        self.weights, self.links = self._weights(), self._links()
+        self.weights, self.alignments = self._weights(), self._links()
 
     def _side(self, name: str) -> StoreSide:
         return StoreSide(self._rows(name), self._rows(f"{name}.text") if self._has(f"{name}.text") else None)
@@ -139,7 +139,7 @@ class TokenStore:
         chosen = np.arange(len(self)) if pairs is None else pairs
         return self.src.tokens.lengths(chosen), self.tgt.tokens.lengths(chosen)
 
-    def places(self, pairs: Int64) -> list[tuple[str, int]]:
+    def source_lines(self, pairs: Int64) -> list[tuple[str, int]]:
         """The corpus and the line that each of some pairs came from."""
         part = find_parts(pairs, np.array([*(part.first for part in self.parts), len(self)]))
         return [

@@ -163,7 +163,7 @@ anywhere in a large file brings in a page of its own, and its neighbours."""
 
 
 class ConcatArrays:
-    """Arrays of one kind end to end; `joined[places]` reads from all of them, `parts` are they themselves."""
+    """Arrays of one type end to end: `array[indices]` reads from all of them, `parts` are the arrays."""
 
     def __init__(self, parts: Sequence[Array]) -> None:
         self.parts = parts
@@ -172,15 +172,15 @@ class ConcatArrays:
     def __len__(self) -> int:
         return int(self.first[-1])
 
-    def __getitem__(self, places: Int64) -> Array:
+    def __getitem__(self, indices: Int64) -> Array:
         if len(self.parts) == 1:
-            return self.parts[0][places]
-        parts, found = find_parts(places, self.first), np.empty(len(places), self.parts[0].dtype)
+            return self.parts[0][indices]
+        parts, found = find_parts(indices, self.first), np.empty(len(indices), self.parts[0].dtype)
         order = np.argsort(parts, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
             if len(group):
                 part = parts[group[0]]
-                found[group] = self.parts[part][places[group] - self.first[part]]
+                found[group] = self.parts[part][indices[group] - self.first[part]]
         return found
 
     def tolist(self) -> list[Any]:
@@ -188,9 +188,9 @@ class ConcatArrays:
         return [value for part in self.parts for value in part.tolist()]
 
 
-def find_parts(places: Int64, first: Int64) -> Int64:
+def find_parts(indices: Int64, first: Int64) -> Int64:
     """In which part each place lies, where part i begins at first[i]; the end lies in the last."""
-    found: Int64 = np.searchsorted(first[1:-1], places, side="right")
+    found: Int64 = np.searchsorted(first[1:-1], indices, side="right")
     return found
 
 
@@ -218,8 +218,8 @@ class RaggedArray:
     def _bounds(self, rows: Int64) -> tuple[Int64, Int64]:
         """Where rows begin in `values`, and how many they have."""
         parts = find_parts(rows, self._first)
-        places = rows + parts  # a part has an offset more than rows
-        starts, ends = np.split(self._offsets[np.concatenate([places, places + 1])], 2)
+        indices = rows + parts  # a part has an offset more than rows
+        starts, ends = np.split(self._offsets[np.concatenate([indices, indices + 1])], 2)
         return starts + self.values.first[parts], ends - starts
 
     def lengths(self, rows: Int64) -> Int64:
@@ -246,10 +246,10 @@ class RaggedArray:
             yield rows[first : first + count]
             self.let_go()
 
-    def rows_at(self, places: Int64) -> Int64:
-        """The rows in which places of `values` lie; behind its end: the last."""
-        parts = find_parts(places, self.values.first)
-        inside = zip(parts.tolist(), (places - self.values.first[parts]).tolist(), strict=True)
+    def rows_at(self, indices: Int64) -> Int64:
+        """The rows in which indices of `values` lie; behind its end: the last."""
+        parts = find_parts(indices, self.values.first)
+        inside = zip(parts.tolist(), (indices - self.values.first[parts]).tolist(), strict=True)
         rows = [int(np.searchsorted(self._offsets.parts[part], at, side="right")) - 1 for part, at in inside]
         return np.minimum(np.array(rows) + self._first[parts], len(self) - 1)
 

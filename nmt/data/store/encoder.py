@@ -94,7 +94,7 @@ def _make_writers(
     found += [_TokenWriter(side, encoder, scratch) for side in SIDES if side in encoder.vocabularies]
     if corpus.weights is not None:
         found.append(_WeightWriter(corpus, scratch))
-    if corpus.links is not None:
+    if corpus.alignments is not None:
         found.append(_AlignmentWriter(corpus, encoder.vocabularies, scratch, report, before))
     return found
 

@@ -114,7 +114,7 @@ def _measure(
     for batch in batches:
         with record_states(model.recurrent_cells(), cut) as states:
             unrolled = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=carried)
-        carried = detach_states(unrolled.state) if batch.goes_on else None
+        carried = detach_states(unrolled.state) if batch.is_continued else None
         losses = _losses(model, unrolled.features, batch)
         for side in sides:
             fields = {

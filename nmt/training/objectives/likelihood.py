@@ -50,7 +50,7 @@ class Likelihood:
     ) -> LossOutput:
         unrolled = self.unroll(model, batch, teacher_forced, carried)
         return LossOutput(
-            self.loss(model, batch, unrolled), detach_states(unrolled.state) if batch.goes_on else None
+            self.loss(model, batch, unrolled), detach_states(unrolled.state) if batch.is_continued else None
         )
 
     def unroll(
@@ -72,8 +72,8 @@ class Likelihood:
         weights = unrolled.weights
         if weights is None:
             return loss
-        if self.guided_alignment and batch.links is not None:
-            missed, aligned = alignment_loss(weights, batch.links)
+        if self.guided_alignment and batch.alignments is not None:
+            missed, aligned = alignment_loss(weights, batch.alignments)
             shown = LossTerm(missed.detach().sum(), aligned)
             loss = loss.add_term("alignment", missed, self.guided_alignment, batch.weights, shown)
         if self.coverage:
@@ -110,15 +110,15 @@ LEAST = 1e-12
 """A weight of nothing counts as this: its logarithm is finite."""
 
 
-def alignment_loss(weights: Tensor, links: Tensor) -> tuple[Tensor, int]:
+def alignment_loss(weights: Tensor, alignments: Tensor) -> tuple[Tensor, int]:
     """Guided alignment (Chen et al., 2016): cross-entropy of the attention with given links.
 
-    links [L, 3] are (row, target position, source position). The links of a target word share its
+    alignments [L, 3] are (row, target position, source position). The links of a target word share its
     probability; words without one count for nothing. Gives the sum of each row [B], and how many words
     have links.
     """
     rows, length, _ = weights.shape
-    row, t, s = links.unbind(1)
+    row, t, s = alignments.unbind(1)
     word = row * length + t
     sharing = torch.bincount(word, minlength=rows * length)
     missed = -wide(weights[row, t, s]).clamp_min(LEAST).log() / sharing[word]

@@ -24,7 +24,7 @@ class RDrop:
         self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
         """As of any objective; the two passes are one, over a batch that holds every pair twice."""
-        if carried is not None or batch.goes_on:
+        if carried is not None or batch.is_continued:
             raise NotImplementedError("a state that is carried on belongs to one pass")
         pair = repeat_batch(batch)
         gold = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
@@ -46,7 +46,7 @@ class RDrop:
 
 def repeat_batch(batch: Batch) -> Batch:
     """Every pair, and then every pair again."""
-    weights, links = batch.weights, batch.links
+    weights, alignments = batch.weights, batch.alignments
     return Batch(
         src=torch.cat([batch.src, batch.src]),
         src_lengths=torch.cat([batch.src_lengths, batch.src_lengths]),
@@ -54,7 +54,9 @@ def repeat_batch(batch: Batch) -> Batch:
         tgt_lengths=torch.cat([batch.tgt_lengths, batch.tgt_lengths]),
         pairs=torch.cat([batch.pairs, batch.pairs]),
         weights=None if weights is None else torch.cat([weights, weights]),
-        links=None if links is None else torch.cat([links, links + links.new_tensor([len(batch.src), 0, 0])]),
+        alignments=None
+        if alignments is None
+        else torch.cat([alignments, alignments + alignments.new_tensor([len(batch.src), 0, 0])]),
     )
 
 
