@@ -45,11 +45,11 @@ def rescore(
     for scored in rescore_lines(read_pairs(Corpus((source, target))), job):
         typer.echo(_json(scored) if json else f"{scored.score:.4f}")
         total += scored.log_prob
-        tokens += len(scored.pieces)
+        tokens += len(scored.tokens)
     if tokens and not quiet:
         typer.echo(f"perplexity {math.exp(-total / tokens):.2f} of {tokens:,.0f} tokens", err=True)
 
 
 def _json(scored: "RescoredLine") -> str:
-    tokens = list(zip(scored.pieces, scored.token_log_probs, strict=True))
+    tokens = list(zip(scored.tokens, scored.token_log_probs, strict=True))
     return to_json({"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens})

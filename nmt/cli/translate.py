@@ -16,8 +16,7 @@ from nmt.files import check_writable
 if TYPE_CHECKING:
     from nmt.decoding.job import Job, Window
     from nmt.decoding.resume import Identity, JobOutput
-    from nmt.decoding.translate import VerificationSample
-    from nmt.decoding.translation import Translation
+    from nmt.decoding.translation import Translation, VerificationSample
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
 Formatter = Callable[["Translation"], str]
@@ -42,20 +41,20 @@ def run(options: TranslateOptions) -> None:
     from nmt.cli.translate_job import open_input
     from nmt.decoding import resume, shards
     from nmt.decoding.job import JobProgress, LineReader
-    from nmt.decoding.translate import VerificationSample
+    from nmt.decoding.translation import VerificationSample
 
     _check(options)
     job, identity = _prepare(options)
-    card = resume.read_checkpoint(options.outputs, identity) if options.resume else None
-    if card and card.whole:
-        resume.finish_files(options.outputs)
+    checkpoint = resume.read_checkpoint(options.outputs, identity) if options.resume else None
+    if checkpoint and checkpoint.whole:
+        resume.rename_parts(options.outputs)
         echo_note(f"{options.output} was already complete")
         return
     sample, formatters = VerificationSample(options.verify), _formatters(options)
     with (
         _workers(options, job) as work,
         open_input(options) as source,
-        resume.open_output(sys.stdout.buffer, options.outputs, identity, card) as output,
+        resume.open_output(sys.stdout.buffer, options.outputs, identity, checkpoint) as output,
         _report_partial_output(output),
     ):
         reader = LineReader(source.lines)
@@ -66,8 +65,8 @@ def run(options: TranslateOptions) -> None:
                 for translation in translations:
                     output.write([format_(translation) for format_ in formatters])
                     progress.advance(translation)
-                    sample.take(translation)
-                output.stands(JobProgress(progress.before + progress.lines, progress.notes, window.digest))
+                    sample.add(translation)
+                output.save(JobProgress(progress.before + progress.lines, progress.notes, window.digest))
         if source.stretch:
             shards.write_shard_info(source.stretch, output)
     progress.summarise()
@@ -140,7 +139,7 @@ def _load_translator(options: TranslateOptions) -> Callable[["Window"], list["Tr
 
 
 def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
-    from nmt.decoding.translate import translate_window
+    from nmt.decoding.translation import translate_window
 
     return lambda window: translate_window(window.lines, job)
 
@@ -160,7 +159,7 @@ def _formatters(options: TranslateOptions) -> list[Formatter]:
         "scored": io.scored,
         "moses": io.moses,
         "fairseq": io.fairseq,
-        "json": partial(io.write, n_best=options.n_best is not None, details=options.details),
+        "json": partial(io.write_json_line, n_best=options.n_best is not None, details=options.details),
     }
     return [formatters[options.output_format], *([io.pharaoh] if options.alignments else [])]
 
@@ -171,23 +170,23 @@ def _report_partial_output(output: "JobOutput") -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if output.places and not output.empty:
-            names = " and ".join(sink.name for sink in output.sinks if sink.place)
-            advice = "; resume with --resume" if output.can_be_gone_on_with else ""
+        if output.paths and not output.is_empty:
+            names = " and ".join(stream.name for stream in output.streams if stream.path)
+            advice = "; resume with --resume" if output.is_resumable else ""
             echo_note(f"the translations finished so far are in {names}{advice}")
         raise
 
 
 def _verify(sample: "VerificationSample", job: "Job", progress: TranslationProgress) -> None:
     """Translate a sample of the lines again in other batches; DataError if a translation differs."""
-    from nmt.decoding.translate import BATCHES, find_differing_lines
+    from nmt.decoding.translation import VERIFICATION_BATCHES
 
-    if not sample.drawn:
+    if not sample.translations:
         return
-    batches = ", ".join(map(str, BATCHES))
-    if wrong := find_differing_lines(sample.drawn, job):
+    batches = ", ".join(map(str, VERIFICATION_BATCHES))
+    if wrong := sample.find_differing_lines(job):
         lines = ", ".join(map(str, wrong))
         raise DataError(f"--verify: the translations of lines {lines} differ in batches of {batches}")
     progress.note(
-        f"verified: {len(sample.drawn):,} lines are translated alike in batches of {batches}, shuffled"
+        f"verified: {len(sample.translations):,} lines are translated alike in batches of {batches}, shuffled"
     )

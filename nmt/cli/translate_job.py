@@ -148,7 +148,7 @@ def _lines(stream: BinaryIO, options: TranslateOptions, stretch: shards.ShardRan
     raw = shards.read_shard(stream, stretch) if stretch else stream
     texts = read_lines_leniently(raw, top=first == 1)
     if options.json:
-        return (io.read(number, *text, options.field) for number, text in enumerate(texts, first))
+        return (io.read_json_line(number, *text, options.field) for number, text in enumerate(texts, first))
     paths = {"prefix": options.prefix, "must": options.must, "must_not": options.must_not}
     constraints = {name: path for name, path in paths.items() if path}
     lines = number_lines(texts, first)

@@ -5,184 +5,183 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS
-from nmt.decoding.beam_rows import BeamRows, Selection
 from nmt.decoding.candidates import Continuations, score_continuations, select
 from nmt.decoding.constraints import advance_progress
-from nmt.decoding.hypothesis import Hypothesis, Node, SentenceSearch
+from nmt.decoding.hypothesis import BeamRows, Hypothesis, Node, Selection, SentenceSearch
 from nmt.decoding.model import Floats, Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
 
 
 class TraceStep(NamedTuple):
-    """One position of a search: the hypotheses that were alive, what could follow, and what was kept.
+    """One position of a search: the live hypotheses, their candidates, and those kept.
 
-    A node of `before` is the very node that an earlier expansion has grown. `grown` has those that end here,
-    too; their `parents` are rows of `before` and of `found`.
+    The nodes of `live` are the very nodes that an earlier step selected. `selected` includes those that end
+    here; its `parents` are rows of `live` and of `candidates`.
     """
 
-    before: BeamRows
-    found: Continuations
-    grown: BeamRows
+    live: BeamRows
+    candidates: Continuations
+    selected: BeamRows
 
 
 TraceCallback = Callable[[TraceStep], None]
-"""Takes what the search did at each position."""
 
-
-SHARE = 8  # sentences enter by an eighth of the batch: to read one alone takes longer than its share of many
+REFILL = 8  # new sentences enter by an eighth of the batch: encoding one alone costs more than its share
 
 
 class SearchBatch:
     """At most `options.batch` sentences with their live hypotheses; only these have rows in the model."""
 
-    def __init__(self, model: Model, options: Options, record: TraceCallback | None = None) -> None:
-        self.model, self.options, self.record = model, options, record
+    def __init__(self, model: Model, options: Options, trace: TraceCallback | None = None) -> None:
+        self.model, self.options, self.trace = model, options, trace
         self.sentences: list[SentenceSearch] = []
         self._rows = BeamRows([], np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
         self._state: Any = None
 
-    def room(self) -> int:
-        """How many sentences should enter now."""
+    def free_slots(self) -> int:
+        """Return the number of sentences that should be added now."""
         free = self.options.batch - len(self.sentences)
-        return free if not self.sentences or free >= max(1, self.options.batch // SHARE) else 0
+        return free if not self.sentences or free >= max(1, self.options.batch // REFILL) else 0
 
-    def enter(self, requests: Sequence[Request]) -> None:
-        """Read sentences; each starts with one hypothesis in each of its lanes."""
+    def add(self, requests: Sequence[Request]) -> None:
+        """Encode sentences; each starts with one hypothesis per group."""
         if not requests:
             return
         memories = self.model.encode([request.source for request in requests])
-        entering = [SentenceSearch(*both, self.options) for both in zip(requests, memories, strict=True)]
-        lanes = self.options.lanes
-        first, rows = len(self.sentences) * lanes, len(entering) * lanes
+        new = [SentenceSearch(*both, self.options) for both in zip(requests, memories, strict=True)]
+        groups = self.options.group_count
+        first, rows = len(self.sentences) * groups, len(new) * groups
         self._rows = BeamRows(
-            self._rows.nodes + [sentence.root() for sentence in entering for _ in range(lanes)],
+            self._rows.nodes + [sentence.root() for sentence in new for _ in range(groups)],
             np.concatenate([self._rows.parents, np.full(rows, -1)]),
             np.concatenate([self._rows.totals, np.zeros(rows)]),
-            np.concatenate([self._rows.lanes, np.arange(first, first + rows)]),
+            np.concatenate([self._rows.groups, np.arange(first, first + rows)]),
         )
-        self.sentences += entering
+        self.sentences += new
 
     def advance(self) -> list[SentenceSearch]:
-        """Take one position in every sentence; those that are settled leave and are returned."""
+        """Advance every sentence by one position; remove and return those that are done."""
         rows = self._rows
-        owners = [self.sentences[number] for number in (rows.lanes // self.options.lanes).tolist()]
-        y = np.array([node.piece for node in rows.nodes])
+        owners = [self.sentences[index] for index in (rows.groups // self.options.group_count).tolist()]
+        y = np.array([node.token for node in rows.nodes])
         step = self.model.step(y, self._state, rows.parents, [sentence.memory for sentence in owners])
-        more = 0 if self.record is None else self.options.beam  # to show what was dropped
-        found = score_continuations(step.scores, rows.nodes, owners, self.options, more)
-        chosen = select(found, rows, owners, self.options)
+        extra = 0 if self.trace is None else self.options.beam  # to show what was pruned
+        candidates = score_continuations(step.scores, rows.nodes, owners, self.options, extra)
+        selection = select(candidates, rows, owners, self.options)
         for sentence in self.sentences:
             sentence.length += 1
-        grown = self._grow(chosen, found, owners, self._weights(step.weights))
-        if self.record is not None:
-            self.record(TraceStep(rows, found, grown))
-        self._end_what_died_out(grown)
-        live = self._end_what_ended(grown)
+        selected = self._extend(selection, candidates, owners, self._needed(step.weights))
+        if self.trace is not None:
+            self.trace(TraceStep(rows, candidates, selected))
+        self._cut_dead_ends(selected)
+        live = self._end_hypotheses(selected)
         self._state = step.state
-        return self._leave(live)
+        return self._remove_done(live)
 
-    def _weights(self, weights: Sequence[Floats] | None) -> Sequence[Floats] | None:
-        """Attention weights, if they are needed."""
+    def _needed(self, weights: Sequence[Floats] | None) -> Sequence[Floats] | None:
+        """Return the attention weights, or None if nothing needs them."""
         if weights is None and self.options.coverage_penalty:
-            raise UsageError("this model has no attention, so there is no coverage: leave its penalty out")
+            raise UsageError("the coverage penalty needs attention, which this model lacks: omit it")
         return weights if self.options.attention or self.options.coverage_penalty else None
 
-    def _grow(
+    def _extend(
         self,
-        chosen: Selection,
-        found: Continuations,
+        selection: Selection,
+        candidates: Continuations,
         owners: Sequence[SentenceSearch],
         weights: Sequence[Floats] | None,
     ) -> BeamRows:
-        """The chosen continuations as hypotheses."""
-        before, values = self._rows, found.values[chosen]
+        """Extend hypotheses by the selected continuations."""
+        live, values = self._rows, candidates.values[selection]
         nodes = [
             Node(
-                piece,
+                token,
                 value,
-                # A copy, since the model may hand out views of what it writes into again.
+                # A copy, since the model may return views of buffers that it reuses.
                 None if weights is None else np.array(weights[row]),
-                before.nodes[row].progress
-                and advance_progress(before.nodes[row].progress, piece, owners[row].must),
-                before.nodes[row],
+                parent.progress and advance_progress(parent.progress, token, owners[row].required),
+                parent,
             )
-            for row, piece, value in zip(
-                chosen.rows.tolist(), found.pieces[chosen].tolist(), values.tolist(), strict=True
+            for row, token, value in zip(
+                selection.rows.tolist(), candidates.tokens[selection].tolist(), values.tolist(), strict=True
             )
+            for parent in [live.nodes[row]]
         ]
-        return BeamRows(nodes, chosen.rows, before.totals[chosen.rows] + values, before.lanes[chosen.rows])
+        rows = selection.rows
+        return BeamRows(nodes, rows, live.totals[rows] + values, live.groups[rows])
 
-    def _end_what_died_out(self, grown: BeamRows) -> None:
-        """Where nothing may follow any hypothesis, the output is cut."""
-        lanes = len(self.sentences) * self.options.lanes
-        before, after = (np.bincount(rows.lanes, minlength=lanes) for rows in (self._rows, grown))
-        for lane in np.flatnonzero((before > 0) & (after == 0)).tolist():
-            sentence, own = self._owner(lane)
-            if not sentence.ends[own]:
-                for row in np.flatnonzero(self._rows.lanes == lane).tolist():
-                    sentence.end(own, self._rows.nodes[row], float(self._rows.totals[row]), finished=False)
+    def _cut_dead_ends(self, selected: BeamRows) -> None:
+        """End the hypotheses of a group of which none can be continued."""
+        groups = len(self.sentences) * self.options.group_count
+        before, after = (np.bincount(rows.groups, minlength=groups) for rows in (self._rows, selected))
+        for group in np.flatnonzero((before > 0) & (after == 0)).tolist():
+            sentence, index = self._owner(group)
+            if not sentence.ended[index]:
+                for row in np.flatnonzero(self._rows.groups == group).tolist():
+                    sentence.end(index, self._rows.nodes[row], float(self._rows.totals[row]), finished=False)
 
-    def _end_what_ended(self, grown: BeamRows) -> BeamRows:
-        """Take out the hypotheses that are finished or as long as they may be."""
+    def _end_hypotheses(self, selected: BeamRows) -> BeamRows:
+        """Remove and record the hypotheses that are finished or have the maximum length."""
         last = np.array([sentence.length == sentence.limit for sentence in self.sentences])
-        finished = np.array([node.piece == EOS for node in grown.nodes], dtype=bool)
-        ended = finished | last[grown.lanes // self.options.lanes]
+        finished = np.array([node.token == EOS for node in selected.nodes], dtype=bool)
+        ended = finished | last[selected.groups // self.options.group_count]
         for row in np.flatnonzero(ended).tolist():
-            sentence, own = self._owner(int(grown.lanes[row]))
-            sentence.end(own, grown.nodes[row], float(grown.totals[row]), finished=bool(finished[row]))
-        return _pick(grown, ~ended)
+            sentence, index = self._owner(int(selected.groups[row]))
+            total = float(selected.totals[row])
+            sentence.end(index, selected.nodes[row], total, finished=bool(finished[row]))
+        return _keep(selected, ~ended)
 
-    def _owner(self, lane: int) -> tuple[SentenceSearch, int]:
-        number, own = divmod(lane, self.options.lanes)
-        return self.sentences[number], own
+    def _owner(self, group: int) -> tuple[SentenceSearch, int]:
+        sentence, index = divmod(group, self.options.group_count)
+        return self.sentences[sentence], index
 
-    def _leave(self, live: BeamRows) -> list[SentenceSearch]:
-        """Let settled sentences go, with what is alive of them."""
-        number, own = np.divmod(live.lanes, self.options.lanes)
-        bounds = np.searchsorted(number, np.arange(len(self.sentences) + 1)).tolist()
-        lanes, totals = own.tolist(), live.totals.tolist()
-        stays = np.array(
-            [
-                not sentence.settled(lanes[start:end], totals[start:end])
-                for sentence, (start, end) in zip(self.sentences, pairwise(bounds), strict=True)
-            ]
-        )
-        if stays.all():
+    def _remove_done(self, live: BeamRows) -> list[SentenceSearch]:
+        """Remove the sentences that are done, with their live hypotheses."""
+        owner, group = np.divmod(live.groups, self.options.group_count)
+        bounds = np.searchsorted(owner, np.arange(len(self.sentences) + 1)).tolist()
+        groups, totals = group.tolist(), live.totals.tolist()
+        done = [
+            sentence.is_done(groups[start:end], totals[start:end])
+            for sentence, (start, end) in zip(self.sentences, pairwise(bounds), strict=True)
+        ]
+        if not any(done):
             self._rows = live
             return []
-        new_number = np.cumsum(stays) - 1
-        kept = _pick(live, stays[number])
-        self._rows = kept._replace(lanes=(new_number[number] * self.options.lanes + own)[stays[number]])
-        leaving = [sentence for sentence, stay in zip(self.sentences, stays, strict=True) if not stay]
-        self.sentences = [sentence for sentence, stay in zip(self.sentences, stays, strict=True) if stay]
+        mask = ~np.array(done)
+        new_index = np.cumsum(mask) - 1
+        self._rows = _keep(
+            live._replace(groups=new_index[owner] * self.options.group_count + group), mask[owner]
+        )
+        removed = [sentence for sentence, is_done in zip(self.sentences, done, strict=True) if is_done]
+        self.sentences = [s for s, is_done in zip(self.sentences, done, strict=True) if not is_done]
         if not self.sentences:
             self._state = None
-        return leaving
+        return removed
 
 
-def _pick(rows: BeamRows, mask: "np.typing.NDArray[np.bool_]") -> BeamRows:
+def _keep(rows: BeamRows, mask: NDArray[np.bool_]) -> BeamRows:
     if mask.all():
         return rows
     nodes = [node for node, kept in zip(rows.nodes, mask.tolist(), strict=True) if kept]
-    return BeamRows(nodes, rows.parents[mask], rows.totals[mask], rows.lanes[mask])
+    return BeamRows(nodes, rows.parents[mask], rows.totals[mask], rows.groups[mask])
 
 
 def search(
-    model: Model, requests: Iterable[Request], options: Options, record: TraceCallback | None = None
+    model: Model, requests: Iterable[Request], options: Options, trace: TraceCallback | None = None
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
-    """The `n_best` hypotheses of every request, best first, with its number, as they are found.
+    """Yield the number and the `n_best` hypotheses, best first, of every request once it is done.
 
-    Finished hypotheses come before those cut at the longest length, then the higher score, then the one found
-    earlier. `pad` and `bos` are never written, nor `unk` where it is ruled out. There are fewer where the
-    vocabulary is tiny. Requests are taken when there is room for them, some at a time. `record` is shown what
-    is done at every position.
+    Finished hypotheses come before those cut at the maximum length, then the higher score, then the one found
+    earlier. `pad` and `bos` are never generated, nor `unk` if it is disabled. A tiny vocabulary may give
+    fewer. Requests are read as slots of the batch become free. `trace` is called at every position.
     """
-    batch, waiting = SearchBatch(model, options, record), iter(requests)
+    batch, waiting = SearchBatch(model, options, trace), iter(requests)
     while True:
-        batch.enter(list(islice(waiting, batch.room())))
+        batch.add(list(islice(waiting, batch.free_slots())))
         if not batch.sentences:
             return
         for sentence in batch.advance():

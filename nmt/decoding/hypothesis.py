@@ -1,4 +1,4 @@
-"""Hypotheses: while they grow, and when they are handed out."""
+"""Hypotheses: the live ones in the beams of a batch, the state of each sentence's search, and the results."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,137 +7,178 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.vocabulary import BOS
-from nmt.decoding.model import Floats
+from nmt.decoding.model import Floats, Ints
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
 
+Doubles = NDArray[np.float64]
+
 
 class Node(NamedTuple):
-    """The last piece of a hypothesis, linked to what came before; what nobody continues is forgotten."""
+    """The last token of a hypothesis, linked to the one before; nodes that nothing continues are freed."""
 
-    piece: int  # bos in the node that all begin with
+    token: int  # bos in the root
     log_prob: float
-    weights: Floats | None  # [S] attention of this position, if it is needed
-    progress: tuple[int, ...]  # pieces met of each sequence that the output must contain
-    before: "Node | None"
+    weights: Floats | None  # [S] attention at this position, if it is needed
+    progress: tuple[int, ...]  # tokens matched of each required sequence
+    parent: "Node | None"
 
     def path(self) -> list["Node"]:
-        """From the first piece to this one, without bos."""
+        """Return the nodes from the first token to this one, without bos."""
         nodes, node = [], self
-        while node.before is not None:
+        while node.parent is not None:
             nodes.append(node)
-            node = node.before
+            node = node.parent
         return nodes[::-1]
 
 
+class BeamRows(NamedTuple):
+    """The live hypotheses of a batch; those of a group are adjacent, best first.
+
+    A group is a beam that is kept apart from the others of its sentence; all sentences have equally many.
+    """
+
+    nodes: list[Node]  # R of them
+    parents: Ints  # [R] row of the last state that each continues; -1 for a start
+    totals: Doubles  # [R] log probabilities
+    groups: Ints  # [R] ascending
+
+
+class Selection(NamedTuple):
+    """Continuations that are kept, in the order of their groups, best first."""
+
+    rows: Ints  # [N]
+    columns: Ints  # [N]
+
+    def sorted_by_group(self, groups: Ints) -> "Selection":
+        """Sort by the groups of the rows, given by row; the order within a group is kept."""
+        order = np.argsort(groups[self.rows], kind="stable")
+        return Selection(self.rows[order], self.columns[order])
+
+
+def select_per_group(keys: Doubles, groups: Ints, width: int) -> Selection:
+    """Select the `width` continuations of each group with the highest keys [R, C], never one of -inf.
+
+    Of equal keys the lower row comes first, then the lower column.
+    """
+    if not len(groups):
+        return Selection(groups, groups)
+    columns = keys.shape[1]
+    starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
+    ranks = np.arange(len(groups)) - starts[groups]
+    grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
+    grid[groups, ranks] = keys
+    flat = grid.reshape(len(starts), -1)
+    order = np.argsort(-flat, axis=1, kind="stable")[:, :width]
+    group, index = np.nonzero(np.take_along_axis(flat, order, axis=1) > -np.inf)
+    rank, column = np.divmod(order[group, index], columns)
+    return Selection(starts[group] + rank, column)
+
+
 class Hypothesis(NamedTuple):
-    """One output: its pieces, and what the model thinks of it."""
+    """One output and its scores."""
 
     ids: list[int]  # without bos and eos
-    score: float  # what hypotheses are ranked by
+    score: float  # by which hypotheses are ranked
     log_prob: float  # sum of token_log_probs
-    token_log_probs: list[float]  # of each piece, and of eos where it is finished
-    finished: bool  # False: cut at the longest length allowed, no eos
-    weights: Floats | None  # [len(token_log_probs), S] attention, if asked for and the model has it
+    token_log_probs: list[float]  # of each token, and of eos if it is finished
+    finished: bool  # False: cut at the maximum length, without eos
+    weights: Floats | None  # [len(token_log_probs), S] attention, if requested and the model has it
 
 
-def length_limit(pieces: int, max_ratio: float, max_extra: int) -> int:
-    """Positions that search may take for a source of so many pieces (eos not counted); at least one."""
-    return max(1, int(max_ratio * pieces) + max_extra)
+def length_limit(tokens: int, max_ratio: float, max_extra: int) -> int:
+    """Return the maximum output length for a source of so many tokens (eos not counted); at least one."""
+    return max(1, int(max_ratio * tokens) + max_extra)
 
 
 class EndedHypothesis(NamedTuple):
-    """Where a hypothesis ends, and what it is ranked by."""
+    """A hypothesis that is finished or cut, and its score."""
 
     score: float
     log_prob: float
     node: Node
     finished: bool
-    missing: int  # sequences that it should contain and does not
+    missing: int  # required sequences that it does not contain
 
-    def rank(self) -> tuple[bool, int, float]:
-        """Lowest first: the finished, then those that miss least, then the higher score."""
+    def sort_key(self) -> tuple[bool, int, float]:
+        """Sort finished ones first, then those that miss least, then the higher score."""
         return not self.finished, self.missing, -self.score
 
 
 class SentenceSearch:
-    """What is known of one sentence beside its live hypotheses."""
+    """The search for one sentence, apart from its live hypotheses."""
 
     def __init__(self, request: Request, memory: Any, options: Options) -> None:
         self.request, self.memory, self.options = request, memory, options
-        self.must = list(dict.fromkeys(tuple(sequence) for sequence in request.must if sequence))
-        if self.must and (options.sample or options.groups > 1):
-            raise UsageError("neither sampling nor groups can hold to what an output must contain")
-        pieces = len(request.source)
-        self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * pieces)))
-        needed = len(request.prefix) + sum(map(len, self.must))
-        self.limit = max(
-            length_limit(pieces, options.max_ratio, options.max_extra), max(self.minimum, needed) + 1
-        )
-        self.length = 0  # positions taken
+        self.required = list(dict.fromkeys(tuple(sequence) for sequence in request.required if sequence))
+        if self.required and (options.sample or options.groups > 1):
+            raise UsageError("sampling and diverse beam search cannot be combined with required phrases")
+        tokens = len(request.source)
+        self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * tokens)))
+        needed = max(self.minimum, len(request.prefix) + sum(map(len, self.required))) + 1
+        self.limit = max(length_limit(tokens, options.max_ratio, options.max_extra), needed)
+        self.length = 0  # positions so far
         if options.sample:
             self.uniforms = draw_uniforms(request, self.limit, options)
-        self._always_restricted = bool(self.must or request.must_not or options.no_repeat_ngram)
-        self.ends: list[list[EndedHypothesis]] = [[] for _ in range(options.lanes)]
+        self._always_restricted = bool(self.required or request.forbidden or options.no_repeat_ngram)
+        self.ended: list[list[EndedHypothesis]] = [[] for _ in range(options.group_count)]
 
     @property
     def is_forced(self) -> bool:
-        """Whether the next piece is the prefix's."""
+        """True if the next token is given by the prefix."""
         return self.length < len(self.request.prefix)
 
     @property
     def is_restricted(self) -> bool:
-        """Whether some piece may be ruled out at the next position, or asked for."""
+        """True if some tokens may be blocked or required at the next position."""
         return self._always_restricted or self.length < self.minimum
 
     def root(self) -> Node:
-        """What every hypothesis begins with."""
-        return Node(BOS, 0.0, None, (0,) * len(self.must), None)
+        """Return the node from which every hypothesis starts."""
+        return Node(BOS, 0.0, None, (0,) * len(self.required), None)
 
-    def missing(self, node: Node) -> int:
-        """How many of the sequences that the output must contain a hypothesis does not."""
-        return sum(met < len(sequence) for met, sequence in zip(node.progress, self.must, strict=True))
+    def count_missing(self, node: Node) -> int:
+        """Count the required sequences that a hypothesis does not contain."""
+        return sum(met < len(sequence) for met, sequence in zip(node.progress, self.required, strict=True))
 
-    def end(self, lane: int, node: Node, log_prob: float, finished: bool) -> None:
-        """Take in the end of a hypothesis, if it is among the best of its lane."""
+    def end(self, group: int, node: Node, log_prob: float, finished: bool) -> None:
+        """Record the end of a hypothesis, if it is among the best of its group."""
         path = node.path()
         weights = [step.weights for step in path if step.weights is not None]
         score = self.options.ranking.score(log_prob, len(path), weights)
-        ends = self.ends[lane]
-        ends.append(EndedHypothesis(score, log_prob, node, finished, self.missing(node)))
-        ends.sort(key=EndedHypothesis.rank)
-        del ends[self.options.ends :]
+        ended = self.ended[group]
+        ended.append(EndedHypothesis(score, log_prob, node, finished, self.count_missing(node)))
+        ended.sort(key=EndedHypothesis.sort_key)
+        del ended[self.options.ends_per_group :]
 
-    def settled(self, lanes: Sequence[int], log_probs: Sequence[float]) -> bool:
-        """Whether no live hypothesis, given by lane and log probability, can come among the ends."""
+    def is_done(self, groups: Sequence[int], log_probs: Sequence[float]) -> bool:
+        """True if no live hypothesis, given by group and log probability, can enter the results."""
         return all(
-            len(self.ends[lane]) == self.options.ends
-            and self.options.ranking.bound(log_prob, self.length, self.limit) <= self.ends[lane][-1].score
-            for lane, log_prob in zip(lanes, log_probs, strict=True)
+            len(self.ended[group]) == self.options.ends_per_group
+            and self.options.ranking.bound(log_prob, self.length, self.limit) <= self.ended[group][-1].score
+            for group, log_prob in zip(groups, log_probs, strict=True)
         )
 
     def hypotheses(self) -> list[Hypothesis]:
-        """The best ends, of equal ones those of the earlier lane first.
+        """Return the `n_best` results, best first; of equal ones that of the earlier group first.
 
-        Each lane has its share of them; an output that an earlier group has found is not taken from a later.
+        Each group contributes its share; an output that an earlier group has found is not repeated.
         """
-        share, options = -(-self.options.n_best // self.options.lanes), self.options
-        taken: dict[tuple[object, ...], EndedHypothesis] = {}
-        for number, lane in enumerate(self.ends):
-            own = number if options.sample else 0  # samples may be alike
-            keys = [(own, *(node.piece for node in end.node.path())) for end in lane]
-            new = [(key, end) for key, end in zip(keys, lane, strict=True) if key not in taken]
-            taken |= dict(new[:share])
-        return [
-            self._hypothesis(end)
-            for end in sorted(taken.values(), key=EndedHypothesis.rank)[: options.n_best]
-        ]
+        share, options = -(-self.options.n_best // self.options.group_count), self.options
+        results: dict[tuple[object, ...], EndedHypothesis] = {}
+        for group, ended in enumerate(self.ended):
+            distinct = group if options.sample else 0  # two samples may be equal
+            keys = [(distinct, *(node.token for node in end.node.path())) for end in ended]
+            new = [(key, end) for key, end in zip(keys, ended, strict=True) if key not in results]
+            results |= dict(new[:share])
+        best = sorted(results.values(), key=EndedHypothesis.sort_key)[: options.n_best]
+        return [self._hypothesis(end) for end in best]
 
     def _hypothesis(self, end: EndedHypothesis) -> Hypothesis:
         path = end.node.path()
         weights = [node.weights for node in path if node.weights is not None]
         return Hypothesis(
-            [node.piece for node in path][: len(path) - end.finished],
+            [node.token for node in path][: len(path) - end.finished],
             end.score,
             end.log_prob,
             [node.log_prob for node in path],
@@ -146,7 +187,7 @@ class SentenceSearch:
         )
 
 
-def draw_uniforms(request: Request, limit: int, options: Options) -> NDArray[np.float64]:
-    """A number in [0, 1) for each sample and position; they follow from the seed and the request alone."""
+def draw_uniforms(request: Request, limit: int, options: Options) -> Doubles:
+    """Draw a number in [0, 1) for each sample and position, from the seed and the request alone."""
     seed = [options.seed, *(request.draws or [request.number])]
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).random((options.n_best, limit))

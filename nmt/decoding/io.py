@@ -2,86 +2,80 @@
 
 import json
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.decoding.job import Line, LineConstraints
-from nmt.decoding.translation import Translation
-
-if TYPE_CHECKING:
-    from nmt.decoding.translation import Candidate, Translation
+from nmt.decoding.translation import Candidate, Translation
 
 
 def plain(translation: Translation) -> str:
-    """The text alone."""
+    """Format the text alone."""
     return translation.text
 
 
 def scored(translation: Translation) -> str:
-    """Score, tab, text."""
+    """Format score, tab, text."""
     return f"{translation.score:.4f}\t{translation.text}"
 
 
 def moses(translation: Translation) -> str:
-    """A line for each candidate: `0 ||| text ||| F0= -12.34 ||| -1.23`.
+    """Format a line for each candidate: `0 ||| text ||| F0= -12.34 ||| -1.23`.
 
-    The number of the line (from 0), text, log probability, score.
+    The fields are the number of the line (from 0), text, log probability, score.
     """
     return "\n".join(
-        f"{translation.number - 1} ||| {found.text} ||| F0= {found.log_prob:.4f} ||| {found.score:.4f}"
-        for found in translation.candidates
+        f"{translation.number - 1} ||| {one.text} ||| F0= {one.log_prob:.4f} ||| {one.score:.4f}"
+        for one in translation.candidates
     )
 
 
 def fairseq(translation: Translation) -> str:
-    """As fairseq's `generate` writes: S- (source), then for each candidate H- (pieces), D- (text), P-.
+    """Format as fairseq's `generate`: S- (source), then for each candidate H- (tokens), D- (text), P-.
 
-    Numbers count from 0; scores, and the P- of each piece and the end, are logarithms to the base of two.
+    Lines are numbered from 0; scores, and the P- of each token and eos, are base-2 logarithms.
     """
     number = translation.number - 1
-    lines = [f"S-{number}\t{' '.join(translation.source_pieces)}"]
-    for found in translation.candidates:
-        score = found.score / math.log(2)
-        each = " ".join(f"{log_prob / math.log(2):.4f}" for log_prob in found.token_log_probs)
-        pieces = " ".join(piece for piece in found.pieces if piece != SPECIALS[EOS])
+    lines = [f"S-{number}\t{' '.join(translation.source_tokens)}"]
+    for candidate in translation.candidates:
+        score = candidate.score / math.log(2)
+        log_probs = " ".join(f"{log_prob / math.log(2):.4f}" for log_prob in candidate.token_log_probs)
+        tokens = " ".join(token for token in candidate.tokens if token != SPECIALS[EOS])
         lines += [
-            f"H-{number}\t{score:.4f}\t{pieces}",
-            f"D-{number}\t{score:.4f}\t{found.text}",
-            f"P-{number}\t{each}",
+            f"H-{number}\t{score:.4f}\t{tokens}",
+            f"D-{number}\t{score:.4f}\t{candidate.text}",
+            f"P-{number}\t{log_probs}",
         ]
     return "\n".join(lines)
 
 
 def pharaoh(translation: Translation) -> str:
-    """Pairs of source word and target word, from 0: `0-0 1-2`."""
+    """Format pairs of source word and target word, from 0: `0-0 1-2`."""
     return " ".join(f"{source}-{target}" for source, target in translation.alignment)
 
 
-LINE_ENDS = {
-    ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"
-}  # what else a program may take for one
+LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}  # escaped, for careless readers
 
 
-def read(number: int, text: str, note: str | None, field: str) -> Line:
-    """The line that a JSON object asks to be translated; one with `error` where it cannot be understood."""
+def read_json_line(number: int, text: str, note: str | None, field: str) -> Line:
+    """Parse the JSON object of a line; the result has an `error` if it is not valid."""
     notes = (note,) if note else ()
     try:
         record = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
-        return Line(number, "", notes, error="not JSON that can be read: nested too deep")
+        return Line(number, "", notes, error="invalid JSON: nested too deeply")
     except ValueError as error:
-        return Line(number, "", notes, error=f"not JSON: {error}")
+        return Line(number, "", notes, error=f"invalid JSON: {error}")
     if not isinstance(record, dict):
         return Line(number, "", notes, error='not a JSON object such as {"text": "…"}')
-    wrong = _mistake(record, field)
-    if wrong:
-        return Line(number, "", notes, record=record, error=wrong)
-    return Line(number, _sound(record[field]), notes, _wishes(record), record)
+    problem = _find_problem(record, field)
+    if problem:
+        return Line(number, "", notes, record=record, error=problem)
+    return Line(number, _without_surrogates(record[field]), notes, _constraints(record), record)
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number of JSON")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _finite(digits: str) -> float:
@@ -91,8 +85,8 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _mistake(record: dict[str, Any], field: str) -> str | None:
-    """What is wrong with the fields that are ours."""
+def _find_problem(record: dict[str, Any], field: str) -> str | None:
+    """Return what is wrong with the fields that are read, or None."""
     if field not in record:
         return f"no field {field!r}"
     for name in (field, "prefix"):
@@ -108,47 +102,44 @@ def _mistake(record: dict[str, Any], field: str) -> str | None:
     return None
 
 
-def _wishes(record: dict[str, Any]) -> LineConstraints:
-    must, must_not = (tuple(map(_sound, record.get(name, []))) for name in ("must", "must_not"))
-    return LineConstraints(_sound(record.get("prefix", "")), must, must_not, record.get("seed"))
+def _constraints(record: dict[str, Any]) -> LineConstraints:
+    must, must_not = (tuple(map(_without_surrogates, record.get(name, []))) for name in ("must", "must_not"))
+    return LineConstraints(_without_surrogates(record.get("prefix", "")), must, must_not, record.get("seed"))
 
 
-def _sound(text: str) -> str:
-    """With U+FFFD for half characters, which JSON can spell (\\ud800) and UTF-8 cannot."""
+def _without_surrogates(text: str) -> str:
+    """Replace lone surrogates, which JSON can express (\\ud800) and UTF-8 cannot, by U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def write(translation: "Translation", *, n_best: bool = False, details: bool = False) -> str:
-    """The object that came, with `translation` and `score`, or `error`, in it."""
+def write_json_line(translation: Translation, *, n_best: bool = False, details: bool = False) -> str:
+    """Format the JSON object of a line, with `translation` and `score`, or `error`, added."""
     line, best = translation.line, translation.candidates[0]
-    found: dict[str, Any] = dict(line.record or {})
+    record: dict[str, Any] = dict(line.record or {})
     if line.error:
-        return _one_line(found | {"error": f"line {line.number}: {line.error}"})
-    found |= _fields(best, details=details)
+        return _dump(record | {"error": f"line {line.number}: {line.error}"})
+    record |= _fields(best, details=details)
     if details:
-        found["alignment"] = translation.alignment
+        record["alignment"] = translation.alignment
     if n_best:
-        found["n_best"] = [_fields(candidate, details=details) for candidate in translation.candidates]
+        record["n_best"] = [_fields(candidate, details=details) for candidate in translation.candidates]
     if translation.notes:
-        found["notes"] = translation.notes
-    return _one_line(found)
+        record["notes"] = translation.notes
+    return _dump(record)
 
 
-def _fields(candidate: "Candidate", *, details: bool) -> dict[str, Any]:
+def _fields(candidate: Candidate, *, details: bool) -> dict[str, Any]:
     fields: dict[str, Any] = {"translation": candidate.text, "score": candidate.score}
     if details:
-        fields |= {"log_prob": candidate.log_prob, "tokens": _tokens(candidate)}
+        tokens = list(zip(candidate.tokens, candidate.token_log_probs, strict=True))
+        fields |= {"log_prob": candidate.log_prob, "tokens": tokens}
     return fields
 
 
-def _tokens(candidate: "Candidate") -> Sequence[tuple[str, float]]:
-    return list(zip(candidate.pieces, candidate.token_log_probs, strict=True))
-
-
-def _one_line(found: dict[str, Any]) -> str:
-    text = json.dumps(found, ensure_ascii=False).translate(LINE_ENDS)
+def _dump(record: dict[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=False).translate(LINE_ENDS)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half a character in a field that is passed through
-        return json.dumps(found)
+    except UnicodeEncodeError:  # a lone surrogate in a field that is passed through
+        return json.dumps(record)
     return text

@@ -14,9 +14,11 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.errors import DataError
 
+WINDOW_CHARACTERS = 1_000_000  # limits a window, so that long lines do not fill the memory
+
 
 class Tokenizer(Protocol):
-    """What the job asks of a vocabulary."""
+    """The part of a vocabulary that a job uses."""
 
     def encode(self, line: str, /) -> list[int]: ...
 
@@ -28,51 +30,57 @@ class Tokenizer(Protocol):
 
 
 class Job(NamedTuple):
-    """All that the translations of lines follow from."""
+    """Everything that determines the translations of lines."""
 
     model: Model
     source: Tokenizer
     target: Tokenizer
     options: Options
     attends: bool = True  # whether the model has attention
-    longest_part: int = LONGEST_PART  # source pieces; longer lines go in parts
+    longest_part: int = LONGEST_PART  # source tokens; longer lines are translated in parts
     read_ahead: int = READ_AHEAD  # batches of lines; 0 translates each line as it comes
     n_best: int = 1  # candidates of each line
     aligned: bool = False  # whether the best one is aligned with its source
-    copy_unknown: bool = False  # whether unk is written as the source word it looked at most
-    utility: Utility | None = None  # by which the output of least risk is put first
+    copy_unknown: bool = False  # whether unk is replaced by the most attended source word
+    utility: Utility | None = None  # of minimum Bayes risk decoding
 
     def settings(self) -> dict[str, Any]:
-        """What decides what comes out besides models and functions, in plain JSON values."""
+        """Return what determines the output besides models and functions, in plain JSON values."""
         options = {name: value for name, value in asdict(self.options).items() if name != "batch"}
         return options | {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
 
 
-WINDOW_CHARACTERS = 1_000_000  # a window closes here too, so that long lines do not fill the memory
-
-
 class LineConstraints(NamedTuple):
-    """What is asked of the translation of one line."""
+    """Lexical constraints on the translation of one line; the fields are named as in JSON input."""
 
-    prefix: str = ""  # it begins so
-    must: tuple[str, ...] = ()  # phrases it holds
-    must_not: tuple[str, ...] = ()  # phrases it does not hold
-    seed: int | None = None  # of its sampling, in the place of the job's
+    prefix: str = ""  # the output begins with it
+    must: tuple[str, ...] = ()  # phrases that it contains
+    must_not: tuple[str, ...] = ()  # phrases that it does not contain
+    seed: int | None = None  # of its sampling, instead of the job's
 
 
 class Line(NamedTuple):
-    """One line to be translated."""
+    """One line to translate."""
 
     number: int  # in its file, from 1
     text: str
-    notes: tuple[str, ...] = ()  # what the user should know about how it was read
-    wishes: LineConstraints = LineConstraints()
-    record: dict[str, Any] | None = None  # the JSON object it came in
+    notes: tuple[str, ...] = ()  # for the user, on how it was read
+    constraints: LineConstraints = LineConstraints()
+    record: dict[str, Any] | None = None  # the JSON object that contained it
     error: str | None = None  # why it cannot be translated
+
+    def digest_text(self) -> str:
+        """Return the text that is hashed to compare inputs; checkpoints depend on its form, so keep it."""
+        prefix, must, must_not, seed = self.constraints
+        return (
+            f"Line(number={self.number!r}, text={self.text!r}, notes={self.notes!r}, "
+            f"wishes=Wishes(prefix={prefix!r}, must={must!r}, must_not={must_not!r}, seed={seed!r}), "
+            f"record={self.record!r}, error={self.error!r})"
+        )
 
 
 class JobProgress(NamedTuple):
-    """How far a job has come: all these lines are written, and none after them."""
+    """The progress of a job: all these lines are written, and none after them."""
 
     lines: int = 0
     notes: int = 0  # on these lines
@@ -86,53 +94,43 @@ class Window(NamedTuple):
     digest: str  # of all lines up to the last of these
 
 
-def _digest_text(line: Line) -> str:
-    """The text of a line that checkpoints hold the digest of: the same in every version."""
-    number, text, notes, wishes, record, error = line
-    prefix, must, must_not, seed = wishes
-    return (
-        f"Line(number={number!r}, text={text!r}, notes={notes!r}, wishes=Wishes(prefix={prefix!r}, "
-        f"must={must!r}, must_not={must_not!r}, seed={seed!r}), record={record!r}, error={error!r})"
-    )
-
-
 class LineReader:
-    """Lines in order, with a sum over all that were read."""
+    """Lines in order, with a digest of all that were read."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self._lines = iter(lines)
-        self._sum = hashlib.sha256()
+        self._digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[Line]:
         for line in self._lines:
-            self._sum.update(_digest_text(line).encode("utf-8", "surrogatepass"))
+            self._digest.update(line.digest_text().encode("utf-8", "surrogatepass"))
             yield line
 
     def skip(self, done: JobProgress) -> None:
-        """Pass over what was translated before; DataError if it is not what was read then."""
+        """Skip the lines that are translated already; raise DataError if they have changed since."""
         read = sum(1 for _, _line in zip(range(done.lines), self, strict=False))
-        if read < done.lines or self._sum.hexdigest() != done.digest:
+        if read < done.lines or self._digest.hexdigest() != done.digest:
             raise DataError(
-                f"the input is not what it was: the {done.lines:,} lines that are translated already differ "
-                f"from its first {read:,}; without --resume the job begins anew"
+                f"the input has changed: the {done.lines:,} lines that are translated already differ from "
+                f"its first {read:,}; start again without --resume"
             )
 
     def windows(self, size: int) -> Iterator[Window]:
-        """Windows of `size` lines, fewer where they are long."""
+        """Yield windows of `size` lines, fewer if they are long."""
         lines: list[Line] = []
         characters = 0
         for line in self:
             lines.append(line)
             characters += len(line.text)
             if len(lines) == size or characters >= WINDOW_CHARACTERS:
-                yield Window(lines, self._sum.hexdigest())
+                yield Window(lines, self._digest.hexdigest())
                 lines, characters = [], 0
         if lines:
-            yield Window(lines, self._sum.hexdigest())
+            yield Window(lines, self._digest.hexdigest())
 
 
 def number_lines(texts: Iterable[tuple[str, str | None]], first: int = 1) -> Iterator[Line]:
-    """Plain lines; each comes with a note on how it was read, or None."""
+    """Number plain lines; each comes with a note on how it was read, or None."""
     for number, (text, note) in enumerate(texts, first):
         yield Line(number, text, (note,) if note else ())
 
@@ -140,23 +138,23 @@ def number_lines(texts: Iterable[tuple[str, str | None]], first: int = 1) -> Ite
 def add_constraints(
     lines: Iterable[Line], files: Mapping[str, Path], first: int, *, to_the_end: bool
 ) -> Iterator[Line]:
-    """Lines, of which the first is number `first`, with constraints from files named by their fields.
+    """Add constraints from files, named by the fields of `LineConstraints`; the first line is number `first`.
 
-    Raises DataError if a file has fewer lines than the text or, where the text is read `to_the_end`, more.
+    Raises DataError if a file has fewer lines than the text or, if the text is read `to_the_end`, more.
     """
-    beside = {name: islice(read_lines(path), first - 1, None) for name, path in files.items()}
+    columns = {name: islice(read_lines(path), first - 1, None) for name, path in files.items()}
     for line in lines:
-        wishes: dict[str, Any] = {
-            name: _wish(name, next(texts, None), files[name], line) for name, texts in beside.items()
+        values: dict[str, Any] = {
+            name: _constraint(name, next(texts, None), files[name], line) for name, texts in columns.items()
         }
-        yield line._replace(wishes=line.wishes._replace(**wishes))
+        yield line._replace(constraints=line.constraints._replace(**values))
         first = line.number + 1
-    for name, texts in beside.items():
+    for name, texts in columns.items():
         if to_the_end and next(texts, None) is not None:
             raise DataError(f"{files[name]} has more lines than the text, which ends after {first - 1:,}")
 
 
-def _wish(name: str, text: str | None, path: Path, line: Line) -> str | tuple[str, ...]:
+def _constraint(name: str, text: str | None, path: Path, line: Line) -> str | tuple[str, ...]:
     if text is None:
-        raise DataError(f"{path} ends before line {line.number:,} of the text: a line is needed for each")
+        raise DataError(f"{path} ends before line {line.number:,} of the text: it needs a line for each")
     return text if name == "prefix" else tuple(phrase for phrase in text.split("\t") if phrase.strip())

@@ -1,28 +1,25 @@
-"""Minimum Bayes risk: the output that agrees best with the others (Kumar and Byrne, 2004)."""
+"""Minimum Bayes risk decoding: the output that agrees best with the others (Kumar and Byrne, 2004)."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-Utility = Callable[[str, str], float]  # how good a hypothesis is, if this other output were the reference
-
-
-class Choice(NamedTuple):
-    """The candidate with the highest expected utility."""
-
-    place: int  # among the candidates, from 0
-    utility: float
+Utility = Callable[[str, str], float]  # how good a hypothesis is, given a reference
 
 
-def select_mbr(candidates: Sequence[str], utility: Utility) -> Choice:
-    """Which candidate is best on average if any of them, each as often as it is there, may be the reference.
+def expected_utilities(candidates: Sequence[str], utility: Utility) -> list[float]:
+    """Return the mean utility of each candidate, with every candidate in turn as the reference.
 
-    Samples of a model stand for its distribution (Eikema and Aziz, 2020). Of equal ones the first is taken.
+    Samples of a model stand for its distribution (Eikema and Aziz, 2020); a repeated one counts repeatedly.
     """
-    times = Counter(candidates)
+    counts = Counter(candidates)
     expected = {
-        candidate: sum(count * utility(candidate, other) for other, count in times.items()) / times.total()
-        for candidate in times
+        candidate: sum(count * utility(candidate, other) for other, count in counts.items()) / counts.total()
+        for candidate in counts
     }
-    best = max(expected, key=lambda candidate: expected[candidate])  # the first of equal ones
-    return Choice(candidates.index(best), expected[best])
+    return [expected[candidate] for candidate in candidates]
+
+
+def select_mbr(candidates: Sequence[str], utility: Utility) -> int:
+    """Return the index of the candidate with the highest expected utility, the first of equal ones."""
+    expected = expected_utilities(candidates, utility)
+    return expected.index(max(expected))

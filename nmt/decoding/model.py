@@ -1,4 +1,4 @@
-"""What search asks of a model, whoever runs it: torch, C or onnxruntime."""
+"""The interface of a model to the search, whether it runs in torch, C or onnxruntime."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -10,47 +10,47 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
-class Scores(Protocol):
-    """Log probabilities (natural) of the next piece of R hypotheses."""
+class TokenScores(Protocol):
+    """Log probabilities (natural) of the next token of R hypotheses."""
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """The `count` best (or all V, if fewer) of each row and their pieces, [R, count] both.
+        """Return the `count` highest (at most V) of each row and their tokens, [R, count] both.
 
-        Best first, equal ones by piece.
+        Best first, equal ones by token.
         """
 
-    def of(self, rows: Ints, pieces: Ints) -> Floats:
-        """Of some pieces: [N] for rows [N] and pieces [N]."""
+    def gather(self, rows: Ints, tokens: Ints) -> Floats:
+        """Return those of tokens [N] in rows [N]."""
 
     def all(self) -> Floats:
-        """Of every piece, [R, V]; -inf where a piece is ruled out (a shortlist)."""
+        """Return all, [R, V]; -inf for tokens that are not on a shortlist."""
 
 
 class StepOutput(NamedTuple):
     """The result of one position for R hypotheses."""
 
-    scores: Scores
+    scores: TokenScores
     state: Any  # of the R rows; passed to the next step
     weights: Sequence[Floats] | None  # attention of each row over its source [S] with eos; None without
 
 
 class Model(Protocol):
-    """A model that can read sentences and write pieces.
+    """A model that encodes sentences and predicts the next token.
 
-    A row's numbers are the same whatever rows are beside it.
+    The numbers of a row do not depend on the other rows.
     """
 
     @property
-    def pieces(self) -> int: ...  # V
+    def vocabulary_size(self) -> int: ...  # V
 
     def encode(self, sources: Sequence[Sequence[int]], /) -> list[Any]:
-        """What is remembered of each sentence (its pieces, no eos)."""
+        """Encode sentences (tokens without eos) one by one."""
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
-        """One position of R hypotheses of any sentences.
+        """Take one position of R hypotheses of any sentences.
 
-        y [R] the piece before (bos first); parents [R] the row of `state` that each continues, -1 for one
-        that starts (state is None when all do); memories: R of them, one per row.
+        y [R]: the previous token (bos first); parents [R]: the row of `state` that each continues, -1 for a
+        start (state is None if all start); memories: the encoded sentence of each row.
         """
 
 
@@ -58,39 +58,39 @@ STRIPES = 16
 
 
 class LogProbs:
-    """`Scores` over an array of log probabilities [R, V]."""
+    """`TokenScores` over an array of log probabilities [R, V]."""
 
     def __init__(self, log_probs: Floats) -> None:
         self.log_probs = log_probs
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """The `count` best of each row and their pieces, [R, count] both; equal ones by piece."""
+        """Return the `count` highest of each row and their tokens, [R, count]; equal ones by token."""
         rows, vocabulary = self.log_probs.shape
         count = min(count, vocabulary)
-        # All that may be among them, in order of row and piece, so that a stable sort leaves equal ones so.
-        row, piece = np.divmod(np.flatnonzero(~(self.log_probs < self._floor(count))), vocabulary)
-        order = np.lexsort((-self.log_probs[row, piece], row))
+        # All that may be among them, in order of row and token, so that a stable sort keeps equal ones so.
+        row, token = np.divmod(np.flatnonzero(~(self.log_probs < self._floor(count))), vocabulary)
+        order = np.lexsort((-self.log_probs[row, token], row))
         first = np.searchsorted(row, np.arange(rows))
-        chosen = order[first[:, None] + np.arange(count)]
-        return self.log_probs[row[chosen], piece[chosen]], piece[chosen]
+        best = order[first[:, None] + np.arange(count)]
+        return self.log_probs[row[best], token[best]], token[best]
 
     def _floor(self, count: int) -> Floats:
-        """A number [R, 1] that at least `count` values of each row reach.
+        """Return a value [R, 1] that at least `count` values of each row reach.
 
-        The largest values of as many places are such values, and far fewer to look through than all.
+        The maxima of as many columns of stripes are such values, and far fewer to sort than all.
         """
         rows, vocabulary = self.log_probs.shape
-        places = vocabulary // STRIPES
-        if count > places:
+        columns = vocabulary // STRIPES
+        if count > columns:
             return np.full((rows, 1), -np.inf, np.float32)
-        stripes = self.log_probs[:, : places * STRIPES].reshape(rows, STRIPES, places)
-        highest: Floats = np.partition(stripes.max(axis=1), places - count, axis=1)
-        return highest[:, places - count, None]
+        stripes = self.log_probs[:, : columns * STRIPES].reshape(rows, STRIPES, columns)
+        highest: Floats = np.partition(stripes.max(axis=1), columns - count, axis=1)
+        return highest[:, columns - count, None]
 
-    def of(self, rows: Ints, pieces: Ints) -> Floats:
-        """Of some pieces: [N] for rows [N] and pieces [N]."""
-        return self.log_probs[rows, pieces]
+    def gather(self, rows: Ints, tokens: Ints) -> Floats:
+        """Return those of tokens [N] in rows [N]."""
+        return self.log_probs[rows, tokens]
 
     def all(self) -> Floats:
-        """Of every piece, [R, V]."""
+        """Return all, [R, V]."""
         return self.log_probs

@@ -1,4 +1,4 @@
-"""What hypotheses are ranked by: log probability, length, and how much of the source was attended to."""
+"""Scores of hypotheses: log probability, length normalisation, and coverage of the source."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from nmt.decoding.model import Floats
 
 
 def length_penalty(length: int, alpha: float) -> float:
-    """What a log probability is divided by (Wu et al., 2016, eq. 14); `length` counts pieces and eos."""
+    """Return the divisor of a log probability (Wu et al., 2016, eq. 14); `length` counts tokens and eos."""
     return float(((5 + length) / 6) ** alpha)
 
 
 def coverage_penalty(weights: Iterable[Floats], beta: float) -> float:
-    """What a source not fully attended to costs: 0 or less (Wu et al., 2016, eq. 14).
+    """Return the (negative) penalty for a source that is not fully attended to (Wu et al., 2016, eq. 14).
 
-    `weights` are those of each position, [S] with the source's eos.
+    `weights`: those of each position, [S] with the source's eos.
     """
-    seen = np.sum([*weights], axis=0, dtype=np.float64)
-    return beta * float(np.log(np.clip(seen, np.finfo(np.float32).tiny, 1.0)).sum())
+    coverage = np.sum([*weights], axis=0, dtype=np.float64)
+    return beta * float(np.log(np.clip(coverage, np.finfo(np.float32).tiny, 1.0)).sum())
 
 
 def _none(log_prob: float, length: int, alpha: float) -> float:
@@ -34,7 +34,7 @@ def _average(log_prob: float, length: int, alpha: float) -> float:
     return log_prob / max(1, length)
 
 
-# None falls with the length, for a log probability of 0 or less: `Ranking.bound` rests on it.
+# For a log probability of 0 or less none decreases with the length: `Ranking.bound` relies on it.
 NORMALISATIONS: Mapping[str, Callable[[float, int, float], float]] = {
     "none": _none,
     "gnmt": _gnmt,
@@ -43,7 +43,7 @@ NORMALISATIONS: Mapping[str, Callable[[float, int, float], float]] = {
 
 
 class Ranking(NamedTuple):
-    """The score of an output: its normalised log probability, a reward for each piece, and its coverage."""
+    """The scoring of outputs: normalised log probability, a reward for each token, and coverage."""
 
     normalisation: str
     alpha: float
@@ -51,15 +51,15 @@ class Ranking(NamedTuple):
     beta: float
 
     def score(self, log_prob: float, length: int, weights: Iterable[Floats]) -> float:
-        """Of a hypothesis of `length` positions, eos counted."""
+        """Score a hypothesis of `length` tokens, eos counted."""
         ranked = NORMALISATIONS[self.normalisation](log_prob, length, self.alpha) + self.reward * length
         return ranked + coverage_penalty(weights, self.beta) if self.beta else ranked
 
     def bound(self, log_prob: float, length: int, limit: int) -> float:
-        """What no continuation of a hypothesis scores above.
+        """Return an upper bound for the scores of all continuations of a hypothesis.
 
-        Log probabilities only fall and coverage costs 0 or more, so the best that can happen is that all that
-        follows is certain; then the longest output scores highest, or the shortest where length is punished.
+        Log probabilities only decrease and the coverage penalty is 0 or more, so the best continuation is
+        certain; then the longest output scores highest, or the shortest with a negative reward.
         """
         longest = NORMALISATIONS[self.normalisation](log_prob, limit, self.alpha)
         return longest + self.reward * (limit if self.reward >= 0 else length + 1)

@@ -1,4 +1,4 @@
-"""Outputs that are given: what a model thinks of them."""
+"""Scores of given translations under a model."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,57 +12,52 @@ from nmt.decoding.job import Job
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 
+WINDOW = 1024  # pairs that are scored before their scores are put in order again
+
 
 class TokenPair(NamedTuple):
-    """A sentence and its translation, in pieces (no bos, no eos)."""
+    """A sentence and its translation as token ids (without bos and eos)."""
 
-    number: int  # what its answer is known by
+    number: int  # identifies the result
     source: Sequence[int]
     target: Sequence[int]
+
+
+class RescoredLine(NamedTuple):
+    """The scores of one given translation."""
+
+    score: float  # by which a search would rank it
+    log_prob: float
+    tokens: list[str]  # with eos
+    token_log_probs: list[float]
 
 
 def score_pairs(
     model: Model, pairs: Iterable[TokenPair], options: Options
 ) -> Iterator[tuple[int, Hypothesis]]:
-    """Each pair's target as the model's hypothesis, with its number, as they are found.
+    """Yield the number of each pair and its target as a hypothesis, in the order in which they are done.
 
-    It has the log probability of each piece and of eos, their sum, the score that a search with these options
-    would rank it by, and with `options.attention` what each piece looked at.
+    The hypothesis has the log probability of each token and of eos, their sum, the score by which a search
+    with these options would rank it, and with `options.attention` its attention weights.
     """
-    alone = replace(options, beam=1, n_best=1, groups=1, sample=False)
+    forced = replace(options, beam=1, n_best=1, groups=1, sample=False)
     requests = (Request(pair.number, pair.source, [*pair.target, EOS]) for pair in pairs)
-    for number, [hypothesis] in search(model, requests, alone):
+    for number, [hypothesis] in search(model, requests, forced):
         yield number, hypothesis
 
 
-TOGETHER = 1024  # pairs that are scored before their scores are put in order again
-
-
-class RescoredLine(NamedTuple):
-    """What a model thinks of one translation."""
-
-    score: float  # what a search would rank it by
-    log_prob: float
-    pieces: list[str]  # with the end
-    token_log_probs: list[float]  # of each of the pieces
-
-
-NOTHING = RescoredLine(0.0, 0.0, [], [])
-
-
 def rescore_lines(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[RescoredLine]:
-    """Each translation's scores, in order; `NOTHING` where the source is blank."""
+    """Yield each translation's scores, in order; zeros and no tokens for a blank source."""
     waiting = iter(pairs)
-    while window := list(islice(waiting, TOGETHER)):
+    while window := list(islice(waiting, WINDOW)):
         encoded = [
-            TokenPair(place, job.source.encode(source), job.target.encode(target))
-            for place, (source, target) in enumerate(window)
+            TokenPair(index, job.source.encode(source), job.target.encode(target))
+            for index, (source, target) in enumerate(window)
         ]
-        found = dict(score_pairs(job.model, (pair for pair in encoded if pair.source), job.options))
+        results = dict(score_pairs(job.model, (pair for pair in encoded if pair.source), job.options))
         for pair in encoded:
-            if pair.number not in found:
-                yield NOTHING
+            if (result := results.get(pair.number)) is None:
+                yield RescoredLine(0.0, 0.0, [], [])
                 continue
-            hypothesis = found[pair.number]
-            pieces = [*job.target.pieces(pair.target), SPECIALS[EOS]]
-            yield RescoredLine(hypothesis.score, hypothesis.log_prob, pieces, hypothesis.token_log_probs)
+            tokens = [*job.target.pieces(pair.target), SPECIALS[EOS]]
+            yield RescoredLine(result.score, result.log_prob, tokens, result.token_log_probs)

@@ -1,9 +1,9 @@
-"""The files of a job, which have their names when they are whole, and can be gone on with until then.
+"""The output files of a job, which get their names when complete, and can be resumed until then.
 
-Until it is whole OUTPUT is OUTPUT.part. Beside it lies OUTPUT.part.json, the job's card: what the job is
-(model and options), how many lines are written, a sum over them as they were read, and how many bytes of each
-file belong to them. The card takes its new place in one step after the bytes that it counts are on the disk;
-so after a kill at any moment what stands beyond the card's bytes is cut off, and the job goes on from there.
+Until it is complete OUTPUT is OUTPUT.part. Next to it is OUTPUT.part.json, the job's checkpoint: the identity
+of the job (model and options), how many lines are written, a digest of these lines as they were read, and how
+many bytes of each file belong to them. The checkpoint is replaced atomically after these bytes are flushed to
+disk; so after a kill at any moment bytes beyond it are cut off, and the job resumes from there.
 """
 
 import json
@@ -15,141 +15,137 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nmt.decoding.job import JobProgress
 from nmt.errors import DataError
-from nmt.files import part_file, replace_file, write_file
+from nmt.files import part_file, write_file
 
-Identity = dict[str, Any]  # plain JSON values: what must be the same for a job to be gone on with
+Identity = dict[str, Any]  # plain JSON values, which must be equal for a job to be resumed
 
 
 class JobCheckpoint(NamedTuple):
-    """What is known of a job that is not whole yet."""
+    """The content of OUTPUT.part.json."""
 
     identity: Identity
     done: JobProgress
     sizes: list[int]  # bytes of each file
-    whole: bool = False  # nothing is left to do but give the files their names
+    whole: bool = False  # all lines are written, and only the renaming is left
 
 
 class OutputStream(NamedTuple):
-    """Where one stream of the output goes."""
+    """One stream of the output."""
 
     stream: BinaryIO
     name: str
-    place: Path | None = None  # where it will stand; None for what has no name to be given
+    path: Path | None = None  # of the complete file; None for a device or standard output
 
 
 def checkpoint_path(path: Path) -> Path:
-    """Where the card of the job that writes a file stands."""
-    return path.with_name(path.name + ".part.json")
+    """Return the path of the checkpoint of the job that writes a file."""
+    return path.with_name(f"{path.name}.part.json")
 
 
 class JobOutput:
     """The open files of a job."""
 
-    def __init__(self, sinks: list[OutputStream], identity: Identity, done: JobProgress) -> None:
-        self.sinks, self.identity, self.done = sinks, identity, done
+    def __init__(self, streams: list[OutputStream], identity: Identity, done: JobProgress) -> None:
+        self.streams, self.identity, self.done = streams, identity, done
 
     @property
-    def places(self) -> list[Path]:
-        """Where the files will stand."""
-        return [sink.place for sink in self.sinks if sink.place]
+    def paths(self) -> list[Path]:
+        """The paths of the complete files."""
+        return [stream.path for stream in self.streams if stream.path]
 
     @property
-    def can_be_gone_on_with(self) -> bool:
-        """Not if there is a stream among the files."""
-        return len(self.places) == len(self.sinks)
+    def is_resumable(self) -> bool:
+        """True unless one of the outputs is a device or standard output."""
+        return len(self.paths) == len(self.streams)
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing of the job is in its files."""
-        return not any(sink.stream.tell() for sink in self.sinks if sink.place)
+    def is_empty(self) -> bool:
+        """True if nothing is written to the files."""
+        return not any(stream.stream.tell() for stream in self.streams if stream.path)
 
     def write(self, texts: Sequence[str]) -> None:
-        """The lines (or line) of one translation to each stream."""
-        for sink, text in zip(self.sinks, texts, strict=True):
-            with naming_file(sink.name):
-                sink.stream.write(text.encode() + b"\n")
-                if sink.place is None:
-                    sink.stream.flush()
+        """Write the line (or lines) of one translation to each stream."""
+        for output, text in zip(self.streams, texts, strict=True):
+            with name_in_errors(output.name):
+                output.stream.write(text.encode() + b"\n")
+                if output.path is None:
+                    output.stream.flush()
 
-    def stands(self, done: JobProgress, *, whole: bool = False) -> None:
-        """Note that so much is done; from here the job goes on if it is killed."""
+    def save(self, done: JobProgress, *, complete: bool = False) -> None:
+        """Flush the files and save a checkpoint, from which the job resumes after a kill."""
         self.done = done
-        for sink in self.sinks:
-            with naming_file(sink.name):
-                sink.stream.flush()
-                if sink.place:
-                    os.fsync(sink.stream.fileno())
-        if self.can_be_gone_on_with:
-            card = checkpoint_path(self.places[0])
-            with naming_file(card):
-                sizes = [sink.stream.tell() for sink in self.sinks]
-                content = {"identity": self.identity, "done": done._asdict(), "sizes": sizes, "whole": whole}
-                write_file(card, (json.dumps(content, ensure_ascii=False) + "\n").encode())
+        for output in self.streams:
+            with name_in_errors(output.name):
+                output.stream.flush()
+                if output.path:
+                    os.fsync(output.stream.fileno())
+        if self.is_resumable:
+            sizes = [output.stream.tell() for output in self.streams]
+            checkpoint = JobCheckpoint(self.identity, done, sizes, complete)
+            content = json.dumps({**checkpoint._asdict(), "done": done._asdict()}, ensure_ascii=False) + "\n"
+            path = checkpoint_path(self.paths[0])
+            with name_in_errors(path):
+                write_file(path, content.encode())
 
 
 @contextmanager
 def open_output(
-    standard: BinaryIO, paths: Sequence[Path | None], identity: Identity, card: JobCheckpoint | None
+    standard: BinaryIO,
+    paths: Sequence[Path | None],
+    identity: Identity,
+    checkpoint: JobCheckpoint | None,
 ) -> Iterator[JobOutput]:
-    """The files at these places (`standard` for None), gone on with from a card, or begun anew.
+    """Open the files at these paths (`standard` for None), from a checkpoint or from the start.
 
-    What stands stays if the block raises.
+    What is written is kept if the block raises.
     """
     with ExitStack() as stack:
-        kept = card.sizes if card else [0] * len(paths)
-        sinks = [
-            stack.enter_context(_open(path, size, goes_on=card is not None))
+        sizes = checkpoint.sizes if checkpoint else [0] * len(paths)
+        streams = [
+            stack.enter_context(_open_file(path, size, resumes=checkpoint is not None))
             if path
             else OutputStream(standard, "standard output")
-            for path, size in zip(paths, kept, strict=True)
+            for path, size in zip(paths, sizes, strict=True)
         ]
-        output = JobOutput(sinks, identity, card.done if card else JobProgress())
+        output = JobOutput(streams, identity, checkpoint.done if checkpoint else JobProgress())
         try:
-            output.stands(output.done)
+            output.save(output.done)
             yield output
-            output.stands(output.done, whole=True)
+            output.save(output.done, complete=True)
         except BaseException:
-            if output.empty:
-                _discard(output)
+            if output.is_empty:
+                for path in output.paths:
+                    part_file(path).unlink()
+                    checkpoint_path(path).unlink(missing_ok=True)
             raise
-    finish_files(paths)
-
-
-def _discard(output: JobOutput) -> None:
-    for place in output.places:
-        part_file(place).unlink()
-        checkpoint_path(place).unlink(missing_ok=True)
+    rename_parts(paths)
 
 
 @contextmanager
-def _open(path: Path, size: int, *, goes_on: bool) -> Iterator[OutputStream]:
-    if not _is_file_to_be(path):
-        with naming_file(path), path.open("wb") as device:
+def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream]:
+    if path.exists() and not path.is_file():  # a device or a pipe, which cannot be renamed over
+        with name_in_errors(path), path.open("wb") as device:
             yield OutputStream(device, str(path))
         return
-    place = path.resolve()
+    target = path.resolve()
+    part = part_file(target)
     try:
-        if not goes_on:
-            checkpoint_path(place).unlink(missing_ok=True)
-        stream: BinaryIO = part_file(place).open("r+b" if goes_on else "wb")
+        if not resumes:
+            checkpoint_path(target).unlink(missing_ok=True)
+        stream: BinaryIO = part.open("r+b" if resumes else "wb")
     except OSError as error:
-        raise DataError(f"cannot write {part_file(place)}: {error.strerror}") from None
+        raise DataError(f"cannot write {part}: {error.strerror}") from None
     with stream:
         if stream.seek(0, os.SEEK_END) < size:
-            raise DataError(f"{part_file(place)} has lost lines since it was written; begin without --resume")
+            raise DataError(f"{part} is shorter than its checkpoint says; start again without --resume")
         stream.truncate(size)
         stream.seek(size)
-        yield OutputStream(stream, str(part_file(place)), place)
-
-
-def _is_file_to_be(path: Path) -> bool:
-    """Not a device or a pipe, which have nothing to be renamed over."""
-    return path.is_file() or not path.exists()
+        yield OutputStream(stream, str(part), target)
 
 
 @contextmanager
-def naming_file(name: object) -> Iterator[None]:
-    """A disk that is full names no file; this says which."""
+def name_in_errors(name: object) -> Iterator[None]:
+    """Turn an OSError, which for a full disk names no file, into a DataError that does."""
     try:
         yield
     except BrokenPipeError:
@@ -158,47 +154,43 @@ def naming_file(name: object) -> Iterator[None]:
         raise DataError(f"cannot write {name}: {error.strerror}") from None
 
 
-def finish_files(paths: Sequence[Path | None]) -> None:
-    """Give whole files their names; those that have them already are passed over."""
-    places = [path.resolve() for path in paths if path]
-    for place in places:
-        if part_file(place).exists():
-            replace_file(part_file(place), place)
-    for place in places:
-        checkpoint_path(place).unlink(missing_ok=True)
+def rename_parts(paths: Sequence[Path | None]) -> None:
+    """Rename complete files to their names; files that have been renamed are skipped."""
+    targets = [path.resolve() for path in paths if path]
+    for target in targets:
+        if part_file(target).exists():
+            part_file(target).replace(target)
+    for target in targets:
+        checkpoint_path(target).unlink(missing_ok=True)
 
 
 def read_checkpoint(paths: Sequence[Path | None], identity: Identity) -> JobCheckpoint | None:
-    """The card of the job that left OUTPUT.part behind, None where there is none.
+    """Return the checkpoint of the job that left OUTPUT.part behind, None if there is none.
 
-    Raises DataError, with what has changed, if it was another job.
+    Raises DataError, with the differences, if it was a different job.
     """
-    if paths[0] is None or (card := _read(checkpoint_path(paths[0].resolve()))) is None:
+    if paths[0] is None:
         return None
-    _refuse_another(card, identity)
-    return card
-
-
-def _read(path: Path) -> JobCheckpoint | None:
+    path = checkpoint_path(paths[0].resolve())
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        return JobCheckpoint(**{**fields, "done": JobProgress(**fields["done"])})
+        checkpoint = JobCheckpoint(**{**fields, "done": JobProgress(**fields["done"])})
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{path} cannot be read ({error}); begin without --resume") from None
-
-
-def _refuse_another(card: JobCheckpoint, identity: Identity) -> None:
-    changed = [
-        f"  {name}: {_said(card.identity.get(name))} then, {_said(identity.get(name))} now"
-        for name in {**card.identity, **identity}
-        if card.identity.get(name) != identity.get(name)
+        raise DataError(f"cannot read {path} ({error}); start again without --resume") from None
+    changes = [
+        f"  {name}: was {_describe(checkpoint.identity.get(name))}, now {_describe(identity.get(name))}"
+        for name in {**checkpoint.identity, **identity}
+        if checkpoint.identity.get(name) != identity.get(name)
     ]
-    if changed:
-        listed = "\n".join(changed)
-        raise DataError(f"what stands was written by another job, so it is not gone on with:\n{listed}")
+    if changes:
+        raise DataError(
+            f"{part_file(paths[0])} belongs to a different job; delete it or choose another --output:\n"
+            + "\n".join(changes)
+        )
+    return checkpoint
 
 
-def _said(value: Any) -> str:
-    return "nothing" if value is None else str(value)
+def _describe(value: Any) -> str:
+    return "not set" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Outputs drawn from what the model holds probable, the same whatever is translated beside them."""
+"""Sampling from the model's distribution, independent of what else is in the batch."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,16 +6,16 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
-from nmt.decoding.beam_rows import Doubles, Selection
-from nmt.decoding.hypothesis import draw_uniforms
+from nmt.decoding.hypothesis import Doubles, Selection, draw_uniforms
 from nmt.decoding.model import Floats, Ints, Model
 from nmt.decoding.options import Options, Request
 
 
-def sample_tokens(values: Doubles, uniform: Doubles, options: Options) -> Selection:
-    """A continuation for each row, from log probabilities [R, C] and a number [R] in [0, 1).
+def sample_tokens(values: Doubles, uniforms: Doubles, options: Options) -> Selection:
+    """Draw a continuation for each row, from log probabilities [R, C] and a number [R] in [0, 1).
 
-    With top_k or top_p the values are best first. The temperature comes before both, as in Holtzman et al.
+    With top_k or top_p the values must be sorted, best first. The temperature is applied before both, as in
+    Holtzman et al. (2020).
     """
     rows = np.flatnonzero(values.max(axis=1) > -np.inf)
     values = values[rows]
@@ -26,8 +26,8 @@ def sample_tokens(values: Doubles, uniform: Doubles, options: Options) -> Select
     if options.top_p < 1:
         weights[below - weights >= options.top_p * below[:, -1:]] = 0.0
         below = np.cumsum(weights, axis=1)
-    whole = below[:, -1]
-    target = np.minimum(uniform[rows] * whole, np.nextafter(whole, 0.0))
+    total = below[:, -1]
+    target = np.minimum(uniforms[rows] * total, np.nextafter(total, 0.0))
     return Selection(rows, np.argmax(below > target[:, None], axis=1))
 
 
@@ -35,57 +35,56 @@ NEVER = [PAD, BOS, UNK]
 
 
 class SampledTexts(NamedTuple):
-    """Texts as pieces [R, N], the prompt first, and the log probability of each at its place [R, N]."""
+    """Sampled texts as tokens [R, N], the prompt first, and the log probability of each token [R, N]."""
 
-    pieces: Ints
+    tokens: Ints
     log_probs: Floats
 
 
 def sample_texts(
     model: Model, options: Options, length: int, prompt: Sequence[int] = (), *, line_by_line: bool
 ) -> SampledTexts:
-    """`options.n_best` texts of `length` drawn pieces after a prompt, a line's end counted as one.
+    """Sample `options.n_best` texts of `length` tokens after a prompt; the end of a line counts as one.
 
-    After the end of a line the next is begun, `line_by_line` from nothing, otherwise with all that was
-    written in mind. `pad`, `bos` and `unk` are never drawn; log probabilities are the model's, before
-    temperature and the like.
+    With `line_by_line` each line starts from the initial state, otherwise from all that precedes it. `pad`,
+    `bos` and `unk` are never drawn. Log probabilities are the model's, before temperature, top_k and top_p.
     """
     count = options.n_best
-    [nothing] = model.encode([[]])
+    [no_source] = model.encode([[]])
     y, parents, state = np.full(count, BOS), np.full(count, -1), None
-    numbers = draw_uniforms(Request(0, ()), length, options)  # [R, length]
-    pieces, log_probs = [], []
+    uniforms = draw_uniforms(Request(0, ()), length, options)  # [R, length]
+    tokens, log_probs = [], []
     for position in range(len(prompt) + length):
-        step = model.step(y, state, parents, [nothing] * count)
+        step = model.step(y, state, parents, [no_source] * count)
         values, state = step.scores.all(), step.state
         if position < len(prompt):
             y = np.full(count, prompt[position])
         else:
-            y = _drawn(values, numbers[:, position - len(prompt)], options)
-        pieces.append(y)
+            y = _next_tokens(values, uniforms[:, position - len(prompt)], options)
+        tokens.append(y)
         log_probs.append(values[np.arange(count), y])
-        begins = line_by_line & (y == EOS)
-        parents = np.where(begins, -1, np.arange(count))
-        y = np.where(begins, BOS, y)
-    return SampledTexts(np.stack(pieces, 1), np.stack(log_probs, 1))
+        restart = line_by_line & (y == EOS)
+        parents = np.where(restart, -1, np.arange(count))
+        y = np.where(restart, BOS, y)
+    return SampledTexts(np.stack(tokens, 1), np.stack(log_probs, 1))
 
 
-def _drawn(log_probs: Floats, numbers: "np.typing.NDArray[np.float64]", options: Options) -> Ints:
-    """The next piece [R] of each text."""
+def _next_tokens(log_probs: Floats, uniforms: Doubles, options: Options) -> Ints:
+    """Draw the next token [R] of each text."""
     values = log_probs.astype(np.float64)
     values[:, NEVER] = -np.inf
-    order = np.argsort(-values, axis=1, kind="stable")  # of equal ones the lower piece first
-    chosen = sample_tokens(np.take_along_axis(values, order, 1), numbers, options)
-    drawn: Ints = order[chosen.rows, chosen.columns]
-    return drawn
+    order = np.argsort(-values, axis=1, kind="stable")  # of equal values the lower token first
+    selection = sample_tokens(np.take_along_axis(values, order, 1), uniforms, options)
+    tokens: Ints = order[selection.rows, selection.columns]
+    return tokens
 
 
-def split_lines(pieces: Ints) -> list[list[int]]:
-    """One text's pieces [N] line by line, without the ends; the last may be unfinished."""
+def split_lines(tokens: Ints) -> list[list[int]]:
+    """Split one text's tokens [N] at ends of lines; the last line may be incomplete."""
     lines: list[list[int]] = [[]]
-    for piece in pieces.tolist():
-        if piece == EOS:
+    for token in tokens.tolist():
+        if token == EOS:
             lines.append([])
         else:
-            lines[-1].append(piece)
+            lines[-1].append(token)
     return lines

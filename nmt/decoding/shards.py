@@ -1,8 +1,8 @@
-"""One of n shares of a file, and the shares put together again.
+"""Shards of a translation job: the share of the input that one of n jobs translates, and their merge.
 
-Shard k of n holds the lines that begin in the k-th nth of the file's bytes: a stretch of whole lines, so that
-shards of any format are put together by writing them one after another. Beside each output of a shard lies
-OUTPUT.shard.json, which says what it is a shard of.
+Shard k of n consists of the lines that begin in the k-th nth of the file's bytes: a range of complete lines,
+so that shards in any format are merged by concatenation. Next to each output of a shard is OUTPUT.shard.json,
+which identifies the shard.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file, file_sha256, part_file, write_file
 
 BLOCK = 1 << 20
-OF_A_SHARD = ("--shard", "--alignments")  # what differs from shard to shard of one job
+PER_SHARD = ("--shard", "--alignments")  # options that differ between the shards of a job
 
 
 class ShardNumber(NamedTuple):
-    """Which share."""
+    """One shard of several."""
 
     number: int  # from 1
     of: int
@@ -32,27 +32,27 @@ class ShardNumber(NamedTuple):
 
 
 class ShardRange(NamedTuple):
-    """Where the lines of a shard stand in their file."""
+    """The lines of a shard in their file."""
 
     shard: ShardNumber
     start: int  # bytes
     end: int
     first: int  # number of the first line, from 1
-    sha256: str  # of the whole file
+    sha256: str  # of the complete file
 
 
 class ShardInfo(NamedTuple):
-    """What an output is a shard of."""
+    """The content of OUTPUT.shard.json."""
 
     shard: int
     of: int
-    input: str  # SHA-256 of the whole input
-    job: dict[str, Any]  # what must be the same for all shards
+    input: str  # SHA-256 of the complete input
+    job: dict[str, Any]  # must be equal for all shards
     output: str  # SHA-256
 
 
 def parse_shard(text: str) -> ShardNumber:
-    """`2/8`; UsageError for anything else."""
+    """Parse `2/8`; raise UsageError for anything else."""
     number, _, of = text.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise UsageError(f"--shard {text}: expected k/n with 1 ≤ k ≤ n, such as 2/8")
@@ -60,92 +60,89 @@ def parse_shard(text: str) -> ShardNumber:
 
 
 def find_shard(stream: BinaryIO, shard: ShardNumber) -> ShardRange:
-    """The stretch of a shard; the whole file is read for its sum."""
+    """Find the range of a shard; the complete file is read for its checksum."""
     size = stream.seek(0, os.SEEK_END)
-    start, end = (_line_start(stream, size * k // shard.of) for k in (shard.number - 1, shard.number))
+    start, end = (_next_line_start(stream, size * k // shard.of) for k in (shard.number - 1, shard.number))
     stream.seek(0)
-    whole, first, position = hashlib.sha256(), 1, 0
+    digest, first, position = hashlib.sha256(), 1, 0
     while block := stream.read(BLOCK):
-        whole.update(block)
+        digest.update(block)
         first += block.count(b"\n", 0, max(0, start - position))
         position += len(block)
-    return ShardRange(shard, start, end, first, whole.hexdigest())
+    return ShardRange(shard, start, end, first, digest.hexdigest())
 
 
-def _line_start(stream: BinaryIO, place: int) -> int:
-    """Where the first line begins that begins here or after."""
-    if place == 0:
+def _next_line_start(stream: BinaryIO, position: int) -> int:
+    """Return the start of the first line that begins at this position or later."""
+    if position == 0:
         return 0
-    stream.seek(place - 1)
+    stream.seek(position - 1)
     stream.readline()
     return stream.tell()
 
 
-def read_shard(stream: BinaryIO, stretch: ShardRange) -> Iterator[bytes]:
-    """The raw lines of a stretch."""
-    position = stream.seek(stretch.start)
-    while position < stretch.end:
+def read_shard(stream: BinaryIO, lines: ShardRange) -> Iterator[bytes]:
+    """Yield the raw lines of a shard."""
+    position = stream.seek(lines.start)
+    while position < lines.end:
         line = stream.readline()
         position += len(line)
         yield line
 
 
 def info_path(output: Path) -> Path:
-    """Where the card of a shard's output stands."""
-    return output.with_name(output.name + ".shard.json")
+    """Return the path of the file that identifies a shard's output."""
+    return output.with_name(f"{output.name}.shard.json")
 
 
-def write_shard_info(stretch: ShardRange, output: JobOutput) -> None:
-    """Say of each file of a job that it is a shard, before it is given its name."""
-    job = {name: value for name, value in output.identity.items() if name not in OF_A_SHARD}
-    for number, place in enumerate(output.places):
+def write_shard_info(lines: ShardRange, output: JobOutput) -> None:
+    """Write OUTPUT.shard.json for each file of a job, before the file is renamed."""
+    job = {name: value for name, value in output.identity.items() if name not in PER_SHARD}
+    for number, path in enumerate(output.paths):
         stream = {"stream": number}  # translations and alignments are not shards of one file
-        card = ShardInfo(*stretch.shard, stretch.sha256, job | stream, file_sha256(part_file(place)))
-        write_file(info_path(place), (json.dumps(card._asdict(), ensure_ascii=False) + "\n").encode())
+        info = ShardInfo(*lines.shard, lines.sha256, job | stream, file_sha256(part_file(path)))
+        write_file(info_path(path), (json.dumps(info._asdict(), ensure_ascii=False) + "\n").encode())
 
 
 def merge_shards(outputs: Sequence[Path], output: Path) -> None:
-    """Write the outputs of all shards of a job, in any order, to one file, which is named when it is whole.
+    """Write the outputs of all shards of a job, given in any order, to one file atomically.
 
-    DataError if one is missing, there twice, altered, or of another job.
+    Raises DataError if one is missing, repeated, altered, or of a different job.
     """
-    cards = {path: _read_card(path) for path in outputs}
-    ordered = sorted(outputs, key=lambda path: cards[path].shard)
-    _check([cards[path] for path in ordered], ordered)
-    with atomic_file(output) as place, place.open("wb") as whole:
+    infos = {path: _read_info(path) for path in outputs}
+    ordered = sorted(outputs, key=lambda path: infos[path].shard)
+    _check_shards([infos[path] for path in ordered], ordered)
+    with atomic_file(output) as side, side.open("wb") as merged:
         for path in ordered:
-            if file_sha256(path) != cards[path].output:
-                raise DataError(
-                    f"{path} is not what its shard wrote: translate shard {cards[path].shard} again"
-                )
+            if file_sha256(path) != infos[path].output:
+                raise DataError(f"{path} has been altered: translate shard {infos[path].shard} again")
             with path.open("rb") as part:
-                shutil.copyfileobj(part, whole, BLOCK)
+                shutil.copyfileobj(part, merged, BLOCK)
 
 
-def _read_card(path: Path) -> ShardInfo:
+def _read_info(path: Path) -> ShardInfo:
+    file = info_path(path)
     try:
-        return ShardInfo(**json.loads(info_path(path).read_text(encoding="utf-8")))
+        return ShardInfo(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise DataError(
-            f"{path} is not the output of a whole shard: {info_path(path)} does not exist"
-        ) from None
+        raise DataError(f"{path} is not the output of a complete shard: {file} does not exist") from None
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{info_path(path)} cannot be read: {error}") from None
+        raise DataError(f"cannot read {file}: {error}") from None
 
 
-def _check(cards: Sequence[ShardInfo], paths: Sequence[Path]) -> None:
-    for card, path in zip(cards, paths, strict=True):
+def _check_shards(infos: Sequence[ShardInfo], paths: Sequence[Path]) -> None:
+    for info, path in zip(infos, paths, strict=True):
         for name, one, other in (
-            ("number of shards", cards[0].of, card.of),
-            ("input", cards[0].input, card.input),
-            ("model or options", cards[0].job, card.job),
+            ("number of shards", infos[0].of, info.of),
+            ("input", infos[0].input, info.input),
+            ("model or options", infos[0].job, info.job),
         ):
             if one != other:
-                raise DataError(f"{paths[0]} and {path} are not shards of one job: another {name}")
-    numbers = [card.shard for card in cards]
-    twice = sorted({number for number in numbers if numbers.count(number) > 1})
-    missing = sorted(set(range(1, cards[0].of + 1)) - set(numbers))
-    if twice:
-        raise DataError(f"shard {', '.join(map(str, twice))} of {cards[0].of} is there more than once")
+                raise DataError(f"{paths[0]} and {path} are not shards of one job: different {name}")
+    numbers = [info.shard for info in infos]
+    repeated = sorted({number for number in numbers if numbers.count(number) > 1})
+    missing = sorted(set(range(1, infos[0].of + 1)) - set(numbers))
+    if repeated:
+        raise DataError(f"shard {', '.join(map(str, repeated))} of {infos[0].of} is given more than once")
     if missing:
-        raise DataError(f"shard {', '.join(map(str, missing))} of {cards[0].of} is missing")
+        raise DataError(f"shard {', '.join(map(str, missing))} of {infos[0].of} is missing")

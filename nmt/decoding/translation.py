@@ -1,126 +1,53 @@
-"""Lines too long for a recurrent network are translated in parts, cut where the least is lost."""
+"""The translation of lines: one line in, one line out, in order, whatever the line contains.
 
-from collections.abc import Sequence
+A line that is too long for a recurrent network is translated in parts. The result does not depend on the
+other lines: the search keeps sentences apart, and a model gives a row the same numbers in every batch.
+"""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
+from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job, Line, Tokenizer
+from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
 from nmt.decoding.mbr import select_mbr
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
 
 STOPS = (".", "!", "?", "…", ";", ":")
-WIDE_STOPS = ("。", "！", "？")  # written without a space after them
-
-
-def split_tokens(pieces: list[str], longest: int) -> list[slice]:
-    """Slices of at most `longest` pieces that cover them all, in order.
-
-    Each ends in its second half, in this order of preference: at the last end of a sentence, at the last end
-    of a word, or where it is full.
-    """
-    slices, start = [], 0
-    subwords = are_subwords(pieces)
-    while len(pieces) - start > longest:
-        end = _cut(pieces, start, start + longest, subwords)
-        slices.append(slice(start, end))
-        start = end
-    return [*slices, slice(start, len(pieces))]
-
-
-def _cut(pieces: list[str], start: int, full: int, subwords: bool) -> int:
-    word_end = None
-    for end in range(full, (start + full) // 2, -1):
-        between_words = not subwords or pieces[end].startswith(SPACE)
-        sentence_end = pieces[end - 1].endswith(WIDE_STOPS) or (
-            between_words and pieces[end - 1].endswith(STOPS)
-        )
-        if sentence_end:
-            return end
-        if between_words and word_end is None:
-            word_end = end
-    return word_end or full
-
-
-SPACE = "▁"  # how a subword piece says that a word begins
+WIDE_STOPS = ("。", "！", "？")  # not followed by a space
+SPACE = "▁"  # marks the subwords that begin a word
+VERIFICATION_BATCHES = (1, 7, 64)
 
 Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
-
-
-def are_subwords(source_pieces: list[str]) -> bool:
-    """Whether a line was cut into subwords (its first piece carries ▁), or came split into words."""
-    return any(piece.startswith(SPACE) for piece in source_pieces)
-
-
-def word_numbers(pieces: list[str], subwords: bool) -> list[int]:
-    """The word that each piece belongs to, counted as between spaces in the text."""
-    numbers, word = [], -1
-    for piece in pieces:
-        if word < 0 or not subwords or piece.startswith(SPACE):
-            word += 1
-        numbers.append(word)
-    return numbers
-
-
-def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
-    """Each target piece's most attended source piece, as pairs of words, each pair once; weights [T, S]."""
-    if not target_words:
-        return []
-    looked_at = weights.argmax(axis=-1).tolist()
-    pairs = {(source_words[s], target) for s, target in zip(looked_at, target_words, strict=True)}
-    return sorted(pairs, key=lambda pair: pair[::-1])
-
-
-def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer, *, subwords: bool) -> str:
-    """The text of an output with `copies[t]` in the place of each unk at position t.
-
-    A copied word stands between spaces, but for what follows it without one. Where several unk in a row are
-    of one word, it is copied once.
-    """
-    text, start = "", 0
-    spelt = target.pieces(ids)
-    for place in [place for place, piece in enumerate(ids) if piece == UNK]:
-        again = place == start > 0 and copies[place] == copies[place - 1]
-        text = _joined(text, target.decode(ids[start:place]), _glued(spelt, start, subwords))
-        text = text if again else _joined(text, copies[place], glued=False)
-        start = place + 1
-    return _joined(text, target.decode(ids[start:]), _glued(spelt, start, subwords))
-
-
-def _glued(spelt: Sequence[str], start: int, subwords: bool) -> bool:
-    """Whether what begins here follows without a space."""
-    return subwords and start < len(spelt) and not spelt[start].startswith(SPACE)
-
-
-def _joined(before: str, after: str, glued: bool) -> str:
-    before, after = before.rstrip(), after.strip()
-    return f"{before}{after}" if glued or not before or not after else f"{before} {after}"
-
-
-T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
     """One translation of a line, or of a part of it."""
 
-    text: str  # without any line end
+    text: str  # without line ends
     score: float
     log_prob: float
-    pieces: list[str]  # with the end, where it was found
-    token_log_probs: list[float]  # of each of the pieces
+    tokens: list[str]  # with eos, if it was generated
+    token_log_probs: list[float]
+
+
+BLANK = Candidate("", 0.0, 0.0, [], [])
 
 
 class Translation(NamedTuple):
-    """What became of one line."""
+    """The translation of one line."""
 
     line: Line
     candidates: list[Candidate]  # best first, at least one
-    notes: list[str]  # what the user should know about this line
-    source_pieces: list[str]
-    alignment: Alignment  # of the best one; empty if not asked for
+    notes: list[str]  # for the user
+    source_tokens: list[str]
+    alignment: Alignment  # of the best candidate; empty if not requested
 
     @property
     def number(self) -> int:
@@ -135,71 +62,194 @@ class Translation(NamedTuple):
         return self.candidates[0].score
 
 
-BLANK = Candidate("", 0.0, 0.0, [], [])
-
-
 class LinePlan(NamedTuple):
-    """What is done with one line."""
+    """The requests to the search for one line."""
 
     line: Line
     notes: list[str]
-    pieces: list[str]
+    tokens: list[str]
     requests: list[Request]  # one for each part of the line
 
-    def noting(self, note: str) -> "LinePlan":
-        """The plan with something more that the user should know."""
+    def add_note(self, note: str) -> "LinePlan":
+        """Return the plan with another note for the user."""
         return self._replace(notes=[*self.notes, note])
 
 
 class TranslatedPart(NamedTuple):
-    """A part of a line and what was found for it, best first."""
+    """A part of a line and its hypotheses, best first."""
 
-    words: list[int]  # of the line, that each of its source pieces belongs to
+    words: list[int]  # of the line, to which each of its source tokens belongs
     hypotheses: list[Hypothesis]
     candidates: list[Candidate]
 
 
-def assemble_translation(plan: LinePlan, found: Sequence[list[Hypothesis]], job: Job) -> Translation:
-    """The translation of a line from the hypotheses of its parts, rank by rank."""
-    if not found:
-        return Translation(plan.line, [BLANK], plan.notes, plan.pieces, [])
-    subwords = are_subwords(plan.pieces)
-    words = iter(word_numbers(plan.pieces, subwords))
+def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterator[Translation]:
+    """Yield a translation for each line, in order; a line comes with a note on how it was read, or None."""
+    for window in LineReader(number_lines(lines)).windows(max(1, job.read_ahead * job.options.batch)):
+        yield from translate_window(window.lines, job)
+
+
+def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
+    """Translate these lines together."""
+    plans = [_plan_line(line, job) for line in lines]
+    results = iter(_search_all([request for plan in plans for request in plan.requests], job))
+    return [assemble_translation(plan, list(islice(results, len(plan.requests))), job) for plan in plans]
+
+
+def _plan_line(line: Line, job: Job) -> LinePlan:
+    plan = LinePlan(line, list(line.notes), [], [])
+    if line.error:
+        return plan.add_note(line.error)
+    if not line.text.strip():
+        return plan
+    if line.constraints.must and (job.options.sample or job.options.groups > 1):
+        return plan.add_note("sampling and groups cannot be combined with required phrases: left blank")
+    ids = job.source.encode(line.text)
+    if not ids:
+        return plan.add_note("no token of this line is in the source vocabulary: left blank")
+    tokens = job.source.pieces(ids)
+    parts = split_tokens(tokens, job.longest_part)
+    if len(parts) > 1:
+        plan = plan.add_note(
+            f"{len(ids):,} tokens, more than {job.longest_part}: translated in {len(parts):,} parts"
+        )
+    return plan._replace(tokens=tokens, requests=_requests(line, [ids[part] for part in parts], job))
+
+
+def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Request]:
+    """Return a request for each part of a line; prefix and required phrases apply to the first part."""
+    constraints, encode = line.constraints, job.target.encode
+    draws = [line.number, 0] if constraints.seed is None else [constraints.seed, 1]
+    forbidden = [encode(phrase) for phrase in constraints.must_not]
+    requests = [
+        Request(0, source, forbidden=forbidden, draws=[*draws, part]) for part, source in enumerate(sources)
+    ]
+    required = [encode(phrase) for phrase in constraints.must]
+    return [requests[0]._replace(prefix=encode(constraints.prefix), required=required), *requests[1:]]
+
+
+def _search_all(requests: Sequence[Request], job: Job) -> list[list[Hypothesis]]:
+    """Return the hypotheses of each request; the longest are searched first, so that batches stay full."""
+    order = sorted(range(len(requests)), key=lambda index: -len(requests[index].source))
+    results = dict(
+        search(job.model, (requests[index]._replace(number=index) for index in order), job.options)
+    )
+    return [results[index] for index in range(len(requests))]
+
+
+def split_tokens(tokens: list[str], longest: int) -> list[slice]:
+    """Return slices of at most `longest` tokens that cover them all, in order.
+
+    Each ends in its second half, in this order of preference: after the last end of a sentence, after the
+    last end of a word, or at its full length.
+    """
+    slices, start = [], 0
+    subwords = has_subwords(tokens)
+    while len(tokens) - start > longest:
+        end = _split_point(tokens, start, start + longest, subwords)
+        slices.append(slice(start, end))
+        start = end
+    return [*slices, slice(start, len(tokens))]
+
+
+def _split_point(tokens: list[str], start: int, full: int, subwords: bool) -> int:
+    word_end = None
+    for end in range(full, (start + full) // 2, -1):
+        between_words = not subwords or tokens[end].startswith(SPACE)
+        if tokens[end - 1].endswith(WIDE_STOPS) or (between_words and tokens[end - 1].endswith(STOPS)):
+            return end
+        if between_words and word_end is None:
+            word_end = end
+    return word_end or full
+
+
+def has_subwords(tokens: list[str]) -> bool:
+    """True if a line was split into subwords (its first token starts with ▁), False for words."""
+    return any(token.startswith(SPACE) for token in tokens)
+
+
+def word_indices(tokens: list[str], subwords: bool) -> list[int]:
+    """Return the index of the word to which each token belongs; words are separated by spaces."""
+    indices, word = [], -1
+    for token in tokens:
+        if word < 0 or not subwords or token.startswith(SPACE):
+            word += 1
+        indices.append(word)
+    return indices
+
+
+def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
+    """Align each target token with its most attended source token, as distinct word pairs; weights [T, S]."""
+    if not target_words:
+        return []
+    attended = weights.argmax(axis=-1).tolist()
+    pairs = {(source_words[s], target) for s, target in zip(attended, target_words, strict=True)}
+    return sorted(pairs, key=lambda pair: pair[::-1])
+
+
+def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer, *, subwords: bool) -> str:
+    """Return the text of an output with `copies[t]` instead of each unk at position t.
+
+    A copied word is set between spaces, except before a subword that continues it. Adjacent unk of the same
+    word give one copy.
+    """
+    text, start = "", 0
+    tokens = target.pieces(ids)
+    for index in [index for index, token in enumerate(ids) if token == UNK]:
+        repeated = index == start > 0 and copies[index] == copies[index - 1]
+        text = _join_texts(text, target.decode(ids[start:index]), _continues(tokens, start, subwords))
+        text = text if repeated else _join_texts(text, copies[index], continues=False)
+        start = index + 1
+    return _join_texts(text, target.decode(ids[start:]), _continues(tokens, start, subwords))
+
+
+def _continues(tokens: Sequence[str], start: int, subwords: bool) -> bool:
+    """True if the token at `start` continues a word."""
+    return subwords and start < len(tokens) and not tokens[start].startswith(SPACE)
+
+
+def _join_texts(first: str, second: str, continues: bool) -> str:
+    first, second = first.rstrip(), second.strip()
+    return f"{first}{second}" if continues or not first or not second else f"{first} {second}"
+
+
+def assemble_translation(plan: LinePlan, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
+    """Join the hypotheses of the parts of a line, rank by rank."""
+    if not results:
+        return Translation(plan.line, [BLANK], plan.notes, plan.tokens, [])
+    subwords = has_subwords(plan.tokens)
+    words = iter(word_indices(plan.tokens, subwords))
     parts = [
         _part(plan.line, list(islice(words, len(request.source))), hypotheses, job, subwords)
-        for request, hypotheses in zip(plan.requests, found, strict=True)
+        for request, hypotheses in zip(plan.requests, results, strict=True)
     ]
     if not all(part.hypotheses[0].finished for part in parts):
-        pieces = sum(len(part.hypotheses[0].ids) for part in parts)
-        plan = plan.noting(f"the model found no end: its output was cut after {pieces:,} pieces")
+        length = sum(len(part.hypotheses[0].ids) for part in parts)
+        plan = plan.add_note(f"the model generated no end of sentence: cut after {length:,} tokens")
     candidates = [_join_parts(ranked) for ranked in zip(*(part.candidates for part in parts), strict=False)]
-    alignment = _alignment(parts, job, subwords) if job.aligned else []
-    return Translation(plan.line, candidates[: job.n_best], plan.notes, plan.pieces, alignment)
+    alignment = _align_parts(parts, job, subwords) if job.aligned else []
+    return Translation(plan.line, candidates[: job.n_best], plan.notes, plan.tokens, alignment)
 
 
 def _part(
     line: Line, words: list[int], hypotheses: list[Hypothesis], job: Job, subwords: bool
 ) -> TranslatedPart:
-    candidates = [_candidate(hypothesis, line, words, job, subwords) for hypothesis in hypotheses]
+    pairs = [(hypothesis, _candidate(hypothesis, line, words, job, subwords)) for hypothesis in hypotheses]
     if job.utility:
-        first = select_mbr([candidate.text for candidate in candidates], job.utility).place
-        hypotheses, candidates = _put_first(first, hypotheses), _put_first(first, candidates)
-    return TranslatedPart(words, hypotheses, candidates)
-
-
-def _put_first(place: int, items: list[T]) -> list[T]:
-    return [items[place], *items[:place], *items[place + 1 :]]
+        pairs.insert(0, pairs.pop(select_mbr([candidate.text for _, candidate in pairs], job.utility)))
+    return TranslatedPart(words, *map(list, zip(*pairs, strict=True)))
 
 
 def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, subwords: bool) -> Candidate:
     if job.copy_unknown and UNK in hypothesis.ids:
-        spelt = line.text.split()
-        copies = [spelt[words[place]] for place in _looked_at(hypothesis, words).argmax(axis=-1).tolist()]
+        source = line.text.split()
+        attended = _attention(hypothesis, words).argmax(axis=-1).tolist()
+        copies = [source[words[index]] for index in attended]
         text = replace_unknown(hypothesis.ids, copies, job.target, subwords=subwords)
     else:
         text = job.target.decode(hypothesis.ids)
     return Candidate(
-        one_line(text),
+        on_one_line(text),
         hypothesis.score,
         hypothesis.log_prob,
         job.target.pieces(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
@@ -207,8 +257,8 @@ def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, s
     )
 
 
-def one_line(text: str) -> str:
-    """The text with a space for whatever any program takes for a line end."""
+def on_one_line(text: str) -> str:
+    """Replace every character that some program takes for a line end by a space."""
     return " ".join(text.splitlines())
 
 
@@ -217,24 +267,50 @@ def _join_parts(parts: Sequence[Candidate]) -> Candidate:
         " ".join(part.text for part in parts if part.text),
         sum(part.score for part in parts),
         sum(part.log_prob for part in parts),
-        [piece for part in parts for piece in part.pieces],
+        [token for part in parts for token in part.tokens],
         [log_prob for part in parts for log_prob in part.token_log_probs],
     )
 
 
-def _looked_at(hypothesis: Hypothesis, words: list[int]) -> Floats:
-    """Attention [T, S] without the ends of both sides."""
+def _attention(hypothesis: Hypothesis, words: list[int]) -> Floats:
+    """Return the attention weights [T, S] without eos on either side."""
     if hypothesis.weights is None:
-        raise UsageError("this model has no attention, so there are no alignments: leave them out")
+        raise UsageError("this model has no attention, so it gives no alignments: omit the option")
     return hypothesis.weights[: len(hypothesis.ids), : len(words)]
 
 
-def _alignment(parts: Sequence[TranslatedPart], job: Job, subwords: bool) -> Alignment:
+def _align_parts(parts: Sequence[TranslatedPart], job: Job, subwords: bool) -> Alignment:
     pairs: Alignment = []
-    done = 0  # target words
+    first = 0  # index of the part's first target word
     for part in parts:
         best = part.hypotheses[0]
-        numbers = word_numbers(job.target.pieces(best.ids), subwords)
-        pairs += align_words(_looked_at(best, part.words), part.words, [done + word for word in numbers])
-        done += len(set(numbers))
+        words = word_indices(job.target.pieces(best.ids), subwords)
+        pairs += align_words(_attention(best, part.words), part.words, [first + word for word in words])
+        first += len(set(words))
     return pairs
+
+
+class VerificationSample:
+    """A uniform sample of the translations of a job (Vitter, 1985, algorithm R)."""
+
+    def __init__(self, size: int) -> None:
+        self.translations: list[Translation] = []
+        self._size, self._seen, self._random = size, 0, random.Random(1)
+
+    def add(self, translation: Translation) -> None:
+        """Add a translation to the sample, or discard it."""
+        self._seen += 1
+        if len(self.translations) < self._size:
+            self.translations.append(translation)
+        elif (slot := self._random.randrange(self._seen)) < self._size:
+            self.translations[slot] = translation
+
+    def find_differing_lines(self, job: Job, batches: Sequence[int] = VERIFICATION_BATCHES) -> list[int]:
+        """Return the numbers of the lines whose results differ with other batch sizes and orders."""
+        differing = set()
+        for batch in batches:
+            order = random.Random(batch).sample(self.translations, len(self.translations))
+            other_job = job._replace(options=replace(job.options, batch=batch))
+            again = translate_window([translation.line for translation in order], other_job)
+            differing |= {one.number for one, other in zip(order, again, strict=True) if one != other}
+        return sorted(differing)

@@ -54,7 +54,7 @@ def load(path: Path, *, threads: int = 1) -> Job:
     source, target = (load_vocabulary(path / name) for name in config.vocabularies)
     graphs = {name: path / graph_file(name) for name in GRAPHS}
     search = Options(**config.search)  # type: ignore[arg-type]
-    model = Runtime(graphs, pieces=config.pieces[1], threads=threads)
+    model = Runtime(graphs, vocabulary_size=config.pieces[1], threads=threads)
     return Job(model, source, target, search, attends=bool(config.memory))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nmt.decoding.job import Job
-from nmt.decoding.translate import translate_lines
+from nmt.decoding.translation import translate_lines
 from nmt.evaluation.metrics import DEFAULT_METRICS, score
 
 

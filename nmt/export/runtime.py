@@ -39,7 +39,7 @@ class Scores:
         )
         return given[0], given[1]
 
-    def of(self, rows: Ints, pieces: Ints) -> Floats:
+    def gather(self, rows: Ints, pieces: Ints) -> Floats:
         """Of some pieces: [N] for rows [N] and pieces [N]."""
         return self.log_probs[rows, pieces]
 
@@ -56,8 +56,8 @@ class Runtime:
     what is beside it.
     """
 
-    def __init__(self, graphs: Mapping[str, Path], *, pieces: int, threads: int = 1) -> None:
-        self.pieces = pieces
+    def __init__(self, graphs: Mapping[str, Path], *, vocabulary_size: int, threads: int = 1) -> None:
+        self.vocabulary_size = vocabulary_size
         self._encoder, self._step, self._best = (
             _session(graphs[name], threads) for name in ("encoder", "step", "best")
         )

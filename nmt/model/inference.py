@@ -79,7 +79,7 @@ class InferenceModel:
         self.words = self._words()
 
     @property
-    def pieces(self) -> int:
+    def vocabulary_size(self) -> int:
         """V, the size of the target vocabulary."""
         return self.model.decoder.output.out_features
 

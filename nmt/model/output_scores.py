@@ -29,7 +29,7 @@ class VocabularyScores:
         values, pieces = top_k(self.logits, count)
         return values.numpy(force=True), pieces.numpy(force=True)
 
-    def of(self, rows: Ints, pieces: Ints) -> Floats:
+    def gather(self, rows: Ints, pieces: Ints) -> Floats:
         """The log probabilities of some pieces of some rows, [N]."""
         chosen = self.logits[torch.from_numpy(rows)]
         picked = chosen.log_softmax(-1).gather(1, torch.from_numpy(pieces).to(chosen.device).unsqueeze(1))
@@ -68,9 +68,9 @@ class ShortlistScores:
         values, pieces = top_k_of_shortlists(self.logits, names, min(count, self.pieces))
         return values.numpy(), pieces.numpy()
 
-    def of(self, rows: Ints, pieces: Ints) -> Floats:
+    def gather(self, rows: Ints, pieces: Ints) -> Floats:
         """The log probabilities of some pieces of some rows, [N]."""
-        return self.among_all.of(rows, pieces)
+        return self.among_all.gather(rows, pieces)
 
     def all(self) -> Floats:
         """The log probabilities of all pieces, [R, V]."""

@@ -26,7 +26,7 @@ class Fake:
     """A model whose state is the output so far, so that a row continued from a wrong parent is seen."""
 
     def __init__(self, logits: Logits, vocabulary: int, attention: bool = True) -> None:
-        self.pieces, self.attention = vocabulary, attention
+        self.vocabulary_size, self.attention = vocabulary, attention
         self.seen_rows: list[int] = []
         self.encoded: list[int] = []
         self.log_probs = cache(lambda source, ids: log_softmax(logits(source, ids)))
@@ -83,7 +83,7 @@ class Output(NamedTuple):
 
 def every_output(model: Fake, source: Pieces, limit: int, unk: bool = True) -> Iterator[Output]:
     """All outputs of up to `limit` positions."""
-    pieces = [p for p in range(model.pieces) if p not in (PAD, BOS, EOS) and (unk or p != UNK)]
+    pieces = [p for p in range(model.vocabulary_size) if p not in (PAD, BOS, EOS) and (unk or p != UNK)]
     for length in range(limit + 1):
         for ids in itertools.product(pieces, repeat=length):
             scored = ids if length == limit else (*ids, EOS)

@@ -2,23 +2,23 @@
 
 import numpy as np
 
-from nmt.decoding.translation import align_words, are_subwords, word_numbers
+from nmt.decoding.translation import align_words, has_subwords, word_indices
 
 
 def test_words_begin_where_a_piece_says_so() -> None:
     pieces = ["▁ein", "▁Hu", "nd", "▁", "x"]
-    assert are_subwords(pieces)
-    assert word_numbers(pieces, subwords=True) == [0, 1, 1, 2, 2]
+    assert has_subwords(pieces)
+    assert word_indices(pieces, subwords=True) == [0, 1, 1, 2, 2]
 
 
 def test_the_first_piece_begins_a_word_even_without_saying_so() -> None:
-    assert word_numbers(["Hu", "nd", "▁ein"], subwords=True) == [0, 0, 1]
+    assert word_indices(["Hu", "nd", "▁ein"], subwords=True) == [0, 0, 1]
 
 
 def test_pieces_that_never_say_so_are_words() -> None:
-    assert not are_subwords(["ein", "Hund", "."])
-    assert word_numbers(["ein", "Hund", "."], subwords=False) == [0, 1, 2]
-    assert word_numbers([], subwords=False) == []
+    assert not has_subwords(["ein", "Hund", "."])
+    assert word_indices(["ein", "Hund", "."], subwords=False) == [0, 1, 2]
+    assert word_indices([], subwords=False) == []
 
 
 def test_each_target_word_is_paired_with_what_it_looked_at_most() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nmt.decoding.beam import search
-from nmt.decoding.constraints import advance_progress, allocate, bank
+from nmt.decoding.constraints import advance_progress, allocate, bank_of
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -32,16 +32,16 @@ CASES: list[tuple[dict[str, object], dict[str, object], Callable[[Pieces], bool]
     ({"min_ratio": 1.0, "max_ratio": 1.0, "max_extra": 3}, {}, lambda ids: len(ids) >= 2),
     ({"no_repeat_ngram": 1}, {}, lambda ids: no_ngram_twice(ids, 1)),
     ({"no_repeat_ngram": 2}, {}, lambda ids: no_ngram_twice(ids, 2)),
-    ({}, {"must_not": [[4]]}, lambda ids: 4 not in ids),
-    ({}, {"must_not": [[4, 5], [6, 6, 6]]}, lambda ids: not holds(ids, 4, 5) and not holds(ids, 6, 6, 6)),
+    ({}, {"forbidden": [[4]]}, lambda ids: 4 not in ids),
+    ({}, {"forbidden": [[4, 5], [6, 6, 6]]}, lambda ids: not holds(ids, 4, 5) and not holds(ids, 6, 6, 6)),
     ({}, {"prefix": [5, 4]}, lambda ids: ids[:2] == (5, 4)),
-    ({}, {"must": [[4]]}, lambda ids: 4 in ids),
-    ({}, {"must": [[4, 5], [6]]}, lambda ids: holds(ids, 4, 5) and 6 in ids),
-    ({}, {"must": [[4, 4, 5]]}, lambda ids: holds(ids, 4, 4, 5)),
-    ({}, {"must": [[4, 5], [5, 6]]}, lambda ids: holds(ids, 4, 5) and holds(ids, 5, 6)),
-    ({}, {"must": [[4, 5], [4, 6]]}, lambda ids: holds(ids, 4, 5) and holds(ids, 4, 6)),
-    ({}, {"must": [[6]], "prefix": [6, 4]}, lambda ids: ids[:2] == (6, 4)),
-    ({}, {"must": [[5], [5], []], "must_not": [[5, 5]]}, lambda ids: 5 in ids and not holds(ids, 5, 5)),
+    ({}, {"required": [[4]]}, lambda ids: 4 in ids),
+    ({}, {"required": [[4, 5], [6]]}, lambda ids: holds(ids, 4, 5) and 6 in ids),
+    ({}, {"required": [[4, 4, 5]]}, lambda ids: holds(ids, 4, 4, 5)),
+    ({}, {"required": [[4, 5], [5, 6]]}, lambda ids: holds(ids, 4, 5) and holds(ids, 5, 6)),
+    ({}, {"required": [[4, 5], [4, 6]]}, lambda ids: holds(ids, 4, 5) and holds(ids, 4, 6)),
+    ({}, {"required": [[6]], "prefix": [6, 4]}, lambda ids: ids[:2] == (6, 4)),
+    ({}, {"required": [[5], [5], []], "forbidden": [[5, 5]]}, lambda ids: 5 in ids and not holds(ids, 5, 5)),
 ]
 
 
@@ -63,7 +63,7 @@ def test_a_wide_beam_finds_the_best_of_all_outputs_that_are_allowed(
 def test_a_narrow_beam_holds_to_it_too(seed: int, beam: int) -> None:
     model = random_model(seed, vocabulary=20, sharpness=3.0)
     must = [[15, 16, 15, 17], [16, 15], [9], [9, 10], [16, 18]]
-    request = Request(0, (4, 5, 6, 7, 8), must=must, must_not=[[9, 9], [11]])
+    request = Request(0, (4, 5, 6, 7, 8), required=must, forbidden=[[9, 9], [11]])
     [(_, hypotheses)] = search(model, [request], replace(NARROW, beam=beam, n_best=beam))
     assert len({tuple(hypothesis.ids) for hypothesis in hypotheses}) == len(hypotheses)
     for hypothesis in [hypotheses[0], *(h for h in hypotheses if h.finished)]:
@@ -74,13 +74,13 @@ def test_a_narrow_beam_holds_to_it_too(seed: int, beam: int) -> None:
 
 def test_a_beginning_that_sequences_share_keeps_no_hypothesis_from_going_on() -> None:
     model = fixed_model([0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0])  # would write 4 for ever
-    [(_, [best])] = search(model, [Request(0, (4,), must=[[4, 5], [4, 6]])], replace(NARROW, beam=1))
+    [(_, [best])] = search(model, [Request(0, (4,), required=[[4, 5], [4, 6]])], replace(NARROW, beam=1))
     assert sorted([tuple(best.ids[:2]), tuple(best.ids[2:4])]) == [(4, 5), (4, 6)]
 
 
 def test_limits_make_room_for_what_is_asked_for() -> None:
     model, short = random_model(0, vocabulary=12), replace(NARROW, max_ratio=0.0, max_extra=1)
-    [(_, [best])] = search(model, [Request(0, (4,), prefix=[5, 6, 7], must=[[8, 9, 8, 9]])], short)
+    [(_, [best])] = search(model, [Request(0, (4,), prefix=[5, 6, 7], required=[[8, 9, 8, 9]])], short)
     assert best.ids[:3] == [5, 6, 7]
     assert holds(best.ids, 8, 9, 8, 9)
     [(_, [best])] = search(model, [Request(0, (4,))], replace(short, min_length=6))
@@ -89,7 +89,7 @@ def test_limits_make_room_for_what_is_asked_for() -> None:
 
 def test_what_the_model_rules_out_is_written_all_the_same_where_it_must_be() -> None:
     model = fixed_model([0.0, 0.0, 0.0, 0.0, 0.0, -math.inf, -math.inf])
-    [(_, [best])] = search(model, [Request(0, (4,), prefix=[5], must=[[6]])], NARROW)
+    [(_, [best])] = search(model, [Request(0, (4,), prefix=[5], required=[[6]])], NARROW)
     assert best.ids[0] == 5
     assert 6 in best.ids
     assert best.log_prob > -math.inf
@@ -97,17 +97,17 @@ def test_what_the_model_rules_out_is_written_all_the_same_where_it_must_be() -> 
 
 def test_where_nothing_may_follow_the_output_is_cut() -> None:
     everything = [[piece] for piece in range(2, 7)]
-    [(_, [best])] = search(random_model(0), [Request(0, (4,), must_not=everything)], NARROW)
+    [(_, [best])] = search(random_model(0), [Request(0, (4,), forbidden=everything)], NARROW)
     assert best == Hypothesis([], 0.0, 0.0, [], False, None)
-    [(_, [best])] = search(random_model(0), [Request(0, (4,), prefix=[6, 5], must_not=everything)], NARROW)
+    [(_, [best])] = search(random_model(0), [Request(0, (4,), prefix=[6, 5], forbidden=everything)], NARROW)
     assert best.ids == [6, 5]
     assert not best.finished
 
 
 @pytest.mark.parametrize("changes", [{"sample": True}, {"groups": 2}])
 def test_what_cannot_hold_to_it_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="neither sampling nor groups"):
-        [*search(random_model(0), [Request(0, (4,), must=[[5]])], replace(NARROW, **changes))]
+    with pytest.raises(UsageError, match="sampling and diverse beam search cannot"):
+        [*search(random_model(0), [Request(0, (4,), required=[[5]])], replace(NARROW, **changes))]
 
 
 def test_progress_falls_back_to_the_longest_beginning_that_still_fits() -> None:
@@ -118,7 +118,7 @@ def test_progress_falls_back_to_the_longest_beginning_that_still_fits() -> None:
         )
     )
     assert states == [(0, 0), (1, 0), (2, 0), (2, 0), (3, 1), (3, 2), (3, 2)]
-    assert [bank(progress, sequences) for progress in states] == [0, 1, 2, 2, 4, 5, 5]
+    assert [bank_of(progress, sequences) for progress in states] == [0, 1, 2, 2, 4, 5, 5]
 
 
 def test_banks_share_the_beam_and_leave_what_they_cannot_fill_to_the_best() -> None:

@@ -25,7 +25,7 @@ def plainly(model: Fake, source: Pieces, options: Options) -> list[list[Grown]]:
             grown = []
             for total, ids in live[group]:
                 log_probs = model.log_probs(source, ids)
-                for piece in range(model.pieces):
+                for piece in range(model.vocabulary_size):
                     if piece not in (PAD, BOS):
                         new = total + float(log_probs[piece])
                         grown.append((new - options.diversity * taken.count(piece), new, (*ids, piece)))

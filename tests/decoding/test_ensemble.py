@@ -103,8 +103,8 @@ def test_a_model_without_attention_leaves_it_to_the_others() -> None:
 @pytest.mark.parametrize(
     ("models", "weights", "mode", "message"),
     [
-        ([ONE, random_model(0, vocabulary=9)], None, "mean", "9 and 12 pieces"),
-        ([ONE, TWO], [1.0], "mean", "2 models with 1 weights"),
+        ([ONE, random_model(0, vocabulary=9)], None, "mean", "9 and 12 tokens"),
+        ([ONE, TWO], [1.0], "mean", "1 weights for 2 models"),
         ([], None, "mean", "0 models"),
         ([ONE, TWO], [1.0, -0.5], "mean", "0 or more"),
         ([ONE, TWO], [0.0, 0.0], "mean", "above 0"),

@@ -14,9 +14,9 @@ DOG = Candidate("a dog", -1.5, -3.0, ["▁a", "▁dog", "</s>"], [-1.0, -1.5, -0
 
 def answered(text: str, **options: bool) -> dict[str, Any]:
     """What a line is answered with, if it is translated as a dog."""
-    line = json_lines.read(3, text, None, "text")
+    line = json_lines.read_json_line(3, text, None, "text")
     candidates = [BLANK] if line.error else [DOG, DOG]
-    written = json_lines.write(Translation(line, candidates, [], ["▁Hund"], [(0, 1)]), **options)
+    written = json_lines.write_json_line(Translation(line, candidates, [], ["▁Hund"], [(0, 1)]), **options)
     assert len(written.splitlines()) == 1
     written.encode()
     found: dict[str, Any] = json.loads(written)
@@ -35,26 +35,28 @@ def test_what_is_asked_for_is_there() -> None:
     assert found == {"text": "Hund", **best, "alignment": [[0, 1]], "n_best": [best, best]}
 
 
-def test_wishes_are_read() -> None:
+def test_constraints_are_read() -> None:
     text = '{"text": "x", "prefix": "A", "must": ["b c", "d"], "must_not": ["e"], "seed": 5}'
-    assert json_lines.read(1, text, None, "text").wishes == LineConstraints("A", ("b c", "d"), ("e",), 5)
+    assert json_lines.read_json_line(1, text, None, "text").constraints == LineConstraints(
+        "A", ("b c", "d"), ("e",), 5
+    )
 
 
 def test_half_a_character_is_replaced_in_the_text() -> None:
-    assert json_lines.read(1, r'{"text": "a\ud83d"}', None, "text").text == "a\ufffd"
-    assert json_lines.read(1, r'{"text": "\ud83e\udd8a"}', None, "text").text == "🦊"
+    assert json_lines.read_json_line(1, r'{"text": "a\ud83d"}', None, "text").text == "a\ufffd"
+    assert json_lines.read_json_line(1, r'{"text": "\ud83e\udd8a"}', None, "text").text == "🦊"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not JSON"),
-        ("{", "not JSON"),
-        ("\0", "not JSON"),
-        ("[" * 100_000, "not JSON"),
-        ('{"text": "a", "n": NaN}', "NaN is not a number of JSON"),
-        ('{"text": "a", "n": 1e999}', "1e999 is not a number of JSON"),
-        ('{"text": "a", "n": ' + "9" * 5000 + "}", "not JSON"),
+        ("", "invalid JSON"),
+        ("{", "invalid JSON"),
+        ("\0", "invalid JSON"),
+        ("[" * 100_000, "invalid JSON"),
+        ('{"text": "a", "n": NaN}', "NaN is not a JSON number"),
+        ('{"text": "a", "n": 1e999}', "1e999 is not a JSON number"),
+        ('{"text": "a", "n": ' + "9" * 5000 + "}", "invalid JSON"),
         ("7", "not a JSON object"),
         ('{"txt": "a"}', "no field 'text'"),
         ('{"text": 7}', "'text' must be a string"),

@@ -19,7 +19,7 @@ def test_the_best_come_best_first_and_equal_ones_by_piece(count: int, levels: in
 
 def test_pieces_of_rows_are_picked() -> None:
     scores = LogProbs(np.arange(12, dtype=np.float32).reshape(3, 4))
-    assert scores.of(np.array([2, 0, 2]), np.array([1, 3, 1])).tolist() == [9.0, 3.0, 9.0]
+    assert scores.gather(np.array([2, 0, 2]), np.array([1, 3, 1])).tolist() == [9.0, 3.0, 9.0]
     assert scores.all().shape == (3, 4)
 
 

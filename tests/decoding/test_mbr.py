@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.mbr import select_mbr
+from nmt.decoding.mbr import expected_utilities, select_mbr
 
 
 def shared_words(hyp: str, ref: str) -> float:
@@ -11,18 +11,18 @@ def shared_words(hyp: str, ref: str) -> float:
 
 def test_the_output_that_agrees_best_with_all_is_chosen() -> None:
     # a b: (1 + 1/2 + 1/2) / 3; a c: (1/2 + 1 + 0) / 3; b d: (1/2 + 0 + 1) / 3
-    place, utility = select_mbr(["a c", "a b", "b d"], shared_words)
-    assert place == 1
-    assert utility == pytest.approx(2 / 3)
+    candidates = ["a c", "a b", "b d"]
+    assert select_mbr(candidates, shared_words) == 1
+    assert expected_utilities(candidates, shared_words) == pytest.approx([1 / 2, 2 / 3, 1 / 2])
 
 
 def test_an_output_drawn_often_counts_as_often() -> None:
-    assert select_mbr(["a c", "a b", "b d", "b d", "b d"], shared_words).place == 2
+    assert select_mbr(["a c", "a b", "b d", "b d", "b d"], shared_words) == 2
 
 
 def test_of_equal_ones_the_first_is_chosen() -> None:
-    assert select_mbr(["x", "y", "y", "x"], shared_words).place == 0
-    assert select_mbr(["only"], shared_words) == (0, 1.0)
+    assert select_mbr(["x", "y", "y", "x"], shared_words) == 0
+    assert select_mbr(["only"], shared_words) == 0
 
 
 def test_each_pair_of_outputs_is_compared_once() -> None:

@@ -77,7 +77,7 @@ def test_the_penalties_are_the_published_ones() -> None:
 
 def test_coverage_without_attention_is_refused() -> None:
     model = random_model(0, attention=False)
-    with pytest.raises(UsageError, match="no attention, so there is no coverage"):
+    with pytest.raises(UsageError, match="needs attention, which this model lacks"):
         [*search(model, [Request(0, (4,))], replace(WIDE, coverage_penalty=0.1))]
 
 

@@ -1,4 +1,4 @@
-"""A job that is killed at any moment and gone on with writes what an undisturbed one writes."""
+"""A job that is killed at any moment and resumed writes what an undisturbed one writes."""
 
 import os
 import random
@@ -20,7 +20,7 @@ from nmt.errors import DataError, UsageError
 from nmt.recipe import artifact
 from tests.decoding import small
 
-OURS = (os.path.join("nmt", "decoding", "output.py"), os.path.join("nmt", "cli", "translate.py"))
+OURS = (os.path.join("nmt", "decoding", "resume.py"), os.path.join("nmt", "cli", "translate.py"))
 RANDOM = random.Random(4)
 LINES = [
     " ".join(RANDOM.choices(["ab", "cde", "f\u2028g", "\xff"], k=RANDOM.randrange(9))) for _ in range(60)
@@ -111,17 +111,17 @@ def test_every_moment_of_the_end_can_be_gone_on_from(tmp_path: Path) -> None:
 
 def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
     """Leave a job behind that was stopped after its first window."""
-    from nmt.decoding import translate
+    from nmt.decoding import translation
 
-    translate_window = translate.translate_window
+    translate_window = translation.translate_window
 
-    def stops(lines: list[Line], of: translate.Job) -> list[translate.Translation]:
+    def stops(lines: list[Line], of: translation.Job) -> list[translation.Translation]:
         if lines[0].number > 1:
             raise KeyboardInterrupt
         return translate_window(lines, of)
 
     with monkeypatch.context() as patch:
-        patch.setattr(translate, "translate_window", stops)
+        patch.setattr(translation, "translate_window", stops)
         assert nmt(*job(folder, *options)).exit_code == 130
     assert (folder / "out.part").read_bytes().count(b"\n") == 16
 
@@ -144,9 +144,9 @@ def test_another_model_or_other_options_are_refused_and_said(
     refused = nmt(*job(tmp_path, "--resume", "--beam", 3, "--scores"))
     assert isinstance(refused.exception, DataError)
     for said in (
-        "model: the small one then, another one now",
-        "beam: 2 then, 3 now",
-        "--format: plain then, scored now",
+        "model: was the small one, now another one",
+        "beam: was 2, now 3",
+        "--format: was plain, now scored",
     ):
         assert said in str(refused.exception)
     assert files(tmp_path) == before
@@ -183,7 +183,7 @@ def test_an_output_that_has_lost_lines_is_refused(tmp_path: Path, monkeypatch: p
     (tmp_path / "pairs.part").write_bytes(b"0-0\n")
     refused = nmt(*job(tmp_path, "--resume"))
     assert isinstance(refused.exception, DataError)
-    assert "pairs.part has lost lines" in str(refused.exception)
+    assert "pairs.part is shorter" in str(refused.exception)
 
 
 def test_a_torn_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

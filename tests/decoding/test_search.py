@@ -85,10 +85,10 @@ def test_batch_size_order_and_neighbours_change_no_bit(options: Options) -> None
     model, sources = random_model(3, vocabulary=20, sharpness=2.0, eos=1.0), some_sources(60)
     requests = [Request(n, source) for n, source in enumerate(sources)]
     for n in range(0, 60, 4):
-        requests[n] = requests[n]._replace(prefix=[5, 7], must_not=[[4], [6, 8]])
+        requests[n] = requests[n]._replace(prefix=[5, 7], forbidden=[[4], [6, 8]])
     if not (options.sample or options.groups > 1):
         for n in range(0, 60, 3):
-            requests[n] = requests[n]._replace(must=[[9, 10], [11]])
+            requests[n] = requests[n]._replace(required=[[9, 10], [11]])
     expected = {n: bits(h) for n, h in search(model, requests, replace(options, batch=64))}
     for size in (1, 2, 7, 17):
         random.Random(size).shuffle(requests)
@@ -129,7 +129,7 @@ def test_stopping_early_changes_nothing(options: Options, monkeypatch: pytest.Mo
     model, sources = random_model(5, vocabulary=12, sharpness=2.0, eos=1.0), some_sources(24)
     early = [bits(hypotheses) for hypotheses in found(model, sources, options)]
     rows = sum(model.seen_rows)
-    monkeypatch.setattr(SentenceSearch, "settled", lambda self, lanes, log_probs: not len(lanes))
+    monkeypatch.setattr(SentenceSearch, "is_done", lambda self, groups, log_probs: not len(groups))
     model.seen_rows.clear()
     assert [bits(hypotheses) for hypotheses in found(model, sources, options)] == early
     assert rows < sum(model.seen_rows)
@@ -210,7 +210,7 @@ def test_a_model_that_gives_not_a_number_is_reported() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_best": 6}, "6 best of a beam of 5"),
+        ({"n_best": 6}, "n_best 6 exceeds the beam of 5"),
         ({"groups": 2}, "a beam of 5 cannot be shared by 2 groups"),
         ({"normalisation": "gmt"}, "no normalisation 'gmt', one of: none, gnmt, average"),
         ({"min_ratio": 3.0}, "at least 3 and at most 2 pieces"),

@@ -97,23 +97,23 @@ def refused(*outputs: object) -> str:
 def test_a_missing_shard_or_one_too_many_is_refused(source: Path) -> None:
     one, two, three = (shard(source, number, 3) for number in (1, 2, 3))
     assert "shard 2 of 3 is missing" in refused(one, three)
-    assert "shard 1 of 3 is there more than once" in refused(one, one, two, three)
-    assert "another number of shards" in refused(one, shard(source, 2, 2))
-    assert "another model or options" in refused(one, two, f"{three}.pairs")
+    assert "shard 1 of 3 is given more than once" in refused(one, one, two, three)
+    assert "different number of shards" in refused(one, shard(source, 2, 2))
+    assert "different model or options" in refused(one, two, f"{three}.pairs")
 
 
 def test_shards_of_other_jobs_are_refused(source: Path) -> None:
     one = shard(source, 1, 2)
-    assert "another model or options" in refused(one, shard(source, 2, 2, "--beam", 3))
+    assert "different model or options" in refused(one, shard(source, 2, 2, "--beam", 3))
     source.write_bytes(TEXT.replace(b"29", b"28"))
-    assert "another input" in refused(one, shard(source, 2, 2))
+    assert "different input" in refused(one, shard(source, 2, 2))
 
 
 def test_an_altered_or_unknown_output_is_refused(source: Path) -> None:
     one, two = shard(source, 1, 2), shard(source, 2, 2)
     two.write_text("else\n")
     assert "translate shard 2 again" in refused(one, two)
-    assert "not the output of a whole shard" in refused(one, source)
+    assert "not the output of a complete shard" in refused(one, source)
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0"])

@@ -10,8 +10,7 @@ import pytest
 from nmt.decoding.beam import search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
-from nmt.decoding.translate import translate_lines
-from nmt.decoding.translation import Translation, one_line
+from nmt.decoding.translation import Translation, on_one_line, translate_lines
 from nmt.errors import UsageError
 from tests.decoding.models import fixed_model, random_model
 from tests.decoding.words import CutWords
@@ -113,7 +112,7 @@ def test_notes_on_reading_are_passed_on() -> None:
 def test_a_long_line_is_translated_in_parts_and_says_so() -> None:
     one = job()
     [found] = translated(["word " * 60], one)
-    assert found.notes[0] == "120 pieces, more than 40: translated in 3 parts"
+    assert found.notes[0] == "120 tokens, more than 40: translated in 3 parts"
     [part] = translated(["word " * 20], one)
     assert found.text == " ".join([part.text] * 3)
     assert found.score == pytest.approx(3 * part.score)
@@ -125,8 +124,8 @@ def test_an_output_without_end_is_noted() -> None:
 
 
 def test_what_comes_out_never_holds_a_line_end() -> None:
-    assert one_line("a\nb\rc\u2028d\x85e\x0bf\n") == "a b c d e f"
-    assert one_line("") == ""
+    assert on_one_line("a\nb\rc\u2028d\x85e\x0bf\n") == "a b c d e f"
+    assert on_one_line("") == ""
 
 
 def test_lines_are_read_no_further_ahead_than_a_window() -> None:

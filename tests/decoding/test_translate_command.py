@@ -92,7 +92,7 @@ def test_scores_and_alignments_are_written_when_asked_for(nmt: Nmt, tmp_path: Pa
 def test_a_long_line_gives_one_line_and_a_note(nmt: Nmt) -> None:
     done = nmt("--max-length", 50, stdin=b"x" * 3000 + b"\nb\n")
     assert done.stdout_bytes.count(b"\n") == 2
-    assert "line 1: 1,001 pieces, more than 50: translated in 21 parts" in done.stderr
+    assert "line 1: 1,001 tokens, more than 50: translated in 21 parts" in done.stderr
 
 
 def test_what_cannot_be_read_or_written_is_said(nmt: Nmt, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_job_that_fails_leaves_no_output_and_keeps_the_old_one(nmt: Nmt, tmp_p
 def test_a_stopped_job_says_where_its_lines_stand(
     nmt: Nmt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nmt.decoding import translate as job
+    from nmt.decoding import translation as job
 
     def stops(lines: list[Line], of: job.Job) -> list[job.Translation]:
         if lines[0].number > 1:

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.decoding import translate as verify
+from nmt.decoding import translation as verify
 from nmt.decoding.translation import Translation
 from nmt.errors import DataError, UsageError
 from tests.decoding import small
@@ -91,7 +91,7 @@ def test_what_must_be_written_cannot_be_sampled(tmp_path: Path) -> None:
     (tmp_path / "must").write_text("x\n\n\n")
     done = nmt("--sample", "--must", tmp_path / "must")
     assert done.stdout.startswith("\n")
-    assert "line 1: neither sampling nor groups" in done.stderr
+    assert "line 1: sampling and groups cannot" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_model_with_itself_is_an_ensemble() -> None:
     ("options", "said"),
     [
         (("--ensemble", "model", "--weights", "a"), "expected 2 numbers"),
-        (("--ensemble", "model", "--weights", "1"), "2 models with 1 weights"),
+        (("--ensemble", "model", "--weights", "1"), "1 weights for 2 models"),
         (("--weights", "1"), "--weights needs an ensemble"),
         (("--samples", 3), "--mbr"),
         (("--json", "--must", "f"), "constraints are the fields"),

@@ -31,10 +31,10 @@ def test_it_returns_what_was_requested(finished: Finished) -> None:
     assert len(found.candidates) == 3
     assert found.alignment
     [held] = translator.translate(
-        [Line(1, LINES[0], wishes=LineConstraints(must_not=(found.text.split()[1],)))]
+        [Line(1, LINES[0], constraints=LineConstraints(must_not=(found.text.split()[1],)))]
     )
     assert found.text.split()[1] not in held.text.split()
-    with pytest.raises(UsageError, match="4 best of a beam of 3"):
+    with pytest.raises(UsageError, match="n_best 4 exceeds the beam of 3"):
         translator.translate(LINES, beam=3, n_best=4)
 
 

@@ -128,7 +128,7 @@ def test_the_best_pieces_are_those_of_the_scores_and_the_lower_of_equal_ones(tmp
     scores = runtime.step(np.array([BOS]), None, np.array([-1]), runtime.encode([[5]])).scores
     values, pieces = scores.best(3)
     assert pieces.tolist() == [np.argsort(-scores.all()[0])[:3].tolist()]
-    np.testing.assert_array_equal(values[0], scores.of(np.zeros(3, np.int64), pieces[0]))
+    np.testing.assert_array_equal(values[0], scores.gather(np.zeros(3, np.int64), pieces[0]))
     scores.all()[:] = -1.0
     assert scores.best(V + 5)[1].tolist() == [[*range(V)]]
 

@@ -115,5 +115,5 @@ def test_scores_of_chosen_pieces_and_of_all_are_those_of_the_best() -> None:
     everything = scores.all()
     np.testing.assert_allclose(np.take_along_axis(everything, pieces, 1), values, rtol=1e-5, atol=1e-5)
     rows = np.array([0, 3, 8])
-    np.testing.assert_allclose(scores.of(rows, pieces[rows, 2]), values[rows, 2], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(scores.gather(rows, pieces[rows, 2]), values[rows, 2], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(np.exp(everything).sum(1), 1, rtol=1e-5)

@@ -75,7 +75,7 @@ def test_the_best_and_the_asked_for_are_those_of_all(way: str, count: int) -> No
         for given, right in zip(said.best(count), expected.best(count), strict=True):
             np.testing.assert_allclose(given, right, atol=1e-12)
         where = np.array([0, 4, 9, 9]), np.array([5, 10, 7, 8])
-        np.testing.assert_allclose(said.of(*where), expected.of(*where), atol=1e-12)
+        np.testing.assert_allclose(said.gather(*where), expected.gather(*where), atol=1e-12)
 
 
 def test_equal_ones_come_by_piece() -> None:

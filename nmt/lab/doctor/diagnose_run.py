@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part
-from nmt.decoding.translate import translate_lines
+from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.lab.curves import Event, read_events
 from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves

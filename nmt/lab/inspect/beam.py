@@ -36,28 +36,30 @@ def beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: Option
     for position, expansion in enumerate(expansions):
         kept = _kept(position, expansion, indices, options.ranking)
         pruned = _pruned(position, expansion, indices)[: options.beam]
-        indices |= {id(node): len(branches) + i for i, node in enumerate(expansion.grown.nodes)}
+        indices |= {id(node): len(branches) + i for i, node in enumerate(expansion.selected.nodes)}
         branches += kept + pruned
     return _with_best_marked(branches, best)
 
 
 def _kept(position: int, expansion: TraceStep, indices: dict[int, int], ranking: Ranking) -> list[BeamBranch]:
-    grown, before = expansion.grown, expansion.before.nodes
+    selected, live = expansion.selected, expansion.live.nodes
     return [
         BeamBranch(
             position,
-            indices.get(id(before[row]), -1),
-            node.piece,
+            indices.get(id(live[row]), -1),
+            node.token,
             node.log_prob,
             total,
             *_fate(node, total, ranking),
         )
-        for node, row, total in zip(grown.nodes, grown.parents.tolist(), grown.totals.tolist(), strict=True)
+        for node, row, total in zip(
+            selected.nodes, selected.parents.tolist(), selected.totals.tolist(), strict=True
+        )
     ]
 
 
 def _fate(node: Node, total: float, ranking: Ranking) -> tuple[str, float | None]:
-    if node.piece != EOS:
+    if node.token != EOS:
         return "kept", None
     path = node.path()
     weights = [step.weights for step in path if step.weights is not None]
@@ -66,12 +68,12 @@ def _fate(node: Node, total: float, ranking: Ranking) -> tuple[str, float | None
 
 def _pruned(position: int, expansion: TraceStep, indices: dict[int, int]) -> list[BeamBranch]:
     """Continuations that were considered and not kept, best first."""
-    before, found, grown = expansion
-    kept = {(row, node.piece) for row, node in zip(grown.parents.tolist(), grown.nodes, strict=True)}
+    live, candidates, selected = expansion
+    kept = {(row, node.token) for row, node in zip(selected.parents.tolist(), selected.nodes, strict=True)}
     pruned = [
         BeamBranch(position, indices.get(id(node), -1), piece, value, total + value, "pruned")
-        for row, (node, total) in enumerate(zip(before.nodes, before.totals.tolist(), strict=True))
-        for value, piece in zip(found.values[row].tolist(), found.pieces[row].tolist(), strict=True)
+        for row, (node, total) in enumerate(zip(live.nodes, live.totals.tolist(), strict=True))
+        for value, piece in zip(candidates.values[row].tolist(), candidates.tokens[row].tolist(), strict=True)
         if value > -torch.inf and (row, piece) not in kept
     ]
     return sorted(pruned, key=lambda branch: -branch.total)

@@ -12,7 +12,7 @@ from nmt.data.batches import BatchPlan, SubwordSampling, read_validation_batches
 from nmt.data.pairs import read_pairs
 from nmt.files import write_file
 from nmt.decoding.job import Job
-from nmt.decoding.translate import translate_lines
+from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError
 from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, Score, score
 from nmt.model.translator import Translator

@@ -9,7 +9,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.job import Line
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
-from nmt.decoding.translate import translate_window
+from nmt.decoding.translation import translate_window
 from nmt.decoding.translation import Translation
 from nmt.model.inference import InferenceModel
 from nmt.recipe.artifact import Loaded, load_translator

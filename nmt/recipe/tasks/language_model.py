@@ -161,7 +161,7 @@ def fused(job: Job, found: LanguageModel, weight: float) -> Job:
 
 def sampled(found: LanguageModel, options: Options, length: int, prompt: str = "") -> list[list[str]]:
     """`options.n_best` texts of `length` pieces after a prompt, which they begin with, as lines."""
-    texts = run_free(found, options, length, prompt).pieces
+    texts = run_free(found, options, length, prompt).tokens
     return [[found.vocabulary.decode(line) for line in split_lines(text)] for text in texts]
 
 
@@ -200,4 +200,4 @@ def _own(found: LanguageModel, pieces: int, seed: int) -> LossTotals:
     options = Options(sample=True, n_best=min(STREAMS, pieces), seed=seed)
     written = run_free(found, options, -(-pieces // options.n_best))
     nll = -float(written.log_probs.sum(dtype="float64"))
-    return LossTotals(loss=nll, nll=nll, tokens=written.pieces.size)
+    return LossTotals(loss=nll, nll=nll, tokens=written.tokens.size)
