@@ -82,7 +82,7 @@ class FusedCell(BoundCell):
             for kind, names in (
                 (SlotKind.STATE, fields),
                 (SlotKind.ZONE, fields),
-                (SlotKind.VECTOR, self.vectors),
+                (SlotKind.VECTOR, tuple(self.vectors)),
             )
         )
         self.kernels: dict[KernelPair, _BoundKernels] = {}

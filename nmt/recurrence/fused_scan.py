@@ -94,7 +94,7 @@ class FusedScan:
 
     @property
     def vector_slots(self) -> tuple[Slot, ...]:
-        return make_slots(SlotKind.VECTOR, find_vectors(self.cell))
+        return make_slots(SlotKind.VECTOR, tuple(find_vectors(self.cell)))
 
     def input_buffers(self, x: Tensor) -> Buffers:
         gates = self.cell.gates

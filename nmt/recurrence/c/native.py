@@ -121,7 +121,7 @@ class CBackend:
     def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
         slots = (*kernel.inputs, *kernel.outputs)
         tensors = [buffers[slot] for slot in slots]
-        numbers = [tensor for slot, tensor in zip(slots, tensors, strict=True) if slot != MASK]
+        numbers = [tensor for slot, tensor in zip(slots, tensors, strict=True) if slot is not MASK]
         run = compile_kernel(kernel, adds, tensors[-1].dtype)
         if run is None or any(tensor.stride(-1) != 1 for tensor in numbers):
             return TorchBackend().kernel(kernel, buffers, adds)

@@ -1,11 +1,11 @@
 """Kernels: the elementwise parts of a step as graphs of operations, and their derivatives."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cache, cached_property
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx
@@ -34,15 +34,29 @@ class SlotKind(StrEnum):
 CONSTANT = (SlotKind.MASK, SlotKind.KEEP, SlotKind.ZONE)  # read, never differentiated
 
 
-class Slot(NamedTuple):
-    """The name of a tensor: its kind, gate, field or vector, its product, and whether it is a gradient."""
+class Slot:
+    """The name of a tensor: its kind, gate, field or vector, its product, and whether it is a gradient.
 
+    There is one object for each name, so that slots are compared and hashed by identity.
+    """
+
+    _slots: ClassVar[dict[tuple[SlotKind, str, int, bool], "Slot"]] = {}
     kind: SlotKind
-    name: str = ""
-    product: int = -1  # index of the product, of products and operands
-    is_gradient: bool = False
+    name: str
+    product: int  # index of the product, of products and operands; else -1
+    is_gradient: bool
 
-    @property
+    def __new__(cls, kind: SlotKind, name: str = "", product: int = -1, is_gradient: bool = False) -> "Slot":
+        key = kind, name, product, is_gradient
+        if key not in cls._slots:
+            cls._slots[key] = slot = super().__new__(cls)
+            slot.kind, slot.name, slot.product, slot.is_gradient = key
+        return cls._slots[key]
+
+    def __getnewargs__(self) -> tuple[SlotKind, str, int, bool]:
+        return self.kind, self.name, self.product, self.is_gradient  # copies are the same object
+
+    @cached_property
     def gradient(self) -> "Slot":
         return Slot(self.kind, self.name, self.product, True)
 
@@ -51,7 +65,8 @@ class Slot(NamedTuple):
         return f"{'d ' * self.is_gradient}{self.kind}{number}{self.name and '.' + self.name}"
 
 
-def make_slots(kind: SlotKind, names: Iterable[str], product: int = -1) -> tuple[Slot, ...]:
+@cache
+def make_slots(kind: SlotKind, names: tuple[str, ...], product: int = -1) -> tuple[Slot, ...]:
     """Make the slots of several gates, fields or vectors."""
     return tuple(Slot(kind, name, product) for name in names)
 

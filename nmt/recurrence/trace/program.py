@@ -183,7 +183,7 @@ def _make_examples(cell: Cell, masks: _Masks) -> dict[Slot, Tensor]:
     slots = make_slots(SlotKind.INPUT, cell.gates)
     for index, gates in enumerate(find_plan(cell)):
         slots += make_slots(SlotKind.PRODUCT, gates, index)
-    slots += make_slots(SlotKind.STATE, fields) + make_slots(SlotKind.VECTOR, find_vectors(cell))
+    slots += make_slots(SlotKind.STATE, fields) + make_slots(SlotKind.VECTOR, tuple(find_vectors(cell)))
     slots += ((KEEP,) if masks.dropped else ()) + (make_slots(SlotKind.ZONE, fields) if masks.zoned else ())
     examples = {slot: torch.zeros(2, cell.hidden_size) for slot in slots}
     return {**examples, MASK: torch.ones(2, cell.hidden_size) > 0} if masks.padded else examples
