@@ -18,7 +18,7 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import TraceCallback, search
 from nmt.decoding.options import Options, Request
-from nmt.lab.cell_check import medians
+from nmt.lab.cell_check import median_seconds
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.training.gate_logging import SENTENCES, gate_statistics
@@ -50,7 +50,7 @@ def main() -> None:
     asked = parser.parse_args()
     learner, batch = made(asked.batch, asked.length)
     few = batch.part(slice(SENTENCES))
-    seconds = medians(
+    seconds = median_seconds(
         {
             "update": lambda: learner.update([batch], rate=1e-4, ratio=1.0),
             "look": lambda: gate_statistics(learner.model, [few], positions=1),
@@ -62,7 +62,7 @@ def main() -> None:
     print(f"a look every {asked.every} updates: {share:.2%} of the time")
     (seen, _), (never, _) = made(asked.batch, asked.length), made(asked.batch, asked.length)
     gate_statistics(seen.model, [few], positions=1)
-    seconds = medians(
+    seconds = median_seconds(
         {
             "seen": lambda: read(seen.model, batch),
             "never": lambda: read(never.model, batch),

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from nmt.data.batches import Batch
-from nmt.lab.cell_check import medians
+from nmt.lab.cell_check import median_seconds
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.build.objective import likelihood
 from nmt.recipe.build.training import by_itself, learner
@@ -85,7 +85,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stretch = Stretch(arguments.updates, arguments.batch, arguments.length, Path(folder))
         ways = {"none": stretch.plain, "beside": stretch.beside, "waited for": stretch.waited_for}
-        seconds = medians(ways, rounds=arguments.rounds)
+        seconds = median_seconds(ways, rounds=arguments.rounds)
         size = sum(file.stat().st_size for file in Path(folder).glob("u*/*")) / 2 / 2**20
     print(f"a checkpoint of {size:.0f} MiB every {arguments.updates} updates, {arguments.threads} thread(s)")
     for name, taken in seconds.items():

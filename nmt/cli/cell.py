@@ -9,7 +9,7 @@ from nmt.cli.terminal import format_table
 from nmt.errors import DataError
 
 if TYPE_CHECKING:
-    from nmt.lab.cell_check import Product, Work
+    from nmt.lab.cell_check import KernelStep, ProductStep
 
 app = typer.Typer(no_args_is_help=True, help="List, show and check cells, also custom ones.")
 
@@ -52,18 +52,18 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     typer.echo(_format_steps(cell_check.backward_steps(cell)))
     typer.echo("\nAfter it, all positions at once\n  gradients of W, b" + (", U" if cell.recurrent else ""))
     per = "per position and sentence"
-    typer.echo(f"\n{cell_check.operations(cell):,} floating-point operations in products, {per}")
-    typer.echo(f"{cell_check.kept_for_backward(cell):,} numbers kept for the backward pass, {per}")
+    typer.echo(f"\n{cell_check.count_operations(cell):,} floating-point operations in products, {per}")
+    typer.echo(f"{cell_check.count_saved_values(cell):,} numbers kept for the backward pass, {per}")
 
 
-def _format_steps(steps: "list[Product | Work]") -> str:
+def _format_steps(steps: "list[ProductStep | KernelStep]") -> str:
     return format_table([row for step in steps for row in _rows(step)], align="ll", widths=(12,), indent=2)
 
 
-def _rows(step: "Product | Work") -> Iterator[list[str]]:
-    from nmt.lab.cell_check import Product
+def _rows(step: "ProductStep | KernelStep") -> Iterator[list[str]]:
+    from nmt.lab.cell_check import ProductStep
 
-    if isinstance(step, Product):
+    if isinstance(step, ProductStep):
         yield ["product", f"{list(step.shape)} by {step.reads}: {step.gives}"]
         return
     yield ["kernel", f"{step.operations} operations in {'C' if step.compiled else 'torch'}"]
@@ -88,7 +88,7 @@ def check(
 
     kind = find_cell(name)
     failed = 0
-    for question, passed, detail in cell_check.checks(kind, name):
+    for question, passed, detail in cell_check.check_cell(kind, name):
         typer.echo(f"{'ok' if passed else 'FAILED':8}{question:55} {detail}".rstrip())
         failed += not passed
     if failed:
@@ -96,11 +96,11 @@ def check(
     cell = kind(input, hidden)
     lstm = find_cell("lstm")(input, hidden)
     parameters = [f"{sum(p.numel() for p in c.parameters()):,}" for c in (cell, lstm)]
-    operations = [f"{cell_check.operations(c):,}" for c in (cell, lstm)]
+    operations = [f"{cell_check.count_operations(c):,}" for c in (cell, lstm)]
     rows = [["parameters", *parameters], ["operations per word", *operations]]
     typer.echo("\n" + format_table(rows, (f"{input} -> {hidden}", name, "lstm"), widths=(24, 13, 13)))
     if rounds:
-        speed, reference = cell_check.speed(cell, batch, positions, rounds)
+        speed, reference = cell_check.measure_speed(cell, batch, positions, rounds)
         typer.echo(
             f"\nForward and backward, {batch} sentences of {positions} words: "
             f"{reference / speed:.2f} times the speed of torch.nn.LSTM"

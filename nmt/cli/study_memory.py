@@ -10,7 +10,7 @@ from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
-    from nmt.lab.memory import Learnt
+    from nmt.lab.memory import MemoryResult
 
 FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 """Default gaps, seeds and updates."""
@@ -51,21 +51,21 @@ def memory(
     A cell is trained on all gaps at once and tested on each. The numbers are
     percentages of correct answers.
     """
-    from nmt.lab.memory import TASKS, Study, learnt
+    from nmt.lab.memory import TASKS, MemorySettings, measure_memory
 
     defaults = QUICK if quick else FULL
     asked = _gaps(defaults[0] if gaps is None else gaps, hidden)
-    study = Study(asked, hidden=hidden, updates=updates or defaults[2])
+    settings = MemorySettings(asked, hidden=hidden, updates=updates or defaults[2])
     chosen = _known("--tasks", list(TASKS) if tasks is None else tasks.split(","), list(TASKS))
     named = _cells(cells.split(","))
     with spinner("") as status:
-        found = list(learnt(named, chosen, study, seeds or defaults[1], status.update))
+        found = list(measure_memory(named, chosen, settings, seeds or defaults[1], status.update))
     if json:
-        typer.echo(to_json([_fields(of, study.gaps) for of in found]))
+        typer.echo(to_json([_fields(of, settings.gaps) for of in found]))
     else:
-        _show(found, study.gaps)
+        _show(found, settings.gaps)
     if plot:
-        _draw(plot, found, study.gaps)
+        _draw(plot, found, settings.gaps)
 
 
 def _gaps(text: str, hidden: int) -> tuple[int, ...]:
@@ -100,11 +100,11 @@ def _cells(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _fields(of: "Learnt", gaps: tuple[int, ...]) -> dict[str, Any]:
+def _fields(of: "MemoryResult", gaps: tuple[int, ...]) -> dict[str, Any]:
     return {**of._asdict(), "gaps": gaps, "means": of.means, "deviations": of.deviations}
 
 
-def _show(found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
+def _show(found: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
     """Print tables of up to `COLUMNS` gaps for each task."""
     from nmt.lab.memory import TASKS
 
@@ -129,7 +129,7 @@ def _names(cells: list[str]) -> dict[str, str]:
     return {cell: name if [*short.values()].count(name) == 1 else cell for cell, name in short.items()}
 
 
-def _scores(of: "Learnt", block: slice) -> list[str]:
+def _scores(of: "MemoryResult", block: slice) -> list[str]:
     spread = [f"±{100 * deviation:<4.1f}" for deviation in of.deviations[block]]
     means = [f"{100 * mean:.1f}" for mean in of.means[block]]
     return [
@@ -137,7 +137,7 @@ def _scores(of: "Learnt", block: slice) -> list[str]:
     ]
 
 
-def _draw(file: Path, found: "list[Learnt]", gaps: tuple[int, ...]) -> None:
+def _draw(file: Path, found: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
     from nmt.lab.figure import Curve, draw_curves
 
     panels: dict[str, list[Curve]] = {}

@@ -1,4 +1,4 @@
-"""A cell in the laboratory: what it consists of, whether it is right, and how fast it is."""
+"""Analysis of a cell: its products and kernels, checks of its correctness, and its speed."""
 
 import statistics
 import time
@@ -16,26 +16,26 @@ from nmt.recurrence.layer import Layer
 from nmt.recurrence.trace.kernel import Kernel
 from nmt.recurrence.trace.program import Program, find_program
 
-TORCH: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells of the table that torch.nn has too
+TORCH_LAYERS: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells that torch.nn has, too
     "rnn": nn.RNN,
     "rnn-relu": lambda size, hidden: nn.RNN(size, hidden, nonlinearity="relu"),
     "lstm": nn.LSTM,
     "gru-reset-after": nn.GRU,
 }
-T, B, E, H = 5, 3, 4, 6  # the small layer that is checked
-EXACT = 1e-10
+T, B, E, H = 5, 3, 4, 6  # sizes of the layer that is checked
+TOLERANCE = 1e-10
 
 
-class Product(NamedTuple):
-    """A recurrent product: its matrix, its operand, and what it gives."""
+class ProductStep(NamedTuple):
+    """A recurrent product: the shape of its matrix, its operand and its result."""
 
     shape: tuple[int, int]
     reads: str
     gives: str
 
 
-class Work(NamedTuple):
-    """A kernel: what it reads and gives, how many operations it makes of that, who runs it."""
+class KernelStep(NamedTuple):
+    """A kernel: its inputs and outputs, its number of operations, and whether it is compiled."""
 
     reads: tuple[str, ...]
     gives: tuple[str, ...]
@@ -43,96 +43,96 @@ class Work(NamedTuple):
     compiled: bool
 
 
-def forward_steps(cell: Cell) -> list[Product | Work]:
-    """What is done at every position, in order."""
-    program, steps = find_program(cell, padded=False, dropped=False), list[Product | Work]()
+def forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
+    """The steps at every position, in order."""
+    program, steps = find_program(cell, padded=False, dropped=False), list[ProductStep | KernelStep]()
     for part in program.products:
         if part.kernels is not None:
-            steps.append(_work(part.kernels.forward))
+            steps.append(_kernel_step(part.kernels.forward))
         shape = (len(part.gates) * cell.hidden_size, cell.hidden_size)
         where = ", added to x in place" if part.fused else ""
-        steps.append(Product(shape, str(part.operand), f"gates {' '.join(part.gates)}{where}"))
-    return [*steps, _work(program.final.forward)]
+        steps.append(ProductStep(shape, str(part.operand), f"gates {' '.join(part.gates)}{where}"))
+    return [*steps, _kernel_step(program.final.forward)]
 
 
-def backward_steps(cell: Cell) -> list[Product | Work]:
-    """What is done at every position on the way back, in order."""
+def backward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
+    """The steps of the backward pass at every position, in order."""
     program = find_program(cell, padded=False, dropped=False)
-    steps: list[Product | Work] = [_work(program.final.backward)]
+    steps: list[ProductStep | KernelStep] = [_kernel_step(program.final.backward)]
     for part in reversed(program.products):
         shape = (cell.hidden_size, len(part.gates) * cell.hidden_size)
-        steps.append(Product(shape, f"d gates {' '.join(part.gates)}", str(part.operand.gradient)))
+        steps.append(ProductStep(shape, f"d gates {' '.join(part.gates)}", str(part.operand.gradient)))
         if part.kernels is not None:
-            steps.append(_work(part.kernels.backward))
+            steps.append(_kernel_step(part.kernels.backward))
     return steps
 
 
-def _work(kernel: Kernel) -> Work:
+def _kernel_step(kernel: Kernel) -> KernelStep:
     count = sum(node.op == "call_function" for node in kernel.graph.nodes)
     compiled = generate_source(kernel, frozenset(), torch.float32) is not None
-    return Work(tuple(map(str, kernel.inputs)), tuple(map(str, kernel.outputs)), count, compiled)
+    return KernelStep(tuple(map(str, kernel.inputs)), tuple(map(str, kernel.outputs)), count, compiled)
 
 
-def operations(cell: Cell) -> int:
-    """Floating-point operations of the matrix products of one position and sentence, input and recurrent."""
+def count_operations(cell: Cell) -> int:
+    """Count the floating-point operations of all matrix products per position and sentence."""
     return 2 * cell.W.numel() + sum(
-        2 * s.shape[0] * s.shape[1] for s in forward_steps(cell) if isinstance(s, Product)
+        2 * s.shape[0] * s.shape[1] for s in forward_steps(cell) if isinstance(s, ProductStep)
     )
 
 
-def kept_for_backward(cell: Cell) -> int:
-    """Numbers kept of every position and sentence between the forward and the backward pass."""
+def count_saved_values(cell: Cell) -> int:
+    """Count the numbers saved for the backward pass per position and sentence."""
     program: Program = find_program(cell, padded=False, dropped=False)
-    beside = sum(len(part.gates) for part in program.products if not part.fused)
+    unfused = sum(len(part.gates) for part in program.products if not part.fused)
     operands = sum(part.kernels is not None for part in program.products)
-    return (len(cell.gates) + len(cell.State._fields) + beside + operands) * cell.hidden_size
+    return (len(cell.gates) + len(cell.State._fields) + unfused + operands) * cell.hidden_size
 
 
-class Finding(NamedTuple):
-    """One check: what was asked, whether it is so, and the largest difference or what went wrong."""
+class CheckResult(NamedTuple):
+    """The result of one check, with the largest difference or the error."""
 
-    question: str
-    right: bool
+    name: str
+    passed: bool
     detail: str
 
 
-def checks(kind: type[Cell], name: str) -> Iterator[Finding]:
-    """All that must hold of any cell, in double precision; each takes well under a second."""
+def check_cell(kind: type[Cell], name: str) -> Iterator[CheckResult]:
+    """Run all checks of a cell in double precision; each takes well under a second."""
     torch.manual_seed(1)
     cell = kind(E, H).double()
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
     x = torch.randn(T, B, E, dtype=torch.float64)
-    yield _asked("gradients agree with finite differences", _gradients, cell, x)
+    yield _run_check("gradients equal finite differences", _check_gradients, cell, x)
     for engine in ("torch",) if compiler.find_obstacle() else ("torch", "compiled"):
-        yield _asked(f"engine {engine}: values and gradients of the reference", _engine, cell, x, engine)
-    yield _asked("padding changes nothing", _padding, cell, x)
-    yield _asked("steps one by one are the sequence", _steps, cell, x)
-    yield _asked("the order of a batch changes nothing", _order, cell, x)
-    if name in TORCH:
-        yield _asked("values and gradients of torch.nn", _parity, cell, x, TORCH[name](E, H).double())
+        yield _run_check(f"engine {engine} equals the reference", _check_engine, cell, x, engine)
+    yield _run_check("padding changes nothing", _check_padding, cell, x)
+    yield _run_check("single steps equal the sequence", _check_steps, cell, x)
+    yield _run_check("the order of the batch changes nothing", _check_order, cell, x)
+    if name in TORCH_LAYERS:
+        yield _run_check("equals torch.nn", _check_parity, cell, x, TORCH_LAYERS[name](E, H).double())
 
 
-def _asked(question: str, answer: Callable[..., float | None], *about: object) -> Finding:
-    """The answer is the largest difference found, or None where torch has compared."""
+def _run_check(name: str, check: Callable[..., float | None], *arguments: object) -> CheckResult:
+    """Run a check that returns the largest difference, or None where torch has compared."""
     try:
-        difference = answer(*about)
+        difference = check(*arguments)
     except Exception as error:
-        return Finding(question, False, str(error).strip().partition("\n")[0])
+        return CheckResult(name, False, str(error).strip().partition("\n")[0])
     if difference is None:
-        return Finding(question, True, "")
-    return Finding(question, difference <= EXACT, f"{difference:.0e}" if difference else "0")
+        return CheckResult(name, True, "")
+    return CheckResult(name, difference <= TOLERANCE, f"{difference:.0e}" if difference else "0")
 
 
-def _largest(pairs: Iterator[tuple[Tensor, Tensor]]) -> float:
+def _difference(*pairs: tuple[Tensor, Tensor]) -> float:
     return max((a - b).abs().max().item() for a, b in pairs)
 
 
-def _outcome(cell: Cell, x: Tensor, real: Tensor | None, engine: Engine) -> list[Tensor]:
-    """Values of a layer, and gradients of a sum that weighs them all differently."""
+def _run_layer(cell: Cell, x: Tensor, mask: Tensor | None, engine: Engine) -> list[Tensor]:
+    """The values of a layer, and the gradients of a sum with different weights."""
     x = x.clone().requires_grad_()
-    h, finals = Layer([cell], engine=engine)(x, real)
+    h, finals = Layer([cell], engine=engine)(x, mask)
     values = [h, *finals[0]]
     weights = torch.linspace(0.5, 1.5, h.numel(), dtype=h.dtype)
     loss = torch.stack([(v.flatten() * weights[: v.numel()]).sum() for v in values]).sum()
@@ -140,7 +140,7 @@ def _outcome(cell: Cell, x: Tensor, real: Tensor | None, engine: Engine) -> list
     return [*(v.detach() for v in values), *gradients]
 
 
-def _gradients(cell: Cell, x: Tensor) -> None:
+def _check_gradients(cell: Cell, x: Tensor) -> None:
     layer = Layer([cell], engine="reference")
     names = [name for name, _ in layer.named_parameters()]
 
@@ -153,57 +153,59 @@ def _gradients(cell: Cell, x: Tensor) -> None:
     torch.autograd.gradcheck(run, inputs)
 
 
-def _real() -> Tensor:
+def _mask() -> Tensor:
     return torch.arange(T).unsqueeze(1) < torch.tensor([T, 2, 4])
 
 
-def _engine(cell: Cell, x: Tensor, engine: Engine) -> float:
+def _check_engine(cell: Cell, x: Tensor, engine: Engine) -> float:
     return max(
-        _largest(zip(_outcome(cell, x, real, engine), _outcome(cell, x, real, "reference"), strict=True))
-        for real in (None, _real())
+        _difference(
+            *zip(_run_layer(cell, x, mask, engine), _run_layer(cell, x, mask, "reference"), strict=True)
+        )
+        for mask in (None, _mask())
     )
 
 
-def _padding(cell: Cell, x: Tensor) -> float:
+def _check_padding(cell: Cell, x: Tensor) -> float:
     layer = Layer([cell, cell])
-    h, finals = layer(x, _real())
+    h, finals = layer(x, _mask())
     differences = []
-    for row, length in enumerate(_real().sum(0).tolist()):
+    for row, length in enumerate(_mask().sum(0).tolist()):
         alone, alone_finals = layer(x[:length, row : row + 1], None)
         ends = [
             (f[row], a[0])
             for s, t in zip(finals, alone_finals, strict=True)
             for f, a in zip(s, t, strict=True)
         ]
-        differences.append(_largest(iter([(h[:length, row], alone[:, 0]), *ends])))
+        differences.append(_difference((h[:length, row], alone[:, 0]), *ends))
     return max(differences)
 
 
-def _steps(cell: Cell, x: Tensor) -> float:
+def _check_steps(cell: Cell, x: Tensor) -> float:
     h, _ = Layer([cell])(x, None)
     layer, s = Layer([cell], engine="reference"), cell.initial_state(B)
     bound, hs = layer.bind(cell, B), []
     for x_t in bound.project(x).unbind(0):
         s = bound.step(x_t, s)
         hs.append(s.h)
-    return _largest(iter([(h, torch.stack(hs))]))
+    return _difference((h, torch.stack(hs)))
 
 
-def _order(cell: Cell, x: Tensor) -> float:
+def _check_order(cell: Cell, x: Tensor) -> float:
     layer, order = Layer([cell]), torch.tensor([1, 0, 2])
-    return _largest(iter([(layer(x, None)[0][:, order], layer(x[:, order], None)[0])]))
+    return _difference((layer(x, None)[0][:, order], layer(x[:, order], None)[0]))
 
 
-def _parity(cell: Cell, x: Tensor, theirs: nn.RNNBase) -> float:
-    """After the weights of torch.nn have been taken over."""
-    cell.load_torch(theirs)
+def _check_parity(cell: Cell, x: Tensor, reference: nn.RNNBase) -> float:
+    """Compare a cell with the weights of a layer of torch.nn to that layer."""
+    cell.load_torch(reference)
     x, y = x.clone().requires_grad_(), x.clone().requires_grad_()
-    h, g = Layer([cell])(x, None)[0], theirs(y)[0]
+    h, g = Layer([cell])(x, None)[0], reference(y)[0]
     weights = torch.linspace(0.5, 1.5, h.numel(), dtype=h.dtype).view_as(h)
     (h * weights).sum().backward()
     (g * weights).sum().backward()
-    U = dict(theirs.named_parameters())["weight_hh_l0"]
-    return _largest(iter([(h, g), (_gradient(x), _gradient(y)), (_gradient(cell.U), _gradient(U))]))
+    U = dict(reference.named_parameters())["weight_hh_l0"]
+    return _difference((h, g), (_gradient(x), _gradient(y)), (_gradient(cell.U), _gradient(U)))
 
 
 def _gradient(tensor: Tensor) -> Tensor:
@@ -211,29 +213,29 @@ def _gradient(tensor: Tensor) -> Tensor:
     return tensor.grad
 
 
-def speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:
-    """Seconds of forward and backward, the cell's and torch.nn.LSTM's: medians, timed in turn."""
-    ours, theirs = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
+def measure_speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:
+    """Median seconds of forward and backward pass of the cell and of torch.nn.LSTM."""
+    layer, lstm = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
     x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
     d = torch.randn(positions, batch, cell.hidden_size)
-    things: dict[str, Callable[[], object]] = {
-        "ours": lambda: ours(x, None)[0].backward(d),
-        "theirs": lambda: theirs(x)[0].backward(d),
+    functions: dict[str, Callable[[], object]] = {
+        "cell": lambda: layer(x, None)[0].backward(d),
+        "lstm": lambda: lstm(x)[0].backward(d),
     }
-    seconds = medians(things, rounds=rounds)
-    return seconds["ours"], seconds["theirs"]
+    seconds = median_seconds(functions, rounds=rounds)
+    return seconds["cell"], seconds["lstm"]
 
 
-def medians(things: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
-    """Median seconds of each, over `rounds` rounds after one that is not counted.
+def median_seconds(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Time functions over `rounds` rounds, after one that is not counted.
 
-    They are timed in turn, A B C A B C …, so that a machine that slows down slows them all.
+    They run in turn, A B C A B C …, so that a machine that slows down slows all of them.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in things}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
     for counted in range(rounds + 1):
-        for name, thing in things.items():
+        for name, function in functions.items():
             start = time.perf_counter()
-            thing()
+            function()
             if counted:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}

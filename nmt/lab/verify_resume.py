@@ -1,4 +1,4 @@
-"""Shows on one's own machine that a run of a recipe is gone on with exactly: one is killed, one is not."""
+"""Verification that a killed and resumed run equals an uninterrupted one, bit for bit."""
 
 import json
 import os
@@ -24,47 +24,46 @@ from nmt.training.checkpoint import CheckpointSaver
 from nmt.training.console import Progress, StepReport
 
 
-class Doomed(Progress):
-    """The process is killed (SIGKILL) after this update, with a checkpoint of one before it on the disk."""
+class KillingProgress(Progress):
+    """Kills the process (SIGKILL) after an update, once an earlier checkpoint is on the disk."""
 
     def __init__(self, log: Path, last: int, saver: CheckpointSaver) -> None:
         super().__init__(log)
         self.last, self.saver = last, saver
 
     def show_update(self, report: StepReport) -> None:
-        """After every update."""
         super().show_update(report)
         if report.update == self.last:
             self.saver.wait()
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def verify_resume(recipe: Recipe, kill_at: int, say: Callable[[str], None]) -> int:
-    """Train twice `kill_at` updates whole, and again with a kill -9 half-way; DataError if that shows.
+def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -> int:
+    """Train `2 * kill_at` updates, then again with a kill -9 half-way; DataError if the results differ.
 
-    All of it in a temporary directory, by processes of their own. `say` is told what is under way. Gives how
-    many things were compared.
+    Runs in processes of their own in a temporary directory, and calls `report` with the progress. Returns
+    the number of values compared.
     """
     short = shortened(recipe, kill_at)
     with TemporaryDirectory(prefix="nmt-verify-resume-") as folder:
-        whole, killed = Path(folder) / "whole", Path(folder) / "killed"
-        say(f"1/3: {2 * kill_at} updates")
-        _run(short, whole, None, 0)
-        say(f"2/3: the same with a kill -9 after update {kill_at}")
+        uninterrupted, killed = Path(folder) / "whole", Path(folder) / "killed"
+        report(f"1/3: {2 * kill_at} updates")
+        _run(short, uninterrupted, None, 0)
+        report(f"2/3: the same with a kill -9 after update {kill_at}")
         _run(short, killed, kill_at, -signal.SIGKILL)
-        say("3/3: what was killed goes on")
+        report("3/3: resume the killed run")
         _run(short, killed, None, 0)
-        return compare(contents(whole), contents(killed))
+        return compare(read_results(uninterrupted), read_results(killed))
 
 
 def shortened(recipe: Recipe, kill_at: int) -> Recipe:
-    """The recipe for twice as many updates, with a checkpoint half-way to the kill and the same rates."""
-    whole = recipe.training
-    rate = whole.learning_rate
-    if rate.span is None and whole.stop_after.unit != "m":
-        rate = replace(rate, span=whole.stop_after)
-    training: Any = replace(
-        whole,
+    """Stop the recipe after twice as many updates, with a checkpoint before the kill and unchanged rates."""
+    training: Any = recipe.training
+    rate = training.learning_rate
+    if rate.span is None and training.stop_after.unit != "m":
+        rate = replace(rate, span=training.stop_after)
+    training = replace(
+        training,
         learning_rate=rate,
         stop_after=Duration(2 * kill_at, "u"),
         checkpoint_every=Duration(kill_at // 2, "u"),
@@ -72,17 +71,18 @@ def shortened(recipe: Recipe, kill_at: int) -> Recipe:
     return replace(recipe, training=training)
 
 
-def _run(recipe: Recipe, run: Path, last: int | None, wanted: int) -> None:
-    """Train in a process of its own, which must end with this exit code."""
+def _run(recipe: Recipe, run: Path, last: int | None, expected: int) -> None:
+    """Train in a process of its own, which must end with the exit code `expected`."""
     process = get_context("spawn").Process(target=_train, args=(recipe, run, last))
     process.start()
     try:
         process.join()
     finally:
         process.kill()
-    if process.exitcode != wanted:
+    if process.exitcode != expected:
         raise DataError(
-            f"the training ended with exit code {process.exitcode}, not {wanted}; what it said stands above"
+            f"the training ended with exit code {process.exitcode} instead of {expected}; "
+            "see its output above"
         )
 
 
@@ -90,45 +90,45 @@ def _train(recipe: Recipe, run: Path, last: int | None) -> None:
     log = run / "train.log"
     try:
         with claimed(run, recipe):
-            whole = training(recipe, run, Progress(log), by_itself(recipe))
+            trainer = training(recipe, run, Progress(log), by_itself(recipe))
             if last is not None:
-                whole.progress = Doomed(log, last, whole.saver)
-            whole.train()
+                trainer.progress = KillingProgress(log, last, trainer.saver)
+            trainer.train()
     except NmtError as error:
         sys.exit(str(error))
 
 
-def contents(run: Path) -> dict[str, bytes]:
-    """All that a run has come to: its last checkpoint but for the time it took, metrics, translations."""
+def read_results(run: Path) -> dict[str, bytes]:
+    """Read the last checkpoint (without its time), the metrics and the translations of a run."""
     saved = checkpoint.read(run / "checkpoints" / "last")
-    found = {f"weights {name}": _bytes(tensor) for name, tensor in saved.model.items()}
-    found |= {f"trainer's {name}": _bytes(tensor) for name, tensor in saved.trainer.items()}
+    results = {f"weights {name}": _bytes(tensor) for name, tensor in saved.model.items()}
+    results |= {f"trainer's {name}": _bytes(tensor) for name, tensor in saved.trainer.items()}
     facts = {**saved.metadata, "run": {**saved.metadata["run"], "seconds": None}}
-    found |= {f"checkpoint.json, {name}": json.dumps(value).encode() for name, value in facts.items()}
+    results |= {f"checkpoint.json, {name}": json.dumps(value).encode() for name, value in facts.items()}
     for file in (run / "metrics.jsonl", *sorted((run / "validation").glob("*"))):
         lines = enumerate(file.read_bytes().split(b"\n"), 1)
-        found |= {f"{file.relative_to(run)}, line {number}": line for number, line in lines}
-    return found
+        results |= {f"{file.relative_to(run)}, line {number}": line for number, line in lines}
+    return results
 
 
 def _bytes(tensor: Tensor) -> bytes:
     return bytes(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
-def compare(whole: dict[str, bytes], killed: dict[str, bytes]) -> int:
-    """How many things are the same in two runs; DataError names the first that is not."""
-    for name in [*whole, *(name for name in killed if name not in whole)]:
-        if whole.get(name) != killed.get(name):
+def compare(uninterrupted: dict[str, bytes], killed: dict[str, bytes]) -> int:
+    """Count the equal values of two runs; DataError for the first that differs."""
+    for name in {**uninterrupted, **killed}:
+        if uninterrupted.get(name) != killed.get(name):
             raise DataError(
-                f"not the same after the kill: {name} was {_shown(whole.get(name))}, is "
-                f"{_shown(killed.get(name))}; the run is not gone on with exactly"
+                f"resuming did not reproduce the uninterrupted run: {name} is {_shown(killed.get(name))} "
+                f"instead of {_shown(uninterrupted.get(name))}"
             )
-    return len(whole)
+    return len(uninterrupted)
 
 
 def _shown(value: bytes | None) -> str:
     if value is None:
-        return "not there"
+        return "missing"
     try:
         return value[:200].decode("ascii")
     except UnicodeDecodeError:

@@ -81,14 +81,14 @@ def test_an_inexact_resume_is_detected(
     monkeypatch.setattr(snapshot, forgotten, lambda *_: None)
     found = nmt("train", recipe, "--verify-resume", "--kill-at", "6")
     assert (found.exit_code, found.stdout) == (1, "")
-    assert f"nmt: not the same after the kill: {named}" in found.stderr
+    assert f"nmt: resuming did not reproduce the uninterrupted run: {named}" in found.stderr
 
 
 @pytest.mark.slow
 def test_obstacles_to_the_verification_are_reported(recipe: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = nmt("train", recipe, "data.train=nix", "--verify-resume")
     assert found.exit_code == 1
-    assert "the training ended with exit code 1, not 0; what it said stands above" in found.stderr
+    assert "the training ended with exit code 1 instead of 0; see its output above" in found.stderr
     said = capfd.readouterr().err
     assert "no file" in said
     assert "Traceback" not in said
@@ -104,11 +104,11 @@ def test_the_rates_of_a_run_that_is_verified_are_those_of_the_whole_run(recipe: 
 def test_the_first_difference_is_reported() -> None:
     one = {"weights w": b"\x00\xff", "metrics.jsonl, line 1": b'{"loss": 1}'}
     assert verify.compare(one, dict(one)) == 2
-    with pytest.raises(DataError, match="weights w was 00ff, is 01ff"):
+    with pytest.raises(DataError, match="weights w is 01ff instead of 00ff"):
         verify.compare(one, {**one, "weights w": b"\x01\xff"})
-    with pytest.raises(DataError, match=r"line 1 was \{.loss.: 1\}, is not there"):
+    with pytest.raises(DataError, match=r"line 1 is missing instead of \{.loss.: 1\}"):
         verify.compare(one, {"weights w": b"\x00\xff"})
-    with pytest.raises(DataError, match="line 2 was not there, is x"):
+    with pytest.raises(DataError, match="line 2 is x instead of missing"):
         verify.compare(one, {**one, "metrics.jsonl, line 2": b"x"})
 
 

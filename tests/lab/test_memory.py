@@ -5,9 +5,19 @@ import math
 import pytest
 import torch
 
-from nmt.lab.memory import DIGITS, KINDS, NOTHING, TASKS, Learner, Learnt, Study, accuracies, learnt
+from nmt.lab.memory import (
+    BRACKETS,
+    DIGITS,
+    NO_TARGET,
+    TASKS,
+    MemoryModel,
+    MemoryResult,
+    MemorySettings,
+    measure_accuracies,
+    measure_memory,
+)
 
-SMALL = Study((2, 3), hidden=8, updates=5)
+SMALL = MemorySettings((2, 3), hidden=8, updates=5)
 
 
 def generator(seed: int = 1) -> torch.Generator:
@@ -19,7 +29,11 @@ def lines(task: str, gap: int, batch: int = 64) -> list[tuple[list[int], list[in
     read, write = TASKS[task].draw(generator(), gap, batch)
     rows = zip(read.t().tolist(), write.t().tolist(), strict=True)
     return [
-        (symbols, [t for t, a in enumerate(answers) if a != NOTHING], [a for a in answers if a != NOTHING])
+        (
+            symbols,
+            [t for t, a in enumerate(answers) if a != NO_TARGET],
+            [a for a in answers if a != NO_TARGET],
+        )
         for symbols, answers in rows
     ]
 
@@ -55,10 +69,10 @@ def test_brackets_ask_for_the_only_one_that_is_open(gap: int) -> None:
     for symbols, due, answers in lines("brackets", gap):
         open_now: list[int] = []
         for symbol in symbols[:-1]:
-            if symbol < KINDS:
+            if symbol < BRACKETS:
                 open_now.append(symbol)
-            elif symbol < 2 * KINDS:
-                assert open_now.pop() == symbol - KINDS
+            elif symbol < 2 * BRACKETS:
+                assert open_now.pop() == symbol - BRACKETS
         assert len(symbols) == gap + 2
         assert (due, answers) == ([gap + 1], open_now)
 
@@ -66,7 +80,7 @@ def test_brackets_ask_for_the_only_one_that_is_open(gap: int) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_symbols_and_answers_are_within_what_a_task_declares(task: str) -> None:
     read, write = TASKS[task].draw(generator(), 9, 512)
-    answers = write[write != NOTHING]
+    answers = write[write != NO_TARGET]
     assert (int(read.min()), int(read.max())) >= (0, 0)
     assert int(read.max()) < TASKS[task].symbols
     assert set(answers.tolist()) == set(range(TASKS[task].answers))
@@ -75,8 +89,8 @@ def test_symbols_and_answers_are_within_what_a_task_declares(task: str) -> None:
 
 
 def test_a_learner_s_answer_reads_no_later_symbol() -> None:
-    learner, task = Learner("lstm", TASKS["copy"], 4), TASKS["copy"]
-    read = task.draw(generator(), 4, 3).read
+    learner, task = MemoryModel("lstm", TASKS["copy"], 4), TASKS["copy"]
+    read = task.draw(generator(), 4, 3).inputs
     changed = read.clone()
     changed[-1] = 0
     with torch.no_grad():
@@ -85,7 +99,7 @@ def test_a_learner_s_answer_reads_no_later_symbol() -> None:
 
 def test_the_same_seed_gives_the_same_accuracies_and_draws_nothing_else() -> None:
     before = torch.get_rng_state()
-    first, again, other = (accuracies("gru", TASKS["brackets"], SMALL, seed) for seed in (1, 1, 2))
+    first, again, other = (measure_accuracies("gru", TASKS["brackets"], SMALL, seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
     assert torch.equal(before, torch.get_rng_state())
@@ -93,7 +107,7 @@ def test_the_same_seed_gives_the_same_accuracies_and_draws_nothing_else() -> Non
 
 def test_every_cell_meets_every_task_with_every_seed() -> None:
     said: list[str] = []
-    found = list(learnt(["rnn", "gru"], ["copy", "adding"], SMALL, 2, said.append))
+    found = list(measure_memory(["rnn", "gru"], ["copy", "adding"], SMALL, 2, said.append))
     assert [(of.task, of.cell) for of in found] == [
         ("copy", "rnn"), ("copy", "gru"), ("adding", "rnn"), ("adding", "gru")
     ]  # fmt: skip
@@ -102,10 +116,10 @@ def test_every_cell_meets_every_task_with_every_seed() -> None:
 
 
 def test_means_and_deviations_are_over_the_seeds() -> None:
-    found = Learnt("copy", "gru", [[1.0, 0.5], [0.5, 0.5]])
+    found = MemoryResult("copy", "gru", [[1.0, 0.5], [0.5, 0.5]])
     assert found.means == [0.75, 0.5]
     assert found.deviations == pytest.approx([math.sqrt(0.125), 0.0])
-    assert Learnt("copy", "gru", [[1.0, 0.5]]).deviations == []
+    assert MemoryResult("copy", "gru", [[1.0, 0.5]]).deviations == []
 
 
 def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
@@ -114,16 +128,17 @@ def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
     With seeds 1 to 5 the RNN reaches 1.00 near and 0.00 to 0.91 far; with seeds 1 to 12 the GRU, at the
     higher rate that only it bears, reaches 1.00 near and far, except for one seed: it may try a second one.
     """
-    rnn = accuracies("rnn", TASKS["copy"], Study((10, 200), hidden=32, updates=300), 1)
+    settings = MemorySettings((10, 200), hidden=32, updates=300)
+    rnn = measure_accuracies("rnn", TASKS["copy"], settings, 1)
     assert rnn[0] > 0.95
     assert rnn[1] < 0.95
-    study = Study((10, 200), hidden=32, updates=400, batch=16, rate=2e-2)
-    assert any(min(accuracies("gru", TASKS["copy"], study, seed)) > 0.95 for seed in (1, 2))
+    settings = MemorySettings((10, 200), hidden=32, updates=400, batch=16, rate=2e-2)
+    assert any(min(measure_accuracies("gru", TASKS["copy"], settings, seed)) > 0.95 for seed in (1, 2))
 
 
 @pytest.mark.slow
 def test_the_gated_cells_close_a_bracket_after_200_positions_and_a_plain_rnn_does_not() -> None:
-    study = Study((10, 200), hidden=32, updates=500)
-    far = {cell: accuracies(cell, TASKS["brackets"], study, 1)[1] for cell in ("rnn", "lstm", "gru")}
+    study = MemorySettings((10, 200), hidden=32, updates=500)
+    far = {cell: measure_accuracies(cell, TASKS["brackets"], study, 1)[1] for cell in ("rnn", "lstm", "gru")}
     assert far["rnn"] < 0.6
     assert min(far["lstm"], far["gru"]) > 0.9

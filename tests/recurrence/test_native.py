@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.cells import CELLS, find_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.lab.cell_check import Work, backward_steps, forward_steps
+from nmt.lab.cell_check import KernelStep, backward_steps, forward_steps
 from nmt.recurrence.c import compiler, native
 from nmt.recurrence.c.code_generator import generate_source
 from nmt.recurrence.engine import select_backend
@@ -103,7 +103,7 @@ def test_without_a_compiler_torch_runs_the_kernels(monkeypatch: pytest.MonkeyPat
 def test_every_kernel_of_the_table_is_compiled(name: str) -> None:
     cell = CELLS[name](3, 2)
     steps = [*forward_steps(cell), *backward_steps(cell)]
-    assert all(step.compiled for step in steps if isinstance(step, Work))
+    assert all(step.compiled for step in steps if isinstance(step, KernelStep))
 
 
 def test_an_operation_that_has_no_word_in_c_is_left_to_torch() -> None:
