@@ -16,7 +16,7 @@ from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.training.ema import MovingAverage
-from nmt.training.optimisers import OPTIMISERS, build_optimiser
+from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, build_optimiser
 
 PIECES = 8_000
 RECIPE = {
@@ -41,7 +41,7 @@ def model() -> Translator:
 def rule(name: str) -> tuple[Callable[[], object], float]:
     """An update by a rule, and the numbers that it keeps for each weight."""
     made = model()
-    optimiser = build_optimiser(made, optimiser=name, betas=(0.9, 0.98), momentum=0.9, weight_decay=0.0)
+    optimiser = build_optimiser(made, OptimiserSettings(optimiser=name, betas=(0.9, 0.98), momentum=0.9))
     optimiser.step()
     moments = [tensor for state in optimiser.state.values() for tensor in state.values()]
     return optimiser.step, size(moments) / size([*made.parameters()])

@@ -5,6 +5,7 @@ under each field; the recipe is the tree of these. Nothing here imports pydantic
 when pydantic validates a recipe.
 """
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Duration:
     def __str__(self) -> str:
         count = int(self.count) if self.count == int(self.count) else self.count
         return f"{count}{self.unit}"
+
+    def in_updates(self, per_epoch: float) -> float:
+        """The number of updates; infinity for minutes, whose updates are not known in advance."""
+        return self.count * {"u": 1.0, "e": per_epoch, "m": math.inf}[self.unit]
 
 
 DURATION_EXAMPLES = {"e": "10e", "u": "5000u", "m": "30m"}

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
+from nmt.settings import Duration
 from nmt.training import checkpoint, guards
 from nmt.training.checkpoint import CheckpointSaver, checkpoint_name
 from nmt.training.console import Progress, StepReport
@@ -17,9 +18,9 @@ from nmt.training.ema import evaluation_weights
 from nmt.training.guards import DivergenceError, SignalCatcher
 from nmt.training.logging import Event, MetricsLog
 from nmt.training.loss import LossTotals
-from nmt.training.run_state import BestScore, Interval, RunClock, RunState, TrainingPosition, TrainingState
+from nmt.training.run_state import BestScore, RunClock, RunState, TrainingPosition, TrainingState
 from nmt.training.schedules import Schedule
-from nmt.training.settings import EpochBatches, Settings, StopReason, TrainingResult, ValidateFunction
+from nmt.training.settings import EpochBatches, StopReason, TrainingResult, TrainingSettings, ValidateFunction
 from nmt.training.snapshot import process_count_note
 from nmt.training.teacher_forcing import AlwaysForcing
 from nmt.training.update import BadUpdate, Learner, UpdateResult
@@ -33,15 +34,17 @@ class Trainer:
     epochs: EpochBatches
     validator: ValidateFunction
     schedule: Schedule
-    settings: Settings
+    settings: TrainingSettings
     checkpoints: Path
     metrics: MetricsLog
     progress: Progress
+    log_every: int = 50  # updates between lines of the log
 
     def __post_init__(self) -> None:
         settings, self.processes = self.settings, self.learner.processes
         weights = evaluation_weights(self.learner.model, settings.ema)
-        self.state = TrainingState(self.learner, weights, self.schedule, RunState(BestScore(settings.metric)))
+        run = RunState(BestScore(settings.validation.deciding_metric))
+        self.state = TrainingState(self.learner, weights, self.schedule, run)
         self.clock = RunClock(
             self.epochs.count, accumulate=settings.accumulate, stop_after=settings.stop_after
         )
@@ -69,7 +72,9 @@ class Trainer:
         while stop is None:
             before = self.clock.position(self.run)
             report = self.make_update(next(groups))
-            validates = self.is_due(self.settings.every, before) or self.clock.is_finished(self.run)
+            validates = self.is_due(self.settings.validation.every, before) or self.clock.is_finished(
+                self.run
+            )
             scores = self.validate(report) if validates else None
             stop = self.stop_reason(signals)
             saves = self.is_due(self.settings.checkpoint_every, before)
@@ -112,7 +117,7 @@ class Trainer:
             self.log_anomaly(result)
         report = self.report(result, rate, ratio, seconds)
         self.progress.show_update(report)
-        if run.update % self.settings.log_every == 0 and run.window.tokens:
+        if run.update % self.log_every == 0 and run.window.tokens:
             self.log(report, result.norm, ratio)
         return report
 
@@ -211,7 +216,7 @@ class Trainer:
             self.metrics.write({"event": "gates", **position, **result.gates}, self.run.seconds)
         self.progress.show_validation(report, result, best=best, seconds=time.perf_counter() - started)
         reduced = self.schedule.observe(best)
-        if reduced and self.settings.rollback != "none" and self.return_to_best():
+        if reduced and self.settings.learning_rate.rollback != "none" and self.return_to_best():
             return None
         return result.scores
 
@@ -220,7 +225,7 @@ class Trainer:
         best, directory = self.run.best.update, self.checkpoints / "best"
         if best is None or not self.processes.run_on_first(lambda: self.checkpoint_exists(directory)):
             return False
-        with_moments = self.settings.rollback == "weights-and-moments"
+        with_moments = self.settings.learning_rate.rollback == "weights-and-moments"
         self.state.restore_weights(checkpoint.read(directory), moments=with_moments)
         self.metrics.write({"event": "back-to-best", "update": self.run.update, "to": best})
         self.progress.note(f"learning rate reduced: continuing from the best weights, those of update {best}")
@@ -230,7 +235,8 @@ class Trainer:
         """Return the reason to stop now, if there is one."""
         if self.clock.is_finished(self.run):
             return StopReason("the run is complete", 0)
-        if stale := self.run.stale_metrics(self.settings.patience, self.settings.stop_when):
+        validation = self.settings.validation
+        if stale := self.run.stale_metrics(validation.patience_by_metric, validation.stop_when):
             return StopReason(stale, 0)
         if received := int(self.processes.maximum(signals.received or 0)):
             name = signal.Signals(received).name
@@ -273,6 +279,6 @@ class Trainer:
                 good=self.run.guarded.good if self.settings.guards.spike else None,
             )
 
-    def is_due(self, interval: Interval | None, before: TrainingPosition) -> bool:
+    def is_due(self, interval: Duration | None, before: TrainingPosition) -> bool:
         """Return True if an interval has ended since `before`."""
         return self.clock.is_due(interval, before, self.run)

@@ -44,32 +44,24 @@ class ParameterGroups(NamedTuple):
     vectors: ParameterGroup
 
 
-class OptimiserValues(NamedTuple):
-    """The numbers that update rules take; each reads those that concern it."""
-
-    rate: float
-    betas: tuple[float, float]
-    momentum: float
+def _adam(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
+    return torch.optim.Adam(groups, lr=0.0, betas=settings.betas, fused=FUSED)
 
 
-def _adam(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
-    return torch.optim.Adam(groups, lr=rule.rate, betas=rule.betas, fused=FUSED)
+def _adamw(groups: Sequence[ParameterGroup], settings: OptimiserSettings) -> Optimizer:
+    return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=FUSED)
 
 
-def _adamw(groups: Sequence[ParameterGroup], rule: OptimiserValues) -> Optimizer:
-    return torch.optim.AdamW(groups, lr=rule.rate, betas=rule.betas, fused=FUSED)
+def _nadam(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
+    return torch.optim.NAdam(groups, lr=0.0, betas=settings.betas)
 
 
-def _nadam(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
-    return torch.optim.NAdam(groups, lr=rule.rate, betas=rule.betas)
+def _adafactor(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
+    return torch.optim.Adafactor(groups, lr=0.0)
 
 
-def _adafactor(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
-    return torch.optim.Adafactor(groups, lr=rule.rate)
-
-
-def _sgd(groups: ParameterGroups, rule: OptimiserValues) -> Optimizer:
-    return torch.optim.SGD(groups, lr=rule.rate, momentum=rule.momentum, fused=FUSED)
+def _sgd(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
+    return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=FUSED)
 
 
 class MuonAndAdamW(Optimizer):
@@ -78,12 +70,12 @@ class MuonAndAdamW(Optimizer):
     Muon's step is scaled to the size of AdamW's (Liu et al., 2025), so that one rate serves both.
     """
 
-    def __init__(self, groups: ParameterGroups, rule: OptimiserValues) -> None:
+    def __init__(self, groups: ParameterGroups, settings: OptimiserSettings) -> None:
         matrices, *rest = groups
         muon = torch.optim.Muon(
-            [matrices], lr=rule.rate, momentum=rule.betas[0], adjust_lr_fn="match_rms_adamw"
+            [matrices], lr=0.0, momentum=settings.betas[0], adjust_lr_fn="match_rms_adamw"
         )
-        self.rules = (muon, _adamw(rest, rule))
+        self.rules = (muon, _adamw(rest, settings))
         super().__init__([group for one in self.rules for group in one.param_groups], {})
         self._share()
 
@@ -103,7 +95,7 @@ class MuonAndAdamW(Optimizer):
             rule.step()
 
 
-OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserValues], Optimizer]] = {
+OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserSettings], Optimizer]] = {
     "adam": _adam,  # Kingma & Ba, 2015; weight decay is an L2 penalty
     "adamw": _adamw,  # Loshchilov & Hutter, 2019; weight decay is decoupled
     "nadam": _nadam,  # Dozat, 2016; weight decay is an L2 penalty
@@ -113,25 +105,18 @@ OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserValues], Optimizer]] =
 }
 
 
-def build_optimiser(
-    model: Translator,
-    *,
-    optimiser: str,
-    betas: tuple[float, float],
-    momentum: float,
-    weight_decay: float,
-) -> Optimizer:
-    """The update rule of that name over the parameters that learn; the loop sets the rate each time."""
+def build_optimiser(model: Translator, settings: OptimiserSettings) -> Optimizer:
+    """Build the update rule of the trainable parameters; the loop sets the learning rate of each update."""
     learning = [p for p in model.parameters() if p.requires_grad]
     by_piece = _tables(model)
     matrices = [p for p in learning if p.dim() > 1 and id(p) not in by_piece]
     tables = [p for p in learning if id(p) in by_piece]
     groups = ParameterGroups(
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": tables, "weight_decay": weight_decay},
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": tables, "weight_decay": settings.weight_decay},
         {"params": [p for p in learning if p.dim() <= 1], "weight_decay": 0.0},
     )
-    return OPTIMISERS[optimiser](groups, OptimiserValues(0.0, betas, momentum))
+    return OPTIMISERS[settings.optimiser](groups, settings)
 
 
 def _tables(model: Translator) -> set[int]:

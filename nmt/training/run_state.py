@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
 
 from nmt.evaluation.metrics import METRICS
 from nmt.model.decoder import DecoderState
+from nmt.settings import Duration
 from nmt.training import snapshot
 from nmt.training.checkpoint import Checkpoint, Metadata, Tensors
 from nmt.training.ema import EvaluationWeights
@@ -21,15 +21,6 @@ def metric_directions() -> dict[str, bool]:
     return scores | {"loss": False, "free_loss": False, "accuracy": True}
 
 
-class Interval(Protocol):
-    """A number of epochs (`e`), updates (`u`) or minutes of training (`m`)."""
-
-    @property
-    def count(self) -> float: ...
-    @property
-    def unit(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class TrainingPosition:
     """A position in training: updates, epochs (with the fraction of the current one), minutes."""
@@ -38,11 +29,11 @@ class TrainingPosition:
     epochs: float
     minutes: float
 
-    def elapsed(self, interval: Interval) -> float:
+    def elapsed(self, interval: Duration) -> float:
         """Return how much has elapsed, in the unit of an interval."""
         return {"u": self.updates, "e": self.epochs, "m": self.minutes}[interval.unit]
 
-    def completed(self, interval: Interval) -> int:
+    def completed(self, interval: Duration) -> int:
         """Count completed intervals; the small addend keeps three times 0.1 epochs from being 0.2."""
         return math.floor(self.elapsed(interval) / interval.count + 1e-9) if interval.count else 1
 
@@ -148,7 +139,7 @@ class RunState:
 class RunClock:
     """Translate between batches, updates, epochs and the length of a run."""
 
-    def __init__(self, count: Callable[[int], int], *, accumulate: int, stop_after: Interval) -> None:
+    def __init__(self, count: Callable[[int], int], *, accumulate: int, stop_after: Duration) -> None:
         """`count` returns the number of batches of an epoch; an update takes `accumulate` of them."""
         self.count, self.accumulate, self.stop_after = count, accumulate, stop_after
         self.counted = (-1, 0)  # the last epoch counted and its batches
@@ -164,7 +155,7 @@ class RunClock:
         fraction = run.position / self.batches_in(run.epoch) if run.position else 0.0
         return TrainingPosition(run.update, run.epoch + fraction, run.seconds / 60)
 
-    def is_due(self, interval: Interval | None, before: TrainingPosition, run: RunState) -> bool:
+    def is_due(self, interval: Duration | None, before: TrainingPosition, run: RunState) -> bool:
         """Return True if an interval has ended since `before`."""
         return interval is not None and self.position(run).completed(interval) > before.completed(interval)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from nmt.errors import UsageError
@@ -49,26 +49,27 @@ class LearningRateSettings(Settings):
             yield "floor", f"{self.floor:g} is above the peak, {self.peak:g}"
 
 
-@dataclass(kw_only=True)
 class Schedule:
     """A warm-up to `peak`, then `peak * share(update)`, but never under `floor`.
 
-    Updates are counted from 1. The warm-up ignores the floor: it rises. All schedules take the same keywords.
+    Updates are counted from 1. The floor does not apply to the warm-up.
     """
 
     has_end: ClassVar[bool] = False  # whether it is over after `span`
 
-    peak: float
-    warmup: int
-    floor: float
-    span: float  # in updates: where `cosine` and `one-cycle` have reached the floor
-    factor: float  # `plateau`
-    patience: int  # `plateau`
-    size: int  # H of the decoder: `noam`
+    def __init__(self, settings: LearningRateSettings, *, span: float, size: int) -> None:
+        """`span` is the settings' one in updates, `size` the decoder's hidden size H.
 
-    def __post_init__(self) -> None:
+        Raises UsageError where the floor is above the peak.
+        """
+        self.settings, self.span, self.size = settings, span, size
+        self.peak, self.warmup, self.floor = settings.peak, settings.warmup, settings.floor
+        self.prepare()
         if self.floor > self.peak:
             raise UsageError(f"the learning rate's floor {self.floor:g} is above its peak {self.peak:g}")
+
+    def prepare(self) -> None:
+        """Change the peak or the warm-up before the first update, where a schedule defines them otherwise."""
 
     def rate(self, update: int) -> float:
         """The learning rate of an update."""
@@ -116,11 +117,8 @@ class NoamSchedule(InverseSquareRootSchedule):
     That is `inverse-sqrt` with a peak of peak · H^-½ · warmup^-½.
     """
 
-    def __post_init__(self) -> None:
-        if not self.warmup:
-            raise UsageError("the noam schedule is made by its warm-up: give it one")
+    def prepare(self) -> None:
         self.peak /= math.sqrt(self.size * self.warmup)
-        super().__post_init__()
 
 
 class CosineSchedule(Schedule):
@@ -128,8 +126,7 @@ class CosineSchedule(Schedule):
 
     has_end = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def prepare(self) -> None:
         if self.span <= self.warmup:
             raise UsageError(
                 f"the schedule ends at update {self.span:g}, within its warm-up of {self.warmup}"
@@ -149,28 +146,27 @@ class OneCycleSchedule(CosineSchedule):
 
     START, RISING = 1 / 25, 0.3
 
-    def __post_init__(self) -> None:
+    def prepare(self) -> None:
         self.warmup = self.warmup or max(1, round(self.RISING * self.span))
-        super().__post_init__()
+        super().prepare()
 
     def rise(self, update: int) -> float:
         gone = (update - 1) / (self.warmup - 1)
         return self.START + (1 - self.START) * 0.5 * (1 - math.cos(math.pi * gone))
 
 
-@dataclass(kw_only=True)
 class PlateauSchedule(Schedule):
     """Multiplied by `factor` after more than `patience` validations in a row without improvement."""
 
-    cuts: int = field(default=0, init=False)
-    waited: int = field(default=0, init=False)
+    cuts = 0
+    waited = 0
 
     def share(self, update: int) -> float:
-        return self.factor**self.cuts
+        return self.settings.factor**self.cuts
 
     def observe(self, improved: bool) -> bool:
         self.waited = 0 if improved else self.waited + 1
-        cut = self.waited > self.patience
+        cut = self.waited > self.settings.patience
         if cut:
             self.cuts, self.waited = self.cuts + 1, 0
         return cut

@@ -1,6 +1,6 @@
 """Settings, training data and result of a run, as the training loop uses them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ from nmt.training.hardware import HardwareSettings
 from nmt.training.objectives.noise import SwitchOutSettings
 from nmt.training.objectives.risk import RiskSettings
 from nmt.training.optimisers import OptimiserSettings
-from nmt.training.run_state import BestScore, Interval
+from nmt.training.run_state import BestScore
 from nmt.training.schedules import LearningRateSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
 from nmt.training.validation import TranslationValidationSettings, ValidationResult, ValidationSettings
@@ -155,29 +155,6 @@ class TranslationTrainingSettings(TrainingSettings):
                 yield name, "is a part of the likelihood, whose weight is 0: set risk.likelihood"
         if self.switchout != SwitchOutSettings():
             yield "switchout", "is a part of the likelihood, whose weight is 0: set risk.likelihood"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Settings of the loop, named as in the recipe (`every` to `stop_when` under validation)."""
-
-    accumulate: int
-    stop_after: Interval
-    checkpoint_every: Interval | None
-    keep: int
-    every: Interval
-    metric: str
-    patience: Mapping[str, int]  # by metric
-    stop_when: str
-    rollback: str
-    ema: float | None
-    log_every: int  # updates between lines of the log
-    guards: Guards
-
-    @property
-    def by_the_clock(self) -> bool:
-        """True if checkpoints are due after minutes, and so depend on the speed of the machine."""
-        return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
 
 
 class StopReason(NamedTuple):

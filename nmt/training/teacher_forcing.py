@@ -38,26 +38,20 @@ class TeacherForcingSettings(Settings):
             yield "end", f"{self.end:g} is above start, {self.start:g}, and the ratio only falls"
 
 
-@dataclass(frozen=True, kw_only=True)
 class TeacherForcing:
-    """A ratio for every update, and the positions drawn with it (scheduled sampling; Bengio et al., 2015).
+    """A ratio for every update, and the positions drawn with it (scheduled sampling; Bengio et al., 2015)."""
 
-    All schedules take the same keywords; `warmup` and `span` are in updates.
-    """
-
-    start: float
-    end: float
-    warmup: float
-    span: float
-    per: Literal["token", "sentence"]
-    feedback: Literal["argmax", "sample"]
+    def __init__(self, settings: TeacherForcingSettings, *, warmup: float, span: float) -> None:
+        """`warmup` and `span` are those of the settings in updates."""
+        self.settings, self.warmup, self.span = settings, warmup, span
 
     def ratio(self, update: int) -> float:
         """Probability of the true word in an update, counted from 1."""
         gone = update - 1 - self.warmup
         if gone <= 0:
-            return self.start
-        return self.end + (self.start - self.end) * (self.remaining(gone) if self.span > 0 else 0.0)
+            return self.settings.start
+        start, end = self.settings.start, self.settings.end
+        return end + (start - end) * (self.remaining(gone) if self.span > 0 else 0.0)
 
     def remaining(self, gone: float) -> float:
         """Share of the way from `end` to `start` that is left after `gone` updates of schedule."""
@@ -71,7 +65,7 @@ class TeacherForcing:
         if ratio >= 1.0:
             return None
         rows, positions = tgt_in.shape
-        drawn = torch.rand(rows, positions if self.per == "token" else 1) < ratio
+        drawn = torch.rand(rows, positions if self.settings.per == "token" else 1) < ratio
         return drawn.expand(rows, positions).to(tgt_in.device)
 
 
@@ -86,7 +80,7 @@ class FixedForcing(TeacherForcing):
     """The ratio `start` throughout."""
 
     def ratio(self, update: int) -> float:
-        return self.start
+        return self.settings.start
 
 
 class LinearForcing(TeacherForcing):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -11,18 +11,20 @@ from torch import Tensor, nn
 
 from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderOutput
+from nmt.settings import Duration
 from nmt.training.console import Progress
 from nmt.training.guards import Guards
 from nmt.training.logging import MetricsLog
 from nmt.training.loop import Trainer
 from nmt.training.objectives.likelihood import Likelihood
-from nmt.training.optimisers import build_optimiser
-from nmt.training.schedules import SCHEDULES, Schedule
-from nmt.training.settings import Settings
-from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
+from nmt.training.optimisers import OptimiserSettings, build_optimiser
+from nmt.training.schedules import SCHEDULES, LearningRateSettings, Schedule
+from nmt.training.settings import TrainingSettings, TranslationTrainingSettings
+from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
 from nmt.training.update import Learner
 from nmt.training.validation import (
     SampleTranslation,
+    TranslationValidationSettings,
     ValidationResult,
     evaluation_mode,
     teacher_forced_totals,
@@ -30,13 +32,7 @@ from nmt.training.validation import (
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
 LEARNER = {field.name for field in fields(Learner)}
-
-
-class Duration(NamedTuple):
-    """As the recipe gives it."""
-
-    count: float
-    unit: str
+VALIDATION = {field.name for field in fields(TranslationValidationSettings)}
 
 
 class Tiny(nn.Module):
@@ -104,44 +100,33 @@ class TenBatches:
         return [("", pair + 1) for pair in batch.pairs.tolist()]
 
 
-def make_schedule(name: str = "constant", **changes: Any) -> Schedule:
-    settings = {
-        "peak": 0.01,
-        "warmup": 0,
-        "floor": 0.0,
-        "span": 100.0,
-        "factor": 0.5,
-        "patience": 0,
-        "size": 4,
-    }
-    return SCHEDULES[name](**{**settings, **changes})
+def make_schedule(
+    name: str = "constant", *, span: float = 100.0, size: int = 4, peak: float = 0.01, **changes: Any
+) -> Schedule:
+    return SCHEDULES[name](LearningRateSettings(schedule=name, peak=peak, **changes), span=span, size=size)
 
 
-def make_forcing(name: str = "always", **changes: Any) -> TeacherForcing:
-    settings = {"start": 1.0, "end": 0.0, "warmup": 0.0, "span": 10.0, "per": "token", "feedback": "argmax"}
-    return FORCINGS[name](**{**settings, **changes})
+def make_forcing(
+    name: str = "always", *, warmup: float = 0.0, span: float = 10.0, **changes: Any
+) -> TeacherForcing:
+    return FORCINGS[name](TeacherForcingSettings(schedule=name, **changes), warmup=warmup, span=span)
 
 
 def make_guards(**changes: Any) -> Guards:
-    return Guards(**{"skip": 0, "spike": None, "window": 5, "rollbacks": 2, **changes})
+    return Guards(**{"skip": 0, "window": 5, "rollbacks": 2, **changes})
 
 
-def make_settings(**changes: Any) -> Settings:
-    settings: dict[str, Any] = {
-        "accumulate": 1,
-        "stop_after": Duration(3, "e"),
-        "checkpoint_every": None,
-        "keep": 2,
-        "every": Duration(1, "e"),
-        "metric": "loss",
-        "patience": {},
-        "stop_when": "any",
-        "rollback": "none",
-        "ema": None,
-        "log_every": 3,
-        "guards": make_guards(),
-    }
-    return Settings(**{**settings, **changes})
+def make_settings(**changes: Any) -> TrainingSettings:
+    """Settings of training; those of validation are given by their own names, too."""
+    of_validation = {name: changes.pop(name) for name in [*changes] if name in VALIDATION}
+    rollback = changes.pop("rollback", "none")
+    return TranslationTrainingSettings(
+        stop_after=changes.pop("stop_after", Duration(3, "e")),
+        guards=changes.pop("guards", make_guards()),
+        learning_rate=LearningRateSettings(rollback=rollback),
+        validation=TranslationValidationSettings(metric=of_validation.pop("metric", "loss"), **of_validation),
+        **changes,
+    )
 
 
 def validate(model: Any, name: str) -> ValidationResult:
@@ -156,18 +141,14 @@ def make_learner(**parts: Any) -> Learner:
     """A learner of a new tiny model, or of the one that is given."""
     torch.manual_seed(7)
     model = parts.pop("model", None) or Tiny()
-    optimiser = build_optimiser(
-        model,
-        optimiser=parts.pop("optimiser", "adam"),
-        betas=(0.9, 0.98),
-        momentum=0.9,
-        weight_decay=1e-4,
-    )
+    name = parts.pop("optimiser", "adam")
+    settings = OptimiserSettings(optimiser=name, betas=(0.9, 0.98), momentum=0.9, weight_decay=1e-4)
+    optimiser = build_optimiser(model, settings)
     forcing = parts.pop("forcing", None) or make_forcing()
     everything = {
         "model": model,
         "optimiser": optimiser,
-        "objective": Likelihood(label_smoothing=0.1, sample=forcing.feedback == "sample"),
+        "objective": Likelihood(label_smoothing=0.1, sample=forcing.settings.feedback == "sample"),
         "forcing": forcing,
         "clip_norm": 1.0,
     }
@@ -185,6 +166,7 @@ def make_training(run: Path, **parts: Any) -> Trainer:
         "settings": make_settings(**parts.pop("settings", {})),
         "checkpoints": run / "checkpoints",
         "metrics": MetricsLog(run / "metrics.jsonl"),
+        "log_every": 3,
         "progress": Progress(run / "train.log", Console(quiet=True)),
     }
     return Trainer(**{**everything, **parts})

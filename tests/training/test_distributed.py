@@ -52,7 +52,7 @@ def without_dropout() -> Tiny:
     return model
 
 
-FIFTY = {"stop_after": Duration(50, "u"), "log_every": 1, "every": Duration(25, "u")}
+FIFTY = {"stop_after": Duration(50, "u"), "every": Duration(25, "u")}
 
 
 def events(run: Path) -> list[dict[str, Any]]:
@@ -63,10 +63,12 @@ def events(run: Path) -> list[dict[str, Any]]:
 def test_several_processes_give_the_losses_of_one(tmp_path: Path, count: int, accumulate: int) -> None:
     """Batches have three rows: of four processes the last has none, and takes part all the same."""
     settings = {**FIFTY, "accumulate": accumulate}
-    make_training(tmp_path / "one", model=without_dropout(), settings=settings).train()
+    make_training(tmp_path / "one", model=without_dropout(), settings=settings, log_every=1).train()
 
     def train(processes: Processes) -> str:
-        training = member(tmp_path / "many", processes, model=without_dropout(), settings=settings)
+        training = member(
+            tmp_path / "many", processes, model=without_dropout(), settings=settings, log_every=1
+        )
         training.train()
         return checkpoint.save_tensors(
             tmp_path / f"{processes.rank}.safetensors", model_tensors(training.learner.model)

@@ -185,7 +185,7 @@ def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -
     training = make_training(
         tmp_path,
         validator=scores([1, 3, 2, 3, 9]),
-        settings={"metric": "bleu", "patience": {"bleu": 2}, "every": Duration(2, "u")},
+        settings={"metric": "bleu", "stop_on": {"bleu": 2}, "every": Duration(2, "u")},
     )
     result = training.train()
     assert (result.update, result.best.update, result.best.score) == (8, 4, 3)
@@ -195,7 +195,7 @@ def test_patience_counts_validations_that_bring_nothing_better(tmp_path: Path) -
 
 
 def test_patience_survives_a_stop(tmp_path: Path) -> None:
-    settings = {"metric": "bleu", "patience": {"bleu": 3}, "every": Duration(2, "u")}
+    settings = {"metric": "bleu", "stop_on": {"bleu": 3}, "every": Duration(2, "u")}
     make_training(tmp_path, validator=scores([5, 4]), epochs=Interrupted(4), settings=settings).train()
     result = make_training(tmp_path, validator=scores([3, 2, 1]), settings=settings).train()
     assert (result.update, result.best.update) == (8, 2)

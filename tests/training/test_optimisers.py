@@ -8,14 +8,13 @@ from nmt.cells import CELLS
 from nmt.model.attention import ATTENTIONS
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
-from nmt.training.optimisers import OPTIMISERS, build_optimiser
+from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, build_optimiser
 from tests.training.runs import Tiny, make_batch, make_learner
 
 
 def make_optimiser(name: str, model: Tiny, *, rate: float, weight_decay: float = 0.0) -> Optimizer:
-    optimiser = build_optimiser(
-        model, optimiser=name, betas=(0.9, 0.98), momentum=0.9, weight_decay=weight_decay
-    )
+    settings = OptimiserSettings(optimiser=name, betas=(0.9, 0.98), momentum=0.9, weight_decay=weight_decay)
+    optimiser = build_optimiser(model, settings)
     for group in optimiser.param_groups:
         group["lr"] = rate
     return optimiser
@@ -39,7 +38,7 @@ def test_every_weight_of_every_model_is_in_one_group(cell: str, attention: str) 
         {"data": data, "encoder": encoder, "decoder": {**side, "attention": attention, "heads": 2}},
     )
     model = build_translator(recipe, 9, 10)
-    optimiser = build_optimiser(model, optimiser="muon", betas=(0.9, 0.98), momentum=0.0, weight_decay=0.0)
+    optimiser = build_optimiser(model, OptimiserSettings(optimiser="muon", betas=(0.9, 0.98)))
     matrices, tables, _ = ([id(p) for p in group["params"]] for group in optimiser.param_groups)
     everything = [id(p) for group in optimiser.param_groups for p in group["params"]]
     assert sorted(everything) == sorted(id(p) for p in model.parameters())

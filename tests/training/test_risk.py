@@ -21,6 +21,7 @@ from nmt.training.objectives.risk import (
     MinimumRisk,
     Reinforce,
     RiskObjective,
+    RiskSettings,
     TokenIds,
     group_by_sentence,
     references,
@@ -116,7 +117,7 @@ def test_the_risk_over_all_translations_is_what_brute_force_finds(
     model, batch = tiny(**decoder), pairs(weights=torch.tensor([1.0, 2.5]).double())
     drawing = Given(translations=[EVERYTHING, EVERYTHING[:5]])
     objective = MinimumRisk(
-        likelihood=LIKELIHOOD, weight=0.0, drawing=drawing, sharpness=sharpness, reference=False
+        likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=sharpness, reference=False), drawing=drawing
     )
     risks = []
     for row, own in enumerate(drawing.translations):
@@ -134,7 +135,11 @@ def test_the_risk_over_all_translations_is_what_brute_force_finds(
 def test_the_gradient_of_the_risk_is_a_finite_difference() -> None:
     model, batch = tiny(), pairs()
     drawing = Given(translations=[EVERYTHING, EVERYTHING[3:]])
-    objective = MinimumRisk(likelihood=LIKELIHOOD, weight=0.4, drawing=drawing, sharpness=0.7, reference=True)
+    objective = MinimumRisk(
+        likelihood=LIKELIHOOD,
+        settings=RiskSettings(likelihood=0.4, sharpness=0.7, reference=True),
+        drawing=drawing,
+    )
     bias, step = model.decoder.combine.bias, 1e-6
     minimised(objective, model, batch).backward()  # type: ignore[no-untyped-call]
     for place in range(len(bias)):
@@ -152,7 +157,9 @@ def test_different_translations_are_weighed_once_and_the_reference_may_be_among_
     model, batch = tiny(), pairs()
     drawing = Given(translations=[[(5, EOS), (4, EOS), (5, EOS)], [(4, 4), (4, 4)]])
     with_it, without = (
-        MinimumRisk(likelihood=LIKELIHOOD, weight=0.0, drawing=drawing, sharpness=1.0, reference=reference)
+        MinimumRisk(
+            likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=1.0, reference=reference), drawing=drawing
+        )
         for reference in (True, False)
     )
     assert with_it.chosen(model, batch) == [[(4, EOS), (5, EOS)], [(5, 4, EOS), (4, 4)]]
@@ -163,7 +170,11 @@ def test_likelihood_is_mixed_in_and_the_risk_of_a_sentence_is_reported() -> None
     model, batch = tiny(), pairs()
     drawing = Given(translations=[EVERYTHING, EVERYTHING])
     pure, mixed = (
-        MinimumRisk(likelihood=LIKELIHOOD, weight=w, drawing=drawing, sharpness=1.0, reference=False)
+        MinimumRisk(
+            likelihood=LIKELIHOOD,
+            settings=RiskSettings(likelihood=w, sharpness=1.0, reference=False),
+            drawing=drawing,
+        )
         for w in (0.0, 0.25)
     )
     ce = LIKELIHOOD(model, batch, teacher_forced=None, carried=None).loss
@@ -190,10 +201,7 @@ def test_reinforce_has_in_the_mean_the_gradient_of_the_expected_risk(baseline: s
         drawn, weights = [[one] for one in EVERYTHING], p
     batch = pairs(len(drawn), weights=weights)
     objective = Reinforce(
-        likelihood=LIKELIHOOD,
-        weight=0.0,
-        drawing=Given(translations=drawn),
-        baseline=baseline,  # type: ignore[arg-type]
+        likelihood=LIKELIHOOD, settings=RiskSettings(baseline=baseline), drawing=Given(translations=drawn)
     )
     given = minimised(objective, model, batch)
     parameters = list(model.parameters())
@@ -208,7 +216,7 @@ def test_baselines_by_hand() -> None:
     drawing = Given(samples=3, translations=[])
     rewards = torch.tensor([[0.2, 0.5, 0.8], [1.0, 0.0, 0.5]]).double()
     others, greedy, none = (
-        Reinforce(likelihood=LIKELIHOOD, weight=0.0, drawing=drawing, baseline=name)
+        Reinforce(likelihood=LIKELIHOOD, settings=RiskSettings(baseline=name), drawing=drawing)
         for name in ("others", "greedy", "none")
     )
     expected = torch.tensor([[0.65, 0.5, 0.35], [0.25, 0.75, 0.5]]).double()
@@ -268,7 +276,7 @@ def test_risk_is_summed_in_float32_whatever_the_model_computes_in(short: torch.d
         model.decoder.output.bias[[PAD, BOS]] = -1e4
     drawing = Given(translations=[EVERYTHING, EVERYTHING[:5]])
     objective = MinimumRisk(
-        likelihood=LIKELIHOOD, weight=0.0, drawing=drawing, sharpness=1.0, reference=False
+        likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=1.0, reference=False), drawing=drawing
     )
     given = minimised(objective, model, batch)
     assert given.dtype == torch.float32

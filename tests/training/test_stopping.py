@@ -74,7 +74,7 @@ def test_several_patiences_survive_a_stop_and_a_json_file(tmp_path: Path) -> Non
     settings = {
         "metric": "bleu",
         "every": Duration(2, "u"),
-        "patience": {"bleu": 2, "loss": 3},
+        "stop_on": {"bleu": 2, "loss": 3},
         "stop_when": "all",
     }
     make_training(tmp_path, validator=found(FOUND), epochs=Interrupted(5), settings=settings).train()

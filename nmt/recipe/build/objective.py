@@ -7,7 +7,7 @@ from nmt.evaluation.metrics import sentence_utility
 from nmt.evaluation.metrics import sentence_score
 from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.training.settings import TranslationTrainingSettings
-from nmt.training.objectives.noise import SwitchOut
+from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
 from nmt.training.objectives.likelihood import Likelihood, Objective
 from nmt.training.objectives.r_drop import RDrop
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
@@ -31,8 +31,8 @@ def likelihood(recipe: Recipe) -> Objective:
 def translation_objective(recipe: TranslationRecipe, target: Vocabulary) -> Objective:
     """What a translator minimises; `target` turns its pieces into the text that is scored."""
     training, found = recipe.training, likelihood(recipe)
-    if training.switchout.source or training.switchout.target:
-        found = SwitchOut(found, source=training.switchout.source, target=training.switchout.target)
+    if training.switchout != SwitchOutSettings():
+        found = SwitchOut(found, training.switchout)
     if training.objective == "likelihood":
         return found
     risk, search = training.risk, recipe.search
@@ -42,14 +42,8 @@ def translation_objective(recipe: TranslationRecipe, target: Vocabulary) -> Obje
         options=Options(max_ratio=search.max_ratio, max_extra=search.max_extra),
     )
     if training.objective == "reinforce":
-        return Reinforce(likelihood=found, weight=risk.likelihood, drawing=drawing, baseline=risk.baseline)
-    return MinimumRisk(
-        likelihood=found,
-        weight=risk.likelihood,
-        drawing=drawing,
-        sharpness=risk.sharpness,
-        reference=risk.reference,
-    )
+        return Reinforce(likelihood=found, settings=risk, drawing=drawing)
+    return MinimumRisk(likelihood=found, settings=risk, drawing=drawing)
 
 
 def utility(metric: str, target: Vocabulary) -> Utility:

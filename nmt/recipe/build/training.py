@@ -41,7 +41,7 @@ from nmt.training.hardware import Precision, select_precision
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
 from nmt.training.console import Progress, silent_progress
 from nmt.training.schedules import SCHEDULES, Schedule
-from nmt.training.settings import TrainingResult, Settings, ValidateFunction
+from nmt.training.settings import TrainingResult, ValidateFunction
 from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
@@ -49,8 +49,6 @@ from nmt.training.validation import ValidationTexts, Validator
 
 
 VALIDATION_BATCH = 64
-LOG_EVERY = 50
-"""Updates between lines of the log."""
 
 
 class Means(NamedTuple):
@@ -117,7 +115,7 @@ def training(
         epochs=task.epochs,
         validator=task.validate,
         schedule=learning_rate(recipe, per_epoch),
-        settings=settings(recipe, task.metric),
+        settings=recipe.training,
         checkpoints=run / "checkpoints",
         metrics=MetricsLog(run / "metrics.jsonl", also) if processes.is_first else NullMetricsLog(),
         progress=progress,
@@ -169,13 +167,7 @@ def learner(
     training = recipe.training
     return Learner(
         model=model,
-        optimiser=build_optimiser(
-            model,
-            optimiser=training.optimiser,
-            betas=training.betas,
-            momentum=training.momentum,
-            weight_decay=training.weight_decay,
-        ),
+        optimiser=build_optimiser(model, training),
         objective=objective,
         forcing=teacher_forcing(recipe, per_epoch),
         clip_norm=training.clip_norm,
@@ -185,55 +177,18 @@ def learner(
     )
 
 
-def in_updates(stretch: Duration, per_epoch: float) -> float:
-    """A stretch of training as a number of updates; of minutes nobody knows it before."""
-    return stretch.count * {"u": 1.0, "e": per_epoch, "m": math.inf}[stretch.unit]
-
-
 def learning_rate(recipe: Recipe, per_epoch: int) -> Schedule:
-    """The learning rate's schedule, its span in updates; by tokens, later epochs may differ a little."""
+    """Build the schedule of the learning rate; by tokens, later epochs may differ a little from `per_epoch`."""
     rate = recipe.training.learning_rate
-    return SCHEDULES[rate.schedule](
-        peak=rate.peak,
-        warmup=rate.warmup,
-        floor=rate.floor,
-        span=in_updates(rate.span or recipe.training.stop_after, per_epoch),
-        factor=rate.factor,
-        patience=rate.patience,
-        size=recipe.decoder.hidden,
-    )
+    span = (rate.span or recipe.training.stop_after).in_updates(per_epoch)
+    return SCHEDULES[rate.schedule](rate, span=span, size=recipe.decoder.hidden)
 
 
 def teacher_forcing(recipe: Recipe, per_epoch: int) -> TeacherForcing:
-    """The schedule of teacher forcing, its spans in updates."""
+    """Build the schedule of teacher forcing."""
     forcing = recipe.training.teacher_forcing
-    return FORCINGS[forcing.schedule](
-        start=forcing.start,
-        end=forcing.end,
-        warmup=in_updates(forcing.warmup, per_epoch),
-        span=in_updates(forcing.span, per_epoch),
-        per=forcing.per,
-        feedback=forcing.feedback,
-    )
-
-
-def settings(recipe: Recipe, metric: str) -> Settings:
-    """The loop's numbers."""
-    training, validation, guards = recipe.training, recipe.training.validation, recipe.training.guards
-    return Settings(
-        accumulate=training.accumulate,
-        stop_after=training.stop_after,
-        checkpoint_every=training.checkpoint_every,
-        keep=training.keep,
-        every=validation.every,
-        metric=metric,
-        patience=validation.patience_by_metric,
-        stop_when=validation.stop_when,
-        rollback=training.learning_rate.rollback,
-        ema=training.ema,
-        log_every=LOG_EVERY,
-        guards=Guards(skip=guards.skip, spike=guards.spike, window=guards.window, rollbacks=guards.rollbacks),
-    )
+    warmup, span = forcing.warmup.in_updates(per_epoch), forcing.span.in_updates(per_epoch)
+    return FORCINGS[forcing.schedule](forcing, warmup=warmup, span=span)
 
 
 def validator(

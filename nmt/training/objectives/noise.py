@@ -31,19 +31,18 @@ class SwitchOutSettings(Settings):
 class SwitchOut:
     """An objective of pairs in which some pieces are replaced by others (Wang et al., 2018).
 
-    Both what is read and what is asked for are replaced on the target side. `source` and `target` are
-    temperatures; 0 leaves a side as it is.
+    Both what is read and what is asked for are replaced on the target side.
     """
 
-    def __init__(self, objective: Objective, *, source: float, target: float) -> None:
-        self.objective, self.source, self.target = objective, source, target
+    def __init__(self, objective: Objective, temperatures: SwitchOutSettings) -> None:
+        self.objective, self.temperatures = objective, temperatures
 
     def __call__(
         self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
         """The objective of the pairs as they are drawn here."""
-        src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.source)
-        tgt = switch_tokens(batch.tgt, model.decoder.embedding.num_embeddings, self.target)
+        src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.temperatures.source)
+        tgt = switch_tokens(batch.tgt, model.decoder.embedding.num_embeddings, self.temperatures.target)
         return self.objective(
             model, batch._replace(src=src, tgt=tgt), teacher_forced=teacher_forced, carried=carried
         )

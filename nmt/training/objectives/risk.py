@@ -102,21 +102,21 @@ class CandidateSampler:
 class RiskObjective:
     """What the objectives here share: the loss of a pair is what `of` says, and a part of its likelihood.
 
-    The likelihood's part is `weight` times it (Wu et al., 2016, eq. 9).
+    The likelihood's part is `settings.likelihood` times it (Wu et al., 2016, eq. 9).
     """
 
     likelihood: Objective
-    weight: float
+    settings: RiskSettings
     drawing: CandidateSampler
 
     def __call__(
         self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
         """As of any objective; the likelihood is reported even where it counts for nothing."""
-        with torch.set_grad_enabled(self.weight > 0):
+        with torch.set_grad_enabled(self.settings.likelihood > 0):
             loss, carried = self.likelihood(model, batch, teacher_forced=teacher_forced, carried=carried)
         values, risks = self.risk_loss(model, batch)
-        loss = loss._replace(smoothed=self.weight * loss.smoothed)
+        loss = loss._replace(smoothed=self.settings.likelihood * loss.smoothed)
         shown = LossTerm(risks.detach().sum(), len(risks))
         return LossOutput(loss.add_term("risk", values, 1.0, batch.weights, shown), carried)
 
@@ -133,12 +133,9 @@ class MinimumRisk(RiskObjective):
     reference among them if `reference` says so.
     """
 
-    sharpness: float
-    reference: bool
-
     def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
         found = self.drawing.score_candidates(model, batch, self.chosen(model, batch))
-        log_p = self.sharpness * sentence_log_probs(model, batch.src, found)
+        log_p = self.settings.sharpness * sentence_log_probs(model, batch.src, found)
         q = group_by_sentence(log_p, found.rows, len(batch.src), -torch.inf).softmax(1)
         expected = (q * group_by_sentence(found.risks, found.rows, len(batch.src), 0.0)).sum(1)
         return expected, expected
@@ -146,7 +143,7 @@ class MinimumRisk(RiskObjective):
     def chosen(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
         """The different translations of each sentence."""
         pairs = zip(references(batch), self.drawing.sample(model, batch), strict=True)
-        return [list(dict.fromkeys([ref, *own] if self.reference else own)) for ref, own in pairs]
+        return [list(dict.fromkeys([ref, *own] if self.settings.reference else own)) for ref, own in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +155,6 @@ class Reinforce(RiskObjective):
     al., 2017), or `none`.
     """
 
-    baseline: Literal["others", "greedy", "none"]
-
     def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
         found = self.drawing.score_candidates(model, batch, self.drawing.sample(model, batch))
         log_p = sentence_log_probs(model, batch.src, found)
@@ -169,9 +164,9 @@ class Reinforce(RiskObjective):
 
     def expected(self, model: Translator, batch: Batch, rewards: Tensor) -> Tensor | float:
         """The baseline of rewards [B, samples]."""
-        if self.baseline == "others":
+        if self.settings.baseline == "others":
             return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
-        if self.baseline == "greedy":
+        if self.settings.baseline == "greedy":
             best = self.drawing.greedy(model, batch)
             return 1.0 - self.drawing.score_candidates(model, batch, best).risks.unsqueeze(1)
         return 0.0
