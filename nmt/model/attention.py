@@ -1,13 +1,13 @@
-"""Attention: a query looks over the encoder's states and takes a weighted mean of what it finds.
+"""Attention: weighted means of the encoder's states, with weights from scores of a query.
 
-Every kind turns the states into `keys` and `values` once per sentence and then scores a query
-against the keys. Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S], contexts [B, T, C].
+Every kind computes `keys` and `values` from the states once per sentence and then scores queries against the
+keys. Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S], contexts [B, T, C].
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from nmt.settings import Count, OneOf, Settings
 
 
 class Memory(NamedTuple):
-    """What the decoder knows of the source; every tensor is batch-major.
+    """All that the decoder reads of the source; every tensor is batch-major.
 
     states [B, S, M], keys [B, S, A], values [B, S, C] (None without attention), mask [B, S] (True
     where there is a token), finals: the last recurrent states by encoder layer and direction.
@@ -50,18 +50,17 @@ class AttentionSettings(Settings):
 
 
 class Attention(nn.Module):
-    """What the kinds share; by itself it is dot-product attention (Luong et al., 2015, eq. 8)."""
+    """Base class; scores are products of queries and keys unless `bind_scorer` is overridden."""
+
+    equal_sizes: ClassVar[bool] = False  # of encoder and decoder states
 
     def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
         super().__init__()
         self.memory_size, self.query_size = memory_size, query_size
-        self.check_sizes()
-
-    def check_sizes(self) -> None:
-        if self.memory_size != self.query_size:
+        if self.equal_sizes and memory_size != query_size:
             raise UsageError(
-                f"attention: a dot product needs encoder states and decoder states of one size, "
-                f"not {self.memory_size} and {self.query_size}; `general` has no such need"
+                f"attention: a dot product needs encoder and decoder states of equal size, not {memory_size} "
+                f"and {query_size}; change one, or use `general`"
             )
 
     @property
@@ -70,42 +69,48 @@ class Attention(nn.Module):
         return self.memory_size
 
     def project_memory(self, states: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """What is known of the states before any query comes."""
+        """Compute keys and values [B, S, ...] from the encoder's states."""
         return states, states
 
     def bind(self, memory: Memory, engine: Engine) -> BoundAttention:
-        """Make ready for one batch: products with keys and values are taken as in a recurrence."""
+        """Bind the attention to one batch; gradients of keys and values are deferred as in a recurrence."""
         keys, values = memory.keys, memory.values
         assert keys is not None and values is not None
         score = self.bind_scorer(keys, engine)
-        read = bind_product(values.transpose(1, 2), engine)
-        hidden = None if bool(memory.mask.all()) else ~memory.mask.unsqueeze(1)
+        average = bind_product(values.transpose(1, 2), engine)
+        padding = None if bool(memory.mask.all()) else ~memory.mask.unsqueeze(1)
 
-        def look(query: Tensor) -> tuple[Tensor, Tensor]:
-            weights = masked_softmax(score(query), hidden)
-            return read(weights), weights
+        def attend(query: Tensor) -> tuple[Tensor, Tensor]:
+            weights = masked_softmax(score(query), padding)
+            return average(weights), weights
 
-        return look
+        return attend
 
     def bind_scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
-        """Queries [B, T, H] to scores [B, T, S]: products with the keys, if no kind says otherwise."""
+        """Bind the function from queries [B, T, H] to scores [B, T, S]."""
         return bind_product(keys, engine)
 
 
-def masked_softmax(scores: Tensor, hidden: Tensor | None) -> Tensor:
-    """Softmax over the last dimension; where `hidden` is True the weight is exactly 0."""
-    if hidden is not None:
-        scores = scores.masked_fill(hidden, -math.inf)
+def masked_softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
+    """Softmax over the last dimension; where `padding` is True the weight is exactly 0."""
+    if padding is not None:
+        scores = scores.masked_fill(padding, -math.inf)
     return scores.softmax(-1)
 
 
 def is_dot_product(attention: Attention) -> bool:
-    """Whether an attention is one softmax over dot products of queries and keys."""
+    """Return whether an attention is one softmax over dot products of queries and keys."""
     kind = type(attention)
     return kind.bind_scorer is Attention.bind_scorer and kind.bind is Attention.bind
 
 
-class ScaledDotAttention(Attention):
+class DotAttention(Attention):
+    """Dot product of query and state (Luong et al., 2015, eq. 8)."""
+
+    equal_sizes = True
+
+
+class ScaledDotAttention(DotAttention):
     """Dot product over √H, so that its variance does not grow with the size (Vaswani et al., 2017)."""
 
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,9 +123,6 @@ class GeneralAttention(Attention):
     def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
         super().__init__(memory_size, query_size, size, heads)
         self.key = PackableLinear(memory_size, query_size, bias=False)
-
-    def check_sizes(self) -> None:
-        """Any two sizes."""
 
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), states
@@ -136,18 +138,15 @@ class AdditiveAttention(Attention):
         self.v = nn.Parameter(torch.empty(1, size))
         nn.init.xavier_uniform_(self.v)
 
-    def check_sizes(self) -> None:
-        """Any two sizes."""
-
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), states
 
     def bind_scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
-        project, weigh = bind_product(self.query.weight, engine), bind_product(self.v, engine)
+        project, score_sum = bind_product(self.query.weight, engine), bind_product(self.v, engine)
 
         def score(query: Tensor, add: Tensor | None = None) -> Tensor:
             q = project(query)  # [B, T, A]
-            return weigh(torch.tanh(keys.unsqueeze(1) + q.unsqueeze(2))).squeeze(-1)  # [B, T, S]
+            return score_sum(torch.tanh(keys.unsqueeze(1) + q.unsqueeze(2))).squeeze(-1)  # [B, T, S]
 
         return score
 
@@ -167,9 +166,6 @@ class MultiHeadAttention(Attention):
         self.key = PackableLinear(memory_size, size, bias=False)
         self.value = PackableLinear(memory_size, size, bias=False)
 
-    def check_sizes(self) -> None:
-        """Any two sizes."""
-
     @property
     def context_size(self) -> int:
         return self.size
@@ -182,16 +178,16 @@ class MultiHeadAttention(Attention):
         scale = math.sqrt(self.size // self.heads)
         project = bind_product(self.query.weight, engine)
         score = bind_product(self.split_heads(memory.keys) / scale, engine)
-        read = bind_product(self.split_heads(memory.values).transpose(1, 2), engine)
+        average = bind_product(self.split_heads(memory.values).transpose(1, 2), engine)
         every_head = memory.mask.repeat_interleave(self.heads, 0)  # [B*heads, S]
-        hidden = None if bool(memory.mask.all()) else ~every_head.unsqueeze(1)
+        padding = None if bool(memory.mask.all()) else ~every_head.unsqueeze(1)
 
-        def look(query: Tensor) -> tuple[Tensor, Tensor]:
-            weights = masked_softmax(score(self.split_heads(project(query))), hidden)  # [B*heads, T, S]
-            contexts = self.join_heads(read(weights))
+        def attend(query: Tensor) -> tuple[Tensor, Tensor]:
+            weights = masked_softmax(score(self.split_heads(project(query))), padding)  # [B*heads, T, S]
+            contexts = self.join_heads(average(weights))
             return contexts, weights.reshape(-1, self.heads, *weights.shape[1:]).mean(1)
 
-        return look
+        return attend
 
     def split_heads(self, x: Tensor) -> Tensor:
         """[B, N, heads*D] to [B*heads, N, D]."""
@@ -203,10 +199,7 @@ class MultiHeadAttention(Attention):
 
 
 class NoAttention(Attention):
-    """The decoder sees the source only through its first state (Sutskever et al., 2014)."""
-
-    def check_sizes(self) -> None:
-        """Any two sizes."""
+    """No attention: the decoder reads the source only through its first state (Sutskever et al., 2014)."""
 
     @property
     def context_size(self) -> int:
@@ -218,7 +211,7 @@ class NoAttention(Attention):
 
 ATTENTIONS: dict[str, type[Attention]] = {
     "none": NoAttention,
-    "dot": Attention,
+    "dot": DotAttention,
     "scaled-dot": ScaledDotAttention,
     "general": GeneralAttention,
     "additive": AdditiveAttention,

@@ -1,8 +1,8 @@
-"""The bridge: how the encoder's last states become the decoder's first.
+"""Bridges: the decoder's first states computed from the encoder's last.
 
-A part of the decoder's state is made from the encoder's part of the same name, or from h where the
-encoder's cell has no such part. Layers are matched from the top; a decoder that is deeper than its
-encoder uses the encoder's lowest layer for the rest.
+A field of the decoder's state is computed from the encoder's field of the same name, or from h where the
+encoder's cell has no such field. Layers are matched from the top; a decoder that is deeper than its encoder
+uses the encoder's lowest layer for the rest.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from nmt.cells.cell import Cell
 from nmt.model.attention import Memory
-from nmt.recurrence import deferred as product
+from nmt.recurrence.deferred import PackableLinear
 from nmt.settings import OneOf, Settings
 
 
@@ -28,52 +28,52 @@ class BridgeSettings(Settings):
 
 
 class Bridge(nn.Module):
-    """Zero: the decoder starts empty. Also what the other bridges share."""
+    """A first state of zeros, and the base class of the other bridges."""
 
     def __init__(self, sizes: Sequence[int], memory_size: int, cells: Sequence[Cell]) -> None:
-        """`sizes`: size of each encoder layer's final state, its directions side by side."""
+        """`sizes`: size of each encoder layer's final state, its directions concatenated."""
         super().__init__()
         self.sizes, self.memory_size = list(sizes), memory_size
         self.states = [cell.State for cell in cells]
         self.hidden_sizes = [cell.hidden_size for cell in cells]
 
     def forward(self, memory: Memory) -> tuple[Any, ...]:
-        """The first state of every decoder layer."""
+        """Compute the first state of every decoder layer."""
         return tuple(
-            state(*[self.part(layer, name, memory) for name in state._fields])
+            state(*[self.field(layer, name, memory) for name in state._fields])
             for layer, state in enumerate(self.states)
         )
 
-    def part(self, layer: int, name: str, memory: Memory) -> Tensor:
-        """One part [B, H] of one decoder layer's first state."""
+    def field(self, layer: int, name: str, memory: Memory) -> Tensor:
+        """Compute one field [B, H] of one decoder layer's first state."""
         return memory.states.new_zeros(memory.states.shape[0], self.hidden_sizes[layer])
 
     def source(self, layer: int) -> int:
-        """The encoder layer that stands beside a decoder layer."""
+        """Return the encoder layer that is matched with a decoder layer."""
         return max(0, len(self.sizes) - len(self.states) + layer)
 
     def final(self, layer: int, name: str, memory: Memory) -> Tensor:
-        """The part `name` of the final state beside a decoder layer, directions side by side."""
+        """Return the field `name` of the matched layer's final state, its directions concatenated."""
         directions = memory.finals[self.source(layer)]
         return torch.cat([getattr(s, name, s.h) for s in directions], dim=-1)
 
 
 class CopyBridge(Bridge):
-    """The encoder's final state, cut or filled with zeros where the sizes differ."""
+    """The encoder's final state, cut or padded with zeros where the sizes differ."""
 
-    def part(self, layer: int, name: str, memory: Memory) -> Tensor:
+    def field(self, layer: int, name: str, memory: Memory) -> Tensor:
         final, size = self.final(layer, name, memory), self.hidden_sizes[layer]
         return F.pad(final[:, :size], (0, max(0, size - final.shape[1])))
 
 
 class LinearBridge(Bridge):
-    """tanh(W s + b) of the encoder's final state (Bahdanau et al., 2015, A.2.2), for each layer and part."""
+    """tanh(W s + b) of the encoder's final state (Bahdanau et al., 2015, A.2.2), for each layer and field."""
 
     def __init__(self, sizes: Sequence[int], memory_size: int, cells: Sequence[Cell]) -> None:
         super().__init__(sizes, memory_size, cells)
         self.linear = nn.ModuleDict(
             {
-                f"{layer}_{name}": product.PackableLinear(self.input_size(layer), self.hidden_sizes[layer])
+                f"{layer}_{name}": PackableLinear(self.input_size(layer), self.hidden_sizes[layer])
                 for layer, state in enumerate(self.states)
                 for name in state._fields
             }
@@ -82,7 +82,7 @@ class LinearBridge(Bridge):
     def input_size(self, layer: int) -> int:
         return self.sizes[self.source(layer)]
 
-    def part(self, layer: int, name: str, memory: Memory) -> Tensor:
+    def field(self, layer: int, name: str, memory: Memory) -> Tensor:
         return torch.tanh(self.linear[f"{layer}_{name}"](self.final(layer, name, memory)))
 
 
@@ -93,8 +93,8 @@ class MeanBridge(LinearBridge):
         return self.memory_size
 
     def final(self, layer: int, name: str, memory: Memory) -> Tensor:
-        real = memory.mask.unsqueeze(-1).to(memory.states.dtype)  # [B, S, 1]
-        return (memory.states * real).sum(1) / real.sum(1)
+        mask = memory.mask.unsqueeze(-1).to(memory.states.dtype)  # [B, S, 1]
+        return (memory.states * mask).sum(1) / mask.sum(1)
 
 
 BRIDGES: dict[str, type[Bridge]] = {

@@ -1,4 +1,4 @@
-"""The encoder reads the source, where there is one."""
+"""The encoder of the source, and its absence in a language model."""
 
 from typing import Any
 
@@ -11,32 +11,27 @@ from nmt.recurrence.layer import Stack
 
 
 class Encoder(nn.Module):
-    """Embedding and stack: source pieces [B, S] to states [B, S, M]."""
+    """Embedding and stack: source tokens [B, S] to states [B, S, M]."""
 
     def __init__(self, embedding: Embedding, stack: Stack, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.embedding, self.stack, self.dropout = embedding, stack, dropout
 
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
-        """States, and final states by layer and direction; `mask` [B, S] is True where there is a token."""
+        """Compute states, and final states by layer and direction; `mask` [B, S] is True at tokens."""
         x = self.embedding(src.t())  # [S, B, E]: recurrences are time-major
-        real = None if bool(mask.all()) else mask.t()
-        h, finals = self.stack(x, real)
+        h, finals = self.stack(x, None if bool(mask.all()) else mask.t())
         return F.dropout(h.transpose(0, 1), self.dropout, self.training), finals
 
 
 class NoEncoder(Encoder):
-    """A language model's: states of no width [B, S, 0], so that nothing of the source is known.
+    """The encoder of a language model: states of size 0, [B, S, 0], without embedding and stack."""
 
-    It has no embedding and no stack.
-    """
-
-    nothing: Tensor  # knows on which device, and in what type of number
+    nothing: Tensor  # has the model's device and dtype
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
         self.register_buffer("nothing", torch.zeros(0), persistent=False)
 
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
-        """As `Encoder`'s."""
         return self.nothing.new_zeros(*src.shape, 0), ()

@@ -1,4 +1,4 @@
-"""Layers: a cell over a sequence, in one direction or both, and the stack of them."""
+"""Layers: a cell over a sequence, in one direction or both, and stacks of layers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -95,7 +95,7 @@ class StackSettings(Settings):
 
 
 class Layer(nn.Module):
-    """One layer that reads a sequence with one cell, or with one in each direction.
+    """A recurrent layer: one cell, or one in each direction.
 
     Input x [T, B, E]; output (h [T, B, D], final states), D = H for each direction, the states in
     the order (left to right, right to left).
@@ -125,36 +125,38 @@ class Layer(nn.Module):
         return sum(cell.hidden_size for cell in self.directions)
 
     def forward(
-        self, x: Tensor, real: Tensor | None, start: tuple[Any, ...] | None = None
+        self, x: Tensor, mask: Tensor | None, start: tuple[Any, ...] | None = None
     ) -> tuple[Tensor, tuple[Any, ...]]:
-        """Read on from `start`, the final states of what came before; from zero where it is None.
+        """Run the layer from `start`, the final states of the previous chunk; from zero where it is None.
 
         Raises UsageError for a start with two directions: the one from right to left begins at the end.
         """
         forward, *backward = self.directions
         if start is not None and backward:
-            raise UsageError("a layer that reads from both ends reads whole sequences, not chunk after chunk")
-        h, final = self.read(forward, x, real, start and start[0])
+            raise UsageError(
+                "a bidirectional layer needs whole sequences; it cannot continue from a previous chunk"
+            )
+        h, final = self.run(forward, x, mask, start and start[0])
         if not backward:
             return h, (final,)
-        # In reverse padding comes first; there the zero state just holds still.
-        g, first = self.read(backward[0], x, real, reverse=True)
+        # In reverse padding comes first; there the zero state is held.
+        g, first = self.run(backward[0], x, mask, reverse=True)
         return torch.cat([h, g], dim=-1), (final, first)
 
-    def read(
-        self, cell: Cell, x: Tensor, real: Tensor | None, start: Any = None, *, reverse: bool = False
+    def run(
+        self, cell: Cell, x: Tensor, mask: Tensor | None, start: Any = None, *, reverse: bool = False
     ) -> tuple[Tensor, Any]:
-        """One direction."""
+        """Run one direction."""
         bound = self.bind(cell, x.shape[1])
         s = cell.initial_state(x.shape[1]) if start is None else start
-        return bound.scan(bound.project(x), s, real, reverse=reverse)
+        return bound.scan(bound.project(x), s, mask, reverse=reverse)
 
     def prepare_for_inference(self) -> None:
-        """The weights will not change any more, nor is there any dropout: one binding serves all batches."""
+        """Bind the cells once for all batches; the weights must not change any more."""
         self.bound_cells = {cell: self.bind(cell, 1) for cell in self.directions}
 
     def bind(self, cell: Cell, batch: int) -> BoundCell:
-        """The cell made ready for one batch; dropout only in training, zoneout's expectation otherwise."""
+        """Bind a cell to one batch; dropout only in training, otherwise the expectation of zoneout."""
         if cell in self.bound_cells:
             return self.bound_cells[cell]
         return bind_cell(
@@ -168,7 +170,7 @@ class Layer(nn.Module):
 
 
 class Stack(nn.Module):
-    """Layers on top of each other; from layer `residual_from` (counted from 1) each adds its input.
+    """A stack of layers; from layer `residual_from` (counted from 1) on, each adds its input to its output.
 
     Raises UsageError where a residual layer's input and output differ in size.
     """
@@ -184,15 +186,14 @@ class Stack(nn.Module):
         self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]
         self.residual_from, self.dropout = residual_from, dropout
         for depth, layer in enumerate(layers, start=1):
-            read, given = layer.input_size, layer.output_size
-            if self.is_residual(depth) and read != given:
+            if self.is_residual(depth) and layer.input_size != layer.output_size:
                 raise UsageError(
-                    f"residual_from: layer {depth} reads {read} values and gives {given}, "
-                    f"which cannot be added; start at layer {depth + 1} or make the sizes equal"
+                    f"residual_from: layer {depth} has {layer.input_size} inputs and {layer.output_size} "
+                    f"outputs, which cannot be added; start at layer {depth + 1} or make the sizes equal"
                 )
 
     def is_residual(self, depth: int) -> bool:
-        """Whether layer `depth` (from 1) adds its input to its output."""
+        """Return whether layer `depth` (from 1) adds its input to its output."""
         return self.residual_from is not None and depth >= self.residual_from
 
     @property
@@ -200,25 +201,25 @@ class Stack(nn.Module):
         return self.layers[-1].output_size
 
     def forward(
-        self, x: Tensor, real: Tensor | None, start: Sequence[tuple[Any, ...] | None] | None = None
+        self, x: Tensor, mask: Tensor | None, start: Sequence[tuple[Any, ...] | None] | None = None
     ) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
         """x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction).
 
-        `start` are the final states of the chunk before, where a long sequence is read in chunks
-        (`state.detached` cuts them off). Dropout masks are drawn anew for every call.
+        `start` are the final states of the previous chunk, where a long sequence is run in chunks (see
+        `detach_states`). Dropout masks are drawn for every call.
         """
         finals = []
         starts = start if start is not None else [None] * len(self.layers)
-        for depth, (layer, before) in enumerate(zip(self.layers, starts, strict=True), start=1):
+        for depth, (layer, state) in enumerate(zip(self.layers, starts, strict=True), start=1):
             if depth > 1:
                 x = F.dropout(x, self.dropout, self.training)
-            h, final = layer(x, real, before)
+            h, final = layer(x, mask, state)
             x = self.add_residual(depth, x, h)
             finals.append(final)
         return x, tuple(finals)
 
     def add_residual(self, depth: int, x: Tensor, h: Tensor) -> Tensor:
-        """A layer's output: h, or its input plus h where the recipe asks for a residual connection."""
+        """Return h, plus the layer's input x where the layer is residual."""
         return x + h if self.is_residual(depth) else h
 
 
@@ -230,7 +231,7 @@ def make_cells(
     layer_norm: bool,
     gate_bias: Mapping[str, float],
 ) -> list[Cell]:
-    """One cell per class, `sizes` their input sizes; each takes the biases of the gates that it has."""
+    """Make a cell of each class, with input sizes `sizes`; each takes the biases of its own gates."""
     known = {gate for cell in classes for gate in cell.biased_gates()}
     if unknown := sorted(set(gate_bias) - known):
         gates = ", ".join(sorted(known))

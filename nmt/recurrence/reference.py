@@ -17,19 +17,19 @@ BoundProduct = Callable[..., Tensor]
 
 
 def bind_product(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> BoundProduct:
-    """`v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
+    """Prepare `v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
     if engine == "reference":
         return lambda v, add=None: multiply(concat_operands(v), weight, bias, add)
     return DeferredProduct(weight, bias, select_backend(engine, weight))
 
 
-def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:
-    """A mask that is drawn once and used at every position (Gal & Ghahramani, 2016); None for p = 0."""
+def draw_dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor | None:
+    """Draw a mask for all positions of a sequence (Gal & Ghahramani, 2016); None for p = 0."""
     return F.dropout(like.new_ones(shape), p) if p > 0 else None
 
 
 class GateProducts:
-    """The recurrent products of gates that read one operand: computed once, handed out by gate."""
+    """The recurrent products of gates that read one operand, computed together."""
 
     def __init__(self, cell: Cell, gates: tuple[str, ...], engine: Engine, mask: Tensor | None) -> None:
         self.cell, self.count, self.mask = cell, len(gates), mask
@@ -40,20 +40,20 @@ class GateProducts:
             select_gate_rows(cell, cell.U, gates), engine, bias if self.gain is None else None
         )
         self.operand: Tensor | None = None
-        self.parts: tuple[Tensor, ...] = ()
-        self.due = 0
+        self.results: tuple[Tensor, ...] = ()
+        self.unread = 0
 
-    def gate(self, position: int) -> Callable[[Tensor], Tensor]:
-        """The product of one gate of the group."""
+    def gate(self, index: int) -> Callable[[Tensor], Tensor]:
+        """Return the product of one gate as the step calls it."""
 
         def U(v: Tensor) -> Tensor:
             if v is not self.operand:
-                self.operand, self.parts, self.due = v, self.compute(v), self.count
-            part = self.parts[position]
-            self.due -= 1
-            if self.due == 0:  # what is not asked for any more would keep its graph
-                self.operand, self.parts = None, ()
-            return part
+                self.operand, self.results, self.unread = v, self.compute(v), self.count
+            result = self.results[index]
+            self.unread -= 1
+            if self.unread == 0:  # results that were kept would keep their graph
+                self.operand, self.results = None, ()
+            return result
 
         return U
 
@@ -67,7 +67,7 @@ class GateProducts:
 
 
 def concat_recurrent_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
-    """The biases inside the products of `gates` side by side, zeros where a gate has none."""
+    """Concatenate the biases inside the products of `gates`, with zeros where a gate has none."""
     biases = [cell.find_recurrent_bias(gate) for gate in gates]
     if all(bias is None for bias in biases):
         return None
@@ -76,7 +76,7 @@ def concat_recurrent_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None
 
 
 def select_gate_rows(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...]) -> Any:
-    """The rows of `gates` in U or its gain: itself, a view, or (gates that lie apart) a copy."""
+    """Select the rows of `gates` in U or its gain: all, a view, or (gates that are not adjacent) a copy."""
     if parameter is None or gates == cell.recurrent:
         return parameter
     span = cell.recurrent_rows(gates[0], gates[-1])
@@ -87,11 +87,11 @@ def select_gate_rows(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...
 
 
 class BoundCell:
-    """A cell made ready for one sequence of one batch.
+    """A cell prepared for one sequence of one batch.
 
-    With the reference engine every product is taken alone, as the equations are written: that is
-    the definition. Otherwise products that read one operand are merged and each weight gradient is
-    one product over all positions (`DeferredProduct`); values and gradients are the same.
+    With the reference engine every product is computed by itself, as the equations are written: that is the
+    definition. Otherwise products that read one operand are merged and each weight gradient is one product
+    over all positions (`DeferredProduct`); values and gradients are the same.
     """
 
     def __init__(
@@ -105,12 +105,12 @@ class BoundCell:
         zoneout: Zoneout = NO_ZONEOUT,
     ) -> None:
         self.cell, self.engine, self.zoneout = cell, engine, zoneout
-        self.input_mask = dropout_mask((batch, cell.input_size), input_dropout, cell.b)
-        self.state_mask = dropout_mask((batch, cell.hidden_size), state_dropout, cell.b)
+        self.input_mask = draw_dropout_mask((batch, cell.input_size), input_dropout, cell.b)
+        self.state_mask = draw_dropout_mask((batch, cell.hidden_size), state_dropout, cell.b)
         self.bind_products()
 
     def bind_products(self) -> None:
-        """`U` as the step calls it."""
+        """Make `U` as the step calls it."""
         cell = self.cell
         groups = [] if self.engine == "reference" else list(find_plan(cell))
         merged = {gate for gates in groups for gate in gates}
@@ -118,17 +118,17 @@ class BoundCell:
         products: dict[str, Callable[[Tensor], Tensor]] = {}
         for gates in groups:
             group = GateProducts(cell, gates, self.engine, self.state_mask)
-            products.update({gate: group.gate(position) for position, gate in enumerate(gates)})
+            products.update({gate: group.gate(index) for index, gate in enumerate(gates)})
         self.U = cell.product_tuple(**products)
 
     def project(self, x: Tensor) -> Tensor:
-        """The input's part of all gates, all positions at once: x [T, B, E] to [T, B, G*H]."""
+        """Compute the input products of all gates at all positions: x [T, B, E] to [T, B, G*H]."""
         return self.normalise_input(self.input_product()(x))
 
     def input_product(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
-        """Columns `start` to `stop` of the input product for one position after the other.
+        """Prepare columns `start` to `stop` of the input product for one position after the other.
 
-        The sum of the readers of all columns, one of them biased, goes through `normalise_input`.
+        The sum of the products of all columns, one of them biased, goes through `normalise_input`.
         """
         bias = self.cell.input_bias() if biased else None
         product = bind_product(self.cell.W[:, start:stop], self.engine, bias)
@@ -138,40 +138,40 @@ class BoundCell:
         return lambda v, add=None: product(v * mask, add)
 
     def normalise_input(self, product: Tensor) -> Tensor:
-        """An input product as `step` takes it: normalised where the cell normalises."""
+        """Normalise an input product where the cell has layer norm, for `step`."""
         return self.cell.normalise_input(product)
 
     def step(self, x: Tensor, s: Any) -> Any:
-        """One position: projected input [B, G*H] and state to the next state; zones are drawn here."""
+        """Compute the state after one position from a projected input [B, G*H], drawing its zones."""
         zones = self.zoneout.zones(self.cell, 1, x.shape[0])
         return self.advance(x, s, None if zones is None else zones[0])
 
     def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
-        """One position, given its zone [B, P*H]."""
+        """Compute the state after one position, given its zones [B, P*H]."""
         new = self.cell.step(self.cell.split_gates(x), s, self.U)
         return new if zone is None else blend_states(zone.chunk(len(s), -1), new, s)
 
     def scan(
-        self, x: Tensor, s: Any, real: Tensor | None = None, *, reverse: bool = False
+        self, x: Tensor, s: Any, mask: Tensor | None = None, *, reverse: bool = False
     ) -> tuple[Tensor, Any]:
-        """All positions: projected input [T, B, G*H] and state to (every h [T, B, H], last state).
+        """Run all positions: projected input [T, B, G*H] and state to (every h [T, B, H], last state).
 
-        Where `real` [T, B] is False there is no token and the state holds still. In reverse the last position
+        Where `mask` [T, B] is False there is no token and the state is held. In reverse the last position
         comes first. `x` may be overwritten.
         """
         hs = []
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         for t in position_order(len(x), reverse):
             new = self.advance(x[t], s, None if zones is None else zones[t])
-            s = new if real is None else _hold(real[t].unsqueeze(-1), new, s)
+            s = new if mask is None else _hold(mask[t].unsqueeze(-1), new, s)
             hs.append(s.h)
         return torch.stack(hs[::-1] if reverse else hs), s
 
 
 def position_order(positions: int, reverse: bool) -> range:
-    """Positions as a scan comes to them."""
+    """Return the positions in the order of a scan."""
     return range(positions - 1, -1, -1) if reverse else range(positions)
 
 
-def _hold(real: Tensor, new: Any, old: Any) -> Any:
-    return map_tensors(lambda n, o: n.where(real, o), new, old)
+def _hold(mask: Tensor, new: Any, old: Any) -> Any:
+    return map_tensors(lambda n, o: n.where(mask, o), new, old)

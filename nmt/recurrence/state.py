@@ -11,7 +11,7 @@ Tree = TypeVar("Tree")
 
 
 def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
-    """Apply `function` to the tensors that stand at the same place in every tree.
+    """Apply `function` to the tensors at the same path in every tree.
 
     Trees are tensors, None, tuples and NamedTuples; None stays None.
     """
@@ -28,26 +28,26 @@ def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
 
 
 def detach_states(states: Tree) -> Tree:
-    """The same states as constants: what is read on from them sends no gradient back before them.
+    """Return the states without their graph, so that gradients end there.
 
-    Truncated back-propagation through time (Williams & Peng, 1990): read a chunk, learn from it, and
-    read the next one from its detached final states.
+    Truncated back-propagation through time (Williams & Peng, 1990): run a chunk, update, and run the next one
+    from the detached final states.
     """
     return map_tensors(Tensor.detach, states)
 
 
 class Zoneout(NamedTuple):
-    """Zoneout for one cell: s' = zone∘s + (1 - zone)∘step(s), unit by unit and for every part of the state.
+    """Zoneout (Krueger et al., 2017) for one cell: s' = zone∘s + (1 - zone)∘step(s), in every field.
 
-    In training (`drawn`) a unit's zone is 1 with `probability`, else 0, drawn anew at every position;
-    otherwise it is the expectation, `probability` itself.
+    In training (`drawn`) a unit's zone is 1 with `probability`, else 0, drawn at every position; otherwise it
+    is the expectation, `probability` itself.
     """
 
     probability: float
     drawn: bool
 
     def zones(self, cell: Cell, positions: int, batch: int) -> Tensor | None:
-        """The zones of all positions [T, B, P*H], the P parts of the state side by side; None for never."""
+        """Make the zones of all positions [T, B, P*H] for the P fields of a state; None for probability 0."""
         if not self.probability:
             return None
         units = len(cell.State._fields) * cell.hidden_size
@@ -60,5 +60,5 @@ NO_ZONEOUT = Zoneout(0.0, drawn=False)
 
 
 def blend_states(zones: Iterable[Tensor], new: Any, old: Any) -> Any:
-    """The next state, of which each old part keeps the share that its zone gives it."""
+    """Mix the new state with the old one, which keeps the share of its zones."""
     return type(new)(*(z * o + (1 - z) * n for z, n, o in zip(zones, new, old, strict=True)))

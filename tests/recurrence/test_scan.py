@@ -234,5 +234,5 @@ def test_a_residual_layer_adds_its_input() -> None:
 def test_a_residual_layer_whose_sizes_differ_is_refused() -> None:
     from nmt.errors import UsageError
 
-    with pytest.raises(UsageError, match="layer 1 reads 4 values and gives 5"):
+    with pytest.raises(UsageError, match="layer 1 has 4 inputs and 5 outputs"):
         Stack([Layer([make("gru")])], residual_from=1)
