@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from nmt.cli.inspect_sentence import describe_sentence
 from nmt.cli.terminal import WIDTH
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
-from tests.lab.telescope import TEXT, small
+from tests.lab.small_models import TEXT, small
 from tests.lab.test_sentence import LEAKY
 
 

@@ -13,7 +13,7 @@ from nmt.lab.inspect.beam import BeamBranch
 from nmt.lab.inspect.page import LEVELS, TEXT_CHARACTERS, UNITS, sentence_page
 from nmt.lab.inspect.sentence import CellTrace, OutputToken, SentenceTrace, trace_sentence
 from nmt.recurrence.recording import CellPath
-from tests.lab.telescope import TEXT, small
+from tests.lab.small_models import TEXT, small
 
 
 def data(text: str) -> dict[str, Any]:

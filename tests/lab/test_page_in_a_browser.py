@@ -9,8 +9,8 @@ import pytest
 
 from nmt.lab.inspect.page import sentence_page
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
-from tests.lab.browsing import SCREENS, Screen, settle, shown
-from tests.lab.telescope import TEXT, small
+from tests.lab.browser import SCREENS, Screen, settle, shown
+from tests.lab.small_models import TEXT, small
 from tests.lab.test_page import long
 
 
@@ -56,7 +56,7 @@ def test_a_sentence_of_which_the_page_has_the_beginning_says_so(browser: Any, tm
     with showing(browser, long(300, 1500), tmp_path / "longest.html", SCREENS[0]) as tab:
         told, shown = tab.inner_text("#cut"), tab.locator("#target .chip").count()
         assert 300 < shown < 1500
-        assert f"the first 300 pieces read and the first {shown} written" in told
+        assert f"the first 300 source tokens and the first {shown} generated" in told
         assert "300 pieces read, 1500 written" in tab.inner_text("#facts")
 
 
@@ -76,7 +76,7 @@ def test_attention_and_beam_are_unpacked_as_they_were(opened: Any, found: Senten
 
 def test_the_values_of_every_heat_map_are_the_tensors(opened: Any, found: SentenceTrace) -> None:
     values = opened.evaluate(
-        """telescope.recurrences.map(view => view.maps.map(map => map.columns.map((_, t) =>
+        """views.recurrences.map(view => view.maps.map(map => map.columns.map((_, t) =>
              view.order.map((unit, row) => [view.units[unit], map.value(row, t)]))))"""
     )
     for one, views in zip(found.recurrences, values, strict=True):
@@ -100,7 +100,7 @@ def test_the_arrows_move_over_the_attention_and_its_value_is_told(opened: Any, f
 def test_a_pixel_of_the_attention_has_the_colour_of_its_value(opened: Any, found: SentenceTrace) -> None:
     right = opened.evaluate(
         """(() => {
-          const map = telescope.attention, { width, height } = map.canvas;
+          const map = views.attention, { width, height } = map.canvas;
           const pixels = map.canvas.getContext("2d").getImageData(0, 0, width, height).data;
           const pixel = (row, column) => {
             const x = Math.floor((map.left + (column + 0.5) * map.width) * devicePixelRatio);
@@ -120,7 +120,7 @@ def test_tab_reaches_every_figure_and_the_arrows_move_in_it(opened: Any, found: 
         opened.keyboard.press("Tab")
         reached.add(opened.evaluate("document.activeElement.getAttribute('aria-label')"))
     wanted = {f"{name} of {one.path.title}; arrows move" for one in found.recurrences for name in one.values}
-    assert wanted | {"attention; arrows move", "written pieces"} <= reached
+    assert wanted | {"attention; arrows move", "generated tokens"} <= reached
     one = found.recurrences[0]
     opened.focus(f'canvas[aria-label="f of {one.path.title}; arrows move"]')
     opened.select_option(f'section[aria-label="{one.path.title}"] select', "-1")
@@ -137,7 +137,7 @@ def test_the_beam_is_walked_by_keys(opened: Any, found: SentenceTrace) -> None:
     told = opened.inner_text("#beam output")
     assert found.spelling[way[0].piece] in told
     press(opened, *["ArrowUp"] * len(first), *["ArrowDown"] * (len(first) - 1))
-    assert "dropped" in opened.inner_text("#beam output")
+    assert "pruned" in opened.inner_text("#beam output")
     assert f"{first[-1].total:.2f}".replace("-", "−") in opened.inner_text("#beam output")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nmt.lab.study.report import StudySummary, write_report
-from tests.lab.browsing import SCREENS, Screen, shown
+from tests.lab.browser import SCREENS, Screen, shown
 from tests.lab.test_study_report import trial
 
 

@@ -12,7 +12,7 @@ from nmt.decoding.beam import search
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
 from nmt.lab.inspect.sentence import as_json, trace_sentence, value_range
-from tests.lab.telescope import TEXT, small
+from tests.lab.small_models import TEXT, small
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "lstm": {},

@@ -17,7 +17,7 @@ from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
 from nmt.lab.inspect.sentence import CellTrace, OutputToken, SentenceTrace, truncate, value_range
 
-SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "start.js")
+SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "main.js")
 """In the order in which they depend on each other."""
 MAX_BYTES = 1_000_000
 """Size that a page stays below, however long the sentence."""

@@ -2,7 +2,7 @@
 
 const COLUMN = 118, ROW = 44, BOX = { width: 92, height: 34 };
 
-/* The branches with the row that each has at its position: kept ones above, then those that fell out. */
+/* The branches with their rows: at each position the kept ones above, then the pruned ones. */
 function rows(beam) {
   const kept = Math.max(...count(beam, branch => branch.fate !== "pruned"));
   const next = new Map();
@@ -19,7 +19,7 @@ function count(beam, wanted) {
   return counts.map(number => number || 0);
 }
 
-class Beam {
+class BeamView {
   constructor(section) {
     this.branches = rows(data.beam);
     this.place = section.querySelector(".scroll");
@@ -28,7 +28,7 @@ class Beam {
     this.at = best.length ? best.at(-1).place : 0;
     this.place.append(this.picture());
     listen(this.place, (down, right) => this.step(down, right));
-    redrawn.push(() => this.tell());
+    redrawn.push(() => this.report());
   }
 
   x(branch) { return branch ? 24 + branch.position * COLUMN : -72; }
@@ -85,14 +85,14 @@ class Beam {
     redraw();
   }
 
-  tell() {
+  report() {
     const here = this.branches[this.at], way = this.way(here), on_way = new Set(way.map(b => b.place));
     this.nodes.forEach((node, place) => node.classList.toggle("here", place === this.at));
     this.edges.forEach((edge, place) => edge.classList.toggle("here", on_way.has(place)));
-    const fates = { kept: `kept, number ${here.rank + 1} at this position`, pruned: "dropped: not among the best at this position",
-      ended: `a finished translation${here.best ? ", the best" : ""}` };
+    const fates = { kept: `kept, rank ${here.rank + 1} at this position`, pruned: "pruned: not among the best at this position",
+      ended: `finished${here.best ? ", the best translation" : ""}` };
     const score = here.score === null ? "" : `, score ${number(here.score)}`;
     this.output.replaceChildren(make("q", {}, way.map(b => b.piece).join("").replaceAll("▁", " ").trim()), ` · `, make("b", {}, here.piece),
-      ` ${number(here.log_prob)} (${percent(Math.exp(here.log_prob))}), in all `, make("b", {}, number(here.total)), `${score} · ${fates[here.fate]}`);
+      ` ${number(here.log_prob)} (${percent(Math.exp(here.log_prob))}), total `, make("b", {}, number(here.total)), `${score} · ${fates[here.fate]}`);
   }
 }

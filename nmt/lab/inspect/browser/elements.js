@@ -1,11 +1,11 @@
 const data = JSON.parse(document.getElementById("data").textContent);
-if (data.attention !== null) data.attention = unpackedWeights(data.attention, data.source.length);
-data.beam = unpackedBeam(data.beam);
+if (data.attention !== null) data.attention = unpackWeights(data.attention, data.source.length);
+data.beam = unpackBeam(data.beam);
 const find = id => document.getElementById(id);
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const pieces = { encoder: data.source, decoder: data.words.map(word => word.piece) };
+const tokens = { encoder: data.source, decoder: data.words.map(word => word.piece) };
 
-/* ---- elements, numbers, pieces ---- */
+/* ---- elements, numbers, tokens ---- */
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -27,12 +27,12 @@ const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 const bare = piece => piece.length > 1 && piece.startsWith("▁") ? piece.slice(1) : piece;
 const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-/* A piece with its sign of a word's beginning dimmed. */
-function spelt(piece) {
+/* A token whose mark of a word's beginning is dimmed. */
+function spell(piece) {
   return piece.startsWith("▁") ? [make("i", {}, "▁"), piece.slice(1)] : [piece];
 }
 
-/* ---- colours: from 0 to 1 in one hue, from minus to plus with the ground between two ---- */
+/* ---- colour scales: sequential from 0 to 1, diverging for signed values ---- */
 
 const RAMPS = {
   light: {
@@ -47,17 +47,17 @@ const RAMPS = {
 const LEVELS = 255;
 
 function mixed(stops, share) {
-  const place = clamp(share, 0, 1) * (stops.length - 1), first = Math.min(Math.floor(place), stops.length - 2);
+  const at = clamp(share, 0, 1) * (stops.length - 1), first = Math.min(Math.floor(at), stops.length - 2);
   const channel = (stop, start) => parseInt(stop.slice(start, start + 2), 16);
-  const mix = start => Math.round(channel(stops[first], start) * (1 - place + first)
-    + channel(stops[first + 1], start) * (place - first));
+  const mix = start => Math.round(channel(stops[first], start) * (1 - at + first)
+    + channel(stops[first + 1], start) * (at - first));
   return `rgb(${mix(1)},${mix(3)},${mix(5)})`;
 }
 
 const ramp = low => RAMPS[dark.matches ? "dark" : "light"][low < 0 ? "signed" : "gate"];
 const palette = low => Array.from({ length: LEVELS + 1 }, (_, level) => mixed(ramp(low), level / LEVELS));
 
-/* ---- the position that all figures of a side show ---- */
+/* ---- the position that is selected in all figures of a side ---- */
 
 const cursor = { encoder: 0, decoder: 0 };
 if (data.attention) cursor.encoder = data.attention[0].indexOf(Math.max(...data.attention[0]));
@@ -76,7 +76,7 @@ function go(side, position) {
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0],
   PageDown: [10, 0], Home: [0, -1e6], End: [0, 1e6] };
 
-/* Calls `move(rows, columns)` for the keys that move. */
+/* Calls `move(rows, columns)` for the arrow keys and their like. */
 function listen(element, move) {
   element.addEventListener("keydown", event => {
     const step = STEPS[event.key];

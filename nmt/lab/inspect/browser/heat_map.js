@@ -1,9 +1,9 @@
 /* ---- heat maps ---- */
 
-const NARROW = 5;  /* pixels that a position takes at least */
+const NARROW = 5;  /* minimum pixels per position */
 
-/* Values in rows and columns on a canvas. `value(row, column)`, `at()` gives [row, column] to be marked,
-   `move(row, column)` is told where the pointer or the keys are, and `order()` names the order of the rows. */
+/* Values in rows and columns on a canvas: `value(row, column)`. `at()` is the selected [row, column],
+   `move(row, column)` is called when the pointer or a key selects another, `order()` identifies the row order. */
 class HeatMap {
   constructor(place, options) {
     Object.assign(this, { rowLabels: [], low: 0, high: 1, wide: 64, narrow: NARROW, tall: 26, order: () => 0 }, options);
@@ -38,7 +38,7 @@ class HeatMap {
     this.mark(pen);
   }
 
-  /* The cells alone, kept from one marking to the next. */
+  /* The cells without the selection, cached between redraws. */
   painted() {
     const image = make("canvas"), ratio = devicePixelRatio || 1, pen = image.getContext("2d");
     image.width = Math.round(this.width * this.columns.length * ratio);
@@ -56,7 +56,7 @@ class HeatMap {
     return image;
   }
 
-  /* The canvas in its size, and a pen on it. */
+  /* Set the size of the canvas, and return its context. */
   measured() {
     const pen = this.canvas.getContext("2d"), ratio = devicePixelRatio || 1;
     pen.font = `12px ${style("--sans")}`;
@@ -116,7 +116,7 @@ class HeatMap {
   }
 }
 
-/* A legend of a scale of colours. */
+/* The legend of a colour scale. */
 function scale(low, high) {
   const bar = make("span"), element = make("span", { class: "scale" }, number(low, low < 0 ? 1 : 0), bar, number(high, low < 0 ? 1 : 0));
   redrawn.push(() => { bar.style.background = `linear-gradient(90deg, ${ramp(low).join(",")})`; });

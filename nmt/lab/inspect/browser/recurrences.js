@@ -1,11 +1,11 @@
 /* ---- gates and states ---- */
 
 /* One cell of the model over the sentence: its gates and states side by side, the units in one order. */
-class Recurrence {
+class CellView {
   constructor(recurrence) {
     Object.assign(this, recurrence);
-    this.columns = pieces[this.side];
-    this.series = recurrence.series.map(unpacked);
+    this.columns = tokens[this.side];
+    this.series = recurrence.series.map(unpackSeries);
     this.row = 0;
     this.sort(this.series.findIndex(series => series.name === "h"));
     this.section = make("section", { "aria-label": this.title }, make("h2", {}, this.title, make("small", {}, this.cell)),
@@ -16,7 +16,7 @@ class Recurrence {
     this.trace = make("div", { class: "trace" });
     this.section.append(maps, this.output, this.trace);
     find("recurrences").append(this.section);
-    redrawn.push(() => this.tell());
+    redrawn.push(() => this.report());
   }
 
   get position() { return cursor[this.side]; }
@@ -28,25 +28,25 @@ class Recurrence {
   about() {
     const shown = this.units.length < this.hidden
       ? `the ${this.units.length} of ${this.hidden} units whose h varies most` : `${this.hidden} units`;
-    const unnamed = this.unnamed.length ? ` Not named by the cell's step, so not seen: ${this.unnamed.join(", ")}.` : "";
-    return `A column for each ${this.side === "encoder" ? "source piece that is read" : "piece that is written"}, `
-      + `a row for each unit (${shown}), the same one in the same row of every picture.${unnamed}`;
+    const unnamed = this.unnamed.length ? ` Not assigned to a variable in the step, so not shown: ${this.unnamed.join(", ")}.` : "";
+    return `One column per ${this.side === "encoder" ? "source" : "generated"} token, `
+      + `one row per unit (${shown}), in the same order in every picture.${unnamed}`;
   }
 
   step() {
-    return make("details", {}, make("summary", {}, "the equations of its step"), make("pre", { class: "scroll" }, this.equations));
+    return make("details", {}, make("summary", {}, "equations of the step"), make("pre", { class: "scroll" }, this.equations));
   }
 
   tools() {
-    const choice = make("select", {}, make("option", { value: -1 }, "their number"),
-      ...this.series.map((series, place) => make("option", { value: place }, `how much ${series.name} varies`)));
+    const choice = make("select", {}, make("option", { value: -1 }, "number"),
+      ...this.series.map((series, place) => make("option", { value: place }, `variation of ${series.name}`)));
     choice.value = this.series.findIndex(series => series.name === "h");
     choice.addEventListener("change", () => { this.sort(Number(choice.value)); redraw(); });
-    return make("div", { class: "tools" }, make("label", {}, "units by ", choice), scale(0, 1),
-      make("span", {}, "gates"), scale(-1, 1), make("span", {}, "values with a sign, each to its own greatest"));
+    return make("div", { class: "tools" }, make("label", {}, "sort units by ", choice), scale(0, 1),
+      make("span", {}, "gates"), scale(-1, 1), make("span", {}, "signed values, each scaled to its maximum"));
   }
 
-  /* The order of the units: by number, or those first of which a series varies most. */
+  /* The order of the units: by number, or by how much a series varies, descending. */
   sort(place) {
     const all = this.units.map((_, unit) => unit);
     const spread = place < 0 ? [] : all.map(unit => deviation(this.values(this.series[place], unit)));
@@ -67,10 +67,10 @@ class Recurrence {
     });
   }
 
-  tell() {
+  report() {
     const unit = this.order[this.row], t = this.position;
     const read = this.side === "encoder" ? ["reading ", make("q", {}, this.columns[t])]
-      : ["writing ", make("q", {}, this.columns[t]), " after ", make("q", {}, t ? this.columns[t - 1] : "<s>")];
+      : ["generating ", make("q", {}, this.columns[t]), " after ", make("q", {}, t ? this.columns[t - 1] : "<s>")];
     const values = this.series.flatMap(series => [` ${series.name} `, make("b", {}, number(this.value(series, unit, t)))]);
     this.output.replaceChildren(`unit ${this.units[unit]}, `, ...read, ":", ...values);
     this.trace.replaceChildren(lines(this.series.map(series => [series.name, this.values(series, unit)]), this.columns, t, this.trace.clientWidth));
@@ -87,7 +87,7 @@ function deviation(values) {
 
 const HUES = ["#2f9a93", "#e0803a", "#8579dd", "#d0609a", "#4a9ad0", "#8d9f3a", "#b08a5a", "#7f8c99"];
 
-/* Named lines over the positions, the chosen one marked. */
+/* Named lines over the positions; the selected position is marked. */
 function lines(named, columns, position, room) {
   const width = Math.max(room, 240), height = 172, left = 34, right = 90, bottom = 30, count = columns.length;
   const values = named.flatMap(([, line]) => line), low = Math.min(0, ...values), high = Math.max(1, ...values);

@@ -1,24 +1,24 @@
-/* ---- the head, and word by word ---- */
+/* ---- head and tokens ---- */
 
-function head() {
+function showHead() {
   find("name").textContent = data.name;
   find("text").textContent = data.text;
-  find("translation").textContent = data.translation || "(nothing was written)";
-  find("facts").textContent = [`${data.read} pieces read, ${data.written} written`,
+  find("translation").textContent = data.translation || "(empty)";
+  find("facts").textContent = [`${data.read} source tokens, ${data.written} generated tokens`,
     `log probability ${number(data.log_prob)}`, `score ${number(data.score)}`].join(" · ");
   if (data.source.length < data.read || data.words.length < data.written)
-    find("cut").textContent = `The page shows the first ${data.source.length} pieces read and the first ${data.words.length} `
-      + "written: with all of them it would be larger than a megabyte. The text form and json have every one.";
+    find("cut").textContent = `The page shows the first ${data.source.length} source tokens and the first ${data.words.length} `
+      + "generated ones: with all of them it would be larger than a megabyte. The formats txt and json have all.";
   else find("cut").remove();
   document.title = `${data.text} → ${data.translation}`;
 }
 
-function words() {
-  const source = data.source.map(piece => make("span", { class: "chip" }, ...spelt(piece)));
+function showTokens() {
+  const source = data.source.map(piece => make("span", { class: "chip" }, ...spell(piece)));
   const target = data.words.map((word, position) => {
     const bar = make("b");
     bar.style.width = `${100 * Math.exp(word.log_prob)}%`;
-    const chip = make("span", { class: "chip", role: "option", id: `written-${position}` }, ...spelt(word.piece), bar);
+    const chip = make("span", { class: "chip", role: "option", id: `token-${position}` }, ...spell(word.piece), bar);
     chip.addEventListener("click", () => go("decoder", position));
     return chip;
   });
@@ -27,7 +27,7 @@ function words() {
   listen(find("target"), (rows, columns) => go("decoder", clamp(cursor.decoder + rows + columns, 0, target.length - 1)));
   redrawn.push(() => {
     target.forEach((chip, position) => chip.setAttribute("aria-selected", position === cursor.decoder));
-    find("target").setAttribute("aria-activedescendant", `written-${cursor.decoder}`);
+    find("target").setAttribute("aria-activedescendant", `token-${cursor.decoder}`);
     source.forEach((chip, position) => tint(chip, data.attention ? data.attention[cursor.decoder][position] : 0));
     find("likeliest").replaceChildren(likeliest(data.words[cursor.decoder]));
   });
@@ -47,7 +47,7 @@ function likeliest(word) {
   for (const [piece, logProb] of rows) {
     const bar = make("div");
     bar.style.width = `${100 * Math.exp(logProb)}%`;
-    list.append(make("span", piece === word.piece ? { class: "written" } : {}, ...spelt(piece)), bar,
+    list.append(make("span", piece === word.piece ? { class: "generated" } : {}, ...spell(piece)), bar,
       make("em", {}, percent(Math.exp(logProb))));
   }
   return list;
@@ -55,19 +55,19 @@ function likeliest(word) {
 
 /* ---- attention ---- */
 
-function attention() {
+function showAttention() {
   const section = find("attention");
   if (!data.attention) return section.remove();
   const place = make("div", { class: "scroll" }), output = make("output");
   section.append(make("div", { class: "tools" }, scale(0, 1)), place, output);
-  telescope.attention = new HeatMap(place, {
-    label: "attention; arrows move", rows: data.words.length, rowLabels: pieces.decoder, columns: data.source,
+  views.attention = new HeatMap(place, {
+    label: "attention; arrows move", rows: data.words.length, rowLabels: tokens.decoder, columns: data.source,
     narrow: 14, wide: 88, tall: 30, value: (row, column) => data.attention[row][column], at: () => [cursor.decoder, cursor.encoder],
     move: (row, column) => { cursor.encoder = column; go("decoder", row); },
   });
   redrawn.push(() => {
     const [row, column] = [cursor.decoder, cursor.encoder];
-    output.replaceChildren("writing ", make("q", {}, pieces.decoder[row]), ", looking at ",
+    output.replaceChildren("generating ", make("q", {}, tokens.decoder[row]), ", attention to ",
       make("q", {}, data.source[column]), ": ", make("b", {}, number(data.attention[row][column], 3)));
   });
 }

@@ -1,4 +1,4 @@
-"""A small translator and a job for it, to be looked into."""
+"""A small translator and a job that translates with it."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests.model.test_translator import build
 TEXT = "abcdef gh ij"  # four pieces of CutWords, and the end
 
 
-def looking_at(model: Translator, **options: Any) -> tuple[Translator, Job]:
+def with_job(model: Translator, **options: Any) -> tuple[Translator, Job]:
     """The model and the job that translates with it."""
     words = CutWords(10)
     found = Options(beam=3, max_ratio=1.0, max_extra=3, **options)
@@ -22,4 +22,4 @@ def looking_at(model: Translator, **options: Any) -> tuple[Translator, Job]:
 
 def small(**parts: Any) -> tuple[Translator, Job]:
     """As `build`s in single precision."""
-    return looking_at(build(**parts).float())
+    return with_job(build(**parts).float())
