@@ -57,7 +57,7 @@ def test_a_sentence_of_which_the_page_has_the_beginning_says_so(browser: Any, tm
         told, shown = tab.inner_text("#cut"), tab.locator("#target .chip").count()
         assert 300 < shown < 1500
         assert f"the first 300 source tokens and the first {shown} generated" in told
-        assert "300 pieces read, 1500 written" in tab.inner_text("#facts")
+        assert "300 source tokens, 1500 generated tokens" in tab.inner_text("#facts")
 
 
 def test_attention_and_beam_are_unpacked_as_they_were(opened: Any, found: SentenceTrace) -> None:
