@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.cells import find_cell
-from nmt.recurrence.layer import Layer, make_cells
+from nmt.recurrence.layer import Layer, StackSettings, build_cells
 
 NO_TARGET = -100
 """The target of positions without an answer."""
@@ -100,7 +99,7 @@ class MemoryModel(nn.Module):
     def __init__(self, cell: str, task: MemoryTask, hidden: int) -> None:
         super().__init__()
         self.symbols = task.symbols
-        cells = make_cells([find_cell(cell)], [task.symbols], hidden, layer_norm=False, gate_bias={})
+        cells = build_cells(StackSettings(cell=cell, hidden=hidden), [task.symbols])
         self.layer = Layer(cells)
         self.output = nn.Linear(hidden, task.answers)
 

@@ -54,9 +54,10 @@ class Attention(nn.Module):
 
     equal_sizes: ClassVar[bool] = False  # of encoder and decoder states
 
-    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
+    def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
         super().__init__()
         self.memory_size, self.query_size = memory_size, query_size
+        self.size = settings.attention_size or query_size
         if self.equal_sizes and memory_size != query_size:
             raise UsageError(
                 f"attention: a dot product needs encoder and decoder states of equal size, not {memory_size} "
@@ -120,8 +121,8 @@ class ScaledDotAttention(DotAttention):
 class GeneralAttention(Attention):
     """qᵀ W s (Luong et al., 2015, eq. 8): a key is W s."""
 
-    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
-        super().__init__(memory_size, query_size, size, heads)
+    def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
+        super().__init__(settings, memory_size, query_size)
         self.key = PackableLinear(memory_size, query_size, bias=False)
 
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -131,11 +132,11 @@ class GeneralAttention(Attention):
 class AdditiveAttention(Attention):
     """vᵀ tanh(W q + U s) (Bahdanau et al., 2015, A.1.2): a key is U s + b."""
 
-    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
-        super().__init__(memory_size, query_size, size, heads)
-        self.query = PackableLinear(query_size, size, bias=False)
-        self.key = PackableLinear(memory_size, size)
-        self.v = nn.Parameter(torch.empty(1, size))
+    def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
+        super().__init__(settings, memory_size, query_size)
+        self.query = PackableLinear(query_size, self.size, bias=False)
+        self.key = PackableLinear(memory_size, self.size)
+        self.v = nn.Parameter(torch.empty(1, self.size))
         nn.init.xavier_uniform_(self.v)
 
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,14 +158,12 @@ class MultiHeadAttention(Attention):
     The weights that it returns are the mean over the heads.
     """
 
-    def __init__(self, memory_size: int, query_size: int, size: int, heads: int) -> None:
-        super().__init__(memory_size, query_size, size, heads)
-        if size % heads:
-            raise UsageError(f"attention: {heads} heads cannot share a size of {size}")
-        self.heads, self.size = heads, size
-        self.query = PackableLinear(query_size, size, bias=False)
-        self.key = PackableLinear(memory_size, size, bias=False)
-        self.value = PackableLinear(memory_size, size, bias=False)
+    def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
+        super().__init__(settings, memory_size, query_size)
+        self.heads = settings.heads
+        self.query = PackableLinear(query_size, self.size, bias=False)
+        self.key = PackableLinear(memory_size, self.size, bias=False)
+        self.value = PackableLinear(memory_size, self.size, bias=False)
 
     @property
     def context_size(self) -> int:

@@ -1,6 +1,6 @@
 """The decoder: `start`, one `step` for search, `unroll` for training."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,12 +9,21 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from nmt.cells.cell import Cell
-from nmt.errors import UsageError
-from nmt.model.attention import Attention, BoundAttention, Memory
-from nmt.model.bridge import Bridge
-from nmt.model.embedding import Embedding
+from nmt.model.attention import (
+    ATTENTIONS,
+    Attention,
+    AttentionSettings,
+    BoundAttention,
+    Memory,
+    NoAttention,
+)
+from nmt.model.bridge import BRIDGES, Bridge
+from nmt.model.embedding import Embedding, LineEmbedding
+from nmt.model.encoder import Encoder
+from nmt.model.settings import DecoderSettings, DecoderStackSettings, LanguageModelDecoderSettings
 from nmt.recurrence.deferred import PackableLinear, summed_positions, unbind_positions
-from nmt.recurrence.layer import Stack
+from nmt.recurrence.engine import Engine
+from nmt.recurrence.layer import build_cells, build_stack
 from nmt.recurrence.reference import BoundCell, BoundProduct, bind_product
 
 
@@ -59,28 +68,26 @@ class Decoder(nn.Module):
 
     def __init__(
         self,
+        settings: DecoderStackSettings,
         embedding: Embedding,
-        stack: Stack,
+        cells: Sequence[Cell],
         attention: Attention,
         bridge: Bridge,
         *,
-        features: int,
-        input_feeding: bool,
-        conditional: Cell | None,
-        dropout: float,
-        tied: bool,
+        conditional: Cell | None = None,
+        input_feeding: bool = False,
+        engine: Engine = "auto",
         recompute: int = 0,
     ) -> None:
         """`recompute`: see `BoundDecoder.unroll`."""
         super().__init__()
-        self.embedding, self.stack, self.attention, self.bridge = embedding, stack, attention, bridge
-        self.input_feeding, self.conditional, self.dropout = input_feeding, conditional, dropout
-        self.recompute = recompute
-        if stack.is_residual(1):
-            raise UsageError("decoder.residual_from: the first layer cannot be residual; start at 2")
-        self.combine = PackableLinear(stack.output_size + attention.context_size, features)
-        self.output = PackableLinear(features, embedding.num_embeddings)
-        if tied:
+        self.embedding, self.attention, self.bridge = embedding, attention, bridge
+        self.stack = build_stack(settings, settings.dropout, [[cell] for cell in cells], engine)
+        self.input_feeding, self.conditional, self.recompute = input_feeding, conditional, recompute
+        self.dropout = settings.dropout.output
+        self.combine = PackableLinear(settings.hidden + attention.context_size, settings.feature_size)
+        self.output = PackableLinear(settings.feature_size, embedding.num_embeddings)
+        if settings.tie != "none":
             self.output.weight = embedding.weight
         nn.init.zeros_(self.output.bias)
 
@@ -255,3 +262,55 @@ class BoundDecoder:
         context, weights = (None, None) if attention is None else attention(h)
         features = self.features(h, context)
         return DecoderOutput(features, DecoderState(tuple(states), None), weights if return_weights else None)
+
+
+def build_decoder(
+    settings: DecoderSettings,
+    encoder: Encoder,
+    vocabulary_size: int,
+    *,
+    pad: int,
+    engine: Engine = "auto",
+    recompute: int = 0,
+) -> Decoder:
+    """Build the decoder of a translator, with initial weights."""
+    embedding = Embedding(vocabulary_size, settings.embedding, settings.dropout, pad=pad)
+    if settings.tie == "all":
+        embedding.weight = encoder.embedding.weight
+    first = settings.embedding + (settings.feature_size if settings.input_feeding else 0)
+    cells = build_cells(settings, [first, *settings.widths()[1:-1]])
+    memory_size = encoder.stack.output_size
+    attention = ATTENTIONS[settings.attention](settings, memory_size, settings.hidden)
+    finals = [layer.output_size for layer in encoder.stack.layers]
+    return Decoder(
+        settings,
+        embedding,
+        cells,
+        attention,
+        BRIDGES[settings.bridge](finals, memory_size, cells),
+        conditional=build_cells(settings, [attention.context_size])[0] if settings.conditional else None,
+        input_feeding=settings.input_feeding,
+        engine=engine,
+        recompute=recompute,
+    )
+
+
+def build_language_model_decoder(
+    settings: LanguageModelDecoderSettings,
+    vocabulary_size: int,
+    *,
+    pad: int,
+    bos: int,
+    eos: int,
+    engine: Engine = "auto",
+    recompute: int = 0,
+) -> Decoder:
+    """Build the decoder of a language model, with initial weights and without attention."""
+    cells = build_cells(settings, [settings.embedding, *settings.widths()[1:-1]])
+    embedding = LineEmbedding(
+        vocabulary_size, settings.embedding, settings.dropout, pad=pad, bos=bos, eos=eos
+    )
+    attention = NoAttention(AttentionSettings(), 0, settings.hidden)
+    return Decoder(
+        settings, embedding, cells, attention, Bridge([], 0, cells), engine=engine, recompute=recompute
+    )

@@ -7,15 +7,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.model.embedding import Embedding
-from nmt.recurrence.layer import Stack
+from nmt.model.settings import EncoderSettings
+from nmt.recurrence.engine import Engine
+from nmt.recurrence.layer import build_cells, build_stack
 
 
 class Encoder(nn.Module):
     """Embedding and stack: source tokens [B, S] to states [B, S, M]."""
 
-    def __init__(self, embedding: Embedding, stack: Stack, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, settings: EncoderSettings, vocabulary_size: int, *, pad: int, engine: Engine = "auto"
+    ) -> None:
         super().__init__()
-        self.embedding, self.stack, self.dropout = embedding, stack, dropout
+        self.embedding = Embedding(vocabulary_size, settings.embedding, settings.dropout, pad=pad)
+        sizes = settings.widths()[:-1]
+        forward, backward = build_cells(settings, sizes), build_cells(settings, sizes)
+        pairs = zip(forward, backward, settings.directions, strict=True)
+        cells = [(left, right)[:directions] for left, right, directions in pairs]
+        self.stack = build_stack(settings, settings.dropout, cells, engine)
+        self.dropout = settings.dropout.output
 
     def forward(self, src: Tensor, mask: Tensor) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
         """Compute states, and final states by layer and direction; `mask` [B, S] is True at tokens."""

@@ -1,6 +1,6 @@
 """Layers: a cell over a sequence, in one direction or both, and stacks of layers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.cells import CELLS
+from nmt.cells import CELLS, find_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence.engine import Engine
@@ -43,6 +43,7 @@ class DropoutSettings(Settings):
         return any(astuple(self))
 
 
+NO_DROPOUT = DropoutSettings()
 CellName = Annotated[str, OneOf(lambda: CELLS, pattern=r".+\.py:\w+")]
 
 
@@ -104,16 +105,15 @@ class Layer(nn.Module):
     def __init__(
         self,
         cells: Sequence[Cell],
+        dropout: DropoutSettings = NO_DROPOUT,
         *,
-        input_dropout: float = 0.0,
-        state_dropout: float = 0.0,
-        zoneout: float = 0.0,
         engine: Engine = "auto",
     ) -> None:
+        """`dropout`: its `input`, `state` and `zoneout` apply to a layer."""
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
         self.bound_cells: dict[Cell, BoundCell] = {}
-        self.input_dropout, self.state_dropout, self.zoneout = input_dropout, state_dropout, zoneout
+        self.dropout = dropout
         self.engine: Engine = engine
 
     @property
@@ -163,9 +163,9 @@ class Layer(nn.Module):
             cell,
             batch,
             engine=self.engine,
-            input_dropout=self.input_dropout if self.training else 0.0,
-            state_dropout=self.state_dropout if self.training else 0.0,
-            zoneout=Zoneout(self.zoneout, drawn=self.training),
+            input_dropout=self.dropout.input if self.training else 0.0,
+            state_dropout=self.dropout.state if self.training else 0.0,
+            zoneout=Zoneout(self.dropout.zoneout, drawn=self.training),
         )
 
 
@@ -223,28 +223,27 @@ class Stack(nn.Module):
         return x + h if self.is_residual(depth) else h
 
 
-def make_cells(
-    classes: Sequence[type[Cell]],
-    sizes: Sequence[int],
-    hidden: int,
-    *,
-    layer_norm: bool,
-    gate_bias: Mapping[str, float],
-) -> list[Cell]:
-    """Make a cell of each class, with input sizes `sizes`; each takes the biases of its own gates."""
+def build_stack(
+    settings: StackSettings, dropout: DropoutSettings, cells: Sequence[Sequence[Cell]], engine: Engine
+) -> Stack:
+    """Build a stack from the cells of each layer, one or one for each direction."""
+    layers = [Layer(directions, dropout, engine=engine) for directions in cells]
+    return Stack(layers, residual_from=settings.residual_from, dropout=dropout.layers)
+
+
+def build_cells(settings: StackSettings, sizes: Sequence[int]) -> list[Cell]:
+    """Build a cell for each layer, `sizes` their input sizes; each gets the biases of the gates that it has.
+
+    With fewer sizes than layers, the cells of the lowest layers. UsageError for a bias of no cell's gate.
+    """
+    classes = [find_cell(name) for name in settings.cells[: len(sizes)]]
     known = {gate for cell in classes for gate in cell.biased_gates()}
-    if unknown := sorted(set(gate_bias) - known):
+    if unknown := sorted(set(settings.gate_bias) - known):
         gates = ", ".join(sorted(known))
         raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
-    cells = [
-        cell(
-            size,
-            hidden,
-            layer_norm=layer_norm,
-            gate_bias={gate: value for gate, value in gate_bias.items() if gate in cell.biased_gates()},
-        )
-        for cell, size in zip(classes, sizes, strict=True)
-    ]
-    for cell in cells:
-        check_step(cell)
+    cells = []
+    for cell, size in zip(classes, sizes, strict=True):
+        gate_bias = {gate: value for gate, value in settings.gate_bias.items() if gate in cell.biased_gates()}
+        cells.append(cell(size, settings.hidden, layer_norm=settings.layer_norm, gate_bias=gate_bias))
+        check_step(cells[-1])
     return cells

@@ -105,7 +105,7 @@ class _Recorder(BoundCell):
 
     def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
         self.path, self.layer = path, layer
-        super().__init__(cell, 1, engine="reference", zoneout=Zoneout(layer.zoneout, drawn=False))
+        super().__init__(cell, 1, engine="reference", zoneout=Zoneout(layer.dropout.zoneout, drawn=False))
 
 
 class _StateRecorder(_Recorder):

@@ -7,7 +7,7 @@ import torch
 
 from nmt.cells import CELLS, find_cell
 from nmt.errors import UsageError
-from nmt.recurrence.layer import make_cells
+from nmt.recurrence.layer import StackSettings, build_cells
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -59,12 +59,12 @@ def test_recurrent_weights_start_orthogonal_gate_by_gate() -> None:
 
 def test_a_bias_for_a_gate_that_no_cell_has_is_refused() -> None:
     with pytest.raises(UsageError, match="no cell here has a gate 'forget'"):
-        make_cells([CELLS["lstm"]], [3], 2, layer_norm=False, gate_bias={"forget": 1.0})
+        build_cells(StackSettings(hidden=2, gate_bias={"forget": 1.0}), [3])
 
 
 def test_different_cells_take_the_biases_of_their_own_gates() -> None:
-    lstm, gru = make_cells(
-        [CELLS["lstm"], CELLS["gru"]], [3, 2], 2, layer_norm=False, gate_bias={"f": 3.0, "z": 4.0}
+    lstm, gru = build_cells(
+        StackSettings(cell=["lstm", "gru"], layers=2, hidden=2, gate_bias={"f": 3.0, "z": 4.0}), [3, 2]
     )
     assert lstm.b[lstm.rows("f")].tolist() == [3.0, 3.0]
     assert gru.b[gru.rows("z")].tolist() == [4.0, 4.0]
@@ -136,4 +136,4 @@ def test_a_step_that_cannot_be_run_is_said_when_the_model_is_made(
     body = MINIMAL[: MINIMAL.index("        f = ")].replace("Minimal", "Wrong")
     file.write_text(body.strip() + "\n        " + step + "\n")
     with pytest.raises(UsageError, match=message):
-        make_cells([find_cell(f"{file}:Wrong")], [3], 2, layer_norm=False, gate_bias={})
+        build_cells(StackSettings(cell=f"{file}:Wrong", hidden=2), [3])

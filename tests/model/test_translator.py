@@ -12,7 +12,7 @@ from nmt.cells import CELLS
 from nmt.data.vocabulary import EOS
 from nmt.decoding.model import StepOutput
 from nmt.errors import UsageError
-from nmt.model.attention import ATTENTIONS
+from nmt.model.attention import ATTENTIONS, AttentionSettings
 from nmt.model.bridge import BRIDGES
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
@@ -236,7 +236,7 @@ def test_dot_product_attention_by_hand() -> None:
 
     states = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
     memory = Memory(states, states, states, torch.ones(1, 2, dtype=torch.bool), ())
-    look = Attention(2, 2, 2, 1).bind(memory, "torch")
+    look = Attention(AttentionSettings(), 2, 2).bind(memory, "torch")
     context, weights = look(torch.tensor([[[0.0, 0.5]]]))  # scores 0 and 1
     share = 1 / (1 + torch.e)
     torch.testing.assert_close(weights, torch.tensor([[[share, 1 - share]]]))
@@ -245,7 +245,7 @@ def test_dot_product_attention_by_hand() -> None:
 
 def test_sizes_that_a_dot_product_cannot_join_are_refused() -> None:
     with pytest.raises(UsageError, match="one size, not 8 and 5"):
-        ATTENTIONS["dot"](8, 5, 5, 1)
+        ATTENTIONS["dot"](AttentionSettings(), 8, 5)
 
 
 def test_tied_embeddings_are_one_tensor() -> None:
@@ -256,8 +256,9 @@ def test_tied_embeddings_are_one_tensor() -> None:
 
 def test_word_dropout_forgets_whole_words() -> None:
     from nmt.model.embedding import Embedding
+    from nmt.recurrence.layer import DropoutSettings
 
-    embedding = Embedding(V, 6, pad=0, word_dropout=0.5)
+    embedding = Embedding(V, 6, DropoutSettings(word=0.5), pad=0)
     vectors = embedding(torch.randint(3, V, (40, 50)))
     gone = (vectors == 0).all(-1)
     assert gone.any() and not gone.all()

@@ -12,7 +12,7 @@ from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.fused_scan import FusedScan
-from nmt.recurrence.layer import Layer, Stack
+from nmt.recurrence.layer import DropoutSettings, Layer, Stack
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
 from nmt.recurrence.trace.program import trace_plan
@@ -172,7 +172,7 @@ def test_state_dropout_is_one_mask_for_the_whole_sequence(name: str) -> None:
 
 def test_dropout_is_off_outside_training() -> None:
     cell, x = make("lstm"), torch.randn(T, B, E, dtype=torch.float64)
-    layer = Layer([cell], input_dropout=0.5, state_dropout=0.5)
+    layer = Layer([cell], DropoutSettings(input=0.5, state=0.5))
     assert not torch.equal(layer(x, None)[0], layer(x, None)[0])
     layer.eval()
     assert torch.equal(layer(x, None)[0], layer(x, None)[0])

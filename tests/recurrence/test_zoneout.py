@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.recurrence.fused import bind_cell
-from nmt.recurrence.layer import Layer
+from nmt.recurrence.layer import DropoutSettings, Layer
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
 from tests.recurrence.test_scan import DERIVED, ENGINES, B, Delay, E, H, T, by_steps, make, outcome, padding
@@ -60,7 +60,7 @@ def test_the_expectation_by_hand(engine: str, learning: bool) -> None:
     for parameter, value in zip(cell.parameters(), (2.0, 0.5, 1.0), strict=True):  # W, U, b
         torch.nn.init.constant_(parameter, value)
     x = torch.tensor([[[1.0]], [[2.0]]], dtype=torch.float64)
-    layer = Layer([cell], zoneout=0.25, engine=engine).eval()
+    layer = Layer([cell], DropoutSettings(zoneout=0.25), engine=engine).eval()
     with torch.set_grad_enabled(learning):
         h, (final,) = layer(x, None)
     # relu(2·1 + 0.5·0 + 1) = 3, of which 3/4; relu(2·2 + 0.5·2.25 + 1) = 6.125, 3/4 of it and 1/4 of 2.25
@@ -92,7 +92,7 @@ def test_zones_are_drawn_anew_at_every_position() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_padding_holds_the_state_exactly(engine: str) -> None:
-    layer = Layer([make("lstm")], zoneout=0.4, engine=engine)
+    layer = Layer([make("lstm")], DropoutSettings(zoneout=0.4), engine=engine)
     h, (final,) = layer(torch.randn(T, B, E, dtype=torch.float64), padding())
     for row, length in enumerate(padding().sum(0).tolist()):
         assert torch.equal(final.h[row], h[length - 1, row])
