@@ -154,7 +154,7 @@ def check_sha256(path: Path, expected: str) -> None:
     try:
         actual = file_sha256(path)
     except OSError as error:
-        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: refused: cannot be read ({error.strerror})") from error
     if actual != expected:
         raise DataError(
             f"{path}: refused: checksum mismatch (sha256 {actual[:12]}…, recorded {expected[:12]}…)"

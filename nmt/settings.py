@@ -70,7 +70,7 @@ class Units:
         match = re.fullmatch(self.pattern, str(value)) if isinstance(value, (str, Duration)) else None
         if match is None:
             *others, last = (DURATION_EXAMPLES[unit] for unit in self.units)
-            raise ValueError(f"expected {self.names}, like {', '.join(others)} or {last}")
+            raise ValueError(f"expected {self.names}, such as {', '.join(others)} or {last}")
         if match[3] == "u" and match[2]:
             raise ValueError("expected a whole number of updates")
         duration = Duration(float(match[1]), cast(Literal["e", "u", "m"], match[3]))

@@ -117,7 +117,7 @@ class Workers(Generic[TaskT, ResultT]):
         code = process.exitcode or 0
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         return DataError(
-            f"a worker process {how}; if it was the memory, fewer workers or smaller batches need less"
+            f"a worker process {how}; if it ran out of memory, use fewer workers or smaller batches"
         )
 
 

@@ -61,9 +61,9 @@ def read_card(name: str) -> CorpusCard:
     try:
         card = CorpusCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValidationError) as error:
-        raise DataError(f"{path}: not a card: {error}") from error
+        raise DataError(f"{path}: not a valid corpus card: {error}") from error
     if card.name != name:
-        raise DataError(f"{path}: the card says '{card.name}', its folder '{name}'")
+        raise DataError(f"{path}: the card is of '{card.name}', but its directory is '{name}'")
     return card
 
 
@@ -94,7 +94,7 @@ def corpus_root(name: str) -> Path:
     if place is not None:
         return place
     way = "run: nmt corpus fetch " + name if card.obtain is None else "to obtain it: " + card.obtain.strip()
-    raise UsageError(f"the corpus {name} is not on this machine; {way}\nor say where it lies: data.root=DIR")
+    raise UsageError(f"the corpus {name} is not on this machine; {way}\nor give its directory: data.root=DIR")
 
 
 def fetch_corpus(
@@ -107,13 +107,13 @@ def fetch_corpus(
     unreachable = [file.name for file in card.files if file.url is None]
     if unreachable:
         raise UsageError(
-            f"{card.name} cannot be fetched: its card has no address for {', '.join(unreachable)}.\n"
+            f"{card.name} cannot be downloaded: its card has no URL for {', '.join(unreachable)}.\n"
             f"{(card.obtain or card.source).strip()}\nThen: nmt corpus check {card.name} DIR"
         )
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"{target}: cannot make this folder: {error.strerror}") from error
+        raise DataError(f"{target}: cannot create this directory: {error.strerror}") from error
     for file in card.files:
         assert file.url is not None
         hear = partial(progress, file.name)

@@ -61,20 +61,20 @@ def download(
     try:
         _download_part(url, part, size, report, say, pause)
         if left_from_before and file_sha256(part) != sha256:
-            say(f"{part.name}: what was kept from an earlier download does not fit; starting again")
+            say(f"{part.name}: the partial download does not match; starting again")
             part.unlink()
             _download_part(url, part, size, report, say, pause)
         _accept(url, part, target, sha256)
     except OSError as error:
-        raise DataError(f"{error.filename or target}: cannot write: {error.strerror or error}") from error
+        raise DataError(f"cannot write {error.filename or target}: {error.strerror or error}") from error
 
 
 def _check_existing(target: Path, sha256: str) -> None:
     found = file_sha256(target)
     if found != sha256:
         raise DataError(
-            f"{target}: a different file of this name is already there (sha256 {found}, expected {sha256}); "
-            "move it away and fetch again"
+            f"{target}: a different file already exists (sha256 {found}, expected {sha256}); "
+            "move it away and download again"
         )
 
 
@@ -83,8 +83,8 @@ def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
     if found != sha256:
         part.unlink()
         raise DataError(
-            f"{url}: not the file on the card ({held:,} bytes, sha256 {found}, expected {sha256}); "
-            "it was altered on the way or at its source, and has been thrown away"
+            f"{url}: not the expected file ({held:,} bytes, sha256 {found}, expected {sha256}); "
+            "it was damaged in transit or changed at its source, and has been deleted"
         )
     replace_file(part, target)
 
@@ -101,7 +101,7 @@ def _download_part(
             reason = _describe_error(error, part)
             if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in RETRY_STATUS):
                 raise DataError(f"{url}: {reason}{_describe_kept(part)}") from error
-            say(f"{part.stem}: {reason}; trying again ({attempt} of {ATTEMPTS - 1})")
+            say(f"{part.stem}: {reason}; retrying ({attempt} of {ATTEMPTS - 1})")
             pause(2.0 ** (attempt - 1))
 
 

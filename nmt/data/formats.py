@@ -31,7 +31,7 @@ def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
 
 def _column_number(name: str) -> int:
     if not name.isdecimal() or int(name) < 3:
-        raise UsageError(f"column:{name}: the columns of a TSV file have numbers, and 1 and 2 are the texts")
+        raise UsageError(f"column:{name}: columns of a TSV file are numbers, and 1 and 2 are the texts")
     return int(name) - 1
 
 
@@ -49,9 +49,9 @@ def _object(line: str, where: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: not JSON ({error})") from None
+        raise DataError(f"{where}: invalid JSON ({error})") from None
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: expected an object, like {{…}}")
+        raise DataError(f"{where}: expected a JSON object such as {{…}}")
     return entry
 
 
@@ -59,13 +59,13 @@ def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[s
     """The texts, which must be there, and the further fields, of which a missing one is blank."""
     for name in languages:
         if not isinstance(entry.get(name), str):
-            raise DataError(f"{where}: no text '{name}'; there are: {', '.join(map(str, entry))}")
+            raise DataError(f"{where}: no text '{name}'; available: {', '.join(map(str, entry))}")
     further = (entry.get(name) for name in columns)
     row = *(entry[name] for name in languages), *("" if value is None else str(value) for value in further)
     try:
         "".join(row).encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{where}: half of a character ({error.object[error.start]!a}), no text") from None
+        raise DataError(f"{where}: {error.object[error.start]!a} is half of a surrogate pair") from None
     return row
 
 
@@ -87,7 +87,7 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
 def refuse_columns(columns: Sequence[str], where: str) -> None:
     """UsageError if there are any; `where` says what has none."""
     if columns:
-        raise UsageError(f"column:{columns[0]}: {where} no columns; name a file of its own")
+        raise UsageError(f"column:{columns[0]}: {where} no columns; use a separate file")
 
 
 class _TmxParser:
@@ -123,10 +123,10 @@ class _TmxParser:
         for language in self.languages:
             if self.given and language not in self.given.values():
                 there = ", ".join(sorted(self.given))
-                raise DataError(f"{path}: no text in '{language}'; there are: {there}")
+                raise DataError(f"{path}: no text in '{language}'; available: {there}")
 
     def doctype(self, *_: object) -> None:
-        raise DataError("a DOCTYPE, which is refused: take it out (TMX means the same without)")
+        raise DataError("a DOCTYPE is not allowed: remove it (TMX does not need it)")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self.root = self.root or name
@@ -185,13 +185,13 @@ def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise UsageError(f"{path}: Parquet is read with pyarrow: pip install 'nmt[parquet]'") from None
+        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'nmt[parquet]'") from None
     try:
         file = ParquetFile(path)
         names = file.schema_arrow.names
         missing = [column for column in columns if column not in names]
         if missing:
-            raise DataError(f"{path}: no column '{missing[0]}'; there are: {', '.join(names)}")
+            raise DataError(f"{path}: no column '{missing[0]}'; available: {', '.join(names)}")
         for batch in file.iter_batches(ROWS, columns=list(columns)):
             yield from batch.to_pylist()
     except (ArrowException, OSError) as error:

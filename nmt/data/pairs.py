@@ -122,7 +122,7 @@ def _add_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
             counts = (number, longer) if row is None else (longer, number)
             raise DataError(
                 f"{first} has {counts[0]:,} lines but {path} has {counts[1]:,}: "
-                f"line n of one must belong to line n of the other, so nothing is read from them"
+                f"line n of one must correspond to line n of the other"
             )
         yield (*row, line)
 
@@ -140,13 +140,13 @@ def pair_writer(output: str, languages: tuple[str, str], *, beside: Sequence[Pat
     """
     form = pair_format(output)
     if form not in WRITABLE or bare_name(output) != output:
-        raise UsageError(f"{output}: pairs are written as .tsv, .jsonl, or two files by their prefix, plain")
+        raise UsageError(f"{output}: give a .tsv or .jsonl file, or a prefix for two plain files")
     if form != ".tsv" and languages[0] == languages[1]:
-        raise UsageError(f"both sides are called '{languages[0]}': give each a name, --src and --tgt")
+        raise UsageError(f"both sides are named '{languages[0]}': give different names with --src and --tgt")
     paths = [Path(output)] if form else [Path(f"{output}.{language}") for language in languages]
     for path in paths:
         if path.exists() and any(path.samefile(one) for one in beside):
-            raise UsageError(f"{path} is what is read: choose another --output")
+            raise UsageError(f"{path} is an input file: choose another --output")
     with ExitStack() as stack:
         asides = [stack.enter_context(atomic_file(path)) for path in paths]
         files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]

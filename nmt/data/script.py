@@ -63,7 +63,7 @@ def read_scripts(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Read the scripts of both sides, given like `Hangul,Latin` or `Han+Hiragana,Latin`."""
     sides = [frozenset(side.split("+")) for side in text.split(",")]
     if len(sides) != 2:
-        raise UsageError(f"--scripts {text}: expected one for each side, like Hangul,Latin")
+        raise UsageError(f"--scripts {text}: expected a script for each side, such as Hangul,Latin")
     for name in sides[0] | sides[1]:
         if name not in SCRIPTS:
             raise UsageError(f"--scripts: no script '{name}'; available: {', '.join(sorted(SCRIPTS))}")

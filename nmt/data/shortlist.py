@@ -60,7 +60,7 @@ def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: s
     file.check()
     for name, fingerprint in _fingerprints(vocabularies).items():
         if file.metadata.get(name) != fingerprint:
-            raise DataError(f"{path} was made for another {name} vocabulary: {advice}")
+            raise DataError(f"{path} was made for a different {name} vocabulary: {advice}")
     return Shortlist(*(file.arrays[name] for name in ("offsets", "targets", "always")))
 
 

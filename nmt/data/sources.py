@@ -136,7 +136,7 @@ def find_part(data: PairSettings | TextSettings, part: str) -> Corpus:
     """Find the files of a part of the data: `train` (where it is one corpus), `valid` or `test`."""
     named = getattr(data, part)
     if named is None:
-        raise UsageError(f"data.{part}: the recipe names none; add it, or give data.{part}=NAME")
+        raise UsageError(f"data.{part} is not set: add it to the recipe, or give data.{part}=NAME")
     if isinstance(data, TextSettings):
         corpus = find_text(named, root=data.root_folder)
     else:

@@ -31,7 +31,7 @@ def read_lines(path: Path) -> Iterator[str]:
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{path}, line {number}: {_describe_bad_byte(error)}; "
-                f"convert the file (iconv -f LATIN1 -t UTF-8, say) or mend the line"
+                f"convert the file (iconv -f LATIN1 -t UTF-8, say) or fix the line"
             ) from None
 
 

@@ -19,7 +19,7 @@ def parse_alignment(text: str) -> list[tuple[int, int]]:
     found = [(LINK.fullmatch(word), word) for word in text.split()]
     for match, word in found:
         if match is None:
-            raise ValueError(f"'{word}' is no link, like 0-2: source word, hyphen, target word, from 0")
+            raise ValueError(f"'{word}' is not a link such as 0-2 (source word, hyphen, target word, from 0)")
     return [(int(match[1]), int(match[2])) for match, _ in found if match]
 
 

@@ -55,7 +55,7 @@ def parse_shard(text: str) -> ShardNumber:
     """Parse `2/8`; raise UsageError for anything else."""
     number, _, of = text.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
-        raise UsageError(f"--shard {text}: expected k/n with 1 ≤ k ≤ n, such as 2/8")
+        raise UsageError(f"--shard {text}: expected K/N with 1 ≤ K ≤ N, such as 2/8")
     return ShardNumber(int(number), int(of))
 
 

@@ -138,7 +138,7 @@ def compare(
     if test not in PAIRED_TESTS:
         raise UsageError(f"no paired test '{test}', one of: {', '.join(PAIRED_TESTS)}")
     if len(systems) < 2:
-        raise UsageError("a paired test compares two systems or more")
+        raise UsageError("a paired test needs at least two systems")
     _same_length(systems, refs)
     scorers = {name: _corpus_scorer(name, lowercase, tokenize) for name in metrics}
     paired = PairedTest(list(systems.items()), scorers, refs, test_type=test, n_ar_confidence=0)
@@ -183,17 +183,17 @@ def _corpus_scorer(name: str, lowercase: bool, tokenize: str | None) -> "Scorer"
 
 def _same_length(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[str]]) -> None:
     if not refs:
-        raise UsageError("a score needs a reference")
+        raise UsageError("scoring needs a reference")
     for name, hyp in systems.items():
         for number, ref in enumerate(refs, 1):
             if len(hyp) != len(ref):
                 which = f"reference {number}" if len(refs) > 1 else "the reference"
                 raise DataError(
                     f"{name}: {len(hyp):,} lines, but {which} has {len(ref):,}: "
-                    "line n of one must belong to line n of the other"
+                    "line n of one must correspond to line n of the other"
                 )
     if not refs[0]:
-        raise DataError("there is nothing to score: the reference has no lines")
+        raise DataError("nothing to score: the reference is empty")
 
 
 def sentence_score(metric: str) -> Callable[[str, str], float]:

@@ -50,7 +50,7 @@ def load(path: Path, *, threads: int = 1) -> Job:
     config = _config(path)
     missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(sums)
     if missing:
-        raise DataError(f"{path / SUMS}: refused: it says nothing of {', '.join(sorted(missing))}")
+        raise DataError(f"{path / SUMS}: refused: no checksum of {', '.join(sorted(missing))}")
     source, target = (load_vocabulary(path / name) for name in config.vocabularies)
     graphs = {name: path / graph_file(name) for name in GRAPHS}
     search = Options(**config.search)  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def graph_file(name: str) -> str:
 def _config(path: Path) -> Config:
     facts = _read_json(path / CONFIG)
     if facts.get("format") != FORMAT:
-        raise DataError(f"{path}: its format is {facts.get('format')}, this nmt reads {FORMAT}: export again")
+        raise DataError(f"{path}: format {facts.get('format')}, but this nmt reads {FORMAT}: export again")
     try:
         return Config(**facts)  # type: ignore[arg-type]
     except TypeError as error:
@@ -84,7 +84,7 @@ def _read_json(file: Path) -> dict[str, object]:
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: refused: {error}") from None
     if not isinstance(found, dict):
-        raise DataError(f"{file}: refused: it holds no names and values")
+        raise DataError(f"{file}: refused: it is not a JSON object")
     return found
 
 
@@ -94,7 +94,7 @@ def write(output: Path, config: Config, fill: Callable[[Path], None], finish: Ca
     `fill` writes graphs and vocabularies; `finish` may then load the directory and add files to it.
     """
     if output.exists():
-        raise UsageError(f"{output} exists; choose another name")
+        raise UsageError(f"{output} already exists; choose another name")
     with atomic_directory(output) as side:
         write_json(side / CONFIG, asdict(config))
         fill(side)

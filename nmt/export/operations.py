@@ -65,7 +65,7 @@ def translated(call: Call, arguments: Sequence[Any], keywords: Iterable[str]) ->
     known = name in SAME or name in ELEMENTWISE or name in OPERATIONS
     if not known or set(keywords) - STORED:
         raise UsageError(
-            f"this model cannot be exported: it uses {call.node.target}, which has no form in ONNX here"
+            f"this model cannot be exported: it uses {call.node.target}, which has no ONNX equivalent here"
         )
     if name in SAME:
         return arguments[0]

@@ -31,7 +31,7 @@ def export(path: Path, output: Path, *, int8: bool, check: Texts | None = None) 
     Without `check` the recipe's validation pairs are taken, and None is given where they are not there.
     """
     if output.exists():
-        raise UsageError(f"{output} exists; choose another name")
+        raise UsageError(f"{output} already exists; choose another name")
     loaded = load_translator(path)
     texts = check or validation(loaded)
     reports: list[Report] = []
@@ -106,5 +106,5 @@ def texts(source: Path, reference: Path | None) -> Texts:
     lines = list(read_lines(source))
     references = None if reference is None else list(read_lines(reference))
     if references is not None and len(references) != len(lines):
-        raise DataError(f"{source} has {len(lines):,} lines, {reference} {len(references):,}")
+        raise DataError(f"{source} has {len(lines):,} lines but {reference} has {len(references):,}")
     return Texts(str(source), lines, references)

@@ -55,7 +55,7 @@ def load_translator(path: Path) -> Loaded:
     folder = home(path)
     recipe = read_any([str(folder / "recipe.yaml")])
     if not isinstance(recipe, TranslationRecipe):
-        raise UsageError(f"{path} is a language model, which translates nothing: nmt sample {path}")
+        raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
     model = build_translator(recipe, len(source), len(target))
     load_model_tensors(model, weights(path))
@@ -79,10 +79,10 @@ def load_language_model(path: Path) -> LanguageModel:
     folder = home(path)
     recipe = read_any([str(folder / "recipe.yaml")])
     if not isinstance(recipe, LanguageModelRecipe):
-        raise UsageError(f"{path} is a translator; a language model (task: language-model) is asked for here")
+        raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
     file = vocabulary_file(folder, "target")
     if file is None:
-        raise DataError(f"{folder} holds no vocabulary: is it a run or a model directory?")
+        raise DataError(f"{folder} has no vocabulary: is it a run or a model directory?")
     vocabulary = load_vocabulary(file)
     model = build_language_model(recipe, len(vocabulary))
     load_model_tensors(model, weights(path))
@@ -126,7 +126,7 @@ def _best(run: Path) -> Tensors:
         return checkpoint.read_model(best)[0]
     found = checkpoint.find_latest(run / "checkpoints").checkpoint
     if found is None:
-        raise DataError(f"{run} has no checkpoint yet: it was stopped before its first validation")
+        raise DataError(f"{run} has no checkpoint yet: it stopped before its first validation")
     return found.model
 
 
@@ -151,7 +151,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     folder = run / "checkpoints"
     chosen = [folder / name for name in names] or checkpoint.list_checkpoints(folder)
     if not chosen:
-        raise DataError(f"{run} has no checkpoint to average")
+        raise DataError(f"{run} has no checkpoints to average")
     for path in chosen:
         if not path.is_dir():
             raise UsageError(f"there is no checkpoint {path}")
@@ -163,7 +163,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
 def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Metadata) -> None:
     """Write a model directory atomically; UsageError if `output` exists."""
     if output.exists():
-        raise UsageError(f"{output} exists; choose another name")
+        raise UsageError(f"{output} already exists; choose another name")
     recipe = read_any([str(run / "recipe.yaml")])
     vocabularies = [_vocabulary_file(run, side) for side in sides(recipe)]
     shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
@@ -180,7 +180,7 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
 def _vocabulary_file(run: Path, side: str) -> Path:
     file = vocabulary_file(run, side)
     if file is None:
-        raise DataError(f"{run} holds no {side} vocabulary")
+        raise DataError(f"{run} has no {side} vocabulary")
     return file
 
 
@@ -200,7 +200,7 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Short
     train, valid = (store_file(run, part) for part in ("train", "valid"))
     for file in (train, valid):
         if not (file / MANIFEST).is_file():
-            raise UsageError(f"a shortlist is made from a run's encoded pairs, and there is no {file}")
+            raise UsageError(f"a shortlist is made from the encoded pairs of a run, but there is no {file}")
     source, target = load_vocabularies(run)
     shortlist = make_shortlist(TokenStore(train), len(source), len(target), best=best, frequent=frequent)
     file = run / SHORTLIST
@@ -217,7 +217,7 @@ def load_with_shortlist(path: Path) -> Loaded:
     file = folder / SHORTLIST
     if not file.is_file():
         raise UsageError(
-            f"{folder} has no shortlist: make it with `nmt shortlist RUN` in the run "
+            f"{folder} has no shortlist: create it with `nmt shortlist RUN` "
             "(`nmt average` then copies it into model directories)"
         )
     vocabularies = dict(zip(SIDES, (translator.source, translator.target), strict=True))

@@ -18,7 +18,7 @@ def files(recipe: Recipe) -> list[Path]:
         file, own, _ = cell.rpartition(":")
         if own and found.setdefault(Path(file).name, Path(file)) != Path(file):
             raise UsageError(
-                f"{file} and {found[Path(file).name]} have one name, and a run keeps both: rename one"
+                f"{file} and {found[Path(file).name]} have the same name, and a run keeps both: rename one"
             )
     return list(found.values())
 
@@ -43,7 +43,7 @@ def keep(recipe: Recipe, run: Path, *, begun: bool) -> None:
         kept, content = run / file.name, file.read_bytes()
         if begun and kept.is_file() and kept.read_bytes() != content:
             raise UsageError(
-                f"{file} is not what {run} was begun with ({kept}): other equations are another run; "
+                f"{file} differs from the file that {run} started with ({kept}): a new cell needs a new run; "
                 "choose another directory with --output"
             )
         if os.path.abspath(file) != os.path.abspath(kept):

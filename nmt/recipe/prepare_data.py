@@ -27,8 +27,8 @@ def home(path: Path) -> Path:
         if (folder / "recipe.yaml").is_file():
             return folder
     if not path.exists():
-        raise UsageError(f"there is no {path}; give a run, a checkpoint or a model directory")
-    raise UsageError(f"{path} is neither a run, a checkpoint nor a model directory: it holds no recipe.yaml")
+        raise UsageError(f"{path} does not exist; give a run, a checkpoint or a model directory")
+    raise UsageError(f"{path} is neither a run, a checkpoint nor a model directory: it has no recipe.yaml")
 
 
 MADE_OF = "material.json"
@@ -58,7 +58,7 @@ def prepare(recipe: TranslationRecipe, run: Path) -> Material:
     sampled = recipe.subwords.sampling > 0
     valid_pairs = list(read_pairs(valid))
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
-        raise DataError(f"data.valid: {valid} has no pair with text on both sides")
+        raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
     return Material(
         source,
         target,
@@ -114,7 +114,7 @@ def _taken(recipe: TranslationRecipe) -> tuple[Vocabulary, Vocabulary]:
     start = str(recipe.training.start_from)
     source, target = load_vocabularies(home(Path(start)))
     if recipe.subwords.joint and source.fingerprint() != target.fingerprint():
-        raise UsageError(f"training.start_from: {start} has a vocabulary for each side: subwords.joint=false")
+        raise UsageError(f"training.start_from: {start} has two vocabularies: set subwords.joint=false")
     return source, target
 
 
@@ -137,8 +137,8 @@ def remember(run: Path, found: Mapping[str, str | list[str]]) -> bool:
     odd = [name for name, sums in found.items() if known.get(name, sums) != sums]
     if odd and begun(run):
         raise DataError(
-            f"{' and '.join(odd)} changed since {run} was begun; "
-            "put back what was there, or begin anew in another directory (--output)"
+            f"{' and '.join(odd)} changed since {run} started; "
+            "restore the old files, or start a new run in another directory (--output)"
         )
     if {**known, **found} != known:
         write_file(run / MADE_OF, (json.dumps({**known, **found}, indent=2) + "\n").encode())
@@ -151,7 +151,7 @@ def _read(file: Path) -> dict[str, str | list[str]]:
     except FileNotFoundError:
         return {}
     except ValueError:
-        raise DataError(f"{file} is damaged: what the run was made of is not known any more") from None
+        raise DataError(f"{file} is damaged; start a new run in another directory (--output)") from None
     return known
 
 
@@ -166,7 +166,7 @@ def load_vocabularies(folder: Path) -> tuple[Vocabulary, Vocabulary]:
     """The two vocabularies that lie in a run or model directory."""
     source, target = (vocabulary_file(folder, side) for side in SIDES)
     if source is None or target is None:
-        raise DataError(f"{folder} holds no source and target vocabulary: is it a run or a model directory?")
+        raise DataError(f"{folder} has no source and target vocabulary: is it a run or a model directory?")
     return load_vocabulary(source), load_vocabulary(target)
 
 

@@ -33,7 +33,7 @@ def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Translat
     recipe = read_any(names, overrides)
     if isinstance(recipe, TranslationRecipe):
         return recipe
-    raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; a translator's is asked for here")
+    raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; expected the recipe of a translator")
 
 
 def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
@@ -96,7 +96,7 @@ def shipped_file(name: str) -> Path:
     names = shipped_names()
     if name not in names:
         raise UsageError(
-            f"no recipe '{name}', {suggestion(name, names)}\n(a recipe of your own is a file ending in .yaml)"
+            f"no recipe '{name}', {suggestion(name, names)}\n(the name of a recipe file ends in .yaml)"
         )
     return shipped_directory("recipes") / f"{name}.yaml"
 

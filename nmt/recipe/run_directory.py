@@ -32,9 +32,7 @@ def locked(directory: Path) -> Iterator[int]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "?"
-            raise UsageError(
-                f"another process ({holder}, or one that it began) is at work in {directory}"
-            ) from None
+            raise UsageError(f"another process ({holder}, or a child of it) is using {directory}") from None
         except OSError:
             pass  # a file system without locks: better to train unguarded than not at all
         file.truncate(0)
@@ -87,7 +85,7 @@ def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{run} cannot hold a run: {error.strerror}; choose another with --output") from None
+        raise UsageError(f"cannot use {run} for a run: {error.strerror}; choose another --output") from None
     with locked(run):
         changes = _changes(run / RECIPE, own_cells.moved(recipe, Path(os.path.abspath(run))))
         if not begun(run):
@@ -105,7 +103,7 @@ def _check_free(run: Path) -> None:
         raise UsageError(f"{run} is a file; choose another directory with --output")
     ours = (RECIPE, temporary_file(Path(RECIPE)).name, LOCK)
     if run.exists() and not (run / RECIPE).is_file() and any(path.name not in ours for path in run.iterdir()):
-        raise UsageError(f"{run} is not empty and holds no run; choose another directory with --output")
+        raise UsageError(f"{run} is not empty and is not a run; choose another directory with --output")
 
 
 def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
@@ -151,6 +149,6 @@ def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> Non
         fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would be others)")
     if fixed:
         raise UsageError(
-            "\n  ".join([f"{run} holds a run of another recipe:", *fixed])
-            + "\nchoose another directory with --output, or delete this one to begin anew"
+            "\n  ".join([f"{run} is a run of a different recipe:", *fixed])
+            + "\nchoose another directory with --output, or delete this one to start again"
         )

@@ -216,7 +216,7 @@ class _UnbindFunction(torch.autograd.Function):
 def refuse_second_derivatives() -> None:
     """A backward pass runs with gradients on only where somebody wants to differentiate it again."""
     if torch.is_grad_enabled():
-        raise RuntimeError("the fused scan has no gradients of gradients; `engine: reference` has them")
+        raise RuntimeError("the fused scan has no second derivatives; use `engine: reference`")
 
 
 class _SumFunction(torch.autograd.Function):

@@ -24,7 +24,7 @@ def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
         parts = [map_tensors(function, *parts) for parts in zip(*trees, strict=True)]
         make = type(first)._make if hasattr(first, "_make") else type(first)
         return cast(Tree, make(parts))
-    raise TypeError(f"a state holds tensors, tuples and None, not {type(first).__name__}")
+    raise TypeError(f"a state may contain tensors, tuples and None, not {type(first).__name__}")
 
 
 def detach_states(states: Tree) -> Tree:

@@ -161,7 +161,7 @@ def _read_metadata(path: Path) -> tuple[Metadata, dict[str, str]]:
         seal = content.pop("seal")
         is_intact = hashlib.sha256(_canonical(content)).hexdigest() == seal
     except OSError as error:
-        raise DataError(f"{path}: refused: it cannot be read ({error.strerror})") from error
+        raise DataError(f"{path}: refused: cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: refused: the file is truncated or damaged") from error
     if not is_intact:

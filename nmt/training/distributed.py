@@ -117,7 +117,7 @@ class ProcessGroup(Processes):
         if failure is not None:
             raise failure
         if "exit_code" in answer:
-            lost = ProcessLostError(f"process {self.rank}: the first process has stopped, and says why")
+            lost = ProcessLostError(f"process {self.rank}: the first process has stopped; see its output")
             lost.exit_code = answer["exit_code"]
             raise lost
         value: T = answer["value"]
@@ -175,8 +175,8 @@ class ProcessGroup(Processes):
             yield
         except RuntimeError as error:
             raise ProcessLostError(
-                f"process {self.rank} (of {self.count}): another process has ended or does not answer "
-                f"({_reason(error)}).\nIt has said why; the same command goes on from the last checkpoint"
+                f"process {self.rank} (of {self.count}): another process has ended or does not respond "
+                f"({_reason(error)}).\nSee its output; the same command resumes from the last checkpoint"
             ) from error
 
 
@@ -219,7 +219,7 @@ def read_launch_info() -> LaunchInfo:
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
     if missing:
         raise UsageError(
-            f"WORLD_SIZE={count} asks for {count} processes, but {' and '.join(missing)} "
+            f"WORLD_SIZE={count} requires {count} processes, but {' and '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} not set: start them with torchrun, or unset WORLD_SIZE"
         )
     rank = _variable("RANK", 0)
@@ -230,7 +230,7 @@ def read_launch_info() -> LaunchInfo:
 def _variable(name: str, otherwise: int) -> int:
     text = os.environ.get(name, str(otherwise))
     if not text.isdecimal():
-        raise UsageError(f"{name}={text}: a launcher sets it to a number; is it left over from somewhere?")
+        raise UsageError(f"{name}={text}: expected a number; unset it if no launcher set it")
     return int(text)
 
 
@@ -270,7 +270,7 @@ def _meet(device: torch.device) -> ProcessGroup:
     except (RuntimeError, ValueError) as error:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise ProcessLostError(
-            f"the processes of this run could not meet at {address}: {_reason(error)}"
+            f"the processes of this run could not connect to {address}: {_reason(error)}"
         ) from error
 
 

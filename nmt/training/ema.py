@@ -89,7 +89,7 @@ def evaluation_weights(model: nn.Module, decay: float | None) -> EvaluationWeigh
 def mean_weights(checkpoints: Sequence[Path]) -> Tensors:
     """Return the mean of checkpoints, summed in float64; DataError if one is damaged or of another model."""
     if not checkpoints:
-        raise UsageError("no checkpoint to average")
+        raise UsageError("no checkpoints to average")
     first, _ = read_model(checkpoints[0])
     sums = {name: tensor.double() for name, tensor in first.items()}
     for directory in checkpoints[1:]:

@@ -42,17 +42,17 @@ def select_device(name: str, place: LaunchInfo) -> torch.device:
         return torch.device("cpu")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not found:
-        raise UsageError(f"training.device: {name}: torch finds no GPU here; `auto` or `cpu` does without")
+        raise UsageError(f"training.device: {name}: torch finds no GPU; use `auto` or `cpu`")
     _, _, number = name.partition(":")
     if number and place.local_count > 1:
         raise UsageError(
-            f"training.device: {name} is one GPU for {place.local_count} processes; `cuda` gives each its own"
+            f"training.device: {name} is one GPU for {place.local_count} processes; use `cuda` for one each"
         )
     index = place.rank % found if place.local_rank is None else place.local_rank
     index = int(number or index)
     if index >= found:
         raise UsageError(
-            f"training.device: {name}: process {place.rank} needs GPU {index}, but torch finds {found} here, "
+            f"training.device: {name}: process {place.rank} needs GPU {index}, but torch finds {found}, "
             f"counted from 0; start as many processes as there are GPUs, or train on the CPU (cpu)"
         )
     device = torch.device("cuda", index)
@@ -114,7 +114,7 @@ def select_precision(name: str, device: torch.device) -> Precision:
     """The precision of that name; UsageError with the reason where the hardware has none of it."""
     reason = None if name == "float32" else _OBSTACLES[device.type](name)
     if reason:
-        raise UsageError(f"training.precision: {name}: {reason}; float32 runs everywhere")
+        raise UsageError(f"training.precision: {name}: {reason}; use float32")
     return Precision(name, device.type)
 
 

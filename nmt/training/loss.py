@@ -122,7 +122,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            raise RuntimeError("the loss has no gradients of gradients")
+            raise RuntimeError("the loss has no second derivatives")
         return *[gradient * upstream for gradient in ctx.saved_tensors], None, None, None
 
 

@@ -42,9 +42,9 @@ def test_a_run_needs_a_recipe_that_gives_it_its_name() -> None:
 @pytest.mark.parametrize(
     ("setting", "code", "said"),
     [
-        ("data.test=null", 2, "data.test: the recipe names none"),
+        ("data.test=null", 2, "data.test is not set"),
         ("data.test=nowhere", 1, "nowhere.de"),
-        ("data.test=empty.tsv", 1, "empty.tsv has no pair"),
+        ("data.test=empty.tsv", 1, "empty.tsv has no pairs"),
         ("data.test=odd.tsv", 1, "odd.tsv, line 1: 1 column"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_file_cannot_be_the_run_directory() -> None:
 def test_a_run_directory_that_cannot_be_created_is_reported() -> None:
     done = nmt("train", "tiny.yaml", "-o", "train.de/run")
     assert done.exit_code == 2
-    assert "train.de/run cannot hold a run: Not a directory" in done.stderr
+    assert "cannot use train.de/run for a run: Not a directory" in done.stderr
 
 
 def test_a_model_directory_without_the_checksum_of_its_weights_is_refused() -> None:

@@ -107,13 +107,13 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
     [
         (("in.tsv", "-o", "out"), 2, "the languages of the pairs are not known"),
         (("in", "-o", "out.tsv"), 2, "the languages of the pairs are not known"),
-        (("in.tsv", "-o", "in.tsv"), 2, "in.tsv is what is read"),
-        (("in.tsv", "-o", "out.tsv.gz"), 2, "pairs are written as .tsv, .jsonl, or two files"),
-        (("in.tsv", "-o", "out.tmx", "--src", "a", "--tgt", "b"), 2, "pairs are written as .tsv"),
+        (("in.tsv", "-o", "in.tsv"), 2, "in.tsv is an input file"),
+        (("in.tsv", "-o", "out.tsv.gz"), 2, "give a .tsv or .jsonl file, or a prefix"),
+        (("in.tsv", "-o", "out.tmx", "--src", "a", "--tgt", "b"), 2, "give a .tsv or .jsonl file"),
         (("a", "b", "c", "-o", "out.tsv"), 2, "3 input files: give one file of pairs"),
         (("no.tsv", "-o", "out.tsv"), 1, "no file no.tsv"),
-        (("in.tsv", "-o", "two", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
-        (("in.tsv", "-o", "out.jsonl", "--src", "de", "--tgt", "de"), 2, "both sides are called 'de'"),
+        (("in.tsv", "-o", "two", "--src", "de", "--tgt", "de"), 2, "both sides are named 'de'"),
+        (("in.tsv", "-o", "out.jsonl", "--src", "de", "--tgt", "de"), 2, "both sides are named 'de'"),
         (("in.tsv", "-o", "none/out.tsv"), 2, "cannot write none/out.tsv: no such directory: none"),
         (("in.tsv", "-o", "folder.tsv"), 2, "cannot write folder.tsv: it is a directory"),
         (
@@ -122,7 +122,7 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
             "--min-words 3 is greater",
         ),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latn,Latin"), 2, "no script 'Latn'"),
-        (("in.tsv", "-o", "out.tsv", "--scripts", "Latin"), 2, "expected one for each side"),
+        (("in.tsv", "-o", "out.tsv", "--scripts", "Latin"), 2, "expected a script for each side"),
     ],
 )
 @pytest.mark.usefixtures("tsv")

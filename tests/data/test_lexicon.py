@@ -148,9 +148,9 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 def test_other_vocabularies_and_damaged_files_are_refused(tmp_path: Path) -> None:
     file, empty = tmp_path / "list", np.zeros(0, np.int64)
     Shortlist(np.zeros(9, np.int64), empty, np.array([EOS, UNK])).save(file, BOTH)
-    with pytest.raises(DataError, match="made for another target vocabulary: make it again"):
+    with pytest.raises(DataError, match="made for a different target vocabulary: make it again"):
         load_shortlist(file, {"source": SOURCE, "target": SOURCE}, "make it again")
-    with pytest.raises(DataError, match="made for another source vocabulary"):
+    with pytest.raises(DataError, match="made for a different source vocabulary"):
         load_shortlist(file, {"source": TARGET, "target": TARGET}, "make it again")
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DataError, match="damaged .*make it again"):

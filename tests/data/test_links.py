@@ -156,9 +156,9 @@ def test_a_line_whose_words_are_not_told_by_spaces_is_counted_and_not_aligned(tm
         (
             ["0-0", "", "4-0", ""] * 5,
             WEIGHTS,
-            r"links, line 3: 4-0 links a word that is not there: ",
+            r"links, line 3: 4-0 links a word that does not exist: ",
         ),
-        (["0_0", "", "", ""] * 5, WEIGHTS, r"links, line 1: '0_0' is no link, like 0-2"),
+        (["0_0", "", "", ""] * 5, WEIGHTS, r"links, line 1: '0_0' is not a link such as 0-2"),
         (LINKS[:-1], WEIGHTS, r"a\.de has 20 lines but .*links has 19"),
         (LINKS, ["1", "1", "x", "1"] * 5, r"weights, line 3: expected a weight .* got 'x'"),
         (LINKS, ["-1", "1", "x", "1"] * 5, r"weights, line 1: expected a weight"),

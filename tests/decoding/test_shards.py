@@ -118,7 +118,7 @@ def test_an_altered_or_unknown_output_is_refused(source: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0"])
 def test_what_is_no_shard_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="expected k/n"):
+    with pytest.raises(UsageError, match="expected K/N"):
         shards.parse_shard(text)
 
 

@@ -45,7 +45,7 @@ def test_a_language_model_has_a_decoder_alone() -> None:
     assert {reach["side"] for system in found for reach in system["reaches"]} == {"decoder"}
 
 
-@pytest.mark.parametrize(("words", "said"), [(("helo",), "hello"), ((".",), "holds no recipe.yaml")])
+@pytest.mark.parametrize(("words", "said"), [(("helo",), "hello"), ((".",), "has no recipe.yaml")])
 def test_anything_but_a_recipe_or_run_is_refused(words: tuple[str, ...], said: str) -> None:
     result = nmt(*GRADIENTS, *words)
     assert result.exit_code == 2

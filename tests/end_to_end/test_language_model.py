@@ -211,7 +211,7 @@ def test_a_translation_with_a_language_model_of_no_weight_is_the_translators(
 def test_fusion_needs_the_same_vocabulary(finished: Finished, characters: Text) -> None:
     refused = nmt("translate", finished.run, "--lm", characters.run, stdin=b"Der Hund\n")
     assert refused.exit_code == 2
-    assert "writes other pieces than the translator" in refused.stderr
+    assert "different vocabulary from the translator" in refused.stderr
     assert "subwords.same_as" in refused.stderr
 
 
@@ -219,11 +219,11 @@ def test_each_verb_reports_the_kind_of_model_it_needs(finished: Finished, charac
     for verb in (("translate", characters.run), ("translate", finished.run, "--lm", finished.run)):
         refused = nmt(*verb, stdin=b"x\n")
         assert refused.exit_code == 2, refused.output
-    assert "is a language model, which translates nothing" in nmt("translate", characters.run).stderr
+    assert "is a language model, not a translator" in nmt("translate", characters.run).stderr
     for verb in (("sample", finished.run), ("perplexity", finished.run, finished.text / "test.en")):
         refused = nmt(*verb)
         assert refused.exit_code == 2
-        assert "is a translator; a language model" in refused.stderr
+        assert "is a translator; expected a language model" in refused.stderr
 
 
 def test_an_averaged_language_model_generates_text(characters: Text, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_wrong_texts_are_reported_in_one_line(recipe: str, tmp_path: Path) -> No
 def test_subwords_of_something_that_is_not_a_run_are_refused(tmp_path: Path) -> None:
     refused = nmt("train", write_recipe(tmp_path, LINES), "-o", tmp_path / "new")
     assert refused.exit_code == 2
-    assert f"subwords.same_as: {tmp_path}/run is no run or model directory" in refused.stderr
+    assert f"subwords.same_as: {tmp_path}/run is not a run or model directory" in refused.stderr
 
 
 def test_a_run_of_another_text_is_refused(characters: Text, tmp_path: Path) -> None:

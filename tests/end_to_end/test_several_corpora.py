@@ -133,7 +133,7 @@ def test_the_path_of_a_corpus_may_change(recipe: Path) -> None:
     write_lines(Path("words"), [""] * 30)
     other = nmt("train", recipe, "training.stop_after=8u", "-o", "run")
     assert other.exit_code == 1
-    assert "the training pairs changed since run was begun" in other.stderr
+    assert "the training pairs changed since run started" in other.stderr
 
 
 def test_another_column_of_the_same_file_is_another_corpus(recipe: Path) -> None:
@@ -151,7 +151,7 @@ def test_another_column_of_the_same_file_is_another_corpus(recipe: Path) -> None
     recipe.write_text(text.replace("column:even", "column:mean"), "utf-8")
     other = nmt("train", recipe, "training.stop_after=8u", "-o", "run")
     assert other.exit_code == 1
-    assert "the training pairs changed since run was begun" in other.stderr
+    assert "the training pairs changed since run started" in other.stderr
 
 
 def test_a_bad_batch_is_reported_with_the_corpus_of_each_line(recipe: Path) -> None:

@@ -63,11 +63,11 @@ def test_a_missing_shortlist_is_reported_with_the_command_that_makes_it(
 ) -> None:
     missing = nmt("translate", finished.run, "--shortlist", *source(finished))
     assert missing.exit_code == 2
-    assert "make it with `nmt shortlist" in missing.stderr
+    assert "create it with `nmt shortlist" in missing.stderr
     done(nmt("average", finished.run, "-o", tmp_path / "model"))
     not_a_run = nmt("shortlist", tmp_path / "model")
     assert not_a_run.exit_code == 2
-    assert "made from a run's encoded pairs" in not_a_run.stderr
+    assert "made from the encoded pairs of a run" in not_a_run.stderr
 
 
 def test_constraints_are_refused_with_a_shortlist(finished: Finished, tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_one_of_another_run_is_refused(finished: Finished, run: Path) -> None:
         vocabulary.write_bytes(vocabulary.read_bytes() + b"\x12\x00")  # an empty field of a protocol buffer
     refused = nmt("translate", run, "--shortlist", *source(finished))
     assert refused.exit_code == 1
-    assert "was made for another source vocabulary" in refused.stderr
+    assert "was made for a different source vocabulary" in refused.stderr

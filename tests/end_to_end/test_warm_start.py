@@ -89,7 +89,7 @@ def test_vocabularies_of_two_sides_are_not_taken_for_one(tmp_path: Path) -> None
     done(nmt("train", recipe, *short, "subwords.joint=false", "-o", apart))
     result = nmt("train", recipe, *short, f"training.start_from={apart}", "-o", tmp_path / "run")
     assert result.exit_code == 2
-    assert "has a vocabulary for each side: subwords.joint=false" in result.stderr
+    assert "has two vocabularies: set subwords.joint=false" in result.stderr
 
 
 def test_a_language_model_starts_from_another_and_even_from_a_translators_decoder(

@@ -95,7 +95,7 @@ WRONG_TEXT: dict[str, tuple[Callable[[Home], object], tuple[str, ...]]] = {
     "no text at all": (no_text, ("the training text is empty",)),
     "an archive cut short": (cut_archive, ("cannot read", "train.de.gz")),
     "one side blank throughout": (blank_side, ("no pair is left", "40 blank side (first: line 1)")),
-    "nothing to validate on": (blank_valid, ("data.valid", "no pair with text on both sides")),
+    "nothing to validate on": (blank_valid, ("data.valid", "no pairs with text on both sides")),
     "a missing test set": (lambda home: (home.text / "test.de").unlink(), ("no file", "test.de")),
     "an empty test set": (empty_test, ("data.test", "no pair")),
     "a test set of different lengths": (unequal_test, ("test.de has 4 lines", "test.en has 1")),
@@ -114,7 +114,7 @@ LONGER = ("training.stop_after=5u", "training.checkpoint_every=1u")
 WRONG_SETTINGS = {
     "an unknown corpus": (("data.root=corpus:multi3k",), 2, ("no corpus 'multi3k'", "multi30k")),
     "a corpus that is not here": (("data.root=corpus:multi30k",), 2, ("nmt corpus fetch multi30k",)),
-    "no test set named": (("data.test=null",), 2, ("data.test", "the recipe names none")),
+    "no test set named": (("data.test=null",), 2, ("data.test", "data.test is not set")),
     "too few pieces": (("subwords.size=6",), 1, ("raise subwords.size",)),
     "all pairs too long": (("data.max_length=2",), 1, ("no pair is left", "longer than 2 tokens")),
     "two columns missing": (("data.train=train.tsv",), 1, ("train.tsv, line 2: 1 column, expected two",)),
@@ -153,7 +153,7 @@ def test_a_setting_that_does_not_fit_the_data_is_refused(
 
 def test_the_directory_of_another_run_is_refused(home: Home, finished: Finished) -> None:
     refused(nmt("train", home.recipe, "-o", finished.run), 2, "another recipe", "--output")
-    refused(nmt("train", home.recipe, "-o", home.text), 2, "is not empty and holds no run")
+    refused(nmt("train", home.recipe, "-o", home.text), 2, "is not empty and is not a run")
     refused(nmt("train", home.recipe, "-o", home.recipe), 2, str(home.recipe))
     refused(nmt("train", home.recipe, "-o", home.recipe / "below"), 2, str(home.recipe / "below"))
 
@@ -205,13 +205,13 @@ def test_an_altered_checkpoint_is_not_translated_with(copy: Path) -> None:
 def test_a_run_without_a_checkpoint_cannot_translate(copy: Path) -> None:
     shutil.rmtree(copy / "checkpoints")
     refused(nmt("translate", copy, stdin=b"Der Hund\n"), 1, "has no checkpoint yet")
-    refused(nmt("average", copy, "-o", copy / "mean"), 1, "has no checkpoint to average")
+    refused(nmt("average", copy, "-o", copy / "mean"), 1, "has no checkpoints to average")
 
 
 def test_anything_but_a_model_is_refused(tmp_path: Path) -> None:
     refused(nmt("translate", tmp_path / "absent", stdin=b"x\n"), 2, "there is no", "absent")
-    refused(nmt("translate", tmp_path, stdin=b"x\n"), 2, "holds no recipe.yaml")
-    refused(nmt("average", tmp_path, "-o", tmp_path / "mean"), 1, "has no checkpoint to average")
+    refused(nmt("translate", tmp_path, stdin=b"x\n"), 2, "has no recipe.yaml")
+    refused(nmt("average", tmp_path, "-o", tmp_path / "mean"), 1, "has no checkpoints to average")
 
 
 def test_an_average_of_missing_checkpoints_is_refused(finished: Finished, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_files_of_different_lengths_are_refused_with_both_counts() -> None:
 
 
 def test_nothing_to_score_is_refused() -> None:
-    with pytest.raises(DataError, match="no lines"):
+    with pytest.raises(DataError, match="reference is empty"):
         score([], [[]], ["bleu"])
     with pytest.raises(UsageError, match="needs a reference"):
         score(HYP, [], ["bleu"])

@@ -146,12 +146,12 @@ with StudyRunner(Path(sys.argv[1]), 1, command=command) as running:
         while not (tmp_path / "members" / "a,seed1").is_dir():
             assert process.poll() is None
             time.sleep(0.01)
-        with pytest.raises(UsageError, match=rf"another process \({process.pid}, or one that it began\)"):
+        with pytest.raises(UsageError, match=rf"another process \({process.pid}, or a child of it\)"):
             codes(tmp_path)
         process.kill()
     left = int((tmp_path / "members" / "a,seed1.log").read_text("utf-8"))
     try:
-        with pytest.raises(UsageError, match="is at work in"):
+        with pytest.raises(UsageError, match="is using"):
             codes(tmp_path)
     finally:
         os.kill(left, signal.SIGKILL)

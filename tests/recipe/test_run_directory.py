@@ -98,7 +98,7 @@ def test_a_run_does_not_go_on_with_changed_pairs(recipe: Path, name: str) -> Non
     Path(name).write_text(text.replace("Hund", "Wolf").replace("dog", "wolf"), "utf-8")
     result = nmt("train", recipe, "training.stop_after=5u", "-o", "run")
     assert result.exit_code == 1
-    assert "pairs changed since run was begun" in result.stderr
+    assert "pairs changed since run started" in result.stderr
     Path(name).write_text(text, "utf-8")
     assert nmt("train", recipe, "training.stop_after=5u", "-o", "run").exit_code == 0
 
@@ -115,7 +115,7 @@ def test_a_run_does_not_go_on_with_another_vocabulary(recipe: Path) -> None:
     vocabulary.write_text(vocabulary.read_text("utf-8").replace("Hund", "Wolf"), "utf-8")
     result = nmt("train", recipe, "training.stop_after=5u", "-o", "run")
     assert result.exit_code == 1
-    assert "the source vocabulary changed since run was begun" in result.stderr
+    assert "the source vocabulary changed since run started" in result.stderr
 
 
 def test_a_start_that_failed_can_be_mended_and_begun_again(recipe: Path) -> None:
@@ -162,7 +162,7 @@ def test_two_processes_do_not_work_in_one_run(recipe: Path) -> None:
         assert holder.stdout.readline() == b"held\n"
         refused = nmt("train", recipe, "-o", "run")
         assert refused.exit_code == 2
-        assert "another process (4711, or one that it began) is at work in run" in refused.stderr
+        assert "another process (4711, or a child of it) is using run" in refused.stderr
         holder.communicate()
     assert nmt("train", recipe, "-o", "run").exit_code == 0
 
@@ -219,5 +219,5 @@ def test_a_run_goes_on_with_its_cell_and_not_with_changed_equations(own: Path) -
     (own.parent / "my_cells.py").write_text(CELL.replace("x.n +", "x.n -"), "utf-8")
     changed = nmt("train", own, "training.stop_after=4u", "-o", "run")
     assert changed.exit_code == 2
-    assert "other equations are another run" in changed.stderr
+    assert "a new cell needs a new run" in changed.stderr
     assert update("run") == "u0000003"

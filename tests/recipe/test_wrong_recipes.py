@@ -41,11 +41,11 @@ WRONG = {
     ),
     "a duration without its unit": (
         "training: {stop_after: 10}",
-        "2:24: training.stop_after: expected epochs, updates or minutes, like 10e, 5000u or 30m (got 10)",
+        "2:24: training.stop_after: expected epochs, updates or minutes, such as 10e, 5000u or 30m (got 10)",
     ),
     "minutes where they would decide on what is learnt": (
         "training: {validation: {every: 30m}}",
-        "2:32: training.validation.every: expected epochs or updates, like 10e or 5000u (got '30m')",
+        "2:32: training.validation.every: expected epochs or updates, such as 10e or 5000u (got '30m')",
     ),
     "a cosine that is to end after minutes": (
         "training: {stop_after: 30m, learning_rate: {schedule: cosine}}",
@@ -53,7 +53,7 @@ WRONG = {
     ),
     "a duration beyond all counting": (
         f"training: {{stop_after: {'9' * 400}e}}",
-        "2:24: training.stop_after: expected epochs, updates or minutes, like 10e, 5000u or 30m (got '999",
+        "2:24: training.stop_after: expected epochs, updates or minutes, such as 10e, 5000u or 30m (got '999",
     ),
     "a cosine that ends within its warm-up": (
         "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",

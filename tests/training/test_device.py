@@ -40,8 +40,8 @@ def test_each_process_of_a_machine_has_a_gpu_of_its_own(
 @pytest.mark.parametrize(
     ("name", "place", "said"),
     [
-        ("cuda:2", ALONE, "needs GPU 2, but torch finds 2 here"),
-        ("auto", LaunchInfo(2, 3, 2, 3), "process 2 needs GPU 2, but torch finds 2 here"),
+        ("cuda:2", ALONE, "needs GPU 2, but torch finds 2"),
+        ("auto", LaunchInfo(2, 3, 2, 3), "process 2 needs GPU 2, but torch finds 2"),
         ("cuda:0", SECOND, "is one GPU for 2 processes"),
     ],
 )
@@ -54,5 +54,5 @@ def test_more_processes_than_gpus_are_refused(name: str, place: LaunchInfo, said
 def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert select_device("auto", SECOND) == torch.device("cpu")
-    with pytest.raises(UsageError, match="cuda: torch finds no GPU here"):
+    with pytest.raises(UsageError, match="cuda: torch finds no GPU"):
         select_device("cuda", ALONE)

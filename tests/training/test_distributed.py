@@ -148,8 +148,8 @@ def test_when_a_process_is_killed_the_others_end_and_say_so(tmp_path: Path) -> N
     assert killed.exit_code == -signal.SIGKILL
     for left in (first, third):
         assert isinstance(left.error, ProcessLostError)
-        assert "another process has ended or does not answer" in str(left.error)
-        assert "goes on from the last checkpoint" in str(left.error)
+        assert "another process has ended or does not respond" in str(left.error)
+        assert "resumes from the last checkpoint" in str(left.error)
         assert "third_party" not in str(left.error)
     assert os.readlink(tmp_path / "checkpoints" / "last") == "u0000010"
 

@@ -71,7 +71,7 @@ class StoreSide(NamedTuple):
     def lines(self, pairs: Int64) -> list[str]:
         """The text of some pairs."""
         if self.text is None:
-            raise ValueError("this store was made without its text")
+            raise ValueError("this store was built without text")
         values, lengths = self.text.take(pairs)
         return [row.tobytes().decode() for row in np.split(values, np.cumsum(lengths)[:-1])]
 
@@ -174,7 +174,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
     try:
         content = json.loads((path / MANIFEST).read_bytes())
         if content["made_from"]["format"] != FORMAT:
-            raise DataError(f"{path} was written by another version of nmt; {rebuild_advice(path)}")
+            raise DataError(f"{path} was written by a different version of nmt; {rebuild_advice(path)}")
         return content["made_from"], [ShardEntry.from_facts(facts) for facts in content["shards"]]
     except OSError as error:
         raise DataError(f"cannot read {path / MANIFEST}: {error.strerror}; {rebuild_advice(path)}") from None
@@ -187,7 +187,7 @@ def _whole(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
     files = [path / shard.file for shard in shards]
     for file, shard, found in zip(files, shards, cached_sha256(files, path.parent / CHECKSUMS), strict=True):
         if found != shard.sha256:
-            raise DataError(f"{file} is damaged (it is not what the manifest says): {rebuild_advice(path)}")
+            raise DataError(f"{file} is damaged (it does not match the manifest): {rebuild_advice(path)}")
     return files
 
 

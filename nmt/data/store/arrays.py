@@ -105,7 +105,7 @@ class ArrayFile:
         for name, values in self.arrays.items():
             if hashlib.sha256(values.view(np.uint8).data).hexdigest() != checksums[name]:
                 raise DataError(
-                    f"{self.path} is damaged (its {name} are not what was written): {self.what_to_do}"
+                    f"{self.path} is damaged (checksum mismatch in its {name}): {self.what_to_do}"
                 )
             self.release()
 
@@ -138,7 +138,7 @@ def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[
             expected = start + max(entry.end for entry in entries.values())
             found = os.fstat(file.fileno()).st_size
             if expected != found:
-                raise ValueError(f"it should have {expected:,} bytes and has {found:,}")
+                raise ValueError(f"expected {expected:,} bytes, found {found:,}")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
     except OSError as error:
         remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else what_to_do

@@ -213,8 +213,8 @@ class _AlignmentWriter:
         for link in links:
             if link[0] >= words["src"] or link[1] >= words["tgt"]:
                 raise DataError(
-                    f"{self.place}, line {line}: {link[0]}-{link[1]} links a word that is not there: "
-                    f"the source has {words['src']} and the target {words['tgt']} (counted from 0)"
+                    f"{self.place}, line {line}: {link[0]}-{link[1]} links a word that does not exist: "
+                    f"the source has {words['src']} words and the target {words['tgt']}, counted from 0"
                 )
         if links and any(words[side] != self._words(rows, side, i) for side in SIDES):
             self.report.note(UNALIGNED, line - self.before)

@@ -100,7 +100,7 @@ def _train_words(
     frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
     if not frequent:
         raise DataError(
-            "no vocabulary can be made: no word of the training text is frequent enough (subwords.min_count)"
+            "the vocabulary is empty: no word of the training text is frequent enough (subwords.min_count)"
         )
     most = max(1, settings.size - len(SPECIALS) - len(tags))
     return WordVocabulary([*tags, *(word for _, word in frequent[:most])])

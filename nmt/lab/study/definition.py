@@ -147,7 +147,7 @@ def _tree(file: Path, problems: list[Problem]) -> Node | None:
     except OSError as error:
         raise UsageError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{file}: not UTF-8 text") from None
+        raise UsageError(f"{file}: not a UTF-8 text") from None
     tree = yaml12.read(text, source, problems)
     if tree is not None and not isinstance(tree.value, dict):
         problems.append(Problem(tree.place, "", "a study consists of settings, `name: value`"))

@@ -72,7 +72,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         check_shared(run, processes)
         progress = Progress(run / "train.log") if processes.is_first else silent_progress()
         for change in changes:
-            progress.note(f"changed since the run was begun: {change}")
+            progress.note(f"changed since the run started: {change}")
         return training(recipe, run, progress, alone._replace(processes=processes), also).train()
 
 
@@ -87,7 +87,7 @@ def check_shared(run: Path, processes: Processes) -> None:
     if not (run / "recipe.yaml").is_file():
         raise DataError(
             f"process {processes.rank} on {gethostname()} does not see {run}: "
-            "with --output name a directory that all processes share"
+            "choose a directory that all processes share with --output"
         )
 
 
@@ -241,7 +241,7 @@ def read_test(recipe: TranslationRecipe) -> list[tuple[str, str]]:
     corpus = find_part(recipe.data, "test")
     pairs = list(read_pairs(corpus))
     if not pairs:
-        raise DataError(f"data.test: {corpus} has no pair")
+        raise DataError(f"data.test: {corpus} has no pairss")
     return pairs
 
 

@@ -14,7 +14,7 @@ def started(model: Translator, start: Path) -> str:
     """
     found = transfer_tensors(model, load(start).model)
     if not found.copied:
-        raise UsageError(f"training.start_from: no weight of {start} has a place in this model")
+        raise UsageError(f"training.start_from: no weight of {start} fits this model")
     whole = len(found.copied) + len(found.new) + len(found.mismatched)
     parts = [f"starting from {start}: {len(found.copied)} of {whole} tensors taken over"]
     reasons = {"new here": found.new, "of another shape": found.mismatched, "without a place here": found.unused}

@@ -94,7 +94,7 @@ def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabu
 def _taken(setting: str, run: Path) -> Vocabulary:
     file = vocabulary_file(run, "target")
     if file is None:
-        raise UsageError(f"{setting}: {run} is no run or model directory: it holds no target vocabulary")
+        raise UsageError(f"{setting}: {run} is not a run or model directory: it has no target vocabulary")
     return load_vocabulary(file)
 
 
@@ -153,7 +153,7 @@ def fused(job: Job, found: LanguageModel, weight: float) -> Job:
     """The job with a language model at its side; UsageError unless both write the same pieces."""
     if found.vocabulary.fingerprint() != job.target.fingerprint():
         raise UsageError(
-            "the language model writes other pieces than the translator, so they cannot be added: "
+            "the language model has a different vocabulary from the translator, so they cannot be combined: "
             "train it with subwords.same_as=RUN of the translator"
         )
     return job._replace(model=Fusion(job.model, prepared(found), weight))

@@ -25,7 +25,7 @@ class RDrop:
     ) -> LossOutput:
         """As of any objective; the two passes are one, over a batch that holds every pair twice."""
         if carried is not None or batch.is_continued:
-            raise NotImplementedError("a state that is carried on belongs to one pass")
+            raise NotImplementedError("R-Drop does not support a carried state")
         pair = repeat_batch(batch)
         gold = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
         unrolled = self.likelihood.unroll(model, pair, gold, None)
