@@ -1,8 +1,8 @@
-"""The processes of a run, and what they do together. The one door to torch.distributed.
+"""Data-parallel training: the only module that uses torch.distributed.
 
-Every process holds the whole model and learns from every count-th row of each batch. Gradients are summed, so
-all make the same update. A launcher starts the processes (torchrun, or any other that sets its variables);
-a process group that is there already (Ray Train's) is joined.
+Every process holds the whole model and trains on every count-th row of each batch. Gradients are summed, so
+all make the same update. A launcher starts the processes (torchrun, or another that sets the same variables);
+an existing process group (of Ray Train) is used as it is.
 """
 
 import json
@@ -22,86 +22,86 @@ from nmt.data.batches import Batch
 from nmt.errors import NmtError, UsageError
 
 LIMIT = timedelta(minutes=10)
-"""How long a process waits for the others, who are at work on the same update, before it gives them up."""
+"""Timeout for the other processes, which work on the same update."""
 PATIENCE = timedelta(days=7)
-"""How long it waits for what the first does alone, such as encoding the corpus; an end is noticed at once."""
-BUCKET = 1 << 23  # gradients that are summed in one message
+"""Timeout for what the first process does alone, such as encoding the corpus; if it ends, others notice."""
+BUCKET = 1 << 23  # numbers per message when gradients are summed
 
 T = TypeVar("T")
 
 
 class ProcessLostError(NmtError):
-    """Another process of the run has ended, or does not answer."""
+    """Another process of the run has ended or does not answer."""
 
 
 class Processes:
-    """The processes of a run, seen from one of them; this class by itself: the only one."""
+    """The processes of a run, seen from one of them. This class is a single process."""
 
     rank, count = 0, 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes."""
+        """True in the process that writes files."""
         return self.rank == 0
 
     def local_rows(self, batch: Batch) -> Batch | None:
-        """The rows of a batch that this process learns from; None where there are too few for all."""
+        """Return the rows of a batch that this process trains on; None if there are too few for all."""
         if self.count == 1:
             return batch
         return batch.part(slice(self.rank, None, self.count)) if self.rank < len(batch.src) else None
 
     def local_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """This process's rows of each batch that has some for it."""
+        """Yield this process's rows of each batch."""
         return (share for batch in batches if (share := self.local_rows(batch)) is not None)
 
     def map_shared(self, items: Sequence[T], work: Callable[[Sequence[T]], list[str]]) -> list[str]:
-        """What `work` makes of all items, in order, each process having worked on every count-th."""
-        mine = work(items[self.rank :: self.count])
+        """Apply `work` to all items, each process to every count-th, and return all results in order."""
+        own = work(items[self.rank :: self.count])
         if self.count == 1:
-            return mine
-        made = [""] * len(items)
-        for rank, part in enumerate(self.gather(json.dumps(mine).encode())):
-            made[rank :: self.count] = json.loads(part)
-        return made
+            return own
+        results = [""] * len(items)
+        for rank, part in enumerate(self.gather(json.dumps(own).encode())):
+            results[rank :: self.count] = json.loads(part)
+        return results
 
     def first_then_others(self, work: Callable[[], T]) -> T:
-        """What `work` gives, done by the first process, and by the others when they find what it left."""
-        done: list[T] = []
-        self.run_on_first(lambda: done.append(work()))
-        return done[0] if done else work()
+        """Return `work()`, called first by the first process, whose files the others then find."""
+        results: list[T] = []
+        self.run_on_first(lambda: results.append(work()))
+        return results[0] if results else work()
 
     def run_on_first(self, work: Callable[[], T]) -> T:
-        """What `work` (a plain value) gave the first process, to all; if it fails, all stop."""
+        """Call `work` in the first process and return its plain value in all; if it fails, all stop."""
         return work()
 
     def sum(self, values: Iterable[float]) -> list[float]:
-        """Each value's sum over all processes."""
+        """Sum each value over all processes."""
         return list(values)
 
     def maximum(self, value: float) -> float:
-        """The largest of all processes' values."""
+        """Return the maximum over all processes."""
         return value
 
-    def gather(self, mine: bytes) -> list[bytes]:
-        """What every process has, by rank."""
-        return [mine]
+    def gather(self, message: bytes) -> list[bytes]:
+        """Return the messages of all processes, by rank."""
+        return [message]
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every parameter the sum of its gradients; where no process has one it has none."""
+        """Sum the gradients over all processes; a parameter without a gradient in all of them keeps none."""
 
     def broadcast_weights(self, model: nn.Module) -> None:
-        """Give all processes the first one's weights."""
+        """Copy the weights of the first process to all."""
 
 
 SINGLE_PROCESS = Processes()
 
 
 class ProcessGroup(Processes):
-    """The processes of the process group that torch.distributed has; made by all of them at once."""
+    """The processes of torch.distributed's process group; all must create this at the same time."""
 
     def __init__(self) -> None:
         self.rank, self.count = dist.get_rank(), dist.get_world_size()
-        # Plain values go over the CPU, whatever the gradients go over.
+        # Plain values are exchanged over the CPU, also if gradients are not.
         self.plain = dist.new_group(backend="gloo", timeout=LIMIT)
         self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
@@ -125,7 +125,7 @@ class ProcessGroup(Processes):
 
     def _from_first(self, message: bytes) -> bytes:
         size = torch.tensor([len(message)])
-        with self._answered():
+        with self._translate_errors():
             dist.broadcast(size, 0, group=self.patient)
             content = _tensor(message) if self.is_first else torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(content, 0, group=self.patient)
@@ -133,23 +133,23 @@ class ProcessGroup(Processes):
 
     def sum(self, values: Iterable[float]) -> list[float]:
         sums = torch.tensor([*values], dtype=torch.float64)
-        with self._answered():
+        with self._translate_errors():
             dist.all_reduce(sums, group=self.plain)
         return sums.tolist()
 
     def maximum(self, value: float) -> float:
-        found = torch.tensor([value], dtype=torch.float64)
-        with self._answered():
-            dist.all_reduce(found, op=dist.ReduceOp.MAX, group=self.plain)
-        return found.item()
+        result = torch.tensor([value], dtype=torch.float64)
+        with self._translate_errors():
+            dist.all_reduce(result, op=dist.ReduceOp.MAX, group=self.plain)
+        return result.item()
 
-    def gather(self, mine: bytes) -> list[bytes]:
+    def gather(self, message: bytes) -> list[bytes]:
         sizes = [torch.empty(1, dtype=torch.int64) for _ in range(self.count)]
-        with self._answered():
-            dist.all_gather(sizes, torch.tensor([len(mine)]), group=self.plain)
+        with self._translate_errors():
+            dist.all_gather(sizes, torch.tensor([len(message)]), group=self.plain)
             widest = max(int(size) for size in sizes)
             rows = [torch.empty(widest, dtype=torch.uint8) for _ in sizes]
-            dist.all_gather(rows, _tensor(mine.ljust(widest, b"\0")), group=self.plain)
+            dist.all_gather(rows, _tensor(message.ljust(widest, b"\0")), group=self.plain)
         return [row[: int(size)].numpy().tobytes() for row, size in zip(rows, sizes, strict=True)]
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -157,20 +157,20 @@ class ProcessGroup(Processes):
             gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
             owned = gradients[0].new_tensor([p.grad is not None for p in bucket])
             flat = torch.cat([*(gradient.flatten() for gradient in gradients), owned])
-            with self._answered():
+            with self._translate_errors():
                 dist.all_reduce(flat)
             *sums, owned = torch.split(flat, [*(p.numel() for p in bucket), len(bucket)])
             for p, gradient, owners in zip(bucket, sums, owned.tolist(), strict=True):
                 p.grad = gradient.view_as(p) if owners else None
 
     def broadcast_weights(self, model: nn.Module) -> None:
-        with self._answered():
+        with self._translate_errors():
             for tensor in model.state_dict().values():
                 dist.broadcast(tensor, 0)
 
     @contextmanager
-    def _answered(self) -> Iterator[None]:
-        """What goes wrong with the others, in words."""
+    def _translate_errors(self) -> Iterator[None]:
+        """Turn torch's errors into ProcessLostError."""
         try:
             yield
         except RuntimeError as error:
@@ -185,7 +185,7 @@ def _tensor(content: bytes) -> Tensor:
 
 
 def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
-    """Parameters of one type of number and, unless one is larger by itself, `BUCKET` numbers at most."""
+    """Group parameters of the same type with at most `BUCKET` numbers (a larger one is alone)."""
     bucket: list[nn.Parameter] = []
     size = 0
     for p in parameters:
@@ -200,7 +200,7 @@ def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 @dataclass(frozen=True)
 class LaunchInfo:
-    """Where a launcher has put this process: among all, and (if it says so) among those of its machine."""
+    """The rank of this process among all, and (if the launcher sets it) among those of its machine."""
 
     rank: int
     count: int
@@ -209,9 +209,9 @@ class LaunchInfo:
 
 
 def read_launch_info() -> LaunchInfo:
-    """What the launcher's variables say, as torchrun sets them; UsageError where they contradict themselves.
+    """Read the environment variables that torchrun sets; UsageError if they are incomplete.
 
-    Without WORLD_SIZE nobody has launched anything.
+    Without WORLD_SIZE there is a single process.
     """
     count = _variable("WORLD_SIZE", 1)
     if count == 1:
@@ -227,8 +227,8 @@ def read_launch_info() -> LaunchInfo:
     return LaunchInfo(rank, count, local, _variable("LOCAL_WORLD_SIZE", 1))
 
 
-def _variable(name: str, otherwise: int) -> int:
-    text = os.environ.get(name, str(otherwise))
+def _variable(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
     if not text.isdecimal():
         raise UsageError(f"{name}={text}: expected a number; unset it if no launcher set it")
     return int(text)
@@ -236,26 +236,26 @@ def _variable(name: str, otherwise: int) -> int:
 
 @contextmanager
 def join_process_group(device: torch.device) -> Iterator[Processes]:
-    """The processes of this run: of the group that is there, or as the launcher's variables say."""
+    """Yield the processes of this run: an existing process group, or that of the launcher's variables."""
     if dist.is_available() and dist.is_initialized():
         yield ProcessGroup() if dist.get_world_size() > 1 else SINGLE_PROCESS
     elif read_launch_info().count == 1:
         yield SINGLE_PROCESS
     else:
-        group = _meet(device)
+        group = _create_group(device)
         try:
             yield group
         finally:
             dist.destroy_process_group()
 
 
-def _meet(device: torch.device) -> ProcessGroup:
-    """Make the process group that the launcher's variables describe."""
+def _create_group(device: torch.device) -> ProcessGroup:
+    """Create the process group of the launcher's variables."""
     on_gpu = device.type == "cuda"
     try:
         store, rank, count = next(dist.rendezvous("env://", timeout=LIMIT))  # type: ignore[attr-defined]
         if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-            # torchrun's own store outlives a restart, with the addresses of processes that are gone.
+            # torchrun's own store survives a restart, with the addresses of ended processes.
             start = f"start {os.environ['TORCHELASTIC_RESTART_COUNT']}"
             store = dist.PrefixStore(start, store)  # type: ignore[attr-defined]
         dist.init_process_group(
@@ -275,5 +275,5 @@ def _meet(device: torch.device) -> ProcessGroup:
 
 
 def _reason(error: Exception) -> str:
-    """What torch says of it, without the place in its source and advice for programmers."""
+    """Return the first sentence of torch's message, without its source location."""
     return re.sub(r"^\[\S+\] ", "", str(error).strip()).splitlines()[0].split(". ")[0]

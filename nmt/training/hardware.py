@@ -33,27 +33,27 @@ class HardwareSettings(Settings):
     and loss stay float32."""
 
 
-def select_device(name: str, place: LaunchInfo) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` as a device; without a number each process of a machine has its own.
+def select_device(name: str, launch: LaunchInfo) -> torch.device:
+    """Return the device of `auto`, `cpu`, `cuda` (each process of a machine gets its own GPU) or `cuda:N`.
 
-    Raises UsageError where there is no such device, or not one for every process.
+    Raises UsageError if there is no such device, or not one for every process.
     """
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not found:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
         raise UsageError(f"training.device: {name}: torch finds no GPU; use `auto` or `cpu`")
     _, _, number = name.partition(":")
-    if number and place.local_count > 1:
+    if number and launch.local_count > 1:
         raise UsageError(
-            f"training.device: {name} is one GPU for {place.local_count} processes; use `cuda` for one each"
+            f"training.device: {name} is one GPU for {launch.local_count} processes; use `cuda` for one each"
         )
-    index = place.rank % found if place.local_rank is None else place.local_rank
+    index = launch.rank % count if launch.local_rank is None else launch.local_rank
     index = int(number or index)
-    if index >= found:
+    if index >= count:
         raise UsageError(
-            f"training.device: {name}: process {place.rank} needs GPU {index}, but torch finds {found}, "
-            f"counted from 0; start as many processes as there are GPUs, or train on the CPU (cpu)"
+            f"training.device: {name}: process {launch.rank} needs GPU {index}, but torch finds {count}, "
+            f"counted from 0; start as many processes as there are GPUs, or use `cpu`"
         )
     device = torch.device("cuda", index)
     torch.cuda.set_device(device)
@@ -62,45 +62,45 @@ def select_device(name: str, place: LaunchInfo) -> torch.device:
 
 T = TypeVar("T")
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # the instructions that multiply with it
+CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # instruction sets that multiply bfloat16
 
 
 class Precision:
-    """The type of number that a model computes in (Micikevicius et al., 2018).
+    """Mixed precision training (Micikevicius et al., 2018).
 
     Weights, their gradients and the optimiser stay float32. For every batch the model gets rounded weights,
-    and so computes everything but the loss in their type. float16, whose range is small, learns from a loss
-    multiplied by a scale, which falls where gradients overflow and rises where they long have not.
+    and computes everything but the loss in their type. For float16, whose range is small, the loss is
+    multiplied by a scale, which falls when gradients overflow and rises when they have not for long.
     """
 
     def __init__(self, name: str, device: str) -> None:
-        """`name` is a key of `TYPES`, `device` a type of device."""
+        """`name` is a key of `TYPES`, `device` a device type."""
         self.dtype = TYPES[name]
         self.scaler = torch.amp.GradScaler(device, enabled=name == "float16")
 
     def run(self, model: Translator, work: Callable[[Translator], T]) -> T:
-        """What `work` gives with rounded weights; their gradients are the weights'.
+        """Return what `work` returns for the model with rounded weights; gradients reach the weights.
 
-        It takes its gradients itself: a decoder that computes positions again does that on the way back.
+        `work` includes the backward pass, in which a decoder may recompute positions.
         """
         if self.dtype == torch.float32:
             return work(model)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         rounded = {f"model.{name}": self.rounded(tensor) for name, tensor in tensors.items()}
-        given: T = functional_call(_Working(model), rounded, (work,))
-        return given
+        result: T = functional_call(_Call(model), rounded, (work,))
+        return result
 
     def may_overflow(self) -> bool:
-        """Whether gradients that are no finite numbers may be so for their scale alone."""
+        """Return True if gradients may overflow only because of the scale."""
         return self.scaler.is_enabled() and self.scaler.get_scale() >= 1.0
 
     def rounded(self, tensor: Tensor) -> Tensor:
-        """A tensor in the type of number; integers stay."""
+        """Convert a floating-point tensor to the type."""
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
 
-class _Working(nn.Module):
-    """Work on a model as the one method that `functional_call` calls."""
+class _Call(nn.Module):
+    """A module whose `forward`, which `functional_call` calls, applies a function to a model."""
 
     def __init__(self, model: Translator) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class _Working(nn.Module):
 
 
 def select_precision(name: str, device: torch.device) -> Precision:
-    """The precision of that name; UsageError with the reason where the hardware has none of it."""
+    """Return the precision of that name; UsageError if the hardware does not support it."""
     reason = None if name == "float32" else _OBSTACLES[device.type](name)
     if reason:
         raise UsageError(f"training.precision: {name}: {reason}; use float32")
@@ -120,15 +120,15 @@ def select_precision(name: str, device: torch.device) -> Precision:
 
 def _cpu_obstacle(name: str) -> str | None:
     if name == "float16":
-        return "on a CPU it is slower than float32"
+        return "slower than float32 on a CPU"
     if not any(torch.cpu.get_capabilities().get(name) for name in CPU_BFLOAT16):
-        return f"this CPU ({platform.machine()}) has no instructions for it, and without them it is slower"
+        return f"this CPU ({platform.machine()}) has no instructions for it, so it would be slower"
     return None
 
 
 def _gpu_obstacle(name: str) -> str | None:
     if name == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return f"{torch.cuda.get_device_name()} cannot (Ampere was the first that could); try float16"
+        return f"{torch.cuda.get_device_name()} does not support it (Ampere or later is needed); try float16"
     return None
 
 
@@ -136,18 +136,18 @@ _OBSTACLES = {"cpu": _cpu_obstacle, "cuda": _gpu_obstacle}
 
 
 MESSAGES = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""What torch says where it has no class of error: the machine's memory, a library on the device."""
+"""Messages of memory errors for which torch has no class: on the CPU, and in cuBLAS."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out."""
+    """Return True if memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(message in str(error) for message in MESSAGES)
 
 
 def free_memory() -> None:
-    """Give back what the allocator keeps for tensors to come."""
+    """Free the memory that the allocator caches."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
@@ -155,7 +155,7 @@ def free_memory() -> None:
 def split_batch(
     batch: Batch, carried: DecoderState | None, count: int
 ) -> Iterator[tuple[Batch, DecoderState | None]]:
-    """A batch in so many parts (at most one for a row), each with its rows of the state carried on."""
+    """Split a batch and its carried state into `count` parts (at most one per row)."""
     if count == 1:
         yield batch, carried
         return
@@ -165,16 +165,16 @@ def split_batch(
 
 
 def join_states(states: Sequence[DecoderState | None]) -> DecoderState | None:
-    """The states after the parts of a batch as those after the whole."""
+    """Join the states after the parts of a batch."""
     if len(states) == 1:
         return states[0]
     return map_tensors(lambda *parts: torch.cat(parts), *states)
 
 
 def too_large_message(group: Sequence[Batch]) -> str:
-    """What is to be said when not even one pair at a time can be learnt from."""
+    """Return the error message if not even one pair fits into memory."""
     batch = max((batch for batch in group), key=lambda batch: batch.src.shape[1] + batch.tgt.shape[1])
     return (
-        f"memory runs out even with one pair at a time: the longest have {batch.src.shape[1]} and "
-        f"{batch.tgt.shape[1] - 1} pieces. A smaller data.max_length or model is needed, or a larger machine"
+        f"out of memory even with one pair at a time: the longest have {batch.src.shape[1]} and "
+        f"{batch.tgt.shape[1] - 1} tokens. Use a smaller data.max_length or model, or a larger machine"
     )

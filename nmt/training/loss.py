@@ -1,4 +1,4 @@
-"""The loss: cross-entropy of the output layer with label smoothing, logits never kept."""
+"""Cross-entropy of the output layer with label smoothing, computed without storing all logits."""
 
 import json
 import math
@@ -16,11 +16,11 @@ from nmt.recurrence.engine import Backend, select_backend
 from nmt.training.distributed import Processes
 
 CHUNK = 256
-"""Positions whose logits exist at one time."""
+"""Positions whose logits are computed at a time."""
 
 
 class LossTerm(NamedTuple):
-    """A part of a loss that is reported by its name: the sum of its values, and how many they are."""
+    """A part of a loss that is reported by name: the sum and the number of its values."""
 
     total: Tensor
     values: int
@@ -29,9 +29,9 @@ class LossTerm(NamedTuple):
 class Loss(NamedTuple):
     """Sums over the positions of a batch, as scalars.
 
-    `smoothed` is what training minimises (nats), `nll` the negative log likelihood of the gold
-    pieces (nats), `correct` how often the most probable piece is the gold one, `tokens` positions,
-    `terms` what else is minimised. Only `smoothed` knows that pairs may count differently.
+    `smoothed` is minimised (nats), `nll` is the negative log likelihood of the targets (nats), `correct` the
+    number of positions where the most probable token is the target, `tokens` that of all positions, `terms`
+    are further losses. Only `smoothed` takes the weights of pairs into account.
     """
 
     smoothed: Tensor
@@ -41,41 +41,40 @@ class Loss(NamedTuple):
     terms: Mapping[str, LossTerm] = MappingProxyType({})
 
     def add_term(
-        self, name: str, values: Tensor, weight: float, pairs: Tensor | None, shown: LossTerm
+        self, name: str, values: Tensor, weight: float, pair_weights: Tensor | None, reported: LossTerm
     ) -> "Loss":
-        """With `weight` times the sum of values [B], which count as pairs [B] say, and a term to report."""
-        total = values.sum() if pairs is None else values @ pairs.to(values)
-        return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: shown})
+        """Add `weight` times the sum of values [B], weighted by pair_weights [B], and a term to report."""
+        total = values.sum() if pair_weights is None else values @ pair_weights.to(values)
+        return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: reported})
 
 
 def cross_entropy(
     features: Tensor,
     weight: Tensor,
     bias: Tensor,
-    gold: Tensor,
+    targets: Tensor,
     *,
     label_smoothing: float = 0.0,
     counts: Tensor | None = None,
 ) -> Loss:
-    """Cross-entropy of logits = features Wᵀ + b [N, V] with gold pieces [N].
+    """Return the cross-entropy of logits = features Wᵀ + b [N, V] with targets [N].
 
-    Equal to `F.cross_entropy(logits, gold, label_smoothing=…, reduction="sum")` (Szegedy et al.,
-    2016) in value and gradients, for features [N, F], W [V, F], b [V]. Of numbers shorter than float32 only
-    the products are short: softmax and sums are float32's. The logits of a few
-    positions exist at a time: their gradient, softmax minus target, is known as soon as they are,
-    so it is turned into the gradients of features, W and b on the way forward. A position counts
-    as `counts` [N] say, or once.
+    Equal to `F.cross_entropy(logits, targets, label_smoothing=…, reduction="sum")` (Szegedy et al., 2016) in
+    value and gradients, for features [N, F], W [V, F], b [V]; positions are weighted by `counts` [N]. For
+    types shorter than float32 the softmax and the sums are computed in float32. The logits of only a few
+    positions exist at a time: their gradient, softmax minus target, is turned into the gradients of features,
+    W and b already in the forward pass.
     """
-    if not torch.is_grad_enabled():  # autograd would still call for gradients, half of the work
+    if not torch.is_grad_enabled():  # autograd would request gradients anyway, half of the work
         features, weight, bias = features.detach(), weight.detach(), bias.detach()
     smoothed, nll, correct = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        features, weight, bias, gold, label_smoothing, counts
+        features, weight, bias, targets, label_smoothing, counts
     )
-    return Loss(smoothed, nll, correct, len(gold))
+    return Loss(smoothed, nll, correct, len(targets))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """Values and, where they are asked for, gradients, in one pass over chunks of positions."""
+    """Values and, if requested, gradients, in one pass over chunks of positions."""
 
     @staticmethod
     def forward(
@@ -83,37 +82,37 @@ class _LinearCrossEntropy(torch.autograd.Function):
         features: Tensor,
         weight: Tensor,
         bias: Tensor,
-        gold: Tensor,
+        targets: Tensor,
         smoothing: float,
         counts: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        wide = torch.promote_types(features.dtype, torch.float32)
-        nll, counted, at_gold, correct = (features.new_zeros((), dtype=wide) for _ in range(4))
-        wanted = any(ctx.needs_input_grad)
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        nll, weighted, at_target, correct = (features.new_zeros((), dtype=dtype) for _ in range(4))
+        with_gradients = any(ctx.needs_input_grad)
         run = select_backend("auto", weight)
-        output, back = run.matrix(weight), run.matrix(weight.t()) if wanted else None
-        gradients = [torch.zeros_like(t) for t in (features, weight)] if wanted else []
-        gradients += [torch.zeros_like(bias, dtype=wide)] if wanted else []
-        for start in range(0, len(gold), CHUNK):
+        output, back = run.matrix(weight), run.matrix(weight.t()) if with_gradients else None
+        gradients = [torch.zeros_like(t) for t in (features, weight)] if with_gradients else []
+        gradients += [torch.zeros_like(bias, dtype=dtype)] if with_gradients else []
+        for start in range(0, len(targets), CHUNK):
             rows = slice(start, start + CHUNK)
-            y = gold[rows].unsqueeze(1)
-            logits = output(features[rows], bias).to(wide)  # [n, V]
+            y = targets[rows].unsqueeze(1)
+            logits = output(features[rows], bias).to(dtype)  # [n, V]
             top, best = logits.max(1, keepdim=True)
             z = logits.gather(1, y)
             p = torch.softmax(logits, 1)
-            missed = top - p.gather(1, best).log() - z  # log Σ exp = top - log p(top)
+            losses = top - p.gather(1, best).log() - z  # log Σ exp = top - log p(top)
             count = None if counts is None else counts[rows].unsqueeze(1)
-            nll += missed.sum()
-            counted += _sum(missed, count)
-            at_gold += _sum(z, count)
+            nll += losses.sum()
+            weighted += _sum(losses, count)
+            at_target += _sum(z, count)
             correct += (best == y).sum()
-            if wanted:
+            if with_gradients:
                 p.scatter_add_(1, y, torch.full_like(z, smoothing - 1.0))
                 dz = p if count is None else p.mul_(count)
                 _add_gradients(gradients, dz, features, run, back, rows)
-        smoothed = counted
+        smoothed = weighted
         if smoothing:
-            smoothed = counted + smoothing * (at_gold - _sum_of_means(features, weight, bias, counts))
+            smoothed = weighted + smoothing * (at_target - _sum_of_means(features, weight, bias, counts))
             _add_uniform_gradients(gradients, features, weight, smoothing, counts)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(nll, correct)
@@ -127,14 +126,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _sum(values: Tensor, counts: Tensor | None) -> Tensor:
-    """The sum of values [n, ...] that count as `counts` [n, 1] say, or once each."""
+    """Return the sum of values [n, ...], weighted by counts [n, 1] if given."""
     return values.sum() if counts is None else (values * counts).sum()
 
 
 def _add_gradients(
     gradients: list[Tensor], dz: Tensor, features: Tensor, run: Backend, back: Any, rows: slice
 ) -> None:
-    """Take the gradient dz [n, V] of some positions' logits back through z = W f + b; `back` has Wᵀ."""
+    """Back-propagate the gradient dz [n, V] of some logits through z = W f + b; `back` multiplies by Wᵀ."""
     d_features, d_weight, d_bias = gradients
     d_bias += dz.sum(0)
     dz = dz.to(features.dtype)
@@ -143,13 +142,13 @@ def _add_gradients(
 
 
 def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor | None) -> Tensor:
-    """Σ_n mean_v z_nv, without the logits: the mean of a product is the product of the mean."""
-    number, together = _added_up(features, counts)
-    return together @ weight.mean(0, dtype=together.dtype) + number * bias.mean(dtype=together.dtype)
+    """Return Σ_n mean_v z_nv without the logits: the mean of a product is the product of the mean."""
+    number, feature_sum = _sum_features(features, counts)
+    return feature_sum @ weight.mean(0, dtype=feature_sum.dtype) + number * bias.mean(dtype=feature_sum.dtype)
 
 
-def _added_up(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, Tensor]:
-    """How many positions there are, and the sum of their features [F]."""
+def _sum_features(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, Tensor]:
+    """Return the number of positions and the sum of their features [F]."""
     if counts is None:
         return len(features), features.sum(0, dtype=torch.promote_types(features.dtype, torch.float32))
     return counts.sum(), counts @ features.to(counts.dtype)
@@ -158,54 +157,54 @@ def _added_up(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, 
 def _add_uniform_gradients(
     gradients: list[Tensor], features: Tensor, weight: Tensor, smoothing: float, counts: Tensor | None
 ) -> None:
-    """The gradient of -smoothing · Σ_n mean_v z_nv, the same for every piece of the vocabulary."""
+    """Add the gradient of -smoothing · Σ_n mean_v z_nv, which is the same for every token."""
     if not gradients:
         return
     d_features, d_weight, d_bias = gradients
-    number, together = _added_up(features, counts)
+    number, feature_sum = _sum_features(features, counts)
     uniform = smoothing * weight.mean(0)
     d_features -= uniform if counts is None else torch.outer(counts, uniform)
-    d_weight -= smoothing / len(weight) * together
+    d_weight -= smoothing / len(weight) * feature_sum
     d_bias -= smoothing / len(weight) * number
 
 
-def wide(values: Tensor) -> Tensor:
-    """Numbers as float32, if they are shorter: what is summed or taken to a logarithm is not short."""
+def to_float32(values: Tensor) -> Tensor:
+    """Convert types shorter than float32 to float32, before sums and logarithms."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def log_probs(features: Tensor, weight: Tensor, bias: Tensor, pieces: Tensor) -> Tensor:
-    """log p of pieces [N] by logits = features Wᵀ + b: [N], each with its own gradient.
+def log_probs(features: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor) -> Tensor:
+    """Return log p of tokens [N] by logits = features Wᵀ + b: [N], differentiable one by one.
 
-    Logits exist for a few positions at a time, and again on the way back.
+    Logits exist for a few positions at a time, and are recomputed in the backward pass.
     """
 
-    def chosen(rows: slice, features: Tensor) -> Tensor:
-        logits = wide(F.linear(features[rows], weight, bias))
-        return -F.cross_entropy(logits, pieces[rows], reduction="none")
+    def target_log_probs(rows: slice, features: Tensor) -> Tensor:
+        logits = to_float32(F.linear(features[rows], weight, bias))
+        return -F.cross_entropy(logits, tokens[rows], reduction="none")
 
-    return _by_chunks(chosen, len(pieces), features)
+    return _by_chunks(target_log_probs, len(tokens), features)
 
 
 def divergence(one: Tensor, other: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """KL(p‖q) + KL(q‖p) of the pieces after the features `one` and `other`, [N, F] both: [N]."""
+    """Return KL(p‖q) + KL(q‖p) of the distributions after features `one` and `other`, [N, F] both: [N]."""
 
     def both(rows: slice, one: Tensor, other: Tensor) -> Tensor:
-        p, q = (wide(F.linear(f[rows], weight, bias)).log_softmax(-1) for f in (one, other))
+        p, q = (to_float32(F.linear(f[rows], weight, bias)).log_softmax(-1) for f in (one, other))
         return ((p.exp() - q.exp()) * (p - q)).sum(-1)
 
     return _by_chunks(both, len(one), one, other)
 
 
 def _by_chunks(function: Callable[..., Tensor], length: int, *features: Tensor) -> Tensor:
-    """The values of a function of a few positions at a time, which keeps nothing for the way back."""
+    """Apply a function to a few positions at a time, and recompute it in the backward pass."""
     chunks = (slice(start, start + CHUNK) for start in range(0, length, CHUNK))
     values = [checkpoint(function, rows, *features, use_reentrant=False) for rows in chunks]
     return torch.cat(values)
 
 
 def perplexity(nll: float) -> float:
-    """exp of the mean negative log likelihood of a word, within what a float holds."""
+    """Return exp of the mean negative log likelihood per word, limited to the range of a float."""
     return math.exp(min(nll, 700.0))
 
 
@@ -221,12 +220,12 @@ class LossTotals:
 
     @classmethod
     def from_loss(cls, loss: Loss) -> "LossTotals":
-        """The sums of a batch as numbers."""
+        """Convert the sums of a batch to numbers."""
         terms = {name: [term.total.item(), term.values] for name, term in loss.terms.items()}
         return cls(loss.smoothed.item(), loss.nll.item(), loss.tokens, int(loss.correct.item()), terms)
 
     def add(self, other: "LossTotals") -> None:
-        """Count the words of `other` too."""
+        """Add the sums of `other`."""
         self.loss += other.loss
         self.nll += other.nll
         self.tokens += other.tokens
@@ -236,16 +235,16 @@ class LossTotals:
             self.terms[name] = [before[0] + total, before[1] + count]
 
     def sum_over(self, processes: Processes) -> "LossTotals":
-        """The sums over the words of all processes."""
+        """Return the sums over all processes."""
         if processes.count == 1:
             return self
-        whole = LossTotals()
-        for theirs in processes.gather(json.dumps(asdict(self)).encode()):
-            whole.add(LossTotals(**json.loads(theirs)))
-        return whole
+        total = LossTotals()
+        for message in processes.gather(json.dumps(asdict(self)).encode()):
+            total.add(LossTotals(**json.loads(message)))
+        return total
 
     def means(self) -> dict[str, float]:
-        """Loss, perplexity and accuracy of a word, and the mean of each term."""
+        """Return loss, perplexity and accuracy per word, and the mean of each term."""
         words = max(self.tokens, 1)
         return {
             "loss": self.loss / words,

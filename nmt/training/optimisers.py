@@ -1,4 +1,4 @@
-"""Update rules, built from torch's."""
+"""Optimisers, built from torch's."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,14 +33,13 @@ class OptimiserSettings(Settings):
 
 
 class ParameterGroups(NamedTuple):
-    """The parameters that learn, by what they are; a rule treats each group in its own way.
+    """The trainable parameters by kind.
 
-    Only matrices decay: biases, gains and peepholes are few, and a forget gate whose bias is pulled to 0
-    closes.
+    Vectors (biases, gains, peepholes) have no weight decay: it would pull the bias of a forget gate to 0.
     """
 
-    matrices: ParameterGroup  # that turn one vector into another
-    tables: ParameterGroup  # with a row for each piece: the embeddings and the output layer
+    matrices: ParameterGroup  # that map one vector to another
+    tables: ParameterGroup  # with a row per token: the embeddings and the output layer
     vectors: ParameterGroup
 
 
@@ -65,9 +64,9 @@ def _sgd(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
 
 
 class MuonAndAdamW(Optimizer):
-    """Muon for the matrices, AdamW for all else, at one rate: one optimiser to whoever looks at it.
+    """Muon for the matrices and AdamW for everything else, as one optimiser.
 
-    Muon's step is scaled to the size of AdamW's (Liu et al., 2025), so that one rate serves both.
+    Muon's step is scaled to the size of AdamW's (Liu et al., 2025), so that one learning rate suits both.
     """
 
     def __init__(self, groups: ParameterGroups, settings: OptimiserSettings) -> None:
@@ -75,8 +74,8 @@ class MuonAndAdamW(Optimizer):
         muon = torch.optim.Muon(
             [matrices], lr=0.0, momentum=settings.betas[0], adjust_lr_fn="match_rms_adamw"
         )
-        self.rules = (muon, _adamw(rest, settings))
-        super().__init__([group for one in self.rules for group in one.param_groups], {})
+        self.optimisers = (muon, _adamw(rest, settings))
+        super().__init__([group for one in self.optimisers for group in one.param_groups], {})
         self._share()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -84,15 +83,15 @@ class MuonAndAdamW(Optimizer):
         self._share()
 
     def _share(self) -> None:
-        """Let the two rules work on the groups and the moments that are seen here."""
-        muon, adamw = self.rules
+        """Share the groups and the state of this optimiser with both."""
+        muon, adamw = self.optimisers
         muon.param_groups, adamw.param_groups = self.param_groups[:1], self.param_groups[1:]
         muon.state = adamw.state = self.state
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update by both rules."""
-        for rule in self.rules:
-            rule.step()
+        """Make an update with both."""
+        for optimiser in self.optimisers:
+            optimiser.step()
 
 
 OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserSettings], Optimizer]] = {
@@ -120,6 +119,6 @@ def build_optimiser(model: Translator, settings: OptimiserSettings) -> Optimizer
 
 
 def _tables(model: Translator) -> set[int]:
-    """The ids of the matrices that have a row for each piece."""
+    """Return the ids of the matrices that have a row per token."""
     embeddings: list[Tensor] = [m.weight for m in model.modules() if isinstance(m, nn.Embedding)]
     return {id(table) for table in (*embeddings, model.decoder.output.weight)}

@@ -1,4 +1,4 @@
-"""The learning rate over the updates: a linear warm-up, then a schedule."""
+"""Learning-rate schedules with a linear warm-up."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from nmt.errors import UsageError
 from nmt.settings import Conflict, CountOrZero, Fraction, Interval, OneOf, Positive, Settings, Weight
 
-Memory = dict[str, int | float]
+ScheduleState = dict[str, int | float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class LearningRateSettings(Settings):
 
     @property
     def has_end(self) -> bool:
-        """Whether the schedule ends, after `span`."""
+        """True if the schedule ends after `span`."""
         return SCHEDULES[self.schedule].has_end
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -50,17 +50,17 @@ class LearningRateSettings(Settings):
 
 
 class Schedule:
-    """A warm-up to `peak`, then `peak * share(update)`, but never under `floor`.
+    """A warm-up to `peak`, then `peak * share(update)`, but at least `floor`.
 
     Updates are counted from 1. The floor does not apply to the warm-up.
     """
 
-    has_end: ClassVar[bool] = False  # whether it is over after `span`
+    has_end: ClassVar[bool] = False  # true if it ends after `span`
 
     def __init__(self, settings: LearningRateSettings, *, span: float, size: int) -> None:
         """`span` is the settings' one in updates, `size` the decoder's hidden size H.
 
-        Raises UsageError where the floor is above the peak.
+        Raises UsageError if the floor is above the peak.
         """
         self.settings, self.span, self.size = settings, span, size
         self.peak, self.warmup, self.floor = settings.peak, settings.warmup, settings.floor
@@ -72,40 +72,40 @@ class Schedule:
         """Change the peak or the warm-up before the first update, where a schedule defines them otherwise."""
 
     def rate(self, update: int) -> float:
-        """The learning rate of an update."""
+        """Return the learning rate of an update."""
         if update < self.warmup:
             return self.peak * self.rise(update)
         return max(self.floor, self.peak * self.share(update))
 
     def rise(self, update: int) -> float:
-        """Share of the peak at an update of the warm-up: a straight line."""
+        """Return the share of the peak at an update of the warm-up: linear."""
         return update / self.warmup
 
     def share(self, update: int) -> float:
-        """Share of the peak at an update after the warm-up."""
+        """Return the share of the peak at an update after the warm-up."""
         raise NotImplementedError
 
     def observe(self, improved: bool) -> bool:
-        """Take note of a validation: has the rate been cut because of it?"""
+        """Record a validation, and return True if it reduced the rate."""
         return False
 
-    def state_dict(self) -> Memory:
-        """What it remembers, in plain values."""
+    def state_dict(self) -> ScheduleState:
+        """Return what must be saved, as plain values."""
         return {}
 
-    def load_state_dict(self, memory: Memory) -> None:
-        """Remember what `state_dict` gave."""
+    def load_state_dict(self, state: ScheduleState) -> None:
+        """Restore what `state_dict` returned."""
 
 
 class ConstantSchedule(Schedule):
-    """The peak, always."""
+    """The peak at every update."""
 
     def share(self, update: int) -> float:
         return 1.0
 
 
 class InverseSquareRootSchedule(Schedule):
-    """Falls with one over the square root of the update (Vaswani et al., 2017, eq. 3)."""
+    """Proportional to the inverse square root of the update (Vaswani et al., 2017, eq. 3)."""
 
     def share(self, update: int) -> float:
         return math.sqrt(max(self.warmup, 1) / update)
@@ -133,15 +133,15 @@ class CosineSchedule(Schedule):
             )
 
     def share(self, update: int) -> float:
-        gone = min(1.0, (update - self.warmup) / (self.span - self.warmup))
+        elapsed = min(1.0, (update - self.warmup) / (self.span - self.warmup))
         end = self.floor / self.peak
-        return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * gone))
+        return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * elapsed))
 
 
 class OneCycleSchedule(CosineSchedule):
     """Half a cosine up from a 25th of the peak, half a cosine down (Smith & Topin, 2018).
 
-    Without a warm-up of its own it rises for 30% of the span. The decay of the moments stays as it is.
+    Without `warmup` it rises for 30% of the span. The optimiser's momentum is not changed.
     """
 
     START, RISING = 1 / 25, 0.3
@@ -151,12 +151,12 @@ class OneCycleSchedule(CosineSchedule):
         super().prepare()
 
     def rise(self, update: int) -> float:
-        gone = (update - 1) / (self.warmup - 1)
-        return self.START + (1 - self.START) * 0.5 * (1 - math.cos(math.pi * gone))
+        elapsed = (update - 1) / (self.warmup - 1)
+        return self.START + (1 - self.START) * 0.5 * (1 - math.cos(math.pi * elapsed))
 
 
 class PlateauSchedule(Schedule):
-    """Multiplied by `factor` after more than `patience` validations in a row without improvement."""
+    """Multiplied by `factor` after more than `patience` consecutive validations without improvement."""
 
     cuts = 0
     waited = 0
@@ -171,11 +171,11 @@ class PlateauSchedule(Schedule):
             self.cuts, self.waited = self.cuts + 1, 0
         return cut
 
-    def state_dict(self) -> Memory:
+    def state_dict(self) -> ScheduleState:
         return {"cuts": self.cuts, "waited": self.waited}
 
-    def load_state_dict(self, memory: Memory) -> None:
-        self.cuts, self.waited = int(memory["cuts"]), int(memory["waited"])
+    def load_state_dict(self, state: ScheduleState) -> None:
+        self.cuts, self.waited = int(state["cuts"]), int(state["waited"])
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

@@ -1,4 +1,4 @@
-"""Teacher forcing: how often the decoder reads the true previous word, and where its own."""
+"""Teacher forcing: the ratio of true previous words that the decoder reads, and its schedules."""
 
 import math
 from collections.abc import Iterator
@@ -39,28 +39,28 @@ class TeacherForcingSettings(Settings):
 
 
 class TeacherForcing:
-    """A ratio for every update, and the positions drawn with it (scheduled sampling; Bengio et al., 2015)."""
+    """A ratio for every update, and positions sampled with it (scheduled sampling; Bengio et al., 2015)."""
 
     def __init__(self, settings: TeacherForcingSettings, *, warmup: float, span: float) -> None:
         """`warmup` and `span` are those of the settings in updates."""
         self.settings, self.warmup, self.span = settings, warmup, span
 
     def ratio(self, update: int) -> float:
-        """Probability of the true word in an update, counted from 1."""
-        gone = update - 1 - self.warmup
-        if gone <= 0:
+        """Return the probability of the true word in an update, counted from 1."""
+        elapsed = update - 1 - self.warmup
+        if elapsed <= 0:
             return self.settings.start
         start, end = self.settings.start, self.settings.end
-        return end + (start - end) * (self.remaining(gone) if self.span > 0 else 0.0)
+        return end + (start - end) * (self.remaining(elapsed) if self.span > 0 else 0.0)
 
-    def remaining(self, gone: float) -> float:
-        """Share of the way from `end` to `start` that is left after `gone` updates of schedule."""
+    def remaining(self, elapsed: float) -> float:
+        """Return the share of the way from `end` to `start` that remains after `elapsed` updates."""
         raise NotImplementedError
 
     def draw(self, ratio: float, tgt_in: Tensor) -> Tensor | None:
-        """Where tgt_in [B, T] is read as it stands: bool [B, T]; None for everywhere.
+        """Draw the positions of tgt_in [B, T] that are teacher-forced: bool [B, T]; None for all.
 
-        Drawn by torch's global generator of the CPU, so that a device changes nothing.
+        Drawn with torch's generator of the CPU, so that the result does not depend on the device.
         """
         if ratio >= 1.0:
             return None
@@ -86,27 +86,27 @@ class FixedForcing(TeacherForcing):
 class LinearForcing(TeacherForcing):
     """A straight line that reaches `end` after `span`."""
 
-    def remaining(self, gone: float) -> float:
-        return max(0.0, 1.0 - gone / self.span)
+    def remaining(self, elapsed: float) -> float:
+        return max(0.0, 1.0 - elapsed / self.span)
 
 
 class ExponentialForcing(TeacherForcing):
-    """exp(-i / span): after `span` 1/e of the way is left."""
+    """exp(-i / span): after `span` 1/e of the way remains."""
 
-    def remaining(self, gone: float) -> float:
-        return math.exp(-gone / self.span)
+    def remaining(self, elapsed: float) -> float:
+        return math.exp(-elapsed / self.span)
 
 
 class InverseSigmoidForcing(TeacherForcing):
-    """k / (k + exp(i / k)), with the k that puts the middle at `span`; begins at k / (k + 1)."""
+    """k / (k + exp(i / k)), with the k for which it is half-way at `span`; starts at k / (k + 1)."""
 
-    def remaining(self, gone: float) -> float:
+    def remaining(self, elapsed: float) -> float:
         k = _solve_k(self.span)
-        return k / (k + math.exp(min(gone / k, 700.0)))
+        return k / (k + math.exp(min(elapsed / k, 700.0)))
 
 
 def _solve_k(span: float) -> float:
-    """The k with k ln k = span, by Newton's method; k falls to the root from above."""
+    """Solve k ln k = span by Newton's method, from above."""
     k = span + math.e
     for _ in range(50):
         k -= (k * math.log(k) - span) / (math.log(k) + 1)

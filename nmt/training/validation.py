@@ -83,7 +83,7 @@ class TranslationValidationSettings(ValidationSettings):
 
 
 class SampleTranslation(NamedTuple):
-    """A validation pair and what the model makes of it."""
+    """A validation pair and its translation."""
 
     src: str
     ref: str
@@ -91,17 +91,17 @@ class SampleTranslation(NamedTuple):
 
 
 class GeneratedText(NamedTuple):
-    """A text that a language model has written by itself."""
+    """A text sampled from a language model."""
 
     text: str
 
 
 class ValidationResult(NamedTuple):
-    """What a validation found: scores by metric (`loss` always), perplexity, and some outputs."""
+    """The result of a validation: scores by metric (`loss` always), perplexity, and some outputs."""
 
     scores: dict[str, float]
     samples: Sequence[SampleTranslation | GeneratedText]
-    gates: Mapping[str, float] = {}  # what they do, where it is asked for
+    gates: Mapping[str, float] = {}  # their statistics, if requested
 
 
 class ValidationTexts(NamedTuple):
@@ -112,11 +112,11 @@ class ValidationTexts(NamedTuple):
 
 
 class Validator:
-    """Measures a model on the validation pairs.
+    """Evaluate a model on the validation pairs.
 
-    `batches` gives them all, once; `translate` gives a translation for each of some lines, in order, by
-    free-running search; `score` compares those of `texts` with the references. Without `translate`, only the
-    loss. Translations are kept in `directory`, one file per validation. Several processes share the work.
+    `batches` returns all of them once; `translate` translates lines by free-running search; `score` compares
+    the translations of `texts` with the references. Without `translate` only the losses are computed.
+    Translations are written to `directory`, one file per validation. Several processes share the work.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Validator:
         self.directory, self.samples, self.processes = directory, samples, processes
 
     def __call__(self, model: Translator, name: str) -> ValidationResult:
-        """Measure; the model's mode and the random generators are afterwards as they were."""
+        """Validate; the mode of the model and the random generators are restored."""
         with evaluation_mode(model):
             scores = teacher_forced_totals(model, self.batches(), self.processes).means()
             scores["free_loss"] = free_running_totals(model, self.batches(), self.processes).means()["loss"]
@@ -142,26 +142,26 @@ class Validator:
                 return ValidationResult(scores, [])
             hyps = self.processes.map_shared(self.texts.src, self.translate)
         if self.processes.is_first:
-            self._keep(name, hyps)
+            self._write(name, hyps)
         scores |= self.score(hyps)
-        return ValidationResult(scores, self._pick(hyps))
+        return ValidationResult(scores, self._samples(hyps))
 
-    def _keep(self, name: str, hyps: list[str]) -> None:
+    def _write(self, name: str, hyps: list[str]) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         text = "".join(f"{hyp}\n" for hyp in hyps)
         (self.directory / f"{name}.hyp").write_text(text, encoding="utf-8", newline="\n")
 
-    def _pick(self, hyps: list[str]) -> list[SampleTranslation]:
-        """Translations spread evenly over the set, the same pairs at every validation."""
+    def _samples(self, hyps: list[str]) -> list[SampleTranslation]:
+        """Return translations spread evenly over the set, of the same pairs at every validation."""
         count = min(self.samples, len(hyps))
-        places = [i * len(hyps) // count for i in range(count)]
-        return [SampleTranslation(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in places]
+        indices = [i * len(hyps) // count for i in range(count)]
+        return [SampleTranslation(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in indices]
 
 
 def teacher_forced_totals(
     model: Translator, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
 ) -> LossTotals:
-    """The loss of every word under teacher forcing; its means are loss, perplexity and accuracy."""
+    """Sum the loss of all target words under teacher forcing."""
     totals, carried = LossTotals(), None
     device = next(model.parameters()).device
     for batch in processes.local_batches(batches):
@@ -173,19 +173,19 @@ def teacher_forced_totals(
 def free_running_totals(
     model: Translator, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
 ) -> LossTotals:
-    """The loss of every reference word where the model reads its own best words before it."""
-    totals, own = LossTotals(), Likelihood(label_smoothing=0.0, sample=False)
+    """Sum the loss of all target words if the model reads its own most probable words."""
+    totals, likelihood = LossTotals(), Likelihood(label_smoothing=0.0, sample=False)
     device = next(model.parameters()).device
     for batch in processes.local_batches(batches):
         batch = to_device(batch, device)
         nowhere = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool)
-        totals.add(LossTotals.from_loss(own(model, batch, teacher_forced=nowhere, carried=None).loss))
+        totals.add(LossTotals.from_loss(likelihood(model, batch, teacher_forced=nowhere, carried=None).loss))
     return totals.sum_over(processes)
 
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, and generators that are left as they were."""
+    """Switch to evaluation mode without gradients, and restore mode and random generators at the end."""
     was_training = model.training
     model.eval()
     try:

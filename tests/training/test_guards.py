@@ -317,7 +317,7 @@ def test_what_is_drawn_hangs_on_the_parts_and_not_on_where_memory_ran_out() -> N
 
 def test_one_pair_that_does_not_fit_is_an_error_that_says_how_long_it_is() -> None:
     learner = make_learner(objective=Cramped(0, MemoryError()))
-    with pytest.raises(DataError, match="even with one pair at a time: the longest have 6 and 6 pieces"):
+    with pytest.raises(DataError, match="even with one pair at a time: the longest have 6 and 6 tokens"):
         learner.update([make_batch(2)], rate=0.1, ratio=1.0)
 
 

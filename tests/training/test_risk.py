@@ -115,12 +115,12 @@ def test_the_risk_over_all_translations_is_what_brute_force_finds(
     sharpness: float, decoder: dict[str, object]
 ) -> None:
     model, batch = tiny(**decoder), pairs(weights=torch.tensor([1.0, 2.5]).double())
-    drawing = Given(translations=[EVERYTHING, EVERYTHING[:5]])
+    sampler = Given(translations=[EVERYTHING, EVERYTHING[:5]])
     objective = MinimumRisk(
-        likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=sharpness, reference=False), drawing=drawing
+        likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=sharpness, reference=False), sampler=sampler
     )
     risks = []
-    for row, own in enumerate(drawing.translations):
+    for row, own in enumerate(sampler.translations):
         p = probabilities(model, batch, row, own) ** sharpness
         risks.append((p / p.sum() * (1 - utilities(batch, row, own))).sum())
     wanted = risks[0] + 2.5 * risks[1]
@@ -134,11 +134,11 @@ def test_the_risk_over_all_translations_is_what_brute_force_finds(
 
 def test_the_gradient_of_the_risk_is_a_finite_difference() -> None:
     model, batch = tiny(), pairs()
-    drawing = Given(translations=[EVERYTHING, EVERYTHING[3:]])
+    sampler = Given(translations=[EVERYTHING, EVERYTHING[3:]])
     objective = MinimumRisk(
         likelihood=LIKELIHOOD,
         settings=RiskSettings(likelihood=0.4, sharpness=0.7, reference=True),
-        drawing=drawing,
+        sampler=sampler,
     )
     bias, step = model.decoder.combine.bias, 1e-6
     minimised(objective, model, batch).backward()  # type: ignore[no-untyped-call]
@@ -155,25 +155,25 @@ def test_the_gradient_of_the_risk_is_a_finite_difference() -> None:
 
 def test_different_translations_are_weighed_once_and_the_reference_may_be_among_them() -> None:
     model, batch = tiny(), pairs()
-    drawing = Given(translations=[[(5, EOS), (4, EOS), (5, EOS)], [(4, 4), (4, 4)]])
+    sampler = Given(translations=[[(5, EOS), (4, EOS), (5, EOS)], [(4, 4), (4, 4)]])
     with_it, without = (
         MinimumRisk(
-            likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=1.0, reference=reference), drawing=drawing
+            likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=1.0, reference=reference), sampler=sampler
         )
         for reference in (True, False)
     )
-    assert with_it.chosen(model, batch) == [[(4, EOS), (5, EOS)], [(5, 4, EOS), (4, 4)]]
-    assert without.chosen(model, batch) == [[(5, EOS), (4, EOS)], [(4, 4)]]
+    assert with_it.distinct_translations(model, batch) == [[(4, EOS), (5, EOS)], [(5, 4, EOS), (4, 4)]]
+    assert without.distinct_translations(model, batch) == [[(5, EOS), (4, EOS)], [(4, 4)]]
 
 
 def test_likelihood_is_mixed_in_and_the_risk_of_a_sentence_is_reported() -> None:
     model, batch = tiny(), pairs()
-    drawing = Given(translations=[EVERYTHING, EVERYTHING])
+    sampler = Given(translations=[EVERYTHING, EVERYTHING])
     pure, mixed = (
         MinimumRisk(
             likelihood=LIKELIHOOD,
             settings=RiskSettings(likelihood=w, sharpness=1.0, reference=False),
-            drawing=drawing,
+            sampler=sampler,
         )
         for w in (0.0, 0.25)
     )
@@ -201,7 +201,7 @@ def test_reinforce_has_in_the_mean_the_gradient_of_the_expected_risk(baseline: s
         drawn, weights = [[one] for one in EVERYTHING], p
     batch = pairs(len(drawn), weights=weights)
     objective = Reinforce(
-        likelihood=LIKELIHOOD, settings=RiskSettings(baseline=baseline), drawing=Given(translations=drawn)
+        likelihood=LIKELIHOOD, settings=RiskSettings(baseline=baseline), sampler=Given(translations=drawn)
     )
     given = minimised(objective, model, batch)
     parameters = list(model.parameters())
@@ -213,19 +213,19 @@ def test_reinforce_has_in_the_mean_the_gradient_of_the_expected_risk(baseline: s
 
 def test_baselines_by_hand() -> None:
     model, batch = tiny(), pairs()
-    drawing = Given(samples=3, translations=[])
+    sampler = Given(samples=3, translations=[])
     rewards = torch.tensor([[0.2, 0.5, 0.8], [1.0, 0.0, 0.5]]).double()
     others, greedy, none = (
-        Reinforce(likelihood=LIKELIHOOD, settings=RiskSettings(baseline=name), drawing=drawing)
+        Reinforce(likelihood=LIKELIHOOD, settings=RiskSettings(baseline=name), sampler=sampler)
         for name in ("others", "greedy", "none")
     )
     expected = torch.tensor([[0.65, 0.5, 0.35], [0.25, 0.75, 0.5]]).double()
-    torch.testing.assert_close(others.expected(model, batch, rewards), expected)
+    torch.testing.assert_close(others.baseline_reward(model, batch, rewards), expected)
     best = [[max(EVERYTHING, key=lambda y, r=row: greedily(model, batch, r, y))] for row in range(2)]
-    assert drawing.greedy(model, batch) == best
+    assert sampler.greedy(model, batch) == best
     wanted = torch.cat([utilities(batch, row, best[row]) for row in range(2)])
-    torch.testing.assert_close(greedy.expected(model, batch, rewards), wanted.unsqueeze(1))
-    assert none.expected(model, batch, rewards) == 0.0
+    torch.testing.assert_close(greedy.baseline_reward(model, batch, rewards), wanted.unsqueeze(1))
+    assert none.baseline_reward(model, batch, rewards) == 0.0
 
 
 def greedily(model: Translator, batch: Batch, row: int, pieces: TokenIds) -> bool:
@@ -238,14 +238,14 @@ def greedily(model: Translator, batch: Batch, row: int, pieces: TokenIds) -> boo
 
 def test_samples_come_as_often_as_the_model_says_and_follow_from_the_generator() -> None:
     model, batch = tiny(), pairs()
-    drawing = CandidateSampler(
+    sampler = CandidateSampler(
         samples=4000, utility=utility, options=Options(max_ratio=0.0, max_extra=LONGEST)
     )
     torch.manual_seed(4)
-    first, second = drawing.sample(model, batch), drawing.sample(model, batch)
+    first, second = sampler.sample(model, batch), sampler.sample(model, batch)
     assert first != second
     torch.manual_seed(4)
-    assert drawing.sample(model, batch) == first
+    assert sampler.sample(model, batch) == first
     for row in range(2):
         p = probabilities(model, batch, row, EVERYTHING)
         for pieces, probability in zip(EVERYTHING, p.tolist(), strict=True):
@@ -274,9 +274,9 @@ def test_risk_is_summed_in_float32_whatever_the_model_computes_in(short: torch.d
     model, batch = tiny().to(short), pairs(weights=torch.tensor([1.0, 0.3]))
     with torch.no_grad():
         model.decoder.output.bias[[PAD, BOS]] = -1e4
-    drawing = Given(translations=[EVERYTHING, EVERYTHING[:5]])
+    sampler = Given(translations=[EVERYTHING, EVERYTHING[:5]])
     objective = MinimumRisk(
-        likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=1.0, reference=False), drawing=drawing
+        likelihood=LIKELIHOOD, settings=RiskSettings(sharpness=1.0, reference=False), sampler=sampler
     )
     given = minimised(objective, model, batch)
     assert given.dtype == torch.float32

@@ -36,14 +36,14 @@ def translation_objective(recipe: TranslationRecipe, target: Vocabulary) -> Obje
     if training.objective == "likelihood":
         return found
     risk, search = training.risk, recipe.search
-    drawing = CandidateSampler(
+    sampler = CandidateSampler(
         samples=risk.samples,
         utility=utility(risk.metric, target),
         options=Options(max_ratio=search.max_ratio, max_extra=search.max_extra),
     )
     if training.objective == "reinforce":
-        return Reinforce(likelihood=found, settings=risk, drawing=drawing)
-    return MinimumRisk(likelihood=found, settings=risk, drawing=drawing)
+        return Reinforce(likelihood=found, settings=risk, sampler=sampler)
+    return MinimumRisk(likelihood=found, settings=risk, sampler=sampler)
 
 
 def utility(metric: str, target: Vocabulary) -> Utility:

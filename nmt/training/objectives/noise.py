@@ -1,4 +1,4 @@
-"""Noise that keeps a model from learning its examples by heart: other words, other weights."""
+"""Noise against overfitting: SwitchOut on tokens, normal noise on weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,9 +29,9 @@ class SwitchOutSettings(Settings):
 
 
 class SwitchOut:
-    """An objective of pairs in which some pieces are replaced by others (Wang et al., 2018).
+    """An objective applied to pairs in which some tokens are replaced by others (Wang et al., 2018).
 
-    Both what is read and what is asked for are replaced on the target side.
+    On the target side both the words read and the words to predict are replaced.
     """
 
     def __init__(self, objective: Objective, temperatures: SwitchOutSettings) -> None:
@@ -40,7 +40,7 @@ class SwitchOut:
     def __call__(
         self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
-        """The objective of the pairs as they are drawn here."""
+        """Return the objective of the pairs with replaced tokens."""
         src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.temperatures.source)
         tgt = switch_tokens(batch.tgt, model.decoder.embedding.num_embeddings, self.temperatures.target)
         return self.objective(
@@ -48,16 +48,16 @@ class SwitchOut:
         )
 
 
-def switch_tokens(pieces: Tensor, vocabulary: int, temperature: float) -> Tensor:
-    """Pieces [B, N] of which n in each row are replaced, p(n) ∝ exp(-n / temperature) for n = 0 ... length.
+def switch_tokens(tokens: Tensor, vocabulary: int, temperature: float) -> Tensor:
+    """Replace n tokens in each row of tokens [B, N], p(n) ∝ exp(-n / temperature) for n = 0 ... length.
 
-    Which ones, and by which others of the vocabulary, is drawn uniformly; pad, bos and eos stay. Drawn by
-    torch's global generator of the CPU, so that a device changes nothing.
+    The positions and the new tokens are drawn uniformly, with torch's generator of the CPU on every device;
+    pad, bos and eos stay.
     """
     words = vocabulary - len(SPECIALS)
     if not temperature or words < 2:
-        return pieces
-    here = pieces.cpu()
+        return tokens
+    here = tokens.cpu()
     ordinary = here > EOS
     numbers = torch.arange(here.shape[1] + 1)
     beyond = numbers > ordinary.sum(1, keepdim=True)
@@ -65,14 +65,14 @@ def switch_tokens(pieces: Tensor, vocabulary: int, temperature: float) -> Tensor
     count = torch.multinomial(chance, 1)
     rank = torch.rand(here.shape).masked_fill(~ordinary, 2.0).argsort(1).argsort(1)
     others = (here - len(SPECIALS) + torch.randint(1, words, here.shape)) % words + len(SPECIALS)
-    return torch.where(rank < count, others, here).to(pieces.device)
+    return torch.where(rank < count, others, here).to(tokens.device)
 
 
 @contextmanager
 def weight_noise(model: nn.Module, deviation: float) -> Iterator[None]:
-    """The model with normal noise added to each weight (Graves, 2011); afterwards it is as it was.
+    """Add normal noise to each weight within the context (Graves, 2011).
 
-    The way there and back must both lie within. Drawn by torch's global generator of the CPU.
+    Both the forward and the backward pass belong inside. Drawn with torch's generator of the CPU.
     """
     if not deviation:
         yield

@@ -1,4 +1,4 @@
-"""R-Drop: two passes of one batch, each with dropout of its own, must say the same."""
+"""R-Drop: the distributions of two passes with different dropout must agree."""
 
 import torch
 from torch import Tensor
@@ -11,10 +11,10 @@ from nmt.training.objectives.likelihood import Likelihood, LossOutput
 
 
 class RDrop:
-    """The mean likelihood of two passes, and alpha / 4 (KL(p‖q) + KL(q‖p)) of what they say of a word.
+    """The mean likelihood of two passes plus alpha / 4 (KL(p‖q) + KL(q‖p)) of their distributions.
 
-    That is half of the sum over both passes that Liang et al. (2021, eq. 4) minimise, so that the loss of a
-    word is that of one word.
+    That is half of the sum over both passes that Liang et al. (2021, eq. 4) minimise, so that the scale of
+    the loss per word is kept.
     """
 
     def __init__(self, likelihood: Likelihood, *, alpha: float) -> None:
@@ -23,29 +23,29 @@ class RDrop:
     def __call__(
         self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
-        """As of any objective; the two passes are one, over a batch that holds every pair twice."""
+        """Return the loss, from one pass over a batch that contains every pair twice."""
         if carried is not None or batch.is_continued:
             raise NotImplementedError("R-Drop does not support a carried state")
         pair = repeat_batch(batch)
-        gold = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
-        unrolled = self.likelihood.unroll(model, pair, gold, None)
-        loss = halve_loss(self.likelihood.loss(model, pair, unrolled))
-        differing = self.differing(model, batch, unrolled.features)
-        shown = LossTerm(differing.detach().sum(), loss.tokens)
-        return LossOutput(loss.add_term("divergence", differing, self.alpha / 4, batch.weights, shown), None)
+        forced = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
+        output = self.likelihood.unroll(model, pair, forced, None)
+        loss = halve_loss(self.likelihood.loss(model, pair, output))
+        values = self.divergence(model, batch, output.features)
+        reported = LossTerm(values.detach().sum(), loss.tokens)
+        return LossOutput(loss.add_term("divergence", values, self.alpha / 4, batch.weights, reported), None)
 
-    def differing(self, model: Translator, batch: Batch, features: Tensor) -> Tensor:
-        """The divergence of both passes, [2B, T, F], over the words of each pair: [B]."""
+    def divergence(self, model: Translator, batch: Batch, features: Tensor) -> Tensor:
+        """Return the divergence of both passes, features [2B, T, F], summed over each pair: [B]."""
         rows, length = batch.tgt[:, 1:].shape
-        real = (batch.tgt[:, 1:].flatten() != model.pad).nonzero().squeeze(1)
-        one, other = (part.flatten(0, 1).index_select(0, real) for part in torch.split(features, rows))
-        output = model.decoder.output
-        of_words = divergence(one, other, output.weight, output.bias)
-        return of_words.new_zeros(rows).index_add(0, real // length, of_words)
+        indices = (batch.tgt[:, 1:].flatten() != model.pad).nonzero().squeeze(1)
+        one, other = (part.flatten(0, 1).index_select(0, indices) for part in torch.split(features, rows))
+        layer = model.decoder.output
+        by_word = divergence(one, other, layer.weight, layer.bias)
+        return by_word.new_zeros(rows).index_add(0, indices // length, by_word)
 
 
 def repeat_batch(batch: Batch) -> Batch:
-    """Every pair, and then every pair again."""
+    """Concatenate a batch with itself."""
     weights, alignments = batch.weights, batch.alignments
     return Batch(
         src=torch.cat([batch.src, batch.src]),
@@ -61,6 +61,6 @@ def repeat_batch(batch: Batch) -> Batch:
 
 
 def halve_loss(loss: Loss) -> Loss:
-    """The loss of every word twice as that of once."""
+    """Halve the loss of a repeated batch."""
     terms = {name: LossTerm(term.total / 2, term.values // 2) for name, term in loss.terms.items()}
     return Loss(loss.smoothed / 2, loss.nll / 2, loss.correct / 2, loss.tokens // 2, terms)

@@ -1,4 +1,4 @@
-"""Objectives of whole sentences: what translations drawn from the model are worth."""
+"""Sequence-level objectives: minimum risk and REINFORCE over sampled translations."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +19,12 @@ from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
 from nmt.recurrence.state import map_tensors
 from nmt.settings import Count, OneOf, Positive, Settings, Weight
-from nmt.training.loss import LossTerm, log_probs, wide
+from nmt.training.loss import LossTerm, log_probs, to_float32
 from nmt.training.objectives.likelihood import LossOutput, Objective
 
 TokenIds = tuple[int, ...]
 Utility = Callable[[Sequence[int], Sequence[int]], float]
-"""How good a translation is, given the reference, both in pieces without bos and eos: 0 to 1."""
+"""The quality, 0 to 1, of a translation given its reference, both as token ids without bos and eos."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +48,18 @@ class RiskSettings(Settings):
 
 
 class CandidateTranslations(NamedTuple):
-    """Translations of a batch's N sentences and more; those of one sentence stand side by side."""
+    """N translations of the sentences of a batch, grouped by sentence."""
 
-    rows: Tensor  # [N]: the sentence of each
-    tgt: Tensor  # [N, T+1]: bos, pieces, eos (unless it was cut), then pad
+    rows: Tensor  # [N]: the index of the sentence
+    tgt: Tensor  # [N, T+1]: bos, tokens, eos (unless truncated), then pad
     risks: Tensor  # [N]: 1 - utility
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSampler:
-    """Draws translations from a model and judges them by their references.
+    """Sample translations from a model, without dropout, and score them with the references.
 
-    The model is as in translating, without dropout. `options` has the limits of the search.
+    `options` contains the length limits of the search.
     """
 
     samples: int
@@ -67,32 +67,32 @@ class CandidateSampler:
     options: Options
 
     def sample(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
-        """So many samples of each sentence, with eos where they end."""
+        """Sample translations of each sentence, with eos unless truncated."""
         seed = int(torch.randint(1 << 31, ()))
         return translate_batch(
             model, batch, replace(self.options, sample=True, n_best=self.samples, seed=seed)
         )
 
     def greedy(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
-        """What greedy search finds of each sentence, one in a list."""
+        """Return the greedy translation of each sentence, in a list of one."""
         return translate_batch(model, batch, replace(self.options, beam=1))
 
     def score_candidates(
         self, model: Translator, batch: Batch, translations: Sequence[Sequence[TokenIds]]
     ) -> CandidateTranslations:
-        """Translations of each sentence as candidates."""
-        rows = [row for row, own in enumerate(translations) for _ in own]
+        """Batch the translations of each sentence with their risks."""
+        rows = [row for row, of_row in enumerate(translations) for _ in of_row]
         tgt = pad_sequence(
-            [torch.tensor([BOS, *pieces]) for own in translations for pieces in own],
+            [torch.tensor([BOS, *tokens]) for of_row in translations for tokens in of_row],
             batch_first=True,
             padding_value=model.pad,
         )
         risks = [
-            1.0 - self.utility([piece for piece in pieces if piece != EOS], ref[:-1])
-            for own, ref in zip(translations, references(batch), strict=True)
-            for pieces in own
+            1.0 - self.utility([token for token in tokens if token != EOS], ref[:-1])
+            for of_row, ref in zip(translations, references(batch), strict=True)
+            for tokens in of_row
         ]
-        like = wide(model.decoder.output.bias)
+        like = to_float32(model.decoder.output.bias)
         return CandidateTranslations(
             torch.tensor(rows).to(like.device), tgt.to(like.device), like.new_tensor(risks)
         )
@@ -100,28 +100,28 @@ class CandidateSampler:
 
 @dataclass(frozen=True, kw_only=True)
 class RiskObjective:
-    """What the objectives here share: the loss of a pair is what `of` says, and a part of its likelihood.
+    """The base class: the loss of a pair is `risk_loss` plus `settings.likelihood` times its likelihood loss.
 
-    The likelihood's part is `settings.likelihood` times it (Wu et al., 2016, eq. 9).
+    (Wu et al., 2016, eq. 9.)
     """
 
     likelihood: Objective
     settings: RiskSettings
-    drawing: CandidateSampler
+    sampler: CandidateSampler
 
     def __call__(
         self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
     ) -> LossOutput:
-        """As of any objective; the likelihood is reported even where it counts for nothing."""
+        """Return the loss; the likelihood is reported even with weight 0."""
         with torch.set_grad_enabled(self.settings.likelihood > 0):
             loss, carried = self.likelihood(model, batch, teacher_forced=teacher_forced, carried=carried)
         values, risks = self.risk_loss(model, batch)
         loss = loss._replace(smoothed=self.settings.likelihood * loss.smoothed)
-        shown = LossTerm(risks.detach().sum(), len(risks))
-        return LossOutput(loss.add_term("risk", values, 1.0, batch.weights, shown), carried)
+        reported = LossTerm(risks.detach().sum(), len(risks))
+        return LossOutput(loss.add_term("risk", values, 1.0, batch.weights, reported), carried)
 
     def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What is minimised for each sentence, with its gradient, and its expected risk: [B] both."""
+        """Return the value to minimise for each sentence, and its expected risk: [B] both."""
         raise NotImplementedError
 
 
@@ -129,93 +129,95 @@ class RiskObjective:
 class MinimumRisk(RiskObjective):
     """Expected risk under the model, over a few translations (Shen et al., 2016, eqs. 9-11).
 
-    Σ_y Q(y) (1 - utility(y)), Q(y) ∝ p(y | x)^sharpness over the different ones that were drawn, with the
-    reference among them if `reference` says so.
+    Σ_y Q(y) (1 - utility(y)), Q(y) ∝ p(y | x)^sharpness over distinct samples, including the reference if
+    `settings.reference`.
     """
 
     def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        found = self.drawing.score_candidates(model, batch, self.chosen(model, batch))
-        log_p = self.settings.sharpness * sentence_log_probs(model, batch.src, found)
-        q = group_by_sentence(log_p, found.rows, len(batch.src), -torch.inf).softmax(1)
-        expected = (q * group_by_sentence(found.risks, found.rows, len(batch.src), 0.0)).sum(1)
+        candidates = self.sampler.score_candidates(model, batch, self.distinct_translations(model, batch))
+        log_p = self.settings.sharpness * sentence_log_probs(model, batch.src, candidates)
+        q = group_by_sentence(log_p, candidates.rows, len(batch.src), -torch.inf).softmax(1)
+        expected = (q * group_by_sentence(candidates.risks, candidates.rows, len(batch.src), 0.0)).sum(1)
         return expected, expected
 
-    def chosen(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
-        """The different translations of each sentence."""
-        pairs = zip(references(batch), self.drawing.sample(model, batch), strict=True)
-        return [list(dict.fromkeys([ref, *own] if self.settings.reference else own)) for ref, own in pairs]
+    def distinct_translations(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+        """Sample translations of each sentence, without duplicates."""
+        pairs = zip(references(batch), self.sampler.sample(model, batch), strict=True)
+        return [list(dict.fromkeys([ref, *hyps] if self.settings.reference else hyps)) for ref, hyps in pairs]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reinforce(RiskObjective):
     """-(reward - baseline) log p of samples (REINFORCE; Williams, 1992; Ranzato et al., 2016, eq. 11).
 
-    Its gradient is, in the mean, that of the expected risk, whatever the baseline. The baseline is the mean
-    reward of the sentence's `others` (Kool et al., 2019), the reward of its `greedy` translation (Rennie et
-    al., 2017), or `none`.
+    The expectation of its gradient is that of the expected risk, whatever the baseline: the mean reward of
+    the sentence's other samples, `others` (Kool et al., 2019), the reward of its `greedy` translation (Rennie
+    et al., 2017), or `none`.
     """
 
     def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
-        found = self.drawing.score_candidates(model, batch, self.drawing.sample(model, batch))
-        log_p = sentence_log_probs(model, batch.src, found)
-        rewards = 1.0 - found.risks.view(len(batch.src), -1)
-        surplus = rewards - self.expected(model, batch, rewards)
-        return -(surplus * log_p.view(len(batch.src), -1)).mean(1), 1.0 - rewards.mean(1)
+        candidates = self.sampler.score_candidates(model, batch, self.sampler.sample(model, batch))
+        log_p = sentence_log_probs(model, batch.src, candidates)
+        rewards = 1.0 - candidates.risks.view(len(batch.src), -1)
+        advantage = rewards - self.baseline_reward(model, batch, rewards)
+        return -(advantage * log_p.view(len(batch.src), -1)).mean(1), 1.0 - rewards.mean(1)
 
-    def expected(self, model: Translator, batch: Batch, rewards: Tensor) -> Tensor | float:
-        """The baseline of rewards [B, samples]."""
+    def baseline_reward(self, model: Translator, batch: Batch, rewards: Tensor) -> Tensor | float:
+        """Return the baseline of rewards [B, samples]."""
         if self.settings.baseline == "others":
             return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         if self.settings.baseline == "greedy":
-            best = self.drawing.greedy(model, batch)
-            return 1.0 - self.drawing.score_candidates(model, batch, best).risks.unsqueeze(1)
+            greedy = self.sampler.greedy(model, batch)
+            return 1.0 - self.sampler.score_candidates(model, batch, greedy).risks.unsqueeze(1)
         return 0.0
 
 
 def references(batch: Batch) -> Iterator[TokenIds]:
-    """The targets of a batch, without bos, with eos."""
+    """Return the targets of a batch, without bos, with eos."""
     rows = zip(batch.tgt.tolist(), batch.tgt_lengths.tolist(), strict=True)
     return (tuple(row[1 : length + 1]) for row, length in rows)
 
 
 def translate_batch(model: Translator, batch: Batch, options: Options) -> list[list[TokenIds]]:
-    """What a search finds of each sentence, with eos where it ends; what it draws follows from the pair."""
+    """Translate each sentence, with eos unless truncated; samples depend on the number of the pair."""
     rows = zip(batch.src.tolist(), batch.src_lengths.tolist(), batch.pairs.tolist(), strict=True)
     requests = [
         Request(number, row[: length - 1], draws=[pair]) for number, (row, length, pair) in enumerate(rows)
     ]
-    found = dict(search(InferenceModel(float32_model(model), eos=EOS), requests, options))
+    by_number = dict(search(InferenceModel(float32_model(model), eos=EOS), requests, options))
     return [
-        [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in found[number]]
+        [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in by_number[number]]
         for number in range(len(requests))
     ]
 
 
 def float32_model(model: Translator) -> Translator:
-    """The model, or where it computes in short numbers one of float32: numpy has no bfloat16."""
+    """Return the model, or a float32 copy if it computes in a shorter type: numpy has no bfloat16."""
     tensors = (*model.parameters(), *model.buffers())
-    if wide(model.decoder.output.bias).dtype == model.decoder.output.bias.dtype:
+    if to_float32(model.decoder.output.bias).dtype == model.decoder.output.bias.dtype:
         return model
-    return copy.deepcopy(model, {id(tensor): wide(tensor.detach()) for tensor in tensors})
+    return copy.deepcopy(model, {id(tensor): to_float32(tensor.detach()) for tensor in tensors})
 
 
-def sentence_log_probs(model: Translator, src: Tensor, found: CandidateTranslations) -> Tensor:
-    """log p(candidate | its sentence of src [B, S]), [N]."""
-    memory = map_tensors(lambda t: t.index_select(0, found.rows), model.encode(src))
-    features = model.unroll(memory, found.tgt[:, :-1]).features
-    gold = found.tgt[:, 1:].flatten()
-    real = (gold != model.pad).nonzero().squeeze(1)
-    output = model.decoder.output
-    each = log_probs(
-        features.flatten(0, 1).index_select(0, real), output.weight, output.bias, gold.index_select(0, real)
+def sentence_log_probs(model: Translator, src: Tensor, candidates: CandidateTranslations) -> Tensor:
+    """Return log p(candidate | its sentence of src [B, S]), [N]."""
+    memory = map_tensors(lambda t: t.index_select(0, candidates.rows), model.encode(src))
+    features = model.unroll(memory, candidates.tgt[:, :-1]).features
+    targets = candidates.tgt[:, 1:].flatten()
+    indices = (targets != model.pad).nonzero().squeeze(1)
+    by_token = log_probs(
+        features.flatten(0, 1).index_select(0, indices),
+        model.decoder.output.weight,
+        model.decoder.output.bias,
+        targets.index_select(0, indices),
     )
-    return each.new_zeros(len(found.rows)).index_add(0, real // features.shape[1], each)
+    return by_token.new_zeros(len(candidates.rows)).index_add(0, indices // features.shape[1], by_token)
 
 
 def group_by_sentence(values: Tensor, rows: Tensor, sentences: int, missing: float) -> Tensor:
-    """Values [N] of candidates as a table [B, most of a sentence], `missing` where one has fewer."""
+    """Return values [N] of candidates as a table [B, candidates], padded with `missing`."""
     counts = torch.bincount(rows, minlength=sentences)
     first = counts.cumsum(0) - counts
-    place = torch.arange(len(rows), device=rows.device) - first[rows]
+    column = torch.arange(len(rows), device=rows.device) - first[rows]
     table = values.new_full((sentences, int(counts.max())), missing)
-    return table.index_put((rows, place), values)
+    return table.index_put((rows, column), values)
