@@ -30,26 +30,16 @@ def read_events(run: Path) -> list[Event]:
 
 
 def _read(path: Path) -> list[Event]:
-    lines = path.read_bytes().split(b"\n")[:-1]
-    try:
-        return [_event(line) for line in lines]
-    except ValueError:
-        number = next(i for i, line in enumerate(lines, 1) if not _whole(line))
-        raise DataError(f"{path}, line {number}: not an event; the file is damaged") from None
-
-
-def _event(line: bytes) -> Event:
-    event = json.loads(line)
-    if not (isinstance(event, dict) and isinstance(event.get("event"), str) and "update" in event):
-        raise ValueError("not an event")
-    return event
-
-
-def _whole(line: bytes) -> bool:
-    try:
-        return bool(_event(line))
-    except ValueError:
-        return False
+    events: list[Event] = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str) or "update" not in event:
+            raise DataError(f"{path}, line {number}: not an event; the file is damaged")
+        events.append(event)
+    return events
 
 
 def with_seconds(run: Path, events: Sequence[Event]) -> list[Event]:

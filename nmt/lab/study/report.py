@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,76 +76,149 @@ def report_study(
 
 def write_report(directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> Path:
     """Write `report.md`, `report.html` and the folder `pictures`; returns the HTML page."""
-    blocks = list(_blocks(directory, summary, trials))
+    blocks = list(_ReportBuilder(directory, summary, trials).blocks())
     write_file(directory / "report.md", to_markdown(blocks, directory).encode())
     write_file(directory / "report.html", to_html(blocks, summary.title).encode())
     return directory / "report.html"
 
 
-def _blocks(directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> Iterator[Block]:
-    groups = group_trials(trials)
-    lengths = {name: _lengths(summary, group) for name, group in groups.items()}
-    name = trials[0].scores[0].name
-    yield Heading(summary.title, 1)
-    yield Paragraph(
-        f"{len(trials)} of {summary.members} runs. ± is the standard deviation over seeds; without it there "
-        "is one seed. Speed and minutes are those of training without validations, on this machine with the "
-        "other processes that ran on it."
-    )
-    yield Heading("Scores")
-    yield _scores(summary, groups)
-    yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in trials[0].scores))
-    yield Heading(f"Against {summary.baseline}")
-    yield Paragraph(
-        f"The difference in {name}, and the number of seeds in which it is significant for the choice of "
-        f"test sentences (paired bootstrap, Koehn 2004; sacreBLEU's one-sided p is below {LEVELS['bs']}). p "
-        "does not cover the variation between seeds, which is the deviation."
-    )
-    yield _differences(summary, groups, name)
-    yield from _pictures(directory, _figures(summary, groups, lengths, name))
-    yield Heading("By sentence length")
-    yield Paragraph(f"{name} of the test sentences by number of source words (tokenizer 13a).")
-    yield from _each(summary, {name: _bucketed("words", scores) for name, scores in lengths.items()})
-    yield Heading("By word frequency")
-    yield Paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
-    yield from _each(summary, {name: _bucketed("frequency", _words(group)) for name, group in groups.items()})
-    if summary.missing:
-        yield Heading("Runs without results")
-        yield Table(["run", "reason"], [*summary.missing.items()])
-    yield Heading("The study")
-    yield Paragraph(f"Written by nmt {__version__} with this command and this study file.")
-    yield Verbatim(summary.command)
-    yield Verbatim(summary.file)
+Buckets = Mapping[str, Mapping[Bucket, MeanAndDeviation]]
+"""Scores by system and bucket."""
 
 
-def _each(summary: StudySummary, tables: Mapping[str, Table]) -> Iterator[Block]:
-    """A table of each group, with its name where there are several."""
-    for name, table in tables.items():
-        if name:
-            yield Heading(f"{', '.join(summary.others)}: {name}", 3)
-        yield table
+class _ReportBuilder:
+    def __init__(self, directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> None:
+        self.directory, self.summary, self.trials = directory, summary, trials
+        self.groups = group_trials(trials)
+        self.score_name = trials[0].scores[0].name
+        self.lengths = {
+            name: {system: length_scores(trials, summary.metric) for system, trials in group.items()}
+            for name, group in self.groups.items()
+        }
+        self.words = {
+            name: {system: word_scores(trials) for system, trials in group.items()}
+            for name, group in self.groups.items()
+        }
+        self.label_columns = [", ".join(summary.others)] * bool(summary.others) + [summary.systems]
 
+    def blocks(self) -> Iterator[Block]:
+        summary, name = self.summary, self.score_name
+        yield Heading(summary.title, 1)
+        yield Paragraph(
+            f"{len(self.trials)} of {summary.members} runs. ± is the standard deviation over seeds; without "
+            "it there is one seed. Speed and minutes are those of training only, measured on this machine "
+            "with the other processes that ran on it."
+        )
+        yield Heading("Scores")
+        yield self.scores()
+        yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores))
+        yield Heading(f"Against {summary.baseline}")
+        yield Paragraph(
+            f"The difference in {name}, and the number of seeds in which it is significant for the choice of "
+            "test sentences (paired bootstrap, Koehn 2004; sacreBLEU's one-sided p is below "
+            f"{LEVELS['bs']}). p does not cover the variation between seeds, which is the deviation."
+        )
+        yield self.differences()
+        yield Heading("Pictures")
+        yield from self.pictures()
+        yield Heading("By sentence length")
+        yield Paragraph(f"{name} of the test sentences by number of source words (tokenizer 13a).")
+        yield from self.bucket_tables("words", self.lengths)
+        yield Heading("By word frequency")
+        yield Paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
+        yield from self.bucket_tables("frequency", self.words)
+        if summary.missing:
+            yield Heading("Runs without results")
+            yield Table(["run", "reason"], [*summary.missing.items()])
+        yield Heading("The study")
+        yield Paragraph(f"Written by nmt {__version__} with this command and this study file.")
+        yield Verbatim(summary.command)
+        yield Verbatim(summary.file)
 
-def _scores(summary: StudySummary, groups: Mapping[str, Group]) -> Table:
-    first = next(iter(next(iter(groups.values())).values()))[0]
-    names = [score.name for score in first.scores]
-    measured = [*names, "seeds", "hidden", "parameters", "words/s", "minutes", "updates"]
-    rows = [
-        [*_labels(summary, name, system), *_results(trials, names)]
-        for name, group in groups.items()
-        for system, trials in group.items()
-    ]
-    return Table([*_columns(summary), *measured], rows, len(_columns(summary)))
+    def systems(self) -> Iterator[tuple[list[str], Group, str]]:
+        """The first cells of each system's row, its group and its name."""
+        for name, group in self.groups.items():
+            for system in group:
+                yield [name] * bool(self.summary.others) + [system], group, system
 
+    def scores(self) -> Table:
+        names = [score.name for score in self.trials[0].scores]
+        columns = [
+            *self.label_columns,
+            *names,
+            "seeds",
+            "hidden",
+            "parameters",
+            "words/s",
+            "minutes",
+            "updates",
+        ]
+        rows = [[*labels, *_results(group[system], names)] for labels, group, system in self.systems()]
+        return Table(columns, rows, len(self.label_columns))
 
-def _columns(summary: StudySummary) -> list[str]:
-    """The column heads of `_labels`."""
-    return [", ".join(summary.others), summary.systems] if summary.others else [summary.systems]
+    def differences(self) -> Table:
+        columns = [*self.label_columns, f"difference in {self.score_name}", "p, seed by seed", "significant"]
+        rows = []
+        for labels, group, system in self.systems():
+            if system == self.summary.baseline:
+                continue
+            baseline = group.get(self.summary.baseline, [])
+            difference = compare_systems(baseline, group[system], self.summary.metric)
+            if difference is None:
+                cells = ["-", "-", "no run of the baseline with the same seed and test set"]
+            else:
+                p_values = ", ".join(f"{p:.3f}" for p in difference.p_values)
+                cells = [str(MeanAndDeviation.of(difference.differences)), p_values, difference.verdict]
+            rows.append([*labels, *cells])
+        return Table(columns, rows, len(self.label_columns))
 
+    def bucket_tables(self, column: str, groups: Mapping[str, Buckets]) -> Iterator[Block]:
+        """A table of each group, with its name where there are several."""
+        missing = MeanAndDeviation.of([])
+        for name, scores in groups.items():
+            if name:
+                yield Heading(f"{', '.join(self.summary.others)}: {name}", 3)
+            buckets = dict.fromkeys(bucket for of_system in scores.values() for bucket in of_system)
+            yield Table(
+                [column, *scores],
+                [[str(b), *(str(system.get(b, missing)) for system in scores.values())] for b in buckets],
+            )
 
-def _labels(summary: StudySummary, group: str, system: str) -> list[str]:
-    """The first cells of a row."""
-    return [group, system] if summary.others else [system]
+    def pictures(self) -> Iterator[Block]:
+        """The score over the other axis, if its values are numbers, by length, and during training."""
+        folder = self.directory / "pictures"
+        folder.mkdir(exist_ok=True)
+        for number, (x, panels, log_x) in enumerate(self.panels(), 1):
+            file = folder / f"{number}.svg"
+            try:
+                draw_curves(file, panels, x=x, one_scale=True, log_x=log_x)
+            except UsageError as error:
+                yield Paragraph(f"No pictures: {error}")
+                return
+            yield Picture(file, f"{x}: {', '.join(panels)}")
+
+    def panels(self) -> Iterator[tuple[str, dict[str, list[Curve]], bool]]:
+        over_groups = curves_over_groups(self.groups, self.score_name)
+        if over_groups:
+            points = [point for curve in over_groups for point in curve.x]
+            log_x = 0 < DECADE * min(points) <= max(points)
+            yield ", ".join(self.summary.others), {self.score_name: over_groups}, log_x
+        by_length = {
+            f"{self.score_name} {group}".strip(): [
+                mean_curve(system, [bucket.first for bucket in scores], [*scores.values()])
+                for system, scores in systems.items()
+            ]
+            for group, systems in self.lengths.items()
+        }
+        yield "source words, at least", by_length, False
+        metric = validation_metric(next(iter(next(iter(self.groups.values())).values())), self.summary.metric)
+        during_training = {
+            f"{metric} {group}".strip(): [
+                validation_curve(system, trials, metric) for system, trials in systems.items()
+            ]
+            for group, systems in self.groups.items()
+        }
+        yield "update", during_training, False
 
 
 def _results(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
@@ -160,97 +233,3 @@ def _results(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
 def _number(values: Sequence[float]) -> str:
     mean = MeanAndDeviation.of(values).mean
     return "-" if math.isnan(mean) else f"{mean:,.0f}"
-
-
-def _differences(summary: StudySummary, groups: Mapping[str, Group], name: str) -> Table:
-    rows = [
-        [
-            *_labels(summary, label, system),
-            *_compared(group.get(summary.baseline, []), trials, summary.metric),
-        ]
-        for label, group in groups.items()
-        for system, trials in group.items()
-        if system != summary.baseline
-    ]
-    head = [*_columns(summary), f"difference in {name}", "p, seed by seed", "significant"]
-    return Table(head, rows, len(_columns(summary)))
-
-
-def _compared(baseline: Sequence[Trial], other: Sequence[Trial], metric: str) -> list[str]:
-    difference = compare_systems(baseline, other, metric)
-    if difference is None:
-        return ["-", "-", "no run of the baseline with the same seed and test set"]
-    return [
-        str(MeanAndDeviation.of(difference.differences)),
-        ", ".join(f"{p:.3f}" for p in difference.p_values),
-        difference.verdict,
-    ]
-
-
-Buckets = Mapping[str, Mapping[Bucket, MeanAndDeviation]]
-"""Scores by system and bucket."""
-
-
-def _lengths(summary: StudySummary, group: Group) -> Buckets:
-    return {system: length_scores(trials, summary.metric) for system, trials in group.items()}
-
-
-def _words(group: Group) -> Buckets:
-    return {system: word_scores(trials) for system, trials in group.items()}
-
-
-def _bucketed(what: str, scores: Buckets) -> Table:
-    """A row per bucket, a column per system."""
-    rows = list(dict.fromkeys(bucket for of_system in scores.values() for bucket in of_system))
-    nothing = MeanAndDeviation.of([])
-    return Table(
-        [what, *scores],
-        [[str(bucket), *(str(column.get(bucket, nothing)) for column in scores.values())] for bucket in rows],
-    )
-
-
-class _Figure(NamedTuple):
-    x: str
-    panels: Mapping[str, Sequence[Curve]]
-    log_x: bool = False
-
-
-def _pictures(directory: Path, figures: Iterable[_Figure]) -> Iterator[Block]:
-    """Draw the figures; without matplotlib, a line that reports it."""
-    folder = directory / "pictures"
-    folder.mkdir(exist_ok=True)
-    yield Heading("Pictures")
-    for number, figure in enumerate(figures, 1):
-        file = folder / f"{number}.svg"
-        try:
-            draw_curves(file, figure.panels, x=figure.x, one_scale=True, log_x=figure.log_x)
-        except UsageError as error:
-            yield Paragraph(f"No pictures: {error}")
-            return
-        yield Picture(file, f"{figure.x}: {', '.join(figure.panels)}")
-
-
-def _figures(
-    summary: StudySummary, groups: Mapping[str, Group], lengths: Mapping[str, Buckets], name: str
-) -> Iterator[_Figure]:
-    """The score over the other axis, if its values are numbers, by sentence length, and during training."""
-    over = curves_over_groups(groups, name)
-    if over:
-        points = [point for one in over for point in one.x]
-        yield _Figure(", ".join(summary.others), {name: over}, log_x=0 < DECADE * min(points) <= max(points))
-    by_length = {
-        f"{name} {group}".strip(): [
-            mean_curve(system, [bucket.first for bucket in scores], [*scores.values()])
-            for system, scores in systems.items()
-        ]
-        for group, systems in lengths.items()
-    }
-    yield _Figure("source words, at least", by_length)
-    metric = validation_metric(next(iter(next(iter(groups.values())).values())), summary.metric)
-    grown = {
-        f"{metric} {group}".strip(): [
-            validation_curve(system, trials, metric) for system, trials in systems.items()
-        ]
-        for group, systems in groups.items()
-    }
-    yield _Figure("update", grown)
