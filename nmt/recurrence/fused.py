@@ -198,12 +198,11 @@ class _KernelFunction(torch.autograd.Function):
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Any, ...]:
         refuse_second_derivatives()
         kernels: _BoundKernels = ctx.kernels
-        buffers = _split_blocks(kernels.blocks, ctx.saved_tensors)
+        values = ctx.saved_tensors  # once: a recomputed chunk hands them out only once
+        buffers = _split_blocks(kernels.blocks, values)
         buffers |= _split_blocks(kernels.output_gradients, [d.contiguous() for d in output_gradients])
         result: list[Tensor | None] = []
-        for (block, written), value, allocate in zip(
-            kernels.gradients, ctx.saved_tensors, ctx.allocate, strict=True
-        ):
+        for (block, written), value, allocate in zip(kernels.gradients, values, ctx.allocate, strict=True):
             d = allocate(value) if written else None
             result.append(d)
             if d is not None:
