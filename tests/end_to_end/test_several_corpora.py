@@ -70,7 +70,7 @@ def test_the_doctor_reports_each_corpus_with_its_lines(recipe: Path) -> None:
     write_lines(Path("back.de"), [*lines[:6], " ".join(lines), *lines[7:]])
     told = json.loads(done(nmt("doctor", recipe, "--updates", 0, "--json")))
     where = {finding["what"].partition(":")[0]: finding["where"] for finding in told["findings"]}
-    assert where["3.3% of the training pairs of back are left out"] == "data.train of back, first: line 7"
+    assert where["3.3% of the training pairs of back are dropped"] == "data.train of back, first: line 7"
 
 
 def test_a_terminal_shows_that_the_data_are_being_prepared(recipe: Path) -> None:
@@ -185,7 +185,7 @@ WRONG = {
         "tag: a b",
         "data.train.tag: expected one word in angle",
     ),
-    "a reserved tag": ("tag: <bt>", "tag: </s>", "data.train.tag: </s> has a meaning of its own"),
+    "a reserved tag": ("tag: <bt>", "tag: </s>", "data.train.tag: </s> is reserved"),
     "two of a name": ("name: back", "name: own", "data.train: 2 corpora are called 'own'"),
     "a setting that is none": (
         "weight: 0.5",

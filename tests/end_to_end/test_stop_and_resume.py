@@ -143,7 +143,7 @@ def test_a_signal_saves_after_the_update_and_prints_how_to_resume(
     run = tmp_path / "run"
     process = stopped(runs.recipe, run, how)
     assert process.returncode == code, process.stderr
-    assert "stopping: this update is finished and saved first" in process.stderr
+    assert "stopping after this update and saving a checkpoint" in process.stderr
     assert f"{how.name} received; run the same command again to resume" in process.stderr
     assert "Traceback" not in process.stderr
     done(nmt("train", runs.recipe, "-o", run))

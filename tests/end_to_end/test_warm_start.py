@@ -67,7 +67,7 @@ def test_what_does_not_fit_is_reported(finished: Finished, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        ("nowhere", "there is no"),
+        ("nowhere", "does not exist"),
         (".", "is neither a run, a checkpoint nor a model directory"),
     ],
 )

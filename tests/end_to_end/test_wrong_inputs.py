@@ -152,7 +152,7 @@ def test_a_setting_that_does_not_fit_the_data_is_refused(
 
 
 def test_the_directory_of_another_run_is_refused(home: Home, finished: Finished) -> None:
-    refused(nmt("train", home.recipe, "-o", finished.run), 2, "another recipe", "--output")
+    refused(nmt("train", home.recipe, "-o", finished.run), 2, "a different recipe", "--output")
     refused(nmt("train", home.recipe, "-o", home.text), 2, "is not empty and is not a run")
     refused(nmt("train", home.recipe, "-o", home.recipe), 2, str(home.recipe))
     refused(nmt("train", home.recipe, "-o", home.recipe / "below"), 2, str(home.recipe / "below"))
@@ -209,7 +209,7 @@ def test_a_run_without_a_checkpoint_cannot_translate(copy: Path) -> None:
 
 
 def test_anything_but_a_model_is_refused(tmp_path: Path) -> None:
-    refused(nmt("translate", tmp_path / "absent", stdin=b"x\n"), 2, "there is no", "absent")
+    refused(nmt("translate", tmp_path / "absent", stdin=b"x\n"), 2, "does not exist", "absent")
     refused(nmt("translate", tmp_path, stdin=b"x\n"), 2, "has no recipe.yaml")
     refused(nmt("average", tmp_path, "-o", tmp_path / "mean"), 1, "has no checkpoints to average")
 
@@ -218,7 +218,7 @@ def test_an_average_of_missing_checkpoints_is_refused(finished: Finished, tmp_pa
     refused(
         nmt("average", finished.run, "-o", tmp_path / "m", "-c", "u0000007"), 2, "no checkpoint", "u0000007"
     )
-    refused(nmt("average", finished.run, "-o", finished.text), 2, "exists; choose another name")
+    refused(nmt("average", finished.run, "-o", finished.text), 2, "already exists; choose another name")
 
 
 def test_input_that_cannot_be_read_and_output_that_cannot_be_written_are_refused(
