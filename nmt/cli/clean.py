@@ -78,7 +78,7 @@ def clean(
         duplicates=duplicates,
     )
     report = pair_rules.FilterReport()
-    with spinner(f"reading {corpus}"), pair_writer(output, languages, beside=corpus.files) as write:
+    with spinner(f"reading {corpus}"), pair_writer(output, languages, inputs=corpus.files) as write:
         for pair in pair_rules.clean(corpus, rules, report):
             write(*pair)
     typer.echo(report)

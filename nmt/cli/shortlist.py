@@ -23,6 +23,6 @@ def shortlist(
 
     file, measured = write_shortlist(run, best=best, frequent=frequent)
     typer.echo(
-        f"{file}: {file.stat().st_size:,} bytes; {measured.pieces:,.0f} tokens per validation sentence, "
+        f"{file}: {file.stat().st_size:,} bytes; {measured.tokens:,.0f} tokens per validation sentence, "
         f"with {measured.covered:.2%} of the reference tokens among them"
     )

@@ -1,7 +1,7 @@
-"""Batches: which pairs go together in which order, and how they become tensors.
+"""Batches: the grouping and order of pairs, and their conversion to tensors.
 
-The order of an epoch is a function of (seed, epoch) alone, and it is worked out pool by pool: no list of all
-pairs is ever held, and an epoch can be entered anywhere without reading the pairs before that place.
+The order of an epoch depends only on (seed, epoch) and is computed pool by pool: no list of all pairs is held
+in memory, and an epoch can be resumed at any batch without reading the pairs before it.
 """
 
 from collections.abc import Iterator
@@ -20,31 +20,29 @@ from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary
 from nmt.data.word_alignment import align_tokens
 from nmt.settings import Count, Settings
 
-POOL = 1 << 16  # pairs that are sorted by length together
+POOL = 1 << 16  # pairs sorted by length together
 
 
 class Batch(NamedTuple):
     """Pairs as padded tensors of int64, batch-major."""
 
-    src: Tensor  # [B, S]: pieces, eos, then pad
-    src_lengths: Tensor  # [B]: eos counted
-    tgt: Tensor  # [B, T+1]: bos, pieces, eos, then pad
-    tgt_lengths: Tensor  # [B]: eos counted, bos not
+    src: Tensor  # [B, S]: tokens, eos, then pad
+    src_lengths: Tensor  # [B]: including eos
+    tgt: Tensor  # [B, T+1]: bos, tokens, eos, then pad
+    tgt_lengths: Tensor  # [B]: including eos, without bos
     pairs: Tensor  # [B]: index of each pair in the store
-    is_continued: bool = False  # whether the rows of the batch after it continue these
-    weights: Tensor | None = None  # [B]: what the loss of a pair counts; None: 1 each
+    is_continued: bool = False  # the rows of the next batch continue these
+    weights: Tensor | None = None  # [B]: weight of each pair in the loss; None: 1 each
     alignments: Tensor | None = None  # [L, 3] row, t, s: tgt[row, t + 1] translates src[row, s]
 
     def part(self, rows: slice) -> "Batch":
-        """Some of its pairs, no wider than they need (one position at least)."""
+        """Return some of its pairs, no wider than needed (at least one position)."""
         src_lengths, tgt_lengths = self.src_lengths[rows], self.tgt_lengths[rows]
         chosen = torch.arange(len(self.src))[rows]
         alignments = self.alignments
         if alignments is not None:
-            place = torch.full((len(self.src),), -1).index_copy_(0, chosen, torch.arange(len(chosen)))
-            alignments = torch.cat([place[alignments[:, :1]], alignments[:, 1:]], 1)[
-                place[alignments[:, 0]] >= 0
-            ]
+            new = torch.full((len(self.src),), -1).index_copy_(0, chosen, torch.arange(len(chosen)))
+            alignments = torch.cat([new[alignments[:, :1]], alignments[:, 1:]], 1)[new[alignments[:, 0]] >= 0]
         return self._replace(
             src=self.src[rows, : int(src_lengths.max())],
             src_lengths=src_lengths,
@@ -67,9 +65,9 @@ class BatchSettings(Settings):
 
 
 class BatchPlan(NamedTuple):
-    """How pairs are cut into batches: `size` sentences, or `size` tokens (padded, on the longer side).
+    """The division of pairs into batches of `size` sentences, or `size` tokens (padded, on the longer side).
 
-    `times` is how often an epoch goes through each corpus of the store (see `Mixture`); nothing: once.
+    `times` gives the passes over each corpus per epoch (see `Mixture`); empty: one pass over each.
     """
 
     by: Literal["sentences", "tokens"]
@@ -79,19 +77,19 @@ class BatchPlan(NamedTuple):
     pool: int = POOL
 
     def mixture(self, store: TokenStore) -> Mixture:
-        """What an epoch of a store is made of."""
+        """Return the mixture of corpora in an epoch."""
         return Mixture([part.pairs for part in store.parts], self.times or [1] * len(store.parts), self.seed)
 
 
 class BatchPairs(NamedTuple):
-    """Pairs of a batch, and the positions of the epoch that they stand at."""
+    """Pairs of a batch, and their positions in the epoch."""
 
     pairs: Int64
     positions: Int64
 
 
 class SubwordSampling(NamedTuple):
-    """Subword regularisation (Kudo, 2018): pieces drawn anew in every epoch, with this smoothing alpha."""
+    """Subword regularisation (Kudo, 2018): segmentations sampled in every epoch, with smoothing alpha."""
 
     src: Vocabulary
     tgt: Vocabulary
@@ -102,27 +100,27 @@ def read_batches(
     store: TokenStore,
     plan: BatchPlan,
     epoch: int,
-    start_position: int = 0,
+    start: int = 0,
     sampling: SubwordSampling | None = None,
 ) -> Iterator[Batch]:
-    """The batches of an epoch from the one at `start_position` (0 is the first) to the last.
+    """Yield the batches of an epoch, starting with number `start` (from 0).
 
-    Sampled pieces are a function of (seed, epoch, place). Batches are cut by the lengths in the store, so
-    with sampling one may outgrow its tokens.
+    Sampled segmentations depend on (seed, epoch, position). Batches are formed by the lengths in the store:
+    with sampling, one may exceed its number of tokens.
     """
-    for position, drawn in enumerate(_plan_batches(store, plan, epoch)):
-        if position >= start_position:
-            yield _collate(store, drawn, plan.seed, epoch, sampling)
+    for number, chosen in enumerate(_plan_batches(store, plan, epoch)):
+        if number >= start:
+            yield _collate(store, chosen, plan.seed, epoch, sampling)
             store.release()
 
 
 def count_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> int:
-    """How many batches an epoch has; by tokens it may differ a little between epochs."""
+    """Count the batches of an epoch; with batches by tokens, epochs may differ a little."""
     return sum(1 for _ in _plan_batches(store, plan, epoch))
 
 
 def read_validation_batches(store: TokenStore, plan: BatchPlan) -> Iterator[Batch]:
-    """Every pair once, like lengths together, not shuffled; `pairs` says where each stands in the store."""
+    """Yield every pair once, grouped by length, not shuffled; `Batch.pairs` gives the index in the store."""
     for first in range(0, len(store), plan.pool):
         pool = np.arange(first, min(first + plan.pool, len(store)))
         for chosen in _group_by_length(store, plan, pool):
@@ -130,31 +128,29 @@ def read_validation_batches(store: TokenStore, plan: BatchPlan) -> Iterator[Batc
 
 
 def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[BatchPairs]:
-    """The pairs of each batch of an epoch."""
+    """Yield the pairs of each batch of an epoch."""
     mixture, order = plan.mixture(store), shuffle_keys(plan.seed, epoch)
     for pool, first in enumerate(range(0, len(mixture), plan.pool)):
-        positions = shuffled_values(
-            np.arange(first, min(first + plan.pool, len(mixture))), len(mixture), order
-        )
+        numbers = np.arange(first, min(first + plan.pool, len(mixture)))
+        positions = shuffled_values(numbers, len(mixture), order)
         pairs = mixture.pairs(epoch, positions)
-        cut = _group_by_length(store, plan, pairs)
-        for i in random_generator(plan.seed, epoch, pool).permutation(len(cut)):
-            yield BatchPairs(pairs[cut[i]], positions[cut[i]])
+        groups = _group_by_length(store, plan, pairs)
+        for i in random_generator(plan.seed, epoch, pool).permutation(len(groups)):
+            yield BatchPairs(pairs[groups[i]], positions[groups[i]])
 
 
 def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64) -> list[Int64]:
-    """Where the pairs of each batch stand in `pairs`: sorted by length, and cut."""
+    """Return the indices in `pairs` of each batch's pairs, sorted by length and split."""
     src_lengths, tgt_lengths = store.lengths(pairs)
     order = np.lexsort((tgt_lengths, src_lengths))
     if plan.by == "sentences":
-        cuts = range(plan.size, len(pairs), plan.size)
-        return np.split(order, cuts)
+        return np.split(order, range(plan.size, len(pairs), plan.size))
     longest = np.maximum(src_lengths, tgt_lengths)[order] + 1
     return np.split(order, _cut_by_tokens(longest, plan.size))
 
 
 def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:
-    """Where batches start so that rows times widest row is within `size`; a row wider than that is alone."""
+    """Return batch starts such that rows times widest row is at most `size`; a wider row is alone."""
     cuts, start, widest = [], 0, 0
     for i, length in enumerate(lengths.tolist()):
         widest = max(widest, length)
@@ -165,18 +161,15 @@ def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:
 
 
 def _collate(
-    store: TokenStore, drawn: BatchPairs, seed: int, epoch: int, sampling: SubwordSampling | None
+    store: TokenStore, chosen: BatchPairs, seed: int, epoch: int, sampling: SubwordSampling | None
 ) -> Batch:
-    pairs, positions = drawn
+    pairs, positions = chosen
     if sampling is None:
         src, tgt = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
     else:
-        src = _sample_rows(
-            store.src, sampling.src, pairs, sampling.alpha, _sampling_seeds(positions, seed, epoch, 0)
-        )
-        tgt = _sample_rows(
-            store.tgt, sampling.tgt, pairs, sampling.alpha, _sampling_seeds(positions, seed, epoch, 1)
-        )
+        seeds = [_sampling_seeds(positions, seed, epoch, side) for side in (0, 1)]
+        src = _sample_rows(store.src, sampling.src, pairs, sampling.alpha, seeds[0])
+        tgt = _sample_rows(store.tgt, sampling.tgt, pairs, sampling.alpha, seeds[1])
     src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
     alignments = None
     if store.alignments is not None:
@@ -192,9 +185,9 @@ def _collate(
     )
 
 
-def _pad(taken: RaggedRows, bos: bool = False) -> Tensor:
-    """Rows as one tensor: (bos,) the row, eos, then pad."""
-    values, lengths = taken
+def _pad(ragged: RaggedRows, bos: bool = False) -> Tensor:
+    """Return rows as one tensor: (bos,) the row, eos, then pad."""
+    values, lengths = ragged
     first, widest = int(bos), int(lengths.max())
     rows = np.full((len(lengths), first + widest + 1), PAD, np.int64)
     rows[:, :first] = BOS
@@ -212,7 +205,7 @@ def _sample_rows(
 
 
 def _sampling_seeds(positions: Int64, seed: int, epoch: int, side: int) -> list[int]:
-    """A seed of 32 bits for each place of an epoch."""
+    """Return a seed of 32 bits for each position of an epoch."""
     key = np.random.SeedSequence((seed, epoch, side)).generate_state(1, np.uint64)
     seeds: list[int] = (mix_bits(positions.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
     return seeds

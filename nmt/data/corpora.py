@@ -1,4 +1,4 @@
-"""Corpora known by name: their cards, where they lie on this machine, and whether they are whole."""
+"""Corpora known by name: their cards, and their files on this machine."""
 
 import os
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class _Record(BaseModel):
 
 
 class CorpusFile(_Record):
-    """A file of a corpus, as it must lie on the disk."""
+    """A file of a corpus."""
 
     name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -33,29 +33,29 @@ class CorpusFile(_Record):
 
 
 class CorpusCard(_Record):
-    """What a corpus is, where it comes from, what one may do with it, and which files it has."""
+    """The description of a corpus: content, origin, licence and files."""
 
     name: str
     languages: Annotated[list[str], Field(min_length=1)]
     description: str
     licence: str
     source: str
-    split: str | None = None  # how its parts were told apart
-    obtain: str | None = None  # how to come by files that have no url
+    split: str | None = None  # how it was split into parts
+    obtain: str | None = None  # how to get files that have no url
     files: Annotated[list[CorpusFile], Field(min_length=1)]
 
 
 def corpus_names() -> list[str]:
-    """The corpora there is a card for."""
+    """Return the names of all corpora with a card."""
     return sorted(path.parent.name for path in shipped_directory("corpora").glob("*/card.yaml"))
 
 
 def read_card(name: str) -> CorpusCard:
-    """The card of a corpus, by name."""
+    """Read the card of a corpus."""
     names = corpus_names()
     if name not in names:
         near = get_close_matches(name, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "there are: " + ", ".join(names)
+        hint = f"did you mean '{near[0]}'?" if near else "available: " + ", ".join(names)
         raise UsageError(f"no corpus '{name}'; {hint}")
     path = shipped_directory("corpora") / name / "card.yaml"
     try:
@@ -68,41 +68,43 @@ def read_card(name: str) -> CorpusCard:
 
 
 def fetched_root() -> Path:
-    """Where fetched corpora lie: $NMT_CORPORA, or ~/.cache/nmt/corpora."""
+    """Return the directory of downloaded corpora: $NMT_CORPORA, or ~/.cache/nmt/corpora."""
     return Path(os.environ.get("NMT_CORPORA") or "~/.cache/nmt/corpora").expanduser()
 
 
 def is_built_in(card: CorpusCard) -> bool:
-    """Whether the corpus lies whole beside its card, because it came with the package."""
+    """Return True if the files of the corpus are part of this package."""
     return _has_files(shipped_directory("corpora") / card.name, card)
 
 
 def find_directory(card: CorpusCard) -> Path | None:
     """The folder that holds all files of the corpus (by name; `check_files` compares the sums), or None."""
-    usual = (shipped_directory("corpora") / card.name, fetched_root() / card.name)
-    return next((place for place in usual if _has_files(place, card)), None)
+    directories = (shipped_directory("corpora") / card.name, fetched_root() / card.name)
+    return next((directory for directory in directories if _has_files(directory, card)), None)
 
 
-def _has_files(place: Path, card: CorpusCard) -> bool:
-    return all((place / file.name).is_file() for file in card.files)
+def _has_files(directory: Path, card: CorpusCard) -> bool:
+    return all((directory / file.name).is_file() for file in card.files)
 
 
 def corpus_root(name: str) -> Path:
-    """The folder that `data.root: corpus:NAME` stands for."""
+    """Return the directory that `data.root: corpus:NAME` refers to; UsageError if there is none."""
     card = read_card(name)
-    place = find_directory(card)
-    if place is not None:
-        return place
-    way = "run: nmt corpus fetch " + name if card.obtain is None else "to obtain it: " + card.obtain.strip()
-    raise UsageError(f"the corpus {name} is not on this machine; {way}\nor give its directory: data.root=DIR")
+    directory = find_directory(card)
+    if directory is not None:
+        return directory
+    advice = "run: nmt corpus fetch " + name if card.obtain is None else "to get it: " + card.obtain.strip()
+    raise UsageError(
+        f"the corpus {name} is not on this machine; {advice}\nor give its directory: data.root=DIR"
+    )
 
 
 def fetch_corpus(
     card: CorpusCard, target: Path, *, progress: Progress = lambda name, held: None, say: Say
 ) -> None:
-    """Download what `target` lacks of a corpus; a file appears there when it is whole and its sum is right.
+    """Download the missing files of a corpus to `target`; a file appears when its checksum is right.
 
-    `progress` hears a file's name and the bytes held of it, `say` what went wrong and is tried again.
+    `progress` is called with a file's name and its size so far, `say` with errors that are retried.
     """
     unreachable = [file.name for file in card.files if file.url is None]
     if unreachable:
@@ -120,9 +122,9 @@ def fetch_corpus(
         download(file.url, target / file.name, sha256=file.sha256, size=file.bytes, report=hear, say=say)
 
 
-def check_files(card: CorpusCard, place: Path) -> dict[str, str]:
-    """What is wrong with the files of a corpus in a folder: name to fault; empty when it is whole."""
-    faults = {file.name: _find_fault(file, place / file.name) for file in card.files}
+def check_files(card: CorpusCard, directory: Path) -> dict[str, str]:
+    """Compare the files of a corpus with its card; return what is wrong, by file name."""
+    faults = {file.name: _find_fault(file, directory / file.name) for file in card.files}
     return {name: fault for name, fault in faults.items() if fault is not None}
 
 
@@ -132,4 +134,4 @@ def _find_fault(file: CorpusFile, path: Path) -> str | None:
     size = path.stat().st_size
     if file.bytes is not None and size != file.bytes:
         return f"{size:,} bytes instead of {file.bytes:,}"
-    return None if file_sha256(path) == file.sha256 else "altered (its SHA-256 differs)"
+    return None if file_sha256(path) == file.sha256 else "checksum mismatch"

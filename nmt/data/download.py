@@ -1,4 +1,4 @@
-"""One file over HTTP: continued where it stopped, checked by its sum, put in place whole or not at all."""
+"""Download of a file over HTTP: resumed where it stopped, verified by its checksum, renamed when complete."""
 
 import ssl
 import time
@@ -24,14 +24,14 @@ RETRY_STATUS = (
     502,
     503,
     504,
-)  # answers worth asking again; 416: the part on disk is too long
+)  # statuses worth another attempt; 416: the part on disk is too long
 
 Report = Callable[[int], None]
 Say = Callable[[str], None]
 
 
 class _Interrupted(Exception):
-    """The connection ended before the file did."""
+    """The connection ended before the end of the file."""
 
 
 _TRANSIENT = (_Interrupted, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
@@ -47,11 +47,10 @@ def download(
     say: Say = lambda message: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Bring `url` to `target`, unless it lies there already.
+    """Download `url` to `target`, unless it exists.
 
-    What has arrived is kept in `target.part`, from where the next call goes on; under the name `target` a
-    file is always whole. `report` hears the number of bytes held, `say` what went wrong and is tried again.
-    Raises DataError.
+    Until it is complete the file is `target.part`, which the next call resumes. `report` is called with the
+    number of bytes so far, `say` with errors that lead to another attempt. Raises DataError.
     """
     if target.exists():
         _check_existing(target, sha256)
@@ -70,20 +69,20 @@ def download(
 
 
 def _check_existing(target: Path, sha256: str) -> None:
-    found = file_sha256(target)
-    if found != sha256:
+    actual = file_sha256(target)
+    if actual != sha256:
         raise DataError(
-            f"{target}: a different file already exists (sha256 {found}, expected {sha256}); "
+            f"{target}: a different file already exists (sha256 {actual}, expected {sha256}); "
             "move it away and download again"
         )
 
 
 def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
-    found, held = file_sha256(part), part.stat().st_size
-    if found != sha256:
+    actual, held = file_sha256(part), part.stat().st_size
+    if actual != sha256:
         part.unlink()
         raise DataError(
-            f"{url}: not the expected file ({held:,} bytes, sha256 {found}, expected {sha256}); "
+            f"{url}: not the expected file ({held:,} bytes, sha256 {actual}, expected {sha256}); "
             "it was damaged in transit or changed at its source, and has been deleted"
         )
     replace_file(part, target)
@@ -92,7 +91,7 @@ def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
 def _download_part(
     url: str, part: Path, size: int | None, report: Report, say: Say, pause: Callable[[float], None]
 ) -> None:
-    """Append to `part` until the server has no more, asking again where the connection fails."""
+    """Append to `part` until the file is complete, with several attempts if the connection fails."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _request_rest(url, part, size, report)
@@ -106,10 +105,10 @@ def _download_part(
 
 
 def _request_rest(url: str, part: Path, size: int | None, report: Report) -> None:
-    """One request, from the first byte that `part` lacks to the end of the file."""
+    """Request the file from the first byte that `part` lacks."""
     held = part.stat().st_size if part.exists() else 0
     if size is not None and held >= size:
-        return  # whole, or too long: its sum decides
+        return  # complete, or too long: the checksum decides
     headers = {"User-Agent": f"nmt/{__version__}"} | ({"Range": f"bytes={held}-"} if held else {})
     with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as answer:
         held = held if _is_continuation(answer, held) else 0
@@ -125,7 +124,7 @@ def _request_rest(url: str, part: Path, size: int | None, report: Report) -> Non
 
 
 def _is_continuation(answer: HTTPResponse, held: int) -> bool:
-    """Whether the answer starts at byte `held`; a server that knows no ranges starts over with status 200."""
+    """Return True if the answer starts at byte `held`; a server without ranges sends all, with status 200."""
     return answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {held}-")
 
 
@@ -144,4 +143,4 @@ def _describe_kept(part: Path) -> str:
     if not part.exists() or part.stat().st_size == 0:
         part.unlink(missing_ok=True)
         return "; nothing was kept"
-    return f"; {part.stat().st_size:,} bytes are kept in {part}, and the same command goes on from there"
+    return f"; {part.stat().st_size:,} bytes are kept in {part}; run the same command again to resume"

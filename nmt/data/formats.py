@@ -1,4 +1,4 @@
-"""Files that hold both sides of a pair: TSV, JSON lines, TMX and Parquet, read as rows of columns."""
+"""Files with both sides of the pairs: TSV, JSON lines, TMX and Parquet, read as rows of columns."""
 
 import json
 import re
@@ -12,12 +12,12 @@ from nmt.errors import DataError, UsageError
 
 Row = tuple[str, ...]
 Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
-CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: what a layout wrote into it
+CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: formatting codes
 LINE_END = re.compile(r"\s*\n\s*")
 
 
 def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """Source, target and further columns, by number from 1; DataError for a line with more or fewer."""
+    """Yield source, target and further columns, numbered from 1; DataError for a line with more or fewer."""
     chosen = [0, 1, *(_column_number(column) for column in columns)]
     expected = max(chosen) + 1
     for number, line in enumerate(read_lines(path), 1):
@@ -36,7 +36,7 @@ def _column_number(name: str) -> int:
 
 
 def read_json_lines(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """Objects with a text for each language, and further fields; a blank line is a blank pair."""
+    """Yield a text for each language and further fields of JSON objects; a blank line is a blank pair."""
     for number, line in enumerate(read_lines(path), 1):
         where = f"{path}, line {number}"
         if line.strip():
@@ -70,10 +70,10 @@ def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[s
 
 
 def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """The translation units of a translation memory (TMX 1.4): the first text of each language.
+    """Yield the translation units of a translation memory (TMX 1.4): the first text of each language.
 
-    A unit without one of the languages has a blank side. What stands for a layout's codes is left out, and
-    line ends are spaces. A DOCTYPE is refused: it can make a reader fetch files and fill the memory.
+    A unit without one of the languages has a blank side. Formatting codes are removed, and line ends become
+    spaces. A DOCTYPE is refused: it can make a parser read files and exhaust the memory.
     """
     refuse_columns(columns, "a TMX file has")
     memory = _TmxParser(languages)
@@ -85,13 +85,13 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
 
 
 def refuse_columns(columns: Sequence[str], where: str) -> None:
-    """UsageError if there are any; `where` says what has none."""
+    """Raise UsageError if there are any; `where` names the format that has none."""
     if columns:
         raise UsageError(f"column:{columns[0]}: {where} no columns; use a separate file")
 
 
 class _TmxParser:
-    """What of a TMX file has been read."""
+    """An incremental parser of TMX."""
 
     def __init__(self, languages: Sequence[str]) -> None:
         self.languages = [language.lower() for language in languages]
@@ -106,18 +106,18 @@ class _TmxParser:
         self.parser.StartDoctypeDeclHandler = self.doctype
 
     def units(self, path: Path, block: bytes, last: bool = False) -> list[Row]:
-        """The units that end within a block of the file."""
+        """Parse a block of the file and return the units that end in it."""
         try:
             self.parser.Parse(block, last)
         except expat.ExpatError as error:
             raise DataError(f"{path} is not TMX: {error}") from None
         except DataError as error:
             raise DataError(f"{path}, line {self.parser.CurrentLineNumber}: {error}") from None
-        found, self.done = self.done, []
-        return found
+        units, self.done = self.done, []
+        return units
 
     def check(self, path: Path) -> None:
-        """DataError unless it was TMX, and had texts of each language if it had any."""
+        """Raise DataError if the file was not TMX, or has no text of a language."""
         if self.root != "tmx":
             raise DataError(f"{path} is not TMX: it begins with <{self.root}>")
         for language in self.languages:
@@ -155,9 +155,7 @@ class _TmxParser:
 
 
 def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """The columns called like the languages, and further ones."""
-    pass  # was an import of this module
-
+    """Yield the columns named like the languages, and further ones."""
     for number, row in enumerate(read_columns(path, [*languages, *columns]), 1):
         yield _fields(row, languages, columns, f"{path}, row {number}")
 
@@ -171,16 +169,16 @@ READERS: dict[str, Reader] = {
 
 
 def pair_format(name: str) -> str | None:
-    """The ending of a file that holds both sides of its pairs, its compression's ending aside; else None."""
+    """Return the suffix of a file with both sides of its pairs (without compression), or None."""
     suffix = Path(bare_name(name)).suffix
     return suffix if suffix in READERS else None
 
 
-ROWS = 4096  # that are read together
+ROWS = 4096  # read together
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Each row as the values of some columns; UsageError without pyarrow, DataError without a column."""
+    """Yield rows of a Parquet file; UsageError without pyarrow, DataError if a column is missing."""
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile

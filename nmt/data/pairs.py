@@ -1,4 +1,4 @@
-"""Corpora on disk: the files that a recipe's names stand for, and their rows one by one."""
+"""Corpora on disk: their files, and their rows one by one."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +13,14 @@ from nmt.data.text import COMPRESSIONS, bare_name, read_lines
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file
 
-COLUMN = "column:"  # so begins the name of a column, where a file could stand, too
+COLUMN = "column:"  # prefix of a column's name, as opposed to a file's
 
 
 class Corpus(NamedTuple):
-    """Text on disk: one file that holds both sides of its pairs, or a source and a target file, line by line.
+    """Text on disk: one file with both sides of its pairs, or a source and a target file, line by line.
 
-    Where it is not `parallel`, one file of plain text; its lines count as pairs with a source of nothing.
-    What stands beside the pairs is a file with a line for each, or the name of a column of theirs. Of files
-    that do not match, only as many rows are compared as are read.
+    If it is not `parallel`, one file of plain text, whose lines count as pairs with an empty source. Weights
+    and alignments are a file with one line per pair, or the name of a column of the pairs' file.
     """
 
     files: tuple[Path, ...]
@@ -31,37 +30,37 @@ class Corpus(NamedTuple):
     tag: str | None = None
     weights: Path | str | None = None
     alignments: Path | str | None = None
-    first: int | None = None  # so many of its rows, where not all are read
+    first: int | None = None  # number of rows to read; None: all
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.files))
 
     @property
-    def beside(self) -> dict[str, Path | str]:
-        """What stands beside the pairs, by what it is."""
-        found = {"weights": self.weights, "links": self.alignments}
-        return {name: place for name, place in found.items() if place is not None}
+    def annotations(self) -> dict[str, Path | str]:
+        """The files or columns with weights and alignments (`links`)."""
+        sources = {"weights": self.weights, "links": self.alignments}
+        return {name: source for name, source in sources.items() if source is not None}
 
     @property
     def columns(self) -> dict[str, str]:
-        """What of it are columns of the pairs' file."""
-        return {name: place for name, place in self.beside.items() if isinstance(place, str)}
+        """The annotations that are columns of the pairs' file."""
+        return {name: source for name, source in self.annotations.items() if isinstance(source, str)}
 
-    def place(self, name: str) -> str:
-        """Where something beside the pairs stands, for a message."""
-        place = self.beside[name]
-        return f"{self}, column {place}" if isinstance(place, str) else str(place)
+    def locate(self, annotation: str) -> str:
+        """Return the file or column of an annotation, for a message."""
+        source = self.annotations[annotation]
+        return f"{self}, column {source}" if isinstance(source, str) else str(source)
 
     @property
     def all_files(self) -> list[Path]:
-        """Every file that is read."""
-        return [*self.files, *(place for place in self.beside.values() if isinstance(place, Path))]
+        """All files of the corpus."""
+        return [*self.files, *(source for source in self.annotations.values() if isinstance(source, Path))]
 
 
 def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Corpus:
-    """The files that a prefix (`train`), a file of pairs (`a.tsv`) or two files (`[a.de, a.en]`) stand for.
+    """Find the files of a prefix (`train`), a file of pairs (`a.tsv`) or two files (`[a.de, a.en]`).
 
-    Each may be compressed, with the ending added to its name. Raises DataError saying what was looked for.
+    Each may be compressed, with the ending added to its name. Raises DataError if one is missing.
     """
     if isinstance(pairs, str):
         names = [pairs] if pair_format(pairs) else [f"{pairs}.{src}", f"{pairs}.{tgt}"]
@@ -71,12 +70,12 @@ def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Co
 
 
 def find_text(name: str, *, root: Path) -> Corpus:
-    """The file of plain text that a name stands for; it may be compressed. DataError as `find_corpus`."""
+    """Find a file of plain text, which may be compressed; DataError if it is missing."""
     return Corpus((find_file(root, name),), parallel=False)
 
 
 def find_file(root: Path, name: str) -> Path:
-    """A file that may be compressed; DataError saying what was looked for."""
+    """Find a file that may be compressed; DataError if it is missing."""
     for ending in COMPRESSIONS:
         if (path := root / (name + ending)).is_file():
             return path
@@ -87,19 +86,19 @@ def find_file(root: Path, name: str) -> Path:
 
 
 def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:
-    """The pairs of a corpus as (source, target), one at a time; DataError if its files do not match."""
+    """Yield the pairs of a corpus as (source, target); DataError if its files do not match."""
     return ((row[0], row[1]) for row in read_rows(corpus._replace(weights=None, alignments=None)))
 
 
 def read_rows(corpus: Corpus) -> Iterator[Row]:
-    """Source, target, and then what stands beside them, in the order of `corpus.beside`."""
+    """Yield source, target and annotations, in the order of `corpus.annotations`."""
     columns = corpus.columns
-    files = {name: place for name, place in corpus.beside.items() if isinstance(place, Path)}
+    files = {name: source for name, source in corpus.annotations.items() if isinstance(source, Path)}
     rows = _read_columns(corpus, list(columns.values()))
     for path in files.values():
         rows = _add_lines(rows, corpus.files[0], path)
     rows = islice(rows, corpus.first)
-    order = [2 + [*columns, *files].index(name) for name in corpus.beside]
+    order = [2 + [*columns, *files].index(name) for name in corpus.annotations]
     return map(itemgetter(0, 1, *order), rows) if order else rows
 
 
@@ -114,7 +113,7 @@ def _read_columns(corpus: Corpus, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _add_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
-    """Rows of a file, each with the line of another; DataError unless there are equally many."""
+    """Add to each row the line of another file; DataError if the numbers differ."""
     lines = read_lines(path)
     for number, (row, line) in enumerate(zip_longest(rows, lines)):
         if row is None or line is None:
@@ -132,11 +131,11 @@ WRITABLE = (".tsv", ".jsonl", None)
 
 
 @contextmanager
-def pair_writer(output: str, languages: tuple[str, str], *, beside: Sequence[Path]) -> Iterator[WritePair]:
-    """Takes pairs, for a .tsv or .jsonl file or two files `output.LANGUAGE`.
+def pair_writer(output: str, languages: tuple[str, str], *, inputs: Sequence[Path]) -> Iterator[WritePair]:
+    """Yield a function that writes pairs to a .tsv or .jsonl file, or to two files `output.LANGUAGE`.
 
-    UsageError for another form, two sides of one name, a file that is one of those read, `beside`, or a
-    place where no file can be.
+    Raises UsageError for another format, equal languages, an output that is one of `inputs`, or a path that
+    cannot be written.
     """
     form = pair_format(output)
     if form not in WRITABLE or bare_name(output) != output:
@@ -145,11 +144,11 @@ def pair_writer(output: str, languages: tuple[str, str], *, beside: Sequence[Pat
         raise UsageError(f"both sides are named '{languages[0]}': give different names with --src and --tgt")
     paths = [Path(output)] if form else [Path(f"{output}.{language}") for language in languages]
     for path in paths:
-        if path.exists() and any(path.samefile(one) for one in beside):
+        if path.exists() and any(path.samefile(one) for one in inputs):
             raise UsageError(f"{path} is an input file: choose another --output")
     with ExitStack() as stack:
-        asides = [stack.enter_context(atomic_file(path)) for path in paths]
-        files = [stack.enter_context(aside.open("w", encoding="utf-8", newline="\n")) for aside in asides]
+        sides = [stack.enter_context(atomic_file(path)) for path in paths]
+        files = [stack.enter_context(side.open("w", encoding="utf-8", newline="\n")) for side in sides]
         yield _make_writer(form, languages, files)
 
 

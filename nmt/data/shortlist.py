@@ -1,4 +1,4 @@
-"""The vocabulary shortlist: which target pieces a translation of some source pieces may hold."""
+"""The vocabulary shortlist: the target tokens that a translation of given source tokens may contain."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,37 +15,37 @@ from nmt.data.word_alignment import NULL, sorted_unique, train_lexicon
 from nmt.errors import DataError
 
 Int64 = NDArray[np.int64]
-BLOCK = 1 << 20  # tokens that are counted together
+BLOCK = 1 << 20  # tokens counted together
 
 
 class ShortlistStatistics(NamedTuple):
-    """What a shortlist does to the validation pairs."""
+    """The size and coverage of a shortlist on the validation pairs."""
 
-    pieces: float  # on the list of a sentence, on average
-    covered: float  # share of the references' pieces that are on their list
+    tokens: float  # on the list of a sentence, on average
+    covered: float  # share of the references' tokens that are on their list
 
 
 class Shortlist:
-    """The likely translations of each source piece, and what may stand in every output.
+    """The likely translations of each source token, and the tokens that every output may contain.
 
-    The translations of piece i are targets[offsets[i]:offsets[i + 1]].
+    The translations of token i are targets[offsets[i]:offsets[i + 1]].
     """
 
     def __init__(self, offsets: Int64, targets: Int64, always: Int64) -> None:
         self.offsets, self.targets, self.always = offsets, targets, always
 
-    def of(self, source: Sequence[int]) -> Int64:
-        """The pieces that a translation of `source` may hold, ascending, each once."""
+    def select(self, source: Sequence[int]) -> Int64:
+        """Return the tokens that a translation of `source` may contain, in ascending order."""
         rows = [self.targets[self.offsets[i] : self.offsets[i + 1]] for i in set(source)]
         return sorted_unique(np.concatenate([self.always, *rows]))
 
     def fingerprint(self) -> str:
-        """SHA-256 of what it allows."""
+        """Return the SHA-256 of the lists."""
         parts = (self.offsets, self.targets, self.always)
         return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
     def save(self, path: Path, vocabularies: Mapping[str, Vocabulary]) -> None:
-        """Write it whole or not at all, with the fingerprints of the vocabularies `source` and `target`."""
+        """Write the shortlist atomically, with the fingerprints of the `source` and `target` vocabularies."""
         content = {"offsets": self.offsets, "targets": self.targets, "always": self.always}
         with TemporaryColumns(path.parent) as scratch:
             columns = {name: scratch.column("I64") for name in content}
@@ -55,7 +55,7 @@ class Shortlist:
 
 
 def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: str) -> Shortlist:
-    """A shortlist that `save` wrote; DataError, with the advice, if damaged or of other vocabularies."""
+    """Load a shortlist; DataError, which ends with `advice`, if it is damaged or of other vocabularies."""
     file = ArrayFile(path, advice)
     file.check()
     for name, fingerprint in _fingerprints(vocabularies).items():
@@ -67,10 +67,10 @@ def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: s
 def make_shortlist(
     store: TokenStore, source: int, target: int, *, best: int, frequent: int, block: int = BLOCK
 ) -> Shortlist:
-    """The `best` translations of each of the source pieces, and for all the `frequent` most frequent ones.
+    """Make a shortlist: `best` translations of each source token, and the `frequent` most frequent tokens.
 
-    `source` and `target` are sizes of vocabularies. What often translates nothing, eos and unk are
-    always there.
+    `source` and `target` are vocabulary sizes. Every list includes eos, unk and tokens that often translate
+    nothing.
     """
     entries = train_lexicon(store).best(best)
     counts = _count(store, target, block)
@@ -80,18 +80,18 @@ def make_shortlist(
 
 
 def measure_shortlist(shortlist: Shortlist, pairs: TokenStore) -> ShortlistStatistics:
-    """How long the lists of these sources are, and how much of their targets stands on them."""
-    listed = covered = 0
+    """Measure the length of the lists of some sources, and the share of their targets on them."""
+    size = covered = 0
     for pair in range(len(pairs)):
         source, target = (side.tokens.take(np.array([pair])).values for side in (pairs.src, pairs.tgt))
-        pieces = shortlist.of(source.tolist())
-        listed += len(pieces)
-        covered += int(np.isin(target, pieces).sum())
-    return ShortlistStatistics(listed / len(pairs), covered / len(pairs.tgt.tokens.values))
+        tokens = shortlist.select(source.tolist())
+        size += len(tokens)
+        covered += int(np.isin(target, tokens).sum())
+    return ShortlistStatistics(size / len(pairs), covered / len(pairs.tgt.tokens.values))
 
 
 def _count(store: TokenStore, size: int, block: int) -> Int64:
-    """How often each piece stands in the targets."""
+    """Count each token in the targets."""
     counts = np.zeros(size, np.int64)
     for tokens in store.tgt.tokens.values.parts:
         for start in range(0, len(tokens), block):

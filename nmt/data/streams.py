@@ -1,7 +1,7 @@
-"""A long text as streams that are read side by side, a chunk of positions at a time.
+"""A long text as parallel streams, read in chunks of positions: truncated backpropagation through time.
 
-The text is cut into as many stretches of about equal length as there are streams. Batch t holds positions
-t·k to (t+1)·k of every stretch, so its rows go on where those of the batch before ended.
+The text is split into streams of about equal length. Batch t holds positions t·k to (t+1)·k of every stream,
+so its rows continue those of the previous batch.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from nmt.data.vocabulary import EOS, PAD
 
 
 class StreamLayout(NamedTuple):
-    """How a text is cut: so many streams, read so many positions at a time."""
+    """The number of streams, and the positions of each that a batch holds."""
 
     streams: int
     chunk: int
 
 
 def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterator[Batch]:
-    """The chunks of a text stored `with_ends`, from the one at `start` to the last; no piece is left out.
+    """Yield the chunks of a text stored `with_ends`, starting with number `start`; no token is left out.
 
-    A row's first piece is the one before the chunk, or eos where the text begins: the end of no line. Streams
-    that are shorter than the longest are filled with pad; `pairs` are positions in the text.
+    The first token of a row is the one before the chunk (eos at the beginning of the text). Shorter streams
+    are filled with pad; `Batch.pairs` are positions in the text.
     """
     begins, ends = _stream_bounds(store, cut.streams)
     count = count_chunks(store, cut)
@@ -40,38 +40,38 @@ def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterato
 
 
 def count_chunks(store: TokenStore, cut: StreamLayout) -> int:
-    """How many chunks a text has."""
+    """Count the chunks of a text."""
     begins, ends = _stream_bounds(store, cut.streams)
     return -(-int((ends - begins).max()) // cut.chunk)
 
 
 def lines_at(store: TokenStore, positions: Int64) -> list[int]:
-    """The lines, counted from 1, in which positions of the text lie; behind its end: the last."""
+    """Return the lines (from 1) that contain positions of the text; the last line after its end."""
     lines: list[int] = store.lines[store.tgt.tokens.rows_at(positions)].tolist()
     return lines
 
 
 def _stream_bounds(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
-    """Where in the text each stream begins and ends: with whole lines, unless these are too long for it."""
-    lines, pieces = store.tgt.tokens, len(store.tgt.tokens.values)
-    length = -(-pieces // streams)
-    even = np.minimum(np.arange(streams) * length, pieces)
-    next_line = np.array([lines.next_start(place) for place in even.tolist()])
+    """Return the start and end of each stream, at line ends unless lines are too long."""
+    lines, size = store.tgt.tokens, len(store.tgt.tokens.values)
+    length = -(-size // streams)
+    even = np.minimum(np.arange(streams) * length, size)
+    next_line = np.array([lines.next_start(index) for index in even.tolist()])
     begins = np.where(next_line - even <= length // 2, next_line, even)
-    return begins, np.append(begins[1:], pieces)
+    return begins, np.append(begins[1:], size)
 
 
 def _batch(store: TokenStore, positions: Int64, ends: Int64, *, is_continued: bool) -> Batch:
-    """The pieces at some positions [B, T+1] of the text; each row ends where its stream does."""
+    """Return the tokens at positions [B, T+1] of the text; each row ends with its stream."""
     text = store.tgt.tokens.values
     rows = np.full(positions.shape, PAD, np.int64)
     rows[positions < 0] = EOS
     inside = (positions >= 0) & (positions < ends[:, None])
     rows[inside] = text[positions[inside]]
     lengths = torch.from_numpy(inside[:, 1:].sum(axis=1))
-    nothing = torch.full((len(rows), 1), EOS)
+    no_source = torch.full((len(rows), 1), EOS)
     return Batch(
-        nothing,
+        no_source,
         torch.ones_like(lengths),
         torch.from_numpy(rows),
         lengths,

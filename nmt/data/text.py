@@ -1,7 +1,7 @@
-"""Text on disk, line by line.
+"""Text files, line by line.
 
-A line ends at "\\n" and nowhere else: what other programs may take for a line end (U+2028, U+0085, a lone
-"\\r", form feeds, NUL) stays inside it.
+A line ends at "\\n" only: characters that other programs may take for a line end (U+2028, U+0085, a lone
+"\\r", form feeds, NUL) stay inside it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,19 +19,19 @@ BOM = b"\xef\xbb\xbf"
 
 
 def bare_name(name: str) -> str:
-    """The name of a file without its compression's ending."""
+    """Return the name of a file without the suffix of its compression."""
     return next((name.removesuffix(end) for end in COMPRESSIONS if end and name.endswith(end)), name)
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, plain or compressed, without their ends; DataError names file and line."""
+    """Yield the lines of a UTF-8 file, plain or compressed, without line ends; DataError if not UTF-8."""
     for number, raw in enumerate(_raw_lines(path), 1):
         try:
             yield raw.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{path}, line {number}: {_describe_bad_byte(error)}; "
-                f"convert the file (iconv -f LATIN1 -t UTF-8, say) or fix the line"
+                f"convert the file (for example iconv -f LATIN1 -t UTF-8) or fix the line"
             ) from None
 
 
@@ -42,7 +42,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
 
 @contextmanager
 def open_file(path: Path) -> Iterator[BinaryIO]:
-    """A file, plain or compressed, as bytes; DataError if it is missing or cannot be read to its end."""
+    """Open a file, plain or compressed, as bytes; DataError if it is missing or cannot be read to its end."""
     try:
         with xopen(path, "rb", threads=0) as stream:
             yield stream
@@ -50,23 +50,23 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         raise
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
-    except Exception as error:  # every decompressor has error classes of its own
+    except Exception as error:  # every decompressor has its own error classes
         why = getattr(error, "strerror", None) or error
-        advice = "if it is damaged or cut short, fetch or pack it again"
+        advice = "if it is damaged or truncated, download or compress it again"
         raise DataError(f"cannot read {path}: {why}; {advice}") from error
 
 
 def _strip_line_ends(stream: Iterable[bytes], *, top: bool = True) -> Iterator[bytes]:
-    """Lines without their ends, the first without a byte-order mark if it is the file's first."""
+    """Yield lines without line ends, and without the byte-order mark at the beginning of a file."""
     for number, line in enumerate(stream):
         text = line.removeprefix(BOM) if top and number == 0 else line
         yield text.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def read_lines_leniently(stream: Iterable[bytes], *, top: bool = True) -> Iterator[tuple[str, str | None]]:
-    """Every line of a stream as text, and a note if bytes that are not UTF-8 were replaced by U+FFFD.
+    """Yield every line of a stream, with a note if bytes that are not UTF-8 were replaced by U+FFFD.
 
-    `top` says that the stream begins where its file does, so that a byte-order mark is no text.
+    With `top` the stream starts at the beginning of its file, where a byte-order mark is skipped.
     """
     for raw in _strip_line_ends(stream, top=top):
         try:
@@ -80,7 +80,7 @@ def _describe_bad_byte(error: UnicodeDecodeError) -> str:
 
 
 def sample_lines(lines: Iterable[str], size: int, seed: int) -> list[str]:
-    """`size` lines drawn evenly, or all of fewer (reservoir sampling: Vitter, 1985, algorithm R)."""
+    """Draw `size` lines uniformly, or all of fewer (reservoir sampling: Vitter, 1985, algorithm R)."""
     rng, sample = Random(seed), list[str]()
     for seen, line in enumerate(lines, 1):
         if len(sample) < size:

@@ -15,58 +15,58 @@ LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 
 def parse_alignment(text: str) -> list[tuple[int, int]]:
-    """Source and target word of each link, counted from 0; ValueError for what is no link."""
-    found = [(LINK.fullmatch(word), word) for word in text.split()]
-    for match, word in found:
+    """Return source and target word of each link, counted from 0; ValueError for an invalid link."""
+    matches = [(LINK.fullmatch(word), word) for word in text.split()]
+    for match, word in matches:
         if match is None:
             raise ValueError(f"'{word}' is not a link such as 0-2 (source word, hyphen, target word, from 0)")
-    return [(int(match[1]), int(match[2])) for match, _ in found if match]
+    return [(int(match[1]), int(match[2])) for match, _ in matches if match]
 
 
 def align_tokens(
     alignments: RaggedRows, src: RaggedRows, tgt: RaggedRows, starts: tuple[Flags, Flags]
 ) -> Int64:
-    """Rows [L, 3] of (row, target piece, source piece): every piece of a word with every one of its partner.
+    """Return rows [L, 3] of (row, target token, source token): all tokens of a word with all of its partner.
 
-    `links` holds source and target word in turn, `starts` says which pieces begin a word on either side.
+    `alignments` holds source and target word in turn, `starts` the tokens that start a word on either side.
     """
-    apart = (np.split(taken.values, np.cumsum(taken.lengths)[:-1]) for taken in (alignments, src, tgt))
-    found = [_align_row(row, pair, starts) for row, pair in enumerate(zip(*apart, strict=True))]
-    return np.concatenate([np.empty((0, 3), np.int64), *found])
+    apart = (np.split(rows.values, np.cumsum(rows.lengths)[:-1]) for rows in (alignments, src, tgt))
+    links = [_align_row(row, pair, starts) for row, pair in enumerate(zip(*apart, strict=True))]
+    return np.concatenate([np.empty((0, 3), np.int64), *links])
 
 
 def _align_row(row: int, pair: tuple[Array, ...], starts: tuple[Flags, Flags]) -> Int64:
     links, src, tgt = pair
     of_src = word_indices(src, starts[0])[:, None] == links[::2]  # [S, L]
     of_tgt = word_indices(tgt, starts[1])[:, None] == links[1::2]  # [T, L]
-    places = np.argwhere(of_tgt @ of_src.T)
-    return np.insert(places, 0, row, axis=1)
+    indices = np.argwhere(of_tgt @ of_src.T)
+    return np.insert(indices, 0, row, axis=1)
 
 
-def word_indices(pieces: Array, starts: Flags) -> Int64:
-    """The word that each piece of a line belongs to, from 0; -1 before the first, as a tag is."""
-    found: Int64 = np.cumsum(starts[pieces]) - 1
-    return found
+def word_indices(tokens: Array, starts: Flags) -> Int64:
+    """Return the word that each token of a line belongs to, from 0; -1 before the first word (a tag)."""
+    words: Int64 = np.cumsum(starts[tokens]) - 1
+    return words
 
 
 Floats = NDArray[np.float64]
 
-NULL = PAD  # beside the pieces of every source, for what translates none of them; no source holds pad
+NULL = PAD  # added to every source, for target tokens without a partner; no source contains pad
 ITERATIONS = 5
 MAX_LINKS = 50_000_000
-"""Pairs of a source and a target token of one sentence that are held at most, of four bytes each."""
-CHUNK_LINKS = 1_000_000  # links that are made together
+"""Maximum number of links (a source and a target token of one sentence) in memory, of four bytes each."""
+CHUNK_LINKS = 1_000_000  # links computed together
 
 
 class Lexicon(NamedTuple):
-    """Entries p(target | source) in the order of source and target; those of a source sum to 1."""
+    """Probabilities p(target | source), sorted by source and target; those of a source sum to 1."""
 
     source: Int64
     target: Int64
     p: Floats
 
     def best(self, count: int) -> "Lexicon":
-        """The `count` most probable targets of each source; equal ones by piece."""
+        """Return the `count` most probable targets of each source; ties in order of the token."""
         order = np.lexsort((self.target, -self.p, self.source))
         rank = np.arange(len(order)) - np.searchsorted(self.source, self.source)
         kept = np.sort(order[rank < count])
@@ -74,13 +74,13 @@ class Lexicon(NamedTuple):
 
 
 class _CandidateLinks(NamedTuple):
-    """Each target token with every source token of its sentence and NULL, target token by target token."""
+    """The links of each target token with every source token of its sentence and NULL."""
 
-    entries: NDArray[np.int32]  # [L] the entry of the lexicon
+    entries: NDArray[np.int32]  # [L] index in the lexicon
     counts: Int64  # links of each target token
 
     def expected(self, p: Floats) -> Floats:
-        """How often each entry is the one that a target token comes from."""
+        """Return the expected count of each entry of the lexicon."""
         share = p[self.entries]
         share /= np.repeat(np.add.reduceat(share, np.cumsum(self.counts) - self.counts), self.counts)
         return np.asarray(np.bincount(self.entries, share, len(p)), np.float64)
@@ -89,17 +89,17 @@ class _CandidateLinks(NamedTuple):
 def train_lexicon(
     store: TokenStore, *, iterations: int = ITERATIONS, most: int = MAX_LINKS, together: int = CHUNK_LINKS
 ) -> Lexicon:
-    """The lexicon after some iterations of expectation maximisation from equal probabilities.
+    """Train a lexicon by expectation maximisation, starting from equal probabilities.
 
-    Of a corpus with more than `most` links every n-th pair is read.
+    Of a corpus with more than `most` links, every n-th pair is used.
     """
     pairs = list(_chunks(store, most, together))
     keys = sorted_unique(np.concatenate([sorted_unique(_keys(store, chunk)[0]) for chunk in pairs]))
     source, target = keys >> 32, keys & 0xFFFFFFFF
     chunks = []
     for chunk in pairs:
-        found, counts = _keys(store, chunk)
-        chunks.append(_CandidateLinks(np.searchsorted(keys, found).astype(np.int32), counts))
+        linked, counts = _keys(store, chunk)
+        chunks.append(_CandidateLinks(np.searchsorted(keys, linked).astype(np.int32), counts))
     store.release()
     p = np.ones(len(keys))
     for _ in range(iterations):
@@ -111,7 +111,7 @@ def train_lexicon(
 
 
 def _chunks(store: TokenStore, most: int, size: int) -> Iterator[Int64]:
-    """Pairs that are read together."""
+    """Yield pairs that are read together."""
     source, target = store.lengths()
     links = (source + 1) * target
     chosen = np.flatnonzero(links)[:: -(-int(links.sum()) // most)]
@@ -120,17 +120,17 @@ def _chunks(store: TokenStore, most: int, size: int) -> Iterator[Int64]:
 
 
 def _keys(store: TokenStore, pairs: Int64) -> tuple[Int64, Int64]:
-    """Source and target piece of each link as one number, and how many links each target token has."""
+    """Return the tokens of each link as one number, and the number of links of each target token."""
     source, target = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
     first = np.cumsum(source.lengths) - source.lengths
-    pieces = np.insert(source.values.astype(np.int64), first, NULL)
+    tokens = np.insert(source.values.astype(np.int64), first, NULL)
     counts = np.repeat(source.lengths + 1, target.lengths)
     first = np.repeat(first + np.arange(len(pairs)), target.lengths)
-    places = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-    return pieces[places] << 32 | np.repeat(target.values.astype(np.int64), counts), counts
+    indices = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+    return tokens[indices] << 32 | np.repeat(target.values.astype(np.int64), counts), counts
 
 
 def sorted_unique(keys: Int64) -> Int64:
-    """Ascending, each once; np.unique does it by hashing, which takes many times as long."""
+    """Return distinct values in ascending order; np.unique uses hashing, which is many times slower."""
     keys = np.sort(keys)
     return keys[np.flatnonzero(np.diff(keys, prepend=-1))]

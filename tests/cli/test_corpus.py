@@ -79,7 +79,7 @@ def test_an_altered_file_is_an_error_of_the_data(served: Path, tmp_path: Path) -
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "train.de").write_bytes(b"eins\nzwo\n")
     result = CliRunner().invoke(app, ["check", str(tmp_path / "words")])
-    assert "train.de: altered" in result.stdout
+    assert "train.de: checksum mismatch" in result.stdout
     assert isinstance(result.exception, DataError)
     assert result.exception.exit_code == 1
 

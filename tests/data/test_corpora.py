@@ -137,7 +137,7 @@ def test_a_connection_that_always_breaks_is_given_up_and_the_beginning_kept(
     server: Server, bring: Bring
 ) -> None:
     server.cuts = [1000] * download.ATTEMPTS
-    with pytest.raises(DataError, match="the same command goes on from there") as refused:
+    with pytest.raises(DataError, match="run the same command again to resume") as refused:
         bring(server.url())
     assert "4,000 bytes are kept" in str(refused.value)
     assert not bring.target.exists()
@@ -259,7 +259,7 @@ def test_checking_names_each_fault(server: Server, tmp_path: Path) -> None:
     (tmp_path / "b.gz").write_bytes(b"x" + CONTENT[1:])
     assert corpora.check_files(card_of(server), tmp_path) == {
         "a.gz": "307,199 bytes instead of 307,200",
-        "b.gz": "altered (its SHA-256 differs)",
+        "b.gz": "checksum mismatch",
     }
 
 
@@ -321,7 +321,7 @@ def test_a_recipe_finds_a_fetched_corpus_and_is_told_how_to_fetch_one(
 
 
 def test_a_recipe_is_told_how_to_obtain_a_corpus_that_nobody_serves() -> None:
-    with pytest.raises(UsageError, match="to obtain it: .*scrollmapper"):
+    with pytest.raises(UsageError, match="to get it: .*scrollmapper"):
         corpora.corpus_root("bible-ko-en")
 
 

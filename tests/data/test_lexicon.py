@@ -120,10 +120,10 @@ def test_a_list_holds_the_best_of_its_pieces_the_frequent_ones_eos_and_unk(tmp_p
         TARGET.encode("the house book a"),
         SOURCE.encode("das Haus Buch ein"),
     )
-    assert made.of([]).tolist() == [EOS, UNK, the]  # the most frequent, and the best of NULL
-    assert made.of([haus, haus]).tolist() == [EOS, UNK, the, house]
-    assert made.of([ein, das, buch]).tolist() == [EOS, UNK, the, book, a]
-    assert made.of([UNK]).tolist() == made.of([]).tolist()
+    assert made.select([]).tolist() == [EOS, UNK, the]  # the most frequent, and the best of NULL
+    assert made.select([haus, haus]).tolist() == [EOS, UNK, the, house]
+    assert made.select([ein, das, buch]).tolist() == [EOS, UNK, the, book, a]
+    assert made.select([UNK]).tolist() == made.select([]).tolist()
 
 
 def test_frequent_tokens_are_counted_in_blocks_of_any_size(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     made.save(tmp_path / "list", BOTH)
     read = load_shortlist(tmp_path / "list", BOTH, "")
     for piece in range(len(SOURCE)):
-        assert read.of([piece]).tolist() == made.of([piece]).tolist()
-        assert read.of([piece]).dtype == np.int64
+        assert read.select([piece]).tolist() == made.select([piece]).tolist()
+        assert read.select([piece]).dtype == np.int64
 
 
 def test_other_vocabularies_and_damaged_files_are_refused(tmp_path: Path) -> None:

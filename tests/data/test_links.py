@@ -144,7 +144,7 @@ def test_a_line_whose_words_are_not_told_by_spaces_is_counted_and_not_aligned(tm
     given = corpus(tmp_path, ["0-0 2-2", "", "3-3 0-0", ""] * 5)
     lines(tmp_path / "a.de", text)
     store = stored(tmp_path, vocabulary, given)
-    assert "5 without their alignment: their words are not what spaces separate (first: line 1)" in str(
+    assert "5 used without alignment: their words are not separated by spaces (first: line 1)" in str(
         store.report
     )
     assert {pair % 3 for pair, _, _ in linked_words(store, vocabulary)} == {1}

@@ -121,7 +121,7 @@ def test_a_torn_or_altered_store_is_refused_by_name_with_what_to_do(tmp_path: Pa
     whole = (store / file).read_bytes()
     for content in (whole[:-2], whole + b"x", whole[:-2] + bytes([whole[-2] ^ 1]), b"", whole[:50], b"[1]"):
         (store / file).write_bytes(content)
-        with pytest.raises(DataError, match=rf"{file} is damaged .*: delete .*train\.store, and"):
+        with pytest.raises(DataError, match=rf"{file} is damaged .*: delete .*train\.store; the next run"):
             TokenStore(store)
     (store / file).unlink()
     with pytest.raises(DataError, match=rf"cannot read .*{file}"):

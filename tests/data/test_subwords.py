@@ -183,12 +183,12 @@ def test_a_small_text_gives_a_small_vocabulary_and_a_note(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lines", [[], ["", "  "]])
 def test_no_text_gives_no_vocabulary(kind: str, lines: list[str]) -> None:
-    with pytest.raises(DataError, match="no vocabulary can be made|the vocabulary is empty"):
+    with pytest.raises(DataError, match="no vocabulary can be trained|the vocabulary is empty"):
         train_vocabulary(lines, SubwordSettings(kind=kind, size=100))
 
 
 def test_a_size_below_the_number_of_characters_is_refused_with_both_numbers() -> None:
-    with pytest.raises(DataError, match=r"no vocabulary of 10 pieces .* needs \d\d, one for each character"):
+    with pytest.raises(DataError, match=r"no vocabulary of 10 tokens .* needs \d\d, one for each character"):
         trained("unigram", size=10)
 
 

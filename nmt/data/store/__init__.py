@@ -1,7 +1,7 @@
-"""The encoded corpora: every pair turned into pieces once, in shards that are mapped into memory.
+"""The token store: corpora encoded once, in memory-mapped shards.
 
-A store is a folder: files of arrays (shards), each with pairs of one corpus, and a manifest that says which
-they are, what they were made from, and what their sums are. A shard is read when a pair of it is asked for.
+A store is a directory of shards (files of arrays, each with pairs of one corpus) and a manifest, which lists
+the shards, their checksums, and what they were made from.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from nmt.files import cached_sha256, write_file
 
 FORMAT = "nmt-tokens-3"
 MANIFEST = "manifest.json"
-CHECKSUMS = "sums.json"  # beside the stores of a run; see nmt.files
+CHECKSUMS = "sums.json"  # next to the stores of a run; see nmt.files
 
 
 class ShardEntry(NamedTuple):
-    """What the manifest says of a shard."""
+    """The entry of a shard in the manifest."""
 
     file: str
     corpus: str
@@ -35,12 +35,12 @@ class ShardEntry(NamedTuple):
     sha256: str
 
     def facts(self) -> dict[str, Any]:
-        """The same in plain JSON values."""
+        """Return the entry as plain JSON values."""
         return {**self._asdict(), "report": asdict(self.report)}
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "ShardEntry":
-        """What `facts` gave."""
+        """Read what `facts` returned."""
         return cls(**{**facts, "report": load_report(facts["report"])})
 
 
@@ -54,7 +54,7 @@ def load_report(content: Mapping[str, Any]) -> FilterReport:
 
 
 class CorpusPart(NamedTuple):
-    """The pairs of one corpus, which stand together in a store."""
+    """The pairs of one corpus, which are consecutive in a store."""
 
     name: str
     first: int
@@ -63,13 +63,13 @@ class CorpusPart(NamedTuple):
 
 
 class StoreSide(NamedTuple):
-    """One language of a store: its pieces and, where it is sampled from, its text."""
+    """One side of a store: its tokens and, for subword sampling, its text."""
 
     tokens: RaggedArray
     text: RaggedArray | None
 
     def lines(self, pairs: Int64) -> list[str]:
-        """The text of some pairs."""
+        """Return the text of some pairs."""
         if self.text is None:
             raise ValueError("this store was built without text")
         values, lengths = self.text.take(pairs)
@@ -77,25 +77,25 @@ class StoreSide(NamedTuple):
 
 
 class WordAlignments(NamedTuple):
-    """Word alignments: source and target word in turn, and the pieces that begin a word on either side."""
+    """Word alignments: source and target word in turn, and the tokens that start a word on either side."""
 
     words: RaggedArray
     starts: tuple[Flags, Flags]
 
 
 class TokenStore:
-    """The kept pairs of one corpus or several as pieces, and of each the line it came from (counted from 1).
+    """The kept pairs of one or several corpora as tokens, with the line that each came from (counted from 1).
 
-    The source of plain text has no pieces. Where its rows hold their eos too, `tgt.tokens.values` is the text
-    as one stream.
+    The source of plain text has no tokens. If the rows include eos, `tgt.tokens.values` is the text as one
+    stream.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a store that `prepare_store` made; DataError if it is torn, altered or of another version."""
+        """Open a store written by `prepare_store`; DataError if it is damaged or of another version."""
         self.path = path
         made_from, shards = read_manifest(path)
         self.fingerprint = store_fingerprint(made_from)
-        self._files = [ArrayFile(file, rebuild_advice(path)) for file in _whole(path, shards)]
+        self._files = [ArrayFile(file, rebuild_advice(path)) for file in _check_shards(path, shards)]
         self.lines = ConcatArrays([file.arrays["lines"] for file in self._files])
         self.parts = list(_parts(shards))
         self.report = join_reports(part.report for part in self.parts)
@@ -106,7 +106,7 @@ class TokenStore:
         return StoreSide(self._rows(name), self._rows(f"{name}.text") if self._has(f"{name}.text") else None)
 
     def _rows(self, name: str) -> RaggedArray:
-        """The rows of all shards; those that have none have empty ones."""
+        """Return the rows of all shards; a shard without this array has empty rows."""
         empty = [np.broadcast_to(np.int64(0), len(file.arrays["lines"]) + 1) for file in self._files]
         offsets = [
             f.arrays.get(f"{name}.offsets", zeros) for f, zeros in zip(self._files, empty, strict=True)
@@ -118,7 +118,7 @@ class TokenStore:
         return any(name in file.arrays for file in self._files)
 
     def _weights(self) -> ConcatArrays | None:
-        """What each pair counts, where a corpus says so; in the others 1."""
+        """Return the weight of each pair; 1 in corpora without weights."""
         if not self._has("weights"):
             return None
         ones = [np.broadcast_to(np.float32(1), len(file.arrays["lines"])) for file in self._files]
@@ -135,12 +135,12 @@ class TokenStore:
         return len(self.lines)
 
     def lengths(self, pairs: Int64 | None = None) -> tuple[Int64, Int64]:
-        """How many pieces the chosen pairs (or all) have on either side, without bos and eos."""
+        """Return the number of tokens of some pairs (default: all) on either side, without bos and eos."""
         chosen = np.arange(len(self)) if pairs is None else pairs
         return self.src.tokens.lengths(chosen), self.tgt.tokens.lengths(chosen)
 
     def source_lines(self, pairs: Int64) -> list[tuple[str, int]]:
-        """The corpus and the line that each of some pairs came from."""
+        """Return the corpus and line that each of some pairs came from."""
         part = find_parts(pairs, np.array([*(part.first for part in self.parts), len(self)]))
         return [
             (self.parts[number].name, line)
@@ -148,29 +148,29 @@ class TokenStore:
         ]
 
     def release(self) -> None:
-        """Let go the pages of the files that were read."""
+        """Release the memory pages that were read."""
         for file in self._files:
             file.release()
 
 
 def store_fingerprint(made_from: Mapping[str, Any]) -> str:
-    """SHA-256 of what a store was made from."""
+    """Return the SHA-256 of what a store was made from."""
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
 def rebuild_advice(path: Path) -> str:
-    """What to do about a store that cannot be read."""
-    return f"delete {path}, and the next run makes it again from the corpus"
+    """Return the advice for a store that cannot be read."""
+    return f"delete {path}; the next run creates it again from the corpus"
 
 
 def write_manifest(path: Path, made_from: Mapping[str, Any], shards: Sequence[ShardEntry]) -> None:
-    """Say that a store is whole."""
+    """Write the manifest, which marks a store as complete."""
     content = {"made_from": made_from, "shards": [shard.facts() for shard in shards]}
     write_file(path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
-    """What a store was made from, and its shards; DataError if it is not whole or of another version."""
+    """Return what a store was made from, and its shards; DataError if it is damaged or outdated."""
     try:
         content = json.loads((path / MANIFEST).read_bytes())
         if content["made_from"]["format"] != FORMAT:
@@ -182,11 +182,11 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
         raise DataError(f"{path / MANIFEST} is damaged ({error}): {rebuild_advice(path)}") from None
 
 
-def _whole(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
-    """The files of the shards, each as the manifest says; one is read only if it may have changed."""
+def _check_shards(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
+    """Return the files of the shards after comparing checksums; only files that may have changed are read."""
     files = [path / shard.file for shard in shards]
-    for file, shard, found in zip(files, shards, cached_sha256(files, path.parent / CHECKSUMS), strict=True):
-        if found != shard.sha256:
+    for file, shard, digest in zip(files, shards, cached_sha256(files, path.parent / CHECKSUMS), strict=True):
+        if digest != shard.sha256:
             raise DataError(f"{file} is damaged (it does not match the manifest): {rebuild_advice(path)}")
     return files
 
@@ -201,9 +201,9 @@ def _parts(shards: Sequence[ShardEntry]) -> Iterable[CorpusPart]:
 
 
 def join_reports(reports: Iterable[FilterReport]) -> FilterReport:
-    """The account of all, as if they had been read one after the other."""
+    """Return one report on corpora read one after the other."""
     first, *others = reports
-    whole = FilterReport(first.unit)
+    total = FilterReport(first.unit)
     for report in (first, *others):
-        whole.extend(report)
-    return whole
+        total.extend(report)
+    return total

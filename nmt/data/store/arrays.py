@@ -1,4 +1,4 @@
-"""Flat arrays in one file of the safetensors format: written as a stream, read by mapping it into memory."""
+"""Flat arrays in a safetensors file: written as a stream, read as a memory map."""
 
 import errno
 import hashlib
@@ -32,7 +32,7 @@ BLOCK = 1 << 20
 
 
 class Column:
-    """One array on its way to disk: appended to a file of its own, and hashed as it goes."""
+    """An array that is written piecewise to a temporary file, and hashed on the way."""
 
     def __init__(self, kind: ArrayType, file: IO[bytes]) -> None:
         self.kind, self.file, self.count, self.hash = kind, file, 0, hashlib.sha256()
@@ -48,7 +48,7 @@ class Column:
 
 
 class TemporaryColumns(ExitStack):
-    """Where columns wait to be put together: files without a name, gone when the `with` is left."""
+    """A context that holds columns in unnamed temporary files until `write_arrays` joins them."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -59,14 +59,11 @@ class TemporaryColumns(ExitStack):
 
 
 def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
-    """Put the columns into one file, with the checksum of each.
-
-    It is written to the side and renamed: there whole or not at all. Wide types come first to be aligned.
-    """
+    """Write the columns to one file atomically, with their checksums; wide types first, to be aligned."""
     order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
     checksums = {name: columns[name].hash.hexdigest() for name in order}
     header = _header({name: columns[name] for name in order}, {**metadata, "sha256": json.dumps(checksums)})
-    with atomic_file(path) as aside, aside.open("wb") as file:
+    with atomic_file(path) as side, side.open("wb") as file:
         file.write(struct.pack("<Q", len(header)) + header)
         for name in order:
             columns[name].file.seek(0)
@@ -85,32 +82,30 @@ def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes
 
 
 class ArrayFile:
-    """The arrays of a file, mapped into memory: what is not touched is not read.
+    """The arrays of a file, mapped into memory.
 
-    DataError, with the advice, if the file is missing or not as long as it says; `check` reads what is in it.
+    Raises DataError, which ends with `advice`, if the file is missing or its length is wrong.
     """
 
-    def __init__(self, path: Path, what_to_do: str) -> None:
-        self.path, self.what_to_do = path, what_to_do
-        self._map, self.metadata, entries, start = _open(path, what_to_do)
-        whole = np.frombuffer(self._map, np.uint8)
+    def __init__(self, path: Path, advice: str) -> None:
+        self.path, self.advice = path, advice
+        self._map, self.metadata, entries, start = _open(path, advice)
+        content = np.frombuffer(self._map, np.uint8)
         self.arrays: dict[str, Array] = {
-            name: whole[start + entry.start : start + entry.end].view(TYPES[entry.kind])
+            name: content[start + entry.start : start + entry.end].view(TYPES[entry.kind])
             for name, entry in entries.items()
         }
 
     def check(self) -> None:
-        """Read every array; DataError, with the advice, if one is not what was written."""
+        """Read every array; DataError if the checksum of one is wrong."""
         checksums = json.loads(self.metadata["sha256"])
         for name, values in self.arrays.items():
             if hashlib.sha256(values.view(np.uint8).data).hexdigest() != checksums[name]:
-                raise DataError(
-                    f"{self.path} is damaged (checksum mismatch in its {name}): {self.what_to_do}"
-                )
+                raise DataError(f"{self.path} is damaged (checksum mismatch in its {name}): {self.advice}")
             self.release()
 
     def release(self) -> None:
-        """Let the pages read so far go: resident memory is that of what is in use, not of all read."""
+        """Release the pages read so far, so that resident memory does not grow with what was read."""
         if hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -122,7 +117,7 @@ class _Entry(NamedTuple):
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What was written beside the arrays; empty if there is no such file or it cannot be understood."""
+    """Return the metadata of a file; empty if the file is missing or damaged."""
     try:
         with path.open("rb") as file:
             return _read_header(file.read(8), file.read)[0]
@@ -130,7 +125,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         return {}
 
 
-def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[str, _Entry], int]:
+def _open(path: Path, advice: str) -> tuple[mmap.mmap, dict[str, str], dict[str, _Entry], int]:
     try:
         with path.open("rb") as file:
             metadata, entries = _read_header(file.read(8), file.read)
@@ -141,15 +136,15 @@ def _open(path: Path, what_to_do: str) -> tuple[mmap.mmap, dict[str, str], dict[
                 raise ValueError(f"expected {expected:,} bytes, found {found:,}")
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
     except OSError as error:
-        remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else what_to_do
+        remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else advice
         raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}): {what_to_do}") from None
+        raise DataError(f"{path} is damaged ({error}): {advice}") from None
 
 
 def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Entry]]:
     if len(size) < 8 or (length := struct.unpack("<Q", size)[0]) > 100 * BLOCK:
-        raise ValueError("it does not start with a header")
+        raise ValueError("it has no header")
     content = json.loads(read(length))
     metadata = content.pop("__metadata__")
     return metadata, {name: _Entry(entry["dtype"], *entry["data_offsets"]) for name, entry in content.items()}
@@ -158,8 +153,8 @@ def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Ent
 Int64 = NDArray[np.int64]
 
 LENGTHS_AT_ONCE, ROWS_AT_ONCE = 1 << 12, 16
-"""Rows whose lengths are read, and rows that are read, before the pages they lie on are let go: a row from
-anywhere in a large file brings in a page of its own, and its neighbours."""
+"""Rows whose lengths, or values, are read before memory pages are released: each row of a large file may
+bring in a page of its own, and the pages next to it."""
 
 
 class ConcatArrays:
@@ -167,7 +162,7 @@ class ConcatArrays:
 
     def __init__(self, parts: Sequence[Array]) -> None:
         self.parts = parts
-        self.first: Int64 = np.cumsum([0, *map(len, parts)])  # place of each part's first value, and the end
+        self.first: Int64 = np.cumsum([0, *map(len, parts)])  # index of each part's first value, and the end
 
     def __len__(self) -> int:
         return int(self.first[-1])
@@ -184,31 +179,33 @@ class ConcatArrays:
         return found
 
     def tolist(self) -> list[Any]:
-        """All values, in memory."""
+        """Return all values."""
         return [value for part in self.parts for value in part.tolist()]
 
 
 def find_parts(indices: Int64, first: Int64) -> Int64:
-    """In which part each place lies, where part i begins at first[i]; the end lies in the last."""
+    """Return the part of each index, where part i begins at first[i]; the end belongs to the last."""
     found: Int64 = np.searchsorted(first[1:-1], indices, side="right")
     return found
 
 
 class RaggedRows(NamedTuple):
-    """Rows end to end, and the length of each."""
+    """The values of some rows end to end, and the length of each row."""
 
     values: Array
     lengths: Int64
 
 
 class RaggedArray:
-    """Rows of unequal length in one part or several; row i of a part is values[offsets[i]:offsets[i + 1]]."""
+    """Rows of unequal length in one or several parts; row i of a part is values[offsets[i]:offsets[i + 1]].
+
+    `release` is called to release the pages that have been read, if the arrays are memory maps.
+    """
 
     def __init__(
-        self, offsets: Sequence[Array], values: Sequence[Array], let_go: Callable[[], None] = lambda: None
+        self, offsets: Sequence[Array], values: Sequence[Array], release: Callable[[], None] = lambda: None
     ) -> None:
-        """`let_go` gives back the pages that have been read, where the arrays are mapped ones."""
-        self.let_go = let_go
+        self.release = release
         self.values, self._offsets = ConcatArrays(values), ConcatArrays(offsets)
         self._first: Int64 = self._offsets.first - np.arange(len(offsets) + 1)
 
@@ -216,22 +213,22 @@ class RaggedArray:
         return int(self._first[-1])
 
     def _bounds(self, rows: Int64) -> tuple[Int64, Int64]:
-        """Where rows begin in `values`, and how many they have."""
+        """Return the index of each row's first value, and the length of each row."""
         parts = find_parts(rows, self._first)
-        indices = rows + parts  # a part has an offset more than rows
+        indices = rows + parts  # a part has one offset more than rows
         starts, ends = np.split(self._offsets[np.concatenate([indices, indices + 1])], 2)
         return starts + self.values.first[parts], ends - starts
 
     def lengths(self, rows: Int64) -> Int64:
-        """How many values the rows have."""
+        """Return the lengths of some rows."""
         found, order = np.empty_like(rows), np.argsort(rows)
-        for some in self._at_a_time(order, LENGTHS_AT_ONCE):
+        for some in self._chunks(order, LENGTHS_AT_ONCE):
             found[some] = self._bounds(rows[some])[1]
         return found
 
     def take(self, rows: Int64) -> RaggedRows:
-        """The chosen rows, in the order asked for."""
-        taken = [self._take(some) for some in self._at_a_time(rows, ROWS_AT_ONCE)] or [self._take(rows)]
+        """Return some rows, in the given order."""
+        taken = [self._take(some) for some in self._chunks(rows, ROWS_AT_ONCE)] or [self._take(rows)]
         values, lengths = zip(*taken, strict=True)
         return RaggedRows(np.concatenate(values), np.concatenate(lengths))
 
@@ -240,21 +237,21 @@ class RaggedArray:
         moved = starts - np.cumsum(lengths) + lengths
         return RaggedRows(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
 
-    def _at_a_time(self, rows: Int64, count: int) -> Iterator[Int64]:
-        """So many of them, and again so many."""
+    def _chunks(self, rows: Int64, count: int) -> Iterator[Int64]:
+        """Yield `count` rows at a time, and release the pages after each."""
         for first in range(0, len(rows), count):
             yield rows[first : first + count]
-            self.let_go()
+            self.release()
 
     def rows_at(self, indices: Int64) -> Int64:
-        """The rows in which indices of `values` lie; behind its end: the last."""
+        """Return the rows that contain indices of `values`; the last row for an index after the end."""
         parts = find_parts(indices, self.values.first)
         inside = zip(parts.tolist(), (indices - self.values.first[parts]).tolist(), strict=True)
         rows = [int(np.searchsorted(self._offsets.parts[part], at, side="right")) - 1 for part, at in inside]
         return np.minimum(np.array(rows) + self._first[parts], len(self) - 1)
 
-    def next_start(self, place: int) -> int:
-        """Where in `values` the first row begins that does so at `place` or behind it."""
-        part = int(find_parts(np.array([place]), self.values.first)[0])
+    def next_start(self, index: int) -> int:
+        """Return the start in `values` of the first row that starts at `index` or after it."""
+        part = int(find_parts(np.array([index]), self.values.first)[0])
         first, offsets = int(self.values.first[part]), self._offsets.parts[part]
-        return first + int(offsets[np.searchsorted(offsets, place - first)])
+        return first + int(offsets[np.searchsorted(offsets, index - first)])

@@ -1,4 +1,4 @@
-"""How a store is made: corpora are read by one process and encoded by several, shard by shard."""
+"""The construction of a token store: one process reads the corpora, several encode them shard by shard."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -46,24 +46,24 @@ def prepare_store(
     shard_pairs: int = SHARD_PAIRS,
     chunk: int = CHUNK,
 ) -> TokenStore:
-    """The store of some corpora in the folder `path`: the one there if made of the same, else a new one.
+    """Open the store of some corpora in the directory `path`; build it if there is none of the same inputs.
 
-    Plain text has no `src`. Without a filter every pair is kept, blank ones too; the text is stored too where
-    pieces are sampled from it, and with `with_ends` eos behind every row, which makes the rows a stream.
-    `workers` processes encode (None: one per core); what comes out does not depend on it. After a kill, the
-    shards that are there are used. Raises DataError if the files do not match or no pair is left.
+    Plain text has no `src`. Without a filter every pair is kept, also blank ones. `with_text` stores the text
+    for subword sampling, `with_ends` eos after every row, which makes the rows a stream. The result does not
+    depend on the number of `workers` (None: one per core). An interrupted build is resumed. Raises DataError
+    if the files do not match or no pair is left.
     """
     vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
     encoder = RowEncoder(vocabularies, keep, with_text, with_ends, chunk)
-    making = _StoreBuild(path, corpora, encoder, shard_pairs)
-    made_from = making.inputs()
+    build = _StoreBuild(path, corpora, encoder, shard_pairs)
+    made_from = build.inputs()
     if _read_inputs(path) != made_from:
-        _build(making, made_from, workers or count_cores())
+        _build(build, made_from, workers or count_cores())
     return TokenStore(path)
 
 
 def _read_inputs(path: Path) -> Any:
-    """What the store at `path` was made from; None if there is none that is whole."""
+    """Return what the store at `path` was made from; None if there is no complete store."""
     try:
         return read_manifest(path)[0]
     except DataError:
@@ -71,7 +71,7 @@ def _read_inputs(path: Path) -> Any:
 
 
 class _StoreBuild(NamedTuple):
-    """All that decides on the content of a store, and where it comes to lie."""
+    """Everything that determines the content of a store, and its directory."""
 
     path: Path
     corpora: tuple[Corpus, ...]
@@ -79,14 +79,14 @@ class _StoreBuild(NamedTuple):
     shard_pairs: int
 
     def inputs(self) -> dict[str, Any]:
-        """The same for the same content, in plain JSON values; files and vocabularies are their checksums."""
-        memory = self.path.parent / CHECKSUMS
+        """Return the inputs as plain JSON values, files and vocabularies as their checksums."""
+        cache = self.path.parent / CHECKSUMS
         return {
             "format": FORMAT,
             "corpora": [
                 {
                     "name": corpus.name,
-                    "files": cached_sha256(corpus.all_files, memory),
+                    "files": cached_sha256(corpus.all_files, cache),
                     "languages": list(corpus.languages),
                     "tag": corpus.tag,
                     "columns": corpus.columns,
@@ -103,7 +103,7 @@ class _StoreBuild(NamedTuple):
 
 
 class _ShardTask(NamedTuple):
-    """A shard to be made: its file, its corpus, the line before its first, and its text."""
+    """A shard to encode: its file, its corpus, the number of lines before it, and its text."""
 
     file: str
     corpus: int
@@ -111,18 +111,18 @@ class _ShardTask(NamedTuple):
     rows: list[Row]
 
 
-def _build(making: _StoreBuild, made_from: Mapping[str, Any], workers: int) -> None:
-    """Make every shard that is not there yet, and then the manifest."""
-    path, mark = making.path, store_fingerprint(made_from)
+def _build(build: _StoreBuild, made_from: Mapping[str, Any], workers: int) -> None:
+    """Encode every shard that does not exist yet, and write the manifest."""
+    path, mark = build.path, store_fingerprint(made_from)
     path.mkdir(parents=True, exist_ok=True)
     (path / MANIFEST).unlink(missing_ok=True)
-    for torn in path.glob("*.part"):
-        torn.unlink()
+    for incomplete in path.glob("*.part"):
+        incomplete.unlink()
     files: list[tuple[str, int]] = []
-    for _ in _run_tasks(making, mark, _list_tasks(making, mark, files), workers):
+    for _ in _run_tasks(build, mark, _list_tasks(build, mark, files), workers):
         pass
-    shards = [_shard_entry(path / file, making.corpora[corpus].name) for file, corpus in files]
-    for corpus in making.corpora:
+    shards = [_shard_entry(path / file, build.corpora[corpus].name) for file, corpus in files]
+    for corpus in build.corpora:
         report = join_reports(shard.report for shard in shards if shard.corpus == corpus.name)
         if report.kept == 0:
             raise DataError(f"no {report.unit[:-1]} is left of {corpus}: {report}")
@@ -131,20 +131,20 @@ def _build(making: _StoreBuild, made_from: Mapping[str, Any], workers: int) -> N
     write_manifest(path, made_from, shards)
 
 
-def _list_tasks(making: _StoreBuild, mark: str, files: list[tuple[str, int]]) -> Iterator[_ShardTask]:
-    """The shards to be made; all of them, also those that are there, are entered in `files` on the way."""
-    for number, corpus in enumerate(making.corpora):
+def _list_tasks(build: _StoreBuild, mark: str, files: list[tuple[str, int]]) -> Iterator[_ShardTask]:
+    """Yield the shards to encode; all shards, also existing ones, are added to `files`."""
+    for number, corpus in enumerate(build.corpora):
         rows, before = read_rows(corpus), 0
-        while (text := list(islice(rows, making.shard_pairs))) or before == 0:
+        while (text := list(islice(rows, build.shard_pairs))) or before == 0:
             file = f"{len(files):05}.safetensors"
             files.append((file, number))
-            if not _is_complete(making.path / file, mark):
+            if not _is_complete(build.path / file, mark):
                 yield _ShardTask(file, number, before, text)
             before += max(len(text), 1)
 
 
 def _is_complete(file: Path, mark: str) -> bool:
-    """Whether a shard was made before, and is whole."""
+    """Return True if a shard exists and is undamaged."""
     if read_metadata(file).get("made_from") != mark:
         return False
     try:
@@ -154,9 +154,9 @@ def _is_complete(file: Path, mark: str) -> bool:
     return True
 
 
-def _run_tasks(making: _StoreBuild, mark: str, tasks: Iterator[_ShardTask], workers: int) -> Iterator[object]:
-    """Work at the tasks, in this process if there is but one."""
-    begin = partial(_start_worker, making, mark)
+def _run_tasks(build: _StoreBuild, mark: str, tasks: Iterator[_ShardTask], workers: int) -> Iterator[object]:
+    """Run the tasks, in this process if there is only one."""
+    begin = partial(_start_worker, build, mark)
     first = list(islice(tasks, 2))
     if len(first) < 2 or workers == 1:
         yield from map(begin(), chain(first, tasks))
@@ -165,17 +165,17 @@ def _run_tasks(making: _StoreBuild, mark: str, tasks: Iterator[_ShardTask], work
         yield from processes.map(chain(first, tasks))
 
 
-def _start_worker(making: _StoreBuild, mark: str) -> Work[_ShardTask, None]:
-    return partial(_make_shard, making, mark)
+def _start_worker(build: _StoreBuild, mark: str) -> Work[_ShardTask, None]:
+    return partial(_make_shard, build, mark)
 
 
-def _make_shard(making: _StoreBuild, mark: str, task: _ShardTask) -> None:
-    """Encode a shard chunk by chunk into files aside, then put them together."""
-    with TemporaryColumns(making.path) as scratch:
-        corpus = making.corpora[task.corpus]
-        columns, report = encode_rows(making.encoder, corpus, task.rows, task.before, scratch)
+def _make_shard(build: _StoreBuild, mark: str, task: _ShardTask) -> None:
+    """Encode a shard chunk by chunk into temporary columns, and join these."""
+    with TemporaryColumns(build.path) as scratch:
+        corpus = build.corpora[task.corpus]
+        columns, report = encode_rows(build.encoder, corpus, task.rows, task.before, scratch)
         metadata = {"made_from": mark, "report": json.dumps(asdict(report))}
-        write_arrays(making.path / task.file, columns, metadata)
+        write_arrays(build.path / task.file, columns, metadata)
 
 
 def _shard_entry(file: Path, corpus: str) -> ShardEntry:

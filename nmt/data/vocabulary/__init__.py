@@ -1,4 +1,4 @@
-"""How a line becomes pieces, and pieces a line again."""
+"""Vocabularies: the segmentation of a line into tokens (subwords or words), and back."""
 
 import hashlib
 import logging
@@ -28,48 +28,48 @@ Flags = NDArray[np.bool_]
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
-SIDES = ("source", "target")  # of a translator, as the files of its vocabularies are named
+SIDES = ("source", "target")  # of a translator, in the names of its vocabulary files
 
-WORD = re.compile("▁*[^▁]+")  # sentencepiece's pieces do not reach over a space, which it writes as ▁
-CANNOT_SAMPLE = "only unigram and bpe pieces can be sampled: set subwords.sampling to 0"
+WORD = re.compile("▁*[^▁]+")  # tokens of sentencepiece do not cross a space, which it writes as ▁
+CANNOT_SAMPLE = "only unigram and bpe segmentations can be sampled: set subwords.sampling to 0"
 
 log = logging.getLogger(__name__)
 
 
 class Vocabulary(Protocol):
-    """Pieces with their ids, where 0 to 3 are pad, bos, eos and unk."""
+    """Tokens with their ids, where 0 to 3 are pad, bos, eos and unk."""
 
     suffix: str
 
     def encode(self, line: str) -> list[int]:
-        """The ids of a line's pieces, without bos and eos."""
+        """Return the ids of a line's tokens, without bos and eos."""
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
-        """`encode` of each line, faster."""
+        """Encode several lines, which is faster."""
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
-        """One of the line's segmentations, a function of the line, alpha and the seed (of 32 bits)."""
+        """Sample a segmentation of the line, which depends on the line, alpha and the seed (32 bits) only."""
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of pieces; pad, bos and eos are passed over."""
+        """Return the text of tokens; pad, bos and eos are skipped."""
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The pieces as they are spelt in the vocabulary."""
+        """Return tokens as spelt in the vocabulary."""
 
     def starts(self) -> Flags:
-        """Which pieces begin a word."""
+        """Return a flag per token: True if it starts a word."""
 
     def __len__(self) -> int: ...
 
     def save(self, path: Path) -> None:
-        """Write the vocabulary, whole or not at all."""
+        """Write the vocabulary atomically."""
 
     def fingerprint(self) -> str:
-        """SHA-256 of what `save` writes."""
+        """Return the SHA-256 of what `save` writes."""
 
 
 class SentencePieceVocabulary:
-    """Subword pieces of a SentencePiece model (Kudo and Richardson, 2018)."""
+    """Subwords of a SentencePiece model (Kudo and Richardson, 2018)."""
 
     suffix = ".spm"
 
@@ -81,27 +81,27 @@ class SentencePieceVocabulary:
         return self.encode_all([line])[0]
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
-        parted = [self._parted(line) for line in lines] if self._tags else []
-        rests = [rest for _, rest in parted] or lines
+        split = [self._split_tag(line) for line in lines] if self._tags else []
+        rests = [rest for _, rest in split] or lines
         ids: list[list[int]] = self._processor.encode(rests, num_threads=1)
-        return [tag + rest for (tag, _), rest in zip(parted, ids, strict=True)] if parted else ids
+        return [tag + rest for (tag, _), rest in zip(split, ids, strict=True)] if split else ids
 
-    def _parted(self, line: str) -> tuple[list[int], str]:
-        """The tag that a line begins with, and the rest of it."""
+    def _split_tag(self, line: str) -> tuple[list[int], str]:
+        """Split off the tag at the beginning of a line."""
         word, _, rest = line.partition(" ")
         return ([self._tags[word]], rest) if word in self._tags else ([], line)
 
     @cached_property
     def _tags(self) -> dict[str, int]:
-        """Pieces that are not found within a text, but only as the first word of a line."""
+        """The tokens that are recognised only as the first word of a line."""
         model = self._processor
         return {model.id_to_piece(i): i for i in range(len(SPECIALS), len(self)) if model.is_control(i)}
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
-        """Drawn from the unigram model's distribution smoothed by alpha (Kudo, 2018), or with each BPE merge
-        left out with probability alpha (Provilkov et al., 2020); UsageError for a model of characters.
+        """Sample from the unigram model's distribution smoothed by alpha (Kudo, 2018), or skip each BPE merge
+        with probability alpha (Provilkov et al., 2020); UsageError for other models.
         """
-        tag, rest = self._parted(line)
+        tag, rest = self._split_tag(line)
         rng, words = random.Random(seed), WORD.findall(self._processor.normalize(rest))
         return tag + [i for word in words for i in self._sample_word(word, alpha, rng)]
 
@@ -136,7 +136,7 @@ class SentencePieceVocabulary:
         return int(self._processor.get_piece_size())
 
     def special_ids(self) -> tuple[int, int, int, int]:
-        """The ids this model gives pad, bos, eos and unk (-1: none)."""
+        """Return this model's ids of pad, bos, eos and unk (-1: none)."""
         model = self._processor
         return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
 
@@ -148,7 +148,7 @@ class SentencePieceVocabulary:
 
 
 def _supports(question: Callable[[], object]) -> bool:
-    """Whether a model can do something: sentencepiece does not tell what kind of model it holds."""
+    """Return True if a call succeeds; sentencepiece does not report the type of a model."""
     try:
         question()
     except RuntimeError:
@@ -157,7 +157,7 @@ def _supports(question: Callable[[], object]) -> bool:
 
 
 class WordVocabulary:
-    """Words split on spaces, for text that was tokenised before."""
+    """Words split on spaces, for tokenised text."""
 
     suffix = ".vocab"
 
@@ -197,12 +197,12 @@ class WordVocabulary:
 
 
 def split_words(line: str) -> list[str]:
-    """Words between spaces; other white space (a no-break space, say) is part of a word, never a word."""
+    """Split a line at spaces; other white space (as a no-break space) belongs to words, but is no word."""
     return [word for word in line.split(" ") if word and not word.isspace()]
 
 
 def load_vocabulary(path: Path) -> Vocabulary:
-    """The vocabulary saved in a file, of either kind; raises DataError if it is missing or damaged."""
+    """Load a vocabulary of either kind; DataError if the file is missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -229,5 +229,5 @@ def _load_subwords(path: Path, content: bytes) -> SentencePieceVocabulary:
         raise DataError(f"{path} is not a SentencePiece model, or is damaged") from None
     if vocabulary.special_ids() != (PAD, BOS, EOS, UNK):
         options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
-        raise DataError(f"the SentencePiece model {path} must be one trained with {options}")
+        raise DataError(f"the SentencePiece model {path} must be trained with {options}")
     return vocabulary

@@ -1,6 +1,6 @@
-"""Subword regularisation: drawing one of a word's segmentations, the same one in every process.
+"""Subword regularisation: sampling of a word's segmentation, reproducible in every process.
 
-SentencePiece can draw too, but mixes something of its process into the seed it is given.
+SentencePiece's own sampling also depends on the process, not only on the seed.
 """
 
 from bisect import bisect
@@ -11,17 +11,17 @@ from math import exp, fsum, log
 from random import Random
 from typing import NamedTuple, Protocol
 
-LONGEST_WORD = 200  # characters; of a longer one only the best segmentation is taken
+LONGEST_WORD = 200  # characters; longer words are not sampled
 
 
 class SegmentationSampler(Protocol):
-    """Draws the segmentation of a word; None where an id would stand is a piece outside the vocabulary."""
+    """A function that samples the segmentation of a word; None instead of an id is an unknown token."""
 
     def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]: ...
 
 
 class _LastTokens(NamedTuple):
-    """The pieces that may end a beginning of a word: where each starts, its id, the probability up to it."""
+    """The possible last tokens of a prefix of a word: their starts, ids and cumulative probabilities."""
 
     starts: list[int]
     ids: list[int | None]
@@ -31,14 +31,14 @@ class _LastTokens(NamedTuple):
 class UnigramSegmentations:
     """Segmentations of a unigram model, each as likely as its probability to the power alpha (Kudo, 2018)."""
 
-    def __init__(self, pieces: Mapping[str, int], scores: Mapping[str, float]) -> None:
-        self._pieces, self._scores = pieces, scores
-        self._longest = max(map(len, pieces))
-        self._unknown = min(scores.values()) - 10  # sentencepiece's own penalty
+    def __init__(self, tokens: Mapping[str, int], scores: Mapping[str, float]) -> None:
+        self._tokens, self._scores = tokens, scores
+        self._longest = max(map(len, tokens))
+        self._unknown = min(scores.values()) - 10  # sentencepiece's penalty
         self._lattice = lru_cache(1 << 14)(self._new_lattice)
 
     def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]:
-        """From the last piece to the first: forward filtering, backward sampling."""
+        """Sample from the last token to the first: forward filtering, backward sampling."""
         lattice, ids, end = self._lattice(word, alpha), list[int | None](), len(word)
         while end:
             last = lattice[end - 1]
@@ -48,34 +48,34 @@ class UnigramSegmentations:
         return ids[::-1]
 
     def _new_lattice(self, word: str, alpha: float) -> list[_LastTokens]:
-        """For every beginning of the word, what may come last in it and how likely each is."""
+        """Return the possible last tokens of every prefix of the word, with their probabilities."""
         lattice, totals = list[_LastTokens](), [0.0]  # totals: log of the summed weights of all segmentations
         for end in range(1, len(word) + 1):
             starts = range(max(0, end - self._longest), end)
-            last = {start: word[start:end] for start in starts if self._is_piece(word[start:end])}
+            last = {start: word[start:end] for start in starts if self._is_token(word[start:end])}
             weights = [totals[i] + alpha * self._scores.get(w, self._unknown) for i, w in last.items()]
             best = max(weights)
             totals.append(best + log(fsum(exp(weight - best) for weight in weights)))
             cumulative = list(accumulate(exp(weight - totals[end]) for weight in weights))
-            lattice.append(_LastTokens([*last], [self._pieces.get(w) for w in last.values()], cumulative))
+            lattice.append(_LastTokens([*last], [self._tokens.get(w) for w in last.values()], cumulative))
         return lattice
 
-    def _is_piece(self, text: str) -> bool:
-        return len(text) == 1 or text in self._pieces
+    def _is_token(self, text: str) -> bool:
+        return len(text) == 1 or text in self._tokens
 
 
 class BpeSegmentations:
-    """Segmentations by merges, each passed over with probability alpha (Provilkov et al., 2020)."""
+    """Segmentations by merges, each skipped with probability alpha (Provilkov et al., 2020)."""
 
-    def __init__(self, pieces: Mapping[str, int], scores: Mapping[str, float]) -> None:
-        self._pieces, self._scores = pieces, scores
+    def __init__(self, tokens: Mapping[str, int], scores: Mapping[str, float]) -> None:
+        self._tokens, self._scores = tokens, scores
 
     def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]:
         symbols = list(word)
         while merges := [(-score, i) for i, score in self._merges(symbols) if rng.random() >= alpha]:
             _, i = min(merges)
             symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
-        return [self._pieces.get(symbol) for symbol in symbols]
+        return [self._tokens.get(symbol) for symbol in symbols]
 
     def _merges(self, symbols: list[str]) -> Iterator[tuple[int, float]]:
         for i in range(len(symbols) - 1):
@@ -85,5 +85,5 @@ class BpeSegmentations:
 
 
 def merge_unknowns(ids: list[int | None], unknown: int) -> list[int]:
-    """Ids where neighbours outside the vocabulary are one `unknown`, as sentencepiece has it."""
+    """Replace each run of unknown tokens by one `unknown`, as sentencepiece does."""
     return [i for key, run in groupby(ids) for i in ([unknown] if key is None else [key] * len(list(run)))]

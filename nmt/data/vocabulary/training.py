@@ -29,7 +29,7 @@ from nmt.settings import Conflict, Count, OneOf, Settings, Share
 
 log = logging.getLogger(__name__)
 
-SAMPLE_LINES = 500_000  # what sentencepiece learns from at most: it holds its text in memory
+SAMPLE_LINES = 500_000  # maximum number for sentencepiece, which holds its text in memory
 LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it
 
 
@@ -84,7 +84,7 @@ def train_vocabulary(
     """Train a vocabulary on lines, the same in every process for the same lines and settings.
 
     Each of the `tags` is a token of its own, found where it is the first word of a line. The vocabulary is
-    smaller than `size` where the text has no more to give. Raises DataError if nothing can be learnt.
+    smaller than `size` where the text has no more to give. Raises DataError if the text is not sufficient.
     """
     vocabulary = KINDS[settings.kind](lines, settings, seed, tags)
     if len(vocabulary) < settings.size and settings.kind in ("unigram", "bpe"):
@@ -140,7 +140,7 @@ def _short_lines(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _consume(sample: list[str]) -> Iterator[str]:
-    """The lines, each let go once it is taken, so that they are not held twice."""
+    """Yield the lines, removing each from the list, so that memory holds them once."""
     while sample:
         yield sample.pop()
 
@@ -148,12 +148,12 @@ def _consume(sample: list[str]) -> Iterator[str]:
 def _explain_error(error: str, size: int) -> str:
     if match := re.search(r"required_chars\. (\d+) vs (\d+)", error):
         return (
-            f"no vocabulary of {size:,} pieces can be made: the training text needs {int(match[2]):,}, "
+            f"no vocabulary of {size:,} tokens can be trained: the training text needs {int(match[2]):,}, "
             f"one for each character; raise subwords.size, or lower subwords.character_coverage"
         )
     if "sentences_.empty()" in error:
-        return "no vocabulary can be made: the training text is empty"
-    return f"no vocabulary can be made from the training text: {error}"
+        return "no vocabulary can be trained: the training text is empty"
+    return f"no vocabulary can be trained on this text: {error}"
 
 
 KINDS: dict[str, Callable[[Iterable[str], SubwordSettings, int, Sequence[str]], Vocabulary]] = {

@@ -32,7 +32,7 @@ def job(translator: Loaded) -> Job:
 def prepared(translator: Loaded) -> Model:
     """The translator as a search wants it, with the weights that it has now."""
     shortlist = translator.shortlist
-    return InferenceModel(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.of)
+    return InferenceModel(translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.select)
 
 
 class Translator:
