@@ -46,10 +46,10 @@ def export(
         if error.name != "onnx":
             raise
         raise UsageError("exporting needs onnx: pip install 'nmt[export]'") from None
-    from nmt.export.parity import summary
+    from nmt.export.parity import format_report
 
-    report = run.export(model, output, int8=int8, check=run.texts(check, ref) if check else None)
+    report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
     typer.echo(
-        summary(report) if report else "not compared: there are no validation pairs here (use --check)"
+        format_report(report) if report else "not compared: there are no validation pairs here (use --check)"
     )
     typer.echo(f"{output}: translate with `nmt translate {output}`")

@@ -1,0 +1,1 @@
+"""Export to ONNX: a translator that runs with onnxruntime, without torch."""

@@ -1,4 +1,4 @@
-"""An exported translator on disk: its graphs, its vocabularies, what it is. Reading it needs no torch."""
+"""The directory of an exported translator: graphs, vocabularies, configuration. Reading it needs no torch."""
 
 import json
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.errors import DataError, UsageError
-from nmt.export.runtime import Runtime
+from nmt.export.runtime import OnnxModel
 from nmt.files import atomic_directory, check_sha256, file_sha256
 
 FORMAT = 1
-CONFIG, SUMS = "config.json", "checksums.json"
+CONFIG, CHECKSUMS = "config.json", "checksums.json"
 GRAPHS = ("encoder", "step", "best")
 
 
 @dataclass(frozen=True)
-class Config:
-    """What stands in `config.json`."""
+class ExportConfig:
+    """The content of `config.json`."""
 
     format: int
     nmt: str  # the version that wrote it
@@ -29,66 +29,68 @@ class Config:
     pieces: tuple[int, int]  # of the vocabularies
     ids: dict[str, int]  # of pad, bos, eos, unk
     vocabularies: tuple[str, str]  # their files
-    memory: list[str]  # what is remembered of each position of a source
-    state: dict[str, int]  # the parts of the decoder's state, and their sizes
-    search: dict[str, float]  # as the recipe says
+    memory: list[str]  # arrays with an entry for each source position
+    state: dict[str, int]  # the fields of the decoder's state, and their sizes
+    search: dict[str, float]  # of the recipe
 
 
 def is_exported(path: Path) -> bool:
-    """Whether a path is a directory of this kind."""
-    return (path / SUMS).is_file() and (path / CONFIG).is_file()
+    """True if a path is an exported directory."""
+    return (path / CHECKSUMS).is_file() and (path / CONFIG).is_file()
 
 
 def load(path: Path, *, threads: int = 1) -> Job:
-    """The translation job of an exported directory, every file of which is as it was written.
+    """Load the translation job of an exported directory, after checking the checksum of every file.
 
-    Raises DataError where one is not, or where the directory is of a later format.
+    Raises DataError if a file has changed, or if the directory has a later format.
     """
-    sums = _read_json(path / SUMS)
-    for name in sorted(sums):
-        check_sha256(path / name, str(sums[name]))
-    config = _config(path)
-    missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(sums)
+    checksums = _read_json(path / CHECKSUMS)
+    for name in sorted(checksums):
+        check_sha256(path / name, str(checksums[name]))
+    config = _read_config(path)
+    missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(checksums)
     if missing:
-        raise DataError(f"{path / SUMS}: refused: no checksum of {', '.join(sorted(missing))}")
+        raise DataError(f"{path / CHECKSUMS}: refused: no checksum of {', '.join(sorted(missing))}")
     source, target = (load_vocabulary(path / name) for name in config.vocabularies)
     graphs = {name: path / graph_file(name) for name in GRAPHS}
     search = Options(**config.search)  # type: ignore[arg-type]
-    model = Runtime(graphs, vocabulary_size=config.pieces[1], threads=threads)
+    model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
     return Job(model, source, target, search, attends=bool(config.memory))
 
 
 def fingerprint(path: Path) -> str:
-    """What an exported translator is known by: the sums of its files."""
-    return file_sha256(path / SUMS)
+    """Return what identifies an exported translator: the SHA-256 of its list of checksums."""
+    return file_sha256(path / CHECKSUMS)
 
 
 def graph_file(name: str) -> str:
-    """The file of a graph."""
+    """Return the file name of a graph."""
     return f"{name}.onnx"
 
 
-def _config(path: Path) -> Config:
+def _read_config(path: Path) -> ExportConfig:
     facts = _read_json(path / CONFIG)
     if facts.get("format") != FORMAT:
         raise DataError(f"{path}: format {facts.get('format')}, but this nmt reads {FORMAT}: export again")
     try:
-        return Config(**facts)  # type: ignore[arg-type]
+        return ExportConfig(**facts)  # type: ignore[arg-type]
     except TypeError as error:
         raise DataError(f"{path / CONFIG}: refused: {error}") from None
 
 
 def _read_json(file: Path) -> dict[str, object]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{file}: refused: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DataError(f"{file}: refused: it is not a JSON object")
-    return found
+    return content
 
 
-def write(output: Path, config: Config, fill: Callable[[Path], None], finish: Callable[[Path], None]) -> None:
+def write(
+    output: Path, config: ExportConfig, fill: Callable[[Path], None], finish: Callable[[Path], None]
+) -> None:
     """Write an exported directory atomically; UsageError if `output` exists.
 
     `fill` writes graphs and vocabularies; `finish` may then load the directory and add files to it.
@@ -98,16 +100,16 @@ def write(output: Path, config: Config, fill: Callable[[Path], None], finish: Ca
     with atomic_directory(output) as side:
         write_json(side / CONFIG, asdict(config))
         fill(side)
-        _write_sums(side)
+        _write_checksums(side)
         finish(side)
-        _write_sums(side)
+        _write_checksums(side)
 
 
-def _write_sums(folder: Path) -> None:
-    names = sorted(path.name for path in folder.iterdir() if path.name != SUMS)
-    write_json(folder / SUMS, {name: file_sha256(folder / name) for name in names})
+def _write_checksums(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
+    write_json(folder / CHECKSUMS, {name: file_sha256(folder / name) for name in names})
 
 
 def write_json(file: Path, facts: object) -> None:
-    """Facts as JSON that people can read."""
+    """Write indented JSON."""
     file.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""From a traced function of torch to an ONNX graph: values, constants, and the graph under construction."""
+"""ONNX graphs under construction: values, constants and nodes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -23,35 +23,36 @@ TYPES = {
 }
 
 
-class Name(str):
-    """A value of the graph under construction, by its name; anything else is known while building."""
+class ValueName(str):
+    """The name of a value of the graph; anything else is a constant while building."""
 
 
-class Weights:
-    """The constants of a model, each once; with `int8` its matrices are integers of eight bits."""
+class GraphConstants:
+    """The constants of a model, without duplicates; with `int8` its matrices are 8-bit integers."""
 
     def __init__(self, *, int8: bool) -> None:
         self.int8 = int8
         self.protos: list[onnx.TensorProto] = []
-        self._known: dict[str, Name] = {}
+        self._known: dict[str, ValueName] = {}
 
-    def name(self, tensor: Tensor) -> Name:
+    def name_of(self, tensor: Tensor) -> ValueName:
+        """Return the name of a constant, which is added if it is new."""
         array = np.asarray(tensor.detach().numpy(), order="C")
-        mark = sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
-        if mark not in self._known:
-            name = self._known[mark] = Name(f"w{len(self._known)}")
+        key = sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
+        if key not in self._known:
+            name = self._known[key] = ValueName(f"w{len(self._known)}")
             self.protos.append(numpy_helper.from_array(array, name))
-        return self._known[mark]
+        return self._known[key]
 
 
-class Graph:
-    """Nodes in the order in which they run; bodies of loops see the values of the graph around them."""
+class OnnxGraph:
+    """Nodes in execution order; the body of a loop can use the values of the enclosing graph."""
 
-    def __init__(self, weights: Weights, prefix: str = "") -> None:
-        self.weights, self.prefix = weights, prefix
+    def __init__(self, constants: GraphConstants, prefix: str = "") -> None:
+        self.constants, self.prefix = constants, prefix
         self.nodes: list[onnx.NodeProto] = []
-        self.turned: dict[Name, Name] = {}  # what has its last two axes swapped, and what it was made from
-        self._made: dict[bytes, list[Name]] = {}
+        self.transposed: dict[ValueName, ValueName] = {}  # values with swapped last axes: their originals
+        self._made: dict[bytes, list[ValueName]] = {}
 
     def add(
         self,
@@ -61,50 +62,50 @@ class Graph:
         attributes: Mapping[str, Any] | None = None,
         domain: str = "",
     ) -> Any:
-        """The value of an operation, or a list of them where there are several; the same is added once.
+        """Add an operation, unless it is there already; return its value, or a list of several.
 
-        Inputs that are None, the last ones, are left out.
+        Inputs that are None, the last ones, are omitted.
         """
-        read = [self.named(value) for value in inputs if value is not None]
+        read = [self.name_of(value) for value in inputs if value is not None]
         node = helper.make_node(operation, read, [], domain=domain, **(attributes or {}))
-        mark = node.SerializeToString(deterministic=True)
-        if mark not in self._made:
-            self._made[mark] = [Name(f"{self.prefix}v{len(self.nodes)}_{i}") for i in range(outputs)]
-            node.output.extend(self._made[mark])
+        key = node.SerializeToString(deterministic=True)
+        if key not in self._made:
+            self._made[key] = [ValueName(f"{self.prefix}v{len(self.nodes)}_{i}") for i in range(outputs)]
+            node.output.extend(self._made[key])
             self.nodes.append(node)
-        names = self._made[mark]
+        names = self._made[key]
         return names[0] if outputs == 1 else names
 
-    def named(self, value: Any) -> Name:
-        """The name of a value, which may be a constant."""
-        if isinstance(value, Name):
+    def name_of(self, value: Any) -> ValueName:
+        """Return the name of a value, which may be a constant."""
+        if isinstance(value, ValueName):
             return value
-        return self.weights.name(value if isinstance(value, Tensor) else torch.as_tensor(value))
+        return self.constants.name_of(value if isinstance(value, Tensor) else torch.as_tensor(value))
 
     def ints(self, values: Iterable[Any]) -> Any:
-        """Integers, some of them perhaps values [1] of the graph, as one value [N]."""
+        """Concatenate integers, some of them perhaps values [1] of the graph, to one value [N]."""
         values = list(values)
-        if not any(isinstance(value, Name) for value in values):
+        if not any(isinstance(value, ValueName) for value in values):
             return torch.tensor(values, dtype=torch.int64)
-        parts = [v if isinstance(v, Name) else torch.tensor([v]) for v in values]
+        parts = [v if isinstance(v, ValueName) else torch.tensor([v]) for v in values]
         return self.add("Concat", *parts, attributes={"axis": 0})
 
-    def give(self, values: Sequence[Any], names: Sequence[str]) -> None:
-        """Values under the names that they have outside the graph."""
+    def set_outputs(self, values: Sequence[Any], names: Sequence[str]) -> None:
+        """Name the outputs of the graph."""
         for value, name in zip(values, names, strict=True):
-            self.nodes.append(helper.make_node("Identity", [self.named(value)], [name]))
+            self.nodes.append(helper.make_node("Identity", [self.name_of(value)], [name]))
 
-    def proto(
+    def to_proto(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]
     ) -> onnx.GraphProto:
-        """The finished graph; the outermost one holds the constants of all."""
-        constants = [] if self.prefix else self.weights.protos
+        """Return the graph; the outermost one contains the constants of all."""
+        initializers = [] if self.prefix else self.constants.protos
         nodes = _needed(self.nodes, {value.name for value in outputs})
-        return helper.make_graph(nodes, self.prefix or "nmt", inputs, outputs, constants)
+        return helper.make_graph(nodes, self.prefix or "nmt", inputs, outputs, initializers)
 
 
 def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
-    """The nodes that something depends on: onnxruntime would run the others too."""
+    """Return the nodes on which the outputs depend: onnxruntime would run the others too."""
     kept = []
     for node in reversed(nodes):
         if wanted.intersection(node.output):
@@ -114,8 +115,8 @@ def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.Node
     return kept[::-1]
 
 
-def declared(names: Sequence[str], nodes: Sequence[fx.Node]) -> list[onnx.ValueInfoProto]:
-    """How a graph declares inputs or outputs: types, and sizes where they are fixed."""
+def declare_values(names: Sequence[str], nodes: Sequence[fx.Node]) -> list[onnx.ValueInfoProto]:
+    """Declare inputs or outputs: types, and sizes if they are fixed."""
     return [_declared(name, node.meta["val"]) for name, node in zip(names, nodes, strict=True)]
 
 

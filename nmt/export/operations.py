@@ -1,4 +1,4 @@
-"""What each operation of torch is in ONNX: those that translators and cells are made of."""
+"""The operations of torch that translators and cells use, in ONNX."""
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,25 +9,25 @@ from onnx import numpy_helper
 from torch import Tensor, fx
 
 from nmt.errors import UsageError
-from nmt.export.graph import TYPES, Graph, Name
-from nmt.export.products import embedding, product
+from nmt.export.graph import TYPES, OnnxGraph, ValueName
+from nmt.export.products import look_up_embeddings, product
 
 
 class Call(NamedTuple):
-    """An operation at its place: the graph that it joins, and what the trace knows of its values."""
+    """An operation of the trace, and the graph that it is added to."""
 
-    graph: Graph
+    graph: OnnxGraph
     node: fx.Node
 
-    def before(self, place: int = 0) -> Tensor:
-        """What the trace knows of an argument."""
-        argument = self.node.args[place]
+    def input_value(self, index: int = 0) -> Tensor:
+        """Return the example value of an argument."""
+        argument = self.node.args[index]
         assert isinstance(argument, fx.Node)
         return argument.meta["val"]  # type: ignore[no-any-return]
 
     @property
-    def after(self) -> Any:
-        """What the trace knows of the result."""
+    def output_value(self) -> Any:
+        """The example value of the result."""
         return self.node.meta["val"]
 
     def __call__(
@@ -45,43 +45,43 @@ ELEMENTWISE = {
     "ge": "GreaterOrEqual", "le": "LessOrEqual", "logical_not": "Not", "bitwise_not": "Not",
     "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or",
 }  # fmt: skip
-STORED = {
+IGNORED_KEYWORDS = {
     "pin_memory",
     "memory_format",
     "device",
     "layout",
     "dtype",
-}  # how, not what: the trace knows the type
+}  # keywords that do not affect the value; the trace knows the type
 SAME = ("alias", "detach", "detach_", "clone", "contiguous", "dropout", "lift_fresh_copy")
 
 
-def translated(call: Call, arguments: Sequence[Any], keywords: Iterable[str]) -> Any:
-    """The value, or the values, of an operation of torch; UsageError for one that is not known here."""
+def convert_operation(call: Call, arguments: Sequence[Any], keywords: Iterable[str]) -> Any:
+    """Convert an operation of torch to its value or values; raise UsageError for an unknown one."""
     if call.node.target is operator.getitem:
         return arguments[0][arguments[1]]
     name = str(call.node.target).removeprefix("aten.").split(".")[0]
     if name.startswith("_assert"):
         return None
     known = name in SAME or name in ELEMENTWISE or name in OPERATIONS
-    if not known or set(keywords) - STORED:
+    if not known or set(keywords) - IGNORED_KEYWORDS:
         raise UsageError(
             f"this model cannot be exported: it uses {call.node.target}, which has no ONNX equivalent here"
         )
     if name in SAME:
         return arguments[0]
     if name in ELEMENTWISE:
-        return call(ELEMENTWISE[name], *alike(call, arguments))
+        return call(ELEMENTWISE[name], *to_same_type(call, arguments))
     return OPERATIONS[name](call, *arguments)
 
 
-def alike(call: Call, values: Sequence[Any]) -> list[Any]:
-    """The operands of an elementwise operation in one type, as ONNX wants them."""
+def to_same_type(call: Call, values: Sequence[Any]) -> list[Any]:
+    """Cast the operands of an elementwise operation to one type, as ONNX requires."""
     types = [arg.meta["val"].dtype for arg in call.node.args if isinstance(arg, fx.Node)]
-    after = call.after.dtype
+    after = call.output_value.dtype
     wanted = after if after != torch.bool else next((t for t in types if t != torch.bool), torch.bool)
     result: list[Any] = []
     for value, arg in zip(values, call.node.args, strict=True):
-        if not isinstance(value, (Name, Tensor)):
+        if not isinstance(value, (ValueName, Tensor)):
             result.append(torch.tensor(value, dtype=wanted))
         elif arg.meta["val"].dtype not in (wanted, torch.bool):  # type: ignore[union-attr]
             result.append(call("Cast", value, attributes={"to": TYPES[wanted]}))
@@ -91,19 +91,19 @@ def alike(call: Call, values: Sequence[Any]) -> list[Any]:
 
 
 def cast(call: Call, x: Any, *_: Any) -> Any:
-    return call("Cast", x, attributes={"to": TYPES[call.after.dtype]})
+    return call("Cast", x, attributes={"to": TYPES[call.output_value.dtype]})
 
 
-def unequal(call: Call, x: Any, y: Any) -> Any:
-    return call("Not", call("Equal", *alike(call, (x, y))))
+def not_equal(call: Call, x: Any, y: Any) -> Any:
+    return call("Not", call("Equal", *to_same_type(call, (x, y))))
 
 
-def subtracted_from(call: Call, x: Any, y: Any) -> Any:
-    return call("Sub", *alike(call, (x, y))[::-1])
+def reverse_subtract(call: Call, x: Any, y: Any) -> Any:
+    return call("Sub", *to_same_type(call, (x, y))[::-1])
 
 
 def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
-    return product(call.graph, x, weight.t(), bias, flat=call.before().dim() == 2)
+    return product(call.graph, x, weight.t(), bias, flat=call.input_value().dim() == 2)
 
 
 def addmm(call: Call, add: Any, x: Any, weight: Any) -> Any:
@@ -118,36 +118,36 @@ def matmul(call: Call, x: Any, weight: Any) -> Any:
     return product(call.graph, x, weight)
 
 
-def vectors(call: Call, table: Any, pieces: Any, *_: Any) -> Any:
-    return embedding(call.graph, table, pieces)
+def embedding(call: Call, table: Any, tokens: Any, *_: Any) -> Any:
+    return look_up_embeddings(call.graph, table, tokens)
 
 
 def bmm(call: Call, x: Any, y: Any) -> Any:
-    """x y; where y was turned it is read as it stands, and the result is turned: (yᵀ xᵀ)ᵀ.
+    """x y; if y is a transposed value, (yᵀ xᵀ)ᵀ with the original instead.
 
-    So keys are not copied, and a score is summed in one order however long the longest sentence is.
+    So keys are not copied, and a score is summed in the same order whatever the longest sentence is.
     """
-    if y not in call.graph.turned:
+    if y not in call.graph.transposed:
         return call("MatMul", x, y)
-    return swap(call, call("MatMul", call.graph.turned[y], swap(call, x)))
+    return swap(call, call("MatMul", call.graph.transposed[y], swap(call, x)))
 
 
 def swap(call: Call, x: Any) -> Any:
     """[B, M, N] to [B, N, M]."""
-    if x in call.graph.turned:
-        return call.graph.turned[x]
+    if x in call.graph.transposed:
+        return call.graph.transposed[x]
     result = call("Transpose", x, attributes={"perm": [0, 2, 1]})
-    call.graph.turned[result] = x
+    call.graph.transposed[result] = x
     return result
 
 
 def transpose(call: Call, x: Any, first: int, second: int) -> Any:
-    order = list(range(call.before().dim()))
+    order = list(range(call.input_value().dim()))
     order[first], order[second] = order[second], order[first]
     return swap(call, x) if order == [0, 2, 1] else call("Transpose", x, attributes={"perm": order})
 
 
-def turn(call: Call, x: Any) -> Any:
+def transpose_matrix(call: Call, x: Any) -> Any:
     return call("Transpose", x, attributes={"perm": [1, 0]})
 
 
@@ -156,9 +156,9 @@ def permute(call: Call, x: Any, order: Sequence[int]) -> Any:
 
 
 def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
-    """To the sizes of the trace: fixed ones, those that stay where they were (0), one that is left (-1)."""
-    asked = asked if isinstance(asked, (list, tuple)) and len(asked) == call.after.dim() else []
-    before, after = list(map(str, call.before().shape)), list(map(str, call.after.shape))
+    """Reshape to the sizes of the trace: fixed, unchanged at their axis (0), or inferred (-1)."""
+    asked = asked if isinstance(asked, (list, tuple)) and len(asked) == call.output_value.dim() else []
+    before, after = list(map(str, call.input_value().shape)), list(map(str, call.output_value.shape))
     if before == after:
         return x
     unknown = [size for size in after if not size.isdigit()]
@@ -170,7 +170,7 @@ def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
             sizes.append(-1)
         elif before[place : place + 1] == [size]:
             sizes.append(0)
-        elif asked and isinstance(asked[place], Name):
+        elif asked and isinstance(asked[place], ValueName):
             sizes.append(asked[place])
         elif size in before:
             sizes.append(size_of(call, x, before.index(size)))
@@ -188,10 +188,10 @@ def expand(call: Call, x: Any, sizes: Sequence[Any], *_: Any) -> Any:
 
 
 def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
-    """Every slice of an axis so many times, its copies side by side."""
-    sizes = [count if place == axis + 1 else 1 for place in range(call.before().dim() + 1)]
+    """Repeat every slice of an axis, with its copies adjacent."""
+    sizes = [count if place == axis + 1 else 1 for place in range(call.input_value().dim() + 1)]
     copies = call("Expand", unsqueeze(call, x, axis + 1), torch.tensor(sizes))
-    after = [size_of(call, x, later) for later in range(axis + 1, call.before().dim())]
+    after = [size_of(call, x, later) for later in range(axis + 1, call.input_value().dim())]
     return call("Reshape", copies, call.graph.ints([*[0] * axis, -1, *after]))
 
 
@@ -204,7 +204,7 @@ def squeeze(call: Call, x: Any, axis: int) -> Any:
 
 
 def split(call: Call, x: Any, _: Any, axis: int = 0) -> Any:
-    sizes = torch.tensor([int(part.shape[axis]) for part in call.after])
+    sizes = torch.tensor([int(part.shape[axis]) for part in call.output_value])
     return call("Split", x, sizes, outputs=len(sizes), attributes={"axis": axis}) if len(sizes) > 1 else [x]
 
 
@@ -224,23 +224,23 @@ def gather(call: Call, x: Any, axis: int, places: Any) -> Any:
     return call("Gather", x, places, attributes={"axis": axis})
 
 
-def part_of(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, step: int = 1) -> Any:
+def slice_axis(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, step: int = 1) -> Any:
     bounds = [torch.tensor([number]) for number in (start or 0, 2**62 if end is None else end, axis, step)]
     return call("Slice", x, *bounds)
 
 
 def zeros(call: Call, _: Any, sizes: Sequence[Any], fill: float = 0.0) -> Any:
-    value = numpy_helper.from_array(torch.tensor([fill], dtype=call.after.dtype).numpy())
+    value = numpy_helper.from_array(torch.tensor([fill], dtype=call.output_value.dtype).numpy())
     return call("ConstantOfShape", call.graph.ints(sizes), attributes={"value": value})
 
 
 def zeros_like(call: Call, x: Any) -> Any:
-    value = numpy_helper.from_array(torch.zeros(1, dtype=call.after.dtype).numpy())
+    value = numpy_helper.from_array(torch.zeros(1, dtype=call.output_value.dtype).numpy())
     return call("ConstantOfShape", call("Shape", x), attributes={"value": value})
 
 
 def pad(call: Call, x: Any, widths: Sequence[int], *_: Any) -> Any:
-    none = [0] * (call.before().dim() - len(widths) // 2)
+    none = [0] * (call.input_value().dim() - len(widths) // 2)
     before, after = none + list(widths[-2::-2]), none + list(widths[-1::-2])
     return call("Pad", x, torch.tensor(before + after))
 
@@ -254,7 +254,13 @@ def log_softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
 
 
 def layer_norm(
-    call: Call, x: Any, size: Sequence[int], gain: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
+    call: Call,
+    x: Any,
+    size: Sequence[int],
+    gain: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    *_: Any,
 ) -> Any:
     gain = torch.ones(*size) if gain is None else gain
     return call("LayerNormalization", x, gain, bias, attributes={"axis": -len(size), "epsilon": eps})
@@ -264,10 +270,10 @@ def masked_fill(call: Call, x: Any, mask: Any, value: float) -> Any:
     return call("Where", mask, torch.tensor(value), x)
 
 
-def total(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
-    """A sum; over positions [B, S, M] as a product, which adds in one order whatever padding follows."""
+def sum_axes(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
+    """Sum; over positions [B, S, M] as a product, which adds in the same order whatever padding follows."""
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
-    if call.before().dim() != 3 or axes != [1]:
+    if call.input_value().dim() != 3 or axes != [1]:
         return call("ReduceSum", x, torch.tensor(axes), attributes={"keepdims": int(keep)})
     one = numpy_helper.from_array(torch.ones(1).numpy())
     sizes = call.graph.ints([2, size_of(call, x, 1)])  # two rows: see `Runtime`
@@ -281,14 +287,14 @@ def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "to": cast, "_to_copy": cast, "type_as": cast, "ne": unequal, "rsub": subtracted_from,
-    "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": vectors,
-    "transpose": transpose, "t": turn, "permute": permute,
+    "to": cast, "_to_copy": cast, "type_as": cast, "ne": not_equal, "rsub": reverse_subtract,
+    "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": embedding,
+    "transpose": transpose, "t": transpose_matrix, "permute": permute,
     "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
     "expand": expand, "repeat_interleave": repeat_interleave,
     "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
     "split_with_sizes": split, "cat": cat, "stack": stack, "select": select, "index_select": gather,
-    "slice": part_of, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
+    "slice": slice_axis, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
     "softmax": softmax, "log_softmax": log_softmax, "layer_norm": layer_norm, "masked_fill": masked_fill,
-    "sum": total, "mean": mean, "sym_size": size_of,
+    "sum": sum_axes, "mean": mean, "sym_size": size_of,
 }  # fmt: skip

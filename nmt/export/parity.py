@@ -1,4 +1,4 @@
-"""Whether an exported translator does what the trained one does: lines that differ, scores, speed."""
+"""Comparison of an exported translator with the trained one: lines that differ, scores, speed."""
 
 import time
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from nmt.decoding.translation import translate_lines
 from nmt.evaluation.metrics import DEFAULT_METRICS, score
 
 
-class Texts(NamedTuple):
-    """Lines to compare on, and their references, if there are any."""
+class ParityTexts(NamedTuple):
+    """Lines to compare on, and their references, if any."""
 
     name: str
     sources: list[str]
@@ -19,43 +19,43 @@ class Texts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Side:
-    """One of the two translators."""
+class SideMeasurements:
+    """Size, speed and scores of one of the two translators."""
 
-    megabytes: float  # weights, or graphs
-    milliseconds: float  # for a line, on one thread
+    megabytes: float  # of weights, or of graphs
+    milliseconds: float  # per line, on one thread
     scores: dict[str, float]  # by signature
 
 
 @dataclass(frozen=True)
-class Report:
-    """The two side by side."""
+class ParityReport:
+    """The comparison; its fields are the keys of `report.json`."""
 
     name: str
     lines: int
     beam: int
     batch: int
     differing: list[int]  # numbers of the lines that differ, from 1
-    trained: Side
-    exported: Side
+    trained: SideMeasurements
+    exported: SideMeasurements
 
 
-def compare(texts: Texts, trained: tuple[Job, float], exported: tuple[Job, float]) -> Report:
-    """Translate the same lines with both; each comes with its size in megabytes."""
-    ours, theirs = (_translated(job, texts.sources) for job, _ in (trained, exported))
+def compare(texts: ParityTexts, trained: tuple[Job, float], exported: tuple[Job, float]) -> ParityReport:
+    """Translate the same lines with both; each is given with its size in megabytes."""
+    ours, theirs = (_translate(job, texts.sources) for job, _ in (trained, exported))
     differing = [number for number, (a, b) in enumerate(zip(ours[0], theirs[0], strict=True), 1) if a != b]
     sides = [
-        Side(size, 1000 * seconds / max(1, len(lines)), _scores(lines, texts.references))
+        SideMeasurements(size, 1000 * seconds / max(1, len(lines)), _scores(lines, texts.references))
         for (lines, seconds), (_, size) in zip((ours, theirs), (trained, exported), strict=True)
     ]
-    job = exported[0]
-    return Report(texts.name, len(texts.sources), job.options.beam, job.options.batch, differing, *sides)
+    options = exported[0].options
+    return ParityReport(texts.name, len(texts.sources), options.beam, options.batch, differing, *sides)
 
 
-def _translated(job: Job, sources: Sequence[str]) -> tuple[list[str], float]:
-    begun = time.perf_counter()
+def _translate(job: Job, sources: Sequence[str]) -> tuple[list[str], float]:
+    start = time.perf_counter()
     lines = [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
-    return lines, time.perf_counter() - begun
+    return lines, time.perf_counter() - start
 
 
 def _scores(lines: Sequence[str], references: list[str] | None) -> dict[str, float]:
@@ -64,8 +64,8 @@ def _scores(lines: Sequence[str], references: list[str] | None) -> dict[str, flo
     return {f"{s.name}|{s.signature}": s.value for s in score(lines, [references], DEFAULT_METRICS)}
 
 
-def summary(report: Report) -> str:
-    """The report as people read it."""
+def format_report(report: ParityReport) -> str:
+    """Format the report as a table."""
     trained, exported = report.trained, report.exported
     rows = [
         ("size, MB", trained.megabytes, exported.megabytes),

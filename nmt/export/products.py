@@ -1,8 +1,7 @@
-"""Products with a constant matrix, and tables of vectors: as they are, or in integers of eight bits.
+"""Products with a constant matrix, and embedding tables, in float32 or in 8-bit integers.
 
-A matrix is kept as integers of -127 to 127 with a scale for each column. What it is multiplied with is
-rounded at run time, with a scale for each row; sums of integers have no rounding, so a row's result does not
-depend on the rows beside it.
+A matrix is stored as integers of -127 to 127 with a scale for each column. The other operand is rounded at
+run time, with a scale for each row; sums of integers are exact, so a row does not depend on the others.
 """
 
 from typing import Any
@@ -11,52 +10,52 @@ import onnx
 import torch
 from torch import Tensor
 
-from nmt.export.graph import ORT, Graph, Name
+from nmt.export.graph import ORT, OnnxGraph, ValueName
 
-NARROW = 16  # columns: a narrower product costs nothing, and is left as it is
-MIDDLE = 128  # what stands for 0 in an operand of eight bits without a sign
+NARROW = 16  # columns; a narrower product is cheap and stays in float32
+ZERO_POINT = 128  # the zero point of an unsigned 8-bit operand
 
 
-def product(graph: Graph, x: Any, weight: Any, add: Any = None, *, flat: bool = False) -> Name:
-    """`x W (+ add)` with W [K, N]; `flat` says that x is [M, K]."""
-    if graph.weights.int8 and isinstance(weight, Tensor) and weight.shape[-1] >= NARROW:
-        result = _in_integers(graph, x, weight)
+def product(graph: OnnxGraph, x: Any, weight: Any, add: Any = None, *, flat: bool = False) -> ValueName:
+    """Add `x W (+ add)` with W [K, N]; with `flat` x is [M, K]."""
+    if graph.constants.int8 and isinstance(weight, Tensor) and weight.shape[-1] >= NARROW:
+        result = _multiply_int8(graph, x, weight)
     elif flat and isinstance(weight, Tensor):
-        # Turned round it is as the model has it: an output layer shares the table of the embedding.
+        # Transposed as in the model: an output layer may share the table of the embedding.
         return graph.add("Gemm", x, weight.t(), add, attributes={"transB": 1})  # type: ignore[no-any-return]
     else:
         result = graph.add("MatMul", x, weight)
     return result if add is None else graph.add("Add", result, add)
 
 
-def _in_integers(graph: Graph, x: Any, weight: Tensor) -> Name:
-    numbers, scales = rounded(weight, dim=0)
-    xs, x_scales = rows(graph, x)
-    one, middle = torch.tensor(1.0), torch.tensor(MIDDLE, dtype=torch.uint8)
-    scaled = graph.add("MatMulIntegerToFloat", xs, numbers, one, scales[0], middle, domain=ORT)
+def _multiply_int8(graph: OnnxGraph, x: Any, weight: Tensor) -> ValueName:
+    numbers, scales = quantize_matrix(weight, dim=0)
+    xs, x_scales = quantize_rows(graph, x)
+    one, zero_point = torch.tensor(1.0), torch.tensor(ZERO_POINT, dtype=torch.uint8)
+    scaled = graph.add("MatMulIntegerToFloat", xs, numbers, one, scales[0], zero_point, domain=ORT)
     return graph.add("Mul", scaled, x_scales)  # type: ignore[no-any-return]
 
 
-def rows(graph: Graph, x: Any) -> tuple[Name, Name]:
-    """Rows as integers of 1 to 255 around `MIDDLE`, and their scales; a row of zeros stays one."""
+def quantize_rows(graph: OnnxGraph, x: Any) -> tuple[ValueName, ValueName]:
+    """Round rows to integers of 1 to 255 around `ZERO_POINT`, and return their scales, too."""
     largest = graph.add("ReduceMax", graph.add("Abs", x), torch.tensor([-1]))
     scales = graph.add("Div", graph.add("Max", largest, torch.tensor(1e-30)), torch.tensor(127.0))
     whole = graph.add("Round", graph.add("Div", x, scales))
-    shifted = graph.add("Add", whole, torch.tensor(float(MIDDLE)))
+    shifted = graph.add("Add", whole, torch.tensor(float(ZERO_POINT)))
     return graph.add("Cast", shifted, attributes={"to": onnx.TensorProto.UINT8}), scales
 
 
-def embedding(graph: Graph, table: Tensor, pieces: Any) -> Name:
-    """The rows of a table [V, E] for some pieces."""
-    if not graph.weights.int8:
+def look_up_embeddings(graph: OnnxGraph, table: Tensor, pieces: Any) -> ValueName:
+    """Add the lookup of tokens in a table [V, E]."""
+    if not graph.constants.int8:
         return graph.add("Gather", table, pieces)  # type: ignore[no-any-return]
-    numbers, scales = rounded(table, dim=1)
-    taken = graph.add("Gather", numbers, pieces)
-    real = graph.add("Cast", taken, attributes={"to": onnx.TensorProto.FLOAT})
+    numbers, scales = quantize_matrix(table, dim=1)
+    vectors = graph.add("Gather", numbers, pieces)
+    real = graph.add("Cast", vectors, attributes={"to": onnx.TensorProto.FLOAT})
     return graph.add("Mul", real, graph.add("Gather", scales, pieces))  # type: ignore[no-any-return]
 
 
-def rounded(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """A matrix as integers of -127 to 127, and the scale of each column (dim 0) or row (dim 1)."""
+def quantize_matrix(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Round a matrix to integers of -127 to 127; return the scale of each column (dim 0) or row (1), too."""
     scales = weight.abs().amax(dim, keepdim=True).clamp(min=1e-30) / 127
     return (weight / scales).round().to(torch.int8), scales

@@ -1,4 +1,4 @@
-"""A run, a checkpoint or a model directory made into an exported translator."""
+"""The export of a run, a checkpoint or a model directory."""
 
 import copy
 from dataclasses import asdict
@@ -13,9 +13,9 @@ from nmt.data.sources import find_part
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, SIDES, UNK
 from nmt.errors import DataError, UsageError
-from nmt.export import model
-from nmt.export.directory import FORMAT, GRAPHS, Config, graph_file, load, write, write_json
-from nmt.export.parity import Report, Texts, compare
+from nmt.export.directory import FORMAT, GRAPHS, ExportConfig, graph_file, load, write, write_json
+from nmt.export.model import encoder_graph, memory_names, step_graph, top_k_graph
+from nmt.export.parity import ParityReport, ParityTexts, compare
 from nmt.export.parts import state_sizes
 from nmt.model.translator import Translator
 from nmt.recipe.artifact import Loaded, load_translator
@@ -25,20 +25,20 @@ REPORT = "report.json"
 SEARCH = ("beam", "length_penalty", "max_ratio", "max_extra", "batch")
 
 
-def export(path: Path, output: Path, *, int8: bool, check: Texts | None = None) -> Report | None:
-    """Write the directory; gives how it compares with the trained model on the lines of `check`.
+def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = None) -> ParityReport | None:
+    """Write an exported directory and compare it with the trained model on the lines of `check`.
 
-    Without `check` the recipe's validation pairs are taken, and None is given where they are not there.
+    Without `check` the recipe's validation pairs are used; returns None if these do not exist.
     """
     if output.exists():
         raise UsageError(f"{output} already exists; choose another name")
     loaded = load_translator(path)
-    texts = check or validation(loaded)
-    reports: list[Report] = []
+    texts = check or validation_texts(loaded)
+    reports: list[ParityReport] = []
 
     def fill(folder: Path) -> None:
-        traced = traceable(loaded.model)
-        graphs = (model.encoder(traced, int8=int8), model.step(traced, int8=int8), model.best())
+        traced = prepare_for_tracing(loaded.model)
+        graphs = (encoder_graph(traced, int8=int8), step_graph(traced, int8=int8), top_k_graph())
         for name, graph in zip(GRAPHS, graphs, strict=True):
             onnx.save(graph, folder / graph_file(name))
         for side, vocabulary in zip(SIDES, (loaded.source, loaded.target), strict=True):
@@ -46,25 +46,25 @@ def export(path: Path, output: Path, *, int8: bool, check: Texts | None = None) 
 
     def finish(folder: Path) -> None:
         if texts is not None:
-            reports.append(compared(loaded, folder, texts))
+            reports.append(compare_with_trained(loaded, folder, texts))
             write_json(folder / REPORT, asdict(reports[0]))
 
-    write(output, config(loaded, int8=int8), fill, finish)
+    write(output, export_config(loaded, int8=int8), fill, finish)
     return reports[0] if reports else None
 
 
-def traceable(translator: Translator) -> Translator:
-    """A copy whose products are torch's own, which a trace can follow."""
+def prepare_for_tracing(translator: Translator) -> Translator:
+    """Return a copy that multiplies by torch alone, which can be traced."""
     copied = copy.deepcopy(translator).requires_grad_(False)
     for layer in (*copied.encoder.stack.layers, *copied.decoder.stack.layers):
         layer.engine = "torch"
     return copied
 
 
-def config(loaded: Loaded, *, int8: bool) -> Config:
-    """What the directory says of itself."""
+def export_config(loaded: Loaded, *, int8: bool) -> ExportConfig:
+    """Return the content of `config.json`."""
     recipe, translator = loaded.recipe, loaded.model
-    return Config(
+    return ExportConfig(
         format=FORMAT,
         nmt=__version__,
         languages=(recipe.data.src, recipe.data.tgt),
@@ -73,14 +73,14 @@ def config(loaded: Loaded, *, int8: bool) -> Config:
         pieces=(len(loaded.source), len(loaded.target)),
         ids={"pad": PAD, "bos": BOS, "eos": EOS, "unk": UNK},
         vocabularies=("source" + loaded.source.suffix, "target" + loaded.target.suffix),
-        memory=model.memory_names(translator),
+        memory=memory_names(translator),
         state=state_sizes(translator.decoder),
         search={name: getattr(recipe.search, name) for name in SEARCH},
     )
 
 
-def compared(loaded: Loaded, folder: Path, texts: Texts) -> Report:
-    """The trained model and the directory on the same lines, each on one thread."""
+def compare_with_trained(loaded: Loaded, folder: Path, texts: ParityTexts) -> ParityReport:
+    """Compare the trained model and the directory on the same lines, each on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -91,20 +91,20 @@ def compared(loaded: Loaded, folder: Path, texts: Texts) -> Report:
         torch.set_num_threads(before)
 
 
-def validation(loaded: Loaded) -> Texts | None:
-    """The validation pairs of a model's recipe, if they are there."""
+def validation_texts(loaded: Loaded) -> ParityTexts | None:
+    """Read the validation pairs of a model's recipe, if they exist."""
     try:
         corpus = find_part(loaded.recipe.data, "valid")
         pairs = list(read_pairs(corpus))
     except (DataError, UsageError):
         return None
-    return Texts(str(corpus), [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    return ParityTexts(str(corpus), [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
-def texts(source: Path, reference: Path | None) -> Texts:
-    """The lines of a file, and of its reference."""
+def read_texts(source: Path, reference: Path | None) -> ParityTexts:
+    """Read the lines of a file and of its reference."""
     lines = list(read_lines(source))
     references = None if reference is None else list(read_lines(reference))
     if references is not None and len(references) != len(lines):
         raise DataError(f"{source} has {len(lines):,} lines but {reference} has {len(references):,}")
-    return Texts(str(source), lines, references)
+    return ParityTexts(str(source), lines, references)

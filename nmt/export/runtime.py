@@ -1,4 +1,4 @@
-"""An exported translator at work: onnxruntime and numpy, no torch."""
+"""Inference with an exported translator: onnxruntime and numpy, without torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,96 +14,97 @@ from nmt.errors import UsageError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-ENCODED_TOGETHER = 32  # sentences; those of like length meet, so that little is spent on padding
-LOOKING_TOGETHER = 16  # hypotheses of a sentence that look at its keys in one product
+ENCODER_BATCH = 32  # sentences, sorted by length to save padding
+ATTENTION_ROWS = 16  # hypotheses of a sentence that attend to its keys in one product
 
 
-class Memory(NamedTuple):
-    """What is known of one sentence."""
+class EncodedArrays(NamedTuple):
+    """One encoded sentence."""
 
     positions: list[Floats]  # keys [S, A] and values [S, C]; empty without attention
-    start: list[Floats]  # the parts [H] of the decoder's first state
+    start: list[Floats]  # the fields [H] of the decoder's first state
 
 
-class Scores:
-    """Log probabilities [R, V], the best of which onnxruntime finds."""
+class OnnxTokenScores:
+    """`TokenScores` over log probabilities [R, V], sorted by onnxruntime."""
 
-    def __init__(self, log_probs: Floats, finder: "InferenceSession") -> None:
-        self.log_probs, self.finder = log_probs, finder
+    def __init__(self, log_probs: Floats, top_k: "InferenceSession") -> None:
+        self.log_probs, self.top_k = log_probs, top_k
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """The `count` best of each row and their pieces, [R, count] both, best first; equal ones by piece."""
+        """Return the `count` highest of each row and their tokens, [R, count]; equal ones by token."""
         count = min(count, self.log_probs.shape[1])
-        given: tuple[Floats, Ints] = self.finder.run(
+        result: tuple[Floats, Ints] = self.top_k.run(
             None, {"log_probs": self.log_probs, "count": np.array([count])}
         )
-        return given[0], given[1]
+        return result[0], result[1]
 
-    def gather(self, rows: Ints, pieces: Ints) -> Floats:
-        """Of some pieces: [N] for rows [N] and pieces [N]."""
-        return self.log_probs[rows, pieces]
+    def gather(self, rows: Ints, tokens: Ints) -> Floats:
+        """Return those of tokens [N] in rows [N]."""
+        return self.log_probs[rows, tokens]
 
     def all(self) -> Floats:
-        """Of every piece, [R, V]."""
+        """Return all, [R, V]."""
         return self.log_probs
 
 
-class Runtime:
+class OnnxModel:
     """`nmt.decoding.model.Model` over the graphs of an exported translator.
 
     A sum over a sentence's positions is rounded alike however much padding follows, and a row of a product
     however many rows there are, as long as there are two (decision 0015): so a row's numbers do not depend on
-    what is beside it.
+    the other rows.
     """
 
     def __init__(self, graphs: Mapping[str, Path], *, vocabulary_size: int, threads: int = 1) -> None:
         self.vocabulary_size = vocabulary_size
-        self._encoder, self._step, self._best = (
+        self._encoder, self._step, self._top_k = (
             _session(graphs[name], threads) for name in ("encoder", "step", "best")
         )
-        reads = [given.name for given in self._step.get_inputs()]
-        self._state = [name for name in reads if name.startswith("state.")]
-        self._memory = [name for name in ("keys", "values") if name in reads]
-        self._attended = _Attended([], {})
+        inputs = [value.name for value in self._step.get_inputs()]
+        self._state = [name for name in inputs if name.startswith("state.")]
+        self._memory = [name for name in ("keys", "values") if name in inputs]
+        self._last_attention = _AttentionFeeds([], {})
 
-    def encode(self, sources: Sequence[Sequence[int]], /) -> list[Memory]:
-        """What is remembered of each sentence (its pieces, no eos)."""
-        order = sorted(range(len(sources)), key=lambda place: len(sources[place]))
-        found: dict[int, Memory] = {}
-        for first in range(0, len(order), ENCODED_TOGETHER):
-            places = order[first : first + ENCODED_TOGETHER]
-            found |= zip(places, self._encode([sources[place] for place in places]), strict=True)
-        return [found[place] for place in range(len(sources))]
+    def encode(self, sources: Sequence[Sequence[int]], /) -> list[EncodedArrays]:
+        """Encode sentences (tokens without eos)."""
+        order = sorted(range(len(sources)), key=lambda index: len(sources[index]))
+        encoded: dict[int, EncodedArrays] = {}
+        for first in range(0, len(order), ENCODER_BATCH):
+            indices = order[first : first + ENCODER_BATCH]
+            encoded |= zip(indices, self._encode([sources[index] for index in indices]), strict=True)
+        return [encoded[index] for index in range(len(sources))]
 
-    def _encode(self, sources: Sequence[Sequence[int]]) -> list[Memory]:
+    def _encode(self, sources: Sequence[Sequence[int]]) -> list[EncodedArrays]:
         src = np.full((len(sources), max(map(len, sources)) + 1), PAD)
         for row, source in zip(src, sources, strict=True):
             row[: len(source) + 1] = [*source, EOS]
-        given: list[Floats] = self._encoder.run([*self._memory, *self._state], {"src": src})
+        outputs: list[Floats] = self._encoder.run([*self._memory, *self._state], {"src": src})
         count = len(self._memory)
         return [
-            Memory(
-                [part[i, : len(source) + 1].copy() for part in given[:count]], [p[i] for p in given[count:]]
+            EncodedArrays(
+                [part[i, : len(source) + 1].copy() for part in outputs[:count]],
+                [p[i] for p in outputs[count:]],
             )
             for i, source in enumerate(sources)
         ]
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Memory], /) -> StepOutput:
-        """One position of R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
-        before, parents = self._before(state, parents, memories)
-        feeds = {"y": y, "parents": parents, **dict(zip(self._state, before, strict=True))}
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[EncodedArrays], /) -> StepOutput:
+        """Take one position of R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
+        previous, parents = self._previous(state, parents, memories)
+        feeds = {"y": y, "parents": parents, **dict(zip(self._state, previous, strict=True))}
         if self._memory:
-            feeds |= self._look(memories)
-        log_probs, *after = self._step.run(None, feeds)
+            feeds |= self._attention_feeds(memories)
+        log_probs, *next_state = self._step.run(None, feeds)
         weights = None
         if self._memory:
-            weights = [row[: len(m.positions[0])] for row, m in zip(after.pop(), memories, strict=True)]
-        return StepOutput(Scores(log_probs, self._best), after, weights)
+            weights = [row[: len(m.positions[0])] for row, m in zip(next_state.pop(), memories, strict=True)]
+        return StepOutput(OnnxTokenScores(log_probs, self._top_k), next_state, weights)
 
-    def _before(
-        self, state: list[Floats] | None, parents: Ints, memories: Sequence[Memory]
+    def _previous(
+        self, state: list[Floats] | None, parents: Ints, memories: Sequence[EncodedArrays]
     ) -> tuple[list[Floats], Ints]:
-        """The rows that are continued, first states among them, and which one each hypothesis continues."""
+        """Return the rows of the state, first states added, and the one that each hypothesis continues."""
         new = np.flatnonzero(parents < 0)
         if state is not None and not len(new):
             return state, parents
@@ -117,43 +118,43 @@ class Runtime:
             return first, parents
         return [np.concatenate(pair) for pair in zip(state, first, strict=True)], parents
 
-    def _look(self, memories: Sequence[Memory]) -> dict[str, NDArray[Any]]:
-        """Keys, values and mask of the sentences at hand, and which rows look at which."""
+    def _attention_feeds(self, memories: Sequence[EncodedArrays]) -> dict[str, NDArray[Any]]:
+        """Return keys, values and mask of the sentences, and the rows that attend to each."""
         rows_of: dict[int, list[int]] = {}
         for row, memory in enumerate(memories):
             rows_of.setdefault(id(memory), []).append(row)
-        together = [
-            rows[first : first + LOOKING_TOGETHER]
+        groups = [
+            rows[first : first + ATTENTION_ROWS]
             for rows in rows_of.values()
-            for first in range(0, len(rows), LOOKING_TOGETHER)
+            for first in range(0, len(rows), ATTENTION_ROWS)
         ]
-        width = max(2, max(map(len, together)))
-        rows, place = np.zeros((len(together), width), np.int64), np.zeros(len(memories), np.int64)
-        for number, group in enumerate(together):
+        width = max(2, max(map(len, groups)))
+        rows, index = np.zeros((len(groups), width), np.int64), np.zeros(len(memories), np.int64)
+        for number, group in enumerate(groups):
             rows[number, : len(group)] = group
-            place[group] = number * width + np.arange(len(group))
-        asked = [memories[group[0]] for group in together]
-        if [*map(id, asked)] != [*map(id, self._attended.memories)]:
-            self._attended = _Attended(asked, self._beside(asked))
-        return {**self._attended.feeds, "rows": rows, "place": place}
+            index[group] = number * width + np.arange(len(group))
+        sentences = [memories[group[0]] for group in groups]
+        if [*map(id, sentences)] != [*map(id, self._last_attention.memories)]:
+            self._last_attention = _AttentionFeeds(sentences, self._pad(sentences))
+        return {**self._last_attention.feeds, "rows": rows, "place": index}
 
-    def _beside(self, memories: list[Memory]) -> dict[str, NDArray[Any]]:
-        """Keys, values [B, S, ...] and mask [B, S] of some sentences."""
+    def _pad(self, memories: list[EncodedArrays]) -> dict[str, NDArray[Any]]:
+        """Return padded keys and values [B, S, ...] and mask [B, S] of some sentences."""
         longest = max(len(memory.positions[0]) for memory in memories)
         mask = np.zeros((len(memories), longest), np.bool_)
         sizes = [part.shape[1] for part in memories[0].positions]
         parts = [np.zeros((len(memories), longest, size), np.float32) for size in sizes]
         for number, memory in enumerate(memories):
             mask[number, : len(memory.positions[0])] = True
-            for part, own in zip(parts, memory.positions, strict=True):
-                part[number, : len(own)] = own
+            for part, array in zip(parts, memory.positions, strict=True):
+                part[number, : len(array)] = array
         return {**dict(zip(self._memory, parts, strict=True)), "mask": mask}
 
 
-class _Attended(NamedTuple):
-    """The sentences of the last step and their tensors, which mostly serve the next one too."""
+class _AttentionFeeds(NamedTuple):
+    """The sentences of the last step and their padded arrays, which mostly serve the next step, too."""
 
-    memories: list[Memory]
+    memories: list[EncodedArrays]
     feeds: dict[str, NDArray[Any]]
 
 

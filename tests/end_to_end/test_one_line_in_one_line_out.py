@@ -90,7 +90,7 @@ def test_a_line_of_100_000_characters_gives_one_line_and_a_warning(finished: Fin
     lines = result.stdout_bytes.split(b"\n")
     assert len(lines) == 4
     assert len(lines[1]) > 1_000
-    assert re.search(r"^line 2: .* pieces, more than 200: translated in \d+ parts$", result.stderr, re.M)
+    assert re.search(r"^line 2: .* tokens, more than 200: translated in \d+ parts$", result.stderr, re.M)
 
 
 def test_a_line_of_100_000_characters_without_a_space_gives_one_line(finished: Finished) -> None:

@@ -19,25 +19,25 @@ pytest.importorskip("onnxruntime", reason="an exported translator needs the extr
 
 from nmt.export import model as graphs  # noqa: E402
 from nmt.export.directory import graph_file  # noqa: E402
-from nmt.export.run import traceable  # noqa: E402
-from nmt.export.runtime import Runtime  # noqa: E402
+from nmt.export.run import prepare_for_tracing  # noqa: E402
+from nmt.export.runtime import OnnxModel  # noqa: E402
 
 SENTENCES = [[5, 6, 7, 8], [9], [3, 4, 9, 9, 10, 5, 6, 7, 8], [4, 4]]
 
 
-def exported(translator: Translator, folder: Path, *, int8: bool = False) -> Runtime:
+def exported(translator: Translator, folder: Path, *, int8: bool = False) -> OnnxModel:
     """The runtime of a translator's graphs."""
-    traced, files = traceable(translator), {}
+    traced, files = prepare_for_tracing(translator), {}
     made = {
-        "encoder": graphs.encoder(traced, int8=int8),
-        "step": graphs.step(traced, int8=int8),
-        "best": graphs.best(),
+        "encoder": graphs.encoder_graph(traced, int8=int8),
+        "step": graphs.step_graph(traced, int8=int8),
+        "best": graphs.top_k_graph(),
     }
     for name, graph in made.items():
         onnx.checker.check_model(graph)
         files[name] = folder / graph_file(name)
         onnx.save(graph, files[name])
-    return Runtime(files, pieces=V)
+    return OnnxModel(files, vocabulary_size=V)
 
 
 def walk(model: Model, sentences: list[list[int]]) -> list[tuple[Floats, list[Floats]]]:
