@@ -15,7 +15,7 @@ from nmt.recipe.build import training as experiment
 from nmt.recipe.reader import read_any
 from nmt.training.distributed import Processes
 from tests.end_to_end.toy import done, nmt, write_phrases
-from tests.training.many import in_processes, values
+from tests.training.process_group import in_processes, values
 
 PAIRS = """\
 data: {root: text, src: de, tgt: en, train: train, valid: valid}

@@ -23,7 +23,7 @@ from nmt.training.loop import Trainer
 from nmt.training.loss import LossTotals
 from nmt.training.snapshot import gather_state, model_tensors, scatter_state, seed_generators
 from nmt.training.validation import teacher_forced_totals
-from tests.training.many import in_processes, values
+from tests.training.process_group import in_processes, values
 from tests.training.runs import (
     Duration,
     TenBatches,
@@ -59,7 +59,10 @@ def events(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("count", "accumulate"), [(2, 1), (3, 2), (4, 1)])
+@pytest.mark.parametrize(
+    ("count", "accumulate"),
+    [(4, 2), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(2, 1), (3, 2)])],
+)
 def test_several_processes_give_the_losses_of_one(tmp_path: Path, count: int, accumulate: int) -> None:
     """Batches have three rows: of four processes the last has none, and takes part all the same."""
     settings = {**FIFTY, "accumulate": accumulate}
@@ -89,7 +92,7 @@ class InterruptedAtRankOne(Interrupted):
         super().__init__(after if processes.rank == 1 else 10**9)
 
 
-@pytest.mark.parametrize("stop", [3, 14])
+@pytest.mark.parametrize("stop", [pytest.param(3, marks=pytest.mark.slow), 14])
 def test_a_signal_at_any_rank_stops_all_and_the_run_goes_on_to_the_same_end(
     tmp_path: Path, stop: int
 ) -> None:
@@ -118,7 +121,7 @@ def test_a_signal_at_any_rank_stops_all_and_the_run_goes_on_to_the_same_end(
     assert same(*(make_training(tmp_path / run) for run in ("straight", "stopped")))
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (2, 3)])
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_going_on_with_another_number_of_processes_is_said(tmp_path: Path, before: int, after: int) -> None:
     for count, updates in ((before, 5), (after, 8)):
         settings = {"stop_after": Duration(updates, "u")}

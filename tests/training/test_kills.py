@@ -86,7 +86,7 @@ def killed_at(run: Path, call: int) -> bool:
     return status == signal.SIGKILL
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_runs_killed_at_random_moments_end_as_one_never_killed(tmp_path: Path, kills: int) -> None:
     straight = eventful(tmp_path / "straight")
     with Calls() as calls:

@@ -83,11 +83,20 @@ def parts_of(variant: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("variant", "stop"),
     [
-        *((variant, 13) for variant in VARIANTS),
-        ("adam", 1),
-        ("adam", 10),
+        *((variant, 13) for variant in ("adam", "muon", "plateau", "moving average", "sampled feedback")),
         ("accumulation", 9),
-        ("plateau", 25),
+        ("adam", 10),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [
+                ("adamw", 13),
+                ("nadam", 13),
+                ("adafactor", 13),
+                ("sgd", 13),
+                ("adam", 1),
+                ("plateau", 25),
+            ]
+        ),
     ],
 )
 def test_a_run_stopped_anywhere_and_resumed_equals_one_never_stopped(

@@ -1,4 +1,4 @@
-"""Snapshots: real models with every kind of dropout, tied weights, generators."""
+"""Weights, moments and generators as tensors, and weights transferred from another model."""
 
 import random
 from pathlib import Path
@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nmt.model.translator import Translator
 from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
-from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors
+from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors, transfer_tensors
 from tests.training.runs import WORDS, Duration, make_forcing, make_training
 from tests.training.test_loop import Interrupted, same
 
@@ -29,15 +30,21 @@ def real_model(**decoder: Any) -> Translator:
     )
 
 
+DECODERS: list[dict[str, Any]] = [
+    {"cell": "lstm", "input_feeding": True},
+    {"cell": "gru", "conditional": True, "attention": "additive"},
+    {"cell": "lstm-peephole", "layers": 2, "attention": "none"},
+]
+
+
 @pytest.mark.parametrize(
-    "decoder",
+    ("decoder", "per"),
     [
-        {"cell": "lstm", "input_feeding": True},
-        {"cell": "gru", "conditional": True, "attention": "additive"},
-        {"cell": "lstm-peephole", "layers": 2, "attention": "none"},
+        (DECODERS[0], "token"),
+        *(pytest.param(decoder, "token", marks=pytest.mark.slow) for decoder in DECODERS[1:]),
+        *(pytest.param(decoder, "sentence", marks=pytest.mark.slow) for decoder in DECODERS),
     ],
 )
-@pytest.mark.parametrize("per", ["token", "sentence"])
 def test_a_translator_under_scheduled_sampling_resumes_exactly(
     tmp_path: Path, decoder: dict[str, Any], per: str
 ) -> None:
@@ -76,3 +83,26 @@ def test_every_generator_is_put_back() -> None:
         if load_generator_tensors(saved) is None  # type: ignore[func-returns-value]
     ]
     assert draws[0] == draws[1]
+
+
+def test_weights_of_one_name_and_shape_are_taken_over_and_the_others_named() -> None:
+    model = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 5), "new": nn.Linear(1, 1)})
+    other = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 4), "old": nn.Linear(1, 1)})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    found = transfer_tensors(model, other)
+    assert found.copied == ["same.weight", "same.bias"]
+    assert found.mismatched == ["wider.weight", "wider.bias"]
+    assert found.new == ["new.weight", "new.bias"]
+    assert found.unused == ["old.weight", "old.bias"]
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name] if name in found.copied else before[name])
+
+
+def test_a_weight_that_the_other_model_has_under_two_names_is_found_by_either() -> None:
+    model = nn.ModuleDict({"read": nn.Linear(2, 2), "write": nn.Linear(2, 2)})
+    other = nn.ModuleDict({"read": nn.Linear(2, 2), "write": nn.Linear(2, 2)})
+    other["write"].weight = other["read"].weight
+    found = transfer_tensors(model, other)
+    assert len(found.copied) == 4
+    assert torch.equal(model["write"].weight, other["read"].weight)
+    assert transfer_tensors(other, model).unused == []

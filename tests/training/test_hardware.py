@@ -1,4 +1,4 @@
-"""Mixed precision: what is rounded, what is not, what overflows, and where it is refused."""
+"""Devices and number types of a training process."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.training import checkpoint
+from nmt.training.distributed import LaunchInfo
 from nmt.training.guards import DivergenceError
-from nmt.training.hardware import TYPES, Precision, select_precision
+from nmt.training.hardware import TYPES, Precision, select_device, select_precision
 from nmt.training.loss import cross_entropy
 from tests.training.runs import (
     Duration,
@@ -51,8 +52,19 @@ def recipe(*settings: str) -> TranslationRecipe:
     return found
 
 
-@pytest.mark.parametrize("name", SHORT)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("input feeding", "bfloat16"),
+        ("reference", "float16"),
+        *(
+            pytest.param(kind, "bfloat16", marks=pytest.mark.slow)
+            for kind in KINDS
+            if kind != "input feeding"
+        ),
+        *(pytest.param(kind, "float16", marks=pytest.mark.slow) for kind in KINDS if kind != "reference"),
+    ],
+)
 def test_every_kind_of_model_learns_in_short_numbers(kind: str, name: str) -> None:
     torch.manual_seed(1)
     model = build_translator(recipe(*KINDS[kind]), 12, 12)
@@ -188,3 +200,54 @@ def test_every_kind_of_model_learns_on_a_gpu(kind: str, name: str) -> None:
     batch = [make_batch(index) for index in range(3)]
     losses = [learner.update(batch, rate=0.02, ratio=1.0).totals.means()["loss"] for _ in range(60)]
     assert losses[-1] < 0.7 * losses[0]
+
+
+ALONE, SECOND, TOLD_NOTHING = LaunchInfo(0, 1), LaunchInfo(3, 4, 1, 2), LaunchInfo(4, 5)
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> list[torch.device]:
+    """A machine with two GPUs, and which of them were made the current one."""
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    return chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "found"),
+    [
+        ("auto", ALONE, "cuda:0"),
+        ("cuda", SECOND, "cuda:1"),
+        ("auto", TOLD_NOTHING, "cuda:0"),
+        ("cuda:1", ALONE, "cuda:1"),
+        ("cpu", SECOND, "cpu"),
+    ],
+)
+def test_each_process_of_a_machine_has_a_gpu_of_its_own(
+    gpus: list[torch.device], name: str, place: LaunchInfo, found: str
+) -> None:
+    assert select_device(name, place) == torch.device(found)
+    assert [str(device) for device in gpus] == ([] if found == "cpu" else [found])
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "said"),
+    [
+        ("cuda:2", ALONE, "needs GPU 2, but torch finds 2"),
+        ("auto", LaunchInfo(2, 3, 2, 3), "process 2 needs GPU 2, but torch finds 2"),
+        ("cuda:0", SECOND, "is one GPU for 2 processes"),
+    ],
+)
+@pytest.mark.usefixtures("gpus")
+def test_more_processes_than_gpus_are_refused(name: str, place: LaunchInfo, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        select_device(name, place)
+
+
+def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert select_device("auto", SECOND) == torch.device("cpu")
+    with pytest.raises(UsageError, match="cuda: torch finds no GPU"):
+        select_device("cuda", ALONE)
