@@ -145,7 +145,9 @@ def _draw_panel(axes: "Axes", label: str, lines: Sequence[Curve], colours: Mappi
         marker = "." if len(line.x) <= MARKED_POINTS else ""
         axes.plot(line.x, line.y, colours[line.name], marker=marker)
         if line.around is not None:
-            _band(axes, line, colours[line.name])
+            pairs = list(zip(line.y, line.around, strict=True))
+            below, above = ([y + sign * around for y, around in pairs] for sign in (-1, 1))
+            axes.fill_between(line.x, below, above, color=colours[line.name], alpha=0.15, linewidth=0)
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
 
@@ -160,12 +162,6 @@ def _legend(figure: "Figure", colours: Mapping[str, str], columns: int) -> None:
     signs = [Line2D([], [], color=colour) for colour in colours.values()]
     names = [f" {name}" for name in colours]
     figure.legend(signs, names, loc="outside upper left", ncols=columns, frameon=False)
-
-
-def _band(axes: "Axes", line: Curve, colour: str) -> None:
-    pairs = list(zip(line.y, line.around or (), strict=True))
-    below, above = ([y + sign * around for y, around in pairs] for sign in (-1, 1))
-    axes.fill_between(line.x, below, above, color=colour, alpha=0.15, linewidth=0)
 
 
 @contextmanager
@@ -208,13 +204,12 @@ def _fonts() -> "Iterator[FontEntry]":
     """The fonts that matplotlib has cached, upright and regular ones first; then those installed since."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
+    def regular_first(font: "FontEntry") -> tuple[bool, bool]:
+        return font.style != "normal", font.weight != 400
+
     cached = fontManager.ttflist.copy()
-    yield from sorted(cached, key=_plainness)
+    yield from sorted(cached, key=regular_first)
     for file in sorted({*findSystemFonts()} - {font.fname for font in cached}):
         with suppress(OSError, RuntimeError):  # unreadable fonts are ignored
             fontManager.addfont(file)
-    yield from sorted(fontManager.ttflist[len(cached) :], key=_plainness)
-
-
-def _plainness(font: "FontEntry") -> tuple[bool, bool]:
-    return font.style != "normal", font.weight != 400
+    yield from sorted(fontManager.ttflist[len(cached) :], key=regular_first)

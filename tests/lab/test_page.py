@@ -11,8 +11,8 @@ import torch
 
 from nmt.lab.inspect.beam import BeamBranch
 from nmt.lab.inspect.page import LEVELS, TEXT_CHARACTERS, UNITS, sentence_page
-from nmt.lab.inspect.sentence import CellTrace, OutputToken, SentenceTrace, trace_sentence
-from nmt.recurrence.recording import CellPath
+from nmt.lab.inspect.sentence import OutputToken, SentenceTrace, trace_sentence
+from nmt.recurrence.recording import CellPath, CellRecord
 from tests.lab.small_models import TEXT, small
 
 
@@ -41,7 +41,7 @@ def large(text: str) -> SentenceTrace:
     values = {name: torch.rand(120, 1024) for name in ("i", "f", "g", "o", "c", "h")}
     sides = [(side, layer) for side in ("encoder", "decoder") for layer in range(1, 5)]
     recurrences = [
-        CellTrace(CellPath(side, layer, "forward", "lstm"), (), (), "", values) for side, layer in sides
+        CellRecord(CellPath(side, layer, "forward", "lstm"), (), (), "", values, {}) for side, layer in sides
     ]
     words = [OutputToken("piece", -1.0, [("piece", -1.0)] * 8)] * 120
     return SentenceTrace(text, text, ["piece"] * 120, words, -1.0, torch.rand(120, 120), recurrences, [], {})
@@ -60,12 +60,13 @@ def long(read: int, written: int) -> SentenceTrace:
     torch.manual_seed(1)
     sizes = {"encoder": read, "decoder": written}
     recurrences = [
-        CellTrace(
+        CellRecord(
             CellPath(side, layer, "forward", "lstm"),
             (),
             (),
             "",
             dict.fromkeys("ifgoch", torch.rand(size, 512)),
+            {},
         )
         for side, size in sizes.items()
         for layer in (1, 2)

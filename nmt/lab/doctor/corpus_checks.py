@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nmt.data.pair_rules import mark_repeated
 from nmt.data.pairs import read_pairs
 from nmt.data.script import LANGUAGES
-from nmt.lab.doctor.finding import Finding, format_count, format_percent, join_first, level_for_share
+from nmt.lab.doctor.finding import Finding, format_count, format_lines, format_percent, level_for_share
 from nmt.lab.doctor.survey import LISTED, Survey, excerpt
 
 Int64 = NDArray[np.int64]
@@ -127,7 +127,7 @@ def _check_ratios(survey: Survey, full: Int64, ratios: Float64) -> Iterator[Find
             level_for_share(share, 0.01),
             f"{format_count(len(far), 'pair')} ({format_percent(share)}) with a length ratio more than "
             f"{np.exp(limit):.1f} times the usual one",
-            f"{survey.files()}, {lines(far + 1)}",
+            f"{survey.files()}, {_lines(far)}",
             "\n".join(excerpt(*pair) for pair in _pairs(survey, far[:1])),
             "most of them are not translations of each other: check them; data.max_ratio drops such pairs",
         )
@@ -143,7 +143,7 @@ def _check_duplicates(survey: Survey) -> Iterator[Finding]:
         yield Finding(
             level_for_share(share, 0.05, 0.9),
             f"{format_count(len(again), 'duplicate pair')} ({format_percent(share)})",
-            f"{survey.files()}, {lines(again + 1)}",
+            f"{survey.files()}, {_lines(again)}",
             advice="the model memorises repeated pairs; remove the duplicates unless they are wanted",
         )
 
@@ -178,7 +178,7 @@ def _other_script_finding(survey: Survey, side: int, odd: Int64, main: str | Non
     return Finding(
         level_for_share(share, 0.01),
         f"{count} ({format_percent(share)}) mostly not in {main} script; the first is in {other}",
-        f"{survey.file(side)}, {lines(odd + 1)}",
+        f"{survey.file(side)}, {_lines(odd)}",
         "\n".join(excerpt(pair[side]) for pair in _pairs(survey, odd[:1])),
         "they are in another language or on the wrong side: check and remove them",
     )
@@ -213,7 +213,7 @@ def check_overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Findin
         level_for_share(share, 0.02, 0.5),
         f"{format_count(len(shared), kind)} ({format_percent(share)}) of data.{part} also in the training "
         f"data{also}",
-        f"{held_out.files()}, {lines(shared + 1)}",
+        f"{held_out.files()}, {_lines(shared)}",
         advice="the score will be higher than on new text: remove them from the training data",
     )
 
@@ -225,10 +225,8 @@ def correlation(one: Float64, other: Float64) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def lines(numbers: Int64) -> str:
-    """Format `lines 4, 17 and 9 more`."""
-    first = [f"{line:,}" for line in numbers[:LISTED]]
-    return f"line{'s' * (len(numbers) > 1)} {join_first(first, len(numbers) - len(first))}"
+def _lines(indices: Int64) -> str:
+    return format_lines((indices[:LISTED] + 1).tolist(), len(indices))
 
 
 def _pairs(survey: Survey, indices: Int64) -> Iterator[tuple[str, str]]:

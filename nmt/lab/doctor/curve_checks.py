@@ -39,6 +39,10 @@ class TrainingHistory(NamedTuple):
         updates, values = read_series(self.events, kind, "perplexity")
         return [(int(u), math.log(v) if v > 0 else math.nan) for u, v in zip(updates, values, strict=True)]
 
+    def finite_losses(self, kind: str) -> list[tuple[int, float]]:
+        """The losses without NaN."""
+        return [(update, loss) for update, loss in self.losses(kind) if not math.isnan(loss)]
+
     def scores(self, metric: str) -> list[tuple[int, float]]:
         """A metric of the validations by update, without NaN."""
         updates, values = read_series(self.events, "validation", metric)
@@ -100,7 +104,7 @@ def _check_skipped_updates(history: TrainingHistory) -> Iterator[Finding]:
 
 def _check_spikes(history: TrainingHistory) -> Iterator[Finding]:
     lowest = math.inf
-    for update, loss in history.losses("update"):
+    for update, loss in history.finite_losses("update"):
         if loss > lowest + SPIKE:
             yield Finding(
                 "warning",
@@ -111,11 +115,11 @@ def _check_spikes(history: TrainingHistory) -> Iterator[Finding]:
                 "cause, too",
             )
             return
-        lowest = min(lowest, loss) if not math.isnan(loss) else lowest
+        lowest = min(lowest, loss)
 
 
 def _check_learning(history: TrainingHistory) -> Iterator[Finding]:
-    losses = [(u, loss) for u, loss in history.losses("update") if not math.isnan(loss)]
+    losses = history.finite_losses("update")
     if len(losses) < MIN_ENTRIES or losses[-1][0] <= history.warmup:
         return
     first, last = losses[0][1], sum(loss for _, loss in losses[-MIN_ENTRIES:]) / MIN_ENTRIES
@@ -130,8 +134,8 @@ def _check_learning(history: TrainingHistory) -> Iterator[Finding]:
 
 
 def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
-    losses = [(u, loss) for u, loss in history.losses("validation") if not math.isnan(loss)]
-    training = [loss for _, loss in history.losses("update") if not math.isnan(loss)]
+    losses = history.finite_losses("validation")
+    training = [loss for _, loss in history.finite_losses("update")]
     if len(losses) < MIN_ENTRIES or len(training) < 2:
         return
     turn, lowest = min(losses, key=lambda pair: pair[1])

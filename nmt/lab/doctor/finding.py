@@ -1,5 +1,6 @@
 """Findings of the doctor: the problem, its location, an example, and what to try."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Level = Literal["error", "warning", "note"]
@@ -33,7 +34,7 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def join_first(parts: list[str], rest: int) -> str:
-    """Join `4, 17 and 9 more`."""
-    text = ", ".join(parts)
-    return f"{text} and {rest:,} more" if rest > 0 else text
+def format_lines(first: Sequence[int], count: int) -> str:
+    """Format `lines 4, 17 and 9 more`: the first of `count` line numbers."""
+    listed, rest = ", ".join(f"{line:,}" for line in first), count - len(first)
+    return f"line{'s' * (count > 1)} {listed}" + (f" and {rest:,} more" if rest > 0 else "")

@@ -9,7 +9,7 @@ from nmt.data.pair_rules import LINE_RULES, LineRule, is_blank, is_identical
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import main_script
 from nmt.errors import DataError
-from nmt.lab.doctor.finding import join_first
+from nmt.lab.doctor.finding import format_lines
 
 LISTED = 5
 """Line numbers that are listed for a problem."""
@@ -34,8 +34,7 @@ class OccurrenceCounter:
 
     def where(self) -> str:
         """Format `lines 4, 17 and 9 more`."""
-        lines = join_first([f"{line:,}" for line in self.lines], self.count - len(self.lines))
-        return f"line{'s' * (self.count > 1)} {lines}"
+        return format_lines(self.lines, self.count)
 
 
 class Survey:

@@ -178,7 +178,11 @@ class UnknownTokens(NamedTuple):
 
 def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Find tokens that are not in the vocabularies of the run in `folder`."""
-    parts = dict(_beginnings(recipe))
+    parts = {
+        part + (corpus.name and f" of {corpus.name}"): list(islice(read_pairs(corpus), ENCODED))
+        for part in data_parts(recipe)
+        for corpus in corpora(recipe, part)
+    }
     names = sides(recipe)
     for index, side in enumerate(names):
         file = vocabulary_file(folder, side)
@@ -196,13 +200,6 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
                 "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are "
                 "unknown; with pretokenized, raise subwords.size or lower min_count",
             )
-
-
-def _beginnings(recipe: Recipe) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Each part of the data (and corpus, where it has several) with its first pairs."""
-    for part in data_parts(recipe):
-        for corpus in corpora(recipe, part):
-            yield part + (corpus.name and f" of {corpus.name}"), list(islice(read_pairs(corpus), ENCODED))
 
 
 def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> UnknownTokens | None:

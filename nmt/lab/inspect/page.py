@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
-from nmt.lab.inspect.sentence import CellTrace, OutputToken, SentenceTrace, truncate, value_range
+from nmt.lab.inspect.sentence import OutputToken, SentenceTrace, truncate, value_range
+from nmt.recurrence.recording import CellRecord
 
 SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "main.js")
 """In the order in which they depend on each other."""
@@ -61,7 +62,7 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
         f"{cell.path.title} ({cell.path.cell})": [
             HeatMap(
                 name,
-                value[:, cell.varying].t().tolist(),
+                value[:, _units_by_variation(cell)].t().tolist(),
                 [],
                 trace.source if cell.path.side == "encoder" else output,
                 *value_range(value),
@@ -120,7 +121,7 @@ def _word(word: OutputToken) -> dict[str, Any]:
     return {"piece": word.piece, "log_prob": round(word.log_prob, DIGITS), "likeliest": likeliest}
 
 
-def _cells(cells: Sequence[CellTrace], free: int) -> list[dict[str, Any]]:
+def _cells(cells: Sequence[CellRecord], free: int) -> list[dict[str, Any]]:
     """All cells, with as many units of each as there are characters for."""
     minimum = len(_json([_cell(cell, 1) for cell in cells]).encode()) + len(cells) * UNITS * UNIT_CHARACTERS
     characters = min(VALUE_CHARACTERS, max(MIN_VALUE_CHARACTERS, free - minimum))
@@ -129,8 +130,8 @@ def _cells(cells: Sequence[CellTrace], free: int) -> list[dict[str, Any]]:
     return [_cell(cell, units) for cell in cells]
 
 
-def _cell(cell: CellTrace, units: int) -> dict[str, Any]:
-    shown = cell.varying[:units].sort().values
+def _cell(cell: CellRecord, units: int) -> dict[str, Any]:
+    shown = _units_by_variation(cell)[:units].sort().values
     return {
         "title": cell.path.title,
         "side": cell.path.side,
@@ -144,6 +145,11 @@ def _cell(cell: CellTrace, units: int) -> dict[str, Any]:
             for name, value in cell.values.items()
         ],
     }
+
+
+def _units_by_variation(cell: CellRecord) -> Tensor:
+    """Order the units [H] by how much their h varies over the positions, descending."""
+    return cell.values["h"].std(dim=0, correction=0).argsort(descending=True, stable=True)
 
 
 def _packed_values(values: Tensor) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from nmt.decoding.options import Request
 from nmt.errors import UsageError
 from nmt.lab.inspect.beam import BeamBranch, beam_tree
 from nmt.model.translator import Translator
-from nmt.recurrence.recording import CellPath, CellRecord, record_values
+from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
 
 CANDIDATES = 8
@@ -30,21 +30,6 @@ class OutputToken(NamedTuple):
     likeliest: list[tuple[str, float]]  # tokens and log probabilities, best first
 
 
-class CellTrace(NamedTuple):
-    """One cell over the sentence: a `CellRecord` of a single sequence, with values [T, H]."""
-
-    path: CellPath
-    gates: tuple[str, ...]
-    unnamed: tuple[str, ...]  # gates that the step assigns to no variable, of which there are no values
-    equations: str  # the source of the step
-    values: dict[str, Tensor]
-
-    @property
-    def varying(self) -> Tensor:
-        """The units [H], ordered by how much their h varies over the positions, descending."""
-        return self.values["h"].std(dim=0, correction=0).argsort(descending=True, stable=True)
-
-
 class SentenceTrace(NamedTuple):
     """What a translator computed for one sentence."""
 
@@ -54,7 +39,7 @@ class SentenceTrace(NamedTuple):
     words: list[OutputToken]  # of the translation, with eos where it was generated
     score: float  # that the translation is ranked by
     attention: Tensor | None  # [T, S]
-    recurrences: list[CellTrace]  # the encoder's over the source, the decoder's over the translation
+    recurrences: list[CellRecord]  # with values [T, H]; without `kept`
     beam: list[BeamBranch]
     spelling: dict[int, str]  # of the tokens in the beam
 
@@ -82,9 +67,12 @@ def trace_sentence(model: Translator, job: Job, text: str) -> SentenceTrace:
         _output_tokens(job, output, log_probs),
         best.score,
         attention,
-        [_cell_trace(record) for record in records],
+        [
+            record._replace(values={name: v[:, 0].cpu() for name, v in record.values.items()}, kept={})
+            for record in records
+        ],
         beam,
-        _spelling(job, [branch.piece for branch in beam]),
+        {branch.piece: job.target.pieces([branch.piece])[0] for branch in beam},
     )
 
 
@@ -121,16 +109,6 @@ def _output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> list[O
         )
         for token, piece, row, probable, best in tokens
     ]
-
-
-def _cell_trace(record: CellRecord) -> CellTrace:
-    values = {name: value[:, 0].cpu() for name, value in record.values.items()}
-    return CellTrace(record.path, record.gates, record.unnamed, record.equations, values)
-
-
-def _spelling(job: Job, ids: Sequence[int]) -> dict[int, str]:
-    different = sorted(set(ids))
-    return dict(zip(different, job.target.pieces(different), strict=True))
 
 
 def value_range(values: Tensor) -> tuple[float, float]:
