@@ -65,7 +65,7 @@ class CorpusSettings(Settings):
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
         if self.tag is not None and not TAG.fullmatch(self.tag):
-            yield "tag", f"expected one word in angle brackets, like <2en> (got '{self.tag}')"
+            yield "tag", f"expected one word in angle brackets, such as <2en> (got '{self.tag}')"
         if self.tag in SPECIALS:
             yield "tag", f"{self.tag} is reserved: choose another"
 
@@ -109,11 +109,11 @@ class PairSettings(FileSettings):
             yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
         for name, count in Counter(corpus.name for corpus in self.corpora).items():
             if count > 1:
-                yield "train", f"{count} corpora are called '{name}'"
+                yield "train", f"{count} corpora are named '{name}'"
         if self.temperature is not None and not self.corpora:
             yield "temperature", "needs several corpora in data.train"
         if self.temperature is not None and any(corpus.weight != 1.0 for corpus in self.corpora):
-            yield "temperature", "the corpora's weights decide on the shares, too: leave one of them out"
+            yield "temperature", "the weights of the corpora also set the shares: remove one of them"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,4 +106,4 @@ class DecoderSettings(AttentionSettings, BridgeSettings, DecoderStackSettings):
         size = self.attention_size or self.hidden
         if self.attention == "multi-head" and size % self.heads:
             name = "attention_size" if self.attention_size else "hidden"
-            yield "heads", f"{self.heads} heads cannot share decoder.{name}, {size}, evenly"
+            yield "heads", f"{self.heads} heads do not divide decoder.{name}, {size}"

@@ -143,7 +143,7 @@ def _extended(
         problems.append(Problem(base.place, "extends", str(error).splitlines()[0]))
         return None
     if below is None:
-        what = "expected one recipe: a file beside this one, or a shipped name"
+        what = "expected one recipe: a file next to this one, or a shipped name"
         problems.append(Problem(base.place, "extends", what))
         return None
     if below.resolve() in parents:
@@ -158,7 +158,7 @@ def setting(text: str, problems: list[Problem]) -> Node | None:
     """A `key=value` of the command line as a tree."""
     place = Place(COMMAND_LINE)
     if not OVERRIDE.match(text):
-        problems.append(Problem(place, "", f"'{text}' is no setting: write key=value, like search.beam=1"))
+        problems.append(Problem(place, "", f"'{text}' is not a setting: write key=value, as search.beam=1"))
         return None
     path, value = (part.strip() for part in text.split("=", 1))
     known = len(problems)

@@ -80,7 +80,7 @@ def _schema_of(task: str) -> Schema:
             field.pop("title", None)
     extends = {
         "type": "string",
-        "description": "Recipe that this one changes: a file beside it, or a shipped name.",
+        "description": "Recipe that this one changes: a file next to it, or a shipped name.",
     }
     return {**schema, "properties": {"extends": extends, **schema["properties"]}}
 

@@ -66,7 +66,7 @@ class TranslationRecipe(ExperimentSettings):
         if decoder.attention in ("dot", "scaled-dot") and encoder.widths()[-1] != decoder.hidden:
             yield (
                 "decoder.attention",
-                f"{decoder.attention} needs encoder states and decoder states of one width, "
+                f"{decoder.attention} needs encoder and decoder states of the same size, "
                 f"not {encoder.widths()[-1]} and {decoder.hidden}; general does not",
             )
         for name in ("guided_alignment", "coverage"):
@@ -105,14 +105,14 @@ class LanguageModelRecipe(ExperimentSettings):
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
         if self.training.chunk is not None and self.data.max_length is not None:
-            yield "data.max_length", "with training.chunk every line is read: leave it out"
+            yield "data.max_length", "with training.chunk, every line is read: remove it"
         if self.training.start_from is not None and self.subwords.same_as is not None:
             yield "training.start_from", "brings its own vocabulary, and so does subwords.same_as"
         if self.training.r_drop and not self.decoder.dropout.is_on:
             yield "training.r_drop", WITHOUT_DROPOUT
 
 
-WITHOUT_DROPOUT = "compares two passes that differ by their dropout, and there is no dropout"
+WITHOUT_DROPOUT = "compares two passes with different dropout, but there is no dropout"
 
 Recipe = TranslationRecipe | LanguageModelRecipe
 TASKS: dict[str, type[Recipe]] = {"translation": TranslationRecipe, "language-model": LanguageModelRecipe}

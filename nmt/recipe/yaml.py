@@ -176,7 +176,7 @@ class _Builder:
         try:
             return SCALARS[kind](node.value)
         except ValueError:
-            return self.wrong(node, path, f"'{node.value}' is no {kind}")
+            return self.wrong(node, path, f"'{node.value}' is not a valid {kind}")
 
     def pairs(self, node: yaml.MappingNode, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         """Key and value nodes; a key that comes twice, or is not a word, is a problem and left out."""

@@ -42,7 +42,7 @@ class LearningRateSettings(Settings):
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
         if self.rollback != "none" and self.schedule != "plateau":
-            yield "rollback", f"{self.schedule} never cuts the rate: rollback is for plateau"
+            yield "rollback", f"{self.schedule} never reduces the rate: rollback needs plateau"
         if self.schedule == "noam" and not self.warmup:
             yield "warmup", "noam needs a warm-up: give it a few thousand updates"
         elif self.schedule != "noam" and self.floor > self.peak:

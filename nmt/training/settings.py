@@ -93,12 +93,12 @@ class TrainingSettings(OptimiserSettings, HardwareSettings):
         if rate.has_end and end.unit == "m":
             yield (
                 "learning_rate.span",
-                f"the {rate.schedule} cannot end with the run, after {end}: give epochs or updates",
+                f"{rate.schedule} cannot end with the run, after {end}: give epochs or updates",
             )
         if rate.has_end and end.unit == "u" and end.count <= rate.warmup:
             yield (
                 "learning_rate.warmup",
-                f"{rate.warmup} updates: the {rate.schedule} ends within them, at {end}",
+                f"{rate.warmup} updates: {rate.schedule} ends before, at {end}",
             )
 
 
@@ -115,9 +115,9 @@ class LanguageModelTrainingSettings(TrainingSettings):
         """See `Settings.conflicts`."""
         yield from super().conflicts()
         if self.chunk is not None and self.batch.by == "tokens":
-            yield "batch.by", "with training.chunk batch.size counts streams: leave it out"
+            yield "batch.by", "with training.chunk, batch.size counts streams: remove it"
         if self.chunk is not None and self.r_drop:
-            yield "r_drop", "with training.chunk one state is carried over, which two passes cannot share"
+            yield "r_drop", "with training.chunk, one state is carried over, which two passes cannot share"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,13 +143,13 @@ class TranslationTrainingSettings(TrainingSettings):
         yield from super().conflicts()
         risk = self.risk
         if self.objective == "reinforce" and risk.baseline == "others" and risk.samples == 1:
-            yield "risk.samples", "one sample has no others: take more, or risk.baseline greedy"
+            yield "risk.samples", "a single sample has no others: use more, or risk.baseline greedy"
         if self.objective == "minimum-risk" and not risk.reference and risk.samples == 1:
-            yield "risk.samples", "one translation has nothing to be compared with: take more"
+            yield "risk.samples", "a single translation cannot be compared: use more"
         if self.objective == "likelihood" or risk.likelihood:
             return
         if self.objective == "reinforce" and self.guards.spike is not None:
-            yield "guards.spike", "the loss of reinforce is near 0, so it cannot tell a spike"
+            yield "guards.spike", "the loss of reinforce is near 0, so spikes cannot be detected"
         for name in ("r_drop", "guided_alignment", "coverage"):
             if getattr(self, name):
                 yield name, "is a part of the likelihood, whose weight is 0: set risk.likelihood"

@@ -53,7 +53,7 @@ class ValidationSettings(Settings):
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
         if self.patience is not None and self.deciding_metric in self.stop_on:
-            yield "stop_on", f"the patience for {self.deciding_metric} is given twice, as `patience` too"
+            yield "stop_on", f"the patience for {self.deciding_metric} is given twice, also as `patience`"
 
 
 AnyMetric = Annotated[str, OneOf(lambda: [*METRICS, "loss", "accuracy"])]
@@ -79,7 +79,7 @@ class TranslationValidationSettings(ValidationSettings):
         yield from super().conflicts()
         scores = [name for name in self.stop_on if name not in ("loss", "accuracy")]
         if self.metric == "loss" and scores:
-            yield "stop_on", f"{scores[0]} is not measured: with metric: loss nothing is translated"
+            yield "stop_on", f"{scores[0]} is not measured: metric: loss translates nothing"
 
 
 class SampleTranslation(NamedTuple):

@@ -117,7 +117,8 @@ def test_a_diverged_run_ends_with_the_lines_of_its_bad_batches(recipe: Path, tmp
     settings = ("training.learning_rate.peak=1e38", "training.clip_norm=null", "training.guards.skip=2")
     ended = nmt("train", recipe, *settings, "-o", run)
     assert ended.exit_code == 1
-    assert "update 2: the loss became" in ended.stderr
+    assert "became" in ended.stderr
+    assert "update 2" in ended.stderr
     assert "in 3 updates in a row. The batches of this update are saved in" in ended.stderr
     assert "Traceback" not in ended.stderr
     facts = json.loads((run / "bad-batch" / "batch.json").read_text(encoding="utf-8"))["facts"]

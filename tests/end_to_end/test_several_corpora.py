@@ -186,7 +186,7 @@ WRONG = {
         "data.train.tag: expected one word in angle",
     ),
     "a reserved tag": ("tag: <bt>", "tag: </s>", "data.train.tag: </s> is reserved"),
-    "two of a name": ("name: back", "name: own", "data.train: 2 corpora are called 'own'"),
+    "two of a name": ("name: back", "name: own", "data.train: 2 corpora are named 'own'"),
     "a setting that is none": (
         "weight: 0.5",
         "weigth: 1",

@@ -212,7 +212,7 @@ def test_a_file_that_is_absent_or_no_text_is_refused() -> None:
 def test_a_wrong_word_of_the_command_line_is_refused() -> None:
     write("a.yaml", DATA)
     assert mistakes("a.yaml", overrides=("beam", "search.beam=[1")) == [
-        "command line: 'beam' is no setting: write key=value, like search.beam=1",
+        "command line: 'beam' is not a setting: write key=value, as search.beam=1",
         "command line: search.beam: not YAML: while parsing a flow sequence, "
         "expected ',' or ']', but got '<stream end>'",
     ]

@@ -174,8 +174,8 @@ def test_the_checksums_of_all_that_a_run_is_made_of_are_kept(recipe: Path) -> No
 
 def test_joint_pieces_are_counted_once_when_a_run_goes_on_too(recipe: Path) -> None:
     first, second = (nmt("train", recipe, "-o", "run").stderr for _ in range(2))
-    assert "16 joint pieces" in first
-    assert "16 joint pieces" in second
+    assert "16 joint tokens" in first
+    assert "16 joint tokens" in second
 
 
 CELL = """

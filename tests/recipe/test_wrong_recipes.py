@@ -49,7 +49,7 @@ WRONG = {
     ),
     "a cosine that is to end after minutes": (
         "training: {stop_after: 30m, learning_rate: {schedule: cosine}}",
-        "training.learning_rate.span: the cosine cannot end with the run, after 30m: give epochs or updates",
+        "training.learning_rate.span: cosine cannot end with the run, after 30m: give epochs or updates",
     ),
     "a duration beyond all counting": (
         f"training: {{stop_after: {'9' * 400}e}}",
@@ -57,19 +57,19 @@ WRONG = {
     ),
     "a cosine that ends within its warm-up": (
         "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",
-        "training.learning_rate.warmup: 400 updates: the cosine ends within them, at 100u",
+        "training.learning_rate.warmup: 400 updates: cosine ends before, at 100u",
     ),
     "a roll-back without cuts": (
         "training: {learning_rate: {schedule: cosine, rollback: weights}}",
-        "training.learning_rate.rollback: cosine never cuts the rate: rollback is for plateau",
+        "training.learning_rate.rollback: cosine never reduces the rate: rollback needs plateau",
     ),
     "a patience given twice": (
         "training: {validation: {patience: 3, stop_on: {loss: 5, bleu: 5}}}",
-        "training.validation.stop_on: the patience for bleu is given twice, as `patience` too",
+        "training.validation.stop_on: the patience for bleu is given twice, also as `patience`",
     ),
     "a patience with what is not measured": (
         "training: {validation: {metric: loss, stop_on: {chrf: 5}}}",
-        "training.validation.stop_on: chrf is not measured: with metric: loss nothing is translated",
+        "training.validation.stop_on: chrf is not measured: metric: loss translates nothing",
     ),
     "a patience with an unknown metric": (
         "training: {validation: {stop_on: {blue: 5}}}",
@@ -89,15 +89,15 @@ WRONG = {
     ),
     "one sample that is to be compared with the others": (
         "training: {objective: reinforce, risk: {samples: 1}}",
-        "training.risk.samples: one sample has no others: take more, or risk.baseline greedy",
+        "training.risk.samples: a single sample has no others: use more, or risk.baseline greedy",
     ),
     "spikes of a loss around nothing": (
         "training: {objective: reinforce, guards: {spike: 3.0}}",
-        "training.guards.spike: the loss of reinforce is near 0, so it cannot tell a spike",
+        "training.guards.spike: the loss of reinforce is near 0, so spikes cannot be detected",
     ),
     "one translation that is to be weighed": (
         "training: {objective: minimum-risk, risk: {samples: 1, reference: false}}",
-        "training.risk.samples: one translation has nothing to be compared with: take more",
+        "training.risk.samples: a single translation cannot be compared: use more",
     ),
     "links for an attention that is not there": (
         "decoder: {attention: none}\ntraining: {guided_alignment: 0.1}",
@@ -109,7 +109,7 @@ WRONG = {
     ),
     "two passes that cannot differ": (
         "training: {r_drop: 5.0}",
-        "2:12: training.r_drop: compares two passes that differ by their dropout, and there is no dropout",
+        "2:12: training.r_drop: compares two passes with different dropout, but there is no dropout",
     ),
     "an unknown metric of sentences": (
         "training: {risk: {metric: rouge}}",
@@ -163,11 +163,11 @@ WRONG = {
     ),
     "a dot product of two widths": (
         "decoder: {attention: dot, hidden: 256}",
-        "2:11: decoder.attention: dot needs encoder states and decoder states of one width, not 512 and 256",
+        "2:11: decoder.attention: dot needs encoder and decoder states of the same size, not 512 and 256",
     ),
     "heads that do not divide": (
         "decoder: {attention: multi-head, hidden: 512, heads: 3}",
-        "2:47: decoder.heads: 3 heads cannot share decoder.hidden, 512, evenly",
+        "2:47: decoder.heads: 3 heads do not divide decoder.hidden, 512",
     ),
     "a tie between widths": (
         "decoder: {features: 300}",
@@ -212,11 +212,11 @@ WRONG_TEXT = {
     "a width that cannot be tied": ("decoder: {features: 3}}", "decoder.features: decoder.tie target needs"),
     "tokens as streams": (
         "training: {chunk: 8, batch: {by: tokens}}}",
-        "training.batch.by: with training.chunk batch.size counts streams",
+        "training.batch.by: with training.chunk, batch.size counts streams",
     ),
     "lines left out of a stream": (
         "data: {train: a, valid: b, max_length: 9}, training: {chunk: 8}}",
-        "data.max_length: with training.chunk every line is read",
+        "data.max_length: with training.chunk, every line is read",
     ),
     "two kinds of pieces": (
         "subwords: {kind: char, same_as: run}}",
@@ -228,11 +228,11 @@ WRONG_TEXT = {
     ),
     "two passes over one stream": (
         "decoder: {dropout: {output: 0.1}}, training: {chunk: 8, r_drop: 1.0}}",
-        "training.r_drop: with training.chunk one state is carried over, which two passes cannot share",
+        "training.r_drop: with training.chunk, one state is carried over, which two passes cannot share",
     ),
     "two passes that cannot differ": (
         "training: {r_drop: 1.0}}",
-        "training.r_drop: compares two passes that differ by their dropout",
+        "training.r_drop: compares two passes with different dropout",
     ),
     "risk": ("training: {objective: reinforce}}", "training.objective: no such setting here"),
 }

@@ -84,7 +84,7 @@ def test_an_empty_document_is_an_empty_mapping() -> None:
         ("[a]: 1", "a.yaml:1:1: the name of a setting is one word"),
         ("a: !!python/object:os.system x", "a.yaml:1:4: a: the tag !!python/object:os.system is not used"),
         ("a: !mine 1", "the tag !mine is not used"),
-        ("a: !!int x", "a.yaml:1:4: a: 'x' is no int"),
+        ("a: !!int x", "a.yaml:1:4: a: 'x' is not a valid int"),
         ("a: [1", "a.yaml:1:6: not YAML: while parsing a flow sequence"),
         ("a: *b", "a.yaml:1:4: not YAML: found undefined alias 'b'"),
         ("a: 1\n---\nb: 2", "a.yaml:2:1: not YAML: expected a single document"),

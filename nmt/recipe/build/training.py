@@ -154,7 +154,7 @@ def described(material: Material) -> str:
     """The pairs and the vocabularies, for people."""
     source, target = len(material.source), len(material.target)
     joint = material.source.fingerprint() == material.target.fingerprint()
-    vocabulary = f"{source:,} joint pieces" if joint else f"{source:,} and {target:,} pieces"
+    vocabulary = f"{source:,} joint tokens" if joint else f"{source:,} and {target:,} tokens"
     parts = material.train.parts
     training = "\n".join(f"training pairs{part.name and f' of {part.name}'}: {part.report}" for part in parts)
     return f"{training}\nvalidation pairs: {material.valid.report}\n{vocabulary}"

@@ -71,7 +71,7 @@ def task(recipe: LanguageModelRecipe, run: Path, processes: Processes) -> Task:
         likelihood(recipe),
         validate,
         "loss",
-        f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} pieces",
+        f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} tokens",
     )
 
 
