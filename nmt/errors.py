@@ -1,17 +1,17 @@
-"""Errors meant for people: what was wrong, where, and what to do about it."""
+"""Errors with a message for the user: what is wrong, where, and what to do."""
 
 
 class NmtError(Exception):
-    """An error whose message is shown to the user as it stands, without a traceback."""
+    """An error whose message is shown to the user without a traceback."""
 
     exit_code = 1
 
 
 class UsageError(NmtError):
-    """The request was wrong (recipe, option, name): exit code 2."""
+    """An invalid request (recipe, option, name): exit code 2."""
 
     exit_code = 2
 
 
 class DataError(NmtError):
-    """The input or a file on disk was wrong: exit code 1."""
+    """An invalid input or file: exit code 1."""

@@ -1,10 +1,10 @@
-"""Work spread over processes, its results in the order of the tasks.
+"""Parallel work in several processes, with results in the order of the tasks.
 
-On Linux the processes are forked, so that they share the model that was loaded before. Elsewhere a fork in
-the midst of a program is not safe (macOS), so they are spawned, and each loads a model of its own.
+On Linux the processes are forked, and share the model that was loaded before. Elsewhere (macOS) forking a
+running program is not safe: the processes are spawned, and each loads its own model.
 
-A worker has one task at a time, and is given the next when its result is here: so neither side ever waits for
-the other to take something, and a worker whose parent was killed finds its pipe closed and ends.
+A worker has one task at a time and gets the next one when its result has been received, so neither side blocks
+on a full pipe. A worker whose parent was killed finds its pipe closed and ends.
 """
 
 import os
@@ -25,11 +25,11 @@ ResultT = TypeVar("ResultT")
 Work = Callable[[TaskT], ResultT]
 
 START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
-TASKS_AHEAD = 4  # tasks per worker that are given or wait, done, for one before them
+TASKS_AHEAD = 4  # tasks per worker that are running, or done and waiting for an earlier one
 
 
 def count_cores() -> int:
-    """How many processes can be at work at once on this machine."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -38,10 +38,10 @@ class _WorkerFailure(NamedTuple):
 
 
 class Workers(Generic[TaskT, ResultT]):
-    """Processes that each work at one task at a time; they end with the block.
+    """A context with worker processes that each run one task at a time.
 
-    `ahead` tasks per process are held at most, given or done. `begin` is called once in each process and
-    gives the function that does the work; where processes are spawned it must be importable by name.
+    At most `ahead` tasks per process are in memory. `begin` is called once in each process and returns the
+    function that does the work; if processes are spawned, it must be importable by name.
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Workers(Generic[TaskT, ResultT]):
             process.join()
 
     def map(self, tasks: Iterable[TaskT]) -> Iterator[tuple[TaskT, ResultT]]:
-        """Each task with its result, in order; DataError if a worker dies, or what it raised."""
+        """Yield each task with its result, in order; raise what a worker raised, or DataError if one dies."""
         waiting = enumerate(tasks)
         idle, busy = list(self._processes), dict[Connection, int]()
-        given, results, written = dict[int, TaskT](), dict[int, ResultT](), 0
+        given, results, next_result = dict[int, TaskT](), dict[int, ResultT](), 0
         while True:
             while idle and len(given) < self._held and (task := next(waiting, None)):
                 pipe = idle.pop()
@@ -92,9 +92,9 @@ class Workers(Generic[TaskT, ResultT]):
             for pipe in [pipe for pipe in busy if pipe in wait(list(busy))]:
                 results[busy.pop(pipe)] = self._receive(pipe)
                 idle.append(pipe)
-            while written in results:
-                yield given.pop(written), results.pop(written)
-                written += 1
+            while next_result in results:
+                yield given.pop(next_result), results.pop(next_result)
+                next_result += 1
 
     def _send(self, pipe: Connection, task: TaskT) -> None:
         try:
@@ -104,12 +104,12 @@ class Workers(Generic[TaskT, ResultT]):
 
     def _receive(self, pipe: Connection) -> ResultT:
         try:
-            found: ResultT | _WorkerFailure = pipe.recv()
+            result: ResultT | _WorkerFailure = pipe.recv()
         except (EOFError, OSError):
             raise self._death(pipe) from None
-        if isinstance(found, _WorkerFailure):
-            raise found.error
-        return found
+        if isinstance(result, _WorkerFailure):
+            raise result.error
+        return result
 
     def _death(self, pipe: Connection) -> DataError:
         process = self._processes[pipe]
@@ -124,7 +124,7 @@ class Workers(Generic[TaskT, ResultT]):
 def _run_worker(
     begin: Callable[[], Work[TaskT, ResultT]], pipe: Connection, inherited: list[Connection]
 ) -> None:
-    """Work at what comes until the pipe is closed; Ctrl-C is the parent's to hear."""
+    """Run tasks until the pipe is closed; Ctrl-C is handled by the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for end in inherited:
         end.close()
