@@ -3,7 +3,7 @@
 On Linux the processes are forked, and share the model that was loaded before. Elsewhere (macOS) forking a
 running program is not safe: the processes are spawned, and each loads its own model.
 
-A worker has one task at a time and gets the next one when its result has been received, so neither side blocks
+A worker has one task at a time, and gets the next one when its result has been received: neither side blocks
 on a full pipe. A worker whose parent was killed finds its pipe closed and ends.
 """
 

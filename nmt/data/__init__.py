@@ -1,1 +1,1 @@
-"""From text files to batches: lines, pieces, the encoded store, and the plan of an epoch."""
+"""From text files to batches: lines, tokens, the encoded store, and the order of an epoch."""

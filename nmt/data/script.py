@@ -24,20 +24,20 @@ OF_LANGUAGES = {
     "Tamil": "ta",
 }
 LANGUAGES = {code: script for script, codes in OF_LANGUAGES.items() for code in codes.split()}
-"""The writing system of a language by its code."""
-MORE = (
+"""The script of each language code."""
+OTHERS = (
     "Ethiopic Gujarati Hiragana Kannada Katakana Khmer Lao Malayalam Mongolian Myanmar Sinhala Telugu Tibetan"
 )
-SCRIPTS = frozenset([*OF_LANGUAGES, *MORE.split()])
+SCRIPTS = frozenset([*OF_LANGUAGES, *OTHERS.split()])
 """The scripts that can be asked for."""
 OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
-"""How Unicode's names of letters begin, where that is not their writing system."""
+"""First words of Unicode letter names that are not the name of the script."""
 MIXED = {"Hiragana": "Han", "Katakana": "Han"}
 
 
 @cache
-def script_of(character: str) -> str | None:
-    """The writing system of a letter, by its name in Unicode; None for what is no letter."""
+def find_script(character: str) -> str | None:
+    """Return the script of a letter, by its name in Unicode; None for other characters."""
     if not character.isalpha():
         return None
     name = unicodedata.name(character, "").partition(" ")[0].title()
@@ -45,17 +45,17 @@ def script_of(character: str) -> str | None:
 
 
 def main_script(line: str) -> str | None:
-    """The writing system that most of the different letters of a line are of; None without letters.
+    """Return the script of most distinct letters of a line; None without letters.
 
-    Japanese, which mixes three, counts as Han.
+    Japanese, which mixes three scripts, counts as Han.
     """
-    found = Counter(MIXED.get(script, script) for script in map(script_of, set(line)) if script)
-    return max(found, key=lambda script: (found[script], script)) if found else None
+    counts = Counter(MIXED.get(script, script) for script in map(find_script, set(line)) if script)
+    return max(counts, key=lambda script: (counts[script], script)) if counts else None
 
 
 def script_share(text: str, scripts: Collection[str]) -> float:
     """Return the share of the letters that belong to some scripts; 1 if there are no letters."""
-    letters = [script for script in map(script_of, text) if script]
+    letters = [script for script in map(find_script, text) if script]
     return sum(script in scripts for script in letters) / len(letters) if letters else 1.0
 
 

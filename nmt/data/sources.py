@@ -35,8 +35,8 @@ class FileSettings(Settings):
     """Processes that encode the training data; null: one per core."""
 
     @property
-    def root_folder(self) -> Path:
-        """The folder that `root` names."""
+    def root_directory(self) -> Path:
+        """The directory that `root` names."""
         if self.root.startswith("corpus:"):
             return corpus_root(self.root.removeprefix("corpus:"))
         return Path(self.root)
@@ -138,9 +138,9 @@ def find_part(data: PairSettings | TextSettings, part: str) -> Corpus:
     if named is None:
         raise UsageError(f"data.{part} is not set: add it to the recipe, or give data.{part}=NAME")
     if isinstance(data, TextSettings):
-        corpus = find_text(named, root=data.root_folder)
+        corpus = find_text(named, root=data.root_directory)
     else:
-        corpus = find_corpus(named, root=data.root_folder, src=data.src, tgt=data.tgt)
+        corpus = find_corpus(named, root=data.root_directory, src=data.src, tgt=data.tgt)
     return corpus._replace(first=data.first if part == "train" else None)
 
 
@@ -152,7 +152,7 @@ def find_training_corpora(data: PairSettings | TextSettings) -> list[Corpus]:
 
 
 def _find_corpus(data: PairSettings, corpus: CorpusSettings) -> Corpus:
-    root = data.root_folder
+    root = data.root_directory
     weights, alignments = (_find_column(name, root) for name in (corpus.sentence_weights, corpus.alignments))
     return find_corpus(corpus.pairs, root=root, src=data.src, tgt=data.tgt)._replace(
         name=corpus.name, tag=corpus.tag, weights=weights, alignments=alignments, first=data.first
@@ -160,14 +160,14 @@ def _find_corpus(data: PairSettings, corpus: CorpusSettings) -> Corpus:
 
 
 def _find_column(name: str | None, root: Path) -> Path | str | None:
-    """A file, or the name of a column."""
+    """Return a file, or the name of a column."""
     if name is None or name.startswith(COLUMN):
         return name and name.removeprefix(COLUMN)
     return find_file(root, name)
 
 
 def passes_per_epoch(data: PairSettings, sizes: Sequence[int]) -> tuple[float, ...]:
-    """The number of passes over each of several corpora per epoch: by weights, or by temperature."""
+    """Return the passes over each of several corpora per epoch: by weights, or by temperature."""
     if data.temperature is None:
         return tuple(corpus.weight for corpus in data.corpora)
     return tuple(float((max(sizes) / size) ** (1 - 1 / data.temperature)) for size in sizes)

@@ -59,5 +59,5 @@ def rescore_lines(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[Rescor
             if (result := results.get(pair.number)) is None:
                 yield RescoredLine(0.0, 0.0, [], [])
                 continue
-            tokens = [*job.target.pieces(pair.target), SPECIALS[EOS]]
+            tokens = [*job.target.tokens(pair.target), SPECIALS[EOS]]
             yield RescoredLine(result.score, result.log_prob, tokens, result.token_log_probs)

@@ -107,7 +107,7 @@ def _plan_line(line: Line, job: Job) -> LinePlan:
     ids = job.source.encode(line.text)
     if not ids:
         return plan.add_note("no token of this line is in the source vocabulary: left blank")
-    tokens = job.source.pieces(ids)
+    tokens = job.source.tokens(ids)
     parts = split_tokens(tokens, job.longest_part)
     if len(parts) > 1:
         plan = plan.add_note(
@@ -194,7 +194,7 @@ def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer
     word give one copy.
     """
     text, start = "", 0
-    tokens = target.pieces(ids)
+    tokens = target.tokens(ids)
     for index in [index for index, token in enumerate(ids) if token == UNK]:
         repeated = index == start > 0 and copies[index] == copies[index - 1]
         text = _join_texts(text, target.decode(ids[start:index]), _continues(tokens, start, subwords))
@@ -252,7 +252,7 @@ def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, s
         on_one_line(text),
         hypothesis.score,
         hypothesis.log_prob,
-        job.target.pieces(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
+        job.target.tokens(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
         hypothesis.token_log_probs,
     )
 
@@ -284,7 +284,7 @@ def _align_parts(parts: Sequence[TranslatedPart], job: Job, subwords: bool) -> A
     first = 0  # index of the part's first target word
     for part in parts:
         best = part.hypotheses[0]
-        words = word_indices(job.target.pieces(best.ids), subwords)
+        words = word_indices(job.target.tokens(best.ids), subwords)
         pairs += align_words(_attention(best, part.words), part.words, [first + word for word in words])
         first += len(set(words))
     return pairs

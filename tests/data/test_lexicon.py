@@ -34,7 +34,7 @@ def store(
 
 
 def by_word(found: Lexicon) -> dict[tuple[str, str], float]:
-    spelt = zip(SOURCE.pieces(found.source.tolist()), TARGET.pieces(found.target.tolist()), strict=True)
+    spelt = zip(SOURCE.tokens(found.source.tolist()), TARGET.tokens(found.target.tolist()), strict=True)
     return dict(zip(spelt, found.p.tolist(), strict=True))
 
 

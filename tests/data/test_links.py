@@ -65,8 +65,8 @@ def linked_words(
     for batch in read_batches(store, BatchPlan("sentences", 4, 1), 0, sampling=sampling):
         assert batch.alignments is not None
         for row, t, s in batch.alignments.tolist():
-            src = vocabulary.pieces(batch.src[row, : batch.src_lengths[row] - 1].tolist())
-            tgt = vocabulary.pieces(batch.tgt[row, 1 : batch.tgt_lengths[row]].tolist())
+            src = vocabulary.tokens(batch.src[row, : batch.src_lengths[row] - 1].tolist())
+            tgt = vocabulary.tokens(batch.tgt[row, 1 : batch.tgt_lengths[row]].tolist())
             found.add((int(batch.pairs[row]), word_around(src, s), word_around(tgt, t)))
     return found
 

@@ -57,7 +57,7 @@ def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
 
 
 def test_special_pieces_stand_first(vocabulary: Vocabulary) -> None:
-    assert tuple(vocabulary.pieces([PAD, BOS, EOS, UNK])) == SPECIALS
+    assert tuple(vocabulary.tokens([PAD, BOS, EOS, UNK])) == SPECIALS
 
 
 def test_decoding_undoes_encoding_and_passes_over_pad_bos_and_eos(vocabulary: Vocabulary) -> None:
@@ -195,7 +195,7 @@ def test_a_size_below_the_number_of_characters_is_refused_with_both_numbers() ->
 def test_words_are_taken_by_count_then_alphabet_and_rare_ones_are_unknown() -> None:
     lines = ["b a b c", "a c d\u00a0e", "<unk> </s>"]
     vocabulary = train_vocabulary(lines, SubwordSettings(kind="pretokenized", size=6, min_count=2))
-    assert vocabulary.pieces(range(len(vocabulary))) == [*SPECIALS, "a", "b"]
+    assert vocabulary.tokens(range(len(vocabulary))) == [*SPECIALS, "a", "b"]
     assert vocabulary.encode("a  c b <pad> </s>") == [4, UNK, 5, UNK, UNK]
     assert vocabulary.decode([4, UNK]) == "a <unk>"
 

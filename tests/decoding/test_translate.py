@@ -155,7 +155,7 @@ def test_alignments_name_words_of_the_whole_line() -> None:
     one = job(aligned=True)
     line = "word " * 60
     [found] = translated([line], one)
-    source = one.source.pieces(one.source.encode(line))
+    source = one.source.tokens(one.source.encode(line))
     assert found.alignment
     assert max(s for s, _ in found.alignment) < len("".join(source).replace("▁", " ").split())
     assert {t for _, t in found.alignment} == set(range(len(found.text.split())))

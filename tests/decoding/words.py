@@ -19,11 +19,11 @@ class CutWords:
     def fingerprint(self) -> str:
         return f"cut words, {self.size}"
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         return [("▁" if i % 2 == 0 else "") + f"p{i}" for i in ids]
 
     def decode(self, ids: Sequence[int]) -> str:
-        return "".join(self.pieces(ids)).replace("▁", " ").strip()
+        return "".join(self.tokens(ids)).replace("▁", " ").strip()
 
 
 def cut(word: str) -> list[str]:

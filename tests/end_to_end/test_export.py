@@ -83,8 +83,7 @@ def test_a_missing_file_and_a_later_format_are_refused(shipped: Path, tmp_path: 
     del sums["step.onnx"], sums["config.json"], sums["encoder.onnx"]
     (broken / "checksums.json").write_text(json.dumps(sums))
     assert (
-        "no checksum of config.json, encoder.onnx, step.onnx"
-        in nmt("translate", broken, stdin=b"x\n").stderr
+        "no checksum of config.json, encoder.onnx, step.onnx" in nmt("translate", broken, stdin=b"x\n").stderr
     )
     (broken / "config.json").write_text(json.dumps({**config, "format": 2}))
     assert "format 2, but this nmt reads 1" in nmt("translate", broken, stdin=b"x\n").stderr

@@ -101,8 +101,8 @@ def test_a_run_is_trained_resumed_and_translates_with_the_tag(recipe: Path) -> N
     assert metrics[0] == metrics[1]
     assert nmt("translate", "run", "-q", stdin=b"<bt> Der alte Hund.\n").stdout.count("\n") == 1
     vocabulary = load_vocabulary(Path("run/source.spm"))
-    assert vocabulary.pieces(vocabulary.encode("<bt> Der <bt>"))[0] == "<bt>"
-    assert "<bt>" not in vocabulary.pieces(vocabulary.encode("Der <bt>"))
+    assert vocabulary.tokens(vocabulary.encode("<bt> Der <bt>"))[0] == "<bt>"
+    assert "<bt>" not in vocabulary.tokens(vocabulary.encode("Der <bt>"))
     assert len(TokenStore(Path("run/data/train"))) == 50
 
 

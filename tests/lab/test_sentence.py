@@ -28,7 +28,7 @@ def test_the_words_are_those_of_the_search_with_their_probabilities(name: str) -
     found = trace_sentence(model, job, TEXT)
     options = job.options
     [(_, [best])] = search(job.model, [Request(0, job.source.encode(TEXT))], options)
-    assert [word.piece for word in found.words] == job.target.pieces([*best.ids, *[EOS] * best.finished])
+    assert [word.piece for word in found.words] == job.target.tokens([*best.ids, *[EOS] * best.finished])
     assert [word.log_prob for word in found.words] == pytest.approx(best.token_log_probs, abs=1e-5)
     assert found.score == best.score
     assert found.log_prob == pytest.approx(best.log_prob, abs=1e-5)
@@ -42,7 +42,7 @@ def test_the_likeliest_pieces_are_the_models() -> None:
         features = model.unroll(model.encode(torch.tensor([[*ids, EOS]])), torch.tensor([[BOS]])).features
         values, pieces = model.output(features[0, 0]).log_softmax(-1).topk(3)
     first = found.words[0].likeliest[:3]
-    assert [piece for piece, _ in first] == job.target.pieces(pieces.tolist())
+    assert [piece for piece, _ in first] == job.target.tokens(pieces.tolist())
     assert [value for _, value in first] == pytest.approx(values.tolist(), abs=1e-5)
 
 

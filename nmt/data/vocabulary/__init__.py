@@ -53,7 +53,7 @@ class Vocabulary(Protocol):
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens; pad, bos and eos are skipped."""
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return tokens as spelt in the vocabulary."""
 
     def starts(self) -> Flags:
@@ -114,23 +114,23 @@ class SentencePieceVocabulary:
     def _draw(self) -> SegmentationSampler:
         tags = {*self._tags.values()}
         ids = [i for i in range(len(SPECIALS), len(self)) if i not in tags]
-        pieces = {self._processor.id_to_piece(i): i for i in ids}
-        scores = {piece: self._processor.get_score(i) for piece, i in pieces.items()}
+        tokens = {self._processor.id_to_piece(i): i for i in ids}
+        scores = {token: self._processor.get_score(i) for token, i in tokens.items()}
         if _supports(lambda: self._processor.nbest_encode("a", nbest_size=2)):
-            return UnigramSegmentations(pieces, scores)
+            return UnigramSegmentations(tokens, scores)
         if _supports(lambda: self._processor.encode("a", enable_sampling=True, alpha=0.5, nbest_size=-1)):
-            return BpeSegmentations(pieces, scores)
+            return BpeSegmentations(tokens, scores)
         raise UsageError(CANNOT_SAMPLE)
 
     def decode(self, ids: Sequence[int]) -> str:
         text: str = self._processor.decode([i for i in ids if i > EOS])
         return text
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         return [self._processor.id_to_piece(i) for i in ids]
 
     def starts(self) -> Flags:
-        return np.array([piece.startswith("▁") for piece in self.pieces(range(len(self)))])
+        return np.array([token.startswith("▁") for token in self.tokens(range(len(self)))])
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
@@ -177,7 +177,7 @@ class WordVocabulary:
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(self._words[i] for i in ids if i > EOS)
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         return [self._words[i] for i in ids]
 
     def starts(self) -> Flags:

@@ -63,7 +63,7 @@ def trace_sentence(model: Translator, job: Job, text: str) -> SentenceTrace:
     return SentenceTrace(
         text,
         job.target.decode(best.ids),
-        job.source.pieces([*ids, EOS]),
+        job.source.tokens([*ids, EOS]),
         _output_tokens(job, output, log_probs),
         best.score,
         attention,
@@ -72,7 +72,7 @@ def trace_sentence(model: Translator, job: Job, text: str) -> SentenceTrace:
             for record in records
         ],
         beam,
-        {branch.piece: job.target.pieces([branch.piece])[0] for branch in beam},
+        {branch.piece: job.target.tokens([branch.piece])[0] for branch in beam},
     )
 
 
@@ -100,12 +100,12 @@ def _run_forced(
 
 def _output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> list[OutputToken]:
     values, likeliest = log_probs.topk(min(CANDIDATES, log_probs.shape[1]), dim=1)
-    tokens = zip(output, job.target.pieces(output), log_probs, values, likeliest, strict=True)
+    tokens = zip(output, job.target.tokens(output), log_probs, values, likeliest, strict=True)
     return [
         OutputToken(
             piece,
             row[token].item(),
-            list(zip(job.target.pieces(best.tolist()), probable.tolist(), strict=True)),
+            list(zip(job.target.tokens(best.tolist()), probable.tolist(), strict=True)),
         )
         for token, piece, row, probable, best in tokens
     ]
