@@ -2,11 +2,14 @@
 
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from nmt.recurrence.c import compiler
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -39,3 +42,12 @@ def shared_corpora() -> Path:
     if not place.is_dir():
         pytest.skip(f"no real corpora in {place} (set NMT_SHARED_CORPORA to their folder)")
     return place
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine without a C compiler."""
+    monkeypatch.setenv("CC", "no-such-compiler")
+    compiler.find_obstacle.cache_clear()
+    yield
+    compiler.find_obstacle.cache_clear()

@@ -19,84 +19,83 @@ from nmt.recurrence.engine import runs_in_c
 
 
 class VocabularyScores:
-    """Scores of every piece; logits [R, V]."""
+    """Scores of the whole vocabulary; logits [R, V]."""
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits, self.pieces = logits, logits.shape[-1]
+        self.logits, self.vocabulary_size = logits, logits.shape[-1]
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """The `count` best of each row and their pieces, [R, count], best first; equal ones by piece."""
-        values, pieces = top_k(self.logits, count)
-        return values.numpy(force=True), pieces.numpy(force=True)
+        """Return log probabilities and tokens of the `count` best of each row, [R, count]; ties by token."""
+        values, tokens = top_k(self.logits, count)
+        return values.numpy(force=True), tokens.numpy(force=True)
 
-    def gather(self, rows: Ints, pieces: Ints) -> Floats:
-        """The log probabilities of some pieces of some rows, [N]."""
-        chosen = self.logits[torch.from_numpy(rows)]
-        picked = chosen.log_softmax(-1).gather(1, torch.from_numpy(pieces).to(chosen.device).unsqueeze(1))
-        return picked.squeeze(1).numpy(force=True)
+    def gather(self, rows: Ints, tokens: Ints) -> Floats:
+        """Return the log probabilities of some tokens of some rows, [N]."""
+        logits = self.logits[torch.from_numpy(rows)]
+        log_probs = logits.log_softmax(-1).gather(1, torch.from_numpy(tokens).to(logits.device).unsqueeze(1))
+        return log_probs.squeeze(1).numpy(force=True)
 
     def all(self) -> Floats:
-        """The log probabilities of all pieces, [R, V]."""
+        """Return all log probabilities, [R, V]."""
         return self.logits.log_softmax(-1).numpy(force=True)
 
 
 class ShortlistedOutput(NamedTuple):
-    """The output layer's rows for the pieces that a translation of one sentence may hold, ascending [N]."""
+    """The output layer restricted to the tokens that one translation may contain, ascending [N]."""
 
-    pieces: Tensor
+    tokens: Tensor
     bias: Tensor
-    matrix: PackedMatrix | None  # in C; where there is none, the whole layer is multiplied
+    matrix: PackedMatrix | None  # None: multiply by the whole layer
 
 
-def shortlist_output(output: PackableLinear, pieces: Ints) -> ShortlistedOutput:
-    """The output layer cut down to these pieces."""
-    places = torch.from_numpy(pieces).to(output.bias.device)
-    matrix = PackedMatrix(output.weight[places]) if runs_in_c("auto", output.bias) else None
-    return ShortlistedOutput(places, output.bias[places], matrix)
+def shortlist_output(output: PackableLinear, tokens: Ints) -> ShortlistedOutput:
+    """Restrict the output layer to these tokens."""
+    rows = torch.from_numpy(tokens).to(output.bias.device)
+    matrix = PackedMatrix(output.weight[rows]) if runs_in_c("auto", output.bias) else None
+    return ShortlistedOutput(rows, output.bias[rows], matrix)
 
 
 class ShortlistScores:
-    """Log probabilities among the pieces on each row's list, whose logits lie end to end; others are -inf."""
+    """Scores of the tokens on each row's shortlist, their logits in one dimension; others have -inf."""
 
-    def __init__(self, logits: Tensor, lists: Sequence[ShortlistedOutput], pieces: int) -> None:
-        """`pieces`: V."""
-        self.logits, self.lists, self.pieces = logits, lists, pieces
+    def __init__(self, logits: Tensor, lists: Sequence[ShortlistedOutput], vocabulary_size: int) -> None:
+        self.logits, self.lists, self.vocabulary_size = logits, lists, vocabulary_size
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """The `count` best of each row and their pieces, [R, count], as of all."""
-        names = [own.pieces for own in self.lists]
-        values, pieces = top_k_of_shortlists(self.logits, names, min(count, self.pieces))
-        return values.numpy(), pieces.numpy()
+        """Return log probabilities and tokens of the `count` best of each row, [R, count]; ties by token."""
+        lists = [shortlist.tokens for shortlist in self.lists]
+        values, tokens = top_k_of_shortlists(self.logits, lists, min(count, self.vocabulary_size))
+        return values.numpy(), tokens.numpy()
 
-    def gather(self, rows: Ints, pieces: Ints) -> Floats:
-        """The log probabilities of some pieces of some rows, [N]."""
-        return self.among_all.gather(rows, pieces)
+    def gather(self, rows: Ints, tokens: Ints) -> Floats:
+        """Return the log probabilities of some tokens of some rows, [N]."""
+        return self.dense.gather(rows, tokens)
 
     def all(self) -> Floats:
-        """The log probabilities of all pieces, [R, V]."""
-        return self.among_all.all()
+        """Return all log probabilities, [R, V]."""
+        return self.dense.all()
 
     @cached_property
-    def among_all(self) -> VocabularyScores:
-        """The same as scores of every piece."""
-        logits = self.logits.new_full((len(self.lists), self.pieces), -torch.inf)
-        values = torch.split(self.logits, [len(own.pieces) for own in self.lists])
-        for row, own, value in zip(logits, self.lists, values, strict=True):
-            row[own.pieces] = value
+    def dense(self) -> VocabularyScores:
+        """The same scores over the whole vocabulary."""
+        logits = self.logits.new_full((len(self.lists), self.vocabulary_size), -torch.inf)
+        values = torch.split(self.logits, [len(shortlist.tokens) for shortlist in self.lists])
+        for row, shortlist, value in zip(logits, self.lists, values, strict=True):
+            row[shortlist.tokens] = value
         return VocabularyScores(logits)
 
 
 def score_shortlists(
     features: Tensor, output: PackableLinear, lists: Sequence[ShortlistedOutput]
 ) -> VocabularyScores | ShortlistScores:
-    """Scores of what is on each row's list; features [R', F], of which the first R = len(lists) are meant.
+    """Score the tokens on each row's shortlist, for the first R = len(lists) rows of features [R', F].
 
-    Rows of one sentence stand side by side.
+    Rows of one sentence are adjacent.
     """
     if lists[0].matrix is None:
         rows = output(features)[: len(lists)]
-        logits = torch.cat([row[own.pieces] for row, own in zip(rows, lists, strict=True)])
-        return ShortlistScores(logits, lists, output.out_features).among_all
+        logits = torch.cat([row[shortlist.tokens] for row, shortlist in zip(rows, lists, strict=True)])
+        return ShortlistScores(logits, lists, output.out_features).dense
     runs = [list(run) for _, run in groupby(lists, id)]
     matrices = [run[0].matrix for run in runs if run[0].matrix]
     logits = multiply_groups(features, [len(run) for run in runs], matrices, [run[0].bias for run in runs])
@@ -106,28 +105,28 @@ def score_shortlists(
 def concatenate_scores(
     scores: Sequence[VocabularyScores | ShortlistScores],
 ) -> VocabularyScores | ShortlistScores:
-    """Join the scores of several blocks of rows."""
+    """Concatenate the scores of several blocks of rows."""
     logits = torch.cat([block.logits for block in scores])
     lists = [output for block in scores if isinstance(block, ShortlistScores) for output in block.lists]
-    return ShortlistScores(logits, lists, scores[0].pieces) if lists else VocabularyScores(logits)
+    return ShortlistScores(logits, lists, scores[0].vocabulary_size) if lists else VocabularyScores(logits)
 
 
 class KeysValues(NamedTuple):
-    """What attention reads of one sentence: keys [S, A] and values [S, C]."""
+    """Keys [S, A] and values [S, C] of one sentence."""
 
     keys: Tensor
     values: Tensor
 
 
-def attend(query: Tensor, lines: Sequence[KeysValues]) -> tuple[Tensor, list[Tensor]]:
-    """Each row of query [R, A] looks over its own lines: contexts [R, C], weights R times [S]."""
+def attend(query: Tensor, sentences: Sequence[KeysValues]) -> tuple[Tensor, list[Tensor]]:
+    """Attend from each row of query [R, A] to its own sentence: contexts [R, C], weights R times [S]."""
     rows, size = query.shape
-    context = query.new_empty(rows, lines[0].values.shape[1])
-    lengths = [len(line.keys) for line in lines]
+    context = query.new_empty(rows, sentences[0].values.shape[1])
+    lengths = [len(sentence.keys) for sentence in sentences]
     weights = list(torch.split(query.new_empty(sum(lengths)), lengths))
     _library(query.dtype).attend(
         *(rows, size, context.shape[1], query.contiguous().data_ptr()),
-        *(_addresses(tensors) for tensors in zip(*lines, strict=True)),
+        *(_addresses(tensors) for tensors in zip(*sentences, strict=True)),
         (c_long * rows)(*lengths),
         _addresses(weights),
         context.data_ptr(),
@@ -136,34 +135,34 @@ def attend(query: Tensor, lines: Sequence[KeysValues]) -> tuple[Tensor, list[Ten
 
 
 def top_k(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Log probabilities and pieces of the `count` best of each row of logits [R, V].
+    """Return the log probabilities and tokens of the `count` best of each row of logits [R, V].
 
-    Best first, equal ones by piece.
+    Best first; ties are sorted by token.
     """
-    rows, pieces = logits.shape
-    count = min(count, pieces)
+    rows, size = logits.shape
+    count = min(count, size)
     if not runs_in_c("auto", logits):
         log_probs, order = logits.log_softmax(-1).sort(dim=1, descending=True, stable=True)
         return log_probs[:, :count], order[:, :count]
-    return _best(logits.contiguous(), [pieces] * rows, None, count)
+    return _best(logits.contiguous(), [size] * rows, None, count)
 
 
-def top_k_of_shortlists(logits: Tensor, names: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
-    """`top_k` of rows that lie end to end in `logits` (in C); names [V_r] are the pieces of each, ascending.
+def top_k_of_shortlists(logits: Tensor, tokens: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
+    """Return `top_k` of rows that follow each other in `logits`; tokens [V_r] of each row ascend.
 
-    Where a row has fewer than `count`, other pieces follow with -inf.
+    Where a row has fewer than `count` tokens, others follow with -inf.
     """
-    return _best(logits, [own.numel() for own in names], _addresses(names), count)
+    return _best(logits, [own.numel() for own in tokens], _addresses(tokens), count)
 
 
-def _best(logits: Tensor, lengths: Sequence[int], names: Any, count: int) -> tuple[Tensor, Tensor]:
+def _best(logits: Tensor, lengths: Sequence[int], tokens: Any, count: int) -> tuple[Tensor, Tensor]:
     rows = len(lengths)
-    values, pieces = logits.new_empty(rows, count), torch.empty(rows, count, dtype=torch.long)
+    values, best = logits.new_empty(rows, count), torch.empty(rows, count, dtype=torch.long)
     first = (c_long * (rows + 1))(0, *accumulate(lengths))
     _library(logits.dtype).best(
-        *(rows, first, logits.data_ptr(), names, count, values.data_ptr(), pieces.data_ptr())
+        *(rows, first, logits.data_ptr(), tokens, count, values.data_ptr(), best.data_ptr())
     )
-    return values, pieces
+    return values, best
 
 
 def _addresses(tensors: Sequence[Tensor]) -> Any:

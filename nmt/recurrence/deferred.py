@@ -1,4 +1,4 @@
-"""A matrix product that a loop over positions repeats, with its weight gradient taken once."""
+"""A matrix product that a loop over positions repeats, with its weight gradient computed once."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -10,13 +10,11 @@ from torch.nn import functional as F
 
 from nmt.recurrence.engine import Backend, PreparedMatrix, select_backend
 
-SUMMED_ROWS = (
-    2048  # of operands and gradients are noted before their sum is taken: it then runs at full speed
-)
+SUMMED_ROWS = 2048  # rows of operands and gradients in one product: enough for it to run at full speed
 
 
 def summed_positions(batch: int) -> int:
-    """How many positions of a batch are noted before their sum is taken."""
+    """Return the number of positions of a batch whose gradients are summed by one product."""
     return max(1, SUMMED_ROWS // batch)
 
 
@@ -40,46 +38,49 @@ def multiply_rows(matrix: PreparedMatrix, v: Tensor, add: Tensor | None = None) 
 
 
 def concat_operands(v: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """Operands that lie side by side as one."""
+    """Concatenate operands that are given as a tuple."""
     if isinstance(v, Tensor):
         return v
     return v[0] if len(v) == 1 else torch.cat(v, -1)
 
 
 class DeferredProduct:
-    """`v Wᵀ + b` at many positions of one sequence: the same value and gradients as `multiply`, sooner.
+    """`v Wᵀ + b` at many positions of one sequence: the values and gradients of `multiply`, faster.
 
-    Back-propagation through a loop would add a small matrix to the weight's gradient at every
-    position. Here each position only notes its operand and its gradient; when the last of them is
-    done, or `SUMMED_ROWS` rows have been noted, the weight gradient is one large product over them all:
+    Back-propagation through a loop would add a small matrix to the weight's gradient at every position. Here
+    each position only keeps its operand and its gradient; after the last of them, or after `max_rows` rows,
+    the weight gradient is one large product over them all:
 
         dW = Σ_t du_tᵀ v_t = [du_1; …; du_T]ᵀ [v_1; …; v_T]        db = Σ_t du_t
 
-    W is [O, I], or [B, O, I] where each sentence has a matrix of its own (attention's keys).
-    An object serves one sequence: make a new one for the next. Gradients of gradients are refused.
+    W is [O, I], or [B, O, I] where each sentence has its own matrix (attention's keys). An object serves one
+    sequence. Gradients of gradients are refused.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, backend: Backend) -> None:
-        self.notes = _GradientSum(weight.detach(), None if bias is None else bias.detach(), backend)
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, backend: Backend, max_rows: int = SUMMED_ROWS
+    ) -> None:
+        detached_bias = None if bias is None else bias.detach()
+        self.gradient = _WeightGradient(weight.detach(), detached_bias, backend, max_rows)
         self.token: Tensor | None = None
         if torch.is_grad_enabled():
-            self.token = _SumFunction.apply(weight, bias, self.notes)  # type: ignore[no-untyped-call]
+            self.token = _WeightFunction.apply(weight, bias, self.gradient)  # type: ignore[no-untyped-call]
 
     def __call__(self, v: Tensor | tuple[Tensor, ...], add: Tensor | None = None) -> Tensor:
-        """`v Wᵀ + b (+ add)`; several v lie side by side, and are kept as they are."""
+        """`v Wᵀ + b (+ add)`; a tuple v is concatenated, but its tensors are saved as they are."""
         if self.token is None:
-            return self.notes.multiply(concat_operands(v), add)
+            return self.gradient.multiply(concat_operands(v), add)
         vs = v if isinstance(v, tuple) else (v,)
-        return _ProductFunction.apply(add, self.token, self.notes, *vs)  # type: ignore[no-any-return, no-untyped-call]
+        return _ProductFunction.apply(add, self.token, self.gradient, *vs)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class PackableLinear(nn.Linear):
-    """torch.nn.Linear; once made ready, by the back end's product, whose rows do not depend on each other."""
+    """torch.nn.Linear; for inference a product of the back end, whose rows do not depend on each other."""
 
     matrix: PreparedMatrix | None = None
 
     def prepare_for_inference(self) -> None:
-        """The weights will not change any more, and no gradient is wanted."""
+        """Pack the weight, which must not change any more; there are no gradients then."""
         self.matrix = select_backend("auto", self.weight).matrix(self.weight)
 
     def forward(self, v: Tensor) -> Tensor:
@@ -88,36 +89,27 @@ class PackableLinear(nn.Linear):
         return multiply_rows(self.matrix, v, self.bias)
 
 
-class _GradientSum:
-    """The weight as the back end multiplies with it, and what the positions of a product have noted.
+class _WeightGradient:
+    """The weight of a product, and the operands and gradients of its positions.
 
-    The graph refers to this and not to the product, which holds a piece of the graph: a circle would keep
-    both, and all that the graph has saved, until Python looks for circles.
+    The graph refers to this and not to the product, which holds a part of the graph: a reference cycle would
+    keep both, and all that the graph has saved, until the garbage collector runs.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, backend: Backend) -> None:
-        self.weight, self.bias, self.backend = weight, bias, backend
+    def __init__(self, weight: Tensor, bias: Tensor | None, backend: Backend, max_rows: int) -> None:
+        self.weight, self.bias, self.backend, self.max_rows = weight, bias, backend, max_rows
         self.operands: list[Tensor] = []
         self.gradients: list[Tensor] = []
         self.rows = 0
         self.dW: Tensor | None = None
         self.db: Tensor | None = None
 
-    def note(self, v: Tensor, du: Tensor) -> None:
-        """One position's operand and gradient."""
-        self.operands.append(v)
-        self.gradients.append(du)
-        rows = du[..., 0].numel()
-        self.rows += rows
-        if self.rows + rows > SUMMED_ROWS:
-            self.add_up()
-
     @cached_property
     def matrix(self) -> PreparedMatrix:
         return self.backend.matrix(self.weight)  # type: ignore[no-any-return]
 
     @cached_property
-    def turned(self) -> PreparedMatrix:
+    def transposed(self) -> PreparedMatrix:
         return self.backend.matrix(self.weight.t())  # type: ignore[no-any-return]
 
     def multiply(self, v: Tensor, add: Tensor | None) -> Tensor:
@@ -132,25 +124,26 @@ class _GradientSum:
         """`du W`."""
         if self.weight.dim() == 3:
             return torch.bmm(du, self.weight)
-        return multiply_rows(self.turned, du)
+        return multiply_rows(self.transposed, du)
 
-    def gradients_of_weight_and_bias(self) -> tuple[Tensor | None, Tensor | None]:
-        """The two sums over all positions, which are then forgotten."""
-        if self.operands:
-            self.add_up()
-        sums, self.dW, self.db = (self.dW, self.db), None, None
-        return sums
+    def add(self, v: Tensor, du: Tensor) -> None:
+        """Add one position's operand and gradient."""
+        self.operands.append(v)
+        self.gradients.append(du)
+        rows = du[..., 0].numel()
+        self.rows += rows
+        if self.rows + rows > self.max_rows:
+            self.flush()
 
-    def add_up(self) -> None:
-        """The noted positions join the sums."""
-        # Noted from the last position to the first: turned round, places of a Strip lie side by side.
+    def flush(self) -> None:
+        """Add the positions that are kept to the sums, and drop them."""
+        # The last position came first; in reverse order those of a GradientBuffer are adjacent in memory.
         gradients, operands = self.gradients[::-1], self.operands[::-1]
         if self.weight.dim() == 3:
-            du, v = torch.cat(gradients, 1), torch.cat(operands, 1)
-            turned = du.transpose(1, 2)
-            self.dW = torch.bmm(turned, v) if self.dW is None else self.dW.baddbmm_(turned, v)
+            du, v = torch.cat(gradients, 1).transpose(1, 2), torch.cat(operands, 1)
+            self.dW = torch.bmm(du, v) if self.dW is None else self.dW.baddbmm_(du, v)
         else:
-            du, v = (concat_rows([n.flatten(0, -2) for n in noted]) for noted in (gradients, operands))
+            du, v = (concat_rows([t.flatten(0, -2) for t in tensors]) for tensors in (gradients, operands))
             self.dW = self.backend.matrix(v.t())(du.t(), self.dW, self.dW)
             if self.bias is not None:
                 self.db = du.sum(0) if self.db is None else self.db.add_(du.sum(0))
@@ -158,11 +151,18 @@ class _GradientSum:
         self.gradients.clear()
         self.rows = 0
 
+    def take(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return the gradients of weight and bias, and forget them."""
+        if self.operands:
+            self.flush()
+        sums, self.dW, self.db = (self.dW, self.db), None, None
+        return sums
+
 
 class GradientBuffer:
-    """Places for gradients that come position by position, the last position first.
+    """Memory for gradients that come position by position, the last position first.
 
-    As many as are noted together lie side by side, so that they need not be copied together.
+    Those that are summed together are adjacent, so that they need not be copied together.
     """
 
     def __init__(self) -> None:
@@ -170,12 +170,12 @@ class GradientBuffer:
         self.free: list[Tensor] = []
 
     def reserve(self) -> Callable[[Tensor], Tensor]:
-        """For the next position of the forward pass: what gives its place, when the backward pass asks."""
+        """Reserve a position in the forward pass; the result allocates its gradient in the backward pass."""
         self.positions += 1
-        return self.take
+        return self.allocate
 
-    def take(self, like: Tensor) -> Tensor:
-        """The place before the one that was given last."""
+    def allocate(self, like: Tensor) -> Tensor:
+        """Return the memory before that returned last."""
         if not self.free:
             count = min(self.positions, summed_positions(len(like)))
             self.free = list(like.new_empty(count, *like.shape).unbind(0))
@@ -183,13 +183,13 @@ class GradientBuffer:
 
 
 def concat_rows(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors [N, I] on top of each other: a view where they already lie so in memory, else a copy."""
+    """Concatenate tensors [N, I]: a view where they are adjacent in memory, else a copy."""
     first = tensors[0]
     storage, start, size = first.untyped_storage().data_ptr(), first.storage_offset(), first.numel()
     for i, tensor in enumerate(tensors):
-        alike = tensor.shape == first.shape and tensor.is_contiguous()
         if not (
-            alike
+            tensor.shape == first.shape
+            and tensor.is_contiguous()
             and tensor.untyped_storage().data_ptr() == storage
             and tensor.storage_offset() == start + i * size
         ):
@@ -198,7 +198,7 @@ def concat_rows(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def unbind_positions(x: Tensor) -> tuple[Tensor, ...]:
-    """[T, B, I] position by position, as `unbind`; gradients that lie side by side are not copied."""
+    """Unbind [T, B, I] as `unbind` does, without copying gradients that are adjacent in memory."""
     return _UnbindFunction.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -214,43 +214,45 @@ class _UnbindFunction(torch.autograd.Function):
 
 
 def refuse_second_derivatives() -> None:
-    """A backward pass runs with gradients on only where somebody wants to differentiate it again."""
+    """Raise in a backward pass with gradients enabled, which is to be differentiated again."""
     if torch.is_grad_enabled():
         raise RuntimeError("the fused scan has no second derivatives; use `engine: reference`")
 
 
-class _SumFunction(torch.autograd.Function):
-    """The weight's place in the graph: its backward runs after that of every `_ProductFunction`."""
+class _WeightFunction(torch.autograd.Function):
+    """The weight in the graph: its backward runs after that of every `_ProductFunction`."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, notes: _GradientSum) -> Tensor:
-        ctx.notes = notes
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None, gradient: _WeightGradient) -> Tensor:
+        ctx.gradient = gradient
         ctx.set_materialize_grads(False)
         return weight.new_zeros(())
 
     @staticmethod
     def backward(ctx: Any, _: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
         refuse_second_derivatives()
-        return *ctx.notes.gradients_of_weight_and_bias(), None
+        return *ctx.gradient.take(), None
 
 
 class _ProductFunction(torch.autograd.Function):
     """One position's product."""
 
     @staticmethod
-    def forward(ctx: Any, add: Tensor | None, token: Tensor, notes: _GradientSum, *vs: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, add: Tensor | None, token: Tensor, gradient: _WeightGradient, *vs: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(*vs)
-        ctx.notes = notes
-        return notes.multiply(concat_operands(vs), add)
+        ctx.gradient = gradient
+        return gradient.multiply(concat_operands(vs), add)
 
     @staticmethod
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivatives()
-        notes: _GradientSum = ctx.notes
+        gradient: _WeightGradient = ctx.gradient
         vs = ctx.saved_tensors
         if ctx.needs_input_grad[1]:
-            notes.note(concat_operands(vs).detach(), du)  # or they would hold the graph of a pass that fails
+            gradient.add(concat_operands(vs).detach(), du)  # detached, or a failing pass would keep its graph
         dvs: tuple[Tensor | None, ...] = (None,) * len(vs)
         if any(ctx.needs_input_grad[3:]):
-            dvs = torch.split(notes.multiply_back(du), [v.shape[-1] for v in vs], -1)
+            dvs = torch.split(gradient.multiply_back(du), [v.shape[-1] for v in vs], -1)
         return (du if ctx.needs_input_grad[0] else None), None, None, *dvs

@@ -137,10 +137,14 @@ class FusedCell(BoundCell):
             mask = None
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         program = self.find_program(padded=mask is not None)
-        parallel = self.prefers_parallel_scan(x) and find_stages(program, self.cell.hidden_size)
-        kind = ParallelScan if parallel else FusedScan
+        kind = self.choose_scan(program, x)
         scan = kind(self.cell, program, self.backend, self.matrices, self.state_mask, zones, mask, reverse)
         return scan.run(x, s, self.weights, self.biases)
+
+    def choose_scan(self, program: Program, x: Tensor) -> type[FusedScan]:
+        """Choose the parallel scan where the step is linear in the state and it is faster."""
+        parallel = self.prefers_parallel_scan(x) and find_stages(program, self.cell.hidden_size)
+        return ParallelScan if parallel else FusedScan
 
     def prefers_parallel_scan(self, x: Tensor) -> bool:
         """Return whether a parallel scan is faster than the loop, as measured in docs/decisions/0011.

@@ -16,6 +16,7 @@ from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.state import map_tensors
+from tests.grid import STRUCTURES, mark_slow
 
 V = 40
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
@@ -38,7 +39,7 @@ def sentences() -> list[list[int]]:
 
 def numbers(memory: EncodedSentence) -> Iterator[Tensor]:
     found: list[Tensor] = []
-    map_tensors(lambda t: found.append(t) or t, (memory.start, memory.lines))  # type: ignore[func-returns-value]
+    map_tensors(lambda t: found.append(t) or t, (memory.start, memory.keys_values))  # type: ignore[func-returns-value]
     return iter(found)
 
 
@@ -49,7 +50,14 @@ CASES += [
 ]
 
 
-@pytest.mark.parametrize(("cell", "attention", "more"), CASES)
+QUICK = [("gru", name, {}) for name in ATTENTIONS] + [(name, "general", {}) for name in STRUCTURES]
+QUICK += [("lstm", "general", {"layer_norm": True}), ("lstm", "additive", {"engine": "torch"})]
+
+
+@pytest.mark.parametrize(
+    ("cell", "attention", "more"),
+    [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
+)
 def test_a_sentence_gives_the_same_bits_alone_and_among_others(cell: str, attention: str, more: dict) -> None:
     model, sources, beam = prepared(cell, attention, **more), sentences(), 3
     together = model.encode(sources)
@@ -91,9 +99,9 @@ def product_shapes(model: InferenceModel, sources: list[list[int]], beam: int) -
     return recorded.shapes
 
 
-@pytest.mark.parametrize("beam", [1, 3, 20])
+@pytest.mark.parametrize("beam", mark_slow([1, 3, 20], default=[20]))
 @pytest.mark.parametrize("attention", ATTENTIONS)
-@pytest.mark.parametrize("engine", ["torch", "reference"])
+@pytest.mark.parametrize("engine", mark_slow(["torch", "reference"], default=["torch"]))
 def test_without_a_compiler_every_computation_has_the_same_shape_alone_and_among_others(
     engine: str, attention: str, beam: int
 ) -> None:

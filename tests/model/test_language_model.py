@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from nmt.cells import CELLS
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.inference import InferenceModel
@@ -12,6 +11,7 @@ from nmt.recipe.build.model import build_language_model
 from nmt.recipe.schema import LanguageModelRecipe, validate
 from nmt.recurrence.state import map_tensors
 from nmt.training.objectives.likelihood import forced_loss
+from tests.grid import CELL_GRID
 
 PIECES = 11
 
@@ -32,7 +32,7 @@ def make_text(rows: int = 3, length: int = 9) -> torch.Tensor:
     return torch.randint(EOS, PIECES, (rows, length))
 
 
-@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize("cell", CELL_GRID)
 def test_a_text_read_in_chunks_is_the_text_in_values_and_gradients(cell: str) -> None:
     model, text = make_model(cell), make_text()
     whole = model.unroll(model.encode(text), text)

@@ -7,12 +7,9 @@ import pytest
 import torch
 
 from nmt.data.vocabulary import EOS
-from nmt.decoding.model import LogProbs, Scores
-from nmt.model import inference as words_module
-from nmt.model import output_scores as rows
-from nmt.model import output_scores as scores
-from nmt.model.inference import EmbeddingProductCache, InferenceModel
-from nmt.model.output_scores import ShortlistScores, VocabularyScores
+from nmt.decoding.model import LogProbs, TokenScores
+from nmt.model.inference import CACHE_BYTES, EmbeddingProductCache, InferenceModel
+from nmt.model.output_scores import ShortlistScores, VocabularyScores, top_k_of_shortlists
 from nmt.model.translator import Translator
 from tests.model.test_translator import V, build
 
@@ -28,7 +25,7 @@ def model(dtype: torch.dtype = torch.float32) -> Translator:
     return build(decoder={"input_feeding": True}).to(dtype)
 
 
-def two_positions(prepared: InferenceModel, owners: Sequence[int]) -> list[Scores]:
+def two_positions(prepared: InferenceModel, owners: Sequence[int]) -> list[TokenScores]:
     """What a model says of rows of these sentences at the first two positions."""
     memories = prepared.encode([SOURCES[i] for i in sorted(set(owners))])
     memories = [memories[sorted(set(owners)).index(i)] for i in owners]
@@ -44,11 +41,10 @@ OWNERS = [0, 0, 0, 1, 2, 2, 3, 3, 3, 3]
 
 
 @pytest.fixture(params=["C", "torch"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def way(request: pytest.FixtureRequest) -> str:
     """With and without a C compiler."""
     if request.param == "torch":
-        for module in (rows, scores):
-            monkeypatch.setattr(module, "runs_in_c", lambda engine, like: False)
+        request.getfixturevalue("no_compiler")
     return str(request.param)
 
 
@@ -59,7 +55,7 @@ def test_logits_on_a_list_are_those_of_the_whole_layer(way: str) -> None:
         assert isinstance(every, VocabularyScores)
         assert isinstance(some, ShortlistScores if way == "C" else VocabularyScores)
         for row, owner in enumerate(OWNERS):
-            full = some.among_all if isinstance(some, ShortlistScores) else some
+            full = some.dense if isinstance(some, ShortlistScores) else some
             if way == "C":
                 assert torch.equal(full.logits[row, LISTS[owner]], every.logits[row, LISTS[owner]])
             expected = every.logits[row, LISTS[owner]].log_softmax(-1).numpy()
@@ -111,10 +107,10 @@ def test_a_row_is_the_same_to_the_bit_whatever_stands_beside_it(with_list: bool)
 def test_the_best_of_a_row_do_not_depend_on_where_it_lies_in_memory(length: int) -> None:
     logits = 3 * torch.randn(length)
     names = [torch.arange(length)]
-    values, pieces = rows.top_k_of_shortlists(logits, names, 5)
+    values, pieces = top_k_of_shortlists(logits, names, 5)
     for shift in range(1, 17):
         moved = torch.zeros(shift + length)[shift:].copy_(logits)
-        other, same = rows.top_k_of_shortlists(moved, names, 5)
+        other, same = top_k_of_shortlists(moved, names, 5)
         assert torch.equal(other, values)
         assert torch.equal(same, pieces)
 
@@ -122,26 +118,23 @@ def test_the_best_of_a_row_do_not_depend_on_where_it_lies_in_memory(length: int)
 def test_words_from_the_table_are_the_products_and_each_is_multiplied_once() -> None:
     made = model()
     prepared = InferenceModel(made, eos=EOS)
-    assert isinstance(prepared.words, EmbeddingProductCache)
+    assert isinstance(prepared.token_products, EmbeddingProductCache)
     asked: list[int] = []
-    read = prepared.words.read
+    read = prepared.token_products.product
 
     def counting(vectors: torch.Tensor) -> torch.Tensor:
         asked.append(len(vectors))
         return read(vectors)
 
-    prepared.words.read = counting
+    prepared.token_products.product = counting
     for pieces in (torch.tensor([5, 7]), torch.tensor([7, 5, 7]), torch.tensor([5, 9, 7, 3])):
-        assert torch.equal(prepared.words(pieces), read(made.decoder.embedding(pieces)))
+        assert torch.equal(prepared.token_products(pieces), read(made.decoder.embedding(pieces)))
     assert asked == [2, 2]
 
 
-def test_a_table_that_would_be_large_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nmt.model import inference as module
-
+def test_a_table_that_would_be_large_is_not_made() -> None:
     made, asked = model(), torch.tensor([5, 7])
-    expected = InferenceModel(made, eos=EOS).words(asked)
-    monkeypatch.setattr(module, "CACHE_BYTES", words_module.CACHE_BYTES // 2**20)
-    other = InferenceModel(made, eos=EOS).words
+    expected = InferenceModel(made, eos=EOS).token_products(asked)
+    other = InferenceModel(made, eos=EOS, cache_bytes=CACHE_BYTES // 2**20).token_products
     assert not isinstance(other, EmbeddingProductCache)
     assert torch.equal(other(asked), expected)

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.cells import CELLS
 from nmt.errors import UsageError
 from nmt.recurrence.layer import Layer, Stack
 from nmt.recurrence.state import detach_states
+from tests.grid import CELL_GRID
 from tests.recurrence.test_scan import ENGINES, B, E, H, T, make, padding
 
 CUTS = [2, 2, 2]  # a sentence of `padding` ends with the first chunk, one inside the second
@@ -42,7 +42,7 @@ def gradients(layers: Stack, values: list[Tensor], weights: list[Tensor], x: Ten
 
 @pytest.mark.parametrize("real", [None, padding()], ids=["whole", "padded"])
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_chunks_are_the_sequence_in_all_values_and_gradients(
     name: str, engine: str, real: Tensor | None
 ) -> None:
@@ -59,7 +59,7 @@ def test_chunks_are_the_sequence_in_all_values_and_gradients(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_detached_chunks_learn_as_if_the_state_before_each_were_constant(name: str, engine: str) -> None:
     layers, real = stack(name, engine), padding()
     x = torch.randn(T, B, E, dtype=torch.float64, requires_grad=True)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.recurrence import deferred as room
 from nmt.recurrence.deferred import DeferredProduct, GradientBuffer, concat_rows, multiply, unbind_positions
 from nmt.recurrence.engine import TorchBackend
 
@@ -51,15 +50,15 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
 def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monkeypatch) -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
     product, calls = DeferredProduct(weight, None, TorchBackend()), []
-    take = product.notes.gradients_of_weight_and_bias
-    monkeypatch.setattr(product.notes, "gradients_of_weight_and_bias", lambda: calls.append(1) or take())
+    take = product.gradient.take
+    monkeypatch.setattr(product.gradient, "take", lambda: calls.append(1) or take())
     chain(product, weight, None, v, torch.zeros(2, 3)).sum().backward()
     assert calls == [1]
-    assert product.notes.operands == [] and product.notes.gradients == []
+    assert product.gradient.operands == [] and product.gradient.gradients == []
 
 
 @pytest.mark.parametrize("rows", [1, 6, 7])
-def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows: int, monkeypatch) -> None:
+def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows: int) -> None:
     weight = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
     bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
     each = torch.randn(3, 4, 4, dtype=torch.float64, requires_grad=True)
@@ -68,8 +67,7 @@ def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows:
 
     def run(plain: bool) -> tuple[Tensor, ...]:
         times, each_times = (
-            DeferredProduct(weight, bias, TorchBackend()),
-            DeferredProduct(each, None, TorchBackend()),
+            DeferredProduct(W, b, TorchBackend(), max_rows=rows) for W, b in ((weight, bias), (each, None))
         )
         u = v
         for _ in range(5):
@@ -77,11 +75,10 @@ def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows:
             u = torch.tanh((multiply if plain else lambda v, _: each_times(v))(u.unsqueeze(1), each)).squeeze(
                 1
             )
-            u.register_hook(lambda _: noted.append(len(times.notes.operands)))
+            u.register_hook(lambda _: noted.append(len(times.gradient.operands)))
         return torch.autograd.grad(u.sum(), [weight, bias, each])
 
     expected = run(plain=True)
-    monkeypatch.setattr(room, "SUMMED_ROWS", rows)
     noted.clear()
     for given, sums in zip(run(plain=False), expected, strict=True):
         torch.testing.assert_close(given, sums, rtol=0, atol=1e-13)
@@ -105,7 +102,7 @@ def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
     product = DeferredProduct(weight, None, TorchBackend())
     (gradient,) = torch.autograd.grad(product(v).sum(), v)
     torch.testing.assert_close(gradient, weight.sum(0).expand(2, 3))
-    assert product.notes.operands == []
+    assert product.gradient.operands == []
 
 
 def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None:
@@ -121,7 +118,7 @@ def test_without_gradients_nothing_is_noted() -> None:
     with torch.no_grad():
         product = DeferredProduct(weight, None, TorchBackend())
         product(torch.randn(2, 3))
-    assert product.token is None and product.notes.operands == []
+    assert product.token is None and product.gradient.operands == []
 
 
 def test_what_lies_side_by_side_is_joined_without_a_copy() -> None:

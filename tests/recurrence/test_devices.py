@@ -12,14 +12,14 @@ from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.parallel import ParallelScan, find_stages
 from nmt.recurrence.trace.program import find_program
+from tests.grid import CELL_GRID
 
 T, B, E, H = 4, 3, 4, 5
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_nothing_that_is_made_on_the_way_is_left_on_the_cpu(
     name: str, layer_norm: bool, padded: bool
 ) -> None:
@@ -44,17 +44,18 @@ def outcome(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Ten
     return [h, *finals[0], *torch.autograd.grad(h.square().sum(), [x, *cell.parameters()])]
 
 
-@needs_gpu
-@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
-@pytest.mark.parametrize("engine", ["auto", "torch", "inductor"])
-@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
-@pytest.mark.parametrize("name", CELLS)
-def test_a_layer_on_a_gpu_equals_the_reference_on_the_cpu(
-    name: str, layer_norm: bool, engine: str, padded: bool
-) -> None:
-    cell, x = CELLS[name](E, H, layer_norm=layer_norm), torch.randn(T, B, E)
-    real = torch.arange(T).unsqueeze(1) < torch.tensor([4, 2, 3]) if padded else None
-    expected = outcome(cell, "reference", x, real)
-    there = None if real is None else real.cuda()
-    for derived, reference in zip(outcome(cell.cuda(), engine, x.cuda(), there), expected, strict=True):
-        torch.testing.assert_close(derived.cpu(), reference, rtol=1e-4, atol=1e-4)
+if torch.cuda.is_available():
+
+    @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
+    @pytest.mark.parametrize("engine", ["auto", "torch", "inductor"])
+    @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+    @pytest.mark.parametrize("name", CELLS)
+    def test_a_layer_on_a_gpu_equals_the_reference_on_the_cpu(
+        name: str, layer_norm: bool, engine: str, padded: bool
+    ) -> None:
+        cell, x = CELLS[name](E, H, layer_norm=layer_norm), torch.randn(T, B, E)
+        real = torch.arange(T).unsqueeze(1) < torch.tensor([4, 2, 3]) if padded else None
+        expected = outcome(cell, "reference", x, real)
+        there = None if real is None else real.cuda()
+        for derived, reference in zip(outcome(cell.cuda(), engine, x.cuda(), there), expected, strict=True):
+            torch.testing.assert_close(derived.cpu(), reference, rtol=1e-4, atol=1e-4)

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence import fused as traced
 from nmt.recurrence.c.native import CBackend
 from nmt.recurrence.engine import Backend, TorchBackend
 from nmt.recurrence.fused import FusedCell, bind_cell
+from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.inductor import InductorBackend
 from nmt.recurrence.parallel import ParallelScan, find_stages, solve_linear_recurrence
 from nmt.recurrence.trace.program import find_program
@@ -174,10 +174,10 @@ def test_the_scan_is_chosen_where_a_state_is_small(run: Backend, batch: int, par
     assert bound.prefers_parallel_scan(torch.empty(20, batch, 512)) is parallel
 
 
-def test_a_linear_cell_with_a_small_state_is_scanned_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    monkeypatch.setattr(traced, "ParallelScan", lambda *given: made.append(given) or ParallelScan(*given))
-    for name in ("mingru", "sru", "lstm"):
-        bound = bind_cell(CELLS[name](E, H), B, engine="torch")
-        bound.scan(bound.project(torch.randn(4, B, E)), bound.cell.initial_state(B))
-    assert [type(given[0]).__name__ for given in made] == ["MinGRU"]
+@pytest.mark.parametrize(
+    ("name", "kind"), [("mingru", ParallelScan), ("sru", FusedScan), ("lstm", FusedScan)]
+)
+def test_a_linear_cell_with_a_small_state_is_scanned_in_parallel(name: str, kind: type[FusedScan]) -> None:
+    bound = bind_cell(CELLS[name](E, H), B, engine="torch")
+    assert isinstance(bound, FusedCell)
+    assert bound.choose_scan(bound.program, bound.project(torch.randn(4, B, E))) is kind

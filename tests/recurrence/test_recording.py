@@ -14,6 +14,7 @@ from nmt.model.translator import Translator
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
+from tests.grid import CELL_GRID
 from tests.model.test_translator import VARIANTS, batch, build
 
 
@@ -110,7 +111,7 @@ def test_zoneout_keeps_its_share_of_every_unit() -> None:
         torch.testing.assert_close(w.kept["h"], 0.25 + 0.75 * w.values["z"])
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_every_cell_of_the_table_can_be_watched(name: str) -> None:
     for w in recorded(build(**VARIANTS[f"cell-{name}"])):
         assert {*w.gates, *w.unnamed} >= {*CELLS[name].gates} - {*CELLS[name].State._fields}

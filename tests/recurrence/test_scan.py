@@ -16,6 +16,7 @@ from nmt.recurrence.layer import DropoutSettings, Layer, Stack
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
 from nmt.recurrence.trace.program import trace_plan
+from tests.grid import CELL_GRID
 
 T, B, E, H = 6, 3, 4, 5
 DERIVED = ["compiled", "torch"]
@@ -71,7 +72,7 @@ def by_steps(bound: BoundCell, x: Tensor, s: Any) -> tuple[Tensor, Any]:
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("engine", DERIVED)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_a_scan_equals_the_reference(
     name: str, engine: str, reverse: bool, layer_norm: bool, real: Tensor | None
 ) -> None:
@@ -84,7 +85,7 @@ def test_a_scan_equals_the_reference(
 @pytest.mark.parametrize("dropout", [0.0, 0.5], ids=["whole", "dropout"])
 @pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
 @pytest.mark.parametrize("engine", DERIVED)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_single_steps_equal_the_reference(name: str, engine: str, layer_norm: bool, dropout: float) -> None:
     cell, x = make(name, layer_norm=layer_norm), torch.randn(T, B, E, dtype=torch.float64)
     expected = outcome(cell, "reference", x, by_steps, dropout)
@@ -94,7 +95,7 @@ def test_single_steps_equal_the_reference(name: str, engine: str, layer_norm: bo
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_gradients_agree_with_finite_differences(name: str, engine: str) -> None:
     cell = make(name)
     names = [f"cell.{name}" for name, _ in cell.named_parameters()]
@@ -114,7 +115,7 @@ def test_gradients_agree_with_finite_differences(name: str, engine: str) -> None
     assert torch.autograd.gradcheck(run, (x, *parameters))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 @pytest.mark.parametrize("engine", DERIVED)
 def test_gradients_of_gradients_are_refused_but_by_the_reference(name: str, engine: str) -> None:
     cell = make(name)
@@ -131,7 +132,7 @@ def test_the_reference_scan_has_gradients_of_gradients(name: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_padding_changes_nothing(name: str, engine: str) -> None:
     layer = Layer([make(name), make(name)], engine=engine)
     x = torch.randn(T, B, E, dtype=torch.float64)
@@ -144,7 +145,7 @@ def test_padding_changes_nothing(name: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_steps_one_by_one_equal_the_scan(name: str, engine: str) -> None:
     cell, x = make(name), torch.randn(T, B, E, dtype=torch.float64)
     hs, final = Layer([cell], engine=engine)(x, None)
@@ -156,7 +157,7 @@ def test_steps_one_by_one_equal_the_scan(name: str, engine: str) -> None:
     torch.testing.assert_close(s.h, final[0].h, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_state_dropout_is_one_mask_for_the_whole_sequence(name: str) -> None:
     cell, x = make(name), torch.randn(T, B, E, dtype=torch.float64)
     results = []

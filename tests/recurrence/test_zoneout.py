@@ -13,6 +13,7 @@ from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.layer import DropoutSettings, Layer
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
+from tests.grid import CELL_GRID
 from tests.recurrence.test_scan import DERIVED, ENGINES, B, Delay, E, H, T, by_steps, make, outcome, padding
 
 ZONEOUTS = {"drawn": Zoneout(0.3, drawn=True), "expected": Zoneout(0.3, drawn=False)}
@@ -28,7 +29,7 @@ def check_engines(cell: Cell, x: Tensor, run: Callable[..., Any], dropout: float
 @pytest.mark.parametrize("real", [None, padding()], ids=["whole", "padded"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("kind", ZONEOUTS)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_a_scan_of_every_engine_equals_the_reference(
     name: str, kind: str, reverse: bool, real: Tensor | None
 ) -> None:
@@ -41,7 +42,7 @@ def test_a_scan_of_every_engine_equals_the_reference(
 
 
 @pytest.mark.parametrize("kind", ZONEOUTS)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", CELL_GRID)
 def test_single_steps_of_every_engine_equal_the_reference(name: str, kind: str) -> None:
     cell, x = make(name, layer_norm=True), torch.randn(T, B, E, dtype=torch.float64)
     check_engines(cell, x, by_steps, 0.2, ZONEOUTS[kind])
