@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -102,17 +101,12 @@ def about(
     """
 
 
-def _add(verb: str) -> None:
-    module = import_module(f"nmt.cli.{verb}")
-    if hasattr(module, "app"):
-        app.add_typer(module.app, name=verb)
-    else:
-        app.command(verb)(getattr(module, verb))
-
-
 for _verb in VERBS:
-    if find_spec(f"nmt.cli.{_verb}"):
-        _add(_verb)
+    _module = import_module(f"nmt.cli.{_verb}")
+    if hasattr(_module, "app"):
+        app.add_typer(_module.app, name=_verb)
+    else:
+        app.command(_verb)(getattr(_module, _verb))
 
 
 def main() -> None:

@@ -14,6 +14,9 @@ def merge(
 ) -> None:
     """Merge the outputs of `nmt translate --shard K/N` in the order of the input.
 
+    For example, `nmt translate RUN -i in.de -o out.1.en --shard 1/2`, the same
+    for 2/2 on another machine, then `nmt merge out.1.en out.2.en -o out.en`.
+
     Fails if a shard is missing, given twice, or belongs to a different job.
     """
     from nmt.decoding import shards

@@ -19,7 +19,7 @@ A recipe is a YAML file (1.2: `no` is a word, `1e-3` a number) with the sections
 has the default given here; `data` needs to say what is learnt from and validated on.
 
 - `task` says what is learnt: a translator (the sections of the first half) or a language model (the second).
-- `extends: NAME` at the top puts the file on top of another: a file beside it (`base.yaml`) or a shipped
+- `extends: NAME` at the top puts the file on top of another: a file next to it (`base.yaml`) or a shipped
   recipe (`multi30k-de-en-lstm`). Sections are merged setting by setting; any other value, lists too, replaces
   the earlier one.
 - On the command line `training.learning_rate.peak=5e-4` changes one setting; several recipe files may be
