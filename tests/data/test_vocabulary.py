@@ -135,7 +135,7 @@ def test_sampling_pieces_that_have_one_segmentation_is_refused(kind: str) -> Non
 
 
 PROCESS = """
-from tests.data.test_subwords import sentences, trained
+from tests.data.test_vocabulary import sentences, trained
 from nmt.data.vocabulary import training as piece_training
 piece_training.SAMPLE_LINES = 100
 for kind in ("unigram", "bpe", "char", "pretokenized"):
