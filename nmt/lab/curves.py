@@ -3,12 +3,12 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from nmt.errors import DataError, UsageError
 from nmt.lab.figure import Curve
+from nmt.settings import suggestion
 from nmt.training.logging import times_path
 
 Event = Mapping[str, Any]
@@ -74,30 +74,24 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
     events = {str(run): read_events(run) for run in runs}
     if x == "seconds":
         events = {name: with_seconds(Path(name), of_run) for name, of_run in events.items()}
-    there = _metrics([event for of_run in events.values() for event in of_run])
-    if not there:
+    all_events = [event for of_run in events.values() for event in of_run]
+    names = {key for event in all_events for key, value in event.items() if type(value) in (int, float)}
+    available = sorted(names - {*AXES})
+    if not available:
         raise DataError(f"no metrics have been logged yet in {', '.join(events)}")
     for metric in metrics:
-        if metric not in there:
-            near = get_close_matches(metric, there, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else "available: " + ", ".join(there)
-            raise UsageError(f"--metric: no '{metric}' in these runs; {hint}")
-    chosen = metrics or [metric for metric in DEFAULT_METRICS if metric in there]
-    return {metric: _lines(events, metric, x) for metric in chosen}
+        if metric not in available:
+            raise UsageError(f"--metric: no '{metric}' in these runs, {suggestion(metric, available)}")
+    chosen = metrics or [metric for metric in DEFAULT_METRICS if metric in available]
+    return {metric: _curves(events, metric, x) for metric in chosen}
 
 
-def _metrics(events: Sequence[Event]) -> list[str]:
-    """The names of the numbers in the events."""
-    found = {key for event in events for key, value in event.items() if type(value) in (int, float)}
-    return sorted(found - {*AXES})
-
-
-def _lines(events: Mapping[str, Sequence[Event]], metric: str, x: str) -> list[Curve]:
+def _curves(events: Mapping[str, Sequence[Event]], metric: str, x: str) -> list[Curve]:
     """A curve for training and one for validation of every run that has the metric."""
-    found = []
+    curves = []
     for run, of_run in events.items():
         for kind, name in KINDS.items():
             x_values, values = read_series(of_run, kind, metric, x)
             if values:
-                found.append(Curve(f"{run}, {name}" if len(events) > 1 else name, x_values, values))
-    return found
+                curves.append(Curve(f"{run}, {name}" if len(events) > 1 else name, x_values, values))
+    return curves

@@ -67,8 +67,8 @@ def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "x", "said"),
     [
-        ("blue", "update", "no 'blue' in these runs; did you mean 'bleu'?"),
-        ("xyz", "update", "available: bleu, learning_rate, loss"),
+        ("blue", "update", "no 'blue' in these runs, did you mean 'bleu'?"),
+        ("xyz", "update", "choose one of bleu, learning_rate, loss"),
         ("bleu", "hours", "--against: no 'hours'; choose one of update, epoch, seconds"),
     ],
 )

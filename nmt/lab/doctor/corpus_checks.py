@@ -46,34 +46,34 @@ def check_corpus(survey: Survey, languages: tuple[str, ...]) -> list[Finding]:
 
 
 def _check_lines(survey: Survey) -> Iterator[Finding]:
-    for (rule, side), seen in survey.lines.items():
-        level = level_for_share(seen.count / max(len(survey), 1), 0.001)
-        what = f"{format_count(seen.count, 'line')} {rule.description}"
-        yield Finding(level, what, f"{survey.file(side)}, {seen.where()}", seen.example, rule.advice)
+    for (rule, side), hits in survey.lines.items():
+        level = level_for_share(hits.count / max(len(survey), 1), 0.001)
+        what = f"{format_count(hits.count, 'line')} {rule.description}"
+        yield Finding(level, what, f"{survey.file(side)}, {hits.where()}", hits.example, rule.advice)
 
 
 def _check_blank(survey: Survey) -> Iterator[Finding]:
-    seen = survey.pairs.get("blank")
-    if seen is not None:
-        share = seen.count / len(survey)
+    hits = survey.pairs.get("blank")
+    if hits is not None:
+        share = hits.count / len(survey)
         yield Finding(
             level_for_share(share, 0.01, 0.9),
-            f"{format_count(seen.count, 'pair')} ({format_percent(share)}) with a blank side",
-            f"{survey.files()}, {seen.where()}",
+            f"{format_count(hits.count, 'pair')} ({format_percent(share)}) with a blank side",
+            f"{survey.files()}, {hits.where()}",
             advice="training drops and counts them; if there are many, the files may be shifted: compare the "
             "lines after the first one",
         )
 
 
 def _check_same(survey: Survey) -> Iterator[Finding]:
-    seen = survey.pairs.get("identical")
-    if seen is not None:
-        share = seen.count / len(survey)
+    hits = survey.pairs.get("identical")
+    if hits is not None:
+        share = hits.count / len(survey)
         yield Finding(
             level_for_share(share, 0.02, 0.5),
-            f"{format_count(seen.count, 'pair')} ({format_percent(share)}) with the same text on both sides",
-            f"{survey.files()}, {seen.where()}",
-            seen.example.partition(" | ")[0],
+            f"{format_count(hits.count, 'pair')} ({format_percent(share)}) with the same text on both sides",
+            f"{survey.files()}, {hits.where()}",
+            hits.example.partition(" | ")[0],
             "many of them teach a model to copy instead of to translate: remove them, except names and the "
             "like",
         )
@@ -231,6 +231,6 @@ def _lines(indices: Int64) -> str:
 
 def _pairs(survey: Survey, indices: Int64) -> Iterator[tuple[str, str]]:
     """Read the pairs of these ascending indices again."""
-    wanted = set(indices.tolist())
-    upto = islice(enumerate(read_pairs(survey.corpus)), max(wanted) + 1)
-    return (pair for number, pair in upto if number in wanted)
+    chosen = set(indices.tolist())
+    upto = islice(enumerate(read_pairs(survey.corpus)), max(chosen) + 1)
+    return (pair for number, pair in upto if number in chosen)

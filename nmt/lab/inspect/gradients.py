@@ -99,9 +99,9 @@ def clipping_statistics(
     norms, carried, model = [], None, copy.deepcopy(model).eval()
     for batch in batches:
         model.zero_grad()
-        learnt = forced_loss(model, batch, label_smoothing=0.0, carried=carried)
-        carried = learnt.carried
-        (learnt.loss.smoothed / batch.tgt_lengths.sum()).backward()  # type: ignore[no-untyped-call]
+        output = forced_loss(model, batch, label_smoothing=0.0, carried=carried)
+        carried = output.carried
+        (output.loss.smoothed / batch.tgt_lengths.sum()).backward()  # type: ignore[no-untyped-call]
         norms.append(get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item())
     return ClippingStatistics(norms, limit)
 
