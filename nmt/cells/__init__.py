@@ -1,4 +1,4 @@
-"""What one step of a recurrence computes, and the table of names."""
+"""Recurrent cells, each written as the equations of one step, and the table of their names."""
 
 import importlib.util
 from pathlib import Path
@@ -35,7 +35,7 @@ CELLS: dict[str, type[Cell]] = {
 
 
 def find_cell(name: str) -> type[Cell]:
-    """The class of a cell: a name of the table, or `FILE.py:Class` for a user's own.
+    """Find the class of a cell: a name of the table, or `FILE.py:Class` for a user-defined one.
 
     Raises UsageError where the file, the class or a part of its declaration is missing.
     """
@@ -47,19 +47,19 @@ def find_cell(name: str) -> type[Cell]:
         raise UsageError(f"cell {name}: {file} has no class {class_name}")
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
         raise UsageError(f"cell {name}: {class_name} is not a subclass of nmt.cells.cell.Cell")
-    for part in ("gates", "State", "step"):
-        if not hasattr(cell, part):
-            raise UsageError(f"cell {name}: {class_name} does not declare `{part}`")
+    for attribute in ("gates", "State", "step"):
+        if not hasattr(cell, attribute):
+            raise UsageError(f"cell {name}: {class_name} does not declare `{attribute}`")
     return cell
 
 
 def cell_name(kind: type[Cell]) -> str:
-    """A cell's name in the table, else that of its class."""
+    """Return a cell's name in the table, or else that of its class."""
     return next((name for name, known in CELLS.items() if known is kind), kind.__name__)
 
 
 def _load_module(file: Path, name: str) -> object:
-    """Run a user's cell file as a module."""
+    """Import a user's cell file."""
     if not file.is_file():
         raise UsageError(f"cell {name}: there is no file {file}")
     spec = importlib.util.spec_from_file_location(f"user_cells_{file.stem}", file)

@@ -1,4 +1,4 @@
-"""A cell is one declaration: its gates by name, the state it carries, the equations of one step."""
+"""The base class of cells: a cell declares its gates, its state and the equations of one step."""
 
 import inspect
 import textwrap
@@ -14,31 +14,30 @@ from nmt.errors import UsageError
 
 
 class Gates(Protocol):
-    """`x` in a step: `x.r` is `W_r x + b_r` at one position, [B, H], for every gate r."""
+    """`x` in a step: `x.r` is `W_r x + b_r` at one position, [B, H], for each gate r."""
 
     def __getattr__(self, gate: str) -> Tensor: ...
 
 
 class Products(Protocol):
-    """`U` in a step: `U.r(v)` is `U_r v`, [B, H], for every recurrent gate r and any operand v [B, H]."""
+    """`U` in a step: `U.r(v)` is `U_r v`, [B, H], for each recurrent gate r and any operand v [B, H]."""
 
     def __getattr__(self, gate: str) -> Callable[[Tensor], Tensor]: ...
 
 
 class Cell(nn.Module):
-    """What every recurrent cell derives from its declaration: parameters, their start, one step.
+    """A recurrent cell, whose parameters are derived from its declaration.
 
-    A subclass declares `gates` (names, in PyTorch's order where PyTorch has the cell), `State`
-    (a NamedTuple of tensors [B, H], `h` first) and `step(self, x, s, U) -> State`. It may declare
-    `recurrent` (gates with a recurrent product, where these are not all; a name that is not in `gates` has
-    nothing else), `bias` (initial value by gate name, 0 elsewhere), `vectors` (further parameters [H],
-    reached as attributes: peepholes) and `recurrent_bias` (gates whose recurrent product has a bias b' of
-    its own).
+    A subclass declares `gates` (names, in PyTorch's order where PyTorch has the cell), `State` (a NamedTuple
+    of tensors [B, H], `h` first) and `step(self, x, s, U) -> State`. It may declare `recurrent` (the gates
+    with a recurrent product; all by default; names that are not in `gates` have no input product), `bias`
+    (initial values by gate name, 0 elsewhere), `vectors` (further parameters [H], used as attributes:
+    peepholes) and `recurrent_bias` (gates with a bias b' inside their recurrent product).
 
-    Parameters: W [G*H, E] and b [G*H], one block of H rows per gate in the order of `gates`, and U
-    [R*H, H] in that of `recurrent`; a cell without a recurrent product has no U.
-    With `layer_norm` both products are normalised gate by gate before they are used
-    (Ba, Kiros & Hinton, 2016): x.g = LN(W_g x) + b_g and U.g(v) = LN(U_g v), each with its gain.
+    Parameters: W [G*H, E] and b [G*H], one block of H rows per gate in the order of `gates`, and U [R*H, H]
+    in that of `recurrent`; a cell without a recurrent product has no U. With `layer_norm` both products are
+    normalised gate by gate (Ba, Kiros & Hinton, 2016): x.g = LN(W_g x) + b_g and U.g(v) = LN(U_g v), each
+    with its gain.
     """
 
     gates: ClassVar[tuple[str, ...]]
@@ -50,7 +49,7 @@ class Cell(nn.Module):
     step: Callable[..., Any]
 
     def __init_subclass__(cls) -> None:
-        """Where a declaration of gates says nothing else, all of them are recurrent."""
+        """Make all gates recurrent if the subclass does not declare `recurrent`."""
         if "gates" in vars(cls) and "recurrent" not in vars(cls):
             cls.recurrent = cls.gates
 
@@ -81,7 +80,7 @@ class Cell(nn.Module):
         self.reset_parameters({**self.bias, **(gate_bias or {})})
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
-        """W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), gate by gate; b as given."""
+        """Initialise each gate: W as Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), b as given."""
         if unknown := sorted(set(bias) - set(self.biased_gates())):
             known = ", ".join(self.biased_gates())
             raise UsageError(f"gate_bias: {type(self).__name__} has no gate '{unknown[0]}' (gates: {known})")
@@ -91,66 +90,66 @@ class Cell(nn.Module):
             if gate in self.recurrent:
                 nn.init.orthogonal_(self.U[self.recurrent_rows(gate)])
         for gate, value in bias.items():
-            own = None if gate in self.gates else self.find_recurrent_bias(gate)
-            nn.init.constant_(self.b[self.rows(gate)] if own is None else own, value)
+            inner = None if gate in self.gates else self.find_recurrent_bias(gate)
+            nn.init.constant_(self.b[self.rows(gate)] if inner is None else inner, value)
 
     @classmethod
     def biased_gates(cls) -> tuple[str, ...]:
-        """The gates that have a bias, in W x + b or, where they do not read the input, beside U v."""
+        """Return the gates that have a bias, b or b'."""
         return tuple(dict.fromkeys((*cls.gates, *cls.recurrent_bias)))
 
     def rows(self, first: str, last: str | None = None) -> slice:
-        """The rows in W and b of gate `first`, or of the gates from `first` to `last`."""
+        """Return the rows in W and b of gate `first`, or of the gates from `first` to `last`."""
         return self._block(self.gates, first, last or first)
 
     def recurrent_rows(self, first: str, last: str | None = None) -> slice:
-        """The rows in U of gate `first`, or of the recurrent gates from `first` to `last`."""
+        """Return the rows in U of gate `first`, or of the recurrent gates from `first` to `last`."""
         return self._block(self.recurrent, first, last or first)
 
     def _block(self, gates: tuple[str, ...], first: str, last: str) -> slice:
         return slice(gates.index(first) * self.hidden_size, (gates.index(last) + 1) * self.hidden_size)
 
     def find_recurrent_bias(self, gate: str) -> Tensor | None:
-        """The bias b' [H] inside a gate's recurrent product, where the cell declares one."""
+        """Return the bias b' [H] inside a gate's recurrent product; None if the cell declares none."""
         if self.b_recurrent is None or gate not in self.recurrent_bias:
             return None
         return self.b_recurrent.view(-1, self.hidden_size)[self.recurrent_bias.index(gate)]
 
     def input_bias(self) -> Tensor | None:
-        """The bias that joins the input product; with layer norm it joins after the normalisation."""
+        """Return the bias of the input product; None with layer norm, which adds it after normalising."""
         return self.b if self.gain_W is None else None
 
     def normalise_input(self, product: Tensor) -> Tensor:
-        """Make `W x` (with `input_bias`) the tensor [..., G*H] that `step` sees."""
+        """Turn W x (with `input_bias`) into the x [..., G*H] of `step`."""
         return product if self.gain_W is None else self.normalise(product, self.gain_W) + self.b
 
     def normalise(self, product: Tensor, gain: Tensor) -> Tensor:
-        """Layer normalisation gate by gate: [..., n*H] with gain [n*H]."""
+        """Apply layer normalisation gate by gate: [..., n*H] with gain [n*H]."""
         gates = product.view(*product.shape[:-1], -1, self.hidden_size)
         return F.layer_norm(gates, (self.hidden_size,)).flatten(-2) * gain
 
     def split_gates(self, gates: Tensor) -> Any:
-        """[B, G*H] as a tuple of [B, H] with the gates' names."""
+        """Split [B, G*H] into a tuple of [B, H] with the gates' names."""
         return self.gate_tuple(*gates.chunk(len(self.gates), dim=-1))
 
     def initial_state(self, batch: int) -> Any:
-        """Zeros [B, H] for every part of the state."""
+        """Return zeros [B, H] for every field of the state."""
         return self.State(*[self.b.new_zeros(batch, self.hidden_size) for _ in self.State._fields])
 
     @torch.no_grad()
     def load_torch(self, module: nn.RNNBase, suffix: str = "_l0") -> None:
-        """Take the weights of one layer and direction of `torch.nn.RNN`, `LSTM` or `GRU`.
+        """Copy the weights of one layer and direction of `torch.nn.RNN`, `LSTM` or `GRU`.
 
-        The two biases of torch.nn become one, but for gates with a recurrent bias of their own.
+        The two biases of torch.nn are summed, except for gates with a recurrent bias.
         """
         self.W.copy_(getattr(module, "weight_ih" + suffix))
         self.U.copy_(getattr(module, "weight_hh" + suffix))
         recurrent = getattr(module, "bias_hh" + suffix)
         self.b.copy_(getattr(module, "bias_ih" + suffix))
         for gate in self.gates:
-            own = self.find_recurrent_bias(gate)
-            if own is not None:
-                own.copy_(recurrent[self.rows(gate)])
+            inner = self.find_recurrent_bias(gate)
+            if inner is not None:
+                inner.copy_(recurrent[self.rows(gate)])
             else:
                 self.b[self.rows(gate)] += recurrent[self.rows(gate)]
 
@@ -159,5 +158,5 @@ class Cell(nn.Module):
 
 
 def read_equations(cell: Cell) -> str:
-    """The body of the cell's step as it stands in its file."""
+    """Return the source of the cell's step."""
     return textwrap.dedent(inspect.getsource(type(cell).step)).rstrip()

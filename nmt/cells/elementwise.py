@@ -1,6 +1,6 @@
-"""Cells without a recurrent product: a unit sees its own past, and other units only through other layers.
+"""Cells without a recurrent product: a unit reads only its own past, and others only through other layers.
 
-The loop makes a few operations for each unit, so what these cells cost is their input product.
+The loop has a few operations per unit, so the cost of these cells is their input product.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class IndRNN(Cell):
     State = RNN.State
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
-        """As every cell; u, by which a unit remembers, uniformly between nothing and everything."""
+        """Initialise u uniformly between 0 and 1, the rest as in every cell."""
         super().reset_parameters(bias)
         nn.init.uniform_(self.u)
 
@@ -36,7 +36,7 @@ class IndRNN(Cell):
 class QRNN(Cell):
     """Quasi-recurrent network, window 2, fo-pooling (Bradbury et al., 2017, eqs. 1, 2 and 4).
 
-    The state carries what the input before has to say to the gates: z1, f1, o1.
+    The state carries the products of the previous input: z1, f1, o1.
     """
 
     gates = ("z", "f", "o", "z1", "f1", "o1")
@@ -60,7 +60,7 @@ class QRNN(Cell):
 class SRU(Cell):
     """Simple recurrent unit: gates see the memory through vectors v (Lei et al., 2018, eqs. 1-4).
 
-    The highway of eq. 4 takes a projection of the input, since that may differ from h in size.
+    The highway connection of eq. 4 reads a projection of the input, which may differ from h in size.
     """
 
     gates = ("f", "r", "n", "p")
@@ -79,7 +79,7 @@ class SRU(Cell):
 
 
 class SSRU(Cell):
-    """Simpler simple recurrent unit: one gate, which reads the input alone (Kim et al., 2019)."""
+    """Simpler simple recurrent unit: one gate, which reads only the input (Kim et al., 2019)."""
 
     gates = ("f", "n")
     recurrent = ()
@@ -93,7 +93,7 @@ class SSRU(Cell):
 
 
 class LRN(Cell):
-    """Lightweight recurrent network: the state itself is added in the gates (Zhang & Sennrich, 2019)."""
+    """Lightweight recurrent network: the gates add the state itself (Zhang & Sennrich, 2019)."""
 
     gates = ("q", "k", "v")
     recurrent = ()
@@ -107,7 +107,7 @@ class LRN(Cell):
 
 
 class MinGRU(Cell):
-    """Minimal GRU whose gate and candidate read the input alone (Feng et al., 2024)."""
+    """Minimal GRU whose gate and candidate read only the input (Feng et al., 2024)."""
 
     gates = ("z", "n")
     recurrent = ()
@@ -120,7 +120,7 @@ class MinGRU(Cell):
 
 
 class MinLSTM(Cell):
-    """Minimal LSTM whose gates read the input alone and share out one whole (Feng et al., 2024)."""
+    """Minimal LSTM whose gates read only the input and are normalised to sum to 1 (Feng et al., 2024)."""
 
     gates = ("f", "i", "n")
     recurrent = ()

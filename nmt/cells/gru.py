@@ -1,4 +1,4 @@
-"""Gated recurrent units: one state, two gates, and two places where the reset gate can stand."""
+"""Gated recurrent units, with the reset gate before or after the recurrent product."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class GRU(Cell):
         h: Tensor
 
     def step(self, x: Gates, s: State, U: Products) -> State:
-        r = sigmoid(x.r + U.r(s.h))  # reset gate: what the candidate sees of the past
+        r = sigmoid(x.r + U.r(s.h))  # reset gate: what the candidate reads of the past
         z = sigmoid(x.z + U.z(s.h))  # update gate: what is kept
         n = tanh(x.n + U.n(r * s.h))  # candidate
         return self.State(h=z * s.h + (1 - z) * n)
@@ -33,5 +33,5 @@ class ResetAfterGRU(Cell):
     def step(self, x: Gates, s: GRU.State, U: Products) -> GRU.State:
         r = sigmoid(x.r + U.r(s.h))
         z = sigmoid(x.z + U.z(s.h))
-        n = tanh(x.n + r * U.n(s.h))  # U.n(h) holds its own bias b'
+        n = tanh(x.n + r * U.n(s.h))  # U.n(h) includes its bias b'
         return self.State(h=z * s.h + (1 - z) * n)

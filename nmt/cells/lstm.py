@@ -1,4 +1,4 @@
-"""Long short-term memory: the sum in c' is the path along which gradients survive."""
+"""Long short-term memory: gradients survive along the sum in c'."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class LSTM(Cell):
 
 
 class PeepholeLSTM(Cell):
-    """LSTM whose gates see the memory through peepholes p (Gers & Schmidhuber, 2000)."""
+    """LSTM whose gates read the memory through peepholes p (Gers & Schmidhuber, 2000)."""
 
     gates = ("i", "f", "g", "o")
     bias = {"f": 1.0}
@@ -46,12 +46,12 @@ class PeepholeLSTM(Cell):
         f = sigmoid(x.f + U.f(s.h) + self.p_f * s.c)
         g = tanh(x.g + U.g(s.h))
         c = f * s.c + i * g
-        o = sigmoid(x.o + U.o(s.h) + self.p_o * c)  # sees the new memory
+        o = sigmoid(x.o + U.o(s.h) + self.p_o * c)  # reads the new memory
         return self.State(h=o * tanh(c), c=c)
 
 
 class MultiplicativeLSTM(Cell):
-    """LSTM whose gates read m, h mixed in a way that the input chooses (mLSTM; Krause et al., 2016)."""
+    """LSTM whose gates read m, h transformed by a matrix of the input (mLSTM; Krause et al., 2016)."""
 
     gates = ("i", "f", "g", "o", "m")
     bias = {"f": 1.0}
@@ -59,7 +59,7 @@ class MultiplicativeLSTM(Cell):
     State = LSTM.State
 
     def step(self, x: Gates, s: LSTM.State, U: Products) -> LSTM.State:
-        m = x.m * U.m(s.h)  # each input word has, so to speak, a recurrent matrix of its own
+        m = x.m * U.m(s.h)  # every input has its own recurrent matrix, in effect
         i = sigmoid(x.i + U.i(m))
         f = sigmoid(x.f + U.f(m))
         g = tanh(x.g + U.g(m))
@@ -69,7 +69,7 @@ class MultiplicativeLSTM(Cell):
 
 
 class CoupledLSTM(Cell):
-    """LSTM that lets in exactly what it forgets: f = 1 - i (CIFG; Greff et al., 2017)."""
+    """LSTM with coupled gates, f = 1 - i (CIFG; Greff et al., 2017)."""
 
     gates = ("i", "g", "o")
     bias = {"i": -1.0}  # f = 1 - i starts open

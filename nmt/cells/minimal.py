@@ -1,4 +1,4 @@
-"""Gated units with fewer gates than a GRU: what a single gate, or the product alone, can do."""
+"""Gated units with fewer gates than a GRU."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class MGU(Cell):
         h: Tensor
 
     def step(self, x: Gates, s: State, U: Products) -> State:
-        f = sigmoid(x.f + U.f(s.h))  # forget gate: what the candidate sees, and how much of it is let in
+        f = sigmoid(x.f + U.f(s.h))  # forget gate: what the candidate reads, and how much of it is let in
         n = tanh(x.n + U.n(f * s.h))  # candidate
         return self.State(h=(1 - f) * s.h + f * n)
 
@@ -36,7 +36,7 @@ class NoResetGRU(Cell):
 
 
 class ATR(Cell):
-    """Addition-subtraction twin-gated unit: two gates out of one pair of products (Zhang et al., 2018)."""
+    """Addition-subtraction twin-gated unit: two gates from one pair of products (Zhang et al., 2018)."""
 
     gates = ("p",)
 
@@ -45,5 +45,5 @@ class ATR(Cell):
     def step(self, x: Gates, s: GRU.State, U: Products) -> GRU.State:
         p, q = x.p, U.p(s.h)
         i = sigmoid(p + q)  # input gate
-        f = sigmoid(p - q)  # forget gate: it opens where the input gate shuts
+        f = sigmoid(p - q)  # forget gate: opens where the input gate closes
         return self.State(h=i * p + f * s.h)

@@ -1,4 +1,4 @@
-"""Recurrent networks without gates, and the highway network, which is one that goes deep at each position."""
+"""Recurrent networks without gates, and the recurrent highway network, which is deep at each position."""
 
 from typing import NamedTuple
 
@@ -32,14 +32,14 @@ class RHN(Cell):
     gates = ("h", "t")
     recurrent = ("h", "t", "h2", "t2", "h3", "t3")  # deeper micro-steps do not read the input
     recurrent_bias = ("h2", "t2", "h3", "t3")
-    bias = {"t": -2.0, "t2": -2.0, "t3": -2.0}  # starts on the side of carrying
+    bias = {"t": -2.0, "t2": -2.0, "t3": -2.0}  # carries at first
 
     State = RNN.State
 
     def step(self, x: Gates, s: RNN.State, U: Products) -> RNN.State:
-        t = sigmoid(x.t + U.t(s.h))  # transform gate: what is made anew
+        t = sigmoid(x.t + U.t(s.h))  # transform gate: what is replaced
         y = t * tanh(x.h + U.h(s.h)) + (1 - t) * s.h
-        t = sigmoid(U.t2(y))  # U.t2(y) holds its own bias b'
+        t = sigmoid(U.t2(y))  # U.t2(y) includes its bias b'
         y = t * tanh(U.h2(y)) + (1 - t) * y
         t = sigmoid(U.t3(y))
         return self.State(h=t * tanh(U.h3(y)) + (1 - t) * y)

@@ -1,6 +1,6 @@
-"""C made into functions by the machine's compiler ($CC, or `cc`).
+"""Compilation of C by the machine's compiler ($CC, or `cc`).
 
-What it makes is kept in the folder `nmt/kernels` of the user's cache ($XDG_CACHE_HOME).
+Libraries are cached in the directory `nmt/kernels` of the user's cache ($XDG_CACHE_HOME).
 """
 
 import ctypes
@@ -14,18 +14,18 @@ from functools import cache
 from pathlib import Path
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
-# A product and a sum in one operation round once, not twice: faster, and left out of kernels, since the same
-# step in two of them (with padding and without) is to give the same bits.
+# A product and a sum in one operation round once, not twice. That is faster, but not used in kernels: the
+# same step must give the same bits in two of them (with padding and without).
 CONTRACT = {True: "-ffp-contract=fast", False: "-ffp-contract=off"}
 
 
 class CompilerError(Exception):
-    """There is no C compiler, or it fails."""
+    """No C compiler, or one that fails."""
 
 
 @cache
 def find_obstacle() -> str | None:
-    """Why nothing can be compiled here; None where it can."""
+    """Return why nothing can be compiled here; None if it can."""
     try:
         build_library("#include <math.h>\nvoid nothing(void) {}\n")
     except (OSError, CompilerError) as error:
@@ -34,7 +34,7 @@ def find_obstacle() -> str | None:
 
 
 def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
-    """The library that a text in C becomes; OSError or CompilerError where it cannot."""
+    """Compile C source and load the library; raise OSError or CompilerError where that fails."""
     program = shutil.which(os.environ.get("CC", "cc"))
     if program is None:
         raise CompilerError("there is no C compiler (cc, or $CC)")
@@ -42,15 +42,15 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
     library = _cache_directory() / f"{_fingerprint(text, program, flags)}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as aside:
-            code, made = Path(aside, "kernel.c"), Path(aside, "kernel.so")
-            code.write_text(text)
-            command = [program, *flags, "-o", str(made), str(code), "-lm"]
+        with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
+            source, output = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
+            source.write_text(text)
+            command = [program, *flags, "-o", str(output), str(source), "-lm"]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
                 reason = result.stderr.strip() or f"exit status {result.returncode}"
                 raise CompilerError(f"{program} fails: {reason.splitlines()[0]}")
-            made.rename(library)
+            output.rename(library)
     return ctypes.CDLL(str(library))
 
 
@@ -60,10 +60,10 @@ def _cache_directory() -> Path:
 
 @cache
 def _describe_machine(program: str) -> str:
-    """The compiler and the processor, for which code is made."""
+    """Describe the compiler and the processor, on which compiled code depends."""
     version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text().splitlines() if listed.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     return "\n".join([version, platform.machine(), *[line for line in lines if line.startswith("flags")][:1]])
 
 
