@@ -87,7 +87,7 @@ class Precision:
             return work(model)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         rounded = {f"model.{name}": self.rounded(tensor) for name, tensor in tensors.items()}
-        result: T = functional_call(_Call(model), rounded, (work,))
+        result: T = functional_call(_ModelCall(model), rounded, (work,))
         return result
 
     def may_overflow(self) -> bool:
@@ -99,7 +99,7 @@ class Precision:
         return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
 
-class _Call(nn.Module):
+class _ModelCall(nn.Module):
     """A module whose `forward`, which `functional_call` calls, applies a function to a model."""
 
     def __init__(self, model: Translator) -> None:

@@ -10,7 +10,6 @@ from typing import NoReturn
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
-from nmt.settings import Duration
 from nmt.training import checkpoint, guards
 from nmt.training.checkpoint import CheckpointSaver, checkpoint_name
 from nmt.training.console import Progress, StepReport
@@ -18,7 +17,7 @@ from nmt.training.ema import evaluation_weights
 from nmt.training.guards import DivergenceError, SignalCatcher
 from nmt.training.logging import Event, MetricsLog
 from nmt.training.loss import LossTotals
-from nmt.training.run_state import BestScore, RunClock, RunState, TrainingPosition, TrainingState
+from nmt.training.run_state import BestScore, RunClock, RunState, TrainingState
 from nmt.training.schedules import Schedule
 from nmt.training.settings import EpochBatches, StopReason, TrainingResult, TrainingSettings, ValidateFunction
 from nmt.training.snapshot import process_count_note
@@ -72,13 +71,13 @@ class Trainer:
         while stop is None:
             before = self.clock.position(self.run)
             report = self.make_update(next(groups))
-            validates = self.is_due(self.settings.validation.every, before) or self.clock.is_finished(
-                self.run
-            )
+            validates = self.clock.is_due(
+                self.settings.validation.every, before, self.run
+            ) or self.clock.is_finished(self.run)
             scores = self.validate(report) if validates else None
             stop = self.stop_reason(signals)
-            saves = self.is_due(self.settings.checkpoint_every, before)
-            if validates or (saves and not self.settings.by_the_clock):
+            saves = self.clock.is_due(self.settings.checkpoint_every, before, self.run)
+            if validates or (saves and not self.settings.checkpoints_by_time):
                 self.run.guarded.good = self.run.update
             if validates or saves or stop:
                 self.save(scores)
@@ -278,7 +277,3 @@ class Trainer:
                 best=self.run.best.update,
                 good=self.run.guarded.good if self.settings.guards.spike else None,
             )
-
-    def is_due(self, interval: Duration | None, before: TrainingPosition) -> bool:
-        """Return True if an interval has ended since `before`."""
-        return self.clock.is_due(interval, before, self.run)

@@ -43,24 +43,8 @@ class ParameterGroups(NamedTuple):
     vectors: ParameterGroup
 
 
-def _adam(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
-    return torch.optim.Adam(groups, lr=0.0, betas=settings.betas, fused=FUSED)
-
-
 def _adamw(groups: Sequence[ParameterGroup], settings: OptimiserSettings) -> Optimizer:
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=FUSED)
-
-
-def _nadam(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
-    return torch.optim.NAdam(groups, lr=0.0, betas=settings.betas)
-
-
-def _adafactor(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
-    return torch.optim.Adafactor(groups, lr=0.0)
-
-
-def _sgd(groups: ParameterGroups, settings: OptimiserSettings) -> Optimizer:
-    return torch.optim.SGD(groups, lr=0.0, momentum=settings.momentum, fused=FUSED)
 
 
 class MuonAndAdamW(Optimizer):
@@ -95,30 +79,30 @@ class MuonAndAdamW(Optimizer):
 
 
 OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserSettings], Optimizer]] = {
-    "adam": _adam,  # Kingma & Ba, 2015; weight decay is an L2 penalty
-    "adamw": _adamw,  # Loshchilov & Hutter, 2019; weight decay is decoupled
-    "nadam": _nadam,  # Dozat, 2016; weight decay is an L2 penalty
-    "adafactor": _adafactor,  # Shazeer & Stern, 2018; weight decay is decoupled
-    "sgd": _sgd,
-    "muon": MuonAndAdamW,  # Jordan et al., 2024; weight decay is decoupled
+    # Kingma & Ba, 2015; weight decay is an L2 penalty
+    "adam": lambda groups, s: torch.optim.Adam(groups, lr=0.0, betas=s.betas, fused=FUSED),
+    # Loshchilov & Hutter, 2019; weight decay is decoupled
+    "adamw": _adamw,
+    # Dozat, 2016; weight decay is an L2 penalty
+    "nadam": lambda groups, s: torch.optim.NAdam(groups, lr=0.0, betas=s.betas),
+    # Shazeer & Stern, 2018; weight decay is decoupled
+    "adafactor": lambda groups, s: torch.optim.Adafactor(groups, lr=0.0),
+    "sgd": lambda groups, s: torch.optim.SGD(groups, lr=0.0, momentum=s.momentum, fused=FUSED),
+    # Jordan et al., 2024; weight decay is decoupled
+    "muon": MuonAndAdamW,
 }
 
 
 def build_optimiser(model: Translator, settings: OptimiserSettings) -> Optimizer:
     """Build the update rule of the trainable parameters; the loop sets the learning rate of each update."""
-    learning = [p for p in model.parameters() if p.requires_grad]
-    by_piece = _tables(model)
-    matrices = [p for p in learning if p.dim() > 1 and id(p) not in by_piece]
-    tables = [p for p in learning if id(p) in by_piece]
+    embeddings: list[Tensor] = [m.weight for m in model.modules() if isinstance(m, nn.Embedding)]
+    table_ids = {id(table) for table in (*embeddings, model.decoder.output.weight)}
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trainable if p.dim() > 1 and id(p) not in table_ids]
+    tables = [p for p in trainable if id(p) in table_ids]
     groups = ParameterGroups(
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": tables, "weight_decay": settings.weight_decay},
-        {"params": [p for p in learning if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trainable if p.dim() <= 1], "weight_decay": 0.0},
     )
     return OPTIMISERS[settings.optimiser](groups, settings)
-
-
-def _tables(model: Translator) -> set[int]:
-    """Return the ids of the matrices that have a row per token."""
-    embeddings: list[Tensor] = [m.weight for m in model.modules() if isinstance(m, nn.Embedding)]
-    return {id(table) for table in (*embeddings, model.decoder.output.weight)}

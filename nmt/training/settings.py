@@ -82,8 +82,8 @@ class TrainingSettings(OptimiserSettings, HardwareSettings):
     validation: ValidationSettings = ValidationSettings()
 
     @property
-    def by_the_clock(self) -> bool:
-        """Whether checkpoints depend on the speed of the machine, and so differ from run to run."""
+    def checkpoints_by_time(self) -> bool:
+        """True if checkpoints are due after minutes, and so depend on the speed of the machine."""
         return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
 
     def conflicts(self) -> Iterator[Conflict]:

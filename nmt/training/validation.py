@@ -111,7 +111,7 @@ class ValidationTexts(NamedTuple):
     ref: Sequence[str]
 
 
-class Validator:
+class TranslationValidator:
     """Evaluate a model on the validation pairs.
 
     `batches` returns all of them once; `translate` translates lines by free-running search; `score` compares

@@ -7,8 +7,8 @@ import torch
 
 from nmt.training.validation import (
     SampleTranslation,
+    TranslationValidator,
     ValidationTexts,
-    Validator,
     evaluation_mode,
     teacher_forced_totals,
 )
@@ -17,8 +17,8 @@ from tests.training.runs import Tiny, make_batch
 TEXTS = ValidationTexts(src=["a", "b", "c", "d"], ref=["A", "B", "C", "D"])
 
 
-def make_validator(folder: Path, *, translated: bool = True, samples: int = 2) -> Validator:
-    return Validator(
+def make_validator(folder: Path, *, translated: bool = True, samples: int = 2) -> TranslationValidator:
+    return TranslationValidator(
         lambda: [make_batch(0), make_batch(1)],
         TEXTS,
         translate=(lambda lines: ["w", "x", "y\u2028", ""]) if translated else None,

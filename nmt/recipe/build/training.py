@@ -45,7 +45,7 @@ from nmt.training.settings import TrainingResult, ValidateFunction
 from nmt.training.snapshot import seed_generators
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
-from nmt.training.validation import ValidationTexts, Validator
+from nmt.training.validation import ValidationTexts, TranslationValidator
 
 
 VALIDATION_BATCH = 64
@@ -193,7 +193,7 @@ def teacher_forcing(recipe: Recipe, per_epoch: int) -> TeacherForcing:
 
 def validator(
     recipe: TranslationRecipe, material: Material, run: Path, model: Translator, processes: Processes
-) -> Validator:
+) -> TranslationValidator:
     """Loss on the validation pairs, and the scores of translating them greedily."""
     sources, references = ([pair[side] for pair in material.valid_pairs] for side in (0, 1))
     plan = BatchPlan("sentences", VALIDATION_BATCH, recipe.seed)
@@ -209,7 +209,7 @@ def validator(
         found = score(hyps, [references], metrics, lowercase=lowercase)
         return {name: one.value for name, one in zip(metrics, found, strict=True)}
 
-    return Validator(
+    return TranslationValidator(
         lambda: read_validation_batches(material.valid, plan),
         ValidationTexts(sources, references),
         translate=None if validation.metric == "loss" else translate,
