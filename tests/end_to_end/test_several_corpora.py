@@ -194,7 +194,7 @@ WRONG = {
     ),
     "a weight of nothing": ("weight: 0.5", "weight: 0", "data.train.weight: expected more than 0 (got 0)"),
     "no pairs": ("pairs: own", "weight: 1", "data.train.pairs: missing; Its pairs, written like"),
-    "both": ("  src: de", "  src: de\n  temperature: 2", "data.temperature: the corpora's weights decide"),
+    "both": ("  src: de", "  src: de\n  temperature: 2", "data.temperature: the weights of the corpora"),
 }
 
 
