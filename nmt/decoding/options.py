@@ -68,39 +68,29 @@ class Options:
                 raise UsageError(message)
 
     def _problems(self) -> list[tuple[bool, str]]:
+        beam, groups, lengths = self.beam, self.groups, (self.max_ratio, self.max_extra)
+        shortest, longest = self.min_ratio, self.max_ratio
         return [
             (
-                min(self.beam, self.batch, self.n_best, self.groups) < 1,
-                "beam, batch, n_best and groups must be 1 or more",
+                min(beam, self.batch, self.n_best, groups) < 1,
+                "beam, batch, n_best, groups must be 1 or more",
             ),
             (
-                self.n_best > self.beam and not self.sample,
-                f"n_best {self.n_best} exceeds the beam of {self.beam}: reduce n_best or widen the beam",
+                self.n_best > beam and not self.sample,
+                f"n_best {self.n_best} exceeds the beam of {beam}: reduce n_best or widen the beam",
             ),
-            (
-                self.beam % self.groups > 0,
-                f"the beam ({self.beam}) must be a multiple of the number of groups ({self.groups})",
-            ),
-            (self.groups > 1 and self.sample, "sampling and groups cannot be combined"),
+            (beam % groups > 0, f"the beam ({beam}) must be a multiple of the number of groups ({groups})"),
+            (groups > 1 and self.sample, "sampling and groups cannot be combined"),
             (
                 self.normalisation not in NORMALISATIONS,
                 f"no normalisation '{self.normalisation}', one of: {', '.join(NORMALISATIONS)}",
             ),
             (min(self.length_penalty, self.coverage_penalty) < 0, "penalties must be 0 or more"),
             (self.diversity < 0, "diversity must be 0 or more"),
-            (
-                min(self.max_ratio, self.min_ratio, self.max_extra, self.min_length) < 0,
-                "length settings must be 0 or more",
-            ),
-            (
-                self.min_ratio > self.max_ratio,
-                f"min_ratio ({self.min_ratio:g}) exceeds max_ratio ({self.max_ratio:g})",
-            ),
+            (min(*lengths, shortest, self.min_length) < 0, "length settings must be 0 or more"),
+            (shortest > longest, f"min_ratio ({shortest:g}) exceeds max_ratio ({longest:g})"),
             (min(self.no_repeat_ngram, self.top_k) < 0, "no_repeat_ngram and top_k must be 0 or more"),
-            (
-                self.temperature <= 0,
-                "temperature must be above 0 (a beam of 1 is greedy)",
-            ),
+            (self.temperature <= 0, "temperature must be above 0 (a beam of 1 is greedy)"),
             (not 0 < self.top_p <= 1, "top_p must be above 0 and at most 1"),
         ]
 

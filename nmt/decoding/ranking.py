@@ -22,23 +22,11 @@ def coverage_penalty(weights: Iterable[Floats], beta: float) -> float:
     return beta * float(np.log(np.clip(coverage, np.finfo(np.float32).tiny, 1.0)).sum())
 
 
-def _none(log_prob: float, length: int, alpha: float) -> float:
-    return log_prob
-
-
-def _gnmt(log_prob: float, length: int, alpha: float) -> float:
-    return log_prob / length_penalty(length, alpha)
-
-
-def _average(log_prob: float, length: int, alpha: float) -> float:
-    return log_prob / max(1, length)
-
-
 # For a log probability of 0 or less none decreases with the length: `Ranking.bound` relies on it.
 NORMALISATIONS: Mapping[str, Callable[[float, int, float], float]] = {
-    "none": _none,
-    "gnmt": _gnmt,
-    "average": _average,
+    "none": lambda log_prob, length, alpha: log_prob,
+    "gnmt": lambda log_prob, length, alpha: log_prob / length_penalty(length, alpha),
+    "average": lambda log_prob, length, alpha: log_prob / max(1, length),
 }
 
 

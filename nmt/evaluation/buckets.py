@@ -1,4 +1,4 @@
-"""Where a system is good: by the length of the source, and by how often a word was seen in training."""
+"""Scores by the length of the source, and by the frequency of a word in the training text."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,15 +8,15 @@ from typing import NamedTuple
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
 LENGTHS = (1, 6, 11, 16, 21, 31)
-"""Words with which a bucket of source lengths begins."""
+"""First lengths, in words, of the buckets of sources."""
 FREQUENCIES = (0, 1, 10, 100, 1000)
-"""Occurrences in the training text with which a bucket of words begins."""
+"""First counts, in the training text, of the buckets of words."""
 
-_tokenized: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
+_tokenize: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
 
 
 class Bucket(NamedTuple):
-    """Numbers from `first` to `last`, which is None where there is no end."""
+    """Numbers from `first` to `last`; None: no upper end."""
 
     first: int
     last: int | None
@@ -27,58 +27,56 @@ class Bucket(NamedTuple):
         return f"{self.first:,}" if self.first == self.last else f"{self.first:,} to {self.last:,}"
 
 
-class Words(NamedTuple):
-    """How well words were found, each as often as it stands in the reference (Neubig et al., 2019)."""
+class WordMatches(NamedTuple):
+    """Counts of words, each matched at most as often as in the reference (Neubig et al., 2019)."""
 
     matched: int = 0
-    written: int = 0  # in the translations
-    wanted: int = 0  # in the references
+    hyp: int = 0
+    ref: int = 0
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of precision and recall, in percent; 0 where there is nothing."""
-        return 200 * self.matched / max(self.written + self.wanted, 1)
+        """Harmonic mean of precision and recall, in percent; 0 without words."""
+        return 200 * self.matched / max(self.hyp + self.ref, 1)
 
 
-def words(line: str) -> list[str]:
-    """The words of a line as BLEU's tokenizer 13a tells them apart."""
-    return _tokenized(line).split()
+def split_words(line: str) -> list[str]:
+    """Split a line into words with BLEU's tokenizer 13a."""
+    return _tokenize(line).split()
 
 
-def frequencies(lines: Iterable[str]) -> Counter[str]:
-    """How often each word stands in a text."""
-    return Counter(word for line in lines for word in words(line))
+def count_words(lines: Iterable[str]) -> Counter[str]:
+    """Count each word of a text."""
+    return Counter(word for line in lines for word in split_words(line))
 
 
-def buckets(starts: Sequence[int]) -> list[Bucket]:
-    """The buckets that begin with these numbers."""
-    return [Bucket(first, following - 1) for first, following in pairwise(starts)] + [
-        Bucket(starts[-1], None)
-    ]
+def make_buckets(starts: Sequence[int]) -> list[Bucket]:
+    """Return adjacent buckets that begin with these numbers."""
+    return [*(Bucket(first, second - 1) for first, second in pairwise(starts)), Bucket(starts[-1], None)]
 
 
-def bucket_of(number: int, among: Sequence[Bucket]) -> Bucket:
-    """The bucket that holds a number; the first holds what is less, too."""
-    return next((bucket for bucket in reversed(among) if number >= bucket.first), among[0])
+def find_bucket(number: int, buckets: Sequence[Bucket]) -> Bucket:
+    """Return the bucket of a number; a smaller number than all is in the first."""
+    return next((bucket for bucket in reversed(buckets) if number >= bucket.first), buckets[0])
 
 
-def by_length(sources: Sequence[str]) -> dict[Bucket, list[int]]:
-    """The places of the sentences of each length; buckets without a sentence are left out."""
-    among = buckets(LENGTHS)
-    found: dict[Bucket, list[int]] = {bucket: [] for bucket in among}
-    for place, source in enumerate(sources):
-        found[bucket_of(len(words(source)), among)].append(place)
-    return {bucket: places for bucket, places in found.items() if places}
+def group_by_length(sources: Sequence[str]) -> dict[Bucket, list[int]]:
+    """Return the indices of the sentences of each length; empty buckets are omitted."""
+    indices: dict[Bucket, list[int]] = {bucket: [] for bucket in make_buckets(LENGTHS)}
+    for index, source in enumerate(sources):
+        indices[find_bucket(len(split_words(source)), [*indices])].append(index)
+    return {bucket: members for bucket, members in indices.items() if members}
 
 
-def by_frequency(hyps: Sequence[str], refs: Sequence[str], known: Mapping[str, int]) -> dict[Bucket, Words]:
-    """How well words were found by how often each stood in the training text; as `by_length`."""
-    among = buckets(FREQUENCIES)
-    found = dict.fromkeys(among, Words())
+def match_by_frequency(
+    hyps: Sequence[str], refs: Sequence[str], frequencies: Mapping[str, int]
+) -> dict[Bucket, WordMatches]:
+    """Count matched words by their frequency; buckets without reference words are omitted."""
+    matches = dict.fromkeys(make_buckets(FREQUENCIES), WordMatches())
     for hyp, ref in zip(hyps, refs, strict=True):
-        written, wanted = Counter(words(hyp)), Counter(words(ref))
-        for word in {**written, **wanted}:
-            bucket = bucket_of(known.get(word, 0), among)
-            here = (min(written[word], wanted[word]), written[word], wanted[word])
-            found[bucket] = Words(*map(sum, zip(found[bucket], here, strict=True)))
-    return {bucket: count for bucket, count in found.items() if count.wanted}
+        hyp_words, ref_words = Counter(split_words(hyp)), Counter(split_words(ref))
+        for word in hyp_words | ref_words:
+            bucket = find_bucket(frequencies.get(word, 0), [*matches])
+            counts = min(hyp_words[word], ref_words[word]), hyp_words[word], ref_words[word]
+            matches[bucket] = WordMatches(*map(sum, zip(matches[bucket], counts, strict=True)))
+    return {bucket: count for bucket, count in matches.items() if count.ref}

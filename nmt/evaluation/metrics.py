@@ -88,8 +88,8 @@ class Score(NamedTuple):
 
 PAIRED_TESTS = {"bs": "paired bootstrap resampling", "ar": "paired approximate randomisation"}
 LEVELS = {"bs": 0.025, "ar": 0.05}
-"""The p below which a difference is called more than chance, as one in twenty of equal systems or fewer are.
-sacreBLEU's bootstrap takes the mean from absolute differences, so that its p is that of one side."""
+"""Significance levels, for a false positive rate of 5%. sacreBLEU's bootstrap subtracts the mean from
+absolute differences, so its p is one-sided."""
 
 
 def score(
@@ -102,12 +102,12 @@ def score(
     confidence: bool = False,
     name: str = "the hypotheses",
 ) -> list[Score]:
-    """One score for each metric; `refs` are whole references, each as long as `hyp`.
+    """Return a score for each metric; `refs` are complete references, each as long as `hyp`.
 
-    `tokenize` is BLEU's (None: 13a). `confidence` adds mean and 95% interval of bootstrap resampling.
-    `name` is what messages call the hypotheses.
+    `tokenize` is BLEU's tokenizer (None: 13a). `confidence` adds the bootstrap's mean and 95% interval.
+    `name` is the name of the hypotheses in messages.
     """
-    _same_length({name: hyp}, refs)
+    _check_lengths({name: hyp}, refs)
     return [_score(_corpus_scorer(metric, lowercase, tokenize), hyp, refs, confidence) for metric in metrics]
 
 
@@ -128,10 +128,10 @@ def compare(
     lowercase: bool = False,
     tokenize: str | None = None,
 ) -> dict[str, list[Score]]:
-    """The scores of each system, and how probable it is that the first one, the baseline, is as good.
+    """Score each system, and test its difference from the first one, the baseline.
 
-    `test` names one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005). The values are sacreBLEU's, but
-    for a system that scores exactly as the baseline does: p is 1.
+    `test`: one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005). The values are sacreBLEU's, except
+    for a system with exactly the baseline's score: p is 1.
     """
     from sacrebleu.significance import PairedTest
 
@@ -139,21 +139,21 @@ def compare(
         raise UsageError(f"no paired test '{test}', one of: {', '.join(PAIRED_TESTS)}")
     if len(systems) < 2:
         raise UsageError("a paired test needs at least two systems")
-    _same_length(systems, refs)
+    _check_lengths(systems, refs)
     scorers = {name: _corpus_scorer(name, lowercase, tokenize) for name in metrics}
     paired = PairedTest(list(systems.items()), scorers, refs, test_type=test, n_ar_confidence=0)
     signatures, columns = paired()
     results = {name: column for name, column in columns.items() if name != "System"}
     return {
         system: [
-            _tested(name, column[place], column[0], signatures[name].format(), LEVELS[test])
+            _compared_score(name, column[index], column[0], signatures[name].format(), LEVELS[test])
             for name, column in results.items()
         ]
-        for place, system in enumerate(systems)
+        for index, system in enumerate(systems)
     }
 
 
-def _tested(
+def _compared_score(
     name: str, system: "Result | str", baseline: "Result | str", signature: str, level: float
 ) -> Score:
     assert not isinstance(system, str)
@@ -181,7 +181,7 @@ def _corpus_scorer(name: str, lowercase: bool, tokenize: str | None) -> "Scorer"
         raise UsageError(" ".join(str(error).split())) from None
 
 
-def _same_length(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[str]]) -> None:
+def _check_lengths(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[str]]) -> None:
     if not refs:
         raise UsageError("scoring needs a reference")
     for name, hyp in systems.items():

@@ -45,13 +45,8 @@ ELEMENTWISE = {
     "ge": "GreaterOrEqual", "le": "LessOrEqual", "logical_not": "Not", "bitwise_not": "Not",
     "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or",
 }  # fmt: skip
-IGNORED_KEYWORDS = {
-    "pin_memory",
-    "memory_format",
-    "device",
-    "layout",
-    "dtype",
-}  # keywords that do not affect the value; the trace knows the type
+# Keywords that do not affect the value; the trace knows the type.
+IGNORED_KEYWORDS = {"pin_memory", "memory_format", "device", "layout", "dtype"}
 SAME = ("alias", "detach", "detach_", "clone", "contiguous", "dropout", "lift_fresh_copy")
 
 
@@ -94,32 +89,8 @@ def cast(call: Call, x: Any, *_: Any) -> Any:
     return call("Cast", x, attributes={"to": TYPES[call.output_value.dtype]})
 
 
-def not_equal(call: Call, x: Any, y: Any) -> Any:
-    return call("Not", call("Equal", *to_same_type(call, (x, y))))
-
-
-def reverse_subtract(call: Call, x: Any, y: Any) -> Any:
-    return call("Sub", *to_same_type(call, (x, y))[::-1])
-
-
 def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
     return product(call.graph, x, weight.t(), bias, flat=call.input_value().dim() == 2)
-
-
-def addmm(call: Call, add: Any, x: Any, weight: Any) -> Any:
-    return product(call.graph, x, weight, add, flat=True)
-
-
-def mm(call: Call, x: Any, weight: Any) -> Any:
-    return product(call.graph, x, weight, flat=True)
-
-
-def matmul(call: Call, x: Any, weight: Any) -> Any:
-    return product(call.graph, x, weight)
-
-
-def embedding(call: Call, table: Any, tokens: Any, *_: Any) -> Any:
-    return look_up_embeddings(call.graph, table, tokens)
 
 
 def bmm(call: Call, x: Any, y: Any) -> Any:
@@ -147,31 +118,23 @@ def transpose(call: Call, x: Any, first: int, second: int) -> Any:
     return swap(call, x) if order == [0, 2, 1] else call("Transpose", x, attributes={"perm": order})
 
 
-def transpose_matrix(call: Call, x: Any) -> Any:
-    return call("Transpose", x, attributes={"perm": [1, 0]})
-
-
-def permute(call: Call, x: Any, order: Sequence[int]) -> Any:
-    return call("Transpose", x, attributes={"perm": [axis % len(order) for axis in order]})
-
-
-def reshape(call: Call, x: Any, asked: Any = (), *_: Any) -> Any:
+def reshape(call: Call, x: Any, given: Any = (), *_: Any) -> Any:
     """Reshape to the sizes of the trace: fixed, unchanged at their axis (0), or inferred (-1)."""
-    asked = asked if isinstance(asked, (list, tuple)) and len(asked) == call.output_value.dim() else []
+    given = given if isinstance(given, (list, tuple)) and len(given) == call.output_value.dim() else []
     before, after = list(map(str, call.input_value().shape)), list(map(str, call.output_value.shape))
     if before == after:
         return x
     unknown = [size for size in after if not size.isdigit()]
     sizes: list[Any] = []
-    for place, size in enumerate(after):
+    for index, size in enumerate(after):
         if size.isdigit():
             sizes.append(int(size))
         elif len(unknown) == 1:
             sizes.append(-1)
-        elif before[place : place + 1] == [size]:
+        elif before[index : index + 1] == [size]:
             sizes.append(0)
-        elif asked and isinstance(asked[place], ValueName):
-            sizes.append(asked[place])
+        elif given and isinstance(given[index], ValueName):
+            sizes.append(given[index])
         elif size in before:
             sizes.append(size_of(call, x, before.index(size)))
         else:
@@ -183,13 +146,9 @@ def size_of(call: Call, x: Any, axis: int) -> Any:
     return call("Shape", x, attributes={"start": axis, "end": axis + 1})
 
 
-def expand(call: Call, x: Any, sizes: Sequence[Any], *_: Any) -> Any:
-    return call("Expand", x, call.graph.ints(1 if size == -1 else size for size in sizes))
-
-
 def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
     """Repeat every slice of an axis, with its copies adjacent."""
-    sizes = [count if place == axis + 1 else 1 for place in range(call.input_value().dim() + 1)]
+    sizes = [count if index == axis + 1 else 1 for index in range(call.input_value().dim() + 1)]
     copies = call("Expand", unsqueeze(call, x, axis + 1), torch.tensor(sizes))
     after = [size_of(call, x, later) for later in range(axis + 1, call.input_value().dim())]
     return call("Reshape", copies, call.graph.ints([*[0] * axis, -1, *after]))
@@ -197,10 +156,6 @@ def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
 
 def unsqueeze(call: Call, x: Any, axis: int) -> Any:
     return call("Unsqueeze", x, torch.tensor([axis]))
-
-
-def squeeze(call: Call, x: Any, axis: int) -> Any:
-    return call("Squeeze", x, torch.tensor([axis]))
 
 
 def split(call: Call, x: Any, _: Any, axis: int = 0) -> Any:
@@ -212,16 +167,8 @@ def cat(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
     return parts[0] if len(parts) == 1 else call("Concat", *parts, attributes={"axis": axis})
 
 
-def stack(call: Call, parts: Sequence[Any], axis: int = 0) -> Any:
-    return cat(call, [unsqueeze(call, part, axis) for part in parts], axis)
-
-
-def select(call: Call, x: Any, axis: int, place: int) -> Any:
-    return call("Gather", x, torch.tensor(place), attributes={"axis": axis})
-
-
-def gather(call: Call, x: Any, axis: int, places: Any) -> Any:
-    return call("Gather", x, places, attributes={"axis": axis})
+def gather(call: Call, x: Any, axis: int, indices: Any) -> Any:
+    return call("Gather", x, indices, attributes={"axis": axis})
 
 
 def slice_axis(call: Call, x: Any, axis: int = 0, start: Any = 0, end: Any = None, step: int = 1) -> Any:
@@ -245,29 +192,11 @@ def pad(call: Call, x: Any, widths: Sequence[int], *_: Any) -> Any:
     return call("Pad", x, torch.tensor(before + after))
 
 
-def softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
-    return call("Softmax", x, attributes={"axis": axis})
-
-
-def log_softmax(call: Call, x: Any, axis: int, *_: Any) -> Any:
-    return call("LogSoftmax", x, attributes={"axis": axis})
-
-
 def layer_norm(
-    call: Call,
-    x: Any,
-    size: Sequence[int],
-    gain: Any = None,
-    bias: Any = None,
-    eps: float = 1e-5,
-    *_: Any,
+    call: Call, x: Any, size: Sequence[int], gain: Any = None, bias: Any = None, eps: float = 1e-5, *_: Any
 ) -> Any:
     gain = torch.ones(*size) if gain is None else gain
     return call("LayerNormalization", x, gain, bias, attributes={"axis": -len(size), "epsilon": eps})
-
-
-def masked_fill(call: Call, x: Any, mask: Any, value: float) -> Any:
-    return call("Where", mask, torch.tensor(value), x)
 
 
 def sum_axes(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
@@ -276,7 +205,7 @@ def sum_axes(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
     if call.input_value().dim() != 3 or axes != [1]:
         return call("ReduceSum", x, torch.tensor(axes), attributes={"keepdims": int(keep)})
     one = numpy_helper.from_array(torch.ones(1).numpy())
-    sizes = call.graph.ints([2, size_of(call, x, 1)])  # two rows: see `Runtime`
+    sizes = call.graph.ints([2, size_of(call, x, 1)])  # two rows: see `OnnxModel`
     ones = call("ConstantOfShape", sizes, attributes={"value": one})
     return gather(call, call("MatMul", ones, x), 1, torch.tensor([0] if keep else 0))
 
@@ -287,14 +216,39 @@ def mean(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "to": cast, "_to_copy": cast, "type_as": cast, "ne": not_equal, "rsub": reverse_subtract,
-    "linear": linear, "addmm": addmm, "mm": mm, "matmul": matmul, "bmm": bmm, "embedding": embedding,
-    "transpose": transpose, "t": transpose_matrix, "permute": permute,
-    "view": reshape, "reshape": reshape, "_unsafe_view": reshape, "flatten": reshape, "unflatten": reshape,
-    "expand": expand, "repeat_interleave": repeat_interleave,
-    "unsqueeze": unsqueeze, "squeeze": squeeze, "chunk": split, "split": split,
-    "split_with_sizes": split, "cat": cat, "stack": stack, "select": select, "index_select": gather,
-    "slice": slice_axis, "new_zeros": zeros, "new_full": zeros, "zeros_like": zeros_like, "pad": pad,
-    "softmax": softmax, "log_softmax": log_softmax, "layer_norm": layer_norm, "masked_fill": masked_fill,
-    "sum": sum_axes, "mean": mean, "sym_size": size_of,
-}  # fmt: skip
+    **dict.fromkeys(("to", "_to_copy", "type_as"), cast),
+    "ne": lambda call, x, y: call("Not", call("Equal", *to_same_type(call, (x, y)))),
+    "rsub": lambda call, x, y: call("Sub", *to_same_type(call, (x, y))[::-1]),
+    "linear": linear,
+    "addmm": lambda call, add, x, weight: product(call.graph, x, weight, add, flat=True),
+    "mm": lambda call, x, weight: product(call.graph, x, weight, flat=True),
+    "matmul": lambda call, x, weight: product(call.graph, x, weight),
+    "bmm": bmm,
+    "embedding": lambda call, table, tokens, *_: look_up_embeddings(call.graph, table, tokens),
+    "transpose": transpose,
+    "t": lambda call, x: call("Transpose", x, attributes={"perm": [1, 0]}),
+    "permute": lambda call, x, axes: call("Transpose", x, attributes={"perm": [a % len(axes) for a in axes]}),
+    **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "unflatten"), reshape),
+    "expand": lambda call, x, sizes, *_: call(
+        "Expand", x, call.graph.ints(1 if n == -1 else n for n in sizes)
+    ),
+    "repeat_interleave": repeat_interleave,
+    "unsqueeze": unsqueeze,
+    "squeeze": lambda call, x, axis: call("Squeeze", x, torch.tensor([axis])),
+    **dict.fromkeys(("chunk", "split", "split_with_sizes"), split),
+    "cat": cat,
+    "stack": lambda call, parts, axis=0: cat(call, [unsqueeze(call, part, axis) for part in parts], axis),
+    "select": lambda call, x, axis, index: gather(call, x, axis, torch.tensor(index)),
+    "index_select": gather,
+    "slice": slice_axis,
+    **dict.fromkeys(("new_zeros", "new_full"), zeros),
+    "zeros_like": zeros_like,
+    "pad": pad,
+    "softmax": lambda call, x, axis, *_: call("Softmax", x, attributes={"axis": axis}),
+    "log_softmax": lambda call, x, axis, *_: call("LogSoftmax", x, attributes={"axis": axis}),
+    "layer_norm": layer_norm,
+    "masked_fill": lambda call, x, mask, value: call("Where", mask, torch.tensor(value), x),
+    "sum": sum_axes,
+    "mean": mean,
+    "sym_size": size_of,
+}

@@ -22,7 +22,6 @@ from nmt.recipe.artifact import Loaded, load_translator
 from nmt.recipe.build.translation_job import job
 
 REPORT = "report.json"
-SEARCH = ("beam", "length_penalty", "max_ratio", "max_extra", "batch")
 
 
 def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = None) -> ParityReport | None:
@@ -75,7 +74,7 @@ def export_config(loaded: Loaded, *, int8: bool) -> ExportConfig:
         vocabularies=("source" + loaded.source.suffix, "target" + loaded.target.suffix),
         memory=memory_names(translator),
         state=state_sizes(translator.decoder),
-        search={name: getattr(recipe.search, name) for name in SEARCH},
+        search=asdict(recipe.search),
     )
 
 

@@ -13,7 +13,7 @@ from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_training_corpora
 from nmt.data.text import read_lines
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.buckets import Bucket, Words, by_frequency, by_length, frequencies
+from nmt.evaluation.buckets import Bucket, WordMatches, count_words, group_by_length, match_by_frequency
 from nmt.evaluation.metrics import Score, compare, score
 from nmt.lab.curves import Event, read_events, read_series, with_seconds
 from nmt.lab.figure import Curve
@@ -51,7 +51,7 @@ class Trial(NamedTuple):
 
     @property
     def speed(self) -> float:
-        """Words per second of training; NaN if it was not measured."""
+        """WordMatches per second of training; NaN if it was not measured."""
         measured = [event for event in self.events if "tokens" in event and event.get("seconds")]
         return measured[-1]["tokens"] / measured[-1]["seconds"] if measured else math.nan
 
@@ -110,7 +110,7 @@ def read_trials(
         try:
             if data not in word_counts:
                 corpora = find_training_corpora(member.recipe.data)
-                word_counts[data] = frequencies(tgt for c in corpora for _, tgt in read_pairs(c))
+                word_counts[data] = count_words(tgt for c in corpora for _, tgt in read_pairs(c))
             trials.append(_read_trial(directory, study, member, word_counts[data]))
         except (DataError, UsageError, OSError, ValueError) as error:
             missing[member.name] = f"the run is damaged: {error}"
@@ -178,7 +178,7 @@ def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndD
     """Score a system on the sentences of each source length."""
     return {
         bucket: MeanAndDeviation.of([_score_subset(trial, indices, metric) for trial in trials])
-        for bucket, indices in by_length(trials[0].sources).items()
+        for bucket, indices in group_by_length(trials[0].sources).items()
         if len(indices) >= MIN_SENTENCES
     }
 
@@ -190,9 +190,10 @@ def _score_subset(trial: Trial, indices: Sequence[int], metric: str) -> float:
 
 def word_scores(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
     """Compute F1 of a system's words by their frequency in the training text."""
-    buckets = [by_frequency(trial.hyps, trial.refs, trial.word_counts) for trial in trials]
+    buckets = [match_by_frequency(trial.hyps, trial.refs, trial.word_counts) for trial in trials]
     return {
-        bucket: MeanAndDeviation.of([one.get(bucket, Words()).f1 for one in buckets]) for bucket in buckets[0]
+        bucket: MeanAndDeviation.of([one.get(bucket, WordMatches()).f1 for one in buckets])
+        for bucket in buckets[0]
     }
 
 

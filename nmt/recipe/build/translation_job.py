@@ -17,14 +17,7 @@ from nmt.recipe.artifact import Loaded, load_translator
 
 def job(translator: Loaded) -> Job:
     """The translation job that a recipe's section `search` describes."""
-    search = translator.recipe.search
-    options = Options(
-        beam=search.beam,
-        length_penalty=search.length_penalty,
-        max_ratio=search.max_ratio,
-        max_extra=search.max_extra,
-        batch=search.batch,
-    )
+    options = Options(**vars(translator.recipe.search))
     attends = translator.recipe.decoder.attention != "none"
     return Job(prepared(translator), translator.source, translator.target, options, attends)
 
