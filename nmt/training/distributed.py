@@ -74,10 +74,6 @@ class Processes:
         """Call `work` in the first process and return its plain value in all; if it fails, all stop."""
         return work()
 
-    def sum(self, values: Iterable[float]) -> list[float]:
-        """Sum each value over all processes."""
-        return list(values)
-
     def maximum(self, value: float) -> float:
         """Return the maximum over all processes."""
         return value
@@ -130,12 +126,6 @@ class ProcessGroup(Processes):
             content = _tensor(message) if self.is_first else torch.empty(int(size), dtype=torch.uint8)
             dist.broadcast(content, 0, group=self.patient)
         return content.numpy().tobytes()
-
-    def sum(self, values: Iterable[float]) -> list[float]:
-        sums = torch.tensor([*values], dtype=torch.float64)
-        with self._translate_errors():
-            dist.all_reduce(sums, group=self.plain)
-        return sums.tolist()
 
     def maximum(self, value: float) -> float:
         result = torch.tensor([value], dtype=torch.float64)

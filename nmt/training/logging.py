@@ -206,12 +206,8 @@ def _path_identity(run: Path) -> Mapping[str, str]:
     return {"id": hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]}
 
 
-def _name_identity(run: Path) -> Mapping[str, str]:
-    return {}
-
-
 LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": TensorBoardLogger,
-    "trackio": partial(TrackerLogger, "trackio", _name_identity),
+    "trackio": partial(TrackerLogger, "trackio", lambda _: {}),
     "wandb": partial(TrackerLogger, "wandb", _path_identity),
 }

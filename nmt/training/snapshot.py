@@ -1,9 +1,8 @@
 """Conversion of weights, moments and random generators to named tensors, and back."""
 
 import random
-from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -59,7 +58,8 @@ def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
 def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tensors) -> None:
     """Restore the moments that `optimiser_tensors` returned."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    indices = {names[id(p)]: index for index, p in enumerate(_parameters(optimiser))}
+    parameters = (p for group in optimiser.param_groups for p in group["params"])
+    indices = {names[id(p)]: index for index, p in enumerate(parameters)}
     state: dict[int, dict[str, Tensor]] = {}
     for full_name, tensor in tensors.items():
         if full_name.startswith("optimiser/"):
@@ -68,11 +68,6 @@ def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tens
                 raise DataError(f"this trainer state belongs to a different model: no parameter {name}")
             state.setdefault(indices[name], {})[key] = tensor.clone()  # not a view of a file
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-
-def _parameters(optimiser: Optimizer) -> Iterator[nn.Parameter]:
-    groups: Iterable[dict[str, Any]] = optimiser.param_groups
-    return (parameter for group in groups for parameter in group["params"])
 
 
 def carried_tensors(carried: DecoderState | None) -> Tensors:

@@ -186,13 +186,12 @@ def test_the_others_find_what_the_first_has_made(tmp_path: Path) -> None:
         return [
             made,
             processes.run_on_first(lambda: processes.rank),
-            processes.sum([processes.rank, 0.5]),
             processes.maximum(processes.rank),
             [part.decode() for part in processes.gather(b"x" * processes.rank)],
             spread,
         ]
 
-    expected = ["by 0", 0, [3.0, 1.5], 2.0, ["", "x", "xx"], ["a 0", "b 1", "c 2", "d 0"]]
+    expected = ["by 0", 0, 2.0, ["", "x", "xx"], ["a 0", "b 1", "c 2", "d 0"]]
     assert values(in_processes(3, work)) == [expected] * 3
 
 
