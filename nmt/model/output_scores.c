@@ -1,7 +1,7 @@
-/* What a search asks of a position besides products: attention over sentences of different lengths, and the best
-   pieces of each row. A row is computed by itself: it does not depend on the rows beside it. */
+/* Operations of search besides products: attention over sentences of different lengths, and the best tokens of
+   each row. A row does not depend on other rows. */
 
-/* Row r looks over the S[r] positions of its sentence: weights = softmax(keys query), context = Σ weights values. */
+/* Row r attends to the S[r] positions of its sentence: weights = softmax(keys query), context = Σ weights values. */
 void attend(
     long R, long A, long C, const number *query, const number *const *keys, const number *const *values,
     const long *S, number *const *weights, number *context
@@ -28,32 +28,32 @@ void attend(
     }
 }
 
-/* The k best of each row of logits as log probabilities and their pieces, best first; equal ones by piece. A row
-   that holds what is no number gives it. Row r begins at first[r] and ends where the next begins; names[r] are the
-   pieces of its logits, ascending, and those it lacks follow with -infinity. Without names a logit's place is its
-   piece. */
+/* The k best of each row of logits as log probabilities and their tokens, best first; ties by token. A row with
+   NaN gives NaN. Row r begins at first[r] and ends where the next begins; lists[r] are the tokens of its logits,
+   ascending, and tokens that are not among them follow with -infinity. Without lists a logit's index is its
+   token. */
 void best(
-    long R, const long *first, const number *logits, const long *const *names, long k, number *values, long *pieces
+    long R, const long *first, const number *logits, const long *const *lists, long k, number *values, long *tokens
 ) {
     #pragma omp parallel for if (R > 16)
     for (long r = 0; r < R; r++) {
         const number *z = logits + first[r];
         number *value = values + r * k, top = -INFINITY, sum = 0;
-        long *piece = pieces + r * k, V = first[r + 1] - first[r], found = 0;
+        long *token = tokens + r * k, V = first[r + 1] - first[r], found = 0;
         for (long v = 0; v < V; v++) {
             if (found == k && !(z[v] > value[k - 1])) continue;
             long i = found < k ? found++ : k - 1;
-            for (; i > 0 && z[v] > value[i - 1]; i--) value[i] = value[i - 1], piece[i] = piece[i - 1];
-            value[i] = z[v], piece[i] = v;
+            for (; i > 0 && z[v] > value[i - 1]; i--) value[i] = value[i - 1], token[i] = token[i - 1];
+            value[i] = z[v], token[i] = v;
         }
         top = value[0];
         #pragma omp simd reduction(+:sum)
         for (long v = 0; v < V; v++) sum += exp_(z[v] - top);
         for (long i = 0; i < found; i++) value[i] -= top + (number)log(sum);
-        if (!names) continue;
-        for (long i = 0; i < found; i++) piece[i] = names[r][piece[i]];
+        if (!lists) continue;
+        for (long i = 0; i < found; i++) token[i] = lists[r][token[i]];
         for (long lacking = 0, v = 0; found < k; lacking++)
-            if (v < V && names[r][v] == lacking) v++;
-            else value[found] = -INFINITY, piece[found++] = lacking;
+            if (v < V && lists[r][v] == lacking) v++;
+            else value[found] = -INFINITY, token[found++] = lacking;
     }
 }

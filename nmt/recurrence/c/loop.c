@@ -1,8 +1,8 @@
 /* The loop over positions, and the matrix product that it repeats at every one of them.
 
    A product gives out = add + v Wᵀ for M rows v [M, K], with W [N, K] packed beforehand. An element of out is
-   summed over k in one order, whatever M, N and the number of threads are: a row does not depend on the rows
-   beside it. `number` is float or double. */
+   summed over k in one order, whatever M, N and the number of threads are: a row does not depend on other
+   rows. `number` is float or double. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@ enum {
     WIDE = 2 * LANES, /* columns of a tile */
     DEEP = 512,       /* columns of v that are multiplied before the next: they and a panel of W stay in cache */
     TALL = 120,       /* rows of v likewise */
-    /* How far apart rows and columns of a copy of v lie: no power of two, or all fall on one place of the cache. */
+    /* Strides of rows and columns in a copy of v: no power of two, or all map to the same cache set. */
     ROW = DEEP + LANES,
     COLUMN = TALL + LANES,
     ALONE = 16384,    /* multiplications that are not worth a second thread */
@@ -66,8 +66,8 @@ static inline __attribute__((always_inline)) void tile(
     for (int r = 0; r < rows; r++)
         if (columns == WIDE)
             for (int p = 0; p < 2; p++) {
-                lanes *place = (lanes *)(out + r * out_row + p * LANES);
-                *place = add ? sums[r][p] + *(const lanes *)(add + r * add_row + p * LANES) : sums[r][p];
+                lanes *target = (lanes *)(out + r * out_row + p * LANES);
+                *target = add ? sums[r][p] + *(const lanes *)(add + r * add_row + p * LANES) : sums[r][p];
             }
         else
             for (long j = 0; j < columns; j++)
@@ -135,7 +135,7 @@ void product(long t, const struct product *p) {
     free(copy);
 }
 
-/* The first rows[0] rows of v by the first matrix, the next rows[1] by the second; what comes out lies end to end. */
+/* The first rows[0] rows of v by the first matrix, the next rows[1] by the second; results follow each other. */
 void products(
     long count, const long *rows, long K, const number *v, const long *N, const number *const *packed,
     const number *const *bias, number *out
@@ -148,13 +148,13 @@ void products(
 }
 
 struct step {
-    void (*run)(long t, const void *what);
-    const void *what;
+    void (*run)(long t, const void *arguments);
+    const void *arguments;
 };
 
-/* Every step at every position, from `first` on. */
+/* Run every step at every position, from `first` on. */
 void loop(long count, const struct step *steps, long first, long positions, long by) {
     for (long i = 0; i < positions; i++)
         for (long s = 0; s < count; s++)
-            steps[s].run(first + i * by, steps[s].what);
+            steps[s].run(first + i * by, steps[s].arguments);
 }
