@@ -9,14 +9,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from nmt.cells.cell import Cell
-from nmt.model.attention import (
-    ATTENTIONS,
-    Attention,
-    AttentionSettings,
-    BoundAttention,
-    Memory,
-    NoAttention,
-)
+from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, BoundAttention, Memory, NoAttention
 from nmt.model.bridge import BRIDGES, Bridge
 from nmt.model.embedding import Embedding, LineEmbedding
 from nmt.model.encoder import Encoder

@@ -71,10 +71,7 @@ class DecoderStackSettings(StackSettings):
         if self.residual_from == 1:
             yield "residual_from", "the first layer of a decoder cannot be residual, start at 2"
         if self.tie != "none" and self.features not in (None, self.embedding):
-            yield (
-                "features",
-                f"decoder.tie {self.tie} needs it null or decoder.embedding, {self.embedding}",
-            )
+            yield ("features", f"decoder.tie {self.tie} needs it null or decoder.embedding, {self.embedding}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,12 +43,7 @@ def bind_cell(
     )
     kind = BoundCell if runs_step else FusedCell
     return kind(
-        cell,
-        batch,
-        engine=engine,
-        input_dropout=input_dropout,
-        state_dropout=state_dropout,
-        zoneout=zoneout,
+        cell, batch, engine=engine, input_dropout=input_dropout, state_dropout=state_dropout, zoneout=zoneout
     )
 
 

@@ -103,11 +103,7 @@ class Layer(nn.Module):
     """
 
     def __init__(
-        self,
-        cells: Sequence[Cell],
-        dropout: DropoutSettings = NO_DROPOUT,
-        *,
-        engine: Engine = "auto",
+        self, cells: Sequence[Cell], dropout: DropoutSettings = NO_DROPOUT, *, engine: Engine = "auto"
     ) -> None:
         """`dropout`: its `input`, `state` and `zoneout` apply to a layer."""
         super().__init__()
@@ -176,11 +172,7 @@ class Stack(nn.Module):
     """
 
     def __init__(
-        self,
-        layers: Sequence[Layer],
-        *,
-        residual_from: int | None = None,
-        dropout: float = 0.0,
+        self, layers: Sequence[Layer], *, residual_from: int | None = None, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.layers: Sequence[Layer] = nn.ModuleList(layers)  # type: ignore[assignment]

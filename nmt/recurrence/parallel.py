@@ -14,15 +14,7 @@ from torch import Tensor, fx
 
 from nmt.recurrence.engine import Buffers
 from nmt.recurrence.fused_scan import FusedScan
-from nmt.recurrence.trace.kernel import (
-    MASK,
-    Kernel,
-    Slot,
-    SlotKind,
-    Tensors,
-    select_outputs,
-    trace_kernel,
-)
+from nmt.recurrence.trace.kernel import MASK, Kernel, Slot, SlotKind, Tensors, select_outputs, trace_kernel
 from nmt.recurrence.trace.program import Program
 
 aten = torch.ops.aten
