@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmt.data.vocabulary import EOS
 from nmt.decoding.candidates import Continuations, score_continuations, select
 from nmt.decoding.constraints import advance_progress
-from nmt.decoding.hypothesis import BeamRows, Hypothesis, Node, Selection, SentenceSearch
+from nmt.decoding.hypothesis import BeamNode, BeamRows, Hypothesis, Selection, SentenceSearch
 from nmt.decoding.model import Floats, Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -98,7 +98,7 @@ class SearchBatch:
         """Extend hypotheses by the selected continuations."""
         live, values = self._rows, candidates.values[selection]
         nodes = [
-            Node(
+            BeamNode(
                 token,
                 value,
                 # A copy, since the model may return views of buffers that it reuses.

@@ -7,7 +7,7 @@ import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.constraints import required_tokens, select_constrained
-from nmt.decoding.hypothesis import BeamRows, Doubles, Node, Selection, SentenceSearch, select_per_group
+from nmt.decoding.hypothesis import BeamNode, BeamRows, Doubles, Selection, SentenceSearch, select_per_group
 from nmt.decoding.model import Floats, Ints, TokenScores
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import sample_tokens
@@ -44,7 +44,7 @@ class Continuations(NamedTuple):
         return Continuations(*(np.concatenate(both, axis=1) for both in zip(self, added, strict=True)))
 
 
-def blocked_tokens(sentence: SentenceSearch, node: Node) -> Iterator[int]:
+def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
     """Yield the tokens that must not follow this hypothesis; some may come twice."""
     if sentence.length < sentence.minimum or sentence.count_missing(node):
         yield EOS
@@ -70,7 +70,7 @@ def repeated_ngram_tokens(ids: list[int], order: int) -> Iterator[int]:
 
 def score_continuations(
     scores: TokenScores,
-    nodes: Sequence[Node],
+    nodes: Sequence[BeamNode],
     owners: Sequence[SentenceSearch],
     options: Options,
     extra: int = 0,
@@ -95,7 +95,7 @@ def score_continuations(
 
 def _score_free_rows(
     scores: TokenScores,
-    nodes: Sequence[Node],
+    nodes: Sequence[BeamNode],
     owners: Sequence[SentenceSearch],
     options: Options,
     extra: int,

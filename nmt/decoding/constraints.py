@@ -10,13 +10,13 @@ from functools import cache
 
 import numpy as np
 
-from nmt.decoding.hypothesis import Doubles, Node, Selection, SentenceSearch
+from nmt.decoding.hypothesis import BeamNode, Doubles, Selection, SentenceSearch
 from nmt.decoding.model import Ints
 
 Sequences = Sequence[tuple[int, ...]]
 
 
-def required_tokens(sentence: SentenceSearch, node: Node) -> Iterator[int]:
+def required_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
     """Yield the tokens that would advance a hypothesis in each required sequence it does not contain yet."""
     for met, sequence in zip(node.progress, sentence.required, strict=True):
         if met < len(sequence):

@@ -14,16 +14,16 @@ from nmt.errors import UsageError
 Doubles = NDArray[np.float64]
 
 
-class Node(NamedTuple):
+class BeamNode(NamedTuple):
     """The last token of a hypothesis, linked to the one before; nodes that nothing continues are freed."""
 
     token: int  # bos in the root
     log_prob: float
     weights: Floats | None  # [S] attention at this position, if it is needed
     progress: tuple[int, ...]  # tokens matched of each required sequence
-    parent: "Node | None"
+    parent: "BeamNode | None"
 
-    def path(self) -> list["Node"]:
+    def path(self) -> list["BeamNode"]:
         """Return the nodes from the first token to this one, without bos."""
         nodes, node = [], self
         while node.parent is not None:
@@ -38,7 +38,7 @@ class BeamRows(NamedTuple):
     A group is a beam that is kept apart from the others of its sentence; all sentences have equally many.
     """
 
-    nodes: list[Node]  # R of them
+    nodes: list[BeamNode]  # R of them
     parents: Ints  # [R] row of the last state that each continues; -1 for a start
     totals: Doubles  # [R] log probabilities
     groups: Ints  # [R] ascending
@@ -96,7 +96,7 @@ class EndedHypothesis(NamedTuple):
 
     score: float
     log_prob: float
-    node: Node
+    node: BeamNode
     finished: bool
     missing: int  # required sequences that it does not contain
 
@@ -133,15 +133,15 @@ class SentenceSearch:
         """True if some tokens may be blocked or required at the next position."""
         return self._always_restricted or self.length < self.minimum
 
-    def root(self) -> Node:
+    def root(self) -> BeamNode:
         """Return the node from which every hypothesis starts."""
-        return Node(BOS, 0.0, None, (0,) * len(self.required), None)
+        return BeamNode(BOS, 0.0, None, (0,) * len(self.required), None)
 
-    def count_missing(self, node: Node) -> int:
+    def count_missing(self, node: BeamNode) -> int:
         """Count the required sequences that a hypothesis does not contain."""
         return sum(met < len(sequence) for met, sequence in zip(node.progress, self.required, strict=True))
 
-    def end(self, group: int, node: Node, log_prob: float, finished: bool) -> None:
+    def end(self, group: int, node: BeamNode, log_prob: float, finished: bool) -> None:
         """Record the end of a hypothesis, if it is among the best of its group."""
         path = node.path()
         weights = [step.weights for step in path if step.weights is not None]

@@ -36,19 +36,14 @@ class SearchSettings(Settings):
     """Sentences translated together; the result does not depend on it."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """Options of a search. Lengths count tokens, with eos where it is generated."""
+@dataclass(frozen=True, kw_only=True)
+class Options(SearchSettings):
+    """All options of a search. Lengths count tokens, with eos where it is generated."""
 
-    beam: int = 5
-    batch: int = 64  # sentences at a time; no result depends on it
     n_best: int = 1
     normalisation: str = "gnmt"  # one of NORMALISATIONS
-    length_penalty: float = 1.0  # alpha of gnmt
     word_reward: float = 0.0  # added for each token
     coverage_penalty: float = 0.0  # beta (Wu et al., 2016, eq. 14); needs attention
-    max_ratio: float = 2.0  # maximum length: tokens per source token ...
-    max_extra: int = 10  # ... plus this many, or more where the request or the minimum needs them
     min_ratio: float = 0.0  # minimum length: tokens per source token ...
     min_length: int = 0  # ... and at least this many
     no_repeat_ngram: int = 0  # no n-gram of this order twice in an output; 0: no limit

@@ -7,7 +7,7 @@ import torch
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import TraceStep
-from nmt.decoding.hypothesis import Hypothesis, Node
+from nmt.decoding.hypothesis import BeamNode, Hypothesis
 from nmt.decoding.options import Options
 from nmt.decoding.ranking import Ranking
 
@@ -58,7 +58,7 @@ def _kept(position: int, expansion: TraceStep, indices: dict[int, int], ranking:
     ]
 
 
-def _fate(node: Node, total: float, ranking: Ranking) -> tuple[str, float | None]:
+def _fate(node: BeamNode, total: float, ranking: Ranking) -> tuple[str, float | None]:
     if node.token != EOS:
         return "kept", None
     path = node.path()

@@ -1,4 +1,4 @@
-"""What is wished of single lines, and the options of the search, as they are typed."""
+"""Lexical constraints and the other options of `nmt translate`, as they are typed."""
 
 from pathlib import Path
 
@@ -65,14 +65,14 @@ def test_an_output_holds_nothing_of_what_it_must_not_hold(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "said"), [("x\n", "ends before line 2"), ("x\n" * 4, "more lines than the text")]
 )
-def test_a_file_of_wishes_has_a_line_for_each_line(text: str, said: str, tmp_path: Path) -> None:
+def test_a_file_of_constraints_has_a_line_for_each_line(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "prefix").write_text(text)
     refused = nmt("--prefix", tmp_path / "prefix").exception
     assert isinstance(refused, DataError)
     assert said in str(refused)
 
 
-def test_a_line_of_json_has_wishes_of_its_own() -> None:
+def test_a_line_of_json_has_its_own_constraints() -> None:
     text = b'{"text": "a dog", "prefix": "xy", "seed": 4}\n{"text": "a dog", "seed": 4}\n{"text": "a dog"}'
     first, second, third = lines("--json", "--sample", "--temperature", 3, stdin=text)
     assert f'"translation": "{piece("xy")}' in first
