@@ -18,8 +18,9 @@ import torch
 
 from benchmarks.noise import phrasebook, write_noisy
 from nmt.data.batches import Batch
-from nmt.recipe.build import training as experiment
+from nmt.recipe import training as experiment
 from nmt.recipe.reader import read_recipe
+from nmt.recipe.tasks import find_task
 from nmt.training.update import Learner
 
 SETTINGS = ("data.src=src", "data.tgt=tgt", "data.train=train", "data.valid=valid", "data.test=null")
@@ -46,9 +47,9 @@ def main(pairs: int, updates: int) -> None:
             settings = [*SETTINGS, f"data.root={folder}", f"subwords.sampling={sampling}"]
             recipe, run = read_recipe(["multi30k-de-en-lstm"], settings), folder / f"run-{sampling}"
             run.mkdir()
-            means = experiment.by_itself(recipe)
-            task = experiment.translation(recipe, run, means.processes)
-            learner = experiment.learner(recipe, task.model, task.objective, 1, means)
+            means = experiment.single_process(recipe)
+            task = find_task(recipe).prepare(run, means.processes)
+            learner = experiment.build_learner(recipe, task.model, task.objective, 1, means)
             words_a_second(islice(task.epochs.batches(0, 0), 3), learner)  # compiles
             learnt = words_a_second(islice(task.epochs.batches(0, 0), updates), learner)
             read = words_a_second(islice(task.epochs.batches(0, 0), 100 * updates))

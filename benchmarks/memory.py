@@ -21,7 +21,7 @@ SMALL = 29_000
 
 def train(folder: Path, updates: int) -> None:
     """A run of the recipe on the pairs of a folder, for so many updates."""
-    from nmt.recipe.build import training as experiment
+    from nmt.recipe import training as experiment
     from nmt.recipe.reader import read_recipe
 
     settings = [

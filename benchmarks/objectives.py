@@ -19,10 +19,9 @@ import torch
 
 from nmt.data.batches import Batch, BatchPlan, read_batches
 from nmt.model.translator import Translator
-from nmt.recipe.artifact import load_translator
-from nmt.recipe.build.objective import translation_objective
-from nmt.recipe.prepare_data import prepare
 from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.tasks.translation import build_objective, load_translator
+from nmt.recipe.tasks.translation_data import prepare_pairs
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.objectives.noise import weight_noise
 
@@ -71,9 +70,9 @@ def main() -> None:
     model, recipe = found.model.train(), found.recipe
     plan = BatchPlan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
     times: dict[str, list[float]] = {name: [] for name in SETTINGS}
-    for batch in islice(read_batches(prepare(recipe, given.run).train, plan, 0), given.batches):
+    for batch in islice(read_batches(prepare_pairs(recipe, given.run).train, plan, 0), given.batches):
         for name, settings in SETTINGS.items():
-            objective = translation_objective(changed(recipe, settings), found.target)
+            objective = build_objective(changed(recipe, settings), found.target)
             times[name].append(seconds(update(model, objective, batch, settings.get("weight_noise", 0.0))))
     for name, taken in times.items():
         ratio = median(own / likelihood for own, likelihood in zip(taken, times["likelihood"], strict=True))

@@ -13,8 +13,8 @@ import torch
 
 from nmt.lab.cell_check import median_seconds
 from nmt.model.translator import Translator
-from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.tasks.translation import build_translator
 from nmt.training.ema import MovingAverage
 from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, build_optimiser
 

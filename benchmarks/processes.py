@@ -20,10 +20,9 @@ import torch
 
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
-from nmt.recipe.build.model import build_translator
-from nmt.recipe.build.objective import likelihood
-from nmt.recipe.build.training import Means, learner
 from nmt.recipe.reader import read_recipe
+from nmt.recipe.tasks.translation import build_likelihood, build_translator
+from nmt.recipe.training import Resources, build_learner
 from nmt.training.distributed import join_process_group
 from nmt.training.hardware import Precision
 
@@ -64,8 +63,12 @@ def work(pipe: Connection, rank: int, count: int, port: int, updates: int, size:
     torch.manual_seed(1)
     model = build_translator(recipe, PIECES, PIECES)
     with join_process_group(CPU) as processes:
-        learns = learner(
-            recipe, model, likelihood(recipe), 100, Means(CPU, Precision("float32", "cpu"), processes)
+        learns = build_learner(
+            recipe,
+            model,
+            build_likelihood(recipe),
+            100,
+            Resources(CPU, Precision("float32", "cpu"), processes),
         )
         losses, seconds, words = [], [], 0
         for number in range(updates):

@@ -16,10 +16,9 @@ import torch
 
 from nmt.data.batches import Batch
 from nmt.lab.cell_check import median_seconds
-from nmt.recipe.build.model import build_translator
-from nmt.recipe.build.objective import likelihood
-from nmt.recipe.build.training import by_itself, learner
 from nmt.recipe.reader import read_recipe
+from nmt.recipe.tasks.translation import build_likelihood, build_translator
+from nmt.recipe.training import build_learner, single_process
 from nmt.training.checkpoint import CheckpointSaver
 from nmt.training.snapshot import generator_tensors, model_tensors, optimiser_tensors
 from nmt.training.update import Learner
@@ -32,7 +31,7 @@ def made(batch: int, length: int) -> tuple[Learner, Batch]:
     recipe = read_recipe(["multi30k-de-en-lstm"])
     torch.manual_seed(1)
     model = build_translator(recipe, PIECES, PIECES).train()
-    of = learner(recipe, model, likelihood(recipe), 1, by_itself(recipe))
+    of = build_learner(recipe, model, build_likelihood(recipe), 1, single_process(recipe))
     lengths = torch.full((batch,), length)
     src, tgt = (torch.randint(4, PIECES, (batch, size)) for size in (length, length + 1))
     return of, Batch(src, lengths, tgt, lengths, torch.arange(batch))

@@ -23,9 +23,9 @@ from torch.nn import functional as F
 from benchmarks.matrix_product import matrix_product
 from nmt.lab.cell_check import median_seconds
 from nmt.model.translator import Translator
-from nmt.recipe.build.model import build_translator
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.tasks.translation import build_translator
 from nmt.training.loss import cross_entropy
 
 PIECES = 6000

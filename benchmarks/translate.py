@@ -26,8 +26,14 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 from nmt.export import directory
 from nmt.lab.cell_check import median_seconds
-from nmt.recipe.artifact import SHORTLIST, Loaded, load_translator, load_with_shortlist
-from nmt.recipe.build.translation_job import job, prepared
+from nmt.recipe.artifact import SHORTLIST
+from nmt.recipe.tasks.translation import (
+    LoadedTranslator,
+    build_job,
+    build_search_model,
+    load_translator,
+    load_with_shortlist,
+)
 
 SETTINGS = ((1, 64), (5, 64), (1, 1), (5, 1))  # beam, batch
 
@@ -35,7 +41,7 @@ SETTINGS = ((1, 64), (5, 64), (1, 1), (5, 1))  # beam, batch
 class PlainSearch:
     """Beam search as one writes it: a padded batch, every beam of every sentence until the last is done."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LoadedTranslator) -> None:
         pieces = len(loaded.target)
         self.loaded, self.model = loaded, TorchTranslator(loaded.recipe, pieces).eval()
         self.model.take(loaded.model)
@@ -140,10 +146,10 @@ def main() -> None:
     loaded = load_translator(arguments.run)
     lines = arguments.lines.read_text(encoding="utf-8").splitlines()
     sources = [loaded.source.encode(line) for line in lines]
-    options = job(loaded).options
-    ways: dict[str, Translate] = {"nmt": ours(prepared(loaded), options)}
+    options = build_job(loaded).options
+    ways: dict[str, Translate] = {"nmt": ours(build_search_model(loaded), options)}
     if (arguments.run / SHORTLIST).exists():
-        ways["nmt, shortlist"] = ours(prepared(load_with_shortlist(arguments.run)), options)
+        ways["nmt, shortlist"] = ours(build_search_model(load_with_shortlist(arguments.run)), options)
     for path in arguments.exported:
         ways[f"onnx {path.name}"] = ours(directory.load(path).model, options)
     ways["torch.nn"] = PlainSearch(loaded)

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.recipe.build.translation_job import Translator as Translator
+    from nmt.api import Translator as Translator
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`nmt.Translator`, which brings torch with it: only who asks for it waits for that."""
+    """Import `nmt.Translator`, and torch with it, when it is first used."""
     if name == "Translator":
-        return import_module("nmt.recipe.build.translation_job").Translator
+        return import_module("nmt.api").Translator
     raise AttributeError(f"module 'nmt' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from ray.train.torch import TorchTrainer
 
 def train_worker(config: dict[str, str]) -> None:
     """Train in one of the processes."""
-    from nmt.recipe.build import training
+    from nmt.recipe import training
     from nmt.recipe.reader import read_any
 
     torch.set_num_threads(1)

@@ -33,14 +33,13 @@ def perplexity(
     both. A model that is more confident of its output than it is right about the
     text has a lower one on its output.
     """
-    from nmt.recipe.artifact import load_language_model
-    from nmt.recipe.tasks.language_model import perplexity
+    from nmt.recipe.tasks.language_model import load_language_model, measure_perplexity
 
-    typer.echo(_report(perplexity(load_language_model(model), file, most=length, seed=seed)))
+    typer.echo(_report(measure_perplexity(load_language_model(model), file, max_tokens=length, seed=seed)))
 
 
 def _report(found: "Perplexity") -> str:
-    text, generated = found.text, found.own
+    text, generated = found.text, found.sampled
     bits = text.nll / found.characters / math.log(2)
     per_text = f"{text.means()['perplexity']:.3f} per token ({text.tokens:,} tokens)"
     rows = [

@@ -11,8 +11,8 @@ from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.cli.train import LogTo, RunOutput, read_training, run_training
 
 if TYPE_CHECKING:
-    from nmt.recipe.build.training import Tested
     from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
+    from nmt.recipe.tasks.translation import ScoredTranslations
 
 EXAMPLES = 5
 
@@ -45,18 +45,18 @@ def _run_language_model(recipe: "LanguageModelRecipe", directory: Path, log_to: 
 
 def _run_translator(recipe: "TranslationRecipe", directory: Path, log_to: str | None) -> None:
     from nmt.files import write_file
-    from nmt.recipe.build import training
+    from nmt.recipe.tasks.translation import read_test_pairs, translate_test_set
 
-    training.read_test(recipe)  # reports a broken test set before hours of training, not after
+    read_test_pairs(recipe)  # reports a broken test set before hours of training, not after
     if not run_training(recipe, directory, log_to):
         return
-    tested = training.test(directory)
+    tested = translate_test_set(directory)
     write_file(directory / "scores.json", (to_json(tested.scores, indent=2) + "\n").encode())
     typer.echo(_report(tested))
     typer.echo(f"\nTranslate with it:  echo '...' | nmt translate {directory}")
 
 
-def _report(tested: "Tested") -> str:
+def _report(tested: "ScoredTranslations") -> str:
     """Format some translations of the test set, and its scores."""
     count = min(EXAMPLES, len(tested.hyps))
     lines = [f"\n{count} of {len(tested.hyps):,} test translations:\n"]

@@ -30,9 +30,8 @@ def sample(
 ) -> None:
     """Generate text with a language model by sampling one token after another."""
     from nmt.decoding.options import Options
-    from nmt.recipe.artifact import load_language_model
-    from nmt.recipe.tasks.language_model import sampled
+    from nmt.recipe.tasks.language_model import load_language_model, sample_lines
 
     options = Options(sample=True, n_best=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    texts = sampled(load_language_model(model), options, length, prompt)
+    texts = sample_lines(load_language_model(model), options, length, prompt)
     typer.echo("\n\n".join("\n".join(lines) for lines in texts))

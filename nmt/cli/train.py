@@ -77,7 +77,7 @@ def run_training(recipe: "Recipe", directory: Path, log_to: str | None) -> bool:
 
     Returns true in the first of the processes that a launcher started: only that one reports.
     """
-    from nmt.recipe.build import training
+    from nmt.recipe import training
     from nmt.training.distributed import read_launch_info
 
     result = training.train(recipe, directory, log_to=log_to)

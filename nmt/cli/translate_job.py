@@ -27,12 +27,12 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     jobs, fingerprints = zip(*loaded, strict=True)
     job = _configure(options, combine_jobs(jobs, _weights(options, len(jobs)), options.average))
     if options.lm:
-        from nmt.recipe.artifact import fingerprint, load_language_model
-        from nmt.recipe.tasks.language_model import fused
+        from nmt.recipe.artifact import model_fingerprint
+        from nmt.recipe.tasks.language_model import fuse_language_model, load_language_model
 
         language_model = load_language_model(options.lm)
-        job = fused(job, language_model, options.lm_weight)
-        fingerprints = (*fingerprints, fingerprint(language_model))
+        job = fuse_language_model(job, language_model, options.lm_weight)
+        fingerprints = (*fingerprints, model_fingerprint(language_model))
     return job, " and ".join(fingerprints)
 
 
@@ -44,12 +44,12 @@ def load(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str
         return directory.load(path, threads=threads), directory.fingerprint(path)
     import torch
 
-    from nmt.recipe.artifact import fingerprint, load_translator, load_with_shortlist
-    from nmt.recipe.build.translation_job import job
+    from nmt.recipe.artifact import model_fingerprint
+    from nmt.recipe.tasks.translation import build_job, load_translator, load_with_shortlist
 
     torch.set_num_threads(threads)
     loaded = load_with_shortlist(path) if shortlist else load_translator(path)
-    return job(loaded), fingerprint(loaded)
+    return build_job(loaded), model_fingerprint(loaded)
 
 
 def _configure(options: TranslateOptions, job: Job) -> Job:

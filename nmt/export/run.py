@@ -18,8 +18,7 @@ from nmt.export.model import encoder_graph, memory_names, step_graph, top_k_grap
 from nmt.export.parity import ParityReport, ParityTexts, compare
 from nmt.export.parts import state_sizes
 from nmt.model.translator import Translator
-from nmt.recipe.artifact import Loaded, load_translator
-from nmt.recipe.build.translation_job import job
+from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
 
 REPORT = "report.json"
 
@@ -60,7 +59,7 @@ def prepare_for_tracing(translator: Translator) -> Translator:
     return copied
 
 
-def export_config(loaded: Loaded, *, int8: bool) -> ExportConfig:
+def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
     """Return the content of `config.json`."""
     recipe, translator = loaded.recipe, loaded.model
     return ExportConfig(
@@ -78,19 +77,19 @@ def export_config(loaded: Loaded, *, int8: bool) -> ExportConfig:
     )
 
 
-def compare_with_trained(loaded: Loaded, folder: Path, texts: ParityTexts) -> ParityReport:
+def compare_with_trained(loaded: LoadedTranslator, folder: Path, texts: ParityTexts) -> ParityReport:
     """Compare the trained model and the directory on the same lines, each on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         weights = 4 * sum(parameter.numel() for parameter in loaded.model.parameters())
         graphs = sum((folder / graph_file(name)).stat().st_size for name in GRAPHS)
-        return compare(texts, (job(loaded), weights / 1e6), (load(folder), graphs / 1e6))
+        return compare(texts, (build_job(loaded), weights / 1e6), (load(folder), graphs / 1e6))
     finally:
         torch.set_num_threads(before)
 
 
-def validation_texts(loaded: Loaded) -> ParityTexts | None:
+def validation_texts(loaded: LoadedTranslator) -> ParityTexts | None:
     """Read the validation pairs of a model's recipe, if they exist."""
     try:
         corpus = find_part(loaded.recipe.data, "valid")

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from nmt.errors import DataError, NmtError
-from nmt.recipe.build.training import by_itself, training
-from nmt.recipe.run_directory import claimed
+from nmt.recipe.run_directory import claim_run_directory
 from nmt.recipe.schema import Recipe
+from nmt.recipe.training import build_trainer, single_process
 from nmt.settings import Duration
 from nmt.training import checkpoint
 from nmt.training.checkpoint import CheckpointSaver
@@ -89,8 +89,8 @@ def _run(recipe: Recipe, run: Path, last: int | None, expected: int) -> None:
 def _train(recipe: Recipe, run: Path, last: int | None) -> None:
     log = run / "train.log"
     try:
-        with claimed(run, recipe):
-            trainer = training(recipe, run, Progress(log), by_itself(recipe))
+        with claim_run_directory(run, recipe):
+            trainer = build_trainer(recipe, run, Progress(log), single_process(recipe))
             if last is not None:
                 trainer.progress = KillingProgress(log, last, trainer.saver)
             trainer.train()

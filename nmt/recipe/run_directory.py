@@ -1,4 +1,4 @@
-"""The run directory: claimed by one process, one recipe and one set of data."""
+"""The run directory: used by one process at a time, for one recipe and one set of data."""
 
 import fcntl
 import json
@@ -11,16 +11,16 @@ from typing import Any
 
 from nmt.errors import UsageError
 from nmt.files import temporary_file, write_file
-from nmt.recipe import custom_cells as own_cells
 from nmt.recipe import reader
-from nmt.recipe.prepare_data import begun, forget
+from nmt.recipe.custom_cells import copy_cell_files, relocate_cells
+from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
 from nmt.recipe.schema import Recipe, to_plain
 
 LOCK = ".lock"
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[int]:
+def lock_directory(directory: Path) -> Iterator[int]:
     """Hold a directory's lock; gives its file descriptor. UsageError while another process holds it.
 
     The system lets the lock go when the process ends, however it ends, and every process that the descriptor
@@ -43,7 +43,7 @@ def locked(directory: Path) -> Iterator[int]:
 
 RECIPE = "recipe.yaml"
 
-FREE = (
+CHANGEABLE = (
     "data.root",
     "data.train",
     "data.train.*.pairs",
@@ -69,36 +69,36 @@ FREE = (
     "search.batch",
     "evaluation.metrics",
 )
-"""Settings that a run may go on with changed (`*` is any name): how long it is, where its pairs lie (their
-checksums are compared), what is kept, shown and reported, when it gives up. All others decide on what
-was learnt or what validations found."""
+"""Settings that may change when a run resumes (`*` is any name): its length, the location of its data (whose
+checksums are compared), what is kept, shown and reported, when it is aborted. All others affect the weights
+or the scores of validations."""
 
 
 @contextmanager
-def claimed(run: Path, recipe: Recipe) -> Iterator[list[str]]:
-    """The run directory while a process works in it, with the recipe written there; gives what changed.
+def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
+    """Hold the run directory and write the recipe there; gives the settings that have changed.
 
-    Raises UsageError if it is another run's, or another process is at work in it. A run that has no
-    checkpoint yet has nothing to lose: it begins anew with whatever recipe comes.
+    Raises UsageError if it holds another run, or another process uses it. A run without a checkpoint is
+    started anew, whatever its recipe was.
     """
-    _check_free(run)
+    _check_available(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot use {run} for a run: {error.strerror}; choose another --output") from None
-    with locked(run):
-        changes = _changes(run / RECIPE, own_cells.moved(recipe, Path(os.path.abspath(run))))
-        if not begun(run):
+    with lock_directory(run):
+        changes = _changes(run / RECIPE, relocate_cells(recipe, Path(os.path.abspath(run))))
+        if not has_checkpoint(run):
             if changes:
-                forget(run)
+                remove_vocabularies(run)
         else:
             _check_changes(run, changes, recipe)
-        own_cells.keep(recipe, run, begun=begun(run))
-        write_file(run / RECIPE, reader.dump(own_cells.moved(recipe, Path())).encode())
+        copy_cell_files(recipe, run, resumes=has_checkpoint(run))
+        write_file(run / RECIPE, reader.dump(relocate_cells(recipe, Path())).encode())
         yield list(changes.values())
 
 
-def _check_free(run: Path) -> None:
+def _check_available(run: Path) -> None:
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run} is a file; choose another directory with --output")
     ours = (RECIPE, temporary_file(Path(RECIPE)).name, LOCK)
@@ -110,7 +110,7 @@ def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
     """The settings that differ from those in the run's recipe, each with both values."""
     if not file.is_file():
         return {}
-    old, new = (dict(_leaves(one)) for one in (reader.read_any([str(file)]), recipe))
+    old, new = (dict(_flatten_recipe(one)) for one in (reader.read_any([str(file)]), recipe))
     names = [*old, *(name for name in new if name not in old)]
     return {
         name: f"{name} was {_shown(old, name)}, is {_shown(new, name)}"
@@ -119,16 +119,16 @@ def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
     }
 
 
-def _leaves(recipe: Recipe) -> Iterator[tuple[str, Any]]:
-    return _flat(to_plain(recipe), ())
+def _flatten_recipe(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    return _flatten(to_plain(recipe), ())
 
 
-def _flat(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _flatten(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
     if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
         value = {entry["name"]: entry for entry in value}
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield from _flat(inner, (*path, name))
+            yield from _flatten(inner, (*path, name))
     else:
         yield ".".join(path), value
 
@@ -137,13 +137,13 @@ def _shown(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
-def _is_free(name: str) -> bool:
-    return any(fnmatchcase(name, free) for free in FREE)
+def _is_changeable(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in CHANGEABLE)
 
 
 def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> None:
-    """Refuse to go on with settings on which it hung what was learnt."""
-    fixed = [change for name, change in changes.items() if not _is_free(name)]
+    """Raise UsageError if a setting has changed that affects the weights."""
+    fixed = [change for name, change in changes.items() if not _is_changeable(name)]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
     if end and rate.has_end and rate.span is None:
         fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would be others)")

@@ -11,12 +11,13 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, TypeAdapter
 
 from nmt.data.sources import PairSettings, TextSettings
+from nmt.data.vocabulary import SIDES
 from nmt.data.vocabulary.training import LanguageModelSubwordSettings, TranslationSubwordSettings
 from nmt.decoding.options import SearchSettings
 from nmt.evaluation.metrics import EvaluationSettings
@@ -51,6 +52,10 @@ class ExperimentSettings(Settings):
 @dataclass(frozen=True, kw_only=True)
 class TranslationRecipe(ExperimentSettings):
     """A translator."""
+
+    kind: ClassVar[str] = "translator"
+    usage: ClassVar[str] = "printf 'a line\\n' | nmt translate {}"
+    vocabulary_sides: ClassVar[tuple[str, ...]] = SIDES
 
     data: PairSettings
     subwords: TranslationSubwordSettings = TranslationSubwordSettings()
@@ -96,6 +101,10 @@ class TranslationRecipe(ExperimentSettings):
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelRecipe(ExperimentSettings):
     """A language model: one stack of the same cells that writes text and reads no source."""
+
+    kind: ClassVar[str] = "language model"
+    usage: ClassVar[str] = "nmt sample {}"
+    vocabulary_sides: ClassVar[tuple[str, ...]] = SIDES[1:]
 
     data: TextSettings
     subwords: LanguageModelSubwordSettings = LanguageModelSubwordSettings()

@@ -8,7 +8,7 @@ import pytest
 from nmt.errors import DataError
 from nmt.recipe import artifact
 from nmt.recipe import artifact as shortlist
-from nmt.recipe.build import translation_job as translating
+from nmt.recipe.tasks import translation as translating
 from tests.decoding.models import random_model
 from tests.decoding.words import CutWords
 

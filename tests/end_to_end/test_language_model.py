@@ -14,9 +14,8 @@ from nmt.data.store import TokenStore
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.decoding.options import Options
 from nmt.decoding.rescore import TokenPair, score_pairs
-from nmt.recipe.artifact import load_language_model, load_translator
-from nmt.recipe.build.translation_job import job
-from nmt.recipe.tasks.language_model import fused, prepared
+from nmt.recipe.tasks.language_model import build_search_model, fuse_language_model, load_language_model
+from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.training.checkpoint import find_latest
 from nmt.training.validation import evaluation_mode, teacher_forced_totals
 from tests.end_to_end.conftest import Finished
@@ -155,7 +154,7 @@ def test_perplexity_is_the_mean_over_pieces_of_the_probabilities_that_a_search_s
     short = file.with_name(f"{which}.en")
     write_lines(short, sentences)
     pairs = [TokenPair(i, [], found.vocabulary.encode(line)) for i, line in enumerate(sentences)]
-    hypotheses = [hyp for _, hyp in score_pairs(prepared(found), pairs, Options())]
+    hypotheses = [hyp for _, hyp in score_pairs(build_search_model(found), pairs, Options())]
     pieces = sum(len(hyp.ids) + 1 for hyp in hypotheses)
     nll = -sum(hyp.log_prob for hyp in hypotheses)
     printed = done(nmt("perplexity", text.run, short, "-l", 100))
@@ -184,7 +183,7 @@ def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> No
 
 def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, lines: Text) -> None:
     translator, language = load_translator(finished.run), load_language_model(lines.run)
-    alone = job(translator)
+    alone = build_job(translator)
     german, english = phrases(20)[7]
     pair = TokenPair(0, translator.source.encode(german), translator.target.encode(english))
 
@@ -192,8 +191,10 @@ def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, l
         [(_, hypothesis)] = score_pairs(model, [pair], Options())  # type: ignore[arg-type]
         return hypothesis.log_prob
 
-    together = log_prob(fused(alone, language, 0.3).model)
-    assert together == pytest.approx(log_prob(alone.model) + 0.3 * log_prob(prepared(language)), abs=1e-4)
+    together = log_prob(fuse_language_model(alone, language, 0.3).model)
+    assert together == pytest.approx(
+        log_prob(alone.model) + 0.3 * log_prob(build_search_model(language)), abs=1e-4
+    )
 
 
 def test_a_translation_with_a_language_model_of_no_weight_is_the_translators(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nmt.recipe.build import training as experiment
+from nmt.recipe import training as experiment
 from nmt.recipe.reader import read_any
 from nmt.training.distributed import Processes
 from tests.end_to_end.toy import done, nmt, write_phrases

@@ -9,9 +9,9 @@ from rich.console import Console
 
 from nmt.data.store import TokenStore
 from nmt.data.vocabulary import load_vocabulary
-from nmt.recipe.build import training as experiment
-from nmt.recipe.prepare_data import prepare
+from nmt.recipe import training as experiment
 from nmt.recipe.reader import read_recipe
+from nmt.recipe.tasks.translation_data import prepare_pairs
 from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases
@@ -45,7 +45,7 @@ def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> None:
     read, run = read_recipe([str(recipe)]), Path("run")
     run.mkdir()
-    material = prepare(read, run)
+    material = prepare_pairs(read, run)
     assert [(part.name, part.pairs) for part in material.train.parts] == [("own", 20), ("back", 30)]
     tag = material.source.encode("<bt>")
     assert len(tag) == 1
@@ -76,7 +76,7 @@ def test_the_doctor_reports_each_corpus_with_its_lines(recipe: Path) -> None:
 def test_a_terminal_shows_that_the_data_are_being_prepared(recipe: Path) -> None:
     read, run, shown = read_recipe([str(recipe)]), _made(Path("run")), io.StringIO()
     progress = Progress(run / "train.log", Console(file=shown, force_terminal=True))
-    experiment.training(read, run, progress, experiment.by_itself(read))
+    experiment.build_trainer(read, run, progress, experiment.single_process(read))
     assert "reading and encoding the data" in shown.getvalue()
     assert "reading and encoding" not in (run / "train.log").read_text("utf-8")
 

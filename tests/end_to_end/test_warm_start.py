@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.recipe.artifact import load_language_model, load_translator
+from nmt.recipe.tasks.language_model import load_language_model
+from nmt.recipe.tasks.translation import load_translator
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import accuracy, done, nmt, reversed_, spelt, write_corpus, write_recipe
 

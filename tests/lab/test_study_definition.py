@@ -6,9 +6,9 @@ import pytest
 
 from nmt.errors import UsageError
 from nmt.lab.study.definition import count_parameters, match_parameters, read_study, shipped_studies
-from nmt.recipe.build.model import build_translator
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import to_plain
+from nmt.recipe.tasks.translation import build_translator
 
 STUDY = """\
 # Two cells.

@@ -12,8 +12,8 @@ from nmt.cells import CELLS
 from nmt.data.vocabulary import BOS, EOS
 from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import EncodedSentence, InferenceModel
-from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.tasks.translation import build_translator
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.state import map_tensors
 from tests.grid import STRUCTURES, mark_slow

@@ -7,8 +7,8 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
-from nmt.recipe.build.model import build_language_model
 from nmt.recipe.schema import LanguageModelRecipe, validate
+from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recurrence.state import map_tensors
 from nmt.training.objectives.likelihood import forced_loss
 from tests.grid import CELL_GRID

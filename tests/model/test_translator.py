@@ -16,8 +16,8 @@ from nmt.model.attention import ATTENTIONS, AttentionSettings
 from nmt.model.bridge import BRIDGES
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
-from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.tasks.translation import build_translator
 from tests.grid import STRUCTURES, mark_slow
 
 V = 11

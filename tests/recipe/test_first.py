@@ -4,8 +4,8 @@ from pathlib import Path
 
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.recipe.prepare_data import prepare
 from nmt.recipe.reader import read_any, read_recipe
+from nmt.recipe.tasks.translation_data import prepare_pairs
 from tests.end_to_end.toy import copied, write_corpus, write_recipe
 
 
@@ -14,7 +14,7 @@ def test_the_first_pairs_alone_are_learnt_from_and_judged_is_on_all(tmp_path: Pa
     recipe = read_recipe([str(write_recipe(tmp_path / "r.yaml", corpus))], ["data.first=20"])
     run = tmp_path / "run"
     run.mkdir()
-    material = prepare(recipe, run)
+    material = prepare_pairs(recipe, run)
     assert (len(material.train), len(material.valid)) == (20, 9)
     assert len(list(read_pairs(find_part(recipe.data, "test")))) == 9
 
@@ -27,7 +27,7 @@ def test_pieces_are_learnt_from_the_first_pairs_alone(tmp_path: Path) -> None:
     for first in (49, 50):
         run = tmp_path / str(first)
         run.mkdir()
-        source = prepare(read_recipe(names, [f"data.first={first}"]), run).source
+        source = prepare_pairs(read_recipe(names, [f"data.first={first}"]), run).source
         known.append("late-word" in source.decode(range(len(source))))
     assert known == [False, True]
 

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from nmt.errors import UsageError
-from nmt.recipe.build.model import build_language_model, build_translator
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
+from nmt.recipe.tasks.language_model import build_language_model
+from nmt.recipe.tasks.translation import build_translator
 from nmt.training import checkpoint
 from nmt.training.distributed import LaunchInfo
 from nmt.training.guards import DivergenceError

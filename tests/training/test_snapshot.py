@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from nmt.model.translator import Translator
-from nmt.recipe.build.model import build_translator
 from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.tasks.translation import build_translator
 from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors, transfer_tensors
 from tests.training.runs import WORDS, Duration, make_forcing, make_training
 from tests.training.test_loop import Interrupted, same

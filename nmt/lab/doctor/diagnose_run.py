@@ -12,10 +12,9 @@ from nmt.lab.curves import Event, read_events
 from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
-from nmt.recipe.artifact import load_translator
-from nmt.recipe.build.translation_job import job
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import Recipe, TranslationRecipe
+from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Checkpoint
 from nmt.training.run_state import RunState, TrainingPosition
@@ -76,7 +75,7 @@ def _check_translations(run: Path, recipe: TranslationRecipe) -> list[Finding]:
         return [Finding("warning", f"no translations were checked: {error}")]
     indices = range(0, len(pairs), max(1, len(pairs) // TRANSLATED))
     lines = ((pairs[i][0], None) for i in indices)
-    hyps = [translation.text for translation in translate_lines(lines, job(translator))]
+    hyps = [translation.text for translation in translate_lines(lines, build_job(translator))]
     return check_outputs(
         [ValidationOutput(i + 1, *pairs[i], hyp) for i, hyp in zip(indices, hyps, strict=True)]
     )

@@ -18,8 +18,8 @@ from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
 from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
 from nmt.lab.doctor.survey import Survey, excerpt
-from nmt.recipe.build import training as experiment
-from nmt.recipe.prepare_data import Pairs, Streams, sides, vocabulary_file
+from nmt.recipe import training as experiment
+from nmt.recipe.prepare_data import PairBatches, StreamBatches, vocabulary_file
 from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.training.console import Progress
 from nmt.training.guards import ADVICE, DivergenceError
@@ -82,11 +82,11 @@ def try_recipe(
 ) -> tuple[TrainingCost | None, list[Finding]]:
     """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""
     try:
-        training = experiment.training(recipe, folder, progress, experiment.by_itself(recipe))
+        training = experiment.build_trainer(recipe, folder, progress, experiment.single_process(recipe))
         cost = measure(training, updates) if updates else None
     except NmtError as error:
         return None, [Finding("error", str(error))]
-    assert isinstance(training.epochs, Pairs | Streams)
+    assert isinstance(training.epochs, PairBatches | StreamBatches)
     parts = training.epochs.store.parts
     findings = [*(f for part in parts for f in _check_dropped(part)), *_check_unknown(recipe, folder)]
     return cost, findings + ([] if cost is None else list(check_memory(cost)))
@@ -183,7 +183,7 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         for part in data_parts(recipe)
         for corpus in corpora(recipe, part)
     }
-    names = sides(recipe)
+    names = recipe.vocabulary_sides
     for index, side in enumerate(names):
         file = vocabulary_file(folder, side)
         assert file is not None

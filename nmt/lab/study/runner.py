@@ -22,7 +22,7 @@ from nmt.data.sources import find_part, find_training_corpora
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
 from nmt.recipe import reader
-from nmt.recipe.run_directory import locked
+from nmt.recipe.run_directory import lock_directory
 from nmt.recipe.schema import to_json
 from nmt.workers import count_cores
 
@@ -113,7 +113,7 @@ class StudyRunner:
 
     def __enter__(self) -> "StudyRunner":
         (self.directory / "members").mkdir(parents=True, exist_ok=True)
-        self._directory_lock = self._on_exit.enter_context(locked(self.directory))
+        self._directory_lock = self._on_exit.enter_context(lock_directory(self.directory))
         self._sigterm_handler = signal.signal(signal.SIGTERM, _exit)
         return self
 

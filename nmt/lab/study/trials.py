@@ -19,9 +19,8 @@ from nmt.lab.curves import Event, read_events, read_series, with_seconds
 from nmt.lab.figure import Curve
 from nmt.lab.study.definition import StudyDefinition, StudyMember
 from nmt.lab.study.runner import member_files, read_status
-from nmt.recipe.artifact import load_translator
-from nmt.recipe.build.training import read_test
 from nmt.recipe.schema import to_json
+from nmt.recipe.tasks.translation import load_translator, read_test_pairs
 
 MIN_SENTENCES = 5
 """Sentences of a bucket below which it is not scored."""
@@ -121,7 +120,7 @@ def _read_trial(
     directory: Path, study: StudyDefinition, member: StudyMember, word_counts: Counter[str]
 ) -> Trial:
     run, recipe = member_files(directory, member).run, member.recipe
-    sources, refs = zip(*read_test(recipe), strict=True)
+    sources, refs = zip(*read_test_pairs(recipe), strict=True)
     model = load_translator(run).model
     return Trial(
         system=member.choices[study.systems],

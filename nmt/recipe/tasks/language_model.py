@@ -1,126 +1,207 @@
-"""Language models: trained by the one loop, run on their own output, and measured."""
+"""Language models: preparation, training, sampling and perplexity."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, read_validation_batches
 from nmt.data.pair_rules import LineFilter
-from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.pairs import Corpus, find_text, read_pairs
 from nmt.data.sources import find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.text import read_lines
-from nmt.data.vocabulary import EOS, UNK, Vocabulary, load_vocabulary
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, load_vocabulary
+from nmt.data.vocabulary.training import train_vocabulary
 from nmt.decoding.ensemble import Fusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import SampledTexts, sample_texts, split_lines
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
+from nmt.model.decoder import build_language_model_decoder
+from nmt.model.encoder import NoEncoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import Translator
-from nmt.recipe.artifact import LanguageModel
-from nmt.recipe.build.model import build_language_model
-from nmt.recipe.build.objective import likelihood
+from nmt.recipe.artifact import load_weights
 from nmt.recipe.prepare_data import (
-    Pairs,
-    Streams,
-    forget,
-    home,
-    learn,
-    remember,
-    store_file,
-    sums,
+    PairBatches,
+    StreamBatches,
+    data_checksums,
+    model_directory,
+    record_checksums,
+    remove_vocabularies,
+    store_directory,
     vocabulary_file,
 )
+from nmt.recipe.reader import read_any
 from nmt.recipe.schema import LanguageModelRecipe
-from nmt.recipe.tasks.task import Task
+from nmt.recipe.tasks.task import PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
+from nmt.training.objectives.likelihood import Likelihood, Objective
+from nmt.training.objectives.r_drop import RDrop
 from nmt.training.settings import ValidateFunction
+from nmt.training.snapshot import load_model_tensors
 from nmt.training.validation import GeneratedText, ValidationResult, evaluation_mode, teacher_forced_totals
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
-"""A validation text is read in so many streams at most, of so many positions at least, so many at a time."""
+"""A validation text is read in at most STREAMS streams of at least LONG positions, CHUNK at a time."""
 LINES = 64
 SHOWN = 60
-"""Pieces of each text that a validation shows."""
+"""Tokens of each text that a validation shows."""
 
 
-def task(recipe: LanguageModelRecipe, run: Path, processes: Processes) -> Task:
-    """A language model, ready to be trained in the directory `run`."""
-    train, valid = find_part(recipe.data, "train"), find_part(recipe.data, "valid")
-    if remember(run, {"the training text": sums(run, train), "the validation text": sums(run, valid)}):
-        forget(run)
-    vocabulary = _vocabulary(recipe, train, run)
-    remember(run, {"the vocabulary": vocabulary.fingerprint()})
-    learnt = stored(recipe, store_file(run, "train"), train, vocabulary, recipe.data.max_length)
-    judged = stored(recipe, store_file(run, "valid"), valid, vocabulary)
-    found = LanguageModel(build_language_model(recipe, len(vocabulary)), vocabulary, recipe)
-    validate: ValidateFunction = Validator(found, judged, processes)
-    if recipe.training.validation.gates and processes.is_first:
-        chunked = recipe.training.chunk is not None
-        validate = log_gates(validate, judged, seed=recipe.seed, chunked=chunked)
-    return Task(
-        found.model,
-        epochs(recipe, learnt),
-        likelihood(recipe),
-        validate,
-        "loss",
-        f"training text: {learnt.report}\nvalidation text: {judged.report}\n{len(vocabulary):,} tokens",
+class LoadedLanguageModel(NamedTuple):
+    """A language model with its vocabulary and its recipe."""
+
+    model: Translator
+    vocabulary: Vocabulary
+    recipe: LanguageModelRecipe
+    shortlist: None = None
+
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        return (self.vocabulary,)
+
+
+class LanguageModelTask(Task[LanguageModelRecipe]):
+    """Train a language model on text."""
+
+    def prepare(self, run: Path, processes: Processes) -> PreparedTask:
+        recipe, data = self.recipe, self.recipe.data
+        train, valid = find_part(data, "train"), find_part(data, "valid")
+        checksums = {
+            "the training text": data_checksums(run, train),
+            "the validation text": data_checksums(run, valid),
+        }
+        if record_checksums(run, checksums):
+            remove_vocabularies(run)
+        vocabulary = _vocabulary(recipe, train, run)
+        record_checksums(run, {"the vocabulary": vocabulary.fingerprint()})
+        train_store = encode_text(
+            recipe, store_directory(run, "train"), train, vocabulary, max_length=data.max_length
+        )
+        valid_store = encode_text(recipe, store_directory(run, "valid"), valid, vocabulary)
+        loaded = LoadedLanguageModel(self.build_model([len(vocabulary)]), vocabulary, recipe)
+        validate: ValidateFunction = LanguageModelValidator(loaded, valid_store, processes)
+        if recipe.training.validation.gates and processes.is_first:
+            chunked = recipe.training.chunk is not None
+            validate = log_gates(validate, valid_store, seed=recipe.seed, chunked=chunked)
+        return PreparedTask(
+            loaded.model,
+            self.epoch_batches(train_store),
+            build_likelihood(recipe),
+            validate,
+            f"training text: {train_store.report}\nvalidation text: {valid_store.report}\n"
+            f"{len(vocabulary):,} tokens",
+        )
+
+    def build_model(self, vocabulary_sizes: Sequence[int]) -> Translator:
+        return build_language_model(self.recipe, *vocabulary_sizes)
+
+    def load(self, path: Path) -> LoadedLanguageModel:
+        return load_language_model(path)
+
+    def find_corpus(self, name: str) -> Corpus:
+        return find_text(name, root=Path())
+
+    def encode_corpus(self, vocabularies: Sequence[Vocabulary], corpus: Corpus, path: Path) -> TokenStore:
+        [vocabulary] = vocabularies
+        return encode_text(self.recipe, path, corpus, vocabulary)
+
+    def read_once(self, store: TokenStore) -> Iterable[Batch]:
+        return read_text(self.recipe, store, STREAMS)
+
+    def epoch_batches(self, store: TokenStore) -> PairBatches | StreamBatches:
+        batch, chunk = self.recipe.training.batch, self.recipe.training.chunk
+        if chunk:
+            return StreamBatches(store, StreamLayout(batch.size, chunk))
+        return PairBatches(store, BatchPlan(batch.by, batch.size, self.recipe.seed))
+
+
+def build_language_model(recipe: LanguageModelRecipe, vocabulary_size: int) -> Translator:
+    """Build the language model of a recipe with initial weights: a decoder alone."""
+    decoder = build_language_model_decoder(
+        recipe.decoder,
+        vocabulary_size,
+        pad=PAD,
+        bos=BOS,
+        eos=EOS,
+        engine=recipe.engine,
+        recompute=recipe.training.recompute,
     )
+    return Translator(NoEncoder(), decoder, pad=PAD)
+
+
+def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
+    """Build the training objective."""
+    training = recipe.training
+    sample = training.teacher_forcing.feedback == "sample"
+    likelihood = Likelihood(label_smoothing=training.label_smoothing, sample=sample)
+    return RDrop(likelihood, alpha=training.r_drop) if training.r_drop else likelihood
+
+
+def load_language_model(path: Path) -> LoadedLanguageModel:
+    """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
+    folder = model_directory(path)
+    recipe = read_any([str(folder / "recipe.yaml")])
+    if not isinstance(recipe, LanguageModelRecipe):
+        raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
+    file = vocabulary_file(folder, "target")
+    if file is None:
+        raise DataError(f"{folder} has no vocabulary: is it a run or a model directory?")
+    vocabulary = load_vocabulary(file)
+    model = build_language_model(recipe, len(vocabulary))
+    load_model_tensors(model, load_weights(path))
+    return LoadedLanguageModel(model.eval(), vocabulary, recipe)
 
 
 def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabulary:
-    """The run's vocabulary, learnt or taken over when it starts."""
+    """The run's vocabulary; at its start it is trained, or copied from another model."""
     kept = vocabulary_file(run, "target")
     if kept is not None:
         return load_vocabulary(kept)
     same_as, start = recipe.subwords.same_as, recipe.training.start_from
     if same_as is not None:
-        vocabulary = _taken("subwords.same_as", Path(same_as))
+        vocabulary = _vocabulary_of("subwords.same_as", Path(same_as))
     elif start is not None:
-        vocabulary = _taken("training.start_from", home(Path(start)))
+        vocabulary = _vocabulary_of("training.start_from", model_directory(Path(start)))
     else:
-        vocabulary = learn(recipe, (line for _, line in read_pairs(train)))
+        vocabulary = train_vocabulary(
+            (line for _, line in read_pairs(train)), recipe.subwords, seed=recipe.seed
+        )
     vocabulary.save(run / f"target{vocabulary.suffix}")
     return vocabulary
 
 
-def _taken(setting: str, run: Path) -> Vocabulary:
+def _vocabulary_of(setting: str, run: Path) -> Vocabulary:
     file = vocabulary_file(run, "target")
     if file is None:
         raise UsageError(f"{setting}: {run} is not a run or model directory: it has no target vocabulary")
     return load_vocabulary(file)
 
 
-def stored(
+def encode_text(
     recipe: LanguageModelRecipe,
     path: Path,
     corpus: Corpus,
     vocabulary: Vocabulary,
-    longest: int | None = None,
+    *,
+    max_length: int | None = None,
 ) -> TokenStore:
-    """A text in pieces: as one stream with every line, or as lines without the blank ones."""
+    """Encode a text: with chunks as one stream of all lines, else as lines without the blank ones."""
     workers = recipe.data.workers
     if recipe.training.chunk:
         return prepare_store(path, corpus, tgt=vocabulary, keep=None, with_ends=True, workers=workers)
-    return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(longest), workers=workers)
+    return prepare_store(path, corpus, tgt=vocabulary, keep=LineFilter(max_length), workers=workers)
 
 
-def epochs(recipe: LanguageModelRecipe, store: TokenStore) -> Pairs | Streams:
-    batch, chunk = recipe.training.batch, recipe.training.chunk
-    if chunk:
-        return Streams(store, StreamLayout(batch.size, chunk))
-    return Pairs(store, BatchPlan(batch.by, batch.size, recipe.seed))
-
-
-def read(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
-    """The whole text once."""
+def read_text(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> Iterable[Batch]:
+    """Read the whole text once."""
     if recipe.training.chunk:
         return read_chunks(
             store, StreamLayout(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK)
@@ -128,76 +209,84 @@ def read(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> Iterab
     return read_validation_batches(store, BatchPlan("sentences", LINES, recipe.seed))
 
 
-class Validator:
-    """Measures a language model on the validation text, and shows what it writes by itself."""
+class LanguageModelValidator:
+    """Measures a language model on the validation text, and samples texts from it."""
 
-    def __init__(self, found: LanguageModel, judged: TokenStore, processes: Processes) -> None:
-        self.found, self.judged, self.processes = found, judged, processes
+    def __init__(self, loaded: LoadedLanguageModel, store: TokenStore, processes: Processes) -> None:
+        self.loaded, self.store, self.processes = loaded, store, processes
 
     def __call__(self, model: Translator, name: str) -> ValidationResult:
-        """Measure; the model's mode and the random generators are afterwards as they were."""
-        recipe, count = self.found.recipe, self.found.recipe.training.validation.samples
+        """Measure; the model's mode and the random generators are restored."""
+        recipe, count = self.loaded.recipe, self.loaded.recipe.training.validation.samples
         with evaluation_mode(model):
-            scores = teacher_forced_totals(model, read(recipe, self.judged, STREAMS), self.processes).means()
+            scores = teacher_forced_totals(
+                model, read_text(recipe, self.store, STREAMS), self.processes
+            ).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
-            texts = sampled(self.found, options, SHOWN) if count and self.processes.is_first else []
+            texts = sample_lines(self.loaded, options, SHOWN) if count and self.processes.is_first else []
         return ValidationResult(scores, [GeneratedText(" ↵ ".join(text)) for text in texts])
 
 
-def prepared(found: LanguageModel) -> Model:
-    """The language model as a search wants it, with the weights that it has now."""
-    return InferenceModel(found.model, eos=EOS)
+def build_search_model(loaded: LoadedLanguageModel) -> Model:
+    """Build the model that a search or a sampler runs, from the present weights."""
+    return InferenceModel(loaded.model, eos=EOS)
 
 
-def fused(job: Job, found: LanguageModel, weight: float) -> Job:
-    """The job with a language model at its side; UsageError unless both write the same pieces."""
-    if found.vocabulary.fingerprint() != job.target.fingerprint():
+def fuse_language_model(job: Job, loaded: LoadedLanguageModel, weight: float) -> Job:
+    """Add a language model to a translation job (shallow fusion); UsageError if the vocabularies differ."""
+    if loaded.vocabulary.fingerprint() != job.target.fingerprint():
         raise UsageError(
             "the language model has a different vocabulary from the translator, so they cannot be combined: "
             "train it with subwords.same_as=RUN of the translator"
         )
-    return job._replace(model=Fusion(job.model, prepared(found), weight))
+    return job._replace(model=Fusion(job.model, build_search_model(loaded), weight))
 
 
-def sampled(found: LanguageModel, options: Options, length: int, prompt: str = "") -> list[list[str]]:
-    """`options.n_best` texts of `length` pieces after a prompt, which they begin with, as lines."""
-    texts = run_free(found, options, length, prompt).tokens
-    return [[found.vocabulary.decode(line) for line in split_lines(text)] for text in texts]
+def sample_lines(
+    loaded: LoadedLanguageModel, options: Options, length: int, prompt: str = ""
+) -> list[list[str]]:
+    """Sample `options.n_best` texts of `length` tokens after a prompt, with which they begin, as lines."""
+    texts = sample_tokens(loaded, options, length, prompt).tokens
+    return [[loaded.vocabulary.decode(line) for line in split_lines(text)] for text in texts]
 
 
-def run_free(found: LanguageModel, options: Options, length: int, prompt: str = "") -> SampledTexts:
-    """What the model writes on its own output; see `nmt.decoding.sampling.sample_texts`."""
-    encoded = found.vocabulary.encode_all(prompt.split("\n"))
-    start = [piece for line in encoded for piece in (*line, EOS)][:-1]
-    line_by_line = found.recipe.training.chunk is None
-    return sample_texts(prepared(found), options, length, start, line_by_line=line_by_line)
+def sample_tokens(
+    loaded: LoadedLanguageModel, options: Options, length: int, prompt: str = ""
+) -> SampledTexts:
+    """Sample texts after a prompt; see `nmt.decoding.sampling.sample_texts`."""
+    encoded = loaded.vocabulary.encode_all(prompt.split("\n"))
+    start = [token for line in encoded for token in (*line, EOS)][:-1]
+    line_by_line = loaded.recipe.training.chunk is None
+    return sample_texts(build_search_model(loaded), options, length, start, line_by_line=line_by_line)
 
 
 class Perplexity(NamedTuple):
-    """A language model on a text, and on its own."""
+    """The losses of a language model on a text, and on text sampled from it."""
 
-    text: LossTotals  # every piece of the text, the true ones before it read
-    characters: int  # of the text, its line ends counted
-    unknown: int  # pieces of the text that are <unk>
-    kept: str  # which lines were read
-    own: LossTotals  # pieces drawn from the model, its own ones before them read
+    text: LossTotals  # of every token of the text, after the true previous tokens
+    characters: int  # of the text, with line ends
+    unknown: int  # tokens of the text that are <unk>
+    kept: str  # the lines that were read
+    sampled: LossTotals  # of tokens sampled from the model, after its own previous tokens
 
 
-def perplexity(found: LanguageModel, file: Path, *, most: int, seed: int) -> Perplexity:
-    """Measure on a file, and on as much text of the model's own (at most `most` pieces)."""
+def measure_perplexity(loaded: LoadedLanguageModel, file: Path, *, max_tokens: int, seed: int) -> Perplexity:
+    """Measure on a file, and on as many tokens sampled from the model (at most `max_tokens`)."""
     corpus = Corpus((file,), parallel=False)
     with TemporaryDirectory() as folder:
-        store = stored(found.recipe, Path(folder) / "text", corpus, found.vocabulary)
-        with evaluation_mode(found.model):
-            text = teacher_forced_totals(found.model, read(found.recipe, store, 1))
-        unknown = sum(int((pieces == UNK).sum()) for pieces in store.tgt.tokens.values.parts)
+        store = encode_text(loaded.recipe, Path(folder) / "text", corpus, loaded.vocabulary)
+        with evaluation_mode(loaded.model):
+            text = teacher_forced_totals(loaded.model, read_text(loaded.recipe, store, 1))
+        unknown = sum(int((tokens == UNK).sum()) for tokens in store.tgt.tokens.values.parts)
         kept, numbers = str(store.report), set(store.lines.tolist())
     characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in numbers)
-    return Perplexity(text, characters, unknown, kept, _own(found, min(text.tokens, most), seed))
+    return Perplexity(
+        text, characters, unknown, kept, _sampled_totals(loaded, min(text.tokens, max_tokens), seed)
+    )
 
 
-def _own(found: LanguageModel, pieces: int, seed: int) -> LossTotals:
-    options = Options(sample=True, n_best=min(STREAMS, pieces), seed=seed)
-    written = run_free(found, options, -(-pieces // options.n_best))
+def _sampled_totals(loaded: LoadedLanguageModel, tokens: int, seed: int) -> LossTotals:
+    options = Options(sample=True, n_best=min(STREAMS, tokens), seed=seed)
+    written = sample_tokens(loaded, options, -(-tokens // options.n_best))
     nll = -float(written.log_probs.sum(dtype="float64"))
     return LossTotals(loss=nll, nll=nll, tokens=written.tokens.size)

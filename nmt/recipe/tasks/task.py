@@ -1,24 +1,65 @@
-"""What a task brings to the training loop, which is the same for all."""
+"""The interface of a task: all that training and the loading of models know of what is trained."""
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
 
+from nmt.data.batches import Batch
+from nmt.data.pairs import Corpus
+from nmt.data.store import TokenStore
+from nmt.data.vocabulary import Vocabulary
 from nmt.model.translator import Translator
+from nmt.recipe.artifact import LoadedModel
+from nmt.recipe.schema import Recipe
+from nmt.training.distributed import Processes
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.settings import EpochBatches, ValidateFunction
 
 
-class Task(NamedTuple):
-    """What is learnt, from what, and how it is judged."""
+class PreparedTask(NamedTuple):
+    """A model and all that training it needs: batches, objective and validation."""
 
     model: Translator
     epochs: EpochBatches
     objective: Objective
     validate: ValidateFunction
-    metric: str  # what the best checkpoint is chosen by
-    material: str  # what it is learnt from and in which pieces, for people
+    description: str  # of the data and the vocabularies, for the log
 
 
-def summary(task: Task) -> str:
-    """What is about to be trained."""
-    parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    return f"{task.material}, {parameters:,} parameters"
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+
+
+class Task(ABC, Generic[RecipeT]):
+    """What a recipe of one kind is trained for."""
+
+    def __init__(self, recipe: RecipeT) -> None:
+        self.recipe = recipe
+
+    @abstractmethod
+    def prepare(self, run: Path, processes: Processes) -> PreparedTask:
+        """Prepare the data in the run directory, and build the model with initial weights."""
+
+    @abstractmethod
+    def build_model(self, vocabulary_sizes: Sequence[int]) -> Translator:
+        """Build the model with initial weights, for vocabularies of the given sizes."""
+
+    @abstractmethod
+    def load(self, path: Path) -> LoadedModel:
+        """Load the trained model in a run directory, a checkpoint or a model directory."""
+
+    @abstractmethod
+    def find_corpus(self, name: str) -> Corpus:
+        """Find a corpus of this task's kind, relative to the current folder."""
+
+    @abstractmethod
+    def encode_corpus(self, vocabularies: Sequence[Vocabulary], corpus: Corpus, path: Path) -> TokenStore:
+        """Encode a corpus, whatever the length of its lines."""
+
+    @abstractmethod
+    def read_once(self, store: TokenStore) -> Iterable[Batch]:
+        """Read an encoded corpus once, in batches like those of validation."""
+
+    @abstractmethod
+    def epoch_batches(self, store: TokenStore) -> EpochBatches:
+        """The batches of an encoded corpus in each epoch, like those of training."""

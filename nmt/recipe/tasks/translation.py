@@ -1,0 +1,263 @@
+"""Translation: preparation, training, search and test of translators."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.data.batches import Batch, BatchPlan, SubwordSampling, read_validation_batches
+from nmt.data.pair_rules import ANY_LENGTH
+from nmt.data.pairs import Corpus, find_corpus, read_pairs
+from nmt.data.shortlist import Shortlist, load_shortlist
+from nmt.data.sources import find_part, passes_per_epoch
+from nmt.data.store import TokenStore
+from nmt.data.store.builder import prepare_store
+from nmt.data.vocabulary import EOS, PAD, SIDES, Vocabulary
+from nmt.decoding.job import Job
+from nmt.decoding.model import Model
+from nmt.decoding.options import Options
+from nmt.decoding.translation import translate_lines
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, Score, score, sentence_utility
+from nmt.files import write_file
+from nmt.model.decoder import build_decoder
+from nmt.model.encoder import Encoder
+from nmt.model.inference import InferenceModel
+from nmt.model.translator import Translator
+from nmt.recipe.artifact import SHORTLIST, load_weights
+from nmt.recipe.prepare_data import (
+    PairBatches,
+    load_vocabularies,
+    model_directory,
+)
+from nmt.recipe.reader import read_any
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.tasks.task import PreparedTask, Task
+from nmt.recipe.tasks.translation_data import TranslationData, prepare_pairs
+from nmt.training.distributed import Processes
+from nmt.training.gate_logging import log_gates
+from nmt.training.objectives.likelihood import Likelihood, Objective
+from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
+from nmt.training.objectives.r_drop import RDrop
+from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
+from nmt.training.settings import ValidateFunction
+from nmt.training.snapshot import load_model_tensors
+from nmt.training.validation import TranslationValidator, ValidationTexts
+
+VALIDATION_BATCH = 64
+
+
+class LoadedTranslator(NamedTuple):
+    """A translator with its vocabularies and its recipe."""
+
+    model: Translator
+    source: Vocabulary
+    target: Vocabulary
+    recipe: TranslationRecipe
+    shortlist: Shortlist | None = None
+
+    @property
+    def vocabularies(self) -> tuple[Vocabulary, ...]:
+        return self.source, self.target
+
+
+class TranslationTask(Task[TranslationRecipe]):
+    """Train a translator on sentence pairs."""
+
+    def prepare(self, run: Path, processes: Processes) -> PreparedTask:
+        recipe = self.recipe
+        data, alpha = prepare_pairs(recipe, run), recipe.subwords.sampling
+        model = self.build_model([len(data.source), len(data.target)])
+        validate: ValidateFunction = build_validator(recipe, data, run, model, processes)
+        if recipe.training.validation.gates and processes.is_first:
+            validate = log_gates(validate, data.valid, seed=recipe.seed)
+        passes = passes_per_epoch(recipe.data, [part.pairs for part in data.train.parts])
+        sampling = SubwordSampling(data.source, data.target, alpha) if alpha else None
+        return PreparedTask(
+            model,
+            PairBatches(data.train, self._plan(passes), sampling),
+            build_objective(recipe, data.target),
+            validate,
+            data.describe(),
+        )
+
+    def build_model(self, vocabulary_sizes: Sequence[int]) -> Translator:
+        return build_translator(self.recipe, *vocabulary_sizes)
+
+    def load(self, path: Path) -> LoadedTranslator:
+        return load_translator(path)
+
+    def find_corpus(self, name: str) -> Corpus:
+        return find_corpus(name, root=Path(), src=self.recipe.data.src, tgt=self.recipe.data.tgt)
+
+    def encode_corpus(self, vocabularies: Sequence[Vocabulary], corpus: Corpus, path: Path) -> TokenStore:
+        source, target = vocabularies
+        return prepare_store(path, corpus, src=source, tgt=target, keep=ANY_LENGTH)
+
+    def read_once(self, store: TokenStore) -> Iterable[Batch]:
+        return read_validation_batches(store, BatchPlan("sentences", VALIDATION_BATCH, self.recipe.seed))
+
+    def epoch_batches(self, store: TokenStore) -> PairBatches:
+        return PairBatches(store, self._plan(()))
+
+    def _plan(self, passes: tuple[float, ...]) -> BatchPlan:
+        batch = self.recipe.training.batch
+        return BatchPlan(batch.by, batch.size, self.recipe.seed, passes)
+
+
+def build_translator(recipe: TranslationRecipe, source_size: int, target_size: int) -> Translator:
+    """Build the translator of a recipe with initial weights, for vocabularies of the given sizes."""
+    encoder = Encoder(recipe.encoder, source_size, pad=PAD, engine=recipe.engine)
+    decoder = build_decoder(
+        recipe.decoder,
+        encoder,
+        target_size,
+        pad=PAD,
+        engine=recipe.engine,
+        recompute=recipe.training.recompute,
+    )
+    return Translator(encoder, decoder, pad=PAD)
+
+
+def load_translator(path: Path) -> LoadedTranslator:
+    """Load the translator in a run directory (its best checkpoint), a checkpoint or a model directory.
+
+    Raises UsageError where there is none, DataError where a file is damaged.
+    """
+    folder = model_directory(path)
+    recipe = read_any([str(folder / "recipe.yaml")])
+    if not isinstance(recipe, TranslationRecipe):
+        raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
+    source, target = load_vocabularies(folder)
+    model = build_translator(recipe, len(source), len(target))
+    load_model_tensors(model, load_weights(path))
+    return LoadedTranslator(model.eval(), source, target, recipe)
+
+
+def load_with_shortlist(path: Path) -> LoadedTranslator:
+    """Load the translator at `path` with its shortlist.
+
+    Raises UsageError where it has none, DataError where it is damaged or of other vocabularies.
+    """
+    translator, folder = load_translator(path), model_directory(path)
+    file = folder / SHORTLIST
+    if not file.is_file():
+        raise UsageError(
+            f"{folder} has no shortlist: create it with `nmt shortlist RUN` "
+            "(`nmt average` then copies it into model directories)"
+        )
+    vocabularies = dict(zip(SIDES, translator.vocabularies, strict=True))
+    shortlist = load_shortlist(file, vocabularies, f"make it again with `nmt shortlist {folder}`")
+    return translator._replace(shortlist=shortlist)
+
+
+def build_objective(recipe: TranslationRecipe, target: Vocabulary) -> Objective:
+    """Build the training objective; `target` decodes translations for the score of a risk."""
+    training, risk = recipe.training, recipe.training.risk
+    objective = build_likelihood(recipe)
+    if training.switchout != SwitchOutSettings():
+        objective = SwitchOut(objective, training.switchout)
+    if training.objective == "likelihood":
+        return objective
+    sampler = CandidateSampler(
+        samples=risk.samples,
+        utility=_utility(risk.metric, target),
+        options=Options(max_ratio=recipe.search.max_ratio, max_extra=recipe.search.max_extra),
+    )
+    kind = Reinforce if training.objective == "reinforce" else MinimumRisk
+    return kind(likelihood=objective, settings=risk, sampler=sampler)
+
+
+def build_likelihood(recipe: TranslationRecipe) -> Objective:
+    """Build the likelihood with its additional losses, and R-Drop."""
+    training = recipe.training
+    likelihood = Likelihood(
+        label_smoothing=training.label_smoothing,
+        sample=training.teacher_forcing.feedback == "sample",
+        guided_alignment=training.guided_alignment,
+        coverage=training.coverage,
+    )
+    return RDrop(likelihood, alpha=training.r_drop) if training.r_drop else likelihood
+
+
+def _utility(metric: str, target: Vocabulary) -> Utility:
+    """A metric's score of a sentence of token ids, from 0 to 1."""
+    score = sentence_utility(metric)
+    return lambda hyp, ref: score(target.decode(hyp), target.decode(ref)) / 100
+
+
+def build_validator(
+    recipe: TranslationRecipe, data: TranslationData, run: Path, model: Translator, processes: Processes
+) -> TranslationValidator:
+    """Build the validation: the loss on the validation pairs, and scores of greedy translations."""
+    sources, references = ([pair[side] for pair in data.valid_pairs] for side in (0, 1))
+    plan = BatchPlan("sentences", VALIDATION_BATCH, recipe.seed)
+    lowercase, validation = recipe.evaluation.lowercase, recipe.training.validation
+    names = dict.fromkeys([*DEFAULT_METRICS, validation.metric, *validation.stop_on])
+    metrics = [name for name in names if name in METRICS]
+    translator = LoadedTranslator(model, data.source, data.target, recipe)
+
+    def translate(lines: Sequence[str]) -> list[str]:
+        job = build_job(translator)  # bound to the present weights
+        greedy = job._replace(options=replace(job.options, beam=1))
+        return [translation.text for translation in translate_lines(((line, None) for line in lines), greedy)]
+
+    def compute_scores(hyps: list[str]) -> dict[str, float]:
+        scores = score(hyps, [references], metrics, lowercase=lowercase)
+        return {name: score.value for name, score in zip(metrics, scores, strict=True)}
+
+    return TranslationValidator(
+        lambda: read_validation_batches(data.valid, plan),
+        ValidationTexts(sources, references),
+        translate=None if validation.metric == "loss" else translate,
+        score=compute_scores,
+        directory=run / "validation",
+        samples=validation.samples,
+        processes=processes,
+    )
+
+
+def build_job(translator: LoadedTranslator) -> Job:
+    """Build the translation job of a recipe's section `search`."""
+    recipe = translator.recipe
+    attends = recipe.decoder.attention != "none"
+    options = Options(**vars(recipe.search))
+    return Job(build_search_model(translator), translator.source, translator.target, options, attends)
+
+
+def build_search_model(translator: LoadedTranslator) -> Model:
+    """Build the model that a search runs, from the present weights."""
+    shortlist = translator.shortlist
+    return InferenceModel(
+        translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.select
+    )
+
+
+class ScoredTranslations(NamedTuple):
+    """The test set translated by the best checkpoint, and its scores."""
+
+    sources: list[str]
+    hyps: list[str]
+    refs: list[str]
+    scores: list[Score]
+
+
+def read_test_pairs(recipe: TranslationRecipe) -> list[tuple[str, str]]:
+    """Read the test pairs; DataError if there are none, UsageError if the recipe names none."""
+    corpus = find_part(recipe.data, "test")
+    pairs = list(read_pairs(corpus))
+    if not pairs:
+        raise DataError(f"data.test: {corpus} has no pairs")
+    return pairs
+
+
+def translate_test_set(run: Path) -> ScoredTranslations:
+    """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
+    translator = load_translator(run)
+    evaluation = translator.recipe.evaluation
+    sources, refs = zip(*read_test_pairs(translator.recipe), strict=True)
+    job, file = build_job(translator), run / "test.hyp"
+    hyps = [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
+    write_file(file, "".join(f"{hyp}\n" for hyp in hyps).encode())
+    scores = score(hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(file))
+    return ScoredTranslations(list(sources), hyps, list(refs), scores)

@@ -1,0 +1,149 @@
+"""Training of a recipe in its run directory, whatever its task."""
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from socket import gethostname
+from typing import NamedTuple
+
+import torch
+
+from nmt.errors import DataError, UsageError
+from nmt.model.translator import Translator
+from nmt.recipe.prepare_data import has_checkpoint
+from nmt.recipe.run_directory import claim_run_directory
+from nmt.recipe.schema import Recipe
+from nmt.recipe.tasks import find_task, load_model
+from nmt.training.console import Progress, silent_progress
+from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
+from nmt.training.hardware import Precision, select_device, select_precision
+from nmt.training.logging import Logger, MetricsLog, NullMetricsLog, build_logger
+from nmt.training.loop import Trainer
+from nmt.training.objectives.likelihood import Objective
+from nmt.training.optimisers import build_optimiser
+from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.settings import TrainingResult
+from nmt.training.snapshot import seed_generators, transfer_tensors
+from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
+from nmt.training.update import Learner
+
+
+class Resources(NamedTuple):
+    """The device, the precision and the processes of a training run."""
+
+    device: torch.device
+    precision: Precision
+    processes: Processes
+
+
+def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingResult:
+    """Train a recipe in the directory `run`, or resume its run.
+
+    `log_to` names a logger (`nmt.training.logging`) that gets the metrics, too. All of several processes call
+    this; the first one claims the directory and is the only one that writes there.
+    """
+    resources = single_process(recipe)
+    with join_process_group(resources.device) as processes, ExitStack() as stack:
+        logger = build_logger(log_to, run) if log_to and processes.is_first else None
+        changes = processes.run_on_first(lambda: stack.enter_context(claim_run_directory(run, recipe)))
+        _check_shared(run, processes)
+        progress = Progress(run / "train.log") if processes.is_first else silent_progress()
+        for change in changes:
+            progress.note(f"changed since the run started: {change}")
+        return build_trainer(recipe, run, progress, resources._replace(processes=processes), logger).train()
+
+
+def single_process(recipe: Recipe) -> Resources:
+    """The resources of a process that trains alone; UsageError where the machine does not have them."""
+    device = select_device(recipe.training.device, read_launch_info())
+    return Resources(device, select_precision(recipe.training.precision, device), SINGLE_PROCESS)
+
+
+def _check_shared(run: Path, processes: Processes) -> None:
+    """Raise DataError unless this process sees the run directory that the first one has claimed."""
+    if not (run / "recipe.yaml").is_file():
+        raise DataError(
+            f"process {processes.rank} on {gethostname()} does not see {run}: "
+            "choose a directory that all processes share with --output"
+        )
+
+
+def build_trainer(
+    recipe: Recipe, run: Path, progress: Progress, resources: Resources, logger: Logger | None = None
+) -> Trainer:
+    """Prepare the data and build everything that takes part in a run."""
+    training, processes = recipe.training, resources.processes
+    if training.threads:
+        torch.set_num_threads(training.threads)
+    seed_generators(recipe.seed)
+    with progress.console.status("reading and encoding the data"):  # on a terminal only
+        task = processes.first_then_others(lambda: find_task(recipe).prepare(run, processes))
+    task.model.to(resources.device)
+    if not processes.is_first:
+        seed_generators(recipe.seed, processes.rank)
+    parameters = sum(parameter.numel() for parameter in task.model.parameters())
+    progress.note(f"{task.description}, {parameters:,} parameters")
+    if training.start_from is not None and not has_checkpoint(run):
+        progress.note(transfer_weights(task.model, Path(training.start_from)))
+    if processes.count > 1:
+        progress.note(f"{processes.count} processes share every batch")
+    per_epoch = math.ceil(task.epochs.count(0) / training.accumulate)
+    return Trainer(
+        learner=build_learner(recipe, task.model, task.objective, per_epoch, resources),
+        epochs=task.epochs,
+        validator=task.validate,
+        schedule=_learning_rate(recipe, per_epoch),
+        settings=training,
+        checkpoints=run / "checkpoints",
+        metrics=MetricsLog(run / "metrics.jsonl", logger) if processes.is_first else NullMetricsLog(),
+        progress=progress,
+    )
+
+
+def transfer_weights(model: Translator, start: Path) -> str:
+    """Copy the weights that fit from the model in `start`; return a description of those that do and do not.
+
+    Raises UsageError where none fits.
+    """
+    transfer = transfer_tensors(model, load_model(start).model)
+    if not transfer.copied:
+        raise UsageError(f"training.start_from: no weight of {start} fits this model")
+    count = len(transfer.copied) + len(transfer.new) + len(transfer.mismatched)
+    lines = [f"starting from {start}: {len(transfer.copied)} of {count} tensors copied"]
+    reasons = {
+        "new here": transfer.new,
+        "of another shape": transfer.mismatched,
+        "not used here": transfer.unused,
+    }
+    lines += [f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names]
+    return "\n  ".join(lines)
+
+
+def build_learner(
+    recipe: Recipe, model: Translator, objective: Objective, per_epoch: int, resources: Resources
+) -> Learner:
+    """Build the part that updates a model, with `per_epoch` updates in an epoch."""
+    training = recipe.training
+    return Learner(
+        model=model,
+        optimiser=build_optimiser(model, training),
+        objective=objective,
+        forcing=_teacher_forcing(recipe, per_epoch),
+        clip_norm=training.clip_norm,
+        weight_noise=training.weight_noise,
+        processes=resources.processes,
+        precision=resources.precision,
+    )
+
+
+def _learning_rate(recipe: Recipe, per_epoch: int) -> Schedule:
+    """The schedule of the learning rate; by tokens, later epochs may differ a little in length."""
+    rate = recipe.training.learning_rate
+    span = (rate.span or recipe.training.stop_after).in_updates(per_epoch)
+    return SCHEDULES[rate.schedule](rate, span=span, size=recipe.decoder.hidden)
+
+
+def _teacher_forcing(recipe: Recipe, per_epoch: int) -> TeacherForcing:
+    forcing = recipe.training.teacher_forcing
+    warmup, span = forcing.warmup.in_updates(per_epoch), forcing.span.in_updates(per_epoch)
+    return FORCINGS[forcing.schedule](forcing, warmup=warmup, span=span)
