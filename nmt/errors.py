@@ -1,5 +1,8 @@
 """Errors with a message for the user: what is wrong, where, and what to do."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
+
 
 class NmtError(Exception):
     """An error whose message is shown to the user without a traceback."""
@@ -15,3 +18,13 @@ class UsageError(NmtError):
 
 class DataError(NmtError):
     """An invalid input or file: exit code 1."""
+
+
+class UnknownName(ValueError):
+    """A name that is not an entry of a table."""
+
+
+def suggestion(name: str, names: Sequence[str]) -> str:
+    """Return `did you mean 'lstm'?`, or all the names if none is similar."""
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean '{near[0]}'?" if near else "choose one of " + ", ".join(names)

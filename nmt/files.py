@@ -1,4 +1,4 @@
-"""Files and directories that are written completely or not at all, and SHA-256 checksums."""
+"""Files: written completely or not at all, their SHA-256 checksums, and those that come with the package."""
 
 import errno
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from nmt.errors import DataError, UsageError
 
@@ -202,3 +203,17 @@ def _read_cache(path: Path) -> dict[str, Entry]:
         return {name: (digest, state) for name, (digest, state) in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
+
+
+def shipped_directory(name: Literal["recipes", "corpora"]) -> Path:
+    """Return the directory: inside an installed package, next to the package in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "shipped" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def read_purpose(path: Path) -> str:
+    """Return the comment on the first line of a recipe or study: its purpose; empty without one."""
+    with path.open(encoding="utf-8") as lines:
+        first = lines.readline()
+    return first.lstrip("#").strip() if first.startswith("#") else ""

@@ -7,12 +7,13 @@ when pydantic validates a recipe.
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, cast
 
 from annotated_types import Ge, Gt, Le, Lt
+
+from nmt.errors import UnknownName, suggestion
 
 CoreSchema = Any  # pydantic's description of a validator, as a plain dictionary
 Conflict = tuple[str, str]
@@ -96,16 +97,6 @@ class Units:
 Interval = Annotated[Duration, Units("eu", "epochs or updates")]
 IntervalOrZero = Annotated[Duration, Units("eu", "epochs or updates", zero=True)]
 TimedInterval = Annotated[Duration, Units("eum", "epochs, updates or minutes")]
-
-
-def suggestion(name: str, names: Sequence[str]) -> str:
-    """`did you mean 'lstm'?`, or all the names where none is similar."""
-    near = get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else "choose one of " + ", ".join(names)
-
-
-class UnknownName(ValueError):
-    """A name that is not an entry of a table."""
 
 
 @dataclass(frozen=True)

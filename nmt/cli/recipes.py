@@ -9,7 +9,7 @@ import typer
 from nmt.cli.options import RecipeWords
 from nmt.cli.terminal import format_table, to_json
 from nmt.errors import UsageError
-from nmt.shipped import read_purpose, shipped_directory
+from nmt.files import read_purpose, shipped_directory
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
 

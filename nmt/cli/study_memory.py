@@ -82,7 +82,7 @@ def _gaps(text: str, hidden: int) -> tuple[int, ...]:
 
 
 def _known(option: str, names: list[str], known: list[str]) -> list[str]:
-    from nmt.settings import suggestion
+    from nmt.errors import suggestion
 
     for name in names:
         if name not in known:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmt.data.download import Say, download
-from nmt.errors import DataError, UsageError
-from nmt.files import file_sha256
-from nmt.shipped import shipped_directory
+from nmt.errors import DataError, UsageError, suggestion
+from nmt.files import file_sha256, shipped_directory
 
 Progress = Callable[[str, int], None]
 
@@ -54,9 +52,7 @@ def read_card(name: str) -> CorpusCard:
     """Read the card of a corpus."""
     names = corpus_names()
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "available: " + ", ".join(names)
-        raise UsageError(f"no corpus '{name}'; {hint}")
+        raise UsageError(f"no corpus '{name}', {suggestion(name, names)}")
     path = shipped_directory("corpora") / name / "card.yaml"
     try:
         card = CorpusCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))

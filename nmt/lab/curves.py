@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, suggestion
 from nmt.lab.figure import Curve
-from nmt.settings import suggestion
 from nmt.training.logging import times_path
 
 Event = Mapping[str, Any]

@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from nmt.errors import UnknownName, suggestion
 from nmt.recipe.schema import TASKS, field_docs, find_conflicts, list_sections, subsections
 from nmt.recipe.yaml import Node, Problem
-from nmt.settings import Settings, UnknownName, suggestion
+from nmt.settings import Settings
 
 EXPECTED = {
     "string_type": "text",

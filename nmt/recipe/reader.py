@@ -16,13 +16,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nmt.errors import UsageError
+from nmt.errors import UsageError, suggestion
+from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.errors import conflict_problems, problems_of
 from nmt.recipe.schema import TASKS, Recipe, SettingsT, TranslationRecipe, subsections, to_plain, validate
 from nmt.recipe.yaml import COMMAND_LINE, Node, Place, Problem, Source
-from nmt.settings import Settings, suggestion
-from nmt.shipped import shipped_directory
+from nmt.settings import Settings
 
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")

@@ -285,7 +285,7 @@ def test_every_card_fits_the_real_files(name: str, shared_corpora: Path) -> None
 
 
 def test_a_name_that_is_no_corpus_gets_the_nearest_one() -> None:
-    with pytest.raises(UsageError, match="no corpus 'multi3k'; did you mean 'multi30k'?"):
+    with pytest.raises(UsageError, match="no corpus 'multi3k', did you mean 'multi30k'?"):
         corpora.read_card("multi3k")
 
 

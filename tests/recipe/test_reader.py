@@ -226,7 +226,7 @@ def test_a_section_given_as_a_value_lists_its_settings() -> None:
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_a_shipped_recipe_is_right_and_headed_by_purpose_command_time_and_score(name: str) -> None:
-    from nmt.shipped import shipped_directory
+    from nmt.files import shipped_directory
 
     assert isinstance(read_any([name]), TranslationRecipe | LanguageModelRecipe)
     purpose, *head = (shipped_directory("recipes") / f"{name}.yaml").read_text(encoding="utf-8").splitlines()

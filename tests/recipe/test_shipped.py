@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 import nmt
-from nmt.shipped import shipped_directory
+from nmt.files import shipped_directory
 
 
 def test_an_installed_package_finds_what_it_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,14 +17,14 @@ import torch
 from annotated_types import Ge, Le, MinLen
 from pydantic import AfterValidator
 
-from nmt.errors import UsageError
+from nmt.errors import UsageError, suggestion
+from nmt.files import shipped_directory
 from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.schema import GREATEST_SEED, STRICT, Recipe, TranslationRecipe, to_json
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Node, Problem, Source
-from nmt.settings import Conflict, Settings, suggestion
-from nmt.shipped import shipped_directory
+from nmt.settings import Conflict, Settings
 
 
 def _label(name: str) -> str:

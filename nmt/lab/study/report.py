@@ -10,7 +10,7 @@ from nmt import __version__
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import LEVELS
-from nmt.files import write_file
+from nmt.files import read_purpose, write_file
 from nmt.lab.document import Block, Heading, Paragraph, Picture, Table, Verbatim, to_html, to_markdown
 from nmt.lab.figure import Curve, draw_curves
 from nmt.lab.study.definition import StudyDefinition, StudyMember, study_file
@@ -29,7 +29,6 @@ from nmt.lab.study.trials import (
     validation_metric,
     word_scores,
 )
-from nmt.shipped import read_purpose
 
 DECADE = 10
 """Ratio of the largest to the smallest value of an axis from which it is logarithmic."""
