@@ -20,17 +20,17 @@ from nmt.decoding.beam import TraceCallback, search
 from nmt.decoding.options import Options, Request
 from nmt.lab.cell_check import median_seconds
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.training.gate_logging import SENTENCES, gate_statistics
 
 
-def read(model: Translator, batch: Batch) -> None:
+def read(model: TranslationModel, batch: Batch) -> None:
     """A forward pass under teacher forcing, as a validation makes it."""
     with torch.no_grad():
         model.unroll(model.encode(batch.src), batch.tgt[:, :-1])
 
 
-def searched(model: Translator, batch: Batch, record: TraceCallback | None) -> None:
+def searched(model: TranslationModel, batch: Batch, record: TraceCallback | None) -> None:
     """The sentences of a batch searched with a beam of five."""
     requests = [Request(number, row) for number, row in enumerate(batch.src.tolist())]
     options = Options(beam=5, max_ratio=1.0, max_extra=0)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from nmt.data.batches import Batch, BatchPlan, read_batches
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.translation import build_objective, load_translator
 from nmt.recipe.tasks.translation_data import prepare_pairs
@@ -41,7 +41,7 @@ def changed(recipe: TranslationRecipe, settings: dict[str, Any]) -> TranslationR
     return replace(recipe, training=replace(recipe.training, **{**settings, "risk": risk}))
 
 
-def update(model: Translator, objective: Objective, batch: Batch, noise: float) -> Callable[[], None]:
+def update(model: TranslationModel, objective: Objective, batch: Batch, noise: float) -> Callable[[], None]:
     """The way there and back."""
 
     def make() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from nmt.lab.cell_check import median_seconds
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.ema import MovingAverage
@@ -30,7 +30,7 @@ def size(tensors: list[torch.Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors)
 
 
-def model() -> Translator:
+def model() -> TranslationModel:
     """A translator with gradients."""
     made = build_translator(validate(TranslationRecipe, RECIPE), PIECES, PIECES)
     for parameter in made.parameters():

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from benchmarks.matrix_product import matrix_product
 from nmt.lab.cell_check import median_seconds
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.translation import build_translator
@@ -81,7 +81,7 @@ class TorchTranslator(nn.Module):
         return F.dropout(feature, self.dropout[1], self.training)
 
     @torch.no_grad()
-    def take(self, ours: Translator) -> None:
+    def take(self, ours: TranslationModel) -> None:
         """Our model's weights; the second bias of torch.nn is zero."""
         forward, backward = ours.encoder.stack.layers[0].directions
         cell = ours.decoder.stack.layers[0].directions[0]
@@ -118,7 +118,7 @@ def operations(recipe: TranslationRecipe, batch: int, src: int, tgt: int) -> flo
     return 6.0 * batch * (src * encoder + tgt * decoder + bridge)
 
 
-def our_loss(model: Translator, src: Tensor, tgt: Tensor) -> Tensor:
+def our_loss(model: TranslationModel, src: Tensor, tgt: Tensor) -> Tensor:
     features = model.unroll(model.encode(src), tgt[:, :-1]).features.flatten(0, 1)
     output = model.decoder.output
     gold = tgt[:, 1:].flatten()

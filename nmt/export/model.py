@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from nmt.export.graph import IR_VERSION, OPSET, ORT, GraphConstants, OnnxGraph, ValueName, declare_values
 from nmt.export.operations import Call, convert_operation
 from nmt.export.parts import EncoderModule, MaskedCellStep, StepModule, state_sizes
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 
 ANY = torch.export.Dim.DYNAMIC
 B, S, R, K = 3, 5, 7, 4  # sizes of the traced examples: any that differ
@@ -56,7 +56,7 @@ def _dynamic(sizes: Any) -> Any:
 class GraphBuilder:
     """Converts traced modules to ONNX; a loop over positions is a graph within a graph."""
 
-    def __init__(self, translator: Translator, constants: GraphConstants) -> None:
+    def __init__(self, translator: TranslationModel, constants: GraphConstants) -> None:
         self.translator, self.constants = translator, constants
 
     def convert(self, traced: TracedModule, graph: OnnxGraph, names: list[str]) -> list[Any]:
@@ -112,13 +112,13 @@ def _leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
-def encoder_graph(translator: Translator, *, int8: bool) -> onnx.ModelProto:
+def encoder_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert the encoder: src [B, S] to keys and values (with attention) and the decoder's first state."""
     traced = TracedModule(EncoderModule(translator), (torch.full((B, S), 4),), ((0, 1),))
     return _convert(translator, traced, ["src"], [*memory_names(translator), *state_names(translator)], int8)
 
 
-def step_graph(translator: Translator, *, int8: bool) -> onnx.ModelProto:
+def step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert one position of R hypotheses of B sentences; inputs and outputs as in `StepModule`."""
     state = [torch.zeros(R - 1, size) for size in state_sizes(translator.decoder).values()]
     names, attended = memory_names(translator), list[Tensor]()
@@ -147,18 +147,18 @@ def top_k_graph() -> onnx.ModelProto:
     return _to_model(helper.make_graph([node], "best", reads, gives))
 
 
-def memory_names(translator: Translator) -> list[str]:
+def memory_names(translator: TranslationModel) -> list[str]:
     """Return the names of the arrays with an entry for each source position."""
     return ["keys", "values"] if translator.decoder.attention.context_size else []
 
 
-def state_names(translator: Translator) -> list[str]:
+def state_names(translator: TranslationModel) -> list[str]:
     """Return the names of the fields of the decoder's state."""
     return [f"state.{name}" for name in state_sizes(translator.decoder)]
 
 
 def _convert(
-    translator: Translator, traced: TracedModule, reads: list[str], gives: list[str], int8: bool
+    translator: TranslationModel, traced: TracedModule, reads: list[str], gives: list[str], int8: bool
 ) -> onnx.ModelProto:
     constants = GraphConstants(int8=int8)
     graph = OnnxGraph(constants)

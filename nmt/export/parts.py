@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from nmt.model.attention import BoundAttention, Memory
 from nmt.model.decoder import BoundDecoder, Decoder, DecoderState
 from nmt.model.encoder import Encoder
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.layer import Layer
 
 
@@ -54,7 +54,7 @@ def _(layer: int, direction: int, x: Tensor, mask: Tensor, state: list[Tensor]) 
 class EncoderModule(nn.Module):
     """Source tokens to the inputs of the decoder: keys, values, its first state."""
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: TranslationModel) -> None:
         super().__init__()
         self.translator = translator
 
@@ -88,7 +88,7 @@ def encode_with_scans(
 class StepModule(nn.Module):
     """One position of R hypotheses of B sentences."""
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: TranslationModel) -> None:
         super().__init__()
         self.translator = translator
 

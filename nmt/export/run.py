@@ -17,7 +17,7 @@ from nmt.export.directory import FORMAT, GRAPHS, ExportConfig, graph_file, load,
 from nmt.export.model import encoder_graph, memory_names, step_graph, top_k_graph
 from nmt.export.parity import ParityReport, ParityTexts, compare
 from nmt.export.parts import state_sizes
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
 
 REPORT = "report.json"
@@ -51,7 +51,7 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
     return reports[0] if reports else None
 
 
-def prepare_for_tracing(translator: Translator) -> Translator:
+def prepare_for_tracing(translator: TranslationModel) -> TranslationModel:
     """Return a copy that multiplies by torch alone, which can be traced."""
     copied = copy.deepcopy(translator).requires_grad_(False)
     for layer in (*copied.encoder.stack.layers, *copied.decoder.stack.layers):

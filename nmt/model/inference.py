@@ -23,7 +23,7 @@ from nmt.model.output_scores import (
     score_shortlists,
     shortlist_output,
 )
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.engine import runs_in_c
 from nmt.recurrence.layer import Layer
@@ -82,7 +82,7 @@ class InferenceModel:
 
     def __init__(
         self,
-        model: Translator,
+        model: TranslationModel,
         *,
         eos: int,
         shortlist: Callable[[Sequence[int]], Ints] | None = None,

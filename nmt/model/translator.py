@@ -12,7 +12,7 @@ from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellPath, LayerCell
 
 
-class Translator(nn.Module):
+class TranslationModel(nn.Module):
     """A sequence-to-sequence model: p(tgt | src) = Π_t p(y_t | y_<t, src).
 
     Tokens are int64 and batch-major; source rows end with eos and are padded with `pad`. With `NoEncoder` it

@@ -17,7 +17,7 @@ from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, check_sha256, file_sha256
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.custom_cells import custom_cell_files, stack_settings
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
 from nmt.recipe.reader import read_any
@@ -34,7 +34,7 @@ class LoadedModel(Protocol):
     """A trained model with its vocabularies and its recipe."""
 
     @property
-    def model(self) -> Translator: ...
+    def model(self) -> TranslationModel: ...
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]: ...
     @property

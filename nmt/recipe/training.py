@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.errors import DataError, UsageError
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.prepare_data import has_checkpoint
 from nmt.recipe.run_directory import claim_run_directory
 from nmt.recipe.schema import Recipe
@@ -100,7 +100,7 @@ def build_trainer(
     )
 
 
-def transfer_weights(model: Translator, start: Path) -> str:
+def transfer_weights(model: TranslationModel, start: Path) -> str:
     """Copy the weights that fit from the model in `start`; return a description of those that do and do not.
 
     Raises UsageError where none fits.
@@ -120,7 +120,7 @@ def transfer_weights(model: Translator, start: Path) -> str:
 
 
 def build_learner(
-    recipe: Recipe, model: Translator, objective: Objective, per_epoch: int, resources: Resources
+    recipe: Recipe, model: TranslationModel, objective: Objective, per_epoch: int, resources: Resources
 ) -> Learner:
     """Build the part that updates a model, with `per_epoch` updates in an epoch."""
     training = recipe.training

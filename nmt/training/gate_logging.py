@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.data.batches import Batch, BatchPlan, read_validation_batches
 from nmt.data.store import TokenStore
 from nmt.data.streams import StreamLayout, read_chunks
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellPath, CellRecord, record_values
 from nmt.recurrence.state import detach_states
 from nmt.training.settings import ValidateFunction
@@ -72,7 +72,9 @@ class CellStatistics(NamedTuple):
         return {**fields.pop("path")._asdict(), **fields}
 
 
-def gate_statistics(model: Translator, batches: Iterable[Batch], *, positions: int) -> list[CellStatistics]:
+def gate_statistics(
+    model: TranslationModel, batches: Iterable[Batch], *, positions: int
+) -> list[CellStatistics]:
     """Measure every cell under teacher forcing; positions beyond `positions` are taken together."""
     sums: dict[CellPath, _CellSums] = {}
     device, carried, offset = next(model.parameters()).device, None, 0
@@ -98,7 +100,7 @@ def log_gates(
         batches = read_validation_batches(store, BatchPlan("sentences", SENTENCES, seed))
         batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of middle length
 
-    def validate_with_gates(model: Translator, name: str) -> ValidationResult:
+    def validate_with_gates(model: TranslationModel, name: str) -> ValidationResult:
         entry = log_entry(gate_statistics(model, [batch], positions=1))
         return validate(model, name)._replace(gates=entry)
 

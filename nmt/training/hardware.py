@@ -12,7 +12,7 @@ from torch.func import functional_call
 from nmt.data.batches import Batch
 from nmt.errors import UsageError
 from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import map_tensors
 from nmt.settings import Count, OneOf, Settings
 from nmt.training.distributed import LaunchInfo
@@ -78,7 +78,7 @@ class Precision:
         self.dtype = TYPES[name]
         self.scaler = torch.amp.GradScaler(device, enabled=name == "float16")
 
-    def run(self, model: Translator, work: Callable[[Translator], T]) -> T:
+    def run(self, model: TranslationModel, work: Callable[[TranslationModel], T]) -> T:
         """Return what `work` returns for the model with rounded weights; gradients reach the weights.
 
         `work` includes the backward pass, in which a decoder may recompute positions.
@@ -102,11 +102,11 @@ class Precision:
 class _ModelCall(nn.Module):
     """A module whose `forward`, which `functional_call` calls, applies a function to a model."""
 
-    def __init__(self, model: Translator) -> None:
+    def __init__(self, model: TranslationModel) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, work: Callable[[Translator], T]) -> T:
+    def forward(self, work: Callable[[TranslationModel], T]) -> T:
         return work(self.model)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.settings import OneOf, Probability, Settings, Weight
 
 # One kernel over each parameter: for 7 million of them on one CPU core an Adam update takes 9 ms with
@@ -93,7 +93,7 @@ OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserSettings], Optimizer]]
 }
 
 
-def build_optimiser(model: Translator, settings: OptimiserSettings) -> Optimizer:
+def build_optimiser(model: TranslationModel, settings: OptimiserSettings) -> Optimizer:
     """Build the update rule of the trainable parameters; the loop sets the learning rate of each update."""
     embeddings: list[Tensor] = [m.weight for m in model.modules() if isinstance(m, nn.Embedding)]
     table_ids = {id(table) for table in (*embeddings, model.decoder.output.weight)}

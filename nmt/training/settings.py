@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from nmt.data.batches import Batch, BatchSettings
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.settings import (
     Conflict,
     Count,
@@ -27,7 +27,7 @@ from nmt.training.schedules import LearningRateSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
 from nmt.training.validation import TranslationValidationSettings, ValidationResult, ValidationSettings
 
-ValidateFunction = Callable[[Translator, str], ValidationResult]
+ValidateFunction = Callable[[TranslationModel, str], ValidationResult]
 """Validates a model; the name is that of the checkpoint."""
 
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import map_tensors
 from nmt.training.checkpoint import Tensors, pack_tensors, unpack_tensors
 from nmt.training.distributed import Processes
@@ -82,7 +82,7 @@ def carried_tensors(carried: DecoderState | None) -> Tensors:
     return tensors
 
 
-def carried_state(model: Translator, tensors: Tensors) -> DecoderState | None:
+def carried_state(model: TranslationModel, tensors: Tensors) -> DecoderState | None:
     """Restore the state that `carried_tensors` returned, if there is one."""
     if "carried/0" not in tensors:
         return None

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.training.distributed import SINGLE_PROCESS, Processes
 from nmt.training.hardware import (
     Precision,
@@ -61,7 +61,7 @@ class UpdateResult(NamedTuple):
 class Learner:
     """A model with its optimiser, objective and everything else that an update needs."""
 
-    model: Translator
+    model: TranslationModel
     optimiser: Optimizer
     objective: Objective
     forcing: TeacherForcing
@@ -146,7 +146,7 @@ class Learner:
         batch = to_device(batch, next(self.model.parameters()).device)
         teacher_forced = self.forcing.draw(ratio, batch.tgt[:, :-1])
 
-        def backward(model: Translator) -> LossOutput:
+        def backward(model: TranslationModel) -> LossOutput:
             output = self.objective(model, batch, teacher_forced=teacher_forced, carried=carried)
             self.precision.scaler.scale(output.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
             return output

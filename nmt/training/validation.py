@@ -11,7 +11,7 @@ from torch import nn
 
 from nmt.data.batches import Batch
 from nmt.evaluation.metrics import METRICS
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.settings import Conflict, Count, CountOrZero, Duration, Interval, OneOf, Settings
 from nmt.training.distributed import SINGLE_PROCESS, Processes
 from nmt.training.loss import LossTotals
@@ -133,7 +133,7 @@ class TranslationValidator:
         self.batches, self.texts, self.translate, self.score = batches, texts, translate, score
         self.directory, self.samples, self.processes = directory, samples, processes
 
-    def __call__(self, model: Translator, name: str) -> ValidationResult:
+    def __call__(self, model: TranslationModel, name: str) -> ValidationResult:
         """Validate; the mode of the model and the random generators are restored."""
         with evaluation_mode(model):
             scores = teacher_forced_totals(model, self.batches(), self.processes).means()
@@ -159,7 +159,7 @@ class TranslationValidator:
 
 
 def teacher_forced_totals(
-    model: Translator, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
+    model: TranslationModel, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
 ) -> LossTotals:
     """Sum the loss of all target words under teacher forcing."""
     totals, carried = LossTotals(), None
@@ -171,7 +171,7 @@ def teacher_forced_totals(
 
 
 def free_running_totals(
-    model: Translator, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
+    model: TranslationModel, batches: Iterable[Batch], processes: Processes = SINGLE_PROCESS
 ) -> LossTotals:
     """Sum the loss of all target words if the model reads its own most probable words."""
     totals, likelihood = LossTotals(), Likelihood(label_smoothing=0.0, sample=False)

@@ -11,7 +11,7 @@ from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.model import Floats, Model
 from nmt.errors import UsageError
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from tests.model.test_translator import VARIANTS, V, build
 
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [export]")
@@ -25,7 +25,7 @@ from nmt.export.runtime import OnnxModel  # noqa: E402
 SENTENCES = [[5, 6, 7, 8], [9], [3, 4, 9, 9, 10, 5, 6, 7, 8], [4, 4]]
 
 
-def exported(translator: Translator, folder: Path, *, int8: bool = False) -> OnnxModel:
+def exported(translator: TranslationModel, folder: Path, *, int8: bool = False) -> OnnxModel:
     """The runtime of a translator's graphs."""
     traced, files = prepare_for_tracing(translator), {}
     made = {

@@ -7,7 +7,7 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.exposure import measure_exposure, overall
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.training.validation import evaluation_mode, free_running_totals, teacher_forced_totals
 from tests.model.test_translator import build
 
@@ -18,7 +18,7 @@ def make_batch() -> Batch:
     return Batch(src, torch.tensor([3, 2]), tgt, torch.tensor([4, 2]), torch.arange(2))
 
 
-def by_hand(model: Translator, batch: Batch, row: int) -> tuple[list[float], list[float]]:
+def by_hand(model: TranslationModel, batch: Batch, row: int) -> tuple[list[float], list[float]]:
     """-log p of a row's words where the truth and where the model's own words are read, step by step."""
     src, length = batch.src[row : row + 1, : batch.src_lengths[row]], int(batch.tgt_lengths[row])
     gold = batch.tgt[row, 1 : length + 1].tolist()
@@ -28,7 +28,7 @@ def by_hand(model: Translator, batch: Batch, row: int) -> tuple[list[float], lis
     )
 
 
-def losses(model: Translator, src: Tensor, gold: list[int], following) -> list[float]:  # type: ignore[no-untyped-def]
+def losses(model: TranslationModel, src: Tensor, gold: list[int], following) -> list[float]:  # type: ignore[no-untyped-def]
     read, found = [BOS], []
     for t, word in enumerate(gold):
         logits = model.output(model.unroll(model.encode(src), torch.tensor([read])).features[0, -1])

@@ -21,7 +21,7 @@ from nmt.lab.inspect.gradients import (
 )
 from nmt.model.attention import Memory
 from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellPath
 from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import forced_loss
@@ -73,7 +73,7 @@ def make_batch() -> Batch:
     return Batch(src, torch.tensor([5, 2]), tgt, torch.tensor([6, 2]), torch.arange(2))
 
 
-def with_cells(kind: type[Cell], **sides: Any) -> Translator:
+def with_cells(kind: type[Cell], **sides: Any) -> TranslationModel:
     """A small model whose cells are of some kind."""
     model = build(**sides)
     for stack in (model.encoder.stack, model.decoder.stack):
@@ -84,7 +84,7 @@ def with_cells(kind: type[Cell], **sides: Any) -> Translator:
     return model
 
 
-def found_in(model: Translator, lags: int = 9) -> dict[tuple[str, str, str], GradientProfile]:
+def found_in(model: TranslationModel, lags: int = 9) -> dict[tuple[str, str, str], GradientProfile]:
     return {
         (r.cell.side, r.cell.direction, r.path): r
         for r in gradient_profiles(model, [make_batch()], lags=lags)
@@ -150,7 +150,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def states_after(
-    model: Translator, batch: Batch, row: int, state: DecoderState | None = None
+    model: TranslationModel, batch: Batch, row: int, state: DecoderState | None = None
 ) -> Iterator[tuple[list[Any], Tensor]]:
     """The top state after each word of one sentence, and the loss of each word, by search's steps."""
     length = int(batch.tgt_lengths[row])

@@ -6,7 +6,7 @@ import torch
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import LanguageModelRecipe, validate
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recurrence.state import map_tensors
@@ -16,7 +16,7 @@ from tests.grid import CELL_GRID
 PIECES = 11
 
 
-def make_model(cell: str = "lstm", **settings: object) -> Translator:
+def make_model(cell: str = "lstm", **settings: object) -> TranslationModel:
     recipe = validate(
         LanguageModelRecipe,
         {

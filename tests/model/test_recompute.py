@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nmt.model.attention import ATTENTIONS
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.deferred import SUMMED_ROWS
 from tests.model.test_translator import batch, build
 
@@ -94,7 +94,7 @@ class Alive(TorchDispatchMode):
         return sum(size for made, size in self.made.values() if not made.expired())
 
 
-def kept(model: Translator, src: Tensor, tgt: Tensor) -> int:
+def kept(model: TranslationModel, src: Tensor, tgt: Tensor) -> int:
     """Bytes kept of the decoder's forward pass while its features are."""
     memory = model.encode(src)
     with Alive() as alive:

@@ -10,7 +10,7 @@ from nmt.data.vocabulary import EOS
 from nmt.decoding.model import LogProbs, TokenScores
 from nmt.model.inference import CACHE_BYTES, EmbeddingProductCache, InferenceModel
 from nmt.model.output_scores import ShortlistScores, VocabularyScores, top_k_of_shortlists
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from tests.model.test_translator import V, build
 
 SOURCES = [[5, 6, 7, 8], [9, 4], [3], [9, 4, 10]]
@@ -21,7 +21,7 @@ def shortlist(source: Sequence[int]) -> np.ndarray:
     return np.array(LISTS[SOURCES.index(list(source))])
 
 
-def model(dtype: torch.dtype = torch.float32) -> Translator:
+def model(dtype: torch.dtype = torch.float32) -> TranslationModel:
     return build(decoder={"input_feeding": True}).to(dtype)
 
 

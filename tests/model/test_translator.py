@@ -15,7 +15,7 @@ from nmt.errors import UsageError
 from nmt.model.attention import ATTENTIONS, AttentionSettings
 from nmt.model.bridge import BRIDGES
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
 from tests.grid import STRUCTURES, mark_slow
@@ -27,7 +27,7 @@ SMALL = {"embedding": 6, "hidden": 4}
 
 def build(
     encoder: dict[str, Any] | None = None, decoder: dict[str, Any] | None = None, **top: Any
-) -> Translator:
+) -> TranslationModel:
     """A small model in float64, evaluation mode."""
     torch.manual_seed(1)
     recipe = validate(
@@ -101,7 +101,7 @@ def sentences(src: Tensor) -> list[list[int]]:
     return [row[row != 0][:-1].tolist() for row in src]
 
 
-def steps(model: Translator, src: Tensor, words: Tensor) -> Iterator[StepOutput]:
+def steps(model: TranslationModel, src: Tensor, words: Tensor) -> Iterator[StepOutput]:
     """What a prepared model says at each position where the words [B, T] are read."""
     prepared, parents, state = InferenceModel(model, eos=EOS), np.full(len(src), -1), None
     memories = prepared.encode(sentences(src))

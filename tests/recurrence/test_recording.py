@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.cells import CELLS
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
@@ -18,7 +18,7 @@ from tests.grid import CELL_GRID
 from tests.model.test_translator import VARIANTS, batch, build
 
 
-def recorded(model: Translator, src: Tensor | None = None) -> list[CellRecord]:
+def recorded(model: TranslationModel, src: Tensor | None = None) -> list[CellRecord]:
     own, tgt = batch()
     src = own if src is None else src
     with evaluation_mode(model), record_values(model.recurrent_cells()) as records:

@@ -8,7 +8,7 @@ import torch
 from nmt.cells.cell import Cell
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import record_values
 from nmt.training.gate_logging import (
     CellStatistics,
@@ -27,7 +27,7 @@ def make_batch() -> Batch:
     return Batch(src, torch.tensor([3, 2]), tgt, torch.tensor([4, 2]), torch.arange(2))
 
 
-def with_gates(name: str, **bias: float) -> Translator:
+def with_gates(name: str, **bias: float) -> TranslationModel:
     """A model whose gates are σ of a bias at every position, its states beginning with zero."""
     stack = {"cell": name}
     model = build(stack, {**stack, "bridge": "zero"})

@@ -11,7 +11,7 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.options import Options
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.loss import LossTotals
@@ -52,11 +52,11 @@ class Given(CandidateSampler):
     options: Options = field(default_factory=lambda: Options(max_ratio=0.0, max_extra=LONGEST))
     translations: list[list[TokenIds]] = field(default_factory=list)
 
-    def sample(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+    def sample(self, model: TranslationModel, batch: Batch) -> list[list[TokenIds]]:
         return self.translations
 
 
-def tiny(**decoder: object) -> Translator:
+def tiny(**decoder: object) -> TranslationModel:
     """A model of six pieces in float64 that never writes pad or bos."""
     torch.manual_seed(1)
     recipe = validate(
@@ -84,7 +84,7 @@ def pairs(rows: int = 2, weights: Tensor | None = None) -> Batch:
     return Batch(src[chosen], lengths[0], tgt[chosen], lengths[1], torch.arange(rows), weights=weights)
 
 
-def probabilities(model: Translator, batch: Batch, row: int, of: Sequence[TokenIds]) -> Tensor:
+def probabilities(model: TranslationModel, batch: Batch, row: int, of: Sequence[TokenIds]) -> Tensor:
     """p of translations of one row, piece by piece, each by itself."""
     src = batch.src[row : row + 1, : batch.src_lengths[row]]
     found = []
@@ -105,7 +105,7 @@ def test_everything_that_the_model_can_write_has_probability_one_in_all() -> Non
     assert probabilities(tiny(), pairs(), 0, EVERYTHING).sum().item() == pytest.approx(1.0)
 
 
-def minimised(objective: RiskObjective, model: Translator, batch: Batch) -> Tensor:
+def minimised(objective: RiskObjective, model: TranslationModel, batch: Batch) -> Tensor:
     return objective(model, batch, teacher_forced=None, carried=None).loss.smoothed
 
 
@@ -186,7 +186,7 @@ def test_likelihood_is_mixed_in_and_the_risk_of_a_sentence_is_reported() -> None
     assert means["perplexity"] == pytest.approx(LossTotals.from_loss(ce).means()["perplexity"])
 
 
-def expected_risk(model: Translator, batch: Batch) -> Tensor:
+def expected_risk(model: TranslationModel, batch: Batch) -> Tensor:
     return (probabilities(model, batch, 0, EVERYTHING) * (1 - utilities(batch, 0, EVERYTHING))).sum()
 
 
@@ -228,7 +228,7 @@ def test_baselines_by_hand() -> None:
     assert none.baseline_reward(model, batch, rewards) == 0.0
 
 
-def greedily(model: Translator, batch: Batch, row: int, pieces: TokenIds) -> bool:
+def greedily(model: TranslationModel, batch: Batch, row: int, pieces: TokenIds) -> bool:
     """Whether each piece is the best after those before it."""
     src = batch.src[row : row + 1, : batch.src_lengths[row]]
     read = torch.tensor([[BOS, *pieces[:-1]]])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors, transfer_tensors
@@ -19,7 +19,7 @@ from tests.training.test_loop import Interrupted, same
 DROPOUT = {"embedding": 0.1, "word": 0.1, "input": 0.2, "state": 0.2, "output": 0.1}
 
 
-def real_model(**decoder: Any) -> Translator:
+def real_model(**decoder: Any) -> TranslationModel:
     """A small translator with dropout everywhere."""
     data = {"src": "a", "tgt": "b", "train": "t", "valid": "v"}
     encoder = {"embedding": 6, "hidden": 5, "dropout": DROPOUT}

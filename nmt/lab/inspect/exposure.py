@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.batches import Batch
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.training.loss import log_probs
 from nmt.training.update import to_device
 from nmt.training.validation import evaluation_mode
@@ -28,7 +28,7 @@ class Exposure(NamedTuple):
         return self.free - self.forced
 
 
-def measure_exposure(model: Translator, batches: Iterable[Batch], *, positions: int) -> list[Exposure]:
+def measure_exposure(model: TranslationModel, batches: Iterable[Batch], *, positions: int) -> list[Exposure]:
     """Measure losses by target position; positions beyond `positions` are taken together."""
     sums = torch.zeros(3, positions + 1, dtype=torch.float64)
     longest, device = 0, next(model.parameters()).device
@@ -53,7 +53,7 @@ def overall(exposures: list[Exposure]) -> Exposure:
     return Exposure(1, exposures[-1].last, words, forced, free)
 
 
-def _sums_by_position(model: Translator, batch: Batch, positions: int) -> Tensor:
+def _sums_by_position(model: TranslationModel, batch: Batch, positions: int) -> Tensor:
     """Words, their forced and their free losses by position: [3, positions + 1]."""
     tgt = batch.tgt[:, 1:]
     mask = tgt != model.pad
@@ -64,7 +64,7 @@ def _sums_by_position(model: Translator, batch: Batch, positions: int) -> Tensor
     return values.new_zeros(3, positions + 1).index_add(1, index, values)
 
 
-def _losses(model: Translator, batch: Batch, teacher_forced: Tensor | None) -> Tensor:
+def _losses(model: TranslationModel, batch: Batch, teacher_forced: Tensor | None) -> Tensor:
     """-log p of each reference word, [B, T]."""
     tgt, output = batch.tgt[:, 1:], model.decoder.output
     features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], teacher_forced).features

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils import get_total_norm
 
 from nmt.data.batches import Batch
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellPath, record_states
 from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import forced_loss
@@ -68,7 +68,9 @@ Profiles = dict[tuple[CellPath, str], list[Tensor]]
 Norms = Iterator[tuple[tuple[CellPath, str], Tensor]]
 
 
-def gradient_profiles(model: Translator, batches: Sequence[Batch], *, lags: int) -> list[GradientProfile]:
+def gradient_profiles(
+    model: TranslationModel, batches: Sequence[Batch], *, lags: int
+) -> list[GradientProfile]:
     """Measure the gradients that reach the states of every cell, up to `lags` positions back.
 
     A norm that is NaN counts as infinite.
@@ -90,7 +92,7 @@ def gradient_profiles(model: Translator, batches: Sequence[Batch], *, lags: int)
 
 
 def clipping_statistics(
-    model: Translator, batches: Iterable[Batch], limit: float | None
+    model: TranslationModel, batches: Iterable[Batch], limit: float | None
 ) -> ClippingStatistics:
     """Measure the gradient of each batch's mean loss per token, which an update clips (Pascanu et al., 2013).
 
@@ -107,7 +109,7 @@ def clipping_statistics(
 
 
 def _measure(
-    model: Translator, batches: Sequence[Batch], lags: int, sides: tuple[str, ...], only: str | None
+    model: TranslationModel, batches: Sequence[Batch], lags: int, sides: tuple[str, ...], only: str | None
 ) -> list[GradientProfile]:
     """Profile the cells of some sides, all steps of which pass gradients on through one field or all."""
     profiles, carried, cut = Profiles(), None, dict.fromkeys(sides, only)
@@ -133,7 +135,7 @@ def _measure(
     ]
 
 
-def _losses(model: Translator, features: Tensor, batch: Batch) -> Tensor:
+def _losses(model: TranslationModel, features: Tensor, batch: Batch) -> Tensor:
     """-log p of each target token, [B, T]; 0 at padding."""
     output = model.decoder.output
     logits = F.linear(features, output.weight, output.bias).transpose(1, 2)

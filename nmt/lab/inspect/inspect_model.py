@@ -20,7 +20,7 @@ from nmt.lab.inspect.gradients import (
 )
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from nmt.model.encoder import NoEncoder
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe import custom_cells as own_cells
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.schema import Recipe
@@ -107,7 +107,7 @@ def _first_batches(epochs: EpochBatches) -> list[Batch]:
     return batches
 
 
-def _untrained(recipe: Recipe, like: Translator) -> Iterator[tuple[str, Translator]]:
+def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
     """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
     yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
     for cell in COMPARED_CELLS:
@@ -128,14 +128,14 @@ def _with_cell(recipe: Recipe, cell: str) -> Recipe:
     return replace(recipe, **sides)
 
 
-def _build(recipe: Recipe, like: Translator) -> Translator:
+def _build(recipe: Recipe, like: TranslationModel) -> TranslationModel:
     seed_generators(recipe.seed)
     sides = [side for side in (like.encoder, like.decoder) if not isinstance(side, NoEncoder)]
     return find_task(recipe).build_model([side.embedding.num_embeddings for side in sides])
 
 
 def _gradients(
-    name: str, model: Translator, batches: list[Batch], recipe: Recipe, lags: int
+    name: str, model: TranslationModel, batches: list[Batch], recipe: Recipe, lags: int
 ) -> ModelGradients:
     parts = [batch.part(slice(GRADIENT_SENTENCES)) for batch in batches]
     profiles = gradient_profiles(model, parts, lags=lags)

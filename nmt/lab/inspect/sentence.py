@@ -12,7 +12,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
 from nmt.lab.inspect.beam import BeamBranch, beam_tree
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
 
@@ -49,7 +49,7 @@ class SentenceTrace(NamedTuple):
         return sum(word.log_prob for word in self.words)
 
 
-def trace_sentence(model: Translator, job: Job, text: str) -> SentenceTrace:
+def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrace:
     """Translate a line with the job's options, then run the best translation again and record the model.
 
     Raises UsageError for an empty line, and for one that is too long to be translated in one part.
@@ -87,7 +87,7 @@ def _ids(job: Job, text: str) -> list[int]:
 
 @torch.no_grad()
 def _run_forced(
-    model: Translator, source: list[int], output: list[int]
+    model: TranslationModel, source: list[int], output: list[int]
 ) -> tuple[Tensor, Tensor | None, list[CellRecord]]:
     """Log probabilities [T, V], attention [T, S] and the cells where the model reads its translation."""
     device = next(model.parameters()).device

@@ -24,7 +24,7 @@ from nmt.errors import DataError, UsageError
 from nmt.model.decoder import build_language_model_decoder
 from nmt.model.encoder import NoEncoder
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import load_weights
 from nmt.recipe.prepare_data import (
     PairBatches,
@@ -58,7 +58,7 @@ SHOWN = 60
 class LoadedLanguageModel(NamedTuple):
     """A language model with its vocabulary and its recipe."""
 
-    model: Translator
+    model: TranslationModel
     vocabulary: Vocabulary
     recipe: LanguageModelRecipe
     shortlist: None = None
@@ -100,7 +100,7 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
             f"{len(vocabulary):,} tokens",
         )
 
-    def build_model(self, vocabulary_sizes: Sequence[int]) -> Translator:
+    def build_model(self, vocabulary_sizes: Sequence[int]) -> TranslationModel:
         return build_language_model(self.recipe, *vocabulary_sizes)
 
     def load(self, path: Path) -> LoadedLanguageModel:
@@ -123,7 +123,7 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
         return PairBatches(store, BatchPlan(batch.by, batch.size, self.recipe.seed))
 
 
-def build_language_model(recipe: LanguageModelRecipe, vocabulary_size: int) -> Translator:
+def build_language_model(recipe: LanguageModelRecipe, vocabulary_size: int) -> TranslationModel:
     """Build the language model of a recipe with initial weights: a decoder alone."""
     decoder = build_language_model_decoder(
         recipe.decoder,
@@ -134,7 +134,7 @@ def build_language_model(recipe: LanguageModelRecipe, vocabulary_size: int) -> T
         engine=recipe.engine,
         recompute=recipe.training.recompute,
     )
-    return Translator(NoEncoder(), decoder, pad=PAD)
+    return TranslationModel(NoEncoder(), decoder, pad=PAD)
 
 
 def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
@@ -215,7 +215,7 @@ class LanguageModelValidator:
     def __init__(self, loaded: LoadedLanguageModel, store: TokenStore, processes: Processes) -> None:
         self.loaded, self.store, self.processes = loaded, store, processes
 
-    def __call__(self, model: Translator, name: str) -> ValidationResult:
+    def __call__(self, model: TranslationModel, name: str) -> ValidationResult:
         """Measure; the model's mode and the random generators are restored."""
         recipe, count = self.loaded.recipe, self.loaded.recipe.training.validation.samples
         with evaluation_mode(model):

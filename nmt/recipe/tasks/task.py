@@ -9,7 +9,7 @@ from nmt.data.batches import Batch
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.vocabulary import Vocabulary
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.schema import Recipe
 from nmt.training.distributed import Processes
@@ -20,7 +20,7 @@ from nmt.training.settings import EpochBatches, ValidateFunction
 class PreparedTask(NamedTuple):
     """A model and all that training it needs: batches, objective and validation."""
 
-    model: Translator
+    model: TranslationModel
     epochs: EpochBatches
     objective: Objective
     validate: ValidateFunction
@@ -41,7 +41,7 @@ class Task(ABC, Generic[RecipeT]):
         """Prepare the data in the run directory, and build the model with initial weights."""
 
     @abstractmethod
-    def build_model(self, vocabulary_sizes: Sequence[int]) -> Translator:
+    def build_model(self, vocabulary_sizes: Sequence[int]) -> TranslationModel:
         """Build the model with initial weights, for vocabularies of the given sizes."""
 
     @abstractmethod

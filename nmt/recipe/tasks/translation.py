@@ -23,7 +23,7 @@ from nmt.files import write_file
 from nmt.model.decoder import build_decoder
 from nmt.model.encoder import Encoder
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import SHORTLIST, load_weights
 from nmt.recipe.prepare_data import (
     PairBatches,
@@ -50,7 +50,7 @@ VALIDATION_BATCH = 64
 class LoadedTranslator(NamedTuple):
     """A translator with its vocabularies and its recipe."""
 
-    model: Translator
+    model: TranslationModel
     source: Vocabulary
     target: Vocabulary
     recipe: TranslationRecipe
@@ -81,7 +81,7 @@ class TranslationTask(Task[TranslationRecipe]):
             data.describe(),
         )
 
-    def build_model(self, vocabulary_sizes: Sequence[int]) -> Translator:
+    def build_model(self, vocabulary_sizes: Sequence[int]) -> TranslationModel:
         return build_translator(self.recipe, *vocabulary_sizes)
 
     def load(self, path: Path) -> LoadedTranslator:
@@ -105,7 +105,7 @@ class TranslationTask(Task[TranslationRecipe]):
         return BatchPlan(batch.by, batch.size, self.recipe.seed, passes)
 
 
-def build_translator(recipe: TranslationRecipe, source_size: int, target_size: int) -> Translator:
+def build_translator(recipe: TranslationRecipe, source_size: int, target_size: int) -> TranslationModel:
     """Build the translator of a recipe with initial weights, for vocabularies of the given sizes."""
     encoder = Encoder(recipe.encoder, source_size, pad=PAD, engine=recipe.engine)
     decoder = build_decoder(
@@ -116,7 +116,7 @@ def build_translator(recipe: TranslationRecipe, source_size: int, target_size: i
         engine=recipe.engine,
         recompute=recipe.training.recompute,
     )
-    return Translator(encoder, decoder, pad=PAD)
+    return TranslationModel(encoder, decoder, pad=PAD)
 
 
 def load_translator(path: Path) -> LoadedTranslator:
@@ -187,7 +187,7 @@ def _utility(metric: str, target: Vocabulary) -> Utility:
 
 
 def build_validator(
-    recipe: TranslationRecipe, data: TranslationData, run: Path, model: Translator, processes: Processes
+    recipe: TranslationRecipe, data: TranslationData, run: Path, model: TranslationModel, processes: Processes
 ) -> TranslationValidator:
     """Build the validation: the loss on the validation pairs, and scores of greedy translations."""
     sources, references = ([pair[side] for pair in data.valid_pairs] for side in (0, 1))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderOutput, DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import detach_states
 from nmt.training.loss import Loss, LossTerm, cross_entropy, to_float32
 
@@ -26,9 +26,14 @@ class Objective(Protocol):
     """A function to minimise: `loss.smoothed`, which has the gradient, summed over the words of a batch."""
 
     def __call__(
-        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
+        self,
+        model: TranslationModel,
+        batch: Batch,
+        *,
+        teacher_forced: Tensor | None,
+        carried: DecoderState | None,
     ) -> LossOutput:
-        """Return the loss of a batch; `teacher_forced` [B, T] and `carried` as in `Translator.unroll`."""
+        """Return the loss of a batch; `teacher_forced` [B, T] and `carried` as in `Decoder.unroll`."""
 
 
 class Likelihood:
@@ -46,14 +51,23 @@ class Likelihood:
         self.guided_alignment, self.coverage = guided_alignment, coverage
 
     def __call__(
-        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
+        self,
+        model: TranslationModel,
+        batch: Batch,
+        *,
+        teacher_forced: Tensor | None,
+        carried: DecoderState | None,
     ) -> LossOutput:
         output = self.unroll(model, batch, teacher_forced, carried)
         carried = detach_states(output.state) if batch.is_continued else None
         return LossOutput(self.loss(model, batch, output), carried)
 
     def unroll(
-        self, model: Translator, batch: Batch, teacher_forced: Tensor | None, carried: DecoderState | None
+        self,
+        model: TranslationModel,
+        batch: Batch,
+        teacher_forced: Tensor | None,
+        carried: DecoderState | None,
     ) -> DecoderOutput:
         """Run the model, with attention weights if a loss needs them."""
         return model.unroll(
@@ -65,7 +79,7 @@ class Likelihood:
             return_weights=bool(self.guided_alignment or self.coverage),
         )
 
-    def loss(self, model: Translator, batch: Batch, output: DecoderOutput) -> Loss:
+    def loss(self, model: TranslationModel, batch: Batch, output: DecoderOutput) -> Loss:
         """Return sums over the target words of the batch."""
         loss = word_loss(model, batch, output, self.label_smoothing)
         weights = output.weights
@@ -82,7 +96,7 @@ class Likelihood:
         return loss
 
 
-def word_loss(model: Translator, batch: Batch, output: DecoderOutput, label_smoothing: float) -> Loss:
+def word_loss(model: TranslationModel, batch: Batch, output: DecoderOutput, label_smoothing: float) -> Loss:
     """Return the cross-entropy of the target words, each with the weight of its pair."""
     targets = batch.tgt[:, 1:].flatten()
     indices = (targets != model.pad).nonzero().squeeze(1)
@@ -98,7 +112,7 @@ def word_loss(model: Translator, batch: Batch, output: DecoderOutput, label_smoo
 
 
 def forced_loss(
-    model: Translator, batch: Batch, *, label_smoothing: float, carried: DecoderState | None = None
+    model: TranslationModel, batch: Batch, *, label_smoothing: float, carried: DecoderState | None = None
 ) -> LossOutput:
     """Return the cross-entropy under full teacher forcing."""
     likelihood = Likelihood(label_smoothing=label_smoothing, sample=False)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.settings import Settings, Weight
 from nmt.training.objectives.likelihood import LossOutput, Objective
 
@@ -38,7 +38,12 @@ class SwitchOut:
         self.objective, self.temperatures = objective, temperatures
 
     def __call__(
-        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
+        self,
+        model: TranslationModel,
+        batch: Batch,
+        *,
+        teacher_forced: Tensor | None,
+        carried: DecoderState | None,
     ) -> LossOutput:
         """Return the objective of the pairs with replaced tokens."""
         src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.temperatures.source)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderState
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.training.loss import Loss, LossTerm, divergence
 from nmt.training.objectives.likelihood import Likelihood, LossOutput
 
@@ -21,7 +21,12 @@ class RDrop:
         self.likelihood, self.alpha = likelihood, alpha
 
     def __call__(
-        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
+        self,
+        model: TranslationModel,
+        batch: Batch,
+        *,
+        teacher_forced: Tensor | None,
+        carried: DecoderState | None,
     ) -> LossOutput:
         """Return the loss, from one pass over a batch that contains every pair twice."""
         if carried is not None or batch.is_continued:
@@ -34,7 +39,7 @@ class RDrop:
         reported = LossTerm(values.detach().sum(), loss.tokens)
         return LossOutput(loss.add_term("divergence", values, self.alpha / 4, batch.weights, reported), None)
 
-    def divergence(self, model: Translator, batch: Batch, features: Tensor) -> Tensor:
+    def divergence(self, model: TranslationModel, batch: Batch, features: Tensor) -> Tensor:
         """Return the divergence of both passes, features [2B, T, F], summed over each pair: [B]."""
         rows, length = batch.tgt[:, 1:].shape
         indices = (batch.tgt[:, 1:].flatten() != model.pad).nonzero().squeeze(1)

@@ -16,7 +16,7 @@ from nmt.decoding.options import Options, Request
 from nmt.evaluation.metrics import METRICS
 from nmt.model.decoder import DecoderState
 from nmt.model.inference import InferenceModel
-from nmt.model.translator import Translator
+from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import map_tensors
 from nmt.settings import Count, OneOf, Positive, Settings, Weight
 from nmt.training.loss import LossTerm, log_probs, to_float32
@@ -66,19 +66,19 @@ class CandidateSampler:
     utility: Utility
     options: Options
 
-    def sample(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+    def sample(self, model: TranslationModel, batch: Batch) -> list[list[TokenIds]]:
         """Sample translations of each sentence, with eos unless truncated."""
         seed = int(torch.randint(1 << 31, ()))
         return translate_batch(
             model, batch, replace(self.options, sample=True, n_best=self.samples, seed=seed)
         )
 
-    def greedy(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+    def greedy(self, model: TranslationModel, batch: Batch) -> list[list[TokenIds]]:
         """Return the greedy translation of each sentence, in a list of one."""
         return translate_batch(model, batch, replace(self.options, beam=1))
 
     def score_candidates(
-        self, model: Translator, batch: Batch, translations: Sequence[Sequence[TokenIds]]
+        self, model: TranslationModel, batch: Batch, translations: Sequence[Sequence[TokenIds]]
     ) -> CandidateTranslations:
         """Batch the translations of each sentence with their risks."""
         rows = [row for row, of_row in enumerate(translations) for _ in of_row]
@@ -110,7 +110,12 @@ class RiskObjective:
     sampler: CandidateSampler
 
     def __call__(
-        self, model: Translator, batch: Batch, *, teacher_forced: Tensor | None, carried: DecoderState | None
+        self,
+        model: TranslationModel,
+        batch: Batch,
+        *,
+        teacher_forced: Tensor | None,
+        carried: DecoderState | None,
     ) -> LossOutput:
         """Return the loss; the likelihood is reported even with weight 0."""
         with torch.set_grad_enabled(self.settings.likelihood > 0):
@@ -120,7 +125,7 @@ class RiskObjective:
         reported = LossTerm(risks.detach().sum(), len(risks))
         return LossOutput(loss.add_term("risk", values, 1.0, batch.weights, reported), carried)
 
-    def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+    def risk_loss(self, model: TranslationModel, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the value to minimise for each sentence, and its expected risk: [B] both."""
         raise NotImplementedError
 
@@ -133,14 +138,14 @@ class MinimumRisk(RiskObjective):
     `settings.reference`.
     """
 
-    def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+    def risk_loss(self, model: TranslationModel, batch: Batch) -> tuple[Tensor, Tensor]:
         candidates = self.sampler.score_candidates(model, batch, self.distinct_translations(model, batch))
         log_p = self.settings.sharpness * sentence_log_probs(model, batch.src, candidates)
         q = group_by_sentence(log_p, candidates.rows, len(batch.src), -torch.inf).softmax(1)
         expected = (q * group_by_sentence(candidates.risks, candidates.rows, len(batch.src), 0.0)).sum(1)
         return expected, expected
 
-    def distinct_translations(self, model: Translator, batch: Batch) -> list[list[TokenIds]]:
+    def distinct_translations(self, model: TranslationModel, batch: Batch) -> list[list[TokenIds]]:
         """Sample translations of each sentence, without duplicates."""
         pairs = zip(references(batch), self.sampler.sample(model, batch), strict=True)
         return [list(dict.fromkeys([ref, *hyps] if self.settings.reference else hyps)) for ref, hyps in pairs]
@@ -155,14 +160,14 @@ class Reinforce(RiskObjective):
     et al., 2017), or `none`.
     """
 
-    def risk_loss(self, model: Translator, batch: Batch) -> tuple[Tensor, Tensor]:
+    def risk_loss(self, model: TranslationModel, batch: Batch) -> tuple[Tensor, Tensor]:
         candidates = self.sampler.score_candidates(model, batch, self.sampler.sample(model, batch))
         log_p = sentence_log_probs(model, batch.src, candidates)
         rewards = 1.0 - candidates.risks.view(len(batch.src), -1)
         advantage = rewards - self.baseline_reward(model, batch, rewards)
         return -(advantage * log_p.view(len(batch.src), -1)).mean(1), 1.0 - rewards.mean(1)
 
-    def baseline_reward(self, model: Translator, batch: Batch, rewards: Tensor) -> Tensor | float:
+    def baseline_reward(self, model: TranslationModel, batch: Batch, rewards: Tensor) -> Tensor | float:
         """Return the baseline of rewards [B, samples]."""
         if self.settings.baseline == "others":
             return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
@@ -178,7 +183,7 @@ def references(batch: Batch) -> Iterator[TokenIds]:
     return (tuple(row[1 : length + 1]) for row, length in rows)
 
 
-def translate_batch(model: Translator, batch: Batch, options: Options) -> list[list[TokenIds]]:
+def translate_batch(model: TranslationModel, batch: Batch, options: Options) -> list[list[TokenIds]]:
     """Translate each sentence, with eos unless truncated; samples depend on the number of the pair."""
     rows = zip(batch.src.tolist(), batch.src_lengths.tolist(), batch.pairs.tolist(), strict=True)
     requests = [
@@ -191,7 +196,7 @@ def translate_batch(model: Translator, batch: Batch, options: Options) -> list[l
     ]
 
 
-def float32_model(model: Translator) -> Translator:
+def float32_model(model: TranslationModel) -> TranslationModel:
     """Return the model, or a float32 copy if it computes in a shorter type: numpy has no bfloat16."""
     tensors = (*model.parameters(), *model.buffers())
     if to_float32(model.decoder.output.bias).dtype == model.decoder.output.bias.dtype:
@@ -199,7 +204,7 @@ def float32_model(model: Translator) -> Translator:
     return copy.deepcopy(model, {id(tensor): to_float32(tensor.detach()) for tensor in tensors})
 
 
-def sentence_log_probs(model: Translator, src: Tensor, candidates: CandidateTranslations) -> Tensor:
+def sentence_log_probs(model: TranslationModel, src: Tensor, candidates: CandidateTranslations) -> Tensor:
     """Return log p(candidate | its sentence of src [B, S]), [N]."""
     memory = map_tensors(lambda t: t.index_select(0, candidates.rows), model.encode(src))
     features = model.unroll(memory, candidates.tgt[:, :-1]).features
