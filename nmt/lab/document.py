@@ -21,91 +21,37 @@ pre, .small { color: var(--soft); font-size: .85rem; white-space: pre-wrap; }
 """
 
 
-class Heading(NamedTuple):
-    """A heading; that of the document has `level` 1."""
+class Block(NamedTuple):
+    """A part of a document in both formats."""
 
-    text: str
-    level: int = 2
-
-
-class Paragraph(NamedTuple):
-    """A paragraph."""
-
-    text: str
+    markdown: str
+    html: str
 
 
-class Verbatim(NamedTuple):
-    """Preformatted lines: a command, a signature, a recipe."""
-
-    text: str
-
-
-class Table(NamedTuple):
-    """Rows under a head; the first columns have names, the others numbers."""
-
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    names: int = 1
+def heading(text: str, level: int = 2) -> Block:
+    """Write a heading; that of the document has level 1."""
+    return Block(f"{'#' * level} {text}", f"<h{level}>{escape(text)}</h{level}>")
 
 
-class Picture(NamedTuple):
-    """An SVG file and its description."""
-
-    file: Path
-    description: str
+def paragraph(text: str) -> Block:
+    """Write a paragraph."""
+    return Block(text, f"<p>{escape(text)}</p>")
 
 
-Block = Heading | Paragraph | Verbatim | Table | Picture
+def verbatim(text: str) -> Block:
+    """Write preformatted lines: a command, a signature, a recipe."""
+    return Block("\n".join(f"    {line}" for line in text.splitlines()), f"<pre>{escape(text)}</pre>")
 
 
-def to_markdown(blocks: Sequence[Block], folder: Path) -> str:
-    """Write the document as Markdown for a folder; picture paths are relative to it."""
-    return "\n\n".join(_markdown(block, folder) for block in blocks) + "\n"
-
-
-def _markdown(block: Block, folder: Path) -> str:
-    match block:
-        case Heading(text, level):
-            return f"{'#' * level} {text}"
-        case Paragraph(text):
-            return text
-        case Verbatim(text):
-            return "\n".join(f"    {line}" for line in text.splitlines())
-        case Table(head, rows, names):
-            marks = ["---"] * names + ["--:"] * (len(head) - names)
-            return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in [head, marks, *rows])
-        case Picture(file, description):
-            return f"![{description}]({file.relative_to(folder).as_posix()})"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def to_html(blocks: Sequence[Block], title: str) -> str:
-    """Write the document as one self-contained HTML page, light and dark."""
-    body = "\n".join(map(_html, blocks))
-    return (
-        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style>\n'
-        f"{body}\n</html>\n"
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> Block:
+    """Write rows under a head; the first `names` columns are names, the others numbers."""
+    marks = ["---"] * names + ["--:"] * (len(head) - names)
+    lines = (
+        "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |"
+        for row in (head, marks, *rows)
     )
-
-
-def _html(block: Block) -> str:
-    match block:
-        case Heading(text, level):
-            return f"<h{level}>{escape(text)}</h{level}>"
-        case Paragraph(text):
-            return f"<p>{escape(text)}</p>"
-        case Verbatim(text):
-            return f"<pre>{escape(text)}</pre>"
-        case Table(head, rows, names):
-            body = _row("th", head, names) + "".join(_row("td", row, names) for row in rows)
-            return f'<div class="wide" tabindex="0"><table>{body}</table></div>'
-        case Picture(file, description):
-            content = b64encode(file.read_bytes()).decode()
-            return f'<p><img alt="{escape(description)}" src="data:image/svg+xml;base64,{content}"></p>'
+    body = _row("th", head, names) + "".join(_row("td", row, names) for row in rows)
+    return Block("\n".join(lines), f'<div class="wide" tabindex="0"><table>{body}</table></div>')
 
 
 def _row(kind: str, cells: Sequence[str], names: int) -> str:
@@ -113,3 +59,27 @@ def _row(kind: str, cells: Sequence[str], names: int) -> str:
         f"<{kind}{' class=name' if i < names else ''}>{escape(cell)}</{kind}>" for i, cell in enumerate(cells)
     )
     return f"<tr>{row}</tr>\n"
+
+
+def picture(file: Path, folder: Path, description: str) -> Block:
+    """Show an SVG file: in Markdown by its path relative to `folder`, in HTML embedded."""
+    source = f"data:image/svg+xml;base64,{b64encode(file.read_bytes()).decode()}"
+    return Block(
+        f"![{description}]({file.relative_to(folder).as_posix()})",
+        f'<p><img alt="{escape(description)}" src="{source}"></p>',
+    )
+
+
+def to_markdown(blocks: Sequence[Block]) -> str:
+    """Write the document as Markdown."""
+    return "\n\n".join(block.markdown for block in blocks) + "\n"
+
+
+def to_html(blocks: Sequence[Block], title: str) -> str:
+    """Write the document as one self-contained HTML page, light and dark."""
+    body = "\n".join(block.html for block in blocks)
+    return (
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{escape(title)}</title>\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<style>{STYLE}</style>\n'
+        f"{body}\n</html>\n"
+    )

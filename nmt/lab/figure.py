@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 
 FORMATS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 """File formats and their metadata: without the date, equal pictures are equal files."""
-WIDTH, HEIGHT, LEGEND = 8.0, 3.0, 0.2
-"""Inches of a panel and of a row of maps, and of a line of the legend."""
-ACROSS = 3
-"""Heat maps per row, so that their labels can be read."""
-SHORT_NAME = 32
-"""Characters of a name up to which the legend has three columns."""
-MARKED_POINTS = 40
-"""Points of a curve up to which each is marked: a single one would not be visible."""
+WIDTH, HEIGHT, LEGEND = 8.0, 3.0, 0.2  # inches of a panel and of a row of maps, and of a line of the legend
+ACROSS = 3  # heat maps per row, so that their labels can be read
+SHORT_NAME = 32  # characters of a name up to which the legend has three columns
+MARKED_POINTS = 40  # points of a curve up to which each is marked: a single one would not be visible
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +73,12 @@ def draw_curves(
             axes[-1].set_xticks([], minor=True)
         elif all(map(float.is_integer, map(float, points))):
             axes[-1].xaxis.get_major_locator().set_params(integer=True)
-        if len(names) > 1:
-            _legend(figure, colours, columns)
+        if len(names) > 1:  # one legend for all panels; matplotlib omits names that begin with an underscore
+            from matplotlib.lines import Line2D
+
+            signs = [Line2D([], [], color=colour) for colour in colours.values()]
+            labels = [f" {name}" for name in names]
+            figure.legend(signs, labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
 def draw_heat_maps(
@@ -121,9 +121,17 @@ def check_picture(path: Path, kind: str | None = None) -> str:
 def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
     """A figure with fonts for the characters of `text`, written atomically when it is finished."""
     kind = check_picture(path, kind)
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with atomic_file(path) as aside, _style(text, kind):
+    settings: dict[Any, object] = {
+        "text.parse_math": False,
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": "nmt",
+        "font.family": ["DejaVu Sans", *([] if kind == "svg" else _fallback_fonts(text)), "sans-serif"],
+    }
+    with atomic_file(path) as aside, rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure = Figure(figsize=size, layout="constrained")
         yield figure
         figure.savefig(aside, format=kind, dpi=120, metadata=FORMATS[kind])
@@ -150,35 +158,6 @@ def _draw_panel(axes: "Axes", label: str, lines: Sequence[Curve], colours: Mappi
             axes.fill_between(line.x, below, above, color=colours[line.name], alpha=0.15, linewidth=0)
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
-
-
-def _legend(figure: "Figure", colours: Mapping[str, str], columns: int) -> None:
-    """Draw one legend for all panels, above them.
-
-    Each name gets a leading space: matplotlib omits those that begin with an underscore.
-    """
-    from matplotlib.lines import Line2D
-
-    signs = [Line2D([], [], color=colour) for colour in colours.values()]
-    names = [f" {name}" for name in colours]
-    figure.legend(signs, names, loc="outside upper left", ncols=columns, frameon=False)
-
-
-@contextmanager
-def _style(text: str, kind: str) -> "Iterator[None]":
-    """Use fonts that have the characters of a text; in SVG, keep text as text."""
-    from matplotlib import rc_context
-
-    families = [] if kind == "svg" else _fallback_fonts(text)
-    settings: dict[Any, object] = {
-        "text.parse_math": False,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "nmt",
-        "font.family": ["DejaVu Sans", *families, "sans-serif"],
-    }
-    with rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        yield
 
 
 def _fallback_fonts(text: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import Score
-from nmt.lab.document import Heading, Paragraph, Picture, Table, Verbatim, to_html, to_markdown
+from nmt.lab.document import heading, paragraph, picture, table, to_html, to_markdown, verbatim
 from nmt.lab.figure import Curve
 from nmt.lab.study.report import StudySummary, write_report
 from nmt.lab.study.trials import (
@@ -97,14 +97,14 @@ def test_groups_whose_names_are_numbers_are_an_axis() -> None:
 def test_markdown_keeps_a_table_whole_and_a_page_escapes(tmp_path: Path) -> None:
     (tmp_path / "p.svg").write_text("<svg/>", "utf-8")
     blocks = [
-        Heading("<T>", 1),
-        Paragraph("a < b"),
-        Verbatim("x\n y"),
-        Table(["s", "n"], [["a|b\nc", "1"]]),
-        Table(["s", "t", "n"], [["a", "b", "1"]], names=2),
-        Picture(tmp_path / "p.svg", "shows"),
+        heading("<T>", 1),
+        paragraph("a < b"),
+        verbatim("x\n y"),
+        table(["s", "n"], [["a|b\nc", "1"]]),
+        table(["s", "t", "n"], [["a", "b", "1"]], names=2),
+        picture(tmp_path / "p.svg", tmp_path, "shows"),
     ]
-    assert to_markdown(blocks, tmp_path) == (
+    assert to_markdown(blocks) == (
         "# <T>\n\na < b\n\n    x\n     y\n\n| s | n |\n| --- | --: |\n| a\\|b c | 1 |\n\n"
         "| s | t | n |\n| --- | --- | --: |\n| a | b | 1 |\n\n![shows](p.svg)\n"
     )

@@ -1,6 +1,5 @@
 """Findings of the doctor: the problem, its location, an example, and what to try."""
 
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Level = Literal["error", "warning", "note"]
@@ -32,9 +31,3 @@ def format_percent(share: float) -> str:
 def format_count(count: int, noun: str) -> str:
     """Format `1 pair`, `2,000 pairs`."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
-
-
-def format_lines(first: Sequence[int], count: int) -> str:
-    """Format `lines 4, 17 and 9 more`: the first of `count` line numbers."""
-    listed, rest = ", ".join(f"{line:,}" for line in first), count - len(first)
-    return f"line{'s' * (count > 1)} {listed}" + (f" and {rest:,} more" if rest > 0 else "")

@@ -9,12 +9,9 @@ from nmt.data.pair_rules import LINE_RULES, LineRule, is_blank, is_identical
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import main_script
 from nmt.errors import DataError
-from nmt.lab.doctor.finding import format_lines
 
-LISTED = 5
-"""Line numbers that are listed for a problem."""
-EXCERPT_WIDTH = 56
-"""Columns of an example on the terminal."""
+LISTED = 5  # line numbers that are listed for a problem
+EXCERPT_WIDTH = 56  # columns of an example on the terminal
 
 
 @dataclass
@@ -34,7 +31,8 @@ class OccurrenceCounter:
 
     def where(self) -> str:
         """Format `lines 4, 17 and 9 more`."""
-        return format_lines(self.lines, self.count)
+        listed, rest = ", ".join(f"{line:,}" for line in self.lines), self.count - len(self.lines)
+        return f"line{'s' * (self.count > 1)} {listed}" + (f" and {rest:,} more" if rest > 0 else "")
 
 
 class Survey:
@@ -74,9 +72,9 @@ class Survey:
 
     def _add(self, number: int, pair: tuple[str, str]) -> None:
         if self.corpus.parallel and is_blank(*pair):
-            self.pairs["blank"].add(number, excerpt(*pair))
+            self.pairs["blank"].add(number, "")
         if self.corpus.parallel and is_identical(*pair) and any(map(str.isalpha, pair[0])):
-            self.pairs["identical"].add(number, excerpt(*pair))
+            self.pairs["identical"].add(number, _shorten(pair[0], EXCERPT_WIDTH // 2))
         for side in self.sides:
             line = pair[side]
             for rule in LINE_RULES:
@@ -85,12 +83,10 @@ class Survey:
             text = line.strip()
             self.hashes[side].append(hash(text))
             self.lengths[side].append(len(text))
-            self.scripts[side].append(self._script_index(main_script(text)))
-
-    def _script_index(self, script: str | None) -> int:
-        if script not in self.names:
-            self.names.append(script)
-        return self.names.index(script)
+            script = main_script(text)
+            if script not in self.names:
+                self.names.append(script)
+            self.scripts[side].append(self.names.index(script))
 
 
 def excerpt(*lines: str) -> str:

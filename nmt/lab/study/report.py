@@ -11,7 +11,7 @@ from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import LEVELS
 from nmt.files import read_purpose, write_file
-from nmt.lab.document import Block, Heading, Paragraph, Picture, Table, Verbatim, to_html, to_markdown
+from nmt.lab.document import Block, heading, paragraph, picture, table, to_html, to_markdown, verbatim
 from nmt.lab.figure import Curve, draw_curves
 from nmt.lab.study.definition import StudyDefinition, StudyMember, study_file
 from nmt.lab.study.trials import (
@@ -76,7 +76,7 @@ def report_study(
 def write_report(directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> Path:
     """Write `report.md`, `report.html` and the folder `pictures`; returns the HTML page."""
     blocks = list(_ReportBuilder(directory, summary, trials).blocks())
-    write_file(directory / "report.md", to_markdown(blocks, directory).encode())
+    write_file(directory / "report.md", to_markdown(blocks).encode())
     write_file(directory / "report.html", to_html(blocks, summary.title).encode())
     return directory / "report.html"
 
@@ -102,37 +102,37 @@ class _ReportBuilder:
 
     def blocks(self) -> Iterator[Block]:
         summary, name = self.summary, self.score_name
-        yield Heading(summary.title, 1)
-        yield Paragraph(
+        yield heading(summary.title, 1)
+        yield paragraph(
             f"{len(self.trials)} of {summary.members} runs. ± is the standard deviation over seeds; without "
             "it there is one seed. Speed and minutes are those of training only, measured on this machine "
             "with the other processes that ran on it."
         )
-        yield Heading("Scores")
+        yield heading("Scores")
         yield self.scores()
-        yield Verbatim("\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores))
-        yield Heading(f"Against {summary.baseline}")
-        yield Paragraph(
+        yield verbatim("\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores))
+        yield heading(f"Against {summary.baseline}")
+        yield paragraph(
             f"The difference in {name}, and the number of seeds in which it is significant for the choice of "
             "test sentences (paired bootstrap, Koehn 2004; sacreBLEU's one-sided p is below "
             f"{LEVELS['bs']}). p does not cover the variation between seeds, which is the deviation."
         )
         yield self.differences()
-        yield Heading("Pictures")
+        yield heading("Pictures")
         yield from self.pictures()
-        yield Heading("By sentence length")
-        yield Paragraph(f"{name} of the test sentences by number of source words (tokenizer 13a).")
+        yield heading("By sentence length")
+        yield paragraph(f"{name} of the test sentences by number of source words (tokenizer 13a).")
         yield from self.bucket_tables("words", self.lengths)
-        yield Heading("By word frequency")
-        yield Paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
+        yield heading("By word frequency")
+        yield paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
         yield from self.bucket_tables("frequency", self.words)
         if summary.missing:
-            yield Heading("Runs without results")
-            yield Table(["run", "reason"], [*summary.missing.items()])
-        yield Heading("The study")
-        yield Paragraph(f"Written by nmt {__version__} with this command and this study file.")
-        yield Verbatim(summary.command)
-        yield Verbatim(summary.file)
+            yield heading("Runs without results")
+            yield table(["run", "reason"], [*summary.missing.items()])
+        yield heading("The study")
+        yield paragraph(f"Written by nmt {__version__} with this command and this study file.")
+        yield verbatim(summary.command)
+        yield verbatim(summary.file)
 
     def systems(self) -> Iterator[tuple[list[str], Group, str]]:
         """The first cells of each system's row, its group and its name."""
@@ -140,7 +140,7 @@ class _ReportBuilder:
             for system in group:
                 yield [name] * bool(self.summary.others) + [system], group, system
 
-    def scores(self) -> Table:
+    def scores(self) -> Block:
         names = [score.name for score in self.trials[0].scores]
         columns = [
             *self.label_columns,
@@ -153,9 +153,9 @@ class _ReportBuilder:
             "updates",
         ]
         rows = [[*labels, *_results(group[system], names)] for labels, group, system in self.systems()]
-        return Table(columns, rows, len(self.label_columns))
+        return table(columns, rows, len(self.label_columns))
 
-    def differences(self) -> Table:
+    def differences(self) -> Block:
         columns = [*self.label_columns, f"difference in {self.score_name}", "p, seed by seed", "significant"]
         rows = []
         for labels, group, system in self.systems():
@@ -169,16 +169,16 @@ class _ReportBuilder:
                 p_values = ", ".join(f"{p:.3f}" for p in difference.p_values)
                 cells = [str(MeanAndDeviation.of(difference.differences)), p_values, difference.verdict]
             rows.append([*labels, *cells])
-        return Table(columns, rows, len(self.label_columns))
+        return table(columns, rows, len(self.label_columns))
 
     def bucket_tables(self, column: str, groups: Mapping[str, Buckets]) -> Iterator[Block]:
         """A table of each group, with its name where there are several."""
         missing = MeanAndDeviation.of([])
         for name, scores in groups.items():
             if name:
-                yield Heading(f"{', '.join(self.summary.others)}: {name}", 3)
+                yield heading(f"{', '.join(self.summary.others)}: {name}", 3)
             buckets = dict.fromkeys(bucket for of_system in scores.values() for bucket in of_system)
-            yield Table(
+            yield table(
                 [column, *scores],
                 [[str(b), *(str(system.get(b, missing)) for system in scores.values())] for b in buckets],
             )
@@ -192,9 +192,9 @@ class _ReportBuilder:
             try:
                 draw_curves(file, panels, x=x, one_scale=True, log_x=log_x)
             except UsageError as error:
-                yield Paragraph(f"No pictures: {error}")
+                yield paragraph(f"No pictures: {error}")
                 return
-            yield Picture(file, f"{x}: {', '.join(panels)}")
+            yield picture(file, self.directory, f"{x}: {', '.join(panels)}")
 
     def panels(self) -> Iterator[tuple[str, dict[str, list[Curve]], bool]]:
         over_groups = curves_over_groups(self.groups, self.score_name)
