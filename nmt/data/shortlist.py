@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.store import TokenStore
-from nmt.data.store.arrays import ArrayFile, TemporaryColumns, write_arrays
+from nmt.data.store.arrays import ArrayFile, TemporaryColumns
 from nmt.data.vocabulary import EOS, UNK, Vocabulary
 from nmt.data.word_alignment import NULL, sorted_unique, train_lexicon
 from nmt.errors import DataError
@@ -48,10 +48,9 @@ class Shortlist:
         """Write the shortlist atomically, with the fingerprints of the `source` and `target` vocabularies."""
         content = {"offsets": self.offsets, "targets": self.targets, "always": self.always}
         with TemporaryColumns(path.parent) as scratch:
-            columns = {name: scratch.column("I64") for name in content}
             for name, values in content.items():
-                columns[name].append(values)
-            write_arrays(path, columns, _fingerprints(vocabularies))
+                scratch.add(name, "I64").append(values)
+            scratch.save(path, _fingerprints(vocabularies))
 
 
 def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: str) -> Shortlist:

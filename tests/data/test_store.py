@@ -14,7 +14,7 @@ from nmt.data.pair_rules import LengthFilter
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store import builder as building
-from nmt.data.store.arrays import ArrayFile, read_metadata
+from nmt.data.store.arrays import ArrayFile
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary import WordVocabulary
 from nmt.errors import DataError
@@ -251,7 +251,7 @@ def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
 
 def test_shards_of_another_text_are_not_gone_on_with(tmp_path: Path) -> None:
     sharded(tmp_path)
-    before = read_metadata(tmp_path / "s" / "00000.safetensors")["made_from"]
+    before = ArrayFile(tmp_path / "s" / "00000.safetensors", "").metadata["made_from"]
     (tmp_path / "s" / "manifest.json").unlink()
     MANY.append(("1", "1"))
     try:
@@ -259,7 +259,7 @@ def test_shards_of_another_text_are_not_gone_on_with(tmp_path: Path) -> None:
     finally:
         MANY.pop()
     assert len(store) == 89
-    marks = {read_metadata(file)["made_from"] for file in (tmp_path / "s").glob("*.safetensors")}
+    marks = {ArrayFile(file, "").metadata["made_from"] for file in (tmp_path / "s").glob("*.safetensors")}
     assert len(marks) == 1
     assert marks != {before}
 

@@ -6,16 +6,17 @@ the shards, their checksums, and what they were made from.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from itertools import accumulate, groupby
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nmt.data.pair_rules import DropCount, FilterReport
-from nmt.data.store.arrays import ArrayFile, ConcatArrays, Int64, RaggedArray, find_parts
+from nmt.data.store.arrays import Array, ArrayFile, ConcatArrays, Int64, RaggedArray, find_parts
 from nmt.data.vocabulary import Flags
 from nmt.errors import DataError
 from nmt.files import cached_sha256, write_file
@@ -25,7 +26,8 @@ MANIFEST = "manifest.json"
 CHECKSUMS = "sums.json"  # next to the stores of a run; see nmt.files
 
 
-class ShardEntry(NamedTuple):
+@dataclass(frozen=True)
+class ShardEntry:
     """The entry of a shard in the manifest."""
 
     file: str
@@ -33,15 +35,6 @@ class ShardEntry(NamedTuple):
     pairs: int
     report: FilterReport
     sha256: str
-
-    def facts(self) -> dict[str, Any]:
-        """Return the entry as plain JSON values."""
-        return {**self._asdict(), "report": asdict(self.report)}
-
-    @classmethod
-    def from_facts(cls, facts: Mapping[str, Any]) -> "ShardEntry":
-        """Read what `facts` returned."""
-        return cls(**{**facts, "report": load_report(facts["report"])})
 
 
 def load_report(content: Mapping[str, Any]) -> FilterReport:
@@ -100,33 +93,28 @@ class TokenStore:
         self.parts = list(_parts(shards))
         self.report = join_reports(part.report for part in self.parts)
         self.src, self.tgt = self._side("src"), self._side("tgt")
-        self.weights, self.alignments = self._weights(), self._links()
+        ones = self._arrays("weights", lambda pairs: np.broadcast_to(np.float32(1), pairs))
+        self.weights = ConcatArrays(ones) if self._has("weights") else None
+        self.alignments = self._alignments() if self._has("links") else None
 
     def _side(self, name: str) -> StoreSide:
         return StoreSide(self._rows(name), self._rows(f"{name}.text") if self._has(f"{name}.text") else None)
 
     def _rows(self, name: str) -> RaggedArray:
         """Return the rows of all shards; a shard without this array has empty rows."""
-        empty = [np.broadcast_to(np.int64(0), len(file.arrays["lines"]) + 1) for file in self._files]
-        offsets = [
-            f.arrays.get(f"{name}.offsets", zeros) for f, zeros in zip(self._files, empty, strict=True)
-        ]
-        values = [file.arrays.get(name, np.empty(0, np.int64)) for file in self._files]
+        offsets = self._arrays(f"{name}.offsets", lambda pairs: np.broadcast_to(np.int64(0), pairs + 1))
+        values = self._arrays(name, lambda pairs: np.empty(0, np.int64))
         return RaggedArray(offsets, values, self.release)
 
     def _has(self, name: str) -> bool:
         return any(name in file.arrays for file in self._files)
 
-    def _weights(self) -> ConcatArrays | None:
-        """Return the weight of each pair; 1 in corpora without weights."""
-        if not self._has("weights"):
-            return None
-        ones = [np.broadcast_to(np.float32(1), len(file.arrays["lines"])) for file in self._files]
-        return ConcatArrays([f.arrays.get("weights", one) for f, one in zip(self._files, ones, strict=True)])
+    def _arrays(self, name: str, default: Callable[[int], Array]) -> list[Array]:
+        """Return an array of each shard; `default` makes the missing ones, given the number of pairs."""
+        shards = [file.arrays for file in self._files]
+        return [shard[name] if name in shard else default(len(shard["lines"])) for shard in shards]
 
-    def _links(self) -> WordAlignments | None:
-        if not self._has("links"):
-            return None
+    def _alignments(self) -> WordAlignments:
         arrays = next(file.arrays for file in self._files if "links" in file.arrays)
         src, tgt = (arrays[f"{side}.starts"].astype(np.bool_) for side in ("src", "tgt"))
         return WordAlignments(self._rows("links"), (src, tgt))
@@ -141,11 +129,9 @@ class TokenStore:
 
     def source_lines(self, pairs: Int64) -> list[tuple[str, int]]:
         """Return the corpus and line that each of some pairs came from."""
-        part = find_parts(pairs, np.array([*(part.first for part in self.parts), len(self)]))
-        return [
-            (self.parts[number].name, line)
-            for number, line in zip(part.tolist(), self.lines[pairs].tolist(), strict=True)
-        ]
+        parts = find_parts(pairs, np.array([*(part.first for part in self.parts), len(self)]))
+        names = [self.parts[part].name for part in parts.tolist()]
+        return list(zip(names, self.lines[pairs].tolist(), strict=True))
 
     def release(self) -> None:
         """Release the memory pages that were read."""
@@ -165,7 +151,7 @@ def rebuild_advice(path: Path) -> str:
 
 def write_manifest(path: Path, made_from: Mapping[str, Any], shards: Sequence[ShardEntry]) -> None:
     """Write the manifest, which marks a store as complete."""
-    content = {"made_from": made_from, "shards": [shard.facts() for shard in shards]}
+    content = {"made_from": made_from, "shards": [asdict(shard) for shard in shards]}
     write_file(path / MANIFEST, (json.dumps(content, indent=1) + "\n").encode())
 
 
@@ -175,7 +161,8 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
         content = json.loads((path / MANIFEST).read_bytes())
         if content["made_from"]["format"] != FORMAT:
             raise DataError(f"{path} was written by a different version of nmt; {rebuild_advice(path)}")
-        return content["made_from"], [ShardEntry.from_facts(facts) for facts in content["shards"]]
+        shards = [{**entry, "report": load_report(entry["report"])} for entry in content["shards"]]
+        return content["made_from"], [ShardEntry(**entry) for entry in shards]
     except OSError as error:
         raise DataError(f"cannot read {path / MANIFEST}: {error.strerror}; {rebuild_advice(path)}") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -191,13 +178,12 @@ def _check_shards(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
     return files
 
 
-def _parts(shards: Sequence[ShardEntry]) -> Iterable[CorpusPart]:
-    by_corpus = {name: list(group) for name, group in groupby(shards, lambda shard: shard.corpus)}
-    sizes = [sum(shard.pairs for shard in group) for group in by_corpus.values()]
-    for (name, group), first, pairs in zip(
-        by_corpus.items(), accumulate(sizes, initial=0), sizes, strict=False
-    ):
-        yield CorpusPart(name, first, pairs, join_reports(shard.report for shard in group))
+def _parts(shards: Sequence[ShardEntry]) -> Iterator[CorpusPart]:
+    first = 0
+    for name, group in groupby(shards, attrgetter("corpus")):
+        report = join_reports(shard.report for shard in group)
+        yield CorpusPart(name, first, report.kept, report)
+        first += report.kept
 
 
 def join_reports(reports: Iterable[FilterReport]) -> FilterReport:

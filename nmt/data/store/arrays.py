@@ -43,42 +43,34 @@ class Column:
         self.hash.update(content)
         self.count += len(values)
 
-    def bytes(self) -> int:
-        return self.count * TYPES[self.kind].itemsize
-
 
 class TemporaryColumns(ExitStack):
-    """A context that holds columns in unnamed temporary files until `write_arrays` joins them."""
+    """A context that holds named columns in unnamed temporary files until `save` joins them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
-        self._folder = folder
+        self.path, self._columns = path, dict[str, Column]()
 
-    def column(self, kind: ArrayType) -> Column:
-        return Column(kind, self.enter_context(TemporaryFile(dir=self._folder)))
+    def add(self, name: str, kind: ArrayType) -> Column:
+        """Return a new column."""
+        return self._columns.setdefault(name, Column(kind, self.enter_context(TemporaryFile(dir=self.path))))
 
-
-def write_arrays(path: Path, columns: Mapping[str, Column], metadata: Mapping[str, str]) -> None:
-    """Write the columns to one file atomically, with their checksums; wide types first, to be aligned."""
-    order = sorted(columns, key=lambda name: -TYPES[columns[name].kind].itemsize)
-    checksums = {name: columns[name].hash.hexdigest() for name in order}
-    header = _header({name: columns[name] for name in order}, {**metadata, "sha256": json.dumps(checksums)})
-    with atomic_file(path) as side, side.open("wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        for name in order:
-            columns[name].file.seek(0)
-            shutil.copyfileobj(columns[name].file, file, BLOCK)
-
-
-def _header(columns: Mapping[str, Column], metadata: Mapping[str, str]) -> bytes:
-    entries: dict[str, Any] = {"__metadata__": metadata}
-    start = 0
-    for name, column in columns.items():
-        end = start + column.bytes()
-        entries[name] = {"dtype": column.kind, "shape": [column.count], "data_offsets": [start, end]}
-        start = end
-    content = json.dumps(entries).encode()
-    return content + b" " * (-len(content) % 8)
+    def save(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the columns to one file atomically, with their checksums; wide types first, to be aligned."""
+        columns = sorted(self._columns.items(), key=lambda entry: -TYPES[entry[1].kind].itemsize)
+        checksums = {name: column.hash.hexdigest() for name, column in columns}
+        entries: dict[str, Any] = {"__metadata__": {**metadata, "sha256": json.dumps(checksums)}}
+        end = 0
+        for name, column in columns:
+            start, end = end, end + column.count * TYPES[column.kind].itemsize
+            entries[name] = {"dtype": column.kind, "shape": [column.count], "data_offsets": [start, end]}
+        header = json.dumps(entries).encode()
+        header += b" " * (-len(header) % 8)
+        with atomic_file(path) as side, side.open("wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            for _, column in columns:
+                column.file.seek(0)
+                shutil.copyfileobj(column.file, file, BLOCK)
 
 
 class ArrayFile:
@@ -89,12 +81,25 @@ class ArrayFile:
 
     def __init__(self, path: Path, advice: str) -> None:
         self.path, self.advice = path, advice
-        self._map, self.metadata, entries, start = _open(path, advice)
-        content = np.frombuffer(self._map, np.uint8)
-        self.arrays: dict[str, Array] = {
-            name: content[start + entry.start : start + entry.end].view(TYPES[entry.kind])
-            for name, entry in entries.items()
-        }
+        try:
+            with path.open("rb") as file:
+                entries = _read_header(file)
+                self.metadata: dict[str, str] = entries.pop("__metadata__")
+                start, size = file.tell(), os.fstat(file.fileno()).st_size
+                expected = start + max(entry["data_offsets"][1] for entry in entries.values())
+                if expected != size:
+                    raise ValueError(f"expected {expected:,} bytes, found {size:,}")
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            content = np.frombuffer(self._map, np.uint8)[start:]
+            self.arrays: dict[str, Array] = {
+                name: content[slice(*entry["data_offsets"])].view(TYPES[entry["dtype"]])
+                for name, entry in entries.items()
+            }
+        except OSError as error:
+            remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else advice
+            raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is damaged ({error}): {advice}") from None
 
     def check(self) -> None:
         """Read every array; DataError if the checksum of one is wrong."""
@@ -110,44 +115,12 @@ class ArrayFile:
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
-class _Entry(NamedTuple):
-    kind: ArrayType
-    start: int
-    end: int
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a file; empty if the file is missing or damaged."""
-    try:
-        with path.open("rb") as file:
-            return _read_header(file.read(8), file.read)[0]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _open(path: Path, advice: str) -> tuple[mmap.mmap, dict[str, str], dict[str, _Entry], int]:
-    try:
-        with path.open("rb") as file:
-            metadata, entries = _read_header(file.read(8), file.read)
-            start = file.tell()
-            expected = start + max(entry.end for entry in entries.values())
-            found = os.fstat(file.fileno()).st_size
-            if expected != found:
-                raise ValueError(f"expected {expected:,} bytes, found {found:,}")
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), metadata, entries, start
-    except OSError as error:
-        remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else advice
-        raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged ({error}): {advice}") from None
-
-
-def _read_header(size: bytes, read: Any) -> tuple[dict[str, str], dict[str, _Entry]]:
+def _read_header(file: IO[bytes]) -> dict[str, Any]:
+    size = file.read(8)
     if len(size) < 8 or (length := struct.unpack("<Q", size)[0]) > 100 * BLOCK:
         raise ValueError("it has no header")
-    content = json.loads(read(length))
-    metadata = content.pop("__metadata__")
-    return metadata, {name: _Entry(entry["dtype"], *entry["data_offsets"]) for name, entry in content.items()}
+    entries: dict[str, Any] = json.loads(file.read(length))
+    return entries
 
 
 Int64 = NDArray[np.int64]

@@ -1,7 +1,8 @@
 """The construction of a token store: one process reads the corpora, several encode them shard by shard."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
@@ -24,7 +25,7 @@ from nmt.data.store import (
     store_fingerprint,
     write_manifest,
 )
-from nmt.data.store.arrays import ArrayFile, TemporaryColumns, read_metadata, write_arrays
+from nmt.data.store.arrays import ArrayFile, TemporaryColumns
 from nmt.data.store.encoder import CHUNK, RowEncoder, encode_rows
 from nmt.data.vocabulary import Vocabulary
 from nmt.errors import DataError
@@ -57,17 +58,12 @@ def prepare_store(
     encoder = RowEncoder(vocabularies, keep, with_text, with_ends, chunk)
     build = _StoreBuild(path, corpora, encoder, shard_pairs)
     made_from = build.inputs()
-    if _read_inputs(path) != made_from:
+    stored = None
+    with suppress(DataError):  # no complete store
+        stored = read_manifest(path)[0]
+    if stored != made_from:
         _build(build, made_from, workers or count_cores())
     return TokenStore(path)
-
-
-def _read_inputs(path: Path) -> Any:
-    """Return what the store at `path` was made from; None if there is no complete store."""
-    try:
-        return read_manifest(path)[0]
-    except DataError:
-        return None
 
 
 class _StoreBuild(NamedTuple):
@@ -105,8 +101,8 @@ class _StoreBuild(NamedTuple):
 class _ShardTask(NamedTuple):
     """A shard to encode: its file, its corpus, the number of lines before it, and its text."""
 
-    file: str
-    corpus: int
+    file: Path
+    corpus: Corpus
     before: int
     rows: list[Row]
 
@@ -118,45 +114,46 @@ def _build(build: _StoreBuild, made_from: Mapping[str, Any], workers: int) -> No
     (path / MANIFEST).unlink(missing_ok=True)
     for incomplete in path.glob("*.part"):
         incomplete.unlink()
-    files: list[tuple[str, int]] = []
-    for _ in _run_tasks(build, mark, _list_tasks(build, mark, files), workers):
+    files: dict[Path, str] = {}
+    begin = partial(_start_worker, build.encoder, mark)
+    for _ in _run_tasks(begin, _list_tasks(build, mark, files), workers):
         pass
-    shards = [_shard_entry(path / file, build.corpora[corpus].name) for file, corpus in files]
+    shards = [_shard_entry(file, corpus) for file, corpus in files.items()]
     for corpus in build.corpora:
         report = join_reports(shard.report for shard in shards if shard.corpus == corpus.name)
         if report.kept == 0:
             raise DataError(f"no {report.unit[:-1]} is left of {corpus}: {report}")
-    for other in {*path.glob("*.safetensors")} - {path / file for file, _ in files}:
+    for other in {*path.glob("*.safetensors")} - files.keys():
         other.unlink()
     write_manifest(path, made_from, shards)
 
 
-def _list_tasks(build: _StoreBuild, mark: str, files: list[tuple[str, int]]) -> Iterator[_ShardTask]:
-    """Yield the shards to encode; all shards, also existing ones, are added to `files`."""
-    for number, corpus in enumerate(build.corpora):
+def _list_tasks(build: _StoreBuild, mark: str, files: dict[Path, str]) -> Iterator[_ShardTask]:
+    """Yield the shards to encode; the corpus of every shard, also of existing ones, is added to `files`."""
+    for corpus in build.corpora:
         rows, before = read_rows(corpus), 0
         while (text := list(islice(rows, build.shard_pairs))) or before == 0:
-            file = f"{len(files):05}.safetensors"
-            files.append((file, number))
-            if not _is_complete(build.path / file, mark):
-                yield _ShardTask(file, number, before, text)
+            file = build.path / f"{len(files):05}.safetensors"
+            files[file] = corpus.name
+            if not _is_complete(file, mark):
+                yield _ShardTask(file, corpus, before, text)
             before += max(len(text), 1)
 
 
 def _is_complete(file: Path, mark: str) -> bool:
     """Return True if a shard exists and is undamaged."""
-    if read_metadata(file).get("made_from") != mark:
-        return False
-    try:
-        ArrayFile(file, "").check()
-    except DataError:
-        return False
-    return True
+    with suppress(DataError):
+        shard = ArrayFile(file, "")
+        if shard.metadata.get("made_from") == mark:
+            shard.check()
+            return True
+    return False
 
 
-def _run_tasks(build: _StoreBuild, mark: str, tasks: Iterator[_ShardTask], workers: int) -> Iterator[object]:
+def _run_tasks(
+    begin: Callable[[], Work[_ShardTask, None]], tasks: Iterator[_ShardTask], workers: int
+) -> Iterator[object]:
     """Run the tasks, in this process if there is only one."""
-    begin = partial(_start_worker, build, mark)
     first = list(islice(tasks, 2))
     if len(first) < 2 or workers == 1:
         yield from map(begin(), chain(first, tasks))
@@ -165,17 +162,15 @@ def _run_tasks(build: _StoreBuild, mark: str, tasks: Iterator[_ShardTask], worke
         yield from processes.map(chain(first, tasks))
 
 
-def _start_worker(build: _StoreBuild, mark: str) -> Work[_ShardTask, None]:
-    return partial(_make_shard, build, mark)
+def _start_worker(encoder: RowEncoder, mark: str) -> Work[_ShardTask, None]:
+    return partial(_make_shard, encoder, mark)
 
 
-def _make_shard(build: _StoreBuild, mark: str, task: _ShardTask) -> None:
+def _make_shard(encoder: RowEncoder, mark: str, task: _ShardTask) -> None:
     """Encode a shard chunk by chunk into temporary columns, and join these."""
-    with TemporaryColumns(build.path) as scratch:
-        corpus = build.corpora[task.corpus]
-        columns, report = encode_rows(build.encoder, corpus, task.rows, task.before, scratch)
-        metadata = {"made_from": mark, "report": json.dumps(asdict(report))}
-        write_arrays(build.path / task.file, columns, metadata)
+    with TemporaryColumns(task.file.parent) as scratch:
+        report = encode_rows(encoder, task.corpus, task.rows, task.before, scratch)
+        scratch.save(task.file, {"made_from": mark, "report": json.dumps(asdict(report))})
 
 
 def _shard_entry(file: Path, corpus: str) -> ShardEntry:

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from nmt.data.formats import Row
 from nmt.data.pair_rules import FilterReport, LengthFilter, LineFilter
 from nmt.data.pairs import Corpus
-from nmt.data.store.arrays import Array, ArrayType, Column, Int64, TemporaryColumns
+from nmt.data.store.arrays import Array, ArrayType, Int64, TemporaryColumns
 from nmt.data.vocabulary import EOS, Vocabulary, split_words
 from nmt.data.word_alignment import parse_alignment
 from nmt.errors import DataError
@@ -30,9 +30,6 @@ class RowEncoder(NamedTuple):
     with_ends: bool
     chunk: int = CHUNK
 
-    def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
-        return self.keep.drop_reason(src_length, tgt_length) if self.keep else None
-
     def encode(self, side: str, lines: list[str]) -> list[list[int]]:
         return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
 
@@ -45,29 +42,29 @@ class _KeptRows(NamedTuple):
     tokens: dict[str, list[list[int]]]
 
 
-class _ColumnWriter(Protocol):
-    """A writer of some columns."""
-
-    def append(self, rows: _KeptRows) -> None: ...
-
-    def columns(self) -> dict[str, Column]: ...
-
-
 def encode_rows(
     encoder: RowEncoder, corpus: Corpus, rows: Sequence[Row], before: int, scratch: TemporaryColumns
-) -> tuple[dict[str, Column], FilterReport]:
-    """Return the columns of a shard and the filter's report; `before` is the number of lines before its rows.
+) -> FilterReport:
+    """Add the columns of a shard to `scratch`, and report on its rows, which follow `before` lines.
 
     The corpus's tag is added to the beginning of each source, but not counted by the filter. Raises DataError
     for an invalid weight or alignment.
     """
     report = FilterReport("pairs" if corpus.parallel else "lines")
-    writers = _make_writers(encoder, corpus, scratch, report, before)
+    lines = scratch.add("lines", "I64")
+    writers: list[_TokenWriter | _WeightWriter | _AlignmentWriter] = [
+        _TokenWriter(side, encoder, scratch) for side in SIDES if side in encoder.vocabularies
+    ]
+    if corpus.weights is not None:
+        writers.append(_WeightWriter(corpus, scratch))
+    if corpus.alignments is not None:
+        writers.append(_AlignmentWriter(corpus, encoder.vocabularies, scratch, report, before))
     for start in range(0, len(rows), encoder.chunk):
         kept = _encode_chunk(encoder, corpus, rows[start : start + encoder.chunk], before + start, report)
+        lines.append(kept.lines)
         for writer in writers:
             writer.append(kept)
-    return {name: column for writer in writers for name, column in writer.columns().items()}, report
+    return report
 
 
 def _encode_chunk(
@@ -79,7 +76,8 @@ def _encode_chunk(
     tokens = {side: encoder.encode(side, texts[side]) for side in SIDES}
     tag = 0 if corpus.tag is None else len(encoder.vocabularies["src"].encode(corpus.tag))
     lengths = ((len(src) - tag, len(tgt)) for src, tgt in zip(*tokens.values(), strict=True))
-    kept = [i for i, pair in enumerate(lengths) if report.count(encoder.drop_reason(*pair))]
+    reasons = (encoder.keep and encoder.keep.drop_reason(*pair) for pair in lengths)
+    kept = [i for i, reason in enumerate(reasons) if report.count(reason)]
     return _KeptRows(
         np.array(kept, np.int64) + before + 1,
         {name: [lines[i] for i in kept] for name, lines in texts.items()},
@@ -87,44 +85,16 @@ def _encode_chunk(
     )
 
 
-def _make_writers(
-    encoder: RowEncoder, corpus: Corpus, scratch: TemporaryColumns, report: FilterReport, before: int
-) -> list[_ColumnWriter]:
-    writers: list[_ColumnWriter] = [_LineWriter(scratch)]
-    writers += [_TokenWriter(side, encoder, scratch) for side in SIDES if side in encoder.vocabularies]
-    if corpus.weights is not None:
-        writers.append(_WeightWriter(corpus, scratch))
-    if corpus.alignments is not None:
-        writers.append(_AlignmentWriter(corpus, encoder.vocabularies, scratch, report, before))
-    return writers
-
-
-class _LineWriter:
-    """Writes the line that each pair came from."""
-
-    def __init__(self, scratch: TemporaryColumns) -> None:
-        self.lines = scratch.column("I64")
-
-    def append(self, rows: _KeptRows) -> None:
-        self.lines.append(rows.lines)
-
-    def columns(self) -> dict[str, Column]:
-        return {"lines": self.lines}
-
-
 class _RaggedWriter:
     """Writes rows of unequal length."""
 
     def __init__(self, name: str, kind: ArrayType, scratch: TemporaryColumns) -> None:
-        self.name, self.values, self.offsets = name, scratch.column(kind), scratch.column("I64")
+        self.values, self.offsets = scratch.add(name, kind), scratch.add(f"{name}.offsets", "I64")
         self.offsets.append(np.zeros(1, np.int64))
 
     def append(self, values: Array, lengths: Iterable[int]) -> None:
         self.offsets.append(self.values.count + np.cumsum(np.fromiter(lengths, np.int64)))
         self.values.append(values)
-
-    def columns(self) -> dict[str, Column]:
-        return {self.name: self.values, f"{self.name}.offsets": self.offsets}
 
 
 class _TokenWriter:
@@ -143,15 +113,12 @@ class _TokenWriter:
             raw = [line.encode() for line in rows.texts[self.side]]
             self.text.append(np.frombuffer(b"".join(raw), np.uint8), map(len, raw))
 
-    def columns(self) -> dict[str, Column]:
-        return self.tokens.columns() | (self.text.columns() if self.text else {})
-
 
 class _WeightWriter:
     """Writes the weight of each pair."""
 
     def __init__(self, corpus: Corpus, scratch: TemporaryColumns) -> None:
-        self.file, self.weights = corpus.locate("weights"), scratch.column("F32")
+        self.file, self.weights = corpus.locate("weights"), scratch.add("weights", "F32")
 
     def append(self, rows: _KeptRows) -> None:
         entries = zip(rows.texts["weights"], rows.lines.tolist(), strict=True)
@@ -167,9 +134,6 @@ class _WeightWriter:
                 f"{self.file}, line {line}: expected a weight from 0 to {MAX_WEIGHT:,}, got '{text}'"
             )
         return weight
-
-    def columns(self) -> dict[str, Column]:
-        return {"weights": self.weights}
 
 
 class _AlignmentWriter:
@@ -191,12 +155,9 @@ class _AlignmentWriter:
         tag = [] if corpus.tag is None else vocabularies["src"].encode(corpus.tag)
         self.tag_words = {"src": 0 if corpus.tag is None else 1, "tgt": 0}  # in the text
         self.shift = {"src": int(self.starts["src"][tag].sum()), "tgt": 0}  # among the tokens
-        self.links, self.flags = (
-            _RaggedWriter("links", "U32", scratch),
-            {s: scratch.column("U8") for s in SIDES},
-        )
-        for side, column in self.flags.items():
-            column.append(self.starts[side])
+        self.links = _RaggedWriter("links", "U32", scratch)
+        for side, starts in self.starts.items():
+            scratch.add(f"{side}.starts", "U8").append(starts)
 
     def append(self, rows: _KeptRows) -> None:
         links = [self._row(rows, i) for i in range(len(rows.lines))]
@@ -224,6 +185,3 @@ class _AlignmentWriter:
     def _count_words(self, rows: _KeptRows, side: str, i: int) -> int:
         """Return the number of words of a text, as its tokens show them."""
         return int(self.starts[side][rows.tokens[side][i]].sum()) - self.shift[side]
-
-    def columns(self) -> dict[str, Column]:
-        return self.links.columns() | {f"{side}.starts": column for side, column in self.flags.items()}
