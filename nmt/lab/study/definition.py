@@ -128,50 +128,40 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     last = [reader.setting(text, problems) for text in overrides]
     if problems:
         raise reader.refused(problems, "study")
-    members: list[StudyMember] = []
+    recipes: dict[tuple[str, ...], TranslationRecipe] = {}  # by the values of the axes
     for labels in product(*study.vary.values()):
-        choices = dict(zip(study.vary, labels, strict=True))
-        varied = [tree.at("vary", axis, label) for axis, label in choices.items()]
-        layers = [layer for layer in [*base, *varied, *last] if layer is not None]
-        members += _read_members(study, choices, layers, problems)
-    problems += _check_common(members, tree)
+        varied = [tree.at("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
+        layers = [layer for layer in (*base, *varied, *last) if layer is not None]
+        if (recipe := reader.checked(layers, problems)) is not None:
+            problems += _check_member(recipe, layers)
+            if isinstance(recipe, TranslationRecipe):
+                recipes[labels] = recipe
+    if len({to_json(recipe.evaluation) for recipe in recipes.values()}) > 1:
+        message = "differs between members: set it for all, under `settings`"
+        problems.append(Problem(tree.place, "evaluation", message))
     if problems:
         raise reader.refused(problems, "study")
-    return study, _match_members(study, members) if study.match == "parameters" else members
+    if study.match == "parameters":
+        recipes = _match_recipes(study, recipes)
+    return study, [
+        StudyMember(dict(zip(study.vary, labels, strict=True)), seed, replace(recipe, seed=seed))
+        for labels, recipe in recipes.items()
+        for seed in study.seeds
+    ]
 
 
 def _tree(file: Path, problems: list[Problem]) -> Node | None:
-    source = Source(str(file), file.parent)
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file}: not a UTF-8 text") from None
-    tree = yaml12.read(text, source, problems)
-    if tree is not None and not isinstance(tree.value, dict):
-        problems.append(Problem(tree.place, "", "a study consists of settings, `name: value`"))
-        return None
-    return tree
-
-
-def _read_members(
-    study: StudyDefinition, choices: Mapping[str, str], layers: Sequence[Node], problems: list[Problem]
-) -> Iterator[StudyMember]:
-    """The members of one combination, one per seed."""
-    recipe = reader.checked(layers, problems)
-    if recipe is None:
-        return
-    problems += _check_member(recipe, layers)
-    if isinstance(recipe, TranslationRecipe):
-        for seed in study.seeds:
-            yield StudyMember(choices, seed, replace(recipe, seed=seed))
-
-
-def _check_common(members: Sequence[StudyMember], tree: Node) -> Iterator[Problem]:
-    """Check that members can be compared."""
-    if len({to_json(member.recipe.evaluation) for member in members}) > 1:
-        yield Problem(tree.place, "evaluation", "differs between members: set it for all, under `settings`")
+    tree = yaml12.read(text, Source(str(file), file.parent), problems)
+    if tree is None or isinstance(tree.value, dict):
+        return tree
+    problems.append(Problem(tree.place, "", "a study consists of settings, `name: value`"))
+    return None
 
 
 def _check_member(recipe: Recipe, layers: Sequence[Node]) -> Iterator[Problem]:
@@ -186,25 +176,16 @@ def _check_member(recipe: Recipe, layers: Sequence[Node]) -> Iterator[Problem]:
             yield Problem(seed.start, "seed", "set the seeds of a study in its list `seeds`")
 
 
-def _match_members(study: StudyDefinition, members: Sequence[StudyMember]) -> list[StudyMember]:
-    """Match the parameters of each member to those of the baseline with the same values of the other axes."""
-    baseline = next(iter(study.vary[study.systems]))
-    targets = {
-        member.others(study.systems): count_parameters(member.recipe)
-        for member in members
-        if member.seed == study.seeds[0] and member.choices[study.systems] == baseline
-    }
-    matched: dict[tuple[str, ...], TranslationRecipe] = {}
-    for member in members:
-        choice = tuple(member.choices.values())
-        if choice not in matched:
-            is_baseline = member.choices[study.systems] == baseline
-            target = targets[member.others(study.systems)]
-            matched[choice] = member.recipe if is_baseline else match_parameters(member.recipe, target)
-    return [
-        member._replace(recipe=replace(matched[tuple(member.choices.values())], seed=member.seed))
-        for member in members
-    ]
+def _match_recipes(
+    study: StudyDefinition, recipes: Mapping[tuple[str, ...], TranslationRecipe]
+) -> dict[tuple[str, ...], TranslationRecipe]:
+    """Match the parameters of each recipe to those of the baseline with the same values of the other axes."""
+    axis, baseline = list(study.vary).index(study.systems), next(iter(study.vary[study.systems]))
+    matched = {}
+    for labels, recipe in recipes.items():
+        target = count_parameters(recipes[(*labels[:axis], baseline, *labels[axis + 1 :])])
+        matched[labels] = recipe if labels[axis] == baseline else match_parameters(recipe, target)
+    return matched
 
 
 def count_parameters(recipe: TranslationRecipe) -> int:

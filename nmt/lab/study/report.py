@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,7 @@ from nmt.lab.study.trials import (
     word_scores,
 )
 
-DECADE = 10
-"""Ratio of the largest to the smallest value of an axis from which it is logarithmic."""
+DECADE = 10  # ratio of the largest to the smallest value of an axis from which it is logarithmic
 
 
 class StudySummary(NamedTuple):
@@ -81,8 +80,7 @@ def write_report(directory: Path, summary: StudySummary, trials: Sequence[Trial]
     return directory / "report.html"
 
 
-Buckets = Mapping[str, Mapping[Bucket, MeanAndDeviation]]
-"""Scores by system and bucket."""
+Buckets = Mapping[str, Mapping[Bucket, MeanAndDeviation]]  # scores by system and bucket
 
 
 class _ReportBuilder:
@@ -90,15 +88,17 @@ class _ReportBuilder:
         self.directory, self.summary, self.trials = directory, summary, trials
         self.groups = group_trials(trials)
         self.score_name = trials[0].scores[0].name
-        self.lengths = {
-            name: {system: length_scores(trials, summary.metric) for system, trials in group.items()}
-            for name, group in self.groups.items()
-        }
-        self.words = {
-            name: {system: word_scores(trials) for system, trials in group.items()}
-            for name, group in self.groups.items()
-        }
+        self.lengths = self.by_system(lambda trials: length_scores(trials, summary.metric))
         self.label_columns = [", ".join(summary.others)] * bool(summary.others) + [summary.systems]
+
+    def by_system(
+        self, score: Callable[[Sequence[Trial]], Mapping[Bucket, MeanAndDeviation]]
+    ) -> Mapping[str, Buckets]:
+        """Scores of each system of each group."""
+        return {
+            name: {system: score(trials) for system, trials in group.items()}
+            for name, group in self.groups.items()
+        }
 
     def blocks(self) -> Iterator[Block]:
         summary, name = self.summary, self.score_name
@@ -125,7 +125,7 @@ class _ReportBuilder:
         yield from self.bucket_tables("words", self.lengths)
         yield heading("By word frequency")
         yield paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
-        yield from self.bucket_tables("frequency", self.words)
+        yield from self.bucket_tables("frequency", self.by_system(word_scores))
         if summary.missing:
             yield heading("Runs without results")
             yield table(["run", "reason"], [*summary.missing.items()])
@@ -134,42 +134,47 @@ class _ReportBuilder:
         yield verbatim(summary.command)
         yield verbatim(summary.file)
 
-    def systems(self) -> Iterator[tuple[list[str], Group, str]]:
-        """The first cells of each system's row, its group and its name."""
-        for name, group in self.groups.items():
-            for system in group:
-                yield [name] * bool(self.summary.others) + [system], group, system
+    def system_table(self, columns: Sequence[str], cells: Callable[[Group, str], Sequence[str]]) -> Block:
+        """A table with a row of cells for each system of each group, unless there are none."""
+        rows = [
+            [*[name] * bool(self.summary.others), system, *row]
+            for name, group in self.groups.items()
+            for system in group
+            if (row := cells(group, system))
+        ]
+        return table([*self.label_columns, *columns], rows, len(self.label_columns))
 
     def scores(self) -> Block:
         names = [score.name for score in self.trials[0].scores]
-        columns = [
-            *self.label_columns,
-            *names,
-            "seeds",
-            "hidden",
-            "parameters",
-            "words/s",
-            "minutes",
-            "updates",
-        ]
-        rows = [[*labels, *_results(group[system], names)] for labels, group, system in self.systems()]
-        return table(columns, rows, len(self.label_columns))
+
+        def cells(group: Group, system: str) -> list[str]:
+            trials = group[system]
+            means = mean_scores(trials)
+            return [
+                *(str(means[name]) for name in names),
+                *(str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}"),
+                _number([trial.speed for trial in trials]),
+                f"{MeanAndDeviation.of([trial.last('seconds') for trial in trials]).mean / 60:.1f}",
+                _number([trial.last("update") for trial in trials]),
+            ]
+
+        return self.system_table(
+            [*names, "seeds", "hidden", "parameters", "words/s", "minutes", "updates"], cells
+        )
 
     def differences(self) -> Block:
-        columns = [*self.label_columns, f"difference in {self.score_name}", "p, seed by seed", "significant"]
-        rows = []
-        for labels, group, system in self.systems():
+        def cells(group: Group, system: str) -> list[str]:
             if system == self.summary.baseline:
-                continue
+                return []
             baseline = group.get(self.summary.baseline, [])
             difference = compare_systems(baseline, group[system], self.summary.metric)
             if difference is None:
-                cells = ["-", "-", "no run of the baseline with the same seed and test set"]
-            else:
-                p_values = ", ".join(f"{p:.3f}" for p in difference.p_values)
-                cells = [str(MeanAndDeviation.of(difference.differences)), p_values, difference.verdict]
-            rows.append([*labels, *cells])
-        return table(columns, rows, len(self.label_columns))
+                return ["-", "-", "no run of the baseline with the same seed and test set"]
+            p_values = ", ".join(f"{p:.3f}" for p in difference.p_values)
+            return [str(MeanAndDeviation.of(difference.differences)), p_values, difference.verdict]
+
+        columns = [f"difference in {self.score_name}", "p, seed by seed", "significant"]
+        return self.system_table(columns, cells)
 
     def bucket_tables(self, column: str, groups: Mapping[str, Buckets]) -> Iterator[Block]:
         """A table of each group, with its name where there are several."""
@@ -218,15 +223,6 @@ class _ReportBuilder:
             for group, systems in self.groups.items()
         }
         yield "update", during_training, False
-
-
-def _results(trials: Sequence[Trial], names: Sequence[str]) -> Iterator[str]:
-    means = mean_scores(trials)
-    yield from (str(means[name]) for name in names)
-    yield from (str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}")
-    yield _number([trial.speed for trial in trials])
-    yield f"{MeanAndDeviation.of([trial.last('seconds') for trial in trials]).mean / 60:.1f}"
-    yield _number([trial.last("update") for trial in trials])
 
 
 def _number(values: Sequence[float]) -> str:

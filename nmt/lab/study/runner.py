@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from hashlib import sha256
@@ -142,7 +142,9 @@ class StudyRunner:
         return status
 
     def _run(self, command: Sequence[str], log: int, member: StudyMember) -> int:
-        """Run a command and return its exit code."""
+        """Run a command and return its exit code; parallel members share the cores unless threads are set."""
+        shared = self.jobs > 1 and member.recipe.training.threads is None
+        threads = {"OMP_NUM_THREADS": str(max(self.cores // self.jobs, 1))} if shared else {}
         with self._lock:
             if self._closed:
                 return -1
@@ -151,7 +153,7 @@ class StudyRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=self._environment(member),
+                env={**threads, **os.environ},
                 pass_fds=[self._directory_lock],  # locked as long as one of them lives
                 start_new_session=True,  # Ctrl-C is sent to this process only, which terminates them once
             )
@@ -160,12 +162,6 @@ class StudyRunner:
         with self._lock:
             self._running.remove(process)
         return code
-
-    def _environment(self, member: StudyMember) -> Mapping[str, str]:
-        """The environment of this process; parallel members share the cores unless threads are set."""
-        shared = self.jobs > 1 and member.recipe.training.threads is None
-        threads = {"OMP_NUM_THREADS": str(max(self.cores // self.jobs, 1))} if shared else {}
-        return {**threads, **os.environ}
 
 
 def _checksum(member: StudyMember) -> str:

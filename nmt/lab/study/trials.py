@@ -22,8 +22,7 @@ from nmt.lab.study.runner import member_files, read_status
 from nmt.recipe.schema import to_json
 from nmt.recipe.tasks.translation import load_translator, read_test_pairs
 
-MIN_SENTENCES = 5
-"""Sentences of a bucket below which it is not scored."""
+MIN_SENTENCES = 5  # sentences of a bucket below which it is not scored
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -50,7 +49,7 @@ class Trial(NamedTuple):
 
     @property
     def speed(self) -> float:
-        """WordMatches per second of training; NaN if it was not measured."""
+        """Words per second of training; NaN if it was not measured."""
         measured = [event for event in self.events if "tokens" in event and event.get("seconds")]
         return measured[-1]["tokens"] / measured[-1]["seconds"] if measured else math.nan
 
@@ -161,30 +160,27 @@ def compare_systems(
     """Run paired bootstrap resampling (Koehn, 2004) seed by seed; None without a common seed."""
     others = {trial.seed: trial for trial in other}
     pairs = [(trial, others[trial.seed]) for trial in baseline if trial.seed in others]
-    tests = [_paired_test(one, two, metric) for one, two in pairs if one.refs == two.refs]
+    tests = []
+    for one, two in pairs:
+        if one.refs == two.refs:
+            hyps = {"baseline": one.hyps, "other": two.hyps}
+            scores = compare(hyps, [one.refs], [metric], lowercase=one.lowercase)
+            [base], [score] = scores.values()
+            p_value = 1.0 if score.p_value is None else score.p_value
+            tests.append((score.value - base.value, p_value, bool(score.beyond_chance)))
     return SystemDifference(*zip(*tests, strict=True)) if tests else None
-
-
-def _paired_test(baseline: Trial, other: Trial, metric: str) -> tuple[float, float, bool]:
-    """The difference, its p-value, and whether it is significant."""
-    hyps = {"baseline": baseline.hyps, "other": other.hyps}
-    scores = compare(hyps, [baseline.refs], [metric], lowercase=baseline.lowercase)
-    one, two = (of_system[0] for of_system in scores.values())
-    return two.value - one.value, 1.0 if two.p_value is None else two.p_value, bool(two.beyond_chance)
 
 
 def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndDeviation]:
     """Score a system on the sentences of each source length."""
-    return {
-        bucket: MeanAndDeviation.of([_score_subset(trial, indices, metric) for trial in trials])
-        for bucket, indices in group_by_length(trials[0].sources).items()
-        if len(indices) >= MIN_SENTENCES
-    }
-
-
-def _score_subset(trial: Trial, indices: Sequence[int], metric: str) -> float:
-    hyps, refs = ([lines[i] for i in indices] for lines in (trial.hyps, trial.refs))
-    return score(hyps, [refs], [metric], lowercase=trial.lowercase)[0].value
+    scores = {}
+    for bucket, indices in group_by_length(trials[0].sources).items():
+        if len(indices) >= MIN_SENTENCES:
+            texts = [([t.hyps[i] for i in indices], [t.refs[i] for i in indices]) for t in trials]
+            lowercase = trials[0].lowercase
+            results = [score(hyps, [refs], [metric], lowercase=lowercase) for hyps, refs in texts]
+            scores[bucket] = MeanAndDeviation.of([result[0].value for result in results])
+    return scores
 
 
 def word_scores(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
