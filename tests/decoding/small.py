@@ -7,14 +7,13 @@ import pytest
 
 from nmt.errors import DataError
 from nmt.recipe import artifact
-from nmt.recipe import artifact as shortlist
-from nmt.recipe.tasks import translation as translating
+from nmt.recipe.tasks import translation
 from tests.decoding.models import random_model
 from tests.decoding.words import CutWords
 
 
 def load_translator(path: Path) -> SimpleNamespace:
-    """What `nmt.recipe.artifact.load_translator` gives, as far as the command asks for it."""
+    """What `nmt.recipe.tasks.translation.load_translator` gives, as far as the command asks for it."""
     if path.name == "missing":
         raise DataError(f"no model in {path}")
     search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
@@ -25,7 +24,6 @@ def load_translator(path: Path) -> SimpleNamespace:
 
 def take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on every path is this model."""
-    for room in (artifact, shortlist):  # who imports it by name
-        monkeypatch.setattr(room, "load_translator", load_translator)
-    monkeypatch.setattr(translating, "prepared", lambda loaded: loaded.model)
-    monkeypatch.setattr(artifact, "fingerprint", lambda _: "the small one")
+    monkeypatch.setattr(translation, "load_translator", load_translator)
+    monkeypatch.setattr(translation, "build_search_model", lambda loaded: loaded.model)
+    monkeypatch.setattr(artifact, "model_fingerprint", lambda _: "the small one")

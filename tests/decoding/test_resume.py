@@ -140,7 +140,7 @@ def test_another_model_or_other_options_are_refused_and_said(
 ) -> None:
     stopped(tmp_path, monkeypatch)
     before = files(tmp_path)
-    monkeypatch.setattr(artifact, "fingerprint", lambda _: "another one")
+    monkeypatch.setattr(artifact, "model_fingerprint", lambda _: "another one")
     refused = nmt(*job(tmp_path, "--resume", "--beam", 3, "--scores"))
     assert isinstance(refused.exception, DataError)
     for said in (
