@@ -1,7 +1,6 @@
 """Vocabularies: the segmentation of a line into tokens (subwords or words), and back."""
 
 import hashlib
-import logging
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +24,6 @@ from nmt.files import write_file
 
 Flags = NDArray[np.bool_]
 
-
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 SIDES = ("source", "target")  # of a translator, in the names of its vocabulary files
@@ -33,16 +31,17 @@ SIDES = ("source", "target")  # of a translator, in the names of its vocabulary 
 WORD = re.compile("▁*[^▁]+")  # tokens of sentencepiece do not cross a space, which it writes as ▁
 CANNOT_SAMPLE = "only unigram and bpe segmentations can be sampled: set subwords.sampling to 0"
 
-log = logging.getLogger(__name__)
-
 
 class Vocabulary(Protocol):
     """Tokens with their ids, where 0 to 3 are pad, bos, eos and unk."""
 
     suffix: str
+    content: bytes
+    """The vocabulary's file."""
 
     def encode(self, line: str) -> list[int]:
         """Return the ids of a line's tokens, without bos and eos."""
+        return self.encode_all([line])[0]
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         """Encode several lines, which is faster."""
@@ -63,22 +62,21 @@ class Vocabulary(Protocol):
 
     def save(self, path: Path) -> None:
         """Write the vocabulary atomically."""
+        write_file(path, self.content)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of what `save` writes."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
-class SentencePieceVocabulary:
+class SentencePieceVocabulary(Vocabulary):
     """Subwords of a SentencePiece model (Kudo and Richardson, 2018)."""
 
     suffix = ".spm"
 
     def __init__(self, model: bytes) -> None:
-        self._model = model
+        self.content = model
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-
-    def encode(self, line: str) -> list[int]:
-        return self.encode_all([line])[0]
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         split = [self._split_tag(line) for line in lines] if self._tags else []
@@ -140,12 +138,6 @@ class SentencePieceVocabulary:
         model = self._processor
         return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
 
-    def save(self, path: Path) -> None:
-        write_file(path, self._model)
-
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self._model).hexdigest()
-
 
 def _supports(question: Callable[[], object]) -> bool:
     """Return True if a call succeeds; sentencepiece does not report the type of a model."""
@@ -156,7 +148,7 @@ def _supports(question: Callable[[], object]) -> bool:
     return True
 
 
-class WordVocabulary:
+class WordVocabulary(Vocabulary):
     """Words split on spaces, for tokenised text."""
 
     suffix = ".vocab"
@@ -164,12 +156,10 @@ class WordVocabulary:
     def __init__(self, words: Iterable[str]) -> None:
         self._words = [*SPECIALS, *words]
         self._ids = {word: i for i, word in enumerate(self._words) if i > UNK}
-
-    def encode(self, line: str) -> list[int]:
-        return [self._ids.get(word, UNK) for word in split_words(line)]
+        self.content = "".join(word + "\n" for word in self._words).encode()
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
-        return [self.encode(line) for line in lines]
+        return [[self._ids.get(word, UNK) for word in split_words(line)] for line in lines]
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
         raise UsageError(CANNOT_SAMPLE)
@@ -186,15 +176,6 @@ class WordVocabulary:
     def __len__(self) -> int:
         return len(self._words)
 
-    def save(self, path: Path) -> None:
-        write_file(path, self._text())
-
-    def fingerprint(self) -> str:
-        return hashlib.sha256(self._text()).hexdigest()
-
-    def _text(self) -> bytes:
-        return "".join(word + "\n" for word in self._words).encode()
-
 
 def split_words(line: str) -> list[str]:
     """Split a line at spaces; other white space (as a no-break space) belongs to words, but is no word."""
@@ -209,7 +190,14 @@ def load_vocabulary(path: Path) -> Vocabulary:
         raise DataError(f"cannot read the vocabulary {path}: {error.strerror}") from None
     if content.startswith(SPECIALS[PAD].encode() + b"\n"):
         return _load_words(path, content)
-    return _load_subwords(path, content)
+    try:
+        vocabulary = SentencePieceVocabulary(content)
+    except RuntimeError:
+        raise DataError(f"{path} is not a SentencePiece model, or is damaged") from None
+    if vocabulary.special_ids() != (PAD, BOS, EOS, UNK):
+        options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
+        raise DataError(f"the SentencePiece model {path} must be trained with {options}")
+    return vocabulary
 
 
 def _load_words(path: Path, content: bytes) -> WordVocabulary:
@@ -220,14 +208,3 @@ def _load_words(path: Path, content: bytes) -> WordVocabulary:
     if tuple(words[: len(SPECIALS)]) != SPECIALS:
         raise DataError(f"the vocabulary {path} must start with the lines {', '.join(SPECIALS)}")
     return WordVocabulary(words[len(SPECIALS) :])
-
-
-def _load_subwords(path: Path, content: bytes) -> SentencePieceVocabulary:
-    try:
-        vocabulary = SentencePieceVocabulary(content)
-    except RuntimeError:
-        raise DataError(f"{path} is not a SentencePiece model, or is damaged") from None
-    if vocabulary.special_ids() != (PAD, BOS, EOS, UNK):
-        options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
-        raise DataError(f"the SentencePiece model {path} must be trained with {options}")
-    return vocabulary

@@ -4,20 +4,18 @@ SentencePiece's own sampling also depends on the process, not only on the seed.
 """
 
 from bisect import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 from math import exp, fsum, log
 from random import Random
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 LONGEST_WORD = 200  # characters; longer words are not sampled
 
 
-class SegmentationSampler(Protocol):
-    """A function that samples the segmentation of a word; None instead of an id is an unknown token."""
-
-    def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]: ...
+SegmentationSampler = Callable[[str, float, Random], list[int | None]]
+"""A function of a word, alpha and a generator that samples its segmentation; None is an unknown token."""
 
 
 class _LastTokens(NamedTuple):
@@ -52,16 +50,13 @@ class UnigramSegmentations:
         lattice, totals = list[_LastTokens](), [0.0]  # totals: log of the summed weights of all segmentations
         for end in range(1, len(word) + 1):
             starts = range(max(0, end - self._longest), end)
-            last = {start: word[start:end] for start in starts if self._is_token(word[start:end])}
+            last = {i: word[i:end] for i in starts if end - i == 1 or word[i:end] in self._tokens}
             weights = [totals[i] + alpha * self._scores.get(w, self._unknown) for i, w in last.items()]
             best = max(weights)
             totals.append(best + log(fsum(exp(weight - best) for weight in weights)))
             cumulative = list(accumulate(exp(weight - totals[end]) for weight in weights))
             lattice.append(_LastTokens([*last], [self._tokens.get(w) for w in last.values()], cumulative))
         return lattice
-
-    def _is_token(self, text: str) -> bool:
-        return len(text) == 1 or text in self._tokens
 
 
 class BpeSegmentations:
@@ -72,16 +67,14 @@ class BpeSegmentations:
 
     def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]:
         symbols = list(word)
-        while merges := [(-score, i) for i, score in self._merges(symbols) if rng.random() >= alpha]:
-            _, i = min(merges)
-            symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
-        return [self._tokens.get(symbol) for symbol in symbols]
-
-    def _merges(self, symbols: list[str]) -> Iterator[tuple[int, float]]:
-        for i in range(len(symbols) - 1):
-            score = self._scores.get(symbols[i] + symbols[i + 1])
-            if score is not None:
-                yield i, score
+        while True:
+            possible = ((left + right, i) for i, (left, right) in enumerate(pairwise(symbols)))
+            scored = ((-self._scores[symbol], i, symbol) for symbol, i in possible if symbol in self._scores)
+            merges = [merge for merge in scored if rng.random() >= alpha]
+            if not merges:
+                return [self._tokens.get(symbol) for symbol in symbols]
+            _, i, symbol = min(merges)
+            symbols[i : i + 2] = [symbol]
 
 
 def merge_unknowns(ids: list[int | None], unknown: int) -> list[int]:

@@ -4,7 +4,7 @@ same."""
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Annotated
@@ -29,7 +29,8 @@ from nmt.settings import Conflict, Count, OneOf, Settings, Share
 
 log = logging.getLogger(__name__)
 
-SAMPLE_LINES = 500_000  # maximum number for sentencepiece, which holds its text in memory
+KINDS = ("unigram", "bpe", "char", "pretokenized")
+SAMPLE_SIZE = 500_000  # maximum number of lines for sentencepiece, which holds its text in memory
 LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it
 
 
@@ -79,22 +80,27 @@ class LanguageModelSubwordSettings(SubwordSettings):
 
 
 def train_vocabulary(
-    lines: Iterable[str], settings: SubwordSettings, *, seed: int = 1, tags: Sequence[str] = ()
+    lines: Iterable[str],
+    settings: SubwordSettings,
+    *,
+    seed: int = 1,
+    tags: Sequence[str] = (),
+    sample_size: int = SAMPLE_SIZE,
 ) -> Vocabulary:
     """Train a vocabulary on lines, the same in every process for the same lines and settings.
 
-    Each of the `tags` is a token of its own, found where it is the first word of a line. The vocabulary is
-    smaller than `size` where the text has no more to give. Raises DataError if the text is not sufficient.
+    Each of the `tags` is a separate token, recognised as the first word of a line. Subwords are trained on
+    at most `sample_size` lines; they may be fewer than `size`. DataError if the text is not sufficient.
     """
-    vocabulary = KINDS[settings.kind](lines, settings, seed, tags)
-    if len(vocabulary) < settings.size and settings.kind in ("unigram", "bpe"):
+    if settings.kind == "pretokenized":
+        return _train_words(lines, settings, tags)
+    vocabulary = _train_subwords(sample_lines(_short_lines(lines), sample_size, seed), settings, tags)
+    if len(vocabulary) < settings.size and settings.kind != "char":
         log.warning(f"the text gives {len(vocabulary):,} tokens, fewer than the {settings.size:,} asked for")
     return vocabulary
 
 
-def _train_words(
-    lines: Iterable[str], settings: SubwordSettings, seed: int, tags: Sequence[str]
-) -> WordVocabulary:
+def _train_words(lines: Iterable[str], settings: SubwordSettings, tags: Sequence[str]) -> WordVocabulary:
     reserved = {*SPECIALS, *tags}
     counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
     frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
@@ -107,14 +113,13 @@ def _train_words(
 
 
 def _train_subwords(
-    lines: Iterable[str], settings: SubwordSettings, seed: int, tags: Sequence[str]
+    sample: list[str], settings: SubwordSettings, tags: Sequence[str]
 ) -> SentencePieceVocabulary:
-    """Train a SentencePiece model, by one thread, on our own sample."""
-    sample = sample_lines(_short_lines(lines), SAMPLE_LINES, seed)
+    """Train a SentencePiece model by one thread; each line is removed from `sample` when it is read."""
     model = BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_consume(sample),
+            sentence_iterator=(sample.pop() for _ in range(len(sample))),
             model_writer=model,
             model_type=settings.kind,
             vocab_size=settings.size,
@@ -139,12 +144,6 @@ def _short_lines(lines: Iterable[str]) -> Iterator[str]:
             yield line[start : start + LINE_CHARACTERS]
 
 
-def _consume(sample: list[str]) -> Iterator[str]:
-    """Yield the lines, removing each from the list, so that memory holds them once."""
-    while sample:
-        yield sample.pop()
-
-
 def _explain_error(error: str, size: int) -> str:
     if match := re.search(r"required_chars\. (\d+) vs (\d+)", error):
         return (
@@ -154,11 +153,3 @@ def _explain_error(error: str, size: int) -> str:
     if "sentences_.empty()" in error:
         return "no vocabulary can be trained: the training text is empty"
     return f"no vocabulary can be trained on this text: {error}"
-
-
-KINDS: dict[str, Callable[[Iterable[str], SubwordSettings, int, Sequence[str]], Vocabulary]] = {
-    "unigram": _train_subwords,
-    "bpe": _train_subwords,
-    "char": _train_subwords,
-    "pretokenized": _train_words,
-}
