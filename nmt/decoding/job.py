@@ -14,6 +14,13 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.errors import DataError
 
+V0_1_ERRORS = {
+    "invalid JSON: nested too deeply": "not JSON that can be read: nested too deep",
+    "invalid JSON: ": "not JSON: ",
+    " is not a JSON number": " is not a number of JSON",
+}
+"""Messages about lines, and as version 0.1 worded them: in this form they enter the digest of an input."""
+
 WINDOW_CHARACTERS = 1_000_000  # limits a window, so that long lines do not fill the memory
 
 
@@ -70,12 +77,18 @@ class Line(NamedTuple):
     error: str | None = None  # why it cannot be translated
 
     def digest_text(self) -> str:
-        """Return the text that is hashed to compare inputs; checkpoints depend on its form, so keep it."""
+        """Return the text that is hashed to compare inputs: the line in the form of version 0.1.
+
+        Checkpoints of jobs depend on it: whoever rewords an error adds its old words to V0_1_ERRORS.
+        """
         prefix, must, must_not, seed = self.constraints
+        error = self.error
+        for message, old_message in V0_1_ERRORS.items():
+            error = error and error.replace(message, old_message)
         return (
             f"Line(number={self.number!r}, text={self.text!r}, notes={self.notes!r}, "
             f"wishes=Wishes(prefix={prefix!r}, must={must!r}, must_not={must_not!r}, seed={seed!r}), "
-            f"record={self.record!r}, error={self.error!r})"
+            f"record={self.record!r}, error={error!r})"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nmt.decoding import io as json_lines
-from nmt.decoding.job import LineConstraints
+from nmt.decoding.job import LineConstraints, LineReader
 from nmt.decoding.translation import BLANK, Candidate, Translation
 
 DOG = Candidate("a dog", -1.5, -3.0, ["▁a", "▁dog", "</s>"], [-1.0, -1.5, -0.5])
@@ -76,3 +76,23 @@ def test_a_bad_line_is_answered_with_its_number_and_what_is_wrong(text: str, sai
 
 def test_what_came_with_a_bad_line_stays() -> None:
     assert answered('{"id": 7}')["id"] == 7
+
+
+def test_the_digest_of_lines_with_errors_is_that_of_version_0_1() -> None:
+    texts = [
+        '{"text": "Hund", "must": ["a"], "seed": 5}',
+        "",
+        "{",
+        "[" * 100_000,
+        '{"text": "a", "n": NaN}',
+        '{"text": "a", "n": 1e999}',
+        "7",
+        '{"txt": "a"}',
+        '{"text": 7}',
+        '{"text": "a", "prefix": 7}',
+        '{"text": "a", "must": "b"}',
+        '{"text": "a", "seed": -1}',
+    ]
+    lines = (json_lines.read_json_line(number, text, None, "text") for number, text in enumerate(texts, 1))
+    [window] = LineReader(lines).windows(len(texts))
+    assert window.digest == "fe47d076b6e55bc801958c68997f5f66e7888bf8a623382468abd1f461138ac9"
