@@ -18,9 +18,9 @@ from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, check_sha256, file_sha256
 from nmt.model.translator import TranslationModel
-from nmt.recipe.custom_cells import custom_cell_files, stack_settings
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
 from nmt.recipe.reader import read_any
+from nmt.recipe.run_directory import custom_cell_files, stack_settings
 from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors

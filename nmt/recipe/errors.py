@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nmt.errors import UnknownName, suggestion
-from nmt.recipe.schema import TASKS, field_docs, find_conflicts, list_sections, subsections
+from nmt.recipe.schema import TASKS, Location, field_docs, list_sections, subsections
 from nmt.recipe.yaml import Node, Problem
 from nmt.settings import Settings
 
@@ -42,10 +42,10 @@ def problems_of(error: ValidationError, tree: Node, recipe: type[Settings]) -> l
     return [_problem(detail, tree, recipe) for detail in details]
 
 
-def conflict_problems(settings: Settings, tree: Node) -> list[Problem]:
-    """Describe every conflict between valid settings."""
+def conflict_problems(conflicts: Sequence[tuple[Location, str]], tree: Node) -> list[Problem]:
+    """Describe conflicts between valid settings."""
     problems = []
-    for location, what in find_conflicts(settings):
+    for location, what in conflicts:
         node, _ = _follow(location, tree)
         path = ".".join(key for key in location if isinstance(key, str))
         problems.append(Problem(node.start, path, what))
@@ -68,7 +68,7 @@ def _problem(detail: ErrorDetails, tree: Node, recipe: type[Settings]) -> Proble
     return Problem(node.place, path, _value(detail, node.plain()))
 
 
-def _follow(location: tuple[int | str, ...], tree: Node) -> tuple[Node, list[str]]:
+def _follow(location: Location, tree: Node) -> tuple[Node, list[str]]:
     """The node of a location, or the innermost one around it that is given, and its path."""
     node, keys = tree, []
     for step in location:

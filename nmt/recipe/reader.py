@@ -20,7 +20,16 @@ from nmt.errors import UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.errors import conflict_problems, problems_of
-from nmt.recipe.schema import TASKS, Recipe, SettingsT, TranslationRecipe, subsections, to_plain, validate
+from nmt.recipe.schema import (
+    TASKS,
+    Recipe,
+    SettingsT,
+    TranslationRecipe,
+    find_conflicts,
+    subsections,
+    to_plain,
+    validate,
+)
 from nmt.recipe.yaml import COMMAND_LINE, Node, Place, Problem, Source
 from nmt.settings import Settings
 
@@ -70,9 +79,10 @@ def validated(kind: type[SettingsT], tree: Node, problems: list[Problem]) -> Set
     except ValidationError as error:
         problems += problems_of(error, tree, kind)
         return None
-    conflicts = conflict_problems(settings, tree)
-    problems += conflicts
-    return None if conflicts else settings
+    if conflicts := find_conflicts(settings):
+        problems += conflict_problems(conflicts, tree)
+        return None
+    return settings
 
 
 def dump(recipe: Recipe) -> str:

@@ -153,9 +153,11 @@ def to_json(settings: Settings) -> str:
     return adapter(type(settings)).dump_json(settings).decode()
 
 
-def find_conflicts(
-    settings: Settings, path: tuple[str | int, ...] = ()
-) -> list[tuple[tuple[str | int, ...], str]]:
+Location = tuple[str | int, ...]
+"""The names of sections, indices of list entries, and at last the name of a setting."""
+
+
+def find_conflicts(settings: Settings, path: Location = ()) -> list[tuple[Location, str]]:
     """Every conflict between settings, with its path; a section is checked once its subsections have none."""
     found = []
     for field in fields(settings):

@@ -21,8 +21,8 @@ from nmt.lab.inspect.gradients import (
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from nmt.model.encoder import NoEncoder
 from nmt.model.translator import TranslationModel
-from nmt.recipe import custom_cells as own_cells
 from nmt.recipe.artifact import LoadedModel
+from nmt.recipe.run_directory import stack_settings
 from nmt.recipe.schema import Recipe
 from nmt.recipe.tasks import find_task, load_model
 from nmt.recipe.tasks.translation import build_job, load_translator
@@ -111,19 +111,19 @@ def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, Tr
     """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
     yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
     for cell in COMPARED_CELLS:
-        if any(side.cell != cell for side in own_cells.stack_settings(recipe).values()):
+        if any(side.cell != cell for side in stack_settings(recipe).values()):
             yield f"{cell} at initialisation", _build(_with_cell(recipe, cell), like)
 
 
 def _cells(recipe: Recipe) -> str:
     """The names of a recipe's cells, each once."""
-    names = [cell for side in own_cells.stack_settings(recipe).values() for cell in side.cells]
+    names = [cell for side in stack_settings(recipe).values() for cell in side.cells]
     return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
 
 
 def _with_cell(recipe: Recipe, cell: str) -> Recipe:
     """The recipe with one cell everywhere, and that cell's default gate biases."""
-    stacks = own_cells.stack_settings(recipe).items()
+    stacks = stack_settings(recipe).items()
     sides: dict[str, Any] = {name: replace(side, cell=cell, gate_bias={}) for name, side in stacks}
     return replace(recipe, **sides)
 

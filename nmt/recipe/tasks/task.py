@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
@@ -30,11 +31,11 @@ class PreparedTask(NamedTuple):
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 
+@dataclass(frozen=True)
 class Task(ABC, Generic[RecipeT]):
-    """What a recipe of one kind is trained for."""
+    """A recipe and what depends on its task."""
 
-    def __init__(self, recipe: RecipeT) -> None:
-        self.recipe = recipe
+    recipe: RecipeT
 
     @abstractmethod
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:

@@ -1,6 +1,6 @@
 """The data of a translator: vocabularies and encoded pairs, prepared in the run directory."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +60,7 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
     )
     valid_pairs = list(read_pairs(valid))
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
-        raise DataError(f"data.valid: {valid} has no pair with text on both sides")
+        raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
     keep = LengthFilter(data.min_length, data.max_length, data.max_ratio)
     with_text = recipe.subwords.sampling > 0
     parts = [store_directory(run, part) for part in ("train", "valid")]
@@ -97,17 +97,18 @@ def _train_vocabularies(recipe: TranslationRecipe, train: Sequence[Corpus]) -> t
         lines = chain.from_iterable(chain.from_iterable(map(read_pairs, train)))
         both = train_vocabulary(lines, settings, seed=seed, tags=tags)
         return both, both
-    source, target = (
-        (pair[side] for corpus in train for pair in read_pairs(corpus)) for side in range(len(SIDES))
-    )
     return (
-        train_vocabulary(source, settings, seed=seed, tags=tags),
-        train_vocabulary(target, settings, seed=seed),
+        train_vocabulary(_lines(train, 0), settings, seed=seed, tags=tags),
+        train_vocabulary(_lines(train, 1), settings, seed=seed),
     )
+
+
+def _lines(corpora: Sequence[Corpus], side: int) -> Iterator[str]:
+    return (pair[side] for corpus in corpora for pair in read_pairs(corpus))
 
 
 def _vocabularies_of_start(recipe: TranslationRecipe, start: str) -> tuple[Vocabulary, Vocabulary]:
     source, target = load_vocabularies(model_directory(Path(start)))
     if recipe.subwords.joint and source.fingerprint() != target.fingerprint():
-        raise UsageError(f"training.start_from: {start} has a vocabulary for each side: subwords.joint=false")
+        raise UsageError(f"training.start_from: {start} has two vocabularies: set subwords.joint=false")
     return source, target

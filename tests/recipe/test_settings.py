@@ -1,0 +1,87 @@
+"""A new choice is one entry of a table, a new parameter one field of the component's settings."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, Memory
+from nmt.recipe.reader import read_recipe
+from nmt.recipe.schema import field_docs, validate
+from nmt.recipe.tasks.translation import build_translator
+from nmt.settings import Count, OneOf
+from nmt.training.schedules import SCHEDULES, Schedule
+
+
+class HalvingSchedule(Schedule):
+    """Halved after every `patience` updates."""
+
+    def share(self, update: int) -> float:
+        return 0.5 ** (update // self.settings.patience)
+
+
+def test_a_new_schedule_is_one_entry_of_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCHEDULES, "halving", HalvingSchedule)
+    settings = ["training.learning_rate={schedule: halving, patience: 10, peak: 1.0, warmup: 0}"]
+    rate = read_recipe(["quickstart-lstm"], settings).training.learning_rate
+    schedule = SCHEDULES[rate.schedule](rate, span=100.0, size=8)
+    assert [schedule.rate(update) for update in (1, 10, 30)] == [1.0, 0.5, 0.125]
+
+
+class LocalAttention(Attention):
+    """A dot product with the states in a window."""
+
+    def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
+        super().__init__(settings, memory_size, query_size)
+        assert isinstance(settings, LocalAttentionSettings)
+        self.window = settings.window
+
+    def check_sizes(self) -> None:
+        """Any two sizes."""
+
+    def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        return states[:, : self.window], states[:, : self.window]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalAttentionSettings(AttentionSettings):
+    """The settings with a parameter of the new attention."""
+
+    window: Count = 3
+    """`local` only: number of states."""
+
+
+def test_a_parameter_of_an_attention_is_a_field_of_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ATTENTIONS, "local", LocalAttention)
+    settings = validate(LocalAttentionSettings, {"attention": "local", "window": 2})
+    attention = ATTENTIONS[settings.attention](settings, 4, 4)
+    states = torch.randn(1, 5, 4)
+    keys, values = attention.project_memory(states)
+    memory = Memory(states, keys, values, torch.ones(1, 2, dtype=torch.bool), ())
+    _, weights = attention.bind(memory, "torch")(torch.randn(1, 1, 4))
+    assert weights.shape == (1, 1, 2)
+    assert field_docs(LocalAttentionSettings)["window"] == "`local` only: number of states."
+    assert "heads" in field_docs(LocalAttentionSettings)
+    with pytest.raises(ValidationError):
+        validate(LocalAttentionSettings, {"window": 0})
+
+
+def test_a_new_attention_is_one_entry_of_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ATTENTIONS, "plain", ATTENTIONS["general"])
+    sizes = ["encoder={hidden: 8, embedding: 4}", "decoder={hidden: 8, embedding: 4, attention: plain}"]
+    model = build_translator(read_recipe(["quickstart-lstm"], sizes), 20, 20)
+    assert type(model.decoder.attention) is ATTENTIONS["general"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaletteSettings(AttentionSettings):
+    colour: Annotated[str, OneOf(lambda: ("red", "blue"), unlisted=("grey",))] = "red"
+
+
+def test_unlisted_names_are_accepted_and_unknown_ones_refused() -> None:
+    assert validate(PaletteSettings, {"colour": "grey"}).colour == "grey"
+    with pytest.raises(ValidationError, match="no 'blu', did you mean 'blue'"):
+        validate(PaletteSettings, {"colour": "blu"})
