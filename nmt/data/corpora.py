@@ -74,7 +74,7 @@ def is_built_in(card: CorpusCard) -> bool:
 
 
 def find_directory(card: CorpusCard) -> Path | None:
-    """The folder that holds all files of the corpus (by name; `check_files` compares the sums), or None."""
+    """Return the directory with all files of the corpus, or None; `check_files` compares their checksums."""
     directories = (shipped_directory("corpora") / card.name, fetched_root() / card.name)
     return next((directory for directory in directories if _has_files(directory, card)), None)
 
@@ -120,14 +120,13 @@ def fetch_corpus(
 
 def check_files(card: CorpusCard, directory: Path) -> dict[str, str]:
     """Compare the files of a corpus with its card; return what is wrong, by file name."""
-    faults = {file.name: _find_fault(file, directory / file.name) for file in card.files}
-    return {name: fault for name, fault in faults.items() if fault is not None}
-
-
-def _find_fault(file: CorpusFile, path: Path) -> str | None:
-    if not path.is_file():
-        return "missing"
-    size = path.stat().st_size
-    if file.bytes is not None and size != file.bytes:
-        return f"{size:,} bytes instead of {file.bytes:,}"
-    return None if file_sha256(path) == file.sha256 else "checksum mismatch"
+    found: dict[str, str] = {}
+    for file in card.files:
+        path = directory / file.name
+        if not path.is_file():
+            found[file.name] = "missing"
+        elif file.bytes is not None and (size := path.stat().st_size) != file.bytes:
+            found[file.name] = f"{size:,} bytes instead of {file.bytes:,}"
+        elif file_sha256(path) != file.sha256:
+            found[file.name] = "checksum mismatch"
+    return found

@@ -3,7 +3,7 @@
 import ssl
 import time
 from collections.abc import Callable
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -15,26 +15,11 @@ from nmt.files import file_sha256, part_file, replace_file
 ATTEMPTS = 4
 CHUNK = 1 << 16
 TIMEOUT = 30.0  # seconds without a byte
-RETRY_STATUS = (
-    408,
-    416,
-    425,
-    429,
-    500,
-    502,
-    503,
-    504,
-)  # statuses worth another attempt; 416: the part on disk is too long
+RETRY_STATUS = (408, 416, 425, 429, 500, 502, 503, 504)  # 416: the part on disk is too long
+TRANSIENT_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 Report = Callable[[int], None]
 Say = Callable[[str], None]
-
-
-class _Interrupted(Exception):
-    """The connection ended before the end of the file."""
-
-
-_TRANSIENT = (_Interrupted, URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
 def download(
@@ -53,39 +38,31 @@ def download(
     number of bytes so far, `say` with errors that lead to another attempt. Raises DataError.
     """
     if target.exists():
-        _check_existing(target, sha256)
+        actual = file_sha256(target)
+        if actual != sha256:
+            raise DataError(
+                f"{target}: a different file already exists (sha256 {actual}, expected {sha256}); "
+                "move it away and download again"
+            )
         return
     part = part_file(target)
-    left_from_before = part.exists()
+    is_resumed = part.exists()
     try:
         _download_part(url, part, size, report, say, pause)
-        if left_from_before and file_sha256(part) != sha256:
+        if is_resumed and file_sha256(part) != sha256:
             say(f"{part.name}: the partial download does not match; starting again")
             part.unlink()
             _download_part(url, part, size, report, say, pause)
-        _accept(url, part, target, sha256)
+        actual, held = file_sha256(part), part.stat().st_size
+        if actual != sha256:
+            part.unlink()
+            raise DataError(
+                f"{url}: not the expected file ({held:,} bytes, sha256 {actual}, expected {sha256}); "
+                "it was damaged in transit or changed at its source, and has been deleted"
+            )
+        replace_file(part, target)
     except OSError as error:
         raise DataError(f"cannot write {error.filename or target}: {error.strerror or error}") from error
-
-
-def _check_existing(target: Path, sha256: str) -> None:
-    actual = file_sha256(target)
-    if actual != sha256:
-        raise DataError(
-            f"{target}: a different file already exists (sha256 {actual}, expected {sha256}); "
-            "move it away and download again"
-        )
-
-
-def _accept(url: str, part: Path, target: Path, sha256: str) -> None:
-    actual, held = file_sha256(part), part.stat().st_size
-    if actual != sha256:
-        part.unlink()
-        raise DataError(
-            f"{url}: not the expected file ({held:,} bytes, sha256 {actual}, expected {sha256}); "
-            "it was damaged in transit or changed at its source, and has been deleted"
-        )
-    replace_file(part, target)
 
 
 def _download_part(
@@ -96,22 +73,28 @@ def _download_part(
         try:
             _request_rest(url, part, size, report)
             return
-        except _TRANSIENT as error:
+        except TRANSIENT_ERRORS as error:
             reason = _describe_error(error, part)
             if attempt == ATTEMPTS or (isinstance(error, HTTPError) and error.code not in RETRY_STATUS):
-                raise DataError(f"{url}: {reason}{_describe_kept(part)}") from error
+                kept = "nothing was kept"
+                if held := _size(part):
+                    kept = f"{held:,} bytes are kept in {part}; run the same command again to resume"
+                else:
+                    part.unlink(missing_ok=True)
+                raise DataError(f"{url}: {reason}; {kept}") from error
             say(f"{part.stem}: {reason}; retrying ({attempt} of {ATTEMPTS - 1})")
             pause(2.0 ** (attempt - 1))
 
 
 def _request_rest(url: str, part: Path, size: int | None, report: Report) -> None:
     """Request the file from the first byte that `part` lacks."""
-    held = part.stat().st_size if part.exists() else 0
+    held = _size(part)
     if size is not None and held >= size:
         return  # complete, or too long: the checksum decides
     headers = {"User-Agent": f"nmt/{__version__}"} | ({"Range": f"bytes={held}-"} if held else {})
     with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as answer:
-        held = held if _is_continuation(answer, held) else 0
+        if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
+            held = 0  # a server without ranges sends all, with status 200
         length = answer.headers.get("Content-Length")
         total = size if length is None else held + int(length)
         with part.open("ab" if held else "wb") as out:
@@ -120,12 +103,11 @@ def _request_rest(url: str, part: Path, size: int | None, report: Report) -> Non
                 held += len(chunk)
                 report(held)
     if total is not None and held < total:
-        raise _Interrupted(f"the connection ended after {held:,} of {total:,} bytes")
+        raise ConnectionError(f"the connection ended after {held:,} of {total:,} bytes")
 
 
-def _is_continuation(answer: HTTPResponse, held: int) -> bool:
-    """Return True if the answer starts at byte `held`; a server without ranges sends all, with status 200."""
-    return answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {held}-")
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _describe_error(error: Exception, part: Path) -> str:
@@ -137,10 +119,3 @@ def _describe_error(error: Exception, part: Path) -> str:
     if isinstance(error, URLError):
         return f"no connection ({error.reason})"
     return str(error) or type(error).__name__
-
-
-def _describe_kept(part: Path) -> str:
-    if not part.exists() or part.stat().st_size == 0:
-        part.unlink(missing_ok=True)
-        return "; nothing was kept"
-    return f"; {part.stat().st_size:,} bytes are kept in {part}; run the same command again to resume"
