@@ -68,14 +68,12 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         yield side
         for file in (*side.rglob("*"), side):
             sync(file)
+        old = path.with_name(f".{path.name}.replaced")
+        remove(old)
         if path.exists():
-            old = path.with_name(f".{path.name}.replaced")
-            remove(old)
             path.rename(old)
-            side.rename(path)
-            remove(old)
-        else:
-            side.rename(path)
+        side.rename(path)
+        remove(old)
         sync(path.parent)
     except BaseException:
         with suppress(OSError):

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nmt.errors import DataError, NmtError
 
@@ -31,10 +30,6 @@ TASKS_AHEAD = 4  # tasks per worker that are running, or done and waiting for an
 def count_cores() -> int:
     """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _WorkerFailure(NamedTuple):
-    error: BaseException
 
 
 class Workers(Generic[TaskT, ResultT]):
@@ -69,9 +64,7 @@ class Workers(Generic[TaskT, ResultT]):
             theirs.close()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for pipe, process in self._processes.items():
             pipe.close()
             process.kill()
@@ -86,7 +79,10 @@ class Workers(Generic[TaskT, ResultT]):
             while idle and len(given) < self._held and (task := next(waiting, None)):
                 pipe = idle.pop()
                 busy[pipe], given[task[0]] = task[0], task[1]
-                self._send(pipe, task[1])
+                try:
+                    pipe.send(task[1])
+                except OSError:
+                    raise self._death(pipe) from None
             if not given:
                 return
             for pipe in [pipe for pipe in busy if pipe in wait(list(busy))]:
@@ -96,19 +92,13 @@ class Workers(Generic[TaskT, ResultT]):
                 yield given.pop(next_result), results.pop(next_result)
                 next_result += 1
 
-    def _send(self, pipe: Connection, task: TaskT) -> None:
-        try:
-            pipe.send(task)
-        except OSError:
-            raise self._death(pipe) from None
-
     def _receive(self, pipe: Connection) -> ResultT:
         try:
-            result: ResultT | _WorkerFailure = pipe.recv()
+            result: ResultT | Exception = pipe.recv()
         except (EOFError, OSError):
             raise self._death(pipe) from None
-        if isinstance(result, _WorkerFailure):
-            raise result.error
+        if isinstance(result, Exception):
+            raise result
         return result
 
     def _death(self, pipe: Connection) -> DataError:
@@ -131,15 +121,13 @@ def _run_worker(
     try:
         work = begin()
         while True:
-            pipe.send(_run_task(work, pipe.recv()))
+            task = pipe.recv()
+            try:
+                result: ResultT | Exception = work(task)
+            except NmtError as error:
+                result = error
+            except Exception:
+                result = RuntimeError(f"in a worker process:\n{traceback.format_exc()}")
+            pipe.send(result)
     except (EOFError, OSError):
         return
-
-
-def _run_task(work: Work[TaskT, ResultT], task: TaskT) -> ResultT | _WorkerFailure:
-    try:
-        return work(task)
-    except NmtError as error:
-        return _WorkerFailure(error)
-    except Exception:
-        return _WorkerFailure(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
