@@ -163,13 +163,12 @@ def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:
 def _collate(
     store: TokenStore, chosen: BatchPairs, seed: int, epoch: int, sampling: SubwordSampling | None
 ) -> Batch:
-    pairs, positions = chosen
+    pairs = chosen.pairs
     if sampling is None:
         src, tgt = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
     else:
-        seeds = [_sampling_seeds(positions, seed, epoch, side) for side in (0, 1)]
-        src = _sample_rows(store.src, sampling.src, pairs, sampling.alpha, seeds[0])
-        tgt = _sample_rows(store.tgt, sampling.tgt, pairs, sampling.alpha, seeds[1])
+        src = _sample_rows(store.src, sampling.src, chosen, sampling.alpha, (seed, epoch, 0))
+        tgt = _sample_rows(store.tgt, sampling.tgt, chosen, sampling.alpha, (seed, epoch, 1))
     src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
     alignments = None
     if store.alignments is not None:
@@ -197,15 +196,11 @@ def _pad(ragged: RaggedRows, bos: bool = False) -> Tensor:
 
 
 def _sample_rows(
-    side: StoreSide, vocabulary: Vocabulary, pairs: Int64, alpha: float, seeds: list[int]
+    side: StoreSide, vocabulary: Vocabulary, chosen: BatchPairs, alpha: float, key: tuple[int, int, int]
 ) -> RaggedRows:
-    lines = zip(side.lines(pairs), seeds, strict=True)
+    """Sample a segmentation of each text, with a seed of 32 bits made from the key and its position."""
+    mask = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    seeds = (mix_bits(chosen.positions.astype(np.uint64) ^ mask) >> np.uint64(32)).tolist()
+    lines = zip(side.lines(chosen.pairs), seeds, strict=True)
     rows = [vocabulary.sample(line, alpha, seed) for line, seed in lines]
     return RaggedRows(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
-
-
-def _sampling_seeds(positions: Int64, seed: int, epoch: int, side: int) -> list[int]:
-    """Return a seed of 32 bits for each position of an epoch."""
-    key = np.random.SeedSequence((seed, epoch, side)).generate_state(1, np.uint64)
-    seeds: list[int] = (mix_bits(positions.astype(np.uint64) ^ key) >> np.uint64(32)).tolist()
-    return seeds

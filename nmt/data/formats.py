@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -13,12 +14,16 @@ from nmt.errors import DataError, UsageError
 Row = tuple[str, ...]
 Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
 CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: formatting codes
+PARQUET_ROWS = 4096  # read together
 LINE_END = re.compile(r"\s*\n\s*")
 
 
 def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """Yield source, target and further columns, numbered from 1; DataError for a line with more or fewer."""
-    chosen = [0, 1, *(_column_number(column) for column in columns)]
+    for name in columns:
+        if not name.isdecimal() or int(name) < 3:
+            raise UsageError(f"column:{name}: columns of a TSV file are numbers, and 1 and 2 are the texts")
+    chosen = [0, 1, *(int(name) - 1 for name in columns)]
     expected = max(chosen) + 1
     for number, line in enumerate(read_lines(path), 1):
         row = line.split("\t") if line else [""] * expected
@@ -29,34 +34,24 @@ def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
         yield tuple(row[i] for i in chosen)
 
 
-def _column_number(name: str) -> int:
-    if not name.isdecimal() or int(name) < 3:
-        raise UsageError(f"column:{name}: columns of a TSV file are numbers, and 1 and 2 are the texts")
-    return int(name) - 1
-
-
 def read_json_lines(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """Yield a text for each language and further fields of JSON objects; a blank line is a blank pair."""
     for number, line in enumerate(read_lines(path), 1):
-        where = f"{path}, line {number}"
-        if line.strip():
-            yield _fields(_object(line, where), languages, columns, where)
-        else:
+        if not line.strip():
             yield ("",) * (2 + len(columns))
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: invalid JSON ({error})") from None
-    if not isinstance(entry, dict):
-        raise DataError(f"{where}: expected a JSON object such as {{…}}")
-    return entry
+            continue
+        where = f"{path}, line {number}"
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: invalid JSON ({error})") from None
+        if not isinstance(entry, dict):
+            raise DataError(f"{where}: expected a JSON object such as {{…}}")
+        yield _fields(entry, languages, columns, where)
 
 
 def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[str], where: str) -> Row:
-    """The texts, which must be there, and the further fields, of which a missing one is blank."""
+    """Return the texts, which are required, and the further fields, which may be missing."""
     for name in languages:
         if not isinstance(entry.get(name), str):
             raise DataError(f"{where}: no text '{name}'; available: {', '.join(map(str, entry))}")
@@ -80,7 +75,7 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
     with open_file(path) as stream:
         while block := stream.read(1 << 16):
             yield from memory.units(path, block)
-        yield from memory.units(path, b"", last=True)
+        yield from memory.units(path, b"")
     memory.check(path)
 
 
@@ -105,10 +100,10 @@ class _TmxParser:
         self.parser.CharacterDataHandler = self.characters
         self.parser.StartDoctypeDeclHandler = self.doctype
 
-    def units(self, path: Path, block: bytes, last: bool = False) -> list[Row]:
-        """Parse a block of the file and return the units that end in it."""
+    def units(self, path: Path, block: bytes) -> list[Row]:
+        """Parse a block of the file (empty: its end) and return the units that end in it."""
         try:
-            self.parser.Parse(block, last)
+            self.parser.Parse(block, not block)
         except expat.ExpatError as error:
             raise DataError(f"{path} is not TMX: {error}") from None
         except DataError as error:
@@ -155,9 +150,24 @@ class _TmxParser:
 
 
 def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """Yield the columns named like the languages, and further ones."""
-    for number, row in enumerate(read_columns(path, [*languages, *columns]), 1):
-        yield _fields(row, languages, columns, f"{path}, row {number}")
+    """Yield the columns named like the languages, and further ones; UsageError without pyarrow."""
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'nmt[parquet]'") from None
+    wanted = [*languages, *columns]
+    try:
+        file = ParquetFile(path)
+        names = file.schema_arrow.names
+        missing = [column for column in wanted if column not in names]
+        if missing:
+            raise DataError(f"{path}: no column '{missing[0]}'; available: {', '.join(names)}")
+        batches = (batch.to_pylist() for batch in file.iter_batches(PARQUET_ROWS, columns=wanted))
+        for number, row in enumerate(chain.from_iterable(batches), 1):
+            yield _fields(row, languages, columns, f"{path}, row {number}")
+    except (ArrowException, OSError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
 
 
 READERS: dict[str, Reader] = {
@@ -172,25 +182,3 @@ def pair_format(name: str) -> str | None:
     """Return the suffix of a file with both sides of its pairs (without compression), or None."""
     suffix = Path(bare_name(name)).suffix
     return suffix if suffix in READERS else None
-
-
-ROWS = 4096  # read together
-
-
-def read_columns(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield rows of a Parquet file; UsageError without pyarrow, DataError if a column is missing."""
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'nmt[parquet]'") from None
-    try:
-        file = ParquetFile(path)
-        names = file.schema_arrow.names
-        missing = [column for column in columns if column not in names]
-        if missing:
-            raise DataError(f"{path}: no column '{missing[0]}'; available: {', '.join(names)}")
-        for batch in file.iter_batches(ROWS, columns=list(columns)):
-            yield from batch.to_pylist()
-    except (ArrowException, OSError) as error:
-        raise DataError(f"cannot read {path}: {error}") from None

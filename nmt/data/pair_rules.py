@@ -180,13 +180,10 @@ class CleaningRules(NamedTuple):
         )
         if reason is None and self.identical and is_identical(src, tgt):
             return "identical sides"
-        return reason or self._script_reason(src, tgt)
-
-    def _script_reason(self, src: str, tgt: str) -> str | None:
         for name, side, scripts in zip(("source", "target"), (src, tgt), self.scripts or (), strict=False):
-            if script_share(side, scripts) < self.share:
+            if reason is None and script_share(side, scripts) < self.share:
                 return f"{name} not in {' or '.join(sorted(scripts))}"
-        return None
+        return reason
 
 
 def clean(corpus: Corpus, rules: CleaningRules, report: FilterReport) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import chain, islice, zip_longest
 from operator import itemgetter
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from nmt.data.formats import READERS, Row, pair_format, refuse_columns
 from nmt.data.text import COMPRESSIONS, bare_name, read_lines
@@ -94,22 +94,19 @@ def read_rows(corpus: Corpus) -> Iterator[Row]:
     """Yield source, target and annotations, in the order of `corpus.annotations`."""
     columns = corpus.columns
     files = {name: source for name, source in corpus.annotations.items() if isinstance(source, Path)}
-    rows = _read_columns(corpus, list(columns.values()))
+    first, *others = corpus.files
+    if not corpus.parallel:
+        rows: Iterator[Row] = (("", line) for line in read_lines(first))
+    elif others:
+        refuse_columns([*columns.values()], "two files have")
+        rows = _add_lines(((line,) for line in read_lines(first)), first, others[0])
+    else:
+        rows = READERS[pair_format(first.name) or ".tsv"](first, corpus.languages, [*columns.values()])
     for path in files.values():
-        rows = _add_lines(rows, corpus.files[0], path)
+        rows = _add_lines(rows, first, path)
     rows = islice(rows, corpus.first)
     order = [2 + [*columns, *files].index(name) for name in corpus.annotations]
     return map(itemgetter(0, 1, *order), rows) if order else rows
-
-
-def _read_columns(corpus: Corpus, columns: Sequence[str]) -> Iterator[Row]:
-    first, *others = corpus.files
-    if not corpus.parallel:
-        return (("", line) for line in read_lines(first))
-    if others:
-        refuse_columns(columns, "two files have")
-        return _add_lines(((line,) for line in read_lines(first)), first, others[0])
-    return READERS[pair_format(first.name) or ".tsv"](first, corpus.languages, columns)
 
 
 def _add_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
@@ -127,7 +124,6 @@ def _add_lines(rows: Iterator[Row], first: Path, path: Path) -> Iterator[Row]:
 
 
 WritePair = Callable[[str, str], object]
-WRITABLE = (".tsv", ".jsonl", None)
 
 
 @contextmanager
@@ -138,7 +134,7 @@ def pair_writer(output: str, languages: tuple[str, str], *, inputs: Sequence[Pat
     cannot be written.
     """
     form = pair_format(output)
-    if form not in WRITABLE or bare_name(output) != output:
+    if form not in (".tsv", ".jsonl", None) or bare_name(output) != output:
         raise UsageError(f"{output}: give a .tsv or .jsonl file, or a prefix for two plain files")
     if form != ".tsv" and languages[0] == languages[1]:
         raise UsageError(f"both sides are named '{languages[0]}': give different names with --src and --tgt")
@@ -149,16 +145,15 @@ def pair_writer(output: str, languages: tuple[str, str], *, inputs: Sequence[Pat
     with ExitStack() as stack:
         sides = [stack.enter_context(atomic_file(path)) for path in paths]
         files = [stack.enter_context(side.open("w", encoding="utf-8", newline="\n")) for side in sides]
-        yield _make_writer(form, languages, files)
 
+        def write(src: str, tgt: str) -> None:
+            if form == ".tsv":
+                files[0].write(f"{src}\t{tgt}\n")
+            elif form == ".jsonl":
+                entry = {languages[0]: src, languages[1]: tgt}
+                files[0].write(json.dumps(entry, ensure_ascii=False) + "\n")
+            else:
+                files[0].write(f"{src}\n")
+                files[1].write(f"{tgt}\n")
 
-def _make_writer(form: str | None, languages: tuple[str, str], files: Sequence[IO[str]]) -> WritePair:
-    if form == ".tsv":
-        return lambda src, tgt: files[0].write(f"{src}\t{tgt}\n")
-    if form == ".jsonl":
-        return lambda src, tgt: files[0].write(_json_line(languages, src, tgt))
-    return lambda src, tgt: (files[0].write(f"{src}\n"), files[1].write(f"{tgt}\n"))
-
-
-def _json_line(languages: tuple[str, str], src: str, tgt: str) -> str:
-    return json.dumps({languages[0]: src, languages[1]: tgt}, ensure_ascii=False) + "\n"
+        yield write

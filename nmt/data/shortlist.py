@@ -72,7 +72,10 @@ def make_shortlist(
     nothing.
     """
     entries = train_lexicon(store).best(best)
-    counts = _count(store, target, block)
+    counts = np.zeros(target, np.int64)
+    for tokens in store.tgt.tokens.values.parts:
+        for start in range(0, len(tokens), block):
+            counts += np.bincount(tokens[start : start + block], minlength=target)
     most = np.argsort(-counts, kind="stable")[:frequent]
     always = np.unique(np.concatenate([[EOS, UNK], most, entries.target[entries.source == NULL]]))
     return Shortlist(np.searchsorted(entries.source, np.arange(source + 1)), entries.target, always)
@@ -87,15 +90,6 @@ def measure_shortlist(shortlist: Shortlist, pairs: TokenStore) -> ShortlistStati
         size += len(tokens)
         covered += int(np.isin(target, tokens).sum())
     return ShortlistStatistics(size / len(pairs), covered / len(pairs.tgt.tokens.values))
-
-
-def _count(store: TokenStore, size: int, block: int) -> Int64:
-    """Count each token in the targets."""
-    counts = np.zeros(size, np.int64)
-    for tokens in store.tgt.tokens.values.parts:
-        for start in range(0, len(tokens), block):
-            counts += np.bincount(tokens[start : start + block], minlength=size)
-    return counts
 
 
 def _fingerprints(vocabularies: Mapping[str, Vocabulary]) -> dict[str, str]:

@@ -29,13 +29,25 @@ def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterato
     The first token of a row is the one before the chunk (eos at the beginning of the text). Shorter streams
     are filled with pad; `Batch.pairs` are positions in the text.
     """
-    begins, ends = _stream_bounds(store, cut.streams)
+    text, (begins, ends) = store.tgt.tokens.values, _stream_bounds(store, cut.streams)
     count = count_chunks(store, cut)
     for number in range(start, count):
         first = begins + number * cut.chunk
         width = min(cut.chunk, int((ends - first).max()))
         positions = first[:, None] + np.arange(-1, width)
-        yield _batch(store, positions, ends, is_continued=number + 1 < count)
+        rows = np.full(positions.shape, PAD, np.int64)  # [B, T+1]
+        rows[positions < 0] = EOS
+        inside = (positions >= 0) & (positions < ends[:, None])
+        rows[inside] = text[positions[inside]]
+        lengths = torch.from_numpy(inside[:, 1:].sum(axis=1))
+        yield Batch(
+            src=torch.full((len(rows), 1), EOS),
+            src_lengths=torch.ones_like(lengths),
+            tgt=torch.from_numpy(rows),
+            tgt_lengths=lengths,
+            pairs=torch.from_numpy(positions[:, 1]),
+            is_continued=number + 1 < count,
+        )
         store.release()
 
 
@@ -59,22 +71,3 @@ def _stream_bounds(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
     next_line = np.array([lines.next_start(index) for index in even.tolist()])
     begins = np.where(next_line - even <= length // 2, next_line, even)
     return begins, np.append(begins[1:], size)
-
-
-def _batch(store: TokenStore, positions: Int64, ends: Int64, *, is_continued: bool) -> Batch:
-    """Return the tokens at positions [B, T+1] of the text; each row ends with its stream."""
-    text = store.tgt.tokens.values
-    rows = np.full(positions.shape, PAD, np.int64)
-    rows[positions < 0] = EOS
-    inside = (positions >= 0) & (positions < ends[:, None])
-    rows[inside] = text[positions[inside]]
-    lengths = torch.from_numpy(inside[:, 1:].sum(axis=1))
-    no_source = torch.full((len(rows), 1), EOS)
-    return Batch(
-        no_source,
-        torch.ones_like(lengths),
-        torch.from_numpy(rows),
-        lengths,
-        torch.from_numpy(positions[:, 1]),
-        is_continued,
-    )

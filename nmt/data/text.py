@@ -25,19 +25,15 @@ def bare_name(name: str) -> str:
 
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file, plain or compressed, without line ends; DataError if not UTF-8."""
-    for number, raw in enumerate(_raw_lines(path), 1):
-        try:
-            yield raw.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}, line {number}: {_describe_bad_byte(error)}; "
-                f"convert the file (for example iconv -f LATIN1 -t UTF-8) or fix the line"
-            ) from None
-
-
-def _raw_lines(path: Path) -> Iterator[bytes]:
     with open_file(path) as stream:
-        yield from _strip_line_ends(stream)
+        for number, raw in enumerate(_strip_line_ends(stream), 1):
+            try:
+                yield raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{path}, line {number}: {_describe_bad_byte(error)}; "
+                    f"convert the file (for example iconv -f LATIN1 -t UTF-8) or fix the line"
+                ) from None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.store import TokenStore
-from nmt.data.store.arrays import Array, Int64, RaggedRows
+from nmt.data.store.arrays import Int64, RaggedRows
 from nmt.data.vocabulary import PAD, Flags
 
 LINK = re.compile(r"(\d{1,9})-(\d{1,9})")
@@ -31,22 +31,13 @@ def align_tokens(
     `alignments` holds source and target word in turn, `starts` the tokens that start a word on either side.
     """
     apart = (np.split(rows.values, np.cumsum(rows.lengths)[:-1]) for rows in (alignments, src, tgt))
-    links = [_align_row(row, pair, starts) for row, pair in enumerate(zip(*apart, strict=True))]
-    return np.concatenate([np.empty((0, 3), np.int64), *links])
-
-
-def _align_row(row: int, pair: tuple[Array, ...], starts: tuple[Flags, Flags]) -> Int64:
-    links, src, tgt = pair
-    of_src = word_indices(src, starts[0])[:, None] == links[::2]  # [S, L]
-    of_tgt = word_indices(tgt, starts[1])[:, None] == links[1::2]  # [T, L]
-    indices = np.argwhere(of_tgt @ of_src.T)
-    return np.insert(indices, 0, row, axis=1)
-
-
-def word_indices(tokens: Array, starts: Flags) -> Int64:
-    """Return the word that each token of a line belongs to, from 0; -1 before the first word (a tag)."""
-    words: Int64 = np.cumsum(starts[tokens]) - 1
-    return words
+    aligned = [np.empty((0, 3), np.int64)]
+    for row, (links, src_tokens, tgt_tokens) in enumerate(zip(*apart, strict=True)):
+        # the word of each token, counted from 0; a tag before the first word has -1
+        src_words, tgt_words = np.cumsum(starts[0][src_tokens]) - 1, np.cumsum(starts[1][tgt_tokens]) - 1
+        is_source, is_target = src_words[:, None] == links[::2], tgt_words[:, None] == links[1::2]  # [S|T, L]
+        aligned.append(np.insert(np.argwhere(is_target @ is_source.T), 0, row, axis=1))
+    return np.concatenate(aligned)
 
 
 Floats = NDArray[np.float64]
