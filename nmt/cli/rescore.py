@@ -11,7 +11,7 @@ from nmt.cli.options import Json, Threads
 from nmt.cli.terminal import to_json
 
 if TYPE_CHECKING:
-    from nmt.decoding.rescore import RescoredLine
+    from nmt.decoding.translation import Candidate
 
 
 def rescore(
@@ -50,6 +50,6 @@ def rescore(
         typer.echo(f"perplexity {math.exp(-total / tokens):.2f} of {tokens:,.0f} tokens", err=True)
 
 
-def _json(scored: "RescoredLine") -> str:
+def _json(scored: "Candidate") -> str:
     tokens = list(zip(scored.tokens, scored.token_log_probs, strict=True))
     return to_json({"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens})

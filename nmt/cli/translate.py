@@ -154,14 +154,9 @@ def _formatters(options: TranslateOptions) -> list[Formatter]:
     """Return the function that formats each output stream."""
     from nmt.decoding import io
 
-    formatters: dict[str, Formatter] = {
-        "plain": io.plain,
-        "scored": io.scored,
-        "moses": io.moses,
-        "fairseq": io.fairseq,
-        "json": partial(io.write_json_line, n_best=options.n_best is not None, details=options.details),
-    }
-    return [formatters[options.output_format], *([io.pharaoh] if options.alignments else [])]
+    json = partial(io.write_json_line, n_best=options.n_best is not None, details=options.details)
+    formatters: dict[str, Formatter] = {**io.FORMATS, "json": json}
+    return [formatters[options.output_format], *([io.format_alignment] if options.alignments else [])]
 
 
 @contextmanager

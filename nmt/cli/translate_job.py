@@ -121,8 +121,7 @@ class InputLines(NamedTuple):
 def open_input(options: TranslateOptions) -> Iterator[InputLines]:
     """Open the lines to translate, with their lexical constraints."""
     with _open_stream(options.source) as stream:
-        shard = shards.parse_shard(options.shard) if options.shard else None
-        stretch = shards.find_shard(stream, shard) if shard else None
+        stretch = shards.find_shard(stream, *shards.parse_shard(options.shard)) if options.shard else None
         total = None if options.quiet else _count_lines(options.source, stretch)
         yield InputLines(_lines(stream, options, stretch), total, stretch)
 

@@ -148,9 +148,6 @@ class SearchBatch:
             sentence.is_done(groups[start:end], totals[start:end])
             for sentence, (start, end) in zip(self.sentences, pairwise(bounds), strict=True)
         ]
-        if not any(done):
-            self._rows = live
-            return []
         mask = ~np.array(done)
         new_index = np.cumsum(mask) - 1
         self._rows = _keep(

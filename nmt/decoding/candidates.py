@@ -79,7 +79,9 @@ def score_continuations(
 
     Raises DataError for NaN.
     """
-    forced = [(row, s.request.prefix[s.length]) for row, s in enumerate(owners) if s.is_forced]
+    forced = [
+        (row, s.request.prefix[s.length]) for row, s in enumerate(owners) if s.length < len(s.request.prefix)
+    ]
     if len(forced) == len(owners):
         result = Continuations(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
     else:
@@ -101,7 +103,7 @@ def _score_free_rows(
     extra: int,
 ) -> Continuations:
     """Return the continuations of rows that are not forced; those of the others are undefined."""
-    restricted = [row for row, s in enumerate(owners) if s.is_restricted]
+    restricted = [row for row, s in enumerate(owners) if s.is_restricted or s.length < s.minimum]
     blocked = {(row, token) for row in restricted for token in blocked_tokens(owners[row], nodes[row])}
     required = {(row, token) for row in restricted for token in required_tokens(owners[row], nodes[row])}
     never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
@@ -193,4 +195,7 @@ def _select_some_constrained(
 
 
 def _join(parts: Sequence[Selection], groups: Ints) -> Selection:
-    return Selection(*map(np.concatenate, zip(*parts, strict=True))).sorted_by_group(groups)
+    """Join selections, in the order of the groups [R]; the order within a group is kept."""
+    rows, columns = map(np.concatenate, zip(*parts, strict=True))
+    order = np.argsort(groups[rows], kind="stable")
+    return Selection(rows[order], columns[order])

@@ -1,7 +1,8 @@
 """Several models that predict together: ensembles, and fusion with a language model."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -10,52 +11,11 @@ from nmt.decoding.model import Floats, Ints, LogProbs, Model, StepOutput
 from nmt.errors import UsageError
 
 
-class EnsembleMember(NamedTuple):
-    """A model and its weight."""
-
-    model: Model
-    weight: float
-
-
-class _ModelGroup:
-    """Models that take every step together, each with a memory and a state of its own."""
-
-    def __init__(self, members: Sequence[EnsembleMember]) -> None:
-        sizes = sorted({member.model.vocabulary_size for member in members})
-        if len(sizes) > 1:
-            raise UsageError(
-                "models that are combined need the same target vocabulary; these have "
-                + " and ".join(f"{size:,}" for size in sizes)
-                + " tokens"
-            )
-        if any(member.weight < 0 for member in members):
-            raise UsageError("the weight of a model must be 0 or more")
-        self.members = list(members)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Size of the vocabulary that all share."""
-        return self.members[0].model.vocabulary_size
-
-    def encode(self, sources: Sequence[Sequence[int]], /) -> list[tuple[Any, ...]]:
-        """Encode each sentence with each model."""
-        return list(zip(*(member.model.encode(sources) for member in self.members), strict=True))
-
-    def steps(
-        self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]]
-    ) -> list[StepOutput]:
-        """Take the step of each model."""
-        states = [None] * len(self.members) if state is None else state
-        return [
-            member.model.step(y, own, parents, [memory[index] for memory in memories])
-            for index, (member, own) in enumerate(zip(self.members, states, strict=True))
-        ]
-
-
-class Ensemble(_ModelGroup):
+class Ensemble:
     """Models whose probabilities (`mean`), or log probabilities (`log`), are averaged by their weights.
 
     The average of log probabilities is not renormalised. Attention is averaged over the models that have it.
+    Each model has its memory and its state.
     """
 
     def __init__(
@@ -66,60 +26,72 @@ class Ensemble(_ModelGroup):
         weights = [1.0] * len(models) if weights is None else weights
         if len(weights) != len(models) or not models:
             raise UsageError(f"{len(weights)} weights for {len(models)} models: give one for each")
+        if min(weights) < 0:
+            raise UsageError("the weight of a model must be 0 or more")
         if sum(weights) <= 0:
             raise UsageError("at least one weight of the ensemble must be above 0")
-        super().__init__([EnsembleMember(m, w / sum(weights)) for m, w in zip(models, weights, strict=True)])
-        self.mode = mode
+        sizes = sorted({model.vocabulary_size for model in models})
+        if len(sizes) > 1:
+            raise UsageError(
+                "models that are combined need the same target vocabulary; these have "
+                f"{' and '.join(f'{size:,}' for size in sizes)} tokens"
+            )
+        self.models, self.mode = list(models), mode
+        self.weights = [weight / sum(weights) for weight in weights]
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
+    @property
+    def vocabulary_size(self) -> int:
+        """Size of the vocabulary that all share."""
+        return self.models[0].vocabulary_size
+
+    def encode(self, sources: Sequence[Sequence[int]], /) -> list[tuple[Any, ...]]:
+        """Encode each sentence with each model."""
+        return list(zip(*(model.encode(sources) for model in self.models), strict=True))
+
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]], /) -> StepOutput:
         """Take one position of all models."""
-        steps = self.steps(y, state, parents, memories)
-        weights = [np.float32(member.weight) for member in self.members]
-        log_probs = AVERAGES[self.mode]([step.scores.all() for step in steps], weights)
+        states = [None] * len(self.models) if state is None else state
+        steps = [
+            model.step(y, own_state, parents, own_memories)
+            for model, own_state, own_memories in zip(
+                self.models, states, zip(*memories, strict=True), strict=True
+            )
+        ]
+        log_probs = AVERAGES[self.mode]([step.scores.all() for step in steps], self.weights)
         return StepOutput(LogProbs(log_probs), [step.state for step in steps], self._attention(steps))
 
     def _attention(self, steps: Sequence[StepOutput]) -> list[Floats] | None:
-        pairs = [
-            (member.weight, step.weights)
-            for member, step in zip(self.members, steps, strict=True)
+        attending = [
+            (weight, step.weights)
+            for weight, step in zip(self.weights, steps, strict=True)
             if step.weights is not None
         ]
-        total = sum(weight for weight, _ in pairs)
+        total = sum(weight for weight, _ in attending)
         if total <= 0:
             return None
-        shares = [np.float32(weight / total) for weight, _ in pairs]
-        rows = zip(*(weights for _, weights in pairs), strict=True)
-        return [_weighted_sum(row, shares) for row in rows]
+        shares = [weight / total for weight, _ in attending]
+        return [_weighted_sum(row, shares) for row in zip(*(rows for _, rows in attending), strict=True)]
 
 
-class Fusion(_ModelGroup):
+class Fusion(Ensemble):
     """A translator with a language model's log probabilities added, times a weight (Gulcehre et al., 2015).
 
     This is their shallow fusion; eos is weighted like every token. The language model is a `Model` that
-    ignores the source.
+    ignores the source and has no attention.
     """
 
     def __init__(self, model: Model, language_model: Model, weight: float) -> None:
-        super().__init__([EnsembleMember(model, 1.0), EnsembleMember(language_model, weight)])
-
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
-        """Take one position of both; attention is the translator's."""
-        steps = self.steps(y, state, parents, memories)
-        weights = [np.float32(member.weight) for member in self.members]
-        log_probs = _weighted_sum([step.scores.all() for step in steps], weights)
-        return StepOutput(LogProbs(log_probs), [step.state for step in steps], steps[0].weights)
+        super().__init__([model, language_model], [1.0, weight], "log")
+        self.weights = [1.0, weight]  # a sum, not an average
 
 
-def _weighted_sum(arrays: Sequence[Floats], weights: Sequence[np.float32]) -> Floats:
+def _weighted_sum(arrays: Sequence[Floats], weights: Sequence[float]) -> Floats:
     # In this order, and without weights of 0: 0 times -inf is NaN.
-    terms = [weight * array for weight, array in zip(weights, arrays, strict=True) if weight > 0]
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    pairs = zip(map(np.float32, weights), arrays, strict=True)
+    return reduce(np.add, [weight * array for weight, array in pairs if weight > 0])
 
 
-def _mean(log_probs: Sequence[Floats], weights: Sequence[np.float32]) -> Floats:
+def _mean(log_probs: Sequence[Floats], weights: Sequence[float]) -> Floats:
     highest = np.maximum.reduce(log_probs)
     highest = np.maximum(highest, np.finfo(np.float32).min)  # where all are -inf
     mean = _weighted_sum([np.exp(one - highest) for one in log_probs], weights)

@@ -50,11 +50,6 @@ class Selection(NamedTuple):
     rows: Ints  # [N]
     columns: Ints  # [N]
 
-    def sorted_by_group(self, groups: Ints) -> "Selection":
-        """Sort by the groups of the rows, given by row; the order within a group is kept."""
-        order = np.argsort(groups[self.rows], kind="stable")
-        return Selection(self.rows[order], self.columns[order])
-
 
 def select_per_group(keys: Doubles, groups: Ints, width: int) -> Selection:
     """Select the `width` continuations of each group with the highest keys [R, C], never one of -inf.
@@ -104,6 +99,20 @@ class EndedHypothesis(NamedTuple):
         """Sort finished ones first, then those that miss least, then the higher score."""
         return not self.finished, self.missing, -self.score
 
+    def hypothesis(self, *, attention: bool) -> Hypothesis:
+        """Return it as a result."""
+        path = self.node.path()
+        ids, log_probs = [node.token for node in path], [node.log_prob for node in path]
+        weights = [node.weights for node in path if node.weights is not None] if attention else []
+        return Hypothesis(
+            ids[: len(ids) - self.finished],
+            self.score,
+            self.log_prob,
+            log_probs,
+            self.finished,
+            np.stack(weights) if weights else None,
+        )
+
 
 class SentenceSearch:
     """The search for one sentence, apart from its live hypotheses."""
@@ -120,18 +129,8 @@ class SentenceSearch:
         self.length = 0  # positions so far
         if options.sample:
             self.uniforms = draw_uniforms(request, self.limit, options)
-        self._always_restricted = bool(self.required or request.forbidden or options.no_repeat_ngram)
+        self.is_restricted = bool(self.required or request.forbidden or options.no_repeat_ngram)
         self.ended: list[list[EndedHypothesis]] = [[] for _ in range(options.group_count)]
-
-    @property
-    def is_forced(self) -> bool:
-        """True if the next token is given by the prefix."""
-        return self.length < len(self.request.prefix)
-
-    @property
-    def is_restricted(self) -> bool:
-        """True if some tokens may be blocked or required at the next position."""
-        return self._always_restricted or self.length < self.minimum
 
     def root(self) -> BeamNode:
         """Return the node from which every hypothesis starts."""
@@ -172,19 +171,7 @@ class SentenceSearch:
             new = [(key, end) for key, end in zip(keys, ended, strict=True) if key not in results]
             results |= dict(new[:share])
         best = sorted(results.values(), key=EndedHypothesis.sort_key)[: options.n_best]
-        return [self._hypothesis(end) for end in best]
-
-    def _hypothesis(self, end: EndedHypothesis) -> Hypothesis:
-        path = end.node.path()
-        weights = [node.weights for node in path if node.weights is not None]
-        return Hypothesis(
-            [node.token for node in path][: len(path) - end.finished],
-            end.score,
-            end.log_prob,
-            [node.log_prob for node in path],
-            end.finished,
-            np.stack(weights) if weights and self.options.attention else None,
-        )
+        return [end.hypothesis(attention=options.attention) for end in best]
 
 
 def draw_uniforms(request: Request, limit: int, options: Options) -> Doubles:

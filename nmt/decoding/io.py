@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from nmt.data.vocabulary import EOS, SPECIALS
@@ -9,17 +10,7 @@ from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Candidate, Translation
 
 
-def plain(translation: Translation) -> str:
-    """Format the text alone."""
-    return translation.text
-
-
-def scored(translation: Translation) -> str:
-    """Format score, tab, text."""
-    return f"{translation.score:.4f}\t{translation.text}"
-
-
-def moses(translation: Translation) -> str:
+def format_moses(translation: Translation) -> str:
     """Format a line for each candidate: `0 ||| text ||| F0= -12.34 ||| -1.23`.
 
     The fields are the number of the line (from 0), text, log probability, score.
@@ -30,7 +21,7 @@ def moses(translation: Translation) -> str:
     )
 
 
-def fairseq(translation: Translation) -> str:
+def format_fairseq(translation: Translation) -> str:
     """Format as fairseq's `generate`: S- (source), then for each candidate H- (tokens), D- (text), P-.
 
     Lines are numbered from 0; scores, and the P- of each token and eos, are base-2 logarithms.
@@ -49,9 +40,17 @@ def fairseq(translation: Translation) -> str:
     return "\n".join(lines)
 
 
-def pharaoh(translation: Translation) -> str:
-    """Format pairs of source word and target word, from 0: `0-0 1-2`."""
+def format_alignment(translation: Translation) -> str:
+    """Format pairs of source word and target word, from 0, as Pharaoh: `0-0 1-2`."""
     return " ".join(f"{source}-{target}" for source, target in translation.alignment)
+
+
+FORMATS: Mapping[str, Callable[[Translation], str]] = {
+    "plain": lambda translation: translation.text,
+    "scored": lambda translation: f"{translation.score:.4f}\t{translation.text}",
+    "moses": format_moses,
+    "fairseq": format_fairseq,
+}
 
 
 LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}  # escaped, for careless readers
@@ -68,10 +67,11 @@ def read_json_line(number: int, text: str, note: str | None, field: str) -> Line
         return Line(number, "", notes, error=f"invalid JSON: {error}")
     if not isinstance(record, dict):
         return Line(number, "", notes, error='not a JSON object such as {"text": "…"}')
-    problem = _find_problem(record, field)
-    if problem:
+    if problem := _find_problem(record, field):
         return Line(number, "", notes, record=record, error=problem)
-    return Line(number, _without_surrogates(record[field]), notes, _constraints(record), record)
+    text, prefix = (_without_surrogates(record.get(name, "")) for name in (field, "prefix"))
+    must, must_not = (tuple(map(_without_surrogates, record.get(name, []))) for name in ("must", "must_not"))
+    return Line(number, text, notes, LineConstraints(prefix, must, must_not, record.get("seed")), record)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -86,7 +86,6 @@ def _finite(digits: str) -> float:
 
 
 def _find_problem(record: dict[str, Any], field: str) -> str | None:
-    """Return what is wrong with the fields that are read, or None."""
     if field not in record:
         return f"no field {field!r}"
     for name in (field, "prefix"):
@@ -100,11 +99,6 @@ def _find_problem(record: dict[str, Any], field: str) -> str | None:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         return "'seed' must be a whole number, 0 or more"
     return None
-
-
-def _constraints(record: dict[str, Any]) -> LineConstraints:
-    must, must_not = (tuple(map(_without_surrogates, record.get(name, []))) for name in ("must", "must_not"))
-    return LineConstraints(_without_surrogates(record.get("prefix", "")), must, must_not, record.get("seed"))
 
 
 def _without_surrogates(text: str) -> str:

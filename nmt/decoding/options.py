@@ -58,36 +58,33 @@ class Options(SearchSettings):
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for wrong, message in self._problems():
-            if wrong:
+        beam, groups, n_best = self.beam, self.groups, self.n_best
+        lengths = self.min_ratio, self.max_ratio, self.max_extra, self.min_length
+        problems = {
+            "beam, batch, n_best, groups must be 1 or more": min(beam, self.batch, n_best, groups) < 1,
+            f"n_best {n_best} exceeds the beam of {beam}: reduce n_best or widen the beam": (
+                n_best > beam and not self.sample
+            ),
+            f"the beam ({beam}) must be a multiple of the number of groups ({groups})": (
+                groups > 0 and beam % groups > 0
+            ),
+            "sampling and groups cannot be combined": groups > 1 and self.sample,
+            f"no normalisation '{self.normalisation}', one of: {', '.join(NORMALISATIONS)}": (
+                self.normalisation not in NORMALISATIONS
+            ),
+            "penalties must be 0 or more": min(self.length_penalty, self.coverage_penalty) < 0,
+            "diversity must be 0 or more": self.diversity < 0,
+            "length settings must be 0 or more": min(lengths) < 0,
+            f"min_ratio ({self.min_ratio:g}) exceeds max_ratio ({self.max_ratio:g})": (
+                self.min_ratio > self.max_ratio
+            ),
+            "no_repeat_ngram and top_k must be 0 or more": min(self.no_repeat_ngram, self.top_k) < 0,
+            "temperature must be above 0 (a beam of 1 is greedy)": self.temperature <= 0,
+            "top_p must be above 0 and at most 1": not 0 < self.top_p <= 1,
+        }
+        for message, is_wrong in problems.items():
+            if is_wrong:
                 raise UsageError(message)
-
-    def _problems(self) -> list[tuple[bool, str]]:
-        beam, groups, lengths = self.beam, self.groups, (self.max_ratio, self.max_extra)
-        shortest, longest = self.min_ratio, self.max_ratio
-        return [
-            (
-                min(beam, self.batch, self.n_best, groups) < 1,
-                "beam, batch, n_best, groups must be 1 or more",
-            ),
-            (
-                self.n_best > beam and not self.sample,
-                f"n_best {self.n_best} exceeds the beam of {beam}: reduce n_best or widen the beam",
-            ),
-            (beam % groups > 0, f"the beam ({beam}) must be a multiple of the number of groups ({groups})"),
-            (groups > 1 and self.sample, "sampling and groups cannot be combined"),
-            (
-                self.normalisation not in NORMALISATIONS,
-                f"no normalisation '{self.normalisation}', one of: {', '.join(NORMALISATIONS)}",
-            ),
-            (min(self.length_penalty, self.coverage_penalty) < 0, "penalties must be 0 or more"),
-            (self.diversity < 0, "diversity must be 0 or more"),
-            (min(*lengths, shortest, self.min_length) < 0, "length settings must be 0 or more"),
-            (shortest > longest, f"min_ratio ({shortest:g}) exceeds max_ratio ({longest:g})"),
-            (min(self.no_repeat_ngram, self.top_k) < 0, "no_repeat_ngram and top_k must be 0 or more"),
-            (self.temperature <= 0, "temperature must be above 0 (a beam of 1 is greedy)"),
-            (not 0 < self.top_p <= 1, "top_p must be above 0 and at most 1"),
-        ]
 
     @property
     def ranking(self) -> Ranking:

@@ -60,23 +60,17 @@ def sample_texts(
         if position < len(prompt):
             y = np.full(count, prompt[position])
         else:
-            y = _next_tokens(values, uniforms[:, position - len(prompt)], options)
+            allowed = values.astype(np.float64)
+            allowed[:, NEVER] = -np.inf
+            order = np.argsort(-allowed, axis=1, kind="stable")  # of equal values the lower token first
+            ranked = np.take_along_axis(allowed, order, 1)
+            y = order[sample_tokens(ranked, uniforms[:, position - len(prompt)], options)]
         tokens.append(y)
         log_probs.append(values[np.arange(count), y])
         restart = line_by_line & (y == EOS)
         parents = np.where(restart, -1, np.arange(count))
         y = np.where(restart, BOS, y)
     return SampledTexts(np.stack(tokens, 1), np.stack(log_probs, 1))
-
-
-def _next_tokens(log_probs: Floats, uniforms: Doubles, options: Options) -> Ints:
-    """Draw the next token [R] of each text."""
-    values = log_probs.astype(np.float64)
-    values[:, NEVER] = -np.inf
-    order = np.argsort(-values, axis=1, kind="stable")  # of equal values the lower token first
-    selection = sample_tokens(np.take_along_axis(values, order, 1), uniforms, options)
-    tokens: Ints = order[selection.rows, selection.columns]
-    return tokens
 
 
 def split_lines(tokens: Ints) -> list[list[int]]:

@@ -21,20 +21,11 @@ BLOCK = 1 << 20
 PER_SHARD = ("--shard", "--alignments")  # options that differ between the shards of a job
 
 
-class ShardNumber(NamedTuple):
-    """One shard of several."""
-
-    number: int  # from 1
-    of: int
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
 class ShardRange(NamedTuple):
     """The lines of a shard in their file."""
 
-    shard: ShardNumber
+    shard: int  # from 1
+    of: int
     start: int  # bytes
     end: int
     first: int  # number of the first line, from 1
@@ -51,25 +42,25 @@ class ShardInfo(NamedTuple):
     output: str  # SHA-256
 
 
-def parse_shard(text: str) -> ShardNumber:
-    """Parse `2/8`; raise UsageError for anything else."""
+def parse_shard(text: str) -> tuple[int, int]:
+    """Parse `2/8`, shard 2 of 8; raise UsageError for anything else."""
     number, _, of = text.partition("/")
     if not (number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of)):
         raise UsageError(f"--shard {text}: expected K/N with 1 ≤ K ≤ N, such as 2/8")
-    return ShardNumber(int(number), int(of))
+    return int(number), int(of)
 
 
-def find_shard(stream: BinaryIO, shard: ShardNumber) -> ShardRange:
+def find_shard(stream: BinaryIO, shard: int, of: int) -> ShardRange:
     """Find the range of a shard; the complete file is read for its checksum."""
     size = stream.seek(0, os.SEEK_END)
-    start, end = (_next_line_start(stream, size * k // shard.of) for k in (shard.number - 1, shard.number))
+    start, end = (_next_line_start(stream, size * k // of) for k in (shard - 1, shard))
     stream.seek(0)
     digest, first, position = hashlib.sha256(), 1, 0
     while block := stream.read(BLOCK):
         digest.update(block)
         first += block.count(b"\n", 0, max(0, start - position))
         position += len(block)
-    return ShardRange(shard, start, end, first, digest.hexdigest())
+    return ShardRange(shard, of, start, end, first, digest.hexdigest())
 
 
 def _next_line_start(stream: BinaryIO, position: int) -> int:
@@ -100,7 +91,7 @@ def write_shard_info(lines: ShardRange, output: JobOutput) -> None:
     job = {name: value for name, value in output.identity.items() if name not in PER_SHARD}
     for number, path in enumerate(output.paths):
         stream = {"stream": number}  # translations and alignments are not shards of one file
-        info = ShardInfo(*lines.shard, lines.sha256, job | stream, file_sha256(part_file(path)))
+        info = ShardInfo(lines.shard, lines.of, lines.sha256, job | stream, file_sha256(part_file(path)))
         write_file(info_path(path), (json.dumps(info._asdict(), ensure_ascii=False) + "\n").encode())
 
 

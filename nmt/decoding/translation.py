@@ -7,7 +7,7 @@ other lines: the search keeps sentences apart, and a model gives a row the same 
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
@@ -92,8 +92,12 @@ def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterat
 def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """Translate these lines together."""
     plans = [_plan_line(line, job) for line in lines]
-    results = iter(_search_all([request for plan in plans for request in plan.requests], job))
-    return [assemble_translation(plan, list(islice(results, len(plan.requests))), job) for plan in plans]
+    requests = enumerate(request for plan in plans for request in plan.requests)
+    numbered = [request._replace(number=number) for number, request in requests]
+    # The longest are searched first, so that batches stay full.
+    results = dict(search(job.model, sorted(numbered, key=lambda one: -len(one.source)), job.options))
+    ordered = (results[number] for number in range(len(numbered)))
+    return [assemble_translation(plan, list(islice(ordered, len(plan.requests))), job) for plan in plans]
 
 
 def _plan_line(line: Line, job: Job) -> LinePlan:
@@ -126,15 +130,6 @@ def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Re
     ]
     required = [encode(phrase) for phrase in constraints.must]
     return [requests[0]._replace(prefix=encode(constraints.prefix), required=required), *requests[1:]]
-
-
-def _search_all(requests: Sequence[Request], job: Job) -> list[list[Hypothesis]]:
-    """Return the hypotheses of each request; the longest are searched first, so that batches stay full."""
-    order = sorted(range(len(requests)), key=lambda index: -len(requests[index].source))
-    results = dict(
-        search(job.model, (requests[index]._replace(number=index) for index in order), job.options)
-    )
-    return [results[index] for index in range(len(requests))]
 
 
 def split_tokens(tokens: list[str], longest: int) -> list[slice]:
@@ -170,12 +165,8 @@ def has_subwords(tokens: list[str]) -> bool:
 
 def word_indices(tokens: list[str], subwords: bool) -> list[int]:
     """Return the index of the word to which each token belongs; words are separated by spaces."""
-    indices, word = [], -1
-    for token in tokens:
-        if word < 0 or not subwords or token.startswith(SPACE):
-            word += 1
-        indices.append(word)
-    return indices
+    begins_word = [not subwords or token.startswith(SPACE) for token in tokens]
+    return list(accumulate(begins_word[1:], initial=0))[: len(tokens)]
 
 
 def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:

@@ -108,15 +108,12 @@ def score(
     `name` is the name of the hypotheses in messages.
     """
     _check_lengths({name: hyp}, refs)
-    return [_score(_corpus_scorer(metric, lowercase, tokenize), hyp, refs, confidence) for metric in metrics]
-
-
-def _score(scorer: "Scorer", hyp: Sequence[str], refs: Sequence[Sequence[str]], confidence: bool) -> Score:
-    result = scorer.corpus_score(hyp, refs, n_bootstrap=RESAMPLES if confidence else 1)
-    signature = scorer.get_signature().format()
-    if not confidence:
-        return Score(result.name, result.score, signature)
-    return Score(result.name, result.score, signature, result._mean, result._ci)
+    scores = []
+    for scorer in (_corpus_scorer(metric, lowercase, tokenize) for metric in metrics):
+        result = scorer.corpus_score(hyp, refs, n_bootstrap=RESAMPLES if confidence else 1)
+        mean, interval = (result._mean, result._ci) if confidence else (None, None)
+        scores.append(Score(result.name, result.score, scorer.get_signature().format(), mean, interval))
+    return scores
 
 
 def compare(

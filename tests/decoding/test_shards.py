@@ -63,7 +63,7 @@ def test_every_line_is_in_one_shard_in_order_and_knows_its_number(
     found: list[bytes] = []
     for number in range(1, of + 1):
         with path.open("rb") as stream:
-            stretch = shards.find_shard(stream, shards.ShardNumber(number, of))
+            stretch = shards.find_shard(stream, number, of)
             lines = list(shards.read_shard(stream, stretch))
         assert not lines or stretch.first == len(found) + 1
         found += lines

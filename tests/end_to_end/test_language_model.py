@@ -12,8 +12,9 @@ import torch
 
 from nmt.data.store import TokenStore
 from nmt.data.streams import StreamLayout, read_chunks
-from nmt.decoding.options import Options
-from nmt.decoding.rescore import TokenPair, score_pairs
+from nmt.data.vocabulary import EOS
+from nmt.decoding.beam import search
+from nmt.decoding.options import Options, Request
 from nmt.recipe.tasks.language_model import build_search_model, fuse_language_model, load_language_model
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.training.checkpoint import find_latest
@@ -153,8 +154,8 @@ def test_perplexity_is_the_mean_over_pieces_of_the_probabilities_that_a_search_s
     sentences = file.read_text(encoding="utf-8").splitlines()[: 1 if which == "characters" else 20]
     short = file.with_name(f"{which}.en")
     write_lines(short, sentences)
-    pairs = [TokenPair(i, [], found.vocabulary.encode(line)) for i, line in enumerate(sentences)]
-    hypotheses = [hyp for _, hyp in score_pairs(build_search_model(found), pairs, Options())]
+    texts = [Request(i, [], [*found.vocabulary.encode(line), EOS]) for i, line in enumerate(sentences)]
+    hypotheses = [hyp for _, [hyp] in search(build_search_model(found), texts, Options(beam=1))]
     pieces = sum(len(hyp.ids) + 1 for hyp in hypotheses)
     nll = -sum(hyp.log_prob for hyp in hypotheses)
     printed = done(nmt("perplexity", text.run, short, "-l", 100))
@@ -185,10 +186,10 @@ def test_fusion_adds_the_weighed_log_probabilities_of_both(finished: Finished, l
     translator, language = load_translator(finished.run), load_language_model(lines.run)
     alone = build_job(translator)
     german, english = phrases(20)[7]
-    pair = TokenPair(0, translator.source.encode(german), translator.target.encode(english))
+    pair = Request(0, translator.source.encode(german), [*translator.target.encode(english), EOS])
 
     def log_prob(model: object) -> float:
-        [(_, hypothesis)] = score_pairs(model, [pair], Options())  # type: ignore[arg-type]
+        [(_, [hypothesis])] = search(model, [pair], Options(beam=1))  # type: ignore[arg-type]
         return hypothesis.log_prob
 
     together = log_prob(fuse_language_model(alone, language, 0.3).model)
