@@ -10,11 +10,9 @@ from torch.nn import functional as F
 
 from nmt.recurrence.layer import Layer, StackSettings, build_cells
 
-NO_TARGET = -100
-"""The target of positions without an answer."""
+NO_TARGET = -100  # the target of positions without an answer
 DIGITS, SYMBOLS, FILLERS, BRACKETS = 5, 8, 20, 4
-TEST_SEQUENCES = 512
-"""Test sequences per gap."""
+TEST_SEQUENCES = 512  # per gap
 
 
 class TaskBatch(NamedTuple):
@@ -37,18 +35,22 @@ def _draw(generator: torch.Generator, below: int, *shape: int) -> Tensor:
     return torch.randint(below, shape, generator=generator)
 
 
-def _batch(parts: Sequence[Tensor], answer: Tensor) -> TaskBatch:
+def _batch(answer: Tensor, *parts: Tensor) -> TaskBatch:
     """Concatenate parts [n, B] of the input; the answer [1, B] is the target of the last position."""
-    inputs = torch.cat(list(parts))
+    inputs = torch.cat(parts)
     targets = torch.full_like(inputs, NO_TARGET)
     targets[-1:] = answer
     return TaskBatch(inputs, targets)
 
 
+def _constant(symbol: int, positions: int, batch: int) -> Tensor:
+    return torch.full((positions, batch), symbol)
+
+
 def copy(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Recall a symbol after a gap of blanks (after Arjovsky et al., 2016, who use ten symbols)."""
     symbol = _draw(generator, SYMBOLS, 1, batch)
-    return _batch([symbol, _constant(SYMBOLS, gap, batch), _constant(SYMBOLS + 1, 1, batch)], symbol)
+    return _batch(symbol, symbol, _constant(SYMBOLS, gap, batch), _constant(SYMBOLS + 1, 1, batch))
 
 
 def adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
@@ -60,14 +62,14 @@ def adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     digits = _draw(generator, DIGITS, gap + 2, batch)
     marked = digits.clone()
     marked[[0, -1]] += DIGITS
-    return _batch([marked], digits[[0, -1]].sum(0, keepdim=True))
+    return _batch(digits[[0, -1]].sum(0, keepdim=True), marked)
 
 
 def agreement(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Predict the last word from the first: "I grew up in France ... I speak fluent French"."""
     country = _draw(generator, SYMBOLS, 1, batch)
     words = SYMBOLS + _draw(generator, FILLERS, gap, batch)
-    return _batch([country, words, _constant(SYMBOLS + FILLERS, 1, batch)], country)
+    return _batch(country, country, words, _constant(SYMBOLS + FILLERS, 1, batch))
 
 
 def brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
@@ -77,12 +79,8 @@ def brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     inner = _draw(generator, BRACKETS, gap // 2, batch)
     pairs = torch.stack([inner, inner + BRACKETS], 1).flatten(0, 1)
     plain = _draw(generator, 2, gap // 2, batch).bool().repeat_interleave(2, 0)
-    within = torch.cat([pairs.where(plain, letter), _constant(letter, gap % 2, batch)])
-    return _batch([kind, within, _constant(letter + 1, 1, batch)], kind)
-
-
-def _constant(symbol: int, positions: int, batch: int) -> Tensor:
-    return torch.full((positions, batch), symbol)
+    last = _constant(letter, gap % 2, batch), _constant(letter + 1, 1, batch)
+    return _batch(kind, kind, pairs.where(plain, letter), *last)
 
 
 TASKS = {
@@ -99,8 +97,7 @@ class MemoryModel(nn.Module):
     def __init__(self, cell: str, task: MemoryTask, hidden: int) -> None:
         super().__init__()
         self.symbols = task.symbols
-        cells = build_cells(StackSettings(cell=cell, hidden=hidden), [task.symbols])
-        self.layer = Layer(cells)
+        self.layer = Layer(build_cells(StackSettings(cell=cell, hidden=hidden), [task.symbols]))
         self.output = nn.Linear(hidden, task.answers)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -159,36 +156,25 @@ def measure_memory(
 
 
 def measure_accuracies(cell: str, task: MemoryTask, settings: MemorySettings, seed: int) -> list[float]:
-    """Train on all gaps in random order, and measure the accuracy at each."""
+    """Train on all gaps in random order, each batch of one gap, and measure the accuracy at each."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MemoryModel(cell, task, settings.hidden)
     generator = torch.Generator().manual_seed(seed)
-    _train(model, _training_batches(task, settings, generator), settings)
-    return [_accuracy(model, task.draw(generator, gap, TEST_SEQUENCES)) for gap in settings.gaps]
-
-
-def _training_batches(
-    task: MemoryTask, settings: MemorySettings, generator: torch.Generator
-) -> Iterator[TaskBatch]:
-    """Draw the batches of the training, each of one gap."""
-    for _ in range(settings.updates):
-        gap = settings.gaps[int(_draw(generator, len(settings.gaps)))]
-        yield task.draw(generator, gap, settings.batch)
-
-
-def _train(model: MemoryModel, batches: Iterator[TaskBatch], settings: MemorySettings) -> None:
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate)
-    for update, (inputs, targets) in enumerate(batches):
+    for update in range(settings.updates):
+        gap = settings.gaps[int(_draw(generator, len(settings.gaps)))]
+        inputs, targets = task.draw(generator, gap, settings.batch)
         optimiser.param_groups[0]["lr"] = settings.rate * (1 - update / settings.updates)
         optimiser.zero_grad()
         loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten(), ignore_index=NO_TARGET)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimiser.step()
-
-
-@torch.no_grad()
-def _accuracy(model: MemoryModel, batch: TaskBatch) -> float:
-    correct = model(batch.inputs).argmax(-1) == batch.targets
-    return float(correct[batch.targets != NO_TARGET].float().mean())
+    accuracies = []
+    with torch.no_grad():
+        for gap in settings.gaps:
+            inputs, targets = task.draw(generator, gap, TEST_SEQUENCES)
+            correct = (model(inputs).argmax(-1) == targets)[targets != NO_TARGET]
+            accuracies.append(correct.float().mean().item())
+    return accuracies

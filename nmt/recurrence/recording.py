@@ -66,7 +66,7 @@ def record_values(cells: Iterable[LayerCell]) -> Iterator[list[CellRecord]]:
     The list is filled when the context is left, in the order of `cells`; a cell that made no step is absent.
     """
     records: list[CellRecord] = []
-    recorders = [_ValueRecorder(*one) for one in cells]
+    recorders = [_ValueRecorder(cell) for cell in cells]
     with _installed(recorders):
         yield records
     records += [recorder.record() for recorder in recorders if recorder.steps]
@@ -80,9 +80,7 @@ def record_states(
 
     On the sides for which `only` names a field, gradients flow back from step to step through it alone.
     """
-    recorders = [_StateRecorder(*one) for one in cells]
-    for recorder in recorders:
-        recorder.only = only.get(recorder.path.side)
+    recorders = [_StateRecorder(cell, only.get(cell.path.side)) for cell in cells]
     with _installed(recorders):
         yield {recorder.path: recorder.states for recorder in recorders}
 
@@ -103,16 +101,16 @@ def _installed(recorders: "Sequence[_Recorder]") -> Iterator[None]:
 class _Recorder(BoundCell):
     """A cell on the reference engine, without dropout and with the expectation of zoneout."""
 
-    def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
-        self.path, self.layer = path, layer
-        super().__init__(cell, 1, engine="reference", zoneout=Zoneout(layer.dropout.zoneout, drawn=False))
+    def __init__(self, of: LayerCell) -> None:
+        self.path, self.layer = of.path, of.layer
+        zoneout = Zoneout(of.layer.dropout.zoneout, drawn=False)
+        super().__init__(of.cell, 1, engine="reference", zoneout=zoneout)
 
 
 class _StateRecorder(_Recorder):
-    def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
-        super().__init__(path, layer, cell)
-        self.states: list[Any] = []
-        self.only: str | None = None
+    def __init__(self, of: LayerCell, only: str | None) -> None:
+        super().__init__(of)
+        self.only, self.states = only, list[Any]()
 
     def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         if self.only is not None:
@@ -123,9 +121,12 @@ class _StateRecorder(_Recorder):
 
 
 class _ValueRecorder(_Recorder):
-    def __init__(self, path: CellPath, layer: Layer, cell: Cell) -> None:
-        super().__init__(path, layer, cell)
-        self.codes, self.steps = _step_codes(type(cell)), list[tuple[dict[str, Tensor], dict[str, Tensor]]]()
+    def __init__(self, of: LayerCell) -> None:
+        super().__init__(of)
+        # The code of the cell's step and of those of its bases, which it may call.
+        kinds = [kind for kind in type(of.cell).__mro__ if "step" in vars(kind)]
+        self.codes = {inspect.unwrap(vars(kind)["step"]).__code__ for kind in kinds}
+        self.steps: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
 
     def bind_products(self) -> None:
         super().bind_products()
@@ -136,17 +137,18 @@ class _ValueRecorder(_Recorder):
         s = type(s)(*(field.detach().requires_grad_() for field in s))
         with torch.enable_grad(), _locals(self.codes) as variables:
             new = super().advance(x.detach(), s, zone)
-        kept = {name: _direct_path(getattr(new, name), getattr(s, name)) for name in s._fields}
+        paths = {name: _direct_path(getattr(new, name), getattr(s, name)) for name in s._fields}
         new = type(new)(*(field.detach() for field in new))
-        values = self.unit_values(variables, s) | new._asdict()
-        self.steps.append((values, {name: path for name, path in kept.items() if path is not None}))
+        values = {
+            name: value.detach()
+            for name in dict.fromkeys((*self.cell.gates, *variables))  # the declared gates first
+            if isinstance(value := variables.get(name), Tensor)
+            and value.shape == s.h.shape  # one value per unit
+            and name not in s._fields
+        }
+        kept = {name: path for name, path in paths.items() if path is not None}
+        self.steps.append((values | new._asdict(), kept))
         return new
-
-    def unit_values(self, variables: dict[str, Any], s: Any) -> dict[str, Tensor]:
-        """The variables of a step that have one value per unit, the declared gates first."""
-        order = [name for name in dict.fromkeys((*self.cell.gates, *variables)) if name not in s._fields]
-        tensors = {name: variables[name] for name in order if isinstance(variables.get(name), Tensor)}
-        return {name: value.detach() for name, value in tensors.items() if value.shape == s.h.shape}
 
     def record(self) -> CellRecord:
         """The steps stacked, in the order of the text."""
@@ -169,12 +171,6 @@ def _direct_path(new: Tensor, old: Tensor) -> Tensor | None:
     if not new.requires_grad:
         return None
     return torch.autograd.grad(new, old, torch.ones_like(new), retain_graph=True, allow_unused=True)[0]
-
-
-def _step_codes(kind: type[Cell]) -> set[CodeType]:
-    """The code of a cell's step and of those of its bases, which it may call."""
-    steps = [inspect.unwrap(vars(base)["step"]) for base in kind.__mro__ if "step" in vars(base)]
-    return {step.__code__ for step in steps}
 
 
 @contextmanager

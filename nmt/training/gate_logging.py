@@ -1,7 +1,7 @@
 """Statistics of gates and states over a corpus, and their entries in the log of a run."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,8 +19,7 @@ from nmt.training.update import to_device
 from nmt.training.validation import ValidationResult, evaluation_mode
 
 OPEN, CLOSED = 0.9, 0.1
-QUANTILE = 0.9
-"""The share of the units whose time scale is at most the `longest`."""
+QUANTILE = 0.9  # the share of the units whose time scale is at most the `longest`
 SENTENCES, CHUNK = 8, 32
 """Sentences (or streams of a text) that are recorded at a validation, and tokens of each stream."""
 
@@ -109,24 +108,18 @@ def log_gates(
 
 def log_entry(cells: Iterable[CellStatistics]) -> dict[str, float]:
     """The statistics as flat names and numbers: `decoder.1.forward.f.mean`."""
-    return {
-        f"{cell.path.side}.{cell.path.layer}.{cell.path.direction}.{name}": value
-        for cell in cells
-        for name, value in _numbers(cell)
-    }
-
-
-def _numbers(cell: CellStatistics) -> Iterator[tuple[str, float]]:
-    for gate in cell.gates:
-        yield f"{gate.name}.mean", gate.mean
-        if gate.open is not None and gate.closed is not None:
-            yield f"{gate.name}.open", gate.open
-            yield f"{gate.name}.closed", gate.closed
-    for field in cell.state:
-        yield f"{field.name}.norm", field.mean_norm
-        if field.kept is not None:
-            yield f"{field.name}.updated", field.kept.updated
-            yield f"{field.name}.time_scale", field.kept.time_scale
+    entry: dict[str, float | None] = {}
+    for cell in cells:
+        path = f"{cell.path.side}.{cell.path.layer}.{cell.path.direction}"
+        for gate in cell.gates:
+            name = f"{path}.{gate.name}"
+            entry |= {f"{name}.mean": gate.mean, f"{name}.open": gate.open, f"{name}.closed": gate.closed}
+        for field in cell.state:
+            name = f"{path}.{field.name}"
+            entry[f"{name}.norm"] = field.mean_norm
+            if field.kept is not None:
+                entry |= {f"{name}.updated": field.kept.updated, f"{name}.time_scale": field.kept.time_scale}
+    return {name: value for name, value in entry.items() if value is not None}
 
 
 class _CellSums:
@@ -143,54 +136,42 @@ class _CellSums:
         steps = torch.arange(len(record.values["h"]), device=lengths.device)
         mask = steps.unsqueeze(1) < lengths  # [T, B]
         index = (offset + mask.nonzero()[:, 0]).clamp_max(self.positions)
-        values = {name: value[mask].double() for name, value in record.values.items()}  # [N, H]
-        for name, value in values.items():
+        for name, value in record.values.items():
+            value = value[mask].double()  # [N, H]
             track = value.mean(-1) if name in record.gates else value.norm(dim=-1)
             counted = torch.stack([torch.ones_like(track), track])
             by_position = track.new_zeros(2, self.positions + 1).index_add(1, index, counted)
             _add(self.tracks, name, by_position)
-        for name in record.gates:
-            _add(self.shares, name, _share_counts(values[name]))
+            if name in record.gates:
+                parts = (torch.ones_like(value), value > OPEN, value < CLOSED, (value < 0) | (value > 1))
+                _add(self.shares, name, torch.stack([part.double().sum() for part in parts]))
         for name, value in record.kept.items():
             kept = value[mask].double()
             _add(self.kept, name, torch.stack([torch.ones_like(kept), kept, kept.abs().log()]).sum(1))
 
     def statistics(self) -> CellStatistics:
-        first, pieces = self.first, int(self.tracks["h"][0].sum())
-        gates = [self.gate(name) for name in first.gates]
-        state = [self.field(name) for name in first.values if name not in first.gates]
-        return CellStatistics(first.path, pieces, gates, first.unnamed, state)
-
-    def gate(self, name: str) -> GateStatistics:
-        count, opened, closed, outside = self.shares[name].tolist()
-        shares = (None, None) if outside else (opened / count, closed / count)
-        return GateStatistics(name, *_means(self.tracks[name]), *shares)
-
-    def field(self, name: str) -> StateStatistics:
-        kept = _retention(self.kept[name]) if name in self.kept else None
-        return StateStatistics(name, *_means(self.tracks[name]), kept)
+        first, gates, state = self.first, list[GateStatistics](), list[StateStatistics]()
+        for name in first.values:
+            track = self.tracks[name]
+            count, total = track[:, track[0] > 0]  # of the positions that there are
+            means = float(total.sum() / count.sum()), (total / count).tolist()
+            if name in first.gates:
+                values, opened, closed, outside = self.shares[name].tolist()
+                shares = (None, None) if outside else (opened / values, closed / values)
+                gates.append(GateStatistics(name, *means, *shares))
+            else:
+                kept = _retention(*self.kept[name]) if name in self.kept else None
+                state.append(StateStatistics(name, *means, kept))
+        return CellStatistics(first.path, int(self.tracks["h"][0].sum()), gates, first.unnamed, state)
 
 
 def _add(sums: dict[str, Tensor], name: str, more: Tensor) -> None:
     sums[name] = sums[name] + more if name in sums else more
 
 
-def _share_counts(values: Tensor) -> Tensor:
-    """Counts of the values [N, H] that are there, open, closed, outside [0, 1]."""
-    outside = (values < 0) | (values > 1)
-    parts = (torch.ones_like(values), values > OPEN, values < CLOSED, outside)
-    return torch.stack([part.double().sum() for part in parts])
-
-
-def _retention(sums: Tensor) -> Retention:
-    count, total, logs = sums
+def _retention(count: Tensor, total: Tensor, logs: Tensor) -> Retention:
+    """Statistics of the units [H] from the number of positions, and the sums of k and ln |k|."""
     mean, mean_log = float(total.sum() / count.sum()), logs / count
     scales = torch.where(mean_log < 0, -1 / mean_log, math.inf).sort().values
     median, longest = scales[(len(scales) - 1) // 2], scales[int(QUANTILE * (len(scales) - 1))]
     return Retention(mean, 1 - mean, float(median), float(longest))
-
-
-def _means(track: Tensor) -> tuple[float, list[float]]:
-    """The mean over all positions, and those of the positions that there are."""
-    count, total = track[:, track[0] > 0]
-    return float(total.sum() / count.sum()), (total / count).tolist()

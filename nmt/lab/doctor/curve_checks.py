@@ -8,18 +8,13 @@ from nmt.lab.curves import Event, read_series
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
 from nmt.training.run_state import metric_directions
 
-SPIKE = 0.5
-"""Nats per token by which the training loss may rise above its minimum so far."""
-OVERFIT = 0.05
-"""Share by which the validation loss may rise above its minimum."""
-LEARNED = 0.97
-"""A training loss below this share of its first value has fallen."""
+SPIKE = 0.5  # nats per token by which the training loss may rise above its minimum so far
+OVERFIT = 0.05  # share by which the validation loss may rise above its minimum
+LEARNED = 0.97  # a training loss below this share of its first value has fallen
 UNTRAINED = 0.7
 """Share of a random guess's loss, above which a model knows little; a pretrained one starts below."""
-SKIPPED = ("skip", "roll-back")
-"""Events of updates that were not applied."""
-MIN_ENTRIES = 3
-"""Log entries or validations below which no trend is reported."""
+SKIPPED = ("skip", "roll-back")  # events of updates that were not applied
+MIN_ENTRIES = 3  # log entries or validations below which no trend is reported
 
 
 class TrainingHistory(NamedTuple):
@@ -52,14 +47,8 @@ class TrainingHistory(NamedTuple):
 def check_curves(history: TrainingHistory) -> list[Finding]:
     """Report every problem of the curves; after a fatal one, it alone."""
     if not history.events:
-        return [
-            Finding(
-                "note",
-                "no metrics have been logged yet",
-                "metrics.jsonl",
-                advice="wait: metrics are logged every 50 updates and at each validation",
-            )
-        ]
+        advice = "wait: metrics are logged every 50 updates and at each validation"
+        return [Finding("note", "no metrics have been logged yet", "metrics.jsonl", advice=advice)]
     fatal = [finding for rule in FATAL for finding in rule(history)]
     return fatal[:1] or [finding for rule in RULES for finding in rule(history)]
 

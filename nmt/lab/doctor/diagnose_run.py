@@ -8,19 +8,17 @@ from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, NmtError, UsageError
-from nmt.lab.curves import Event, read_events
+from nmt.lab.curves import read_events
 from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
 from nmt.recipe.reader import read_any
-from nmt.recipe.schema import Recipe, TranslationRecipe
+from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.training import checkpoint
-from nmt.training.checkpoint import Checkpoint
 from nmt.training.run_state import RunState, TrainingPosition
 
-TRANSLATED = 100
-"""Validation lines that are translated, spread evenly."""
+TRANSLATED = 100  # validation lines that are translated, spread evenly
 
 
 def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
@@ -34,37 +32,29 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         return {}, [Finding("error", str(error))]
     if last is None:
         return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
-    findings = check_curves(_history(recipe, events, last, run / "checkpoints" / "best"))
-    if isinstance(recipe, TranslationRecipe):
-        findings += _check_translations(run, recipe)
-    return _facts(last), findings
-
-
-def _history(recipe: Recipe, events: list[Event], last: Checkpoint, best: Path) -> TrainingHistory:
     training, state = recipe.training, RunState.from_dict(last.metadata["run"])
-    judging = training.validation
+    judging, best, kept = training.validation, state.best, run / "checkpoints" / "best"
     by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
     position = TrainingPosition(state.update, state.epoch, state.seconds / 60)
-    finished = position.completed(training.stop_after) >= 1
-    return TrainingHistory(
+    history = TrainingHistory(
         events,
-        metric=state.best.metric,
-        finished=finished or by_patience,
+        metric=best.metric,
+        finished=by_patience or position.completed(training.stop_after) >= 1,
         by_patience=by_patience,
         warmup=training.learning_rate.warmup,
         clip_norm=training.clip_norm,
         guess=math.log(len(last.model["decoder.output.bias"])),
-        best=int(best.resolve().name[1:]) if best.is_dir() else None,
+        best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
     )
-
-
-def _facts(last: Checkpoint) -> dict[str, dict[str, Any]]:
-    state = RunState.from_dict(last.metadata["run"])
-    best = state.best
-    facts = {"run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}}
-    if best.score is None:
-        return facts
-    return {**facts, "best": {"metric": best.metric, "score": best.score, "update": best.update}}
+    findings = check_curves(history)
+    if isinstance(recipe, TranslationRecipe):
+        findings += _check_translations(run, recipe)
+    facts: dict[str, dict[str, Any]] = {
+        "run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}
+    }
+    if best.score is not None:
+        facts["best"] = {"metric": best.metric, "score": best.score, "update": best.update}
+    return facts, findings
 
 
 def _check_translations(run: Path, recipe: TranslationRecipe) -> list[Finding]:

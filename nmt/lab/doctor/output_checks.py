@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from nmt.lab.doctor.finding import Finding, Level, format_percent
+from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
 from nmt.lab.doctor.survey import excerpt
 
 UNKNOWN = ("⁇", "<unk>")
@@ -14,8 +14,7 @@ LOOP = re.compile(r"(.{1,40}?)\1{2,}")
 """A string of characters three times or more: a subword, a word, or several."""
 MIN_LOOP, SEARCHED = 10, 1_000
 """Characters below which nothing counts as a loop, and in which loops are searched."""
-WARNING, ERROR = 0.1, 0.5
-"""Shares of the lines at which a failure becomes a warning, and an error."""
+WARNING, ERROR = 0.1, 0.5  # shares of the lines at which a failure becomes a warning, and an error
 
 
 class ValidationOutput(NamedTuple):
@@ -101,21 +100,14 @@ def check_outputs(outputs: Sequence[ValidationOutput]) -> list[Finding]:
     return findings or [*_check_same_line(outputs), *_check_lengths(outputs)]
 
 
-def _level(share: float) -> Level | None:
-    if share < WARNING:
-        return None
-    return "error" if share >= ERROR else "warning"
-
-
 def _apply_check(outputs: Sequence[ValidationOutput], check: OutputCheck) -> Iterator[Finding]:
     failed = [output for output in outputs if check.has_failed(output)]
     share = len(failed) / len(outputs)
-    level = _level(share)
-    if level is not None:
+    if share >= WARNING:
         first = failed[0]
         texts = {"source": first.src, "reference": first.ref, "translation": first.hyp}
         yield Finding(
-            level,
+            level_for_share(share, WARNING, ERROR),
             f"{format_percent(share)} of the translations {check.what}",
             f"for example line {first.line:,} of the validation pairs",
             "\n".join(f"{name:<12} {excerpt(text)}" for name, text in texts.items()),
@@ -127,10 +119,10 @@ def _check_same_line(outputs: Sequence[ValidationOutput]) -> Iterator[Finding]:
     """Find one translation for different sources."""
     line, count = Counter(output.hyp for output in outputs).most_common(1)[0]
     expected = Counter(output.ref for output in outputs).most_common(1)[0][1]
-    level = _level((count - expected) / len(outputs))
-    if level is not None and len(outputs) > 2:
+    excess = (count - expected) / len(outputs)
+    if excess >= WARNING and len(outputs) > 2:
         yield Finding(
-            level,
+            level_for_share(excess, WARNING, ERROR),
             f"{format_percent(count / len(outputs))} of the translations are one and the same line: the "
             "decoder ignores the source",
             example=f"translation  {line}",

@@ -13,7 +13,7 @@ import torch
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CorpusPart
-from nmt.data.vocabulary import UNK, Vocabulary, load_vocabulary
+from nmt.data.vocabulary import UNK, load_vocabulary
 from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
 from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
@@ -26,12 +26,9 @@ from nmt.training.guards import ADVICE, DivergenceError
 from nmt.training.loop import Trainer
 
 PARTS = ("train", "valid", "test")
-SEARCHED = 200
-"""Batches among which the widest, which needs the most memory, is searched."""
-ENCODED = 20_000
-"""Lines of each part in which unknown tokens are counted."""
-MEMORY_LIMIT = 0.8
-"""Share of the machine's memory above which a run is too large."""
+SEARCHED = 200  # batches among which the widest, which needs the most memory, is searched
+ENCODED = 20_000  # lines of each part in which unknown tokens are counted
+MEMORY_LIMIT = 0.8  # share of the machine's memory above which a run is too large
 
 
 class TrainingCost(NamedTuple):
@@ -87,16 +84,23 @@ def try_recipe(
     except NmtError as error:
         return None, [Finding("error", str(error))]
     assert isinstance(training.epochs, PairBatches | StreamBatches)
-    parts = training.epochs.store.parts
-    findings = [*(f for part in parts for f in _check_dropped(part)), *_check_unknown(recipe, folder)]
-    return cost, findings + ([] if cost is None else list(check_memory(cost)))
+    findings = [f for part in training.epochs.store.parts for f in _check_dropped(part)]
+    findings += _check_unknown(recipe, folder)
+    share = 0.0 if cost is None else cost.memory_gib / cost.memory_there_gib
+    if share > MEMORY_LIMIT:
+        what = f"training needs {format_percent(share)} of the available memory"
+        advice = (
+            "use a smaller training.batch.size with training.accumulate, a smaller data.max_length, or "
+            "training.recompute"
+        )
+        findings.append(Finding("error", what, advice=advice))
+    return cost, findings
 
 
 def measure(training: Trainer, updates: int) -> TrainingCost:
     """Apply one update with the widest batch, which also builds the kernels, then others that are timed."""
     learner, group = training.learner, training.settings.accumulate
     learner.model.train()
-    on_gpu = next(learner.model.parameters()).is_cuda
     widest = max(islice(training.epochs.batches(0, 0), SEARCHED), key=lambda b: b.src.numel() + b.tgt.numel())
     carried = learner.update([widest] * group, rate=training.schedule.rate(1), ratio=1.0).carried
     batches, made, words, start = training.epochs.batches(0, 0), 0, 0, time.perf_counter()
@@ -107,45 +111,22 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
         if outcome.bad_update is not None:
             raise DivergenceError(f"{outcome.bad_update} at update {made}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
-    seconds = time.perf_counter() - start
+    seconds, stop = time.perf_counter() - start, training.settings.stop_after
+    if next(learner.model.parameters()).is_cuda:
+        peak, available = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties().total_memory
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return TrainingCost(
         sum(parameter.numel() for parameter in learner.model.parameters()),
-        _total_updates(training, seconds / made),
+        round(60 * stop.count / (seconds / made))
+        if stop.unit == "m"
+        else training.clock.estimate_last_update(training.run),
         seconds / made,
         words / seconds,
-        *(size / 2**30 for size in (_gpu_memory() if on_gpu else _memory())),
+        peak / 2**30,
+        available / 2**30,
     )
-
-
-def _total_updates(training: Trainer, seconds_each: float) -> int:
-    """Estimate the updates of the whole run."""
-    stop = training.settings.stop_after
-    if stop.unit == "m":
-        return round(60 * stop.count / seconds_each)
-    return training.clock.estimate_last_update(training.run)
-
-
-def _memory() -> tuple[int, int]:
-    """Peak bytes of this process, and the bytes of the machine."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return peak, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _gpu_memory() -> tuple[int, int]:
-    """Peak bytes on the GPU, and its total."""
-    return torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties().total_memory
-
-
-def check_memory(cost: TrainingCost) -> Iterator[Finding]:
-    """Find a run that the memory is too small for."""
-    share = cost.memory_gib / cost.memory_there_gib
-    if share > MEMORY_LIMIT:
-        yield Finding(
-            "error",
-            f"training needs {format_percent(share)} of the available memory",
-            advice="use a smaller training.batch.size with training.accumulate, a smaller data.max_length, "
-            "or training.recompute",
-        )
 
 
 def _check_dropped(part: CorpusPart) -> Iterator[Finding]:
@@ -163,19 +144,6 @@ def _check_dropped(part: CorpusPart) -> Iterator[Finding]:
         )
 
 
-class UnknownTokens(NamedTuple):
-    """Tokens of a part of the data that are not in a vocabulary."""
-
-    part: str
-    pieces: int
-    share: float
-    line: int  # the first that has one
-    words: list[str]  # there
-
-    def __str__(self) -> str:
-        return f"data.{self.part} {self.pieces:,} ({format_percent(self.share)}; first: line {self.line:,})"
-
-
 def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Find tokens that are not in the vocabularies of the run in `folder`."""
     parts = {
@@ -184,29 +152,28 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         for corpus in corpora(recipe, part)
     }
     names = recipe.vocabulary_sides
-    for index, side in enumerate(names):
+    for index, side in enumerate(names, -len(names)):  # plain text is the last side, too
         file = vocabulary_file(folder, side)
         assert file is not None
         vocabulary = load_vocabulary(file)
-        index -= len(names)  # plain text is the last side, too
-        counts = [_unknown(part, [p[index] for p in pairs], vocabulary) for part, pairs in parts.items()]
-        if unknown := [one for one in counts if one is not None]:
-            worst = max(unknown, key=lambda one: one.share)
+        counts, worst, words = [], 0.0, list[str]()
+        for part, pairs in parts.items():
+            lines = [pair[index] for pair in pairs]
+            encoded = vocabulary.encode_all(lines)
+            count = sum(row.count(UNK) for row in encoded)
+            if count:
+                share = count / sum(map(len, encoded))
+                first = next(i for i, row in enumerate(encoded) if UNK in row)
+                counts.append(f"data.{part} {count:,} ({format_percent(share)}; first: line {first + 1:,})")
+                if share > worst:
+                    worst = share
+                    words = [word for word in lines[first].split() if UNK in vocabulary.encode(word)]
+        if counts:
             yield Finding(
-                level_for_share(worst.share, 0.01, 0.3),
+                level_for_share(worst, 0.01, 0.3),
                 f"tokens that are not in the {side} vocabulary: the model sees <unk> instead",
-                ", ".join(map(str, unknown)),
-                excerpt(*worst.words[:5]),
+                ", ".join(counts),
+                excerpt(*words[:5]),
                 "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are "
                 "unknown; with pretokenized, raise subwords.size or lower min_count",
             )
-
-
-def _unknown(part: str, lines: list[str], vocabulary: Vocabulary) -> UnknownTokens | None:
-    encoded = vocabulary.encode_all(lines)
-    count = sum(row.count(UNK) for row in encoded)
-    if not count:
-        return None
-    first = next(i for i, row in enumerate(encoded) if UNK in row)
-    words = [word for word in lines[first].split() if UNK in vocabulary.encode(word)]
-    return UnknownTokens(part, count, count / sum(map(len, encoded)), first + 1, words)

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,8 +16,7 @@ from nmt.recurrence.recording import CellPath, record_states
 from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import forced_loss
 
-VANISHED, EXPLODED = 0.01, 100.0
-"""Shares of the gradient at lag 0, below and above which it counts as vanished and exploded."""
+VANISHED, EXPLODED = 0.01, 100.0  # shares of the gradient at lag 0, below and above which it counts as such
 
 
 class GradientProfile(NamedTuple):
@@ -33,19 +32,15 @@ class GradientProfile(NamedTuple):
     norms: list[float]
     shares: list[float]  # of the norm at lag 0 of the same losses
 
-    def first(self, condition: Callable[[float], bool]) -> int | None:
-        """The first lag whose share fulfils a condition."""
-        return next((lag for lag, share in enumerate(self.shares) if condition(share)), None)
-
     @property
     def vanished(self) -> int | None:
         """The first lag whose share is below VANISHED."""
-        return self.first(lambda share: share < VANISHED)
+        return next((lag for lag, share in enumerate(self.shares) if share < VANISHED), None)
 
     @property
     def exploded(self) -> int | None:
         """The first lag whose share is above EXPLODED or NaN."""
-        return self.first(lambda share: not share <= EXPLODED)
+        return next((lag for lag, share in enumerate(self.shares) if not share <= EXPLODED), None)
 
 
 class ClippingStatistics(NamedTuple):
@@ -81,12 +76,12 @@ def gradient_profiles(
     for one in cells:
         one.layer.engine = "reference"
     lags = min(lags, max(side.shape[1] for batch in batches for side in (batch.src, batch.tgt)))
-    sides = tuple(dict.fromkeys(one.path.side for one in cells))
-    profiles = _measure(model, batches, lags, sides, None)
-    for side in sides:
+    profiles: list[GradientProfile] = []
+    for side in dict.fromkeys(one.path.side for one in cells):
         states = [one.cell.State._fields for one in cells if one.path.side == side]
-        for field in dict.fromkeys(field for fields in states if len(fields) > 1 for field in fields):
-            profiles += _measure(model, batches, lags, (side,), field)
+        several = dict.fromkeys(field for fields in states if len(fields) > 1 for field in fields)
+        for only in (None, *several):
+            profiles += _measure(model, batches, lags, side, only)
     order = [one.path for one in cells]
     return sorted(profiles, key=lambda profile: order.index(profile.cell))
 
@@ -109,37 +104,28 @@ def clipping_statistics(
 
 
 def _measure(
-    model: TranslationModel, batches: Sequence[Batch], lags: int, sides: tuple[str, ...], only: str | None
-) -> list[GradientProfile]:
-    """Profile the cells of some sides, all steps of which pass gradients on through one field or all."""
-    profiles, carried, cut = Profiles(), None, dict.fromkeys(sides, only)
+    model: TranslationModel, batches: Sequence[Batch], lags: int, side: str, only: str | None
+) -> Iterator[GradientProfile]:
+    """Profile the cells of a side, all steps of which pass gradients on through one field or all."""
+    profiles, carried, output = Profiles(), None, model.decoder.output
     for batch in batches:
-        with record_states(model.recurrent_cells(), cut) as states:
+        with record_states(model.recurrent_cells(), {side: only}) as states:
             unrolled = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=carried)
         carried = detach_states(unrolled.state) if batch.is_continued else None
-        losses = _losses(model, unrolled.features, batch)
-        for side in sides:
-            fields = {
-                (path, name): [getattr(s, name) for s in of_cell]
-                for path, of_cell in states.items()
-                for name in of_cell[0]._fields
-                if path.side == side and only in (None, name)
-            }
-            norms = _encoder_norms if side == "encoder" else _decoder_norms
-            for key, values in norms(fields, batch, losses, lags):
-                profiles.setdefault(key, []).append(values)
-    ending = "" if only is None else " alone"
-    return [
-        GradientProfile(path, name + ending, *_means(torch.cat(norms, 1)))
-        for (path, name), norms in profiles.items()
-    ]
-
-
-def _losses(model: TranslationModel, features: Tensor, batch: Batch) -> Tensor:
-    """-log p of each target token, [B, T]; 0 at padding."""
-    output = model.decoder.output
-    logits = F.linear(features, output.weight, output.bias).transpose(1, 2)
-    return F.cross_entropy(logits, batch.tgt[:, 1:], ignore_index=model.pad, reduction="none")
+        logits = F.linear(unrolled.features, output.weight, output.bias).transpose(1, 2)
+        losses = F.cross_entropy(logits, batch.tgt[:, 1:], ignore_index=model.pad, reduction="none")
+        fields = {
+            (path, name): [getattr(s, name) for s in of_cell]
+            for path, of_cell in states.items()
+            for name in of_cell[0]._fields
+            if path.side == side and only in (None, name)
+        }
+        norms = _encoder_norms if side == "encoder" else _decoder_norms
+        for key, values in norms(fields, batch, losses, lags):
+            profiles.setdefault(key, []).append(values)
+    for (path, name), of_batches in profiles.items():
+        mean, shares = _means(torch.cat(of_batches, 1))
+        yield GradientProfile(path, name if only is None else f"{name} alone", mean, shares)
 
 
 def _means(norms: Tensor) -> tuple[list[float], list[float]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -31,8 +31,7 @@ from nmt.training.gate_logging import CellStatistics, gate_statistics
 from nmt.training.settings import EpochBatches
 from nmt.training.snapshot import seed_generators
 
-COMPARED_CELLS = ("rnn", "lstm", "gru")
-"""Cells whose gradients are shown next to those of the recipe."""
+COMPARED_CELLS = ("rnn", "lstm", "gru")  # whose gradients are shown next to those of the recipe
 GRADIENT_BATCHES, GRADIENT_SENTENCES = 8, 4
 """Batches whose weights' gradients are measured, and sentences of each whose gradients through time are."""
 
@@ -70,19 +69,18 @@ def inspect_recipe_gradients(recipe: Recipe, *, lags: int) -> Iterator[ModelGrad
     with TemporaryDirectory() as folder:
         seed_generators(recipe.seed)
         task = find_task(recipe).prepare(Path(folder), SINGLE_PROCESS)
-        batches = _first_batches(task.epochs)
-        for name, model in _untrained(recipe, task.model):
-            yield _gradients(name, model, batches, recipe, lags)
+        yield from _gradients(recipe, _untrained(recipe, task.model), task.epochs, lags)
 
 
 def inspect_run_gradients(run: Path, *, lags: int) -> Iterator[ModelGradients]:
     """Measure a run's trained model, then it and others before training, on validation batches."""
     loaded = load_model(run)
+    recipe, task = loaded.recipe, find_task(loaded.recipe)
+    trained = [(f"{_cells(recipe)}, trained", loaded.model)]
     with TemporaryDirectory() as folder:
-        batches = _first_batches(_epochs(loaded, Path(folder)))
-        yield _gradients(f"{_cells(loaded.recipe)}, trained", loaded.model, batches, loaded.recipe, lags)
-        for name, model in _untrained(loaded.recipe, loaded.model):
-            yield _gradients(name, model, batches, loaded.recipe, lags)
+        corpus = find_part(recipe.data, "valid")
+        epochs = task.epoch_batches(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
+        yield from _gradients(recipe, chain(trained, _untrained(recipe, loaded.model)), epochs, lags)
 
 
 @contextmanager
@@ -94,38 +92,21 @@ def _batches(loaded: LoadedModel, data: str | None) -> Iterator[Iterable[Batch]]
         yield task.read_once(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
 
 
-def _epochs(loaded: LoadedModel, folder: Path) -> EpochBatches:
-    """The validation data in batches like those of training."""
-    task, corpus = find_task(loaded.recipe), find_part(loaded.recipe.data, "valid")
-    return task.epoch_batches(task.encode_corpus(loaded.vocabularies, corpus, folder / "data"))
-
-
-def _first_batches(epochs: EpochBatches) -> list[Batch]:
-    batches = list(islice(epochs.batches(0, 0), GRADIENT_BATCHES))
-    if not batches:
-        raise DataError("there is no text to measure gradients on")
-    return batches
-
-
 def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
     """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
     yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
+    stacks = stack_settings(recipe)
     for cell in COMPARED_CELLS:
-        if any(side.cell != cell for side in stack_settings(recipe).values()):
-            yield f"{cell} at initialisation", _build(_with_cell(recipe, cell), like)
+        if any(side.cell != cell for side in stacks.values()):
+            # The cell's default gate biases, too.
+            sides: dict[str, Any] = {name: replace(s, cell=cell, gate_bias={}) for name, s in stacks.items()}
+            yield f"{cell} at initialisation", _build(replace(recipe, **sides), like)
 
 
 def _cells(recipe: Recipe) -> str:
     """The names of a recipe's cells, each once."""
     names = [cell for side in stack_settings(recipe).values() for cell in side.cells]
     return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
-
-
-def _with_cell(recipe: Recipe, cell: str) -> Recipe:
-    """The recipe with one cell everywhere, and that cell's default gate biases."""
-    stacks = stack_settings(recipe).items()
-    sides: dict[str, Any] = {name: replace(side, cell=cell, gate_bias={}) for name, side in stacks}
-    return replace(recipe, **sides)
 
 
 def _build(recipe: Recipe, like: TranslationModel) -> TranslationModel:
@@ -135,8 +116,13 @@ def _build(recipe: Recipe, like: TranslationModel) -> TranslationModel:
 
 
 def _gradients(
-    name: str, model: TranslationModel, batches: list[Batch], recipe: Recipe, lags: int
-) -> ModelGradients:
+    recipe: Recipe, models: Iterable[tuple[str, TranslationModel]], epochs: EpochBatches, lags: int
+) -> Iterator[ModelGradients]:
+    """Measure named models on the first batches of an epoch."""
+    batches = list(islice(epochs.batches(0, 0), GRADIENT_BATCHES))
+    if not batches:
+        raise DataError("there is no text to measure gradients on")
     parts = [batch.part(slice(GRADIENT_SENTENCES)) for batch in batches]
-    profiles = gradient_profiles(model, parts, lags=lags)
-    return ModelGradients(name, profiles, clipping_statistics(model, batches, recipe.training.clip_norm))
+    for name, model in models:
+        profiles = gradient_profiles(model, parts, lags=lags)
+        yield ModelGradients(name, profiles, clipping_statistics(model, batches, recipe.training.clip_norm))

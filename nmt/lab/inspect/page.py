@@ -15,28 +15,21 @@ from torch import Tensor
 
 from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
-from nmt.lab.inspect.sentence import OutputToken, SentenceTrace, truncate, value_range
+from nmt.lab.inspect.sentence import SentenceTrace, truncate, value_range
 from nmt.recurrence.recording import CellRecord
 
 SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "main.js")
 """In the order in which they depend on each other."""
-MAX_BYTES = 1_000_000
-"""Size that a page stays below, however long the sentence."""
+MAX_BYTES = 1_000_000  # size that a page stays below, however long the sentence
 VALUE_CHARACTERS, MIN_VALUE_CHARACTERS = 500_000, 200_000
 """Characters for the values of all units at most, and at least where the rest of the page is large."""
-UNITS = 256
-"""Units of a layer that are drawn at most, one row of pixels each."""
-UNIT_CHARACTERS = 6
-"""Characters of a unit's number."""
-TEXT_CHARACTERS = 2_000
-"""Characters of a text that are shown: a single unknown token may be of any length."""
-LEVELS = 255
-"""Steps of a value between the ends of its colour scale."""
-THOUSANDTHS = 1000
-"""Steps of an attention weight between 0 and 1: the page shows three decimals."""
+UNITS = 256  # of a layer that are drawn at most, one row of pixels each
+UNIT_CHARACTERS = 6  # of a unit's number
+TEXT_CHARACTERS = 2_000  # of a text that are shown: a single unknown token may be of any length
+LEVELS = 255  # steps of a value between the ends of its colour scale
+THOUSANDTHS = 1000  # steps of an attention weight between 0 and 1: the page shows three decimals
 FATES = ("kept", "ended", "pruned")
-DIGITS = 4
-"""Decimals of log probabilities and scores, of which the page shows two."""
+DIGITS = 4  # decimals of log probabilities and scores, of which the page shows two
 
 
 def sentence_page(trace: SentenceTrace, name: str) -> str:
@@ -78,16 +71,15 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
 
 
 def _page(trace: SentenceTrace, shown: SentenceTrace, name: str) -> str:
-    html, css = _read("page.html"), _read("page.css")
+    html, css, *scripts = (
+        (files("nmt.lab.inspect") / "browser" / file).read_text(encoding="utf-8")
+        for file in ("page.html", "page.css", *SCRIPTS)
+    )
     before, after = html.split("/* data */")
-    frame = before.replace("/* css */", css), after.replace("/* js */", "\n".join(map(_read, SCRIPTS)))
+    frame = before.replace("/* css */", css), after.replace("/* js */", "\n".join(scripts))
     data = _data(trace, shown, name)
     free = MAX_BYTES - sum(len(part.encode()) for part in (*frame, _json(data)))
     return _json({**data, "recurrences": _cells(shown.recurrences, free)}).join(frame)
-
-
-def _read(file: str) -> str:
-    return (files("nmt.lab.inspect") / "browser" / file).read_text(encoding="utf-8")
 
 
 def _json(data: object) -> str:
@@ -97,28 +89,28 @@ def _json(data: object) -> str:
 
 def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, Any]:
     """Everything but the cells; counts and sums are those of the untruncated sentence."""
+    texts = {"name": name, "text": trace.text, "translation": trace.translation}
     return {
-        "name": _shortened(name),
-        "text": _shortened(trace.text),
-        "translation": _shortened(trace.translation),
+        **{
+            key: text if len(text) <= TEXT_CHARACTERS else f"{text[: TEXT_CHARACTERS - 1]}…"
+            for key, text in texts.items()
+        },
         "score": trace.score,
         "log_prob": trace.log_prob,
         "read": len(trace.source),
         "written": len(trace.words),
         "source": shown.source,
-        "words": [_word(word) for word in shown.words],
+        "words": [
+            {
+                "piece": word.piece,
+                "log_prob": round(word.log_prob, DIGITS),
+                "likeliest": [(piece, round(value, DIGITS)) for piece, value in word.likeliest],
+            }
+            for word in shown.words
+        ],
         "attention": None if shown.attention is None else _packed_weights(shown.attention),
         "beam": _packed_beam(shown.beam, shown.spelling),
     }
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= TEXT_CHARACTERS else f"{text[: TEXT_CHARACTERS - 1]}…"
-
-
-def _word(word: OutputToken) -> dict[str, Any]:
-    likeliest = [(piece, round(value, DIGITS)) for piece, value in word.likeliest]
-    return {"piece": word.piece, "log_prob": round(word.log_prob, DIGITS), "likeliest": likeliest}
 
 
 def _cells(cells: Sequence[CellRecord], free: int) -> list[dict[str, Any]]:

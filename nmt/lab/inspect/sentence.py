@@ -1,6 +1,6 @@
 """The trace of one sentence through a translator: its tokens, attention, gates and beam."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,10 +16,8 @@ from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
 
-CANDIDATES = 8
-"""Most probable tokens that are listed at each position."""
-DIGITS = 5
-"""Decimals of attention and values in JSON."""
+CANDIDATES = 8  # most probable tokens that are listed at each position
+DIGITS = 5  # decimals of attention and values in JSON
 
 
 class OutputToken(NamedTuple):
@@ -54,7 +52,11 @@ def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrac
 
     Raises UsageError for an empty line, and for one that is too long to be translated in one part.
     """
-    ids = _ids(job, text)
+    ids = job.source.encode(text)
+    if not ids:
+        raise UsageError("the sentence has no tokens in the source vocabulary: there is nothing to inspect")
+    if len(ids) > job.longest_part:
+        raise UsageError(f"the sentence has {len(ids):,} tokens, more than {job.longest_part}; shorten it")
     expansions: list[TraceStep] = []
     [(_, [best, *_])] = search(job.model, [Request(0, ids)], job.options, expansions.append)
     output = [*best.ids, *[EOS] * best.finished]
@@ -67,22 +69,14 @@ def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrac
         _output_tokens(job, output, log_probs),
         best.score,
         attention,
-        [
-            record._replace(values={name: v[:, 0].cpu() for name, v in record.values.items()}, kept={})
-            for record in records
-        ],
+        [_with_values(record, lambda value: value[:, 0].cpu())._replace(kept={}) for record in records],
         beam,
         {branch.piece: job.target.tokens([branch.piece])[0] for branch in beam},
     )
 
 
-def _ids(job: Job, text: str) -> list[int]:
-    ids = job.source.encode(text)
-    if not ids:
-        raise UsageError("the sentence has no tokens in the source vocabulary: there is nothing to inspect")
-    if len(ids) > job.longest_part:
-        raise UsageError(f"the sentence has {len(ids):,} tokens, more than {job.longest_part}; shorten it")
-    return ids
+def _with_values(record: CellRecord, change: Callable[[Tensor], Tensor]) -> CellRecord:
+    return record._replace(values={name: change(value) for name, value in record.values.items()})
 
 
 @torch.no_grad()
@@ -149,10 +143,7 @@ def truncate(trace: SentenceTrace, positions: int) -> SentenceTrace:
         source=trace.source[:positions],
         words=trace.words[:positions],
         attention=attention,
-        recurrences=[
-            cell._replace(values={name: value[:positions] for name, value in cell.values.items()})
-            for cell in trace.recurrences
-        ],
+        recurrences=[_with_values(cell, lambda value: value[:positions]) for cell in trace.recurrences],
         beam=[branch for branch in trace.beam if branch.position < positions],
     )
 
