@@ -160,11 +160,8 @@ def check_sha256(path: Path, expected: str) -> None:
         )
 
 
-SETTLED = 2_000_000_000
-"""Nanoseconds: a file changed this shortly before it was read may change again within a tick of its clock."""
-
-Entry = tuple[str, list[int]]
-"""The SHA-256 of a file, and its size, times and inode when it was read."""
+SETTLED = 2_000_000_000  # nanoseconds: a file changed since may change again within a tick of its clock
+Entry = tuple[str, list[int]]  # the SHA-256 of a file, and its size, times and inode when it was read
 
 
 def cached_sha256(files: Iterable[Path], cache: Path, settled: int = SETTLED) -> list[str]:

@@ -1,11 +1,6 @@
-"""Parallel work in several processes, with results in the order of the tasks.
-
-On Linux the processes are forked, and share the model that was loaded before. Elsewhere (macOS) forking a
-running program is not safe: the processes are spawned, and each loads its own model.
-
-A worker has one task at a time, and gets the next one when its result has been received: neither side blocks
-on a full pipe. A worker whose parent was killed finds its pipe closed and ends.
-"""
+"""Parallel work in several processes, with results in the order of the tasks. On Linux they are forked and
+share the model loaded before. Elsewhere forking a running program is not safe: they are spawned, and each
+loads its own. A worker gets a task when its last result was received: neither side blocks on a full pipe."""
 
 import os
 import signal

@@ -1,8 +1,6 @@
-"""Batches: the grouping and order of pairs, and their conversion to tensors.
-
-The order of an epoch depends only on (seed, epoch) and is computed pool by pool: no list of all pairs is held
-in memory, and an epoch can be resumed at any batch without reading the pairs before it.
-"""
+"""Batches: the grouping and order of pairs, and their conversion to tensors. The order of an epoch depends
+on (seed, epoch) only and is computed pool by pool, so an epoch can be resumed at any batch without reading
+the pairs before it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

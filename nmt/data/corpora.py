@@ -70,17 +70,14 @@ def fetched_root() -> Path:
 
 def is_built_in(card: CorpusCard) -> bool:
     """Return True if the files of the corpus are part of this package."""
-    return _has_files(shipped_directory("corpora") / card.name, card)
+    return find_directory(card) == shipped_directory("corpora") / card.name
 
 
 def find_directory(card: CorpusCard) -> Path | None:
     """Return the directory with all files of the corpus, or None; `check_files` compares their checksums."""
     directories = (shipped_directory("corpora") / card.name, fetched_root() / card.name)
-    return next((directory for directory in directories if _has_files(directory, card)), None)
-
-
-def _has_files(directory: Path, card: CorpusCard) -> bool:
-    return all((directory / file.name).is_file() for file in card.files)
+    names = [file.name for file in card.files]
+    return next((path for path in directories if all((path / name).is_file() for name in names)), None)
 
 
 def corpus_root(name: str) -> Path:

@@ -1,8 +1,5 @@
-"""The pairs of an epoch: every pair once, or a given number of passes over each corpus, in random order.
-
-Everything depends only on (seed, epoch, position): no state is kept between epochs, and no list of all pairs
-is held in memory.
-"""
+"""The pairs of an epoch: every pair once, or a number of passes over each corpus, in random order. They
+depend on (seed, epoch, position) only; no list of all pairs is held in memory."""
 
 from collections.abc import Sequence
 

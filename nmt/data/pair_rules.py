@@ -134,13 +134,6 @@ class FilterReport:
         """Count a remark about a pair that is kept."""
         _add(self.notes, remark, DropCount(1, line))
 
-    def extend(self, other: "FilterReport") -> None:
-        """Append the counts of another report, whose pairs follow."""
-        for ours, theirs in ((self.dropped, other.dropped), (self.notes, other.notes)):
-            for reason, (pairs, line) in theirs.items():
-                _add(ours, reason, DropCount(pairs, self.seen + line))
-        self.seen += other.seen
-
     def __str__(self) -> str:
         kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
         head = f"{kept}; dropped:" if self.dropped else kept
@@ -150,6 +143,18 @@ class FilterReport:
 def _add(entries: dict[str, DropCount], reason: str, entry: DropCount) -> None:
     before = entries.get(reason, DropCount(0, entry.first_line))
     entries[reason] = before._replace(pairs=before.pairs + entry.pairs)
+
+
+def join_reports(reports: Iterable[FilterReport]) -> FilterReport:
+    """Return one report on corpora read one after the other."""
+    first, *others = reports
+    total = FilterReport(first.unit)
+    for report in (first, *others):
+        for counts, further in ((total.dropped, report.dropped), (total.notes, report.notes)):
+            for reason, (pairs, line) in further.items():
+                _add(counts, reason, DropCount(pairs, total.seen + line))
+        total.seen += report.seen
+    return total
 
 
 def _format_counts(entries: dict[str, DropCount]) -> list[str]:

@@ -1,8 +1,5 @@
-"""A long text as parallel streams, read in chunks of positions: truncated backpropagation through time.
-
-The text is split into streams of about equal length. Batch t holds positions t·k to (t+1)·k of every stream,
-so its rows continue those of the previous batch.
-"""
+"""A long text as parallel streams of about equal length, for truncated backpropagation through time: batch t
+holds positions t·k to (t+1)·k of every stream, so its rows continue those of the previous batch."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

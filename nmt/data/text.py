@@ -1,8 +1,5 @@
-"""Text files, line by line.
-
-A line ends at "\\n" only: characters that other programs may take for a line end (U+2028, U+0085, a lone
-"\\r", form feeds, NUL) stay inside it.
-"""
+"""Text files, line by line. A line ends at "\\n" only: characters that other programs may take for a line end
+(U+2028, U+0085, a lone "\\r", form feeds, NUL) stay inside it."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

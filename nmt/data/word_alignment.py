@@ -64,19 +64,6 @@ class Lexicon(NamedTuple):
         return Lexicon(self.source[kept], self.target[kept], self.p[kept])
 
 
-class _CandidateLinks(NamedTuple):
-    """The links of each target token with every source token of its sentence and NULL."""
-
-    entries: NDArray[np.int32]  # [L] index in the lexicon
-    counts: Int64  # links of each target token
-
-    def expected(self, p: Floats) -> Floats:
-        """Return the expected count of each entry of the lexicon."""
-        share = p[self.entries]
-        share /= np.repeat(np.add.reduceat(share, np.cumsum(self.counts) - self.counts), self.counts)
-        return np.asarray(np.bincount(self.entries, share, len(p)), np.float64)
-
-
 def train_lexicon(
     store: TokenStore, *, iterations: int = ITERATIONS, most: int = MAX_LINKS, together: int = CHUNK_LINKS
 ) -> Lexicon:
@@ -87,16 +74,18 @@ def train_lexicon(
     pairs = list(_chunks(store, most, together))
     keys = sorted_unique(np.concatenate([sorted_unique(_keys(store, chunk)[0]) for chunk in pairs]))
     source, target = keys >> 32, keys & 0xFFFFFFFF
-    chunks = []
+    links = []  # of each chunk: the entry of every link, and the number of links of each target token
     for chunk in pairs:
         linked, counts = _keys(store, chunk)
-        chunks.append(_CandidateLinks(np.searchsorted(keys, linked).astype(np.int32), counts))
+        links.append((np.searchsorted(keys, linked).astype(np.int32), counts))
     store.release()
     p = np.ones(len(keys))
     for _ in range(iterations):
         expected = np.zeros(len(keys))
-        for links in chunks:
-            expected += links.expected(p)
+        for entries, counts in links:
+            share = p[entries]
+            share /= np.repeat(np.add.reduceat(share, np.cumsum(counts) - counts), counts)
+            expected += np.bincount(entries, share, len(p))
         p = expected / np.bincount(source, expected)[source]
     return Lexicon(source, target, p)
 

@@ -1,12 +1,9 @@
-"""The token store: corpora encoded once, in memory-mapped shards.
-
-A store is a directory of shards (files of arrays, each with pairs of one corpus) and a manifest, which lists
-the shards, their checksums, and what they were made from.
-"""
+"""The token store: corpora encoded once, in memory-mapped shards. A store is a directory of shards (files of
+arrays, each with pairs of one corpus) and a manifest with their checksums and what they were made from."""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -15,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nmt.data.pair_rules import DropCount, FilterReport
+from nmt.data.pair_rules import DropCount, FilterReport, join_reports
 from nmt.data.store.arrays import Array, ArrayFile, ConcatArrays, Int64, RaggedArray, find_parts
 from nmt.data.vocabulary import Flags
 from nmt.errors import DataError
@@ -184,12 +181,3 @@ def _parts(shards: Sequence[ShardEntry]) -> Iterator[CorpusPart]:
         report = join_reports(shard.report for shard in group)
         yield CorpusPart(name, first, report.kept, report)
         first += report.kept
-
-
-def join_reports(reports: Iterable[FilterReport]) -> FilterReport:
-    """Return one report on corpora read one after the other."""
-    first, *others = reports
-    total = FilterReport(first.unit)
-    for report in (first, *others):
-        total.extend(report)
-    return total

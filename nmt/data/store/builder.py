@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.data.formats import Row
-from nmt.data.pair_rules import LengthFilter, LineFilter
+from nmt.data.pair_rules import LengthFilter, LineFilter, join_reports
 from nmt.data.pairs import Corpus, read_rows
 from nmt.data.store import (
     CHECKSUMS,
@@ -18,7 +18,6 @@ from nmt.data.store import (
     MANIFEST,
     ShardEntry,
     TokenStore,
-    join_reports,
     load_report,
     read_manifest,
     rebuild_advice,

@@ -58,7 +58,7 @@ def encode_rows(
     if corpus.weights is not None:
         writers.append(_WeightWriter(corpus, scratch))
     if corpus.alignments is not None:
-        writers.append(_AlignmentWriter(corpus, encoder.vocabularies, scratch, report, before))
+        writers.append(_AlignmentWriter(corpus, encoder, scratch, report, before))
     for start in range(0, len(rows), encoder.chunk):
         kept = _encode_chunk(encoder, corpus, rows[start : start + encoder.chunk], before + start, report)
         lines.append(kept.lines)
@@ -143,14 +143,10 @@ class _AlignmentWriter:
     """
 
     def __init__(
-        self,
-        corpus: Corpus,
-        vocabularies: dict[str, Vocabulary],
-        scratch: TemporaryColumns,
-        report: FilterReport,
-        before: int,
+        self, corpus: Corpus, encoder: RowEncoder, scratch: TemporaryColumns, report: FilterReport, start: int
     ) -> None:
-        self.file, self.report, self.before = corpus.locate("links"), report, before
+        vocabularies = encoder.vocabularies
+        self.file, self.report, self.before = corpus.locate("links"), report, start
         self.starts = {side: vocabularies[side].starts() for side in SIDES}
         tag = [] if corpus.tag is None else vocabularies["src"].encode(corpus.tag)
         self.tag_words = {"src": 0 if corpus.tag is None else 1, "tgt": 0}  # in the text
@@ -177,11 +173,8 @@ class _AlignmentWriter:
                     f"{self.file}, line {line}: {link[0]}-{link[1]} links a word that does not exist: "
                     f"the source has {words['src']} words and the target {words['tgt']}, counted from 0"
                 )
-        if links and any(words[side] != self._count_words(rows, side, i) for side in SIDES):
+        shown = {side: self.starts[side][rows.tokens[side][i]].sum() - self.shift[side] for side in SIDES}
+        if links and words != shown:  # the tokens show other words
             self.report.note(UNALIGNED, line - self.before)
             return []
         return [word for source, target in links for word in (source + self.shift["src"], target)]
-
-    def _count_words(self, rows: _KeptRows, side: str, i: int) -> int:
-        """Return the number of words of a text, as its tokens show them."""
-        return int(self.starts[side][rows.tokens[side][i]].sum()) - self.shift[side]

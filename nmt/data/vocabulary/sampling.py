@@ -1,7 +1,5 @@
-"""Subword regularisation: sampling of a word's segmentation, reproducible in every process.
-
-SentencePiece's own sampling also depends on the process, not only on the seed.
-"""
+"""Subword regularisation: sampling of a word's segmentation, reproducible in every process (SentencePiece's
+own sampling depends on the process, not only on the seed)."""
 
 from bisect import bisect
 from collections.abc import Callable, Mapping

@@ -94,7 +94,8 @@ def train_vocabulary(
     """
     if settings.kind == "pretokenized":
         return _train_words(lines, settings, tags)
-    vocabulary = _train_subwords(sample_lines(_short_lines(lines), sample_size, seed), settings, tags)
+    short = (line[i : i + LINE_CHARACTERS] for line in lines for i in range(0, len(line), LINE_CHARACTERS))
+    vocabulary = _train_subwords(sample_lines(short, sample_size, seed), settings, tags)
     if len(vocabulary) < settings.size and settings.kind != "char":
         log.warning(f"the text gives {len(vocabulary):,} tokens, fewer than the {settings.size:,} asked for")
     return vocabulary
@@ -136,12 +137,6 @@ def _train_subwords(
     except RuntimeError as error:
         raise DataError(_explain_error(str(error), settings.size)) from None
     return SentencePieceVocabulary(model.getvalue())
-
-
-def _short_lines(lines: Iterable[str]) -> Iterator[str]:
-    for line in lines:
-        for start in range(0, len(line), LINE_CHARACTERS):
-            yield line[start : start + LINE_CHARACTERS]
 
 
 def _explain_error(error: str, size: int) -> str:
