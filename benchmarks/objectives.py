@@ -47,7 +47,7 @@ def update(model: TranslationModel, objective: Objective, batch: Batch, noise: f
     def make() -> None:
         model.zero_grad()
         with weight_noise(model, noise):
-            loss = objective(model, batch, teacher_forced=None, carried=None).loss
+            loss = objective(model, batch, None, None).loss
             loss.smoothed.backward()  # type: ignore[no-untyped-call]
 
     return make

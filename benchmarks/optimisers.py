@@ -15,7 +15,7 @@ from nmt.lab.cell_check import median_seconds
 from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
-from nmt.training.ema import MovingAverage
+from nmt.training.ema import EvaluationWeights
 from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, build_optimiser
 
 PIECES = 8_000
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     torch.set_num_threads(parser.parse_args().threads)
     rules = {name: rule(name) for name in OPTIMISERS}
-    average = MovingAverage(model(), 0.999)
+    average = EvaluationWeights(model(), 0.999)
     rules["ema"] = (lambda: average.update(1_000), 1.0)
     seconds = median_seconds({name: step for name, (step, _) in rules.items()}, rounds=9)
     print(f"{'':10} {'ms':>7} {'x adam':>7} {'kept':>6}")

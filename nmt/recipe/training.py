@@ -16,14 +16,13 @@ from nmt.recipe.schema import Recipe
 from nmt.recipe.tasks import find_task, load_model
 from nmt.training.console import Progress, silent_progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
-from nmt.training.hardware import Precision, select_device, select_precision
+from nmt.training.hardware import Precision, seed_generators, select_device, select_precision
 from nmt.training.logging import Logger, MetricsLog, NullMetricsLog, build_logger
-from nmt.training.loop import Trainer
+from nmt.training.loop import Trainer, TrainingResult
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.optimisers import build_optimiser
 from nmt.training.schedules import SCHEDULES, Schedule
-from nmt.training.settings import TrainingResult
-from nmt.training.snapshot import seed_generators, transfer_tensors
+from nmt.training.snapshot import transfer_tensors
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
 

@@ -15,50 +15,30 @@ RAW = "weights/"
 
 
 class EvaluationWeights:
-    """The weights that are validated and saved: here the trained ones themselves."""
+    """The weights that are validated and saved: the trained ones θ, or with a decay their moving average.
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-
-    def update(self, update: int) -> None:
-        """Follow the trained weights after an update."""
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Give the model these weights within the context."""
-        yield
-
-    def capture(self) -> tuple[Tensors, Tensors]:
-        """Return the weights to save, and further tensors that training needs."""
-        return model_tensors(self.model), {}
-
-    def restore(self, model: Tensors, trainer: Tensors) -> None:
-        """Restore what `capture` returned; DataError if it belongs to a different model."""
-        load_model_tensors(self.model, model)
-
-
-class MovingAverage(EvaluationWeights):
-    """An exponential moving average of the weights θ (Polyak & Juditsky, 1992):
+    The exponential moving average (Polyak & Juditsky, 1992) after update u is
 
         m_u = d m_(u-1) + (1 - d) θ_u        d = min(decay, (1 + u) / (10 + u))
 
     The smaller d of the first updates forgets the random initial weights. θ is saved with the trainer.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        super().__init__(model)
-        self.decay = decay
-        self.parameters = dict(model.named_parameters())
-        self.means = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+    def __init__(self, model: nn.Module, decay: float | None) -> None:
+        self.model, self.decay = model, decay
+        self.parameters = dict(model.named_parameters()) if decay is not None else {}  # those averaged
+        self.means = self._copy()
 
     def update(self, update: int) -> None:
-        decay = min(self.decay, (1 + update) / (10 + update))
+        """Follow the trained weights after an update."""
         for name, parameter in self.parameters.items():
+            decay = min(self.decay or 0.0, (1 + update) / (10 + update))
             self.means[name].lerp_(parameter.detach(), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        raw = {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
+        """Give the model these weights within the context."""
+        raw = self._copy()
         self._load(self.means)
         try:
             yield
@@ -66,24 +46,24 @@ class MovingAverage(EvaluationWeights):
             self._load(raw)
 
     def capture(self) -> tuple[Tensors, Tensors]:
-        raw, others = super().capture()
-        return raw | self.means, others | {f"{RAW}{name}": raw[name] for name in self.means}
+        """Return the weights to save, and further tensors that training needs."""
+        raw = model_tensors(self.model)
+        return raw | self.means, {f"{RAW}{name}": raw[name] for name in self.means}
 
     def restore(self, model: Tensors, trainer: Tensors) -> None:
-        super().restore(model, trainer)
+        """Restore what `capture` returned; DataError if it belongs to a different model."""
+        load_model_tensors(self.model, model)
         for name, mean in self.means.items():
             mean.copy_(model[name])
         self._load({name: trainer[f"{RAW}{name}"] for name in self.means})
+
+    def _copy(self) -> Tensors:
+        return {name: parameter.detach().clone() for name, parameter in self.parameters.items()}
 
     @torch.no_grad()
     def _load(self, values: Tensors) -> None:
         for name, parameter in self.parameters.items():
             parameter.copy_(values[name])
-
-
-def evaluation_weights(model: nn.Module, decay: float | None) -> EvaluationWeights:
-    """Return the trained weights themselves, or with a decay their moving average."""
-    return EvaluationWeights(model) if decay is None else MovingAverage(model, decay)
 
 
 def mean_weights(checkpoints: Sequence[Path]) -> Tensors:
@@ -94,16 +74,12 @@ def mean_weights(checkpoints: Sequence[Path]) -> Tensors:
     sums = {name: tensor.double() for name, tensor in first.items()}
     for directory in checkpoints[1:]:
         tensors, _ = read_model(directory)
-        _check_same_shapes(first, tensors, checkpoints[0], directory)
+        shapes, others = ({name: t.shape for name, t in part.items()} for part in (first, tensors))
+        if names := sorted(n for n in shapes | others if shapes.get(n) != others.get(n)):
+            raise DataError(
+                f"{directory}: not the same model as {checkpoints[0]}: {names[0]} "
+                f"({len(names)} tensors differ)"
+            )
         for name, tensor in tensors.items():
             sums[name] += tensor
     return {name: (sums[name] / len(checkpoints)).to(tensor.dtype) for name, tensor in first.items()}
-
-
-def _check_same_shapes(first: Tensors, other: Tensors, first_path: Path, other_path: Path) -> None:
-    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (first, other)]
-    names = sorted(name for name in first.keys() | other.keys() if shapes[0].get(name) != shapes[1].get(name))
-    if names:
-        raise DataError(
-            f"{other_path}: not the same model as {first_path}: {names[0]} ({len(names)} tensors differ)"
-        )

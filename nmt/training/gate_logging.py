@@ -14,9 +14,8 @@ from nmt.data.streams import StreamLayout, read_chunks
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellPath, CellRecord, record_values
 from nmt.recurrence.state import detach_states
-from nmt.training.settings import ValidateFunction
 from nmt.training.update import to_device
-from nmt.training.validation import ValidationResult, evaluation_mode
+from nmt.training.validation import ValidateFunction, ValidationResult, evaluation_mode
 
 OPEN, CLOSED = 0.9, 0.1
 QUANTILE = 0.9  # the share of the units whose time scale is at most the `longest`

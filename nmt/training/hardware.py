@@ -1,10 +1,12 @@
-"""Device, precision and memory of a training process."""
+"""Device, random generators, precision and memory of a training process."""
 
 import platform
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -58,6 +60,15 @@ def select_device(name: str, launch: LaunchInfo) -> torch.device:
     device = torch.device("cuda", index)
     torch.cuda.set_device(device)
     return device
+
+
+def seed_generators(seed: int, rank: int = 0) -> None:
+    """Seed the generators of torch, numpy and Python, in each process differently."""
+    if rank:
+        seed = int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)
 
 
 T = TypeVar("T")

@@ -6,23 +6,52 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
 from nmt.training.checkpoint import CheckpointSaver, checkpoint_name
 from nmt.training.console import Progress, StepReport
-from nmt.training.ema import evaluation_weights
+from nmt.training.ema import EvaluationWeights
 from nmt.training.guards import DivergenceError, SignalCatcher
 from nmt.training.logging import Event, MetricsLog
 from nmt.training.loss import LossTotals
 from nmt.training.run_state import BestScore, RunClock, RunState, TrainingState
 from nmt.training.schedules import Schedule
-from nmt.training.settings import EpochBatches, StopReason, TrainingResult, TrainingSettings, ValidateFunction
-from nmt.training.snapshot import process_count_note
+from nmt.training.settings import TrainingSettings
 from nmt.training.teacher_forcing import AlwaysForcing
 from nmt.training.update import BadUpdate, Learner, UpdateResult
+from nmt.training.validation import ValidateFunction
+
+
+class EpochBatches(Protocol):
+    """The training batches, which depend only on the epoch, so that a run can be resumed anywhere."""
+
+    def count(self, epoch: int) -> int:
+        """Return the number of batches of an epoch."""
+
+    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """Return the batches of an epoch from index `start` on."""
+
+    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
+        """Return where the rows of a batch come from: corpus (its name, if there are several) and line."""
+
+
+class StopReason(NamedTuple):
+    """The reason to stop a run, and the exit code of the process: 0, or 128 + signal."""
+
+    reason: str
+    exit_code: int
+
+
+class TrainingResult(NamedTuple):
+    """The result of a run."""
+
+    stop: StopReason
+    update: int
+    best: BestScore
+    seconds: float  # of training since the run was started
 
 
 @dataclass(kw_only=True)
@@ -41,7 +70,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         settings, self.processes = self.settings, self.learner.processes
-        weights = evaluation_weights(self.learner.model, settings.ema)
+        weights = EvaluationWeights(self.learner.model, settings.ema)
         run = RunState(BestScore(settings.validation.deciding_metric))
         self.state = TrainingState(self.learner, weights, self.schedule, run)
         self.clock = RunClock(
@@ -67,7 +96,7 @@ class Trainer:
         """Make updates, with validations and checkpoints when they are due."""
         self.learner.model.train()
         groups = self.batch_groups()
-        stop = self.stop_reason(signals)
+        stop, every = self.stop_reason(signals), self.settings.checkpoint_every
         while stop is None:
             before = self.clock.position(self.run)
             report = self.make_update(next(groups))
@@ -76,8 +105,8 @@ class Trainer:
             ) or self.clock.is_finished(self.run)
             scores = self.validate(report) if validates else None
             stop = self.stop_reason(signals)
-            saves = self.clock.is_due(self.settings.checkpoint_every, before, self.run)
-            if validates or (saves and not self.settings.checkpoints_by_time):
+            saves = self.clock.is_due(every, before, self.run)
+            if validates or (saves and every is not None and every.unit != "m"):  # minutes vary between runs
                 self.run.guarded.good = self.run.update
             if validates or saves or stop:
                 self.save(scores)
@@ -113,7 +142,8 @@ class Trainer:
         run.advance(len(group), self.clock.batches_in(run.epoch))
         run.seconds += seconds
         if result.bad_update or result.parts > 1:
-            self.log_anomaly(result)
+            self.progress.note(guards.anomaly_message(result, run))
+            self.metrics.write(guards.anomaly_event(result, self.clock.position(run)))
         report = self.report(result, rate, ratio, seconds)
         self.progress.show_update(report)
         if run.update % self.log_every == 0 and run.window.tokens:
@@ -136,26 +166,24 @@ class Trainer:
         if self.settings.guards.count(self.run.guarded, bad_update):
             reason = guards.divergence_message(bad_update, self.run)
             self.processes.run_on_first(lambda: self.abort(group, reason))
-        if bad_update.is_spike:
-            self.roll_back()
-
-    def roll_back(self) -> None:
-        """Restore the weights and moments of the last good checkpoint; counters and data go forward."""
-        directory = self.checkpoints / checkpoint_name(self.run.guarded.good or 0)
-        if self.processes.run_on_first(lambda: self.checkpoint_exists(directory)):
-            self.state.restore_weights(checkpoint.read(directory))
-        else:
+        if bad_update.is_spike and not self.restore_weights(checkpoint_name(self.run.guarded.good or 0)):
             self.run.guarded.good = None
 
-    def checkpoint_exists(self, directory: Path) -> bool:
-        """Wait for checkpoints being written, and return True if this one exists."""
-        self.saver.wait()
-        return directory.is_dir()
+    def restore_weights(self, name: str, *, moments: bool = True) -> bool:
+        """Restore weights from a checkpoint, and its moments or none; return False if it does not exist.
 
-    def log_anomaly(self, result: UpdateResult) -> None:
-        """Log an update that was skipped, rolled back or split."""
-        self.progress.note(guards.anomaly_message(result, self.run))
-        self.metrics.write(guards.anomaly_event(result, self.clock.position(self.run)))
+        Counters and data go forward. Waits for checkpoints being written.
+        """
+        directory = self.checkpoints / name
+
+        def exists() -> bool:
+            self.saver.wait()
+            return directory.is_dir()
+
+        found = self.processes.run_on_first(exists)
+        if found:
+            self.state.restore_weights(checkpoint.read(directory), moments=moments)
+        return found
 
     def abort(self, group: list[Batch], reason: str) -> NoReturn:
         """Save the batches that failed, and raise DivergenceError."""
@@ -214,21 +242,16 @@ class Trainer:
         if result.gates:
             self.metrics.write({"event": "gates", **position, **result.gates}, self.run.seconds)
         self.progress.show_validation(report, result, best=best, seconds=time.perf_counter() - started)
-        reduced = self.schedule.observe(best)
-        if reduced and self.settings.learning_rate.rollback != "none" and self.return_to_best():
-            return None
-        return result.scores
-
-    def return_to_best(self) -> bool:
-        """Restore the best weights, if there are any, with their moments or with none."""
-        best, directory = self.run.best.update, self.checkpoints / "best"
-        if best is None or not self.processes.run_on_first(lambda: self.checkpoint_exists(directory)):
-            return False
-        with_moments = self.settings.learning_rate.rollback == "weights-and-moments"
-        self.state.restore_weights(checkpoint.read(directory), moments=with_moments)
-        self.metrics.write({"event": "back-to-best", "update": self.run.update, "to": best})
-        self.progress.note(f"learning rate reduced: continuing from the best weights, those of update {best}")
-        return True
+        rollback, best_update = self.settings.learning_rate.rollback, self.run.best.update
+        if not self.schedule.observe(best) or rollback == "none" or best_update is None:
+            return result.scores
+        if not self.restore_weights("best", moments=rollback == "weights-and-moments"):
+            return result.scores
+        self.metrics.write({"event": "back-to-best", "update": report.update, "to": best_update})
+        self.progress.note(
+            f"learning rate reduced: continuing from the best weights, those of update {best_update}"
+        )
+        return None
 
     def stop_reason(self, signals: SignalCatcher) -> StopReason | None:
         """Return the reason to stop now, if there is one."""
@@ -253,8 +276,13 @@ class Trainer:
             if self.processes.is_first:
                 self.saver.set_links(name, self.run.best.update)
             self.progress.note(f"resuming from {saved.directory}")
-            if note := process_count_note(saved.metadata.get("processes", 1), self.processes.count):
-                self.progress.note(note)
+            before, now = saved.metadata.get("processes", 1), self.processes.count
+            if before != now:
+                self.progress.note(
+                    f"this run had {before} process{'es' * (before > 1)} so far, now it has {now}: the "
+                    "batches stay the same, but random draws such as dropout differ, and so does the result "
+                    "slightly"
+                )
         self.progress.begin(self.run.update)
 
     def find_checkpoint(self) -> str | None:

@@ -91,8 +91,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with_gradients = any(ctx.needs_input_grad)
         run = select_backend("auto", weight)
         output, back = run.matrix(weight), run.matrix(weight.t()) if with_gradients else None
-        gradients = [torch.zeros_like(t) for t in (features, weight)] if with_gradients else []
-        gradients += [torch.zeros_like(bias, dtype=dtype)] if with_gradients else []
+        gradients = []
+        if with_gradients:
+            gradients = [*map(torch.zeros_like, (features, weight)), torch.zeros_like(bias, dtype=dtype)]
         for start in range(0, len(targets), CHUNK):
             rows = slice(start, start + CHUNK)
             y = targets[rows].unsqueeze(1)
@@ -112,8 +113,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 _add_gradients(gradients, dz, features, run, back, rows)
         smoothed = weighted
         if smoothing:
-            smoothed = weighted + smoothing * (at_target - _sum_of_means(features, weight, bias, counts))
-            _add_uniform_gradients(gradients, features, weight, smoothing, counts)
+            means = _sum_of_means(gradients, features, weight, bias, smoothing, counts)
+            smoothed = weighted + smoothing * (at_target - means)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(nll, correct)
         return smoothed, nll, correct
@@ -141,31 +142,28 @@ def _add_gradients(
     run.matrix(features[rows].t())(dz.t(), add=d_weight, out=d_weight)
 
 
-def _sum_of_means(features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor | None) -> Tensor:
-    """Return Σ_n mean_v z_nv without the logits: the mean of a product is the product of the mean."""
-    number, feature_sum = _sum_features(features, counts)
-    return feature_sum @ weight.mean(0, dtype=feature_sum.dtype) + number * bias.mean(dtype=feature_sum.dtype)
+def _sum_of_means(
+    gradients: list[Tensor],
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    smoothing: float,
+    counts: Tensor | None,
+) -> Tensor:
+    """Return Σ_n mean_v z_nv without the logits: the mean of a product is the product of the mean.
 
-
-def _sum_features(features: Tensor, counts: Tensor | None) -> tuple[float | Tensor, Tensor]:
-    """Return the number of positions and the sum of their features [F]."""
-    if counts is None:
-        return len(features), features.sum(0, dtype=torch.promote_types(features.dtype, torch.float32))
-    return counts.sum(), counts @ features.to(counts.dtype)
-
-
-def _add_uniform_gradients(
-    gradients: list[Tensor], features: Tensor, weight: Tensor, smoothing: float, counts: Tensor | None
-) -> None:
-    """Add the gradient of -smoothing · Σ_n mean_v z_nv, which is the same for every token."""
-    if not gradients:
-        return
-    d_features, d_weight, d_bias = gradients
-    number, feature_sum = _sum_features(features, counts)
-    uniform = smoothing * weight.mean(0)
-    d_features -= uniform if counts is None else torch.outer(counts, uniform)
-    d_weight -= smoothing / len(weight) * feature_sum
-    d_bias -= smoothing / len(weight) * number
+    Adds the gradient of -smoothing times that, which is the same for every token, to the gradients if any.
+    """
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    number = len(features) if counts is None else counts.sum()
+    total = features.sum(0, dtype=dtype) if counts is None else counts @ features.to(counts.dtype)
+    if gradients:
+        d_features, d_weight, d_bias = gradients
+        uniform = smoothing * weight.mean(0)
+        d_features -= uniform if counts is None else torch.outer(counts, uniform)
+        d_weight -= smoothing / len(weight) * total
+        d_bias -= smoothing / len(weight) * number
+    return total @ weight.mean(0, dtype=total.dtype) + number * bias.mean(dtype=total.dtype)
 
 
 def to_float32(values: Tensor) -> Tensor:

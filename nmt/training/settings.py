@@ -1,19 +1,22 @@
-"""Settings, training data and result of a run, as the training loop uses them."""
+"""Settings of a training run and its validations."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from nmt.data.batches import Batch, BatchSettings
-from nmt.model.translator import TranslationModel
+from nmt.data.batches import BatchSettings
+from nmt.evaluation.metrics import METRICS
 from nmt.settings import (
     Conflict,
     Count,
     CountOrZero,
     Duration,
     Fraction,
+    Interval,
+    OneOf,
     Positive,
     Probability,
+    Settings,
     TimedInterval,
     Weight,
 )
@@ -22,26 +25,71 @@ from nmt.training.hardware import HardwareSettings
 from nmt.training.objectives.noise import SwitchOutSettings
 from nmt.training.objectives.risk import RiskSettings
 from nmt.training.optimisers import OptimiserSettings
-from nmt.training.run_state import BestScore
 from nmt.training.schedules import LearningRateSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
-from nmt.training.validation import TranslationValidationSettings, ValidationResult, ValidationSettings
-
-ValidateFunction = Callable[[TranslationModel, str], ValidationResult]
-"""Validates a model; the name is that of the checkpoint."""
 
 
-class EpochBatches(Protocol):
-    """The training batches, which depend only on the epoch, so that a run can be resumed anywhere."""
+@dataclass(frozen=True, kw_only=True)
+class ValidationSettings(Settings):
+    """Validation during training, and early stopping."""
 
-    def count(self, epoch: int) -> int:
-        """Return the number of batches of an epoch."""
+    every: Interval = Duration(1, "e")
+    """Interval between validations; a checkpoint is written at each."""
+    patience: Count | None = None
+    """Validations without improvement of the deciding metric before training stops; null: never."""
+    stop_on: dict[Literal["loss", "accuracy"], Count] = field(default_factory=dict)
+    """Patience by further metrics: `{accuracy: 5}`."""
+    stop_when: Literal["any", "all"] = "any"
+    """Training stops when any of the metrics with a patience has exhausted it, or all have."""
+    samples: CountOrZero = 3
+    """Outputs printed at each validation."""
+    gates: bool = False
+    """Write the gates' statistics on a few validation sentences into metrics.jsonl at each validation, as
+    `nmt inspect gates` measures them."""
 
-    def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """Return the batches of an epoch from index `start` on."""
+    @property
+    def deciding_metric(self) -> str:
+        """The metric that decides on the best checkpoint."""
+        return "loss"
 
-    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
-        """Return where the rows of a batch come from: corpus (its name, if there are several) and line."""
+    @property
+    def patience_by_metric(self) -> dict[str, int]:
+        """The number of validations without improvement before training stops, by metric."""
+        patience = dict[str, int](self.stop_on.items())
+        if self.patience is not None:
+            patience[self.deciding_metric] = self.patience
+        return patience
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        if self.patience is not None and self.deciding_metric in self.stop_on:
+            yield "stop_on", f"the patience for {self.deciding_metric} is given twice, also as `patience`"
+
+
+AnyMetric = Annotated[str, OneOf(lambda: [*METRICS, "loss", "accuracy"])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationValidationSettings(ValidationSettings):
+    """Validation during training, and early stopping."""
+
+    metric: Annotated[str, OneOf(lambda: [*METRICS, "loss"])] = "bleu"
+    """Metric that decides on the best checkpoint, early stopping and plateaus: a score of free-running greedy
+    decoding, or the loss."""
+    stop_on: dict[AnyMetric, Count] = field(default_factory=dict)  # type: ignore[assignment]
+    """Patience by further metrics: `{loss: 5, chrf: 8}`."""
+
+    @property
+    def deciding_metric(self) -> str:
+        """See `ValidationSettings.deciding_metric`."""
+        return self.metric
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """See `Settings.conflicts`."""
+        yield from super().conflicts()
+        scores = [name for name in self.stop_on if name not in ("loss", "accuracy")]
+        if self.metric == "loss" and scores:
+            yield "stop_on", f"{scores[0]} is not measured: metric: loss translates nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +128,6 @@ class TrainingSettings(OptimiserSettings, HardwareSettings):
     weight_noise: Weight = 0.0
     """Standard deviation of the noise added to each weight for a batch (Graves, 2011)."""
     validation: ValidationSettings = ValidationSettings()
-
-    @property
-    def checkpoints_by_time(self) -> bool:
-        """True if checkpoints are due after minutes, and so depend on the speed of the machine."""
-        return self.checkpoint_every is not None and self.checkpoint_every.unit == "m"
 
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
@@ -155,19 +198,3 @@ class TranslationTrainingSettings(TrainingSettings):
                 yield name, "is a part of the likelihood, whose weight is 0: set risk.likelihood"
         if self.switchout != SwitchOutSettings():
             yield "switchout", "is a part of the likelihood, whose weight is 0: set risk.likelihood"
-
-
-class StopReason(NamedTuple):
-    """The reason to stop a run, and the exit code of the process: 0, or 128 + signal."""
-
-    reason: str
-    exit_code: int
-
-
-class TrainingResult(NamedTuple):
-    """The result of a run."""
-
-    stop: StopReason
-    update: int
-    best: BestScore
-    seconds: float  # of training since the run was started

@@ -92,15 +92,6 @@ def carried_state(model: TranslationModel, tensors: Tensors) -> DecoderState | N
     return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), structure)
 
 
-def seed_generators(seed: int, rank: int = 0) -> None:
-    """Seed the generators of torch, numpy and Python, in each process differently."""
-    if rank:
-        seed = int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
-    torch.manual_seed(seed)
-    np.random.seed(seed)
-    random.seed(seed)
-
-
 def generator_tensors() -> Tensors:
     """Return the states of the generators of torch, numpy and Python."""
     _, numbers, *rest = np.random.get_state(legacy=True)
@@ -160,7 +151,10 @@ def gather_state(processes: Processes, own: Tensors) -> Tensors:
     }
     for name in by_rank[0]:
         if name.startswith(CARRIED):
-            tensors[name] = _interleave([state[name] for state in by_rank if name in state])
+            parts = [state[name] for state in by_rank if name in state]
+            tensors[name] = torch.cat(parts)
+            for rank, part in enumerate(parts):  # row i of the batch is row i // n of process i % n
+                tensors[name][rank :: len(parts)] = part
     return tensors
 
 
@@ -173,24 +167,6 @@ def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
     own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix + GENERATOR)}
     rows = slice(processes.rank, None, processes.count)
     return own | {name: t[rows] for name, t in tensors.items() if name.startswith(CARRIED) and len(t[rows])}
-
-
-def process_count_note(before: int, now: int) -> str | None:
-    """Return a note if a run is resumed with a different number of processes."""
-    if before == now:
-        return None
-    return (
-        f"this run had {before} process{'es' * (before > 1)} so far, now it has {now}: the batches stay the "
-        "same, but random draws such as dropout differ, and so does the result slightly"
-    )
-
-
-def _interleave(parts: list[Tensor]) -> Tensor:
-    """Join parts so that row i of the result is row i // n of part i % n."""
-    joined = torch.cat(parts)
-    for rank, part in enumerate(parts):
-        joined[rank :: len(parts)] = part
-    return joined
 
 
 class TransferredTensors(NamedTuple):

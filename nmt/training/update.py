@@ -147,7 +147,7 @@ class Learner:
         teacher_forced = self.forcing.draw(ratio, batch.tgt[:, :-1])
 
         def backward(model: TranslationModel) -> LossOutput:
-            output = self.objective(model, batch, teacher_forced=teacher_forced, carried=carried)
+            output = self.objective(model, batch, teacher_forced, carried)
             self.precision.scaler.scale(output.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
             return output
 

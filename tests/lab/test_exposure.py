@@ -8,7 +8,7 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.exposure import measure_exposure, overall
 from nmt.model.translator import TranslationModel
-from nmt.training.validation import evaluation_mode, free_running_totals, teacher_forced_totals
+from nmt.training.validation import evaluation_mode, loss_totals
 from tests.model.test_translator import build
 
 
@@ -68,7 +68,8 @@ def test_all_positions_together_are_the_losses_of_a_validation() -> None:
     found = overall(measure_exposure(model, [batch], positions=3))
     with evaluation_mode(model):
         forced, free = (
-            totals(model, [batch]).means()["loss"] for totals in (teacher_forced_totals, free_running_totals)
+            loss_totals(model, [batch], free_running=free_running).means()["loss"]
+            for free_running in (False, True)
         )
     assert (found.forced, found.free) == pytest.approx((forced, free))
     assert (found.words, found.last) == (6, 4)

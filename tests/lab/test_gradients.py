@@ -24,7 +24,7 @@ from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellPath
 from nmt.recurrence.state import detach_states
-from nmt.training.objectives.likelihood import forced_loss
+from nmt.training.objectives.likelihood import Likelihood
 from tests.model.test_translator import build
 
 PLAIN = {"attention": "none", "bridge": "zero"}
@@ -182,7 +182,7 @@ def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
     fresh = clipping_statistics(model, [batch, batch], 1.0)
     gone_on = clipping_statistics(model, [batch._replace(is_continued=True), batch], 1.0)
     assert gone_on.norms[0] == fresh.norms[0] == fresh.norms[1]
-    loss = forced_loss(model, batch, label_smoothing=0.0, carried=carried).loss.smoothed / 6
+    loss = Likelihood()(model, batch, None, carried).loss.smoothed / 6
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
     assert gone_on.norms[1] == pytest.approx(torch.stack([g.norm() for g in gradients]).norm().item())
 
@@ -267,7 +267,7 @@ def test_vanishing_and_exploding_are_the_first_lags_beyond_the_limits() -> None:
 
 def test_clipping_is_that_of_an_update() -> None:
     model, batch = build(), make_batch()
-    loss = forced_loss(model, batch, label_smoothing=0.0).loss.smoothed / 8
+    loss = Likelihood()(model, batch, None, None).loss.smoothed / 8
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
     found = clipping_statistics(model, [batch], norm / 4)

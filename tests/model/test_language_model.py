@@ -10,7 +10,7 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import LanguageModelRecipe, validate
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recurrence.state import map_tensors
-from nmt.training.objectives.likelihood import forced_loss
+from nmt.training.objectives.likelihood import Likelihood
 from tests.grid import CELL_GRID
 
 PIECES = 11
@@ -67,13 +67,13 @@ def test_no_gradient_goes_back_before_a_batch() -> None:
         Batch(torch.full((3, 1), EOS), lengths, tgt, lengths, lengths, is_continued=True)
         for tgt in (text[:, :5], text[:, 4:9])
     )
-    first = forced_loss(model, one, label_smoothing=0.0)
+    first = Likelihood()(model, one, None, None)
     assert first.carried is not None
-    second = forced_loss(model, other, label_smoothing=0.0, carried=first.carried)
-    anew = forced_loss(model, other, label_smoothing=0.0)
+    second = Likelihood()(model, other, None, first.carried)
+    anew = Likelihood()(model, other, None, None)
     assert not any(layer.h.requires_grad for layer in first.carried.layers)
     assert second.loss.nll != anew.loss.nll
-    assert forced_loss(model, one._replace(is_continued=False), label_smoothing=0.0).carried is None
+    assert Likelihood()(model, one._replace(is_continued=False), None, None).carried is None
 
 
 def test_the_end_of_a_line_is_read_as_the_beginning_of_the_next() -> None:

@@ -19,15 +19,14 @@ from nmt.training.loop import Trainer
 from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.optimisers import OptimiserSettings, build_optimiser
 from nmt.training.schedules import SCHEDULES, LearningRateSettings, Schedule
-from nmt.training.settings import TrainingSettings, TranslationTrainingSettings
+from nmt.training.settings import TrainingSettings, TranslationTrainingSettings, TranslationValidationSettings
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
 from nmt.training.update import Learner
 from nmt.training.validation import (
     SampleTranslation,
-    TranslationValidationSettings,
     ValidationResult,
     evaluation_mode,
-    teacher_forced_totals,
+    loss_totals,
 )
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
@@ -132,7 +131,7 @@ def make_settings(**changes: Any) -> TrainingSettings:
 def validate(model: Any, name: str) -> ValidationResult:
     """The loss, and a BLEU that is some function of the weights."""
     with evaluation_mode(model):
-        scores = teacher_forced_totals(model, [make_batch(index) for index in range(20, 23)]).means()
+        scores = loss_totals(model, [make_batch(index) for index in range(20, 23)]).means()
     scores["bleu"] = 100 * scores["accuracy"]
     return ValidationResult(scores, [SampleTranslation("ein Hund", "a dog", "a cat")])
 

@@ -18,11 +18,12 @@ from nmt.model.decoder import DecoderOutput
 from nmt.training import checkpoint
 from nmt.training.console import Progress, silent_progress
 from nmt.training.distributed import BUCKET, SINGLE_PROCESS, Processes, ProcessLostError, read_launch_info
+from nmt.training.hardware import seed_generators
 from nmt.training.logging import MetricsLog, NullMetricsLog
 from nmt.training.loop import Trainer
 from nmt.training.loss import LossTotals
-from nmt.training.snapshot import gather_state, model_tensors, scatter_state, seed_generators
-from nmt.training.validation import teacher_forced_totals
+from nmt.training.snapshot import gather_state, model_tensors, scatter_state
+from nmt.training.validation import loss_totals
 from tests.training.process_group import in_processes, values
 from tests.training.runs import (
     Duration,
@@ -226,10 +227,10 @@ def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
 
 def test_the_validation_loss_is_that_of_all_rows() -> None:
     batches = [make_batch(index) for index in range(4)]
-    alone = teacher_forced_totals(without_dropout(), batches)  # type: ignore[arg-type]
+    alone = loss_totals(without_dropout(), batches)  # type: ignore[arg-type]
 
     def work(processes: Processes) -> LossTotals:
-        return teacher_forced_totals(without_dropout(), batches, processes)  # type: ignore[arg-type]
+        return loss_totals(without_dropout(), batches, processes)  # type: ignore[arg-type]
 
     for found in values(in_processes(2, work)):
         assert (found.tokens, found.correct) == (alone.tokens, alone.correct)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.training import checkpoint
-from nmt.training.ema import RAW, MovingAverage
+from nmt.training.ema import RAW, EvaluationWeights
 from nmt.training.snapshot import model_tensors
 from nmt.training.validation import ValidationResult
 from tests.training.runs import Duration, Tiny, make_training, validate
@@ -21,7 +21,7 @@ def one_weight(value: float) -> nn.Linear:
 
 def test_the_average_is_the_one_by_hand() -> None:
     model = one_weight(1.0)
-    average = MovingAverage(model, 0.5)
+    average = EvaluationWeights(model, 0.5)
     found, mean = [], 1.0
     for update, (weight, decay) in enumerate([(3.0, 2 / 11), (5.0, 3 / 12), (-1.0, 4 / 13)], start=1):
         nn.init.constant_(model.weight, weight)
@@ -37,7 +37,7 @@ def test_the_average_is_the_one_by_hand() -> None:
 
 def test_within_the_block_the_model_has_the_average_and_afterwards_its_own_weights() -> None:
     model = Tiny()
-    average = MovingAverage(model, 0.9)
+    average = EvaluationWeights(model, 0.9)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)

@@ -38,8 +38,8 @@ class Poisoned(Likelihood):
         super().__init__(label_smoothing=0.1, sample=False)
         self.factors = factors
 
-    def __call__(self, model: Any, batch: Batch, *, teacher_forced: Any, carried: Any) -> LossOutput:
-        learnt = super().__call__(model, batch, teacher_forced=teacher_forced, carried=carried)
+    def __call__(self, model: Any, batch: Batch, teacher_forced: Any, state: Any) -> LossOutput:
+        learnt = super().__call__(model, batch, teacher_forced, state)
         factor = self.factors.get(int(batch.pairs[0]), 1.0)
         return learnt._replace(loss=learnt.loss._replace(smoothed=learnt.loss.smoothed * factor))
 
@@ -51,8 +51,8 @@ class Cramped(Likelihood):
         super().__init__(label_smoothing=0.1, sample=False)
         self.rows, self.error, self.backward = rows, error, backward
 
-    def __call__(self, model: Any, batch: Batch, *, teacher_forced: Any, carried: Any) -> LossOutput:
-        learnt = super().__call__(model, batch, teacher_forced=teacher_forced, carried=carried)
+    def __call__(self, model: Any, batch: Batch, teacher_forced: Any, state: Any) -> LossOutput:
+        learnt = super().__call__(model, batch, teacher_forced, state)
         if len(batch.src) <= self.rows:
             return learnt
         if not self.backward:

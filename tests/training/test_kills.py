@@ -19,8 +19,8 @@ import pytest
 
 from nmt.data.batches import Batch
 from nmt.errors import DataError
+from nmt.training.hardware import seed_generators
 from nmt.training.loop import Trainer
-from nmt.training.snapshot import seed_generators
 from tests.training.runs import Duration, TenBatches, make_guards, make_training
 from tests.training.test_guards import NAN, Poisoned, batch_at
 from tests.training.test_loop import same

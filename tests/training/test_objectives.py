@@ -42,7 +42,7 @@ def test_a_pair_that_counts_twice_is_learnt_like_two_pairs() -> None:
     )  # fmt: skip
     likelihood = Likelihood(label_smoothing=0.1, sample=False)
     one, two = (
-        likelihood(model, given, teacher_forced=None, carried=None).loss  # type: ignore[arg-type]
+        likelihood(model, given, None, None).loss  # type: ignore[arg-type]
         for given in (weighed, repeated)
     )
     assert one.smoothed.item() == pytest.approx(two.smoothed.item(), rel=1e-6)
@@ -119,10 +119,8 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     )
     plain = Likelihood(label_smoothing=0.1, sample=False)
     guided = Likelihood(label_smoothing=0.1, sample=False, guided_alignment=0.3, coverage=0.7)
-    one, other = (
-        each(model, batch, teacher_forced=None, carried=None).loss.smoothed.item() for each in (plain, guided)
-    )
-    loss = guided(model, batch, teacher_forced=None, carried=None).loss
+    one, other = (each(model, batch, None, None).loss.smoothed.item() for each in (plain, guided))
+    loss = guided(model, batch, None, None).loss
     weights = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], return_weights=True).weights
     assert weights is not None
     missed, covered = (
@@ -161,8 +159,8 @@ def test_all_that_is_computed_with_goes_to_the_models_device() -> None:
 def test_r_drop_without_dropout_is_the_likelihood() -> None:
     model, batch = Tiny().eval(), make_batch(1)._replace(weights=torch.tensor([1.0, 0.5, 2.0]))
     likelihood = Likelihood(label_smoothing=0.1, sample=False)
-    plain = likelihood(model, batch, teacher_forced=None, carried=None).loss  # type: ignore[arg-type]
-    twofold = RDrop(likelihood, alpha=5.0)(model, batch, teacher_forced=None, carried=None).loss  # type: ignore[arg-type]
+    plain = likelihood(model, batch, None, None).loss  # type: ignore[arg-type]
+    twofold = RDrop(likelihood, alpha=5.0)(model, batch, None, None).loss  # type: ignore[arg-type]
     once, twice = (LossTotals.from_loss(loss).means() for loss in (plain, twofold))
     assert twice == pytest.approx(once | {"divergence": 0.0})
     assert twofold.smoothed.item() == pytest.approx(plain.smoothed.item())
@@ -172,7 +170,7 @@ def test_r_drop_by_hand() -> None:
     model, batch = Tiny(), make_batch(1)
     likelihood = Likelihood(label_smoothing=0.0, sample=False)
     torch.manual_seed(5)
-    found = RDrop(likelihood, alpha=3.0)(model, batch, teacher_forced=None, carried=None).loss  # type: ignore[arg-type]
+    found = RDrop(likelihood, alpha=3.0)(model, batch, None, None).loss  # type: ignore[arg-type]
     torch.manual_seed(5)
     pair = repeat_batch(batch)
     unrolled: DecoderOutput = likelihood.unroll(model, pair, None, None)  # type: ignore[arg-type]
@@ -244,7 +242,7 @@ def test_the_gradient_is_that_of_the_noisy_weights() -> None:
     torch.manual_seed(3)
     for parameter in learner.model.parameters():
         parameter.data += 0.5 * torch.randn(parameter.shape)
-    loss = learner.objective(learner.model, batch, teacher_forced=None, carried=None).loss
+    loss = learner.objective(learner.model, batch, None, None).loss
     loss.smoothed.backward()  # type: ignore[no-untyped-call]
     for parameter, gradient in zip(learner.model.parameters(), given, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)

@@ -14,7 +14,7 @@ from nmt.data.batches import Batch
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellPath, record_states
 from nmt.recurrence.state import detach_states
-from nmt.training.objectives.likelihood import forced_loss
+from nmt.training.objectives.likelihood import Likelihood
 
 VANISHED, EXPLODED = 0.01, 100.0  # shares of the gradient at lag 0, below and above which it counts as such
 
@@ -96,7 +96,7 @@ def clipping_statistics(
     norms, carried, model = [], None, copy.deepcopy(model).eval()
     for batch in batches:
         model.zero_grad()
-        output = forced_loss(model, batch, label_smoothing=0.0, carried=carried)
+        output = Likelihood()(model, batch, None, carried)
         carried = output.carried
         (output.loss.smoothed / batch.tgt_lengths.sum()).backward()  # type: ignore[no-untyped-call]
         norms.append(get_total_norm([p.grad for p in model.parameters() if p.grad is not None]).item())

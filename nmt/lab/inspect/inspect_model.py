@@ -28,8 +28,8 @@ from nmt.recipe.tasks import find_task, load_model
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.training.distributed import SINGLE_PROCESS
 from nmt.training.gate_logging import CellStatistics, gate_statistics
-from nmt.training.settings import EpochBatches
-from nmt.training.snapshot import seed_generators
+from nmt.training.hardware import seed_generators
+from nmt.training.loop import EpochBatches
 
 COMPARED_CELLS = ("rnn", "lstm", "gru")  # whose gradients are shown next to those of the recipe
 GRADIENT_BATCHES, GRADIENT_SENTENCES = 8, 4

@@ -44,9 +44,14 @@ from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood, Objective
 from nmt.training.objectives.r_drop import RDrop
-from nmt.training.settings import ValidateFunction
 from nmt.training.snapshot import load_model_tensors
-from nmt.training.validation import GeneratedText, ValidationResult, evaluation_mode, teacher_forced_totals
+from nmt.training.validation import (
+    GeneratedText,
+    ValidateFunction,
+    ValidationResult,
+    evaluation_mode,
+    loss_totals,
+)
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
 """A validation text is read in at most STREAMS streams of at least LONG positions, CHUNK at a time."""
@@ -219,9 +224,8 @@ class LanguageModelValidator:
         """Measure; the model's mode and the random generators are restored."""
         recipe, count = self.loaded.recipe, self.loaded.recipe.training.validation.samples
         with evaluation_mode(model):
-            scores = teacher_forced_totals(
-                model, read_text(recipe, self.store, STREAMS), self.processes
-            ).means()
+            batches = read_text(recipe, self.store, STREAMS)
+            scores = loss_totals(model, batches, self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
             texts = sample_lines(self.loaded, options, SHOWN) if count and self.processes.is_first else []
         return ValidationResult(scores, [GeneratedText(" ↵ ".join(text)) for text in texts])
@@ -276,7 +280,7 @@ def measure_perplexity(loaded: LoadedLanguageModel, file: Path, *, max_tokens: i
     with TemporaryDirectory() as folder:
         store = encode_text(loaded.recipe, Path(folder) / "text", corpus, loaded.vocabulary)
         with evaluation_mode(loaded.model):
-            text = teacher_forced_totals(loaded.model, read_text(loaded.recipe, store, 1))
+            text = loss_totals(loaded.model, read_text(loaded.recipe, store, 1))
         unknown = sum(int((tokens == UNK).sum()) for tokens in store.tgt.tokens.values.parts)
         kept, numbers = str(store.report), set(store.lines.tolist())
     characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in numbers)

@@ -14,8 +14,9 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.schema import Recipe
 from nmt.training.distributed import Processes
+from nmt.training.loop import EpochBatches
 from nmt.training.objectives.likelihood import Objective
-from nmt.training.settings import EpochBatches, ValidateFunction
+from nmt.training.validation import ValidateFunction
 
 
 class PreparedTask(NamedTuple):

@@ -40,9 +40,8 @@ from nmt.training.objectives.likelihood import Likelihood, Objective
 from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
 from nmt.training.objectives.r_drop import RDrop
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
-from nmt.training.settings import ValidateFunction
 from nmt.training.snapshot import load_model_tensors
-from nmt.training.validation import TranslationValidator, ValidationTexts
+from nmt.training.validation import TranslationValidator, ValidateFunction, ValidationTexts
 
 VALIDATION_BATCH = 64
 

@@ -1,5 +1,6 @@
 """Training objectives: the interface, and cross-entropy with additions for the attention."""
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -26,48 +27,29 @@ class Objective(Protocol):
     """A function to minimise: `loss.smoothed`, which has the gradient, summed over the words of a batch."""
 
     def __call__(
-        self,
-        model: TranslationModel,
-        batch: Batch,
-        *,
-        teacher_forced: Tensor | None,
-        carried: DecoderState | None,
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
     ) -> LossOutput:
-        """Return the loss of a batch; `teacher_forced` [B, T] and `carried` as in `Decoder.unroll`."""
+        """Return the loss of a batch; `teacher_forced` [B, T] and `state` as in `Decoder.unroll`."""
 
 
+@dataclass(kw_only=True)
 class Likelihood:
-    """Cross-entropy with the target, position by position, smoothed (Szegedy et al., 2016).
+    """Cross-entropy with the target, position by position."""
 
-    `guided_alignment` (Chen et al., 2016) and `coverage` (See et al., 2017) are the weights of two additional
-    losses of the attention.
-    """
-
-    def __init__(
-        self, *, label_smoothing: float, sample: bool, guided_alignment: float = 0.0, coverage: float = 0.0
-    ) -> None:
-        """`sample`: positions without teacher forcing read a sampled word, not the most probable one."""
-        self.label_smoothing, self.sample = label_smoothing, sample
-        self.guided_alignment, self.coverage = guided_alignment, coverage
+    label_smoothing: float = 0.0  # Szegedy et al., 2016
+    sample: bool = False  # positions without teacher forcing read a sampled word, not the most probable one
+    guided_alignment: float = 0.0  # weight of an additional loss of the attention (Chen et al., 2016)
+    coverage: float = 0.0  # weight of another (See et al., 2017)
 
     def __call__(
-        self,
-        model: TranslationModel,
-        batch: Batch,
-        *,
-        teacher_forced: Tensor | None,
-        carried: DecoderState | None,
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
     ) -> LossOutput:
-        output = self.unroll(model, batch, teacher_forced, carried)
+        output = self.unroll(model, batch, teacher_forced, state)
         carried = detach_states(output.state) if batch.is_continued else None
         return LossOutput(self.loss(model, batch, output), carried)
 
     def unroll(
-        self,
-        model: TranslationModel,
-        batch: Batch,
-        teacher_forced: Tensor | None,
-        carried: DecoderState | None,
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
     ) -> DecoderOutput:
         """Run the model, with attention weights if a loss needs them."""
         return model.unroll(
@@ -75,7 +57,7 @@ class Likelihood:
             batch.tgt[:, :-1],
             teacher_forced,
             sample=self.sample,
-            state=carried,
+            state=state,
             return_weights=bool(self.guided_alignment or self.coverage),
         )
 
@@ -109,14 +91,6 @@ def word_loss(model: TranslationModel, batch: Batch, output: DecoderOutput, labe
         label_smoothing=label_smoothing,
         counts=None if weights is None else to_float32(weights).index_select(0, indices // length),
     )
-
-
-def forced_loss(
-    model: TranslationModel, batch: Batch, *, label_smoothing: float, carried: DecoderState | None = None
-) -> LossOutput:
-    """Return the cross-entropy under full teacher forcing."""
-    likelihood = Likelihood(label_smoothing=label_smoothing, sample=False)
-    return likelihood(model, batch, teacher_forced=None, carried=carried)
 
 
 LEAST = 1e-12

@@ -28,29 +28,23 @@ class SwitchOutSettings(Settings):
     """Temperature on the target side, where the words to be predicted are replaced too."""
 
 
+@dataclass
 class SwitchOut:
     """An objective applied to pairs in which some tokens are replaced by others (Wang et al., 2018).
 
     On the target side both the words read and the words to predict are replaced.
     """
 
-    def __init__(self, objective: Objective, temperatures: SwitchOutSettings) -> None:
-        self.objective, self.temperatures = objective, temperatures
+    objective: Objective
+    temperatures: SwitchOutSettings
 
     def __call__(
-        self,
-        model: TranslationModel,
-        batch: Batch,
-        *,
-        teacher_forced: Tensor | None,
-        carried: DecoderState | None,
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
     ) -> LossOutput:
         """Return the objective of the pairs with replaced tokens."""
         src = switch_tokens(batch.src, model.encoder.embedding.num_embeddings, self.temperatures.source)
         tgt = switch_tokens(batch.tgt, model.decoder.embedding.num_embeddings, self.temperatures.target)
-        return self.objective(
-            model, batch._replace(src=src, tgt=tgt), teacher_forced=teacher_forced, carried=carried
-        )
+        return self.objective(model, batch._replace(src=src, tgt=tgt), teacher_forced, state)
 
 
 def switch_tokens(tokens: Tensor, vocabulary: int, temperature: float) -> Tensor:

@@ -1,5 +1,7 @@
 """R-Drop: the distributions of two passes with different dropout must agree."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from nmt.training.loss import Loss, LossTerm, divergence
 from nmt.training.objectives.likelihood import Likelihood, LossOutput
 
 
+@dataclass
 class RDrop:
     """The mean likelihood of two passes plus alpha / 4 (KL(p‖q) + KL(q‖p)) of their distributions.
 
@@ -17,24 +20,21 @@ class RDrop:
     the loss per word is kept.
     """
 
-    def __init__(self, likelihood: Likelihood, *, alpha: float) -> None:
-        self.likelihood, self.alpha = likelihood, alpha
+    likelihood: Likelihood
+    alpha: float
 
     def __call__(
-        self,
-        model: TranslationModel,
-        batch: Batch,
-        *,
-        teacher_forced: Tensor | None,
-        carried: DecoderState | None,
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
     ) -> LossOutput:
         """Return the loss, from one pass over a batch that contains every pair twice."""
-        if carried is not None or batch.is_continued:
+        if state is not None or batch.is_continued:
             raise NotImplementedError("R-Drop does not support a carried state")
         pair = repeat_batch(batch)
         forced = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
         output = self.likelihood.unroll(model, pair, forced, None)
-        loss = halve_loss(self.likelihood.loss(model, pair, output))
+        twice = self.likelihood.loss(model, pair, output)
+        terms = {name: LossTerm(term.total / 2, term.values // 2) for name, term in twice.terms.items()}
+        loss = Loss(twice.smoothed / 2, twice.nll / 2, twice.correct / 2, twice.tokens // 2, terms)
         values = self.divergence(model, batch, output.features)
         reported = LossTerm(values.detach().sum(), loss.tokens)
         return LossOutput(loss.add_term("divergence", values, self.alpha / 4, batch.weights, reported), None)
@@ -63,9 +63,3 @@ def repeat_batch(batch: Batch) -> Batch:
         if alignments is None
         else torch.cat([alignments, alignments + alignments.new_tensor([len(batch.src), 0, 0])]),
     )
-
-
-def halve_loss(loss: Loss) -> Loss:
-    """Halve the loss of a repeated batch."""
-    terms = {name: LossTerm(term.total / 2, term.values // 2) for name, term in loss.terms.items()}
-    return Loss(loss.smoothed / 2, loss.nll / 2, loss.correct / 2, loss.tokens // 2, terms)

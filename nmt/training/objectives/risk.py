@@ -69,13 +69,8 @@ class CandidateSampler:
     def sample(self, model: TranslationModel, batch: Batch) -> list[list[TokenIds]]:
         """Sample translations of each sentence, with eos unless truncated."""
         seed = int(torch.randint(1 << 31, ()))
-        return translate_batch(
-            model, batch, replace(self.options, sample=True, n_best=self.samples, seed=seed)
-        )
-
-    def greedy(self, model: TranslationModel, batch: Batch) -> list[list[TokenIds]]:
-        """Return the greedy translation of each sentence, in a list of one."""
-        return translate_batch(model, batch, replace(self.options, beam=1))
+        options = replace(self.options, sample=True, n_best=self.samples, seed=seed)
+        return translate_batch(model, batch, options)
 
     def score_candidates(
         self, model: TranslationModel, batch: Batch, translations: Sequence[Sequence[TokenIds]]
@@ -110,16 +105,11 @@ class RiskObjective:
     sampler: CandidateSampler
 
     def __call__(
-        self,
-        model: TranslationModel,
-        batch: Batch,
-        *,
-        teacher_forced: Tensor | None,
-        carried: DecoderState | None,
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
     ) -> LossOutput:
         """Return the loss; the likelihood is reported even with weight 0."""
         with torch.set_grad_enabled(self.settings.likelihood > 0):
-            loss, carried = self.likelihood(model, batch, teacher_forced=teacher_forced, carried=carried)
+            loss, carried = self.likelihood(model, batch, teacher_forced, state)
         values, risks = self.risk_loss(model, batch)
         loss = loss._replace(smoothed=self.settings.likelihood * loss.smoothed)
         reported = LossTerm(risks.detach().sum(), len(risks))
@@ -172,7 +162,7 @@ class Reinforce(RiskObjective):
         if self.settings.baseline == "others":
             return (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
         if self.settings.baseline == "greedy":
-            greedy = self.sampler.greedy(model, batch)
+            greedy = translate_batch(model, batch, replace(self.sampler.options, beam=1))
             return 1.0 - self.sampler.score_candidates(model, batch, greedy).risks.unsqueeze(1)
         return 0.0
 
@@ -186,22 +176,15 @@ def references(batch: Batch) -> Iterator[TokenIds]:
 def translate_batch(model: TranslationModel, batch: Batch, options: Options) -> list[list[TokenIds]]:
     """Translate each sentence, with eos unless truncated; samples depend on the number of the pair."""
     rows = zip(batch.src.tolist(), batch.src_lengths.tolist(), batch.pairs.tolist(), strict=True)
-    requests = [
-        Request(number, row[: length - 1], draws=[pair]) for number, (row, length, pair) in enumerate(rows)
-    ]
-    by_number = dict(search(InferenceModel(float32_model(model), eos=EOS), requests, options))
+    requests = [Request(i, row[: length - 1], draws=[pair]) for i, (row, length, pair) in enumerate(rows)]
+    bias, tensors = model.decoder.output.bias, (*model.parameters(), *model.buffers())
+    if to_float32(bias).dtype != bias.dtype:  # a type shorter than float32: numpy has no bfloat16
+        model = copy.deepcopy(model, {id(tensor): to_float32(tensor.detach()) for tensor in tensors})
+    by_number = dict(search(InferenceModel(model, eos=EOS), requests, options))
     return [
-        [(*hypothesis.ids, *([EOS] if hypothesis.finished else [])) for hypothesis in by_number[number]]
-        for number in range(len(requests))
+        [(*hyp.ids, *([EOS] if hyp.finished else [])) for hyp in by_number[request.number]]
+        for request in requests
     ]
-
-
-def float32_model(model: TranslationModel) -> TranslationModel:
-    """Return the model, or a float32 copy if it computes in a shorter type: numpy has no bfloat16."""
-    tensors = (*model.parameters(), *model.buffers())
-    if to_float32(model.decoder.output.bias).dtype == model.decoder.output.bias.dtype:
-        return model
-    return copy.deepcopy(model, {id(tensor): to_float32(tensor.detach()) for tensor in tensors})
 
 
 def sentence_log_probs(model: TranslationModel, src: Tensor, candidates: CandidateTranslations) -> Tensor:
