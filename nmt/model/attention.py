@@ -56,18 +56,13 @@ class Attention(nn.Module):
 
     def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
         super().__init__()
-        self.memory_size, self.query_size = memory_size, query_size
+        self.query_size, self.context_size = query_size, memory_size
         self.size = settings.attention_size or query_size
         if self.equal_sizes and memory_size != query_size:
             raise UsageError(
                 f"attention: a dot product needs encoder and decoder states of equal size, not {memory_size} "
                 f"and {query_size}; change one, or use `general`"
             )
-
-    @property
-    def context_size(self) -> int:
-        """C, the size of a context."""
-        return self.memory_size
 
     def project_memory(self, states: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Compute keys and values [B, S, ...] from the encoder's states."""
@@ -97,12 +92,6 @@ def masked_softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
     if padding is not None:
         scores = scores.masked_fill(padding, -math.inf)
     return scores.softmax(-1)
-
-
-def is_dot_product(attention: Attention) -> bool:
-    """Return whether an attention is one softmax over dot products of queries and keys."""
-    kind = type(attention)
-    return kind.bind_scorer is Attention.bind_scorer and kind.bind is Attention.bind
 
 
 class DotAttention(Attention):
@@ -160,14 +149,10 @@ class MultiHeadAttention(Attention):
 
     def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
         super().__init__(settings, memory_size, query_size)
-        self.heads = settings.heads
+        self.heads, self.context_size = settings.heads, self.size
         self.query = PackableLinear(query_size, self.size, bias=False)
         self.key = PackableLinear(memory_size, self.size, bias=False)
         self.value = PackableLinear(memory_size, self.size, bias=False)
-
-    @property
-    def context_size(self) -> int:
-        return self.size
 
     def project_memory(self, states: Tensor) -> tuple[Tensor, Tensor]:
         return self.key(states), self.value(states)
@@ -183,8 +168,8 @@ class MultiHeadAttention(Attention):
 
         def attend(query: Tensor) -> tuple[Tensor, Tensor]:
             weights = masked_softmax(score(self.split_heads(project(query))), padding)  # [B*heads, T, S]
-            contexts = self.join_heads(average(weights))
-            return contexts, weights.reshape(-1, self.heads, *weights.shape[1:]).mean(1)
+            contexts, weights = (x.reshape(-1, self.heads, *x.shape[1:]) for x in (average(weights), weights))
+            return contexts.transpose(1, 2).flatten(2), weights.mean(1)
 
         return attend
 
@@ -192,17 +177,12 @@ class MultiHeadAttention(Attention):
         """[B, N, heads*D] to [B*heads, N, D]."""
         return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2).flatten(0, 1)
 
-    def join_heads(self, x: Tensor) -> Tensor:
-        """[B*heads, N, D] to [B, N, heads*D]."""
-        return x.reshape(-1, self.heads, *x.shape[1:]).transpose(1, 2).flatten(2)
-
 
 class NoAttention(Attention):
     """No attention: the decoder reads the source only through its first state (Sutskever et al., 2014)."""
 
-    @property
-    def context_size(self) -> int:
-        return 0
+    def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
+        super().__init__(settings, 0, query_size)
 
     def project_memory(self, states: Tensor) -> tuple[None, None]:
         return None, None

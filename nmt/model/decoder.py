@@ -1,7 +1,8 @@
 """The decoder: `start`, one `step` for search, `unroll` for training."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +11,79 @@ from torch.utils.checkpoint import checkpoint
 
 from nmt.cells.cell import Cell
 from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, BoundAttention, Memory, NoAttention
-from nmt.model.bridge import BRIDGES, Bridge
-from nmt.model.embedding import Embedding, LineEmbedding
-from nmt.model.encoder import Encoder
-from nmt.model.settings import DecoderSettings, DecoderStackSettings, LanguageModelDecoderSettings
+from nmt.model.bridge import BRIDGES, Bridge, BridgeSettings
+from nmt.model.encoder import Embedding, Encoder, LineEmbedding
 from nmt.recurrence.deferred import PackableLinear, summed_positions, unbind_positions
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.layer import build_cells, build_stack
+from nmt.recurrence.layer import DropoutSettings, StackSettings, build_cells, build_stack
 from nmt.recurrence.reference import BoundCell, BoundProduct, bind_product
+from nmt.settings import Conflict, Count, Probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderDropoutSettings(DropoutSettings):
+    """Dropout probabilities in the decoder."""
+
+    output: Probability = 0.0
+    """On the decoder's features before the output layer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderStackSettings(StackSettings):
+    """Settings that the decoders of translators and language models have in common."""
+
+    hidden: Count = 512
+    """Size of the hidden state."""
+    features: Count | None = None
+    """Size of the features before the output layer; null: the embedding size."""
+    tie: str
+    dropout: DecoderDropoutSettings = DecoderDropoutSettings()
+
+    @property
+    def feature_size(self) -> int:
+        return self.features or self.embedding
+
+    def widths(self) -> list[int]:
+        """See `StackSettings.widths`; the first layer is never residual."""
+        return [self.hidden] * (self.layers + 1)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.residual_from == 1:
+            yield "residual_from", "the first layer of a decoder cannot be residual, start at 2"
+        if self.tie != "none" and self.features not in (None, self.embedding):
+            yield ("features", f"decoder.tie {self.tie} needs it null or decoder.embedding, {self.embedding}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelDecoderSettings(DecoderStackSettings):
+    """The stack that writes: logits = E tanh(W h + b) + b of the top layer's h."""
+
+    tie: Literal["none", "target"] = "target"
+    """Whether the output layer shares the weights of the embedding (`target`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderSettings(AttentionSettings, BridgeSettings, DecoderStackSettings):
+    """The stack that writes the target, and its attention."""
+
+    input_feeding: bool = False
+    """Feed the attentional vector to the next position (Luong et al., 2015)."""
+    conditional: bool = False
+    """Attention between two cells of the first layer (cGRU, cLSTM; Nematus, 2017)."""
+    tie: Literal["none", "target", "all"] = "target"
+    """Whether the output layer shares the weights of the target embedding (`target`), or of the source
+    embedding too (`all`; joint subwords only)."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        for name in ("input_feeding", "conditional"):
+            if self.attention == "none" and getattr(self, name):
+                yield name, "needs an attention, and decoder.attention is none"
+        size = self.attention_size or self.hidden
+        if self.attention == "multi-head" and size % self.heads:
+            name = "attention_size" if self.attention_size else "hidden"
+            yield "heads", f"{self.heads} heads do not divide decoder.{name}, {size}"
 
 
 class DecoderState(NamedTuple):
@@ -57,6 +123,7 @@ class Decoder(nn.Module):
     With `input_feeding` the features join the next position's input. With a `conditional` cell the
     first layer is two cells with the attention between them (cGRU; Sennrich et al., 2017):
     s' = cell(y, s), context = attention(s'), s = conditional(context, s').
+    `recompute`: see `BoundDecoder.unroll`.
     """
 
     def __init__(
@@ -66,13 +133,12 @@ class Decoder(nn.Module):
         cells: Sequence[Cell],
         attention: Attention,
         bridge: Bridge,
-        *,
         conditional: Cell | None = None,
         input_feeding: bool = False,
+        *,
         engine: Engine = "auto",
         recompute: int = 0,
     ) -> None:
-        """`recompute`: see `BoundDecoder.unroll`."""
         super().__init__()
         self.embedding, self.attention, self.bridge = embedding, attention, bridge
         self.stack = build_stack(settings, settings.dropout, [[cell] for cell in cells], engine)
@@ -90,37 +156,6 @@ class Decoder(nn.Module):
         feed = memory.states.new_zeros(batch, self.combine.out_features) if self.input_feeding else None
         return DecoderState(self.bridge(memory), feed)
 
-    def unroll(
-        self,
-        memory: Memory,
-        tgt_in: Tensor,
-        teacher_forced: Tensor | None = None,
-        *,
-        sample: bool = False,
-        state: DecoderState | None = None,
-        return_weights: bool = False,
-    ) -> DecoderOutput:
-        """Compute the features for the previous tokens tgt_in [B, T], from `state` or from the start.
-
-        Where `teacher_forced` [B, T] is False, the model's own previous token is read instead of that in
-        tgt_in: the most probable one, or one drawn at random (`sample`). The first position always
-        reads tgt_in.
-        """
-        bound, state = BoundDecoder(self, len(tgt_in)), self.start(memory) if state is None else state
-        attention = self.attention.bind(memory, bound.engine) if memory.keys is not None else None
-        if teacher_forced is not None:
-            products = bound.sampled_products(tgt_in, teacher_forced, sample)
-        elif self.input_feeding or self.conditional is not None:
-            products = bound.teacher_products(tgt_in)
-        else:
-            return bound.unroll_by_layer(tgt_in, state, attention, return_weights)
-        return bound.unroll(products, tgt_in.shape[1], state, attention, return_weights)
-
-    def predict_token(self, features: Tensor, sample: bool) -> Tensor:
-        """Return the most probable next token [B], or draw one."""
-        logits: Tensor = self.output(features)
-        return logits.softmax(-1).multinomial(1).squeeze(1) if sample else logits.argmax(-1)
-
 
 class BoundDecoder:
     """A decoder prepared for one batch: products merged, dropout masks drawn."""
@@ -131,11 +166,9 @@ class BoundDecoder:
         self.engine = engine = layers[0].engine
         self.layers: list[BoundCell] = [layer.bind(layer.directions[0], batch) for layer in layers]
         self.upper_products: list[BoundProduct] = [layer.input_product() for layer in self.layers[1:]]
-        size = decoder.embedding.embedding_dim
-        self.token_product = self.layers[0].input_product(0, size)
-        self.feed_product = (
-            self.layers[0].input_product(size, biased=False) if decoder.input_feeding else None
-        )
+        first, size = self.layers[0], decoder.embedding.embedding_dim
+        self.token_product = first.input_product(0, size)
+        self.feed_product = first.input_product(size, biased=False) if decoder.input_feeding else None
         self.combine = bind_product(decoder.combine.weight, engine, decoder.combine.bias)
         if decoder.conditional is not None:
             self.conditional: BoundCell = layers[0].bind(decoder.conditional, batch)
@@ -146,9 +179,9 @@ class BoundDecoder:
         if self.feed_product is not None:
             x = self.feed_product(state.feed, x)
         s = self.layers[0].step(self.layers[0].normalise_input(x), state.layers[0])
-        context, weights = None, None
-        if self.decoder.conditional is not None:
-            context, weights = self.attend(s.h, attention)
+        context = weights = None
+        if attention is not None and self.decoder.conditional is not None:
+            context, weights = (part.squeeze(1) for part in attention(s.h.unsqueeze(1)))
             s = self.conditional.step(self.conditional.normalise_input(self.context_product(context)), s)
         h, states = s.h, [s]
         upper = zip(self.layers[1:], self.upper_products, state.layers[1:], strict=True)
@@ -157,19 +190,11 @@ class BoundDecoder:
             s = layer.step(layer.normalise_input(product(below)), s)
             h = self.stack.add_residual(depth, below, s.h)
             states.append(s)
-        if context is None:
-            context, weights = self.attend(h, attention)
+        if attention is not None and context is None:
+            context, weights = (part.squeeze(1) for part in attention(h.unsqueeze(1)))
         features = self.features(h, context)
-        return DecoderStep(
-            features, DecoderState(tuple(states), features if self.feed_product else None), weights
-        )
-
-    def attend(self, query: Tensor, attention: BoundAttention | None) -> tuple[Tensor | None, Tensor | None]:
-        """query [B, H] to (context [B, C], weights [B, S]); (None, None) without attention."""
-        if attention is None:
-            return None, None
-        context, weights = attention(query.unsqueeze(1))
-        return context.squeeze(1), weights.squeeze(1)
+        feed = features if self.feed_product else None
+        return DecoderStep(features, DecoderState(tuple(states), feed), weights)
 
     def features(self, h: Tensor, context: Tensor | None) -> Tensor:
         """tanh(W [h; context] + b) for any number of positions, with dropout."""
@@ -189,7 +214,9 @@ class BoundDecoder:
                 y = tgt_in[:, t]
                 if t > 0 and not bool(teacher_forced[:, t].all()):
                     with torch.no_grad():
-                        y = y.where(teacher_forced[:, t], self.decoder.predict_token(features[-1], sample))
+                        logits = self.decoder.output(features[-1])
+                        own = logits.softmax(-1).multinomial(1).squeeze(1) if sample else logits.argmax(-1)
+                        y = y.where(teacher_forced[:, t], own)
                 yield self.token_product(self.decoder.embedding(y))
 
         return products
@@ -212,16 +239,13 @@ class BoundDecoder:
         features, weights = list[Tensor](), list[Tensor]()
         for stop in range(length % size or size, length + 1, size):  # the backward pass begins at the end
             args = products, range(len(features), stop), state, features[-1:], attention
-            new, state, attended = (
-                checkpoint(self.unroll_chunk, *args, use_reentrant=False)
-                if recompute
-                else self.unroll_chunk(*args)
-            )
+            if recompute:
+                new, state, attended = checkpoint(self.unroll_chunk, *args, use_reentrant=False)
+            else:
+                new, state, attended = self.unroll_chunk(*args)
             features += new
             weights += attended if return_weights else []
-        return DecoderOutput(
-            torch.stack(features, dim=1), state, torch.stack(weights, 1) if weights else None
-        )
+        return DecoderOutput(torch.stack(features, 1), state, torch.stack(weights, 1) if weights else None)
 
     def unroll_chunk(
         self,
@@ -234,11 +258,9 @@ class BoundDecoder:
         """Features [B, F] of the positions `now`, the state after them, their attention weights [B, S]."""
         features, weights = list(previous), list[Tensor]()
         for x in products(now, features):
-            step = self.step(x, state, attention)
-            state = step.state
-            features.append(step.features)
-            if step.weights is not None:
-                weights.append(step.weights)
+            new, state, attended = self.step(x, state, attention)
+            features.append(new)
+            weights += [] if attended is None else [attended]
         return features[len(previous) :], state, weights
 
     def unroll_by_layer(
@@ -272,20 +294,12 @@ def build_decoder(
         embedding.weight = encoder.embedding.weight
     first = settings.embedding + (settings.feature_size if settings.input_feeding else 0)
     cells = build_cells(settings, [first, *settings.widths()[1:-1]])
-    memory_size = encoder.stack.output_size
-    attention = ATTENTIONS[settings.attention](settings, memory_size, settings.hidden)
     finals = [layer.output_size for layer in encoder.stack.layers]
-    return Decoder(
-        settings,
-        embedding,
-        cells,
-        attention,
-        BRIDGES[settings.bridge](finals, memory_size, cells),
-        conditional=build_cells(settings, [attention.context_size])[0] if settings.conditional else None,
-        input_feeding=settings.input_feeding,
-        engine=engine,
-        recompute=recompute,
-    )
+    attention = ATTENTIONS[settings.attention](settings, finals[-1], settings.hidden)
+    bridge = BRIDGES[settings.bridge](finals, finals[-1], cells)
+    second = build_cells(settings, [attention.context_size])[0] if settings.conditional else None
+    parts = embedding, cells, attention, bridge, second, settings.input_feeding
+    return Decoder(settings, *parts, engine=engine, recompute=recompute)
 
 
 def build_language_model_decoder(
@@ -300,10 +314,7 @@ def build_language_model_decoder(
 ) -> Decoder:
     """Build the decoder of a language model, with initial weights and without attention."""
     cells = build_cells(settings, [settings.embedding, *settings.widths()[1:-1]])
-    embedding = LineEmbedding(
-        vocabulary_size, settings.embedding, settings.dropout, pad=pad, bos=bos, eos=eos
-    )
-    attention = NoAttention(AttentionSettings(), 0, settings.hidden)
-    return Decoder(
-        settings, embedding, cells, attention, Bridge([], 0, cells), engine=engine, recompute=recompute
-    )
+    size, dropout = settings.embedding, settings.dropout
+    embedding = LineEmbedding(vocabulary_size, size, dropout, pad=pad, bos=bos, eos=eos)
+    attention, bridge = NoAttention(AttentionSettings(), 0, settings.hidden), Bridge([], 0, cells)
+    return Decoder(settings, embedding, cells, attention, bridge, engine=engine, recompute=recompute)

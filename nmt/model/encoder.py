@@ -1,15 +1,81 @@
-"""The encoder of the source, and its absence in a language model."""
+"""Token embeddings, and the encoder of the source or its absence in a language model."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.model.embedding import Embedding
-from nmt.model.settings import EncoderSettings
 from nmt.recurrence.engine import Engine
-from nmt.recurrence.layer import build_cells, build_stack
+from nmt.recurrence.layer import NO_DROPOUT, DropoutSettings, StackSettings, build_cells, build_stack
+from nmt.settings import Probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderDropoutSettings(DropoutSettings):
+    """Dropout probabilities in the encoder."""
+
+    output: Probability = 0.0
+    """On the encoder states that attention reads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSettings(StackSettings):
+    """The stack that reads the source."""
+
+    bidirectional: Literal["all", "first", "none"] = "all"
+    """Layers that also read from right to left."""
+    dropout: EncoderDropoutSettings = EncoderDropoutSettings()
+
+    @property
+    def directions(self) -> list[int]:
+        """The number of directions of each layer."""
+        bidirectional = {"all": self.layers, "first": 1, "none": 0}[self.bidirectional]
+        return [2 if layer < bidirectional else 1 for layer in range(self.layers)]
+
+    def widths(self) -> list[int]:
+        """See `StackSettings.widths`."""
+        return [self.embedding, *(self.hidden * count for count in self.directions)]
+
+
+class Embedding(nn.Embedding):
+    """A table of vectors [V, E] with dropout on their values and on whole words.
+
+    Weights start with a standard deviation of 0.3: large enough for the recurrent layers to distinguish
+    tokens from the first update on, small enough for an output layer that shares them (decision 0009).
+    Word dropout replaces whole words by zeros (Gal & Ghahramani, 2016); the others are scaled up. The
+    vector of the padding token is zero and stays so.
+    """
+
+    def __init__(
+        self, vocabulary_size: int, size: int, dropout: DropoutSettings = NO_DROPOUT, *, pad: int
+    ) -> None:
+        super().__init__(vocabulary_size, size, padding_idx=pad)
+        self.dropout = dropout
+        nn.init.normal_(self.weight, std=0.3)
+        nn.init.zeros_(self.weight[pad])
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens [...] to vectors [..., E]."""
+        vectors = super().forward(tokens)
+        if self.training and self.dropout.word:
+            vectors = vectors * F.dropout(vectors.new_ones(*tokens.shape, 1), self.dropout.word)
+        return F.dropout(vectors, self.dropout.embedding, self.training)
+
+
+class LineEmbedding(Embedding):
+    """An embedding that reads eos as bos, for text that continues in the next line."""
+
+    def __init__(
+        self, vocabulary_size: int, size: int, dropout: DropoutSettings, *, pad: int, bos: int, eos: int
+    ) -> None:
+        super().__init__(vocabulary_size, size, dropout, pad=pad)
+        self.bos, self.eos = bos, eos
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens [...] to vectors [..., E]."""
+        return super().forward(tokens.masked_fill(tokens == self.eos, self.bos))
 
 
 class Encoder(nn.Module):

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.model import Ints, StepOutput
-from nmt.model.attention import BoundAttention, Memory, is_dot_product
+from nmt.model.attention import Attention, BoundAttention, Memory
 from nmt.model.decoder import BoundDecoder, DecoderState
-from nmt.model.embedding import Embedding
+from nmt.model.encoder import Embedding
 from nmt.model.output_scores import (
     KeysValues,
     ShortlistedOutput,
     ShortlistScores,
     VocabularyScores,
-    attend,
+    attend_in_c,
     concatenate_scores,
     score_shortlists,
     shortlist_output,
@@ -67,7 +67,7 @@ class EncodedSentence(NamedTuple):
     start: DecoderState
     keys_values: KeysValues | None  # for a dot product
     attention: BoundAttention | None  # for every other attention
-    shortlist: ShortlistedOutput | None = None
+    shortlist: ShortlistedOutput | None
 
 
 class InferenceModel:
@@ -97,9 +97,13 @@ class InferenceModel:
                 if isinstance(module, Layer | PackableLinear):
                     module.prepare_for_inference()
             self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
-        self.runs_in_c = runs_in_c(self.bound.engine, self._like)
-        self.block = CPU_BLOCK if self._like.device.type == "cpu" else GPU_BLOCK
-        self.is_dot_product = is_dot_product(decoder.attention)
+        self.device = decoder.output.bias.device
+        self.runs_in_c = runs_in_c(self.bound.engine, decoder.output.bias)
+        self.block = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
+        attention = type(decoder.attention)  # one softmax over dot products can run in C
+        self.is_dot_product = (
+            attention.bind is Attention.bind and attention.bind_scorer is Attention.bind_scorer
+        )
         self.token_products = self._make_token_products(cache_bytes)
 
     @property
@@ -115,13 +119,10 @@ class InferenceModel:
             rows = [[*sources[index], self.eos] for index in batch]
             longest = max(map(len, rows)) + 1  # always some padding: the same program reads all
             src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
-            memory = self.model.encode(self._fill(src.to(self._like.device), ENCODER_BATCH))
-            start = self.model.start(memory)
+            memory = self.model.encode(self._fill(src.to(self.device), ENCODER_BATCH))
+            start = self.model.decoder.start(memory)
             for i, (index, row) in enumerate(zip(batch, rows, strict=True)):
-                encoded[index] = self._select_sentence(memory, start, i, len(row))._replace(
-                    shortlist=self.shortlist
-                    and shortlist_output(self.model.decoder.output, self.shortlist(row[:-1]))
-                )
+                encoded[index] = self._select_sentence(memory, start, i, row)
         return [encoded[index] for index in range(len(sources))]
 
     @torch.inference_mode()
@@ -130,13 +131,11 @@ class InferenceModel:
     ) -> StepOutput:
         """Compute one position of R rows: previous token, row of `state` (-1: start) and sentence of each."""
         states = self._select_states(state, parents, memories)
-        tokens = torch.from_numpy(y).to(self._like.device)
-        steps = [
-            self._step_block(
-                tokens[block], map_tensors(lambda t, block=block: t[block], states), memories[block]
-            )
-            for block in self._blocks(memories)
-        ]
+        tokens = torch.from_numpy(y).to(self.device)
+        steps = []
+        for block in self._blocks(memories):
+            state = map_tensors(lambda t, block=block: t[block], states)
+            steps.append(self._step_block(tokens[block], state, memories[block]))
         if len(steps) == 1:
             return steps[0]
         scores, new, block_weights = zip(*steps, strict=True)
@@ -164,22 +163,14 @@ class InferenceModel:
         count, weights = len(tokens), list[Tensor]()
         tokens, state = map_tensors(lambda t: self._fill(t, self.block), (tokens, state))
         step = self.bound.step(self.token_products(tokens), state, self._bind_attention(memories, weights))
-        scores = self._score(step.features, memories)
+        output, shortlists = self.model.decoder.output, [m.shortlist for m in memories if m.shortlist]
+        scores: VocabularyScores | ShortlistScores
+        if shortlists:
+            scores = score_shortlists(step.features, output, shortlists)
+        else:
+            scores = VocabularyScores(output(step.features)[:count])
         state = map_tensors(lambda t: t[:count], step.state)
         return StepOutput(scores, state, [w.numpy(force=True) for w in weights] or None)
-
-    def _score(
-        self, features: Tensor, memories: Sequence[EncodedSentence]
-    ) -> VocabularyScores | ShortlistScores:
-        output = self.model.decoder.output
-        shortlists = [memory.shortlist for memory in memories if memory.shortlist]
-        if shortlists:
-            return score_shortlists(features, output, shortlists)
-        return VocabularyScores(output(features)[: len(memories)])
-
-    @property
-    def _like(self) -> Tensor:
-        return self.model.decoder.output.bias
 
     def _encoder_batches(self, sources: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Divide the indices of sentences into batches, the shortest first."""
@@ -207,22 +198,20 @@ class InferenceModel:
         missing = 0 if self.runs_in_c else size - len(rows)
         return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 
-    def _select_sentence(self, memory: Memory, start: DecoderState, row: int, length: int) -> EncodedSentence:
-        """Copy one sentence out of a batch."""
+    def _select_sentence(
+        self, memory: Memory, start: DecoderState, row: int, tokens: Sequence[int]
+    ) -> EncodedSentence:
+        """Copy one sentence, with its tokens, out of a batch."""
+        decoder, length = self.model.decoder, len(tokens)
         start = map_tensors(lambda t: t[row : row + 1].clone(), start)
+        shortlist = self.shortlist and shortlist_output(decoder.output, self.shortlist(tokens[:-1]))
         if memory.keys is None or memory.values is None:
-            return EncodedSentence(start, None, None)
-        keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
+            return EncodedSentence(start, None, None, shortlist)
         if self.is_dot_product and self.runs_in_c:
-            return EncodedSentence(start, KeysValues(keys, values), None)
-        memory = memory._replace(
-            states=memory.states[row : row + 1, :length].clone(),
-            keys=keys.unsqueeze(0),
-            values=values.unsqueeze(0),
-            mask=memory.mask[row : row + 1, :length].clone(),
-            finals=(),
-        )
-        return EncodedSentence(start, None, self.model.decoder.attention.bind(memory, self.bound.engine))
+            keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
+            return EncodedSentence(start, KeysValues(keys, values), None, shortlist)
+        memory = map_tensors(lambda t: t[row : row + 1, :length].clone(), memory._replace(finals=()))
+        return EncodedSentence(start, None, decoder.attention.bind(memory, self.bound.engine), shortlist)
 
     def _select_states(
         self, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
@@ -232,35 +221,35 @@ class InferenceModel:
         starts = [memories[row].start for row in new.tolist()]
         if state is None:
             return _concat_states(*starts)
-        if not len(new):
-            return _select(state, torch.from_numpy(parents))
-        order = parents.copy()
-        order[new] = np.arange(len(new)) + len(state.layers[0].h)
-        return _select(_concat_states(state, *starts), torch.from_numpy(order))
+        if len(new):
+            parents = parents.copy()
+            parents[new] = np.arange(len(new)) + len(state.layers[0].h)
+            state = _concat_states(state, *starts)
+        order = torch.from_numpy(parents).to(self.device)
+        return map_tensors(lambda tensor: tensor.index_select(0, order), state)
 
     def _bind_attention(
         self, memories: Sequence[EncodedSentence], weights: list[Tensor]
     ) -> BoundAttention | None:
         """Bind each row to its sentence; the weights of each row are appended to `weights`."""
-        if memories[0].keys_values is not None:
-            sentences = [memory.keys_values for memory in memories if memory.keys_values]
-            return lambda query: _attend_in_c(query, sentences, weights)
-        if memories[0].attention is not None:
-            return lambda query: _attend_by_sentence(query, memories, weights)
-        return None
+        if memories[0].keys_values is None and memories[0].attention is None:
+            return None
+        sentences = [memory.keys_values for memory in memories if memory.keys_values]
+
+        def attend(query: Tensor) -> tuple[Tensor, Tensor]:
+            if sentences:
+                context, row_weights = attend_in_c(query.squeeze(1), sentences)
+            else:
+                context, row_weights = _attend_by_sentence(query, memories)
+            weights.extend(row_weights)
+            return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
+
+        return attend
 
 
-def _attend_in_c(query: Tensor, sentences: list[KeysValues], weights: list[Tensor]) -> tuple[Tensor, Tensor]:
-    context, row_weights = attend(query.squeeze(1), sentences)
-    weights += row_weights
-    return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
-
-
-def _attend_by_sentence(
-    query: Tensor, memories: Sequence[EncodedSentence], weights: list[Tensor]
-) -> tuple[Tensor, Tensor]:
+def _attend_by_sentence(query: Tensor, memories: Sequence[EncodedSentence]) -> tuple[Tensor, list[Tensor]]:
     """Attend sentence by sentence; rows of one sentence are adjacent."""
-    contexts, first = [], 0
+    contexts, weights, first = list[Tensor](), list[Tensor](), 0
     for attention, run in groupby(memories, lambda memory: memory.attention):
         assert attention is not None
         last = first + len(list(run))
@@ -269,12 +258,8 @@ def _attend_by_sentence(
         weights += row_weights.squeeze(0).unbind(0)
         first = last
     missing = query.new_zeros(len(query) - first, contexts[0].shape[1])
-    return torch.cat([*contexts, missing]).unsqueeze(1), query.new_empty(len(query), 1, 0)
+    return torch.cat([*contexts, missing]), weights
 
 
 def _concat_states(*states: DecoderState) -> DecoderState:
     return map_tensors(lambda *rows: torch.cat(rows), *states)
-
-
-def _select(state: DecoderState, rows: Tensor) -> DecoderState:
-    return map_tensors(lambda tensor: tensor.index_select(0, rows.to(tensor.device)), state)

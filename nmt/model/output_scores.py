@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from ctypes import c_long, c_void_p
+from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import accumulate, groupby
 from pathlib import Path
@@ -55,11 +56,13 @@ def shortlist_output(output: PackableLinear, tokens: Ints) -> ShortlistedOutput:
     return ShortlistedOutput(rows, output.bias[rows], matrix)
 
 
+@dataclass
 class ShortlistScores:
     """Scores of the tokens on each row's shortlist, their logits in one dimension; others have -inf."""
 
-    def __init__(self, logits: Tensor, lists: Sequence[ShortlistedOutput], vocabulary_size: int) -> None:
-        self.logits, self.lists, self.vocabulary_size = logits, lists, vocabulary_size
+    logits: Tensor
+    lists: Sequence[ShortlistedOutput]
+    vocabulary_size: int
 
     def best(self, count: int) -> tuple[Floats, Ints]:
         """Return log probabilities and tokens of the `count` best of each row, [R, count]; ties by token."""
@@ -118,7 +121,7 @@ class KeysValues(NamedTuple):
     values: Tensor
 
 
-def attend(query: Tensor, sentences: Sequence[KeysValues]) -> tuple[Tensor, list[Tensor]]:
+def attend_in_c(query: Tensor, sentences: Sequence[KeysValues]) -> tuple[Tensor, list[Tensor]]:
     """Attend from each row of query [R, A] to its own sentence: contexts [R, C], weights R times [S]."""
     rows, size = query.shape
     context = query.new_empty(rows, sentences[0].values.shape[1])

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from nmt.cells import cell_name
 from nmt.model.attention import Memory
-from nmt.model.decoder import Decoder, DecoderOutput, DecoderState
+from nmt.model.decoder import BoundDecoder, Decoder, DecoderOutput, DecoderState
 from nmt.model.encoder import Encoder
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellPath, LayerCell
@@ -30,10 +30,6 @@ class TranslationModel(nn.Module):
         keys, values = self.decoder.attention.project_memory(states)
         return Memory(states, keys, values, mask, finals)
 
-    def start(self, memory: Memory) -> DecoderState:
-        """Return the state before the first target token."""
-        return self.decoder.start(memory)
-
     def unroll(
         self,
         memory: Memory,
@@ -44,10 +40,22 @@ class TranslationModel(nn.Module):
         state: DecoderState | None = None,
         return_weights: bool = False,
     ) -> DecoderOutput:
-        """Compute the features for the previous tokens tgt_in [B, T]; see `Decoder.unroll`."""
-        return self.decoder.unroll(
-            memory, tgt_in, teacher_forced, sample=sample, state=state, return_weights=return_weights
-        )
+        """Compute the features for the previous tokens tgt_in [B, T], from `state` or from the start.
+
+        Where `teacher_forced` [B, T] is False, the model's own previous token is read instead of that in
+        tgt_in: the most probable one, or one drawn at random (`sample`). The first position always
+        reads tgt_in.
+        """
+        decoder = self.decoder
+        bound, state = BoundDecoder(decoder, len(tgt_in)), decoder.start(memory) if state is None else state
+        attention = None if memory.keys is None else decoder.attention.bind(memory, bound.engine)
+        if teacher_forced is not None:
+            products = bound.sampled_products(tgt_in, teacher_forced, sample)
+        elif decoder.input_feeding or decoder.conditional is not None:
+            products = bound.teacher_products(tgt_in)
+        else:
+            return bound.unroll_by_layer(tgt_in, state, attention, return_weights)
+        return bound.unroll(products, tgt_in.shape[1], state, attention, return_weights)
 
     def output(self, features: Tensor) -> Tensor:
         """Features [..., F] to logits [..., V]."""

@@ -21,7 +21,8 @@ from nmt.data.vocabulary import SIDES
 from nmt.data.vocabulary.training import LanguageModelSubwordSettings, TranslationSubwordSettings
 from nmt.decoding.options import SearchSettings
 from nmt.evaluation.metrics import EvaluationSettings
-from nmt.model.settings import DecoderSettings, EncoderSettings, LanguageModelDecoderSettings
+from nmt.model.decoder import DecoderSettings, LanguageModelDecoderSettings
+from nmt.model.encoder import EncoderSettings
 from nmt.recurrence.engine import ENGINES, Engine
 from nmt.settings import Conflict, OneOf, Settings
 from nmt.training.settings import LanguageModelTrainingSettings, TranslationTrainingSettings

@@ -88,7 +88,7 @@ def carried_state(model: TranslationModel, tensors: Tensors) -> DecoderState | N
         return None
     device = next(model.parameters()).device
     numbers = count()
-    structure = model.start(model.encode(torch.zeros(1, 1, dtype=torch.int64, device=device)))
+    structure = model.decoder.start(model.encode(torch.zeros(1, 1, dtype=torch.int64, device=device)))
     return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), structure)
 
 

@@ -259,7 +259,7 @@ def test_tied_embeddings_are_one_tensor() -> None:
 
 
 def test_word_dropout_forgets_whole_words() -> None:
-    from nmt.model.embedding import Embedding
+    from nmt.model.encoder import Embedding
     from nmt.recurrence.layer import DropoutSettings
 
     embedding = Embedding(V, 6, DropoutSettings(word=0.5), pad=0)
