@@ -64,7 +64,6 @@ class LogProbs:
         self.log_probs = log_probs
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """Return the `count` highest of each row and their tokens, [R, count]; equal ones by token."""
         rows, vocabulary = self.log_probs.shape
         count = min(count, vocabulary)
         # All that may be among them, in order of row and token, so that a stable sort keeps equal ones so.
@@ -88,9 +87,7 @@ class LogProbs:
         return highest[:, columns - count, None]
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
-        """Return those of tokens [N] in rows [N]."""
         return self.log_probs[rows, tokens]
 
     def all(self) -> Floats:
-        """Return all, [R, V]."""
         return self.log_probs

@@ -61,26 +61,9 @@ class Translation(NamedTuple):
     def score(self) -> float:
         return self.candidates[0].score
 
-
-class LinePlan(NamedTuple):
-    """The requests to the search for one line."""
-
-    line: Line
-    notes: list[str]
-    tokens: list[str]
-    requests: list[Request]  # one for each part of the line
-
-    def add_note(self, note: str) -> "LinePlan":
-        """Return the plan with another note for the user."""
+    def add_note(self, note: str) -> "Translation":
+        """Return the translation with another note for the user."""
         return self._replace(notes=[*self.notes, note])
-
-
-class TranslatedPart(NamedTuple):
-    """A part of a line and its hypotheses, best first."""
-
-    words: list[int]  # of the line, to which each of its source tokens belongs
-    hypotheses: list[Hypothesis]
-    candidates: list[Candidate]
 
 
 def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterator[Translation]:
@@ -92,32 +75,35 @@ def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterat
 def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """Translate these lines together."""
     plans = [_plan_line(line, job) for line in lines]
-    requests = enumerate(request for plan in plans for request in plan.requests)
-    numbered = [request._replace(number=number) for number, request in requests]
-    # The longest are searched first, so that batches stay full.
-    results = dict(search(job.model, sorted(numbered, key=lambda one: -len(one.source)), job.options))
-    ordered = (results[number] for number in range(len(numbered)))
-    return [assemble_translation(plan, list(islice(ordered, len(plan.requests))), job) for plan in plans]
+    numbered = enumerate(request for _, requests in plans for request in requests)
+    waiting = [request._replace(number=number) for number, request in numbered]
+    waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
+    results = sorted(search(job.model, waiting, job.options))
+    hypotheses = (hypotheses for _, hypotheses in results)
+    return [
+        _join_parts(blank, requests, list(islice(hypotheses, len(requests))), job) if requests else blank
+        for blank, requests in plans
+    ]
 
 
-def _plan_line(line: Line, job: Job) -> LinePlan:
-    plan = LinePlan(line, list(line.notes), [], [])
+def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
+    """Return the translation of a line before it is searched, and a request for each part of the line."""
+    blank = Translation(line, [BLANK], list(line.notes), [], [])
     if line.error:
-        return plan.add_note(line.error)
+        return blank.add_note(line.error), []
     if not line.text.strip():
-        return plan
+        return blank, []
     if line.constraints.must and (job.options.sample or job.options.groups > 1):
-        return plan.add_note("sampling and groups cannot be combined with required phrases: left blank")
+        return blank.add_note("sampling and groups cannot be combined with required phrases: left blank"), []
     ids = job.source.encode(line.text)
     if not ids:
-        return plan.add_note("no token of this line is in the source vocabulary: left blank")
+        return blank.add_note("no token of this line is in the source vocabulary: left blank"), []
     tokens = job.source.tokens(ids)
     parts = split_tokens(tokens, job.longest_part)
     if len(parts) > 1:
-        plan = plan.add_note(
-            f"{len(ids):,} tokens, more than {job.longest_part}: translated in {len(parts):,} parts"
-        )
-    return plan._replace(tokens=tokens, requests=_requests(line, [ids[part] for part in parts], job))
+        longest = f"{len(ids):,} tokens, more than {job.longest_part}"
+        blank = blank.add_note(f"{longest}: translated in {len(parts):,} parts")
+    return blank._replace(source_tokens=tokens), _requests(line, [ids[part] for part in parts], job)
 
 
 def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Request]:
@@ -204,31 +190,28 @@ def _join_texts(first: str, second: str, continues: bool) -> str:
     return f"{first}{second}" if continues or not first or not second else f"{first} {second}"
 
 
-def assemble_translation(plan: LinePlan, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
+def _join_parts(
+    blank: Translation, requests: Sequence[Request], results: Sequence[list[Hypothesis]], job: Job
+) -> Translation:
     """Join the hypotheses of the parts of a line, rank by rank."""
-    if not results:
-        return Translation(plan.line, [BLANK], plan.notes, plan.tokens, [])
-    subwords = has_subwords(plan.tokens)
-    words = iter(word_indices(plan.tokens, subwords))
+    subwords = has_subwords(blank.source_tokens)
+    source_words = iter(word_indices(blank.source_tokens, subwords))
+    words = [list(islice(source_words, len(request.source))) for request in requests]
     parts = [
-        _part(plan.line, list(islice(words, len(request.source))), hypotheses, job, subwords)
-        for request, hypotheses in zip(plan.requests, results, strict=True)
+        [(hypothesis, _candidate(hypothesis, blank.line, part_words, job, subwords)) for hypothesis in ranked]
+        for ranked, part_words in zip(results, words, strict=True)
     ]
-    if not all(part.hypotheses[0].finished for part in parts):
-        length = sum(len(part.hypotheses[0].ids) for part in parts)
-        plan = plan.add_note(f"the model generated no end of sentence: cut after {length:,} tokens")
-    candidates = [_join_parts(ranked) for ranked in zip(*(part.candidates for part in parts), strict=False)]
-    alignment = _align_parts(parts, job, subwords) if job.aligned else []
-    return Translation(plan.line, candidates[: job.n_best], plan.notes, plan.tokens, alignment)
-
-
-def _part(
-    line: Line, words: list[int], hypotheses: list[Hypothesis], job: Job, subwords: bool
-) -> TranslatedPart:
-    pairs = [(hypothesis, _candidate(hypothesis, line, words, job, subwords)) for hypothesis in hypotheses]
     if job.utility:
-        pairs.insert(0, pairs.pop(select_mbr([candidate.text for _, candidate in pairs], job.utility)))
-    return TranslatedPart(words, *map(list, zip(*pairs, strict=True)))
+        for part in parts:
+            part.insert(0, part.pop(select_mbr([candidate.text for _, candidate in part], job.utility)))
+    best = [part[0][0] for part in parts]
+    if not all(hypothesis.finished for hypothesis in best):
+        length = sum(len(hypothesis.ids) for hypothesis in best)
+        blank = blank.add_note(f"the model generated no end of sentence: cut after {length:,} tokens")
+    ranks = [[candidate for _, candidate in rank] for rank in zip(*parts, strict=False)]
+    candidates = [_join_candidates(rank) for rank in ranks[: job.n_best]]
+    alignment = _align_parts(best, words, job, subwords) if job.aligned else []
+    return blank._replace(candidates=candidates, alignment=alignment)
 
 
 def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, subwords: bool) -> Candidate:
@@ -253,7 +236,7 @@ def on_one_line(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def _join_parts(parts: Sequence[Candidate]) -> Candidate:
+def _join_candidates(parts: Sequence[Candidate]) -> Candidate:
     return Candidate(
         " ".join(part.text for part in parts if part.text),
         sum(part.score for part in parts),
@@ -270,14 +253,15 @@ def _attention(hypothesis: Hypothesis, words: list[int]) -> Floats:
     return hypothesis.weights[: len(hypothesis.ids), : len(words)]
 
 
-def _align_parts(parts: Sequence[TranslatedPart], job: Job, subwords: bool) -> Alignment:
+def _align_parts(
+    parts: Sequence[Hypothesis], source_words: Sequence[list[int]], job: Job, subwords: bool
+) -> Alignment:
     pairs: Alignment = []
     first = 0  # index of the part's first target word
-    for part in parts:
-        best = part.hypotheses[0]
-        words = word_indices(job.target.tokens(best.ids), subwords)
-        pairs += align_words(_attention(best, part.words), part.words, [first + word for word in words])
-        first += len(set(words))
+    for hypothesis, words in zip(parts, source_words, strict=True):
+        target_words = word_indices(job.target.tokens(hypothesis.ids), subwords)
+        pairs += align_words(_attention(hypothesis, words), words, [first + word for word in target_words])
+        first += len(set(target_words))
     return pairs
 
 
