@@ -200,9 +200,8 @@ def _read_cache(path: Path) -> dict[str, Entry]:
         return {}
 
 
-def shipped_directory(name: Literal["recipes", "corpora"]) -> Path:
+def shipped_directory(name: Literal["recipes", "corpora"], package: Path = Path(__file__).parent) -> Path:
     """Return the directory: inside an installed package, next to the package in a checkout."""
-    package = Path(__file__).parent
     installed = package / "shipped" / name
     return installed if installed.is_dir() else package.parent / name
 

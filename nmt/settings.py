@@ -25,7 +25,7 @@ class Settings:
     """The settings of a component: a section of the recipe."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """Settings that are valid one by one but cannot be combined."""
+        """Yield the settings that are valid one by one but cannot be combined."""
         return iter(())
 
 
@@ -50,7 +50,7 @@ class Duration:
         return f"{count}{self.unit}"
 
     def in_updates(self, per_epoch: float) -> float:
-        """The number of updates; infinity for minutes, whose updates are not known in advance."""
+        """Return the number of updates; infinity for minutes, whose updates are not known in advance."""
         return self.count * {"u": 1.0, "e": per_epoch, "m": math.inf}[self.unit]
 
 
@@ -67,7 +67,7 @@ class Units:
     zero: bool = False
 
     def parse(self, value: Any) -> Duration:
-        """Read a duration; ValueError where it is none."""
+        """Read a duration; ValueError for anything else."""
         match = re.fullmatch(self.pattern, str(value)) if isinstance(value, (str, Duration)) else None
         if match is None:
             *others, last = (DURATION_EXAMPLES[unit] for unit in self.units)
@@ -103,8 +103,8 @@ TimedInterval = Annotated[Duration, Units("eum", "epochs, updates or minutes")]
 class OneOf:
     """Marker of a setting whose value is a name of a table, or text that matches `pattern`.
 
-    The table is given as a function, since it stands below the settings of its classes. Names in `unlisted`
-    are accepted but not documented.
+    The table is given as a function, since it is defined below the settings of its classes. Names in
+    `unlisted` are accepted but not documented.
     """
 
     table: Callable[[], Collection[str]]
@@ -112,7 +112,7 @@ class OneOf:
     unlisted: tuple[str, ...] = ()
 
     def check(self, name: str) -> str:
-        """The name, if it is one; UnknownName with a suggestion otherwise."""
+        """Return the name if it is valid; UnknownName with a suggestion otherwise."""
         names = list(self.table())
         if name in names or name in self.unlisted or (self.pattern and re.fullmatch(self.pattern, name)):
             return name
@@ -137,7 +137,7 @@ class ByShape:
     shapes: tuple[Literal["one", "list", "sections"], ...] = ("one", "list")
 
     def shape(self, value: Any) -> str:
-        """The member of the union that a value is meant as."""
+        """Return the member of the union that a value is checked as."""
         if not isinstance(value, list):
             return "one"
         sections = any(isinstance(entry, dict | Settings) for entry in value)

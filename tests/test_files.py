@@ -128,3 +128,9 @@ def test_the_content_and_its_name_are_flushed_to_disk(
         with atomic_directory(tmp_path / "a") as side:
             (side / "b").touch()
         assert flushed == ["b", ".a.partial", tmp_path.name]
+
+
+def test_an_installed_package_finds_its_recipes_inside_itself(tmp_path: Path) -> None:
+    assert files.shipped_directory("recipes", tmp_path / "nmt") == tmp_path / "recipes"
+    (tmp_path / "nmt/shipped/recipes").mkdir(parents=True)
+    assert files.shipped_directory("recipes", tmp_path / "nmt") == tmp_path / "nmt/shipped/recipes"

@@ -95,11 +95,7 @@ class SubwordSampling(NamedTuple):
 
 
 def read_batches(
-    store: TokenStore,
-    plan: BatchPlan,
-    epoch: int,
-    start: int = 0,
-    sampling: SubwordSampling | None = None,
+    store: TokenStore, plan: BatchPlan, epoch: int, start: int = 0, sampling: SubwordSampling | None = None
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch, starting with number `start` (from 0).
 

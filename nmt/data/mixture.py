@@ -53,9 +53,8 @@ class Mixture:
         indices: Int64 = np.empty_like(within)
         for number in np.unique(rounds):
             here = rounds == number
-            indices[here] = shuffled_values(
-                within[here], size, shuffle_keys(self.seed, corpus, int(number), 1)
-            )
+            keys = shuffle_keys(self.seed, corpus, int(number), 1)
+            indices[here] = shuffled_values(within[here], size, keys)
         return indices
 
 

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nmt.data.store import TokenStore
-from nmt.data.store.arrays import ArrayFile, TemporaryColumns
+from nmt.data.store.arrays import ArrayFile, Int64, TemporaryColumns
 from nmt.data.vocabulary import EOS, UNK, Vocabulary
 from nmt.data.word_alignment import NULL, sorted_unique, train_lexicon
 from nmt.errors import DataError
 
-Int64 = NDArray[np.int64]
 BLOCK = 1 << 20  # tokens counted together
 
 

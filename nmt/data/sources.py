@@ -63,7 +63,6 @@ class CorpusSettings(Settings):
     `sentence_weights`."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         if self.tag is not None and not TAG.fullmatch(self.tag):
             yield "tag", f"expected one word in angle brackets, such as <2en> (got '{self.tag}')"
         if self.tag in SPECIALS:
@@ -104,7 +103,6 @@ class PairSettings(FileSettings):
         return [entry for entry in self.train if isinstance(entry, CorpusSettings)]
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         if self.min_length > self.max_length:
             yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
         for name, count in Counter(corpus.name for corpus in self.corpora).items():

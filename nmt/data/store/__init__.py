@@ -36,10 +36,8 @@ class ShardEntry:
 
 def load_report(content: Mapping[str, Any]) -> FilterReport:
     """Return the report that was saved as plain JSON values."""
-    dropped, notes = (
-        {reason: DropCount(*entry) for reason, entry in content[name].items()}
-        for name in ("dropped", "notes")
-    )
+    counts = (content["dropped"], content["notes"])
+    dropped, notes = ({reason: DropCount(*entry) for reason, entry in one.items()} for one in counts)
     return FilterReport(content["unit"], content["seen"], dropped, notes)
 
 

@@ -38,6 +38,8 @@ class Vocabulary(Protocol):
     suffix: str
     content: bytes
     """The vocabulary's file."""
+    spellings: list[str]
+    """The tokens as spelt in the vocabulary."""
 
     def encode(self, line: str) -> list[int]:
         """Return the ids of a line's tokens, without bos and eos."""
@@ -54,11 +56,13 @@ class Vocabulary(Protocol):
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return tokens as spelt in the vocabulary."""
+        return [self.spellings[i] for i in ids]
 
     def starts(self) -> Flags:
         """Return a flag per token: True if it starts a word."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.spellings)
 
     def save(self, path: Path) -> None:
         """Write the vocabulary atomically."""
@@ -77,6 +81,7 @@ class SentencePieceVocabulary(Vocabulary):
     def __init__(self, model: bytes) -> None:
         self.content = model
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.spellings = self._processor.id_to_piece(list(range(self._processor.get_piece_size())))
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         split = [self._split_tag(line) for line in lines] if self._tags else []
@@ -92,8 +97,8 @@ class SentencePieceVocabulary(Vocabulary):
     @cached_property
     def _tags(self) -> dict[str, int]:
         """The tokens that are recognised only as the first word of a line."""
-        model = self._processor
-        return {model.id_to_piece(i): i for i in range(len(SPECIALS), len(self)) if model.is_control(i)}
+        ids = range(len(SPECIALS), len(self))
+        return {self.spellings[i]: i for i in ids if self._processor.is_control(i)}
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
         """Sample from the unigram model's distribution smoothed by alpha (Kudo, 2018), or skip each BPE merge
@@ -111,8 +116,7 @@ class SentencePieceVocabulary(Vocabulary):
     @cached_property
     def _draw(self) -> SegmentationSampler:
         tags = {*self._tags.values()}
-        ids = [i for i in range(len(SPECIALS), len(self)) if i not in tags]
-        tokens = {self._processor.id_to_piece(i): i for i in ids}
+        tokens = {self.spellings[i]: i for i in range(len(SPECIALS), len(self)) if i not in tags}
         scores = {token: self._processor.get_score(i) for token, i in tokens.items()}
         if _supports(lambda: self._processor.nbest_encode("a", nbest_size=2)):
             return UnigramSegmentations(tokens, scores)
@@ -124,14 +128,8 @@ class SentencePieceVocabulary(Vocabulary):
         text: str = self._processor.decode([i for i in ids if i > EOS])
         return text
 
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        return [self._processor.id_to_piece(i) for i in ids]
-
     def starts(self) -> Flags:
-        return np.array([token.startswith("▁") for token in self.tokens(range(len(self)))])
-
-    def __len__(self) -> int:
-        return int(self._processor.get_piece_size())
+        return np.array([token.startswith("▁") for token in self.spellings])
 
     def special_ids(self) -> tuple[int, int, int, int]:
         """Return this model's ids of pad, bos, eos and unk (-1: none)."""
@@ -154,9 +152,9 @@ class WordVocabulary(Vocabulary):
     suffix = ".vocab"
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._words = [*SPECIALS, *words]
-        self._ids = {word: i for i, word in enumerate(self._words) if i > UNK}
-        self.content = "".join(word + "\n" for word in self._words).encode()
+        self.spellings = [*SPECIALS, *words]
+        self._ids = {word: i for i, word in enumerate(self.spellings) if i > UNK}
+        self.content = "".join(word + "\n" for word in self.spellings).encode()
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         return [[self._ids.get(word, UNK) for word in split_words(line)] for line in lines]
@@ -165,16 +163,10 @@ class WordVocabulary(Vocabulary):
         raise UsageError(CANNOT_SAMPLE)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return " ".join(self._words[i] for i in ids if i > EOS)
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        return [self._words[i] for i in ids]
+        return " ".join(self.spellings[i] for i in ids if i > EOS)
 
     def starts(self) -> Flags:
         return np.ones(len(self), np.bool_)
-
-    def __len__(self) -> int:
-        return len(self._words)
 
 
 def split_words(line: str) -> list[str]:

@@ -59,7 +59,6 @@ class TranslationSubwordSettings(SubwordSettings):
     it off."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         if self.sampling and self.kind not in ("unigram", "bpe"):
             yield "sampling", f"needs subwords.kind unigram or bpe, not {self.kind}"
 
@@ -73,7 +72,6 @@ class LanguageModelSubwordSettings(SubwordSettings):
     --lm` can combine the two; found like `data.root`. The settings above are then not given."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         for setting in fields(SubwordSettings):
             if self.same_as is not None and getattr(self, setting.name) != setting.default:
                 yield setting.name, "subwords.same_as brings its own vocabulary: leave one of the two out"
@@ -113,9 +111,7 @@ def _train_words(lines: Iterable[str], settings: SubwordSettings, tags: Sequence
     return WordVocabulary([*tags, *(word for _, word in frequent[:most])])
 
 
-def _train_subwords(
-    sample: list[str], settings: SubwordSettings, tags: Sequence[str]
-) -> SentencePieceVocabulary:
+def _train_subwords(sample: list[str], settings: SubwordSettings, tags: Sequence[str]) -> Vocabulary:
     """Train a SentencePiece model by one thread; each line is removed from `sample` when it is read."""
     model = BytesIO()
     try:
