@@ -151,7 +151,7 @@ def main() -> None:
     if (arguments.run / SHORTLIST).exists():
         ways["nmt, shortlist"] = ours(build_search_model(load_with_shortlist(arguments.run)), options)
     for path in arguments.exported:
-        ways[f"onnx {path.name}"] = ours(directory.load(path).model, options)
+        ways[f"onnx {path.name}"] = ours(directory.load_export(path).model, options)
     ways["torch.nn"] = PlainSearch(loaded)
     parameters = sum(parameter.numel() for parameter in loaded.model.parameters())
     print(f"{arguments.run}: {parameters / 1e6:.1f} M parameters, one thread")

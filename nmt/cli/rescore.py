@@ -34,11 +34,11 @@ def rescore(
     penalty. With --json, a line also has the log probability of the translation
     and of each token. Pairs with a blank source have score 0 and are not counted.
     """
-    from nmt.cli.translate_job import load
+    from nmt.cli.translate_job import load_job
     from nmt.data.pairs import Corpus, read_pairs
     from nmt.decoding.rescore import rescore_lines
 
-    job, _ = load(model, threads)
+    job, _ = load_job(model, threads)
     if length_penalty is not None:
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = tokens = 0.0

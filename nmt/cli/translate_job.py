@@ -23,7 +23,7 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     if options.mbr:
         find_metric(options.mbr)  # refuses an unknown metric before models are loaded
     paths = (options.model, *(options.ensemble or []))
-    loaded = (load(path, options.threads, shortlist=options.shortlist) for path in paths)
+    loaded = (load_job(path, options.threads, shortlist=options.shortlist) for path in paths)
     jobs, fingerprints = zip(*loaded, strict=True)
     job = _configure(options, combine_jobs(jobs, _weights(options, len(jobs)), options.average))
     if options.lm:
@@ -36,12 +36,12 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     return job, " and ".join(fingerprints)
 
 
-def load(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str]:
+def load_job(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str]:
     """Load one model, and return its job and fingerprint; an exported model needs no torch."""
     if directory.is_exported(path):
         if shortlist:
             raise UsageError(f"{path} is an exported model, which has no shortlist: remove --shortlist")
-        return directory.load(path, threads=threads), directory.fingerprint(path)
+        return directory.load_export(path, threads=threads), directory.fingerprint(path)
     import torch
 
     from nmt.recipe.artifact import model_fingerprint

@@ -69,7 +69,7 @@ def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Co
     return Corpus(tuple(find_file(root, name) for name in names), languages=(src, tgt))
 
 
-def find_text(name: str, *, root: Path) -> Corpus:
+def find_text_file(name: str, *, root: Path) -> Corpus:
     """Find a file of plain text, which may be compressed; DataError if it is missing."""
     return Corpus((find_file(root, name),), parallel=False)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt, MaxLen, MinLen
 
 from nmt.data.corpora import corpus_root
-from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text
+from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file
 from nmt.data.vocabulary import SPECIALS
 from nmt.errors import UsageError
 from nmt.settings import ByShape, Conflict, Count, Positive, Settings
@@ -136,7 +136,7 @@ def find_part(data: PairSettings | TextSettings, part: str) -> Corpus:
     if named is None:
         raise UsageError(f"data.{part} is not set: add it to the recipe, or give data.{part}=NAME")
     if isinstance(data, TextSettings):
-        corpus = find_text(named, root=data.root_directory)
+        corpus = find_text_file(named, root=data.root_directory)
     else:
         corpus = find_corpus(named, root=data.root_directory, src=data.src, tgt=data.tgt)
     return corpus._replace(first=data.first if part == "train" else None)

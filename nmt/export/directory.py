@@ -39,7 +39,7 @@ def is_exported(path: Path) -> bool:
     return (path / CHECKSUMS).is_file() and (path / CONFIG).is_file()
 
 
-def load(path: Path, *, threads: int = 1) -> Job:
+def load_export(path: Path, *, threads: int = 1) -> Job:
     """Load the translation job of an exported directory, after checking the checksum of every file.
 
     Raises DataError if a file has changed, or if the directory has a later format.

@@ -13,7 +13,7 @@ from nmt.data.sources import find_part
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, SIDES, UNK
 from nmt.errors import DataError, UsageError
-from nmt.export.directory import FORMAT, GRAPHS, ExportConfig, graph_file, load, write, write_json
+from nmt.export.directory import FORMAT, GRAPHS, ExportConfig, graph_file, load_export, write, write_json
 from nmt.export.model import encoder_graph, memory_names, step_graph, top_k_graph
 from nmt.export.parity import ParityReport, ParityTexts, compare
 from nmt.export.parts import state_sizes
@@ -84,7 +84,7 @@ def compare_with_trained(loaded: LoadedTranslator, folder: Path, texts: ParityTe
     try:
         weights = 4 * sum(parameter.numel() for parameter in loaded.model.parameters())
         graphs = sum((folder / graph_file(name)).stat().st_size for name in GRAPHS)
-        return compare(texts, (build_job(loaded), weights / 1e6), (load(folder), graphs / 1e6))
+        return compare(texts, (build_job(loaded), weights / 1e6), (load_export(folder), graphs / 1e6))
     finally:
         torch.set_num_threads(before)
 

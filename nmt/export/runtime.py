@@ -18,7 +18,7 @@ ENCODER_BATCH = 32  # sentences, sorted by length to save padding
 ATTENTION_ROWS = 16  # hypotheses of a sentence that attend to its keys in one product
 
 
-class EncodedArrays(NamedTuple):
+class EncoderArrays(NamedTuple):
     """One encoded sentence."""
 
     positions: list[Floats]  # keys [S, A] and values [S, C]; empty without attention
@@ -66,30 +66,30 @@ class OnnxModel:
         self._memory = [name for name in ("keys", "values") if name in inputs]
         self._last_attention = _AttentionFeeds([], {})
 
-    def encode(self, sources: Sequence[Sequence[int]], /) -> list[EncodedArrays]:
+    def encode(self, sources: Sequence[Sequence[int]], /) -> list[EncoderArrays]:
         """Encode sentences (tokens without eos)."""
         order = sorted(range(len(sources)), key=lambda index: len(sources[index]))
-        encoded: dict[int, EncodedArrays] = {}
+        encoded: dict[int, EncoderArrays] = {}
         for first in range(0, len(order), ENCODER_BATCH):
             indices = order[first : first + ENCODER_BATCH]
             encoded |= zip(indices, self._encode([sources[index] for index in indices]), strict=True)
         return [encoded[index] for index in range(len(sources))]
 
-    def _encode(self, sources: Sequence[Sequence[int]]) -> list[EncodedArrays]:
+    def _encode(self, sources: Sequence[Sequence[int]]) -> list[EncoderArrays]:
         src = np.full((len(sources), max(map(len, sources)) + 1), PAD)
         for row, source in zip(src, sources, strict=True):
             row[: len(source) + 1] = [*source, EOS]
         outputs: list[Floats] = self._encoder.run([*self._memory, *self._state], {"src": src})
         count = len(self._memory)
         return [
-            EncodedArrays(
+            EncoderArrays(
                 [part[i, : len(source) + 1].copy() for part in outputs[:count]],
                 [p[i] for p in outputs[count:]],
             )
             for i, source in enumerate(sources)
         ]
 
-    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[EncodedArrays], /) -> StepOutput:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[EncoderArrays], /) -> StepOutput:
         """Take one position of R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
         previous, parents = self._previous(state, parents, memories)
         feeds = {"y": y, "parents": parents, **dict(zip(self._state, previous, strict=True))}
@@ -102,7 +102,7 @@ class OnnxModel:
         return StepOutput(OnnxTokenScores(log_probs, self._top_k), next_state, weights)
 
     def _previous(
-        self, state: list[Floats] | None, parents: Ints, memories: Sequence[EncodedArrays]
+        self, state: list[Floats] | None, parents: Ints, memories: Sequence[EncoderArrays]
     ) -> tuple[list[Floats], Ints]:
         """Return the rows of the state, first states added, and the one that each hypothesis continues."""
         new = np.flatnonzero(parents < 0)
@@ -118,7 +118,7 @@ class OnnxModel:
             return first, parents
         return [np.concatenate(pair) for pair in zip(state, first, strict=True)], parents
 
-    def _attention_feeds(self, memories: Sequence[EncodedArrays]) -> dict[str, NDArray[Any]]:
+    def _attention_feeds(self, memories: Sequence[EncoderArrays]) -> dict[str, NDArray[Any]]:
         """Return keys, values and mask of the sentences, and the rows that attend to each."""
         rows_of: dict[int, list[int]] = {}
         for row, memory in enumerate(memories):
@@ -138,7 +138,7 @@ class OnnxModel:
             self._last_attention = _AttentionFeeds(sentences, self._pad(sentences))
         return {**self._last_attention.feeds, "rows": rows, "place": index}
 
-    def _pad(self, memories: list[EncodedArrays]) -> dict[str, NDArray[Any]]:
+    def _pad(self, memories: list[EncoderArrays]) -> dict[str, NDArray[Any]]:
         """Return padded keys and values [B, S, ...] and mask [B, S] of some sentences."""
         longest = max(len(memory.positions[0]) for memory in memories)
         mask = np.zeros((len(memories), longest), np.bool_)
@@ -154,7 +154,7 @@ class OnnxModel:
 class _AttentionFeeds(NamedTuple):
     """The sentences of the last step and their padded arrays, which mostly serve the next step, too."""
 
-    memories: list[EncodedArrays]
+    memories: list[EncoderArrays]
     feeds: dict[str, NDArray[Any]]
 
 

@@ -38,7 +38,7 @@ def paragraph(text: str) -> Block:
     return Block(text, f"<p>{escape(text)}</p>")
 
 
-def verbatim(text: str) -> Block:
+def preformatted(text: str) -> Block:
     """Write preformatted lines: a command, a signature, a recipe."""
     return Block("\n".join(f"    {line}" for line in text.splitlines()), f"<pre>{escape(text)}</pre>")
 

@@ -106,9 +106,9 @@ class PairBatches:
         """The batches of an epoch from the one at `start`."""
         return read_batches(self.store, self.plan, epoch, start, self.sampling)
 
-    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
+    def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """The corpus and line of each pair of a batch."""
-        return self.store.source_lines(batch.pairs.numpy())
+        return self.store.corpus_lines(batch.pairs.numpy())
 
 
 class StreamBatches:
@@ -125,6 +125,6 @@ class StreamBatches:
         """The chunks from the one at `start`."""
         return read_chunks(self.store, self.cut, start)
 
-    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
+    def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """The line of the text in which each row of a batch begins."""
         return [("", line) for line in lines_at(self.store, batch.pairs.numpy())]

@@ -51,7 +51,7 @@ def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
     Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
-    trees = [load(name, Path(), problems) for name in names]
+    trees = [load_node(name, Path(), problems) for name in names]
     trees += [setting(text, problems) for text in overrides]
     recipe = checked(trees, problems)
     if recipe is None or problems:
@@ -111,7 +111,7 @@ def shipped_file(name: str) -> Path:
     return shipped_directory("recipes") / f"{name}.yaml"
 
 
-def load(name: str, start: Path, problems: list[Problem]) -> Node | None:
+def load_node(name: str, start: Path, problems: list[Problem]) -> Node | None:
     """The tree of a recipe named in the folder `start`; None, and a problem, if it cannot be read."""
     return _load(_find(name, start), None, (), problems)
 

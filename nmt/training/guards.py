@@ -97,7 +97,7 @@ def divergence_message(bad_update: BadUpdate, run: RunState) -> str:
 def save_bad_batch(
     directory: Path,
     group: Sequence[Batch],
-    source_lines: Sequence[Sequence[tuple[str, int]]],
+    corpus_lines: Sequence[Sequence[tuple[str, int]]],
     run: RunState,
     reason: str,
 ) -> None:
@@ -113,8 +113,8 @@ def save_bad_batch(
         "update": run.update,
         "epoch": run.epoch + 1,
         "first_batch": run.position + 1,
-        "corpora": [[corpus for corpus, _ in rows] for rows in source_lines],
-        "lines": [[line for _, line in rows] for rows in source_lines],
+        "corpora": [[corpus for corpus, _ in rows] for rows in corpus_lines],
+        "lines": [[line for _, line in rows] for rows in corpus_lines],
         "pairs": [batch.pairs.tolist() for batch in group],
     }
     checkpoint.write_tensor_files(directory, {"batch.safetensors": tensors}, "batch.json", metadata)

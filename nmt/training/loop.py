@@ -34,7 +34,7 @@ class EpochBatches(Protocol):
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Return the batches of an epoch from index `start` on."""
 
-    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
+    def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """Return where the rows of a batch come from: corpus (its name, if there are several) and line."""
 
 
@@ -188,7 +188,7 @@ class Trainer:
     def abort(self, group: list[Batch], reason: str) -> NoReturn:
         """Save the batches that failed, and raise DivergenceError."""
         kept = self.checkpoints.parent / "bad-batch"
-        lines = [self.epochs.source_lines(batch) for batch in group]
+        lines = [self.epochs.corpus_lines(batch) for batch in group]
         guards.save_bad_batch(kept, group, lines, self.run, reason)
         self.saver.wait()
         saved = checkpoint.list_checkpoints(self.checkpoints)

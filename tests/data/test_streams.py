@@ -9,7 +9,7 @@ import torch
 
 from nmt.data.batches import BatchPlan, read_batches
 from nmt.data.pair_rules import LineFilter
-from nmt.data.pairs import find_text
+from nmt.data.pairs import find_text_file
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, count_chunks, lines_at, read_chunks
@@ -32,7 +32,7 @@ CUTS = [
 def stored(folder: Path, lines: list[str]) -> TokenStore:
     (folder / "text").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return prepare_store(
-        folder / "store", find_text("text", root=folder), tgt=WORDS, keep=None, with_ends=True
+        folder / "store", find_text_file("text", root=folder), tgt=WORDS, keep=None, with_ends=True
     )
 
 
@@ -93,7 +93,9 @@ def test_a_text_can_be_entered_at_any_chunk(tmp_path: Path) -> None:
 
 def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("".join(f"{line}\n" for line in TEXT), encoding="utf-8")
-    store = prepare_store(tmp_path / "store", find_text("text", root=tmp_path), tgt=WORDS, keep=LineFilter(4))
+    store = prepare_store(
+        tmp_path / "store", find_text_file("text", root=tmp_path), tgt=WORDS, keep=LineFilter(4)
+    )
     assert str(store.report) == (
         "kept 5 of 7 lines; dropped:\n  1 blank (first: line 2)\n  1 longer than 4 tokens (first: line 6)"
     )
@@ -105,4 +107,4 @@ def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Pa
 
 def test_a_text_that_is_not_there_is_looked_for_with_every_compression(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*text \(nor with .gz"):
-        find_text("text", root=tmp_path)
+        find_text_file("text", root=tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import Score
-from nmt.lab.document import heading, paragraph, picture, table, to_html, to_markdown, verbatim
+from nmt.lab.document import heading, paragraph, picture, preformatted, table, to_html, to_markdown
 from nmt.lab.figure import Curve
 from nmt.lab.study.report import StudySummary, write_report
 from nmt.lab.study.trials import (
@@ -99,7 +99,7 @@ def test_markdown_keeps_a_table_whole_and_a_page_escapes(tmp_path: Path) -> None
     blocks = [
         heading("<T>", 1),
         paragraph("a < b"),
-        verbatim("x\n y"),
+        preformatted("x\n y"),
         table(["s", "n"], [["a|b\nc", "1"]]),
         table(["s", "t", "n"], [["a", "b", "1"]], names=2),
         picture(tmp_path / "p.svg", tmp_path, "shows"),

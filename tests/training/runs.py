@@ -95,7 +95,7 @@ class TenBatches:
         order = torch.randperm(10, generator=torch.Generator().manual_seed(epoch)).tolist()
         return (make_batch(index) for index in order[start:])
 
-    def source_lines(self, batch: Batch) -> list[tuple[str, int]]:
+    def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
         return [("", pair + 1) for pair in batch.pairs.tolist()]
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.data.batches import Batch
-from nmt.data.pairs import find_text
+from nmt.data.pairs import find_text_file
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.vocabulary import WordVocabulary
@@ -40,7 +40,7 @@ def text(folder: Path) -> list[Batch]:
     lines = [" ".join(str((line + word) % 10) for word in range(1 + line % 7)) for line in range(23)]
     (folder / "text").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     store = prepare_store(
-        folder / "store", find_text("text", root=folder), tgt=WORDS, keep=None, with_ends=True
+        folder / "store", find_text_file("text", root=folder), tgt=WORDS, keep=None, with_ends=True
     )
     return list(read_chunks(store, StreamLayout(5, 4)))
 

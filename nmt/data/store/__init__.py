@@ -122,7 +122,7 @@ class TokenStore:
         chosen = np.arange(len(self)) if pairs is None else pairs
         return self.src.tokens.lengths(chosen), self.tgt.tokens.lengths(chosen)
 
-    def source_lines(self, pairs: Int64) -> list[tuple[str, int]]:
+    def corpus_lines(self, pairs: Int64) -> list[tuple[str, int]]:
         """Return the corpus and line that each of some pairs came from."""
         parts = find_parts(pairs, np.array([*(part.first for part in self.parts), len(self)]))
         names = [self.parts[part].name for part in parts.tolist()]

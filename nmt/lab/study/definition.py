@@ -93,7 +93,7 @@ class StudyMember(NamedTuple):
         """The stem of the member's files."""
         return ",".join([*self.choices.values(), f"seed{self.seed}"])
 
-    def others(self, axis: str) -> tuple[str, ...]:
+    def other_values(self, axis: str) -> tuple[str, ...]:
         """The values of all axes but one: members that agree in them are compared."""
         return tuple(value for name, value in self.choices.items() if name != axis)
 
@@ -124,7 +124,7 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     study = reader.validated(StudyDefinition, tree, problems) if tree else None
     if tree is None or study is None:
         raise reader.refused(problems, "study")
-    base = [reader.load(study.recipe, file.parent, problems), tree.at("settings")]
+    base = [reader.load_node(study.recipe, file.parent, problems), tree.at("settings")]
     last = [reader.setting(text, problems) for text in overrides]
     if problems:
         raise reader.refused(problems, "study")

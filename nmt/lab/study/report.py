@@ -11,7 +11,7 @@ from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import LEVELS
 from nmt.files import read_purpose, write_file
-from nmt.lab.document import Block, heading, paragraph, picture, table, to_html, to_markdown, verbatim
+from nmt.lab.document import Block, heading, paragraph, picture, preformatted, table, to_html, to_markdown
 from nmt.lab.figure import Curve, draw_curves
 from nmt.lab.study.definition import StudyDefinition, StudyMember, study_file
 from nmt.lab.study.trials import (
@@ -110,7 +110,7 @@ class _ReportBuilder:
         )
         yield heading("Scores")
         yield self.scores()
-        yield verbatim("\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores))
+        yield preformatted("\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores))
         yield heading(f"Against {summary.baseline}")
         yield paragraph(
             f"The difference in {name}, and the number of seeds in which it is significant for the choice of "
@@ -131,8 +131,8 @@ class _ReportBuilder:
             yield table(["run", "reason"], [*summary.missing.items()])
         yield heading("The study")
         yield paragraph(f"Written by nmt {__version__} with this command and this study file.")
-        yield verbatim(summary.command)
-        yield verbatim(summary.file)
+        yield preformatted(summary.command)
+        yield preformatted(summary.file)
 
     def system_table(self, columns: Sequence[str], cells: Callable[[Group, str], Sequence[str]]) -> Block:
         """A table with a row of cells for each system of each group, unless there are none."""

@@ -123,7 +123,7 @@ def _read_trial(
     model = load_translator(run).model
     return Trial(
         system=member.choices[study.systems],
-        group=", ".join(member.others(study.systems)),
+        group=", ".join(member.other_values(study.systems)),
         seed=member.seed,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         hidden=f"{recipe.encoder.hidden} + {recipe.decoder.hidden}",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, read_validation_batches
 from nmt.data.pair_rules import LineFilter
-from nmt.data.pairs import Corpus, find_text, read_pairs
+from nmt.data.pairs import Corpus, find_text_file, read_pairs
 from nmt.data.sources import find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
@@ -112,7 +112,7 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
         return load_language_model(path)
 
     def find_corpus(self, name: str) -> Corpus:
-        return find_text(name, root=Path())
+        return find_text_file(name, root=Path())
 
     def encode_corpus(self, vocabularies: Sequence[Vocabulary], corpus: Corpus, path: Path) -> TokenStore:
         [vocabulary] = vocabularies
