@@ -20,7 +20,7 @@ from benchmarks.noise import phrasebook, write_noisy
 from nmt.data.batches import Batch
 from nmt.recipe import training as experiment
 from nmt.recipe.reader import read_recipe
-from nmt.recipe.tasks import find_task
+from nmt.recipe.training import find_task
 from nmt.training.update import Learner
 
 SETTINGS = ("data.src=src", "data.tgt=tgt", "data.train=train", "data.valid=valid", "data.test=null")

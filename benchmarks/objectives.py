@@ -19,9 +19,9 @@ import torch
 
 from nmt.data.batches import Batch, BatchPlan, read_batches
 from nmt.model.translator import TranslationModel
+from nmt.recipe.prepare_data import prepare_pairs
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.translation import build_objective, load_translator
-from nmt.recipe.tasks.translation_data import prepare_pairs
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.objectives.noise import weight_noise
 

@@ -1,19 +1,23 @@
-"""Training of a recipe in its run directory, whatever its task."""
+"""Training of a recipe of any task in its run directory."""
 
 import math
 from contextlib import ExitStack
 from pathlib import Path
 from socket import gethostname
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
-from nmt.recipe.prepare_data import has_checkpoint
+from nmt.recipe.artifact import LoadedModel
+from nmt.recipe.prepare_data import has_checkpoint, model_directory
+from nmt.recipe.reader import read_any
 from nmt.recipe.run_directory import claim_run_directory
-from nmt.recipe.schema import Recipe
-from nmt.recipe.tasks import find_task, load_model
+from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
+from nmt.recipe.tasks.language_model import LanguageModelTask
+from nmt.recipe.tasks.task import Task
+from nmt.recipe.tasks.translation import TranslationTask
 from nmt.training.console import Progress, silent_progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
 from nmt.training.hardware import Precision, seed_generators, select_device, select_precision
@@ -25,6 +29,21 @@ from nmt.training.schedules import SCHEDULES, Schedule
 from nmt.training.snapshot import transfer_tensors
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
+
+TASKS: dict[type[Recipe], type[Task[Any]]] = {
+    TranslationRecipe: TranslationTask,
+    LanguageModelRecipe: LanguageModelTask,
+}
+
+
+def find_task(recipe: Recipe) -> Task[Any]:
+    """The task of a recipe."""
+    return TASKS[type(recipe)](recipe)
+
+
+def load_model(path: Path) -> LoadedModel:
+    """Load the model of any task in a run directory, a checkpoint or a model directory."""
+    return find_task(read_any([str(model_directory(path) / "recipe.yaml")])).load(path)
 
 
 class Resources(NamedTuple):

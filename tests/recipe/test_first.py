@@ -4,8 +4,8 @@ from pathlib import Path
 
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part, find_training_corpora
+from nmt.recipe.prepare_data import prepare_pairs
 from nmt.recipe.reader import read_any, read_recipe
-from nmt.recipe.tasks.translation_data import prepare_pairs
 from tests.end_to_end.toy import copied, write_corpus, write_recipe
 
 

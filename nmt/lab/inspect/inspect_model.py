@@ -24,8 +24,8 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.run_directory import stack_settings
 from nmt.recipe.schema import Recipe
-from nmt.recipe.tasks import find_task, load_model
 from nmt.recipe.tasks.translation import build_job, load_translator
+from nmt.recipe.training import find_task, load_model
 from nmt.training.distributed import SINGLE_PROCESS
 from nmt.training.gate_logging import CellStatistics, gate_statistics
 from nmt.training.hardware import seed_generators

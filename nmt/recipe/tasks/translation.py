@@ -27,13 +27,14 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import SHORTLIST, load_weights
 from nmt.recipe.prepare_data import (
     PairBatches,
+    TranslationData,
     load_vocabularies,
     model_directory,
+    prepare_pairs,
 )
 from nmt.recipe.reader import read_any
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.task import PreparedTask, Task
-from nmt.recipe.tasks.translation_data import TranslationData, prepare_pairs
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.objectives.likelihood import Likelihood, Objective
