@@ -14,7 +14,7 @@ from nmt.recurrence.c.code_generator import generate_source
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.trace.kernel import Kernel
-from nmt.recurrence.trace.program import Program, find_program
+from nmt.recurrence.trace.program import find_program
 
 TORCH_LAYERS: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells that torch.nn has, too
     "rnn": nn.RNN,
@@ -23,6 +23,7 @@ TORCH_LAYERS: dict[str, Callable[[int, int], nn.RNNBase]] = {  # cells that torc
     "gru-reset-after": nn.GRU,
 }
 T, B, E, H = 5, 3, 4, 6  # sizes of the layer that is checked
+MASK = torch.arange(T).unsqueeze(1) < torch.tensor([T, 2, 4])
 TOLERANCE = 1e-10
 
 
@@ -75,16 +76,15 @@ def _kernel_step(kernel: Kernel) -> KernelStep:
 
 def count_operations(cell: Cell) -> int:
     """Count the floating-point operations of all matrix products per position and sentence."""
-    return 2 * cell.W.numel() + sum(
-        2 * s.shape[0] * s.shape[1] for s in forward_steps(cell) if isinstance(s, ProductStep)
-    )
+    shapes = [step.shape for step in forward_steps(cell) if isinstance(step, ProductStep)]
+    return 2 * cell.W.numel() + sum(2 * rows * columns for rows, columns in shapes)
 
 
 def count_saved_values(cell: Cell) -> int:
     """Count the numbers saved for the backward pass per position and sentence."""
-    program: Program = find_program(cell, padded=False, dropped=False)
-    unfused = sum(len(part.gates) for part in program.products if not part.fused)
-    operands = sum(part.kernels is not None for part in program.products)
+    products = find_program(cell, padded=False, dropped=False).products
+    unfused = sum(len(part.gates) for part in products if not part.fused)
+    operands = sum(part.kernels is not None for part in products)
     return (len(cell.gates) + len(cell.State._fields) + unfused + operands) * cell.hidden_size
 
 
@@ -153,31 +153,23 @@ def _check_gradients(cell: Cell, x: Tensor) -> None:
     torch.autograd.gradcheck(run, inputs)
 
 
-def _mask() -> Tensor:
-    return torch.arange(T).unsqueeze(1) < torch.tensor([T, 2, 4])
-
-
 def _check_engine(cell: Cell, x: Tensor, engine: Engine) -> float:
-    return max(
-        _difference(
-            *zip(_run_layer(cell, x, mask, engine), _run_layer(cell, x, mask, "reference"), strict=True)
-        )
-        for mask in (None, _mask())
-    )
+    differences = []
+    for mask in (None, MASK):
+        values, expected = (_run_layer(cell, x, mask, name) for name in (engine, "reference"))
+        differences.append(_difference(*zip(values, expected, strict=True)))
+    return max(differences)
 
 
 def _check_padding(cell: Cell, x: Tensor) -> float:
     layer = Layer([cell, cell])
-    h, finals = layer(x, _mask())
+    h, finals = layer(x, MASK)
     differences = []
-    for row, length in enumerate(_mask().sum(0).tolist()):
+    for row, length in enumerate(MASK.sum(0).tolist()):
         alone, alone_finals = layer(x[:length, row : row + 1], None)
-        ends = [
-            (f[row], a[0])
-            for s, t in zip(finals, alone_finals, strict=True)
-            for f, a in zip(s, t, strict=True)
-        ]
-        differences.append(_difference((h[:length, row], alone[:, 0]), *ends))
+        differences.append(_difference((h[:length, row], alone[:, 0])))
+        for state, alone_state in zip(finals, alone_finals, strict=True):
+            differences += [_difference((f[row], a[0])) for f, a in zip(state, alone_state, strict=True)]
     return max(differences)
 
 
@@ -213,10 +205,7 @@ def measure_speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[
     layer, lstm = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
     x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
     d = torch.randn(positions, batch, cell.hidden_size)
-    functions: dict[str, Callable[[], object]] = {
-        "cell": lambda: layer(x, None)[0].backward(d),
-        "lstm": lambda: lstm(x)[0].backward(d),
-    }
+    functions = {"cell": lambda: layer(x, None)[0].backward(d), "lstm": lambda: lstm(x)[0].backward(d)}
     seconds = median_seconds(functions, rounds=rounds)
     return seconds["cell"], seconds["lstm"]
 

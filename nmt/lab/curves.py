@@ -55,8 +55,7 @@ def read_series(
 ) -> tuple[list[float], list[float]]:
     """The x coordinates and the values of a metric in the events of a kind; NaN where not a number."""
     chosen = [event for event in events if event["event"] == kind and metric in event]
-    numbers = [(event.get(x), event[metric]) for event in chosen]
-    return [_number(at) for at, _ in numbers], [_number(value) for _, value in numbers]
+    return [_number(event.get(x)) for event in chosen], [_number(event[metric]) for event in chosen]
 
 
 def _number(value: Any) -> float:
@@ -82,15 +81,13 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
         if metric not in available:
             raise UsageError(f"--metric: no '{metric}' in these runs, {suggestion(metric, available)}")
     chosen = metrics or [metric for metric in DEFAULT_METRICS if metric in available]
-    return {metric: _curves(events, metric, x) for metric in chosen}
-
-
-def _curves(events: Mapping[str, Sequence[Event]], metric: str, x: str) -> list[Curve]:
-    """A curve for training and one for validation of every run that has the metric."""
-    curves = []
-    for run, of_run in events.items():
-        for kind, name in KINDS.items():
-            x_values, values = read_series(of_run, kind, metric, x)
-            if values:
-                curves.append(Curve(f"{run}, {name}" if len(events) > 1 else name, x_values, values))
-    return curves
+    return {
+        metric: [
+            Curve(f"{run}, {name}" if len(events) > 1 else name, x_values, values)
+            for run, of_run in events.items()
+            for kind, name in KINDS.items()
+            for x_values, values in [read_series(of_run, kind, metric, x)]
+            if values
+        ]
+        for metric in chosen
+    }

@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nmt.errors import DataError, NmtError
 from nmt.recipe.run_directory import claim_run_directory
@@ -80,10 +79,8 @@ def _run(recipe: Recipe, run: Path, last: int | None, expected: int) -> None:
     finally:
         process.kill()
     if process.exitcode != expected:
-        raise DataError(
-            f"the training ended with exit code {process.exitcode} instead of {expected}; "
-            "see its output above"
-        )
+        ending = f"exit code {process.exitcode} instead of {expected}"
+        raise DataError(f"the training ended with {ending}; see its output above")
 
 
 def _train(recipe: Recipe, run: Path, last: int | None) -> None:
@@ -101,18 +98,17 @@ def _train(recipe: Recipe, run: Path, last: int | None) -> None:
 def read_results(run: Path) -> dict[str, bytes]:
     """Read the last checkpoint (without its time), the metrics and the translations of a run."""
     saved = checkpoint.read(run / "checkpoints" / "last")
-    results = {f"weights {name}": _bytes(tensor) for name, tensor in saved.model.items()}
-    results |= {f"trainer's {name}": _bytes(tensor) for name, tensor in saved.trainer.items()}
+    results = {}
+    for kind, tensors in (("weights", saved.model), ("trainer's", saved.trainer)):
+        for name, tensor in tensors.items():
+            values = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+            results[f"{kind} {name}"] = values.tobytes()
     facts = {**saved.metadata, "run": {**saved.metadata["run"], "seconds": None}}
     results |= {f"checkpoint.json, {name}": json.dumps(value).encode() for name, value in facts.items()}
     for file in (run / "metrics.jsonl", *sorted((run / "validation").glob("*"))):
         lines = enumerate(file.read_bytes().split(b"\n"), 1)
         results |= {f"{file.relative_to(run)}, line {number}": line for number, line in lines}
     return results
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return bytes(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
 def compare(uninterrupted: dict[str, bytes], killed: dict[str, bytes]) -> int:

@@ -7,7 +7,7 @@ import torch
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import TraceStep
-from nmt.decoding.hypothesis import BeamNode, Hypothesis
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options
 from nmt.decoding.ranking import Ranking
 
@@ -38,32 +38,26 @@ def beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: Option
         pruned = _pruned(position, expansion, indices)[: options.beam]
         indices |= {id(node): len(branches) + i for i, node in enumerate(expansion.selected.nodes)}
         branches += kept + pruned
-    return _with_best_marked(branches, best)
+    tokens, parent = best.ids + [EOS] * best.finished, -1
+    for index, branch in enumerate(branches):
+        matches = branch.position < len(tokens) and branch.piece == tokens[branch.position]
+        if matches and branch.parent == parent and branch.fate != "pruned":
+            branches[index], parent = branch._replace(best=True), index
+    return branches
 
 
 def _kept(position: int, expansion: TraceStep, indices: dict[int, int], ranking: Ranking) -> list[BeamBranch]:
-    selected, live = expansion.selected, expansion.live.nodes
-    return [
-        BeamBranch(
-            position,
-            indices.get(id(live[row]), -1),
-            node.token,
-            node.log_prob,
-            total,
-            *_fate(node, total, ranking),
-        )
-        for node, row, total in zip(
-            selected.nodes, selected.parents.tolist(), selected.totals.tolist(), strict=True
-        )
-    ]
-
-
-def _fate(node: BeamNode, total: float, ranking: Ranking) -> tuple[str, float | None]:
-    if node.token != EOS:
-        return "kept", None
-    path = node.path()
-    weights = [step.weights for step in path if step.weights is not None]
-    return "ended", ranking.score(total, len(path), weights)
+    live, _, selected = expansion
+    branches = []
+    rows = zip(selected.nodes, selected.parents.tolist(), selected.totals.tolist(), strict=True)
+    for node, row, total in rows:
+        fate, score, parent = "kept", None, indices.get(id(live.nodes[row]), -1)
+        if node.token == EOS:
+            path = node.path()
+            weights = [step.weights for step in path if step.weights is not None]
+            fate, score = "ended", ranking.score(total, len(path), weights)
+        branches.append(BeamBranch(position, parent, node.token, node.log_prob, total, fate, score))
+    return branches
 
 
 def _pruned(position: int, expansion: TraceStep, indices: dict[int, int]) -> list[BeamBranch]:
@@ -77,13 +71,3 @@ def _pruned(position: int, expansion: TraceStep, indices: dict[int, int]) -> lis
         if value > -torch.inf and (row, piece) not in kept
     ]
     return sorted(pruned, key=lambda branch: -branch.total)
-
-
-def _with_best_marked(branches: list[BeamBranch], best: Hypothesis) -> list[BeamBranch]:
-    tokens = best.ids + [EOS] * best.finished
-    parent, marked = -1, list(branches)
-    for index, branch in enumerate(branches):
-        matches = branch.position < len(tokens) and branch.piece == tokens[branch.position]
-        if matches and branch.parent == parent and branch.fate != "pruned":
-            marked[index], parent = branch._replace(best=True), index
-    return marked

@@ -30,12 +30,18 @@ class Exposure(NamedTuple):
 
 def measure_exposure(model: TranslationModel, batches: Iterable[Batch], *, positions: int) -> list[Exposure]:
     """Measure losses by target position; positions beyond `positions` are taken together."""
-    sums = torch.zeros(3, positions + 1, dtype=torch.float64)
+    sums = torch.zeros(3, positions + 1, dtype=torch.float64)  # words, their forced and their free losses
     longest, device = 0, next(model.parameters()).device
     with evaluation_mode(model):
         for batch in batches:
             batch = to_device(batch, device)
-            sums += _sums_by_position(model, batch, positions)
+            mask = batch.tgt[:, 1:] != model.pad
+            forced, free = (
+                _losses(model, batch, teacher_forced)[mask].cpu()
+                for teacher_forced in (None, torch.zeros_like(mask))
+            )
+            index = mask.nonzero()[:, 1].clamp_max(positions).cpu()
+            sums.index_add_(1, index, torch.stack([torch.ones_like(forced), forced, free]).double())
             longest = max(longest, int(batch.tgt_lengths.max()))
     return [
         Exposure(first, longest if first > positions else first, int(words), forced / words, free / words)
@@ -47,21 +53,9 @@ def measure_exposure(model: TranslationModel, batches: Iterable[Batch], *, posit
 def overall(exposures: list[Exposure]) -> Exposure:
     """Average all positions."""
     words = sum(one.words for one in exposures)
-    forced, free = (
-        sum(getattr(one, loss) * one.words for one in exposures) / words for loss in ("forced", "free")
-    )
+    forced = sum(one.forced * one.words for one in exposures) / words
+    free = sum(one.free * one.words for one in exposures) / words
     return Exposure(1, exposures[-1].last, words, forced, free)
-
-
-def _sums_by_position(model: TranslationModel, batch: Batch, positions: int) -> Tensor:
-    """Words, their forced and their free losses by position: [3, positions + 1]."""
-    tgt = batch.tgt[:, 1:]
-    mask = tgt != model.pad
-    nowhere = torch.zeros_like(mask)
-    losses = [_losses(model, batch, teacher_forced)[mask].cpu() for teacher_forced in (None, nowhere)]
-    index = mask.nonzero()[:, 1].clamp_max(positions).cpu()
-    values = torch.stack([torch.ones_like(losses[0]), *losses]).double()
-    return values.new_zeros(3, positions + 1).index_add(1, index, values)
 
 
 def _losses(model: TranslationModel, batch: Batch, teacher_forced: Tensor | None) -> Tensor:

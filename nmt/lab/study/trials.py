@@ -165,9 +165,9 @@ def compare_systems(
         if one.refs == two.refs:
             hyps = {"baseline": one.hyps, "other": two.hyps}
             scores = compare(hyps, [one.refs], [metric], lowercase=one.lowercase)
-            [base], [score] = scores.values()
-            p_value = 1.0 if score.p_value is None else score.p_value
-            tests.append((score.value - base.value, p_value, bool(score.beyond_chance)))
+            [base], [result] = scores.values()
+            p_value = 1.0 if result.p_value is None else result.p_value
+            tests.append((result.value - base.value, p_value, bool(result.beyond_chance)))
     return SystemDifference(*zip(*tests, strict=True)) if tests else None
 
 
