@@ -171,26 +171,25 @@ def cached_sha256(files: Iterable[Path], cache: Path, settled: int = SETTLED) ->
     Raises DataError for a file that cannot be read.
     """
     names, known = [str(path.absolute()) for path in files], _read_cache(cache)
-    entries = {name: _entry(name, known.get(name), settled) for name in dict.fromkeys(names)}
-    lasting = {name: entry for name, (entry, is_settled) in entries.items() if is_settled}
-    if any(known.get(name) != entry for name, entry in lasting.items()):
+    digests, fresh = dict[str, str](), dict[str, Entry]()
+    for name in dict.fromkeys(names):
+        path = Path(name)
+        try:
+            now, stat = time.time_ns(), path.stat()
+            state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+            if name in known and known[name][1] == state:
+                digests[name] = known[name][0]
+                continue
+            digests[name] = file_sha256(path)
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+        if now - max(stat.st_mtime_ns, stat.st_ctime_ns) > settled:
+            fresh[name] = digests[name], state
+    if fresh:
         with suppress(OSError, DataError):  # without a cache the files are read again, no more
             cache.parent.mkdir(parents=True, exist_ok=True)
-            write_file(cache, (json.dumps(known | lasting, indent=1) + "\n").encode())
-    return [entries[name][0][0] for name in names]
-
-
-def _entry(name: str, known: Entry | None, settled: int) -> tuple[Entry, bool]:
-    """Return the entry of a file, and True if the cache can rely on it."""
-    path = Path(name)
-    try:
-        now, stat = time.time_ns(), path.stat()
-        state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-        if known is not None and known[1] == state:
-            return known, True
-        return (file_sha256(path), state), now - max(stat.st_mtime_ns, stat.st_ctime_ns) > settled
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
+            write_file(cache, (json.dumps(known | fresh, indent=1) + "\n").encode())
+    return [digests[name] for name in names]
 
 
 def _read_cache(path: Path) -> dict[str, Entry]:

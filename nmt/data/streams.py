@@ -20,17 +20,17 @@ class StreamLayout(NamedTuple):
     chunk: int
 
 
-def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterator[Batch]:
+def read_chunks(store: TokenStore, layout: StreamLayout, start: int = 0) -> Iterator[Batch]:
     """Yield the chunks of a text stored `with_ends`, starting with number `start`; no token is left out.
 
     The first token of a row is the one before the chunk (eos at the beginning of the text). Shorter streams
     are filled with pad; `Batch.pairs` are positions in the text.
     """
-    text, (begins, ends) = store.tgt.tokens.values, _stream_bounds(store, cut.streams)
-    count = count_chunks(store, cut)
+    text, (begins, ends) = store.tgt.tokens.values, _stream_bounds(store, layout.streams)
+    count = count_chunks(store, layout)
     for number in range(start, count):
-        first = begins + number * cut.chunk
-        width = min(cut.chunk, int((ends - first).max()))
+        first = begins + number * layout.chunk
+        width = min(layout.chunk, int((ends - first).max()))
         positions = first[:, None] + np.arange(-1, width)
         rows = np.full(positions.shape, PAD, np.int64)  # [B, T+1]
         rows[positions < 0] = EOS
@@ -48,10 +48,10 @@ def read_chunks(store: TokenStore, cut: StreamLayout, start: int = 0) -> Iterato
         store.release()
 
 
-def count_chunks(store: TokenStore, cut: StreamLayout) -> int:
+def count_chunks(store: TokenStore, layout: StreamLayout) -> int:
     """Count the chunks of a text."""
-    begins, ends = _stream_bounds(store, cut.streams)
-    return -(-int((ends - begins).max()) // cut.chunk)
+    begins, ends = _stream_bounds(store, layout.streams)
+    return -(-int((ends - begins).max()) // layout.chunk)
 
 
 def lines_at(store: TokenStore, positions: Int64) -> list[int]:

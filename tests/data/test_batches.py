@@ -121,7 +121,7 @@ def test_a_pair_above_the_budget_is_a_batch_alone(store: TokenStore) -> None:
         )
 
 
-def test_sampled_pieces_are_a_function_of_seed_epoch_and_pair(tmp_path: Path) -> None:
+def test_sampled_tokens_are_a_function_of_seed_epoch_and_pair(tmp_path: Path) -> None:
     lines = [f"{n} {n * 7} {n * n}" for n in range(COUNT)]
     vocabulary = train_vocabulary(lines, SubwordSettings(kind="unigram", size=100))
     store = built(tmp_path, vocabulary, with_text=True)

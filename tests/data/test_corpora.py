@@ -100,7 +100,7 @@ def bring(tmp_path: Path) -> Bring:
     return Bring(tmp_path / "file.gz")
 
 
-def test_a_whole_file_arrives_and_leaves_nothing_beside_it(server: Server, bring: Bring) -> None:
+def test_a_complete_file_leaves_nothing_else_behind(server: Server, bring: Bring) -> None:
     bring(server.url())
     assert bring.target.read_bytes() == CONTENT
     assert not bring.part.exists()
@@ -122,7 +122,7 @@ def test_another_file_of_the_same_name_is_not_overwritten(server: Server, bring:
 
 
 @pytest.mark.parametrize("size", [None, len(CONTENT)])
-def test_a_broken_connection_is_taken_up_where_it_broke(
+def test_a_broken_connection_is_resumed_where_it_broke(
     server: Server, bring: Bring, size: int | None
 ) -> None:
     server.cuts = [100_000, 50_000]
@@ -158,7 +158,7 @@ def test_a_server_without_ranges_starts_over(server: Server, bring: Bring) -> No
 @pytest.mark.parametrize(
     "wrong", [b"x" + CONTENT[1:], CONTENT[:-1], CONTENT[:10], CONTENT + b"x", CONTENT * 2, b""]
 )
-def test_an_altered_short_or_long_file_is_refused_and_thrown_away(
+def test_an_altered_short_or_long_file_is_refused_and_deleted(
     server: Server, bring: Bring, wrong: bytes, size: int | None
 ) -> None:
     server.content = wrong
@@ -175,7 +175,7 @@ def test_a_short_file_is_refused_with_what_came_and_what_was_expected(server: Se
 
 
 @pytest.mark.parametrize("left", [b"something else", CONTENT + b"too much", b"x" * len(CONTENT)])
-def test_a_beginning_that_does_not_fit_is_thrown_away_and_the_file_fetched_anew(
+def test_a_partial_file_that_does_not_match_is_deleted_and_downloaded_again(
     server: Server, bring: Bring, left: bytes
 ) -> None:
     bring.part.write_bytes(left)
@@ -184,14 +184,14 @@ def test_a_beginning_that_does_not_fit_is_thrown_away_and_the_file_fetched_anew(
     assert any("does not match" in said for said in bring.said)
 
 
-def test_a_beginning_that_is_the_whole_file_needs_no_request(server: Server, bring: Bring) -> None:
+def test_a_complete_partial_file_needs_no_request(server: Server, bring: Bring) -> None:
     bring.part.write_bytes(CONTENT)
     bring(server.url())
     assert server.asked == []
     assert bring.target.read_bytes() == CONTENT
 
 
-def test_a_whole_beginning_of_unknown_size_survives_the_answer_416(server: Server, bring: Bring) -> None:
+def test_a_complete_partial_file_of_unknown_size_survives_status_416(server: Server, bring: Bring) -> None:
     bring.part.write_bytes(CONTENT)
     bring(server.url(), None)
     assert bring.target.read_bytes() == CONTENT
@@ -308,7 +308,7 @@ def test_a_file_on_a_card_cannot_leave_its_folder(name: str) -> None:
         CorpusFile(name=name, sha256="0" * 64)
 
 
-def test_a_recipe_finds_a_fetched_corpus_and_is_told_how_to_fetch_one(
+def test_a_recipe_finds_a_downloaded_corpus_or_reports_how_to_fetch_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NMT_CORPORA", str(tmp_path))
@@ -320,12 +320,12 @@ def test_a_recipe_finds_a_fetched_corpus_and_is_told_how_to_fetch_one(
     assert corpora.corpus_root("multi30k") == tmp_path / "multi30k"
 
 
-def test_a_recipe_is_told_how_to_obtain_a_corpus_that_nobody_serves() -> None:
+def test_the_error_says_how_to_obtain_a_corpus_without_a_url() -> None:
     with pytest.raises(UsageError, match="to get it: .*scrollmapper"):
         corpora.corpus_root("bible-ko-en")
 
 
-def test_corpora_that_come_with_the_program_are_whole() -> None:
+def test_shipped_corpora_are_complete() -> None:
     whole = [card for card in map(corpora.read_card, corpora.corpus_names()) if corpora.is_built_in(card)]
     assert {"hello", "phrasebook"} <= {card.name for card in whole}
     for card in whole:

@@ -55,7 +55,7 @@ def corpus(path: Path, content: str) -> Corpus:
     return Corpus((path,), languages=("de", "en"))
 
 
-def test_what_stands_beside_the_pairs_comes_in_its_order(tmp_path: Path) -> None:
+def test_annotations_come_in_the_order_of_the_corpus(tmp_path: Path) -> None:
     rows = [(*pair, *extra) for pair, extra in zip(PAIRS, EXTRA, strict=True)]
     tsv = corpus(tmp_path / "a.tsv", "".join("\t".join(row) + "\n" for row in rows))
     assert list(read_rows(tsv._replace(weights="3", alignments="4"))) == rows
@@ -92,7 +92,7 @@ def test_what_stands_beside_the_pairs_comes_in_its_order(tmp_path: Path) -> None
         ("a.parquet", "PAR1", "cannot read .*a.parquet"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_with_its_place(
+def test_errors_in_a_file_are_reported_with_their_line(
     tmp_path: Path, name: str, content: str, message: str
 ) -> None:
     if name.endswith("parquet"):
@@ -132,7 +132,7 @@ def test_the_codes_of_a_layout_are_no_text_and_its_line_ends_are_spaces(tmp_path
     assert list(read_pairs(corpus(tmp_path / "a.tmx", units))) == [("Ein alter Hund.", "An old dog.")]
 
 
-def test_a_missing_pyarrow_is_said_with_what_to_install(
+def test_a_missing_pyarrow_is_reported_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -49,7 +49,7 @@ def test_a_part_of_a_corpus_is_another_one_in_each_epoch_and_follows_from_the_se
     assert abs(np.corrcoef(order[1:], order[:-1])[0, 1]) < 0.2
 
 
-def test_any_place_of_an_epoch_can_be_asked_for() -> None:
+def test_any_position_of_an_epoch_can_be_computed() -> None:
     mixture = Mixture([100, 20, 7], [0.7, 2.5, 1], seed=1)
     whole = np.array(drawn(mixture, 3))
     places = np.random.default_rng(1).permutation(len(mixture))
@@ -63,14 +63,14 @@ def test_of_every_corpus_there_is_something_in_an_epoch(times: float) -> None:
 
 @settings(derandomize=True, deadline=None)
 @given(st.integers(1, 3000), st.integers(0, 2**63 - 1))
-def test_shuffled_places_hold_every_number_once(size: int, seed: int) -> None:
+def test_shuffled_values_contain_every_number_once(size: int, seed: int) -> None:
     order = shuffle_keys(seed)
     whole = shuffled_values(np.arange(size), size, order)
     assert sorted(whole.tolist()) == list(range(size))
     assert shuffled_values(np.arange(size // 2, size), size, order).tolist() == whole[size // 2 :].tolist()
 
 
-def test_shuffled_places_look_like_chance() -> None:
+def test_shuffled_values_look_random() -> None:
     size, rounds = 1000, 200
     first = np.zeros(size)
     steps = []

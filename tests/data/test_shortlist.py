@@ -114,7 +114,7 @@ def test_the_best_of_each_source_are_kept_and_ties_go_by_piece() -> None:
     assert list(zip(kept.source.tolist(), kept.target.tolist(), strict=True)) == [(4, 8), (5, 8), (6, 7)]
 
 
-def test_a_list_holds_the_best_of_its_pieces_the_frequent_ones_eos_and_unk(tmp_path: Path) -> None:
+def test_a_list_contains_the_best_translations_the_frequent_tokens_eos_and_unk(tmp_path: Path) -> None:
     made = make_shortlist(store(tmp_path), len(SOURCE), len(TARGET), best=1, frequent=1)
     (the, house, book, a), (das, haus, buch, ein) = (
         TARGET.encode("the house book a"),

@@ -128,7 +128,7 @@ def test_a_torn_or_altered_store_is_refused_by_name_with_what_to_do(tmp_path: Pa
         TokenStore(store)
 
 
-def test_a_store_without_a_whole_manifest_is_made_again(tmp_path: Path) -> None:
+def test_a_store_without_a_complete_manifest_is_rebuilt(tmp_path: Path) -> None:
     whole = rows(made(tmp_path))
     (tmp_path / "train.store" / "manifest.json").write_text("{")
     assert rows(made(tmp_path)) == whole
@@ -224,7 +224,7 @@ def test_a_killed_build_goes_on_with_the_shards_that_are_there(tmp_path: Path) -
     assert len(store) == 88
 
 
-def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
+def test_a_killed_build_is_resumed_from_its_complete_shards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kill(*_: object) -> None:
@@ -249,7 +249,7 @@ def test_a_build_killed_at_a_shard_leaves_whole_ones_that_are_gone_on_with(
     assert rows(store) == rows(sharded(tmp_path))
 
 
-def test_shards_of_another_text_are_not_gone_on_with(tmp_path: Path) -> None:
+def test_shards_of_another_text_are_not_reused(tmp_path: Path) -> None:
     sharded(tmp_path)
     before = ArrayFile(tmp_path / "s" / "00000.safetensors", "").metadata["made_from"]
     (tmp_path / "s" / "manifest.json").unlink()

@@ -41,7 +41,7 @@ def test_a_last_line_without_a_newline_counts_and_an_empty_file_has_no_lines(tmp
     assert list(read_lines(write(tmp_path / "d", b""))) == []
 
 
-def test_a_byte_order_mark_and_carriage_returns_at_line_ends_are_taken_off(tmp_path: Path) -> None:
+def test_a_byte_order_mark_and_carriage_returns_at_line_ends_are_removed(tmp_path: Path) -> None:
     path = write(tmp_path / "dos", b"\xef\xbb\xbfone\r\n\xef\xbb\xbftwo\rthree\r\nfour\r")
     assert list(read_lines(path)) == ["one", "\ufefftwo\rthree", "four"]
 

@@ -55,7 +55,7 @@ def vocabulary(request: pytest.FixtureRequest) -> Vocabulary:
     return trained(request.param)
 
 
-def test_special_pieces_stand_first(vocabulary: Vocabulary) -> None:
+def test_special_tokens_come_first(vocabulary: Vocabulary) -> None:
     assert tuple(vocabulary.tokens([PAD, BOS, EOS, UNK])) == SPECIALS
 
 
@@ -128,7 +128,7 @@ def test_bpe_dropout_passes_over_each_merge_with_its_probability() -> None:
 
 
 @pytest.mark.parametrize("kind", ["char", "pretokenized"])
-def test_sampling_pieces_that_have_one_segmentation_is_refused(kind: str) -> None:
+def test_sampling_is_refused_for_vocabularies_with_one_segmentation(kind: str) -> None:
     with pytest.raises(UsageError, match="only unigram and bpe"):
         trained(kind).sample("the dog", 0.1, 1)
 
@@ -154,7 +154,7 @@ def test_another_process_trains_the_same_vocabulary_and_samples_the_same() -> No
     assert done.stderr == ""
 
 
-def test_lines_are_learnt_from_as_a_stream_and_sampled_evenly() -> None:
+def test_training_lines_are_sampled_uniformly_from_a_stream() -> None:
     sample = sample_lines((str(n) for n in range(10_000)), 1_000, seed=1)
     assert len(set(sample)) == 1_000
     assert 4_500 < sum(map(int, sample)) / 1_000 < 5_500
@@ -162,7 +162,7 @@ def test_lines_are_learnt_from_as_a_stream_and_sampled_evenly() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_lines_of_any_length_can_be_learnt_from(kind: str) -> None:
+def test_a_vocabulary_can_be_trained_on_lines_of_any_length(kind: str) -> None:
     lines = ["dog " * 30_000, "x" * 50_000, "", "\0", "a\u2028b"]
     vocabulary = train_vocabulary(lines, SubwordSettings(kind=kind, size=50))
     assert UNK not in vocabulary.encode("dog dog")
@@ -189,7 +189,7 @@ def test_a_size_below_the_number_of_characters_is_refused_with_both_numbers() ->
         trained("unigram", size=10)
 
 
-def test_words_are_taken_by_count_then_alphabet_and_rare_ones_are_unknown() -> None:
+def test_words_are_chosen_by_count_then_alphabet_and_rare_ones_are_unknown() -> None:
     lines = ["b a b c", "a c d\u00a0e", "<unk> </s>"]
     vocabulary = train_vocabulary(lines, SubwordSettings(kind="pretokenized", size=6, min_count=2))
     assert vocabulary.tokens(range(len(vocabulary))) == [*SPECIALS, "a", "b"]

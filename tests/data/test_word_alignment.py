@@ -138,7 +138,7 @@ def test_a_corpus_without_them_weighs_one_and_is_not_aligned(
     assert {(pair - 3, src, tgt) for pair, src, tgt in linked_words(store, WORDS)} == EXPECTED
 
 
-def test_a_line_whose_words_are_not_told_by_spaces_is_counted_and_not_aligned(tmp_path: Path) -> None:
+def test_a_line_whose_words_are_not_separated_by_spaces_is_counted_and_not_aligned(tmp_path: Path) -> None:
     vocabulary = pieces()
     text = [line.replace("der kleine", "der\u00a0kleine") for line in SRC]
     given = corpus(tmp_path, ["0-0 2-2", "", "3-3 0-0", ""] * 5)

@@ -143,13 +143,13 @@ class ConcatArrays:
     def __getitem__(self, indices: Int64) -> Array:
         if len(self.parts) == 1:
             return self.parts[0][indices]
-        parts, found = find_parts(indices, self.first), np.empty(len(indices), self.parts[0].dtype)
+        parts, values = find_parts(indices, self.first), np.empty(len(indices), self.parts[0].dtype)
         order = np.argsort(parts, kind="stable")
         for group in np.split(order, np.flatnonzero(np.diff(parts[order])) + 1):
             if len(group):
                 part = parts[group[0]]
-                found[group] = self.parts[part][indices[group] - self.first[part]]
-        return found
+                values[group] = self.parts[part][indices[group] - self.first[part]]
+        return values
 
     def tolist(self) -> list[Any]:
         """Return all values."""
@@ -158,8 +158,8 @@ class ConcatArrays:
 
 def find_parts(indices: Int64, first: Int64) -> Int64:
     """Return the part of each index, where part i begins at first[i]; the end belongs to the last."""
-    found: Int64 = np.searchsorted(first[1:-1], indices, side="right")
-    return found
+    parts: Int64 = np.searchsorted(first[1:-1], indices, side="right")
+    return parts
 
 
 class RaggedRows(NamedTuple):
@@ -194,21 +194,21 @@ class RaggedArray:
 
     def lengths(self, rows: Int64) -> Int64:
         """Return the lengths of some rows."""
-        found, order = np.empty_like(rows), np.argsort(rows)
-        for some in self._chunks(order, LENGTHS_AT_ONCE):
-            found[some] = self._bounds(rows[some])[1]
-        return found
+        lengths, order = np.empty_like(rows), np.argsort(rows)
+        for chunk in self._chunks(order, LENGTHS_AT_ONCE):
+            lengths[chunk] = self._bounds(rows[chunk])[1]
+        return lengths
 
     def take(self, rows: Int64) -> RaggedRows:
         """Return some rows, in the given order."""
-        taken = [self._take(some) for some in self._chunks(rows, ROWS_AT_ONCE)] or [self._take(rows)]
-        values, lengths = zip(*taken, strict=True)
+        chunks = [self._take(chunk) for chunk in self._chunks(rows, ROWS_AT_ONCE)] or [self._take(rows)]
+        values, lengths = zip(*chunks, strict=True)
         return RaggedRows(np.concatenate(values), np.concatenate(lengths))
 
     def _take(self, rows: Int64) -> RaggedRows:
         starts, lengths = self._bounds(rows)
-        moved = starts - np.cumsum(lengths) + lengths
-        return RaggedRows(self.values[np.repeat(moved, lengths) + np.arange(lengths.sum())], lengths)
+        shifts = starts - np.cumsum(lengths) + lengths
+        return RaggedRows(self.values[np.repeat(shifts, lengths) + np.arange(lengths.sum())], lengths)
 
     def _chunks(self, rows: Int64, count: int) -> Iterator[Int64]:
         """Yield `count` rows at a time, and release the pages after each."""

@@ -80,8 +80,9 @@ class SentencePieceVocabulary(Vocabulary):
 
     def __init__(self, model: bytes) -> None:
         self.content = model
-        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self.spellings = self._processor.id_to_piece(list(range(self._processor.get_piece_size())))
+        self._processor = spm = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.special_ids = spm.pad_id(), spm.bos_id(), spm.eos_id(), spm.unk_id()
+        self.spellings = spm.id_to_piece(list(range(spm.get_piece_size())))
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         split = [self._split_tag(line) for line in lines] if self._tags else []
@@ -130,11 +131,6 @@ class SentencePieceVocabulary(Vocabulary):
 
     def starts(self) -> Flags:
         return np.array([token.startswith("▁") for token in self.spellings])
-
-    def special_ids(self) -> tuple[int, int, int, int]:
-        """Return this model's ids of pad, bos, eos and unk (-1: none)."""
-        model = self._processor
-        return model.pad_id(), model.bos_id(), model.eos_id(), model.unk_id()
 
 
 def _supports(question: Callable[[], object]) -> bool:
@@ -186,7 +182,7 @@ def load_vocabulary(path: Path) -> Vocabulary:
         vocabulary = SentencePieceVocabulary(content)
     except RuntimeError:
         raise DataError(f"{path} is not a SentencePiece model, or is damaged") from None
-    if vocabulary.special_ids() != (PAD, BOS, EOS, UNK):
+    if vocabulary.special_ids != (PAD, BOS, EOS, UNK):
         options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
         raise DataError(f"the SentencePiece model {path} must be trained with {options}")
     return vocabulary
