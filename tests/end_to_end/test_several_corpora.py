@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nmt.data.store import TokenStore
 from nmt.data.vocabulary import load_vocabulary
-from nmt.recipe import training as experiment
+from nmt.recipe.training import build_trainer, find_task, single_process
 from nmt.recipe.prepare_data import prepare_pairs
 from nmt.recipe.reader import read_recipe
 from nmt.training.console import Progress
@@ -49,7 +49,7 @@ def test_shares_tags_weights_and_alignments_reach_the_batches(recipe: Path) -> N
     assert [(part.name, part.pairs) for part in material.train.parts] == [("own", 20), ("back", 30)]
     tag = material.source.encode("<bt>")
     assert len(tag) == 1
-    task = experiment.translation(read, run, SINGLE_PROCESS)
+    task = find_task(read).prepare(run, SINGLE_PROCESS)
     for epoch in (0, 1):
         batches = list(task.epochs.batches(epoch, 0))
         pairs = [pair for batch in batches for pair in batch.pairs.tolist()]
@@ -76,7 +76,7 @@ def test_the_doctor_reports_each_corpus_with_its_lines(recipe: Path) -> None:
 def test_a_terminal_shows_that_the_data_are_being_prepared(recipe: Path) -> None:
     read, run, shown = read_recipe([str(recipe)]), _made(Path("run")), io.StringIO()
     progress = Progress(run / "train.log", Console(file=shown, force_terminal=True))
-    experiment.build_trainer(read, run, progress, experiment.single_process(read))
+    build_trainer(read, run, progress, single_process(read))
     assert "reading and encoding the data" in shown.getvalue()
     assert "reading and encoding" not in (run / "train.log").read_text("utf-8")
 
@@ -168,7 +168,7 @@ def test_a_bad_batch_is_reported_with_the_corpus_of_each_line(recipe: Path) -> N
 
 def test_temperature_takes_the_largest_once_and_the_others_more_often(recipe: Path) -> None:
     recipe.write_text(RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"))
-    task = experiment.translation(read_recipe([str(recipe)]), _made(Path("run")), SINGLE_PROCESS)
+    task = find_task(read_recipe([str(recipe)])).prepare(_made(Path("run")), SINGLE_PROCESS)
     pairs = [pair for batch in task.epochs.batches(0, 0) for pair in batch.pairs.tolist()]
     assert sum(pair >= 20 for pair in pairs) == 30
     assert sum(pair < 20 for pair in pairs) == round(20 * 1.5**0.5)
