@@ -89,7 +89,7 @@ def _languages(names: list[str], output: str, src: str | None, tgt: str | None) 
 
     Raises UsageError if they are needed but not known.
     """
-    from nmt.data.formats import pair_format
+    from nmt.data.pairs import pair_format
     from nmt.data.text import bare_name
 
     two = len(names) == 2

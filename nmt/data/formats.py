@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from nmt.data.text import bare_name, open_file, read_lines
+from nmt.data.text import open_file, read_lines
 from nmt.errors import DataError, UsageError
 
 Row = tuple[str, ...]
@@ -176,9 +176,3 @@ READERS: dict[str, Reader] = {
     ".tmx": read_tmx,
     ".parquet": read_parquet,
 }
-
-
-def pair_format(name: str) -> str | None:
-    """Return the suffix of a file with both sides of its pairs (without compression), or None."""
-    suffix = Path(bare_name(name)).suffix
-    return suffix if suffix in READERS else None

@@ -8,7 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.formats import READERS, Row, pair_format, refuse_columns
+from nmt.data.formats import READERS, Row, refuse_columns
 from nmt.data.text import COMPRESSIONS, bare_name, read_lines
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file
@@ -57,6 +57,12 @@ class Corpus(NamedTuple):
         return [*self.files, *(source for source in self.annotations.values() if isinstance(source, Path))]
 
 
+def pair_format(name: str) -> str | None:
+    """Return the suffix of a file with both sides of its pairs (without compression), or None."""
+    suffix = Path(bare_name(name)).suffix
+    return suffix if suffix in READERS else None
+
+
 def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Corpus:
     """Find the files of a prefix (`train`), a file of pairs (`a.tsv`) or two files (`[a.de, a.en]`).
 
@@ -98,7 +104,8 @@ def read_rows(corpus: Corpus) -> Iterator[Row]:
     if not corpus.parallel:
         rows: Iterator[Row] = (("", line) for line in read_lines(first))
     elif others:
-        refuse_columns([*columns.values()], "two files have")
+        if columns:
+            refuse_columns([*columns.values()], "two files have")
         rows = _add_lines(((line,) for line in read_lines(first)), first, others[0])
     else:
         rows = READERS[pair_format(first.name) or ".tsv"](first, corpus.languages, [*columns.values()])

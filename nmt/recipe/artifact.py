@@ -7,12 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nmt import __version__
-from nmt.data.shortlist import (
-    Shortlist,
-    ShortlistStatistics,
-    make_shortlist,
-    measure_shortlist,
-)
+from nmt.data.shortlist import Shortlist, ShortlistStatistics, make_shortlist, measure_shortlist
 from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError

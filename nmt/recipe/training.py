@@ -24,8 +24,7 @@ from nmt.training.hardware import Precision, seed_generators, select_device, sel
 from nmt.training.logging import Logger, MetricsLog, NullMetricsLog, build_logger
 from nmt.training.loop import Trainer, TrainingResult
 from nmt.training.objectives.likelihood import Objective
-from nmt.training.optimisers import build_optimiser
-from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.optimisers import SCHEDULES, Schedule, build_optimiser
 from nmt.training.snapshot import transfer_tensors
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner

@@ -17,8 +17,8 @@ from nmt.training.ema import EvaluationWeights
 from nmt.training.guards import DivergenceError, SignalCatcher
 from nmt.training.logging import Event, MetricsLog
 from nmt.training.loss import LossTotals
+from nmt.training.optimisers import Schedule
 from nmt.training.run_state import BestScore, RunClock, RunState, TrainingState
-from nmt.training.schedules import Schedule
 from nmt.training.settings import TrainingSettings
 from nmt.training.teacher_forcing import AlwaysForcing
 from nmt.training.update import BadUpdate, Learner, UpdateResult

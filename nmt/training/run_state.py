@@ -11,7 +11,7 @@ from nmt.training import snapshot
 from nmt.training.checkpoint import Checkpoint, Metadata, Tensors
 from nmt.training.ema import EvaluationWeights
 from nmt.training.loss import LossTotals
-from nmt.training.schedules import Schedule
+from nmt.training.optimisers import Schedule
 from nmt.training.update import Learner
 
 

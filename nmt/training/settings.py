@@ -24,8 +24,7 @@ from nmt.training.guards import Guards
 from nmt.training.hardware import HardwareSettings
 from nmt.training.objectives.noise import SwitchOutSettings
 from nmt.training.objectives.risk import RiskSettings
-from nmt.training.optimisers import OptimiserSettings
-from nmt.training.schedules import LearningRateSettings
+from nmt.training.optimisers import LearningRateSettings, OptimiserSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
 
 

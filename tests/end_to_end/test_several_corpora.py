@@ -9,9 +9,9 @@ from rich.console import Console
 
 from nmt.data.store import TokenStore
 from nmt.data.vocabulary import load_vocabulary
-from nmt.recipe.training import build_trainer, find_task, single_process
 from nmt.recipe.prepare_data import prepare_pairs
 from nmt.recipe.reader import read_recipe
+from nmt.recipe.training import build_trainer, find_task, single_process
 from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS
 from tests.end_to_end.toy import done, nmt, write_lines, write_phrases

@@ -13,7 +13,7 @@ from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import field_docs, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.settings import Count, OneOf
-from nmt.training.schedules import SCHEDULES, Schedule
+from nmt.training.optimisers import SCHEDULES, Schedule
 
 
 class HalvingSchedule(Schedule):

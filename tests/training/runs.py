@@ -17,17 +17,17 @@ from nmt.training.guards import Guards
 from nmt.training.logging import MetricsLog
 from nmt.training.loop import Trainer
 from nmt.training.objectives.likelihood import Likelihood
-from nmt.training.optimisers import OptimiserSettings, build_optimiser
-from nmt.training.schedules import SCHEDULES, LearningRateSettings, Schedule
+from nmt.training.optimisers import (
+    SCHEDULES,
+    LearningRateSettings,
+    OptimiserSettings,
+    Schedule,
+    build_optimiser,
+)
 from nmt.training.settings import TrainingSettings, TranslationTrainingSettings, TranslationValidationSettings
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
 from nmt.training.update import Learner
-from nmt.training.validation import (
-    SampleTranslation,
-    ValidationResult,
-    evaluation_mode,
-    loss_totals,
-)
+from nmt.training.validation import SampleTranslation, ValidationResult, evaluation_mode, loss_totals
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
 LEARNER = {field.name for field in fields(Learner)}
