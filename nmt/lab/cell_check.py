@@ -48,23 +48,23 @@ def forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     """The steps at every position, in order."""
     program, steps = find_program(cell, padded=False, dropped=False), list[ProductStep | KernelStep]()
     for part in program.products:
-        if part.kernels is not None:
-            steps.append(_kernel_step(part.kernels.forward))
+        if part.kernel is not None:
+            steps.append(_kernel_step(part.kernel))
         shape = (len(part.gates) * cell.hidden_size, cell.hidden_size)
         where = ", added to x in place" if part.fused else ""
         steps.append(ProductStep(shape, str(part.operand), f"gates {' '.join(part.gates)}{where}"))
-    return [*steps, _kernel_step(program.final.forward)]
+    return [*steps, _kernel_step(program.final)]
 
 
 def backward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     """The steps of the backward pass at every position, in order."""
     program = find_program(cell, padded=False, dropped=False)
-    steps: list[ProductStep | KernelStep] = [_kernel_step(program.final.backward)]
+    steps: list[ProductStep | KernelStep] = [_kernel_step(program.final.derivative)]
     for part in reversed(program.products):
         shape = (cell.hidden_size, len(part.gates) * cell.hidden_size)
         steps.append(ProductStep(shape, f"d gates {' '.join(part.gates)}", str(part.operand.gradient)))
-        if part.kernels is not None:
-            steps.append(_kernel_step(part.kernels.backward))
+        if part.kernel is not None:
+            steps.append(_kernel_step(part.kernel.derivative))
     return steps
 
 
@@ -84,7 +84,7 @@ def count_saved_values(cell: Cell) -> int:
     """Count the numbers saved for the backward pass per position and sentence."""
     products = find_program(cell, padded=False, dropped=False).products
     unfused = sum(len(part.gates) for part in products if not part.fused)
-    operands = sum(part.kernels is not None for part in products)
+    operands = sum(part.kernel is not None for part in products)
     return (len(cell.gates) + len(cell.State._fields) + unfused + operands) * cell.hidden_size
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, fx
@@ -16,48 +16,35 @@ Buffers = dict[Slot, Tensor]  # the values of each slot at every position, [T, B
 PositionStep = Callable[[int], object]  # runs one operation at a position
 
 
-class PreparedMatrix(Protocol):
+class PreparedMatrix:
     """A weight W [N, K] prepared for products: v [M, K] to `v Wᵀ (+ add)`; add is [M, N] or [N]."""
 
-    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor: ...
+    def __init__(self, weight: Tensor) -> None:
+        self.transposed = weight.t()
+
+    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        if add is None:
+            return torch.mm(v, self.transposed, out=out)
+        return torch.addmm(add, v, self.transposed, out=out)
 
 
-class Backend(Protocol):
-    """Runs products and kernels; no method has gradients."""
+class Backend:
+    """Runs products and kernels by torch: any device, any type, no compiler. No method has gradients."""
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
         """Return the reason why it cannot run tensors of this device and dtype; None if it can."""
+        return None
 
     def matrix(self, weight: Tensor) -> Any:
         """Make a `PreparedMatrix` for this back end."""
+        return PreparedMatrix(weight)
 
     def product(self, v: Tensor, matrix: Any, out: Tensor, add: Tensor | None = None) -> PositionStep:
         """Bind `out[t] = v[t] Wᵀ (+ add)`.
 
         v is [T, B, K], out [T, B, N]; add is a bias [N] or [T, B, N], and may be `out`.
         """
-
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
-        """Bind a kernel to buffers. Outputs overwrite their buffers; those in `adds` are added to them."""
-
-    def loop(self, steps: Sequence[PositionStep], order: range) -> None:
-        """Run every step at every position, in order."""
-
-
-class TorchBackend:
-    """Every operation by torch: any device, any type, no compiler."""
-
-    @staticmethod
-    def find_obstacle(like: Tensor) -> str | None:
-        return None
-
-    def matrix(self, weight: Tensor) -> "TorchMatrix":
-        return TorchMatrix(weight)
-
-    def product(
-        self, v: Tensor, matrix: "TorchMatrix", out: Tensor, add: Tensor | None = None
-    ) -> PositionStep:
         transposed, vs, outs = matrix.transposed, v.unbind(0), out.unbind(0)
         if add is out:
             return lambda t: outs[t].addmm_(vs[t], transposed)
@@ -65,7 +52,8 @@ class TorchBackend:
             return lambda t: torch.addmm(add, vs[t], transposed, out=outs[t])
         return lambda t: torch.mm(vs[t], transposed, out=outs[t])
 
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
+    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> PositionStep:
+        """Bind a kernel to buffers. Outputs overwrite their buffers; those in `adds` are added to them."""
         run = _compile_graph(kernel)
         inputs = [buffers[slot].unbind(0) for slot in kernel.inputs]
         outputs = [(buffers[slot].unbind(0), slot in adds) for slot in kernel.outputs]
@@ -84,21 +72,10 @@ class TorchBackend:
         return step
 
     def loop(self, steps: Sequence[PositionStep], order: range) -> None:
+        """Run every step at every position, in order."""
         for t in order:
             for step in steps:
                 step(t)
-
-
-class TorchMatrix:
-    """A weight [N, K], transposed for torch."""
-
-    def __init__(self, weight: Tensor) -> None:
-        self.transposed = weight.t()
-
-    def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
-        if add is None:
-            return torch.mm(v, self.transposed, out=out)
-        return torch.addmm(add, v, self.transposed, out=out)
 
 
 @cache
@@ -116,13 +93,13 @@ def select_backend(engine: Engine, like: Tensor) -> Backend:
     obstacle = kind.find_obstacle(like)
     if obstacle and engine != "auto":
         raise UsageError(f"engine: {engine}: {obstacle}; `auto` uses what is available")
-    return TorchBackend() if obstacle else kind()
+    return Backend() if obstacle else kind()
 
 
 def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
     """The compiled back ends build on this module, so they are imported when they are chosen."""
     if engine in ("torch", "reference"):
-        return TorchBackend
+        return Backend
     if engine == "inductor" or (engine == "auto" and like.is_cuda):
         from nmt.recurrence.inductor import InductorBackend
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.cells.cell import Cell
 from nmt.recurrence.c.native import CBackend
 from nmt.recurrence.deferred import GradientBuffer, refuse_second_derivatives
-from nmt.recurrence.engine import Backend, Engine, TorchBackend, select_backend
+from nmt.recurrence.engine import Backend, Engine, runs_in_c, select_backend
 from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.parallel import ParallelScan, find_stages
 from nmt.recurrence.reference import (
@@ -21,7 +21,7 @@ from nmt.recurrence.reference import (
     select_gate_rows,
 )
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
-from nmt.recurrence.trace.kernel import KEEP, KernelPair, Slot, SlotKind, make_slots
+from nmt.recurrence.trace.kernel import KEEP, Kernel, Slot, SlotKind, make_slots
 from nmt.recurrence.trace.program import Program, find_program, find_vectors
 
 
@@ -38,10 +38,8 @@ def bind_cell(
 
     Without gradients torch runs the step itself, which is faster than its kernels one by one.
     """
-    runs_step = engine == "reference" or (
-        not torch.is_grad_enabled() and isinstance(select_backend(engine, cell.b), TorchBackend)
-    )
-    kind = BoundCell if runs_step else FusedCell
+    no_kernels = not torch.is_grad_enabled() and not runs_in_c(engine, cell.b)
+    kind = BoundCell if engine == "reference" or no_kernels else FusedCell
     return kind(
         cell, batch, engine=engine, input_dropout=input_dropout, state_dropout=state_dropout, zoneout=zoneout
     )
@@ -80,7 +78,7 @@ class FusedCell(BoundCell):
                 (SlotKind.VECTOR, tuple(self.vectors)),
             )
         )
-        self.kernels: dict[KernelPair, _BoundKernels] = {}
+        self.kernels: dict[Kernel, _BoundKernel] = {}
 
     @cached_property
     def matrices(self) -> list[Any]:
@@ -105,8 +103,8 @@ class FusedCell(BoundCell):
         values |= zip(self.input_blocks, self.split_input(x), strict=True)
         products = zip(self.program.products, self.products, self.product_blocks, strict=True)
         for product, multiply, block in products:
-            if product.kernels is not None:
-                (values[product.operand,],) = self.run(product.kernels, values)
+            if product.kernel is not None:
+                (values[product.operand,],) = self.run(product.kernel, values)
             v = values[product.operand,]
             values[block] = multiply(v, values[block]) if product.fused else multiply(v)
         return self.cell.State(*self.run(self.program.final, values))
@@ -118,11 +116,11 @@ class FusedCell(BoundCell):
         sizes = [len(block) * self.cell.hidden_size for block in self.input_blocks]
         return x.split(sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
 
-    def run(self, pair: KernelPair, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
-        bound = self.kernels.get(pair)
+    def run(self, kernel: Kernel, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
+        bound = self.kernels.get(kernel)
         if bound is None:
-            blocks = [block for block in values if not set(block).isdisjoint(pair.forward.inputs)]
-            bound = self.kernels[pair] = _BoundKernels(self.backend, pair, blocks, self.input_blocks)
+            blocks = [block for block in values if not set(block).isdisjoint(kernel.inputs)]
+            bound = self.kernels[kernel] = _BoundKernel(self.backend, kernel, blocks, self.input_blocks)
         return bound(values)
 
     def scan(
@@ -152,14 +150,15 @@ class FusedCell(BoundCell):
         return not isinstance(self.backend, CBackend) and x.shape[1] * self.cell.hidden_size <= 2048
 
 
-class _BoundKernels:
-    """The kernels of one pair and the blocks that they read in one sequence."""
+class _BoundKernel:
+    """A kernel, its derivative and the blocks that it reads in one sequence."""
 
     def __init__(
-        self, backend: Backend, pair: KernelPair, blocks: Sequence[Block], input_blocks: Sequence[Block]
+        self, backend: Backend, kernel: Kernel, blocks: Sequence[Block], input_blocks: Sequence[Block]
     ) -> None:
-        self.backend, self.pair, self.blocks = backend, pair, blocks
-        self.outputs = [(slot,) for slot in pair.forward.outputs]
+        self.backend, self.kernel, self.blocks = backend, kernel, blocks
+        self.outputs = [(slot,) for slot in kernel.outputs]
+        self.output_gradients = [(slot.gradient,) for slot in kernel.outputs]
         # Gradients of the inputs are kept next to each other, those of other blocks by themselves.
         self.buffers = [GradientBuffer() if block in input_blocks else None for block in blocks]
 
@@ -167,12 +166,8 @@ class _BoundKernels:
     def gradients(self) -> list[tuple[Block, int]]:
         """The gradient slots of each block, and how many of them the backward kernel writes."""
         gradients = [tuple(slot.gradient for slot in block) for block in self.blocks]
-        written = self.pair.backward.outputs
+        written = self.kernel.derivative.outputs
         return [(block, len(set(block).intersection(written))) for block in gradients]
-
-    @cached_property
-    def output_gradients(self) -> list[Block]:
-        return [(slot.gradient,) for slot in self.pair.forward.outputs]
 
     def __call__(self, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         allocate = [torch.empty_like if buffer is None else buffer.reserve() for buffer in self.buffers]
@@ -180,33 +175,33 @@ class _BoundKernels:
 
 
 class _KernelFunction(torch.autograd.Function):
-    """Kernels at one position; `allocate` makes the gradients of the blocks."""
+    """A kernel at one position; `allocate` makes the gradients of the blocks."""
 
     @staticmethod
-    def forward(ctx: Any, kernels: _BoundKernels, allocate: list[Any], *values: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, kernel: _BoundKernel, allocate: list[Any], *values: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*values)
-        ctx.kernels, ctx.allocate = kernels, allocate
-        buffers = _split_blocks(kernels.blocks, values)
+        ctx.kernel, ctx.allocate = kernel, allocate
+        buffers = _split_blocks(kernel.blocks, values)
         like = next(iter(buffers.values()))[0]
-        outputs = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in kernels.outputs]
-        buffers |= _split_blocks(kernels.outputs, outputs)
-        kernels.backend.kernel(kernels.pair.forward, buffers, frozenset())(0)
+        outputs = [torch.empty_like(like, memory_format=torch.contiguous_format) for _ in kernel.outputs]
+        buffers |= _split_blocks(kernel.outputs, outputs)
+        kernel.backend.kernel(kernel.kernel, buffers)(0)
         return tuple(outputs)
 
     @staticmethod
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Any, ...]:
         refuse_second_derivatives()
-        kernels: _BoundKernels = ctx.kernels
+        kernel: _BoundKernel = ctx.kernel
         values = ctx.saved_tensors  # once: a recomputed chunk hands them out only once
-        buffers = _split_blocks(kernels.blocks, values)
-        buffers |= _split_blocks(kernels.output_gradients, [d.contiguous() for d in output_gradients])
+        buffers = _split_blocks(kernel.blocks, values)
+        buffers |= _split_blocks(kernel.output_gradients, [d.contiguous() for d in output_gradients])
         result: list[Tensor | None] = []
-        for (block, written), value, allocate in zip(kernels.gradients, values, ctx.allocate, strict=True):
+        for (block, written), value, allocate in zip(kernel.gradients, values, ctx.allocate, strict=True):
             d = allocate(value) if written else None
             result.append(d)
             if d is not None:
                 buffers |= _split_blocks([block], [d if written == len(block) else d.zero_()])
-        kernels.backend.kernel(kernels.pair.backward, buffers, frozenset())(0)
+        kernel.backend.kernel(kernel.kernel.derivative, buffers)(0)
         return None, None, *result
 
 

@@ -6,6 +6,7 @@ one product over all positions after that. Saved for the backward pass: pre-acti
 not states, and states.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,26 +27,23 @@ from nmt.recurrence.trace.kernel import (
     Slot,
     SlotKind,
     make_slots,
+    split_columns,
 )
 from nmt.recurrence.trace.program import Program, RecurrentProduct, find_vectors
 
 
+@dataclass(eq=False)
 class FusedScan:
     """The loop over one sequence, forward and backward, and the buffers of its values."""
 
-    def __init__(
-        self,
-        cell: Cell,
-        program: Program,
-        backend: Backend,
-        matrices: list[Any],
-        keep: Tensor | None,
-        zones: Tensor | None,
-        mask: Tensor | None,
-        reverse: bool,
-    ) -> None:
-        self.cell, self.program, self.backend, self.matrices = cell, program, backend, matrices
-        self.keep, self.zones, self.mask, self.reverse = keep, zones, mask, reverse
+    cell: Cell
+    program: Program
+    backend: Backend
+    matrices: list[Any]
+    keep: Tensor | None
+    zones: Tensor | None
+    mask: Tensor | None
+    reverse: bool
 
     def run(
         self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
@@ -67,7 +65,7 @@ class FusedScan:
         states = [x.new_empty(T + 1, B, H) for _ in start]
         for buffer, first in zip(states, start, strict=True):
             buffer[-1 if self.reverse else 0] = first
-        self.buffers: Buffers = self.input_buffers(x)
+        self.buffers: Buffers = split_columns(make_slots(SlotKind.INPUT, self.cell.gates), x)
         self.buffers |= zip(make_slots(SlotKind.STATE, fields), (s[before] for s in states), strict=True)
         self.buffers |= zip(make_slots(SlotKind.NEXT, fields), (s[after] for s in states), strict=True)
         self.buffers |= zip(self.vector_slots, (v.expand(T, B, H) for v in vectors), strict=True)
@@ -76,12 +74,10 @@ class FusedScan:
         if self.keep is not None:
             self.buffers[KEEP] = self.keep.expand(T, B, H)
         if self.zones is not None:
-            self.buffers |= zip(
-                make_slots(SlotKind.ZONE, fields), self.zones.chunk(len(fields), -1), strict=True
-            )
+            self.buffers |= split_columns(make_slots(SlotKind.ZONE, fields), self.zones)
         self.outputs = [self.product_buffer(i, p, x, self.buffers) for i, p in enumerate(products)]
         for product in products:
-            if product.kernels is not None:
+            if product.kernel is not None:
                 self.buffers[product.operand] = x.new_empty(T, B, H)
         self.forward_loop()
         hs = self.buffers[Slot(SlotKind.NEXT, "h")][:]  # not the saved tensor, which would keep its own graph
@@ -96,28 +92,23 @@ class FusedScan:
     def vector_slots(self) -> tuple[Slot, ...]:
         return make_slots(SlotKind.VECTOR, tuple(find_vectors(self.cell)))
 
-    def input_buffers(self, x: Tensor) -> Buffers:
-        gates = self.cell.gates
-        return dict(zip(make_slots(SlotKind.INPUT, gates), x.chunk(len(gates), -1), strict=True))
-
     def product_buffer(self, index: int, product: RecurrentProduct, x: Tensor, buffers: Buffers) -> Tensor:
         """Return the tensor of a product: columns of the input, or a new one, added to `buffers`."""
         if product.fused:
             return x[..., self.cell.rows(product.gates[0], product.gates[-1])]
         u = x.new_empty(*x.shape[:2], len(product.gates) * self.cell.hidden_size)
-        slots = make_slots(SlotKind.PRODUCT, product.gates, index)
-        buffers |= zip(slots, u.chunk(len(slots), -1), strict=True)
+        buffers |= split_columns(make_slots(SlotKind.PRODUCT, product.gates, index), u)
         return u
 
     def forward_loop(self) -> None:
         steps = []
         products = zip(self.program.products, self.matrices, self.outputs, self.biases, strict=True)
         for product, matrix, u, bias in products:
-            if product.kernels is not None:
-                steps.append(self.backend.kernel(product.kernels.forward, self.buffers, frozenset()))
+            if product.kernel is not None:
+                steps.append(self.backend.kernel(product.kernel, self.buffers))
             v = self.buffers[product.operand]
             steps.append(self.backend.product(v, matrix, u, u if product.fused else bias))
-        steps.append(self.backend.kernel(self.program.final.forward, self.buffers, frozenset()))
+        steps.append(self.backend.kernel(self.program.final, self.buffers))
         self.backend.loop(steps, self.order)
 
     def backward(self, dhs: Tensor, dfinal: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
@@ -127,41 +118,39 @@ class FusedScan:
         carried = [d.clone(memory_format=torch.contiguous_format) for d in dfinal]
         dvectors = [dhs.new_zeros(B, H) for _ in self.vector_slots]
         # Buffers by the slot whose gradient they hold; those of a state serve before and after a step.
-        buffers: Buffers = self.input_buffers(dx)
+        buffers: Buffers = split_columns(make_slots(SlotKind.INPUT, self.cell.gates), dx)
         for kind in (SlotKind.STATE, SlotKind.NEXT):
             buffers |= zip(make_slots(kind, fields), (d.expand(T, B, H) for d in carried), strict=True)
         buffers |= zip(self.vector_slots, (d.expand(T, B, H) for d in dvectors), strict=True)
         du = [self.product_buffer(index, p, dx, buffers) for index, p in enumerate(products)]
         for product in products:
-            if product.kernels is not None:
+            if product.kernel is not None:
                 buffers[product.operand] = dhs.new_empty(B, H).expand(T, B, H)
         self.backward_loop(dhs, {slot.gradient: d for slot, d in buffers.items()}, du)
-        dU = [self.weight_gradient(d, self.buffers[p.operand]) for p, d in zip(products, du, strict=True)]
+        dU = []  # Σ_t du_tᵀ v_t: [T, B, n*H] and [T, B, H] to [n*H, H]
+        for product, d in zip(products, du, strict=True):
+            v = self.backend.matrix(self.buffers[product.operand].flatten(0, 1).t())
+            dU.append(v(d.flatten(0, 1).t()))
         db = [None if b is None else d.sum((0, 1)) for b, d in zip(self.biases, du, strict=True)]
         return dx, *carried, *dU, *db, *(d.sum(0) for d in dvectors)
-
-    def weight_gradient(self, du: Tensor, v: Tensor) -> Tensor:
-        """Σ_t du_tᵀ v_t: [T, B, n*H] and [T, B, H] to [n*H, H]."""
-        matrix = self.backend.matrix(v.flatten(0, 1).t())
-        return matrix(du.flatten(0, 1).t())  # type: ignore[no-any-return]
 
     def backward_loop(self, dhs: Tensor, gradients: Buffers, du: list[Tensor]) -> None:
         backend, dh = self.backend, gradients[Slot(SlotKind.NEXT, "h").gradient]
         steps = [backend.kernel(COPY_KERNEL, {VALUE: dhs, RESULT: dh}, frozenset([RESULT]))]
         written = {slot for slot in gradients if slot.kind is SlotKind.VECTOR}  # sums over all positions
-        steps.append(self.bind_derivative(self.program.final.backward, gradients, written))
+        steps.append(self.bind_derivative(self.program.final.derivative, gradients, written))
         later = []
         for product, d, U in reversed(list(zip(self.program.products, du, self.weights, strict=True))):
             operand = product.operand.gradient
             dv = gradients[operand]
-            adds = product.kernels is None and operand in written
+            adds = product.kernel is None and operand in written
             later.append(backend.product(d, backend.matrix(U.t()), dv, dv if adds else None))
             written.add(operand)
-            if product.kernels is not None:
-                later.append(self.bind_derivative(product.kernels.backward, gradients, written))
+            if product.kernel is not None:
+                later.append(self.bind_derivative(product.kernel.derivative, gradients, written))
         for slot, d in gradients.items():
             if slot.kind in (SlotKind.INPUT, SlotKind.PRODUCT, SlotKind.STATE) and slot not in written:
-                steps.append(backend.kernel(ZERO_KERNEL, {VALUE: d, RESULT: d}, frozenset()))
+                steps.append(backend.kernel(ZERO_KERNEL, {VALUE: d, RESULT: d}))
         backend.loop(steps + later, self.order[::-1])
 
     def bind_derivative(self, derivative: Kernel, gradients: Buffers, written: set[Slot]) -> PositionStep:

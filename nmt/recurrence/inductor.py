@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, fx
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
-from nmt.recurrence.engine import Buffers, PositionStep, TorchBackend
+from nmt.recurrence.engine import Backend, Buffers, PositionStep
 from nmt.recurrence.trace.kernel import Kernel, Slot
 
 aten = torch.ops.aten
 
 
-class InductorBackend(TorchBackend):
+class InductorBackend(Backend):
     """Kernels compiled when first called, each a function that writes in place; products by torch."""
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
         return find_obstacle(like.device.type)
 
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
+    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> PositionStep:
         if sum(node.op == "call_function" for node in kernel.graph.nodes) <= 1:
             return super().kernel(kernel, buffers, adds)  # torch is called faster than what it compiles
         tensors: list[Tensor] = []

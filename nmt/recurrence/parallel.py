@@ -14,7 +14,16 @@ from torch import Tensor, fx
 
 from nmt.recurrence.engine import Buffers
 from nmt.recurrence.fused_scan import FusedScan
-from nmt.recurrence.trace.kernel import MASK, Kernel, Slot, SlotKind, Tensors, select_outputs, trace_kernel
+from nmt.recurrence.trace.kernel import (
+    Kernel,
+    Slot,
+    SlotKind,
+    Tensors,
+    make_slots,
+    select_outputs,
+    split_columns,
+    trace_kernel,
+)
 from nmt.recurrence.trace.program import Program
 
 aten = torch.ops.aten
@@ -62,7 +71,7 @@ def find_stages(program: Program, hidden: int) -> StagedProgram | None:
     """
     if program.products:
         return None
-    forward, backward = program.final.forward, program.final.backward
+    forward, backward = program.final, program.final.derivative
     unsolved = [slot.name for slot in forward.inputs if slot.kind is SlotKind.STATE]
     stages: list[LinearStage] = []
     while unsolved:
@@ -84,7 +93,7 @@ def find_stages(program: Program, hidden: int) -> StagedProgram | None:
 def _make_stage(program: Program, field: str, solved: set[str], hidden: int) -> LinearStage | None:
     """Make the stage of a field that reads only solved fields and, linearly, itself; else None."""
     state, new = Slot(SlotKind.STATE, field), Slot(SlotKind.NEXT, field)
-    kernel, final = select_outputs(program.final.forward, [new]), program.final
+    kernel, derivative = select_outputs(program.final, [new]), program.final.derivative
     if {slot.name for slot in kernel.inputs if slot.kind is SlotKind.STATE} - {field, *solved}:
         return None
     if state in kernel.inputs:
@@ -92,9 +101,9 @@ def _make_stage(program: Program, field: str, solved: set[str], hidden: int) -> 
         if affine is None or state in select_outputs(affine, [COEFFICIENT]).inputs:
             return None
         kernel = affine
-    if state.gradient not in final.backward.outputs:  # all that reads it has a derivative of zero
+    if state.gradient not in derivative.outputs:  # all that reads it has a derivative of zero
         return LinearStage(field, kernel, None)
-    backward = select_outputs(final.backward, [state.gradient])
+    backward = select_outputs(derivative, [state.gradient])
     through = {slot.name for slot in backward.inputs if slot.kind is SlotKind.NEXT and slot.is_gradient}
     return LinearStage(field, kernel, backward if through - {field} else None)
 
@@ -124,10 +133,8 @@ def _trace_affine(kernel: Kernel, state: Slot, hidden: int) -> Kernel:
             (a,) = torch.autograd.grad(output, leaf, values[ONE])
         return {kernel.outputs[0]: output, COEFFICIENT: a}
 
-    examples = {slot: torch.zeros(2, hidden) for slot in (*kernel.inputs, ONE)}
-    if MASK in examples:
-        examples[MASK] = examples[MASK] > 0
-    return trace_kernel(differentiate, examples)
+    examples = {slot: kernel.examples[slot] for slot in kernel.inputs}
+    return trace_kernel(differentiate, examples | {ONE: torch.zeros_like(examples[state])})
 
 
 def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
@@ -189,7 +196,7 @@ class ParallelScan(FusedScan):
             states[field][0 if self.reverse else -1].add_(d)
         dx = dhs.new_zeros(T, B, len(self.cell.gates) * H)
         dvectors = [dhs.new_zeros(T, B, H) for _ in self.vector_slots]
-        gradients = self.input_buffers(dx)
+        gradients: Buffers = split_columns(make_slots(SlotKind.INPUT, self.cell.gates), dx)
         gradients |= zip(self.vector_slots, dvectors, strict=True)
         for kind, positions in ((SlotKind.STATE, before), (SlotKind.NEXT, after)):
             gradients |= {Slot(kind, field): d[positions] for field, d in states.items()}
@@ -207,10 +214,8 @@ class ParallelScan(FusedScan):
 
     def run_once(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> None:
         """Run a kernel once, over the rows of all positions."""
-        slots = (*kernel.inputs, *kernel.outputs)
-        self.backend.kernel(kernel, {slot: buffers[slot].flatten(0, 1).unsqueeze(0) for slot in slots}, adds)(
-            0
-        )
+        rows = {slot: buffers[slot].flatten(0, 1).unsqueeze(0) for slot in (*kernel.inputs, *kernel.outputs)}
+        self.backend.kernel(kernel, rows, adds)(0)
 
 
 def _fill(like: Tensor, value: float) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.recurrence.deferred import DeferredProduct, GradientBuffer, concat_rows, multiply, unbind_positions
-from nmt.recurrence.engine import TorchBackend
+from nmt.recurrence.engine import Backend
 
 
 def chain(
@@ -29,7 +29,7 @@ def test_gradients_equal_those_of_plain_autograd(with_bias: bool) -> None:
     inputs = [weight, v, add] + ([] if bias is None else [bias])
     plain = torch.autograd.grad(chain(None, weight, bias, v, add).sum(), inputs)
     deferred = torch.autograd.grad(
-        chain(DeferredProduct(weight, bias, TorchBackend()), weight, bias, v, add).sum(), inputs
+        chain(DeferredProduct(weight, bias, Backend()), weight, bias, v, add).sum(), inputs
     )
     for a, b in zip(plain, deferred, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
@@ -41,7 +41,7 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
     add = torch.zeros(2, 1, 5, dtype=torch.float64)
     plain = torch.autograd.grad(chain(None, weight, None, v, add).sum(), [weight, v])
     deferred = torch.autograd.grad(
-        chain(DeferredProduct(weight, None, TorchBackend()), weight, None, v, add).sum(), [weight, v]
+        chain(DeferredProduct(weight, None, Backend()), weight, None, v, add).sum(), [weight, v]
     )
     for a, b in zip(plain, deferred, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
@@ -49,7 +49,7 @@ def test_a_matrix_for_each_sentence_has_its_own_gradient() -> None:
 
 def test_the_weight_gradient_is_taken_once_however_many_positions_there_are(monkeypatch) -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    product, calls = DeferredProduct(weight, None, TorchBackend()), []
+    product, calls = DeferredProduct(weight, None, Backend()), []
     take = product.gradient.take
     monkeypatch.setattr(product.gradient, "take", lambda: calls.append(1) or take())
     chain(product, weight, None, v, torch.zeros(2, 3)).sum().backward()
@@ -67,7 +67,7 @@ def test_sums_taken_on_the_way_are_the_sum_and_what_is_noted_stays_bounded(rows:
 
     def run(plain: bool) -> tuple[Tensor, ...]:
         times, each_times = (
-            DeferredProduct(W, b, TorchBackend(), max_rows=rows) for W, b in ((weight, bias), (each, None))
+            DeferredProduct(W, b, Backend(), max_rows=rows) for W, b in ((weight, bias), (each, None))
         )
         u = v
         for _ in range(5):
@@ -91,7 +91,7 @@ def test_operands_side_by_side_are_kept_as_they_are() -> None:
     plain = torch.autograd.grad(multiply(torch.cat([a, b], -1), weight).sum(), [weight, a, b])
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.data_ptr()) or t, lambda t: t):
-        u = DeferredProduct(weight, None, TorchBackend())((a, b))
+        u = DeferredProduct(weight, None, Backend())((a, b))
     assert kept == [a.data_ptr(), b.data_ptr()]
     for given, expected in zip(torch.autograd.grad(u.sum(), [weight, a, b]), plain, strict=True):
         torch.testing.assert_close(given, expected, rtol=0, atol=1e-13)
@@ -99,7 +99,7 @@ def test_operands_side_by_side_are_kept_as_they_are() -> None:
 
 def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
     weight, v = torch.randn(3, 3), torch.randn(2, 3, requires_grad=True)
-    product = DeferredProduct(weight, None, TorchBackend())
+    product = DeferredProduct(weight, None, Backend())
     (gradient,) = torch.autograd.grad(product(v).sum(), v)
     torch.testing.assert_close(gradient, weight.sum(0).expand(2, 3))
     assert product.gradient.operands == []
@@ -107,7 +107,7 @@ def test_a_frozen_weight_gets_no_gradient_and_passes_the_operands_on() -> None:
 
 def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    loss = chain(DeferredProduct(weight, None, TorchBackend()), weight, None, v, torch.zeros(2, 3)).sum()
+    loss = chain(DeferredProduct(weight, None, Backend()), weight, None, v, torch.zeros(2, 3)).sum()
     (first,) = torch.autograd.grad(loss, weight, retain_graph=True)
     (second,) = torch.autograd.grad(loss, weight)
     assert torch.equal(first, second)
@@ -116,7 +116,7 @@ def test_a_second_backward_over_the_same_graph_gives_the_same_gradient() -> None
 def test_without_gradients_nothing_is_noted() -> None:
     weight = torch.randn(3, 3, requires_grad=True)
     with torch.no_grad():
-        product = DeferredProduct(weight, None, TorchBackend())
+        product = DeferredProduct(weight, None, Backend())
         product(torch.randn(2, 3))
     assert product.token is None and product.gradient.operands == []
 
@@ -157,7 +157,7 @@ def test_positions_have_the_gradients_of_unbind() -> None:
 
 def test_the_graph_does_not_hold_the_product_that_holds_the_graph() -> None:
     weight, v = torch.randn(3, 3, requires_grad=True), torch.randn(2, 3)
-    product = DeferredProduct(weight, None, TorchBackend())
+    product = DeferredProduct(weight, None, Backend())
     y = product(v)
     gone = weakref.ref(product)
     del product

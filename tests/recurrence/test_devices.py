@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
-from nmt.recurrence.engine import TorchBackend
+from nmt.recurrence.engine import Backend
 from nmt.recurrence.fused import FusedCell, bind_cell
 from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.layer import Layer
@@ -30,7 +30,7 @@ def test_nothing_that_is_made_on_the_way_is_left_on_the_cpu(
         x = torch.ones(T, B, E, device="meta", requires_grad=True)
         bound = bind_cell(cell, B, engine="torch", input_dropout=0.5, state_dropout=0.5)
         assert isinstance(bound, FusedCell)
-        sequence = kind(cell, program, TorchBackend(), bound.matrices, bound.state_mask, None, real, False)
+        sequence = kind(cell, program, Backend(), bound.matrices, bound.state_mask, None, real, False)
         hs, final = sequence.run(bound.project(x), cell.initial_state(B), bound.weights, bound.biases)
         s = bound.step(bound.project(x)[0], final)
         (hs.sum() + s.h.sum()).backward()

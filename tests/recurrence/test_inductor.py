@@ -9,7 +9,7 @@ from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recurrence import inductor
-from nmt.recurrence.engine import Backend, TorchBackend, select_backend
+from nmt.recurrence.engine import Backend, select_backend
 from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.trace.kernel import Kernel, Slot, SlotKind, Tensors, trace_kernel
 
@@ -70,8 +70,7 @@ def test_one_kernel_serves_every_batch_and_a_batch_of_one_has_its_own() -> None:
     for batch in (3, 5, 7, 1):
         start = torch.randn(3, batch, 12)
         ours, theirs = (
-            run_swap(kernel, backend, start.clone())
-            for backend in (inductor.InductorBackend(), TorchBackend())
+            run_swap(kernel, backend, start.clone()) for backend in (inductor.InductorBackend(), Backend())
         )
         torch.testing.assert_close(ours, theirs)
     assert counters["stats"]["unique_graphs"] - before == 2

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
 from nmt.recurrence.c.native import CBackend
-from nmt.recurrence.engine import Backend, TorchBackend
+from nmt.recurrence.engine import Backend
 from nmt.recurrence.fused import FusedCell, bind_cell
 from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.inductor import InductorBackend
@@ -130,7 +130,7 @@ def outcome(cell: Cell, x: Tensor, real: Tensor | None, reverse: bool, run: Back
     return [*values, *torch.autograd.grad(loss, inputs, materialize_grads=True)]
 
 
-@pytest.mark.parametrize("run", [TorchBackend(), CBackend()], ids=["torch", "compiled"])
+@pytest.mark.parametrize("run", [Backend(), CBackend()], ids=["torch", "compiled"])
 @pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
 @pytest.mark.parametrize("positions", [1, 2, 5, 8])
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_gates_that_are_quite_shut_or_open_do_no_harm(gate: float) -> None:
     cell = CELLS["mingru"](E, H, gate_bias={"z": gate}).double()
     x = torch.randn(70, B, E, dtype=torch.float64)
     for derived, reference in zip(
-        *(outcome(cell, x, None, False, r) for r in (TorchBackend(), None)), strict=True
+        *(outcome(cell, x, None, False, r) for r in (Backend(), None)), strict=True
     ):
         assert derived.isfinite().all()
         torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
@@ -162,8 +162,8 @@ def test_gates_that_are_quite_shut_or_open_do_no_harm(gate: float) -> None:
     ("run", "batch", "parallel"),
     [
         (CBackend(), 1, False),
-        (TorchBackend(), 8, True),
-        (TorchBackend(), 9, False),
+        (Backend(), 8, True),
+        (Backend(), 9, False),
         (InductorBackend(), 8, True),
     ],
 )

@@ -135,7 +135,7 @@ class _RowLoops:
         self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # results with one value per row
         self.count = 0
         for i, (slot, node) in enumerate(kernel.input_nodes().items()):
-            kind, j = ("unsigned char", "0") if slot is MASK else ("number", "j")  # one value per row
+            kind, j = ("unsigned char", "0") if slot == MASK else ("number", "j")  # one value per row
             self.heads[0].append(
                 f"const {kind} *p{i} = (const {kind} *)(base[{i}] + t * time[{i}] + b * row[{i}]);"
             )

@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.recurrence.c import compiler
 from nmt.recurrence.c.code_generator import NUMBER_TYPEDEF, generate_source
 from nmt.recurrence.c.compiler import CompilerError, build_library
-from nmt.recurrence.engine import Buffers, PositionStep, TorchBackend
+from nmt.recurrence.engine import Backend, Buffers, PositionStep, PreparedMatrix
 from nmt.recurrence.trace.kernel import MASK, Kernel, Slot
 
 PANEL = 64  # rows of W are padded to a multiple of it: a multiple of every width in loop.c
@@ -53,7 +53,7 @@ class CStep:
         self.run(t, ctypes.byref(self.arguments))
 
 
-class PackedMatrix:
+class PackedMatrix(PreparedMatrix):
     """A weight [N, K] in the order in which loop.c reads it."""
 
     def __init__(self, weight: Tensor) -> None:
@@ -86,7 +86,7 @@ def multiply_groups(
     return out
 
 
-class CBackend:
+class CBackend(Backend):
     """Runs on a CPU, in float32 and float64; a kernel that cannot be written in C is run by torch."""
 
     @staticmethod
@@ -100,9 +100,7 @@ class CBackend:
     def matrix(self, weight: Tensor) -> PackedMatrix:
         return PackedMatrix(weight)
 
-    def product(
-        self, v: Tensor, matrix: PackedMatrix, out: Tensor, add: Tensor | None = None
-    ) -> PositionStep:
+    def product(self, v: Tensor, matrix: Any, out: Tensor, add: Tensor | None = None) -> PositionStep:
         _check_one_dtype(v, matrix.packed, out, *([] if add is None else [add]))
         if 1 not in v.stride()[1:]:
             v = v.contiguous()
@@ -118,13 +116,13 @@ class CBackend:
         )
         return CStep(load_loop(v.dtype).product, arguments, v, matrix, out, add)
 
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot]) -> PositionStep:
+    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> PositionStep:
         slots = (*kernel.inputs, *kernel.outputs)
         tensors = [buffers[slot] for slot in slots]
-        numbers = [tensor for slot, tensor in zip(slots, tensors, strict=True) if slot is not MASK]
+        numbers = [tensor for slot, tensor in zip(slots, tensors, strict=True) if slot != MASK]
         run = compile_kernel(kernel, adds, tensors[-1].dtype)
         if run is None or any(tensor.stride(-1) != 1 for tensor in numbers):
-            return TorchBackend().kernel(kernel, buffers, adds)
+            return super().kernel(kernel, buffers, adds)
         _check_one_dtype(*numbers)
         base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
@@ -136,7 +134,7 @@ class CBackend:
     def loop(self, steps: Sequence[PositionStep], order: range) -> None:
         compiled = [step for step in steps if isinstance(step, CStep)]
         if len(compiled) < len(steps):
-            TorchBackend().loop(steps, order)
+            super().loop(steps, order)
         else:
             array = (_LoopStep * len(steps))()
             for entry, step in zip(array, compiled, strict=True):

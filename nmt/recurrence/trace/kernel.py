@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
-from typing import Any, ClassVar
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, fx
@@ -34,29 +34,15 @@ class SlotKind(StrEnum):
 CONSTANT = (SlotKind.MASK, SlotKind.KEEP, SlotKind.ZONE)  # read, never differentiated
 
 
-class Slot:
-    """The name of a tensor: its kind, gate, field or vector, its product, and whether it is a gradient.
+class Slot(NamedTuple):
+    """The name of a tensor: its kind, gate, field or vector, its product, and whether it is a gradient."""
 
-    There is one object for each name, so that slots are compared and hashed by identity.
-    """
-
-    _slots: ClassVar[dict[tuple[SlotKind, str, int, bool], "Slot"]] = {}
     kind: SlotKind
-    name: str
-    product: int  # index of the product, of products and operands; else -1
-    is_gradient: bool
+    name: str = ""
+    product: int = -1  # index of the product, of products and operands; else -1
+    is_gradient: bool = False
 
-    def __new__(cls, kind: SlotKind, name: str = "", product: int = -1, is_gradient: bool = False) -> "Slot":
-        key = kind, name, product, is_gradient
-        if key not in cls._slots:
-            cls._slots[key] = slot = super().__new__(cls)
-            slot.kind, slot.name, slot.product, slot.is_gradient = key
-        return cls._slots[key]
-
-    def __getnewargs__(self) -> tuple[SlotKind, str, int, bool]:
-        return self.kind, self.name, self.product, self.is_gradient  # copies are the same object
-
-    @cached_property
+    @property
     def gradient(self) -> "Slot":
         return Slot(self.kind, self.name, self.product, True)
 
@@ -71,6 +57,11 @@ def make_slots(kind: SlotKind, names: tuple[str, ...], product: int = -1) -> tup
     return tuple(Slot(kind, name, product) for name in names)
 
 
+def split_columns(slots: tuple[Slot, ...], columns: Tensor) -> dict[Slot, Tensor]:
+    """Name the blocks of columns [..., n*H]."""
+    return dict(zip(slots, columns.chunk(len(slots), -1), strict=True))
+
+
 Tensors = Mapping[Slot, Tensor]
 MASK, KEEP = Slot(SlotKind.MASK), Slot(SlotKind.KEEP)
 VALUE, RESULT = Slot(SlotKind.VALUE), Slot(SlotKind.RESULT)
@@ -83,29 +74,44 @@ class Kernel:
     graph: fx.Graph
     inputs: tuple[Slot, ...]
     outputs: tuple[Slot, ...]
+    examples: Tensors  # tensors like the inputs
 
     @property
     def output_nodes(self) -> tuple[fx.Node, ...]:
         """The nodes whose values are the outputs, in their order."""
         (results,) = self.graph.output_node().args
-        assert isinstance(results, (list, tuple))
-        return tuple(node for node in results if isinstance(node, fx.Node))
+        return tuple(cast(Sequence[fx.Node], results))
 
     def input_nodes(self) -> dict[Slot, fx.Node]:
         """Map each input to its placeholder."""
         return dict(zip(self.inputs, self.graph.find_nodes(op="placeholder"), strict=True))
 
-
-class KernelPair:
-    """The code between two products: `forward`, and its derivative `backward`."""
-
-    def __init__(self, forward: Kernel, examples: Tensors) -> None:
-        self.forward, self._examples = forward, examples
-
     @cached_property
-    def backward(self) -> Kernel:
-        """The derivative, derived when it is first needed; translation never needs it."""
-        return trace_derivative(self.forward, self._examples)
+    def derivative(self) -> "Kernel":
+        """The kernel from gradients of all outputs to those of all inputs, constants excepted.
+
+        Intermediate values are recomputed from the inputs, so that nothing else need be saved. Derived when
+        it is first needed; translation never needs it.
+        """
+        run = fx.GraphModule(torch.nn.Module(), self.graph)
+        inputs = {slot: self.examples[slot] for slot in self.inputs}
+        varying = [slot for slot in inputs if slot.kind not in CONSTANT]
+        zeros = torch.zeros_like(next(v for slot, v in self.examples.items() if slot.kind is SlotKind.STATE))
+
+        def pull_back(values: Tensors) -> dict[Slot, Tensor | None]:
+            with torch.enable_grad():
+                leaves = {slot: values[slot].detach().requires_grad_(slot in varying) for slot in inputs}
+                outputs = dict(zip(self.outputs, run(*leaves.values()), strict=True))
+                outputs = {slot: value for slot, value in outputs.items() if value.requires_grad}
+                gradients = torch.autograd.grad(
+                    list(outputs.values()),
+                    [leaves[slot] for slot in varying],
+                    [values[slot.gradient] for slot in outputs],
+                    allow_unused=True,
+                )
+            return {slot.gradient: d for slot, d in zip(varying, gradients, strict=True)}
+
+        return trace_kernel(pull_back, {**inputs, **{slot.gradient: zeros for slot in self.outputs}})
 
 
 def trace_kernel(function: Callable[[Tensors], Mapping[Slot, Tensor | None]], examples: Tensors) -> Kernel:
@@ -116,8 +122,7 @@ def trace_kernel(function: Callable[[Tensors], Mapping[Slot, Tensor | None]], ex
         values = function(inputs)
     outputs = {slot: value for slot, value in values.items() if value is not None}
     recorder.graph.output([recorder.find_node(value) for value in outputs.values()])
-    recorder.graph.eliminate_dead_code()
-    return _drop_unused_inputs(recorder.graph, tuple(examples), tuple(outputs))
+    return _remove_unused(recorder.graph, tuple(examples), tuple(outputs), examples)
 
 
 class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -172,14 +177,18 @@ def _memory_key(value: Tensor) -> tuple[Any, ...]:
     return value.untyped_storage()._cdata, value.storage_offset(), value.shape, value.stride()
 
 
-def _drop_unused_inputs(graph: fx.Graph, inputs: Sequence[Slot], outputs: tuple[Slot, ...]) -> Kernel:
+def _remove_unused(
+    graph: fx.Graph, inputs: tuple[Slot, ...], outputs: tuple[Slot, ...], examples: Tensors
+) -> Kernel:
+    """Make a kernel without the operations and inputs that its outputs do not need."""
+    graph.eliminate_dead_code()
     used = []
     for node, slot in zip(graph.find_nodes(op="placeholder"), inputs, strict=True):
         if node.users:
             used.append(slot)
         else:
             graph.erase_node(node)
-    return Kernel(graph, tuple(used), outputs)
+    return Kernel(graph, tuple(used), outputs, examples)
 
 
 def select_outputs(kernel: Kernel, outputs: Sequence[Slot]) -> Kernel:
@@ -187,15 +196,12 @@ def select_outputs(kernel: Kernel, outputs: Sequence[Slot]) -> Kernel:
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.graph_copy(kernel.graph, copies)
     graph.output([copies[kernel.output_nodes[kernel.outputs.index(slot)]] for slot in outputs])
-    graph.eliminate_dead_code()
-    return _drop_unused_inputs(graph, kernel.inputs, tuple(outputs))
+    return _remove_unused(graph, kernel.inputs, tuple(outputs), kernel.examples)
 
 
 def fuse_sum(kernel: Kernel, x: Slot, u: Slot) -> Kernel | None:
     """Replace x + u by x alone, in a copy; None where the kernel reads the two in any other way."""
-    graph = fx.Graph()
-    graph.output(graph.graph_copy(kernel.graph, {}))
-    kernel = Kernel(graph, kernel.inputs, kernel.outputs)
+    kernel = select_outputs(kernel, kernel.outputs)
     nodes = kernel.input_nodes()
     if x not in nodes and u not in nodes:
         return kernel
@@ -207,34 +213,7 @@ def fuse_sum(kernel: Kernel, x: Slot, u: Slot) -> Kernel | None:
     if total.kwargs or set(total.args) != {nodes[x], nodes[u]}:
         return None
     total.replace_all_uses_with(nodes[x])
-    graph.erase_node(total)
-    return _drop_unused_inputs(graph, kernel.inputs, kernel.outputs)
-
-
-def trace_derivative(forward: Kernel, examples: Tensors) -> Kernel:
-    """Derive a kernel from gradients of all outputs to those of all inputs, constants excepted.
-
-    Intermediate values are recomputed from the inputs, so that nothing else need be saved.
-    """
-    run = fx.GraphModule(torch.nn.Module(), forward.graph)
-    inputs = {slot: examples[slot] for slot in forward.inputs}
-    varying = [slot for slot in inputs if slot.kind not in CONSTANT]
-    zeros = torch.zeros_like(next(v for slot, v in examples.items() if slot.kind is SlotKind.STATE))
-
-    def pull_back(values: Tensors) -> dict[Slot, Tensor | None]:
-        with torch.enable_grad():
-            leaves = {slot: values[slot].detach().requires_grad_(slot in varying) for slot in inputs}
-            outputs = dict(zip(forward.outputs, run(*leaves.values()), strict=True))
-            outputs = {slot: value for slot, value in outputs.items() if value.requires_grad}
-            gradients = torch.autograd.grad(
-                list(outputs.values()),
-                [leaves[slot] for slot in varying],
-                [values[slot.gradient] for slot in outputs],
-                allow_unused=True,
-            )
-        return {slot.gradient: d for slot, d in zip(varying, gradients, strict=True)}
-
-    return trace_kernel(pull_back, {**inputs, **{slot.gradient: zeros for slot in forward.outputs}})
+    return _remove_unused(kernel.graph, kernel.inputs, kernel.outputs, kernel.examples)
 
 
 def _single_operation(operation: Any = None) -> Kernel:
@@ -242,7 +221,7 @@ def _single_operation(operation: Any = None) -> Kernel:
     graph = fx.Graph()
     value = graph.placeholder("value")
     graph.output([graph.call_function(operation, (value,)) if operation else value])
-    return Kernel(graph, (VALUE,), (RESULT,))
+    return Kernel(graph, (VALUE,), (RESULT,), {})
 
 
 COPY_KERNEL = _single_operation()

@@ -1,8 +1,9 @@
 """A cell's step as a program: products that read one operand merged, elementwise kernels between them."""
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,12 +17,12 @@ from nmt.recurrence.trace.kernel import (
     KEEP,
     MASK,
     Kernel,
-    KernelPair,
     Slot,
     SlotKind,
     Tensors,
     fuse_sum,
     make_slots,
+    select_outputs,
     trace_kernel,
 )
 
@@ -37,24 +38,31 @@ def trace_plan(cell: Cell) -> list[Gates]:
     operands: list[Tensor] = []
     groups: list[list[str]] = []
 
-    def record(gate: str) -> Any:
-        def product(v: Tensor) -> Tensor:
-            for operand, group in zip(operands, groups, strict=True):
-                if operand is v:
-                    group.append(gate)
-                    return torch.zeros_like(v)
-            operands.append(v)
-            groups.append([gate])
-            return torch.zeros_like(v)
-
-        return product
+    def record(gate: str, v: Tensor) -> Tensor:
+        index = _find_operand(operands, v)
+        if index == len(groups):
+            groups.append([])
+        groups[index].append(gate)
+        return torch.zeros_like(v)
 
     with torch.no_grad():
-        x = cell.split_gates(cell.b.new_zeros(1, len(cell.b)))
-        _check_state(
-            cell, cell.step(x, cell.initial_state(1), cell.product_tuple(*map(record, cell.recurrent)))
-        )
+        x, U = cell.split_gates(cell.b.new_zeros(1, len(cell.b))), _make_products(cell, record)
+        _check_state(cell, cell.step(x, cell.initial_state(1), U))
     return [tuple(dict.fromkeys(sorted(group, key=cell.recurrent.index))) for group in groups]
+
+
+def _make_products(cell: Cell, product: Callable[[str, Tensor], Tensor]) -> Any:
+    """Make `U` of a step from a function of gate and operand."""
+    return cell.product_tuple(**{gate: partial(product, gate) for gate in cell.recurrent})
+
+
+def _find_operand(operands: list[Tensor], v: Tensor) -> int:
+    """Return the index of an operand, which is added if it is new."""
+    for index, operand in enumerate(operands):
+        if operand is v:
+            return index
+    operands.append(v)
+    return len(operands) - 1
 
 
 _PLANS: dict[type[Cell], tuple[Gates, ...]] = {}
@@ -102,46 +110,26 @@ def _check_state(cell: Cell, state: Any) -> None:
 
 
 class RecurrentProduct(NamedTuple):
-    """The recurrent product of some gates, and the kernels that compute its operand.
+    """The recurrent product of some gates, and the kernel that computes its operand.
 
-    `kernels` is None where the operand is a field of the state. A fused product is added to the inputs of its
+    `kernel` is None where the operand is a field of the state. A fused product is added to the inputs of its
     gates in place; others have a tensor of their own.
     """
 
     gates: Gates
     operand: Slot
-    kernels: KernelPair | None
+    kernel: Kernel | None
     fused: bool
 
 
 class Program(NamedTuple):
-    """The products of a step in order, and the kernels that compute the next state after them."""
+    """The products of a step in order, and the kernel that computes the next state after them."""
 
     products: tuple[RecurrentProduct, ...]
-    final: KernelPair
-
-    @property
-    def pairs(self) -> list[KernelPair]:
-        """All kernels, in order."""
-        return [*(product.kernels for product in self.products if product.kernels is not None), self.final]
+    final: Kernel
 
 
-class _OperandReached(Exception):
-    """Ends a step at the operand that is wanted."""
-
-    def __init__(self, operand: Tensor) -> None:
-        self.operand = operand
-
-
-class _Masks(NamedTuple):
-    """The masks of a program: see `find_program`."""
-
-    padded: bool
-    dropped: bool
-    zoned: bool
-
-
-_PROGRAMS: dict[tuple[type[Cell], int, _Masks], Program] = {}
+_PROGRAMS: dict[tuple[type[Cell], int, tuple[Slot, ...]], Program] = {}
 
 
 def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False) -> Program:
@@ -150,43 +138,35 @@ def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False
     `padded`: the state is held where the mask is False. `dropped`: operands are multiplied by a dropout mask.
     `zoned`: zoneout keeps a share of the old state.
     """
-    masks = _Masks(padded, dropped, zoned)
+    masks = (KEEP,) * dropped + make_slots(SlotKind.ZONE, cell.State._fields) * zoned + (MASK,) * padded
     key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, masks)
     with report_step_errors(cell, "cannot be traced", "; `engine: reference` runs it as it is"):
         if key not in _PROGRAMS:
             _PROGRAMS[key] = _trace_program(cell, masks)
-        if torch.is_grad_enabled():
-            for pair in _PROGRAMS[key].pairs:
-                pair.backward  # noqa: B018  (reports here what cannot be differentiated)
+        if torch.is_grad_enabled():  # report here what cannot be differentiated
+            for kernel in (*(product.kernel for product in _PROGRAMS[key].products), _PROGRAMS[key].final):
+                _ = kernel and kernel.derivative
     return _PROGRAMS[key]
 
 
-def _trace_program(cell: Cell, masks: _Masks) -> Program:
-    plan, examples = find_plan(cell), _make_examples(cell, masks)
-    kernels = [trace_kernel(_run_until(cell, plan, stop), examples) for stop in range(len(plan) + 1)]
-    fused = []
+def _trace_program(cell: Cell, masks: tuple[Slot, ...]) -> Program:
+    plan, fields = find_plan(cell), cell.State._fields
+    products = [slot for i, gates in enumerate(plan) for slot in make_slots(SlotKind.PRODUCT, gates, i)]
+    vectors = make_slots(SlotKind.VECTOR, tuple(find_vectors(cell)))
+    slots = *make_slots(SlotKind.INPUT, cell.gates), *products, *make_slots(SlotKind.STATE, fields), *vectors
+    examples = {slot: torch.zeros(2, cell.hidden_size) for slot in (*slots, *masks)}
+    if MASK in examples:
+        examples[MASK] = examples[MASK] == 0
+    step = trace_kernel(partial(_run_step, cell), examples)
+    result = []
     for index, gates in enumerate(plan):
-        new = _fuse_product(kernels, index, gates) if _are_adjacent(cell, gates) else None
-        kernels = new or kernels
-        fused.append(new is not None)
-    products = []
-    for index, (gates, kernel) in enumerate(zip(plan, kernels[:-1], strict=True)):
+        fused = _fuse_product(cell, step, index, gates)
+        step = fused or step
+        kernel = select_outputs(step, [Slot(SlotKind.OPERAND, product=index)])
         is_field = kernel.output_nodes[0].op == "placeholder"
-        operand = kernel.inputs[0] if is_field else Slot(SlotKind.OPERAND, product=index)
-        pair = None if is_field else KernelPair(kernel, examples)
-        products.append(RecurrentProduct(gates, operand, pair, fused[index]))
-    return Program(tuple(products), KernelPair(kernels[-1], examples))
-
-
-def _make_examples(cell: Cell, masks: _Masks) -> dict[Slot, Tensor]:
-    fields = cell.State._fields
-    slots = make_slots(SlotKind.INPUT, cell.gates)
-    for index, gates in enumerate(find_plan(cell)):
-        slots += make_slots(SlotKind.PRODUCT, gates, index)
-    slots += make_slots(SlotKind.STATE, fields) + make_slots(SlotKind.VECTOR, tuple(find_vectors(cell)))
-    slots += ((KEEP,) if masks.dropped else ()) + (make_slots(SlotKind.ZONE, fields) if masks.zoned else ())
-    examples = {slot: torch.zeros(2, cell.hidden_size) for slot in slots}
-    return {**examples, MASK: torch.ones(2, cell.hidden_size) > 0} if masks.padded else examples
+        operand = kernel.inputs[0] if is_field else kernel.outputs[0]
+        result.append(RecurrentProduct(gates, operand, None if is_field else kernel, fused is not None))
+    return Program(tuple(result), select_outputs(step, make_slots(SlotKind.NEXT, fields)))
 
 
 def find_vectors(cell: Cell) -> dict[str, Tensor]:
@@ -201,76 +181,47 @@ def find_vectors(cell: Cell) -> dict[str, Tensor]:
     return vectors
 
 
-def _run_until(
-    cell: Cell, plan: tuple[Gates, ...], stop: int
-) -> Callable[[Tensors], Mapping[Slot, Tensor | None]]:
-    """Make the function of the step up to the operand of product `stop`, or to its end."""
-
-    def run(values: Tensors) -> Mapping[Slot, Tensor | None]:
-        def read(kind: SlotKind, names: tuple[str, ...]) -> tuple[Tensor, ...]:
-            return tuple(values[Slot(kind, name)] for name in names)
-
-        fields = cell.State._fields
-        s = cell.State(*read(SlotKind.STATE, fields))
-        parameters = {name: cell._parameters[name] for name in cell.vectors}
-        vectors = read(SlotKind.VECTOR, cell.vectors)
-        cell._parameters.update(zip(cell.vectors, vectors, strict=True))  # type: ignore[arg-type]
-        try:
-            x = cell.gate_tuple(*read(SlotKind.INPUT, cell.gates))
-            new = cell.step(x, s, _make_products(cell, values, stop))
-        except _OperandReached as reached:
-            return {Slot(SlotKind.OPERAND, product=stop): reached.operand}
-        finally:
-            cell._parameters.update(parameters)
-        if Slot(SlotKind.ZONE, "h") in values:
-            new = blend_states(read(SlotKind.ZONE, fields), new, s)
-        if MASK in values:
-            new = cell.State(*(n.where(values[MASK], o) for n, o in zip(new, s, strict=True)))
-        return {Slot(SlotKind.NEXT, field): value for field, value in new._asdict().items()}
-
-    return run
-
-
-def _make_products(cell: Cell, values: Tensors, stop: int) -> Any:
-    """Make `U` of a step: given products, until the operand of product `stop` is reached."""
+def _run_step(cell: Cell, values: Tensors) -> dict[Slot, Tensor | None]:
+    """Run the step on given products; return their operands and the next state."""
     operands: list[Tensor] = []
 
-    def make(gate: str) -> Callable[[Tensor], Tensor]:
-        gain, bias = Slot(SlotKind.VECTOR, f"gain.{gate}"), Slot(SlotKind.VECTOR, f"bias.{gate}")
+    def read(kind: SlotKind, names: tuple[str, ...]) -> list[Tensor]:
+        return [values[slot] for slot in make_slots(kind, names)]
 
-        def product(v: Tensor) -> Tensor:
-            index = next((i for i, operand in enumerate(operands) if operand is v), len(operands))
-            if index == stop:
-                raise _OperandReached(v * values[KEEP] if KEEP in values else v)
-            if index == len(operands):
-                operands.append(v)
-            u = values[Slot(SlotKind.PRODUCT, gate, index)]
-            if gain not in values:
-                return u
-            u = F.layer_norm(u, (cell.hidden_size,)) * values[gain]
-            return u + values[bias] if bias in values else u
+    def product(gate: str, v: Tensor) -> Tensor:
+        u = values[Slot(SlotKind.PRODUCT, gate, _find_operand(operands, v))]
+        gain, bias = (Slot(SlotKind.VECTOR, f"{name}.{gate}") for name in ("gain", "bias"))
+        if gain not in values:
+            return u
+        u = F.layer_norm(u, (cell.hidden_size,)) * values[gain]
+        return u + values[bias] if bias in values else u
 
-        return product
+    fields, parameters = cell.State._fields, {name: cell._parameters[name] for name in cell.vectors}
+    x, s = cell.gate_tuple(*read(SlotKind.INPUT, cell.gates)), cell.State(*read(SlotKind.STATE, fields))
+    vectors = read(SlotKind.VECTOR, cell.vectors)
+    cell._parameters.update(zip(cell.vectors, vectors, strict=True))  # type: ignore[arg-type]
+    try:
+        new = cell.step(x, s, _make_products(cell, product))
+    finally:
+        cell._parameters.update(parameters)
+    if Slot(SlotKind.ZONE, "h") in values:
+        new = blend_states(read(SlotKind.ZONE, fields), new, s)
+    if MASK in values:
+        new = cell.State(*(n.where(values[MASK], o) for n, o in zip(new, s, strict=True)))
+    operands = [v * values[KEEP] if KEEP in values else v for v in operands]
+    return {
+        **{Slot(SlotKind.OPERAND, product=index): v for index, v in enumerate(operands)},
+        **dict(zip(make_slots(SlotKind.NEXT, fields), new, strict=True)),
+    }
 
-    return cell.product_tuple(**{gate: make(gate) for gate in cell.recurrent})
 
-
-def _are_adjacent(cell: Cell, gates: Gates) -> bool:
-    """Return whether the inputs of the gates are one block."""
+def _fuse_product(cell: Cell, step: Kernel, index: int, gates: Gates) -> Kernel | None:
+    """Add a product to the inputs of its gates; None where these are not one block or the step forbids it."""
     if gates[0] not in cell.gates:
-        return False
+        return None
     first = cell.gates.index(gates[0])
-    return cell.gates[first : first + len(gates)] == gates
-
-
-def _fuse_product(kernels: list[Kernel], index: int, gates: Gates) -> list[Kernel] | None:
-    """Add a product to the inputs of its gates in every kernel; None where one does not allow it."""
-    result = []
-    for kernel in kernels:
-        for gate in gates:
-            fused = fuse_sum(kernel, Slot(SlotKind.INPUT, gate), Slot(SlotKind.PRODUCT, gate, index))
-            if fused is None:
-                return None
-            kernel = fused
-        result.append(kernel)
+    result: Kernel | None = step if cell.gates[first : first + len(gates)] == gates else None
+    for gate in gates:
+        x, u = Slot(SlotKind.INPUT, gate), Slot(SlotKind.PRODUCT, gate, index)
+        result = result and fuse_sum(result, x, u)
     return result
