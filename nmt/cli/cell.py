@@ -1,10 +1,10 @@
 """`nmt cell`: list, show and check recurrent cells, custom ones included."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.options import CountOption
 from nmt.cli.terminal import format_table
 from nmt.errors import DataError
 
@@ -16,8 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="List, show and check cells, also c
 CellName = Annotated[
     str, typer.Argument(metavar="NAME|FILE.py:Class", help="A cell of `nmt cell ls`, or a custom cell.")
 ]
-InputSize = Annotated[int, typer.Option(metavar="N", help="Input size.", min=1)]
-HiddenSize = Annotated[int, typer.Option(metavar="N", help="State size.", min=1)]
+InputSize = Annotated[int, CountOption(help="Input size.")]
+HiddenSize = Annotated[int, CountOption(help="State size.")]
 
 
 @app.command("ls")
@@ -46,10 +46,8 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     typer.echo(f"\n{read_equations(cell)}\n\nParameters, {input} -> {hidden}")
     typer.echo(format_table(sizes + total, align="llr", widths=(12, 13, 11), indent=2))
     typer.echo(f"\nBefore the loop, all positions at once\n  W x + b      {list(cell.W.shape)}")
-    typer.echo("\nAt every position")
-    typer.echo(_format_steps(cell_check.forward_steps(cell)))
-    typer.echo("\nAt every position of the backward pass")
-    typer.echo(_format_steps(cell_check.backward_steps(cell)))
+    typer.echo(f"\nAt every position\n{_format_steps(cell_check.forward_steps(cell))}")
+    typer.echo(f"\nAt every position of the backward pass\n{_format_steps(cell_check.backward_steps(cell))}")
     typer.echo("\nAfter it, all positions at once\n  gradients of W, b" + (", U" if cell.recurrent else ""))
     per = "per position and sentence"
     typer.echo(f"\n{cell_check.count_operations(cell):,} floating-point operations in products, {per}")
@@ -57,18 +55,16 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
 
 
 def _format_steps(steps: "list[ProductStep | KernelStep]") -> str:
-    return format_table([row for step in steps for row in _rows(step)], align="ll", widths=(12,), indent=2)
-
-
-def _rows(step: "ProductStep | KernelStep") -> Iterator[list[str]]:
     from nmt.lab.cell_check import ProductStep
 
-    if isinstance(step, ProductStep):
-        yield ["product", f"{list(step.shape)} by {step.reads}: {step.gives}"]
-        return
-    yield ["kernel", f"{step.operations} operations in {'C' if step.compiled else 'torch'}"]
-    yield ["", f"reads {', '.join(step.reads)}"]
-    yield ["", f"gives {', '.join(step.gives)}"]
+    rows = []
+    for step in steps:
+        if isinstance(step, ProductStep):
+            rows.append(["product", f"{list(step.shape)} by {step.reads}: {step.gives}"])
+            continue
+        rows.append(["kernel", f"{step.operations} operations in {'C' if step.compiled else 'torch'}"])
+        rows += [["", f"reads {', '.join(step.reads)}"], ["", f"gives {', '.join(step.gives)}"]]
+    return format_table(rows, align="ll", widths=(12,), indent=2)
 
 
 @app.command()
@@ -76,11 +72,9 @@ def check(
     name: CellName,
     input: InputSize = 256,
     hidden: HiddenSize = 512,
-    batch: Annotated[int, typer.Option(metavar="N", help="Sentences, for the speed.", min=1)] = 64,
-    positions: Annotated[int, typer.Option(metavar="N", help="Words, for the speed.", min=1)] = 20,
-    rounds: Annotated[
-        int, typer.Option(metavar="N", help="Measurements of the speed; 0 for none.", min=0)
-    ] = 7,
+    batch: Annotated[int, CountOption(help="Sentences, for the speed.")] = 64,
+    positions: Annotated[int, CountOption(help="Words, for the speed.")] = 20,
+    rounds: Annotated[int, CountOption(min=0, help="Measurements of the speed; 0 for none.")] = 7,
 ) -> None:
     """Check a cell's gradients, engines, padding, steps and batches, and measure its speed."""
     from nmt.cells import find_cell
@@ -94,14 +88,13 @@ def check(
     if failed:
         raise DataError(f"{name}: {failed} of the checks failed")
     cell = kind(input, hidden)
-    lstm = find_cell("lstm")(input, hidden)
-    parameters = [f"{sum(p.numel() for p in c.parameters()):,}" for c in (cell, lstm)]
-    operations = [f"{cell_check.count_operations(c):,}" for c in (cell, lstm)]
+    cells = (cell, find_cell("lstm")(input, hidden))
+    parameters = [f"{sum(p.numel() for p in one.parameters()):,}" for one in cells]
+    operations = [f"{cell_check.count_operations(one):,}" for one in cells]
     rows = [["parameters", *parameters], ["operations per word", *operations]]
     typer.echo("\n" + format_table(rows, (f"{input} -> {hidden}", name, "lstm"), widths=(24, 13, 13)))
     if rounds:
         speed, reference = cell_check.measure_speed(cell, batch, positions, rounds)
-        typer.echo(
-            f"\nForward and backward, {batch} sentences of {positions} words: "
-            f"{reference / speed:.2f} times the speed of torch.nn.LSTM"
-        )
+        size = f"{batch} sentences of {positions} words"
+        ratio = f"{reference / speed:.2f} times the speed of torch.nn.LSTM"
+        typer.echo(f"\nForward and backward, {size}: {ratio}")

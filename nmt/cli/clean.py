@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli.options import CountOption, NumberOption
 from nmt.cli.terminal import spinner
+from nmt.data.pairs import find_corpus, pair_format, pair_writer
+from nmt.data.text import bare_name
 from nmt.errors import UsageError
 
 Input = Annotated[
@@ -15,41 +18,29 @@ Input = Annotated[
         help="A file of pairs (.tsv, .jsonl, .tmx, .parquet), two files, or a prefix with --src and --tgt.",
     ),
 ]
-CleanOutput = Annotated[
-    str, typer.Option("--output", "-o", metavar="OUT", help="A .tsv or .jsonl file, or a prefix for two.")
-]
-Src = Annotated[str | None, typer.Option(metavar="DE", help="Source suffix or column.")]
-Tgt = Annotated[str | None, typer.Option(metavar="EN", help="Target suffix or column.")]
-MinWords = Annotated[int, typer.Option(min=1, metavar="N", help="Minimum words per side.")]
-MaxWords = Annotated[int | None, typer.Option(min=1, metavar="N", help="Maximum words per side.")]
-MaxCharacters = Annotated[int | None, typer.Option(min=1, metavar="N", help="Maximum characters per side.")]
-MaxRatio = Annotated[
-    float | None, typer.Option(min=1.0, metavar="X", help="Maximum ratio of words between sides.")
-]
-Scripts = Annotated[str | None, typer.Option(metavar="SRC,TGT", help="Scripts, such as Hangul,Latin.")]
-Share = Annotated[
-    float,
-    typer.Option(min=0.0, max=1.0, metavar="X", help="Minimum share of a side's letters in its scripts."),
-]
-Identical = Annotated[
-    bool, typer.Option("--identical/--no-identical", help="Remove pairs with two equal sides.")
-]
-Duplicates = Annotated[bool, typer.Option("--duplicates/--no-duplicates", help="Remove repeated pairs.")]
 
 
 def clean(
     names: Input,
-    output: CleanOutput,
-    src: Src = None,
-    tgt: Tgt = None,
-    min_words: MinWords = 1,
-    max_words: MaxWords = None,
-    max_characters: MaxCharacters = None,
-    max_ratio: MaxRatio = None,
-    scripts: Scripts = None,
-    share: Share = 0.5,
-    identical: Identical = True,
-    duplicates: Duplicates = True,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="OUT", help="A .tsv or .jsonl file, or a prefix for two.")
+    ],
+    src: Annotated[str | None, typer.Option(metavar="DE", help="Source suffix or column.")] = None,
+    tgt: Annotated[str | None, typer.Option(metavar="EN", help="Target suffix or column.")] = None,
+    min_words: Annotated[int, CountOption(help="Minimum words per side.")] = 1,
+    max_words: Annotated[int | None, CountOption(help="Maximum words per side.")] = None,
+    max_characters: Annotated[int | None, CountOption(help="Maximum characters per side.")] = None,
+    max_ratio: Annotated[
+        float | None, NumberOption(min=1.0, help="Maximum ratio of words between sides.")
+    ] = None,
+    scripts: Annotated[
+        str | None, typer.Option(metavar="SRC,TGT", help="Scripts, such as Hangul,Latin.")
+    ] = None,
+    share: Annotated[
+        float, NumberOption(min=0.0, max=1.0, help="Minimum share of a side's letters in its scripts.")
+    ] = 0.5,
+    identical: Annotated[bool, typer.Option(help="Remove pairs with two equal sides.")] = True,
+    duplicates: Annotated[bool, typer.Option(help="Remove repeated pairs.")] = True,
 ) -> None:
     """Filter a corpus, and report how many pairs each rule removed.
 
@@ -57,11 +48,8 @@ def clean(
     inside a text) are always removed.
     """
     from nmt.data import pair_rules
-    from nmt.data.pairs import find_corpus, pair_writer
     from nmt.data.script import read_scripts
 
-    if len(names) > 2:
-        raise UsageError(f"{len(names)} input files: give one file of pairs, two files, or a prefix")
     if max_words is not None and min_words > max_words:
         raise UsageError(f"--min-words {min_words} is greater than --max-words {max_words}")
     languages = _languages(names, output, src, tgt)
@@ -85,13 +73,9 @@ def clean(
 
 
 def _languages(names: list[str], output: str, src: str | None, tgt: str | None) -> tuple[str, str]:
-    """Return the languages that are given, or the suffixes of two files.
-
-    Raises UsageError if they are needed but not known.
-    """
-    from nmt.data.pairs import pair_format
-    from nmt.data.text import bare_name
-
+    """Return the given languages, or the suffixes of two files; UsageError if needed but unknown."""
+    if len(names) > 2:
+        raise UsageError(f"{len(names)} input files: give one file of pairs, two files, or a prefix")
     two = len(names) == 2
     suffixes = [Path(bare_name(name)).suffix[1:] for name in names] if two else ["", ""]
     languages = src or suffixes[0], tgt or suffixes[1]

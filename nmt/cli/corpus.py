@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from nmt.cli.terminal import format_table
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from nmt.data.corpora import CorpusCard
 
 app = typer.Typer(no_args_is_help=True, help="List, download and verify known corpora.")
@@ -59,25 +59,18 @@ def fetch(
             f"{name} is part of this package: use data.root=corpus:{name}, there is nothing to download"
         )
     directory = to or corpora.fetched_root() / name
-    with _progress_bars() as bars:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True, markup=False, highlight=False)
+    with Progress(*columns, console=console) as bars:
         rows = {f.name: bars.add_task(f.name, total=f.bytes, start=False, visible=False) for f in card.files}
 
         def progress(file: str, size: int) -> None:
             bars.start_task(rows[file])
             bars.update(rows[file], completed=size, visible=True)
 
-        corpora.fetch_corpus(
-            card, directory, progress=progress, say=partial(bars.console.print, soft_wrap=True)
-        )
+        say = partial(console.print, soft_wrap=True)
+        corpora.fetch_corpus(card, directory, progress=progress, say=say)
     typer.echo(directory)
-
-
-def _progress_bars() -> "Progress":
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, console=Console(stderr=True, markup=False, highlight=False))
 
 
 @app.command()

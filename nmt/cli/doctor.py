@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
-from nmt.cli.options import Json, RecipeOrRun, read_recipe_or_run
+from nmt.cli.options import CountOption, Json, RecipeOrRun, read_recipe_or_run
 from nmt.cli.terminal import WIDTH, format_table, spinner, to_json
 from nmt.lab.doctor.finding import Finding
 
@@ -31,7 +32,7 @@ TEMPLATES = {
 def doctor(
     words: RecipeOrRun,
     updates: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Trial updates of a recipe, to measure time and memory.")
+        int, CountOption(min=0, help="Trial updates of a recipe, to measure time and memory.")
     ] = 10,
     json: Json = False,
 ) -> None:
@@ -60,8 +61,6 @@ def doctor(
 
 def examine_recipe(recipe: "Recipe", updates: int) -> tuple[Facts, list[Finding]]:
     """Check a recipe's data and make trial updates."""
-    from rich.console import Console
-
     from nmt.lab.doctor.trial_run import survey_data, try_recipe
     from nmt.training.console import Progress
 

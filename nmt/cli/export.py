@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import Model, Output
+from nmt.cli.options import FileOption, Model, Output
 from nmt.errors import UsageError
 
 
@@ -24,14 +24,9 @@ def export(
         bool, typer.Option("--int8", help="Eight-bit weights: a quarter of the size, faster.")
     ] = False,
     check: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Source sentences for the comparison; by default the validation pairs."
-        ),
+        Path | None, FileOption(help="Source sentences for the comparison; by default the validation pairs.")
     ] = None,
-    ref: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="References of --check, for BLEU and chrF.")
-    ] = None,
+    ref: Annotated[Path | None, FileOption(help="References of --check, for BLEU and chrF.")] = None,
 ) -> None:
     """Export a translator for onnxruntime, so that `nmt translate` needs no torch.
 
@@ -46,10 +41,7 @@ def export(
         if error.name != "onnx":
             raise
         raise UsageError("exporting needs onnx: pip install 'nmt[export]'") from None
-    from nmt.export.parity import format_report
-
     report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
-    typer.echo(
-        format_report(report) if report else "not compared: there are no validation pairs here (use --check)"
-    )
+    skipped = "not compared: there are no validation pairs here (use --check)"
+    typer.echo(run.format_report(report) if report else skipped)
     typer.echo(f"{output}: translate with `nmt translate {output}`")

@@ -6,15 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 
-from nmt.cli.options import Model
+from nmt.cli.options import FileOption, Model
 from nmt.cli.terminal import WIDTH, echo_note, format_table, to_json, unnamed_gates
+from nmt.data.text import read_lines_leniently
 from nmt.errors import UsageError
+from nmt.files import check_writable, write_file
 from nmt.lab.doctor.finding import format_count
+from nmt.lab.figure import check_picture
 
 if TYPE_CHECKING:
     from nmt.lab.inspect.beam import BeamBranch
-    from nmt.lab.inspect.sentence import OutputToken, SentenceTrace
+    from nmt.lab.inspect.sentence import SentenceTrace
 
 FORMATS = ("html", "svg", "png", "txt", "json")
 PICTURES = ("svg", "png")
@@ -27,9 +31,7 @@ TOKEN_WIDTHS = (15, 6, 21)
 def sentence(
     model: Model,
     text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence to translate.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default sentence.html.")
-    ] = None,
+    output: Annotated[Path | None, FileOption("--output", "-o", help="By default sentence.html.")] = None,
     form: Annotated[
         str | None, typer.Option("--format", metavar="|".join(FORMATS), help="By default the ending of FILE.")
     ] = None,
@@ -42,45 +44,25 @@ def sentence(
     """
     kind = _format(output, form)
     file = output or (None if kind in PRINTED else Path(f"sentence.{kind}"))
-    if file is not None:
-        _check_writable(file, kind)
-    from nmt.lab.inspect.inspect_model import inspect_sentence
-
-    found = inspect_sentence(model, _decode(text))
-    if file is None:
-        typer.echo(_text(found, kind, model.resolve().name), nl=False)
-        return
-    if kind in PICTURES:
-        from nmt.lab.inspect.page import draw_sentence
-
-        draw_sentence(file, found, kind)
-    else:
-        from nmt.files import write_file
-
-        write_file(file, _text(found, kind, model.resolve().name).encode())
-    typer.echo(file)
-
-
-def _check_writable(file: Path, kind: str) -> None:
-    """Refuse a file that could not be written before any work begins."""
-    if kind in PICTURES:
-        from nmt.lab.figure import check_picture
-
+    if file is not None and kind in PICTURES:
         check_picture(file, kind)
-    else:
-        from nmt.files import check_writable
-
+    elif file is not None:
         check_writable(file)
-
-
-def _decode(text: str) -> str:
-    """Replace bytes that are not UTF-8 and report them, as `nmt translate` does."""
-    from nmt.data.text import read_lines_leniently
-
     [(decoded, note)] = read_lines_leniently([text.encode("utf-8", "surrogateescape")], top=False)
     if note:
         echo_note(f"the sentence: {note}")
-    return decoded
+    from nmt.lab.inspect.inspect_model import inspect_sentence
+    from nmt.lab.inspect.page import draw_sentence
+
+    trace = inspect_sentence(model, decoded)
+    if file is None:
+        typer.echo(_text(trace, kind, model.resolve().name), nl=False)
+        return
+    if kind in PICTURES:
+        draw_sentence(file, trace, kind)
+    else:
+        write_file(file, _text(trace, kind, model.resolve().name).encode())
+    typer.echo(file)
 
 
 def _format(output: Path | None, form: str | None) -> str:
@@ -93,47 +75,36 @@ def _format(output: Path | None, form: str | None) -> str:
     return kind
 
 
-def _text(found: "SentenceTrace", kind: str, name: str) -> str:
-    if kind == "json":
-        from nmt.lab.inspect.sentence import as_json
-
-        return to_json(as_json(found)) + "\n"
-    if kind == "txt":
-        return "\n".join(describe_sentence(found)) + "\n"
+def _text(trace: "SentenceTrace", kind: str, name: str) -> str:
     from nmt.lab.inspect.page import sentence_page
+    from nmt.lab.inspect.sentence import as_json
 
-    return sentence_page(found, name)
+    if kind == "json":
+        return to_json(as_json(trace)) + "\n"
+    return "\n".join(describe_sentence(trace)) + "\n" if kind == "txt" else sentence_page(trace, name)
 
 
-def describe_sentence(found: "SentenceTrace") -> Iterator[str]:
+def describe_sentence(trace: "SentenceTrace") -> Iterator[str]:
     """Yield the parts of the text format."""
-    score = f"{found.score:.3f}, log probability {found.log_prob:.3f}"
-    texts = [["source", found.text], ["translation", found.translation], ["score", score]]
+    score = f"{trace.score:.3f}, log probability {trace.log_prob:.3f}"
+    texts = [["source", trace.text], ["translation", trace.translation], ["score", score]]
     yield format_table(texts, align="ll", widths=(12,)) + "\n"
-    yield (
-        format_table(
-            [_token(found, index, word) for index, word in enumerate(found.words)],
-            ("token", "p", "attention", "alternatives"),
-            align="llll",
-            widths=TOKEN_WIDTHS,
-        )
-        + "\n"
-    )
-    yield _hypotheses(found) + "\n"
+    columns = ("token", "p", "attention", "alternatives")
+    rows = [_token_row(trace, index) for index in range(len(trace.words))]
+    yield format_table(rows, columns, align="llll", widths=TOKEN_WIDTHS) + "\n"
+    yield _hypotheses(trace) + "\n"
     header = ("gates and states", "mean", "least", "most", "varies", " most in")
-    yield format_table(_values(found), header, align="lrrrrl", widths=(35, 8, 7, 7, 7))
-    for one in found.recurrences:
+    yield format_table(_value_rows(trace), header, align="lrrrrl", widths=(35, 8, 7, 7, 7))
+    for one in trace.recurrences:
         if one.unnamed:
             yield format_table([[f"({one.path.title}: {unnamed_gates(one.unnamed)})"]], indent=2)
 
 
-def _token(found: "SentenceTrace", index: int, word: "OutputToken") -> list[str]:
-    from rich.cells import cell_len
-
-    attended = ""
-    if found.attention is not None:
-        weight, position = found.attention[index].max(dim=0)
-        attended = f"{found.source[int(position)]} {weight.item():.0%}"
+def _token_row(trace: "SentenceTrace", index: int) -> list[str]:
+    word, attended = trace.words[index], ""
+    if trace.attention is not None:
+        weight, position = trace.attention[index].max(dim=0)
+        attended = f"{trace.source[int(position)]} {weight.item():.0%}"
     others = [
         f"{token} {math.exp(log_prob):.0%}" for token, log_prob in word.likeliest if token != word.piece
     ]
@@ -143,28 +114,28 @@ def _token(found: "SentenceTrace", index: int, word: "OutputToken") -> list[str]
     return [word.piece, f"{math.exp(word.log_prob):.0%}", attended, "  ".join(others)]
 
 
-def _hypotheses(found: "SentenceTrace") -> str:
+def _hypotheses(trace: "SentenceTrace") -> str:
     """Format the finished hypotheses of the beam, the best first."""
-    ends = [branch for branch in found.beam if branch.score is not None]
+    ends = [branch for branch in trace.beam if branch.score is not None]
     if not ends:
-        return f"finished hypotheses: none; the output was cut at {format_count(len(found.words), 'token')}"
+        return f"finished hypotheses: none; the output was cut at {format_count(len(trace.words), 'token')}"
     rows = [
-        [f"{end.score:.3f}", f"{end.total:.3f}", "*" if end.best else "", " ".join(_tokens(found, end))]
+        [f"{end.score:.3f}", f"{end.total:.3f}", "*" if end.best else "", " ".join(_tokens(trace, end))]
         for end in sorted(ends, key=lambda end: -(end.score or 0.0))
     ]
     title = "finished hypotheses (score, log probability)\n"
     return title + format_table(rows, align="rrrl", widths=(8, 8, 2))
 
 
-def _tokens(found: "SentenceTrace", end: "BeamBranch") -> list[str]:
+def _tokens(trace: "SentenceTrace", end: "BeamBranch") -> list[str]:
     path = [end]
     while path[-1].parent >= 0:
-        path.append(found.beam[path[-1].parent])
-    return [found.spelling[branch.piece] for branch in reversed(path)]
+        path.append(trace.beam[path[-1].parent])
+    return [trace.spelling[branch.piece] for branch in reversed(path)]
 
 
-def _values(found: "SentenceTrace") -> Iterator[list[str]]:
-    for one in found.recurrences:
+def _value_rows(trace: "SentenceTrace") -> Iterator[list[str]]:
+    for one in trace.recurrences:
         for name, value in one.values.items():
             spread = value.std(dim=0, correction=0)
             units = spread.argsort(descending=True, stable=True)[:2].tolist()

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli.options import FileOption
+
 
 def merge(
     outputs: Annotated[
         list[Path], typer.Argument(metavar="FILE...", help="Outputs of all shards, in any order.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    output: Annotated[Path, FileOption("--output", "-o", help="The file to write.")],
 ) -> None:
     """Merge the outputs of `nmt translate --shard K/N` in the order of the input.
 

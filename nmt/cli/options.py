@@ -1,14 +1,21 @@
 """Arguments and options that several verbs share."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nmt.errors import UsageError
+from nmt.lab.figure import check_picture
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
+
+CountOption = partial(typer.Option, metavar="N", min=1)
+"""An option with a positive number, or with another `min`."""
+NumberOption = partial(typer.Option, metavar="X")
+FileOption = partial(typer.Option, metavar="FILE")
 
 Model = Annotated[Path, typer.Argument(help="A run or a model directory.")]
 LanguageModel = Annotated[Path, typer.Argument(help="A run or a model directory of a language model.")]
@@ -26,27 +33,19 @@ RecipeOrRun = Annotated[
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to create.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Positions = Annotated[
-    int,
-    # longer than any sentence; every position takes memory
-    typer.Option(min=1, max=10_000, metavar="N", help="Positions to report separately."),
-]
+# The limit is longer than any sentence; every position takes memory.
+Positions = Annotated[int, CountOption(max=10_000, help="Positions to report separately.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 
 def _check_plot(file: Path | None) -> Path | None:
     """Refuse a picture that could not be drawn before any work begins."""
     if file is not None:
-        from nmt.lab.figure import check_picture
-
         check_picture(file)
     return file
 
 
-Plot = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Also draw a plot: .svg, .png or .pdf.", callback=_check_plot),
-]
+Plot = Annotated[Path | None, FileOption(help="Also draw a plot: .svg, .png or .pdf.", callback=_check_plot)]
 
 
 def read_recipe_or_run(words: list[str]) -> "Recipe | Path":

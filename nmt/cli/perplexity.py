@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import LanguageModel
+from nmt.cli.options import CountOption, LanguageModel
 from nmt.cli.terminal import format_table
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ GENERATED = 20_000
 def perplexity(
     model: LanguageModel,
     file: Annotated[Path, typer.Argument(help="Text, plain or compressed.")],
-    length: Annotated[
-        int, typer.Option("--length", "-l", min=1, metavar="N", help="Tokens to generate, at most.")
-    ] = GENERATED,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed of the generated text.")] = 1,
+    length: Annotated[int, CountOption("--length", "-l", help="Tokens to generate, at most.")] = GENERATED,
+    seed: Annotated[int, CountOption(min=0, help="Random seed of the generated text.")] = 1,
 ) -> None:
     """Measure a language model's perplexity on a text, and on text that it generates.
 
@@ -38,18 +36,18 @@ def perplexity(
     typer.echo(_report(measure_perplexity(load_language_model(model), file, max_tokens=length, seed=seed)))
 
 
-def _report(found: "Perplexity") -> str:
-    text, generated = found.text, found.sampled
-    bits = text.nll / found.characters / math.log(2)
+def _report(result: "Perplexity") -> str:
+    text, generated = result.text, result.sampled
+    bits = text.nll / result.characters / math.log(2)
     per_text = f"{text.means()['perplexity']:.3f} per token ({text.tokens:,} tokens)"
     rows = [
-        ["on the text", f"{per_text}, {bits:.3f} bits per character ({found.characters:,})"],
+        ["on the text", f"{per_text}, {bits:.3f} bits per character ({result.characters:,})"],
         ["on its output", f"{generated.means()['perplexity']:.3f} per token ({generated.tokens:,} tokens)"],
         ["gap", f"{text.means()['loss'] - generated.means()['loss']:+.3f} nats per token"],
     ]
-    lines = [str(found.kept), format_table(rows, align="ll", widths=(16,), width=100)]
-    if found.unknown:
+    lines = [str(result.kept), format_table(rows, align="ll", widths=(16,), width=100)]
+    if result.unknown:
         lines.append(
-            f"{found.unknown:,} tokens are <unk>: not comparable with a model that knows all characters"
+            f"{result.unknown:,} tokens are <unk>: not comparable with a model that knows all characters"
         )
     return "\n".join(lines)

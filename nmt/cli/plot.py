@@ -5,17 +5,20 @@ from typing import Annotated
 
 import typer
 
+from nmt.cli.options import FileOption
+from nmt.lab.curves import read_curves
+from nmt.lab.figure import check_picture, draw_curves
+
 
 def plot(
     runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="Figure to write: .svg, .png or .pdf.")
-    ] = Path("curves.svg"),
+    output: Annotated[Path, FileOption("--output", "-o", help="Figure to write: .svg, .png or .pdf.")] = Path(
+        "curves.svg"
+    ),
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            "--metric",
-            "-m",
+            *("--metric", "-m"),
             metavar="NAME",
             help="What to draw; repeat for more. By default loss, bleu and learning_rate.",
         ),
@@ -29,9 +32,6 @@ def plot(
     Every number in metrics.jsonl can be drawn. Seconds are training time, from
     times.jsonl. Needs matplotlib, which the extra `plot` installs.
     """
-    from nmt.lab.curves import read_curves
-    from nmt.lab.figure import check_picture, draw_curves
-
     check_picture(output)
     draw_curves(output, read_curves(runs, metric or [], against), x=against)
     typer.echo(output)

@@ -3,27 +3,23 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from nmt.cli.options import Json, Threads
+from nmt.cli.options import FileOption, Json, NumberOption, Threads
 from nmt.cli.terminal import to_json
-
-if TYPE_CHECKING:
-    from nmt.decoding.translation import Candidate
+from nmt.data.pairs import Corpus, read_pairs
 
 
 def rescore(
     model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")],
-    source: Annotated[Path, typer.Option("--src", "-i", metavar="FILE", help="Source sentences.")],
-    target: Annotated[Path, typer.Option("--tgt", "-t", metavar="FILE", help="Their translations.")],
+    source: Annotated[Path, FileOption("--src", "-i", help="Source sentences.")],
+    target: Annotated[Path, FileOption("--tgt", "-t", help="Their translations.")],
     json: Json = False,
     length_penalty: Annotated[
         float | None,
-        typer.Option(
-            min=0.0, metavar="X", help="GNMT's alpha; 0 for the log probability. By default the recipe's."
-        ),
+        NumberOption(min=0.0, help="GNMT's alpha; 0 for the log probability. By default the recipe's."),
     ] = None,
     threads: Threads = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the perplexity.")] = False,
@@ -35,7 +31,6 @@ def rescore(
     and of each token. Pairs with a blank source have score 0 and are not counted.
     """
     from nmt.cli.translate_job import load_job
-    from nmt.data.pairs import Corpus, read_pairs
     from nmt.decoding.rescore import rescore_lines
 
     job, _ = load_job(model, threads)
@@ -43,13 +38,10 @@ def rescore(
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = tokens = 0.0
     for scored in rescore_lines(read_pairs(Corpus((source, target))), job):
-        typer.echo(_json(scored) if json else f"{scored.score:.4f}")
+        tokens_scored = list(zip(scored.tokens, scored.token_log_probs, strict=True))
+        fields = {"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens_scored}
+        typer.echo(to_json(fields) if json else f"{scored.score:.4f}")
         total += scored.log_prob
         tokens += len(scored.tokens)
     if tokens and not quiet:
         typer.echo(f"perplexity {math.exp(-total / tokens):.2f} of {tokens:,.0f} tokens", err=True)
-
-
-def _json(scored: "Candidate") -> str:
-    tokens = list(zip(scored.tokens, scored.token_log_probs, strict=True))
-    return to_json({"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens})

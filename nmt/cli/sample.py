@@ -4,29 +4,20 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import LanguageModel
+from nmt.cli.options import CountOption, LanguageModel, NumberOption
 
 
 def sample(
     model: LanguageModel,
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="Beginning of the text.")] = "",
     length: Annotated[
-        int,
-        typer.Option(
-            "--length", "-l", min=1, metavar="N", help="Tokens to sample; the end of a line is one."
-        ),
+        int, CountOption("--length", "-l", help="Tokens to sample; the end of a line is one.")
     ] = 200,
-    count: Annotated[
-        int, typer.Option("--count", "-n", min=1, metavar="N", help="Texts, separated by blank lines.")
-    ] = 1,
-    temperature: Annotated[
-        float, typer.Option(min=0.01, metavar="X", help="Below 1 makes likely tokens likelier.")
-    ] = 1.0,
-    top_k: Annotated[int, typer.Option(min=0, metavar="N", help="Sample from the best tokens; 0: all.")] = 0,
-    top_p: Annotated[
-        float, typer.Option(max=1.0, metavar="X", help="Sample from this probability mass.")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Random seed.")] = 1,
+    count: Annotated[int, CountOption("--count", "-n", help="Texts, separated by blank lines.")] = 1,
+    temperature: Annotated[float, NumberOption(min=0.01, help="Below 1 makes likely tokens likelier.")] = 1.0,
+    top_k: Annotated[int, CountOption(min=0, help="Sample from the best tokens; 0: all.")] = 0,
+    top_p: Annotated[float, NumberOption(max=1.0, help="Sample from this probability mass.")] = 1.0,
+    seed: Annotated[int, CountOption(min=0, help="Random seed.")] = 1,
 ) -> None:
     """Generate text with a language model by sampling one token after another."""
     from nmt.decoding.options import Options

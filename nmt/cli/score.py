@@ -1,30 +1,26 @@
 """`nmt score`: scores of translations by sacreBLEU, with their signatures."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from nmt.cli.options import Json
+from nmt.cli.options import FileOption, Json
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
+from nmt.data.text import read_lines
 from nmt.errors import UsageError
-from nmt.evaluation.metrics import METRICS
-
-if TYPE_CHECKING:
-    from nmt.evaluation.metrics import Score
+from nmt.evaluation.metrics import METRICS, Score, compare
+from nmt.evaluation.metrics import score as evaluate
 
 
 def score(
     hyp: Annotated[list[Path], typer.Argument(help="Translations, one file for each system.")],
-    ref: Annotated[
-        list[Path], typer.Option("--ref", "-r", metavar="FILE", help="Reference; repeat for several.")
-    ],
+    ref: Annotated[list[Path], FileOption("--ref", "-r", help="Reference; repeat for several.")],
     metrics: Annotated[
         str, typer.Option("--metrics", "-m", metavar="NAME,...", help=f"{', '.join(METRICS)}.")
     ] = "bleu,chrf,ter",
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Baseline system for significance tests.")
-    ] = None,
+    baseline: Annotated[Path | None, FileOption(help="Baseline system for significance tests.")] = None,
     paired: Annotated[
         str | None,
         typer.Option(
@@ -53,44 +49,38 @@ def score(
     (sacrebleu's extra `ko`) separates them, `char` counts syllables, and chrF
     needs no tokenizer.
     """
-    from nmt.data.text import read_lines
-    from nmt.evaluation import metrics as scores
-
     if paired and not baseline:
         raise UsageError("--paired tests the difference to a baseline: add --baseline FILE")
     names = [name.strip() for name in metrics.split(",")]
     refs = [list(read_lines(path)) for path in ref]
     systems = {str(path): list(read_lines(path)) for path in ([baseline] if baseline else []) + hyp}
     if baseline:
-        found = scores.compare(
-            systems, refs, names, test=paired or "bs", lowercase=lowercase, tokenize=tokenize
-        )
+        results = compare(systems, refs, names, test=paired or "bs", lowercase=lowercase, tokenize=tokenize)
     else:
-        found = {
-            name: scores.score(
-                lines, refs, names, lowercase=lowercase, tokenize=tokenize, confidence=confidence, name=name
-            )
-            for name, lines in systems.items()
-        }
-    typer.echo(to_json([_fields(*item) for item in found.items()], indent=2) if json else _table(found))
+        evaluator = partial(evaluate, lowercase=lowercase, tokenize=tokenize, confidence=confidence)
+        results = {name: evaluator(lines, refs, names, name=name) for name, lines in systems.items()}
+    if json:
+        typer.echo(to_json([_fields(*item) for item in results.items()], indent=2))
+    else:
+        typer.echo(_format_blocks(results))
 
 
-def _fields(system: str, scores: list["Score"]) -> dict[str, object]:
+def _fields(system: str, scores: list[Score]) -> dict[str, object]:
     present = [{name: v for name, v in score._asdict().items() if v is not None} for score in scores]
     return {"system": system, "scores": present}
 
 
-def _table(found: dict[str, list["Score"]]) -> str:
+def _format_blocks(results: dict[str, list[Score]]) -> str:
     """Format a block for each system, then the signatures, which all systems share."""
     blocks = []
-    for system, scores in found.items():
+    for system, scores in results.items():
         table = format_table(map(_row, scores), align="lrl", widths=(7, 7), indent=2, width=UNLIMITED)
         blocks.append(f"{system}\n{table}\n")
-    signatures = [f"{score.name}|{score.signature}" for score in next(iter(found.values()))]
+    signatures = [f"{score.name}|{score.signature}" for score in next(iter(results.values()))]
     return "\n".join(blocks + signatures)
 
 
-def _row(score: "Score") -> list[str]:
+def _row(score: Score) -> list[str]:
     notes = []
     if score.interval is not None:
         notes.append(f"  95%: {score.mean:.2f} ± {score.interval:.2f}")

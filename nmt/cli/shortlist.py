@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import RunDirectory
+from nmt.cli.options import CountOption, RunDirectory
 
 
 def shortlist(
     run: RunDirectory,
-    best: Annotated[int, typer.Option(min=1, metavar="N", help="Translations kept per source token.")] = 200,
+    best: Annotated[int, CountOption(help="Translations kept per source token.")] = 200,
     frequent: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Most frequent target tokens to allow in every sentence.")
+        int, CountOption(min=0, help="Most frequent target tokens to allow in every sentence.")
     ] = 100,
 ) -> None:
     """Learn the likely translations of each token, for `nmt translate --shortlist`.

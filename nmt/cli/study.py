@@ -1,20 +1,30 @@
 """`nmt study`: experiments of many runs with one report."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.options import CountOption, Json, Plot
 from nmt.cli.recipes import list_files
-from nmt.cli.study_memory import memory
-from nmt.cli.terminal import UNLIMITED, format_table
-from nmt.errors import DataError, UsageError
+from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json
+from nmt.errors import DataError, UsageError, suggestion
+from nmt.lab.figure import Curve, draw_curves
 
 if TYPE_CHECKING:
+    from nmt.lab.memory import MemoryResult
     from nmt.lab.study.definition import StudyMember
 
 app = typer.Typer(no_args_is_help=True, help="Run experiments of many runs with one report.")
+
+FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
+"""Default gaps, seeds and updates."""
+COLUMNS = 5
+"""Gaps in a row of the table."""
+LONGEST, WIDEST, LARGEST = 10_000, 4096, 1_000_000
+"""Limits of a gap, a state, and their product, which takes some 10 GB of memory."""
 
 
 @app.command("ls")
@@ -35,7 +45,7 @@ def run(
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Study directory; by default studies/STUDY."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Members to train at the same time.")] = 1,
+    jobs: Annotated[int, CountOption(help="Members to train at the same time.")] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what would be trained.")] = False,
 ) -> None:
     """Train and test every member of a study, and write one report.
@@ -55,7 +65,7 @@ def run(
         raise UsageError(
             f"expected one study, a file ending in .yaml or a name from `nmt study ls`, got {len(names)}"
         )
-    found, members = read_study(names[0], overrides)
+    study, members = read_study(names[0], overrides)
     if plan:
         typer.echo(_plan(members))
         return
@@ -63,7 +73,7 @@ def run(
     check_data(members)
     failed = _train(directory, members, jobs)
     options = ["-o", str(output)] if output else []
-    typer.echo(report_study(names + overrides + options, directory, found, members))
+    typer.echo(report_study(names + overrides + options, directory, study, members))
     if failed:
         raise DataError(f"{failed} of {len(members)} members failed; run the same command to retry them")
 
@@ -71,22 +81,15 @@ def run(
 def _plan(members: "Sequence[StudyMember]") -> str:
     from nmt.lab.study.definition import count_parameters
 
-    recipes = {", ".join(member.choices.values()): member.recipe for member in members}
-    rows = [
-        [
-            name,
-            f"{recipe.encoder.hidden} + {recipe.decoder.hidden}",
-            f"{count_parameters(recipe):,}",
-            str(recipe.training.stop_after),
-        ]
-        for name, recipe in recipes.items()
-    ]
+    rows = {}
+    for member in members:
+        recipe, name = member.recipe, ", ".join(member.choices.values())
+        hidden = f"{recipe.encoder.hidden} + {recipe.decoder.hidden}"
+        rows[name] = [name, hidden, f"{count_parameters(recipe):,}", str(recipe.training.stop_after)]
     header = ("system", "hidden", "parameters", " stops after")
     seeds = dict.fromkeys(str(member.seed) for member in members)
-    return (
-        format_table(rows, header, widths=(0, 12, 13), width=UNLIMITED)
-        + f"\n{len(members)} members: each with seed {', '.join(seeds)}"
-    )
+    table = format_table(rows.values(), header, widths=(0, 12, 13), width=UNLIMITED)
+    return f"{table}\n{len(members)} members: each with seed {', '.join(seeds)}"
 
 
 def _train(directory: Path, members: "Sequence[StudyMember]", jobs: int) -> int:
@@ -97,12 +100,121 @@ def _train(directory: Path, members: "Sequence[StudyMember]", jobs: int) -> int:
     if len(left) < len(members):
         typer.echo(f"{len(members) - len(left)} of {len(members)} members are finished", err=True)
     failed = 0
-    with StudyRunner(directory, jobs) as grid:
-        for number, (member, end) in enumerate(grid.train(left), len(members) - len(left) + 1):
+    with StudyRunner(directory, jobs) as runner:
+        for number, (member, end) in enumerate(runner.train(left), len(members) - len(left) + 1):
             failed += not end.succeeded
             outcome = "done" if end.succeeded else f"failed (exit code {end.exit_code}): {end.said}"
             typer.echo(f"{number}/{len(members)}  {member.name}: {outcome}", err=True)
     return failed
 
 
-app.command()(memory)
+@app.command()
+def memory(
+    cells: Annotated[
+        str, typer.Option(metavar="CELL,...", help="Cells of `nmt cell ls`, or FILE.py:Class.")
+    ] = "rnn,lstm,gru",
+    gaps: Annotated[
+        str | None, typer.Option(metavar="K,...", help=f"Positions to bridge; by default {FULL[0]}.")
+    ] = None,
+    seeds: Annotated[int | None, CountOption(help=f"Runs of each cell; by default {FULL[1]}.")] = None,
+    updates: Annotated[int | None, CountOption(help=f"Updates per run; by default {FULL[2]}.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"Gaps {QUICK[0]}, one seed, {QUICK[2]} updates.")
+    ] = False,
+    tasks: Annotated[str | None, typer.Option(metavar="TASK,...", help="By default all.")] = None,
+    hidden: Annotated[int, CountOption(max=WIDEST, help="State size.")] = 32,
+    json: Json = False,
+    plot: Plot = None,
+) -> None:
+    """Measure over how long a gap a cell can remember what it has read, on synthetic tasks.
+
+    copy: a symbol, a gap of blanks, then the symbol is asked for. adding: the
+    sum of two marked digits, the first and the last. agreement: the last word
+    follows from the first ("I grew up in France ... I speak fluent French").
+    brackets: which bracket is still open.
+
+    A cell is trained on all gaps at once and tested on each. The numbers are
+    percentages of correct answers.
+    """
+    from nmt.cells import CELLS, find_cell
+    from nmt.lab.memory import TASKS, MemorySettings, measure_memory
+
+    defaults = QUICK if quick else FULL
+    asked = _read_gaps(defaults[0] if gaps is None else gaps, hidden)
+    settings = MemorySettings(asked, hidden=hidden, updates=updates or defaults[2])
+    chosen = list(TASKS) if tasks is None else list(dict.fromkeys(tasks.split(",")))
+    _check_names("--tasks", chosen, list(TASKS))
+    named = list(dict.fromkeys(cells.split(",")))
+    _check_names("--cells", [name for name in named if ":" not in name], list(CELLS))
+    for name in named:
+        find_cell(name)
+    with spinner("") as status:
+        results = list(measure_memory(named, chosen, settings, seeds or defaults[1], status.update))
+    if json:
+        fields = ({**one._asdict(), "means": one.means, "deviations": one.deviations} for one in results)
+        typer.echo(to_json([{**values, "gaps": asked} for values in fields]))
+    else:
+        _print_accuracies(results, asked)
+    if plot:
+        _draw(plot, results, asked)
+
+
+def _read_gaps(text: str, hidden: int) -> tuple[int, ...]:
+    try:
+        gaps = tuple(dict.fromkeys(int(gap) for gap in text.split(",")))
+    except ValueError:
+        gaps = ()
+    if not gaps or min(gaps) < 1:
+        raise UsageError(f"--gaps: expected positive integers such as 5,20,100, got {text!r}")
+    most = min(LONGEST, LARGEST // hidden)
+    if max(gaps) > most:
+        raise UsageError(f"--gaps: with {hidden:,} units the memory allows gaps up to {most:,}")
+    return gaps
+
+
+def _check_names(option: str, names: list[str], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(f"{option}: unknown name {name!r}: {suggestion(name, known)}")
+
+
+def _print_accuracies(results: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
+    """Print tables of up to `COLUMNS` gaps for each task."""
+    from nmt.lab.memory import TASKS
+
+    names = _short_names(results)
+    for task in dict.fromkeys(one.task for one in results):
+        chance = ["  by chance", f"{100 * TASKS[task].chance:.1f}{'':5}"]
+        for first in range(0, len(gaps), COLUMNS):
+            block = slice(first, first + COLUMNS)
+            of_task = [one for one in results if one.task == task]
+            rows = [[f"  {names[one.cell]}", *_percentages(one, block)] for one in of_task]
+            rows += [chance] if first + COLUMNS >= len(gaps) else []
+            header = (task, *map(str, gaps[block]))
+            typer.echo(format_table(rows, header, widths=(19, *[11] * COLUMNS), width=UNLIMITED))
+        typer.echo()
+    seeds = len(results[0].seeds)
+    over = f"mean and standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    typer.echo(f"percentage of correct answers by gap, {over}")
+
+
+def _short_names(results: "list[MemoryResult]") -> dict[str, str]:
+    """Shorten the names of custom cells to their class where that is unambiguous."""
+    short = {one.cell: one.cell.rpartition(":")[2] for one in results}
+    return {cell: name if [*short.values()].count(name) == 1 else cell for cell, name in short.items()}
+
+
+def _percentages(result: "MemoryResult", block: slice) -> list[str]:
+    spreads = [f"±{100 * deviation:<4.1f}" for deviation in result.deviations[block]]
+    pairs = zip_longest(result.means[block], spreads, fillvalue=" " * 5)
+    return [f"{100 * mean:.1f} {spread}" for mean, spread in pairs]
+
+
+def _draw(file: Path, results: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:
+    panels: dict[str, list[Curve]] = {}
+    names = _short_names(results)
+    for one in results:
+        around = [100 * deviation for deviation in one.deviations] or None
+        line = Curve(names[one.cell], gaps, [100 * mean for mean in one.means], around)
+        panels.setdefault(f"{one.task}, % correct", []).append(line)
+    draw_curves(file, panels, x="gap", one_scale=True)

@@ -5,12 +5,12 @@ import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.status import Status
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
 
 WIDTH = 80
 UNLIMITED = 10_000
@@ -42,9 +42,6 @@ def format_table(
     `widths` are minimum widths of columns. Text that does not fit `width` is wrapped inside its column;
     wide characters (Korean, say) count as two cells.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     cells = [[escape_controls(cell) for cell in row] for row in rows]
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=bool(header))
     for column in range(max(map(len, [header, *cells]))):
@@ -58,16 +55,8 @@ def format_table(
     for row in cells:
         table.add_row(*row)
     output = StringIO()
-    plain = Console(
-        file=output,
-        width=width - indent,
-        height=25,
-        color_system=None,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-    plain.print(table)
+    looks: dict[str, Any] = {"color_system": None, "markup": False, "emoji": False, "highlight": False}
+    Console(file=output, width=width - indent, height=25, **looks).print(table)
     return "\n".join((" " * indent + line).rstrip() for line in output.getvalue().splitlines())
 
 
@@ -91,10 +80,8 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def spinner(text: str) -> "Status":
+def spinner(text: str) -> Status:
     """Show a spinner on stderr while a block runs, if stderr is a terminal."""
-    from rich.console import Console
-
     return Console(stderr=True).status(text)
 
 

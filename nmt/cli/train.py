@@ -46,7 +46,13 @@ def train(
     """
     recipe, directory = read_training(words, output)
     if verify_resume:
-        _verify_resume(recipe, kill_at)
+        from nmt.lab import verify_resume as verify
+
+        same = verify.verify_resume(recipe, kill_at, lambda message: typer.echo(message, err=True))
+        typer.echo(
+            f"exact: {2 * kill_at} updates with a kill -9 after {kill_at} end bit for bit like those without "
+            f"({same} tensors, facts and lines compared)"
+        )
     elif run_training(recipe, directory, log_to):
         typer.echo(directory)
 
@@ -60,16 +66,6 @@ def read_training(words: list[str], output: Path | None) -> tuple["Recipe", Path
     if not names and not output:
         raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")
     return recipe, output or Path("runs") / Path(names[-1]).stem
-
-
-def _verify_resume(recipe: "Recipe", kill_at: int) -> None:
-    from nmt.lab import verify_resume as verify
-
-    same = verify.verify_resume(recipe, kill_at, lambda message: typer.echo(message, err=True))
-    typer.echo(
-        f"exact: {2 * kill_at} updates with a kill -9 after {kill_at} end bit for bit like those without "
-        f"({same} tensors, facts and lines compared)"
-    )
 
 
 def run_training(recipe: "Recipe", directory: Path, log_to: str | None) -> bool:

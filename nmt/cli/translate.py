@@ -2,20 +2,23 @@
 
 import inspect
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 from nmt.cli.terminal import echo_note
 from nmt.cli.translate_options import TranslateOptions
-from nmt.cli.translate_progress import TranslationProgress
 from nmt.errors import DataError, UsageError
 from nmt.files import check_writable
 
 if TYPE_CHECKING:
-    from nmt.decoding.job import Job, Window
-    from nmt.decoding.resume import Identity, JobOutput
+    from nmt.decoding.job import Job, JobProgress, Window
+    from nmt.decoding.resume import JobOutput
     from nmt.decoding.translation import Translation, VerificationSample
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
@@ -29,28 +32,25 @@ def translate(**given: Any) -> None:
     OUTPUT is written as OUTPUT.part and renamed when it is complete. Warnings
     about lines that could not be read or translated as they are go to stderr.
     """
-    run(TranslateOptions(**given))
-
-
-# Typer reads a verb's options from its signature.
-translate.__signature__ = inspect.signature(TranslateOptions)  # type: ignore[attr-defined]
-
-
-def run(options: TranslateOptions) -> None:
-    """Translate with the given options."""
-    from nmt.cli.translate_job import open_input
+    from nmt import __version__
+    from nmt.cli.translate_job import open_input, prepare
     from nmt.decoding import resume, shards
     from nmt.decoding.job import JobProgress, LineReader
     from nmt.decoding.translation import VerificationSample
 
+    options = TranslateOptions(**given)
     _check(options)
-    job, identity = _prepare(options)
+    job, models = prepare(options)
+    identity = {"nmt": __version__, "model": models, **job.settings(), **options.identity()}
     checkpoint = resume.read_checkpoint(options.outputs, identity) if options.resume else None
     if checkpoint and checkpoint.whole:
         resume.rename_parts(options.outputs)
         echo_note(f"{options.output} was already complete")
         return
     sample, formatters = VerificationSample(options.verify), _formatters(options)
+    # How many lines are translated together.
+    ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
+    window_size = max(1, ahead * job.options.batch)
     with (
         _workers(options, job) as work,
         open_input(options) as source,
@@ -61,7 +61,7 @@ def run(options: TranslateOptions) -> None:
         progress = TranslationProgress(options.quiet, source.total, output.done)
         reader.skip(output.done)
         with progress.bar:
-            for window, translations in work(reader.windows(_window_size(options, job))):
+            for window, translations in work(reader.windows(window_size)):
                 for translation in translations:
                     output.write([format_(translation) for format_ in formatters])
                     progress.advance(translation)
@@ -73,6 +73,10 @@ def run(options: TranslateOptions) -> None:
     _verify(sample, job, progress)
 
 
+# Typer reads a verb's options from its signature.
+translate.__signature__ = inspect.signature(TranslateOptions)  # type: ignore[attr-defined]
+
+
 def _check(options: TranslateOptions) -> None:
     """Refuse impossible combinations before the model is loaded."""
     output, alignments = options.output, options.alignments
@@ -81,41 +85,28 @@ def _check(options: TranslateOptions) -> None:
     for path in options.outputs:
         if path:
             check_writable(path)
+    samples_alone, required = options.samples and not options.mbr, options.prefix or options.must
+    many_threads = options.workers > 1 and options.threads > 1
     conflicts = (
         (options.scores and options.n_best, "--n-best includes the scores: remove --scores"),
         (options.resume and not output, "--resume needs the name of the output file: add --output"),
         (options.shard and not (options.source and output), "--shard needs files: add --input and --output"),
-        (
-            options.samples and not options.mbr,
-            "--samples are the candidates of --mbr: add --mbr, or use --n-best",
-        ),
+        (samples_alone, "--samples are the candidates of --mbr: add --mbr, or use --n-best"),
         (options.weights and not options.ensemble, "--weights needs an ensemble: add --ensemble"),
         (
-            options.json and (options.prefix or options.must or options.must_not),
+            options.json and (required or options.must_not),
             "with --json, constraints are the fields prefix, must and must_not of each line: "
             "remove --prefix, --must and --must-not",
         ),
         (
-            options.shortlist and (options.prefix or options.must),
+            options.shortlist and required,
             "--shortlist may exclude the tokens that --prefix and --must require: remove it",
         ),
-        (
-            options.workers > 1 and options.threads > 1,
-            "each of the --workers has one thread: remove --threads",
-        ),
+        (many_threads, "each of the --workers has one thread: remove --threads"),
     )
     for conflict, message in conflicts:
         if conflict:
             raise UsageError(message)
-
-
-def _prepare(options: TranslateOptions) -> tuple["Job", "Identity"]:
-    """Return the job, and what must be the same to resume it."""
-    from nmt import __version__
-    from nmt.cli.translate_job import prepare
-
-    job, models = prepare(options)
-    return job, {"nmt": __version__, "model": models, **job.settings(), **options.identity()}
 
 
 @contextmanager
@@ -124,30 +115,21 @@ def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
     from nmt.workers import START_METHOD, Workers
 
     if options.workers == 1:
-        work = _translator(job)
+        work = _translator(options, job)
         yield lambda windows: ((window, work(window)) for window in windows)
         return
-    begin = partial(_translator, job) if START_METHOD == "fork" else partial(_load_translator, options)
+    begin = partial(_translator, options, job if START_METHOD == "fork" else None)
     with Workers(begin, options.workers) as workers:
         yield workers.map
 
 
-def _load_translator(options: TranslateOptions) -> Callable[["Window"], list["Translation"]]:
+def _translator(options: TranslateOptions, job: "Job | None") -> Callable[["Window"], list["Translation"]]:
+    """Return the function that translates a window; without a job, the models are loaded anew."""
     from nmt.cli.translate_job import prepare
-
-    return _translator(prepare(options)[0])
-
-
-def _translator(job: "Job") -> Callable[["Window"], list["Translation"]]:
     from nmt.decoding.translation import translate_window
 
-    return lambda window: translate_window(window.lines, job)
-
-
-def _window_size(options: TranslateOptions, job: "Job") -> int:
-    """Return how many lines are translated together."""
-    ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
-    return max(1, ahead * job.options.batch)
+    loaded = job or prepare(options)[0]
+    return lambda window: translate_window(window.lines, loaded)
 
 
 def _formatters(options: TranslateOptions) -> list[Formatter]:
@@ -172,7 +154,7 @@ def _report_partial_output(output: "JobOutput") -> Iterator[None]:
         raise
 
 
-def _verify(sample: "VerificationSample", job: "Job", progress: TranslationProgress) -> None:
+def _verify(sample: "VerificationSample", job: "Job", progress: "TranslationProgress") -> None:
     """Translate a sample of the lines again in other batches; DataError if a translation differs."""
     from nmt.decoding.translation import VERIFICATION_BATCHES
 
@@ -185,3 +167,46 @@ def _verify(sample: "VerificationSample", job: "Job", progress: TranslationProgr
     progress.note(
         f"verified: {len(sample.translations):,} lines are translated alike in batches of {batches}, shuffled"
     )
+
+
+class TranslationProgress:
+    """A progress bar on a terminal; counts of lines and warnings for the summary."""
+
+    def __init__(self, quiet: bool, total: int | None, before: "JobProgress") -> None:
+        console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+        self.quiet, self.before, self.start = quiet, before.lines, time.perf_counter()
+        self.lines, self.notes = 0, before.notes
+        self.bar = Progress(
+            MofNCompleteColumn(),
+            TextColumn("lines"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self.bar.add_task("", total=total, completed=before.lines, rate="")
+
+    def advance(self, translation: "Translation") -> None:
+        """Count a translated line, and print its warnings."""
+        for note in translation.notes:
+            self.bar.console.print(f"line {translation.number}: {note}")
+        self.lines += 1
+        self.notes += len(translation.notes)
+        self.bar.update(self._task, advance=1, rate=self._rate())
+
+    def note(self, text: str) -> None:
+        """Print a message about the job, unless quiet."""
+        if not self.quiet:
+            self.bar.console.print(text)
+
+    def _rate(self) -> str:
+        return f"{self.lines / (time.perf_counter() - self.start):.1f} lines/s"
+
+    def summarise(self) -> None:
+        """Print lines, time and warnings of the job."""
+        seconds = time.perf_counter() - self.start
+        before = f", {self.before:,} before" if self.before else ""
+        notes = f"; warnings above: {self.notes:,}" if self.notes else ""
+        self.note(f"{self.lines:,} lines in {seconds:.1f} s ({self._rate()}){before}{notes}")

@@ -17,6 +17,12 @@ from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import find_metric, sentence_utility
 from nmt.export import directory
 
+SAME_NAMES = (
+    *("batch", "max_ratio", "max_extra", "coverage_penalty", "min_ratio", "no_repeat_ngram", "groups"),
+    *("diversity", "temperature", "top_k", "top_p", "seed"),
+)
+"""Options of the search that have the same name in `nmt translate`."""
+
 
 def prepare(options: TranslateOptions) -> tuple[Job, str]:
     """Load the models, and return their job and their fingerprints."""
@@ -84,28 +90,18 @@ def _search(options: TranslateOptions, recipe: Options, *, attention: bool) -> O
     beam = options.beam or (recipe.beam if sampled else max(recipe.beam, candidates))
     by_reward = options.length_penalty_kind == "reward"
     penalty = recipe.length_penalty if options.length_penalty is None else options.length_penalty
+    same = {name: getattr(options, name) for name in SAME_NAMES}
     return replace(
         recipe,
         beam=beam,
-        batch=options.batch or recipe.batch,
         n_best=beam if options.mbr and not sampled else candidates,
         normalisation="none" if by_reward else options.length_penalty_kind,
         length_penalty=0.0 if by_reward else penalty,
         word_reward=penalty if by_reward else 0.0,
-        max_ratio=recipe.max_ratio if options.max_ratio is None else options.max_ratio,
-        max_extra=recipe.max_extra if options.max_extra is None else options.max_extra,
         unk=not options.no_unk,
         attention=attention,
         sample=sampled,
-        coverage_penalty=options.coverage_penalty,
-        min_ratio=options.min_ratio,
-        no_repeat_ngram=options.no_repeat_ngram,
-        groups=options.groups,
-        diversity=options.diversity,
-        temperature=options.temperature,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        seed=options.seed,
+        **{name: value for name, value in same.items() if value is not None},
     )
 
 

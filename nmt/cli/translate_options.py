@@ -13,10 +13,13 @@ from nmt.evaluation.metrics import METRICS
 in_files = partial(typer.Option, rich_help_panel="Files", metavar="FILE")
 in_format = partial(typer.Option, rich_help_panel="Output format")
 in_search = partial(typer.Option, rich_help_panel="Search")
+search_count = partial(in_search, metavar="N", min=1)
+search_number = partial(in_search, metavar="X", min=0.0)
 in_sampling = partial(typer.Option, rich_help_panel="Sampling and diversity")
 in_constraints = partial(typer.Option, rich_help_panel="Lexical constraints", metavar="FILE")
 in_ensembles = partial(typer.Option, rich_help_panel="Ensembles and reranking")
 in_job = partial(typer.Option, rich_help_panel="Job")
+job_count = partial(in_job, metavar="N", min=1)
 
 Normalisation = Literal["none", "gnmt", "average", "reward"]
 Average = Literal["mean", "log"]
@@ -42,28 +45,21 @@ class TranslateOptions(NamedTuple):
     field: Annotated[str, in_format(metavar="NAME", help="JSON field of the text.")] = "text"
     details: Annotated[bool, in_format("--details", help="Add tokens and alignment to JSON.")] = False
     beam: Annotated[
-        int | None,
-        in_search("--beam", "--beam_size", min=1, metavar="N", help="Beam size; 1 is greedy search."),
+        int | None, search_count("--beam", "--beam_size", help="Beam size; 1 is greedy search.")
     ] = None
     length_penalty_kind: Annotated[
         Normalisation, in_search(metavar="KIND", help="none, gnmt, average or reward.")
     ] = "gnmt"
     length_penalty: Annotated[float | None, in_search(help="GNMT's alpha, or the reward per token.")] = None
-    coverage_penalty: Annotated[float, in_search(min=0.0, metavar="X", help="GNMT's beta (coverage).")] = 0.0
-    min_ratio: Annotated[float, in_search(min=0.0, metavar="X", help="Minimum tokens per source token.")] = (
-        0.0
-    )
-    max_ratio: Annotated[
-        float | None, in_search(min=0.0, metavar="X", help="Maximum tokens per source token ...")
-    ] = None
-    max_extra: Annotated[int | None, in_search(min=0, metavar="N", help="... plus this many.")] = None
+    coverage_penalty: Annotated[float, search_number(help="GNMT's beta (coverage).")] = 0.0
+    min_ratio: Annotated[float, search_number(help="Minimum tokens per source token.")] = 0.0
+    max_ratio: Annotated[float | None, search_number(help="Maximum tokens per source token ...")] = None
+    max_extra: Annotated[int | None, search_count(min=0, help="... plus this many.")] = None
     no_unk: Annotated[bool, in_search("--no-unk", help="Never output <unk>.")] = False
     no_repeat_ngram: Annotated[
-        int, in_search(min=0, metavar="N", help="Never repeat n-grams of this size; 0: allow.")
+        int, search_count(min=0, help="Never repeat n-grams of this size; 0: allow.")
     ] = 0
-    max_length: Annotated[
-        int, in_search(min=1, metavar="N", help="Source tokens per part of a long line.")
-    ] = LONGEST_PART
+    max_length: Annotated[int, search_count(help="Source tokens per part of a long line.")] = LONGEST_PART
     unk_replace: Annotated[bool, in_search("--unk-replace", help="Copy the source word for <unk>.")] = False
     sample: Annotated[bool, in_sampling("--sample", help="Sample instead of beam search.")] = False
     temperature: Annotated[float, in_sampling(help="Below 1 makes likely tokens likelier.")] = 1.0
@@ -101,19 +97,15 @@ class TranslateOptions(NamedTuple):
         bool,
         in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see `nmt shortlist`."),
     ] = False
-    batch: Annotated[int | None, in_job(min=1, metavar="N", help="Sentences per batch.")] = None
-    read_ahead: Annotated[int, in_job(min=0, metavar="N", help="Batches to read ahead; 0: interactive.")] = (
-        READ_AHEAD
-    )
-    workers: Annotated[
-        int, in_job("--workers", min=1, metavar="N", help="Processes, with one thread each.")
-    ] = 1
-    threads: Annotated[int, in_job(min=1, metavar="N", help="CPU threads; usually 1 is fastest.")] = 1
+    batch: Annotated[int | None, job_count(help="Sentences per batch.")] = None
+    read_ahead: Annotated[int, job_count(min=0, help="Batches to read ahead; 0: interactive.")] = READ_AHEAD
+    workers: Annotated[int, job_count("--workers", help="Processes, with one thread each.")] = 1
+    threads: Annotated[int, job_count(help="CPU threads; usually 1 is fastest.")] = 1
     resume: Annotated[bool, in_job("--resume", help="Resume the job of OUTPUT.part.")] = False
     shard: Annotated[
         str | None, in_job("--shard", metavar="K/N", help="Translate part K of N; see `nmt merge`.")
     ] = None
-    verify: Annotated[int, in_job(min=0, metavar="N", help="Lines to translate again as a check.")] = 0
+    verify: Annotated[int, job_count(min=0, help="Lines to translate again as a check.")] = 0
     quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings about lines only.")] = False
 
     @property

@@ -1,16 +1,15 @@
 """The directory of an exported translator: graphs, vocabularies, configuration. Reading it needs no torch."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError
 from nmt.export.runtime import OnnxModel
-from nmt.files import atomic_directory, check_sha256, file_sha256
+from nmt.files import check_sha256, file_sha256
 
 FORMAT = 1
 CONFIG, CHECKSUMS = "config.json", "checksums.json"
@@ -47,7 +46,13 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     checksums = _read_json(path / CHECKSUMS)
     for name in sorted(checksums):
         check_sha256(path / name, str(checksums[name]))
-    config = _read_config(path)
+    facts = _read_json(path / CONFIG)
+    if facts.get("format") != FORMAT:
+        raise DataError(f"{path}: format {facts.get('format')}, but this nmt reads {FORMAT}: export again")
+    try:
+        config = ExportConfig(**facts)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise DataError(f"{path / CONFIG}: refused: {error}") from None
     missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(checksums)
     if missing:
         raise DataError(f"{path / CHECKSUMS}: refused: no checksum of {', '.join(sorted(missing))}")
@@ -68,16 +73,6 @@ def graph_file(name: str) -> str:
     return f"{name}.onnx"
 
 
-def _read_config(path: Path) -> ExportConfig:
-    facts = _read_json(path / CONFIG)
-    if facts.get("format") != FORMAT:
-        raise DataError(f"{path}: format {facts.get('format')}, but this nmt reads {FORMAT}: export again")
-    try:
-        return ExportConfig(**facts)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise DataError(f"{path / CONFIG}: refused: {error}") from None
-
-
 def _read_json(file: Path) -> dict[str, object]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -86,30 +81,3 @@ def _read_json(file: Path) -> dict[str, object]:
     if not isinstance(content, dict):
         raise DataError(f"{file}: refused: it is not a JSON object")
     return content
-
-
-def write(
-    output: Path, config: ExportConfig, fill: Callable[[Path], None], finish: Callable[[Path], None]
-) -> None:
-    """Write an exported directory atomically; UsageError if `output` exists.
-
-    `fill` writes graphs and vocabularies; `finish` may then load the directory and add files to it.
-    """
-    if output.exists():
-        raise UsageError(f"{output} already exists; choose another name")
-    with atomic_directory(output) as side:
-        write_json(side / CONFIG, asdict(config))
-        fill(side)
-        _write_checksums(side)
-        finish(side)
-        _write_checksums(side)
-
-
-def _write_checksums(folder: Path) -> None:
-    names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
-    write_json(folder / CHECKSUMS, {name: file_sha256(folder / name) for name in names})
-
-
-def write_json(file: Path, facts: object) -> None:
-    """Write indented JSON."""
-    file.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """ONNX graphs under construction: values, constants and nodes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -54,20 +54,13 @@ class OnnxGraph:
         self.transposed: dict[ValueName, ValueName] = {}  # values with swapped last axes: their originals
         self._made: dict[bytes, list[ValueName]] = {}
 
-    def add(
-        self,
-        operation: str,
-        *inputs: Any,
-        outputs: int = 1,
-        attributes: Mapping[str, Any] | None = None,
-        domain: str = "",
-    ) -> Any:
+    def add(self, operation: str, *inputs: Any, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
         """Add an operation, unless it is there already; return its value, or a list of several.
 
         Inputs that are None, the last ones, are omitted.
         """
         read = [self.name_of(value) for value in inputs if value is not None]
-        node = helper.make_node(operation, read, [], domain=domain, **(attributes or {}))
+        node = helper.make_node(operation, read, [], domain=domain, **attributes)
         key = node.SerializeToString(deterministic=True)
         if key not in self._made:
             self._made[key] = [ValueName(f"{self.prefix}v{len(self.nodes)}_{i}") for i in range(outputs)]
@@ -88,7 +81,7 @@ class OnnxGraph:
         if not any(isinstance(value, ValueName) for value in values):
             return torch.tensor(values, dtype=torch.int64)
         parts = [v if isinstance(v, ValueName) else torch.tensor([v]) for v in values]
-        return self.add("Concat", *parts, attributes={"axis": 0})
+        return self.add("Concat", *parts, axis=0)
 
     def set_outputs(self, values: Sequence[Any], names: Sequence[str]) -> None:
         """Name the outputs of the graph."""
@@ -117,9 +110,9 @@ def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.Node
 
 def declare_values(names: Sequence[str], nodes: Sequence[fx.Node]) -> list[onnx.ValueInfoProto]:
     """Declare inputs or outputs: types, and sizes if they are fixed."""
-    return [_declared(name, node.meta["val"]) for name, node in zip(names, nodes, strict=True)]
-
-
-def _declared(name: str, value: Tensor) -> onnx.ValueInfoProto:
-    sizes = [size if isinstance(size, int) else str(size) for size in value.shape]
-    return helper.make_tensor_value_info(name, TYPES[value.dtype], sizes)
+    declared = []
+    for name, node in zip(names, nodes, strict=True):
+        value = node.meta["val"]
+        sizes = [size if isinstance(size, int) else str(size) for size in value.shape]
+        declared.append(helper.make_tensor_value_info(name, TYPES[value.dtype], sizes))
+    return declared

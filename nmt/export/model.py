@@ -1,6 +1,7 @@
 """A translator as ONNX graphs: `encoder`, `step`, and `best`, which finds the most probable tokens."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import onnx
@@ -14,50 +15,37 @@ from nmt.export.parts import EncoderModule, MaskedCellStep, StepModule, state_si
 from nmt.model.translator import TranslationModel
 
 ANY = torch.export.Dim.DYNAMIC
+FIRST, FIRST_TWO = {0: ANY}, {0: ANY, 1: ANY}  # dynamic axes
 B, S, R, K = 3, 5, 7, 4  # sizes of the traced examples: any that differ
 
 
 class TracedModule:
     """A module's forward pass as a graph of torch operations, and the values of its constants.
 
-    `inputs` are tensors and lists of them; `sizes` has the axes of each that are dynamic.
+    `inputs` are tensors and lists of them; `shapes` has the dynamic axes of each.
     """
 
-    def __init__(self, module: nn.Module, inputs: tuple[Any, ...], sizes: tuple[Any, ...]) -> None:
+    def __init__(self, module: nn.Module, inputs: tuple[Any, ...], shapes: tuple[Any, ...]) -> None:
         with torch.no_grad():
-            program = torch.export.export(module, inputs, dynamic_shapes=_dynamic(sizes), strict=False)
+            program = torch.export.export(module, inputs, dynamic_shapes=shapes, strict=False)
         self.graph, signature = program.graph, program.graph_signature
         self.graph.eliminate_dead_code()
         values: Mapping[str, Any] = {**program.state_dict, **program.constants}
         lifted = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         lifted |= signature.inputs_to_lifted_tensor_constants
         self.constants: dict[str, Tensor] = {name: values[key].detach() for name, key in lifted.items()}
-
-    @property
-    def inputs(self) -> list[fx.Node]:
-        """The nodes of the inputs, in order."""
-        return [node for node in self.graph.find_nodes(op="placeholder") if node.name not in self.constants]
-
-    @property
-    def outputs(self) -> list[fx.Node]:
-        """The nodes of the outputs, in order."""
-        (nodes,) = self.graph.output_node().args
-        return list(nodes)
+        placeholders = self.graph.find_nodes(op="placeholder")
+        self.inputs: list[fx.Node] = [node for node in placeholders if node.name not in self.constants]
+        (outputs,) = self.graph.output_node().args
+        self.outputs: list[fx.Node] = list(outputs)
 
 
-def _dynamic(sizes: Any) -> Any:
-    if isinstance(sizes, list):
-        return [_dynamic(part) for part in sizes]
-    if any(isinstance(part, (list, tuple)) for part in sizes):
-        return tuple(_dynamic(part) for part in sizes)
-    return dict.fromkeys(sizes, ANY)
-
-
+@dataclass
 class GraphBuilder:
     """Converts traced modules to ONNX; a loop over positions is a graph within a graph."""
 
-    def __init__(self, translator: TranslationModel, constants: GraphConstants) -> None:
-        self.translator, self.constants = translator, constants
+    translator: TranslationModel
+    constants: GraphConstants
 
     def convert(self, traced: TracedModule, graph: OnnxGraph, names: list[str]) -> list[Any]:
         """Add a traced module's operations to a graph, with inputs of these names; return its outputs."""
@@ -87,22 +75,21 @@ class GraphBuilder:
         step = MaskedCellStep(self.translator.encoder.stack.layers[depth], direction)
         start = [torch.zeros(B, step.cell.hidden_size) for _ in state]
         inputs = (start, torch.zeros(B, len(step.cell.b)), torch.ones(B, 1) > 0)
-        traced = TracedModule(step, inputs, ([(0,) for _ in state], (0,), (0,)))
+        traced = TracedModule(step, inputs, ([FIRST for _ in state], FIRST, FIRST))
         body = OnnxGraph(self.constants, f"loop{depth}{'rl'[direction]}.")
         reads = [body.prefix + node.name for node in traced.inputs]
         gives = [f"{body.prefix}after{index}" for index in range(len(state) + 1)]
         new = self.convert(traced, body, reads)
         body.set_outputs([*new, new[0]], gives)
-        attributes = {
-            "body": body.to_proto(
-                declare_values(reads, traced.inputs),
-                declare_values(gives, [*traced.outputs, traced.outputs[0]]),
-            ),
-            "num_scan_inputs": 2,
-            "scan_input_directions": [direction] * 2,
-            "scan_output_directions": [direction],
-        }
-        *last, hs = graph.add("Scan", *state, x, mask, outputs=len(state) + 1, attributes=attributes)
+        outputs = declare_values(gives, [*traced.outputs, traced.outputs[0]])
+        *last, hs = graph.add(
+            *("Scan", *state, x, mask),
+            outputs=len(gives),
+            body=body.to_proto(declare_values(reads, traced.inputs), outputs),
+            num_scan_inputs=2,
+            scan_input_directions=[direction] * 2,
+            scan_output_directions=[direction],
+        )
         return [hs, *last]
 
 
@@ -114,7 +101,7 @@ def _leaves(tree: Any) -> list[Any]:
 
 def encoder_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert the encoder: src [B, S] to keys and values (with attention) and the decoder's first state."""
-    traced = TracedModule(EncoderModule(translator), (torch.full((B, S), 4),), ((0, 1),))
+    traced = TracedModule(EncoderModule(translator), (torch.full((B, S), 4),), (FIRST_TWO,))
     return _convert(translator, traced, ["src"], [*memory_names(translator), *state_names(translator)], int8)
 
 
@@ -124,13 +111,12 @@ def step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     names, attended = memory_names(translator), list[Tensor]()
     if names:
         states = torch.zeros(B, S, translator.encoder.stack.output_size)
-        known = [
-            part.clone() for part in translator.decoder.attention.project_memory(states) if part is not None
-        ]
+        memory = translator.decoder.attention.project_memory(states)
+        known = [part.clone() for part in memory if part is not None]
         attended = [*known, torch.ones(B, S) > 0, torch.zeros(B, K, dtype=torch.int64), torch.arange(R)]
     inputs = (torch.full((R,), 4), torch.arange(R) % 3, state, attended)
-    axes = [(0, 1)] * 4 + [(0,)] if attended else []
-    traced = TracedModule(StepModule(translator), inputs, ((0,), (0,), [(0,) for _ in state], axes))
+    axes = [FIRST_TWO] * 4 + [FIRST] if attended else []
+    traced = TracedModule(StepModule(translator), inputs, (FIRST, FIRST, [FIRST for _ in state], axes))
     parts = state_names(translator)
     reads = ["y", "parents", *parts, *([*names, "mask", "rows", "place"] if names else [])]
     gives = ["log_probs", *[f"next.{name}" for name in parts], *(["weights"] if names else [])]

@@ -22,27 +22,23 @@ def product(graph: OnnxGraph, x: Any, weight: Any, add: Any = None, *, flat: boo
         result = _multiply_int8(graph, x, weight)
     elif flat and isinstance(weight, Tensor):
         # Transposed as in the model: an output layer may share the table of the embedding.
-        return graph.add("Gemm", x, weight.t(), add, attributes={"transB": 1})  # type: ignore[no-any-return]
+        return graph.add("Gemm", x, weight.t(), add, transB=1)  # type: ignore[no-any-return]
     else:
         result = graph.add("MatMul", x, weight)
     return result if add is None else graph.add("Add", result, add)
 
 
 def _multiply_int8(graph: OnnxGraph, x: Any, weight: Tensor) -> ValueName:
+    """Multiply integers; the rows of x are rounded to integers of 1 to 255 around `ZERO_POINT`."""
+    largest = graph.add("ReduceMax", graph.add("Abs", x), torch.tensor([-1]))
+    x_scales = graph.add("Div", graph.add("Max", largest, torch.tensor(1e-30)), torch.tensor(127.0))
+    rounded = graph.add("Round", graph.add("Div", x, x_scales))
+    shifted = graph.add("Add", rounded, torch.tensor(float(ZERO_POINT)))
+    xs = graph.add("Cast", shifted, to=onnx.TensorProto.UINT8)
     numbers, scales = quantize_matrix(weight, dim=0)
-    xs, x_scales = quantize_rows(graph, x)
     one, zero_point = torch.tensor(1.0), torch.tensor(ZERO_POINT, dtype=torch.uint8)
     scaled = graph.add("MatMulIntegerToFloat", xs, numbers, one, scales[0], zero_point, domain=ORT)
     return graph.add("Mul", scaled, x_scales)  # type: ignore[no-any-return]
-
-
-def quantize_rows(graph: OnnxGraph, x: Any) -> tuple[ValueName, ValueName]:
-    """Round rows to integers of 1 to 255 around `ZERO_POINT`, and return their scales, too."""
-    largest = graph.add("ReduceMax", graph.add("Abs", x), torch.tensor([-1]))
-    scales = graph.add("Div", graph.add("Max", largest, torch.tensor(1e-30)), torch.tensor(127.0))
-    whole = graph.add("Round", graph.add("Div", x, scales))
-    shifted = graph.add("Add", whole, torch.tensor(float(ZERO_POINT)))
-    return graph.add("Cast", shifted, attributes={"to": onnx.TensorProto.UINT8}), scales
 
 
 def look_up_embeddings(graph: OnnxGraph, table: Tensor, pieces: Any) -> ValueName:
@@ -51,7 +47,7 @@ def look_up_embeddings(graph: OnnxGraph, table: Tensor, pieces: Any) -> ValueNam
         return graph.add("Gather", table, pieces)  # type: ignore[no-any-return]
     numbers, scales = quantize_matrix(table, dim=1)
     vectors = graph.add("Gather", numbers, pieces)
-    real = graph.add("Cast", vectors, attributes={"to": onnx.TensorProto.FLOAT})
+    real = graph.add("Cast", vectors, to=onnx.TensorProto.FLOAT)
     return graph.add("Mul", real, graph.add("Gather", scales, pieces))  # type: ignore[no-any-return]
 
 

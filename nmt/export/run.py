@@ -1,8 +1,11 @@
-"""The export of a run, a checkpoint or a model directory."""
+"""The export of a run, a checkpoint or a model directory, and its comparison with the trained model."""
 
 import copy
-from dataclasses import asdict
+import json
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import onnx
 import torch
@@ -11,16 +14,49 @@ from nmt import __version__
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part
 from nmt.data.text import read_lines
-from nmt.data.vocabulary import BOS, EOS, PAD, SIDES, UNK
+from nmt.data.vocabulary import BOS, EOS, PAD, UNK
+from nmt.decoding.job import Job
+from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
-from nmt.export.directory import FORMAT, GRAPHS, ExportConfig, graph_file, load_export, write, write_json
+from nmt.evaluation.metrics import DEFAULT_METRICS, score
+from nmt.export.directory import CHECKSUMS, CONFIG, FORMAT, GRAPHS, ExportConfig, graph_file, load_export
 from nmt.export.model import encoder_graph, memory_names, step_graph, top_k_graph
-from nmt.export.parity import ParityReport, ParityTexts, compare
 from nmt.export.parts import state_sizes
+from nmt.files import atomic_directory, file_sha256
 from nmt.model.translator import TranslationModel
 from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
 
 REPORT = "report.json"
+
+
+class ParityTexts(NamedTuple):
+    """Lines to compare on, and their references, if any."""
+
+    name: str
+    sources: list[str]
+    references: list[str] | None
+
+
+@dataclass(frozen=True)
+class SideMeasurements:
+    """Size, speed and scores of one of the two translators."""
+
+    megabytes: float  # of weights, or of graphs
+    milliseconds: float  # per line, on one thread
+    scores: dict[str, float]  # by signature
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """The comparison; its fields are the keys of `report.json`."""
+
+    name: str
+    lines: int
+    beam: int
+    batch: int
+    differing: list[int]  # numbers of the lines that differ, from 1
+    trained: SideMeasurements
+    exported: SideMeasurements
 
 
 def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = None) -> ParityReport | None:
@@ -32,23 +68,30 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
         raise UsageError(f"{output} already exists; choose another name")
     loaded = load_translator(path)
     texts = check or validation_texts(loaded)
-    reports: list[ParityReport] = []
-
-    def fill(folder: Path) -> None:
+    config, report = export_config(loaded, int8=int8), None
+    with atomic_directory(output) as folder:
+        _write_json(folder / CONFIG, asdict(config))
         traced = prepare_for_tracing(loaded.model)
         graphs = (encoder_graph(traced, int8=int8), step_graph(traced, int8=int8), top_k_graph())
         for name, graph in zip(GRAPHS, graphs, strict=True):
             onnx.save(graph, folder / graph_file(name))
-        for side, vocabulary in zip(SIDES, (loaded.source, loaded.target), strict=True):
-            vocabulary.save(folder / (side + vocabulary.suffix))
-
-    def finish(folder: Path) -> None:
+        for file, vocabulary in zip(config.vocabularies, (loaded.source, loaded.target), strict=True):
+            vocabulary.save(folder / file)
+        _write_checksums(folder)
         if texts is not None:
-            reports.append(compare_with_trained(loaded, folder, texts))
-            write_json(folder / REPORT, asdict(reports[0]))
+            report = compare_with_trained(loaded, folder, texts)
+            _write_json(folder / REPORT, asdict(report))
+            _write_checksums(folder)
+    return report
 
-    write(output, export_config(loaded, int8=int8), fill, finish)
-    return reports[0] if reports else None
+
+def _write_checksums(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
+    _write_json(folder / CHECKSUMS, {name: file_sha256(folder / name) for name in names})
+
+
+def _write_json(file: Path, facts: object) -> None:
+    file.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def prepare_for_tracing(translator: TranslationModel) -> TranslationModel:
@@ -78,15 +121,29 @@ def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
 
 
 def compare_with_trained(loaded: LoadedTranslator, folder: Path, texts: ParityTexts) -> ParityReport:
-    """Compare the trained model and the directory on the same lines, each on one thread."""
+    """Translate the same lines with the trained model and the directory, each on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         weights = 4 * sum(parameter.numel() for parameter in loaded.model.parameters())
         graphs = sum((folder / graph_file(name)).stat().st_size for name in GRAPHS)
-        return compare(texts, (build_job(loaded), weights / 1e6), (load_export(folder), graphs / 1e6))
+        exported_job = load_export(folder)
+        ours, trained = _translate(build_job(loaded), texts, weights)
+        theirs, exported = _translate(exported_job, texts, graphs)
     finally:
         torch.set_num_threads(before)
+    differing = [number for number, (a, b) in enumerate(zip(ours, theirs, strict=True), 1) if a != b]
+    search = exported_job.options
+    return ParityReport(texts.name, len(ours), search.beam, search.batch, differing, trained, exported)
+
+
+def _translate(job: Job, texts: ParityTexts, size: int) -> tuple[list[str], SideMeasurements]:
+    start = time.perf_counter()
+    lines = [one.text for one in translate_lines(((line, None) for line in texts.sources), job)]
+    milliseconds = 1000 * (time.perf_counter() - start) / max(1, len(lines))
+    scores = score(lines, [texts.references], DEFAULT_METRICS) if texts.references is not None else []
+    by_signature = {f"{s.name}|{s.signature}": s.value for s in scores}
+    return lines, SideMeasurements(size / 1e6, milliseconds, by_signature)
 
 
 def validation_texts(loaded: LoadedTranslator) -> ParityTexts | None:
@@ -106,3 +163,16 @@ def read_texts(source: Path, reference: Path | None) -> ParityTexts:
     if references is not None and len(references) != len(lines):
         raise DataError(f"{source} has {len(lines):,} lines but {reference} has {len(references):,}")
     return ParityTexts(str(source), lines, references)
+
+
+def format_report(report: ParityReport) -> str:
+    """Format the report as a table."""
+    trained, exported = report.trained, report.exported
+    time_label = f"ms per line, beam {report.beam}, batch {report.batch}"
+    rows = [("size, MB", trained.megabytes, exported.megabytes)]
+    rows += [(time_label, trained.milliseconds, exported.milliseconds)]
+    rows += [(name.partition("|")[0], value, exported.scores[name]) for name, value in trained.scores.items()]
+    table = [f"{'':<32}{'trained':>10}{'exported':>10}{'change':>10}"]
+    table += [f"  {name:<30}{a:>10.2f}{b:>10.2f}{b - a:>+10.2f}" for name, a, b in rows]
+    differing = f"{report.name}: {len(report.differing):,} of {report.lines:,} lines differ"
+    return "\n".join([differing, *table, *(f"  {name}" for name in trained.scores)])

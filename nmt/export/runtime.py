@@ -34,10 +34,8 @@ class OnnxTokenScores:
     def best(self, count: int) -> tuple[Floats, Ints]:
         """Return the `count` highest of each row and their tokens, [R, count]; equal ones by token."""
         count = min(count, self.log_probs.shape[1])
-        result: tuple[Floats, Ints] = self.top_k.run(
-            None, {"log_probs": self.log_probs, "count": np.array([count])}
-        )
-        return result[0], result[1]
+        values, tokens = self.top_k.run(None, {"log_probs": self.log_probs, "count": np.array([count])})
+        return values, tokens
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
         """Return those of tokens [N] in rows [N]."""
@@ -80,12 +78,9 @@ class OnnxModel:
         for row, source in zip(src, sources, strict=True):
             row[: len(source) + 1] = [*source, EOS]
         outputs: list[Floats] = self._encoder.run([*self._memory, *self._state], {"src": src})
-        count = len(self._memory)
+        memory, start = outputs[: len(self._memory)], outputs[len(self._memory) :]
         return [
-            EncoderArrays(
-                [part[i, : len(source) + 1].copy() for part in outputs[:count]],
-                [p[i] for p in outputs[count:]],
-            )
+            EncoderArrays([part[i, : len(source) + 1].copy() for part in memory], [part[i] for part in start])
             for i, source in enumerate(sources)
         ]
 
@@ -108,9 +103,8 @@ class OnnxModel:
         new = np.flatnonzero(parents < 0)
         if state is not None and not len(new):
             return state, parents
-        first = [
-            np.stack(parts) for parts in zip(*(memories[row].start for row in new.tolist()), strict=True)
-        ]
+        starts = (memories[row].start for row in new.tolist())
+        first = [np.stack(parts) for parts in zip(*starts, strict=True)]
         known = 0 if state is None else len(state[0])
         parents = parents.copy()
         parents[new] = known + np.arange(len(new))

@@ -3,7 +3,7 @@
 import json
 import math
 
-from nmt.cli.inspect_gates import gate_tables
+from nmt.cli.inspect import gate_tables
 from nmt.cli.terminal import to_json
 from nmt.recurrence.recording import CellPath
 from nmt.training.gate_logging import CellStatistics, GateStatistics, Retention, StateStatistics
