@@ -42,11 +42,6 @@ class SearchBatch:
         self._rows = BeamRows([], np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
         self._state: Any = None
 
-    def free_slots(self) -> int:
-        """Return the number of sentences that should be added now."""
-        free = self.options.batch - len(self.sentences)
-        return free if not self.sentences or free >= max(1, self.options.batch // REFILL) else 0
-
     def add(self, requests: Sequence[Request]) -> None:
         """Encode sentences; each starts with one hypothesis per group."""
         if not requests:
@@ -56,7 +51,7 @@ class SearchBatch:
         groups = self.options.group_count
         first, rows = len(self.sentences) * groups, len(new) * groups
         self._rows = BeamRows(
-            self._rows.nodes + [sentence.root() for sentence in new for _ in range(groups)],
+            self._rows.nodes + [sentence.root for sentence in new for _ in range(groups)],
             np.concatenate([self._rows.parents, np.full(rows, -1)]),
             np.concatenate([self._rows.totals, np.zeros(rows)]),
             np.concatenate([self._rows.groups, np.arange(first, first + rows)]),
@@ -69,24 +64,20 @@ class SearchBatch:
         owners = [self.sentences[index] for index in (rows.groups // self.options.group_count).tolist()]
         y = np.array([node.token for node in rows.nodes])
         step = self.model.step(y, self._state, rows.parents, [sentence.memory for sentence in owners])
+        if step.weights is None and self.options.coverage_penalty:
+            raise UsageError("the coverage penalty needs attention, which this model lacks: omit it")
         extra = 0 if self.trace is None else self.options.beam  # to show what was pruned
         candidates = score_continuations(step.scores, rows.nodes, owners, self.options, extra)
         selection = select(candidates, rows, owners, self.options)
         for sentence in self.sentences:
             sentence.length += 1
-        selected = self._extend(selection, candidates, owners, self._needed(step.weights))
+        selected = self._extend(selection, candidates, owners, step.weights)
         if self.trace is not None:
             self.trace(TraceStep(rows, candidates, selected))
         self._cut_dead_ends(selected)
         live = self._end_hypotheses(selected)
         self._state = step.state
         return self._remove_done(live)
-
-    def _needed(self, weights: Sequence[Floats] | None) -> Sequence[Floats] | None:
-        """Return the attention weights, or None if nothing needs them."""
-        if weights is None and self.options.coverage_penalty:
-            raise UsageError("the coverage penalty needs attention, which this model lacks: omit it")
-        return weights if self.options.attention or self.options.coverage_penalty else None
 
     def _extend(
         self,
@@ -95,7 +86,9 @@ class SearchBatch:
         owners: Sequence[SentenceSearch],
         weights: Sequence[Floats] | None,
     ) -> BeamRows:
-        """Extend hypotheses by the selected continuations."""
+        """Extend hypotheses by the selected continuations, with attention weights if they are needed."""
+        if not (self.options.attention or self.options.coverage_penalty):
+            weights = None
         live, values = self._rows, candidates.values[selection]
         nodes = [
             BeamNode(
@@ -178,7 +171,9 @@ def search(
     """
     batch, waiting = SearchBatch(model, options, trace), iter(requests)
     while True:
-        batch.add(list(islice(waiting, batch.free_slots())))
+        free = options.batch - len(batch.sentences)
+        if not batch.sentences or free >= max(1, options.batch // REFILL):
+            batch.add(list(islice(waiting, free)))
         if not batch.sentences:
             return
         for sentence in batch.advance():

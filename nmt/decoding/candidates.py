@@ -60,8 +60,6 @@ def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
 
 def repeated_ngram_tokens(ids: list[int], order: int) -> Iterator[int]:
     """Yield the tokens that would repeat an n-gram of this order (Paulus et al., 2018)."""
-    if len(ids) < order:
-        return
     last = ids[len(ids) - order + 1 :]
     for start in range(len(ids) - order + 1):
         if ids[start : start + order - 1] == last:
@@ -79,43 +77,30 @@ def score_continuations(
 
     Raises DataError for NaN.
     """
-    forced = [
-        (row, s.request.prefix[s.length]) for row, s in enumerate(owners) if s.length < len(s.request.prefix)
-    ]
+    prefixes = [(row, s.request.prefix[s.length :]) for row, s in enumerate(owners)]
+    forced = [(row, prefix[0]) for row, prefix in prefixes if prefix]
     if len(forced) == len(owners):
         result = Continuations(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
     else:
-        result = _score_free_rows(scores, nodes, owners, options, extra)
+        restricted = [row for row, s in enumerate(owners) if s.is_restricted or s.length < s.minimum]
+        blocked = {(row, token) for row in restricted for token in blocked_tokens(owners[row], nodes[row])}
+        required = {(row, token) for row in restricted for token in required_tokens(owners[row], nodes[row])}
+        never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
+        most = int(np.bincount([row for row, _ in blocked]).max()) if blocked else 0
+        values, tokens = _pool(scores, len(never) + most + extra, options)
+        result = Continuations(np.array(values, np.float64), np.array(tokens, np.int64))
+        if required:
+            result = result.add_missing(scores, *_columns(sorted(required)))
+        for token in never:
+            result.values[result.tokens == token] = -np.inf
+        if blocked:
+            result.block(*_columns(sorted(blocked)))
     if forced:
-        rows, tokens = _columns(forced)
+        rows, next_tokens = _columns(forced)
         result.values[rows] = -np.inf
-        result.put(scores, rows, tokens, 0)
+        result.put(scores, rows, next_tokens, 0)
     if np.isnan(result.values).any():
         raise DataError("the model's output is NaN; check its training log for a NaN loss")
-    return result
-
-
-def _score_free_rows(
-    scores: TokenScores,
-    nodes: Sequence[BeamNode],
-    owners: Sequence[SentenceSearch],
-    options: Options,
-    extra: int,
-) -> Continuations:
-    """Return the continuations of rows that are not forced; those of the others are undefined."""
-    restricted = [row for row, s in enumerate(owners) if s.is_restricted or s.length < s.minimum]
-    blocked = {(row, token) for row in restricted for token in blocked_tokens(owners[row], nodes[row])}
-    required = {(row, token) for row in restricted for token in required_tokens(owners[row], nodes[row])}
-    never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
-    most = int(np.bincount([row for row, _ in blocked]).max()) if blocked else 0
-    values, tokens = _pool(scores, len(never) + most + extra, options)
-    result = Continuations(np.array(values, np.float64), np.array(tokens, np.int64))
-    if required:
-        result = result.add_missing(scores, *_columns(sorted(required)))
-    for token in never:
-        result.values[result.tokens == token] = -np.inf
-    if blocked:
-        result.block(*_columns(sorted(blocked)))
     return result
 
 

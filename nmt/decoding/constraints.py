@@ -1,8 +1,6 @@
-"""Lexical constraints: outputs that must contain phrases, by dynamic beam allocation (Post and Vilar, 2018).
+"""Lexical constraints by dynamic beam allocation (Post and Vilar, 2018).
 
-The hypotheses of a sentence are divided into banks by the number of required tokens they contain, and the
-beam is shared among the banks, so that hypotheses that contain many are not crowded out by more probable ones
-that contain none. The phrases may overlap in the output.
+The beam of a sentence is shared among banks: hypotheses with equally many of the required tokens.
 """
 
 from collections.abc import Iterator, Sequence

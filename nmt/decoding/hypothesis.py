@@ -79,39 +79,11 @@ class Hypothesis(NamedTuple):
     token_log_probs: list[float]  # of each token, and of eos if it is finished
     finished: bool  # False: cut at the maximum length, without eos
     weights: Floats | None  # [len(token_log_probs), S] attention, if requested and the model has it
-
-
-def length_limit(tokens: int, max_ratio: float, max_extra: int) -> int:
-    """Return the maximum output length for a source of so many tokens (eos not counted); at least one."""
-    return max(1, int(max_ratio * tokens) + max_extra)
-
-
-class EndedHypothesis(NamedTuple):
-    """A hypothesis that is finished or cut, and its score."""
-
-    score: float
-    log_prob: float
-    node: BeamNode
-    finished: bool
-    missing: int  # required sequences that it does not contain
+    missing: int = 0  # required sequences that it does not contain
 
     def sort_key(self) -> tuple[bool, int, float]:
         """Sort finished ones first, then those that miss least, then the higher score."""
         return not self.finished, self.missing, -self.score
-
-    def hypothesis(self, *, attention: bool) -> Hypothesis:
-        """Return it as a result."""
-        path = self.node.path()
-        ids, log_probs = [node.token for node in path], [node.log_prob for node in path]
-        weights = [node.weights for node in path if node.weights is not None] if attention else []
-        return Hypothesis(
-            ids[: len(ids) - self.finished],
-            self.score,
-            self.log_prob,
-            log_probs,
-            self.finished,
-            np.stack(weights) if weights else None,
-        )
 
 
 class SentenceSearch:
@@ -125,16 +97,13 @@ class SentenceSearch:
         tokens = len(request.source)
         self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * tokens)))
         needed = max(self.minimum, len(request.prefix) + sum(map(len, self.required))) + 1
-        self.limit = max(length_limit(tokens, options.max_ratio, options.max_extra), needed)
+        self.limit = max(1, int(options.max_ratio * tokens) + options.max_extra, needed)
         self.length = 0  # positions so far
+        self.root = BeamNode(BOS, 0.0, None, (0,) * len(self.required), None)
         if options.sample:
             self.uniforms = draw_uniforms(request, self.limit, options)
         self.is_restricted = bool(self.required or request.forbidden or options.no_repeat_ngram)
-        self.ended: list[list[EndedHypothesis]] = [[] for _ in range(options.group_count)]
-
-    def root(self) -> BeamNode:
-        """Return the node from which every hypothesis starts."""
-        return BeamNode(BOS, 0.0, None, (0,) * len(self.required), None)
+        self.ended: list[list[Hypothesis]] = [[] for _ in range(options.group_count)]
 
     def count_missing(self, node: BeamNode) -> int:
         """Count the required sequences that a hypothesis does not contain."""
@@ -142,13 +111,20 @@ class SentenceSearch:
 
     def end(self, group: int, node: BeamNode, log_prob: float, finished: bool) -> None:
         """Record the end of a hypothesis, if it is among the best of its group."""
-        path = node.path()
+        path, options, ended = node.path(), self.options, self.ended[group]
         weights = [step.weights for step in path if step.weights is not None]
-        score = self.options.ranking.score(log_prob, len(path), weights)
-        ended = self.ended[group]
-        ended.append(EndedHypothesis(score, log_prob, node, finished, self.count_missing(node)))
-        ended.sort(key=EndedHypothesis.sort_key)
-        del ended[self.options.ends_per_group :]
+        hypothesis = Hypothesis(
+            [step.token for step in path][: len(path) - finished],
+            options.ranking.score(log_prob, len(path), weights),
+            log_prob,
+            [step.log_prob for step in path],
+            finished,
+            np.stack(weights) if weights and options.attention else None,
+            self.count_missing(node),
+        )
+        ended.append(hypothesis)
+        ended.sort(key=Hypothesis.sort_key)
+        del ended[options.ends_per_group :]
 
     def is_done(self, groups: Sequence[int], log_probs: Sequence[float]) -> bool:
         """True if no live hypothesis, given by group and log probability, can enter the results."""
@@ -164,14 +140,12 @@ class SentenceSearch:
         Each group contributes its share; an output that an earlier group has found is not repeated.
         """
         share, options = -(-self.options.n_best // self.options.group_count), self.options
-        results: dict[tuple[object, ...], EndedHypothesis] = {}
+        results: dict[tuple[object, ...], Hypothesis] = {}
         for group, ended in enumerate(self.ended):
             distinct = group if options.sample else 0  # two samples may be equal
-            keys = [(distinct, *(node.token for node in end.node.path())) for end in ended]
-            new = [(key, end) for key, end in zip(keys, ended, strict=True) if key not in results]
-            results |= dict(new[:share])
-        best = sorted(results.values(), key=EndedHypothesis.sort_key)[: options.n_best]
-        return [end.hypothesis(attention=options.attention) for end in best]
+            keyed = [((distinct, one.finished, *one.ids), one) for one in ended]
+            results |= dict([(key, one) for key, one in keyed if key not in results][:share])
+        return sorted(results.values(), key=Hypothesis.sort_key)[: options.n_best]
 
 
 def draw_uniforms(request: Request, limit: int, options: Options) -> Doubles:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 from nmt.data.text import read_lines
 from nmt.decoding import LONGEST_PART, READ_AHEAD
-from nmt.decoding.mbr import Utility
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
+from nmt.decoding.ranking import Utility
 from nmt.errors import DataError
 
 V0_1_ERRORS = {
@@ -130,8 +130,7 @@ class LineReader:
 
     def windows(self, size: int) -> Iterator[Window]:
         """Yield windows of `size` lines, fewer if they are long."""
-        lines: list[Line] = []
-        characters = 0
+        lines, characters = list[Line](), 0
         for line in self:
             lines.append(line)
             characters += len(line.text)

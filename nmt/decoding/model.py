@@ -14,10 +14,7 @@ class TokenScores(Protocol):
     """Log probabilities (natural) of the next token of R hypotheses."""
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """Return the `count` highest (at most V) of each row and their tokens, [R, count] both.
-
-        Best first, equal ones by token.
-        """
+        """Return the `count` best of each row (at most V) and their tokens, [R, count]; ties in token order."""
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
         """Return those of tokens [N] in rows [N]."""
@@ -35,10 +32,7 @@ class StepOutput(NamedTuple):
 
 
 class Model(Protocol):
-    """A model that encodes sentences and predicts the next token.
-
-    The numbers of a row do not depend on the other rows.
-    """
+    """A model that encodes sentences and predicts the next token of each row, whatever the other rows."""
 
     @property
     def vocabulary_size(self) -> int: ...  # V

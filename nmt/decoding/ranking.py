@@ -1,16 +1,12 @@
-"""Scores of hypotheses: log probability, length normalisation, and coverage of the source."""
+"""Scores of hypotheses: log probability, normalised by length, coverage of the source, expected utility."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from nmt.decoding.model import Floats
-
-
-def length_penalty(length: int, alpha: float) -> float:
-    """Return the divisor of a log probability (Wu et al., 2016, eq. 14); `length` counts tokens and eos."""
-    return float(((5 + length) / 6) ** alpha)
 
 
 def coverage_penalty(weights: Iterable[Floats], beta: float) -> float:
@@ -22,10 +18,11 @@ def coverage_penalty(weights: Iterable[Floats], beta: float) -> float:
     return beta * float(np.log(np.clip(coverage, np.finfo(np.float32).tiny, 1.0)).sum())
 
 
+# Log probability, length (tokens and eos) and alpha to a score; "gnmt": Wu et al., 2016, eq. 14.
 # For a log probability of 0 or less none decreases with the length: `Ranking.bound` relies on it.
 NORMALISATIONS: Mapping[str, Callable[[float, int, float], float]] = {
     "none": lambda log_prob, length, alpha: log_prob,
-    "gnmt": lambda log_prob, length, alpha: log_prob / length_penalty(length, alpha),
+    "gnmt": lambda log_prob, length, alpha: log_prob / ((5 + length) / 6) ** alpha,
     "average": lambda log_prob, length, alpha: log_prob / max(1, length),
 }
 
@@ -51,3 +48,20 @@ class Ranking(NamedTuple):
         """
         longest = NORMALISATIONS[self.normalisation](log_prob, limit, self.alpha)
         return longest + self.reward * (limit if self.reward >= 0 else length + 1)
+
+
+Utility = Callable[[str, str], float]  # how good a hypothesis is, given a reference
+
+
+def select_mbr(candidates: Sequence[str], utility: Utility) -> int:
+    """Return the index of the candidate of minimum Bayes risk (Kumar and Byrne, 2004), the first of equals.
+
+    It has the highest mean utility, with every candidate in turn as the reference. Samples approximate the
+    model's distribution, so a repeated one counts repeatedly (Eikema and Aziz, 2020).
+    """
+    counts = Counter(candidates)
+    expected = {
+        candidate: sum(count * utility(candidate, other) for other, count in counts.items()) / counts.total()
+        for candidate in counts
+    }
+    return candidates.index(max(counts, key=expected.__getitem__))

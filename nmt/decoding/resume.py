@@ -1,9 +1,6 @@
-"""The output files of a job, which get their names when complete, and can be resumed until then.
+"""The output files of a job: OUTPUT.part until it is complete, with its checkpoint OUTPUT.part.json.
 
-Until it is complete OUTPUT is OUTPUT.part. Next to it is OUTPUT.part.json, the job's checkpoint: the identity
-of the job (model and options), how many lines are written, a digest of these lines as they were read, and how
-many bytes of each file belong to them. The checkpoint is replaced atomically after these bytes are flushed to
-disk; so after a kill at any moment bytes beyond it are cut off, and the job resumes from there.
+A checkpoint is saved after all bytes that it counts are flushed to disk; resuming cuts off what follows them.
 """
 
 import json
@@ -21,7 +18,7 @@ Identity = dict[str, Any]  # plain JSON values, which must be equal for a job to
 
 
 class JobCheckpoint(NamedTuple):
-    """The content of OUTPUT.part.json."""
+    """The content of OUTPUT.part.json, which is replaced atomically."""
 
     identity: Identity
     done: JobProgress
@@ -90,10 +87,7 @@ class JobOutput:
 
 @contextmanager
 def open_output(
-    standard: BinaryIO,
-    paths: Sequence[Path | None],
-    identity: Identity,
-    checkpoint: JobCheckpoint | None,
+    standard: BinaryIO, paths: Sequence[Path | None], identity: Identity, checkpoint: JobCheckpoint | None
 ) -> Iterator[JobOutput]:
     """Open the files at these paths (`standard` for None), from a checkpoint or from the start.
 
@@ -129,12 +123,10 @@ def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream
         return
     target = path.resolve()
     part = part_file(target)
-    try:
+    with name_in_errors(part):
         if not resumes:
             checkpoint_path(target).unlink(missing_ok=True)
         stream: BinaryIO = part.open("r+b" if resumes else "wb")
-    except OSError as error:
-        raise DataError(f"cannot write {part}: {error.strerror}") from None
     with stream:
         if stream.seek(0, os.SEEK_END) < size:
             raise DataError(f"{part} is shorter than its checkpoint says; start again without --resume")

@@ -1,8 +1,6 @@
-"""Shards of a translation job: the share of the input that one of n jobs translates, and their merge.
+"""Shards of a translation job, each with OUTPUT.shard.json, which identifies it, and their merge.
 
-Shard k of n consists of the lines that begin in the k-th nth of the file's bytes: a range of complete lines,
-so that shards in any format are merged by concatenation. Next to each output of a shard is OUTPUT.shard.json,
-which identifies the shard.
+Shard k of n consists of the lines that begin in the k-th nth of the input's bytes; merging is concatenation.
 """
 
 import hashlib
@@ -133,7 +131,6 @@ def _check_shards(infos: Sequence[ShardInfo], paths: Sequence[Path]) -> None:
     numbers = [info.shard for info in infos]
     repeated = sorted({number for number in numbers if numbers.count(number) > 1})
     missing = sorted(set(range(1, infos[0].of + 1)) - set(numbers))
-    if repeated:
-        raise DataError(f"shard {', '.join(map(str, repeated))} of {infos[0].of} is given more than once")
-    if missing:
-        raise DataError(f"shard {', '.join(map(str, missing))} of {infos[0].of} is missing")
+    for wrong, problem in ((repeated, "given more than once"), (missing, "missing")):
+        if wrong:
+            raise DataError(f"shard {', '.join(map(str, wrong))} of {infos[0].of} is {problem}")

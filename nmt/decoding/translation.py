@@ -1,7 +1,6 @@
 """The translation of lines: one line in, one line out, in order, whatever the line contains.
 
-A line that is too long for a recurrent network is translated in parts. The result does not depend on the
-other lines: the search keeps sentences apart, and a model gives a row the same numbers in every batch.
+A line that is too long is translated in parts. The result does not depend on the other lines of a batch.
 """
 
 import random
@@ -14,9 +13,9 @@ from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
-from nmt.decoding.mbr import select_mbr
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
+from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 
 STOPS = (".", "!", "?", "…", ";", ":")
@@ -157,8 +156,6 @@ def word_indices(tokens: list[str], subwords: bool) -> list[int]:
 
 def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
     """Align each target token with its most attended source token, as distinct word pairs; weights [T, S]."""
-    if not target_words:
-        return []
     attended = weights.argmax(axis=-1).tolist()
     pairs = {(source_words[s], target) for s, target in zip(attended, target_words, strict=True)}
     return sorted(pairs, key=lambda pair: pair[::-1])

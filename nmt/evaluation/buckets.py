@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-LENGTHS = (1, 6, 11, 16, 21, 31)
-"""First lengths, in words, of the buckets of sources."""
-FREQUENCIES = (0, 1, 10, 100, 1000)
-"""First counts, in the training text, of the buckets of words."""
+LENGTHS = (1, 6, 11, 16, 21, 31)  # first lengths, in words, of the buckets of sources
+FREQUENCIES = (0, 1, 10, 100, 1000)  # first counts, in the training text, of the buckets of words
 
 _tokenize: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
 

@@ -1,7 +1,6 @@
 """BLEU, chrF and TER as sacreBLEU computes them (Post, 2018), each with its signature.
 
-A metric is one entry of METRICS. `nmt score`, validation, early stopping, minimum risk training and minimum
-Bayes risk decoding all take its name.
+All that scores translations takes a metric by its name in METRICS.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -198,6 +197,4 @@ def sentence_score(metric: str) -> Callable[[str, str], float]:
 def sentence_utility(metric: str) -> Callable[[str, str], float]:
     """Return `sentence_score`, or 100 minus it if lower is better: the more, the better."""
     score = sentence_score(metric)
-    if find_metric(metric).higher_is_better:
-        return score
-    return lambda hyp, ref: 100.0 - score(hyp, ref)
+    return score if find_metric(metric).higher_is_better else lambda hyp, ref: 100.0 - score(hyp, ref)

@@ -9,7 +9,7 @@ import pytest
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
-from nmt.decoding.ranking import Ranking, coverage_penalty, length_penalty
+from nmt.decoding.ranking import NORMALISATIONS, Ranking, coverage_penalty
 from nmt.errors import UsageError
 from tests.decoding.models import Fake, Output, Pieces, every_output, random_model
 
@@ -65,9 +65,9 @@ def test_nothing_that_follows_scores_above_the_bound(changes: dict[str, object])
 
 
 def test_the_penalties_are_the_published_ones() -> None:
-    assert length_penalty(1, 0.6) == 1.0
-    assert length_penalty(13, 1.0) == 3.0
-    assert length_penalty(7, 0.0) == 1.0
+    assert NORMALISATIONS["gnmt"](-6.0, 1, 0.6) == -6.0
+    assert NORMALISATIONS["gnmt"](-6.0, 13, 1.0) == -2.0
+    assert NORMALISATIONS["gnmt"](-6.0, 7, 0.0) == -6.0
     weights = np.array([[0.5, 0.25, 0.25], [0.75, 0.25, 0.0]], np.float32)  # seen: 1.25, 0.5, 0.25
     assert coverage_penalty(weights, 2.0) == pytest.approx(2.0 * (math.log(0.5) + math.log(0.25)))
     assert Ranking("average", 0.0, 0.5, 2.0).score(-3.0, 2, weights) == pytest.approx(

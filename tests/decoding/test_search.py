@@ -10,7 +10,7 @@ import pytest
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.beam import search
-from nmt.decoding.hypothesis import Hypothesis, SentenceSearch, length_limit
+from nmt.decoding.hypothesis import Hypothesis, SentenceSearch
 from nmt.decoding.options import Options, Request
 from nmt.errors import DataError, UsageError
 from tests.decoding.models import Fake, bits, every_output, fixed_model, random_model
@@ -63,7 +63,7 @@ def argmax_chain(model: Fake, source: tuple[int, ...], limit: int) -> list[int]:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_beam_of_one_takes_the_most_probable_piece_at_every_position(seed: int, alpha: float) -> None:
     model, sources = random_model(seed, vocabulary=30, sharpness=3.0), some_sources(12)
-    expected = [argmax_chain(model, tuple(source), length_limit(len(source), 1.0, 5)) for source in sources]
+    expected = [argmax_chain(model, tuple(source), len(source) + 5) for source in sources]
     results = found(model, sources, replace(GREEDY, normalisation="gnmt", length_penalty=alpha))
     assert [hypotheses[0].ids for hypotheses in results] == expected
 
