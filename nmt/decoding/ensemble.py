@@ -15,7 +15,6 @@ class Ensemble:
     """Models whose probabilities (`mean`), or log probabilities (`log`), are averaged by their weights.
 
     The average of log probabilities is not renormalised. Attention is averaged over the models that have it.
-    Each model has its memory and its state.
     """
 
     def __init__(

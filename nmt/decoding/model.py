@@ -14,7 +14,7 @@ class TokenScores(Protocol):
     """Log probabilities (natural) of the next token of R hypotheses."""
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """Return the `count` best of each row (at most V) and their tokens, [R, count]; ties in token order."""
+        """Return the `count` best of each row (at most V) and their tokens, [R, count]; ties by token."""
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
         """Return those of tokens [N] in rows [N]."""

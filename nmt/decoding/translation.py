@@ -100,8 +100,8 @@ def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
     tokens = job.source.tokens(ids)
     parts = split_tokens(tokens, job.longest_part)
     if len(parts) > 1:
-        longest = f"{len(ids):,} tokens, more than {job.longest_part}"
-        blank = blank.add_note(f"{longest}: translated in {len(parts):,} parts")
+        excess = f"{len(ids):,} tokens, more than {job.longest_part}"
+        blank = blank.add_note(f"{excess}: translated in {len(parts):,} parts")
     return blank._replace(source_tokens=tokens), _requests(line, [ids[part] for part in parts], job)
 
 
@@ -109,12 +109,12 @@ def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Re
     """Return a request for each part of a line; prefix and required phrases apply to the first part."""
     constraints, encode = line.constraints, job.target.encode
     draws = [line.number, 0] if constraints.seed is None else [constraints.seed, 1]
-    forbidden = [encode(phrase) for phrase in constraints.must_not]
+    required, forbidden = (list(map(encode, phrases)) for phrases in (constraints.must, constraints.must_not))
     requests = [
         Request(0, source, forbidden=forbidden, draws=[*draws, part]) for part, source in enumerate(sources)
     ]
-    required = [encode(phrase) for phrase in constraints.must]
-    return [requests[0]._replace(prefix=encode(constraints.prefix), required=required), *requests[1:]]
+    requests[0] = requests[0]._replace(prefix=encode(constraints.prefix), required=required)
+    return requests
 
 
 def split_tokens(tokens: list[str], longest: int) -> list[slice]:
