@@ -18,10 +18,10 @@ from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
 from nmt.recipe.tasks.language_model import LanguageModelTask
 from nmt.recipe.tasks.task import Task
 from nmt.recipe.tasks.translation import TranslationTask
-from nmt.training.console import Progress, silent_progress
+from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
 from nmt.training.hardware import Precision, seed_generators, select_device, select_precision
-from nmt.training.logging import Logger, MetricsLog, NullMetricsLog, build_logger
+from nmt.training.logging import Logger, MetricsLog, build_logger
 from nmt.training.loop import Trainer, TrainingResult
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.optimisers import SCHEDULES, Schedule, build_optimiser
@@ -64,7 +64,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         logger = build_logger(log_to, run) if log_to and processes.is_first else None
         changes = processes.run_on_first(lambda: stack.enter_context(claim_run_directory(run, recipe)))
         _check_shared(run, processes)
-        progress = Progress(run / "train.log") if processes.is_first else silent_progress()
+        progress = Progress(run / "train.log" if processes.is_first else None)
         for change in changes:
             progress.note(f"changed since the run started: {change}")
         return build_trainer(recipe, run, progress, resources._replace(processes=processes), logger).train()
@@ -112,7 +112,7 @@ def build_trainer(
         schedule=_learning_rate(recipe, per_epoch),
         settings=training,
         checkpoints=run / "checkpoints",
-        metrics=MetricsLog(run / "metrics.jsonl", logger) if processes.is_first else NullMetricsLog(),
+        metrics=MetricsLog(run / "metrics.jsonl" if processes.is_first else None, logger),
         progress=progress,
     )
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
@@ -186,9 +185,7 @@ class CheckpointSaver:
     def __enter__(self) -> "CheckpointSaver":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.wait()
         elif self.thread is not None:
@@ -249,10 +246,11 @@ class CheckpointSaver:
 
 def _copy_tensors(tensors: Tensors, buffers: Tensors) -> Tensors:
     """Copy tensors to the CPU, into `buffers` where shape and type still fit."""
-    return {name: _copy_tensor(tensor, buffers.get(name)) for name, tensor in tensors.items()}
-
-
-def _copy_tensor(tensor: Tensor, buffer: Tensor | None) -> Tensor:
-    if buffer is None or (buffer.shape, buffer.dtype) != (tensor.shape, tensor.dtype):
-        return tensor.detach().to("cpu", copy=True).contiguous()
-    return buffer.copy_(tensor.detach())
+    copies = {}
+    for name, tensor in tensors.items():
+        buffer = buffers.get(name)
+        if buffer is None or (buffer.shape, buffer.dtype) != (tensor.shape, tensor.dtype):
+            copies[name] = tensor.detach().to("cpu", copy=True).contiguous()
+        else:
+            copies[name] = buffer.copy_(tensor.detach())
+    return copies

@@ -1,8 +1,6 @@
-"""Data-parallel training: the only module that uses torch.distributed.
+"""Data-parallel training: every process trains the whole model on every count-th row of each batch.
 
-Every process holds the whole model and trains on every count-th row of each batch. Gradients are summed, so
-all make the same update. A launcher starts the processes (torchrun, or another that sets the same variables);
-an existing process group (of Ray Train) is used as it is.
+The only module that uses torch.distributed. torchrun, another launcher or Ray Train starts the processes.
 """
 
 import json
@@ -16,7 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from nmt.data.batches import Batch
 from nmt.errors import NmtError, UsageError
@@ -35,7 +33,10 @@ class ProcessLostError(NmtError):
 
 
 class Processes:
-    """The processes of a run, seen from one of them. This class is a single process."""
+    """The processes of a run, seen from one of them. This class is a single process.
+
+    Gradients are summed, so all processes make the same update.
+    """
 
     rank, count = 0, 1
 
@@ -109,7 +110,15 @@ class ProcessGroup(Processes):
                 answer["value"] = work()
             except NmtError as error:
                 failure, answer["exit_code"] = error, error.exit_code
-        answer = json.loads(self._from_first(json.dumps(answer).encode()))
+        message = bytearray(json.dumps(answer).encode())
+        size = torch.tensor([len(message)])
+        with self._translate_errors():
+            dist.broadcast(size, 0, group=self.patient)
+            content = torch.empty(int(size), dtype=torch.uint8)
+            if self.is_first:
+                content = torch.frombuffer(message, dtype=torch.uint8)
+            dist.broadcast(content, 0, group=self.patient)
+        answer = json.loads(content.numpy().tobytes())
         if failure is not None:
             raise failure
         if "exit_code" in answer:
@@ -118,14 +127,6 @@ class ProcessGroup(Processes):
             raise lost
         value: T = answer["value"]
         return value
-
-    def _from_first(self, message: bytes) -> bytes:
-        size = torch.tensor([len(message)])
-        with self._translate_errors():
-            dist.broadcast(size, 0, group=self.patient)
-            content = _tensor(message) if self.is_first else torch.empty(int(size), dtype=torch.uint8)
-            dist.broadcast(content, 0, group=self.patient)
-        return content.numpy().tobytes()
 
     def maximum(self, value: float) -> float:
         result = torch.tensor([value], dtype=torch.float64)
@@ -137,9 +138,10 @@ class ProcessGroup(Processes):
         sizes = [torch.empty(1, dtype=torch.int64) for _ in range(self.count)]
         with self._translate_errors():
             dist.all_gather(sizes, torch.tensor([len(message)]), group=self.plain)
-            widest = max(int(size) for size in sizes)
+            widest = max(1, *map(int, sizes))
             rows = [torch.empty(widest, dtype=torch.uint8) for _ in sizes]
-            dist.all_gather(rows, _tensor(message.ljust(widest, b"\0")), group=self.plain)
+            padded = torch.frombuffer(bytearray(message.ljust(widest, b"\0")), dtype=torch.uint8)
+            dist.all_gather(rows, padded, group=self.plain)
         return [row[: int(size)].numpy().tobytes() for row, size in zip(rows, sizes, strict=True)]
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -168,10 +170,6 @@ class ProcessGroup(Processes):
                 f"process {self.rank} (of {self.count}): another process has ended or does not respond "
                 f"({_reason(error)}).\nSee its output; the same command resumes from the last checkpoint"
             ) from error
-
-
-def _tensor(content: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0).byte()
 
 
 def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:

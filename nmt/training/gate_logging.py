@@ -106,19 +106,21 @@ def log_gates(
 
 
 def log_entry(cells: Iterable[CellStatistics]) -> dict[str, float]:
-    """The statistics as flat names and numbers: `decoder.1.forward.f.mean`."""
-    entry: dict[str, float | None] = {}
+    """Return the statistics as flat names and numbers: `decoder.1.forward.f.mean`."""
+    entry: dict[str, float] = {}
     for cell in cells:
-        path = f"{cell.path.side}.{cell.path.layer}.{cell.path.direction}"
+        prefix = f"{cell.path.side}.{cell.path.layer}.{cell.path.direction}"
         for gate in cell.gates:
-            name = f"{path}.{gate.name}"
-            entry |= {f"{name}.mean": gate.mean, f"{name}.open": gate.open, f"{name}.closed": gate.closed}
+            entry[f"{prefix}.{gate.name}.mean"] = gate.mean
+            if gate.open is not None and gate.closed is not None:
+                entry[f"{prefix}.{gate.name}.open"] = gate.open
+                entry[f"{prefix}.{gate.name}.closed"] = gate.closed
         for field in cell.state:
-            name = f"{path}.{field.name}"
-            entry[f"{name}.norm"] = field.mean_norm
+            entry[f"{prefix}.{field.name}.norm"] = field.mean_norm
             if field.kept is not None:
-                entry |= {f"{name}.updated": field.kept.updated, f"{name}.time_scale": field.kept.time_scale}
-    return {name: value for name, value in entry.items() if value is not None}
+                entry[f"{prefix}.{field.name}.updated"] = field.kept.updated
+                entry[f"{prefix}.{field.name}.time_scale"] = field.kept.time_scale
+    return entry
 
 
 class _CellSums:

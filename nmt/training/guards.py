@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Annotated, Any
 
 from annotated_types import Gt
@@ -17,7 +17,8 @@ from nmt.data.batches import Batch
 from nmt.errors import NmtError
 from nmt.settings import Count, CountOrZero, Settings
 from nmt.training import checkpoint
-from nmt.training.run_state import GuardState, RunState, TrainingPosition
+from nmt.training.logging import Event
+from nmt.training.run_state import GuardState, RunState
 from nmt.training.update import BadUpdate, UpdateResult
 
 ADVICE = "A lower learning rate, a longer warm-up or a smaller clip_norm may help."
@@ -61,37 +62,23 @@ class Guards(Settings):
         return state.in_a_row > self.skip
 
 
-def anomaly_event(result: UpdateResult, now: TrainingPosition) -> dict[str, float | str]:
-    """Return the event for metrics.jsonl of an update that was split, skipped or rolled back."""
-    position = {"update": now.updates, "epoch": now.epochs}
-    bad_update = result.bad_update
-    if bad_update is None:
-        return {"event": "split", **position, "parts": result.parts}
-    return {"event": "roll-back" if bad_update.is_spike else "skip", **position, "why": bad_update.reason}
-
-
-def anomaly_message(result: UpdateResult, run: RunState) -> str:
-    """Return the message for the console of an update that was split, skipped or rolled back."""
-    state, bad_update = run.guarded, result.bad_update
+def describe_anomaly(result: UpdateResult, run: RunState, epochs: float) -> tuple[Event, str]:
+    """Describe an update that was split, skipped or rolled back: for metrics.jsonl, and for the console."""
+    state, bad_update, position = run.guarded, result.bad_update, {"update": run.update, "epoch": epochs}
     if bad_update is None:
         parts = f"batches were split into {result.parts} parts ({state.split} updates so far)"
-        return f"update {run.update}: out of memory, {parts}"
+        message = f"update {run.update}: out of memory, {parts}"
+        return {"event": "split", **position, "parts": result.parts}, message
+    message = f"update {run.update} skipped: {bad_update.reason}"
     if not bad_update.is_spike:
-        counts = f"{state.in_a_row} in a row, {state.skipped} so far"
-        return f"update {run.update} skipped: {bad_update} ({counts})"
+        message += f" ({state.in_a_row} in a row, {state.skipped} so far)"
+        return {"event": "skip", **position, "why": bad_update.reason}, message
     if state.good is None:
-        weights = "there is no checkpoint to roll back to"
+        message += "; there is no checkpoint to roll back to"
     else:
-        weights = f"weights rolled back to update {state.good}"
-    return f"update {run.update} skipped: {bad_update}; {weights} (roll-back {state.rolled_back})"
-
-
-def divergence_message(bad_update: BadUpdate, run: RunState) -> str:
-    """Return the reason to abort a run."""
-    state = run.guarded
-    if bad_update.is_spike:
-        return f"{bad_update} at update {run.update}, after {state.rolled_back - 1} roll-backs"
-    return f"{bad_update} at update {run.update}, in {state.in_a_row} updates in a row"
+        message += f"; weights rolled back to update {state.good}"
+    message += f" (roll-back {state.rolled_back})"
+    return {"event": "roll-back", **position, "why": bad_update.reason}, message
 
 
 def save_bad_batch(
@@ -139,9 +126,7 @@ class SignalCatcher:
             self._handlers = {number: signal.signal(number, self._record) for number in SIGNALS}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._restore()
 
     def _record(self, number: int, _: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.func import functional_call
 
 from nmt.data.batches import Batch
@@ -97,17 +97,11 @@ class Precision:
         if self.dtype == torch.float32:
             return work(model)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        rounded = {f"model.{name}": self.rounded(tensor) for name, tensor in tensors.items()}
+        rounded = {
+            f"model.{name}": t.to(self.dtype) if t.is_floating_point() else t for name, t in tensors.items()
+        }
         result: T = functional_call(_ModelCall(model), rounded, (work,))
         return result
-
-    def may_overflow(self) -> bool:
-        """Return True if gradients may overflow only because of the scale."""
-        return self.scaler.is_enabled() and self.scaler.get_scale() >= 1.0
-
-    def rounded(self, tensor: Tensor) -> Tensor:
-        """Convert a floating-point tensor to the type."""
-        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
 
 class _ModelCall(nn.Module):
@@ -123,27 +117,18 @@ class _ModelCall(nn.Module):
 
 def select_precision(name: str, device: torch.device) -> Precision:
     """Return the precision of that name; UsageError if the hardware does not support it."""
-    reason = None if name == "float32" else _OBSTACLES[device.type](name)
-    if reason:
-        raise UsageError(f"training.precision: {name}: {reason}; use float32")
+    obstacle = None
+    if device.type == "cpu" and name == "float16":
+        obstacle = "slower than float32 on a CPU"
+    elif device.type == "cpu" and name == "bfloat16":
+        if not any(torch.cpu.get_capabilities().get(instructions) for instructions in CPU_BFLOAT16):
+            obstacle = f"this CPU ({platform.machine()}) has no instructions for it, so it would be slower"
+    elif name == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        gpu = torch.cuda.get_device_name()
+        obstacle = f"{gpu} does not support it (Ampere or later is needed); try float16"
+    if obstacle:
+        raise UsageError(f"training.precision: {name}: {obstacle}; use float32")
     return Precision(name, device.type)
-
-
-def _cpu_obstacle(name: str) -> str | None:
-    if name == "float16":
-        return "slower than float32 on a CPU"
-    if not any(torch.cpu.get_capabilities().get(name) for name in CPU_BFLOAT16):
-        return f"this CPU ({platform.machine()}) has no instructions for it, so it would be slower"
-    return None
-
-
-def _gpu_obstacle(name: str) -> str | None:
-    if name == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return f"{torch.cuda.get_device_name()} does not support it (Ampere or later is needed); try float16"
-    return None
-
-
-_OBSTACLES = {"cpu": _cpu_obstacle, "cuda": _gpu_obstacle}
 
 
 MESSAGES = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
@@ -155,12 +140,6 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return any(message in str(error) for message in MESSAGES)
-
-
-def free_memory() -> None:
-    """Free the memory that the allocator caches."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def split_batch(
@@ -180,12 +159,3 @@ def join_states(states: Sequence[DecoderState | None]) -> DecoderState | None:
     if len(states) == 1:
         return states[0]
     return map_tensors(lambda *parts: torch.cat(parts), *states)
-
-
-def too_large_message(group: Sequence[Batch]) -> str:
-    """Return the error message if not even one pair fits into memory."""
-    batch = max((batch for batch in group), key=lambda batch: batch.src.shape[1] + batch.tgt.shape[1])
-    return (
-        f"out of memory even with one pair at a time: the longest have {batch.src.shape[1]} and "
-        f"{batch.tgt.shape[1] - 1} tokens. Use a smaller data.max_length or model, or a larger machine"
-    )

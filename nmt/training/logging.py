@@ -6,7 +6,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from io import FileIO
@@ -35,31 +36,35 @@ class Logger(Protocol):
         """Flush and close."""
 
 
+@dataclass
 class MetricsLog:
-    """Append events to a file. After a resume the file equals that of an uninterrupted run."""
+    """Append events to a file. After a resume the file equals that of an uninterrupted run.
 
-    def __init__(self, path: Path, logger: Logger | None = None) -> None:
-        self.path, self.logger = path, logger
+    Without a path (in all processes but the first) nothing is written.
+    """
+
+    path: Path | None
+    logger: Logger | None = None
 
     @contextmanager
     def open(self, update: int) -> Iterator[None]:
         """Open the files without events after this update and truncated lines: they will be repeated."""
-        with (
-            _open_after(self.path, update) as self.file,
-            _open_after(times_path(self.path), update) as self.times,
-        ):
-            if self.logger is None:
-                yield
-            else:
+        with ExitStack() as stack:
+            if self.path is not None:
+                self.file = stack.enter_context(_open_after(self.path, update))
+                self.times = stack.enter_context(_open_after(times_path(self.path), update))
+            if self.logger is not None:
                 self.logger.begin(update)
-                with closing(self.logger):
-                    yield
+                stack.enter_context(closing(self.logger))
+            yield
 
     def write(self, event: Event, seconds: float | None = None) -> None:
         """Append an event; with the seconds of training so far, also to times.jsonl.
 
         NaN and infinity become null, since JSON cannot express them.
         """
+        if self.path is None:
+            return
         _append(self.file, event)
         if seconds is not None:
             position = {"event": event["event"], "update": event["update"]}
@@ -69,24 +74,8 @@ class MetricsLog:
 
     def sync(self) -> None:
         """Flush to disk: a checkpoint must not be newer than the log."""
-        os.fsync(self.file.fileno())
-
-
-class NullMetricsLog(MetricsLog):
-    """The log of all processes but the first: it writes nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(Path(os.devnull))
-
-    @contextmanager
-    def open(self, update: int) -> Iterator[None]:
-        yield
-
-    def write(self, event: Event, seconds: float | None = None) -> None:
-        pass
-
-    def sync(self) -> None:
-        pass
+        if self.path is not None:
+            os.fsync(self.file.fileno())
 
 
 def times_path(metrics: Path) -> Path:
@@ -105,33 +94,25 @@ def _open_after(path: Path, update: int) -> Iterator[FileIO]:
 
 
 def _append(file: FileIO, event: Event) -> None:
-    line = json.dumps({key: _finite(value) for key, value in event.items()}, ensure_ascii=False)
-    file.write(line.encode() + b"\n")
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in event.items()
+    }
+    file.write(json.dumps(finite, ensure_ascii=False).encode() + b"\n")
 
 
 def _lines_until(path: Path, update: int) -> Iterator[bytes]:
+    """Yield the events up to an update, or to a truncated line."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for line in file:
-            line_update = _update_of(line)
-            if line_update is None or line_update > update:
+            try:
+                if not line.endswith(b"\n") or int(json.loads(line)["update"]) > update:
+                    return
+            except (ValueError, KeyError, TypeError):
                 return
             yield line
-
-
-def _update_of(line: bytes) -> int | None:
-    """Return the update of an event; None for a truncated line."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return int(json.loads(line)["update"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _finite(value: Value) -> Value:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def build_logger(name: str, run: Path) -> Logger:
@@ -165,12 +146,10 @@ class TensorBoardLogger:
         self.writer = self.make_writer(self.directory, purge_step=update + 1)
 
     def write(self, event: Event) -> None:
-        """Write the numbers of an event."""
         for name, value in numeric_values(event).items():
             self.writer.add_scalar(name, value, event["update"])
 
     def close(self) -> None:
-        """Flush and close."""
         self.writer.close()
 
 
@@ -193,21 +172,18 @@ class TrackerLogger:
         self.library.init(project=PROJECT, name=self.name, resume="allow", **self.identity)
 
     def write(self, event: Event) -> None:
-        """Send the numbers of an event."""
         self.library.log(numeric_values(event), step=event["update"])
 
     def close(self) -> None:
-        """Finish the session."""
         self.library.finish()
-
-
-def _path_identity(run: Path) -> Mapping[str, str]:
-    """Identify a run by its directory."""
-    return {"id": hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]}
 
 
 LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": TensorBoardLogger,
     "trackio": partial(TrackerLogger, "trackio", lambda _: {}),
-    "wandb": partial(TrackerLogger, "wandb", _path_identity),
+    "wandb": partial(
+        TrackerLogger,
+        "wandb",
+        lambda run: {"id": hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]},
+    ),
 }

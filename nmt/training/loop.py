@@ -71,7 +71,7 @@ class Trainer:
     def __post_init__(self) -> None:
         settings, self.processes = self.settings, self.learner.processes
         weights = EvaluationWeights(self.learner.model, settings.ema)
-        run = RunState(BestScore(settings.validation.deciding_metric))
+        run = RunState(BestScore(settings.validation.metric))
         self.state = TrainingState(self.learner, weights, self.schedule, run)
         self.clock = RunClock(
             self.epochs.count, accumulate=settings.accumulate, stop_after=settings.stop_after
@@ -142,8 +142,9 @@ class Trainer:
         run.advance(len(group), self.clock.batches_in(run.epoch))
         run.seconds += seconds
         if result.bad_update or result.parts > 1:
-            self.progress.note(guards.anomaly_message(result, run))
-            self.metrics.write(guards.anomaly_event(result, self.clock.position(run)))
+            event, message = guards.describe_anomaly(result, run, self.clock.position(run).epochs)
+            self.progress.note(message)
+            self.metrics.write(event)
         report = self.report(result, rate, ratio, seconds)
         self.progress.show_update(report)
         if run.update % self.log_every == 0 and run.window.tokens:
@@ -164,7 +165,11 @@ class Trainer:
         """Leave the weights as they are, or after a loss spike roll them back; too many abort the run."""
         self.state.carried = None
         if self.settings.guards.count(self.run.guarded, bad_update):
-            reason = guards.divergence_message(bad_update, self.run)
+            state, reason = self.run.guarded, f"{bad_update.reason} at update {self.run.update}, "
+            if bad_update.is_spike:
+                reason += f"after {state.rolled_back - 1} roll-backs"
+            else:
+                reason += f"in {state.in_a_row} updates in a row"
             self.processes.run_on_first(lambda: self.abort(group, reason))
         if bad_update.is_spike and not self.restore_weights(checkpoint_name(self.run.guarded.good or 0)):
             self.run.guarded.good = None

@@ -41,11 +41,12 @@ class Loss(NamedTuple):
     terms: Mapping[str, LossTerm] = MappingProxyType({})
 
     def add_term(
-        self, name: str, values: Tensor, weight: float, pair_weights: Tensor | None, reported: LossTerm
+        self, name: str, values: Tensor, weight: float, pair_weights: Tensor | None, count: int
     ) -> "Loss":
-        """Add `weight` times the sum of values [B], weighted by pair_weights [B], and a term to report."""
+        """Add `weight` times the sum of values [B], weighted by pair_weights [B]; report the sum."""
         total = values.sum() if pair_weights is None else values @ pair_weights.to(values)
-        return self._replace(smoothed=self.smoothed + weight * total, terms={**self.terms, name: reported})
+        terms = {**self.terms, name: LossTerm(values.detach().sum(), count)}
+        return self._replace(smoothed=self.smoothed + weight * total, terms=terms)
 
 
 def cross_entropy(

@@ -152,7 +152,6 @@ class LearningRateSettings(Settings):
         return SCHEDULES[self.schedule].has_end
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         if self.rollback != "none" and self.schedule != "plateau":
             yield "rollback", f"{self.schedule} never reduces the rate: rollback needs plateau"
         if self.schedule == "noam" and not self.warmup:

@@ -1,8 +1,10 @@
 """The state of a run, as every checkpoint contains it, and the clock of its intervals."""
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 from nmt.evaluation.metrics import METRICS
 from nmt.model.decoder import DecoderState
@@ -49,15 +51,13 @@ class BestScore:
 
     def record(self, score: float, update: int) -> bool:
         """Record a validation; return True if it is the best. NaN never is."""
-        improved = not math.isnan(score) and (self.score is None or self._beats(score, self.score))
+        better = operator.gt if metric_directions()[self.metric] else operator.lt
+        improved = not math.isnan(score) and (self.score is None or better(score, self.score))
         if improved:
             self.score, self.update, self.since = score, update, 0
         else:
             self.since += 1
         return improved
-
-    def _beats(self, score: float, other: float) -> bool:
-        return score > other if metric_directions()[self.metric] else score < other
 
 
 @dataclass
@@ -120,13 +120,9 @@ class RunState:
             return ""
         return ", ".join(f"{best.metric} has not improved in {best.since} validations" for best in stale)
 
-    def to_dict(self) -> Metadata:
-        """Convert to plain values."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: Metadata) -> "RunState":
-        """Restore what `to_dict` returned."""
+        """Restore what `dataclasses.asdict` returned."""
         parts = {
             "best": BestScore(**values["best"]),
             "window": LossTotals(**values["window"]),
@@ -141,14 +137,8 @@ class RunClock:
 
     def __init__(self, count: Callable[[int], int], *, accumulate: int, stop_after: Duration) -> None:
         """`count` returns the number of batches of an epoch; an update takes `accumulate` of them."""
-        self.count, self.accumulate, self.stop_after = count, accumulate, stop_after
-        self.counted = (-1, 0)  # the last epoch counted and its batches
-
-    def batches_in(self, epoch: int) -> int:
-        """Return the number of batches of an epoch."""
-        if self.counted[0] != epoch:
-            self.counted = (epoch, self.count(epoch))
-        return self.counted[1]
+        self.batches_in = lru_cache(maxsize=1)(count)
+        self.accumulate, self.stop_after = accumulate, stop_after
 
     def position(self, run: RunState) -> TrainingPosition:
         """Return the current position of a run."""
@@ -192,7 +182,7 @@ class TrainingState:
         trainer |= snapshot.optimiser_tensors(learner.model, learner.optimiser)
         trainer |= snapshot.gather_state(learner.processes, own)
         metadata = {
-            "run": self.run.to_dict(),
+            "run": asdict(self.run),
             "schedule": self.schedule.state_dict(),
             "scaler": learner.precision.scaler.state_dict(),
             "processes": learner.processes.count,

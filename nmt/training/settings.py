@@ -46,23 +46,19 @@ class ValidationSettings(Settings):
     """Write the gates' statistics on a few validation sentences into metrics.jsonl at each validation, as
     `nmt inspect gates` measures them."""
 
-    @property
-    def deciding_metric(self) -> str:
-        """The metric that decides on the best checkpoint."""
-        return "loss"
+    metric = "loss"  # that decides on the best checkpoint; a setting in translation only
 
     @property
     def patience_by_metric(self) -> dict[str, int]:
         """The number of validations without improvement before training stops, by metric."""
         patience = dict[str, int](self.stop_on.items())
         if self.patience is not None:
-            patience[self.deciding_metric] = self.patience
+            patience[self.metric] = self.patience
         return patience
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
-        if self.patience is not None and self.deciding_metric in self.stop_on:
-            yield "stop_on", f"the patience for {self.deciding_metric} is given twice, also as `patience`"
+        if self.patience is not None and self.metric in self.stop_on:
+            yield "stop_on", f"the patience for {self.metric} is given twice, also as `patience`"
 
 
 AnyMetric = Annotated[str, OneOf(lambda: [*METRICS, "loss", "accuracy"])]
@@ -78,13 +74,7 @@ class TranslationValidationSettings(ValidationSettings):
     stop_on: dict[AnyMetric, Count] = field(default_factory=dict)  # type: ignore[assignment]
     """Patience by further metrics: `{loss: 5, chrf: 8}`."""
 
-    @property
-    def deciding_metric(self) -> str:
-        """See `ValidationSettings.deciding_metric`."""
-        return self.metric
-
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         yield from super().conflicts()
         scores = [name for name in self.stop_on if name not in ("loss", "accuracy")]
         if self.metric == "loss" and scores:
@@ -129,7 +119,6 @@ class TrainingSettings(OptimiserSettings, HardwareSettings):
     validation: ValidationSettings = ValidationSettings()
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         rate = self.learning_rate
         end = rate.span or self.stop_after
         if rate.has_end and end.unit == "m":
@@ -154,7 +143,6 @@ class LanguageModelTrainingSettings(TrainingSettings):
     1990). null: line by line, each from a state of zeros."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         yield from super().conflicts()
         if self.chunk is not None and self.batch.by == "tokens":
             yield "batch.by", "with training.chunk, batch.size counts streams: remove it"
@@ -181,7 +169,6 @@ class TranslationTrainingSettings(TrainingSettings):
     validation: TranslationValidationSettings = TranslationValidationSettings()
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         yield from super().conflicts()
         risk = self.risk
         if self.objective == "reinforce" and risk.baseline == "others" and risk.samples == 1:

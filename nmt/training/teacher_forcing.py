@@ -33,7 +33,6 @@ class TeacherForcingSettings(Settings):
     """The model's own word: the most probable, or one drawn from its distribution."""
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         if self.schedule not in ("always", "fixed") and self.end > self.start:
             yield "end", f"{self.end:g} is above start, {self.start:g}, and the ratio only falls"
 
@@ -101,16 +100,10 @@ class InverseSigmoidForcing(TeacherForcing):
     """k / (k + exp(i / k)), with the k for which it is half-way at `span`; starts at k / (k + 1)."""
 
     def remaining(self, elapsed: float) -> float:
-        k = _solve_k(self.span)
+        k = self.span + math.e
+        for _ in range(50):  # Newton's method from above: k ln k = span
+            k -= (k * math.log(k) - self.span) / (math.log(k) + 1)
         return k / (k + math.exp(min(elapsed / k, 700.0)))
-
-
-def _solve_k(span: float) -> float:
-    """Solve k ln k = span by Newton's method, from above."""
-    k = span + math.e
-    for _ in range(50):
-        k -= (k * math.log(k) - span) / (math.log(k) + 1)
-    return k
 
 
 FORCINGS: dict[str, type[TeacherForcing]] = {

@@ -14,14 +14,7 @@ from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
 from nmt.training.distributed import SINGLE_PROCESS, Processes
-from nmt.training.hardware import (
-    Precision,
-    free_memory,
-    is_out_of_memory,
-    join_states,
-    split_batch,
-    too_large_message,
-)
+from nmt.training.hardware import Precision, is_out_of_memory, join_states, split_batch
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import LossOutput, Objective
 from nmt.training.objectives.noise import weight_noise
@@ -29,22 +22,11 @@ from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_
 from nmt.training.teacher_forcing import TeacherForcing
 
 
-class GradientResult(NamedTuple):
-    """Totals of the batches whose gradients were computed."""
-
-    totals: LossTotals
-    carried: DecoderState | None  # for the next batch
-    parts: int  # into which each batch was split
-
-
 class BadUpdate(NamedTuple):
     """The reason not to apply an update."""
 
     reason: str
     is_spike: bool  # the loss is finite but too high; else the loss or the gradient is not finite
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 class UpdateResult(NamedTuple):
@@ -90,7 +72,8 @@ class Learner:
         scaler = self.precision.scaler
         scaler.unscale_(self.optimiser)
         norm = self.clip_gradients()
-        bad_update = _check_update(totals, 0.0 if self.precision.may_overflow() else norm, limit)
+        overflows = scaler.is_enabled() and scaler.get_scale() >= 1.0  # if at all, because of the scale
+        bad_update = _check_update(totals, 0.0 if overflows else norm, limit)
         if bad_update is None:
             for parameters in self.optimiser.param_groups:
                 parameters["lr"] = rate
@@ -100,29 +83,35 @@ class Learner:
 
     def compute_gradients(
         self, group: Sequence[Batch], ratio: float, carried: DecoderState | None
-    ) -> GradientResult:
+    ) -> tuple[LossTotals, DecoderState | None, int]:
         """Compute this process's gradients; if memory runs out, try again with batches split into more parts.
 
-        Random generators are reset for each try, so that the result depends only on the number of parts.
+        Returns the totals, the state for the next batch, and the number of parts of each batch. Random
+        generators are reset for each try, so that the result depends only on the number of parts.
         """
         parts, most = 1, max(len(batch.src) for batch in group)
         generators = torch_generator_tensors()
         while True:
             try:
-                return self.compute_in_parts(parts, group, ratio, carried)
+                return *self.compute_in_parts(parts, group, ratio, carried), parts
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if parts >= most:
-                    raise DataError(too_large_message(group)) from error
+                    batch = max(group, key=lambda batch: batch.src.shape[1] + batch.tgt.shape[1])
+                    raise DataError(
+                        "out of memory even with one pair at a time: the longest have "
+                        f"{batch.src.shape[1]} and {batch.tgt.shape[1] - 1} tokens. "
+                        "Use a smaller data.max_length or model, or a larger machine"
+                    ) from error
             parts *= 2  # outside of `except`, whose error keeps the tensors of the failed try alive
             self.optimiser.zero_grad(set_to_none=True)
-            free_memory()
+            torch.cuda.empty_cache()  # does nothing without a GPU
             load_torch_generator_tensors(generators)
 
     def compute_in_parts(
         self, parts: int, group: Sequence[Batch], ratio: float, carried: DecoderState | None
-    ) -> GradientResult:
+    ) -> tuple[LossTotals, DecoderState | None]:
         """Compute the gradients with every batch split into this many parts."""
         self.optimiser.zero_grad(set_to_none=True)
         words = sum(int(batch.tgt_lengths.sum()) for batch in group)
@@ -137,7 +126,7 @@ class Learner:
                 totals.add(part_totals)
                 states.append(state)
             carried = join_states(states)
-        return GradientResult(totals, carried, parts)
+        return totals, carried
 
     def accumulate(
         self, batch: Batch, words: int, ratio: float, carried: DecoderState | None

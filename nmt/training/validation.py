@@ -17,25 +17,11 @@ from nmt.training.objectives.likelihood import Likelihood
 from nmt.training.update import to_device
 
 
-class SampleTranslation(NamedTuple):
-    """A validation pair and its translation."""
-
-    src: str
-    ref: str
-    hyp: str
-
-
-class GeneratedText(NamedTuple):
-    """A text sampled from a language model."""
-
-    text: str
-
-
 class ValidationResult(NamedTuple):
     """The result of a validation: scores by metric (`loss` always), perplexity, and some outputs."""
 
     scores: dict[str, float]
-    samples: Sequence[SampleTranslation | GeneratedText]
+    samples: Sequence[Mapping[str, str]]  # texts by name: `src`, `ref` and `hyp`, or `text`
     gates: Mapping[str, float] = {}  # their statistics, if requested
 
 
@@ -43,24 +29,18 @@ ValidateFunction = Callable[[TranslationModel, str], ValidationResult]
 """Validates a model; the name is that of the checkpoint."""
 
 
-class ValidationTexts(NamedTuple):
-    """The validation pairs as text."""
-
-    src: Sequence[str]
-    ref: Sequence[str]
-
-
 @dataclass
 class TranslationValidator:
     """Evaluate a model on the validation pairs.
 
     `batches` returns all of them once; `translate` translates lines by free-running search; `score` compares
-    the translations of `texts` with the references. Without `translate` only the losses are computed.
+    the translations of `src` with `ref`. Without `translate` only the losses are computed.
     Translations are written to `directory`, one file per validation. Several processes share the work.
     """
 
     batches: Callable[[], Iterable[Batch]]
-    texts: ValidationTexts
+    src: Sequence[str]
+    ref: Sequence[str]
     translate: Callable[[Sequence[str]], list[str]] | None
     score: Callable[[list[str]], dict[str, float]]
     directory: Path
@@ -75,13 +55,13 @@ class TranslationValidator:
             scores["free_loss"] = free_running.means()["loss"]
             if self.translate is None:
                 return ValidationResult(scores, [])
-            hyps = self.processes.map_shared(self.texts.src, self.translate)
+            hyps = self.processes.map_shared(self.src, self.translate)
         if self.processes.is_first:
             self._write(name, hyps)
         scores |= self.score(hyps)
         count = min(self.samples, len(hyps))
         indices = [i * len(hyps) // count for i in range(count)]  # the same pairs at every validation
-        samples = [SampleTranslation(self.texts.src[i], self.texts.ref[i], hyps[i]) for i in indices]
+        samples = [{"src": self.src[i], "ref": self.ref[i], "hyp": hyps[i]} for i in indices]
         return ValidationResult(scores, samples)
 
     def _write(self, name: str, hyps: list[str]) -> None:

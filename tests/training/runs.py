@@ -27,7 +27,7 @@ from nmt.training.optimisers import (
 from nmt.training.settings import TrainingSettings, TranslationTrainingSettings, TranslationValidationSettings
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
 from nmt.training.update import Learner
-from nmt.training.validation import SampleTranslation, ValidationResult, evaluation_mode, loss_totals
+from nmt.training.validation import ValidationResult, evaluation_mode, loss_totals
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
 LEARNER = {field.name for field in fields(Learner)}
@@ -133,7 +133,7 @@ def validate(model: Any, name: str) -> ValidationResult:
     with evaluation_mode(model):
         scores = loss_totals(model, [make_batch(index) for index in range(20, 23)]).means()
     scores["bleu"] = 100 * scores["accuracy"]
-    return ValidationResult(scores, [SampleTranslation("ein Hund", "a dog", "a cat")])
+    return ValidationResult(scores, [{"src": "ein Hund", "ref": "a dog", "hyp": "a cat"}])
 
 
 def make_learner(**parts: Any) -> Learner:

@@ -16,10 +16,10 @@ from nmt.data.batches import Batch
 from nmt.errors import UsageError
 from nmt.model.decoder import DecoderOutput
 from nmt.training import checkpoint
-from nmt.training.console import Progress, silent_progress
+from nmt.training.console import Progress
 from nmt.training.distributed import BUCKET, SINGLE_PROCESS, Processes, ProcessLostError, read_launch_info
 from nmt.training.hardware import seed_generators
-from nmt.training.logging import MetricsLog, NullMetricsLog
+from nmt.training.logging import MetricsLog
 from nmt.training.loop import Trainer
 from nmt.training.loss import LossTotals
 from nmt.training.snapshot import gather_state, model_tensors, scatter_state
@@ -39,8 +39,8 @@ from tests.training.test_loop import Interrupted, same
 
 def member(run: Path, processes: Processes, **parts: Any) -> Trainer:
     """A process's part of a run, as a new process would make it."""
-    quiet = silent_progress() if not processes.is_first else Progress(run / "train.log", Console(quiet=True))
-    metrics = MetricsLog(run / "metrics.jsonl") if processes.is_first else NullMetricsLog()
+    quiet = Progress(run / "train.log" if processes.is_first else None, Console(quiet=True))
+    metrics = MetricsLog(run / "metrics.jsonl" if processes.is_first else None)
     training = make_training(run, processes=processes, metrics=metrics, progress=quiet, **parts)
     seed_generators(7, processes.rank)
     return training
@@ -220,7 +220,8 @@ def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
         model = NoNumber()
         model.bad = processes.rank == 1
         learner = make_learner(model=model, processes=processes)
-        return str(learner.update([make_batch(0)], rate=0.1, ratio=1.0).bad_update)
+        bad_update = learner.update([make_batch(0)], rate=0.1, ratio=1.0).bad_update
+        return bad_update.reason if bad_update else ""
 
     assert values(in_processes(2, work)) == ["the loss became NaN"] * 2
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from nmt.errors import UsageError
 from nmt.training.console import Progress, StepReport, format_clock, format_number
 from nmt.training.logging import LOGGERS, MetricsLog, build_logger
-from nmt.training.validation import SampleTranslation, ValidationResult
+from nmt.training.validation import ValidationResult
 from tests.training.runs import Duration, make_forcing, make_training
 
 REPORT = StepReport(
@@ -30,7 +30,7 @@ REPORT = StepReport(
 KOREAN = "나는 어제 도서관에서 그 책을 세 권이나 빌려 왔는데 아직 한 권도 읽지 못했다고 친구에게 말했다"
 FOUND = ValidationResult(
     {"loss": 2.0, "perplexity": 7.39, "accuracy": 0.5, "bleu": 31.25, "chrf": 55.5},
-    [SampleTranslation(KOREAN, "a [bold]reference[/bold] \x1b[31mwith markup", "a translation " * 9)],
+    [{"src": KOREAN, "ref": "a [bold]reference[/bold] \x1b[31mwith markup", "hyp": "a translation " * 9}],
 )
 
 

@@ -8,9 +8,15 @@ from torch.nn import functional as F
 
 from nmt.model.decoder import DecoderOutput
 from nmt.training.loss import CHUNK, LossTotals, cross_entropy, divergence, log_probs
-from nmt.training.objectives.likelihood import Likelihood, alignment_loss, coverage_loss, word_loss
+from nmt.training.objectives.likelihood import (
+    Likelihood,
+    RDrop,
+    alignment_loss,
+    coverage_loss,
+    repeat_batch,
+    word_loss,
+)
 from nmt.training.objectives.noise import switch_tokens, weight_noise
-from nmt.training.objectives.r_drop import RDrop, repeat_batch
 from nmt.training.update import to_device
 from tests.model.test_translator import build
 from tests.training.runs import BOS, EOS, PAD, Tiny, make_batch, make_learner

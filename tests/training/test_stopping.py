@@ -1,6 +1,7 @@
 """When to stop, by one metric or several."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,6 @@ def test_several_patiences_survive_a_stop_and_a_json_file(tmp_path: Path) -> Non
 
 
 def test_a_run_from_before_there_were_other_metrics_goes_on() -> None:
-    facts = RunState(BestScore("bleu")).to_dict()
+    facts = asdict(RunState(BestScore("bleu")))
     del facts["others"]
     assert RunState.from_dict(facts) == RunState(BestScore("bleu"))

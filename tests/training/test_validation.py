@@ -6,21 +6,20 @@ import pytest
 import torch
 
 from nmt.training.validation import (
-    SampleTranslation,
     TranslationValidator,
-    ValidationTexts,
     evaluation_mode,
     loss_totals,
 )
 from tests.training.runs import Tiny, make_batch
 
-TEXTS = ValidationTexts(src=["a", "b", "c", "d"], ref=["A", "B", "C", "D"])
+SRC, REF = ["a", "b", "c", "d"], ["A", "B", "C", "D"]
 
 
 def make_validator(folder: Path, *, translated: bool = True, samples: int = 2) -> TranslationValidator:
     return TranslationValidator(
         lambda: [make_batch(0), make_batch(1)],
-        TEXTS,
+        SRC,
+        REF,
         translate=(lambda lines: ["w", "x", "y\u2028", ""]) if translated else None,
         score=lambda hyps: {"bleu": float(len(hyps)), "chrf": 1.0},
         directory=folder / "validation",
@@ -44,7 +43,7 @@ def test_every_translation_is_kept_on_its_line(tmp_path: Path) -> None:
 def test_samples_are_spread_over_the_set(tmp_path: Path, samples: int, places: list[int]) -> None:
     found = make_validator(tmp_path, samples=samples)(Tiny(), "u0000010")  # type: ignore[arg-type]
     hyps = ["w", "x", "y\u2028", ""]
-    assert found.samples == [SampleTranslation(TEXTS.src[i], TEXTS.ref[i], hyps[i]) for i in places]
+    assert found.samples == [{"src": SRC[i], "ref": REF[i], "hyp": hyps[i]} for i in places]
 
 
 def test_where_nothing_is_translated_there_is_only_the_loss(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
         ratio, rate = learner.forcing.ratio(made), training.schedule.rate(made)
         outcome = learner.update(chosen, rate=rate, ratio=ratio, carried=carried)
         if outcome.bad_update is not None:
-            raise DivergenceError(f"{outcome.bad_update} at update {made}. {ADVICE}")
+            raise DivergenceError(f"{outcome.bad_update.reason} at update {made}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds, stop = time.perf_counter() - start, training.settings.stop_after
     if next(learner.model.parameters()).is_cuda:

@@ -42,11 +42,9 @@ from nmt.recipe.tasks.task import PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
-from nmt.training.objectives.likelihood import Likelihood, Objective
-from nmt.training.objectives.r_drop import RDrop
+from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
 from nmt.training.snapshot import load_model_tensors
 from nmt.training.validation import (
-    GeneratedText,
     ValidateFunction,
     ValidationResult,
     evaluation_mode,
@@ -228,7 +226,7 @@ class LanguageModelValidator:
             scores = loss_totals(model, batches, self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
             texts = sample_lines(self.loaded, options, SHOWN) if count and self.processes.is_first else []
-        return ValidationResult(scores, [GeneratedText(" ↵ ".join(text)) for text in texts])
+        return ValidationResult(scores, [{"text": " ↵ ".join(text)} for text in texts])
 
 
 def build_search_model(loaded: LoadedLanguageModel) -> Model:

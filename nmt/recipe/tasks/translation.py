@@ -37,12 +37,11 @@ from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.task import PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
-from nmt.training.objectives.likelihood import Likelihood, Objective
+from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
 from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
-from nmt.training.objectives.r_drop import RDrop
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
 from nmt.training.snapshot import load_model_tensors
-from nmt.training.validation import TranslationValidator, ValidateFunction, ValidationTexts
+from nmt.training.validation import TranslationValidator, ValidateFunction
 
 VALIDATION_BATCH = 64
 
@@ -208,7 +207,8 @@ def build_validator(
 
     return TranslationValidator(
         lambda: read_validation_batches(data.valid, plan),
-        ValidationTexts(sources, references),
+        sources,
+        references,
         translate=None if validation.metric == "loss" else translate,
         score=compute_scores,
         directory=run / "validation",

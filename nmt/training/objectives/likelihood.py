@@ -1,4 +1,4 @@
-"""Training objectives: the interface, and cross-entropy with additions for the attention."""
+"""Training objectives: the interface, cross-entropy with additions for the attention, and R-Drop."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -10,7 +10,7 @@ from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderOutput, DecoderState
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import detach_states
-from nmt.training.loss import Loss, LossTerm, cross_entropy, to_float32
+from nmt.training.loss import Loss, LossTerm, cross_entropy, divergence, to_float32
 
 
 class LossOutput(NamedTuple):
@@ -69,12 +69,10 @@ class Likelihood:
             return loss
         if self.guided_alignment and batch.alignments is not None:
             values, aligned = alignment_loss(weights, batch.alignments)
-            reported = LossTerm(values.detach().sum(), aligned)
-            loss = loss.add_term("alignment", values, self.guided_alignment, batch.weights, reported)
+            loss = loss.add_term("alignment", values, self.guided_alignment, batch.weights, aligned)
         if self.coverage:
             values = coverage_loss(weights, batch.tgt[:, 1:] != model.pad)
-            reported = LossTerm(values.detach().sum(), loss.tokens)
-            loss = loss.add_term("coverage", values, self.coverage, batch.weights, reported)
+            loss = loss.add_term("coverage", values, self.coverage, batch.weights, loss.tokens)
         return loss
 
 
@@ -121,3 +119,56 @@ def coverage_loss(weights: Tensor, mask: Tensor) -> Tensor:
     covered = weights.cumsum(1) - weights
     again = torch.minimum(weights, covered).sum(2)
     return again.masked_fill(~mask, 0.0).sum(1)
+
+
+@dataclass
+class RDrop:
+    """The mean likelihood of two passes plus alpha / 4 (KL(p‖q) + KL(q‖p)) of their distributions.
+
+    That is half of the sum over both passes that Liang et al. (2021, eq. 4) minimise, so that the scale of
+    the loss per word is kept.
+    """
+
+    likelihood: Likelihood
+    alpha: float
+
+    def __call__(
+        self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
+    ) -> LossOutput:
+        """Return the loss, from one pass over a batch that contains every pair twice."""
+        if state is not None or batch.is_continued:
+            raise NotImplementedError("R-Drop does not support a carried state")
+        pair = repeat_batch(batch)
+        forced = None if teacher_forced is None else torch.cat([teacher_forced, teacher_forced])
+        output = self.likelihood.unroll(model, pair, forced, None)
+        twice = self.likelihood.loss(model, pair, output)
+        terms = {name: LossTerm(term.total / 2, term.values // 2) for name, term in twice.terms.items()}
+        loss = Loss(twice.smoothed / 2, twice.nll / 2, twice.correct / 2, twice.tokens // 2, terms)
+        values = self.divergence(model, batch, output.features)
+        loss = loss.add_term("divergence", values, self.alpha / 4, batch.weights, loss.tokens)
+        return LossOutput(loss, None)
+
+    def divergence(self, model: TranslationModel, batch: Batch, features: Tensor) -> Tensor:
+        """Return the divergence of both passes, features [2B, T, F], summed over each pair: [B]."""
+        rows, length = batch.tgt[:, 1:].shape
+        indices = (batch.tgt[:, 1:].flatten() != model.pad).nonzero().squeeze(1)
+        one, other = (part.flatten(0, 1).index_select(0, indices) for part in torch.split(features, rows))
+        layer = model.decoder.output
+        by_word = divergence(one, other, layer.weight, layer.bias)
+        return by_word.new_zeros(rows).index_add(0, indices // length, by_word)
+
+
+def repeat_batch(batch: Batch) -> Batch:
+    """Concatenate a batch with itself."""
+    weights, alignments = batch.weights, batch.alignments
+    return Batch(
+        src=torch.cat([batch.src, batch.src]),
+        src_lengths=torch.cat([batch.src_lengths, batch.src_lengths]),
+        tgt=torch.cat([batch.tgt, batch.tgt]),
+        tgt_lengths=torch.cat([batch.tgt_lengths, batch.tgt_lengths]),
+        pairs=torch.cat([batch.pairs, batch.pairs]),
+        weights=None if weights is None else torch.cat([weights, weights]),
+        alignments=None
+        if alignments is None
+        else torch.cat([alignments, alignments + alignments.new_tensor([len(batch.src), 0, 0])]),
+    )

@@ -112,8 +112,9 @@ class RiskObjective:
             loss, carried = self.likelihood(model, batch, teacher_forced, state)
         values, risks = self.risk_loss(model, batch)
         loss = loss._replace(smoothed=self.settings.likelihood * loss.smoothed)
-        reported = LossTerm(risks.detach().sum(), len(risks))
-        return LossOutput(loss.add_term("risk", values, 1.0, batch.weights, reported), carried)
+        loss = loss.add_term("risk", values, 1.0, batch.weights, len(risks))
+        terms = {**loss.terms, "risk": LossTerm(risks.detach().sum(), len(risks))}
+        return LossOutput(loss._replace(terms=terms), carried)
 
     def risk_loss(self, model: TranslationModel, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the value to minimise for each sentence, and its expected risk: [B] both."""
