@@ -47,11 +47,6 @@ UNCLEAN = re.compile("|".join(["[\t\n\ufffd]", *(rule.pattern.pattern for rule i
 """Characters that `nmt clean` removes pairs for; line ends and tabs would break the files it writes."""
 
 
-def is_blank(src: str, tgt: str) -> bool:
-    """Return True if a side has nothing but white space."""
-    return not src.strip() or not tgt.strip()
-
-
 def is_identical(src: str, tgt: str) -> bool:
     """Return True if both sides are the same text."""
     return src.strip() == tgt.strip()
@@ -137,7 +132,9 @@ class FilterReport:
     def __str__(self) -> str:
         kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
         head = f"{kept}; dropped:" if self.dropped else kept
-        return "\n".join([head, *_format_counts(self.dropped), *_format_counts(self.notes)])
+        counts = [*self.dropped.items(), *self.notes.items()]
+        lines = [f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in counts]
+        return "\n".join([head, *lines])
 
 
 def _add(entries: dict[str, DropCount], reason: str, entry: DropCount) -> None:
@@ -155,10 +152,6 @@ def join_reports(reports: Iterable[FilterReport]) -> FilterReport:
                 _add(counts, reason, DropCount(pairs, total.seen + line))
         total.seen += report.seen
     return total
-
-
-def _format_counts(entries: dict[str, DropCount]) -> list[str]:
-    return [f"  {n:,} {reason} (first: line {line:,})" for reason, (n, line) in entries.items()]
 
 
 class CleaningRules(NamedTuple):

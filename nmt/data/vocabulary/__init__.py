@@ -50,6 +50,7 @@ class Vocabulary(Protocol):
 
     def sample(self, line: str, alpha: float, seed: int) -> list[int]:
         """Sample a segmentation of the line, which depends on the line, alpha and the seed (32 bits) only."""
+        raise UsageError(CANNOT_SAMPLE)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of tokens; pad, bos and eos are skipped."""
@@ -154,9 +155,6 @@ class WordVocabulary(Vocabulary):
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         return [[self._ids.get(word, UNK) for word in split_words(line)] for line in lines]
-
-    def sample(self, line: str, alpha: float, seed: int) -> list[int]:
-        raise UsageError(CANNOT_SAMPLE)
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(self.spellings[i] for i in ids if i > EOS)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from unicodedata import east_asian_width
 
-from nmt.data.pair_rules import LINE_RULES, LineRule, is_blank, is_identical
+from nmt.data.pair_rules import LINE_RULES, LineRule, is_identical
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import main_script
 from nmt.errors import DataError
@@ -71,7 +71,7 @@ class Survey:
         return " and ".join(file.name for file in self.corpus.files)
 
     def _add(self, number: int, pair: tuple[str, str]) -> None:
-        if self.corpus.parallel and is_blank(*pair):
+        if self.corpus.parallel and not all(map(str.strip, pair)):
             self.pairs["blank"].add(number, "")
         if self.corpus.parallel and is_identical(*pair) and any(map(str.isalpha, pair[0])):
             self.pairs["identical"].add(number, _shorten(pair[0], EXCERPT_WIDTH // 2))
