@@ -104,17 +104,17 @@ class OneOf:
     """Marker of a setting whose value is a name of a table, or text that matches `pattern`.
 
     The table is given as a function, since it is defined below the settings of its classes. Names in
-    `unlisted` are accepted but not documented.
+    `deprecated` are accepted but not documented.
     """
 
     table: Callable[[], Collection[str]]
     pattern: str | None = None
-    unlisted: tuple[str, ...] = ()
+    deprecated: tuple[str, ...] = ()
 
     def check(self, name: str) -> str:
         """Return the name if it is valid; UnknownName with a suggestion otherwise."""
         names = list(self.table())
-        if name in names or name in self.unlisted or (self.pattern and re.fullmatch(self.pattern, name)):
+        if name in names or name in self.deprecated or (self.pattern and re.fullmatch(self.pattern, name)):
             return name
         raise UnknownName(f"no '{name}', {suggestion(name, names)}")
 

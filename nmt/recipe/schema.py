@@ -42,7 +42,7 @@ class ExperimentSettings(Settings):
 
     task: Annotated[str, OneOf(lambda: TASKS)] = "translation"
     """What is trained; it decides which settings there are: below, task by task."""
-    engine: Annotated[Engine, OneOf(lambda: ENGINES, unlisted=("inductor",))] = "auto"
+    engine: Annotated[Engine, OneOf(lambda: ENGINES, deprecated=("inductor",))] = "auto"
     """Execution of the cells in training: split into matrix products and kernels, which the machine's C
     compiler compiles (`compiled`) or torch runs one by one (`torch`); as the plain loop of `step` that
     defines them (`reference`); `auto`: the fastest that the machine supports."""

@@ -67,6 +67,8 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         progress = Progress(run / "train.log" if processes.is_first else None)
         for change in changes:
             progress.note(f"changed since the run started: {change}")
+        if recipe.engine == "inductor":
+            progress.note("engine: inductor is deprecated; use auto, which chooses it on a GPU")
         return build_trainer(recipe, run, progress, resources._replace(processes=processes), logger).train()
 
 

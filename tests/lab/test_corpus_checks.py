@@ -25,17 +25,19 @@ def healthy(count: int = 200) -> Pairs:
     return found
 
 
-def survey(folder: Path, pairs: Pairs, name: str = "train") -> Survey:
+def survey(
+    folder: Path, pairs: Pairs, name: str = "train", languages: tuple[str, str] = ("de", "en")
+) -> Survey:
     """The survey of pairs as two files."""
     folder.mkdir(exist_ok=True)
     files = tuple(folder / f"{name}.{suffix}" for suffix in ("de", "en"))
     for side, file in enumerate(files):
         file.write_text("".join(pair[side] + "\n" for pair in pairs), encoding="utf-8", newline="\n")
-    return Survey(Corpus(files))
+    return Survey(Corpus(files, languages=languages))
 
 
 def found(folder: Path, pairs: Pairs, languages: tuple[str, str] = ("de", "en")) -> list[Finding]:
-    return check_corpus(survey(folder, pairs), languages)
+    return check_corpus(survey(folder, pairs, languages=languages))
 
 
 def changed(places: dict[int, tuple[str | None, str | None]]) -> Pairs:
@@ -116,7 +118,7 @@ def test_each_problem_is_found_with_its_lines(
 def test_files_of_different_lengths_are_wrong_and_both_counts_are_said(tmp_path: Path) -> None:
     corpus = survey(tmp_path, healthy(60)).corpus
     corpus.files[1].write_text("only one line\n")
-    (finding,) = check_corpus(Survey(corpus), ("de", "en"))
+    (finding,) = check_corpus(Survey(corpus))
     assert finding.level == "error"
     assert "60 lines but" in finding.what
 
@@ -124,7 +126,7 @@ def test_files_of_different_lengths_are_wrong_and_both_counts_are_said(tmp_path:
 def test_bytes_that_are_not_utf8_are_wrong_with_file_and_line(tmp_path: Path) -> None:
     corpus = survey(tmp_path, healthy(60)).corpus
     corpus.files[0].write_bytes(b"ein Hund\n" * 3 + "ein Mädchen\n".encode("latin-1") + b"ein Hund\n" * 56)
-    (finding, *_) = check_corpus(Survey(corpus), ("de", "en"))
+    (finding, *_) = check_corpus(Survey(corpus))
     assert finding.level == "error"
     assert "train.de, line 4: byte 0xe4" in finding.what
 
@@ -179,7 +181,7 @@ def test_what_is_tested_and_was_learnt_is_counted(tmp_path: Path, known: int, le
 def test_plain_text_has_one_side(tmp_path: Path) -> None:
     file = tmp_path / "text"
     file.write_text("ein Hund\n\neine Katze \x01\n", encoding="utf-8")
-    (finding,) = check_corpus(Survey(Corpus((file,), parallel=False)), ("", ""))
+    (finding,) = check_corpus(Survey(Corpus((file,), parallel=False)))
     assert (finding.what, finding.where) == ("1 line with control characters", "text, line 3")
 
 
@@ -208,4 +210,4 @@ def test_a_line_has_the_script_of_most_of_its_letters(line: str, script: str | N
 @pytest.mark.real
 def test_a_real_corpus_is_nearly_healthy(shared_corpora: Path) -> None:
     files = tuple(shared_corpora / "multi30k" / f"val.{suffix}.gz" for suffix in ("de", "en"))
-    assert check_corpus(Survey(Corpus(files)), ("de", "en")) == []
+    assert check_corpus(Survey(Corpus(files, languages=("de", "en")))) == []

@@ -1,6 +1,7 @@
 """A new choice is one entry of a table, a new parameter one field of the component's settings."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -14,6 +15,7 @@ from nmt.recipe.schema import field_docs, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.settings import Count, OneOf
 from nmt.training.optimisers import SCHEDULES, Schedule
+from tests.end_to_end.toy import nmt
 
 
 class HalvingSchedule(Schedule):
@@ -78,10 +80,18 @@ def test_a_new_attention_is_one_entry_of_its_table(monkeypatch: pytest.MonkeyPat
 
 @dataclass(frozen=True, kw_only=True)
 class PaletteSettings(AttentionSettings):
-    colour: Annotated[str, OneOf(lambda: ("red", "blue"), unlisted=("grey",))] = "red"
+    colour: Annotated[str, OneOf(lambda: ("red", "blue"), deprecated=("grey",))] = "red"
 
 
-def test_unlisted_names_are_accepted_and_unknown_ones_refused() -> None:
+def test_deprecated_names_are_accepted_and_unknown_ones_refused() -> None:
     assert validate(PaletteSettings, {"colour": "grey"}).colour == "grey"
     with pytest.raises(ValidationError, match="no 'blu', did you mean 'blue'"):
         validate(PaletteSettings, {"colour": "blu"})
+
+
+def test_the_engine_inductor_is_accepted_with_a_deprecation_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = nmt("train", "quickstart-lstm", "engine=inductor", f"data.root={tmp_path}", "-o", run)
+    assert "no file" in result.stderr
+    assert result.stderr.count("engine: inductor is deprecated; use auto") == 1
+    assert "engine: inductor is deprecated; use auto" in (run / "train.log").read_text(encoding="utf-8")

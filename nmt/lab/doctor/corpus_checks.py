@@ -28,13 +28,13 @@ MAX_RATIO = 3.0  # length ratio, relative to the median one, above which a pair 
 DEVIATIONS = 5.0  # ... if it is also this many standard deviations (by quartiles) from the median
 
 
-def check_corpus(survey: Survey, languages: tuple[str, ...]) -> list[Finding]:
-    """Report every problem of one corpus; `languages` are the codes of its sides."""
+def check_corpus(survey: Survey) -> list[Finding]:
+    """Report every problem of one corpus."""
     if survey.failure is not None:
         return [Finding("error", survey.failure), *_check_lines(survey)]
     if not len(survey):
         return [Finding("error", f"there are no {survey.unit}", survey.files())]
-    findings = [*_check_lines(survey), *_check_scripts(survey, languages)]
+    findings = [*_check_lines(survey), *_check_scripts(survey)]
     if survey.corpus.parallel:
         findings += [*_check_marked_pairs(survey), *_check_lengths(survey), *_check_duplicates(survey)]
     return findings
@@ -141,7 +141,7 @@ def _check_duplicates(survey: Survey) -> Iterator[Finding]:
         yield _share_finding(survey, _occurrences(again), "duplicate pair", "", (0.05, 0.9), advice)
 
 
-def _check_scripts(survey: Survey, languages: tuple[str, ...]) -> Iterator[Finding]:
+def _check_scripts(survey: Survey) -> Iterator[Finding]:
     """Find sides and lines that are not in the script of their language."""
     for side in survey.sides:
         scripts = np.asarray(survey.scripts[side], np.int64)
@@ -150,13 +150,13 @@ def _check_scripts(survey: Survey, languages: tuple[str, ...]) -> Iterator[Findi
         if not counts.any():
             continue
         main = int(counts.argmax())
-        expected = LANGUAGES.get(languages[side].partition("-")[0].partition("_")[0].lower())
+        language = survey.corpus.languages[side]
+        expected = LANGUAGES.get(language.partition("-")[0].partition("_")[0].lower())
         odd = np.flatnonzero((scripts != 0) & (scripts != main))
         if expected not in (None, survey.names[main]):
             yield Finding(
                 "error",
-                f"'{languages[side]}' is written in {expected} script, but this side is mostly "
-                f"{survey.names[main]}",
+                f"'{language}' is written in {expected} script, but this side is mostly {survey.names[main]}",
                 survey.file(side),
                 advice="check whether the two files, or data.src and data.tgt, are exchanged",
             )

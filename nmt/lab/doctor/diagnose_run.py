@@ -4,17 +4,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nmt.data.pairs import read_pairs
-from nmt.data.sources import find_part
-from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.lab.curves import read_events
 from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
 from nmt.recipe.reader import read_any
-from nmt.recipe.schema import TranslationRecipe
-from nmt.recipe.tasks.translation import build_job, load_translator
+from nmt.recipe.training import find_task
 from nmt.training import checkpoint
 from nmt.training.run_state import RunState, TrainingPosition
 
@@ -47,25 +43,15 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
     )
     findings = check_curves(history)
-    if isinstance(recipe, TranslationRecipe):
-        findings += _check_translations(run, recipe)
+    try:
+        outputs = find_task(recipe).translate_validation_lines(run, TRANSLATED)
+    except NmtError as error:
+        findings.append(Finding("warning", f"no translations were checked: {error}"))
+    else:
+        findings += check_outputs([ValidationOutput(*output) for output in outputs])
     facts: dict[str, dict[str, Any]] = {
         "run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}
     }
     if best.score is not None:
         facts["best"] = {"metric": best.metric, "score": best.score, "update": best.update}
     return facts, findings
-
-
-def _check_translations(run: Path, recipe: TranslationRecipe) -> list[Finding]:
-    try:
-        pairs = list(read_pairs(find_part(recipe.data, "valid")))
-        translator = load_translator(run)
-    except NmtError as error:
-        return [Finding("warning", f"no translations were checked: {error}")]
-    indices = range(0, len(pairs), max(1, len(pairs) // TRANSLATED))
-    lines = ((pairs[i][0], None) for i in indices)
-    hyps = [translation.text for translation in translate_lines(lines, build_job(translator))]
-    return check_outputs(
-        [ValidationOutput(i + 1, *pairs[i], hyp) for i, hyp in zip(indices, hyps, strict=True)]
-    )

@@ -20,7 +20,7 @@ from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
 from nmt.lab.doctor.survey import Survey, excerpt
 from nmt.recipe import training as experiment
 from nmt.recipe.prepare_data import PairBatches, StreamBatches, vocabulary_file
-from nmt.recipe.schema import Recipe, TranslationRecipe
+from nmt.recipe.schema import Recipe
 from nmt.training.console import Progress
 from nmt.training.guards import ADVICE, DivergenceError
 from nmt.training.loop import Trainer
@@ -49,7 +49,6 @@ class TrainingCost(NamedTuple):
 
 def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
     """Survey and check each part of the recipe's data; the survey is None where a file is missing."""
-    languages = (recipe.data.src, recipe.data.tgt) if isinstance(recipe, TranslationRecipe) else ("", "")
     trained_on: list[Survey] = []
     for part in data_parts(recipe):
         try:
@@ -59,7 +58,7 @@ def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Findi
             continue
         for survey in surveys:
             overlap = [f for train in trained_on for f in check_overlap(train, survey, part)]
-            yield part, survey, [*check_corpus(survey, languages), *overlap]
+            yield part, survey, [*check_corpus(survey), *overlap]
         if part == "train":
             trained_on = surveys
 

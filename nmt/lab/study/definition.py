@@ -21,7 +21,7 @@ from nmt.errors import UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.schema import GREATEST_SEED, STRICT, Recipe, TranslationRecipe, to_json
+from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, to_json
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Node, Problem, Source
 from nmt.settings import Conflict, Settings
@@ -132,10 +132,13 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     for labels in product(*study.vary.values()):
         varied = [tree.at("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
         layers = [layer for layer in (*base, *varied, *last) if layer is not None]
-        if (recipe := reader.checked(layers, problems)) is not None:
+        recipe = reader.checked(layers, problems)
+        if isinstance(recipe, TranslationRecipe):
+            recipes[labels] = recipe
             problems += _check_member(recipe, layers)
-            if isinstance(recipe, TranslationRecipe):
-                recipes[labels] = recipe
+        elif recipe is not None:
+            where = layers[0].place
+            problems.append(Problem(where, "task", f"a study compares translators, not a {recipe.task}"))
     if len({to_json(recipe.evaluation) for recipe in recipes.values()}) > 1:
         message = "differs between members: set it for all, under `settings`"
         problems.append(Problem(tree.place, "evaluation", message))
@@ -164,11 +167,9 @@ def _tree(file: Path, problems: list[Problem]) -> Node | None:
     return None
 
 
-def _check_member(recipe: Recipe, layers: Sequence[Node]) -> Iterator[Problem]:
+def _check_member(recipe: TranslationRecipe, layers: Sequence[Node]) -> Iterator[Problem]:
     """Check what a study requires of a recipe."""
     base, *others = layers
-    if not isinstance(recipe, TranslationRecipe):
-        yield Problem(base.place, "task", f"a study compares translators, not a {recipe.task}")
     if recipe.data.test is None:
         yield Problem(base.place, "data.test", "missing; a study is evaluated on test pairs")
     for seed in (layer.at("seed") for layer in others):

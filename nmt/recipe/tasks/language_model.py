@@ -116,6 +116,9 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
         [vocabulary] = vocabularies
         return encode_text(self.recipe, path, corpus, vocabulary)
 
+    def translate_validation_lines(self, run: Path, count: int) -> list[tuple[int, str, str, str]]:
+        return []
+
     def read_once(self, store: TokenStore) -> Iterable[Batch]:
         return read_text(self.recipe, store, STREAMS)
 

@@ -59,6 +59,13 @@ class Task(ABC, Generic[RecipeT]):
         """Encode a corpus, whatever the length of its lines."""
 
     @abstractmethod
+    def translate_validation_lines(self, run: Path, count: int) -> list[tuple[int, str, str, str]]:
+        """Translate about `count` validation lines with the best checkpoint, if the task is translation.
+
+        Returns the number, source, reference and translation of each line.
+        """
+
+    @abstractmethod
     def read_once(self, store: TokenStore) -> Iterable[Batch]:
         """Read an encoded corpus once, in batches like those of validation."""
 

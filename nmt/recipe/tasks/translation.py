@@ -93,6 +93,12 @@ class TranslationTask(Task[TranslationRecipe]):
         source, target = vocabularies
         return prepare_store(path, corpus, src=source, tgt=target, keep=ANY_LENGTH)
 
+    def translate_validation_lines(self, run: Path, count: int) -> list[tuple[int, str, str, str]]:
+        pairs = list(read_pairs(find_part(self.recipe.data, "valid")))
+        indices = range(0, len(pairs), max(1, len(pairs) // count))  # spread evenly
+        hyps = translate_lines(((pairs[i][0], None) for i in indices), build_job(load_translator(run)))
+        return [(i + 1, *pairs[i], hyp.text) for i, hyp in zip(indices, hyps, strict=True)]
+
     def read_once(self, store: TokenStore) -> Iterable[Batch]:
         return read_validation_batches(store, BatchPlan("sentences", VALIDATION_BATCH, self.recipe.seed))
 
