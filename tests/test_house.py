@@ -6,10 +6,12 @@ import re
 import statistics
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -59,6 +61,8 @@ CODE_RUNNERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal",
 FILE_LINES = 320
 LONG_FILES: dict[str, str] = {}  # "nmt/room/file.py": why it is better in one piece
 FUNCTION_LINES = 50
+MODULE_LINES = 25
+FOLDER_FILES = 20
 LONG_FUNCTIONS: dict[str, str] = {}  # "nmt/room/file.py:function": why it is better in one piece
 HANDING_ON = {
     "nmt/cli/translate.py:translate": "to TranslateOptions, which names them all",
@@ -97,6 +101,10 @@ def dotted_name(path: Path) -> str:
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def classes(tree: ast.AST) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
 
 
 def length(function: ast.FunctionDef) -> int:
@@ -231,6 +239,30 @@ def test_functions_can_be_read_at_a_glance() -> None:
     too_long = {name for name, lines in lengths.items() if lines > FUNCTION_LINES}
     assert too_long == set(LONG_FUNCTIONS)
     assert statistics.median(lengths.values()) < 10
+
+
+def test_a_class_name_is_defined_once() -> None:
+    """Except the state of a cell."""
+    defined: dict[str, list[str]] = {}
+    for path, tree in modules().items():
+        for node in classes(tree):
+            if node.name != "State":
+                defined.setdefault(node.name.lstrip("_"), []).append(str(path))
+    assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
+
+
+def test_no_class_shadows_a_module_of_torch() -> None:
+    """Unless it is that very thing."""
+    names = {node.name for tree in modules().values() for node in classes(tree)}
+    assert {name for name in names if hasattr(nn, name)} <= {"RNN", "LSTM", "GRU", "Embedding"}
+
+
+def test_a_folder_has_few_files_and_a_module_some_lines() -> None:
+    lines = {path: len((CHECKOUT / path).read_text(encoding="utf-8").splitlines()) for path in modules()}
+    small = [str(p) for p, count in lines.items() if count < MODULE_LINES and not p.name.startswith("__")]
+    assert small == []
+    sizes = Counter(path.parent for path in modules())
+    assert {str(folder) for folder, count in sizes.items() if count > FOLDER_FILES} <= {"nmt/cli"}
 
 
 def test_every_module_says_what_it_is() -> None:
