@@ -190,12 +190,12 @@ def gates(
     from nmt.lab.inspect.inspect_model import inspect_gates
 
     cells = inspect_gates(model, data, positions=positions)
-    typer.echo(to_json([cell.as_dict() for cell in cells]) if json else gate_tables(cells, positions))
+    typer.echo(to_json([cell.as_dict() for cell in cells]) if json else format_gate_tables(cells, positions))
     if plot:
         _draw_gates(plot, cells, positions)
 
 
-def gate_tables(cells: "list[CellStatistics]", positions: int) -> str:
+def format_gate_tables(cells: "list[CellStatistics]", positions: int) -> str:
     """Format a block of tables for each cell."""
     return "\n\n".join("\n".join(_gate_tables(cell, positions)) for cell in cells)
 

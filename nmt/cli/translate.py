@@ -19,7 +19,7 @@ from nmt.files import check_writable
 if TYPE_CHECKING:
     from nmt.decoding.job import Job, JobProgress, Window
     from nmt.decoding.resume import JobOutput
-    from nmt.decoding.translation import Translation, VerificationSample
+    from nmt.decoding.translation import InvarianceSample, Translation
 
 Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
 Formatter = Callable[["Translation"], str]
@@ -36,7 +36,7 @@ def translate(**given: Any) -> None:
     from nmt.cli.translate_job import open_input, prepare
     from nmt.decoding import resume, shards
     from nmt.decoding.job import JobProgress, LineReader
-    from nmt.decoding.translation import VerificationSample
+    from nmt.decoding.translation import InvarianceSample
 
     options = TranslateOptions(**given)
     _check(options)
@@ -47,7 +47,7 @@ def translate(**given: Any) -> None:
         resume.rename_parts(options.outputs)
         echo_note(f"{options.output} was already complete")
         return
-    sample, formatters = VerificationSample(options.verify), _formatters(options)
+    sample, formatters = InvarianceSample(options.verify), _formatters(options)
     # How many lines are translated together.
     ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
     window_size = max(1, ahead * job.options.batch)
@@ -154,7 +154,7 @@ def _report_partial_output(output: "JobOutput") -> Iterator[None]:
         raise
 
 
-def _verify(sample: "VerificationSample", job: "Job", progress: "TranslationProgress") -> None:
+def _verify(sample: "InvarianceSample", job: "Job", progress: "TranslationProgress") -> None:
     """Translate a sample of the lines again in other batches; DataError if a translation differs."""
     from nmt.decoding.translation import VERIFICATION_BATCHES
 

@@ -262,7 +262,7 @@ def _align_parts(
     return pairs
 
 
-class VerificationSample:
+class InvarianceSample:
     """A uniform sample of the translations of a job (Vitter, 1985, algorithm R)."""
 
     def __init__(self, size: int) -> None:

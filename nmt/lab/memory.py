@@ -47,13 +47,13 @@ def _constant(symbol: int, positions: int, batch: int) -> Tensor:
     return torch.full((positions, batch), symbol)
 
 
-def copy(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
+def draw_copy(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Recall a symbol after a gap of blanks (after Arjovsky et al., 2016, who use ten symbols)."""
     symbol = _draw(generator, SYMBOLS, 1, batch)
     return _batch(symbol, symbol, _constant(SYMBOLS, gap, batch), _constant(SYMBOLS + 1, 1, batch))
 
 
-def adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
+def draw_adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Add two marked digits among others (Hochreiter & Schmidhuber, 1997, task 4).
 
     The first digit is marked, and the one after the gap. Digits replace real numbers, so that an answer is
@@ -65,14 +65,14 @@ def adding(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     return _batch(digits[[0, -1]].sum(0, keepdim=True), marked)
 
 
-def agreement(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
+def draw_agreement(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Predict the last word from the first: "I grew up in France ... I speak fluent French"."""
     country = _draw(generator, SYMBOLS, 1, batch)
     words = SYMBOLS + _draw(generator, FILLERS, gap, batch)
     return _batch(country, country, words, _constant(SYMBOLS + FILLERS, 1, batch))
 
 
-def brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
+def draw_brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
     """Find the bracket that is still open; inside it others are opened and closed at once."""
     kind = _draw(generator, BRACKETS, 1, batch)
     letter = 2 * BRACKETS
@@ -84,10 +84,10 @@ def brackets(generator: torch.Generator, gap: int, batch: int) -> TaskBatch:
 
 
 TASKS = {
-    "copy": MemoryTask(SYMBOLS + 2, SYMBOLS, 1 / SYMBOLS, copy),
-    "adding": MemoryTask(2 * DIGITS, 2 * DIGITS - 1, 1 / DIGITS, adding),
-    "agreement": MemoryTask(SYMBOLS + FILLERS + 1, SYMBOLS, 1 / SYMBOLS, agreement),
-    "brackets": MemoryTask(2 * BRACKETS + 2, BRACKETS, 1 / BRACKETS, brackets),
+    "copy": MemoryTask(SYMBOLS + 2, SYMBOLS, 1 / SYMBOLS, draw_copy),
+    "adding": MemoryTask(2 * DIGITS, 2 * DIGITS - 1, 1 / DIGITS, draw_adding),
+    "agreement": MemoryTask(SYMBOLS + FILLERS + 1, SYMBOLS, 1 / SYMBOLS, draw_agreement),
+    "brackets": MemoryTask(2 * BRACKETS + 2, BRACKETS, 1 / BRACKETS, draw_brackets),
 }
 
 

@@ -15,7 +15,7 @@ from nmt.files import atomic_directory, check_sha256, file_sha256
 from nmt.model.translator import TranslationModel
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
 from nmt.recipe.reader import read_any
-from nmt.recipe.run_directory import custom_cell_files, stack_settings
+from nmt.recipe.run_directory import custom_cell_files, find_stack_settings
 from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
@@ -41,7 +41,7 @@ class LoadedModel(Protocol):
 def model_fingerprint(loaded: LoadedModel) -> str:
     """SHA-256 of all that a model's output depends on: weights, vocabularies, cells, shortlist."""
     parts = [vocabulary.fingerprint() for vocabulary in loaded.vocabularies]
-    parts += [to_json(stack) for stack in stack_settings(loaded.recipe).values()]
+    parts += [to_json(stack) for stack in find_stack_settings(loaded.recipe).values()]
     parts += [file_sha256(file) for file in custom_cell_files(loaded.recipe)]
     if loaded.shortlist is not None:
         parts.append(loaded.shortlist.fingerprint())

@@ -175,7 +175,7 @@ def relocate_cells(recipe: Recipe, folder: Path) -> Recipe:
         return f"{folder / Path(file).name}:{name}" if own else cell
 
     sides: dict[str, Any] = {}
-    for name, side in stack_settings(recipe).items():
+    for name, side in find_stack_settings(recipe).items():
         cell = move(side.cell) if isinstance(side.cell, str) else [move(one) for one in side.cell]
         sides[name] = replace(side, cell=cell)
     return replace(recipe, **sides)
@@ -195,9 +195,9 @@ def copy_cell_files(recipe: Recipe, run: Path, *, resumes: bool) -> None:
 
 
 def _cells(recipe: Recipe) -> list[str]:
-    return [cell for side in stack_settings(recipe).values() for cell in side.cells]
+    return [cell for side in find_stack_settings(recipe).values() for cell in side.cells]
 
 
-def stack_settings(recipe: Recipe) -> dict[str, StackSettings]:
+def find_stack_settings(recipe: Recipe) -> dict[str, StackSettings]:
     """The sections that describe stacks of cells, by name."""
     return {name: side for name, side in vars(recipe).items() if isinstance(side, StackSettings)}

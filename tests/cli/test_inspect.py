@@ -3,7 +3,7 @@
 import json
 import math
 
-from nmt.cli.inspect import gate_tables
+from nmt.cli.inspect import format_gate_tables
 from nmt.cli.terminal import to_json
 from nmt.recurrence.recording import CellPath
 from nmt.training.gate_logging import CellStatistics, GateStatistics, Retention, StateStatistics
@@ -36,12 +36,12 @@ decoder, layer 2, forward: Own, 12,345 tokens
 
 
 def test_a_table_marks_values_that_are_not_gates_that_have_no_name_and_that_are_infinite() -> None:
-    assert gate_tables([CELL], 1) == TABLE
-    assert gate_tables([CELL, CELL], 1) == f"{TABLE}\n\n{TABLE}"
+    assert format_gate_tables([CELL], 1) == TABLE
+    assert format_gate_tables([CELL, CELL], 1) == f"{TABLE}\n\n{TABLE}"
 
 
 def test_a_sentence_shorter_than_the_positions_has_no_column_for_the_rest() -> None:
-    assert gate_tables([CELL], 20).splitlines()[8].split() == ["norm", "at", "1", "2"]
+    assert format_gate_tables([CELL], 20).splitlines()[8].split() == ["norm", "at", "1", "2"]
 
 
 def test_json_has_every_number_and_null_for_an_infinite_time_scale() -> None:

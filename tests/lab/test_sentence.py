@@ -11,7 +11,7 @@ from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
-from nmt.lab.inspect.sentence import as_json, trace_sentence, value_range
+from nmt.lab.inspect.sentence import as_json, heat_map_range, trace_sentence
 from tests.lab.small_models import TEXT, small
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -108,9 +108,9 @@ def test_what_cannot_be_looked_at_is_refused(text: str, message: str) -> None:
 
 
 def test_a_gate_is_drawn_from_0_to_1_and_all_else_around_0() -> None:
-    assert value_range(torch.tensor([[0.2, 0.9]])) == (0.0, 1.0)
-    assert value_range(torch.tensor([[-0.5, 0.25]])) == (-0.5, 0.5)
-    assert value_range(torch.tensor([[0.0, 4.0]])) == (-4.0, 4.0)
+    assert heat_map_range(torch.tensor([[0.2, 0.9]])) == (0.0, 1.0)
+    assert heat_map_range(torch.tensor([[-0.5, 0.25]])) == (-0.5, 0.5)
+    assert heat_map_range(torch.tensor([[0.0, 4.0]])) == (-4.0, 4.0)
 
 
 def test_everything_is_in_the_plain_values() -> None:

@@ -22,7 +22,7 @@ from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from nmt.model.encoder import NoEncoder
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
-from nmt.recipe.run_directory import stack_settings
+from nmt.recipe.run_directory import find_stack_settings
 from nmt.recipe.schema import Recipe
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.recipe.training import find_task, load_model
@@ -95,7 +95,7 @@ def _batches(loaded: LoadedModel, data: str | None) -> Iterator[Iterable[Batch]]
 def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
     """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
     yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
-    stacks = stack_settings(recipe)
+    stacks = find_stack_settings(recipe)
     for cell in COMPARED_CELLS:
         if any(side.cell != cell for side in stacks.values()):
             # The cell's default gate biases, too.
@@ -105,7 +105,7 @@ def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, Tr
 
 def _cells(recipe: Recipe) -> str:
     """The names of a recipe's cells, each once."""
-    names = [cell for side in stack_settings(recipe).values() for cell in side.cells]
+    names = [cell for side in find_stack_settings(recipe).values() for cell in side.cells]
     return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
 
 

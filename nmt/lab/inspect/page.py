@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
-from nmt.lab.inspect.sentence import SentenceTrace, truncate, value_range
+from nmt.lab.inspect.sentence import SentenceTrace, heat_map_range, truncate
 from nmt.recurrence.recording import CellRecord
 
 SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "main.js")
@@ -58,7 +58,7 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
                 value[:, _units_by_variation(cell)].t().tolist(),
                 [],
                 trace.source if cell.path.side == "encoder" else output,
-                *value_range(value),
+                *heat_map_range(value),
             )
             for name, value in cell.values.items()
         ]
@@ -146,7 +146,7 @@ def _units_by_variation(cell: CellRecord) -> Tensor:
 
 def _packed_values(values: Tensor) -> dict[str, Any]:
     """values [T, U] as one byte each, unit by unit, with the values of 0 and 255."""
-    low, high = value_range(values)
+    low, high = heat_map_range(values)
     steps = ((values.t().double() - low) / (high - low) * LEVELS).round().byte()
     return {"low": low, "high": high, "data": _base64(steps)}
 

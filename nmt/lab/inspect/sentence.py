@@ -105,7 +105,7 @@ def _output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> list[O
     ]
 
 
-def value_range(values: Tensor) -> tuple[float, float]:
+def heat_map_range(values: Tensor) -> tuple[float, float]:
     """The range of a heat map: 0 to 1 if all values lie in it, as a gate's do, else symmetric about 0."""
     largest = max(values.abs().max().item(), 1e-6)
     return (0.0, 1.0) if values.min() >= 0 and largest <= 1 else (-largest, largest)
