@@ -125,16 +125,12 @@ def transfer_weights(model: TranslationModel, start: Path) -> str:
     Raises UsageError where none fits.
     """
     transfer = transfer_tensors(model, load_model(start).model)
-    if not transfer.copied:
+    copied, unused = len(transfer.pop("copied")), len(transfer["not used here"])
+    if not copied:
         raise UsageError(f"training.start_from: no weight of {start} fits this model")
-    count = len(transfer.copied) + len(transfer.new) + len(transfer.mismatched)
-    lines = [f"starting from {start}: {len(transfer.copied)} of {count} tensors copied"]
-    reasons = {
-        "new here": transfer.new,
-        "of another shape": transfer.mismatched,
-        "not used here": transfer.unused,
-    }
-    lines += [f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names]
+    count = copied + sum(map(len, transfer.values())) - unused
+    lines = [f"starting from {start}: {copied} of {count} tensors copied"]
+    lines += [f"{reason}: {', '.join(names)}" for reason, names in transfer.items() if names]
     return "\n  ".join(lines)
 
 

@@ -2,7 +2,6 @@
 
 import random
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -169,25 +168,20 @@ def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
     return own | {name: t[rows] for name, t in tensors.items() if name.startswith(CARRIED) and len(t[rows])}
 
 
-class TransferredTensors(NamedTuple):
-    """Names of the tensors that were copied into a model, and of those that were not."""
+def transfer_tensors(model: nn.Module, other: nn.Module) -> dict[str, list[str]]:
+    """Copy all weights of `other` that fit into a model, and leave the rest of the model as it is.
 
-    copied: list[str]
-    new: list[str]  # only in the model
-    mismatched: list[str]  # of a different shape
-    unused: list[str]  # only in the other model
-
-
-def transfer_tensors(model: nn.Module, other: nn.Module) -> TransferredTensors:
-    """Copy all weights of `other` that fit into a model, and leave the rest of the model as it is."""
+    Returns the names of those `copied`, of those of the model that are `new here` or `of another shape`, and
+    of those of `other` that are `not used here`.
+    """
     own, tensors = model_tensors(model), other.state_dict()
     shared = [name for name in own if name in tensors]
     copied = [name for name in shared if own[name].shape == tensors[name].shape]
     for name in copied:
         own[name].copy_(tensors[name])
-    return TransferredTensors(
-        copied,
-        [name for name in own if name not in tensors],
-        [name for name in shared if name not in copied],
-        [name for name in model_tensors(other) if name not in model.state_dict()],
-    )
+    return {
+        "copied": copied,
+        "new here": [name for name in own if name not in tensors],
+        "of another shape": [name for name in shared if name not in copied],
+        "not used here": [name for name in model_tensors(other) if name not in model.state_dict()],
+    }

@@ -90,12 +90,12 @@ def test_weights_of_one_name_and_shape_are_taken_over_and_the_others_named() -> 
     other = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 4), "old": nn.Linear(1, 1)})
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     found = transfer_tensors(model, other)
-    assert found.copied == ["same.weight", "same.bias"]
-    assert found.mismatched == ["wider.weight", "wider.bias"]
-    assert found.new == ["new.weight", "new.bias"]
-    assert found.unused == ["old.weight", "old.bias"]
+    assert found["copied"] == ["same.weight", "same.bias"]
+    assert found["of another shape"] == ["wider.weight", "wider.bias"]
+    assert found["new here"] == ["new.weight", "new.bias"]
+    assert found["not used here"] == ["old.weight", "old.bias"]
     for name, tensor in model.state_dict().items():
-        assert torch.equal(tensor, other.state_dict()[name] if name in found.copied else before[name])
+        assert torch.equal(tensor, other.state_dict()[name] if name in found["copied"] else before[name])
 
 
 def test_a_weight_that_the_other_model_has_under_two_names_is_found_by_either() -> None:
@@ -103,6 +103,6 @@ def test_a_weight_that_the_other_model_has_under_two_names_is_found_by_either() 
     other = nn.ModuleDict({"read": nn.Linear(2, 2), "write": nn.Linear(2, 2)})
     other["write"].weight = other["read"].weight
     found = transfer_tensors(model, other)
-    assert len(found.copied) == 4
+    assert len(found["copied"]) == 4
     assert torch.equal(model["write"].weight, other["read"].weight)
-    assert transfer_tensors(other, model).unused == []
+    assert transfer_tensors(other, model)["not used here"] == []
