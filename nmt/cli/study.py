@@ -1,7 +1,6 @@
 """`nmt study`: experiments of many runs with one report."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -184,14 +183,15 @@ def _print_accuracies(results: "list[MemoryResult]", gaps: tuple[int, ...]) -> N
 
     names = _short_names(results)
     for task in dict.fromkeys(one.task for one in results):
-        chance = ["  by chance", f"{100 * TASKS[task].chance:.1f}{'':5}"]
+        chance = ["  by chance", f"{100 * TASKS[task].chance:{5 if len(results[0].seeds) > 1 else 10}.1f}"]
         for first in range(0, len(gaps), COLUMNS):
             block = slice(first, first + COLUMNS)
             of_task = [one for one in results if one.task == task]
             rows = [[f"  {names[one.cell]}", *_percentages(one, block)] for one in of_task]
             rows += [chance] if first + COLUMNS >= len(gaps) else []
-            header = (task, *map(str, gaps[block]))
-            typer.echo(format_table(rows, header, widths=(19, *[11] * COLUMNS), width=UNLIMITED))
+            header = (task, *(f"{gap:>10}" for gap in gaps[block]))
+            widths = (20, *[11] * COLUMNS)
+            typer.echo(format_table(rows, header, align="l" * 6, widths=widths, width=UNLIMITED))
         typer.echo()
     seeds = len(results[0].seeds)
     over = f"mean and standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
@@ -205,9 +205,10 @@ def _short_names(results: "list[MemoryResult]") -> dict[str, str]:
 
 
 def _percentages(result: "MemoryResult", block: slice) -> list[str]:
-    spreads = [f"±{100 * deviation:<4.1f}" for deviation in result.deviations[block]]
-    pairs = zip_longest(result.means[block], spreads, fillvalue=" " * 5)
-    return [f"{100 * mean:.1f} {spread}" for mean, spread in pairs]
+    if not result.deviations:
+        return [f"{100 * mean:10.1f}" for mean in result.means[block]]
+    pairs = zip(result.means[block], result.deviations[block], strict=True)
+    return [f"{100 * mean:5.1f} ±{100 * deviation:<4.1f}" for mean, deviation in pairs]
 
 
 def _draw(file: Path, results: "list[MemoryResult]", gaps: tuple[int, ...]) -> None:

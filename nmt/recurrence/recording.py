@@ -16,7 +16,7 @@ from torch import Tensor
 from nmt.cells.cell import Cell, read_equations
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.reference import BoundCell
-from nmt.recurrence.state import Zoneout
+from nmt.recurrence.state import Zoneout, blend_states
 
 
 class CellPath(NamedTuple):
@@ -113,11 +113,12 @@ class _StateRecorder(_Recorder):
         self.only, self.states = only, list[Any]()
 
     def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
+        read = s
         if self.only is not None:
-            s = s._replace(**{name: getattr(s, name).detach() for name in s._fields if name != self.only})
-        new = super().advance(x, s, zone)
-        self.states.append(new)
-        return new
+            read = s._replace(**{name: getattr(s, name).detach() for name in s._fields if name != self.only})
+        new = self.cell.step(self.cell.split_gates(x), read, self.U)
+        self.states.append(new)  # before zoneout: h of an LSTM is computed from this c
+        return new if zone is None else blend_states(zone.chunk(len(s), -1), new, s)
 
 
 class _ValueRecorder(_Recorder):

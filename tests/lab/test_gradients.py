@@ -275,3 +275,12 @@ def test_clipping_is_that_of_an_update() -> None:
     assert found.factors == pytest.approx([0.25])
     assert ClippingStatistics([2.0, 0.5], 1.0).factors == [0.5, 1.0]
     assert ClippingStatistics([2.0], None).factors == [1.0]
+
+
+def test_with_zoneout_the_loss_of_a_token_reaches_the_cell_state_of_its_position() -> None:
+    model = build(
+        {"cell": "lstm", "dropout": {"zoneout": 0.1}}, {"cell": "lstm", "dropout": {"zoneout": 0.1}}
+    )
+    profiles = [p for p in gradient_profiles(model, [make_batch()], lags=2) if p.cell.side == "decoder"]
+    assert {p.path for p in profiles} == {"h", "c", "h alone", "c alone"}
+    assert all(p.norms[0] > 0 and p.shares[0] == 1 for p in profiles)
