@@ -51,10 +51,6 @@ class Processes:
             return batch
         return batch.part(slice(self.rank, None, self.count)) if self.rank < len(batch.src) else None
 
-    def local_batches(self, batches: Iterable[Batch]) -> Iterator[Batch]:
-        """Yield this process's rows of each batch."""
-        return (share for batch in batches if (share := self.local_rows(batch)) is not None)
-
     def map_shared(self, items: Sequence[T], work: Callable[[Sequence[T]], list[str]]) -> list[str]:
         """Apply `work` to all items, each process to every count-th, and return all results in order."""
         own = work(items[self.rank :: self.count])

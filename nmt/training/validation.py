@@ -80,8 +80,10 @@ def loss_totals(
     """Sum the loss of all target words under teacher forcing, or if the model reads its own words."""
     totals, carried, likelihood = LossTotals(), None, Likelihood()
     device = next(model.parameters()).device
-    for batch in processes.local_batches(batches):
-        batch = to_device(batch, device)
+    for rows in map(processes.local_rows, batches):
+        if rows is None:
+            continue
+        batch = to_device(rows, device)
         forced = torch.zeros_like(batch.tgt[:, :-1], dtype=torch.bool) if free_running else None
         loss, carried = likelihood(model, batch, forced, carried)
         totals.add(LossTotals.from_loss(loss))

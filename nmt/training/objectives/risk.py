@@ -77,11 +77,8 @@ class CandidateSampler:
     ) -> CandidateTranslations:
         """Batch the translations of each sentence with their risks."""
         rows = [row for row, of_row in enumerate(translations) for _ in of_row]
-        tgt = pad_sequence(
-            [torch.tensor([BOS, *tokens]) for of_row in translations for tokens in of_row],
-            batch_first=True,
-            padding_value=model.pad,
-        )
+        sequences = [torch.tensor([BOS, *tokens]) for of_row in translations for tokens in of_row]
+        tgt = pad_sequence(sequences, batch_first=True, padding_value=model.pad)
         risks = [
             1.0 - self.utility([token for token in tokens if token != EOS], ref[:-1])
             for of_row, ref in zip(translations, references(batch), strict=True)
