@@ -74,7 +74,7 @@ def _gradient_fields(system: "ModelGradients") -> dict[str, Any]:
 
 
 def _report(systems: "list[ModelGradients]") -> Iterator[str]:
-    header, widths = ("", "norm", *map(str, SHOWN_LAGS), ""), (22, *[6] * 6, 11)
+    header, widths = ("", "norm", *map(str, SHOWN_LAGS), ""), (23, *[6] * 6, 11)
     for system in systems:
         yield system.name
         yield format_table(map(_row, system.profiles), header, widths=widths, indent=1, width=UNLIMITED)
