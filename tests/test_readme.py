@@ -63,10 +63,6 @@ def tree() -> Iterator[str]:
             yield "".join(folders)
 
 
-# README's tree is the layout that the modules are moving to. Delete this mark once they have.
-MOVING = pytest.mark.xfail(reason="modules are still moving to the layout of README", strict=False)
-
-
 @pytest.mark.parametrize("page", [*PAGES, *DECISIONS])
 def test_every_file_that_a_page_names_exists(page: str) -> None:
     prose = re.sub(r"^```.*?^```", "", text(page), flags=re.M | re.S)
@@ -89,14 +85,12 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@MOVING
 def test_every_path_of_the_tree_exists() -> None:
     paths = list(tree())
     assert len(paths) > 15
     assert [path for path in paths if not (CHECKOUT / path).exists()] == []
 
 
-@MOVING
 def test_the_tree_has_every_room() -> None:
     rooms = {f"nmt/{path.name}/" for path in (CHECKOUT / "nmt").iterdir() if (path / "__init__.py").is_file()}
     assert rooms <= set(tree())
