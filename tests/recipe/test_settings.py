@@ -1,4 +1,7 @@
-"""A new choice is one entry of a table, a new parameter one field of the component's settings."""
+"""A new choice is one entry of a table, a new parameter one field of the component's settings.
+
+For metrics see tests/end_to_end/test_metrics.py.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,24 +16,65 @@ from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, Memory
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import field_docs, validate
 from nmt.recipe.tasks.translation import build_translator
-from nmt.settings import Count, OneOf
-from nmt.training.optimisers import SCHEDULES, Schedule
+from nmt.settings import Count, OneOf, Probability
+from nmt.training.optimisers import (
+    OPTIMISERS,
+    SCHEDULES,
+    LearningRateSettings,
+    OptimiserSettings,
+    ParameterGroups,
+    Schedule,
+    build_optimiser,
+)
 from tests.end_to_end.toy import nmt
 
 
+@dataclass(frozen=True, kw_only=True)
+class HalvingSettings(LearningRateSettings):
+    """The settings with a parameter of the new schedule."""
+
+    half_life: Count = 10
+    """`halving` only: updates after which the rate is halved."""
+
+
 class HalvingSchedule(Schedule):
-    """Halved after every `patience` updates."""
+    """Halved after every `half_life` updates."""
 
     def share(self, update: int) -> float:
-        return 0.5 ** (update // self.settings.patience)
+        assert isinstance(self.settings, HalvingSettings)
+        return 0.5 ** (update // self.settings.half_life)
 
 
 def test_a_new_schedule_is_one_entry_of_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCHEDULES, "halving", HalvingSchedule)
-    settings = ["training.learning_rate={schedule: halving, patience: 10, peak: 1.0, warmup: 0}"]
-    rate = read_recipe(["quickstart-lstm"], settings).training.learning_rate
+    recipe = read_recipe(["quickstart-lstm"], ["training.learning_rate.schedule=halving"])
+    assert recipe.training.learning_rate.schedule == "halving"
+    rate = validate(HalvingSettings, {"schedule": "halving", "half_life": 20, "peak": 1.0})
     schedule = SCHEDULES[rate.schedule](rate, span=100.0, size=8)
-    assert [schedule.rate(update) for update in (1, 10, 30)] == [1.0, 0.5, 0.125]
+    assert [schedule.rate(update) for update in (1, 20, 60)] == [1.0, 0.5, 0.125]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DampedSettings(OptimiserSettings):
+    """The settings with a parameter of the new optimiser."""
+
+    dampening: Probability = 0.0
+    """`damped` only: dampening of the momentum."""
+
+
+def build_damped(groups: ParameterGroups, settings: OptimiserSettings) -> torch.optim.Optimizer:
+    assert isinstance(settings, DampedSettings)
+    return torch.optim.SGD(groups, lr=0.0, momentum=0.9, dampening=settings.dampening)
+
+
+def test_a_new_optimiser_is_one_entry_of_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPTIMISERS, "damped", build_damped)
+    sizes = ["encoder={hidden: 8, embedding: 4}", "decoder={hidden: 8, embedding: 4}"]
+    recipe = read_recipe(["quickstart-lstm"], [*sizes, "training.optimiser=damped"])
+    assert recipe.training.optimiser == "damped"
+    settings = validate(DampedSettings, {"optimiser": "damped", "dampening": 0.5})
+    optimiser = build_optimiser(build_translator(recipe, 20, 20), settings)
+    assert [group["dampening"] for group in optimiser.param_groups] == [0.5] * 3
 
 
 class LocalAttention(Attention):
