@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from nmt.cli.app import app
-from nmt.recipe.reader import read_any, shipped_names, split
+from nmt.recipe.reader import read_any, shipped_names, split_arguments
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -109,7 +109,7 @@ def test_every_command_has_its_verb_and_options(page: str) -> None:
 def test_every_recipe_and_setting_of_a_command_is_read(page: str) -> None:
     for words in commands(page):
         if words[0] in ("run", "train") and words[-1] != "--help":
-            names, settings = split(
+            names, settings = split_arguments(
                 [word for word in unoptioned(find(words)[1]) if "my_cells.py" not in word]
             )
             if set(names) <= set(shipped_names()) and names:

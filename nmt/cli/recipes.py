@@ -28,9 +28,9 @@ def list_files(paths: Sequence[Path]) -> str:
 @app.command()
 def show(words: RecipeWords) -> None:
     """Print a recipe in full: inherited settings, changes, and every default."""
-    from nmt.recipe.reader import dump, read_any, split
+    from nmt.recipe.reader import dump, read_any, split_arguments
 
-    typer.echo(dump(read_any(*split(words))), nl=False)
+    typer.echo(dump(read_any(*split_arguments(words))), nl=False)
 
 
 @app.command()

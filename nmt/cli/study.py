@@ -57,9 +57,9 @@ def run(
     from nmt.lab.study.definition import read_study
     from nmt.lab.study.report import report_study
     from nmt.lab.study.runner import check_data
-    from nmt.recipe.reader import split
+    from nmt.recipe.reader import split_arguments
 
-    names, overrides = split(words)
+    names, overrides = split_arguments(words)
     if len(names) != 1:
         raise UsageError(
             f"expected one study, a file ending in .yaml or a name from `nmt study ls`, got {len(names)}"

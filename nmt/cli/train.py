@@ -59,9 +59,9 @@ def train(
 
 def read_training(words: list[str], output: Path | None) -> tuple["Recipe", Path]:
     """Read the recipe that the words of a command line describe, and choose its run directory."""
-    from nmt.recipe.reader import read_any, split
+    from nmt.recipe.reader import read_any, split_arguments
 
-    names, overrides = split(words)
+    names, overrides = split_arguments(words)
     recipe = read_any(names, overrides)
     if not names and not output:
         raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from nmt.errors import UnknownName, suggestion
 from nmt.recipe.schema import TASKS, Location, field_docs, list_sections, subsections
-from nmt.recipe.yaml import Node, Problem
+from nmt.recipe.yaml import Problem, YamlNode
 from nmt.settings import Settings
 
 EXPECTED = {
@@ -36,13 +36,13 @@ LIMITS = {
 }
 
 
-def problems_of(error: ValidationError, tree: Node, recipe: type[Settings]) -> list[Problem]:
+def validation_problems(error: ValidationError, tree: YamlNode, recipe: type[Settings]) -> list[Problem]:
     """Describe every error that validation found in the tree."""
     details = error.errors(include_url=False)
     return [_problem(detail, tree, recipe) for detail in details]
 
 
-def conflict_problems(conflicts: Sequence[tuple[Location, str]], tree: Node) -> list[Problem]:
+def conflict_problems(conflicts: Sequence[tuple[Location, str]], tree: YamlNode) -> list[Problem]:
     """Describe conflicts between valid settings."""
     problems = []
     for location, what in conflicts:
@@ -52,7 +52,7 @@ def conflict_problems(conflicts: Sequence[tuple[Location, str]], tree: Node) -> 
     return problems
 
 
-def _problem(detail: ErrorDetails, tree: Node, recipe: type[Settings]) -> Problem:
+def _problem(detail: ErrorDetails, tree: YamlNode, recipe: type[Settings]) -> Problem:
     node, keys = _follow(detail["loc"], tree)
     path, last = ".".join(keys), detail["loc"][-1] if detail["loc"] else ""
     if detail["type"] == "missing" and isinstance(last, str):
@@ -62,14 +62,16 @@ def _problem(detail: ErrorDetails, tree: Node, recipe: type[Settings]) -> Proble
         return Problem(node.start, path, _unknown(recipe, keys))
     if detail["type"] == "dataclass_type":
         names = ", ".join(field.name for field in fields(_section(recipe, keys)))
-        return Problem(node.place, path, f"expected a section with {names} (got {shown(node.plain())})")
+        return Problem(
+            node.position, path, f"expected a section with {names} (got {format_value(node.plain())})"
+        )
     if last == "[key]":  # the name of an entry, not its value
         return Problem(node.start, path, _value(detail, keys[-1]))
-    return Problem(node.place, path, _value(detail, node.plain()))
+    return Problem(node.position, path, _value(detail, node.plain()))
 
 
-def _follow(location: Location, tree: Node) -> tuple[Node, list[str]]:
-    """The node of a location, or the innermost one around it that is given, and its path."""
+def _follow(location: Location, tree: YamlNode) -> tuple[YamlNode, list[str]]:
+    """Return the node of a location, or the innermost given one around it, and its path."""
     node, keys = tree, []
     for step in location:
         if isinstance(node.value, dict) and step in node.value:
@@ -89,7 +91,7 @@ def _section(recipe: type[Settings], keys: list[str]) -> type[Settings]:
 
 
 def _meaning(recipe: type[Settings], keys: list[str], name: str) -> str:
-    """The documentation of a required setting; of a section, the settings that it requires."""
+    """Return the documentation of a required setting; of a section, the settings that it requires."""
     section = _section(recipe, keys)
     if name not in subsections(section):
         return field_docs(section)[name]
@@ -99,7 +101,7 @@ def _meaning(recipe: type[Settings], keys: list[str], name: str) -> str:
 
 
 def _unknown(recipe: type[Settings], keys: list[str]) -> str:
-    """The message for a setting of another task, or of none."""
+    """Describe a setting of another task, or of none."""
     for task, other in TASKS.items():
         if recipe in TASKS.values() and other is not recipe and ".".join(keys) in _paths(other):
             return f"no such setting here, only where task is {task}"
@@ -107,7 +109,7 @@ def _unknown(recipe: type[Settings], keys: list[str]) -> str:
 
 
 def _nearest_setting(recipe: type[Settings], keys: list[str]) -> str:
-    """A suggestion for an unknown setting: the same name in another section, else a similar name."""
+    """Suggest for an unknown setting the same name in another section, else a similar name."""
     *parents, name = keys
     here = [field.name for field in fields(_section(recipe, parents))]
     everywhere = list(_paths(recipe))
@@ -122,7 +124,7 @@ def _nearest_setting(recipe: type[Settings], keys: list[str]) -> str:
 
 
 def _paths(section: type[Settings], before: str = "") -> Iterator[str]:
-    """The paths of all settings, sections before what they contain."""
+    """Yield the paths of all settings, sections before their contents."""
     for field in fields(section):
         yield before + field.name
     for name, inner in (subsections(section) | list_sections(section)).items():
@@ -130,29 +132,30 @@ def _paths(section: type[Settings], before: str = "") -> Iterator[str]:
 
 
 def _value(detail: ErrorDetails, value: Any) -> str:
-    """What is wrong with a value, and the value."""
+    """Describe what is wrong with a value."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "value_error":
-        got = "" if isinstance(context["error"], UnknownName) else f" (got {shown(value)})"
+        got = "" if isinstance(context["error"], UnknownName) else f" (got {format_value(value)})"
         return f"{context['error']}{got}"
     if kind == "missing":
-        return f"the list is too short (got {shown(value)})"
+        return f"the list is too short (got {format_value(value)})"
     if kind == "literal_error":
         names = re.findall(r"'([^']*)'", context["expected"])
         if isinstance(value, str):
             return f"no '{value}', {suggestion(value, names)}"
-        return f"expected one of {', '.join(names)} (got {shown(value)})"
+        return f"expected one of {', '.join(names)} (got {format_value(value)})"
     if kind in LIMITS:
         words, bound = LIMITS[kind]
-        return f"expected {words} {context[bound]:.16g} (got {shown(value)})"
+        return f"expected {words} {context[bound]:.16g} (got {format_value(value)})"
     if kind in EXPECTED:
         quoted = isinstance(value, str) and re.fullmatch(r"[-+.\d]+(e[-+]?\d+)?|true|false", value)
-        return f"expected {EXPECTED[kind]} (got {shown(value)}{'; leave the quotes out' if quoted else ''})"
-    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]} (got {shown(value)})"
+        advice = "; leave the quotes out" if quoted else ""
+        return f"expected {EXPECTED[kind]} (got {format_value(value)}{advice})"
+    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]} (got {format_value(value)})"
 
 
-def shown(value: Any) -> str:
-    """The value as one would write it in a recipe, not too long."""
+def format_value(value: Any) -> str:
+    """Return the value as written in a recipe, shortened to 60 characters."""
     text = f"'{value}'" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = text.replace("Infinity", ".inf").replace("NaN", ".nan")
     return text if len(text) <= 60 else f"{text[:57]}..."

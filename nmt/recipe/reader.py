@@ -1,10 +1,10 @@
-"""Reads recipes: files, what they extend, and settings from the command line, into one checked recipe.
+"""Recipes read from files, what these extend, and settings of the command line, as one validated recipe.
 
 Files are merged in the order in which they are named, each on top of what it `extends:`, and settings of
 the command line come last. Sections are merged setting by setting; every other value, lists too, replaces
 the earlier one.
 
-Relative paths (`data.root`, the file of a cell of one's own) start at the recipe file that names them, on
+Relative paths (`data.root`, the file of a user-defined cell) start at the recipe file that names them, on
 the command line at the current folder, and `~` is the home folder. They become absolute, so a resolved
 recipe means the same wherever it is read from.
 """
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from nmt.errors import UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.errors import conflict_problems, problems_of
+from nmt.recipe.errors import conflict_problems, validation_problems
 from nmt.recipe.schema import (
     TASKS,
     Recipe,
@@ -30,7 +30,7 @@ from nmt.recipe.schema import (
     to_plain,
     validate,
 )
-from nmt.recipe.yaml import COMMAND_LINE, Node, Place, Problem, Source
+from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
@@ -38,7 +38,7 @@ OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
 def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> TranslationRecipe:
-    """`read_any` of a translator's recipe; UsageError for another's."""
+    """Read a translator's recipe, as `read_any` does; UsageError for another task."""
     recipe = read_any(names, overrides)
     if isinstance(recipe, TranslationRecipe):
         return recipe
@@ -46,38 +46,38 @@ def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Translat
 
 
 def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe made of files (or names of shipped recipes) and `key=value` settings; the later wins.
+    """Read a recipe from files (or names of shipped recipes) and `key=value` settings; the later wins.
 
     Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
     trees = [load_node(name, Path(), problems) for name in names]
-    trees += [setting(text, problems) for text in overrides]
-    recipe = checked(trees, problems)
+    trees += [parse_setting(text, problems) for text in overrides]
+    recipe = build_recipe(trees, problems)
     if recipe is None or problems:
-        raise refused(problems, "recipe")
+        raise recipe_error(problems, "recipe")
     return recipe
 
 
-def checked(trees: Sequence[Node | None], problems: list[Problem]) -> Recipe | None:
-    """The recipe that trees make, the later over the earlier; None, and problems, if they make none.
+def build_recipe(trees: Sequence[YamlNode | None], problems: list[Problem]) -> Recipe | None:
+    """Merge trees, the later over the earlier, into a recipe; None, and problems, if it is not valid.
 
-    A tree that is None could not be read, which is among the problems already.
+    A tree that is None could not be read; that is among the problems already.
     """
-    tree = Node({}, Place(Source("recipe", Path())))
+    tree = YamlNode({}, FilePosition(YamlSource("recipe", Path())))
     for layer in trees:
         if layer is None or not isinstance(layer.value, dict):
             return None
         tree = _merge(tree, layer, _kind(layer, tree))
-    return validated(_kind(tree), _with_absolute_paths(tree, problems), problems)
+    return validate_node(_kind(tree), _with_absolute_paths(tree, problems), problems)
 
 
-def validated(kind: type[SettingsT], tree: Node, problems: list[Problem]) -> SettingsT | None:
-    """The settings that a tree gives; None, and problems, if it gives none."""
+def validate_node(kind: type[SettingsT], tree: YamlNode, problems: list[Problem]) -> SettingsT | None:
+    """Validate a tree as settings; None, and problems, if they are not valid."""
     try:
         settings = validate(kind, tree.plain())
     except ValidationError as error:
-        problems += problems_of(error, tree, kind)
+        problems += validation_problems(error, tree, kind)
         return None
     if conflicts := find_conflicts(settings):
         problems += conflict_problems(conflicts, tree)
@@ -86,23 +86,23 @@ def validated(kind: type[SettingsT], tree: Node, problems: list[Problem]) -> Set
 
 
 def dump(recipe: Recipe) -> str:
-    """The resolved recipe as YAML text that reads back as an equal recipe."""
+    """Return the resolved recipe as YAML text that reads back as an equal recipe."""
     return yaml12.write(to_plain(recipe))
 
 
-def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words of a command line as recipes and `key=value` settings."""
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the words of a command line into recipes and `key=value` settings."""
     overrides = [word for word in arguments if OVERRIDE.match(word)]
     return [word for word in arguments if not OVERRIDE.match(word)], overrides
 
 
 def shipped_names() -> list[str]:
-    """Names of the recipes that come with the program."""
+    """Return the names of the shipped recipes."""
     return sorted(path.stem for path in shipped_directory("recipes").glob("*.yaml"))
 
 
 def shipped_file(name: str) -> Path:
-    """The file of a recipe that comes with the program."""
+    """Return the file of a shipped recipe; UsageError if there is none of this name."""
     names = shipped_names()
     if name not in names:
         raise UsageError(
@@ -111,19 +111,21 @@ def shipped_file(name: str) -> Path:
     return shipped_directory("recipes") / f"{name}.yaml"
 
 
-def load_node(name: str, start: Path, problems: list[Problem]) -> Node | None:
-    """The tree of a recipe named in the folder `start`; None, and a problem, if it cannot be read."""
+def load_node(name: str, start: Path, problems: list[Problem]) -> YamlNode | None:
+    """Read the tree of a recipe named in the folder `start`; None, and a problem, if it cannot be read."""
     return _load(_find(name, start), None, (), problems)
 
 
 def _find(name: str, start: Path) -> Path:
-    """The file of a recipe: a path ends in .yaml or .yml, anything else is the name of a shipped one."""
+    """Return the file of a recipe: a path ends in .yaml or .yml; all else names a shipped recipe."""
     return start / Path(name).expanduser() if name.endswith((".yaml", ".yml")) else shipped_file(name)
 
 
-def _load(path: Path, named: Place | None, parents: tuple[Path, ...], problems: list[Problem]) -> Node | None:
-    """The file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
-    source = Source(str(path), path.parent)
+def _load(
+    path: Path, named: FilePosition | None, parents: tuple[Path, ...], problems: list[Problem]
+) -> YamlNode | None:
+    """Read a file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
+    source = YamlSource(str(path), path.parent)
     try:
         tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
     except (OSError, UnicodeDecodeError) as error:
@@ -132,83 +134,93 @@ def _load(path: Path, named: Place | None, parents: tuple[Path, ...], problems: 
     if tree is None:
         return None
     if not isinstance(tree.value, dict):
-        problems.append(Problem(tree.place, "", "a recipe is made of settings, `name: value`"))
+        problems.append(Problem(tree.position, "", "a recipe is made of settings, `name: value`"))
         return None
     base = tree.value.pop("extends", None)
     return tree if base is None else _extended(tree, base, path, (*parents, path.resolve()), problems)
 
 
-def _unreadable(error: OSError | UnicodeDecodeError, source: Source, named: Place | None) -> Problem:
-    """The problem with a file, said where it is named, if that is in another file."""
+def _unreadable(
+    error: OSError | UnicodeDecodeError, source: YamlSource, named: FilePosition | None
+) -> Problem:
+    """Describe why a file cannot be read, at the position that names it, if that is in another file."""
     why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
-    return Problem(named, "extends", f"{source.name}: {why}") if named else Problem(Place(source), "", why)
+    return (
+        Problem(named, "extends", f"{source.name}: {why}")
+        if named
+        else Problem(FilePosition(source), "", why)
+    )
 
 
 def _extended(
-    tree: Node, base: Node, path: Path, parents: tuple[Path, ...], problems: list[Problem]
-) -> Node | None:
+    tree: YamlNode, base: YamlNode, path: Path, parents: tuple[Path, ...], problems: list[Problem]
+) -> YamlNode | None:
     try:
         below = _find(base.value, path.parent) if isinstance(base.value, str) else None
     except UsageError as error:
-        problems.append(Problem(base.place, "extends", str(error).splitlines()[0]))
+        problems.append(Problem(base.position, "extends", str(error).splitlines()[0]))
         return None
     if below is None:
         what = "expected one recipe: a file next to this one, or a shipped name"
-        problems.append(Problem(base.place, "extends", what))
+        problems.append(Problem(base.position, "extends", what))
         return None
     if below.resolve() in parents:
         circle = " -> ".join(file.name for file in (*parents, below))
-        problems.append(Problem(base.place, "extends", f"goes round in a circle: {circle}"))
+        problems.append(Problem(base.position, "extends", f"recipes extend each other in a circle: {circle}"))
         return None
-    under = _load(below, base.place, parents, problems)
+    under = _load(below, base.position, parents, problems)
     return None if under is None else _merge(under, tree, _kind(tree, under))
 
 
-def setting(text: str, problems: list[Problem]) -> Node | None:
-    """A `key=value` of the command line as a tree."""
-    place = Place(COMMAND_LINE)
+def parse_setting(text: str, problems: list[Problem]) -> YamlNode | None:
+    """Parse a `key=value` of the command line as a tree."""
+    position = FilePosition(COMMAND_LINE)
     if not OVERRIDE.match(text):
-        problems.append(Problem(place, "", f"'{text}' is not a setting: write key=value, as search.beam=1"))
+        problems.append(
+            Problem(position, "", f"'{text}' is not a setting: write key=value, as search.beam=1")
+        )
         return None
     path, value = (part.strip() for part in text.split("=", 1))
     known = len(problems)
-    node = yaml12.read(value, place.source, problems, only=place) if value else Node(None, place)
+    node = yaml12.read(value, position.source, problems, only=position) if value else YamlNode(None, position)
     problems[known:] = [problem._replace(path=path) for problem in problems[known:]]
     if node is None:
         return None
     for key in reversed(path.split(".")):
-        node = Node({key: Node(node.value, place, place)}, place)
+        node = YamlNode({key: YamlNode(node.value, position, position)}, position)
     return node
 
 
-def _kind(*trees: Node) -> type[Recipe]:
-    """The kind of recipe that the first tree with a `task` names; where none names a known one, the usual."""
+def _kind(*trees: YamlNode) -> type[Recipe]:
+    """Return the recipe class of the first `task` in the trees; by default that of translation."""
     tasks = (node.value for tree in trees if (node := tree.at("task")))
     task = next(tasks, None)
     return TASKS.get(task, TranslationRecipe) if isinstance(task, str) else TranslationRecipe
 
 
-def _merge(old: Node, new: Node, section: type[Settings]) -> Node:
-    """`new` over `old`: sections setting by setting, everything else replaced."""
+def _merge(old: YamlNode, new: YamlNode, section: type[Settings]) -> YamlNode:
+    """Merge `new` over `old`: sections setting by setting, everything else replaced."""
     merged = dict(old.value)
     for name, node in new.value.items():
         below, inner = merged.get(name), subsections(section).get(name)
         if inner and below and isinstance(below.value, dict) and isinstance(node.value, dict):
             node = _merge(below, node, inner)
         merged[name] = node
-    here = new if new.place.line else old  # a file is a better place to look than the command line
-    return Node(merged, here.place, here.key)
+    here = new if new.position.line else old  # a file is more useful in a message than the command line
+    return YamlNode(merged, here.position, here.key)
 
 
-def _with_absolute_paths(tree: Node, problems: list[Problem]) -> Node:
-    """The tree with `data.root`, other runs and the files of user's cells made absolute."""
+def _with_absolute_paths(tree: YamlNode, problems: list[Problem]) -> YamlNode:
+    """Return the tree with `data.root`, other runs and the files of user-defined cells made absolute."""
     root = tree.at("data", "root") or _default_root(tree)
     if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
-        tree = _put(tree, Node(_absolute(root.value, root.place), root.place, root.key), "data", "root")
+        tree = _put(
+            tree, YamlNode(_absolute(root.value, root.position), root.position, root.key), "data", "root"
+        )
     for path in (("subwords", "same_as"), ("training", "start_from")):
         run = tree.at(*path)
         if run and isinstance(run.value, str):
-            tree = _put(tree, Node(_absolute(run.value, run.place), run.place, run.key), *path)
+            tree = _put(tree, YamlNode(_absolute(run.value, run.position), run.position, run.key), *path)
     for side in ("encoder", "decoder"):
         cell = tree.at(side, "cell")
         if cell:
@@ -216,37 +228,39 @@ def _with_absolute_paths(tree: Node, problems: list[Problem]) -> Node:
     return tree
 
 
-def _default_root(tree: Node) -> Node | None:
-    """Without `data.root`, the folder of the recipe that names the training pairs."""
+def _default_root(tree: YamlNode) -> YamlNode | None:
+    """Return the folder of the recipe that names the training pairs, for a recipe without `data.root`."""
     train = tree.at("data", "train")
-    return Node(".", train.place, train.key) if train else None
+    return YamlNode(".", train.position, train.key) if train else None
 
 
-def _absolute(path: str, place: Place) -> str:
-    return os.path.abspath(place.source.folder / Path(path).expanduser())
+def _absolute(path: str, position: FilePosition) -> str:
+    return os.path.abspath(position.source.folder / Path(path).expanduser())
 
 
-def _absolute_cell(cell: Node, path: str, problems: list[Problem]) -> Node:
+def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNode:
     if isinstance(cell.value, list):
-        return Node([_absolute_cell(item, path, problems) for item in cell.value], cell.place, cell.key)
+        return YamlNode(
+            [_absolute_cell(item, path, problems) for item in cell.value], cell.position, cell.key
+        )
     match = CELL_FILE.fullmatch(cell.value) if isinstance(cell.value, str) else None
     if match is None:
         return cell
-    file = _absolute(match["file"], cell.place)
+    file = _absolute(match["file"], cell.position)
     if not os.path.isfile(file):
-        problems.append(Problem(cell.place, path, f"no such file: {file}"))
-    return Node(f"{file}:{match['name']}", cell.place, cell.key)
+        problems.append(Problem(cell.position, path, f"no such file: {file}"))
+    return YamlNode(f"{file}:{match['name']}", cell.position, cell.key)
 
 
-def _put(tree: Node, leaf: Node, section: str, name: str) -> Node:
-    """The tree with one setting of a section replaced."""
+def _put(tree: YamlNode, leaf: YamlNode, section: str, name: str) -> YamlNode:
+    """Return the tree with one setting of a section replaced."""
     old = tree.value[section]
-    new = Node({**old.value, name: leaf}, old.place, old.key)
-    return Node({**tree.value, section: new}, tree.place, tree.key)
+    new = YamlNode({**old.value, name: leaf}, old.position, old.key)
+    return YamlNode({**tree.value, section: new}, tree.position, tree.key)
 
 
-def refused(problems: list[Problem], what: str) -> UsageError:
-    """All the problems as one error, by file, line and column; those of the command line come last."""
-    order = sorted(dict.fromkeys(problems), key=lambda problem: problem.place.order())
+def recipe_error(problems: list[Problem], what: str) -> UsageError:
+    """Build one error from all problems, sorted by position; those of the command line come last."""
+    order = sorted(dict.fromkeys(problems), key=lambda problem: problem.position.order())
     count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"
     return UsageError("\n".join([f"{count} in the {what}", *map(str, order)]))

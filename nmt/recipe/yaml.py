@@ -1,4 +1,4 @@
-"""YAML as recipes write it: 1.2 scalars (`no` is a word, `1e-3` a number), and where each value stands."""
+"""The YAML of recipes: version 1.2 (`no` is a word, `1e-3` a number), with the position of each value."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,13 +19,13 @@ TAG = "tag:yaml.org,2002:"
 
 
 class Loader(yaml.SafeLoader):
-    """Reads YAML 1.2."""
+    """A reader of YAML 1.2."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes YAML that means the same under 1.1 and 1.2: what either takes for a number is quoted."""
+    """A writer of YAML that means the same in 1.1 and 1.2: what either reads as a number is quoted."""
 
 
 for _name, _pattern, _first in CORE:
@@ -40,7 +40,7 @@ def _write_list(dumper: Dumper, items: list[Any]) -> yaml.Node:
 
 
 def _write_text(dumper: Dumper, text: str) -> yaml.Node:
-    """Between double quotes where the text holds what YAML 1.1 takes for the end of a line."""
+    """Write a text, in double quotes if it contains what YAML 1.1 takes for the end of a line."""
     style = '"' if re.search("[\\r\x85\u2028\u2029]", text) else None
     return dumper.represent_scalar(TAG + "str", text, style=style)
 
@@ -49,25 +49,25 @@ Dumper.add_representer(list, _write_list)
 Dumper.add_representer(str, _write_text)
 
 
-class Source(NamedTuple):
-    """What a value was read from: its name in messages, and the folder its relative paths start from."""
+class YamlSource(NamedTuple):
+    """The origin of a value: its name in messages, and the folder that its relative paths start from."""
 
     name: str
     folder: Path
 
 
-COMMAND_LINE = Source("command line", Path())
+COMMAND_LINE = YamlSource("command line", Path())
 
 
-class Place(NamedTuple):
-    """Where something stands: line and column from 1, or None on the command line."""
+class FilePosition(NamedTuple):
+    """A line and column, counted from 1; None on the command line."""
 
-    source: Source
+    source: YamlSource
     line: int | None = None
     column: int | None = None
 
     def order(self) -> tuple[bool, str, int, int]:
-        """Sorts places by file, line and column, and the command line last."""
+        """Return a key that sorts by file, line and column, and the command line last."""
         return self.source == COMMAND_LINE, self.source.name, self.line or 0, self.column or 0
 
     def __str__(self) -> str:
@@ -75,64 +75,66 @@ class Place(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One mistake in a recipe."""
+    """A mistake in a recipe."""
 
-    place: Place
+    position: FilePosition
     path: str
     what: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path + ': ' if self.path else ''}{self.what}"
+        return f"{self.position}: {self.path + ': ' if self.path else ''}{self.what}"
 
 
 @dataclass(frozen=True)
-class Node:
-    """A value and where it stands; the children of mappings and lists are nodes themselves."""
+class YamlNode:
+    """A value and its position; the children of mappings and lists are nodes themselves."""
 
     value: Any
-    place: Place
-    key: Place | None = None
+    position: FilePosition
+    key: FilePosition | None = None
 
     @property
-    def start(self) -> Place:
-        """Where the reader should look: the key of a setting, or the item of a list."""
-        return self.key or self.place
+    def start(self) -> FilePosition:
+        """The position to report: the key of a setting, or the item of a list."""
+        return self.key or self.position
 
     def plain(self) -> Any:
-        """The value without its places."""
+        """Return the value without positions."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
         if isinstance(self.value, list):
             return [child.plain() for child in self.value]
         return self.value
 
-    def at(self, *keys: str) -> "Node | None":
-        """The node of a nested setting, if it is given."""
-        node: Node | None = self
+    def at(self, *keys: str) -> "YamlNode | None":
+        """Return the node of a nested setting, if it is given."""
+        node: YamlNode | None = self
         for key in keys:
             node = node.value.get(key) if node and isinstance(node.value, dict) else None
         return node
 
 
-def read(text: str, source: Source, problems: list[Problem], only: Place | None = None) -> Node | None:
-    """The document in `text`, or None if it cannot be read; what is wrong with it is added to `problems`.
+def read(
+    text: str, source: YamlSource, problems: list[Problem], only: FilePosition | None = None
+) -> YamlNode | None:
+    """Return the document in `text`; None, and problems, if it cannot be read.
 
-    With `only`, every node is said to stand there: the text is part of a command line.
+    With `only`, every node has this position: the text is part of a command line.
     """
     try:
         root = yaml.compose(text, Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = only or Place(source, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
-        problems.append(Problem(place, "", f"not YAML: {_reason(error)}"))
+        position = only or FilePosition(source, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
+        problems.append(Problem(position, "", f"not YAML: {_reason(error)}"))
         return None
     except RecursionError:
         problems.append(
-            Problem(only or Place(source, 1, 1), "", "not YAML that can be read: nested too deep")
+            Problem(only or FilePosition(source, 1, 1), "", "not YAML that can be read: nested too deep")
         )
         return None
-    start = only or Place(source, 1, 1)
-    return Node({}, start) if root is None else _Builder(source, problems, only).build(root, "", ())
+    start = only or FilePosition(source, 1, 1)
+    return YamlNode({}, start) if root is None else _Builder(source, problems, only).build(root, "", ())
 
 
 def _reason(error: yaml.YAMLError) -> str:
@@ -143,20 +145,22 @@ def _reason(error: yaml.YAMLError) -> str:
 
 @dataclass(frozen=True)
 class _Builder:
-    source: Source
+    source: YamlSource
     problems: list[Problem]
-    only: Place | None
+    only: FilePosition | None
 
-    def place(self, node: yaml.Node) -> Place:
-        return self.only or Place(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
+    def position(self, node: yaml.Node) -> FilePosition:
+        return self.only or FilePosition(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def wrong(self, node: yaml.Node, path: str, what: str) -> None:
-        self.problems.append(Problem(self.place(node), path, what))
+        self.problems.append(Problem(self.position(node), path, what))
 
     def build(
         self, node: yaml.Node, path: str, parents: tuple[int, ...], key: yaml.Node | None = None
-    ) -> Node:
-        return Node(self.value(node, path, parents), self.place(node), self.place(key) if key else None)
+    ) -> YamlNode:
+        return YamlNode(
+            self.value(node, path, parents), self.position(node), self.position(key) if key else None
+        )
 
     def value(self, node: yaml.Node, path: str, parents: tuple[int, ...]) -> Any:
         if id(node) in parents:
@@ -179,7 +183,7 @@ class _Builder:
             return self.wrong(node, path, f"'{node.value}' is not a valid {kind}")
 
     def pairs(self, node: yaml.MappingNode, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        """Key and value nodes; a key that comes twice, or is not a word, is a problem and left out."""
+        """Yield key and value nodes; a key that is repeated or not a word is a problem, and skipped."""
         seen: dict[str, yaml.Node] = {}
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -224,6 +228,6 @@ SCALARS: dict[str, Callable[[str], Any]] = {
 
 
 def write(tree: dict[str, Any]) -> str:
-    """The tree as YAML text: sections in blocks, lists in one line."""
+    """Return the tree as YAML text: sections in blocks, lists in one line."""
     text: str = yaml.dump(tree, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text

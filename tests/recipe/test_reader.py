@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.recipe.reader import dump, read_any, read_recipe, shipped_names, split
+from nmt.recipe.reader import dump, read_any, read_recipe, shipped_names, split_arguments
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.settings import Duration, Units
 
@@ -86,7 +86,10 @@ def test_values_of_the_command_line_are_yaml() -> None:
 
 def test_words_of_a_command_line_are_told_apart() -> None:
     words = ["a.yaml", "search.beam=1", "multi30k-de-en-lstm", "./x=y.yaml", "seed = 3"]
-    assert split(words) == (["a.yaml", "multi30k-de-en-lstm", "./x=y.yaml"], ["search.beam=1", "seed = 3"])
+    assert split_arguments(words) == (
+        ["a.yaml", "multi30k-de-en-lstm", "./x=y.yaml"],
+        ["search.beam=1", "seed = 3"],
+    )
 
 
 def test_mistakes_of_all_sources_come_at_once_and_in_order() -> None:
@@ -181,7 +184,9 @@ def test_durations_read_and_write_exactly() -> None:
 def test_a_circle_of_extends_is_refused() -> None:
     write("a.yaml", "extends: b.yaml\n")
     write("b.yaml", "\nextends: a.yaml\n")
-    assert mistakes("a.yaml") == ["b.yaml:2:10: extends: goes round in a circle: a.yaml -> b.yaml -> a.yaml"]
+    assert mistakes("a.yaml") == [
+        "b.yaml:2:10: extends: recipes extend each other in a circle: a.yaml -> b.yaml -> a.yaml"
+    ]
 
 
 @pytest.mark.parametrize(

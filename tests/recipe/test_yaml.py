@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.yaml import Problem, Source
+from nmt.recipe.yaml import Problem, YamlSource
 
-SOURCE = Source("a.yaml", Path("/somewhere"))
+SOURCE = YamlSource("a.yaml", Path("/somewhere"))
 
 
 def read(text: str) -> object:
@@ -64,7 +64,7 @@ def test_every_value_and_key_knows_its_place() -> None:
     assert node is not None
     inner = node.at("a", "b")
     assert inner is not None
-    assert (str(inner.start), str(inner.place)) == ("a.yaml:2:3", "a.yaml:2:6")
+    assert (str(inner.start), str(inner.position)) == ("a.yaml:2:3", "a.yaml:2:6")
     assert str(inner.value[1].start) == "a.yaml:3:4"
     assert node.at("a", "b", "c") is None
     assert node.at("z") is None

@@ -23,7 +23,7 @@ from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, to_json
 from nmt.recipe.tasks.translation import build_translator
-from nmt.recipe.yaml import Node, Problem, Source
+from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Conflict, Settings
 
 
@@ -121,29 +121,29 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     problems: list[Problem] = []
     file = study_file(name)
     tree = _tree(file, problems)
-    study = reader.validated(StudyDefinition, tree, problems) if tree else None
+    study = reader.validate_node(StudyDefinition, tree, problems) if tree else None
     if tree is None or study is None:
-        raise reader.refused(problems, "study")
+        raise reader.recipe_error(problems, "study")
     base = [reader.load_node(study.recipe, file.parent, problems), tree.at("settings")]
-    last = [reader.setting(text, problems) for text in overrides]
+    last = [reader.parse_setting(text, problems) for text in overrides]
     if problems:
-        raise reader.refused(problems, "study")
+        raise reader.recipe_error(problems, "study")
     recipes: dict[tuple[str, ...], TranslationRecipe] = {}  # by the values of the axes
     for labels in product(*study.vary.values()):
         varied = [tree.at("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
         layers = [layer for layer in (*base, *varied, *last) if layer is not None]
-        recipe = reader.checked(layers, problems)
+        recipe = reader.build_recipe(layers, problems)
         if isinstance(recipe, TranslationRecipe):
             recipes[labels] = recipe
             problems += _check_member(recipe, layers)
         elif recipe is not None:
-            where = layers[0].place
+            where = layers[0].position
             problems.append(Problem(where, "task", f"a study compares translators, not a {recipe.task}"))
     if len({to_json(recipe.evaluation) for recipe in recipes.values()}) > 1:
         message = "differs between members: set it for all, under `settings`"
-        problems.append(Problem(tree.place, "evaluation", message))
+        problems.append(Problem(tree.position, "evaluation", message))
     if problems:
-        raise reader.refused(problems, "study")
+        raise reader.recipe_error(problems, "study")
     if study.match == "parameters":
         recipes = _match_recipes(study, recipes)
     return study, [
@@ -153,25 +153,25 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     ]
 
 
-def _tree(file: Path, problems: list[Problem]) -> Node | None:
+def _tree(file: Path, problems: list[Problem]) -> YamlNode | None:
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{file}: not a UTF-8 text") from None
-    tree = yaml12.read(text, Source(str(file), file.parent), problems)
+    tree = yaml12.read(text, YamlSource(str(file), file.parent), problems)
     if tree is None or isinstance(tree.value, dict):
         return tree
-    problems.append(Problem(tree.place, "", "a study consists of settings, `name: value`"))
+    problems.append(Problem(tree.position, "", "a study consists of settings, `name: value`"))
     return None
 
 
-def _check_member(recipe: TranslationRecipe, layers: Sequence[Node]) -> Iterator[Problem]:
+def _check_member(recipe: TranslationRecipe, layers: Sequence[YamlNode]) -> Iterator[Problem]:
     """Check what a study requires of a recipe."""
     base, *others = layers
     if recipe.data.test is None:
-        yield Problem(base.place, "data.test", "missing; a study is evaluated on test pairs")
+        yield Problem(base.position, "data.test", "missing; a study is evaluated on test pairs")
     for seed in (layer.at("seed") for layer in others):
         if seed is not None:
             yield Problem(seed.start, "seed", "set the seeds of a study in its list `seeds`")
