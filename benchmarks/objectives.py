@@ -68,7 +68,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found = load_translator(given.run)
     model, recipe = found.model.train(), found.recipe
-    plan = BatchPlan(recipe.training.batch.by, recipe.training.batch.size, recipe.seed)
+    plan = BatchPlan(recipe.training.batch, recipe.seed)
     times: dict[str, list[float]] = {name: [] for name in SETTINGS}
     for batch in islice(read_batches(prepare_pairs(recipe, given.run).train, plan, 0), given.batches):
         for name, settings in SETTINGS.items():

@@ -151,13 +151,12 @@ class BatchSettings(Settings):
 
 
 class BatchPlan(NamedTuple):
-    """The division of pairs into batches of `size` sentences, or `size` tokens (padded, on the longer side).
+    """The division of pairs into batches.
 
     `times` gives the passes over each corpus per epoch (see `Mixture`); empty: one pass over each.
     """
 
-    by: Literal["sentences", "tokens"]
-    size: int
+    batch: BatchSettings
     seed: int
     times: tuple[float, ...] = ()
     pool: int = POOL
@@ -225,10 +224,10 @@ def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64) -> list[I
     """Return the indices in `pairs` of each batch's pairs, sorted by length and split."""
     src_lengths, tgt_lengths = store.lengths(pairs)
     order = np.lexsort((tgt_lengths, src_lengths))
-    if plan.by == "sentences":
-        return np.split(order, range(plan.size, len(pairs), plan.size))
+    if plan.batch.by == "sentences":
+        return np.split(order, range(plan.batch.size, len(pairs), plan.batch.size))
     longest = np.maximum(src_lengths, tgt_lengths)[order] + 1
-    return np.split(order, _cut_by_tokens(longest, plan.size))
+    return np.split(order, _cut_by_tokens(longest, plan.batch.size))
 
 
 def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:

@@ -62,7 +62,7 @@ def load_weights(path: Path) -> Tensors:
 
 
 def _best(run: Path) -> Tensors:
-    """The weights of the best checkpoint, or of the latest one before the first validation."""
+    """Load the weights of the best checkpoint, or of the latest one before the first validation."""
     best = run / "checkpoints" / "best"
     if best.exists():
         return checkpoint.read_model(best)[0]
@@ -73,7 +73,7 @@ def _best(run: Path) -> Tensors:
 
 
 def _read_model_directory(path: Path) -> Tensors:
-    """The weights of a model directory, after checking the checksums of all its files."""
+    """Load the weights of a model directory, after checking the checksums of all its files."""
     try:
         sums: dict[str, str] = json.loads((path / CARD).read_text(encoding="utf-8"))["sha256"]
         for name in sorted(sums):

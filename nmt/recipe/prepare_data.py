@@ -35,19 +35,19 @@ CHECKSUM_FILE = "material.json"
 
 
 def store_directory(run: Path, part: str) -> Path:
-    """The directory of the encoded `train` or `valid` data."""
+    """Return the directory of the encoded `train` or `valid` data."""
     return run / "data" / part
 
 
 def data_checksums(run: Path, *corpora: Corpus) -> list[str]:
-    """The SHA-256 of each file of some corpora, cached in the run, and the names of their columns."""
+    """Return the SHA-256 of each file of some corpora, cached in the run, and the names of their columns."""
     columns = [f"{name}: {column}" for corpus in corpora for name, column in corpus.columns.items()]
     files = [file for corpus in corpora for file in corpus.all_files]
     return [*cached_sha256(files, run / "data" / CHECKSUMS), *columns]
 
 
 def has_checkpoint(run: Path) -> bool:
-    """Whether the run has made a checkpoint."""
+    """Return whether the run has a checkpoint."""
     return bool(checkpoint.list_checkpoints(run / "checkpoints"))
 
 
@@ -56,7 +56,7 @@ def record_checksums(run: Path, checksums: Mapping[str, str | list[str]]) -> boo
 
     Raises DataError if they have, and the run has a checkpoint.
     """
-    known = _read(run / CHECKSUM_FILE)
+    known = _read_checksums(run / CHECKSUM_FILE)
     changed = [name for name, sums in checksums.items() if known.get(name, sums) != sums]
     if changed and has_checkpoint(run):
         raise DataError(
@@ -68,7 +68,7 @@ def record_checksums(run: Path, checksums: Mapping[str, str | list[str]]) -> boo
     return bool(changed)
 
 
-def _read(file: Path) -> dict[str, str | list[str]]:
+def _read_checksums(file: Path) -> dict[str, str | list[str]]:
     try:
         known: dict[str, str | list[str]] = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -94,7 +94,7 @@ def load_vocabularies(folder: Path) -> tuple[Vocabulary, Vocabulary]:
 
 
 def vocabulary_file(folder: Path, side: str) -> Path | None:
-    """`source.spm` or `source.vocab`, whichever is there."""
+    """Find the vocabulary of a side, `source.spm` or `source.vocab`; None if there is neither."""
     candidates = (folder / f"{side}{suffix}" for suffix in (".spm", ".vocab"))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -106,15 +106,15 @@ class PairBatches:
         self.store, self.plan, self.sampling = store, plan, sampling
 
     def count(self, epoch: int) -> int:
-        """The number of batches of an epoch."""
+        """Count the batches of an epoch."""
         return count_batches(self.store, self.plan, epoch)
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """The batches of an epoch from the one at `start`."""
+        """Yield the batches of an epoch from number `start`."""
         return read_batches(self.store, self.plan, epoch, start, self.sampling)
 
     def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
-        """The corpus and line of each pair of a batch."""
+        """Return the corpus and line of each pair of a batch."""
         return self.store.corpus_lines(batch.pairs.numpy())
 
 
@@ -125,15 +125,15 @@ class StreamBatches:
         self.store, self.cut = store, cut
 
     def count(self, epoch: int) -> int:
-        """The number of chunks of the text."""
+        """Count the chunks of the text."""
         return count_chunks(self.store, self.cut)
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """The chunks from the one at `start`."""
+        """Yield the chunks from number `start`."""
         return read_chunks(self.store, self.cut, start)
 
     def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
-        """The line of the text in which each row of a batch begins."""
+        """Return the line of the text in which each row of a batch begins."""
         return [("", line) for line in lines_at(self.store, batch.pairs.numpy())]
 
 
@@ -147,7 +147,7 @@ class TranslationData(NamedTuple):
     valid_pairs: list[tuple[str, str]]
 
     def describe(self) -> str:
-        """The numbers of pairs and the sizes of the vocabularies, for the log."""
+        """Return the numbers of pairs and the sizes of the vocabularies, for the log."""
         source, target = len(self.source), len(self.target)
         joint = self.source.fingerprint() == self.target.fingerprint()
         vocabulary = f"{source:,} joint tokens" if joint else f"{source:,} and {target:,} tokens"
@@ -190,7 +190,7 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
 def _vocabularies(
     recipe: TranslationRecipe, train: Sequence[Corpus], run: Path
 ) -> tuple[Vocabulary, Vocabulary]:
-    """The run's vocabularies; at its start they are trained, or copied from the model it starts from."""
+    """Load the run's vocabularies; a new run's are trained, or copied from the model it starts from."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
     if recipe.training.start_from is None:

@@ -61,7 +61,7 @@ def _generate(task: str) -> Schema:
 
 
 def json_schema() -> Schema:
-    """The JSON Schema of a recipe file; nothing is required of it, for `extends:` may bring the rest."""
+    """Return the JSON Schema of a recipe file; no setting is required, since `extends:` may provide it."""
     translation, language_model = (_schema_of(task) for task in TASKS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -86,7 +86,7 @@ def _schema_of(task: str) -> Schema:
 
 
 def page() -> str:
-    """The reference page: a table per section with setting, type, default and meaning."""
+    """Return the reference page: a table per section with setting, type, default and meaning."""
     return "\n".join([INTRODUCTION, *(line for task in TASKS for line in _task(task))])
 
 
@@ -112,7 +112,7 @@ def _section(section: type[Settings], schema: Schema, defs: dict[str, Schema], p
 
 
 def _kind(field: Schema) -> str:
-    """The values a setting takes, in words."""
+    """Describe the values of a setting."""
     options = field.get("anyOf") or field.get("oneOf")
     if options:
         return _either(options)

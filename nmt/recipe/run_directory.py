@@ -22,10 +22,9 @@ LOCK = ".lock"
 
 @contextmanager
 def lock_directory(directory: Path) -> Iterator[int]:
-    """Hold a directory's lock; gives its file descriptor. UsageError while another process holds it.
+    """Hold a directory's lock and yield its file descriptor. UsageError while another process holds it.
 
-    The system lets the lock go when the process ends, however it ends, and every process that the descriptor
-    was passed on to.
+    The system releases the lock when the process, and every process that inherited the descriptor, has ended.
     """
     with (directory / LOCK).open("a+", encoding="utf-8") as file:
         try:
@@ -35,7 +34,7 @@ def lock_directory(directory: Path) -> Iterator[int]:
             holder = file.read().strip() or "?"
             raise UsageError(f"another process ({holder}, or a child of it) is using {directory}") from None
         except OSError:
-            pass  # a file system without locks: better to train unguarded than not at all
+            pass  # a file system without locks: train without
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -77,10 +76,10 @@ or the scores of validations."""
 
 @contextmanager
 def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
-    """Hold the run directory and write the recipe there; gives the settings that have changed.
+    """Hold the run directory, write the recipe there, and yield the settings that have changed.
 
-    Raises UsageError if it holds another run, or another process uses it. A run without a checkpoint is
-    started anew, whatever its recipe was.
+    Raises UsageError if it holds another run, or another process uses it. A run without a checkpoint
+    starts again, whatever its recipe was.
     """
     _check_available(run)
     try:
@@ -108,13 +107,13 @@ def _check_available(run: Path) -> None:
 
 
 def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
-    """The settings that differ from those in the run's recipe, each with both values."""
+    """Return the settings that differ from those in the run's recipe, each with both values."""
     if not file.is_file():
         return {}
     old, new = (dict(_flatten_recipe(one)) for one in (reader.read_any([str(file)]), recipe))
     names = [*old, *(name for name in new if name not in old)]
     return {
-        name: f"{name} was {_shown(old, name)}, is {_shown(new, name)}"
+        name: f"{name} was {_format_setting(old, name)}, is {_format_setting(new, name)}"
         for name in names
         if old.get(name) != new.get(name)
     }
@@ -134,7 +133,7 @@ def _flatten(value: Any, path: Sequence[str]) -> Iterator[tuple[str, Any]]:
         yield ".".join(path), value
 
 
-def _shown(leaves: Mapping[str, Any], name: str) -> str:
+def _format_setting(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
@@ -147,7 +146,7 @@ def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> Non
     fixed = [change for name, change in changes.items() if not _is_changeable(name)]
     rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
     if end and rate.has_end and rate.span is None:
-        fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would be others)")
+        fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would change)")
     if fixed:
         raise UsageError(
             "\n  ".join([f"{run} is a run of a different recipe:", *fixed])
@@ -156,7 +155,7 @@ def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> Non
 
 
 def custom_cell_files(recipe: Recipe) -> list[Path]:
-    """The files of a recipe's user-defined cells, each once; UsageError if two have the same name."""
+    """Return the files of a recipe's user-defined cells, each once; UsageError if two have the same name."""
     found: dict[str, Path] = {}
     for cell in _cells(recipe):
         file, own, _ = cell.rpartition(":")
@@ -168,7 +167,7 @@ def custom_cell_files(recipe: Recipe) -> list[Path]:
 
 
 def relocate_cells(recipe: Recipe, folder: Path) -> Recipe:
-    """The recipe with its user-defined cells read from `folder`; with `Path()`, from next to the recipe."""
+    """Return the recipe with its cell files in `folder`; with `Path()`, next to the recipe."""
 
     def move(cell: str) -> str:
         file, own, name = cell.rpartition(":")
@@ -199,5 +198,5 @@ def _cells(recipe: Recipe) -> list[str]:
 
 
 def find_stack_settings(recipe: Recipe) -> dict[str, StackSettings]:
-    """The sections that describe stacks of cells, by name."""
+    """Return the sections that describe stacks of cells, by name."""
     return {name: side for name, side in vars(recipe).items() if isinstance(side, StackSettings)}

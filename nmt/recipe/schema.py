@@ -144,13 +144,13 @@ def validate(kind: type[SettingsT], tree: dict[str, Any]) -> SettingsT:
 
 
 def to_plain(settings: Settings) -> dict[str, Any]:
-    """The settings as a tree of plain values, which `validate` reads back."""
+    """Return the settings as a tree of plain values, which `validate` reads back."""
     tree: dict[str, Any] = adapter(type(settings)).dump_python(settings, mode="json")
     return tree
 
 
 def to_json(settings: Settings) -> str:
-    """The settings as JSON text."""
+    """Return the settings as JSON text."""
     return adapter(type(settings)).dump_json(settings).decode()
 
 
@@ -159,7 +159,7 @@ Location = tuple[str | int, ...]
 
 
 def find_conflicts(settings: Settings, path: Location = ()) -> list[tuple[Location, str]]:
-    """Every conflict between settings, with its path; a section is checked once its subsections have none."""
+    """Return all conflicts with their paths; a section is checked only if its subsections have none."""
     found = []
     for field in fields(settings):
         value = getattr(settings, field.name)
@@ -172,12 +172,12 @@ def find_conflicts(settings: Settings, path: Location = ()) -> list[tuple[Locati
 
 
 def subsections(kind: type[Settings]) -> dict[str, type[Settings]]:
-    """The fields of a section that are sections themselves."""
+    """Return the fields of a section that are sections themselves."""
     return {name: hint for name, hint in get_type_hints(kind).items() if _is_section(hint)}
 
 
 def list_sections(kind: type[Settings]) -> dict[str, type[Settings]]:
-    """The fields of a section that may be a list of sections."""
+    """Return the fields of a section that may be a list of sections."""
     members = {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
     return {
         name: get_args(member)[0]
@@ -192,7 +192,7 @@ def _is_section(hint: Any) -> bool:
 
 
 def field_docs(kind: type[Settings]) -> dict[str, str]:
-    """The docstrings under the fields of a section and of its base classes."""
+    """Return the docstrings under the fields of a section and of its base classes."""
     docs: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if not is_dataclass(base):

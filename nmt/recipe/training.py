@@ -36,7 +36,7 @@ TASKS: dict[type[Recipe], type[Task[Any]]] = {
 
 
 def find_task(recipe: Recipe) -> Task[Any]:
-    """The task of a recipe."""
+    """Return the task of a recipe."""
     return TASKS[type(recipe)](recipe)
 
 
@@ -73,7 +73,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
 
 
 def single_process(recipe: Recipe) -> Resources:
-    """The resources of a process that trains alone; UsageError where the machine does not have them."""
+    """Return the resources of a process that trains alone; UsageError where the machine lacks them."""
     device = select_device(recipe.training.device, read_launch_info())
     return Resources(device, select_precision(recipe.training.precision, device), SINGLE_PROCESS)
 
@@ -152,7 +152,7 @@ def build_learner(
 
 
 def _learning_rate(recipe: Recipe, per_epoch: int) -> Schedule:
-    """The schedule of the learning rate; by tokens, later epochs may differ a little in length."""
+    """Build the schedule of the learning rate; by tokens, later epochs may differ a little in length."""
     rate = recipe.training.learning_rate
     span = (rate.span or recipe.training.stop_after).in_updates(per_epoch)
     return SCHEDULES[rate.schedule](rate, span=span, size=recipe.decoder.hidden)

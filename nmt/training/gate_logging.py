@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.data.batches import Batch, BatchPlan, read_validation_batches
+from nmt.data.batches import Batch, BatchPlan, BatchSettings, read_validation_batches
 from nmt.data.store import TokenStore
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.model.translator import TranslationModel
@@ -95,7 +95,7 @@ def log_gates(
     if chunked:
         batch = next(read_chunks(store, StreamLayout(SENTENCES, CHUNK)))
     else:
-        batches = read_validation_batches(store, BatchPlan("sentences", SENTENCES, seed))
+        batches = read_validation_batches(store, BatchPlan(BatchSettings(size=SENTENCES), seed))
         batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of middle length
 
     def validate_with_gates(model: TranslationModel, name: str) -> ValidationResult:

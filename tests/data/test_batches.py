@@ -11,6 +11,7 @@ from nmt.data import batches as module
 from nmt.data.batches import (
     Batch,
     BatchPlan,
+    BatchSettings,
     SubwordSampling,
     count_batches,
     read_batches,
@@ -24,7 +25,7 @@ from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 
 COUNT = 500
 VOCABULARY = WordVocabulary([str(n) for n in range(COUNT)])
-PLANS = [BatchPlan("sentences", 16, seed=1), BatchPlan("tokens", 100, seed=1)]
+PLANS = [BatchPlan(BatchSettings(size=16), seed=1), BatchPlan(BatchSettings(by="tokens", size=100), seed=1)]
 POOLS = [plan._replace(pool=pool) for plan in PLANS for pool in (1 << 16, 100)]
 
 
@@ -115,7 +116,7 @@ def test_batches_by_tokens_stay_within_their_budget_and_fill_it(store: TokenStor
 
 
 def test_a_pair_above_the_budget_is_a_batch_alone(store: TokenStore) -> None:
-    for batch in read_batches(store, BatchPlan("tokens", 5, seed=1), 0):
+    for batch in read_batches(store, BatchPlan(BatchSettings(by="tokens", size=5), seed=1), 0):
         assert (
             len(batch.pairs) == 1 or len(batch.pairs) * max(batch.src.shape[1], batch.tgt.shape[1] - 1) <= 5
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.data.batches import BatchPlan, read_batches
+from nmt.data.batches import BatchPlan, BatchSettings, read_batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import find_text_file
 from nmt.data.store import TokenStore
@@ -99,7 +99,7 @@ def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Pa
     assert str(store.report) == (
         "kept 5 of 7 lines; dropped:\n  1 blank (first: line 2)\n  1 longer than 4 tokens (first: line 6)"
     )
-    [batch] = read_batches(store, BatchPlan("sentences", 10, 1), 0)
+    [batch] = read_batches(store, BatchPlan(BatchSettings(size=10), 1), 0)
     assert sorted(batch.tgt.tolist())[0] == [BOS, *WORDS.encode("0 1 2"), EOS, PAD]
     assert batch.src.tolist() == [[EOS]] * 5
     assert not batch.is_continued

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmt.data.batches import BatchPlan, SubwordSampling, read_batches
+from nmt.data.batches import BatchPlan, BatchSettings, SubwordSampling, read_batches
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
@@ -62,7 +62,7 @@ def linked_words(
 ) -> set[tuple[int, str, str]]:
     """Pair, source word and target word of every link, read off the pieces in the batches."""
     found = set()
-    for batch in read_batches(store, BatchPlan("sentences", 4, 1), 0, sampling=sampling):
+    for batch in read_batches(store, BatchPlan(BatchSettings(size=4), 1), 0, sampling=sampling):
         assert batch.alignments is not None
         for row, t, s in batch.alignments.tolist():
             src = vocabulary.tokens(batch.src[row, : batch.src_lengths[row] - 1].tolist())
@@ -110,7 +110,9 @@ def test_every_piece_of_a_word_is_linked_with_every_piece_of_its_partner(tmp_pat
     vocabulary = pieces()
     store = stored(tmp_path, vocabulary, corpus(tmp_path))
     batch = next(
-        batch for batch in read_batches(store, BatchPlan("sentences", 1, 1), 0) if int(batch.pairs[0]) == 1
+        batch
+        for batch in read_batches(store, BatchPlan(BatchSettings(size=1), 1), 0)
+        if int(batch.pairs[0]) == 1
     )
     back = [len(vocabulary.encode(text)) for text in ("zurück", "back")]
     assert batch.alignments is not None
@@ -120,7 +122,7 @@ def test_every_piece_of_a_word_is_linked_with_every_piece_of_its_partner(tmp_pat
 
 def test_weights_go_with_their_pairs(tmp_path: Path) -> None:
     store = stored(tmp_path, WORDS, corpus(tmp_path))
-    for batch in read_batches(store, BatchPlan("sentences", 4, 1), 0):
+    for batch in read_batches(store, BatchPlan(BatchSettings(size=4), 1), 0):
         assert batch.weights is not None
         assert batch.weights.tolist() == [[0.5, 2.0, 0.0][pair % 3] for pair in batch.pairs.tolist()]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from nmt.data.batches import Batch, BatchPlan, read_validation_batches
+from nmt.data.batches import Batch, BatchPlan, BatchSettings, read_validation_batches
 from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import Corpus, find_text_file, read_pairs
 from nmt.data.sources import find_part
@@ -126,7 +126,7 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
         batch, chunk = self.recipe.training.batch, self.recipe.training.chunk
         if chunk:
             return StreamBatches(store, StreamLayout(batch.size, chunk))
-        return PairBatches(store, BatchPlan(batch.by, batch.size, self.recipe.seed))
+        return PairBatches(store, BatchPlan(batch, self.recipe.seed))
 
 
 def build_language_model(recipe: LanguageModelRecipe, vocabulary_size: int) -> TranslationModel:
@@ -167,7 +167,7 @@ def load_language_model(path: Path) -> LoadedLanguageModel:
 
 
 def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabulary:
-    """The run's vocabulary; at its start it is trained, or copied from another model."""
+    """Load the run's vocabulary; a new run's is trained, or copied from another model."""
     kept = vocabulary_file(run, "target")
     if kept is not None:
         return load_vocabulary(kept)
@@ -212,7 +212,7 @@ def read_text(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> I
         return read_chunks(
             store, StreamLayout(max(1, min(streams, len(store.tgt.tokens.values) // LONG)), CHUNK)
         )
-    return read_validation_batches(store, BatchPlan("sentences", LINES, recipe.seed))
+    return read_validation_batches(store, BatchPlan(BatchSettings(size=LINES), recipe.seed))
 
 
 class LanguageModelValidator:

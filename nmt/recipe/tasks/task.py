@@ -71,4 +71,4 @@ class Task(ABC, Generic[RecipeT]):
 
     @abstractmethod
     def epoch_batches(self, store: TokenStore) -> EpochBatches:
-        """The batches of an encoded corpus in each epoch, like those of training."""
+        """Return the batches of an encoded corpus in each epoch, like those of training."""

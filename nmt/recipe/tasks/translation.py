@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.batches import Batch, BatchPlan, SubwordSampling, read_validation_batches
+from nmt.data.batches import Batch, BatchPlan, BatchSettings, SubwordSampling, read_validation_batches
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
 from nmt.data.shortlist import Shortlist, load_shortlist
@@ -43,7 +43,7 @@ from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforc
 from nmt.training.snapshot import load_model_tensors
 from nmt.training.validation import TranslationValidator, ValidateFunction
 
-VALIDATION_BATCH = 64
+VALIDATION_BATCH = BatchSettings(size=64)
 
 
 class LoadedTranslator(NamedTuple):
@@ -100,14 +100,13 @@ class TranslationTask(Task[TranslationRecipe]):
         return [(i + 1, *pairs[i], hyp.text) for i, hyp in zip(indices, hyps, strict=True)]
 
     def read_once(self, store: TokenStore) -> Iterable[Batch]:
-        return read_validation_batches(store, BatchPlan("sentences", VALIDATION_BATCH, self.recipe.seed))
+        return read_validation_batches(store, BatchPlan(VALIDATION_BATCH, self.recipe.seed))
 
     def epoch_batches(self, store: TokenStore) -> PairBatches:
         return PairBatches(store, self._plan(()))
 
     def _plan(self, passes: tuple[float, ...]) -> BatchPlan:
-        batch = self.recipe.training.batch
-        return BatchPlan(batch.by, batch.size, self.recipe.seed, passes)
+        return BatchPlan(self.recipe.training.batch, self.recipe.seed, passes)
 
 
 def build_translator(recipe: TranslationRecipe, source_size: int, target_size: int) -> TranslationModel:
@@ -186,7 +185,7 @@ def build_likelihood(recipe: TranslationRecipe) -> Objective:
 
 
 def _utility(metric: str, target: Vocabulary) -> Utility:
-    """A metric's score of a sentence of token ids, from 0 to 1."""
+    """Return a metric's score of a sentence of token ids, from 0 to 1."""
     score = sentence_utility(metric)
     return lambda hyp, ref: score(target.decode(hyp), target.decode(ref)) / 100
 
@@ -196,7 +195,7 @@ def build_validator(
 ) -> TranslationValidator:
     """Build the validation: the loss on the validation pairs, and scores of greedy translations."""
     sources, references = ([pair[side] for pair in data.valid_pairs] for side in (0, 1))
-    plan = BatchPlan("sentences", VALIDATION_BATCH, recipe.seed)
+    plan = BatchPlan(VALIDATION_BATCH, recipe.seed)
     lowercase, validation = recipe.evaluation.lowercase, recipe.training.validation
     names = dict.fromkeys([*DEFAULT_METRICS, validation.metric, *validation.stop_on])
     metrics = [name for name in names if name in METRICS]
