@@ -1,7 +1,4 @@
-"""Cells without a recurrent product: a unit reads only its own past, and others only through other layers.
-
-The loop has a few operations per unit, so the cost of these cells is their input product.
-"""
+"""Cells without a recurrent product: a unit reads only its own past. Their cost is the input product."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,15 +11,12 @@ from nmt.cells.lstm import LSTM
 from nmt.cells.rnn import RNN
 
 
-class IndRNN(Cell):
+class IndRNN(RNN):
     """Independently recurrent network: a weight for each unit in place of a matrix (Li et al., 2018)."""
 
-    gates = ("h",)
     recurrent = ()
     vectors = ("u",)
     u: Tensor
-
-    State = RNN.State
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
         """Initialise u uniformly between 0 and 1, the rest as in every cell."""

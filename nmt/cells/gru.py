@@ -22,13 +22,10 @@ class GRU(Cell):
         return self.State(h=z * s.h + (1 - z) * n)
 
 
-class ResetAfterGRU(Cell):
+class ResetAfterGRU(GRU):
     """Gated recurrent unit, reset after the recurrent product, as in cuDNN and torch.nn.GRU."""
 
-    gates = ("r", "z", "n")
     recurrent_bias = ("n",)
-
-    State = GRU.State
 
     def step(self, x: Gates, s: GRU.State, U: Products) -> GRU.State:
         r = sigmoid(x.r + U.r(s.h))

@@ -29,17 +29,13 @@ class LSTM(Cell):
         return self.State(h=o * tanh(c), c=c)
 
 
-class PeepholeLSTM(Cell):
+class PeepholeLSTM(LSTM):
     """LSTM whose gates read the memory through peepholes p (Gers & Schmidhuber, 2000)."""
 
-    gates = ("i", "f", "g", "o")
-    bias = {"f": 1.0}
     vectors = ("p_i", "p_f", "p_o")
     p_i: Tensor
     p_f: Tensor
     p_o: Tensor
-
-    State = LSTM.State
 
     def step(self, x: Gates, s: LSTM.State, U: Products) -> LSTM.State:
         i = sigmoid(x.i + U.i(s.h) + self.p_i * s.c)

@@ -1,8 +1,6 @@
 """Gated units with fewer gates than a GRU."""
 
-from typing import NamedTuple
-
-from torch import Tensor, sigmoid, tanh
+from torch import sigmoid, tanh
 
 from nmt.cells.cell import Cell, Gates, Products
 from nmt.cells.gru import GRU
@@ -13,10 +11,9 @@ class MGU(Cell):
 
     gates = ("f", "n")
 
-    class State(NamedTuple):
-        h: Tensor
+    State = GRU.State
 
-    def step(self, x: Gates, s: State, U: Products) -> State:
+    def step(self, x: Gates, s: GRU.State, U: Products) -> GRU.State:
         f = sigmoid(x.f + U.f(s.h))  # forget gate: what the candidate reads, and how much of it is let in
         n = tanh(x.n + U.n(f * s.h))  # candidate
         return self.State(h=(1 - f) * s.h + f * n)

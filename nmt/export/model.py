@@ -110,7 +110,7 @@ def step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     state = [torch.zeros(R - 1, size) for size in state_sizes(translator.decoder).values()]
     names, attended = memory_names(translator), list[Tensor]()
     if names:
-        states = torch.zeros(B, S, translator.encoder.stack.output_size)
+        states = torch.zeros(B, S, translator.encoder.stack.layers[-1].output_size)
         memory = translator.decoder.attention.project_memory(states)
         known = [part.clone() for part in memory if part is not None]
         attended = [*known, torch.ones(B, S) > 0, torch.zeros(B, K, dtype=torch.int64), torch.arange(R)]

@@ -1,7 +1,6 @@
-"""Attention: weighted means of the encoder's states, with weights from scores of a query.
+"""Attention: weighted means of the encoder's states, with weights from scores of a query against keys.
 
-Every kind computes `keys` and `values` from the states once per sentence and then scores queries against the
-keys. Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S], contexts [B, T, C].
+Shapes: states [B, S, M], queries [B, T, H], weights [B, T, S], contexts [B, T, C].
 """
 
 import math

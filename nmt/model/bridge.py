@@ -1,9 +1,4 @@
-"""Bridges: the decoder's first states computed from the encoder's last.
-
-A field of the decoder's state is computed from the encoder's field of the same name, or from h where the
-encoder's cell has no such field. Layers are matched from the top; a decoder that is deeper than its encoder
-uses the encoder's lowest layer for the rest.
-"""
+"""Bridges: the decoder's first states computed from the encoder's last."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,12 +23,18 @@ class BridgeSettings(Settings):
 
 
 class Bridge(nn.Module):
-    """A first state of zeros, and the base class of the other bridges."""
+    """A first state of zeros, and the base class of the other bridges.
+
+    A field of the decoder's state is computed from the encoder's field of the same name, or from h where the
+    encoder's cell has no such field. Layers are matched from the top; a decoder that is deeper than its
+    encoder uses the encoder's lowest layer for the rest.
+    """
 
     def __init__(self, sizes: Sequence[int], memory_size: int, cells: Sequence[Cell]) -> None:
         """`sizes`: size of each encoder layer's final state, its directions concatenated."""
         super().__init__()
         self.sizes, self.memory_size = list(sizes), memory_size
+        self.sources = [max(0, len(sizes) - len(cells) + layer) for layer in range(len(cells))]
         self.states = [cell.State for cell in cells]
         self.hidden_sizes = [cell.hidden_size for cell in cells]
 
@@ -48,13 +49,9 @@ class Bridge(nn.Module):
         """Compute one field [B, H] of one decoder layer's first state."""
         return memory.states.new_zeros(memory.states.shape[0], self.hidden_sizes[layer])
 
-    def source(self, layer: int) -> int:
-        """Return the encoder layer that is matched with a decoder layer."""
-        return max(0, len(self.sizes) - len(self.states) + layer)
-
     def final(self, layer: int, name: str, memory: Memory) -> Tensor:
         """Return the field `name` of the matched layer's final state, its directions concatenated."""
-        directions = memory.finals[self.source(layer)]
+        directions = memory.finals[self.sources[layer]]
         return torch.cat([getattr(s, name, s.h) for s in directions], dim=-1)
 
 
@@ -80,7 +77,7 @@ class LinearBridge(Bridge):
         )
 
     def input_size(self, layer: int) -> int:
-        return self.sizes[self.source(layer)]
+        return self.sizes[self.sources[layer]]
 
     def field(self, layer: int, name: str, memory: Memory) -> Tensor:
         return torch.tanh(self.linear[f"{layer}_{name}"](self.final(layer, name, memory)))

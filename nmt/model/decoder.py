@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from nmt.cells.cell import Cell
 from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, BoundAttention, Memory, NoAttention
 from nmt.model.bridge import BRIDGES, Bridge, BridgeSettings
-from nmt.model.encoder import Embedding, Encoder, LineEmbedding
+from nmt.model.encoder import Embedding, Encoder
 from nmt.recurrence.deferred import PackableLinear, summed_positions, unbind_positions
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.layer import DropoutSettings, StackSettings, build_cells, build_stack
@@ -178,16 +178,17 @@ class BoundDecoder:
         """Compute one position; x [B, G*H] is the previous token's part of the first input product."""
         if self.feed_product is not None:
             x = self.feed_product(state.feed, x)
-        s = self.layers[0].step(self.layers[0].normalise_input(x), state.layers[0])
+        s = self.layers[0].step(self.layers[0].cell.normalise_input(x), state.layers[0])
         context = weights = None
         if attention is not None and self.decoder.conditional is not None:
             context, weights = (part.squeeze(1) for part in attention(s.h.unsqueeze(1)))
-            s = self.conditional.step(self.conditional.normalise_input(self.context_product(context)), s)
+            x = self.conditional.cell.normalise_input(self.context_product(context))
+            s = self.conditional.step(x, s)
         h, states = s.h, [s]
         upper = zip(self.layers[1:], self.upper_products, state.layers[1:], strict=True)
         for depth, (layer, product, s) in enumerate(upper, start=2):
             below = F.dropout(h, self.stack.dropout, self.stack.training)
-            s = layer.step(layer.normalise_input(product(below)), s)
+            s = layer.step(layer.cell.normalise_input(product(below)), s)
             h = self.stack.add_residual(depth, below, s.h)
             states.append(s)
         if attention is not None and context is None:
@@ -315,6 +316,6 @@ def build_language_model_decoder(
     """Build the decoder of a language model, with initial weights and without attention."""
     cells = build_cells(settings, [settings.embedding, *settings.widths()[1:-1]])
     size, dropout = settings.embedding, settings.dropout
-    embedding = LineEmbedding(vocabulary_size, size, dropout, pad=pad, bos=bos, eos=eos)
+    embedding = Embedding(vocabulary_size, size, dropout, pad=pad, replace=(eos, bos))  # lines follow lines
     attention, bridge = NoAttention(AttentionSettings(), 0, settings.hidden), Bridge([], 0, cells)
     return Decoder(settings, embedding, cells, attention, bridge, engine=engine, recompute=recompute)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.model import Floats, Ints
-from nmt.recurrence.c.code_generator import C_HEADER, NUMBER_TYPEDEF
+from nmt.recurrence.c.code_generator import C_HEADER
 from nmt.recurrence.c.compiler import build_library
 from nmt.recurrence.c.native import PackedMatrix, multiply_groups
 from nmt.recurrence.deferred import PackableLinear
@@ -65,17 +65,14 @@ class ShortlistScores:
     vocabulary_size: int
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """Return log probabilities and tokens of the `count` best of each row, [R, count]; ties by token."""
         lists = [shortlist.tokens for shortlist in self.lists]
         values, tokens = top_k_of_shortlists(self.logits, lists, min(count, self.vocabulary_size))
         return values.numpy(), tokens.numpy()
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
-        """Return the log probabilities of some tokens of some rows, [N]."""
         return self.dense.gather(rows, tokens)
 
     def all(self) -> Floats:
-        """Return all log probabilities, [R, V]."""
         return self.dense.all()
 
     @cached_property
@@ -174,9 +171,7 @@ def _addresses(tensors: Sequence[Tensor]) -> Any:
 
 @cache
 def _library(dtype: torch.dtype) -> Any:
-    loaded = build_library(
-        NUMBER_TYPEDEF[dtype] + C_HEADER[dtype] + Path(__file__).with_suffix(".c").read_text()
-    )
+    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_suffix(".c").read_text())
     loaded.attend.argtypes = [c_long, c_long, c_long, *[c_void_p] * 6]
     loaded.best.argtypes = [c_long, c_void_p, c_void_p, c_void_p, c_long, c_void_p, c_void_p]
     loaded.attend.restype = loaded.best.restype = None

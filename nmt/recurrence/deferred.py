@@ -120,12 +120,6 @@ class _WeightGradient:
         u = multiply_rows(self.matrix, v, first)
         return u if second is None else u + second
 
-    def multiply_back(self, du: Tensor) -> Tensor:
-        """`du W`."""
-        if self.weight.dim() == 3:
-            return torch.bmm(du, self.weight)
-        return multiply_rows(self.transposed, du)
-
     def add(self, v: Tensor, du: Tensor) -> None:
         """Add one position's operand and gradient."""
         self.operands.append(v)
@@ -254,5 +248,7 @@ class _ProductFunction(torch.autograd.Function):
             gradient.add(concat_operands(vs).detach(), du)  # detached, or a failing pass would keep its graph
         dvs: tuple[Tensor | None, ...] = (None,) * len(vs)
         if any(ctx.needs_input_grad[3:]):
-            dvs = torch.split(gradient.multiply_back(du), [v.shape[-1] for v in vs], -1)
+            W = gradient.weight
+            dv = torch.bmm(du, W) if W.dim() == 3 else multiply_rows(gradient.transposed, du)
+            dvs = torch.split(dv, [v.shape[-1] for v in vs], -1)
         return (du if ctx.needs_input_grad[0] else None), None, None, *dvs

@@ -65,19 +65,15 @@ class FusedCell(BoundCell):
         inner = {gate for gates in fused.values() for gate in gates[1:]}
         blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inner]
         self.input_blocks = [make_slots(SlotKind.INPUT, block) for block in blocks]  # one for each product
+        self.input_sizes = [len(block) * cell.hidden_size for block in blocks]
         self.product_blocks = [
             make_slots(SlotKind.INPUT, p.gates) if p.fused else make_slots(SlotKind.PRODUCT, p.gates, index)
             for index, p in enumerate(products)
         ]
         fields = cell.State._fields
-        self.state_blocks, self.zone_blocks, self.vector_blocks = (
-            [(slot,) for slot in make_slots(kind, names)]
-            for kind, names in (
-                (SlotKind.STATE, fields),
-                (SlotKind.ZONE, fields),
-                (SlotKind.VECTOR, tuple(self.vectors)),
-            )
-        )
+        self.state_blocks = _single_blocks(make_slots(SlotKind.STATE, fields))
+        self.zone_blocks = _single_blocks(make_slots(SlotKind.ZONE, fields))
+        self.vector_blocks = _single_blocks(make_slots(SlotKind.VECTOR, tuple(self.vectors)))
         self.kernels: dict[Kernel, _BoundKernel] = {}
 
     @cached_property
@@ -100,7 +96,8 @@ class FusedCell(BoundCell):
             values[KEEP,] = self.state_mask
         if zone is not None:
             values |= zip(self.zone_blocks, zone.chunk(len(s), -1), strict=True)
-        values |= zip(self.input_blocks, self.split_input(x), strict=True)
+        columns = x.split(self.input_sizes, -1) if len(self.input_sizes) > 1 else (x,)  # type: ignore[no-untyped-call]
+        values |= zip(self.input_blocks, columns, strict=True)
         products = zip(self.program.products, self.products, self.product_blocks, strict=True)
         for product, multiply, block in products:
             if product.kernel is not None:
@@ -108,13 +105,6 @@ class FusedCell(BoundCell):
             v = values[product.operand,]
             values[block] = multiply(v, values[block]) if product.fused else multiply(v)
         return self.cell.State(*self.run(self.program.final, values))
-
-    def split_input(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Split x [B, G*H] into its blocks."""
-        if len(self.input_blocks) == 1:
-            return (x,)
-        sizes = [len(block) * self.cell.hidden_size for block in self.input_blocks]
-        return x.split(sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
 
     def run(self, kernel: Kernel, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         bound = self.kernels.get(kernel)
@@ -136,7 +126,7 @@ class FusedCell(BoundCell):
 
     def choose_scan(self, program: Program, x: Tensor) -> type[FusedScan]:
         """Choose the parallel scan where the step is linear in the state and it is faster."""
-        parallel = self.prefers_parallel_scan(x) and find_stages(program, self.cell.hidden_size)
+        parallel = self.prefers_parallel_scan(x) and find_stages(program)
         return ParallelScan if parallel else FusedScan
 
     def prefers_parallel_scan(self, x: Tensor) -> bool:
@@ -157,8 +147,8 @@ class _BoundKernel:
         self, backend: Backend, kernel: Kernel, blocks: Sequence[Block], input_blocks: Sequence[Block]
     ) -> None:
         self.backend, self.kernel, self.blocks = backend, kernel, blocks
-        self.outputs = [(slot,) for slot in kernel.outputs]
-        self.output_gradients = [(slot.gradient,) for slot in kernel.outputs]
+        self.outputs = _single_blocks(kernel.outputs)
+        self.output_gradients = _single_blocks(slot.gradient for slot in kernel.outputs)
         # Gradients of the inputs are kept next to each other, those of other blocks by themselves.
         self.buffers = [GradientBuffer() if block in input_blocks else None for block in blocks]
 
@@ -203,6 +193,10 @@ class _KernelFunction(torch.autograd.Function):
                 buffers |= _split_blocks([block], [d if written == len(block) else d.zero_()])
         kernel.backend.kernel(kernel.kernel.derivative, buffers)(0)
         return None, None, *result
+
+
+def _single_blocks(slots: Iterable[Slot]) -> list[Block]:
+    return [(slot,) for slot in slots]
 
 
 def _split_blocks(blocks: Iterable[Block], tensors: Iterable[Tensor]) -> dict[Slot, Tensor]:

@@ -1,10 +1,4 @@
-"""All positions of one layer and direction as one operation, with a derived backward pass.
-
-At every position the forward pass computes each recurrent product and runs each kernel; the backward pass
-runs the kernels' derivatives, and products with U, from the last position to the first. The gradient of U is
-one product over all positions after that. Saved for the backward pass: pre-activations, operands that are
-not states, and states.
-"""
+"""All positions of one layer and direction as one operation, with a derived backward pass."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +28,12 @@ from nmt.recurrence.trace.program import Program, RecurrentProduct, find_vectors
 
 @dataclass(eq=False)
 class FusedScan:
-    """The loop over one sequence, forward and backward, and the buffers of its values."""
+    """The loop over one sequence, forward and backward, and the buffers of its values.
+
+    At every position products and kernels run in order; the backward pass runs the kernels' derivatives and
+    products with U from the last position to the first. The gradient of U is one product over all positions.
+    Saved for the backward pass: pre-activations, operands that are not states, and states.
+    """
 
     cell: Cell
     program: Program

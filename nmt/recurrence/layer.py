@@ -188,10 +188,6 @@ class Stack(nn.Module):
         """Return whether layer `depth` (from 1) adds its input to its output."""
         return self.residual_from is not None and depth >= self.residual_from
 
-    @property
-    def output_size(self) -> int:
-        return self.layers[-1].output_size
-
     def forward(
         self, x: Tensor, mask: Tensor | None, start: Sequence[tuple[Any, ...] | None] | None = None
     ) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:

@@ -1,10 +1,4 @@
-"""A parallel scan for cells whose next state is linear in the state, derived from the step.
-
-A field of the state whose next value is a_t ∘ s + b_t, where neither a_t nor b_t reads it, is solved at all
-positions together (Blelloch, 1990; Martin & Cundy, 2018). A solved field is known everywhere, so the next
-field may read it in any way: the gates of QRNN's c read f1 and z1, products of the previous input. The
-gradients of the states obey the same recurrence from the last position to the first.
-"""
+"""A parallel scan for cells whose next state is linear in the state, derived from the step."""
 
 from functools import cache
 from typing import NamedTuple
@@ -64,7 +58,7 @@ class StagedProgram(NamedTuple):
 
 
 @cache
-def find_stages(program: Program, hidden: int) -> StagedProgram | None:
+def find_stages(program: Program) -> StagedProgram | None:
     """Find an order in which the fields that a step reads can be solved.
 
     None where there is none: a field is not linear, two read each other, or a product reads one.
@@ -76,7 +70,7 @@ def find_stages(program: Program, hidden: int) -> StagedProgram | None:
     stages: list[LinearStage] = []
     while unsolved:
         solved = {stage.field for stage in stages}
-        candidates = (_make_stage(program, field, solved, hidden) for field in unsolved)
+        candidates = (_make_stage(program, field, solved) for field in unsolved)
         stage = next((stage for stage in candidates if stage), None)
         if stage is None:
             return None
@@ -90,14 +84,14 @@ def find_stages(program: Program, hidden: int) -> StagedProgram | None:
     )
 
 
-def _make_stage(program: Program, field: str, solved: set[str], hidden: int) -> LinearStage | None:
+def _make_stage(program: Program, field: str, solved: set[str]) -> LinearStage | None:
     """Make the stage of a field that reads only solved fields and, linearly, itself; else None."""
     state, new = Slot(SlotKind.STATE, field), Slot(SlotKind.NEXT, field)
     kernel, derivative = select_outputs(program.final, [new]), program.final.derivative
     if {slot.name for slot in kernel.inputs if slot.kind is SlotKind.STATE} - {field, *solved}:
         return None
     if state in kernel.inputs:
-        affine = _trace_affine(kernel, state, hidden) if _is_arithmetic(kernel, state) else None
+        affine = _trace_affine(kernel, state) if _is_arithmetic(kernel, state) else None
         if affine is None or state in select_outputs(affine, [COEFFICIENT]).inputs:
             return None
         kernel = affine
@@ -122,7 +116,7 @@ def _is_arithmetic(kernel: Kernel, state: Slot) -> bool:
     return True
 
 
-def _trace_affine(kernel: Kernel, state: Slot, hidden: int) -> Kernel:
+def _trace_affine(kernel: Kernel, state: Slot) -> Kernel:
     """Add to a kernel the derivative of its output by one of its inputs, as COEFFICIENT."""
     run = fx.GraphModule(torch.nn.Module(), kernel.graph)
 
@@ -161,12 +155,16 @@ def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
 class ParallelScan(FusedScan):
     """All positions at once: every kernel runs once over T·B rows.
 
+    A field of the state whose next value is a_t ∘ s + b_t, where neither a_t nor b_t reads it, is solved at
+    all positions together (Blelloch, 1990; Martin & Cundy, 2018); fields solved after it may read it in any
+    way. Gradients of states obey the same recurrence from the last position to the first.
+
     Saved for the backward pass: the input's products, the states, and a.
     """
 
     @property
     def stages(self) -> StagedProgram:
-        stages = find_stages(self.program, self.cell.hidden_size)
+        stages = find_stages(self.program)
         assert stages is not None, "checked before a ParallelScan is made"
         return stages
 

@@ -123,12 +123,12 @@ class BoundCell:
 
     def project(self, x: Tensor) -> Tensor:
         """Compute the input products of all gates at all positions: x [T, B, E] to [T, B, G*H]."""
-        return self.normalise_input(self.input_product()(x))
+        return self.cell.normalise_input(self.input_product()(x))
 
     def input_product(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
         """Prepare columns `start` to `stop` of the input product for one position after the other.
 
-        The sum of the products of all columns, one of them biased, goes through `normalise_input`.
+        The sum of the products of all columns, one of them biased, goes through `Cell.normalise_input`.
         """
         bias = self.cell.input_bias() if biased else None
         product = bind_product(self.cell.W[:, start:stop], self.engine, bias)
@@ -136,10 +136,6 @@ class BoundCell:
             return product
         mask = self.input_mask[:, start:stop]
         return lambda v, add=None: product(v * mask, add)
-
-    def normalise_input(self, product: Tensor) -> Tensor:
-        """Normalise an input product where the cell has layer norm, for `step`."""
-        return self.cell.normalise_input(product)
 
     def step(self, x: Tensor, s: Any) -> Any:
         """Compute the state after one position from a projected input [B, G*H], drawing its zones."""

@@ -180,7 +180,7 @@ def test_a_cell_equals_its_equations_in_values_and_gradients(name: str, engine: 
     x = torch.randn(B, E, dtype=torch.float64, requires_grad=True)
     state = cell.State(*(torch.randn(B, H, dtype=torch.float64).requires_grad_() for _ in cell.State._fields))
     bound = layer.bind(cell, B)
-    got = bound.step(bound.normalise_input(bound.input_product()(x)), state)._asdict()
+    got = bound.step(bound.cell.normalise_input(bound.input_product()(x)), state)._asdict()
     expected = BY_HAND[name](cell, x, *state)
     inputs = [x, *state, *cell.parameters()]
     weights = {part: torch.randn(B, H, dtype=torch.float64) for part in expected}

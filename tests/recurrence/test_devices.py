@@ -26,7 +26,7 @@ def test_nothing_that_is_made_on_the_way_is_left_on_the_cpu(
     cell = CELLS[name](E, H, layer_norm=layer_norm).to("meta")  # torch refuses to mix it with the CPU
     real = torch.ones(T, B, dtype=torch.bool, device="meta") if padded else None
     program = find_program(cell, padded=padded, dropped=True)
-    for kind in (FusedScan, ParallelScan) if find_stages(program, H) else (FusedScan,):
+    for kind in (FusedScan, ParallelScan) if find_stages(program) else (FusedScan,):
         x = torch.ones(T, B, E, device="meta", requires_grad=True)
         bound = bind_cell(cell, B, engine="torch", input_dropout=0.5, state_dropout=0.5)
         assert isinstance(bound, FusedCell)

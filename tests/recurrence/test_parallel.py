@@ -85,7 +85,7 @@ class Multiplies(Simple):
 
 
 def is_linear(cell: Cell, padded: bool = False) -> bool:
-    return find_stages(find_program(cell, padded=padded, dropped=False), cell.hidden_size) is not None
+    return find_stages(find_program(cell, padded=padded, dropped=False)) is not None
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])

@@ -152,7 +152,7 @@ def test_steps_one_by_one_equal_the_scan(name: str, engine: str) -> None:
     s = cell.initial_state(B)
     for t in range(T):
         bound = bind_cell(cell, B, engine=engine)
-        s = bound.step(bound.normalise_input(bound.input_product()(x[t])), s)
+        s = bound.step(bound.cell.normalise_input(bound.input_product()(x[t])), s)
         torch.testing.assert_close(s.h, hs[t], rtol=0, atol=1e-12)
     torch.testing.assert_close(s.h, final[0].h, rtol=0, atol=1e-12)
 

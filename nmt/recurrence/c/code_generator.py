@@ -5,6 +5,7 @@ its mean, splits the loop over units into stages; a value that a later stage rea
 """
 
 import operator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,51 +35,9 @@ EXPRESSIONS: dict[Any, str] = {
     aten.alias.default: "{0}",
 }
 
-CREATION_ARGUMENTS = {
-    "dtype",
-    "layout",
-    "device",
-    "pin_memory",
-}  # properties of a new tensor that C need not know
-NUMBER_TYPEDEF = {torch.float32: "typedef float number;\n", torch.float64: "typedef double number;\n"}
-C_HEADER = {
-    torch.float64: """#include <math.h>
-#define exp_ exp
-#define tanh_ tanh
-""",
-    # Polynomials (Moshier's Cephes library, 1989), which unlike calls become vector code. Exact to a few ulp.
-    torch.float32: """#include <math.h>
-#if defined __FMA__ || defined __ARM_FEATURE_FMA
-#define plus(sum, a, b) __builtin_fmaf(a, b, sum)
-#else
-#define plus(sum, a, b) ((a) * (b) + (sum))
-#endif
-static inline float exp_(float x) {
-    x = x > 88.0f ? 88.0f : x;
-    x = x < -87.0f ? -87.0f : x;
-    float n = rintf(x * 1.44269504f);
-    float r = plus(plus(x, n, -0.693359375f), n, 2.12194440e-4f);
-    float p = 1.9875691500e-4f;
-    p = plus(1.3981999507e-3f, p, r);
-    p = plus(8.3334519073e-3f, p, r);
-    p = plus(4.1665795894e-2f, p, r);
-    p = plus(1.6666665459e-1f, p, r);
-    p = plus(5.0000001201e-1f, p, r);
-    union { int i; float f; } power = {.i = ((int)n + 127) << 23};
-    return (plus(r, p, r * r) + 1.0f) * power.f;
-}
-static inline float tanh_(float x) {
-    float a = fabsf(x), s = x * x;
-    float p = -5.70498872745e-3f;
-    p = plus(2.06390887954e-2f, p, s);
-    p = plus(-5.37397155531e-2f, p, s);
-    p = plus(1.33314422036e-1f, p, s);
-    p = plus(-3.33332819422e-1f, p, s);
-    float far = 1.0f - 2.0f / (exp_(2.0f * a) + 1.0f);
-    return a < 0.625f ? plus(x, p * s, x) : copysignf(far, x);
-}
-""",
-}
+CREATION_ARGUMENTS = {"dtype", "layout", "device", "pin_memory"}  # of a new tensor; C need not know them
+FUNCTIONS = Path(__file__).with_name("functions.h").read_text()
+C_HEADER = {torch.float32: FUNCTIONS, torch.float64: "#define DOUBLE\n" + FUNCTIONS}
 C_FUNCTION = """
 /* Row b at position t of input or output i: base[i] + t time[i] + b row[i]. */
 struct buffers {{
@@ -109,9 +68,7 @@ def generate_source(kernel: Kernel, adds: frozenset[Slot], dtype: torch.dtype) -
     if dtype not in C_HEADER:
         return None
     try:
-        return (
-            NUMBER_TYPEDEF[dtype] + C_HEADER[dtype] + C_FUNCTION.format(body=_RowLoops(kernel, adds).body())
-        )
+        return C_HEADER[dtype] + C_FUNCTION.format(body=_RowLoops(kernel, adds).body())
     except _NoExpressionError:
         return None
 

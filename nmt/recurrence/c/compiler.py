@@ -1,7 +1,4 @@
-"""Compilation of C by the machine's compiler ($CC, or `cc`).
-
-Libraries are cached in the directory `nmt/kernels` of the user's cache ($XDG_CACHE_HOME).
-"""
+"""Compilation of C by $CC, or `cc`; libraries are cached in `nmt/kernels` of the user's cache."""
 
 import ctypes
 import hashlib
@@ -39,23 +36,21 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
     if program is None:
         raise CompilerError("there is no C compiler (cc, or $CC)")
     flags = (*FLAGS, CONTRACT[contract])
-    library = _cache_directory() / f"{_fingerprint(text, program, flags)}.so"
+    source = "\n".join([text, _describe_machine(program), *flags])
+    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nmt", "kernels")
+    library = directory / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
     if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-            source, output = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
-            source.write_text(text)
-            command = [program, *flags, "-o", str(output), str(source), "-lm"]
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory) as scratch:
+            file, output = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
+            file.write_text(text)
+            command = [program, *flags, "-o", str(output), str(file), "-lm"]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
                 reason = result.stderr.strip() or f"exit status {result.returncode}"
                 raise CompilerError(f"{program} fails: {reason.splitlines()[0]}")
             output.rename(library)
     return ctypes.CDLL(str(library))
-
-
-def _cache_directory() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nmt", "kernels")
 
 
 @cache
@@ -65,7 +60,3 @@ def _describe_machine(program: str) -> str:
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     return "\n".join([version, platform.machine(), *[line for line in lines if line.startswith("flags")][:1]])
-
-
-def _fingerprint(text: str, program: str, flags: tuple[str, ...]) -> str:
-    return hashlib.sha256("\n".join([text, _describe_machine(program), *flags]).encode()).hexdigest()[:32]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.recurrence.c import compiler
-from nmt.recurrence.c.code_generator import NUMBER_TYPEDEF, generate_source
+from nmt.recurrence.c.code_generator import C_HEADER, generate_source
 from nmt.recurrence.c.compiler import CompilerError, build_library
 from nmt.recurrence.engine import Backend, Buffers, PositionStep, PreparedMatrix
 from nmt.recurrence.trace.kernel import MASK, Kernel, Slot
@@ -93,7 +93,7 @@ class CBackend(Backend):
     def find_obstacle(like: Tensor) -> str | None:
         if like.device.type != "cpu":
             return "the model is not on the CPU"
-        if like.dtype not in NUMBER_TYPEDEF:
+        if like.dtype not in C_HEADER:
             return f"there are no products of {like.dtype}"
         return compiler.find_obstacle()
 
@@ -154,7 +154,7 @@ def _check_one_dtype(*tensors: Tensor) -> None:
 @cache
 def load_loop(dtype: torch.dtype) -> Any:
     """Compile loop.c for a type of number."""
-    loaded = build_library(NUMBER_TYPEDEF[dtype] + Path(__file__).with_name("loop.c").read_text())
+    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_name("loop.c").read_text())
     loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
     loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
     loaded.product.argtypes = [c_long, c_void_p]
