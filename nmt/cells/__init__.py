@@ -59,7 +59,6 @@ def cell_name(kind: type[Cell]) -> str:
 
 
 def _load_module(file: Path, name: str) -> object:
-    """Import a user's cell file."""
     if not file.is_file():
         raise UsageError(f"cell {name}: there is no file {file}")
     spec = importlib.util.spec_from_file_location(f"user_cells_{file.stem}", file)

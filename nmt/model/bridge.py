@@ -30,10 +30,10 @@ class Bridge(nn.Module):
     encoder uses the encoder's lowest layer for the rest.
     """
 
-    def __init__(self, sizes: Sequence[int], memory_size: int, cells: Sequence[Cell]) -> None:
+    def __init__(self, sizes: Sequence[int], cells: Sequence[Cell]) -> None:
         """`sizes`: size of each encoder layer's final state, its directions concatenated."""
         super().__init__()
-        self.sizes, self.memory_size = list(sizes), memory_size
+        self.sizes = list(sizes)
         self.sources = [max(0, len(sizes) - len(cells) + layer) for layer in range(len(cells))]
         self.states = [cell.State for cell in cells]
         self.hidden_sizes = [cell.hidden_size for cell in cells]
@@ -66,8 +66,8 @@ class CopyBridge(Bridge):
 class LinearBridge(Bridge):
     """tanh(W s + b) of the encoder's final state (Bahdanau et al., 2015, A.2.2), for each layer and field."""
 
-    def __init__(self, sizes: Sequence[int], memory_size: int, cells: Sequence[Cell]) -> None:
-        super().__init__(sizes, memory_size, cells)
+    def __init__(self, sizes: Sequence[int], cells: Sequence[Cell]) -> None:
+        super().__init__(sizes, cells)
         self.linear = nn.ModuleDict(
             {
                 f"{layer}_{name}": PackableLinear(self.input_size(layer), self.hidden_sizes[layer])
@@ -87,7 +87,7 @@ class MeanBridge(LinearBridge):
     """tanh(W m + b) of the mean m of the encoder's states over the sentence (Nematus, 2017)."""
 
     def input_size(self, layer: int) -> int:
-        return self.memory_size
+        return self.sizes[-1]  # of the encoder's states
 
     def final(self, layer: int, name: str, memory: Memory) -> Tensor:
         mask = memory.mask.unsqueeze(-1).to(memory.states.dtype)  # [B, S, 1]

@@ -297,7 +297,7 @@ def build_decoder(
     cells = build_cells(settings, [first, *settings.widths()[1:-1]])
     finals = [layer.output_size for layer in encoder.stack.layers]
     attention = ATTENTIONS[settings.attention](settings, finals[-1], settings.hidden)
-    bridge = BRIDGES[settings.bridge](finals, finals[-1], cells)
+    bridge = BRIDGES[settings.bridge](finals, cells)
     second = build_cells(settings, [attention.context_size])[0] if settings.conditional else None
     parts = embedding, cells, attention, bridge, second, settings.input_feeding
     return Decoder(settings, *parts, engine=engine, recompute=recompute)
@@ -317,5 +317,5 @@ def build_language_model_decoder(
     cells = build_cells(settings, [settings.embedding, *settings.widths()[1:-1]])
     size, dropout = settings.embedding, settings.dropout
     embedding = Embedding(vocabulary_size, size, dropout, pad=pad, replace=(eos, bos))  # lines follow lines
-    attention, bridge = NoAttention(AttentionSettings(), 0, settings.hidden), Bridge([], 0, cells)
+    attention, bridge = NoAttention(AttentionSettings(), 0, settings.hidden), Bridge([], cells)
     return Decoder(settings, embedding, cells, attention, bridge, engine=engine, recompute=recompute)

@@ -35,7 +35,6 @@ class EncoderSettings(StackSettings):
         return [2 if layer < bidirectional else 1 for layer in range(self.layers)]
 
     def widths(self) -> list[int]:
-        """See `StackSettings.widths`."""
         return [self.embedding, *(self.hidden * count for count in self.directions)]
 
 

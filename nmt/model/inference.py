@@ -104,7 +104,11 @@ class InferenceModel:
         self.is_dot_product = (
             attention.bind is Attention.bind and attention.bind_scorer is Attention.bind_scorer
         )
-        self.token_products = self._make_token_products(cache_bytes)
+        embedding, first = decoder.embedding, self.bound.layers[0].cell
+        self.token_products: Callable[[Tensor], Tensor] = lambda y: self.bound.token_product(embedding(y))
+        cached = embedding.num_embeddings * len(first.W) * embedding.weight.element_size()
+        if self.runs_in_c and cached <= cache_bytes:  # elsewhere a row depends on the others
+            self.token_products = EmbeddingProductCache(embedding, self.bound.token_product, len(first.W))
 
     @property
     def vocabulary_size(self) -> int:
@@ -159,7 +163,6 @@ class InferenceModel:
     def _step_block(
         self, tokens: Tensor, state: DecoderState, memories: Sequence[EncodedSentence]
     ) -> StepOutput:
-        """Compute one position of the rows of one block."""
         count, weights = len(tokens), list[Tensor]()
         tokens, state = map_tensors(lambda t: self._fill(t, self.block), (tokens, state))
         step = self.bound.step(self.token_products(tokens), state, self._bind_attention(memories, weights))
@@ -184,15 +187,6 @@ class InferenceModel:
         if batch:
             yield batch
 
-    def _make_token_products(self, cache_bytes: int) -> Callable[[Tensor], Tensor]:
-        """Make the function from tokens to their input products, cached where that is exact."""
-        embedding, product = self.model.decoder.embedding, self.bound.token_product
-        size = len(self.bound.layers[0].cell.W)
-        small = embedding.num_embeddings * size * embedding.weight.element_size() <= cache_bytes
-        if small and self.runs_in_c:
-            return EmbeddingProductCache(embedding, product, size)
-        return lambda tokens: product(embedding(tokens))
-
     def _fill(self, rows: Tensor, size: int) -> Tensor:
         """Repeat the first row up to `size` rows, where the number of rows decides the rounding."""
         missing = 0 if self.runs_in_c else size - len(rows)
@@ -216,7 +210,6 @@ class InferenceModel:
     def _select_states(
         self, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
     ) -> DecoderState:
-        """Select the state that each row continues."""
         new = np.flatnonzero(parents < 0)
         starts = [memories[row].start for row in new.tolist()]
         if state is None:

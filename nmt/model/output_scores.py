@@ -77,7 +77,6 @@ class ShortlistScores:
 
     @cached_property
     def dense(self) -> VocabularyScores:
-        """The same scores over the whole vocabulary."""
         logits = self.logits.new_full((len(self.lists), self.vocabulary_size), -torch.inf)
         values = torch.split(self.logits, [len(shortlist.tokens) for shortlist in self.lists])
         for row, shortlist, value in zip(logits, self.lists, values, strict=True):

@@ -84,9 +84,8 @@ def _compile_graph(kernel: Kernel) -> Any:
 
 
 def select_backend(engine: Engine, like: Tensor) -> Backend:
-    """Choose the back end for tensors of the device and dtype of `like`.
+    """Choose the back end for tensors like `like`; `auto` compiles: C on a CPU, torch.compile on a GPU.
 
-    `auto` compiles where it can: to C on a CPU, by torch.compile on a GPU.
     Raises UsageError where an engine requested by name is not available.
     """
     kind = _find_backend_class(engine, like)

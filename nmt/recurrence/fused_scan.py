@@ -60,6 +60,7 @@ class FusedScan:
         self.biases = parameters[len(products) : 2 * len(products)]
         vectors = parameters[2 * len(products) :]
         self.order = position_order(T, self.reverse)
+        self.vector_slots = make_slots(SlotKind.VECTOR, tuple(find_vectors(self.cell)))
         before, after = self.state_slices(T)
         states = [x.new_empty(T + 1, B, H) for _ in start]
         for buffer, first in zip(states, start, strict=True):
@@ -86,10 +87,6 @@ class FusedScan:
         """The states before and after each position, in a buffer of T + 1 states."""
         early, late = slice(0, positions), slice(1, None)
         return (late, early) if self.reverse else (early, late)
-
-    @property
-    def vector_slots(self) -> tuple[Slot, ...]:
-        return make_slots(SlotKind.VECTOR, tuple(find_vectors(self.cell)))
 
     def product_buffer(self, index: int, product: RecurrentProduct, x: Tensor, buffers: Buffers) -> Tensor:
         """Return the tensor of a product: columns of the input, or a new one, added to `buffers`."""

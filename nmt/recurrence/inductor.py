@@ -53,10 +53,8 @@ def _compile_kernel(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Callable[..., Any]:
-    """Compile a kernel for any batch, and once more for a batch of one, which is taken for a constant.
-
-    torch.compile caches by a function's code: each kernel, type and device has a module of its own.
-    """
+    """Compile a kernel for any batch, and once more for a batch of one, which is taken for a constant."""
+    # torch.compile caches by a function's code: each kernel, type and device has a module of its own.
     module = fx.GraphModule(torch.nn.Module(), in_place_graph(kernel, adds, arguments))
     return torch.compile(module.forward, fullgraph=True, dynamic=True)
 

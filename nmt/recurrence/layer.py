@@ -77,7 +77,6 @@ class StackSettings(Settings):
         raise NotImplementedError
 
     def conflicts(self) -> Iterator[Conflict]:
-        """See `Settings.conflicts`."""
         if len(self.cells) != self.layers:
             yield (
                 "cell",
@@ -142,7 +141,6 @@ class Layer(nn.Module):
     def run(
         self, cell: Cell, x: Tensor, mask: Tensor | None, start: Any = None, *, reverse: bool = False
     ) -> tuple[Tensor, Any]:
-        """Run one direction."""
         bound = self.bind(cell, x.shape[1])
         s = cell.initial_state(x.shape[1]) if start is None else start
         return bound.scan(bound.project(x), s, mask, reverse=reverse)

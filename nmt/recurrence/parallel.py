@@ -44,10 +44,6 @@ class LinearStage(NamedTuple):
     forward: Kernel
     backward: Kernel | None
 
-    @property
-    def is_recurrent(self) -> bool:
-        return COEFFICIENT in self.forward.outputs
-
 
 class StagedProgram(NamedTuple):
     """A step in stages, and the rest of it: next values, and gradients of all but the state."""
@@ -162,23 +158,20 @@ class ParallelScan(FusedScan):
     Saved for the backward pass: the input's products, the states, and a.
     """
 
-    @property
-    def stages(self) -> StagedProgram:
+    def forward_loop(self) -> None:
         stages = find_stages(self.program)
         assert stages is not None, "checked before a ParallelScan is made"
-        return stages
-
-    def forward_loop(self) -> None:
+        self.stages = stages
         self.coefficients: dict[str, Tensor] = {}
         first, later = (-1, slice(0, -1)) if self.reverse else (0, slice(1, None))
         for stage in self.stages.stages:
             state = Slot(SlotKind.STATE, stage.field)
             s, n = self.buffers[state], self.buffers[Slot(SlotKind.NEXT, stage.field)]
             buffers = self.buffers | {state: _fill(n, 0), ONE: _fill(n, 1)}
-            if stage.is_recurrent:
+            if COEFFICIENT in stage.forward.outputs:
                 buffers[COEFFICIENT] = self.coefficients[stage.field] = torch.empty_like(n)
             self.run_once(stage.forward, buffers)
-            if stage.is_recurrent:
+            if stage.field in self.coefficients:
                 n[first].addcmul_(buffers[COEFFICIENT][first], s[first])
                 solve_linear_recurrence(n, buffers[COEFFICIENT][later], reverse=self.reverse)
         if self.stages.forward is not None:
@@ -203,7 +196,7 @@ class ParallelScan(FusedScan):
             if stage.backward is not None:  # the share of its own gradient is left to the recurrence
                 others = buffers | {Slot(SlotKind.NEXT, stage.field).gradient: _fill(dhs, 0)}
                 self.run_once(stage.backward, others, frozenset(stage.backward.outputs))
-            if stage.is_recurrent:
+            if stage.field in self.coefficients:
                 coefficients = self.coefficients[stage.field]
                 solve_linear_recurrence(states[stage.field], coefficients, reverse=not self.reverse)
         self.run_once(self.stages.backward, buffers)

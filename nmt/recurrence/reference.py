@@ -1,6 +1,7 @@
 """A cell bound to one sequence: products merged, dropout masks drawn, ready to step."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,42 +29,29 @@ def draw_dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor 
     return F.dropout(like.new_ones(shape), p) if p > 0 else None
 
 
-class GateProducts:
-    """The recurrent products of gates that read one operand, computed together."""
+def merge_products(
+    cell: Cell, gates: tuple[str, ...], engine: Engine, mask: Tensor | None
+) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Make the recurrent products of gates that read one operand, computed together."""
+    bias, gain = concat_recurrent_biases(cell, gates), select_gate_rows(cell, cell.gain_U, gates)
+    product = bind_product(select_gate_rows(cell, cell.U, gates), engine, bias if gain is None else None)
+    results: dict[str, Tensor] = {}
+    operand: Tensor | None = None
 
-    def __init__(self, cell: Cell, gates: tuple[str, ...], engine: Engine, mask: Tensor | None) -> None:
-        self.cell, self.count, self.mask = cell, len(gates), mask
-        bias = concat_recurrent_biases(cell, gates)
-        self.gain = select_gate_rows(cell, cell.gain_U, gates)
-        self.bias = None if self.gain is None else bias  # layer norm: added after the normalisation
-        self.product = bind_product(
-            select_gate_rows(cell, cell.U, gates), engine, bias if self.gain is None else None
-        )
-        self.operand: Tensor | None = None
-        self.results: tuple[Tensor, ...] = ()
-        self.unread = 0
+    def multiply_gate(gate: str, v: Tensor) -> Tensor:
+        nonlocal operand
+        if v is not operand or gate not in results:
+            u = product(v if mask is None else v * mask)
+            if gain is not None:
+                u = cell.normalise(u, gain)
+                u = u if bias is None else u + bias  # added after the normalisation
+            operand, parts = v, u.chunk(len(gates), dim=-1)
+            results.update(zip(gates, parts, strict=True))
+        result = results.pop(gate)  # results that were kept would keep their graph
+        operand = operand if results else None
+        return result
 
-    def gate(self, index: int) -> Callable[[Tensor], Tensor]:
-        """Return the product of one gate as the step calls it."""
-
-        def U(v: Tensor) -> Tensor:
-            if v is not self.operand:
-                self.operand, self.results, self.unread = v, self.compute(v), self.count
-            result = self.results[index]
-            self.unread -= 1
-            if self.unread == 0:  # results that were kept would keep their graph
-                self.operand, self.results = None, ()
-            return result
-
-        return U
-
-    def compute(self, v: Tensor) -> tuple[Tensor, ...]:
-        u = self.product(v if self.mask is None else v * self.mask)
-        if self.gain is not None:
-            u = self.cell.normalise(u, self.gain)
-        if self.bias is not None:
-            u = u + self.bias
-        return u.chunk(self.count, dim=-1)
+    return {gate: partial(multiply_gate, gate) for gate in gates}
 
 
 def concat_recurrent_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
@@ -117,8 +105,7 @@ class BoundCell:
         groups += [(gate,) for gate in cell.recurrent if gate not in merged]
         products: dict[str, Callable[[Tensor], Tensor]] = {}
         for gates in groups:
-            group = GateProducts(cell, gates, self.engine, self.state_mask)
-            products.update({gate: group.gate(index) for index, gate in enumerate(gates)})
+            products |= merge_products(cell, gates, self.engine, self.state_mask)
         self.U = cell.product_tuple(**products)
 
     def project(self, x: Tensor) -> Tensor:

@@ -28,11 +28,7 @@ def map_tensors(function: Callable[..., Tensor], *trees: Tree) -> Tree:
 
 
 def detach_states(states: Tree) -> Tree:
-    """Return the states without their graph, so that gradients end there.
-
-    Truncated back-propagation through time (Williams & Peng, 1990): run a chunk, update, and run the next one
-    from the detached final states.
-    """
+    """Return the states without their graph: truncated back-propagation (Williams & Peng, 1990)."""
     return map_tensors(Tensor.detach, states)
 
 

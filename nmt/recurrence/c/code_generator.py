@@ -39,12 +39,6 @@ CREATION_ARGUMENTS = {"dtype", "layout", "device", "pin_memory"}  # of a new ten
 FUNCTIONS = Path(__file__).with_name("functions.h").read_text()
 C_HEADER = {torch.float32: FUNCTIONS, torch.float64: "#define DOUBLE\n" + FUNCTIONS}
 C_FUNCTION = """
-/* Row b at position t of input or output i: base[i] + t time[i] + b row[i]. */
-struct buffers {{
-    long B, H;
-    char **base;
-    const long *time, *row;
-}};
 void kernel(long t, const struct buffers *buffers) {{
     const long B = buffers->B, H = buffers->H, *time = buffers->time, *row = buffers->row;
     char **base = buffers->base;
@@ -115,7 +109,6 @@ class _RowLoops:
         return "\n".join(parts)
 
     def write(self, node: fx.Node) -> None:
-        """Write one operation."""
         if node.target is operator.getitem:
             self.item(node)
         elif node.target is aten.native_layer_norm.default:
@@ -124,13 +117,13 @@ class _RowLoops:
             self.layer_norm_backward(node)
         elif node.target in EXPRESSIONS and not set(node.kwargs) - CREATION_ARGUMENTS:
             stage = self.latest(node.args)
-            values = [self.operand(value, stage) for value in node.args]
+            values = [
+                self.use(v, stage) if isinstance(v, fx.Node) else f"(number){float(v)!r}"  # type: ignore[arg-type]
+                for v in node.args
+            ]
             self.define(node, stage, EXPRESSIONS[node.target].format(*values))
         else:
             raise _NoExpressionError
-
-    def operand(self, value: Any, stage: int) -> str:
-        return self.use(value, stage) if isinstance(value, fx.Node) else f"(number){float(value)!r}"
 
     def latest(self, values: Any) -> int:
         """Return the first stage in which all of some values are known."""

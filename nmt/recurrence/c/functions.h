@@ -1,4 +1,4 @@
-/* The number of a kernel (a double if DOUBLE is defined, else a float), and its exponential functions. */
+/* The number of a kernel (a double if DOUBLE is defined, else a float), its buffers and exponential functions. */
 #include <math.h>
 #ifdef DOUBLE
 typedef double number;
@@ -37,3 +37,9 @@ static inline float tanh_(float x) {
     return a < 0.625f ? plus(x, p * s, x) : copysignf(far, x);
 }
 #endif
+/* Row b at position t of input or output i: base[i] + t time[i] + b row[i]. */
+struct buffers {
+    long B, H;
+    char **base;
+    const long *time, *row;
+};

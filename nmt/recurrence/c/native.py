@@ -32,7 +32,7 @@ class _ProductArguments(ctypes.Structure):
 
 
 class _KernelArguments(ctypes.Structure):
-    """`struct buffers` of code_generator.py."""
+    """`struct buffers` of functions.h."""
 
     _fields_ = (("B", c_long), ("H", c_long), *((name, c_void_p) for name in ("base", "time", "row")))
 

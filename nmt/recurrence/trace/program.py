@@ -47,7 +47,12 @@ def trace_plan(cell: Cell) -> list[Gates]:
 
     with torch.no_grad():
         x, U = cell.split_gates(cell.b.new_zeros(1, len(cell.b))), _make_products(cell, record)
-        _check_state(cell, cell.step(x, cell.initial_state(1), U))
+        state, name = cell.step(x, cell.initial_state(1), U), type(cell).__name__
+    if not isinstance(state, cell.State):
+        raise UsageError(f"the step of {name} returns a {type(state).__name__}, not a {name}.State")
+    for field, value in state._asdict().items():
+        if value.shape != (1, cell.hidden_size):
+            raise UsageError(f"the step of {name} returns {field} of shape {list(value.shape)}, not [B, H]")
     return [tuple(dict.fromkeys(sorted(group, key=cell.recurrent.index))) for group in groups]
 
 
@@ -97,16 +102,6 @@ def report_step_errors(cell: Cell, problem: str, advice: str = "") -> Iterator[N
             f"the step of {type(cell).__name__} {problem}: {type(error).__name__}: {reason} "
             f"({frames[-1].filename}, line {frames[-1].lineno}){advice}"
         ) from error
-
-
-def _check_state(cell: Cell, state: Any) -> None:
-    """Require the cell's State with every field [B, H]."""
-    name = type(cell).__name__
-    if not isinstance(state, cell.State):
-        raise UsageError(f"the step of {name} returns a {type(state).__name__}, not a {name}.State")
-    for field, value in state._asdict().items():
-        if value.shape != (1, cell.hidden_size):
-            raise UsageError(f"the step of {name} returns {field} of shape {list(value.shape)}, not [B, H]")
 
 
 class RecurrentProduct(NamedTuple):
