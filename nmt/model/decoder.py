@@ -44,7 +44,6 @@ class DecoderStackSettings(StackSettings):
         return self.features or self.embedding
 
     def widths(self) -> list[int]:
-        """See `StackSettings.widths`; the first layer is never residual."""
         return [self.hidden] * (self.layers + 1)
 
     def conflicts(self) -> Iterator[Conflict]:
