@@ -58,6 +58,6 @@ def test_the_mean_counts_real_positions_only() -> None:
 def test_every_bridge_starts_every_part_of_every_layer() -> None:
     finals = ((GRU(h=torch.ones(2, 2)),),)
     for name, bridge in BRIDGES.items():
-        states = bridge([2], 2, [CELLS["lstm"](1, 3), CELLS["rnn"](3, 3)])(memory(finals))
+        states = bridge([2], [CELLS["lstm"](1, 3), CELLS["rnn"](3, 3)])(memory(finals))
         assert [type(state) for state in states] == [LSTM, CELLS["rnn"].State], name
         assert all(part.shape == (2, 3) for state in states for part in state), name
