@@ -139,8 +139,10 @@ class Decoder(nn.Module):
         recompute: int = 0,
     ) -> None:
         super().__init__()
-        self.embedding, self.attention, self.bridge = embedding, attention, bridge
+        # the order of the parameters decides on the bits of the gradient's norm and on weight noise
+        self.embedding = embedding
         self.stack = build_stack(settings, settings.dropout, [[cell] for cell in cells], engine)
+        self.attention, self.bridge = attention, bridge
         self.input_feeding, self.conditional, self.recompute = input_feeding, conditional, recompute
         self.dropout = settings.dropout.output
         self.combine = PackableLinear(settings.hidden + attention.context_size, settings.feature_size)

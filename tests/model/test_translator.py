@@ -267,3 +267,18 @@ def test_word_dropout_forgets_whole_words() -> None:
     gone = (vectors == 0).all(-1)
     assert gone.any() and not gone.all()
     assert ((vectors == 0).any(-1) == gone).all()
+
+
+def test_parameters_are_registered_in_the_order_of_version_0_1() -> None:
+    """The order decides on the draws of weight noise and on the last bit of the gradient's norm."""
+    model = build(decoder={"conditional": True, "cell": "gru"})
+    parents = dict.fromkeys(name.rsplit(".", 1)[0] for name, _ in model.decoder.named_parameters())
+    assert list(parents) == [
+        "embedding",
+        "stack.layers.0.directions.0",
+        "attention.key",
+        "bridge.linear.0_h",
+        "conditional",
+        "combine",
+        "output",
+    ]
