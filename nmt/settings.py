@@ -124,7 +124,9 @@ class OneOf:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
         names = {"type": "string", "enum": list(self.table())}
-        return {"anyOf": [names, {"type": "string", "pattern": self.pattern}]} if self.pattern else names
+        if not self.pattern:
+            return names
+        return {"anyOf": [names, {"type": "string", "pattern": f"^{self.pattern}$"}]}  # editors search
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ def test_editors_are_offered_the_names_of_a_choice() -> None:
     one, several = definitions["EncoderSettings"]["properties"]["cell"]["oneOf"]
     assert "gru-reset-after" in one["anyOf"][0]["enum"]
     assert several["items"] == one
+
+
+def test_editors_match_the_whole_text_of_a_custom_cell_or_a_device() -> None:
+    definitions = json_schema()["$defs"]
+    one, _ = definitions["EncoderSettings"]["properties"]["cell"]["oneOf"]
+    device = definitions["TranslationTrainingSettings"]["properties"]["device"]
+    for choice, right, wrong in ((one, "cells.py:MGU", "cells.py:MGU x"), (device, "cuda:1", "xcuda:1")):
+        pattern = choice["anyOf"][1]["pattern"]
+        assert re.search(pattern, right) and not re.search(pattern, wrong)
 
 
 def test_editors_refuse_unknown_settings_and_require_none() -> None:
