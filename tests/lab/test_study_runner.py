@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,20 @@ def test_a_member_whose_run_was_deleted_is_not_finished(tmp_path: Path) -> None:
     codes(tmp_path)
     shutil.rmtree(tmp_path / "members" / "b,seed1")
     assert [is_finished(tmp_path, member) for member in MEMBERS] == [True, False, True]
+
+
+def test_a_member_is_finished_if_its_recipe_was_written_differently(tmp_path: Path) -> None:
+    codes(tmp_path)
+    recipe, status = (tmp_path / "members" / f"a,seed1.{suffix}" for suffix in ("yaml", "json"))
+    old = sha256(recipe.read_bytes()).hexdigest()
+    recipe.write_text(f"# {old}\n{recipe.read_text('utf-8')}", "utf-8")
+    assert not is_finished(tmp_path, MEMBERS[0])
+    status.write_text(
+        status.read_text("utf-8").replace(old, sha256(recipe.read_bytes()).hexdigest()), "utf-8"
+    )
+    assert is_finished(tmp_path, MEMBERS[0])
+    changed = StudyMember({"cell": "a"}, 1, read_recipe(["quickstart-lstm"], ["seed=2"]))
+    assert not is_finished(tmp_path, changed)
 
 
 def test_the_last_words_are_the_error_and_not_what_follows_it(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from nmt.data.sources import find_part, find_training_corpora
+from nmt.errors import UsageError
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
 from nmt.recipe import reader
@@ -62,12 +63,19 @@ def member_files(directory: Path, member: StudyMember) -> MemberFiles:
 
 
 def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
-    """Read the status of a member; None unless its process has ended, and with the same recipe."""
+    """Read the status of a member; None unless its process has ended, and with the same recipe.
+
+    The recipe may be written differently, as by another version.
+    """
+    files = member_files(directory, member)
     try:
-        status = MemberStatus(**json.loads(member_files(directory, member).file("json").read_bytes()))
-    except (OSError, ValueError, TypeError):
+        status = MemberStatus(**json.loads(files.file("json").read_bytes()))
+        if status.recipe != _checksum(files):
+            return None
+        recipe = reader.read_recipe([str(files.file("yaml"))])
+    except (OSError, ValueError, TypeError, UsageError):
         return None
-    return status if status.recipe == _checksum(member) else None
+    return status if recipe == member.recipe else None
 
 
 def is_finished(directory: Path, member: StudyMember) -> bool:
@@ -137,7 +145,7 @@ class StudyRunner:
         write_file(files.file("yaml"), reader.dump(member.recipe).encode())
         with files.file("log").open("wb") as log:
             exit_code = self._run(self.command(files), log.fileno(), member)
-        status = MemberStatus(_checksum(member), exit_code, _error_message(files.file("log")))
+        status = MemberStatus(_checksum(files), exit_code, _error_message(files.file("log")))
         write_file(files.file("json"), json.dumps(status._asdict(), ensure_ascii=False).encode())
         return status
 
@@ -164,8 +172,8 @@ class StudyRunner:
         return code
 
 
-def _checksum(member: StudyMember) -> str:
-    return sha256(reader.dump(member.recipe).encode()).hexdigest()
+def _checksum(files: MemberFiles) -> str:
+    return sha256(files.file("yaml").read_bytes()).hexdigest()
 
 
 def _exit(number: int, _: FrameType | None) -> None:
