@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     asked = parser.parse_args()
     learner, batch = made(asked.batch, asked.length)
-    few = batch.part(slice(SENTENCES))
+    few = batch.select_rows(slice(SENTENCES))
     seconds = median_seconds(
         {
             "update": lambda: learner.update([batch], rate=1e-4, ratio=1.0),

@@ -14,7 +14,7 @@ from nmt.recipe.tasks.translation import build_job, load_translator
 class Translator:
     """A model on disk, or an ensemble of several, that translates lines.
 
-    Raises UsageError where there is no model, DataError where a file is damaged.
+    Raises UsageError if there is no model, DataError if a file is damaged.
     """
 
     def __init__(self, *models: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""Files: written completely or not at all, their SHA-256 checksums, and those that come with the package."""
+"""Files: atomic writes, SHA-256 checksums, and the files that come with the package."""
 
 import errno
 import hashlib
@@ -15,8 +15,8 @@ from typing import Literal
 from nmt.errors import DataError, UsageError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # answers of file systems that cannot flush a directory
-BLOCK = 1 << 24  # bytes hashed per call: a thread that returns to Python often slows the others
+CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # errors of file systems that cannot flush a directory
+BLOCK = 1 << 24  # bytes hashed per call: frequent returns to Python slow down other threads
 
 
 @contextmanager
@@ -58,8 +58,8 @@ def write_file(path: Path, content: bytes) -> None:
 def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory to fill; when the block ends, it is flushed to disk and renamed to `path`.
 
-    A directory of that name is replaced. If the block raises, nothing is left behind; what a killed process
-    left is removed by the next call.
+    A directory of that name is replaced. If the block raises, nothing is left behind; the remains of a
+    killed process are removed by the next call.
     """
     side = path.with_name(f".{path.name}.partial")
     remove(side)
@@ -149,7 +149,7 @@ def file_sha256(path: Path) -> str:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """Raise DataError if a file cannot be read or its SHA-256 is another than the expected one."""
+    """Raise DataError if a file cannot be read or its SHA-256 differs from the expected one."""
     try:
         actual = file_sha256(path)
     except OSError as error:
@@ -186,7 +186,7 @@ def cached_sha256(files: Iterable[Path], cache: Path, settled: int = SETTLED) ->
         if now - max(stat.st_mtime_ns, stat.st_ctime_ns) > settled:
             fresh[name] = digests[name], state
     if fresh:
-        with suppress(OSError, DataError):  # without a cache the files are read again, no more
+        with suppress(OSError, DataError):  # without a cache the files are just read again
             cache.parent.mkdir(parents=True, exist_ok=True)
             write_file(cache, (json.dumps(known | fresh, indent=1) + "\n").encode())
     return [digests[name] for name in names]

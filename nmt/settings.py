@@ -1,8 +1,8 @@
 """The base class of components' settings, and the kinds of value that a setting can have.
 
 A component declares its settings as a frozen dataclass derived from `Settings`, with defaults and a docstring
-under each field; the recipe is the tree of these. Nothing here imports pydantic: the markers below answer
-when pydantic validates a recipe.
+under each field; the recipe is the tree of these. Nothing here imports pydantic: pydantic calls the
+markers below when it validates a recipe.
 """
 
 import math
@@ -17,7 +17,7 @@ from nmt.errors import UnknownName, suggestion
 
 CoreSchema = Any  # pydantic's description of a validator, as a plain dictionary
 Conflict = tuple[str, str]
-"""The path of a setting within its section (`layers`, `dropout.word`), and why it does not fit the others."""
+"""The path of a setting within its section (`layers`, `dropout.word`), and the reason for the conflict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ DURATION_EXAMPLES = {"e": "10e", "u": "5000u", "m": "30m"}
 
 @dataclass(frozen=True)
 class Units:
-    """Marker of a `Duration` setting: the units it may be given in."""
+    """Marker of a `Duration` setting: the units that it accepts."""
 
     units: str
     names: str
@@ -93,7 +93,7 @@ class Units:
         }
 
 
-# What decides on the weights must end at the same update in every run: no minutes.
+# Settings that affect the weights must end at the same update in every run, so minutes are excluded.
 Interval = Annotated[Duration, Units("eu", "epochs or updates")]
 IntervalOrZero = Annotated[Duration, Units("eu", "epochs or updates", zero=True)]
 TimedInterval = Annotated[Duration, Units("eum", "epochs, updates or minutes")]
@@ -131,7 +131,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class ByShape:
-    """Marker of a union of one value and lists: the value's shape decides which of them it is checked as.
+    """Marker of a union of one value and lists: it is validated as the one that its shape matches.
 
     `shapes` names the members in the order of the union: "one", "list", "sections" (a list of sections).
     """
@@ -139,7 +139,7 @@ class ByShape:
     shapes: tuple[Literal["one", "list", "sections"], ...] = ("one", "list")
 
     def shape(self, value: Any) -> str:
-        """Return the member of the union that a value is checked as."""
+        """Return the member of the union that a value is validated as."""
         if not isinstance(value, list):
             return "one"
         sections = any(isinstance(entry, dict | Settings) for entry in value)

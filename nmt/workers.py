@@ -1,6 +1,6 @@
 """Parallel work in several processes, with results in the order of the tasks. On Linux they are forked and
-share the model loaded before. Elsewhere forking a running program is not safe: they are spawned, and each
-loads its own. A worker gets a task when its last result was received: neither side blocks on a full pipe."""
+share the loaded model. Elsewhere forking a running program is not safe: they are spawned, and each loads a
+model. A worker gets a task after its last result was received, so neither side blocks on a full pipe."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ class Workers(Generic[TaskT, ResultT]):
         context: Any = get_context(self._method)
         pipes = [context.Pipe() for _ in range(self._count)]
         for ours, theirs in pipes:
-            # A forked process inherits all ends, and would keep the pipes of the dead open.
+            # A forked process inherits all ends, and would keep the pipes of ended processes open.
             others = [end for pipe in pipes for end in pipe if end is not theirs]
             inherited = others if self._method == "fork" else []
             process = context.Process(target=_run_worker, args=(self._begin, theirs, inherited), daemon=True)
@@ -66,7 +66,7 @@ class Workers(Generic[TaskT, ResultT]):
             process.join()
 
     def map(self, tasks: Iterable[TaskT]) -> Iterator[tuple[TaskT, ResultT]]:
-        """Yield each task with its result, in order; raise what a worker raised, or DataError if one dies."""
+        """Yield each task with its result, in order; re-raise exceptions; DataError if a worker dies."""
         waiting = enumerate(tasks)
         idle, busy = list(self._processes), dict[Connection, int]()
         given, results, next_result = dict[int, TaskT](), dict[int, ResultT](), 0

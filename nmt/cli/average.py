@@ -1,4 +1,4 @@
-"""`nmt average`: a model directory with the mean of several checkpoints."""
+"""`nmt average`: average checkpoints into a model directory."""
 
 from typing import Annotated
 

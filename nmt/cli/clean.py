@@ -1,4 +1,4 @@
-"""`nmt clean`: a corpus without pairs that are not worth training on."""
+"""`nmt clean`: filter unsuitable pairs out of a corpus."""
 
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +48,7 @@ def clean(
     inside a text) are always removed.
     """
     from nmt.data import pair_rules
-    from nmt.data.script import read_scripts
+    from nmt.data.script import parse_scripts
 
     if max_words is not None and min_words > max_words:
         raise UsageError(f"--min-words {min_words} is greater than --max-words {max_words}")
@@ -60,7 +60,7 @@ def clean(
         max_words=max_words,
         max_characters=max_characters,
         max_ratio=max_ratio,
-        scripts=None if scripts is None else read_scripts(scripts),
+        scripts=None if scripts is None else parse_scripts(scripts),
         share=share,
         identical=identical,
         duplicates=duplicates,

@@ -1,4 +1,4 @@
-"""`nmt corpus`: corpora known by name."""
+"""`nmt corpus`: list, download and verify known corpora."""
 
 from functools import partial
 from pathlib import Path

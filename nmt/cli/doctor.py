@@ -1,4 +1,4 @@
-"""`nmt doctor`: problems of a recipe before training, and of a run after it."""
+"""`nmt doctor`: find problems of a recipe or a run."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ def doctor(
 
 
 def examine_recipe(recipe: "Recipe", updates: int) -> tuple[Facts, list[Finding]]:
-    """Check a recipe's data and make trial updates."""
+    """Check a recipe's data and run trial updates."""
     from nmt.lab.doctor.trial_run import survey_data, try_recipe
     from nmt.training.console import Progress
 
@@ -96,7 +96,7 @@ def _report(facts: Facts, findings: list[Finding]) -> Iterator[str]:
 
 
 def _labelled(rows: list[list[str]]) -> str:
-    longest = max((len(word) for _, text in rows for word in text.split()), default=0)  # paths stay whole
+    longest = max((len(word) for _, text in rows for word in text.split()), default=0)  # do not wrap paths
     return format_table(rows, align="ll", widths=(MARGIN,), width=max(WIDTH, MARGIN + 1 + longest))
 
 

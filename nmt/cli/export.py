@@ -1,4 +1,4 @@
-"""`nmt export`: a trained translator for machines without torch."""
+"""`nmt export`: export a translator for onnxruntime."""
 
 from enum import StrEnum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`nmt inspect`: what a trained model does inside."""
+"""`nmt inspect`: examine the inside of a trained model."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`nmt inspect sentence`: the attention, gates, states and beam of one translation."""
+"""`nmt inspect sentence`: show the attention, gates, states and beam of one translation."""
 
 import math
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ PICTURES = ("svg", "png")
 PRINTED = ("txt", "json")
 """Formats that are printed if no file is given."""
 TOKEN_WIDTHS = (15, 6, 21)
-"""Of the token, its probability and its attention; the alternatives have the rest."""
+"""Column widths of the token, its probability and its attention; the alternatives get the rest."""
 
 
 def sentence(

@@ -1,4 +1,4 @@
-"""`nmt merge`: one file from the outputs of all shards of a translation job."""
+"""`nmt merge`: merge the outputs of all shards of a translation job."""
 
 from pathlib import Path
 from typing import Annotated

@@ -49,11 +49,11 @@ Plot = Annotated[Path | None, FileOption(help="Also draw a plot: .svg, .png or .
 
 
 def read_recipe_or_run(words: list[str]) -> "Recipe | Path":
-    """Read the recipe that the words of a command line describe, or return the run directory they name."""
+    """Return the recipe, or the run directory, that the arguments of a command line name."""
     from nmt.recipe.reader import read_any, split_arguments
 
     names, overrides = split_arguments(words)
     runs = [Path(name) for name in names if Path(name).is_dir()]
     if runs and len(words) > 1:
-        raise UsageError(f"{runs[0]} is a run with a recipe and settings: do not give any others")
+        raise UsageError(f"{runs[0]} is a run with a recipe and settings: omit the others")
     return runs[0] if runs else read_any(names, overrides)

@@ -1,4 +1,4 @@
-"""`nmt perplexity`: perplexity of a language model on a text, and on text that it generates."""
+"""`nmt perplexity`: measure the perplexity of a language model."""
 
 import math
 from pathlib import Path

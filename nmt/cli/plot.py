@@ -1,4 +1,4 @@
-"""`nmt plot`: learning curves of runs in one figure."""
+"""`nmt plot`: draw the learning curves of runs."""
 
 from pathlib import Path
 from typing import Annotated

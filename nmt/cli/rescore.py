@@ -1,4 +1,4 @@
-"""`nmt rescore`: a model's scores of given translations."""
+"""`nmt rescore`: score given translations with a model."""
 
 import math
 from dataclasses import replace

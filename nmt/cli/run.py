@@ -1,4 +1,4 @@
-"""`nmt run`: training and test of a recipe in one command."""
+"""`nmt run`: train and test a recipe."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`nmt score`: scores of translations by sacreBLEU, with their signatures."""
+"""`nmt score`: score translations with sacreBLEU."""
 
 from functools import partial
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`nmt shortlist`: likely target tokens for each source token, for faster translation."""
+"""`nmt shortlist`: learn likely target tokens, for faster translation."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`nmt study`: experiments of many runs with one report."""
+"""`nmt study`: run experiments of many runs with one report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from nmt.lab.memory import MemoryResult
     from nmt.lab.study.definition import StudyMember
 
-app = typer.Typer(no_args_is_help=True, help="Run experiments of many runs with one report.")
+app = typer.Typer(no_args_is_help=True, help="Run run experiments of many runs with one report.")
 
 FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 """Default gaps, seeds and updates."""
 COLUMNS = 5
 """Gaps in a row of the table."""
 LONGEST, WIDEST, LARGEST = 10_000, 4096, 1_000_000
-"""Limits of a gap, a state, and their product, which takes some 10 GB of memory."""
+"""Limits of a gap, a state, and their product, which takes about 10 GB of memory."""
 
 
 @app.command("ls")

@@ -61,22 +61,22 @@ def format_table(
 
 
 def unnamed_gates(gates: Sequence[str]) -> str:
-    """Explain why nothing can be shown of some gates of a cell."""
+    """Explain why some gates of a cell cannot be shown."""
     return f"the cell's step assigns no variable to {', '.join(gates)}"
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
     """Format a value as strict JSON: named tuples become objects, NaN and infinity become null."""
-    return json.dumps(_plain(value), indent=indent, ensure_ascii=False)
+    return json.dumps(_to_plain(value), indent=indent, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: _to_plain(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [_to_plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

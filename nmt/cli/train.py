@@ -1,4 +1,4 @@
-"""`nmt train`: the training of a recipe."""
+"""`nmt train`: train a recipe."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +71,7 @@ def read_training(words: list[str], output: Path | None) -> tuple["Recipe", Path
 def run_training(recipe: "Recipe", directory: Path, log_to: str | None) -> bool:
     """Train, and exit with a signal's exit code if one stopped the run.
 
-    Returns true in the first of the processes that a launcher started: only that one reports.
+    Returns True in the first process of a launcher only, which is the one that reports.
     """
     from nmt.recipe import training
     from nmt.training.distributed import read_launch_info

@@ -1,4 +1,4 @@
-"""`nmt translate`: translations of lines, one for each."""
+"""`nmt translate`: translate lines."""
 
 import inspect
 import sys
@@ -48,7 +48,7 @@ def translate(**given: Any) -> None:
         echo_note(f"{options.output} was already complete")
         return
     sample, formatters = InvarianceSample(options.verify), _formatters(options)
-    # How many lines are translated together.
+    # Lines translated together.
     ahead = job.read_ahead if options.workers == 1 else min(job.read_ahead, WORKER_BATCHES)
     window_size = max(1, ahead * job.options.batch)
     with (
@@ -67,8 +67,8 @@ def translate(**given: Any) -> None:
                     progress.advance(translation)
                     sample.add(translation)
                 output.save(JobProgress(progress.before + progress.lines, progress.notes, window.digest))
-        if source.stretch:
-            shards.write_shard_info(source.stretch, output)
+        if source.shard:
+            shards.write_shard_info(source.shard, output)
     progress.summarise()
     _verify(sample, job, progress)
 
@@ -111,7 +111,7 @@ def _check(options: TranslateOptions) -> None:
 
 @contextmanager
 def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
-    """Start what translates windows: this process, or several others."""
+    """Yield a function that translates windows in this process, or in several worker processes."""
     from nmt.workers import START_METHOD, Workers
 
     if options.workers == 1:
@@ -124,7 +124,7 @@ def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
 
 
 def _translator(options: TranslateOptions, job: "Job | None") -> Callable[["Window"], list["Translation"]]:
-    """Return the function that translates a window; without a job, the models are loaded anew."""
+    """Return the function that translates a window; without a job, the models are loaded again."""
     from nmt.cli.translate_job import prepare
     from nmt.decoding.translation import translate_window
 
@@ -143,7 +143,7 @@ def _formatters(options: TranslateOptions) -> list[Formatter]:
 
 @contextmanager
 def _report_partial_output(output: "JobOutput") -> Iterator[None]:
-    """After a failure, say where the finished translations are and how to resume."""
+    """After a failure, report where the finished translations are and how to resume."""
     try:
         yield
     except BaseException:
@@ -165,7 +165,7 @@ def _verify(sample: "InvarianceSample", job: "Job", progress: "TranslationProgre
         lines = ", ".join(map(str, wrong))
         raise DataError(f"--verify: the translations of lines {lines} differ in batches of {batches}")
     progress.note(
-        f"verified: {len(sample.translations):,} lines are translated alike in batches of {batches}, shuffled"
+        f"verified: {len(sample.translations):,} lines are identical in shuffled batches of {batches}"
     )
 
 

@@ -110,16 +110,16 @@ class InputLines(NamedTuple):
 
     lines: Iterator[Line]
     total: int | None  # number of lines, if they can be counted beforehand
-    stretch: shards.ShardRange | None  # where they lie in their file, if they are a shard of it
+    shard: shards.ShardRange | None  # their range in the file, if they are a shard of it
 
 
 @contextmanager
 def open_input(options: TranslateOptions) -> Iterator[InputLines]:
     """Open the lines to translate, with their lexical constraints."""
     with _open_stream(options.source) as stream:
-        stretch = shards.find_shard(stream, *shards.parse_shard(options.shard)) if options.shard else None
-        total = None if options.quiet else _count_lines(options.source, stretch)
-        yield InputLines(_lines(stream, options, stretch), total, stretch)
+        shard = shards.find_shard(stream, *shards.parse_shard(options.shard)) if options.shard else None
+        total = None if options.quiet else _count_lines(options.source, shard)
+        yield InputLines(_lines(stream, options, shard), total, shard)
 
 
 @contextmanager
@@ -138,23 +138,23 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _lines(stream: BinaryIO, options: TranslateOptions, stretch: shards.ShardRange | None) -> Iterator[Line]:
-    first = stretch.first if stretch else 1
-    raw = shards.read_shard(stream, stretch) if stretch else stream
+def _lines(stream: BinaryIO, options: TranslateOptions, shard: shards.ShardRange | None) -> Iterator[Line]:
+    first = shard.first if shard else 1
+    raw = shards.read_shard(stream, shard) if shard else stream
     texts = read_lines_leniently(raw, top=first == 1)
     if options.json:
         return (io.read_json_line(number, *text, options.field) for number, text in enumerate(texts, first))
     paths = {"prefix": options.prefix, "must": options.must, "must_not": options.must_not}
     constraints = {name: path for name, path in paths.items() if path}
     lines = number_lines(texts, first)
-    return add_constraints(lines, constraints, first, to_the_end=stretch is None) if constraints else lines
+    return add_constraints(lines, constraints, first, to_the_end=shard is None) if constraints else lines
 
 
-def _count_lines(path: Path | None, stretch: shards.ShardRange | None) -> int | None:
+def _count_lines(path: Path | None, shard: shards.ShardRange | None) -> int | None:
     """Count the lines for the progress bar; a pipe cannot be read twice."""
     if path is None or not path.is_file():
         return None
     with path.open("rb") as stream:
-        if stretch:
-            return sum(1 for _ in shards.read_shard(stream, stretch))
+        if shard:
+            return sum(1 for _ in shards.read_shard(stream, shard))
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))

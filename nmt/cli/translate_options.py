@@ -1,4 +1,4 @@
-"""The options of `nmt translate`, in the named tuple that carries them."""
+"""The options of `nmt translate` as a named tuple."""
 
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ Format = Literal["plain", "scored", "moses", "fairseq", "json"]
 
 
 class TranslateOptions(NamedTuple):
-    """Options of `nmt translate`. None stands for the recipe's setting."""
+    """Options of `nmt translate`. None: the recipe's setting."""
 
     model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")]
     source: Annotated[Path | None, in_files("--input", "-i", "--src", help="Input; by default stdin.")] = None

@@ -26,8 +26,8 @@ class Mixture:
     """The mapping from positions of an epoch to pairs of the store.
 
     `times` gives the passes over each corpus (of `sizes` pairs) per epoch: 2.5 is two full passes and half a
-    pass in another order, which starts where the previous epoch stopped. So in the long run all pairs of a
-    corpus are used equally often.
+    pass in another order, which continues that of the previous epoch, so all pairs of a corpus are used
+    equally often in the long run.
     """
 
     def __init__(self, sizes: Sequence[int], times: Sequence[float], seed: int) -> None:
@@ -121,8 +121,8 @@ class Batch(NamedTuple):
     weights: Tensor | None = None  # [B]: weight of each pair in the loss; None: 1 each
     alignments: Tensor | None = None  # [L, 3] row, t, s: tgt[row, t + 1] translates src[row, s]
 
-    def part(self, rows: slice) -> "Batch":
-        """Return some of its pairs, no wider than needed (at least one position)."""
+    def select_rows(self, rows: slice) -> "Batch":
+        """Return some of the pairs, with no more padding than needed (at least one position)."""
         src_lengths, tgt_lengths = self.src_lengths[rows], self.tgt_lengths[rows]
         chosen = torch.arange(len(self.src))[rows]
         alignments = self.alignments
@@ -227,11 +227,11 @@ def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64) -> list[I
     if plan.batch.by == "sentences":
         return np.split(order, range(plan.batch.size, len(pairs), plan.batch.size))
     longest = np.maximum(src_lengths, tgt_lengths)[order] + 1
-    return np.split(order, _cut_by_tokens(longest, plan.batch.size))
+    return np.split(order, _split_by_tokens(longest, plan.batch.size))
 
 
-def _cut_by_tokens(lengths: Int64, size: int) -> list[int]:
-    """Return batch starts such that rows times widest row is at most `size`; a wider row is alone."""
+def _split_by_tokens(lengths: Int64, size: int) -> list[int]:
+    """Return batch starts such that rows times widest row is at most `size`; a wider row is a batch alone."""
     cuts, start, widest = [], 0, 0
     for i, length in enumerate(lengths.tolist()):
         widest = max(widest, length)

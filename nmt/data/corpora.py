@@ -1,4 +1,4 @@
-"""Corpora known by name: their cards, and their files on this machine."""
+"""Known corpora: their cards, and their files on this machine."""
 
 import os
 from collections.abc import Callable
@@ -95,7 +95,7 @@ def corpus_root(name: str) -> Path:
 def fetch_corpus(
     card: CorpusCard, target: Path, *, progress: Progress = lambda name, held: None, say: Say
 ) -> None:
-    """Download the missing files of a corpus to `target`; a file appears when its checksum is right.
+    """Download the missing files of a corpus to `target`; a file is renamed once its checksum matches.
 
     `progress` is called with a file's name and its size so far, `say` with errors that are retried.
     """
@@ -116,14 +116,14 @@ def fetch_corpus(
 
 
 def check_files(card: CorpusCard, directory: Path) -> dict[str, str]:
-    """Compare the files of a corpus with its card; return what is wrong, by file name."""
-    found: dict[str, str] = {}
+    """Compare the files of a corpus with its card; return the problems by file name."""
+    problems: dict[str, str] = {}
     for file in card.files:
         path = directory / file.name
         if not path.is_file():
-            found[file.name] = "missing"
+            problems[file.name] = "missing"
         elif file.bytes is not None and (size := path.stat().st_size) != file.bytes:
-            found[file.name] = f"{size:,} bytes instead of {file.bytes:,}"
+            problems[file.name] = f"{size:,} bytes instead of {file.bytes:,}"
         elif file_sha256(path) != file.sha256:
-            found[file.name] = "checksum mismatch"
-    return found
+            problems[file.name] = "checksum mismatch"
+    return problems

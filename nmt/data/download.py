@@ -1,4 +1,4 @@
-"""Download of a file over HTTP: resumed where it stopped, verified by its checksum, renamed when complete."""
+"""Download of a file over HTTP: resumed, verified by its checksum, renamed when complete."""
 
 import ssl
 import time
@@ -87,18 +87,18 @@ def _download_part(
 
 
 def _request_rest(url: str, part: Path, size: int | None, report: Report) -> None:
-    """Request the file from the first byte that `part` lacks."""
+    """Request the file from the first byte missing in `part`."""
     held = _size(part)
     if size is not None and held >= size:
         return  # complete, or too long: the checksum decides
     headers = {"User-Agent": f"nmt/{__version__}"} | ({"Range": f"bytes={held}-"} if held else {})
-    with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as answer:
-        if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
+    with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as reply:
+        if reply.status != 206 or not reply.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
             held = 0  # a server without ranges sends all, with status 200
-        length = answer.headers.get("Content-Length")
+        length = reply.headers.get("Content-Length")
         total = size if length is None else held + int(length)
         with part.open("ab" if held else "wb") as out:
-            while (size is None or held <= size) and (chunk := answer.read(CHUNK)):
+            while (size is None or held <= size) and (chunk := reply.read(CHUNK)):
                 out.write(chunk)
                 held += len(chunk)
                 report(held)

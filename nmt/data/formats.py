@@ -1,4 +1,4 @@
-"""Files with both sides of the pairs: TSV, JSON lines, TMX and Parquet, read as rows of columns."""
+"""File formats that hold both sides of pairs: TSV, JSON lines, TMX and Parquet, read as rows of columns."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from nmt.errors import DataError, UsageError
 Row = tuple[str, ...]
 Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
 CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: formatting codes
-PARQUET_ROWS = 4096  # read together
+PARQUET_ROWS = 4096  # rows read at once
 LINE_END = re.compile(r"\s*\n\s*")
 
 
@@ -51,7 +51,7 @@ def read_json_lines(path: Path, languages: Sequence[str], columns: Sequence[str]
 
 
 def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[str], where: str) -> Row:
-    """Return the texts, which are required, and the further fields, which may be missing."""
+    """Return the texts, which are required, and the further fields, which are optional."""
     for name in languages:
         if not isinstance(entry.get(name), str):
             raise DataError(f"{where}: no text '{name}'; available: {', '.join(map(str, entry))}")
@@ -68,7 +68,7 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
     """Yield the translation units of a translation memory (TMX 1.4): the first text of each language.
 
     A unit without one of the languages has a blank side. Formatting codes are removed, and line ends become
-    spaces. A DOCTYPE is refused: it can make a parser read files and exhaust the memory.
+    spaces. A DOCTYPE is rejected: it can make a parser read files and exhaust the memory.
     """
     refuse_columns(columns, "a TMX file has")
     memory = _TmxParser(languages)
@@ -80,7 +80,7 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
 
 
 def refuse_columns(columns: Sequence[str], where: str) -> None:
-    """Raise UsageError if there are any; `where` names the format that has none."""
+    """Raise UsageError if columns are requested; `where` names the format without columns."""
     if columns:
         raise UsageError(f"column:{columns[0]}: {where} no columns; use a separate file")
 

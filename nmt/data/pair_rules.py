@@ -1,4 +1,4 @@
-"""Rules that tell good pairs from bad ones, declared once for training, `nmt clean` and `nmt doctor`."""
+"""Rules that separate good pairs from bad ones, shared by training, `nmt clean` and `nmt doctor`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ BLOCK = 1 << 24  # hashes compared in memory at a time, of 16 bytes each
 
 
 class LineRule(NamedTuple):
-    """A fault of a single line: the pattern that finds it, its description, and what to do about it."""
+    """A fault of a single line: the pattern that finds it, its description, and advice."""
 
     pattern: re.Pattern[str]
     description: str  # follows "3 lines" in a report
@@ -85,7 +85,7 @@ class LengthFilter(NamedTuple):
 
 
 ANY_LENGTH = LengthFilter(1, 10**9, None)
-"""Keep all pairs that have tokens on both sides: for text that is scored."""
+"""Keep all pairs that have tokens on both sides: for text to be scored."""
 
 
 class LineFilter(NamedTuple):
@@ -107,7 +107,7 @@ class DropCount(NamedTuple):
 
 @dataclass
 class FilterReport:
-    """Counts of a corpus: every pair is either kept or counted under the reason it was dropped for."""
+    """Counts of a corpus: every pair is either kept, or counted by the reason for dropping it."""
 
     unit: str = "pairs"
     seen: int = 0
@@ -125,9 +125,9 @@ class FilterReport:
             _add(self.dropped, reason, DropCount(1, self.seen))
         return reason is None
 
-    def note(self, remark: str, line: int) -> None:
-        """Count a remark about a pair that is kept."""
-        _add(self.notes, remark, DropCount(1, line))
+    def note(self, reason: str, line: int) -> None:
+        """Count a note about a pair that is kept."""
+        _add(self.notes, reason, DropCount(1, line))
 
     def __str__(self) -> str:
         kept = f"kept {self.kept:,} of {self.seen:,} {self.unit}"
@@ -143,7 +143,7 @@ def _add(entries: dict[str, DropCount], reason: str, entry: DropCount) -> None:
 
 
 def join_reports(reports: Iterable[FilterReport]) -> FilterReport:
-    """Return one report on corpora read one after the other."""
+    """Return one report on several corpora, in the order in which they are read."""
     first, *others = reports
     total = FilterReport(first.unit)
     for report in (first, *others):
@@ -162,9 +162,9 @@ class CleaningRules(NamedTuple):
     max_characters: int | None = None
     max_ratio: float | None = None
     scripts: tuple[frozenset[str], frozenset[str]] | None = None  # of source and target, names in SCRIPTS
-    share: float = 0.5  # of a side's letters that are of its scripts, at least
+    share: float = 0.5  # minimum share of a side's letters that belong to its scripts
     identical: bool = True  # remove pairs of equal sides
-    duplicates: bool = True  # remove pairs that came before
+    duplicates: bool = True  # remove repeated pairs
 
     def drop_reason(self, src: str, tgt: str) -> str | None:
         """Return the reason to remove a pair (duplicates aside), or None to keep it."""
@@ -199,7 +199,7 @@ def clean(corpus: Corpus, rules: CleaningRules, report: FilterReport) -> Iterato
 
 
 def find_duplicates(pairs: Iterable[tuple[str, str]], block: int = BLOCK) -> NDArray[np.bool_]:
-    """Return a flag per pair: True if it came before. Hashes of 64 bits are kept on disk."""
+    """Return a flag per pair: True if it occurred before. Hashes of 64 bits are kept on disk."""
     with TemporaryFile() as file:
         count = 0
         for src, tgt in pairs:

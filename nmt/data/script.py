@@ -1,4 +1,4 @@
-"""Writing systems (scripts): which one a line is in, and which a language is written in."""
+"""Writing systems (scripts): those of lines, and those of languages."""
 
 import unicodedata
 from collections import Counter
@@ -29,7 +29,7 @@ OTHERS = (
     "Ethiopic Gujarati Hiragana Kannada Katakana Khmer Lao Malayalam Mongolian Myanmar Sinhala Telugu Tibetan"
 )
 SCRIPTS = frozenset([*OF_LANGUAGES, *OTHERS.split()])
-"""The scripts that can be asked for."""
+"""The scripts that can be required."""
 OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
 """First words of Unicode letter names that are not the name of the script."""
 MIXED = {"Hiragana": "Han", "Katakana": "Han"}
@@ -59,8 +59,8 @@ def script_share(text: str, scripts: Collection[str]) -> float:
     return sum(script in scripts for script in letters) / len(letters) if letters else 1.0
 
 
-def read_scripts(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Read the scripts of both sides, given like `Hangul,Latin` or `Han+Hiragana,Latin`."""
+def parse_scripts(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Parse the scripts of both sides, given like `Hangul,Latin` or `Han+Hiragana,Latin`."""
     sides = [frozenset(side.split("+")) for side in text.split(",")]
     if len(sides) != 2:
         raise UsageError(f"--scripts {text}: expected a script for each side, such as Hangul,Latin")

@@ -19,7 +19,7 @@ BLOCK = 1 << 20  # tokens counted together
 class ShortlistStatistics(NamedTuple):
     """The size and coverage of a shortlist on the validation pairs."""
 
-    tokens: float  # on the list of a sentence, on average
+    tokens: float  # on the list of a sentence, mean
     covered: float  # share of the references' tokens that are on their list
 
 
@@ -66,8 +66,8 @@ def make_shortlist(
 ) -> Shortlist:
     """Make a shortlist: `best` translations of each source token, and the `frequent` most frequent tokens.
 
-    `source` and `target` are vocabulary sizes. Every list includes eos, unk and tokens that often translate
-    nothing.
+    `source` and `target` are vocabulary sizes. Every list includes eos, unk and tokens that often have no
+    counterpart.
     """
     entries = train_lexicon(store).best(best)
     counts = np.zeros(target, np.int64)

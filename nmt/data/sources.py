@@ -36,7 +36,7 @@ class FileSettings(Settings):
 
     @property
     def root_directory(self) -> Path:
-        """The directory that `root` names."""
+        """The directory of `root`."""
         if self.root.startswith("corpus:"):
             return corpus_root(self.root.removeprefix("corpus:"))
         return Path(self.root)
@@ -99,7 +99,7 @@ class PairSettings(FileSettings):
 
     @property
     def corpora(self) -> list[CorpusSettings]:
-        """The training corpora, where there are several."""
+        """The training corpora, if there are several."""
         return [entry for entry in self.train if isinstance(entry, CorpusSettings)]
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -131,7 +131,7 @@ class TextSettings(FileSettings):
 
 
 def find_part(data: PairSettings | TextSettings, part: str) -> Corpus:
-    """Find the files of a part of the data: `train` (where it is one corpus), `valid` or `test`."""
+    """Find the files of a part of the data: `train` (if it is one corpus), `valid` or `test`."""
     named = getattr(data, part)
     if named is None:
         raise UsageError(f"data.{part} is not set: add it to the recipe, or give data.{part}=NAME")

@@ -1,5 +1,5 @@
-"""Text files, line by line. A line ends at "\\n" only: characters that other programs may take for a line end
-(U+2028, U+0085, a lone "\\r", form feeds, NUL) stay inside it."""
+"""Text files, line by line. A line ends at "\\n" only: characters that other programs may treat as a line end
+(U+2028, U+0085, a lone "\\r", form feeds, NUL) are part of the line."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         raise
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
-    except Exception as error:  # every decompressor has its own error classes
+    except Exception as error:  # each decompressor has different error classes
         why = getattr(error, "strerror", None) or error
         advice = "if it is damaged or truncated, download or compress it again"
         raise DataError(f"cannot read {path}: {why}; {advice}") from error

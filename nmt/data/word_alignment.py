@@ -28,7 +28,7 @@ def align_tokens(
 ) -> Int64:
     """Return rows [L, 3] of (row, target token, source token): all tokens of a word with all of its partner.
 
-    `alignments` holds source and target word in turn, `starts` the tokens that start a word on either side.
+    `alignments` alternates source and target words; `starts` flags the tokens that start a word.
     """
     apart = (np.split(rows.values, np.cumsum(rows.lengths)[:-1]) for rows in (alignments, src, tgt))
     aligned = [np.empty((0, 3), np.int64)]
@@ -42,7 +42,7 @@ def align_tokens(
 
 Floats = NDArray[np.float64]
 
-NULL = PAD  # added to every source, for target tokens without a partner; no source contains pad
+NULL = PAD  # added to every source, for target tokens without a counterpart; no source contains pad
 ITERATIONS = 5
 MAX_LINKS = 50_000_000
 """Maximum number of links (a source and a target token of one sentence) in memory, of four bytes each."""
@@ -50,7 +50,7 @@ CHUNK_LINKS = 1_000_000  # links computed together
 
 
 class Lexicon(NamedTuple):
-    """Probabilities p(target | source), sorted by source and target; those of a source sum to 1."""
+    """Probabilities p(target | source), sorted by source and target; they sum to 1 for each source."""
 
     source: Int64
     target: Int64
@@ -91,7 +91,7 @@ def train_lexicon(
 
 
 def _chunks(store: TokenStore, most: int, size: int) -> Iterator[Int64]:
-    """Yield pairs that are read together."""
+    """Yield the pairs of each chunk."""
     source, target = store.lengths()
     links = (source + 1) * target
     chosen = np.flatnonzero(links)[:: -(-int(links.sum()) // most)]

@@ -19,7 +19,7 @@ from nmt.errors import UsageError
 class TraceStep(NamedTuple):
     """One position of a search: the live hypotheses, their candidates, and those kept.
 
-    The nodes of `live` are the very nodes that an earlier step selected. `selected` includes those that end
+    The nodes of `live` are the node objects that an earlier step selected. `selected` includes those that end
     here; its `parents` are rows of `live` and of `candidates`.
     """
 
@@ -30,7 +30,7 @@ class TraceStep(NamedTuple):
 
 TraceCallback = Callable[[TraceStep], None]
 
-REFILL = 8  # new sentences enter by an eighth of the batch: encoding one alone costs more than its share
+REFILL = 8  # sentences are added in eighths of the batch: encoding a single one is inefficient
 
 
 class SearchBatch:
@@ -86,7 +86,7 @@ class SearchBatch:
         owners: Sequence[SentenceSearch],
         weights: Sequence[Floats] | None,
     ) -> BeamRows:
-        """Extend hypotheses by the selected continuations, with attention weights if they are needed."""
+        """Extend hypotheses by the selected continuations, with attention weights if needed."""
         if not (self.options.attention or self.options.coverage_penalty):
             weights = None
         live, values = self._rows, candidates.values[selection]

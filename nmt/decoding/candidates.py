@@ -19,7 +19,7 @@ IMPOSSIBLE = -1000.0  # log probability of a required token to which the model g
 class Continuations(NamedTuple):
     """Candidate tokens to continue each row."""
 
-    values: Doubles  # [R, C] log probabilities; -inf for none
+    values: Doubles  # [R, C] log probabilities; -inf: not a candidate
     tokens: Ints  # [R, C]
 
     def block(self, rows: Ints, tokens: Ints) -> None:
@@ -27,25 +27,25 @@ class Continuations(NamedTuple):
         pair, column = np.nonzero(self.tokens[rows] == tokens[:, None])
         self.values[rows[pair], column] = -np.inf
 
-    def put(self, scores: TokenScores, rows: Ints, tokens: Ints, columns: Ints | int) -> None:
-        """Write tokens [N] of rows [N], all allowed, into these columns."""
+    def write(self, scores: TokenScores, rows: Ints, tokens: Ints, columns: Ints | int) -> None:
+        """Write tokens [N] of rows [N] and their scores into columns, never as -inf."""
         self.values[rows, columns] = np.maximum(scores.gather(rows, tokens), IMPOSSIBLE)
         self.tokens[rows, columns] = tokens
 
     def add_missing(self, scores: TokenScores, rows: Ints, tokens: Ints) -> "Continuations":
-        """Return these continuations and tokens [N] of ascending rows [N], each pair given once."""
+        """Return the continuations with tokens [N] of ascending rows [N] added; pairs are distinct."""
         present = (self.tokens[rows] == tokens[:, None]) & (self.values[rows] > -np.inf)
         missing = ~present.any(axis=1)
         rows, tokens = rows[missing], tokens[missing]
         columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
         shape = len(self.values), int(columns.max(initial=-1)) + 1
         added = Continuations(np.full(shape, -np.inf), np.full(shape, PAD))
-        added.put(scores, rows, tokens, columns)
+        added.write(scores, rows, tokens, columns)
         return Continuations(*(np.concatenate(both, axis=1) for both in zip(self, added, strict=True)))
 
 
 def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
-    """Yield the tokens that must not follow this hypothesis; some may come twice."""
+    """Yield the tokens that must not follow this hypothesis; some may be repeated."""
     if sentence.length < sentence.minimum or sentence.count_missing(node):
         yield EOS
     order, sequences = sentence.options.no_repeat_ngram, sentence.request.forbidden
@@ -73,7 +73,7 @@ def score_continuations(
     options: Options,
     extra: int = 0,
 ) -> Continuations:
-    """Return the continuations of each hypothesis: enough to hold the best of its group, and `extra`.
+    """Return the continuations of each hypothesis: enough to include the best of its group, and `extra`.
 
     Raises DataError for NaN.
     """
@@ -98,7 +98,7 @@ def score_continuations(
     if forced:
         rows, next_tokens = _columns(forced)
         result.values[rows] = -np.inf
-        result.put(scores, rows, next_tokens, 0)
+        result.write(scores, rows, next_tokens, 0)
     if np.isnan(result.values).any():
         raise DataError("the model's output is NaN; check its training log for a NaN loss")
     return result
@@ -124,7 +124,7 @@ def _pool(scores: TokenScores, spare: int, options: Options) -> tuple[Floats, In
 def select(
     candidates: Continuations, rows: BeamRows, owners: Sequence[SentenceSearch], options: Options
 ) -> Selection:
-    """Select the continuations that are kept; `owners` are the sentences of the rows."""
+    """Select the continuations to keep; `owners` are the sentences of the rows."""
     if options.sample:
         streams = zip(owners, (rows.groups % options.group_count).tolist(), strict=True)
         uniforms = np.array([sentence.uniforms[group, sentence.length] for sentence, group in streams])

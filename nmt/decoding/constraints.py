@@ -22,7 +22,7 @@ def required_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
 
 
 def advance_progress(progress: tuple[int, ...], token: int | None, sequences: Sequences) -> tuple[int, ...]:
-    """Return how much of each sequence is matched after one more token (None: one of no sequence)."""
+    """Return how much of each sequence is matched after one more token (None: a token of no sequence)."""
     return tuple(
         met if met == len(sequence) else _match(sequence[:met], token, sequence)
         for met, sequence in zip(progress, sequences, strict=True)
@@ -37,17 +37,17 @@ def _match(matched: tuple[int, ...], token: int | None, sequence: tuple[int, ...
     return max(n for n in range(len(ids) + 1) if ids[len(ids) - n :] == sequence[:n])
 
 
-def bank_of(progress: tuple[int, ...], sequences: Sequences) -> int:
-    """Count the tokens of complete sequences, and of the most advanced one among the others.
+def find_bank(progress: tuple[int, ...], sequences: Sequences) -> int:
+    """Return the bank: the tokens of complete sequences and of the most advanced of the others.
 
-    Counted so, the next token of that sequence always raises the bank by one.
+    So the next token of that sequence always raises the bank by one.
     """
     complete = sum(met for met, sequence in zip(progress, sequences, strict=True) if met == len(sequence))
     partial = (met for met, sequence in zip(progress, sequences, strict=True) if met < len(sequence))
     return complete + max(partial, default=0)
 
 
-def allocate(banks: Sequence[int], width: int) -> list[int]:
+def allocate_beam(banks: Sequence[int], width: int) -> list[int]:
     """Return the indices of the candidates to keep, given their banks, best candidate first.
 
     Banks with candidates get equal shares of the beam, the highest bank first; slots that are left over go to
@@ -74,11 +74,11 @@ def select_constrained(
 
     @cache
     def next_bank(row: int, token: int | None) -> int:
-        return bank_of(advance_progress(progress[row], token, sequences), sequences)
+        return find_bank(advance_progress(progress[row], token, sequences), sequences)
 
     banks = [
-        next_bank(row, token if token in relevant else None)  # most tokens are of no sequence, all alike
+        next_bank(row, token if token in relevant else None)  # None for tokens of no sequence, to be cached
         for row, token in zip(rows.tolist(), tokens[rows, columns].tolist(), strict=True)
     ]
-    kept = allocate(banks, width)
+    kept = allocate_beam(banks, width)
     return Selection(rows[kept], columns[kept])

@@ -40,7 +40,7 @@ class Ensemble:
 
     @property
     def vocabulary_size(self) -> int:
-        """Size of the vocabulary that all share."""
+        """Size of the common vocabulary."""
         return self.models[0].vocabulary_size
 
     def encode(self, sources: Sequence[Sequence[int]], /) -> list[tuple[Any, ...]]:
@@ -48,11 +48,11 @@ class Ensemble:
         return list(zip(*(model.encode(sources) for model in self.models), strict=True))
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[tuple[Any, ...]], /) -> StepOutput:
-        """Take one position of all models."""
+        """Run one step of all models."""
         states = [None] * len(self.models) if state is None else state
         steps = [
-            model.step(y, own_state, parents, own_memories)
-            for model, own_state, own_memories in zip(
+            model.step(y, model_state, parents, model_memories)
+            for model, model_state, model_memories in zip(
                 self.models, states, zip(*memories, strict=True), strict=True
             )
         ]
@@ -104,7 +104,7 @@ AVERAGES = {"mean": _mean, "log": _weighted_sum}
 
 
 def combine_jobs(jobs: Sequence[Job], weights: Sequence[float] | None = None, average: str = "mean") -> Job:
-    """Return a job of one or more models together, otherwise as the first of them.
+    """Return the first job with its model replaced by an ensemble of all models.
 
     Raises UsageError if their vocabularies differ.
     """

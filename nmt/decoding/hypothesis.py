@@ -15,7 +15,7 @@ Doubles = NDArray[np.float64]
 
 
 class BeamNode(NamedTuple):
-    """The last token of a hypothesis, linked to the one before; nodes that nothing continues are freed."""
+    """The last token of a hypothesis, linked to the previous one; nodes without successors are freed."""
 
     token: int  # bos in the root
     log_prob: float
@@ -35,17 +35,17 @@ class BeamNode(NamedTuple):
 class BeamRows(NamedTuple):
     """The live hypotheses of a batch; those of a group are adjacent, best first.
 
-    A group is a beam that is kept apart from the others of its sentence; all sentences have equally many.
+    A group is a separate beam of its sentence; all sentences have the same number of groups.
     """
 
-    nodes: list[BeamNode]  # R of them
-    parents: Ints  # [R] row of the last state that each continues; -1 for a start
+    nodes: list[BeamNode]  # [R]
+    parents: Ints  # [R] row of the previous state that each continues; -1 at the start
     totals: Doubles  # [R] log probabilities
     groups: Ints  # [R] ascending
 
 
 class Selection(NamedTuple):
-    """Continuations that are kept, in the order of their groups, best first."""
+    """Continuations to keep, in the order of their groups, best first."""
 
     rows: Ints  # [N]
     columns: Ints  # [N]
@@ -82,7 +82,7 @@ class Hypothesis(NamedTuple):
     missing: int = 0  # required sequences that it does not contain
 
     def sort_key(self) -> tuple[bool, int, float]:
-        """Sort finished ones first, then those that miss least, then the higher score."""
+        """Return a sort key: finished first, then fewer missing sequences, then the higher score."""
         return not self.finished, self.missing, -self.score
 
 
@@ -127,7 +127,7 @@ class SentenceSearch:
         del ended[options.ends_per_group :]
 
     def is_done(self, groups: Sequence[int], log_probs: Sequence[float]) -> bool:
-        """True if no live hypothesis, given by group and log probability, can enter the results."""
+        """Return True if no live hypothesis, given by group and log probability, can enter the results."""
         return all(
             len(self.ended[group]) == self.options.ends_per_group
             and self.options.ranking.bound(log_prob, self.length, self.limit) <= self.ended[group][-1].score
@@ -137,7 +137,7 @@ class SentenceSearch:
     def hypotheses(self) -> list[Hypothesis]:
         """Return the `n_best` results, best first; of equal ones that of the earlier group first.
 
-        Each group contributes its share; an output that an earlier group has found is not repeated.
+        Each group contributes its share; outputs of earlier groups are not repeated.
         """
         share, options = -(-self.options.n_best // self.options.group_count), self.options
         results: dict[tuple[object, ...], Hypothesis] = {}

@@ -53,14 +53,14 @@ FORMATS: Mapping[str, Callable[[Translation], str]] = {
 }
 
 
-LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}  # escaped, for careless readers
+LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}  # some readers split lines at them
 
 
 def read_json_line(number: int, text: str, note: str | None, field: str) -> Line:
     """Parse the JSON object of a line; the result has an `error` if it is not valid."""
     notes = (note,) if note else ()
     try:
-        record = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        record = json.loads(text, parse_constant=_reject_constant, parse_float=_parse_finite)
     except RecursionError:
         return Line(number, "", notes, error="invalid JSON: nested too deeply")
     except ValueError as error:
@@ -74,14 +74,14 @@ def read_json_line(number: int, text: str, note: str | None, field: str) -> Line
     return Line(number, text, notes, LineConstraints(prefix, must, must_not, record.get("seed")), record)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _finite(digits: str) -> float:
+def _parse_finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        _refuse(digits)
+        _reject_constant(digits)
     return number
 
 
@@ -111,7 +111,7 @@ def write_json_line(translation: Translation, *, n_best: bool = False, details: 
     line, best = translation.line, translation.candidates[0]
     record: dict[str, Any] = dict(line.record or {})
     if line.error:
-        return _dump(record | {"error": f"line {line.number}: {line.error}"})
+        return _to_json(record | {"error": f"line {line.number}: {line.error}"})
     record |= _fields(best, details=details)
     if details:
         record["alignment"] = translation.alignment
@@ -119,7 +119,7 @@ def write_json_line(translation: Translation, *, n_best: bool = False, details: 
         record["n_best"] = [_fields(candidate, details=details) for candidate in translation.candidates]
     if translation.notes:
         record["notes"] = translation.notes
-    return _dump(record)
+    return _to_json(record)
 
 
 def _fields(candidate: Candidate, *, details: bool) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _fields(candidate: Candidate, *, details: bool) -> dict[str, Any]:
     return fields
 
 
-def _dump(record: dict[str, Any]) -> str:
+def _to_json(record: dict[str, Any]) -> str:
     text = json.dumps(record, ensure_ascii=False).translate(LINE_ENDS)
     try:
         text.encode()

@@ -19,9 +19,9 @@ V0_1_ERRORS = {
     "invalid JSON: ": "not JSON: ",
     " is not a JSON number": " is not a number of JSON",
 }
-"""Messages about lines, and as version 0.1 worded them: in this form they enter the digest of an input."""
+"""Messages about lines, and their wording in version 0.1, which the digest of an input uses."""
 
-WINDOW_CHARACTERS = 1_000_000  # limits a window, so that long lines do not fill the memory
+WINDOW_CHARACTERS = 1_000_000  # per window at most, which bounds memory with long lines
 
 
 class Tokenizer(Protocol):
@@ -63,7 +63,7 @@ class LineConstraints(NamedTuple):
     prefix: str = ""  # the output begins with it
     must: tuple[str, ...] = ()  # phrases that it contains
     must_not: tuple[str, ...] = ()  # phrases that it does not contain
-    seed: int | None = None  # of its sampling, instead of the job's
+    seed: int | None = None  # of sampling, instead of the job's
 
 
 class Line(NamedTuple):
@@ -79,7 +79,7 @@ class Line(NamedTuple):
     def digest_text(self) -> str:
         """Return the text that is hashed to compare inputs: the line in the form of version 0.1.
 
-        Checkpoints of jobs depend on it: whoever rewords an error adds its old words to V0_1_ERRORS.
+        Checkpoints of jobs depend on it: when you reword an error, add the old wording to V0_1_ERRORS.
         """
         prefix, must, must_not, seed = self.constraints
         error = self.error
@@ -96,8 +96,8 @@ class JobProgress(NamedTuple):
     """The progress of a job: all these lines are written, and none after them."""
 
     lines: int = 0
-    notes: int = 0  # on these lines
-    digest: str = hashlib.sha256().hexdigest()  # of these lines as they were read
+    notes: int = 0  # about these lines
+    digest: str = hashlib.sha256().hexdigest()  # of these lines as read
 
 
 class Window(NamedTuple):
@@ -108,7 +108,7 @@ class Window(NamedTuple):
 
 
 class LineReader:
-    """Lines in order, with a digest of all that were read."""
+    """Lines in order, with a digest of those read so far."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self._lines = iter(lines)
@@ -120,7 +120,7 @@ class LineReader:
             yield line
 
     def skip(self, done: JobProgress) -> None:
-        """Skip the lines that are translated already; raise DataError if they have changed since."""
+        """Skip the lines that were already translated; raise DataError if they have changed since."""
         read = sum(1 for _, _line in zip(range(done.lines), self, strict=False))
         if read < done.lines or self._digest.hexdigest() != done.digest:
             raise DataError(

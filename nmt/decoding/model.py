@@ -17,10 +17,10 @@ class TokenScores(Protocol):
         """Return the `count` best of each row (at most V) and their tokens, [R, count]; ties by token."""
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
-        """Return those of tokens [N] in rows [N]."""
+        """Return the log probabilities of tokens [N] in rows [N]."""
 
     def all(self) -> Floats:
-        """Return all, [R, V]; -inf for tokens that are not on a shortlist."""
+        """Return all log probabilities [R, V]; -inf for tokens that are not on a shortlist."""
 
 
 class StepOutput(NamedTuple):
@@ -32,7 +32,7 @@ class StepOutput(NamedTuple):
 
 
 class Model(Protocol):
-    """A model that encodes sentences and predicts the next token of each row, whatever the other rows."""
+    """A model that encodes sentences and predicts the next token of each row, independent of other rows."""
 
     @property
     def vocabulary_size(self) -> int: ...  # V
@@ -41,10 +41,10 @@ class Model(Protocol):
         """Encode sentences (tokens without eos) one by one."""
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any], /) -> StepOutput:
-        """Take one position of R hypotheses of any sentences.
+        """Run one decoder step for R hypotheses of any sentences.
 
-        y [R]: the previous token (bos first); parents [R]: the row of `state` that each continues, -1 for a
-        start (state is None if all start); memories: the encoded sentence of each row.
+        y [R]: the previous token (bos first); parents [R]: the row of `state` that each continues, -1 at the
+        start (state is None if all rows start); memories: the encoded sentence of each row.
         """
 
 
@@ -60,7 +60,7 @@ class LogProbs:
     def best(self, count: int) -> tuple[Floats, Ints]:
         rows, vocabulary = self.log_probs.shape
         count = min(count, vocabulary)
-        # All that may be among them, in order of row and token, so that a stable sort keeps equal ones so.
+        # All candidates in order of row and token, an order that the stable sort keeps among ties.
         row, token = np.divmod(np.flatnonzero(~(self.log_probs < self._floor(count))), vocabulary)
         order = np.lexsort((-self.log_probs[row, token], row))
         first = np.searchsorted(row, np.arange(rows))

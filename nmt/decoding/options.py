@@ -14,10 +14,10 @@ class Request(NamedTuple):
 
     number: int  # identifies the result
     source: Sequence[int]
-    prefix: Sequence[int] = ()  # of the output; with eos at its end it is the complete output
+    prefix: Sequence[int] = ()  # of the output; if it ends in eos it is the complete output
     required: Sequence[Sequence[int]] = ()  # the output contains each of these
-    forbidden: Sequence[Sequence[int]] = ()  # and none of these
-    draws: Sequence[int] = ()  # seeds its random draws, together with the seed; `number` if empty
+    forbidden: Sequence[Sequence[int]] = ()  # the output contains none of these
+    draws: Sequence[int] = ()  # seeds of its random draws, in addition to `seed`; `number` if empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class Options(SearchSettings):
 
     @property
     def group_count(self) -> int:
-        """Beams of a sentence that are kept apart: diverse groups, or samples."""
+        """Separate beams of a sentence: diverse groups, or samples."""
         return self.n_best if self.sample else self.groups
 
     @property

@@ -19,7 +19,7 @@ def coverage_penalty(weights: Iterable[Floats], beta: float) -> float:
 
 
 # Log probability, length (tokens and eos) and alpha to a score; "gnmt": Wu et al., 2016, eq. 14.
-# For a log probability of 0 or less none decreases with the length: `Ranking.bound` relies on it.
+# For log probabilities ≤ 0 none decreases with the length, which `Ranking.bound` relies on.
 NORMALISATIONS: Mapping[str, Callable[[float, int, float], float]] = {
     "none": lambda log_prob, length, alpha: log_prob,
     "gnmt": lambda log_prob, length, alpha: log_prob / ((5 + length) / 6) ** alpha,
@@ -43,8 +43,8 @@ class Ranking(NamedTuple):
     def bound(self, log_prob: float, length: int, limit: int) -> float:
         """Return an upper bound for the scores of all continuations of a hypothesis.
 
-        Log probabilities only decrease and the coverage penalty is 0 or more, so the best continuation is
-        certain; then the longest output scores highest, or the shortest with a negative reward.
+        Log probabilities only decrease and the coverage penalty is 0 or more, so the best continuation has
+        probability 1; then the longest output scores highest, or the shortest with a negative reward.
         """
         longest = NORMALISATIONS[self.normalisation](log_prob, limit, self.alpha)
         return longest + self.reward * (limit if self.reward >= 0 else length + 1)
@@ -56,7 +56,7 @@ Utility = Callable[[str, str], float]  # how good a hypothesis is, given a refer
 def select_mbr(candidates: Sequence[str], utility: Utility) -> int:
     """Return the index of the candidate of minimum Bayes risk (Kumar and Byrne, 2004), the first of equals.
 
-    It has the highest mean utility, with every candidate in turn as the reference. Samples approximate the
+    It has the highest mean utility, with each candidate as the reference. Samples approximate the
     model's distribution, so a repeated one counts repeatedly (Eikema and Aziz, 2020).
     """
     counts = Counter(candidates)

@@ -10,13 +10,13 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Request
 from nmt.decoding.translation import BLANK, Candidate
 
-WINDOW = 1024  # pairs that are scored before their scores are put in order again
+WINDOW = 1024  # pairs that are scored together, and then sorted back into input order
 
 
 def rescore_lines(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[Candidate]:
     """Yield each translation with its scores, in order; zeros and no tokens for a blank source.
 
-    The scores are those by which a search with the job's options would rank the translation.
+    The scores are those that a search with the job's options would rank the translation by.
     """
     waiting, options = iter(pairs), replace(job.options, beam=1, n_best=1, groups=1, sample=False)
     while window := list(islice(waiting, WINDOW)):

@@ -1,6 +1,6 @@
 """The output files of a job: OUTPUT.part until it is complete, with its checkpoint OUTPUT.part.json.
 
-A checkpoint is saved after all bytes that it counts are flushed to disk; resuming cuts off what follows them.
+A checkpoint is saved after the bytes that it counts are flushed to disk; resuming truncates the files.
 """
 
 import json
@@ -18,12 +18,12 @@ Identity = dict[str, Any]  # plain JSON values, which must be equal for a job to
 
 
 class JobCheckpoint(NamedTuple):
-    """The content of OUTPUT.part.json, which is replaced atomically."""
+    """The content of OUTPUT.part.json."""
 
     identity: Identity
     done: JobProgress
     sizes: list[int]  # bytes of each file
-    whole: bool = False  # all lines are written, and only the renaming is left
+    whole: bool = False  # all lines are written, only renaming remains
 
 
 class OutputStream(NamedTuple):
@@ -57,7 +57,7 @@ class JobOutput:
 
     @property
     def is_empty(self) -> bool:
-        """True if nothing is written to the files."""
+        """True if nothing has been written to the files."""
         return not any(stream.stream.tell() for stream in self.streams if stream.path)
 
     def write(self, texts: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ def open_output(
 ) -> Iterator[JobOutput]:
     """Open the files at these paths (`standard` for None), from a checkpoint or from the start.
 
-    What is written is kept if the block raises.
+    The files are kept if the block raises.
     """
     with ExitStack() as stack:
         sizes = checkpoint.sizes if checkpoint else [0] * len(paths)
@@ -117,7 +117,7 @@ def open_output(
 
 @contextmanager
 def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream]:
-    if path.exists() and not path.is_file():  # a device or a pipe, which cannot be renamed over
+    if path.exists() and not path.is_file():  # a device or a pipe, which a rename would replace
         with name_in_errors(path), path.open("wb") as device:
             yield OutputStream(device, str(path))
         return
@@ -129,7 +129,7 @@ def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream
         stream: BinaryIO = part.open("r+b" if resumes else "wb")
     with stream:
         if stream.seek(0, os.SEEK_END) < size:
-            raise DataError(f"{part} is shorter than its checkpoint says; start again without --resume")
+            raise DataError(f"{part} is shorter than its checkpoint records; start again without --resume")
         stream.truncate(size)
         stream.seek(size)
         yield OutputStream(stream, str(part), target)
@@ -137,7 +137,7 @@ def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream
 
 @contextmanager
 def name_in_errors(name: object) -> Iterator[None]:
-    """Turn an OSError, which for a full disk names no file, into a DataError that does."""
+    """Convert an OSError, which names no file if the disk is full, to a DataError that does."""
     try:
         yield
     except BrokenPipeError:
@@ -147,7 +147,7 @@ def name_in_errors(name: object) -> Iterator[None]:
 
 
 def rename_parts(paths: Sequence[Path | None]) -> None:
-    """Rename complete files to their names; files that have been renamed are skipped."""
+    """Rename complete .part files; files that have been renamed are skipped."""
     targets = [path.resolve() for path in paths if path]
     for target in targets:
         if part_file(target).exists():

@@ -1,4 +1,4 @@
-"""Sampling from the model's distribution, independent of what else is in the batch."""
+"""Sampling from the model's distribution, independent of the rest of the batch."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -31,7 +31,7 @@ def sample_tokens(values: Doubles, uniforms: Doubles, options: Options) -> Selec
     return Selection(rows, np.argmax(below > target[:, None], axis=1))
 
 
-NEVER = [PAD, BOS, UNK]
+EXCLUDED = [PAD, BOS, UNK]
 
 
 class SampledTexts(NamedTuple):
@@ -46,7 +46,7 @@ def sample_texts(
 ) -> SampledTexts:
     """Sample `options.n_best` texts of `length` tokens after a prompt; the end of a line counts as one.
 
-    With `line_by_line` each line starts from the initial state, otherwise from all that precedes it. `pad`,
+    With `line_by_line` each line starts from the initial state, otherwise from the last state. `pad`,
     `bos` and `unk` are never drawn. Log probabilities are the model's, before temperature, top_k and top_p.
     """
     count = options.n_best
@@ -61,8 +61,8 @@ def sample_texts(
             y = np.full(count, prompt[position])
         else:
             allowed = values.astype(np.float64)
-            allowed[:, NEVER] = -np.inf
-            order = np.argsort(-allowed, axis=1, kind="stable")  # of equal values the lower token first
+            allowed[:, EXCLUDED] = -np.inf
+            order = np.argsort(-allowed, axis=1, kind="stable")  # ties: the lower token first
             ranked = np.take_along_axis(allowed, order, 1)
             y = order[sample_tokens(ranked, uniforms[:, position - len(prompt)], options)]
         tokens.append(y)

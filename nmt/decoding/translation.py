@@ -1,4 +1,4 @@
-"""The translation of lines: one line in, one line out, in order, whatever the line contains.
+"""The translation of lines: one output line per input line, in order, whatever the line contains.
 
 A line that is too long is translated in parts. The result does not depend on the other lines of a batch.
 """
@@ -86,7 +86,7 @@ def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
 
 
 def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
-    """Return the translation of a line before it is searched, and a request for each part of the line."""
+    """Return a blank translation of a line, and a search request for each part of the line."""
     blank = Translation(line, [BLANK], list(line.notes), [], [])
     if line.error:
         return blank.add_note(line.error), []
@@ -144,7 +144,7 @@ def _split_point(tokens: list[str], start: int, full: int, subwords: bool) -> in
 
 
 def has_subwords(tokens: list[str]) -> bool:
-    """True if a line was split into subwords (its first token starts with ▁), False for words."""
+    """Return True if a line was split into subwords (its first token starts with ▁), False for words."""
     return any(token.startswith(SPACE) for token in tokens)
 
 
@@ -178,7 +178,7 @@ def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer
 
 
 def _continues(tokens: Sequence[str], start: int, subwords: bool) -> bool:
-    """True if the token at `start` continues a word."""
+    """Return True if the token at `start` continues a word."""
     return subwords and start < len(tokens) and not tokens[start].startswith(SPACE)
 
 
@@ -220,7 +220,7 @@ def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, s
     else:
         text = job.target.decode(hypothesis.ids)
     return Candidate(
-        on_one_line(text),
+        replace_line_ends(text),
         hypothesis.score,
         hypothesis.log_prob,
         job.target.tokens(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
@@ -228,8 +228,8 @@ def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, s
     )
 
 
-def on_one_line(text: str) -> str:
-    """Replace every character that some program takes for a line end by a space."""
+def replace_line_ends(text: str) -> str:
+    """Replace every character that some programs treat as a line end by a space."""
     return " ".join(text.splitlines())
 
 

@@ -1,1 +1,1 @@
-"""How good translations are: scores with their signatures, intervals and significance."""
+"""Evaluation of translations: scores with signatures, confidence intervals and significance tests."""

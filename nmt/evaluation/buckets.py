@@ -14,7 +14,7 @@ _tokenize: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call
 
 
 class Bucket(NamedTuple):
-    """Numbers from `first` to `last`; None: no upper end."""
+    """Numbers from `first` to `last`; None: no upper limit."""
 
     first: int
     last: int | None
@@ -49,12 +49,12 @@ def count_words(lines: Iterable[str]) -> Counter[str]:
 
 
 def make_buckets(starts: Sequence[int]) -> list[Bucket]:
-    """Return adjacent buckets that begin with these numbers."""
+    """Return adjacent buckets that begin at these numbers."""
     return [*(Bucket(first, second - 1) for first, second in pairwise(starts)), Bucket(starts[-1], None)]
 
 
 def find_bucket(number: int, buckets: Sequence[Bucket]) -> Bucket:
-    """Return the bucket of a number; a smaller number than all is in the first."""
+    """Return the bucket of a number; numbers below all buckets are in the first."""
     return next((bucket for bucket in reversed(buckets) if number >= bucket.first), buckets[0])
 
 

@@ -1,6 +1,6 @@
 """BLEU, chrF and TER as sacreBLEU computes them (Post, 2018), each with its signature.
 
-All that scores translations takes a metric by its name in METRICS.
+Metrics are selected by their names in METRICS.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of translations: sacreBLEU's scorers, which sign what they compute, and its direction."""
+    """A metric of translations: sacreBLEU's scorers, which give signatures, and its direction."""
 
     label: str
     corpus_scorer: Callable[[bool, str | None], "Scorer"]  # of `lowercase` and BLEU's tokenizer (None: 13a)
@@ -153,7 +153,7 @@ def _compared_score(name: str, system: "Result", baseline: "Result", signature: 
     p_value = system.p_value
     if p_value is not None and system.score == baseline.score:
         p_value = 1.0  # sacreBLEU counts larger differences, which gives equal systems the smallest p
-    # sacreBLEU's numbers are numpy's, which JSON does not know
+    # sacreBLEU returns numpy numbers, which json cannot write
     mean, interval, p_value = (None if n is None else float(n) for n in (system.mean, system.ci, p_value))
     beyond = None if p_value is None else p_value < level
     return Score(name, float(system.score), signature, mean, interval, p_value, beyond)
@@ -169,7 +169,7 @@ def find_metric(name: str) -> Metric:
 def _corpus_scorer(name: str, lowercase: bool, tokenize: str | None) -> "Scorer":
     try:
         return find_metric(name).corpus_scorer(lowercase, tokenize)
-    except RuntimeError as error:  # a tokenizer whose dictionary is not installed; sacreBLEU's text says how
+    except RuntimeError as error:  # the tokenizer's dictionary is not installed; sacreBLEU's message explains
         raise UsageError(" ".join(str(error).split())) from None
 
 
@@ -195,6 +195,6 @@ def sentence_score(metric: str) -> Callable[[str, str], float]:
 
 
 def sentence_utility(metric: str) -> Callable[[str, str], float]:
-    """Return `sentence_score`, or 100 minus it if lower is better: the more, the better."""
+    """Return `sentence_score`, or 100 minus it if lower is better, so that higher is better."""
     score = sentence_score(metric)
     return score if find_metric(metric).higher_is_better else lambda hyp, ref: 100.0 - score(hyp, ref)

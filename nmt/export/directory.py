@@ -25,7 +25,7 @@ class ExportConfig:
     languages: tuple[str, str]
     int8: bool
     parameters: int
-    pieces: tuple[int, int]  # of the vocabularies
+    pieces: tuple[int, int]  # sizes of the vocabularies
     ids: dict[str, int]  # of pad, bos, eos, unk
     vocabularies: tuple[str, str]  # their files
     memory: list[str]  # arrays with an entry for each source position
@@ -34,7 +34,7 @@ class ExportConfig:
 
 
 def is_exported(path: Path) -> bool:
-    """True if a path is an exported directory."""
+    """Return True if a path is an exported directory."""
     return (path / CHECKSUMS).is_file() and (path / CONFIG).is_file()
 
 
@@ -64,7 +64,7 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
 
 
 def fingerprint(path: Path) -> str:
-    """Return what identifies an exported translator: the SHA-256 of its list of checksums."""
+    """Return the fingerprint of an exported translator: the SHA-256 of its list of checksums."""
     return file_sha256(path / CHECKSUMS)
 
 

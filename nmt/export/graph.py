@@ -10,7 +10,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, fx
 
-OPSET, IR_VERSION = 20, 10  # what onnxruntime 1.17 and later read
+OPSET, IR_VERSION = 20, 10  # supported by onnxruntime 1.17 and later
 ORT = "com.microsoft"  # the domain of onnxruntime's own operations
 
 TYPES = {
@@ -55,9 +55,9 @@ class OnnxGraph:
         self._made: dict[bytes, list[ValueName]] = {}
 
     def add(self, operation: str, *inputs: Any, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
-        """Add an operation, unless it is there already; return its value, or a list of several.
+        """Add an operation, unless it already exists; return its value, or a list of several.
 
-        Inputs that are None, the last ones, are omitted.
+        Trailing inputs that are None are omitted.
         """
         read = [self.name_of(value) for value in inputs if value is not None]
         node = helper.make_node(operation, read, [], domain=domain, **attributes)
@@ -75,8 +75,8 @@ class OnnxGraph:
             return value
         return self.constants.name_of(value if isinstance(value, Tensor) else torch.as_tensor(value))
 
-    def ints(self, values: Iterable[Any]) -> Any:
-        """Concatenate integers, some of them perhaps values [1] of the graph, to one value [N]."""
+    def concat_ints(self, values: Iterable[Any]) -> Any:
+        """Concatenate integers, some of which may be values [1] of the graph, to one value [N]."""
         values = list(values)
         if not any(isinstance(value, ValueName) for value in values):
             return torch.tensor(values, dtype=torch.int64)

@@ -16,7 +16,7 @@ from nmt.model.translator import TranslationModel
 
 ANY = torch.export.Dim.DYNAMIC
 FIRST, FIRST_TWO = {0: ANY}, {0: ANY, 1: ANY}  # dynamic axes
-B, S, R, K = 3, 5, 7, 4  # sizes of the traced examples: any that differ
+B, S, R, K = 3, 5, 7, 4  # sizes of the traced examples: arbitrary, but distinct
 
 
 class TracedModule:
@@ -59,7 +59,7 @@ class GraphBuilder:
         return [values[node] for node in traced.outputs]
 
     def _convert_node(self, graph: OnnxGraph, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
-        """Convert an operation; one that depends on no input is computed now."""
+        """Convert an operation; one without inputs is computed immediately."""
         mapped: Any = fx.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
         arguments, keywords = mapped
         if node.target is torch.ops.nmt.scan.default:
@@ -100,7 +100,7 @@ def _leaves(tree: Any) -> list[Any]:
 
 
 def encoder_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
-    """Convert the encoder: src [B, S] to keys and values (with attention) and the decoder's first state."""
+    """Convert the encoder: src [B, S] to keys and values (with attention) and the initial decoder state."""
     traced = TracedModule(EncoderModule(translator), (torch.full((B, S), 4),), (FIRST_TWO,))
     return _convert(translator, traced, ["src"], [*memory_names(translator), *state_names(translator)], int8)
 
@@ -124,7 +124,7 @@ def step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
 
 
 def top_k_graph() -> onnx.ModelProto:
-    """Build log_probs [R, V] to the `count` highest of each row and their tokens; equal ones by token."""
+    """Build the graph from log_probs [R, V] to the `count` highest of each row; ties by token."""
     floats, ints = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
     declare = helper.make_tensor_value_info
     reads = [declare("log_probs", floats, ["R", "V"]), declare("count", ints, [1])]

@@ -52,7 +52,7 @@ ELEMENTWISE = {
     "logical_and": "And", "bitwise_and": "And", "logical_or": "Or", "bitwise_or": "Or",
 }  # fmt: skip
 IGNORED_KEYWORDS = {"pin_memory", "memory_format", "device", "layout", "dtype"}
-"""Keywords that do not affect the value; the trace knows the type."""
+"""Keywords that do not affect the value; the type is known from the trace."""
 
 
 def convert_operation(call: Call, arguments: Sequence[Any], keywords: Iterable[str]) -> Any:
@@ -92,9 +92,9 @@ def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def bmm(call: Call, x: Any, y: Any) -> Any:
-    """x y; if y is a transposed value, (yᵀ xᵀ)ᵀ with the original instead.
+    """Multiply x y; if y is a transposed value, as (yᵀ xᵀ)ᵀ with the original.
 
-    So keys are not copied, and a score is summed in the same order whatever the longest sentence is.
+    This way keys are not copied, and a score is summed in the same order whatever the longest sentence is.
     """
     if y not in call.graph.transposed:
         return call.add("MatMul", x, y)
@@ -102,7 +102,7 @@ def bmm(call: Call, x: Any, y: Any) -> Any:
 
 
 def swap(call: Call, x: Any) -> Any:
-    """[B, M, N] to [B, N, M]."""
+    """Swap the last two axes: [B, M, N] to [B, N, M]."""
     if x in call.graph.transposed:
         return call.graph.transposed[x]
     result = call.add("Transpose", x, perm=[0, 2, 1])
@@ -137,7 +137,7 @@ def reshape(call: Call, x: Any, given: Any = (), *_: Any) -> Any:
             sizes.append(size_of(call, x, before.index(size)))
         else:
             sizes.append(-1)
-    return call.add("Reshape", x, call.graph.ints(sizes))
+    return call.add("Reshape", x, call.graph.concat_ints(sizes))
 
 
 def size_of(call: Call, x: Any, axis: int) -> Any:
@@ -150,7 +150,7 @@ def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
     sizes = [count if index == axis + 1 else 1 for index in range(axes + 1)]
     copies = call.add("Expand", unsqueeze(call, x, axis + 1), torch.tensor(sizes))
     after = [size_of(call, x, later) for later in range(axis + 1, axes)]
-    return call.add("Reshape", copies, call.graph.ints([*[0] * axis, -1, *after]))
+    return call.add("Reshape", copies, call.graph.concat_ints([*[0] * axis, -1, *after]))
 
 
 def unsqueeze(call: Call, x: Any, axis: int) -> Any:
@@ -194,7 +194,7 @@ def reduce_axes(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
     if call.name == "mean" or call.input_value.dim() != 3 or axes != [1]:
         return call.add(f"Reduce{call.name.title()}", x, torch.tensor(axes), keepdims=int(keep))
-    ones = fill(call, call.graph.ints([2, size_of(call, x, 1)]), 1.0, torch.float32)  # 2 rows: see OnnxModel
+    ones = fill(call, call.graph.concat_ints([2, size_of(call, x, 1)]), 1.0, torch.float32)  # see OnnxModel
     return call.add("Gather", call.add("MatMul", ones, x), torch.tensor([0] if keep else 0), axis=1)
 
 
@@ -220,7 +220,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "permute": lambda call, x, order: call.add("Transpose", x, perm=[axis % len(order) for axis in order]),
     **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "unflatten"), reshape),
     "expand": lambda call, x, sizes, *_: call.add(
-        "Expand", x, call.graph.ints(1 if size == -1 else size for size in sizes)
+        "Expand", x, call.graph.concat_ints(1 if size == -1 else size for size in sizes)
     ),
     "repeat_interleave": repeat_interleave,
     "unsqueeze": unsqueeze,
@@ -233,7 +233,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "slice": slice_axis,
     **dict.fromkeys(
         ("new_zeros", "new_full"),
-        lambda call, _, sizes, value=0.0: fill(call, call.graph.ints(sizes), value),
+        lambda call, _, sizes, value=0.0: fill(call, call.graph.concat_ints(sizes), value),
     ),
     "zeros_like": lambda call, x: fill(call, call.add("Shape", x)),
     "pad": pad,

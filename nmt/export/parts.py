@@ -14,9 +14,9 @@ from nmt.recurrence.layer import Layer
 
 
 class DataIndependentMode(TorchFunctionMode):
-    """Answers every question about a tensor's values with False, above all `is there no padding?`.
+    """A mode in which every condition on a tensor's values is False, such as `is there no padding?`.
 
-    A trace has no values, and its result must be valid for any.
+    A trace has no values, and its result must be valid for all.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -95,10 +95,10 @@ class StepModule(nn.Module):
     def forward(
         self, y: Tensor, parents: Tensor, state: list[Tensor], attended: list[Tensor]
     ) -> list[Tensor]:
-        """Take a step from the previous tokens y [R] and the row of `state` that each hypothesis continues.
+        """Run a step from the previous tokens y [R] and the row of `state` that each hypothesis continues.
 
         `attended` is empty without attention; otherwise keys [B, S, A], values [B, S, C], mask [B, S], the
-        rows [B, K] that attend to each sentence (filled up with any), and the index [R] of each row there.
+        rows [B, K] that attend to each sentence (padded arbitrarily), and the index [R] of each row there.
         Returns the log probabilities [R, V], the next state, and the attention weights [R, S].
         """
         decoder = self.translator.decoder
@@ -113,7 +113,7 @@ class StepModule(nn.Module):
 
 
 def bind_attention(decoder: Decoder, attended: list[Tensor]) -> BoundAttention:
-    """Group the queries by sentence, so that its keys are read once and not copied."""
+    """Group the queries by sentence, so its keys are read once and not copied."""
     keys, values, mask, rows, index = attended
     memory = Memory(keys, keys, values, mask, ())
     attention = decoder.attention.bind(memory, decoder.stack.layers[0].engine)

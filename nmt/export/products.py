@@ -21,7 +21,7 @@ def product(graph: OnnxGraph, x: Any, weight: Any, add: Any = None, *, flat: boo
     if graph.constants.int8 and isinstance(weight, Tensor) and weight.shape[-1] >= NARROW:
         result = _multiply_int8(graph, x, weight)
     elif flat and isinstance(weight, Tensor):
-        # Transposed as in the model: an output layer may share the table of the embedding.
+        # Transposed as in the model: an output layer may share the embedding table.
         return graph.add("Gemm", x, weight.t(), add, transB=1)  # type: ignore[no-any-return]
     else:
         result = graph.add("MatMul", x, weight)

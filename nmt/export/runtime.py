@@ -32,26 +32,25 @@ class OnnxTokenScores:
         self.log_probs, self.top_k = log_probs, top_k
 
     def best(self, count: int) -> tuple[Floats, Ints]:
-        """Return the `count` highest of each row and their tokens, [R, count]; equal ones by token."""
+        """Return the `count` highest of each row and their tokens, [R, count]; ties by token."""
         count = min(count, self.log_probs.shape[1])
         values, tokens = self.top_k.run(None, {"log_probs": self.log_probs, "count": np.array([count])})
         return values, tokens
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
-        """Return those of tokens [N] in rows [N]."""
+        """Return the log probabilities of tokens [N] in rows [N]."""
         return self.log_probs[rows, tokens]
 
     def all(self) -> Floats:
-        """Return all, [R, V]."""
+        """Return all log probabilities [R, V]."""
         return self.log_probs
 
 
 class OnnxModel:
     """`nmt.decoding.model.Model` over the graphs of an exported translator.
 
-    A sum over a sentence's positions is rounded alike however much padding follows, and a row of a product
-    however many rows there are, as long as there are two (decision 0015): so a row's numbers do not depend on
-    the other rows.
+    The rounding of a sum over positions does not depend on the padding, nor that of a product on the number
+    of rows, if there are at least two (decision 0015): so a row does not depend on the other rows.
     """
 
     def __init__(self, graphs: Mapping[str, Path], *, vocabulary_size: int, threads: int = 1) -> None:
@@ -85,7 +84,7 @@ class OnnxModel:
         ]
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[EncoderArrays], /) -> StepOutput:
-        """Take one position of R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
+        """Run one step for R hypotheses of any sentences; see `nmt.decoding.model.Model`."""
         previous, parents = self._previous(state, parents, memories)
         feeds = {"y": y, "parents": parents, **dict(zip(self._state, previous, strict=True))}
         if self._memory:
@@ -99,7 +98,7 @@ class OnnxModel:
     def _previous(
         self, state: list[Floats] | None, parents: Ints, memories: Sequence[EncoderArrays]
     ) -> tuple[list[Floats], Ints]:
-        """Return the rows of the state, first states added, and the one that each hypothesis continues."""
+        """Return the rows of the state, initial states added, and the row that each hypothesis continues."""
         new = np.flatnonzero(parents < 0)
         if state is not None and not len(new):
             return state, parents
@@ -146,7 +145,7 @@ class OnnxModel:
 
 
 class _AttentionFeeds(NamedTuple):
-    """The sentences of the last step and their padded arrays, which mostly serve the next step, too."""
+    """The sentences of the last step and their padded arrays, which the next step can usually reuse."""
 
     memories: list[EncoderArrays]
     feeds: dict[str, NDArray[Any]]

@@ -45,7 +45,7 @@ class KernelStep(NamedTuple):
 
 
 def forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
-    """The steps at every position, in order."""
+    """Return the steps at every position, in order."""
     program, steps = find_program(cell, padded=False, dropped=False), list[ProductStep | KernelStep]()
     for part in program.products:
         if part.kernel is not None:
@@ -57,7 +57,7 @@ def forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
 
 
 def backward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
-    """The steps of the backward pass at every position, in order."""
+    """Return the steps of the backward pass at every position, in order."""
     program = find_program(cell, padded=False, dropped=False)
     steps: list[ProductStep | KernelStep] = [_kernel_step(program.final.derivative)]
     for part in reversed(program.products):
@@ -115,7 +115,7 @@ def check_cell(kind: type[Cell], name: str) -> Iterator[CheckResult]:
 
 
 def _run_check(name: str, check: Callable[..., float | None], *arguments: object) -> CheckResult:
-    """Run a check that returns the largest difference, or None where torch has compared."""
+    """Run a check that returns the largest difference, or None if torch compared the values."""
     try:
         difference = check(*arguments)
     except Exception as error:
@@ -130,7 +130,7 @@ def _difference(*pairs: tuple[Tensor, Tensor]) -> float:
 
 
 def _run_layer(cell: Cell, x: Tensor, mask: Tensor | None, engine: Engine) -> list[Tensor]:
-    """The values of a layer, and the gradients of a sum with different weights."""
+    """Return the values of a layer, and the gradients of a sum with different weights."""
     x = x.clone().requires_grad_()
     h, finals = Layer([cell], engine=engine)(x, mask)
     values = [h, *finals[0]]
@@ -201,7 +201,7 @@ def _check_parity(cell: Cell, x: Tensor, reference: nn.RNNBase) -> float:
 
 
 def measure_speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[float, float]:
-    """Median seconds of forward and backward pass of the cell and of torch.nn.LSTM."""
+    """Return median seconds of forward and backward pass of the cell and of torch.nn.LSTM."""
     layer, lstm = Layer([cell]), nn.LSTM(cell.input_size, cell.hidden_size)
     x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
     d = torch.randn(positions, batch, cell.hidden_size)

@@ -24,7 +24,7 @@ def read_events(run: Path) -> list[Event]:
     """
     path = run / "metrics.jsonl"
     if not path.is_file():
-        raise UsageError(f"{run} has no metrics.jsonl: it is not the directory of a run that has started")
+        raise UsageError(f"{run} has no metrics.jsonl: it is not a run directory, or the run has not started")
     return _read(path)
 
 
@@ -53,7 +53,7 @@ def with_seconds(run: Path, events: Sequence[Event]) -> list[Event]:
 def read_series(
     events: Sequence[Event], kind: str, metric: str, x: str = "update"
 ) -> tuple[list[float], list[float]]:
-    """The x coordinates and the values of a metric in the events of a kind; NaN where not a number."""
+    """Return the x coordinates and the values of a metric in the events of a kind; NaN where not a number."""
     chosen = [event for event in events if event["event"] == kind and metric in event]
     return [_number(event.get(x)) for event in chosen], [_number(event[metric]) for event in chosen]
 
@@ -63,7 +63,7 @@ def _number(value: Any) -> float:
 
 
 def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[str, list[Curve]]:
-    """The curves of several runs by metric (DEFAULT_METRICS if none are given).
+    """Return the curves of several runs by metric (DEFAULT_METRICS if none are given).
 
     Raises UsageError for a metric that no run has, or another x than update, epoch and seconds.
     """

@@ -119,7 +119,7 @@ def check_picture(path: Path, kind: str | None = None) -> str:
 
 @contextmanager
 def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
-    """A figure with fonts for the characters of `text`, written atomically when it is finished."""
+    """Yield a figure with fonts for the characters of `text`, written atomically when it is finished."""
     kind = check_picture(path, kind)
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -180,7 +180,7 @@ def _fallback_fonts(text: str) -> list[str]:
 
 
 def _fonts() -> "Iterator[FontEntry]":
-    """The fonts that matplotlib has cached, upright and regular ones first; then those installed since."""
+    """Yield the fonts that matplotlib has cached, regular ones first, then those installed since."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     def regular_first(font: "FontEntry") -> tuple[bool, bool]:

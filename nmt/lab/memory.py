@@ -101,7 +101,7 @@ class MemoryModel(nn.Module):
         self.output = nn.Linear(hidden, task.answers)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Symbols [T, B] to logits [T, B, answers]."""
+        """Map symbols [T, B] to logits [T, B, answers]."""
         h, _ = self.layer(F.one_hot(inputs, self.symbols).float(), None)
         logits: Tensor = self.output(h)
         return logits

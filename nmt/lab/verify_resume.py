@@ -38,9 +38,9 @@ class KillingProgress(Progress):
 
 
 def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -> int:
-    """Train `2 * kill_at` updates, then again with a kill -9 half-way; DataError if the results differ.
+    """Train `2 * kill_at` updates, then again with a kill -9 halfway; DataError if the results differ.
 
-    Runs in processes of their own in a temporary directory, and calls `report` with the progress. Returns
+    Runs in separate processes in a temporary directory, and calls `report` with the progress. Returns
     the number of values compared.
     """
     short = shortened(recipe, kill_at)
@@ -71,7 +71,7 @@ def shortened(recipe: Recipe, kill_at: int) -> Recipe:
 
 
 def _run(recipe: Recipe, run: Path, last: int | None, expected: int) -> None:
-    """Train in a process of its own, which must end with the exit code `expected`."""
+    """Train in a separate process, which must end with the exit code `expected`."""
     process = get_context("spawn").Process(target=_train, args=(recipe, run, last))
     process.start()
     try:

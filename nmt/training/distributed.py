@@ -49,7 +49,7 @@ class Processes:
         """Return the rows of a batch that this process trains on; None if there are too few for all."""
         if self.count == 1:
             return batch
-        return batch.part(slice(self.rank, None, self.count)) if self.rank < len(batch.src) else None
+        return batch.select_rows(slice(self.rank, None, self.count)) if self.rank < len(batch.src) else None
 
     def map_shared(self, items: Sequence[T], work: Callable[[Sequence[T]], list[str]]) -> list[str]:
         """Apply `work` to all items, each process to every count-th, and return all results in order."""

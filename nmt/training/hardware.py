@@ -151,7 +151,7 @@ def split_batch(
         return
     for rows in torch.arange(len(batch.src)).tensor_split(min(count, len(batch.src))):
         part = slice(int(rows[0]), int(rows[-1]) + 1)
-        yield batch.part(part), map_tensors(lambda tensor, part=part: tensor[part], carried)
+        yield batch.select_rows(part), map_tensors(lambda tensor, part=part: tensor[part], carried)
 
 
 def join_states(states: Sequence[DecoderState | None]) -> DecoderState | None:

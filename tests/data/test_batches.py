@@ -179,7 +179,7 @@ def test_a_part_of_a_batch_is_as_if_only_its_pairs_had_been_there() -> None:
         weights=torch.tensor([1.0, 2.0, 3.0]),
         alignments=torch.tensor([[0, 4, 1], [1, 0, 4], [2, 1, 1], [2, 2, 0]]),
     )
-    part = batch.part(slice(0, None, 2))
+    part = batch.select_rows(slice(0, None, 2))
     assert part.src.tolist() == rows(3, 2).tolist()
     assert part.tgt.tolist() == rows(6, 4).tolist()
     assert part.pairs.tolist() == [7, 9]
@@ -187,4 +187,4 @@ def test_a_part_of_a_batch_is_as_if_only_its_pairs_had_been_there() -> None:
     assert part.weights.tolist() == [1.0, 3.0]
     assert part.alignments is not None
     assert part.alignments.tolist() == [[0, 4, 1], [1, 1, 1], [1, 2, 0]]
-    assert batch.part(slice(1, 2)).src.shape == (1, 5)
+    assert batch.select_rows(slice(1, 2)).src.shape == (1, 5)

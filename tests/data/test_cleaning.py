@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
 from nmt.data.pair_rules import CleaningRules, find_duplicates
-from nmt.data.script import read_scripts, script_share
+from nmt.data.script import parse_scripts, script_share
 
 PAIRS = [
     ("Ein Hund.", "A dog."),
@@ -30,7 +30,7 @@ RULES = {
     "identical sides": CleaningRules(),
     "duplicate": CleaningRules(),
     "one side more than 3 times the other": CleaningRules(max_ratio=3),
-    "source not in Latin": CleaningRules(scripts=read_scripts("Latin,Latin")),
+    "source not in Latin": CleaningRules(scripts=parse_scripts("Latin,Latin")),
     "longer than 3 words": CleaningRules(max_words=3),
     "longer than 40 characters": CleaningRules(max_characters=40),
     "shorter than 2 words": CleaningRules(min_words=2),

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from nmt.decoding.beam import search
-from nmt.decoding.constraints import advance_progress, allocate, bank_of
+from nmt.decoding.constraints import advance_progress, allocate_beam, find_bank
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -118,11 +118,11 @@ def test_progress_falls_back_to_the_longest_beginning_that_still_fits() -> None:
         )
     )
     assert states == [(0, 0), (1, 0), (2, 0), (2, 0), (3, 1), (3, 2), (3, 2)]
-    assert [bank_of(progress, sequences) for progress in states] == [0, 1, 2, 2, 4, 5, 5]
+    assert [find_bank(progress, sequences) for progress in states] == [0, 1, 2, 2, 4, 5, 5]
 
 
 def test_banks_share_the_beam_and_leave_what_they_cannot_fill_to_the_best() -> None:
-    assert allocate([0, 0, 0, 0, 1, 1, 2], 6) == [0, 1, 2, 4, 5, 6]
-    assert allocate([0, 0, 0, 1, 2], 2) == [3, 4]
-    assert allocate([0, 0, 0], 2) == [0, 1]
-    assert allocate([], 2) == []
+    assert allocate_beam([0, 0, 0, 0, 1, 1, 2], 6) == [0, 1, 2, 4, 5, 6]
+    assert allocate_beam([0, 0, 0, 1, 2], 2) == [3, 4]
+    assert allocate_beam([0, 0, 0], 2) == [0, 1]
+    assert allocate_beam([], 2) == []

@@ -10,7 +10,7 @@ import pytest
 from nmt.decoding.beam import search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
-from nmt.decoding.translation import Translation, on_one_line, translate_lines
+from nmt.decoding.translation import Translation, replace_line_ends, translate_lines
 from nmt.errors import UsageError
 from tests.decoding.models import fixed_model, random_model
 from tests.decoding.words import CutWords
@@ -124,8 +124,8 @@ def test_an_output_without_end_is_noted() -> None:
 
 
 def test_what_comes_out_never_holds_a_line_end() -> None:
-    assert on_one_line("a\nb\rc\u2028d\x85e\x0bf\n") == "a b c d e f"
-    assert on_one_line("") == ""
+    assert replace_line_ends("a\nb\rc\u2028d\x85e\x0bf\n") == "a b c d e f"
+    assert replace_line_ends("") == ""
 
 
 def test_lines_are_read_no_further_ahead_than_a_window() -> None:

@@ -93,7 +93,7 @@ def test_a_torn_last_line_is_passed_over_and_a_damaged_one_named(tmp_path: Path)
 
 
 def test_a_folder_that_is_no_run_and_a_run_without_numbers_are_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="not the directory of a run"):
+    with pytest.raises(UsageError, match="not a run directory"):
         read_events(tmp_path)
     with pytest.raises(DataError, match="no metrics have been logged yet"):
         read_curves([write_run(tmp_path / "run", [])], [], "update")

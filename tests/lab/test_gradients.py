@@ -167,7 +167,7 @@ def states_after(
 
 
 def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
-    model, batch = build(engine="reference"), make_batch().part(slice(1))
+    model, batch = build(engine="reference"), make_batch().select_rows(slice(1))
     memory, tgt = model.encode(batch.src), batch.tgt[:, :-1]
     carried = detach_states(model.unroll(memory, tgt).state)
     by_lag: dict[int, list[float]] = {}

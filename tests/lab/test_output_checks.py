@@ -33,7 +33,7 @@ def test_a_healthy_model_shows_none() -> None:
         ([""] * 6, "100% of the translations are empty"),
         (SOURCES, "100% of the translations copy the source"),
         ([source.upper() for source in SOURCES], "copy the source"),
-        (["a man walks along the street"] * 6, "100% of the translations are one and the same line"),
+        (["a man walks along the street"] * 6, "100% of the translations are the same line"),
     ],
 )
 def test_each_failure_is_named_with_an_example_and_what_to_try(hyps: list[str], what: str) -> None:

@@ -220,7 +220,7 @@ WRONG_TEXT = {
     ),
     "two kinds of pieces": (
         "subwords: {kind: char, same_as: run}}",
-        "subwords.kind: subwords.same_as brings its own vocabulary",
+        "subwords.kind: subwords.same_as sets the vocabulary",
     ),
     "two models whose pieces are taken over": (
         "subwords: {same_as: run}, training: {start_from: other}}",

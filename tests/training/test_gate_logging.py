@@ -114,7 +114,7 @@ def test_what_is_not_between_nothing_and_one_is_no_gate() -> None:
 def test_padding_is_not_counted_and_many_batches_are_one() -> None:
     model, batch = build(), make_batch()
     whole = gate_statistics(model, [batch], positions=2)
-    rows = [batch.part(slice(row, row + 1)) for row in range(2)]
+    rows = [batch.select_rows(slice(row, row + 1)) for row in range(2)]
     one_by_one = gate_statistics(model, rows, positions=2)
     assert [cell.pieces for cell in whole] == [5, 5, 6]
     assert log_entry(one_by_one) == pytest.approx(log_entry(whole), rel=1e-9)

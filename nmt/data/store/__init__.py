@@ -1,5 +1,5 @@
 """The token store: corpora encoded once, in memory-mapped shards. A store is a directory of shards (files of
-arrays, each with pairs of one corpus) and a manifest with their checksums and what they were made from."""
+arrays, each with pairs of one corpus) and a manifest with their checksums and inputs."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ class StoreSide(NamedTuple):
 
 
 class WordAlignments(NamedTuple):
-    """Word alignments: source and target word in turn, and the tokens that start a word on either side."""
+    """Word alignments: alternating source and target words, and the tokens that start words, by side."""
 
     words: RaggedArray
     starts: tuple[Flags, Flags]
@@ -135,7 +135,7 @@ class TokenStore:
 
 
 def store_fingerprint(made_from: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of what a store was made from."""
+    """Return the SHA-256 of the inputs of a store."""
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
@@ -151,7 +151,7 @@ def write_manifest(path: Path, made_from: Mapping[str, Any], shards: Sequence[Sh
 
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
-    """Return what a store was made from, and its shards; DataError if it is damaged or outdated."""
+    """Return the inputs of a store, and its shards; DataError if it is damaged or outdated."""
     try:
         content = json.loads((path / MANIFEST).read_bytes())
         if content["made_from"]["format"] != FORMAT:

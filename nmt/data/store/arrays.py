@@ -32,7 +32,7 @@ BLOCK = 1 << 20
 
 
 class Column:
-    """An array that is written piecewise to a temporary file, and hashed on the way."""
+    """An array that is written piecewise to a temporary file, and hashed meanwhile."""
 
     def __init__(self, kind: ArrayType, file: IO[bytes]) -> None:
         self.kind, self.file, self.count, self.hash = kind, file, 0, hashlib.sha256()
@@ -56,7 +56,7 @@ class TemporaryColumns(ExitStack):
         return self._columns.setdefault(name, Column(kind, self.enter_context(TemporaryFile(dir=self.path))))
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the columns to one file atomically, with their checksums; wide types first, to be aligned."""
+        """Write the columns to one file atomically, with their checksums; wide types first, for alignment."""
         columns = sorted(self._columns.items(), key=lambda entry: -TYPES[entry[1].kind].itemsize)
         checksums = {name: column.hash.hexdigest() for name, column in columns}
         entries: dict[str, Any] = {"__metadata__": {**metadata, "sha256": json.dumps(checksums)}}
@@ -110,7 +110,7 @@ class ArrayFile:
             self.release()
 
     def release(self) -> None:
-        """Release the pages read so far, so that resident memory does not grow with what was read."""
+        """Release the pages read so far, to bound resident memory."""
         if hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
@@ -127,7 +127,7 @@ Int64 = NDArray[np.int64]
 
 LENGTHS_AT_ONCE, ROWS_AT_ONCE = 1 << 12, 16
 """Rows whose lengths, or values, are read before memory pages are released: each row of a large file may
-bring in a page of its own, and the pages next to it."""
+load a separate page and its neighbours."""
 
 
 class ConcatArrays:

@@ -46,7 +46,7 @@ def prepare_store(
     shard_pairs: int = SHARD_PAIRS,
     chunk: int = CHUNK,
 ) -> TokenStore:
-    """Open the store of some corpora in the directory `path`; build it if there is none of the same inputs.
+    """Open the store of some corpora in the directory `path`; build it if there is none with the same inputs.
 
     Plain text has no `src`. Without a filter every pair is kept, also blank ones. `with_text` stores the text
     for subword sampling, `with_ends` eos after every row, which makes the rows a stream. The result does not
@@ -102,7 +102,7 @@ class _ShardTask(NamedTuple):
 
     file: Path
     corpus: Corpus
-    before: int
+    lines_before: int
     rows: list[Row]
 
 
@@ -166,9 +166,9 @@ def _start_worker(encoder: RowEncoder, mark: str) -> Work[_ShardTask, None]:
 
 
 def _make_shard(encoder: RowEncoder, mark: str, task: _ShardTask) -> None:
-    """Encode a shard chunk by chunk into temporary columns, and join these."""
+    """Encode a shard chunk by chunk into temporary columns, and write them to its file."""
     with TemporaryColumns(task.file.parent) as scratch:
-        report = encode_rows(encoder, task.corpus, task.rows, task.before, scratch)
+        report = encode_rows(encoder, task.corpus, task.rows, task.lines_before, scratch)
         scratch.save(task.file, {"made_from": mark, "report": json.dumps(asdict(report))})
 
 

@@ -137,9 +137,9 @@ class _WeightWriter:
 
 
 class _AlignmentWriter:
-    """Writes word alignments, with words numbered as the tokens show them.
+    """Writes word alignments, with the word numbers of the tokens.
 
-    A tag may be a word among the tokens; in the alignment it is not counted.
+    A tag counts as a word of the tokens, but not of the alignment.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class _AlignmentWriter:
         self.links.append(np.fromiter(chain.from_iterable(links), np.int64), map(len, links))
 
     def _row(self, rows: _KeptRows, i: int) -> list[int]:
-        """Return source and target word in turn, numbered as among the tokens."""
+        """Return alternating source and target words, with the word numbers of the tokens."""
         line = int(rows.lines[i])
         try:
             links = parse_alignment(rows.texts["links"][i])
@@ -174,7 +174,7 @@ class _AlignmentWriter:
                     f"the source has {words['src']} words and the target {words['tgt']}, counted from 0"
                 )
         shown = {side: self.starts[side][rows.tokens[side][i]].sum() - self.shift[side] for side in SIDES}
-        if links and words != shown:  # the tokens show other words
+        if links and words != shown:  # the tokens are divided into other words
             self.report.note(UNALIGNED, line - self.before)
             return []
         return [word for source, target in links for word in (source + self.shift["src"], target)]

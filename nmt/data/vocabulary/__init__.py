@@ -98,7 +98,7 @@ class SentencePieceVocabulary(Vocabulary):
 
     @cached_property
     def _tags(self) -> dict[str, int]:
-        """The tokens that are recognised only as the first word of a line."""
+        """The ids of tokens that are recognised only as the first word of a line."""
         ids = range(len(SPECIALS), len(self))
         return {self.spellings[i]: i for i in ids if self._processor.is_control(i)}
 
@@ -134,10 +134,10 @@ class SentencePieceVocabulary(Vocabulary):
         return np.array([token.startswith("▁") for token in self.spellings])
 
 
-def _supports(question: Callable[[], object]) -> bool:
+def _supports(call: Callable[[], object]) -> bool:
     """Return True if a call succeeds; sentencepiece does not report the type of a model."""
     try:
-        question()
+        call()
     except RuntimeError:
         return False
     return True
@@ -164,7 +164,7 @@ class WordVocabulary(Vocabulary):
 
 
 def split_words(line: str) -> list[str]:
-    """Split a line at spaces; other white space (as a no-break space) belongs to words, but is no word."""
+    """Split a line at spaces; other white space (a no-break space, say) can be part of a word, not a word."""
     return [word for word in line.split(" ") if word and not word.isspace()]
 
 

@@ -1,5 +1,5 @@
-"""Training of vocabularies: their settings, and SentencePiece's trainer, run so that every process gets the
-same."""
+"""Training of vocabularies: their settings, and SentencePiece's trainer, run so that the result is
+reproducible."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 KINDS = ("unigram", "bpe", "char", "pretokenized")
 SAMPLE_SIZE = 500_000  # maximum number of lines for sentencepiece, which holds its text in memory
-LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are cut to stay under it
+LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are truncated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +69,12 @@ class LanguageModelSubwordSettings(SubwordSettings):
 
     same_as: str | None = None
     """A translator's run or model directory whose target vocabulary is used unchanged, so that `nmt translate
-    --lm` can combine the two; found like `data.root`. The settings above are then not given."""
+    --lm` can combine the two; found like `data.root`. It replaces the settings above."""
 
     def conflicts(self) -> Iterator[Conflict]:
         for setting in fields(SubwordSettings):
             if self.same_as is not None and getattr(self, setting.name) != setting.default:
-                yield setting.name, "subwords.same_as brings its own vocabulary: leave one of the two out"
+                yield setting.name, "subwords.same_as sets the vocabulary: omit one of the two"
 
 
 def train_vocabulary(
@@ -88,7 +88,7 @@ def train_vocabulary(
     """Train a vocabulary on lines, the same in every process for the same lines and settings.
 
     Each of the `tags` is a separate token, recognised as the first word of a line. Subwords are trained on
-    at most `sample_size` lines; they may be fewer than `size`. DataError if the text is not sufficient.
+    at most `sample_size` lines; there may be fewer than `size`. DataError if the text is not sufficient.
     """
     if settings.kind == "pretokenized":
         return _train_words(lines, settings, tags)

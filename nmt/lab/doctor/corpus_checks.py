@@ -56,7 +56,7 @@ def _share_finding(
     advice: str,
     side: int | None = None,
 ) -> Finding:
-    """The finding of a problem that some pairs have, or some lines of a side; `levels` are shares."""
+    """Return the finding of a problem that some pairs have, or some lines of a side; `levels` are shares."""
     share = hits.count / len(survey)
     return Finding(
         level_for_share(share, *levels),
@@ -189,7 +189,7 @@ def check_overlap(train: Survey, held_out: Survey, part: str) -> Iterator[Findin
 
 
 def correlation(one: Float64, other: Float64) -> float:
-    """Pearson's correlation; 1 where one of them is constant and it is undefined."""
+    """Return Pearson's correlation; 1 where it is undefined because one of the two is constant."""
     if one.std() == 0 or other.std() == 0:
         return 1.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -30,22 +30,22 @@ class TrainingHistory(NamedTuple):
     best: int | None = None  # update of the checkpoint kept as the best
 
     def losses(self, kind: str) -> list[tuple[int, float]]:
-        """The loss per token without label smoothing by update; NaN where it diverged."""
+        """Return the loss per token without label smoothing by update; NaN where it diverged."""
         updates, values = read_series(self.events, kind, "perplexity")
         return [(int(u), math.log(v) if v > 0 else math.nan) for u, v in zip(updates, values, strict=True)]
 
     def finite_losses(self, kind: str) -> list[tuple[int, float]]:
-        """The losses without NaN."""
+        """Return the losses without NaN."""
         return [(update, loss) for update, loss in self.losses(kind) if not math.isnan(loss)]
 
     def scores(self, metric: str) -> list[tuple[int, float]]:
-        """A metric of the validations by update, without NaN."""
+        """Return a metric of the validations by update, without NaN."""
         updates, values = read_series(self.events, "validation", metric)
         return [(int(u), value) for u, value in zip(updates, values, strict=True) if not math.isnan(value)]
 
 
 def check_curves(history: TrainingHistory) -> list[Finding]:
-    """Report every problem of the curves; after a fatal one, it alone."""
+    """Report every problem of the curves; only the first fatal one, if any."""
     if not history.events:
         advice = "wait: metrics are logged every 50 updates and at each validation"
         return [Finding("note", "no metrics have been logged yet", "metrics.jsonl", advice=advice)]
@@ -209,7 +209,7 @@ def _check_clipping(history: TrainingHistory) -> Iterator[Finding]:
 
 Rule = Callable[[TrainingHistory], Iterator[Finding]]
 FATAL: tuple[Rule, ...] = (_check_nan, _check_divergence, _check_learning)
-"""Rules after which the others mean nothing; the first finding is the most telling."""
+"""Rules whose findings make the others meaningless; only the first is reported."""
 RULES: tuple[Rule, ...] = (
     _check_skipped_updates,
     _check_spikes,

@@ -18,7 +18,7 @@ TRANSLATED = 100  # validation lines that are translated, spread evenly
 
 
 def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
-    """Give facts about a run and its problems; UsageError if the directory is not that of a run."""
+    """Return facts about a run, and its problems; UsageError if it is not a run directory."""
     if not (run / "recipe.yaml").is_file():
         raise UsageError(f"{run} is not a run directory: it has no recipe.yaml")
     recipe, events = read_any([str(run / "recipe.yaml")]), read_events(run)

@@ -17,7 +17,7 @@ class Finding(NamedTuple):
 
 
 def level_for_share(share: float, warning: float, error: float = 2.0) -> Level:
-    """The level of a problem that this share of all lines, pairs or updates has."""
+    """Return the level of a problem that this share of all lines, pairs or updates has."""
     if share >= error:
         return "error"
     return "warning" if share >= warning else "note"

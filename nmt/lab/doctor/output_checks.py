@@ -35,14 +35,14 @@ class OutputCheck(NamedTuple):
 
 
 def is_unknown(output: ValidationOutput) -> bool:
-    """Whether at least half of the words are unknown."""
+    """Return True if at least half of the words are unknown."""
     words = output.hyp.split()
     unknown = sum(any(mark in word for mark in UNKNOWN) for word in words)
     return bool(words) and unknown >= 0.5 * len(words)
 
 
 def is_repeated(output: ValidationOutput) -> bool:
-    """Whether most of it is one string repeated, unlike its source and reference."""
+    """Return True if most of the translation is one repeated string, unlike its source and reference."""
     return _loops(output.hyp) and not _loops(output.ref) and not _loops(output.src)
 
 
@@ -52,12 +52,12 @@ def _loops(text: str) -> bool:
 
 
 def is_empty(output: ValidationOutput) -> bool:
-    """Whether the translation is empty and the reference is not."""
+    """Return True if the translation is empty and the reference is not."""
     return not output.hyp.strip() and bool(output.ref.strip())
 
 
 def is_copied(output: ValidationOutput) -> bool:
-    """Whether most words are those of the source but not of the reference."""
+    """Return True if most words are those of the source but not of the reference."""
     src, ref, hyp = (Counter(text.lower().split()) for text in (output.src, output.ref, output.hyp))
     shared, right = (hyp & src).total(), (hyp & ref).total()
     return hyp.total() > 1 and shared >= 0.8 * hyp.total() and shared > right
@@ -123,7 +123,7 @@ def _check_same_line(outputs: Sequence[ValidationOutput]) -> Iterator[Finding]:
     if excess >= WARNING and len(outputs) > 2:
         yield Finding(
             level_for_share(excess, WARNING, ERROR),
-            f"{format_percent(count / len(outputs))} of the translations are one and the same line: the "
+            f"{format_percent(count / len(outputs))} of the translations are the same line: the "
             "decoder ignores the source",
             example=f"translation  {line}",
             advice="if training has just started, continue; otherwise check that source and target lines "

@@ -63,11 +63,11 @@ class Survey:
         return "pairs" if self.corpus.parallel else "lines"
 
     def file(self, side: int) -> str:
-        """The name of the file of a side."""
+        """Return the name of the file of a side."""
         return self.corpus.files[min(side, len(self.corpus.files) - 1)].name
 
     def files(self) -> str:
-        """The names of all files."""
+        """Return the names of all files."""
         return " and ".join(file.name for file in self.corpus.files)
 
     def _add(self, number: int, pair: tuple[str, str]) -> None:

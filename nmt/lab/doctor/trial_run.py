@@ -64,12 +64,12 @@ def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Findi
 
 
 def data_parts(recipe: Recipe) -> list[str]:
-    """The parts of the data that a recipe has."""
+    """Return the parts of the data that a recipe has."""
     return [part for part in PARTS if getattr(recipe.data, part) is not None]
 
 
 def corpora(recipe: Recipe, part: str) -> list[Corpus]:
-    """The corpora of a part of the data."""
+    """Return the corpora of a part of the data."""
     return find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
 
 

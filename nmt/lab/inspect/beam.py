@@ -61,7 +61,7 @@ def _kept(position: int, expansion: TraceStep, indices: dict[int, int], ranking:
 
 
 def _pruned(position: int, expansion: TraceStep, indices: dict[int, int]) -> list[BeamBranch]:
-    """Continuations that were considered and not kept, best first."""
+    """Return the continuations that were considered and not kept, best first."""
     live, candidates, selected = expansion
     kept = {(row, node.token) for row, node in zip(selected.parents.tolist(), selected.nodes, strict=True)}
     pruned = [

@@ -59,7 +59,7 @@ def overall(exposures: list[Exposure]) -> Exposure:
 
 
 def _losses(model: TranslationModel, batch: Batch, teacher_forced: Tensor | None) -> Tensor:
-    """-log p of each reference word, [B, T]."""
+    """Return -log p of each reference word, [B, T]."""
     tgt, output = batch.tgt[:, 1:], model.decoder.output
     features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], teacher_forced).features
     return -log_probs(features.flatten(0, 1), output.weight, output.bias, tgt.flatten()).view(tgt.shape)

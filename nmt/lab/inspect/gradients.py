@@ -16,7 +16,7 @@ from nmt.recurrence.recording import CellPath, record_states
 from nmt.recurrence.state import detach_states
 from nmt.training.objectives.likelihood import Likelihood
 
-VANISHED, EXPLODED = 0.01, 100.0  # shares of the gradient at lag 0, below and above which it counts as such
+VANISHED, EXPLODED = 0.01, 100.0  # shares of the gradient at lag 0 that are the limits
 
 
 class GradientProfile(NamedTuple):
@@ -24,7 +24,7 @@ class GradientProfile(NamedTuple):
 
     In a decoder lag k is the norm of d loss_t / d h_(t-k) of a sentence, the mean over sentences and t. In an
     encoder it is that of d loss / d h of the sentence's whole loss, k positions before the last that the
-    direction reads, where back-propagation through the recurrence begins.
+    direction reads, where backpropagation through the recurrence begins.
     """
 
     cell: CellPath
@@ -129,7 +129,7 @@ def _measure(
 
 
 def _means(norms: Tensor) -> tuple[list[float], list[float]]:
-    """Mean norms [lags + 1] and shares of the first; lags that no sentence has are left out."""
+    """Return mean norms [lags + 1] and shares of the first; lags that no sentence has are omitted."""
     there = ~norms.isnan()
     norms = norms[there.any(1)].double()
     sent = norms[:1].where(~norms.isnan(), math.nan).nansum(1)
@@ -138,7 +138,7 @@ def _means(norms: Tensor) -> tuple[list[float], list[float]]:
 
 
 def _decoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) -> Norms:
-    """From the loss of each token back to the states before it."""
+    """Return the norms of the gradients of each token's loss with respect to the states before it."""
     for t in range(min(losses.shape[1], 2 * lags + 1)):
         first = max(0, t - lags)
         mask = t < batch.tgt_lengths
@@ -149,7 +149,7 @@ def _decoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) ->
 
 
 def _encoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) -> Norms:
-    """From a sentence's loss back to the states, from the last that each direction reads."""
+    """Return the norms of the gradients of a sentence's loss, from the last state of each direction."""
     length = batch.src_lengths
     steps = torch.arange(lags + 1).unsqueeze(1)
     for (path, name), norms in _norms(losses, fields):
@@ -163,7 +163,7 @@ def _encoder_norms(fields: Profiles, batch: Batch, losses: Tensor, lags: int) ->
 
 
 def _norms(losses: Tensor, fields: Profiles) -> Norms:
-    """The norms [positions, B] of the gradients of the losses' sum; sentences do not affect each other."""
+    """Return norms [positions, B] of the gradients of the summed losses; sentences are independent."""
     flat = [value for values in fields.values() for value in values]
     gradients = iter(torch.autograd.grad(losses.sum(), flat, retain_graph=True, materialize_grads=True))
     for key, values in fields.items():

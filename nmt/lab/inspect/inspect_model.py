@@ -85,7 +85,7 @@ def inspect_run_gradients(run: Path, *, lags: int) -> Iterator[ModelGradients]:
 
 @contextmanager
 def _batches(loaded: LoadedModel, data: str | None) -> Iterator[Iterable[Batch]]:
-    """All of `data`, or of the validation data, once."""
+    """Yield an iterator over `data` or, without it, the validation data."""
     task = find_task(loaded.recipe)
     corpus = find_part(loaded.recipe.data, "valid") if data is None else task.find_corpus(data)
     with TemporaryDirectory() as folder:
@@ -93,7 +93,7 @@ def _batches(loaded: LoadedModel, data: str | None) -> Iterator[Iterable[Batch]]
 
 
 def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
-    """Models with initial weights and the sizes of `like`: with the recipe's cells, and with others."""
+    """Yield untrained models of the size of `like`: with the recipe's cells, and with others."""
     yield f"{_cells(recipe)} at initialisation", _build(recipe, like)
     stacks = find_stack_settings(recipe)
     for cell in COMPARED_CELLS:
@@ -104,7 +104,7 @@ def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, Tr
 
 
 def _cells(recipe: Recipe) -> str:
-    """The names of a recipe's cells, each once."""
+    """Return the names of a recipe's cells, each once."""
     names = [cell for side in find_stack_settings(recipe).values() for cell in side.cells]
     return ", ".join(dict.fromkeys(name.rpartition(":")[2] for name in names))
 
@@ -122,7 +122,7 @@ def _gradients(
     batches = list(islice(epochs.batches(0, 0), GRADIENT_BATCHES))
     if not batches:
         raise DataError("there is no text to measure gradients on")
-    parts = [batch.part(slice(GRADIENT_SENTENCES)) for batch in batches]
+    parts = [batch.select_rows(slice(GRADIENT_SENTENCES)) for batch in batches]
     for name, model in models:
         profiles = gradient_profiles(model, parts, lags=lags)
         yield ModelGradients(name, profiles, clipping_statistics(model, batches, recipe.training.clip_norm))

@@ -19,8 +19,8 @@ from nmt.lab.inspect.sentence import SentenceTrace, heat_map_range, truncate
 from nmt.recurrence.recording import CellRecord
 
 SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "main.js")
-"""In the order in which they depend on each other."""
-MAX_BYTES = 1_000_000  # size that a page stays below, however long the sentence
+"""Scripts of the page, in the order of their dependencies."""
+MAX_BYTES = 1_000_000  # maximum size of a page; longer sentences are truncated
 VALUE_CHARACTERS, MIN_VALUE_CHARACTERS = 500_000, 200_000
 """Characters for the values of all units at most, and at least where the rest of the page is large."""
 UNITS = 256  # of a layer that are drawn at most, one row of pixels each
@@ -48,7 +48,7 @@ def sentence_page(trace: SentenceTrace, name: str) -> str:
 def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> None:
     """Draw attention above, then a row of heat maps for each cell, the units that vary most first.
 
-    Raises UsageError as `figure.draw` does.
+    Raises UsageError as `draw_heat_maps` does.
     """
     output = [word.piece for word in trace.words]
     rows = {
@@ -83,12 +83,12 @@ def _page(trace: SentenceTrace, shown: SentenceTrace, name: str) -> str:
 
 
 def _json(data: object) -> str:
-    # A sentence may hold "</script>": without the signs that begin markup it cannot end the data.
+    # A sentence may hold "</script>": without the characters that begin markup it cannot end the data.
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, Any]:
-    """Everything but the cells; counts and sums are those of the untruncated sentence."""
+    """Return all data but the cells; counts and sums are those of the untruncated sentence."""
     texts = {"name": name, "text": trace.text, "translation": trace.translation}
     return {
         **{
@@ -108,13 +108,13 @@ def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, An
             }
             for word in shown.words
         ],
-        "attention": None if shown.attention is None else _packed_weights(shown.attention),
-        "beam": _packed_beam(shown.beam, shown.spelling),
+        "attention": None if shown.attention is None else _pack_weights(shown.attention),
+        "beam": _pack_beam(shown.beam, shown.spelling),
     }
 
 
 def _cells(cells: Sequence[CellRecord], free: int) -> list[dict[str, Any]]:
-    """All cells, with as many units of each as there are characters for."""
+    """Return all cells, with as many units of each as there are characters for."""
     minimum = len(_json([_cell(cell, 1) for cell in cells]).encode()) + len(cells) * UNITS * UNIT_CHARACTERS
     characters = min(VALUE_CHARACTERS, max(MIN_VALUE_CHARACTERS, free - minimum))
     values = sum(len(value) for cell in cells for value in cell.values.values())
@@ -133,7 +133,7 @@ def _cell(cell: CellRecord, units: int) -> dict[str, Any]:
         "unnamed": cell.unnamed,
         "equations": cell.equations,
         "series": [
-            {"name": name, "gate": name in cell.gates, **_packed_values(value[:, shown])}
+            {"name": name, "gate": name in cell.gates, **_pack_values(value[:, shown])}
             for name, value in cell.values.items()
         ],
     }
@@ -144,15 +144,15 @@ def _units_by_variation(cell: CellRecord) -> Tensor:
     return cell.values["h"].std(dim=0, correction=0).argsort(descending=True, stable=True)
 
 
-def _packed_values(values: Tensor) -> dict[str, Any]:
-    """values [T, U] as one byte each, unit by unit, with the values of 0 and 255."""
+def _pack_values(values: Tensor) -> dict[str, Any]:
+    """Pack values [T, U] as one byte each, unit by unit, with the values that 0 and 255 represent."""
     low, high = heat_map_range(values)
     steps = ((values.t().double() - low) / (high - low) * LEVELS).round().byte()
     return {"low": low, "high": high, "data": _base64(steps)}
 
 
-def _packed_weights(weights: Tensor) -> str:
-    """weights [T, S] from 0 to 1 as two bytes each, the lower first, row by row."""
+def _pack_weights(weights: Tensor) -> str:
+    """Pack weights [T, S] from 0 to 1 as two bytes each, the lower first, row by row."""
     steps = weights.double().mul(THOUSANDTHS).round().long()
     return _base64(torch.stack([steps % 256, steps // 256], dim=-1).byte())
 
@@ -161,8 +161,8 @@ def _base64(values: Tensor) -> str:
     return b64encode(values.contiguous().numpy().tobytes()).decode()
 
 
-def _packed_beam(branches: Sequence[BeamBranch], spelling: dict[int, str]) -> dict[str, Any]:
-    """The branches as rows of numbers, each token by its index in `pieces`, the fate by that in FATES."""
+def _pack_beam(branches: Sequence[BeamBranch], spelling: dict[int, str]) -> dict[str, Any]:
+    """Pack branches as rows of numbers: tokens as indices in `pieces`, fates as indices in FATES."""
     indices = {piece: i for i, piece in enumerate(dict.fromkeys(branch.piece for branch in branches))}
     rows = [
         [

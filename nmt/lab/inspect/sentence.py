@@ -29,13 +29,13 @@ class OutputToken(NamedTuple):
 
 
 class SentenceTrace(NamedTuple):
-    """What a translator computed for one sentence."""
+    """The computations of a translator for one sentence."""
 
     text: str
     translation: str
     source: list[str]  # tokens, with eos
     words: list[OutputToken]  # of the translation, with eos where it was generated
-    score: float  # that the translation is ranked by
+    score: float  # by which the translation is ranked
     attention: Tensor | None  # [T, S]
     recurrences: list[CellRecord]  # with values [T, H]; without `kept`
     beam: list[BeamBranch]
@@ -83,7 +83,7 @@ def _with_values(record: CellRecord, change: Callable[[Tensor], Tensor]) -> Cell
 def _run_forced(
     model: TranslationModel, source: list[int], output: list[int]
 ) -> tuple[Tensor, Tensor | None, list[CellRecord]]:
-    """Log probabilities [T, V], attention [T, S] and the cells where the model reads its translation."""
+    """Return log probabilities [T, V], attention [T, S] and cells of the model on its translation."""
     device = next(model.parameters()).device
     src, tgt_in = (torch.tensor([row], device=device) for row in (source, [BOS, *output[:-1]]))
     with evaluation_mode(model), record_values(model.recurrent_cells()) as records:
@@ -106,7 +106,7 @@ def _output_tokens(job: Job, output: Sequence[int], log_probs: Tensor) -> list[O
 
 
 def heat_map_range(values: Tensor) -> tuple[float, float]:
-    """The range of a heat map: 0 to 1 if all values lie in it, as a gate's do, else symmetric about 0."""
+    """Return the range of a heat map: 0 to 1 if it holds all values, else symmetric about 0."""
     largest = max(values.abs().max().item(), 1e-6)
     return (0.0, 1.0) if values.min() >= 0 and largest <= 1 else (-largest, largest)
 
@@ -137,7 +137,7 @@ def as_json(trace: SentenceTrace) -> dict[str, Any]:
 
 
 def truncate(trace: SentenceTrace, positions: int) -> SentenceTrace:
-    """Keep the first positions of the source and the translation; texts and score stay as they are."""
+    """Keep the first positions of the source and the translation; texts and score are unchanged."""
     attention = None if trace.attention is None else trace.attention[:positions, :positions]
     return trace._replace(
         source=trace.source[:positions],

@@ -39,7 +39,7 @@ Label = Annotated[str, AfterValidator(_label)]
 """The name of an axis or of one of its values, which is part of file names."""
 Changes = dict[str, Any]
 MATCH_TOLERANCE, MATCH_LIMIT = 0.005, 0.02
-"""Relative differences of parameters above which sizes may leave their proportion, and none match."""
+"""Relative differences of parameters: the first relaxes the proportion, the second is the limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +94,12 @@ class StudyMember(NamedTuple):
         return ",".join([*self.choices.values(), f"seed{self.seed}"])
 
     def other_values(self, axis: str) -> tuple[str, ...]:
-        """The values of all axes but one: members that agree in them are compared."""
+        """Return the values of all axes but one: members that agree in them are compared."""
         return tuple(value for name, value in self.choices.items() if name != axis)
 
 
 def shipped_studies() -> list[Path]:
-    """The files of the built-in studies."""
+    """Return the files of the built-in studies."""
     return sorted((shipped_directory("recipes") / "studies").glob("*.yaml"))
 
 
@@ -203,8 +203,8 @@ def count_parameters(recipe: TranslationRecipe) -> int:
 def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecipe:
     """Set the hidden sizes for which the number of parameters is nearest to `target`.
 
-    The sizes keep their proportion, or nearly so where it would allow large steps only. Raises UsageError
-    where no sizes come near.
+    The sizes keep their proportion, approximately if it would allow large steps only. Raises UsageError
+    if no sizes come close.
     """
     encoder, decoder = recipe.encoder.hidden, recipe.decoder.hidden
     heads = recipe.decoder.heads if recipe.decoder.attention == "multi-head" else 1
@@ -230,7 +230,7 @@ def match_parameters(recipe: TranslationRecipe, target: int) -> TranslationRecip
 
 
 def _nearest(make: Callable[[int], TranslationRecipe], target: int) -> TranslationRecipe:
-    """Of recipes that grow with a number from 1, the one with parameters nearest to `target`."""
+    """Return the recipe whose parameters are nearest to `target`, of those made for 1, 2, ..."""
     low, high = 1, 2
     while count_parameters(make(high)) < target:
         low, high = high, 2 * high

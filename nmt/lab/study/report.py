@@ -34,7 +34,7 @@ DECADE = 10  # ratio of the largest to the smallest value of an axis from which 
 
 
 class StudySummary(NamedTuple):
-    """What a report states besides the results."""
+    """The content of a report apart from the results."""
 
     title: str
     systems: str  # the axis that is compared
@@ -94,7 +94,7 @@ class _ReportBuilder:
     def by_system(
         self, score: Callable[[Sequence[Trial]], Mapping[Bucket, MeanAndDeviation]]
     ) -> Mapping[str, Buckets]:
-        """Scores of each system of each group."""
+        """Return the scores of each system of each group."""
         return {
             name: {system: score(trials) for system, trials in group.items()}
             for name, group in self.groups.items()
@@ -135,7 +135,7 @@ class _ReportBuilder:
         yield preformatted(summary.file)
 
     def system_table(self, columns: Sequence[str], cells: Callable[[Group, str], Sequence[str]]) -> Block:
-        """A table with a row of cells for each system of each group, unless there are none."""
+        """Return a table with a row of cells for each system of each group, unless there are none."""
         rows = [
             [*[name] * bool(self.summary.others), system, *row]
             for name, group in self.groups.items()
@@ -177,7 +177,7 @@ class _ReportBuilder:
         return self.system_table(columns, cells)
 
     def bucket_tables(self, column: str, groups: Mapping[str, Buckets]) -> Iterator[Block]:
-        """A table of each group, with its name where there are several."""
+        """Yield a table for each group, with its name where there are several."""
         missing = MeanAndDeviation.of([])
         for name, scores in groups.items():
             if name:
@@ -189,7 +189,7 @@ class _ReportBuilder:
             )
 
     def pictures(self) -> Iterator[Block]:
-        """The score over the other axis, if its values are numbers, by length, and during training."""
+        """Yield plots of the score: over the other axis if it is numeric, by length, during training."""
         folder = self.directory / "pictures"
         folder.mkdir(exist_ok=True)
         for number, (x, panels, log_x) in enumerate(self.panels(), 1):

@@ -1,4 +1,4 @@
-"""Training of a study's members, each in a process of its own, so that a failure does not stop the others.
+"""Training of a study's members, each in a separate process, so a failure does not stop the others.
 
 Files in the directory of the study, for a member NAME: the recipe `members/NAME.yaml`, the run
 `members/NAME/`, the output `members/NAME.log`, the status `members/NAME.json`.
@@ -37,7 +37,7 @@ class MemberStatus(NamedTuple):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it was trained and tested."""
+        """True if it was trained and tested."""
         return self.exit_code == 0
 
 
@@ -58,7 +58,7 @@ class MemberFiles(NamedTuple):
 
 
 def member_files(directory: Path, member: StudyMember) -> MemberFiles:
-    """The files of a member of the study in `directory`."""
+    """Return the files of a member of the study in `directory`."""
     return MemberFiles(directory / "members", member.name)
 
 
@@ -79,7 +79,7 @@ def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
 
 
 def is_finished(directory: Path, member: StudyMember) -> bool:
-    """Whether the member was trained and tested with the same recipe, and its results exist."""
+    """Return True if the member was trained and tested with the same recipe, and its results exist."""
     status, run = read_status(directory, member), member_files(directory, member).run
     results = ("scores.json", "test.hyp")
     return status is not None and status.succeeded and all((run / name).is_file() for name in results)
@@ -94,7 +94,7 @@ def check_data(members: Sequence[StudyMember]) -> None:
 
 
 def training_command(files: MemberFiles) -> list[str]:
-    """The command that trains and tests a member, or resumes it."""
+    """Return the command that trains and tests a member, or resumes it."""
     return [sys.executable, "-m", "nmt", "run", str(files.file("yaml")), "-o", str(files.run)]
 
 
@@ -162,7 +162,7 @@ class StudyRunner:
                 stdout=log,
                 stderr=log,
                 env={**threads, **os.environ},
-                pass_fds=[self._directory_lock],  # locked as long as one of them lives
+                pass_fds=[self._directory_lock],  # locked until all of them have ended
                 start_new_session=True,  # Ctrl-C is sent to this process only, which terminates them once
             )
             self._running.add(process)
@@ -181,7 +181,7 @@ def _exit(number: int, _: FrameType | None) -> None:
 
 
 def _error_message(log: Path) -> str:
-    """The last error of `nmt` and what follows it in one line; without one, the last line."""
+    """Return the last error of `nmt` and what follows it in one line; without one, the last line."""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
     lines = [line for line in lines if line] or ["no output"]
     errors = [i for i, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]

@@ -43,7 +43,7 @@ class Trial(NamedTuple):
     lowercase: bool = False  # of the scores
 
     def last(self, key: str) -> float:
-        """The last value of a number in the events; NaN if there is none."""
+        """Return the last value of a number in the events; NaN if there is none."""
         values = [event[key] for event in self.events if event.get(key) is not None]
         return float(values[-1]) if values else math.nan
 
@@ -193,7 +193,7 @@ def word_scores(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
 
 
 def validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
-    """The mean of a validation metric over updates at which all seeds have one."""
+    """Return the mean of a validation metric over updates at which all seeds have one."""
     values_at: dict[float, list[float]] = defaultdict(list)
     for trial in trials:
         for update, value in zip(*read_series(trial.events, "validation", metric), strict=True):
@@ -203,20 +203,20 @@ def validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
 
 
 def mean_curve(name: str, x: Sequence[float], means: Sequence[MeanAndDeviation]) -> Curve:
-    """Means as a curve, with their deviations as its band where there are any."""
+    """Return means as a curve, with their deviations as its band where there are any."""
     deviations = [one.deviation for one in means]
     several = any(map(math.isfinite, deviations))
     return Curve(name, x, [one.mean for one in means], deviations if several else None)
 
 
 def validation_metric(trials: Sequence[Trial], metric: str) -> str:
-    """The metric if validations measured it, else the loss, which they always measure."""
+    """Return the metric if validations measured it, else the loss, which they always measure."""
     measured = any(metric in event for trial in trials for event in trial.events)
     return metric if measured else "loss"
 
 
 def curves_over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
-    """Each system's score over the groups; none unless there are several and their names are numbers."""
+    """Return each system's score over the groups, if there are several and their names are numbers."""
     x = {name: float(name) for name in groups if NUMBER.fullmatch(name)}
     if len(x) < max(len(groups), 2):
         return []
