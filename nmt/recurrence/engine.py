@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, fx
 
 from nmt.errors import UsageError
-from nmt.recurrence.trace.kernel import Kernel, Slot
+from nmt.recurrence.trace.kernel import Kernel, TensorKey
 
 Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
 ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that are documented
-Buffers = dict[Slot, Tensor]  # the values of each slot at every position, [T, B, H]
+Buffers = dict[TensorKey, Tensor]  # the values of each key at every position, [T, B, H]
 PositionStep = Callable[[int], object]  # runs one operation at a position
 
 
@@ -52,11 +52,13 @@ class Backend:
             return lambda t: torch.addmm(add, vs[t], transposed, out=outs[t])
         return lambda t: torch.mm(vs[t], transposed, out=outs[t])
 
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> PositionStep:
+    def kernel(
+        self, kernel: Kernel, buffers: Buffers, adds: frozenset[TensorKey] = frozenset()
+    ) -> PositionStep:
         """Bind a kernel to buffers. Outputs overwrite their buffers; those in `adds` are added to them."""
         run = _compile_graph(kernel)
-        inputs = [buffers[slot].unbind(0) for slot in kernel.inputs]
-        outputs = [(buffers[slot].unbind(0), slot in adds) for slot in kernel.outputs]
+        inputs = [buffers[key].unbind(0) for key in kernel.inputs]
+        outputs = [(buffers[key].unbind(0), key in adds) for key in kernel.outputs]
         is_input = [node.op == "placeholder" for node in kernel.output_nodes]
 
         def step(t: int) -> None:

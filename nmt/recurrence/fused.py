@@ -21,7 +21,7 @@ from nmt.recurrence.reference import (
     select_gate_rows,
 )
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
-from nmt.recurrence.trace.kernel import KEEP, Kernel, Slot, SlotKind, make_slots
+from nmt.recurrence.trace.kernel import KEEP, Kernel, TensorKey, TensorKind, make_keys
 from nmt.recurrence.trace.program import Program, find_program, find_vectors
 
 
@@ -45,7 +45,7 @@ def bind_cell(
     )
 
 
-Block = tuple[Slot, ...]  # slots whose values are the column blocks of one tensor [B, n*H]
+Block = tuple[TensorKey, ...]  # keys whose values are the column blocks of one tensor [B, n*H]
 
 
 class FusedCell(BoundCell):
@@ -64,16 +64,16 @@ class FusedCell(BoundCell):
         fused = {product.gates[0]: product.gates for product in products if product.fused}
         inner = {gate for gates in fused.values() for gate in gates[1:]}
         blocks = [fused.get(gate, (gate,)) for gate in cell.gates if gate not in inner]
-        self.input_blocks = [make_slots(SlotKind.INPUT, block) for block in blocks]  # one for each product
+        self.input_blocks = [make_keys(TensorKind.INPUT, block) for block in blocks]  # one for each product
         self.input_sizes = [len(block) * cell.hidden_size for block in blocks]
         self.product_blocks = [
-            make_slots(SlotKind.INPUT, p.gates) if p.fused else make_slots(SlotKind.PRODUCT, p.gates, index)
+            make_keys(TensorKind.INPUT, p.gates) if p.fused else make_keys(TensorKind.PRODUCT, p.gates, index)
             for index, p in enumerate(products)
         ]
         fields = cell.State._fields
-        self.state_blocks = _single_blocks(make_slots(SlotKind.STATE, fields))
-        self.zone_blocks = _single_blocks(make_slots(SlotKind.ZONE, fields))
-        self.vector_blocks = _single_blocks(make_slots(SlotKind.VECTOR, tuple(self.vectors)))
+        self.state_blocks = _single_blocks(make_keys(TensorKind.STATE, fields))
+        self.zone_blocks = _single_blocks(make_keys(TensorKind.ZONE, fields))
+        self.vector_blocks = _single_blocks(make_keys(TensorKind.VECTOR, tuple(self.vectors)))
         self.kernels: dict[Kernel, _BoundKernel] = {}
 
     @cached_property
@@ -148,14 +148,14 @@ class _BoundKernel:
     ) -> None:
         self.backend, self.kernel, self.blocks = backend, kernel, blocks
         self.outputs = _single_blocks(kernel.outputs)
-        self.output_gradients = _single_blocks(slot.gradient for slot in kernel.outputs)
+        self.output_gradients = _single_blocks(key.gradient for key in kernel.outputs)
         # Gradients of the inputs are kept next to each other, those of other blocks by themselves.
         self.buffers = [GradientBuffer() if block in input_blocks else None for block in blocks]
 
     @cached_property
     def gradients(self) -> list[tuple[Block, int]]:
-        """The gradient slots of each block, and how many of them the backward kernel writes."""
-        gradients = [tuple(slot.gradient for slot in block) for block in self.blocks]
+        """The gradient keys of each block, and how many of them the backward kernel writes."""
+        gradients = [tuple(key.gradient for key in block) for block in self.blocks]
         written = self.kernel.derivative.outputs
         return [(block, len(set(block).intersection(written))) for block in gradients]
 
@@ -195,13 +195,13 @@ class _KernelFunction(torch.autograd.Function):
         return None, None, *result
 
 
-def _single_blocks(slots: Iterable[Slot]) -> list[Block]:
-    return [(slot,) for slot in slots]
+def _single_blocks(keys: Iterable[TensorKey]) -> list[Block]:
+    return [(key,) for key in keys]
 
 
-def _split_blocks(blocks: Iterable[Block], tensors: Iterable[Tensor]) -> dict[Slot, Tensor]:
+def _split_blocks(blocks: Iterable[Block], tensors: Iterable[Tensor]) -> dict[TensorKey, Tensor]:
     return {
-        slot: piece
+        key: piece
         for block, tensor in zip(blocks, tensors, strict=True)
-        for slot, piece in zip(block, tensor.unsqueeze(0).chunk(len(block), -1), strict=True)
+        for key, piece in zip(block, tensor.unsqueeze(0).chunk(len(block), -1), strict=True)
     }

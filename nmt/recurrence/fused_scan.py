@@ -18,9 +18,9 @@ from nmt.recurrence.trace.kernel import (
     VALUE,
     ZERO_KERNEL,
     Kernel,
-    Slot,
-    SlotKind,
-    make_slots,
+    TensorKey,
+    TensorKind,
+    make_keys,
     split_columns,
 )
 from nmt.recurrence.trace.program import Program, RecurrentProduct, find_vectors
@@ -60,27 +60,29 @@ class FusedScan:
         self.biases = parameters[len(products) : 2 * len(products)]
         vectors = parameters[2 * len(products) :]
         self.order = position_order(T, self.reverse)
-        self.vector_slots = make_slots(SlotKind.VECTOR, tuple(find_vectors(self.cell)))
+        self.vector_slots = make_keys(TensorKind.VECTOR, tuple(find_vectors(self.cell)))
         before, after = self.state_slices(T)
         states = [x.new_empty(T + 1, B, H) for _ in start]
         for buffer, first in zip(states, start, strict=True):
             buffer[-1 if self.reverse else 0] = first
-        self.buffers: Buffers = split_columns(make_slots(SlotKind.INPUT, self.cell.gates), x)
-        self.buffers |= zip(make_slots(SlotKind.STATE, fields), (s[before] for s in states), strict=True)
-        self.buffers |= zip(make_slots(SlotKind.NEXT, fields), (s[after] for s in states), strict=True)
+        self.buffers: Buffers = split_columns(make_keys(TensorKind.INPUT, self.cell.gates), x)
+        self.buffers |= zip(make_keys(TensorKind.STATE, fields), (s[before] for s in states), strict=True)
+        self.buffers |= zip(make_keys(TensorKind.NEXT, fields), (s[after] for s in states), strict=True)
         self.buffers |= zip(self.vector_slots, (v.expand(T, B, H) for v in vectors), strict=True)
         if self.mask is not None:
             self.buffers[MASK] = self.mask.unsqueeze(-1).expand(T, B, H)
         if self.keep is not None:
             self.buffers[KEEP] = self.keep.expand(T, B, H)
         if self.zones is not None:
-            self.buffers |= split_columns(make_slots(SlotKind.ZONE, fields), self.zones)
+            self.buffers |= split_columns(make_keys(TensorKind.ZONE, fields), self.zones)
         self.outputs = [self.product_buffer(i, p, x, self.buffers) for i, p in enumerate(products)]
         for product in products:
             if product.kernel is not None:
                 self.buffers[product.operand] = x.new_empty(T, B, H)
         self.forward_loop()
-        hs = self.buffers[Slot(SlotKind.NEXT, "h")][:]  # not the saved tensor, which would keep its own graph
+        hs = self.buffers[TensorKey(TensorKind.NEXT, "h")][
+            :
+        ]  # not the saved tensor, which would keep its own graph
         return hs, *(buffer[0 if self.reverse else -1].clone() for buffer in states)
 
     def state_slices(self, positions: int) -> tuple[slice, slice]:
@@ -93,7 +95,7 @@ class FusedScan:
         if product.fused:
             return x[..., self.cell.rows(product.gates[0], product.gates[-1])]
         u = x.new_empty(*x.shape[:2], len(product.gates) * self.cell.hidden_size)
-        buffers |= split_columns(make_slots(SlotKind.PRODUCT, product.gates, index), u)
+        buffers |= split_columns(make_keys(TensorKind.PRODUCT, product.gates, index), u)
         return u
 
     def forward_loop(self) -> None:
@@ -113,16 +115,16 @@ class FusedScan:
         dx = dhs.new_empty(T, B, len(self.cell.gates) * H)
         carried = [d.clone(memory_format=torch.contiguous_format) for d in dfinal]
         dvectors = [dhs.new_zeros(B, H) for _ in self.vector_slots]
-        # Buffers by the slot whose gradient they hold; those of a state serve before and after a step.
-        buffers: Buffers = split_columns(make_slots(SlotKind.INPUT, self.cell.gates), dx)
-        for kind in (SlotKind.STATE, SlotKind.NEXT):
-            buffers |= zip(make_slots(kind, fields), (d.expand(T, B, H) for d in carried), strict=True)
+        # Buffers by the key whose gradient they hold; those of a state serve before and after a step.
+        buffers: Buffers = split_columns(make_keys(TensorKind.INPUT, self.cell.gates), dx)
+        for kind in (TensorKind.STATE, TensorKind.NEXT):
+            buffers |= zip(make_keys(kind, fields), (d.expand(T, B, H) for d in carried), strict=True)
         buffers |= zip(self.vector_slots, (d.expand(T, B, H) for d in dvectors), strict=True)
         du = [self.product_buffer(index, p, dx, buffers) for index, p in enumerate(products)]
         for product in products:
             if product.kernel is not None:
                 buffers[product.operand] = dhs.new_empty(B, H).expand(T, B, H)
-        self.backward_loop(dhs, {slot.gradient: d for slot, d in buffers.items()}, du)
+        self.backward_loop(dhs, {key.gradient: d for key, d in buffers.items()}, du)
         dU = []  # Σ_t du_tᵀ v_t: [T, B, n*H] and [T, B, H] to [n*H, H]
         for product, d in zip(products, du, strict=True):
             v = self.backend.matrix(self.buffers[product.operand].flatten(0, 1).t())
@@ -131,9 +133,9 @@ class FusedScan:
         return dx, *carried, *dU, *db, *(d.sum(0) for d in dvectors)
 
     def backward_loop(self, dhs: Tensor, gradients: Buffers, du: list[Tensor]) -> None:
-        backend, dh = self.backend, gradients[Slot(SlotKind.NEXT, "h").gradient]
+        backend, dh = self.backend, gradients[TensorKey(TensorKind.NEXT, "h").gradient]
         steps = [backend.kernel(COPY_KERNEL, {VALUE: dhs, RESULT: dh}, frozenset([RESULT]))]
-        written = {slot for slot in gradients if slot.kind is SlotKind.VECTOR}  # sums over all positions
+        written = {key for key in gradients if key.kind is TensorKind.VECTOR}  # sums over all positions
         steps.append(self.bind_derivative(self.program.final.derivative, gradients, written))
         later = []
         for product, d, U in reversed(list(zip(self.program.products, du, self.weights, strict=True))):
@@ -144,12 +146,14 @@ class FusedScan:
             written.add(operand)
             if product.kernel is not None:
                 later.append(self.bind_derivative(product.kernel.derivative, gradients, written))
-        for slot, d in gradients.items():
-            if slot.kind in (SlotKind.INPUT, SlotKind.PRODUCT, SlotKind.STATE) and slot not in written:
+        for key, d in gradients.items():
+            if key.kind in (TensorKind.INPUT, TensorKind.PRODUCT, TensorKind.STATE) and key not in written:
                 steps.append(backend.kernel(ZERO_KERNEL, {VALUE: d, RESULT: d}))
         backend.loop(steps + later, self.order[::-1])
 
-    def bind_derivative(self, derivative: Kernel, gradients: Buffers, written: set[Slot]) -> PositionStep:
+    def bind_derivative(
+        self, derivative: Kernel, gradients: Buffers, written: set[TensorKey]
+    ) -> PositionStep:
         """Bind a derivative that adds to the gradients already written and overwrites the others."""
         adds = frozenset(written.intersection(derivative.outputs))
         step = self.backend.kernel(derivative, self.buffers | gradients, adds)

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 from torch.utils.dlpack import from_dlpack, to_dlpack  # type: ignore[attr-defined]
 
 from nmt.recurrence.engine import Backend, Buffers, PositionStep
-from nmt.recurrence.trace.kernel import Kernel, Slot
+from nmt.recurrence.trace.kernel import Kernel, TensorKey
 
 aten = torch.ops.aten
 
@@ -21,11 +21,13 @@ class InductorBackend(Backend):
     def find_obstacle(like: Tensor) -> str | None:
         return find_obstacle(like.device.type)
 
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> PositionStep:
+    def kernel(
+        self, kernel: Kernel, buffers: Buffers, adds: frozenset[TensorKey] = frozenset()
+    ) -> PositionStep:
         if sum(node.op == "call_function" for node in kernel.graph.nodes) <= 1:
             return super().kernel(kernel, buffers, adds)  # torch is called faster than what it compiles
         tensors: list[Tensor] = []
-        arguments = [_add_buffer(buffers[slot], tensors) for slot in (*kernel.inputs, *kernel.outputs)]
+        arguments = [_add_buffer(buffers[key], tensors) for key in (*kernel.inputs, *kernel.outputs)]
         run = _compile_kernel(kernel, adds, tuple(arguments), tensors[0].dtype, tensors[0].device)
         positions = list(zip(*map(_unbind_memory, tensors), strict=True))
         return lambda t: run(*positions[t])
@@ -48,7 +50,7 @@ def _unbind_memory(buffer: Tensor) -> list[Tensor]:
 @cache
 def _compile_kernel(
     kernel: Kernel,
-    adds: frozenset[Slot],
+    adds: frozenset[TensorKey],
     arguments: tuple[int, ...],
     dtype: torch.dtype,
     device: torch.device,
@@ -59,8 +61,8 @@ def _compile_kernel(
     return torch.compile(module.forward, fullgraph=True, dynamic=True)
 
 
-def in_place_graph(kernel: Kernel, adds: frozenset[Slot], arguments: Sequence[int]) -> fx.Graph:
-    """Make a kernel write its outputs: `arguments[i]` is the index of the buffer of its i-th slot.
+def in_place_graph(kernel: Kernel, adds: frozenset[TensorKey], arguments: Sequence[int]) -> fx.Graph:
+    """Make a kernel write its outputs: `arguments[i]` is the index of the buffer of its i-th key.
 
     A buffer that is read and written is one argument: a compiler that took it for two might write before it
     has read.
@@ -73,8 +75,8 @@ def in_place_graph(kernel: Kernel, adds: frozenset[Slot], arguments: Sequence[in
     values = [copies[node] for node in kernel.output_nodes]
     # An output that is an input may share memory with one that is written before it is copied.
     values = [graph.call_function(aten.clone.default, (v,)) if v in buffers else v for v in values]
-    for value, i, slot in zip(values, outputs, kernel.outputs, strict=True):
-        graph.call_function(aten.add_.Tensor if slot in adds else aten.copy_.default, (buffers[i], value))
+    for value, i, key in zip(values, outputs, kernel.outputs, strict=True):
+        graph.call_function(aten.add_.Tensor if key in adds else aten.copy_.default, (buffers[i], value))
     graph.output(())
     return graph
 

@@ -10,10 +10,10 @@ from nmt.recurrence.engine import Buffers
 from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.trace.kernel import (
     Kernel,
-    Slot,
-    SlotKind,
+    TensorKey,
+    TensorKind,
     Tensors,
-    make_slots,
+    make_keys,
     select_outputs,
     split_columns,
     trace_kernel,
@@ -21,7 +21,7 @@ from nmt.recurrence.trace.kernel import (
 from nmt.recurrence.trace.program import Program
 
 aten = torch.ops.aten
-COEFFICIENT, ONE = Slot(SlotKind.COEFFICIENT), Slot(SlotKind.ONE)
+COEFFICIENT, ONE = TensorKey(TensorKind.COEFFICIENT), TensorKey(TensorKind.ONE)
 ARITHMETIC = (  # operations that a field may pass through on the way to its next value
     aten.add.Tensor,
     aten.sub.Tensor,
@@ -62,7 +62,7 @@ def find_stages(program: Program) -> StagedProgram | None:
     if program.products:
         return None
     forward, backward = program.final, program.final.derivative
-    unsolved = [slot.name for slot in forward.inputs if slot.kind is SlotKind.STATE]
+    unsolved = [key.name for key in forward.inputs if key.kind is TensorKind.STATE]
     stages: list[LinearStage] = []
     while unsolved:
         solved = {stage.field for stage in stages}
@@ -73,8 +73,8 @@ def find_stages(program: Program) -> StagedProgram | None:
         stages.append(stage)
         unsolved.remove(stage.field)
     solved = {stage.field for stage in stages}
-    rest = [slot for slot in forward.outputs if slot.name not in solved]
-    gradients = [slot for slot in backward.outputs if slot.kind is not SlotKind.STATE]
+    rest = [key for key in forward.outputs if key.name not in solved]
+    gradients = [key for key in backward.outputs if key.kind is not TensorKind.STATE]
     return StagedProgram(
         tuple(stages), select_outputs(forward, rest) if rest else None, select_outputs(backward, gradients)
     )
@@ -82,9 +82,9 @@ def find_stages(program: Program) -> StagedProgram | None:
 
 def _make_stage(program: Program, field: str, solved: set[str]) -> LinearStage | None:
     """Make the stage of a field that reads only solved fields and, linearly, itself; else None."""
-    state, new = Slot(SlotKind.STATE, field), Slot(SlotKind.NEXT, field)
+    state, new = TensorKey(TensorKind.STATE, field), TensorKey(TensorKind.NEXT, field)
     kernel, derivative = select_outputs(program.final, [new]), program.final.derivative
-    if {slot.name for slot in kernel.inputs if slot.kind is SlotKind.STATE} - {field, *solved}:
+    if {key.name for key in kernel.inputs if key.kind is TensorKind.STATE} - {field, *solved}:
         return None
     if state in kernel.inputs:
         affine = _trace_affine(kernel, state) if _is_arithmetic(kernel, state) else None
@@ -94,11 +94,11 @@ def _make_stage(program: Program, field: str, solved: set[str]) -> LinearStage |
     if state.gradient not in derivative.outputs:  # all that reads it has a derivative of zero
         return LinearStage(field, kernel, None)
     backward = select_outputs(derivative, [state.gradient])
-    through = {slot.name for slot in backward.inputs if slot.kind is SlotKind.NEXT and slot.is_gradient}
+    through = {key.name for key in backward.inputs if key.kind is TensorKind.NEXT and key.is_gradient}
     return LinearStage(field, kernel, backward if through - {field} else None)
 
 
-def _is_arithmetic(kernel: Kernel, state: Slot) -> bool:
+def _is_arithmetic(kernel: Kernel, state: TensorKey) -> bool:
     """Return whether a field passes through sums, products and selections alone, and selects nothing itself.
 
     Where it passes through anything else a derivative that does not read it proves nothing: sign's is 0.
@@ -112,18 +112,18 @@ def _is_arithmetic(kernel: Kernel, state: Slot) -> bool:
     return True
 
 
-def _trace_affine(kernel: Kernel, state: Slot) -> Kernel:
+def _trace_affine(kernel: Kernel, state: TensorKey) -> Kernel:
     """Add to a kernel the derivative of its output by one of its inputs, as COEFFICIENT."""
     run = fx.GraphModule(torch.nn.Module(), kernel.graph)
 
-    def differentiate(values: Tensors) -> dict[Slot, Tensor | None]:
+    def differentiate(values: Tensors) -> dict[TensorKey, Tensor | None]:
         with torch.enable_grad():
             leaf = values[state].detach().requires_grad_()
-            (output,) = run(*(leaf if slot == state else values[slot] for slot in kernel.inputs))
+            (output,) = run(*(leaf if key == state else values[key] for key in kernel.inputs))
             (a,) = torch.autograd.grad(output, leaf, values[ONE])
         return {kernel.outputs[0]: output, COEFFICIENT: a}
 
-    examples = {slot: kernel.examples[slot] for slot in kernel.inputs}
+    examples = {key: kernel.examples[key] for key in kernel.inputs}
     return trace_kernel(differentiate, examples | {ONE: torch.zeros_like(examples[state])})
 
 
@@ -165,8 +165,8 @@ class ParallelScan(FusedScan):
         self.coefficients: dict[str, Tensor] = {}
         first, later = (-1, slice(0, -1)) if self.reverse else (0, slice(1, None))
         for stage in self.stages.stages:
-            state = Slot(SlotKind.STATE, stage.field)
-            s, n = self.buffers[state], self.buffers[Slot(SlotKind.NEXT, stage.field)]
+            state = TensorKey(TensorKind.STATE, stage.field)
+            s, n = self.buffers[state], self.buffers[TensorKey(TensorKind.NEXT, stage.field)]
             buffers = self.buffers | {state: _fill(n, 0), ONE: _fill(n, 1)}
             if COEFFICIENT in stage.forward.outputs:
                 buffers[COEFFICIENT] = self.coefficients[stage.field] = torch.empty_like(n)
@@ -187,14 +187,14 @@ class ParallelScan(FusedScan):
             states[field][0 if self.reverse else -1].add_(d)
         dx = dhs.new_zeros(T, B, len(self.cell.gates) * H)
         dvectors = [dhs.new_zeros(T, B, H) for _ in self.vector_slots]
-        gradients: Buffers = split_columns(make_slots(SlotKind.INPUT, self.cell.gates), dx)
+        gradients: Buffers = split_columns(make_keys(TensorKind.INPUT, self.cell.gates), dx)
         gradients |= zip(self.vector_slots, dvectors, strict=True)
-        for kind, positions in ((SlotKind.STATE, before), (SlotKind.NEXT, after)):
-            gradients |= {Slot(kind, field): d[positions] for field, d in states.items()}
-        buffers = self.buffers | {slot.gradient: d for slot, d in gradients.items()}
+        for kind, positions in ((TensorKind.STATE, before), (TensorKind.NEXT, after)):
+            gradients |= {TensorKey(kind, field): d[positions] for field, d in states.items()}
+        buffers = self.buffers | {key.gradient: d for key, d in gradients.items()}
         for stage in reversed(self.stages.stages):
             if stage.backward is not None:  # the share of its own gradient is left to the recurrence
-                others = buffers | {Slot(SlotKind.NEXT, stage.field).gradient: _fill(dhs, 0)}
+                others = buffers | {TensorKey(TensorKind.NEXT, stage.field).gradient: _fill(dhs, 0)}
                 self.run_once(stage.backward, others, frozenset(stage.backward.outputs))
             if stage.field in self.coefficients:
                 coefficients = self.coefficients[stage.field]
@@ -203,9 +203,9 @@ class ParallelScan(FusedScan):
         first = -1 if self.reverse else 0
         return dx, *(d[first] for d in states.values()), *(d.sum((0, 1)) for d in dvectors)
 
-    def run_once(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> None:
+    def run_once(self, kernel: Kernel, buffers: Buffers, adds: frozenset[TensorKey] = frozenset()) -> None:
         """Run a kernel once, over the rows of all positions."""
-        rows = {slot: buffers[slot].flatten(0, 1).unsqueeze(0) for slot in (*kernel.inputs, *kernel.outputs)}
+        rows = {key: buffers[key].flatten(0, 1).unsqueeze(0) for key in (*kernel.inputs, *kernel.outputs)}
         self.backend.kernel(kernel, rows, adds)(0)
 
 

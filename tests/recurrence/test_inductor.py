@@ -11,10 +11,10 @@ from nmt.errors import UsageError
 from nmt.recurrence import inductor
 from nmt.recurrence.engine import Backend, select_backend
 from nmt.recurrence.fused import bind_cell
-from nmt.recurrence.trace.kernel import Kernel, Slot, SlotKind, Tensors, trace_kernel
+from nmt.recurrence.trace.kernel import Kernel, TensorKey, TensorKind, Tensors, trace_kernel
 
 T, B, E, H = 4, 3, 4, 5
-A_SLOT, B_SLOT, C_SLOT = (Slot(SlotKind.STATE, name) for name in "abc")
+A_SLOT, B_SLOT, C_SLOT = (TensorKey(TensorKind.STATE, name) for name in "abc")
 QUICK = [("lstm", True)]
 ALL = [(name, layer_norm) for name in CELLS for layer_norm in (False, True)]
 REST = [pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK]
@@ -62,7 +62,7 @@ def run_swap(kernel: Kernel, backend: Backend, start: Tensor) -> Tensor:
 
 @pytest.mark.usefixtures("_compiles")
 def test_one_kernel_serves_every_batch_and_a_batch_of_one_has_its_own() -> None:
-    def swap(values: Tensors) -> dict[Slot, Tensor | None]:
+    def swap(values: Tensors) -> dict[TensorKey, Tensor | None]:
         return {B_SLOT: values[C_SLOT].sigmoid() * 2, C_SLOT: values[A_SLOT]}
 
     kernel = trace_kernel(swap, {A_SLOT: torch.zeros(2, 3), C_SLOT: torch.zeros(2, 3)})

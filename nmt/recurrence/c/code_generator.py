@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from nmt.recurrence.trace.kernel import MASK, Kernel, Slot
+from nmt.recurrence.trace.kernel import MASK, Kernel, TensorKey
 
 aten = torch.ops.aten
 EXPRESSIONS: dict[Any, str] = {
@@ -54,7 +54,7 @@ C_LOOP = """        #pragma omp simd{sums}
         }}"""
 
 
-def generate_source(kernel: Kernel, adds: frozenset[Slot], dtype: torch.dtype) -> str | None:
+def generate_source(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtype) -> str | None:
     """Write a kernel in C; None where an operation or the type has no expression here.
 
     Outputs overwrite their buffers; those in `adds` are added to them.
@@ -74,7 +74,7 @@ class _NoExpressionError(Exception):
 class _RowLoops:
     """The loops of a kernel, written node by node."""
 
-    def __init__(self, kernel: Kernel, adds: frozenset[Slot]) -> None:
+    def __init__(self, kernel: Kernel, adds: frozenset[TensorKey]) -> None:
         self.loops: list[list[str]] = [[]]  # the operations of each stage
         self.heads: list[list[str]] = [[]]  # declarations before each stage
         self.sums: list[list[str]] = [[]]  # the sums that each stage computes
@@ -85,8 +85,8 @@ class _RowLoops:
         self.known: set[tuple[fx.Node, int]] = set()  # values that a stage has loaded or computed
         self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # results with one value per row
         self.count = 0
-        for i, (slot, node) in enumerate(kernel.input_nodes().items()):
-            kind, j = ("unsigned char", "0") if slot == MASK else ("number", "j")  # one value per row
+        for i, (key, node) in enumerate(kernel.input_nodes().items()):
+            kind, j = ("unsigned char", "0") if key == MASK else ("number", "j")  # one value per row
             self.heads[0].append(
                 f"const {kind} *p{i} = (const {kind} *)(base[{i}] + t * time[{i}] + b * row[{i}]);"
             )
@@ -96,9 +96,9 @@ class _RowLoops:
                 self.write(node)
         last = len(self.loops) - 1  # all is read before anything is written: buffers may share memory
         values = [self.use(node, last) for node in kernel.output_nodes]
-        for i, (value, slot) in enumerate(zip(values, kernel.outputs, strict=True), start=len(kernel.inputs)):
+        for i, (value, key) in enumerate(zip(values, kernel.outputs, strict=True), start=len(kernel.inputs)):
             self.heads[0].append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
-            self.loops[last].append(f"p{i}[j] {'+=' if slot in adds else '='} {value};")
+            self.loops[last].append(f"p{i}[j] {'+=' if key in adds else '='} {value};")
 
     def body(self) -> str:
         parts = []

@@ -14,7 +14,7 @@ from nmt.recurrence.c import compiler
 from nmt.recurrence.c.code_generator import C_HEADER, generate_source
 from nmt.recurrence.c.compiler import CompilerError, build_library
 from nmt.recurrence.engine import Backend, Buffers, PositionStep, PreparedMatrix
-from nmt.recurrence.trace.kernel import MASK, Kernel, Slot
+from nmt.recurrence.trace.kernel import MASK, Kernel, TensorKey
 
 PANEL = 64  # rows of W are padded to a multiple of it: a multiple of every width in loop.c
 
@@ -116,10 +116,12 @@ class CBackend(Backend):
         )
         return CStep(load_loop(v.dtype).product, arguments, v, matrix, out, add)
 
-    def kernel(self, kernel: Kernel, buffers: Buffers, adds: frozenset[Slot] = frozenset()) -> PositionStep:
-        slots = (*kernel.inputs, *kernel.outputs)
-        tensors = [buffers[slot] for slot in slots]
-        numbers = [tensor for slot, tensor in zip(slots, tensors, strict=True) if slot != MASK]
+    def kernel(
+        self, kernel: Kernel, buffers: Buffers, adds: frozenset[TensorKey] = frozenset()
+    ) -> PositionStep:
+        keys = (*kernel.inputs, *kernel.outputs)
+        tensors = [buffers[key] for key in keys]
+        numbers = [tensor for key, tensor in zip(keys, tensors, strict=True) if key != MASK]
         run = compile_kernel(kernel, adds, tensors[-1].dtype)
         if run is None or any(tensor.stride(-1) != 1 for tensor in numbers):
             return super().kernel(kernel, buffers, adds)
@@ -165,7 +167,7 @@ def load_loop(dtype: torch.dtype) -> Any:
 
 
 @cache
-def compile_kernel(kernel: Kernel, adds: frozenset[Slot], dtype: torch.dtype) -> Any:
+def compile_kernel(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtype) -> Any:
     """Return the C function of a kernel; None where it cannot be generated or compiled."""
     text = generate_source(kernel, adds, dtype)
     try:

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 
-class SlotKind(StrEnum):
+class TensorKind(StrEnum):
     """Kinds of tensors that kernels read and write, [B, H] at one position if nothing else is said."""
 
     INPUT = "x"  # W x + b of a gate, which a fused product is added to
@@ -31,20 +31,20 @@ class SlotKind(StrEnum):
     RESULT = "result"  # and its output
 
 
-CONSTANT = (SlotKind.MASK, SlotKind.KEEP, SlotKind.ZONE)  # read, never differentiated
+CONSTANT = (TensorKind.MASK, TensorKind.KEEP, TensorKind.ZONE)  # read, never differentiated
 
 
-class Slot(NamedTuple):
-    """The name of a tensor: its kind, gate, field or vector, its product, and whether it is a gradient."""
+class TensorKey(NamedTuple):
+    """The key of a tensor in the buffers: kind, gate, field or vector, product, and whether it is a gradient."""
 
-    kind: SlotKind
+    kind: TensorKind
     name: str = ""
     product: int = -1  # index of the product, of products and operands; else -1
     is_gradient: bool = False
 
     @property
-    def gradient(self) -> "Slot":
-        return Slot(self.kind, self.name, self.product, True)
+    def gradient(self) -> "TensorKey":
+        return TensorKey(self.kind, self.name, self.product, True)
 
     def __str__(self) -> str:
         number = "" if self.product < 0 else str(self.product)
@@ -52,19 +52,19 @@ class Slot(NamedTuple):
 
 
 @cache
-def make_slots(kind: SlotKind, names: tuple[str, ...], product: int = -1) -> tuple[Slot, ...]:
-    """Make the slots of several gates, fields or vectors."""
-    return tuple(Slot(kind, name, product) for name in names)
+def make_keys(kind: TensorKind, names: tuple[str, ...], product: int = -1) -> tuple[TensorKey, ...]:
+    """Make the keys of several gates, fields or vectors."""
+    return tuple(TensorKey(kind, name, product) for name in names)
 
 
-def split_columns(slots: tuple[Slot, ...], columns: Tensor) -> dict[Slot, Tensor]:
+def split_columns(keys: tuple[TensorKey, ...], columns: Tensor) -> dict[TensorKey, Tensor]:
     """Name the blocks of columns [..., n*H]."""
-    return dict(zip(slots, columns.chunk(len(slots), -1), strict=True))
+    return dict(zip(keys, columns.chunk(len(keys), -1), strict=True))
 
 
-Tensors = Mapping[Slot, Tensor]
-MASK, KEEP = Slot(SlotKind.MASK), Slot(SlotKind.KEEP)
-VALUE, RESULT = Slot(SlotKind.VALUE), Slot(SlotKind.RESULT)
+Tensors = Mapping[TensorKey, Tensor]
+MASK, KEEP = TensorKey(TensorKind.MASK), TensorKey(TensorKind.KEEP)
+VALUE, RESULT = TensorKey(TensorKind.VALUE), TensorKey(TensorKind.RESULT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +72,8 @@ class Kernel:
     """A function of named tensors [B, H]: its operations, its inputs and its outputs."""
 
     graph: fx.Graph
-    inputs: tuple[Slot, ...]
-    outputs: tuple[Slot, ...]
+    inputs: tuple[TensorKey, ...]
+    outputs: tuple[TensorKey, ...]
     examples: Tensors  # tensors like the inputs
 
     @property
@@ -82,7 +82,7 @@ class Kernel:
         (results,) = self.graph.output_node().args
         return tuple(cast(Sequence[fx.Node], results))
 
-    def input_nodes(self) -> dict[Slot, fx.Node]:
+    def input_nodes(self) -> dict[TensorKey, fx.Node]:
         """Map each input to its placeholder."""
         return dict(zip(self.inputs, self.graph.find_nodes(op="placeholder"), strict=True))
 
@@ -94,33 +94,35 @@ class Kernel:
         it is first needed; translation never needs it.
         """
         run = fx.GraphModule(torch.nn.Module(), self.graph)
-        inputs = {slot: self.examples[slot] for slot in self.inputs}
-        varying = [slot for slot in inputs if slot.kind not in CONSTANT]
-        zeros = torch.zeros_like(next(v for slot, v in self.examples.items() if slot.kind is SlotKind.STATE))
+        inputs = {key: self.examples[key] for key in self.inputs}
+        varying = [key for key in inputs if key.kind not in CONSTANT]
+        zeros = torch.zeros_like(next(v for key, v in self.examples.items() if key.kind is TensorKind.STATE))
 
-        def pull_back(values: Tensors) -> dict[Slot, Tensor | None]:
+        def pull_back(values: Tensors) -> dict[TensorKey, Tensor | None]:
             with torch.enable_grad():
-                leaves = {slot: values[slot].detach().requires_grad_(slot in varying) for slot in inputs}
+                leaves = {key: values[key].detach().requires_grad_(key in varying) for key in inputs}
                 outputs = dict(zip(self.outputs, run(*leaves.values()), strict=True))
-                outputs = {slot: value for slot, value in outputs.items() if value.requires_grad}
+                outputs = {key: value for key, value in outputs.items() if value.requires_grad}
                 gradients = torch.autograd.grad(
                     list(outputs.values()),
-                    [leaves[slot] for slot in varying],
-                    [values[slot.gradient] for slot in outputs],
+                    [leaves[key] for key in varying],
+                    [values[key.gradient] for key in outputs],
                     allow_unused=True,
                 )
-            return {slot.gradient: d for slot, d in zip(varying, gradients, strict=True)}
+            return {key.gradient: d for key, d in zip(varying, gradients, strict=True)}
 
-        return trace_kernel(pull_back, {**inputs, **{slot.gradient: zeros for slot in self.outputs}})
+        return trace_kernel(pull_back, {**inputs, **{key.gradient: zeros for key in self.outputs}})
 
 
-def trace_kernel(function: Callable[[Tensors], Mapping[Slot, Tensor | None]], examples: Tensors) -> Kernel:
+def trace_kernel(
+    function: Callable[[Tensors], Mapping[TensorKey, Tensor | None]], examples: Tensors
+) -> Kernel:
     """Run a function once on zeros shaped like `examples` and record its operations."""
     recorder = _OperationRecorder()
-    inputs = {slot: recorder.add_input(like) for slot, like in examples.items()}
+    inputs = {key: recorder.add_input(like) for key, like in examples.items()}
     with recorder:
         values = function(inputs)
-    outputs = {slot: value for slot, value in values.items() if value is not None}
+    outputs = {key: value for key, value in values.items() if value is not None}
     recorder.graph.output([recorder.find_node(value) for value in outputs.values()])
     return _remove_unused(recorder.graph, tuple(examples), tuple(outputs), examples)
 
@@ -178,28 +180,28 @@ def _memory_key(value: Tensor) -> tuple[Any, ...]:
 
 
 def _remove_unused(
-    graph: fx.Graph, inputs: tuple[Slot, ...], outputs: tuple[Slot, ...], examples: Tensors
+    graph: fx.Graph, inputs: tuple[TensorKey, ...], outputs: tuple[TensorKey, ...], examples: Tensors
 ) -> Kernel:
     """Make a kernel without the operations and inputs that its outputs do not need."""
     graph.eliminate_dead_code()
     used = []
-    for node, slot in zip(graph.find_nodes(op="placeholder"), inputs, strict=True):
+    for node, key in zip(graph.find_nodes(op="placeholder"), inputs, strict=True):
         if node.users:
-            used.append(slot)
+            used.append(key)
         else:
             graph.erase_node(node)
     return Kernel(graph, tuple(used), outputs, examples)
 
 
-def select_outputs(kernel: Kernel, outputs: Sequence[Slot]) -> Kernel:
+def select_outputs(kernel: Kernel, outputs: Sequence[TensorKey]) -> Kernel:
     """Return the part of a kernel that computes some of its outputs."""
     graph, copies = fx.Graph(), dict[fx.Node, fx.Node]()
     graph.graph_copy(kernel.graph, copies)
-    graph.output([copies[kernel.output_nodes[kernel.outputs.index(slot)]] for slot in outputs])
+    graph.output([copies[kernel.output_nodes[kernel.outputs.index(key)]] for key in outputs])
     return _remove_unused(graph, kernel.inputs, tuple(outputs), kernel.examples)
 
 
-def fuse_sum(kernel: Kernel, x: Slot, u: Slot) -> Kernel | None:
+def fuse_sum(kernel: Kernel, x: TensorKey, u: TensorKey) -> Kernel | None:
     """Replace x + u by x alone, in a copy; None where the kernel reads the two in any other way."""
     kernel = select_outputs(kernel, kernel.outputs)
     nodes = kernel.input_nodes()

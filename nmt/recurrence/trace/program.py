@@ -17,11 +17,11 @@ from nmt.recurrence.trace.kernel import (
     KEEP,
     MASK,
     Kernel,
-    Slot,
-    SlotKind,
+    TensorKey,
+    TensorKind,
     Tensors,
     fuse_sum,
-    make_slots,
+    make_keys,
     select_outputs,
     trace_kernel,
 )
@@ -112,7 +112,7 @@ class RecurrentProduct(NamedTuple):
     """
 
     gates: Gates
-    operand: Slot
+    operand: TensorKey
     kernel: Kernel | None
     fused: bool
 
@@ -124,7 +124,7 @@ class Program(NamedTuple):
     final: Kernel
 
 
-_PROGRAMS: dict[tuple[type[Cell], int, tuple[Slot, ...]], Program] = {}
+_PROGRAMS: dict[tuple[type[Cell], int, tuple[TensorKey, ...]], Program] = {}
 
 
 def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False) -> Program:
@@ -133,7 +133,7 @@ def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False
     `padded`: the state is held where the mask is False. `dropped`: operands are multiplied by a dropout mask.
     `zoned`: zoneout keeps a share of the old state.
     """
-    masks = (KEEP,) * dropped + make_slots(SlotKind.ZONE, cell.State._fields) * zoned + (MASK,) * padded
+    masks = (KEEP,) * dropped + make_keys(TensorKind.ZONE, cell.State._fields) * zoned + (MASK,) * padded
     key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, masks)
     with report_step_errors(cell, "cannot be traced", "; `engine: reference` runs it as it is"):
         if key not in _PROGRAMS:
@@ -144,12 +144,12 @@ def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False
     return _PROGRAMS[key]
 
 
-def _trace_program(cell: Cell, masks: tuple[Slot, ...]) -> Program:
+def _trace_program(cell: Cell, masks: tuple[TensorKey, ...]) -> Program:
     plan, fields = find_plan(cell), cell.State._fields
-    products = [slot for i, gates in enumerate(plan) for slot in make_slots(SlotKind.PRODUCT, gates, i)]
-    vectors = make_slots(SlotKind.VECTOR, tuple(find_vectors(cell)))
-    slots = *make_slots(SlotKind.INPUT, cell.gates), *products, *make_slots(SlotKind.STATE, fields), *vectors
-    examples = {slot: torch.zeros(2, cell.hidden_size) for slot in (*slots, *masks)}
+    products = [key for i, gates in enumerate(plan) for key in make_keys(TensorKind.PRODUCT, gates, i)]
+    vectors = make_keys(TensorKind.VECTOR, tuple(find_vectors(cell)))
+    keys = *make_keys(TensorKind.INPUT, cell.gates), *products, *make_keys(TensorKind.STATE, fields), *vectors
+    examples = {key: torch.zeros(2, cell.hidden_size) for key in (*keys, *masks)}
     if MASK in examples:
         examples[MASK] = examples[MASK] == 0
     step = trace_kernel(partial(_run_step, cell), examples)
@@ -157,11 +157,11 @@ def _trace_program(cell: Cell, masks: tuple[Slot, ...]) -> Program:
     for index, gates in enumerate(plan):
         fused = _fuse_product(cell, step, index, gates)
         step = fused or step
-        kernel = select_outputs(step, [Slot(SlotKind.OPERAND, product=index)])
+        kernel = select_outputs(step, [TensorKey(TensorKind.OPERAND, product=index)])
         is_field = kernel.output_nodes[0].op == "placeholder"
         operand = kernel.inputs[0] if is_field else kernel.outputs[0]
         result.append(RecurrentProduct(gates, operand, None if is_field else kernel, fused is not None))
-    return Program(tuple(result), select_outputs(step, make_slots(SlotKind.NEXT, fields)))
+    return Program(tuple(result), select_outputs(step, make_keys(TensorKind.NEXT, fields)))
 
 
 def find_vectors(cell: Cell) -> dict[str, Tensor]:
@@ -176,37 +176,37 @@ def find_vectors(cell: Cell) -> dict[str, Tensor]:
     return vectors
 
 
-def _run_step(cell: Cell, values: Tensors) -> dict[Slot, Tensor | None]:
+def _run_step(cell: Cell, values: Tensors) -> dict[TensorKey, Tensor | None]:
     """Run the step on given products; return their operands and the next state."""
     operands: list[Tensor] = []
 
-    def read(kind: SlotKind, names: tuple[str, ...]) -> list[Tensor]:
-        return [values[slot] for slot in make_slots(kind, names)]
+    def read(kind: TensorKind, names: tuple[str, ...]) -> list[Tensor]:
+        return [values[key] for key in make_keys(kind, names)]
 
     def product(gate: str, v: Tensor) -> Tensor:
-        u = values[Slot(SlotKind.PRODUCT, gate, _find_operand(operands, v))]
-        gain, bias = (Slot(SlotKind.VECTOR, f"{name}.{gate}") for name in ("gain", "bias"))
+        u = values[TensorKey(TensorKind.PRODUCT, gate, _find_operand(operands, v))]
+        gain, bias = (TensorKey(TensorKind.VECTOR, f"{name}.{gate}") for name in ("gain", "bias"))
         if gain not in values:
             return u
         u = F.layer_norm(u, (cell.hidden_size,)) * values[gain]
         return u + values[bias] if bias in values else u
 
     fields, parameters = cell.State._fields, {name: cell._parameters[name] for name in cell.vectors}
-    x, s = cell.gate_tuple(*read(SlotKind.INPUT, cell.gates)), cell.State(*read(SlotKind.STATE, fields))
-    vectors = read(SlotKind.VECTOR, cell.vectors)
+    x, s = cell.gate_tuple(*read(TensorKind.INPUT, cell.gates)), cell.State(*read(TensorKind.STATE, fields))
+    vectors = read(TensorKind.VECTOR, cell.vectors)
     cell._parameters.update(zip(cell.vectors, vectors, strict=True))  # type: ignore[arg-type]
     try:
         new = cell.step(x, s, _make_products(cell, product))
     finally:
         cell._parameters.update(parameters)
-    if Slot(SlotKind.ZONE, "h") in values:
-        new = blend_states(read(SlotKind.ZONE, fields), new, s)
+    if TensorKey(TensorKind.ZONE, "h") in values:
+        new = blend_states(read(TensorKind.ZONE, fields), new, s)
     if MASK in values:
         new = cell.State(*(n.where(values[MASK], o) for n, o in zip(new, s, strict=True)))
     operands = [v * values[KEEP] if KEEP in values else v for v in operands]
     return {
-        **{Slot(SlotKind.OPERAND, product=index): v for index, v in enumerate(operands)},
-        **dict(zip(make_slots(SlotKind.NEXT, fields), new, strict=True)),
+        **{TensorKey(TensorKind.OPERAND, product=index): v for index, v in enumerate(operands)},
+        **dict(zip(make_keys(TensorKind.NEXT, fields), new, strict=True)),
     }
 
 
@@ -217,6 +217,6 @@ def _fuse_product(cell: Cell, step: Kernel, index: int, gates: Gates) -> Kernel 
     first = cell.gates.index(gates[0])
     result: Kernel | None = step if cell.gates[first : first + len(gates)] == gates else None
     for gate in gates:
-        x, u = Slot(SlotKind.INPUT, gate), Slot(SlotKind.PRODUCT, gate, index)
+        x, u = TensorKey(TensorKind.INPUT, gate), TensorKey(TensorKind.PRODUCT, gate, index)
         result = result and fuse_sum(result, x, u)
     return result
