@@ -35,7 +35,7 @@ CONSTANT = (TensorKind.MASK, TensorKind.KEEP, TensorKind.ZONE)  # read, never di
 
 
 class TensorKey(NamedTuple):
-    """The key of a tensor in the buffers: kind, gate, field or vector, product, and whether it is a gradient."""
+    """The key of a tensor in the buffers: kind, gate, field or vector, product; whether it is a gradient."""
 
     kind: TensorKind
     name: str = ""
