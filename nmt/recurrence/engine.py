@@ -98,7 +98,7 @@ def select_backend(engine: Engine, like: Tensor) -> Backend:
 
 
 def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
-    """The compiled back ends build on this module, so they are imported when they are chosen."""
+    """Return the compiled back ends build on this module, so they are imported when they are chosen."""
     if engine in ("torch", "reference"):
         return Backend
     if engine == "inductor" or (engine == "auto" and like.is_cuda):

@@ -86,7 +86,7 @@ class FusedScan:
         return hs, *(buffer[0 if self.reverse else -1].clone() for buffer in states)
 
     def state_slices(self, positions: int) -> tuple[slice, slice]:
-        """The states before and after each position, in a buffer of T + 1 states."""
+        """Return the states before and after each position, in a buffer of T + 1 states."""
         early, late = slice(0, positions), slice(1, None)
         return (late, early) if self.reverse else (early, late)
 

@@ -39,7 +39,7 @@ class DropoutSettings(Settings):
 
     @property
     def is_on(self) -> bool:
-        """Whether any probability is above 0."""
+        """True if any probability is above 0."""
         return any(astuple(self))
 
 
@@ -73,7 +73,7 @@ class StackSettings(Settings):
         return [self.cell] * self.layers if isinstance(self.cell, str) else self.cell
 
     def widths(self) -> list[int]:
-        """The size of each layer's input, and last the size of the top layer's output."""
+        """Return the size of each layer's input, and last the size of the top layer's output."""
         raise NotImplementedError
 
     def conflicts(self) -> Iterator[Conflict]:

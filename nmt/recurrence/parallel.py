@@ -210,5 +210,5 @@ class ParallelScan(FusedScan):
 
 
 def _fill(like: Tensor, value: float) -> Tensor:
-    """One value at every position, in dense rows, as kernels need them."""
+    """Return one value at every position, in dense rows, as kernels need them."""
     return like.new_full(like.shape[-1:], value).expand_as(like)

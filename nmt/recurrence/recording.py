@@ -152,7 +152,7 @@ class _ValueRecorder(_Recorder):
         return new
 
     def record(self) -> CellRecord:
-        """The steps stacked, in the order of the text."""
+        """Return the steps stacked, in the order of the text."""
         steps = self.steps[::-1] if self.path.direction == "backward" else self.steps
         values, kept = (
             {name: torch.stack([step[part][name] for step in steps]) for name in steps[0][part]}
@@ -176,7 +176,7 @@ def _direct_path(new: Tensor, old: Tensor) -> Tensor | None:
 
 @contextmanager
 def _locals(codes: set[CodeType]) -> Iterator[dict[str, Any]]:
-    """The local variables of functions with these codes as each returns; the outermost overrides."""
+    """Return the local variables of functions with these codes as each returns; the outermost overrides."""
     variables: dict[str, Any] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:

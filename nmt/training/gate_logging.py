@@ -65,7 +65,7 @@ class CellStatistics(NamedTuple):
     state: list[StateStatistics]
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name, those of the path among them."""
+        """Return the fields by name, those of the path among them."""
         fields = self._asdict()
         return {**fields.pop("path")._asdict(), **fields}
 

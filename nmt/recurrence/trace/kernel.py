@@ -219,7 +219,7 @@ def fuse_sum(kernel: Kernel, x: TensorKey, u: TensorKey) -> Kernel | None:
 
 
 def _single_operation(operation: Any = None) -> Kernel:
-    """A kernel of one operation; without one it copies."""
+    """Return a kernel of one operation; without one it copies."""
     graph = fx.Graph()
     value = graph.placeholder("value")
     graph.output([graph.call_function(operation, (value,)) if operation else value])
