@@ -37,7 +37,7 @@ CELLS: dict[str, type[Cell]] = {
 def find_cell(name: str) -> type[Cell]:
     """Find the class of a cell: a name of the table, or `FILE.py:Class` for a user-defined one.
 
-    Raises UsageError where the file, the class or a part of its declaration is missing.
+    Raises UsageError if the file, the class or a part of its declaration is missing.
     """
     if name in CELLS:
         return CELLS[name]
@@ -54,7 +54,7 @@ def find_cell(name: str) -> type[Cell]:
 
 
 def cell_name(kind: type[Cell]) -> str:
-    """Return a cell's name in the table, or else that of its class."""
+    """Return a cell's name in the table, else the name of its class."""
     return next((name for name, known in CELLS.items() if known is kind), kind.__name__)
 
 

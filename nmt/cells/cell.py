@@ -28,7 +28,7 @@ class Products(Protocol):
 class Cell(nn.Module):
     """A recurrent cell, whose parameters are derived from its declaration.
 
-    A subclass declares `gates` (names, in PyTorch's order where PyTorch has the cell), `State` (a NamedTuple
+    A subclass declares `gates` (names, in the order of PyTorch if it has the cell), `State` (a NamedTuple
     of tensors [B, H], `h` first) and `step(self, x, s, U) -> State`. It may declare `recurrent` (the gates
     with a recurrent product; all by default; names that are not in `gates` have no input product), `bias`
     (initial values by gate name, 0 elsewhere), `vectors` (further parameters [H], used as attributes:
@@ -80,7 +80,7 @@ class Cell(nn.Module):
         self.reset_parameters({**self.bias, **(gate_bias or {})})
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
-        """Initialise each gate: W as Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), b as given."""
+        """Initialise each gate: W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), b as given."""
         if unknown := sorted(set(bias) - set(self.biased_gates())):
             known = ", ".join(self.biased_gates())
             raise UsageError(f"gate_bias: {type(self).__name__} has no gate '{unknown[0]}' (gates: {known})")
@@ -120,7 +120,7 @@ class Cell(nn.Module):
         return self.b if self.gain_W is None else None
 
     def normalise_input(self, product: Tensor) -> Tensor:
-        """Turn W x (with `input_bias`) into the x [..., G*H] of `step`."""
+        """Convert W x (with `input_bias`) into the x [..., G*H] of `step`."""
         return product if self.gain_W is None else self.normalise(product, self.gain_W) + self.b
 
     def normalise(self, product: Tensor, gain: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class QRNN(Cell):
     def step(self, x: Gates, s: State, U: Products) -> State:
         z = tanh(x.z + s.z1)  # candidate
         f = sigmoid(x.f + s.f1)  # forget gate: what is kept
-        o = sigmoid(x.o + s.o1)  # output gate: what is shown
+        o = sigmoid(x.o + s.o1)  # output gate: what is output
         c = f * s.c + (1 - f) * z
         return self.State(h=o * c, c=c, z1=x.z1, f1=x.f1, o1=x.o1)
 
@@ -67,7 +67,7 @@ class SRU(Cell):
 
     def step(self, x: Gates, s: LSTM.State, U: Products) -> LSTM.State:
         f = sigmoid(x.f + self.v_f * s.c)  # forget gate: what is kept
-        r = sigmoid(x.r + self.v_r * s.c)  # reset gate: the memory's share of what is shown
+        r = sigmoid(x.r + self.v_r * s.c)  # reset gate: the memory's share of the output
         c = f * s.c + (1 - f) * x.n
         return self.State(h=r * c + (1 - r) * x.p, c=c)
 

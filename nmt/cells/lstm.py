@@ -1,4 +1,4 @@
-"""Long short-term memory: gradients survive along the sum in c'."""
+"""Long short-term memory: gradients flow along the sum in c'."""
 
 from typing import NamedTuple
 
@@ -21,10 +21,10 @@ class LSTM(Cell):
         c: Tensor
 
     def step(self, x: Gates, s: State, U: Products) -> State:
-        i = sigmoid(x.i + U.i(s.h))  # input gate: what is let in
+        i = sigmoid(x.i + U.i(s.h))  # input gate: what is written
         f = sigmoid(x.f + U.f(s.h))  # forget gate: what is kept
         g = tanh(x.g + U.g(s.h))  # candidate
-        o = sigmoid(x.o + U.o(s.h))  # output gate: what is shown
+        o = sigmoid(x.o + U.o(s.h))  # output gate: what is output
         c = f * s.c + i * g
         return self.State(h=o * tanh(c), c=c)
 
@@ -55,7 +55,7 @@ class MultiplicativeLSTM(Cell):
     State = LSTM.State
 
     def step(self, x: Gates, s: LSTM.State, U: Products) -> LSTM.State:
-        m = x.m * U.m(s.h)  # every input has its own recurrent matrix, in effect
+        m = x.m * U.m(s.h)  # equivalent to a recurrent matrix that depends on the input
         i = sigmoid(x.i + U.i(m))
         f = sigmoid(x.f + U.f(m))
         g = tanh(x.g + U.g(m))

@@ -14,7 +14,7 @@ class MGU(Cell):
     State = GRU.State
 
     def step(self, x: Gates, s: GRU.State, U: Products) -> GRU.State:
-        f = sigmoid(x.f + U.f(s.h))  # forget gate: what the candidate reads, and how much of it is let in
+        f = sigmoid(x.f + U.f(s.h))  # forget gate: what the candidate reads, and how much of it is written
         n = tanh(x.n + U.n(f * s.h))  # candidate
         return self.State(h=(1 - f) * s.h + f * n)
 
@@ -42,5 +42,5 @@ class ATR(Cell):
     def step(self, x: Gates, s: GRU.State, U: Products) -> GRU.State:
         p, q = x.p, U.p(s.h)
         i = sigmoid(p + q)  # input gate
-        f = sigmoid(p - q)  # forget gate: opens where the input gate closes
+        f = sigmoid(p - q)  # forget gate: high where the input gate is low
         return self.State(h=i * p + f * s.h)

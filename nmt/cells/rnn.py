@@ -32,7 +32,7 @@ class RHN(Cell):
     gates = ("h", "t")
     recurrent = ("h", "t", "h2", "t2", "h3", "t3")  # deeper micro-steps do not read the input
     recurrent_bias = ("h2", "t2", "h3", "t3")
-    bias = {"t": -2.0, "t2": -2.0, "t3": -2.0}  # carries at first
+    bias = {"t": -2.0, "t2": -2.0, "t3": -2.0}  # carries initially
 
     State = RNN.State
 

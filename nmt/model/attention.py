@@ -19,10 +19,10 @@ from nmt.settings import Count, OneOf, Settings
 
 
 class Memory(NamedTuple):
-    """All that the decoder reads of the source; every tensor is batch-major.
+    """The encoded source that the decoder reads; every tensor is batch-major.
 
     states [B, S, M], keys [B, S, A], values [B, S, C] (None without attention), mask [B, S] (True
-    where there is a token), finals: the last recurrent states by encoder layer and direction.
+    at tokens), finals: the last recurrent states by encoder layer and direction.
     """
 
     states: Tensor
@@ -87,7 +87,7 @@ class Attention(nn.Module):
 
 
 def masked_softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
-    """Softmax over the last dimension; where `padding` is True the weight is exactly 0."""
+    """Compute the softmax over the last dimension, with weights of exactly 0 where `padding` is True."""
     if padding is not None:
         scores = scores.masked_fill(padding, -math.inf)
     return scores.softmax(-1)
@@ -143,7 +143,7 @@ class AdditiveAttention(Attention):
 class MultiHeadAttention(Attention):
     """Scaled dot products in several projected subspaces (Vaswani et al., 2017).
 
-    The weights that it returns are the mean over the heads.
+    The returned weights are the mean over the heads.
     """
 
     def __init__(self, settings: AttentionSettings, memory_size: int, query_size: int) -> None:
@@ -173,7 +173,7 @@ class MultiHeadAttention(Attention):
         return attend
 
     def split_heads(self, x: Tensor) -> Tensor:
-        """[B, N, heads*D] to [B*heads, N, D]."""
+        """Reshape [B, N, heads*D] to [B*heads, N, D]."""
         return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2).flatten(0, 1)
 
 

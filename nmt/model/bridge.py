@@ -1,4 +1,4 @@
-"""Bridges: the decoder's first states computed from the encoder's last."""
+"""Bridges: the decoder's initial states computed from the encoder's final states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class BridgeSettings(Settings):
     """The bridge from the encoder to a decoder."""
 
     bridge: Annotated[str, OneOf(lambda: BRIDGES)] = "linear"
-    """Computation of the decoder's first state from the encoder's states."""
+    """Computation of the decoder's initial state from the encoder's states."""
 
 
 class Bridge(nn.Module):
@@ -31,7 +31,7 @@ class Bridge(nn.Module):
     """
 
     def __init__(self, sizes: Sequence[int], cells: Sequence[Cell]) -> None:
-        """`sizes`: size of each encoder layer's final state, its directions concatenated."""
+        """Take the `sizes`: that of each encoder layer's final state, its directions concatenated."""
         super().__init__()
         self.sizes = list(sizes)
         self.sources = [max(0, len(sizes) - len(cells) + layer) for layer in range(len(cells))]
@@ -39,14 +39,14 @@ class Bridge(nn.Module):
         self.hidden_sizes = [cell.hidden_size for cell in cells]
 
     def forward(self, memory: Memory) -> tuple[Any, ...]:
-        """Compute the first state of every decoder layer."""
+        """Compute the initial state of every decoder layer."""
         return tuple(
             state(*[self.field(layer, name, memory) for name in state._fields])
             for layer, state in enumerate(self.states)
         )
 
     def field(self, layer: int, name: str, memory: Memory) -> Tensor:
-        """Compute one field [B, H] of one decoder layer's first state."""
+        """Compute one field [B, H] of one decoder layer's initial state."""
         return memory.states.new_zeros(memory.states.shape[0], self.hidden_sizes[layer])
 
     def final(self, layer: int, name: str, memory: Memory) -> Tensor:
@@ -56,7 +56,7 @@ class Bridge(nn.Module):
 
 
 class CopyBridge(Bridge):
-    """The encoder's final state, cut or padded with zeros where the sizes differ."""
+    """The encoder's final state, truncated or padded with zeros if the sizes differ."""
 
     def field(self, layer: int, name: str, memory: Memory) -> Tensor:
         final, size = self.final(layer, name, memory), self.hidden_sizes[layer]

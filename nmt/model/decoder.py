@@ -30,7 +30,7 @@ class DecoderDropoutSettings(DropoutSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderStackSettings(StackSettings):
-    """Settings that the decoders of translators and language models have in common."""
+    """Common settings of the decoders of translators and language models."""
 
     hidden: Count = 512
     """Size of the hidden state."""
@@ -56,7 +56,7 @@ class DecoderStackSettings(StackSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelDecoderSettings(DecoderStackSettings):
-    """The stack that writes: logits = E tanh(W h + b) + b of the top layer's h."""
+    """The stack that predicts the text: logits = E tanh(W h + b) + b of the top layer's h."""
 
     tie: Literal["none", "target"] = "target"
     """Whether the output layer shares the weights of the embedding (`target`)."""
@@ -64,7 +64,7 @@ class LanguageModelDecoderSettings(DecoderStackSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSettings(AttentionSettings, BridgeSettings, DecoderStackSettings):
-    """The stack that writes the target, and its attention."""
+    """The stack that predicts the target, and its attention."""
 
     input_feeding: bool = False
     """Feed the attentional vector to the next position (Luong et al., 2015)."""
@@ -109,10 +109,7 @@ class DecoderOutput(NamedTuple):
 
 
 TokenProducts = Callable[[range, list[Tensor]], Iterable[Tensor]]
-"""Positions to their tokens' part of the first input product [B, G*H], one by one.
-
-The list holds the features of the previous positions and grows as positions are computed.
-"""
+"""Map positions, and the growing list of all previous features, to their tokens' input products [B, G*H]."""
 
 
 class Decoder(nn.Module):
@@ -139,7 +136,7 @@ class Decoder(nn.Module):
         recompute: int = 0,
     ) -> None:
         super().__init__()
-        # the order of the parameters decides on the bits of the gradient's norm and on weight noise
+        # The order of the parameters affects the rounding of the gradient norm, and weight noise.
         self.embedding = embedding
         self.stack = build_stack(settings, settings.dropout, [[cell] for cell in cells], engine)
         self.attention, self.bridge = attention, bridge
@@ -199,7 +196,7 @@ class BoundDecoder:
         return DecoderStep(features, DecoderState(tuple(states), feed), weights)
 
     def features(self, h: Tensor, context: Tensor | None) -> Tensor:
-        """tanh(W [h; context] + b) for any number of positions, with dropout."""
+        """Compute tanh(W [h; context] + b) for any number of positions, with dropout."""
         operands = h if context is None else (h, context)
         return F.dropout(torch.tanh(self.combine(operands)), self.decoder.dropout, self.decoder.training)
 
@@ -231,7 +228,7 @@ class BoundDecoder:
         attention: BoundAttention | None,
         return_weights: bool,
     ) -> DecoderOutput:
-        """Compute position after position, since each needs what the previous one has attended to.
+        """Compute position after position, since each depends on the attention of the previous one.
 
         Chunk by chunk: with `recompute` the backward pass computes a chunk again from the state before it,
         with the same random draws, and keeps nothing within it until then.

@@ -1,4 +1,4 @@
-"""Token embeddings, and the encoder of the source or its absence in a language model."""
+"""Token embeddings, the encoder of the source, and the empty encoder of a language model."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -44,7 +44,7 @@ class Embedding(nn.Embedding):
     Weights start with a standard deviation of 0.3: large enough for the recurrent layers to distinguish
     tokens from the first update on, small enough for an output layer that shares them (decision 0009).
     Word dropout replaces whole words by zeros (Gal & Ghahramani, 2016); the others are scaled up. The
-    vector of the padding token is zero and stays so. The first token of `replace` is read as the second.
+    vector of the padding token remains zero. The first token of `replace` is read as the second.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Embedding(nn.Embedding):
         nn.init.zeros_(self.weight[pad])
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens [...] to vectors [..., E]."""
+        """Map tokens [...] to vectors [..., E]."""
         if self.replace is not None:
             tokens = tokens.masked_fill(tokens == self.replace[0], self.replace[1])
         vectors = super().forward(tokens)

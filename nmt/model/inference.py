@@ -34,21 +34,21 @@ ENCODER_BATCH = 16
 """Sentences that are encoded together: enough rows to run at full speed, with little padding."""
 
 CACHE_BYTES = 64 << 20
-"""Largest table of an `EmbeddingProductCache`; a larger one is not made."""
+"""Largest table of an `EmbeddingProductCache`; larger ones are not built."""
 
 CPU_BLOCK, GPU_BLOCK = 16, 256
-"""Rows of a search that torch computes together: always as many, because a library chooses its kernel, and
+"""Rows of a search that torch computes together: a constant, because a library chooses its kernel, and
 with it the rounding, by the number of rows (decision 0007)."""
 
 
 class EmbeddingProductCache:
-    """Tokens [R] to W x + b [R, G*H] of their embeddings x, each computed when the token first comes.
+    """Tokens [R] to W x + b [R, G*H] of their embeddings x, each computed at the first use of the token.
 
-    For products in which a row does not depend on the others: its value is the same, cached or not.
+    For products in which a row does not depend on the others: caching does not change its value.
     """
 
     def __init__(self, embedding: Embedding, product: BoundProduct, size: int) -> None:
-        """`size`: G*H."""
+        """Take the embedding, the product, and its `size` G*H."""
         self.embedding, self.product = embedding, product
         self.table = embedding.weight.new_empty(embedding.num_embeddings, size)
         self.is_cached = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
@@ -62,7 +62,7 @@ class EmbeddingProductCache:
 
 
 class EncodedSentence(NamedTuple):
-    """An encoded sentence: the decoder's first state [1, H], what attention reads, and its shortlist."""
+    """An encoded sentence: the decoder's initial state [1, H], what attention reads, and its shortlist."""
 
     start: DecoderState
     keys_values: KeysValues | None  # for a dot product
@@ -73,9 +73,9 @@ class EncodedSentence(NamedTuple):
 class InferenceModel:
     """A translator in evaluation mode, prepared for search (`nmt.decoding.model.Model`).
 
-    Where its engine multiplies in C, a row's values do not depend on the other rows, to the bit. Elsewhere
+    If its engine multiplies in C, a row's values do not depend on the other rows, to the bit. Otherwise
     sentences are encoded with others of their length only, and every computation has a fixed number of rows,
-    filled up by repeating the first (decision 0007).
+    padded by repeating the first (decision 0007).
 
     A shortlist maps a sentence's tokens to those that its translation may contain, ascending, each once.
     """
@@ -96,7 +96,7 @@ class InferenceModel:
             for module in self.model.modules():
                 if isinstance(module, Layer | PackableLinear):
                     module.prepare_for_inference()
-            self.bound = BoundDecoder(decoder, 1)  # in evaluation nothing is drawn for the rows of a batch
+            self.bound = BoundDecoder(decoder, 1)  # in evaluation mode nothing depends on the batch size
         self.device = decoder.output.bias.device
         self.runs_in_c = runs_in_c(self.bound.engine, decoder.output.bias)
         self.block = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
@@ -147,7 +147,7 @@ class InferenceModel:
         return StepOutput(concatenate_scores(scores), _concat_states(*new), weights or None)
 
     def _blocks(self, memories: Sequence[EncodedSentence]) -> Iterator[slice]:
-        """Divide rows into blocks, and the rows of a sentence always alike, whatever the other rows are."""
+        """Divide rows into blocks, those of a sentence independently of the other rows."""
         size = len(memories) if self.runs_in_c else self.block
         start = stop = 0
         for _, run in groupby(memories, id):
@@ -188,7 +188,7 @@ class InferenceModel:
             yield batch
 
     def _fill(self, rows: Tensor, size: int) -> Tensor:
-        """Repeat the first row up to `size` rows, where the number of rows decides the rounding."""
+        """Repeat the first row up to `size` rows, if the rounding depends on the number of rows."""
         missing = 0 if self.runs_in_c else size - len(rows)
         return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 

@@ -1,4 +1,4 @@
-"""Scores of the next token, of the whole vocabulary or of a shortlist, and the best of each row."""
+"""Scores of the next token over the vocabulary or a shortlist, and the best of each row."""
 
 from collections.abc import Sequence
 from ctypes import c_long, c_void_p
@@ -118,7 +118,7 @@ class KeysValues(NamedTuple):
 
 
 def attend_in_c(query: Tensor, sentences: Sequence[KeysValues]) -> tuple[Tensor, list[Tensor]]:
-    """Attend from each row of query [R, A] to its own sentence: contexts [R, C], weights R times [S]."""
+    """Attend from each row of query [R, A] to its sentence: contexts [R, C], weights R times [S]."""
     rows, size = query.shape
     context = query.new_empty(rows, sentences[0].values.shape[1])
     lengths = [len(sentence.keys) for sentence in sentences]
@@ -149,7 +149,7 @@ def top_k(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def top_k_of_shortlists(logits: Tensor, tokens: Sequence[Tensor], count: int) -> tuple[Tensor, Tensor]:
     """Return `top_k` of rows that follow each other in `logits`; tokens [V_r] of each row ascend.
 
-    Where a row has fewer than `count` tokens, others follow with -inf.
+    Rows with fewer than `count` tokens are padded with others at -inf.
     """
     return _best(logits, [own.numel() for own in tokens], _addresses(tokens), count)
 

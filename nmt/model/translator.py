@@ -24,7 +24,7 @@ class TranslationModel(nn.Module):
         self.encoder, self.decoder, self.pad = encoder, decoder, pad
 
     def encode(self, src: Tensor) -> Memory:
-        """src [B, S] to all that the decoder reads of it."""
+        """Encode src [B, S] as the memory that the decoder reads."""
         mask = src != self.pad
         states, finals = self.encoder(src, mask)
         keys, values = self.decoder.attention.project_memory(states)
@@ -42,7 +42,7 @@ class TranslationModel(nn.Module):
     ) -> DecoderOutput:
         """Compute the features for the previous tokens tgt_in [B, T], from `state` or from the start.
 
-        Where `teacher_forced` [B, T] is False, the model's own previous token is read instead of that in
+        Where `teacher_forced` [B, T] is False, the model's previous output is read instead of the token in
         tgt_in: the most probable one, or one drawn at random (`sample`). The first position always
         reads tgt_in.
         """
@@ -58,7 +58,7 @@ class TranslationModel(nn.Module):
         return bound.unroll(products, tgt_in.shape[1], state, attention, return_weights)
 
     def output(self, features: Tensor) -> Tensor:
-        """Features [..., F] to logits [..., V]."""
+        """Map features [..., F] to logits [..., V]."""
         return self.decoder.output(features)  # type: ignore[no-any-return]
 
     def recurrent_cells(self) -> Iterator[LayerCell]:

@@ -1,4 +1,4 @@
-"""Models on disk: a run directory, one of its checkpoints, or a model directory made to be passed on."""
+"""Models on disk: a run directory, one of its checkpoints, or a model directory to be shared."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class LoadedModel(Protocol):
 
 
 def model_fingerprint(loaded: LoadedModel) -> str:
-    """SHA-256 of all that a model's output depends on: weights, vocabularies, cells, shortlist."""
+    """Return the SHA-256 of all that a model's output depends on: weights, vocabularies, cells, shortlist."""
     parts = [vocabulary.fingerprint() for vocabulary in loaded.vocabularies]
     parts += [to_json(stack) for stack in find_stack_settings(loaded.recipe).values()]
     parts += [file_sha256(file) for file in custom_cell_files(loaded.recipe)]
@@ -130,7 +130,7 @@ def _readme(name: str, facts: Metadata, recipe: Recipe) -> str:
     averaged = ", ".join(facts["averaged"])
     return (
         f"# {name}\n\nA {recipe.kind} of nmt {__version__}: the mean of the checkpoints {averaged}.\n\n"
-        f"    {recipe.usage.format(name)}\n\nrecipe.yaml says how it was trained.\n"
+        f"    {recipe.usage.format(name)}\n\nrecipe.yaml has the settings of its training.\n"
     )
 
 

@@ -100,7 +100,7 @@ def vocabulary_file(folder: Path, side: str) -> Path | None:
 
 
 class PairBatches:
-    """Batches of pairs, or of lines of text, shuffled anew in each epoch."""
+    """Batches of pairs, or of lines of text, shuffled in each epoch."""
 
     def __init__(self, store: TokenStore, plan: BatchPlan, sampling: SubwordSampling | None = None) -> None:
         self.store, self.plan, self.sampling = store, plan, sampling

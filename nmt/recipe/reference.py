@@ -16,9 +16,9 @@ Schema = dict[str, Any]
 INTRODUCTION = """# The recipe
 
 A recipe is a YAML file (1.2: `no` is a word, `1e-3` a number) with the sections below. What it does not set
-has the default given here; `data` needs to say what is learnt from and validated on.
+has the default given here; `data` must name the training and validation text.
 
-- `task` says what is learnt: a translator (the sections of the first half) or a language model (the second).
+- `task` is what is trained: a translator (the sections of the first half) or a language model (the second).
 - `extends: NAME` at the top puts the file on top of another: a file next to it (`base.yaml`) or a shipped
   recipe (`multi30k-de-en-lstm`). Sections are merged setting by setting; any other value, lists too, replaces
   the earlier one.
@@ -26,10 +26,10 @@ has the default given here; `data` needs to say what is learnt from and validate
   named, and the later wins.
 - Relative paths start at the file that names them, on the command line at the current folder; `~` is the home
   folder.
-- A stretch of training is written `10e` (epochs) or `5000u` (updates), where that is said also `30m` (minutes
-  of learning).
+- A duration of training is written `10e` (epochs) or `5000u` (updates), in some settings also `30m` (minutes
+  of training).
 
-This page is made by `nmt recipes reference`; `nmt recipes schema` gives the same to editors as JSON Schema.
+This page is the output of `nmt recipes reference`; `nmt recipes schema` gives editors a JSON Schema.
 """
 BOUNDS = [("exclusiveMinimum", "> "), ("minimum", "≥ "), ("exclusiveMaximum", "< "), ("maximum", "≤ ")]
 PATTERNS = {".py": "`FILE.py:CLASS`", "cuda": "`cuda:N`"}

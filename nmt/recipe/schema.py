@@ -117,7 +117,7 @@ class LanguageModelRecipe(ExperimentSettings):
         if self.training.chunk is not None and self.data.max_length is not None:
             yield "data.max_length", "with training.chunk, every line is read: remove it"
         if self.training.start_from is not None and self.subwords.same_as is not None:
-            yield "training.start_from", "brings its own vocabulary, and so does subwords.same_as"
+            yield "training.start_from", "sets the vocabulary, and so does subwords.same_as"
         if self.training.r_drop and not self.decoder.dropout.is_on:
             yield "training.r_drop", WITHOUT_DROPOUT
 
@@ -137,7 +137,7 @@ adapter: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)
 def validate(kind: type[SettingsT], tree: dict[str, Any]) -> SettingsT:
     """Build settings from a tree of plain values; pydantic.ValidationError if a value is wrong.
 
-    Conflicts between settings are not looked for: see `find_conflicts`.
+    Conflicts between settings are not checked: see `find_conflicts`.
     """
     settings: SettingsT = adapter(kind).validate_json(json.dumps(tree))
     return settings

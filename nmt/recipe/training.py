@@ -90,7 +90,7 @@ def _check_shared(run: Path, processes: Processes) -> None:
 def build_trainer(
     recipe: Recipe, run: Path, progress: Progress, resources: Resources, logger: Logger | None = None
 ) -> Trainer:
-    """Prepare the data and build everything that takes part in a run."""
+    """Prepare the data and build every part of a run."""
     training, processes = recipe.training, resources.processes
     if training.threads:
         torch.set_num_threads(training.threads)
@@ -122,7 +122,7 @@ def build_trainer(
 def transfer_weights(model: TranslationModel, start: Path) -> str:
     """Copy the weights that fit from the model in `start`; return a description of those that do and do not.
 
-    Raises UsageError where none fits.
+    Raises UsageError if none fits.
     """
     transfer = transfer_tensors(model, load_model(start).model)
     copied, unused = len(transfer.pop("copied")), len(transfer["not used here"])

@@ -19,7 +19,7 @@ def summed_positions(batch: int) -> int:
 
 
 def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor | None = None) -> Tensor:
-    """`v Wᵀ (+ bias) (+ add)`: v [..., I] with W [O, I], or v [B, T, I] with W [B, O, I] and no bias."""
+    """Compute `v Wᵀ (+ bias) (+ add)`: v [..., I] with W [O, I], or v [B, T, I] with W [B, O, I], no bias."""
     if weight.dim() == 3:
         product = torch.bmm(v, weight.transpose(1, 2))
     elif add is not None and bias is None and v.dim() == 2:
@@ -30,7 +30,7 @@ def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor 
 
 
 def multiply_rows(matrix: PreparedMatrix, v: Tensor, add: Tensor | None = None) -> Tensor:
-    """`v Wᵀ (+ add)` with a back end's matrix: v [..., I], add a bias [O] or [..., O]."""
+    """Compute `v Wᵀ (+ add)` with a back end's matrix: v [..., I], add a bias [O] or [..., O]."""
     rows = v.reshape(-1, v.shape[-1])
     if add is not None and add.dim() > 1:
         add = add.reshape(-1, add.shape[-1])
@@ -47,14 +47,14 @@ def concat_operands(v: Tensor | tuple[Tensor, ...]) -> Tensor:
 class DeferredProduct:
     """`v Wᵀ + b` at many positions of one sequence: the values and gradients of `multiply`, faster.
 
-    Back-propagation through a loop would add a small matrix to the weight's gradient at every position. Here
+    Backpropagation through a loop would add a small matrix to the weight's gradient at every position. Here
     each position only keeps its operand and its gradient; after the last of them, or after `max_rows` rows,
     the weight gradient is one large product over them all:
 
         dW = Σ_t du_tᵀ v_t = [du_1; …; du_T]ᵀ [v_1; …; v_T]        db = Σ_t du_t
 
-    W is [O, I], or [B, O, I] where each sentence has its own matrix (attention's keys). An object serves one
-    sequence. Gradients of gradients are refused.
+    W is [O, I], or [B, O, I] with one matrix per sentence (attention's keys). An object serves one
+    sequence. Second derivatives are not supported.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class DeferredProduct:
             self.token = _WeightFunction.apply(weight, bias, self.gradient)  # type: ignore[no-untyped-call]
 
     def __call__(self, v: Tensor | tuple[Tensor, ...], add: Tensor | None = None) -> Tensor:
-        """`v Wᵀ + b (+ add)`; a tuple v is concatenated, but its tensors are saved as they are."""
+        """Compute `v Wᵀ + b (+ add)`; a tuple v is concatenated, but its tensors are saved separately."""
         if self.token is None:
             return self.gradient.multiply(concat_operands(v), add)
         vs = v if isinstance(v, tuple) else (v,)
@@ -80,7 +80,7 @@ class PackableLinear(nn.Linear):
     matrix: PreparedMatrix | None = None
 
     def prepare_for_inference(self) -> None:
-        """Pack the weight, which must not change any more; there are no gradients then."""
+        """Pack the weight, which must not change afterwards; there are no gradients."""
         self.matrix = select_backend("auto", self.weight).matrix(self.weight)
 
     def forward(self, v: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class _WeightGradient:
         return self.backend.matrix(self.weight.t())  # type: ignore[no-any-return]
 
     def multiply(self, v: Tensor, add: Tensor | None) -> Tensor:
-        """`v Wᵀ + b + add`."""
+        """Compute `v Wᵀ + b + add`."""
         if self.weight.dim() == 3:
             return multiply(v, self.weight, None, add)
         first, second = (self.bias, add) if add is None or self.bias is not None else (add, None)
@@ -130,7 +130,7 @@ class _WeightGradient:
             self.flush()
 
     def flush(self) -> None:
-        """Add the positions that are kept to the sums, and drop them."""
+        """Add the stored positions to the sums, and clear them."""
         # The last position came first; in reverse order those of a GradientBuffer are adjacent in memory.
         gradients, operands = self.gradients[::-1], self.operands[::-1]
         if self.weight.dim() == 3:
@@ -146,7 +146,7 @@ class _WeightGradient:
         self.rows = 0
 
     def take(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return the gradients of weight and bias, and forget them."""
+        """Return the gradients of weight and bias, and clear them."""
         if self.operands:
             self.flush()
         sums, self.dW, self.db = (self.dW, self.db), None, None
@@ -154,7 +154,7 @@ class _WeightGradient:
 
 
 class GradientBuffer:
-    """Memory for gradients that come position by position, the last position first.
+    """Memory for gradients that are computed position by position, from last to first.
 
     Those that are summed together are adjacent, so that they need not be copied together.
     """
@@ -169,7 +169,7 @@ class GradientBuffer:
         return self.allocate
 
     def allocate(self, like: Tensor) -> Tensor:
-        """Return the memory before that returned last."""
+        """Return the memory that precedes the last one returned."""
         if not self.free:
             count = min(self.positions, summed_positions(len(like)))
             self.free = list(like.new_empty(count, *like.shape).unbind(0))
@@ -177,7 +177,7 @@ class GradientBuffer:
 
 
 def concat_rows(tensors: Sequence[Tensor]) -> Tensor:
-    """Concatenate tensors [N, I]: a view where they are adjacent in memory, else a copy."""
+    """Concatenate tensors [N, I]: a view if they are adjacent in memory, else a copy."""
     first = tensors[0]
     storage, start, size = first.untyped_storage().data_ptr(), first.storage_offset(), first.numel()
     for i, tensor in enumerate(tensors):

@@ -37,7 +37,7 @@ class Backend:
         return None
 
     def matrix(self, weight: Tensor) -> Any:
-        """Make a `PreparedMatrix` for this back end."""
+        """Return a `PreparedMatrix` for this back end."""
         return PreparedMatrix(weight)
 
     def product(self, v: Tensor, matrix: Any, out: Tensor, add: Tensor | None = None) -> PositionStep:
@@ -88,7 +88,7 @@ def _compile_graph(kernel: Kernel) -> Any:
 def select_backend(engine: Engine, like: Tensor) -> Backend:
     """Choose the back end for tensors like `like`; `auto` compiles: C on a CPU, torch.compile on a GPU.
 
-    Raises UsageError where an engine requested by name is not available.
+    Raises UsageError if an engine requested by name is not available.
     """
     kind = _find_backend_class(engine, like)
     obstacle = kind.find_obstacle(like)
@@ -98,7 +98,7 @@ def select_backend(engine: Engine, like: Tensor) -> Backend:
 
 
 def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
-    """Return the compiled back ends build on this module, so they are imported when they are chosen."""
+    """Find the class of a back end; the compiled ones import this module, so they are imported late."""
     if engine in ("torch", "reference"):
         return Backend
     if engine == "inductor" or (engine == "auto" and like.is_cuda):
@@ -111,7 +111,7 @@ def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
 
 
 def runs_in_c(engine: Engine, like: Tensor) -> bool:
-    """Return whether products run in C: then no row of a product depends on the rows next to it."""
+    """Return True if products run in C: then no row of a product depends on other rows."""
     from nmt.recurrence.c.native import CBackend
 
     return isinstance(select_backend(engine, like), CBackend)

@@ -125,15 +125,15 @@ class FusedCell(BoundCell):
         return scan.run(x, s, self.weights, self.biases)
 
     def choose_scan(self, program: Program, x: Tensor) -> type[FusedScan]:
-        """Choose the parallel scan where the step is linear in the state and it is faster."""
+        """Choose the parallel scan if the step is linear in the state and it is faster."""
         parallel = self.prefers_parallel_scan(x) and find_stages(program)
         return ParallelScan if parallel else FusedScan
 
     def prefers_parallel_scan(self, x: Tensor) -> bool:
-        """Return whether a parallel scan is faster than the loop, as measured in docs/decisions/0011.
+        """Return True if a parallel scan is faster than the loop, as measured in docs/decisions/0011.
 
-        On a GPU a position costs calls and hardly any work; on a CPU that is so where a state is small, and
-        never where the loop is in C, which calls nothing.
+        On a GPU the cost of a position is launching kernels; on a CPU too if the state is small, unless the
+        loop runs in C, which has no such overhead.
         """
         if x.device.type != "cpu":
             return True
@@ -149,7 +149,7 @@ class _BoundKernel:
         self.backend, self.kernel, self.blocks = backend, kernel, blocks
         self.outputs = _single_blocks(kernel.outputs)
         self.output_gradients = _single_blocks(key.gradient for key in kernel.outputs)
-        # Gradients of the inputs are kept next to each other, those of other blocks by themselves.
+        # Gradients of the inputs are kept next to each other, those of other blocks separately.
         self.buffers = [GradientBuffer() if block in input_blocks else None for block in blocks]
 
     @cached_property
@@ -182,7 +182,7 @@ class _KernelFunction(torch.autograd.Function):
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Any, ...]:
         refuse_second_derivatives()
         kernel: _BoundKernel = ctx.kernel
-        values = ctx.saved_tensors  # once: a recomputed chunk hands them out only once
+        values = ctx.saved_tensors  # a recomputed chunk returns them only once
         buffers = _split_blocks(kernel.blocks, values)
         buffers |= _split_blocks(kernel.output_gradients, [d.contiguous() for d in output_gradients])
         result: list[Tensor | None] = []

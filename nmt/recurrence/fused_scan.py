@@ -47,7 +47,7 @@ class FusedScan:
     def run(
         self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
     ) -> tuple[Tensor, Any]:
-        """Projected input [T, B, G*H], overwritten, and a state to (every h [T, B, H], the last state)."""
+        """Map projected input [T, B, G*H] (overwritten) and state to (every h [T, B, H], last state)."""
         parameters = (*weights, *biases, *find_vectors(self.cell).values())
         values = _ScanFunction.apply(self, x, *state, *parameters)  # type: ignore[no-untyped-call]
         return values[0], self.cell.State(*values[1:])

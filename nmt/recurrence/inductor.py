@@ -25,7 +25,7 @@ class InductorBackend(Backend):
         self, kernel: Kernel, buffers: Buffers, adds: frozenset[TensorKey] = frozenset()
     ) -> PositionStep:
         if sum(node.op == "call_function" for node in kernel.graph.nodes) <= 1:
-            return super().kernel(kernel, buffers, adds)  # torch is called faster than what it compiles
+            return super().kernel(kernel, buffers, adds)  # calling torch is faster than calling compiled code
         tensors: list[Tensor] = []
         arguments = [_add_buffer(buffers[key], tensors) for key in (*kernel.inputs, *kernel.outputs)]
         run = _compile_kernel(kernel, adds, tuple(arguments), tensors[0].dtype, tensors[0].device)
@@ -34,7 +34,7 @@ class InductorBackend(Backend):
 
 
 def _add_buffer(buffer: Tensor, tensors: list[Tensor]) -> int:
-    """Return the index of a buffer in `tensors`, after adding it if its memory is not there yet."""
+    """Return the index of a buffer in `tensors`, after adding it unless its memory is already there."""
     for i, tensor in enumerate(tensors):
         if tensor.data_ptr() == buffer.data_ptr() and tensor.stride() == buffer.stride():
             return i
@@ -43,7 +43,7 @@ def _add_buffer(buffer: Tensor, tensors: list[Tensor]) -> int:
 
 
 def _unbind_memory(buffer: Tensor) -> list[Tensor]:
-    """The positions of a buffer, each as a tensor without offset, for which nothing is compiled anew."""
+    """Return the positions of a buffer as tensors without offset, which avoids recompilation."""
     return [from_dlpack(to_dlpack(position)) for position in buffer.detach().unbind(0)]
 
 
@@ -55,8 +55,8 @@ def _compile_kernel(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Callable[..., Any]:
-    """Compile a kernel for any batch, and once more for a batch of one, which is taken for a constant."""
-    # torch.compile caches by a function's code: each kernel, type and device has a module of its own.
+    """Compile a kernel for any batch, and again for a batch of one, which is treated as a constant."""
+    # torch.compile caches by a function's code: each kernel, type and device has a separate module.
     module = fx.GraphModule(torch.nn.Module(), in_place_graph(kernel, adds, arguments))
     return torch.compile(module.forward, fullgraph=True, dynamic=True)
 
@@ -64,8 +64,7 @@ def _compile_kernel(
 def in_place_graph(kernel: Kernel, adds: frozenset[TensorKey], arguments: Sequence[int]) -> fx.Graph:
     """Make a kernel write its outputs: `arguments[i]` is the index of the buffer of its i-th key.
 
-    A buffer that is read and written is one argument: a compiler that took it for two might write before it
-    has read.
+    A buffer that is read and written is one argument: as two, the compiler might write before it reads.
     """
     graph = fx.Graph()
     buffers = [graph.placeholder(f"buffer{i}") for i in range(max(arguments) + 1)]
@@ -86,6 +85,6 @@ def find_obstacle(device: str) -> str | None:
     """Return why torch.compile fails for a kind of device; None if it works. It takes seconds, once."""
     try:
         torch.compile(lambda v: v + 1)(torch.zeros(2, device=device))
-    except Exception as error:  # each back end of inductor lacks a compiler in its own way
+    except Exception as error:  # each back end of inductor reports a missing compiler differently
         return str(error).strip().partition("\n")[0]
     return None

@@ -49,7 +49,7 @@ CellName = Annotated[str, OneOf(lambda: CELLS, pattern=r".+\.py:\w+")]
 
 @dataclass(frozen=True, kw_only=True)
 class StackSettings(Settings):
-    """Settings that the stacks of the encoder and the decoder have in common."""
+    """Common settings of the stacks of the encoder and the decoder."""
 
     cell: Annotated[CellName | list[CellName], ByShape()] = "lstm"
     """Cell of all layers, or a list with one per layer; `my_cells.py:MyCell` is a user-defined cell, its file
@@ -104,7 +104,7 @@ class Layer(nn.Module):
     def __init__(
         self, cells: Sequence[Cell], dropout: DropoutSettings = NO_DROPOUT, *, engine: Engine = "auto"
     ) -> None:
-        """`dropout`: its `input`, `state` and `zoneout` apply to a layer."""
+        """Build a layer; of `dropout` it uses `input`, `state` and `zoneout`."""
         super().__init__()
         self.directions: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
         self.bound_cells: dict[Cell, BoundCell] = {}
@@ -122,7 +122,7 @@ class Layer(nn.Module):
     def forward(
         self, x: Tensor, mask: Tensor | None, start: tuple[Any, ...] | None = None
     ) -> tuple[Tensor, tuple[Any, ...]]:
-        """Run the layer from `start`, the final states of the previous chunk; from zero where it is None.
+        """Run the layer from `start`, the final states of the previous chunk; from zero if None.
 
         Raises UsageError for a start with two directions: the one from right to left begins at the end.
         """
@@ -134,7 +134,7 @@ class Layer(nn.Module):
         h, final = self.run(forward, x, mask, start and start[0])
         if not backward:
             return h, (final,)
-        # In reverse padding comes first; there the zero state is held.
+        # In reverse, padding comes first and keeps the zero state.
         g, first = self.run(backward[0], x, mask, reverse=True)
         return torch.cat([h, g], dim=-1), (final, first)
 
@@ -146,7 +146,7 @@ class Layer(nn.Module):
         return bound.scan(bound.project(x), s, mask, reverse=reverse)
 
     def prepare_for_inference(self) -> None:
-        """Bind the cells once for all batches; the weights must not change any more."""
+        """Bind the cells once for all batches; the weights must not change afterwards."""
         self.bound_cells = {cell: self.bind(cell, 1) for cell in self.directions}
 
     def bind(self, cell: Cell, batch: int) -> BoundCell:
@@ -166,7 +166,7 @@ class Layer(nn.Module):
 class Stack(nn.Module):
     """A stack of layers; from layer `residual_from` (counted from 1) on, each adds its input to its output.
 
-    Raises UsageError where a residual layer's input and output differ in size.
+    Raises UsageError if a residual layer's input and output differ in size.
     """
 
     def __init__(
@@ -189,7 +189,7 @@ class Stack(nn.Module):
     def forward(
         self, x: Tensor, mask: Tensor | None, start: Sequence[tuple[Any, ...] | None] | None = None
     ) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
-        """x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction).
+        """Map x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction).
 
         `start` are the final states of the previous chunk, where a long sequence is run in chunks (see
         `detach_states`). Dropout masks are drawn for every call.
@@ -205,7 +205,7 @@ class Stack(nn.Module):
         return x, tuple(finals)
 
     def add_residual(self, depth: int, x: Tensor, h: Tensor) -> Tensor:
-        """Return h, plus the layer's input x where the layer is residual."""
+        """Return h, plus the layer's input x if the layer is residual."""
         return x + h if self.is_residual(depth) else h
 
 

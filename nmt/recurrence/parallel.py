@@ -37,7 +37,7 @@ class LinearStage(NamedTuple):
     """Kernels that solve one field of the state, after the fields before it.
 
     `forward` computes b, the next value from a state of zero, and a where the field reads itself.
-    `backward` computes the part of the field's gradient that comes through other fields, if there is any.
+    `backward` computes the part of the field's gradient that comes through other fields, if any.
     """
 
     field: str
@@ -57,7 +57,7 @@ class StagedProgram(NamedTuple):
 def find_stages(program: Program) -> StagedProgram | None:
     """Find an order in which the fields that a step reads can be solved.
 
-    None where there is none: a field is not linear, two read each other, or a product reads one.
+    None if there is none: a field is not linear, two read each other, or a product reads one.
     """
     if program.products:
         return None
@@ -91,7 +91,7 @@ def _make_stage(program: Program, field: str, solved: set[str]) -> LinearStage |
         if affine is None or state in select_outputs(affine, [COEFFICIENT]).inputs:
             return None
         kernel = affine
-    if state.gradient not in derivative.outputs:  # all that reads it has a derivative of zero
+    if state.gradient not in derivative.outputs:  # all operations on it have a derivative of zero
         return LinearStage(field, kernel, None)
     backward = select_outputs(derivative, [state.gradient])
     through = {key.name for key in backward.inputs if key.kind is TensorKind.NEXT and key.is_gradient}
@@ -99,9 +99,9 @@ def _make_stage(program: Program, field: str, solved: set[str]) -> LinearStage |
 
 
 def _is_arithmetic(kernel: Kernel, state: TensorKey) -> bool:
-    """Return whether a field passes through sums, products and selections alone, and selects nothing itself.
+    """Return True if a field passes through sums, products and selections alone, and selects nothing itself.
 
-    Where it passes through anything else a derivative that does not read it proves nothing: sign's is 0.
+    Otherwise a derivative that does not read the field proves nothing: that of sign is 0.
     """
     touched = {kernel.input_nodes()[state]}
     for node in kernel.graph.nodes:
@@ -128,11 +128,11 @@ def _trace_affine(kernel: Kernel, state: TensorKey) -> Kernel:
 
 
 def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
-    """s_t ← s_t + a_t ∘ s_(t−1) for t = 1 … T in place: s [T+1, ...] holds s_0, b_1 … b_T; a [T, ...].
+    """Set s_t ← s_t + a_t ∘ s_(t−1) for t = 1 … T in place: s [T+1, ...] holds s_0, b_1 … b_T; a [T, ...].
 
     In reverse s_t ← s_t + a_t ∘ s_(t+1) for t = T−1 … 0. Every other position is eliminated by taking two
     steps at once, the rest is solved in the same way, and then the eliminated ones follow: 2 log₂ T steps in
-    sequence, 3 T products in all. Nothing is divided, so that gates may close.
+    sequence, 3 T products in all. No division occurs, so gates may be 0.
     """
     T = len(a)
     if T == 0:
@@ -160,7 +160,7 @@ class ParallelScan(FusedScan):
 
     def forward_loop(self) -> None:
         stages = find_stages(self.program)
-        assert stages is not None, "checked before a ParallelScan is made"
+        assert stages is not None, "checked before a ParallelScan is built"
         self.stages = stages
         self.coefficients: dict[str, Tensor] = {}
         first, later = (-1, slice(0, -1)) if self.reverse else (0, slice(1, None))
@@ -193,7 +193,7 @@ class ParallelScan(FusedScan):
             gradients |= {TensorKey(kind, field): d[positions] for field, d in states.items()}
         buffers = self.buffers | {key.gradient: d for key, d in gradients.items()}
         for stage in reversed(self.stages.stages):
-            if stage.backward is not None:  # the share of its own gradient is left to the recurrence
+            if stage.backward is not None:  # the recurrence computes the gradient through the field itself
                 others = buffers | {TensorKey(TensorKind.NEXT, stage.field).gradient: _fill(dhs, 0)}
                 self.run_once(stage.backward, others, frozenset(stage.backward.outputs))
             if stage.field in self.coefficients:

@@ -1,6 +1,6 @@
-"""Recording of recurrent cells: what each step computes, by the names that its equations give.
+"""Recording of recurrent cells: what each step computes, by the variable names of its equations.
 
-The forward pass that is recorded runs on the reference engine. Outside of a recording nothing is slower.
+The forward pass that is recorded runs on the reference engine. Without a recording there is no overhead.
 """
 
 import inspect
@@ -45,7 +45,7 @@ class CellRecord(NamedTuple):
 
     `values` [T, B, H] by name: the local variables of the step as it returned (`gates`; declared ones come
     first), then every field of the state after the step. Positions are those of the text in every direction;
-    values at padding mean nothing. `unnamed` are declared gates that the step assigns to no variable.
+    values at padding are undefined. `unnamed` are declared gates that the step assigns to no variable.
 
     `kept` [T, B, H] by field is the direct path ∂s'/∂s of a unit to itself, with what goes through recurrent
     products held constant: an LSTM's f for c, the GRU's z for h. Fields without such a path are absent.
@@ -63,7 +63,7 @@ class CellRecord(NamedTuple):
 def record_values(cells: Iterable[LayerCell]) -> Iterator[list[CellRecord]]:
     """Record the values of every step of one forward pass.
 
-    The list is filled when the context is left, in the order of `cells`; a cell that made no step is absent.
+    The list is filled when the context exits, in the order of `cells`; cells that were not run are absent.
     """
     records: list[CellRecord] = []
     recorders = [_ValueRecorder(cell) for cell in cells]
@@ -87,7 +87,7 @@ def record_states(
 
 @contextmanager
 def _installed(recorders: "Sequence[_Recorder]") -> Iterator[None]:
-    """Let the layers run their cells by the recorders."""
+    """Replace the bound cells of the layers by the recorders."""
     before = {recorder.layer: recorder.layer.bound_cells for recorder in recorders}
     for layer in before:
         layer.bound_cells = {recorder.cell: recorder for recorder in recorders if recorder.layer is layer}
@@ -168,7 +168,7 @@ def _without_gradient(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor],
 
 
 def _direct_path(new: Tensor, old: Tensor) -> Tensor | None:
-    """∂new/∂old [B, H] of a unit; units see each other through products only, which are constant here."""
+    """Compute ∂new/∂old [B, H] of each unit, with the recurrent products held constant."""
     if not new.requires_grad:
         return None
     return torch.autograd.grad(new, old, torch.ones_like(new), retain_graph=True, allow_unused=True)[0]
@@ -176,7 +176,7 @@ def _direct_path(new: Tensor, old: Tensor) -> Tensor | None:
 
 @contextmanager
 def _locals(codes: set[CodeType]) -> Iterator[dict[str, Any]]:
-    """Return the local variables of functions with these codes as each returns; the outermost overrides."""
+    """Collect the local variables of functions with these codes as each returns; the outermost overrides."""
     variables: dict[str, Any] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:

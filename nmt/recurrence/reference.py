@@ -18,7 +18,7 @@ BoundProduct = Callable[..., Tensor]
 
 
 def bind_product(weight: Tensor, engine: Engine, bias: Tensor | None = None) -> BoundProduct:
-    """Prepare `v ↦ v Wᵀ + b` for one sequence; the reference engine takes plain products."""
+    """Prepare `v ↦ v Wᵀ + b` for one sequence; the reference engine uses plain products."""
     if engine == "reference":
         return lambda v, add=None: multiply(concat_operands(v), weight, bias, add)
     return DeferredProduct(weight, bias, select_backend(engine, weight))
@@ -55,7 +55,7 @@ def merge_products(
 
 
 def concat_recurrent_biases(cell: Cell, gates: tuple[str, ...]) -> Tensor | None:
-    """Concatenate the biases inside the products of `gates`, with zeros where a gate has none."""
+    """Concatenate the biases inside the products of `gates`, with zeros for gates without one."""
     biases = [cell.find_recurrent_bias(gate) for gate in gates]
     if all(bias is None for bias in biases):
         return None
@@ -77,7 +77,7 @@ def select_gate_rows(cell: Cell, parameter: Tensor | None, gates: tuple[str, ...
 class BoundCell:
     """A cell prepared for one sequence of one batch.
 
-    With the reference engine every product is computed by itself, as the equations are written: that is the
+    With the reference engine every product is computed separately, as in the equations, which is the
     definition. Otherwise products that read one operand are merged and each weight gradient is one product
     over all positions (`DeferredProduct`); values and gradients are the same.
     """
@@ -98,7 +98,7 @@ class BoundCell:
         self.bind_products()
 
     def bind_products(self) -> None:
-        """Make `U` as the step calls it."""
+        """Build `U` for the step."""
         cell = self.cell
         groups = [] if self.engine == "reference" else list(find_plan(cell))
         merged = {gate for gates in groups for gate in gates}
@@ -139,7 +139,7 @@ class BoundCell:
     ) -> tuple[Tensor, Any]:
         """Run all positions: projected input [T, B, G*H] and state to (every h [T, B, H], last state).
 
-        Where `mask` [T, B] is False there is no token and the state is held. In reverse the last position
+        Where `mask` [T, B] is False (padding) the state is kept. In reverse the last position
         comes first. `x` may be overwritten.
         """
         hs = []

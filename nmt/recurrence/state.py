@@ -43,7 +43,7 @@ class Zoneout(NamedTuple):
     drawn: bool
 
     def zones(self, cell: Cell, positions: int, batch: int) -> Tensor | None:
-        """Make the zones of all positions [T, B, P*H] for the P fields of a state; None for probability 0."""
+        """Draw the zones of all positions [T, B, P*H] for the P fields of a state; None for probability 0."""
         if not self.probability:
             return None
         units = len(cell.State._fields) * cell.hidden_size

@@ -1,1 +1,1 @@
-"""Learning: the loss, one update, schedules, teacher forcing, checkpoints, and the one loop over them."""
+"""Training: the loss, one update, schedules, teacher forcing, checkpoints, and the one loop over them."""

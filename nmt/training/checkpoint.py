@@ -31,7 +31,7 @@ class Checkpoint(NamedTuple):
 
 
 class LatestCheckpoint(NamedTuple):
-    """The latest complete checkpoint (None if there is none) and why newer ones were refused."""
+    """The latest complete checkpoint (None if there is none) and the reasons to refuse newer ones."""
 
     checkpoint: Checkpoint | None
     refused: dict[Path, str]
@@ -79,7 +79,7 @@ def list_checkpoints(checkpoints: Path) -> list[Path]:
 
 
 def find_latest(checkpoints: Path) -> LatestCheckpoint:
-    """Find the latest complete checkpoint; DataError if all are damaged, since a run must not start over."""
+    """Find the latest complete checkpoint; DataError if all are damaged, rather than restart silently."""
     refused: dict[Path, str] = {}
     for directory in reversed(list_checkpoints(checkpoints)):
         try:
@@ -102,7 +102,7 @@ def set_aside(directory: Path) -> Path:
 
 
 def remove_partial_writes(checkpoints: Path) -> None:
-    """Remove what interrupted writes left behind."""
+    """Remove the remains of interrupted writes."""
     for path in checkpoints.glob(".*"):
         remove(path)
 
@@ -169,14 +169,14 @@ def _read_metadata(path: Path) -> tuple[Metadata, dict[str, str]]:
 
 
 class CheckpointSaver:
-    """Write checkpoints to a directory in a background thread, one at a time.
+    """Writer of checkpoints to a directory in a background thread, one at a time.
 
-    `save` copies the tensors first, so that training continues at once. An error in the thread is raised by
-    the next call. Leaving the context waits for the thread.
+    `save` copies the tensors first, so training continues immediately. An error in the thread is raised by
+    the next call. Exiting the context waits for the thread.
     """
 
     def __init__(self, checkpoints: Path, keep: int, sync: Callable[[], None]) -> None:
-        """`sync` flushes the logs to disk: a checkpoint must not be newer than they are."""
+        """Take a function `sync` that flushes the logs to disk: a checkpoint must not be newer."""
         self.checkpoints, self.keep, self.sync = checkpoints, keep, sync
         self.copies: tuple[Tensors, Tensors] = ({}, {})  # reused by every save: allocating costs time
         self.thread: Thread | None = None
@@ -203,7 +203,7 @@ class CheckpointSaver:
     ) -> None:
         """Copy the tensors and start writing; then update the links and delete old checkpoints.
 
-        The checkpoints of the updates `best` and `good` (where a roll-back would return to) are not deleted.
+        The checkpoints of the updates `best` and `good` (to which a roll-back would return) are not deleted.
         """
         self.wait()
         self.copies = _copy_tensors(model, self.copies[0]), _copy_tensors(trainer, self.copies[1])
@@ -212,7 +212,7 @@ class CheckpointSaver:
         self.thread.start()
 
     def wait(self) -> None:
-        """Wait until nothing is being written, and raise what failed."""
+        """Wait until nothing is being written, and raise its error."""
         if self.thread is not None:
             self.thread.join()
             self.thread = None
@@ -225,7 +225,7 @@ class CheckpointSaver:
             raise error
 
     def set_links(self, last: str, best: int | None) -> str | None:
-        """Set the links `last` and `best`; return the target of `best` (the last, if the best was lost)."""
+        """Set the links `last` and `best`; return the target of `best` (the last if the best is lost)."""
         link(self.checkpoints, "last", last)
         if best is None:
             return None
@@ -245,7 +245,7 @@ class CheckpointSaver:
 
 
 def _copy_tensors(tensors: Tensors, buffers: Tensors) -> Tensors:
-    """Copy tensors to the CPU, into `buffers` where shape and type still fit."""
+    """Copy tensors to the CPU, into `buffers` if shape and type match."""
     copies = {}
     for name, tensor in tensors.items():
         buffer = buffers.get(name)

@@ -33,9 +33,9 @@ class StepReport(NamedTuple):
 
 
 class Progress:
-    """Show a run on a console (stderr by default) and write the same to a log file.
+    """Display of a run on a console (stderr by default), with a copy in a log file.
 
-    A terminal has a live line at the bottom; elsewhere a line is printed for every entry of the log. Without
+    A terminal shows a live line at the bottom; else a line is printed for every entry of the log. Without
     a log (in all processes but the first) nothing is shown or written.
     """
 
@@ -96,13 +96,13 @@ class Progress:
             self._print(samples)
 
     def note(self, message: str) -> None:
-        """Print a message; long lines are not broken, so that paths can be copied."""
+        """Print a message; long lines are not wrapped, so paths can be copied."""
         self._print(Text(message), soft_wrap=True)
 
     def _format(self, report: StepReport) -> Text:
         speed = self.words / self.seconds if self.seconds else 0.0
         elapsed, done = time.perf_counter() - self.start, max(report.update - self.first, 1)
-        remaining = (report.last_update - report.update) * elapsed / done  # everything included
+        remaining = (report.last_update - report.update) * elapsed / done  # including validations
         parts = [
             f"epoch {report.epochs:.2f}",
             f"{report.update}/{report.last_update}",

@@ -22,18 +22,18 @@ from nmt.errors import NmtError, UsageError
 LIMIT = timedelta(minutes=10)
 """Timeout for the other processes, which work on the same update."""
 PATIENCE = timedelta(days=7)
-"""Timeout for what the first process does alone, such as encoding the corpus; if it ends, others notice."""
+"""Timeout for what the first process does alone, such as encoding the corpus; if it dies, they notice."""
 BUCKET = 1 << 23  # numbers per message when gradients are summed
 
 T = TypeVar("T")
 
 
 class ProcessLostError(NmtError):
-    """Another process of the run has ended or does not answer."""
+    """Another process of the run has ended or does not respond."""
 
 
 class Processes:
-    """The processes of a run, seen from one of them. This class is a single process.
+    """The processes of a run, as seen by one of them; this class is that of a single process.
 
     Gradients are summed, so all processes make the same update.
     """
@@ -62,7 +62,7 @@ class Processes:
         return results
 
     def first_then_others(self, work: Callable[[], T]) -> T:
-        """Return `work()`, called first by the first process, whose files the others then find."""
+        """Return `work()`, called in the first process before the others, which then find its files."""
         results: list[T] = []
         self.run_on_first(lambda: results.append(work()))
         return results[0] if results else work()
@@ -94,7 +94,7 @@ class ProcessGroup(Processes):
 
     def __init__(self) -> None:
         self.rank, self.count = dist.get_rank(), dist.get_world_size()
-        # Plain values are exchanged over the CPU, also if gradients are not.
+        # Plain values are exchanged over the CPU, even if gradients are not.
         self.plain = dist.new_group(backend="gloo", timeout=LIMIT)
         self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)
 
@@ -158,7 +158,7 @@ class ProcessGroup(Processes):
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
-        """Turn torch's errors into ProcessLostError."""
+        """Convert torch's errors to ProcessLostError."""
         try:
             yield
         except RuntimeError as error:
@@ -169,7 +169,7 @@ class ProcessGroup(Processes):
 
 
 def _buckets(parameters: Iterable[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
-    """Group parameters of the same type with at most `BUCKET` numbers (a larger one is alone)."""
+    """Group parameters of the same type with at most `BUCKET` numbers (a larger one forms a group)."""
     bucket: list[nn.Parameter] = []
     size = 0
     for p in parameters:

@@ -21,7 +21,7 @@ class EvaluationWeights:
 
         m_u = d m_(u-1) + (1 - d) θ_u        d = min(decay, (1 + u) / (10 + u))
 
-    The smaller d of the first updates forgets the random initial weights. θ is saved with the trainer.
+    The smaller d of the first updates discounts the random initial weights. θ is saved with the trainer.
     """
 
     def __init__(self, model: nn.Module, decay: float | None) -> None:
@@ -30,14 +30,14 @@ class EvaluationWeights:
         self.means = self._copy()
 
     def update(self, update: int) -> None:
-        """Follow the trained weights after an update."""
+        """Update the average after an update."""
         for name, parameter in self.parameters.items():
             decay = min(self.decay or 0.0, (1 + update) / (10 + update))
             self.means[name].lerp_(parameter.detach(), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Give the model these weights within the context."""
+        """Load these weights into the model within the context."""
         raw = self._copy()
         self._load(self.means)
         try:

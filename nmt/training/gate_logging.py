@@ -28,13 +28,13 @@ class GateStatistics(NamedTuple):
 
     name: str
     mean: float
-    means: list[float]  # by position; the last is that of all positions beyond those asked for
+    means: list[float]  # by position; the last is that of all positions beyond those requested
     open: float | None  # share above OPEN; None unless all values lie in [0, 1], as a gate's do
     closed: float | None  # share below CLOSED
 
 
 class Retention(NamedTuple):
-    """How much of its own state a unit keeps from one position to the next.
+    """The share of its state that a unit keeps from one position to the next.
 
     A unit that keeps the shares k_t has the time scale τ = -1 / mean(ln |k_t|): after τ positions 1/e of the
     state is left, as after -1/ln f with a constant forget gate f. inf: nothing is forgotten.
@@ -43,7 +43,7 @@ class Retention(NamedTuple):
     mean: float
     updated: float  # 1 - mean: the update rate
     time_scale: float  # of the median unit, in positions
-    longest: float  # that QUANTILE of the units do not exceed
+    longest: float  # not exceeded by QUANTILE of the units
 
 
 class StateStatistics(NamedTuple):
@@ -73,7 +73,7 @@ class CellStatistics(NamedTuple):
 def gate_statistics(
     model: TranslationModel, batches: Iterable[Batch], *, positions: int
 ) -> list[CellStatistics]:
-    """Measure every cell under teacher forcing; positions beyond `positions` are taken together."""
+    """Measure every cell under teacher forcing; positions beyond `positions` are combined."""
     sums: dict[CellPath, _CellSums] = {}
     device, carried, offset = next(model.parameters()).device, None, 0
     for batch in batches:
@@ -96,7 +96,7 @@ def log_gates(
         batch = next(read_chunks(store, StreamLayout(SENTENCES, CHUNK)))
     else:
         batches = read_validation_batches(store, BatchPlan(BatchSettings(size=SENTENCES), seed))
-        batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of middle length
+        batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of medium length
 
     def validate_with_gates(model: TranslationModel, name: str) -> ValidationResult:
         entry = log_entry(gate_statistics(model, [batch], positions=1))
@@ -154,7 +154,7 @@ class _CellSums:
         first, gates, state = self.first, list[GateStatistics](), list[StateStatistics]()
         for name in first.values:
             track = self.tracks[name]
-            count, total = track[:, track[0] > 0]  # of the positions that there are
+            count, total = track[:, track[0] > 0]  # of existing positions
             means = float(total.sum() / count.sum()), (total / count).tolist()
             if name in first.gates:
                 values, opened, closed, outside = self.shares[name].tolist()
@@ -171,7 +171,7 @@ def _add(sums: dict[str, Tensor], name: str, more: Tensor) -> None:
 
 
 def _retention(count: Tensor, total: Tensor, logs: Tensor) -> Retention:
-    """Statistics of the units [H] from the number of positions, and the sums of k and ln |k|."""
+    """Compute statistics of the units [H] from the number of positions, and the sums of k and ln |k|."""
     mean, mean_log = float(total.sum() / count.sum()), logs / count
     scales = torch.where(mean_log < 0, -1 / mean_log, math.inf).sort().values
     median, longest = scales[(len(scales) - 1) // 2], scales[int(QUANTILE * (len(scales) - 1))]

@@ -46,7 +46,7 @@ class Guards(Settings):
     def limit(self, state: GuardState) -> float:
         """Return the highest accepted loss per word; infinite until `window` updates are in the mean.
 
-        A loss that is not positive, such as a risk, does not tell spikes.
+        A loss that is not positive, such as a risk, cannot detect spikes.
         """
         if self.spike is None or state.counted < self.window or state.mean <= 0:
             return math.inf
@@ -112,9 +112,9 @@ NOTICE = b"\nstopping after this update and saving a checkpoint; press Ctrl-C ag
 
 
 class SignalCatcher:
-    """Record the first SIGINT or SIGTERM within the context; a second one has its usual effect.
+    """Recorder of the first SIGINT or SIGTERM within the context; a second one has its usual effect.
 
-    Outside the main thread, where Python receives no signals, nothing is changed.
+    Outside the main thread, where Python receives no signals, it does nothing.
     """
 
     def __init__(self) -> None:

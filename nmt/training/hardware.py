@@ -29,7 +29,7 @@ class HardwareSettings(Settings):
     threads: Count | None = None
     """CPU threads of a process; null: torch's choice."""
     device: Annotated[str, OneOf(lambda: DEVICES, pattern="cuda:[0-9]{1,3}")] = "auto"
-    """Device: the CPU, a GPU (one per process), or GPU N; `auto`: a GPU where torch finds one."""
+    """Device: the CPU, a GPU (one per process), or GPU N; `auto`: a GPU if torch finds one."""
     precision: Annotated[str, OneOf(lambda: TYPES)] = "float32"
     """Number type of the model's computations in training, where the hardware supports it; weights, optimiser
     and loss stay float32."""
@@ -81,11 +81,11 @@ class Precision:
 
     Weights, their gradients and the optimiser stay float32. For every batch the model gets rounded weights,
     and computes everything but the loss in their type. For float16, whose range is small, the loss is
-    multiplied by a scale, which falls when gradients overflow and rises when they have not for long.
+    multiplied by a scale, which falls when gradients overflow and rises after many updates without overflow.
     """
 
     def __init__(self, name: str, device: str) -> None:
-        """`name` is a key of `TYPES`, `device` a device type."""
+        """Take the `name` of a type (a key of `TYPES`) and the type of the `device`."""
         self.dtype = TYPES[name]
         self.scaler = torch.amp.GradScaler(device, enabled=name == "float16")
 
@@ -132,7 +132,7 @@ def select_precision(name: str, device: torch.device) -> Precision:
 
 
 MESSAGES = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""Messages of memory errors for which torch has no class: on the CPU, and in cuBLAS."""
+"""Messages of memory errors that have no class in torch: on the CPU, and in cuBLAS."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

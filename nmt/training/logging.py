@@ -38,7 +38,7 @@ class Logger(Protocol):
 
 @dataclass
 class MetricsLog:
-    """Append events to a file. After a resume the file equals that of an uninterrupted run.
+    """A log to which events are appended. After a resume the file equals that of an uninterrupted run.
 
     Without a path (in all processes but the first) nothing is written.
     """
@@ -48,7 +48,7 @@ class MetricsLog:
 
     @contextmanager
     def open(self, update: int) -> Iterator[None]:
-        """Open the files without events after this update and truncated lines: they will be repeated."""
+        """Open the files without events after this update and truncated lines: these are repeated."""
         with ExitStack() as stack:
             if self.path is not None:
                 self.file = stack.enter_context(_open_after(self.path, update))
@@ -132,7 +132,7 @@ def numeric_values(event: Event) -> dict[str, float]:
 
 
 class TensorBoardLogger:
-    """Write every number for TensorBoard, into a directory of the run."""
+    """A logger of every number for TensorBoard, into a directory of the run."""
 
     def __init__(self, run: Path) -> None:
         try:
@@ -142,7 +142,7 @@ class TensorBoardLogger:
         self.directory, self.make_writer = str(run / "tensorboard"), SummaryWriter
 
     def begin(self, update: int) -> None:
-        """Purge what was written after this update."""
+        """Purge the events after this update."""
         self.writer = self.make_writer(self.directory, purge_step=update + 1)
 
     def write(self, event: Event) -> None:
@@ -154,13 +154,13 @@ class TensorBoardLogger:
 
 
 class TrackerLogger:
-    """Send every number to a library with the interface of wandb: init, log, finish.
+    """A logger of every number to a library with the interface of wandb: init, log, finish.
 
     A resumed run keeps its identity. Updates repeated after a crash are sent twice, with the same numbers.
     """
 
     def __init__(self, library: str, identity: Callable[[Path], Mapping[str, str]], run: Path) -> None:
-        """`identity` returns keywords of `init` that identify the run besides its name."""
+        """Take a function `identity` from a run to further keywords of `init` that identify it."""
         try:
             self.library = import_module(library)
         except ImportError as error:

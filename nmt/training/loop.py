@@ -35,7 +35,7 @@ class EpochBatches(Protocol):
         """Return the batches of an epoch from index `start` on."""
 
     def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
-        """Return where the rows of a batch come from: corpus (its name, if there are several) and line."""
+        """Return the origin of each row of a batch: corpus (its name, if there are several) and line."""
 
 
 class StopReason(NamedTuple):
@@ -56,7 +56,7 @@ class TrainingResult(NamedTuple):
 
 @dataclass(kw_only=True)
 class Trainer:
-    """Train a model: updates, validations, checkpoints. What changes is in `state`."""
+    """The training loop: updates, validations, checkpoints; the mutable part is `state`."""
 
     learner: Learner
     epochs: EpochBatches
@@ -93,7 +93,7 @@ class Trainer:
         return TrainingResult(stop, self.run.update, self.run.best, self.run.seconds)
 
     def train_until_stopped(self, signals: SignalCatcher) -> StopReason:
-        """Make updates, with validations and checkpoints when they are due."""
+        """Run updates, with validations and checkpoints when they are due."""
         self.learner.model.train()
         groups = self.batch_groups()
         stop, every = self.stop_reason(signals), self.settings.checkpoint_every
@@ -128,7 +128,7 @@ class Trainer:
                 yield group
 
     def make_update(self, group: list[Batch]) -> StepReport:
-        """Make and record one update."""
+        """Run and record one update."""
         run, started = self.run, time.perf_counter()
         rate, ratio = self.schedule.rate(run.update + 1), self.learner.forcing.ratio(run.update + 1)
         limit = self.settings.guards.limit(run.guarded)
@@ -152,7 +152,7 @@ class Trainer:
         return report
 
     def record_update(self, result: UpdateResult) -> None:
-        """Count an update, and follow it with the moving average of the weights."""
+        """Count an update, and update the moving average of the weights."""
         run = self.run
         self.state.weights.update(run.update)
         self.state.carried = result.carried
@@ -162,7 +162,7 @@ class Trainer:
         run.guarded.split += result.parts > 1
 
     def skip_update(self, group: list[Batch], bad_update: BadUpdate) -> None:
-        """Leave the weights as they are, or after a loss spike roll them back; too many abort the run."""
+        """Keep the weights, or roll them back after a loss spike; abort the run after too many."""
         self.state.carried = None
         if self.settings.guards.count(self.run.guarded, bad_update):
             state, reason = self.run.guarded, f"{bad_update.reason} at update {self.run.update}, "
@@ -175,9 +175,9 @@ class Trainer:
             self.run.guarded.good = None
 
     def restore_weights(self, name: str, *, moments: bool = True) -> bool:
-        """Restore weights from a checkpoint, and its moments or none; return False if it does not exist.
+        """Restore weights from a checkpoint, optionally with its moments; return False if it does not exist.
 
-        Counters and data go forward. Waits for checkpoints being written.
+        Counters and data are not rolled back. Waits for checkpoints being written.
         """
         directory = self.checkpoints / name
 
@@ -299,7 +299,7 @@ class Trainer:
         return None if latest.checkpoint is None else latest.checkpoint.directory.name
 
     def save(self, scores: dict[str, float] | None) -> None:
-        """Start writing a checkpoint, with the scores of the validation just made."""
+        """Start writing a checkpoint, with the scores of the last validation."""
         model, trainer, metadata = self.state.capture()
         if self.processes.is_first:
             self.saver.save(

@@ -20,7 +20,7 @@ CHUNK = 256
 
 
 class LossTerm(NamedTuple):
-    """A part of a loss that is reported by name: the sum and the number of its values."""
+    """A part of a loss that is reported under a name: the sum and the number of its values."""
 
     total: Tensor
     values: int
@@ -63,10 +63,10 @@ def cross_entropy(
     Equal to `F.cross_entropy(logits, targets, label_smoothing=…, reduction="sum")` (Szegedy et al., 2016) in
     value and gradients, for features [N, F], W [V, F], b [V]; positions are weighted by `counts` [N]. For
     types shorter than float32 the softmax and the sums are computed in float32. The logits of only a few
-    positions exist at a time: their gradient, softmax minus target, is turned into the gradients of features,
-    W and b already in the forward pass.
+    positions exist at a time: their gradient, softmax minus target, becomes the gradients of features,
+    W and b during the forward pass.
     """
-    if not torch.is_grad_enabled():  # autograd would request gradients anyway, half of the work
+    if not torch.is_grad_enabled():  # without this, autograd requests gradients, half of the work
         features, weight, bias = features.detach(), weight.detach(), bias.detach()
     smoothed, nll, correct = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
         features, weight, bias, targets, label_smoothing, counts
@@ -135,7 +135,7 @@ def _sum(values: Tensor, counts: Tensor | None) -> Tensor:
 def _add_gradients(
     gradients: list[Tensor], dz: Tensor, features: Tensor, run: Backend, back: Any, rows: slice
 ) -> None:
-    """Back-propagate the gradient dz [n, V] of some logits through z = W f + b; `back` multiplies by Wᵀ."""
+    """Backpropagate the gradient dz [n, V] of some logits through z = W f + b; `back` multiplies by Wᵀ."""
     d_features, d_weight, d_bias = gradients
     d_bias += dz.sum(0)
     dz = dz.to(features.dtype)

@@ -169,7 +169,7 @@ class Schedule:
     has_end: ClassVar[bool] = False  # true if it ends after `span`
 
     def __init__(self, settings: LearningRateSettings, *, span: float, size: int) -> None:
-        """`span` is the settings' one in updates, `size` the decoder's hidden size H.
+        """Take the settings, their `span` in updates, and the decoder's hidden size H as `size`.
 
         Raises UsageError if the floor is above the peak.
         """
@@ -180,7 +180,7 @@ class Schedule:
             raise UsageError(f"the learning rate's floor {self.floor:g} is above its peak {self.peak:g}")
 
     def prepare(self) -> None:
-        """Change the peak or the warm-up before the first update, where a schedule defines them otherwise."""
+        """Change the peak or the warm-up before the first update, if the schedule redefines them."""
 
     def rate(self, update: int) -> float:
         """Return the learning rate of an update."""
@@ -201,7 +201,7 @@ class Schedule:
         return False
 
     def state_dict(self) -> ScheduleState:
-        """Return what must be saved, as plain values."""
+        """Return the state to save, as plain values."""
         return {}
 
     def load_state_dict(self, state: ScheduleState) -> None:

@@ -18,7 +18,7 @@ from nmt.training.update import Learner
 
 
 def metric_directions() -> dict[str, bool]:
-    """Return, for each metric that validations compare, if a higher value is better."""
+    """Return for each metric of validations whether higher is better."""
     scores = {name: metric.higher_is_better for name, metric in METRICS.items()}
     return scores | {"loss": False, "free_loss": False, "accuracy": True}
 
@@ -36,7 +36,7 @@ class TrainingPosition:
         return {"u": self.updates, "e": self.epochs, "m": self.minutes}[interval.unit]
 
     def completed(self, interval: Duration) -> int:
-        """Count completed intervals; the small addend keeps three times 0.1 epochs from being 0.2."""
+        """Count completed intervals; the small addend compensates for rounding."""
         return math.floor(self.elapsed(interval) / interval.count + 1e-9) if interval.count else 1
 
 
@@ -50,7 +50,7 @@ class BestScore:
     since: int = 0
 
     def record(self, score: float, update: int) -> bool:
-        """Record a validation; return True if it is the best. NaN never is."""
+        """Record a validation; return True if it is the best. NaN is never the best."""
         better = operator.gt if metric_directions()[self.metric] else operator.lt
         improved = not math.isnan(score) and (self.score is None or better(score, self.score))
         if improved:
@@ -62,7 +62,7 @@ class BestScore:
 
 @dataclass
 class GuardState:
-    """The running mean of the loss, and what the guards have done so far."""
+    """The running mean of the loss, and counts of the guards' actions."""
 
     skipped: int = 0  # updates whose loss or gradient was not finite
     in_a_row: int = 0  # the latest of them
@@ -73,7 +73,7 @@ class GuardState:
     good: int | None = None  # the update whose checkpoint a roll-back returns to
 
     def record_update(self, totals: LossTotals, window: int) -> None:
-        """Record an update in the mean, which forgets those more than about `window` updates ago."""
+        """Record an update in the mean, a moving average over about `window` updates."""
         self.in_a_row = 0
         self.counted = min(self.counted + 1, window)
         self.mean += (totals.means()["loss"] - self.mean) / self.counted
@@ -109,7 +109,7 @@ class RunState:
     def stale_metrics(self, patience: Mapping[str, int], stop_when: str) -> str:
         """Describe the metrics that have not improved for `patience` validations, if training should stop.
 
-        It should if `any` of the metrics in `patience` has not, or `all` have not.
+        This depends on `stop_when`: `any` of the metrics in `patience`, or `all`.
         """
         stale = [
             best
@@ -133,10 +133,10 @@ class RunState:
 
 
 class RunClock:
-    """Translate between batches, updates, epochs and the length of a run."""
+    """Conversion between batches, updates, epochs and the length of a run."""
 
     def __init__(self, count: Callable[[int], int], *, accumulate: int, stop_after: Duration) -> None:
-        """`count` returns the number of batches of an epoch; an update takes `accumulate` of them."""
+        """Take a function `count` from an epoch to its batches; an update uses `accumulate` batches."""
         self.batches_in = lru_cache(maxsize=1)(count)
         self.accumulate, self.stop_after = accumulate, stop_after
 
@@ -167,7 +167,7 @@ class RunClock:
 
 @dataclass
 class TrainingState:
-    """All that changes during training: weights, moments, schedule, counters, random generators."""
+    """Everything that changes during training: weights, moments, schedule, counters, random generators."""
 
     learner: Learner
     weights: EvaluationWeights

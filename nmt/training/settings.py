@@ -39,14 +39,14 @@ class ValidationSettings(Settings):
     stop_on: dict[Literal["loss", "accuracy"], Count] = field(default_factory=dict)
     """Patience by further metrics: `{accuracy: 5}`."""
     stop_when: Literal["any", "all"] = "any"
-    """Training stops when any of the metrics with a patience has exhausted it, or all have."""
+    """Training stops when any, or all, of the metrics with a patience have exhausted it."""
     samples: CountOrZero = 3
     """Outputs printed at each validation."""
     gates: bool = False
     """Write the gates' statistics on a few validation sentences into metrics.jsonl at each validation, as
     `nmt inspect gates` measures them."""
 
-    metric = "loss"  # that decides on the best checkpoint; a setting in translation only
+    metric = "loss"  # decides on the best checkpoint; a setting in translation only
 
     @property
     def patience_by_metric(self) -> dict[str, int]:
@@ -138,8 +138,8 @@ class LanguageModelTrainingSettings(TrainingSettings):
     """The training run."""
 
     chunk: Count | None = None
-    """Positions read at a time. The text is cut into `batch.size` streams that are read in parallel, chunk
-    after chunk; the state is carried over, gradients are not (truncated back-propagation; Williams & Peng,
+    """Positions read at a time. The text is split into `batch.size` streams that are read in parallel, chunk
+    after chunk; the state is carried over, gradients are not (truncated backpropagation; Williams & Peng,
     1990). null: line by line, each from a state of zeros."""
 
     def conflicts(self) -> Iterator[Conflict]:

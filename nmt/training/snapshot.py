@@ -160,7 +160,7 @@ def gather_state(processes: Processes, own: Tensors) -> Tensors:
 def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
     """Return this process's part of what `gather_state` returned, under the original names.
 
-    The number of processes may differ: new ones get no generator states, and rows are divided anew.
+    The number of processes may differ: new ones get no generator states, and rows are redistributed.
     """
     prefix = f"process/{processes.rank}/" if processes.rank else ""
     own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix + GENERATOR)}
@@ -169,7 +169,7 @@ def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
 
 
 def transfer_tensors(model: nn.Module, other: nn.Module) -> dict[str, list[str]]:
-    """Copy all weights of `other` that fit into a model, and leave the rest of the model as it is.
+    """Copy all weights of `other` that fit into a model, and keep the rest of the model.
 
     Returns the names of those `copied`, of those of the model that are `new here` or `of another shape`, and
     of those of `other` that are `not used here`.

@@ -25,8 +25,8 @@ class TeacherForcingSettings(Settings):
     warmup: IntervalOrZero = Duration(0, "u")
     """Time before the schedule starts, at ratio `start`."""
     span: Interval = Duration(10, "e")
-    """linear: where `end` is reached; exponential: where the fall is to 1/e; inverse-sigmoid: where it is
-    half-way."""
+    """linear: until `end` is reached; exponential: until 1/e remains; inverse-sigmoid: until it is
+    halfway."""
     per: Literal["token", "sentence"] = "token"
     """Draw for each position, or once for each sentence."""
     feedback: Literal["argmax", "sample"] = "argmax"
@@ -41,7 +41,7 @@ class TeacherForcing:
     """A ratio for every update, and positions sampled with it (scheduled sampling; Bengio et al., 2015)."""
 
     def __init__(self, settings: TeacherForcingSettings, *, warmup: float, span: float) -> None:
-        """`warmup` and `span` are those of the settings in updates."""
+        """Take the settings, and their `warmup` and `span` in updates."""
         self.settings, self.warmup, self.span = settings, warmup, span
 
     def ratio(self, update: int) -> float:
@@ -53,7 +53,7 @@ class TeacherForcing:
         return end + (start - end) * (self.remaining(elapsed) if self.span > 0 else 0.0)
 
     def remaining(self, elapsed: float) -> float:
-        """Return the share of the way from `end` to `start` that remains after `elapsed` updates."""
+        """Return the share of the distance from `end` to `start` that remains after `elapsed` updates."""
         raise NotImplementedError
 
     def draw(self, ratio: float, tgt_in: Tensor) -> Tensor | None:
@@ -90,14 +90,14 @@ class LinearForcing(TeacherForcing):
 
 
 class ExponentialForcing(TeacherForcing):
-    """exp(-i / span): after `span` 1/e of the way remains."""
+    """exp(-i / span): after `span` 1/e of the distance remains."""
 
     def remaining(self, elapsed: float) -> float:
         return math.exp(-elapsed / self.span)
 
 
 class InverseSigmoidForcing(TeacherForcing):
-    """k / (k + exp(i / k)), with the k for which it is half-way at `span`; starts at k / (k + 1)."""
+    """k / (k + exp(i / k)), with the k for which it is halfway at `span`; starts at k / (k + 1)."""
 
     def remaining(self, elapsed: float) -> float:
         k = self.span + math.e

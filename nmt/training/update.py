@@ -35,13 +35,13 @@ class UpdateResult(NamedTuple):
     totals: LossTotals
     norm: float  # of the gradient before clipping
     carried: DecoderState | None  # for the next batch
-    parts: int  # into which each batch was split for lack of memory
+    parts: int  # into which each batch was split if memory ran out
     bad_update: BadUpdate | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learner:
-    """A model with its optimiser, objective and everything else that an update needs."""
+    """A model with its optimiser, objective and the rest of what an update needs."""
 
     model: TranslationModel
     optimiser: Optimizer
@@ -72,7 +72,7 @@ class Learner:
         scaler = self.precision.scaler
         scaler.unscale_(self.optimiser)
         norm = self.clip_gradients()
-        overflows = scaler.is_enabled() and scaler.get_scale() >= 1.0  # if at all, because of the scale
+        overflows = scaler.is_enabled() and scaler.get_scale() >= 1.0  # an overflow is then due to the scale
         bad_update = _check_update(totals, 0.0 if overflows else norm, limit)
         if bad_update is None:
             for parameters in self.optimiser.param_groups:
@@ -84,7 +84,7 @@ class Learner:
     def compute_gradients(
         self, group: Sequence[Batch], ratio: float, carried: DecoderState | None
     ) -> tuple[LossTotals, DecoderState | None, int]:
-        """Compute this process's gradients; if memory runs out, try again with batches split into more parts.
+        """Compute this process's gradients; if memory runs out, retry with batches split into more parts.
 
         Returns the totals, the state for the next batch, and the number of parts of each batch. Random
         generators are reset for each try, so that the result depends only on the number of parts.

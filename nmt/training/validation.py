@@ -31,7 +31,7 @@ ValidateFunction = Callable[[TranslationModel, str], ValidationResult]
 
 @dataclass
 class TranslationValidator:
-    """Evaluate a model on the validation pairs.
+    """An evaluation of a model on the validation pairs.
 
     `batches` returns all of them once; `translate` translates lines by free-running search; `score` compares
     the translations of `src` with `ref`. Without `translate` only the losses are computed.
@@ -77,7 +77,7 @@ def loss_totals(
     *,
     free_running: bool = False,
 ) -> LossTotals:
-    """Sum the loss of all target words under teacher forcing, or if the model reads its own words."""
+    """Sum the loss of all target words under teacher forcing, or with the model reading its own words."""
     totals, carried, likelihood = LossTotals(), None, Likelihood()
     device = next(model.parameters()).device
     for rows in map(processes.local_rows, batches):

@@ -224,7 +224,7 @@ WRONG_TEXT = {
     ),
     "two models whose pieces are taken over": (
         "subwords: {same_as: run}, training: {start_from: other}}",
-        "training.start_from: brings its own vocabulary, and so does subwords.same_as",
+        "training.start_from: sets the vocabulary, and so does subwords.same_as",
     ),
     "two passes over one stream": (
         "decoder: {dropout: {output: 0.1}}, training: {chunk: 8, r_drop: 1.0}}",

@@ -29,7 +29,7 @@ class Exposure(NamedTuple):
 
 
 def measure_exposure(model: TranslationModel, batches: Iterable[Batch], *, positions: int) -> list[Exposure]:
-    """Measure losses by target position; positions beyond `positions` are taken together."""
+    """Measure losses by target position; positions beyond `positions` are combined."""
     sums = torch.zeros(3, positions + 1, dtype=torch.float64)  # words, their forced and their free losses
     longest, device = 0, next(model.parameters()).device
     with evaluation_mode(model):

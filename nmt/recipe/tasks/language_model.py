@@ -72,7 +72,7 @@ class LoadedLanguageModel(NamedTuple):
 
 
 class LanguageModelTask(Task[LanguageModelRecipe]):
-    """Train a language model on text."""
+    """The training of a language model on text."""
 
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:
         recipe, data = self.recipe, self.recipe.data
@@ -233,7 +233,7 @@ class LanguageModelValidator:
 
 
 def build_search_model(loaded: LoadedLanguageModel) -> Model:
-    """Build the model that a search or a sampler runs, from the present weights."""
+    """Build the model that a search or a sampler runs, from the current weights."""
     return InferenceModel(loaded.model, eos=EOS)
 
 

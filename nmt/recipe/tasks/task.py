@@ -1,4 +1,4 @@
-"""The interface of a task: all that training and the loading of models know of what is trained."""
+"""The interface of a task: everything that training and loading need to know about a task."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence

@@ -61,7 +61,7 @@ class LoadedTranslator(NamedTuple):
 
 
 class TranslationTask(Task[TranslationRecipe]):
-    """Train a translator on sentence pairs."""
+    """The training of a translator on sentence pairs."""
 
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:
         recipe = self.recipe
@@ -126,7 +126,7 @@ def build_translator(recipe: TranslationRecipe, source_size: int, target_size: i
 def load_translator(path: Path) -> LoadedTranslator:
     """Load the translator in a run directory (its best checkpoint), a checkpoint or a model directory.
 
-    Raises UsageError where there is none, DataError where a file is damaged.
+    Raises UsageError if there is none, DataError if a file is damaged.
     """
     folder = model_directory(path)
     recipe = read_any([str(folder / "recipe.yaml")])
@@ -141,7 +141,7 @@ def load_translator(path: Path) -> LoadedTranslator:
 def load_with_shortlist(path: Path) -> LoadedTranslator:
     """Load the translator at `path` with its shortlist.
 
-    Raises UsageError where it has none, DataError where it is damaged or of other vocabularies.
+    Raises UsageError if it has none, DataError if it is damaged or of other vocabularies.
     """
     translator, folder = load_translator(path), model_directory(path)
     file = folder / SHORTLIST
@@ -202,7 +202,7 @@ def build_validator(
     translator = LoadedTranslator(model, data.source, data.target, recipe)
 
     def translate(lines: Sequence[str]) -> list[str]:
-        job = build_job(translator)  # bound to the present weights
+        job = build_job(translator)  # bound to the current weights
         greedy = job._replace(options=replace(job.options, beam=1))
         return [translation.text for translation in translate_lines(((line, None) for line in lines), greedy)]
 
@@ -231,7 +231,7 @@ def build_job(translator: LoadedTranslator) -> Job:
 
 
 def build_search_model(translator: LoadedTranslator) -> Model:
-    """Build the model that a search runs, from the present weights."""
+    """Build the model that a search runs, from the current weights."""
     shortlist = translator.shortlist
     return InferenceModel(
         translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.select

@@ -1,6 +1,6 @@
 """Kernels written as C functions.
 
-Values are numbers of one unit of one row. An operation that needs the whole row first, as layer norm needs
+Values are numbers of one unit of one row. An operation that needs the complete row first, as layer norm needs
 its mean, splits the loop over units into stages; a value that a later stage reads is stored in an array.
 """
 
@@ -55,7 +55,7 @@ C_LOOP = """        #pragma omp simd{sums}
 
 
 def generate_source(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtype) -> str | None:
-    """Write a kernel in C; None where an operation or the type has no expression here.
+    """Write a kernel in C; None if an operation or the type has no C expression.
 
     Outputs overwrite their buffers; those in `adds` are added to them.
     """
@@ -94,7 +94,7 @@ class _RowLoops:
         for node in kernel.graph.nodes:
             if node.op == "call_function":
                 self.write(node)
-        last = len(self.loops) - 1  # all is read before anything is written: buffers may share memory
+        last = len(self.loops) - 1  # everything is read before anything is written: buffers may share memory
         values = [self.use(node, last) for node in kernel.output_nodes]
         for i, (value, key) in enumerate(zip(values, kernel.outputs, strict=True), start=len(kernel.inputs)):
             self.heads[0].append(f"number *p{i} = (number *)(base[{i}] + t * time[{i}] + b * row[{i}]);")
@@ -126,7 +126,7 @@ class _RowLoops:
             raise _NoExpressionError
 
     def latest(self, values: Any) -> int:
-        """Return the first stage in which all of some values are known."""
+        """Return the first stage in which all the values are known."""
         return max(
             (self.stage[self.same.get(value, value)] for value in values if isinstance(value, fx.Node)),
             default=0,

@@ -22,7 +22,7 @@ class CompilerError(Exception):
 
 @cache
 def find_obstacle() -> str | None:
-    """Return why nothing can be compiled here; None if it can."""
+    """Return why C cannot be compiled on this machine; None if it can."""
     try:
         build_library("#include <math.h>\nvoid nothing(void) {}\n")
     except (OSError, CompilerError) as error:
@@ -31,7 +31,7 @@ def find_obstacle() -> str | None:
 
 
 def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
-    """Compile C source and load the library; raise OSError or CompilerError where that fails."""
+    """Compile C source and load the library; raise OSError or CompilerError if that fails."""
     program = shutil.which(os.environ.get("CC", "cc"))
     if program is None:
         raise CompilerError("there is no C compiler (cc, or $CC)")
@@ -48,7 +48,7 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode:
                 reason = result.stderr.strip() or f"exit status {result.returncode}"
-                raise CompilerError(f"{program} fails: {reason.splitlines()[0]}")
+                raise CompilerError(f"{program} failed: {reason.splitlines()[0]}")
             output.rename(library)
     return ctypes.CDLL(str(library))
 

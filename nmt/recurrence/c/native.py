@@ -73,7 +73,7 @@ def multiply_groups(
 ) -> Tensor:
     """Multiply the first rows[0] rows of v [M, K] by the first matrix, the next by the second and so on.
 
-    The results follow each other in one dimension.
+    The results are concatenated in one dimension.
     """
     count, widths, v = len(rows), [matrix.N for matrix in matrices], v.contiguous()
     out = v.new_empty(sum(height * width for height, width in zip(rows, widths, strict=True)))
@@ -87,7 +87,7 @@ def multiply_groups(
 
 
 class CBackend(Backend):
-    """Runs on a CPU, in float32 and float64; a kernel that cannot be written in C is run by torch."""
+    """Runs on a CPU, in float32 and float64; kernels that cannot be written in C are run by torch."""
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
@@ -145,7 +145,7 @@ class CBackend(Backend):
 
 
 def _check_one_dtype(*tensors: Tensor) -> None:
-    """Refuse mixed types, which C would read as what they are not."""
+    """Raise an error for mixed types, which C would misread."""
     if len({tensor.dtype for tensor in tensors}) > 1:
         kinds = ", ".join(sorted({str(tensor.dtype) for tensor in tensors}))
         raise TypeError(
@@ -168,7 +168,7 @@ def load_loop(dtype: torch.dtype) -> Any:
 
 @cache
 def compile_kernel(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtype) -> Any:
-    """Return the C function of a kernel; None where it cannot be generated or compiled."""
+    """Return the C function of a kernel; None if it cannot be generated or compiled."""
     text = generate_source(kernel, adds, dtype)
     try:
         loaded = None if text is None else build_library(text, contract=False).kernel

@@ -1,1 +1,1 @@
-"""A cell's step as a program: what it multiplies, and the elementwise kernels between the products."""
+"""A cell's step as a program: its products, and the elementwise kernels between them."""

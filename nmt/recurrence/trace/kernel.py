@@ -14,21 +14,21 @@ from torch.utils._pytree import tree_map_only
 
 
 class TensorKind(StrEnum):
-    """Kinds of tensors that kernels read and write, [B, H] at one position if nothing else is said."""
+    """Kinds of tensors that kernels read and write, [B, H] at one position unless noted."""
 
-    INPUT = "x"  # W x + b of a gate, which a fused product is added to
+    INPUT = "x"  # W x + b of a gate, to which a fused product is added
     PRODUCT = "u"  # a recurrent product of a gate
     OPERAND = "v"  # the operand of a recurrent product
     STATE = "s"  # a field of the state before the step
     NEXT = "n"  # a field of the state after the step
     VECTOR = "p"  # a parameter [H] of the cell
-    MASK = "mask"  # [B, 1]: True where there is a token; elsewhere the state is held
+    MASK = "mask"  # [B, 1]: True at tokens; elsewhere the state is kept
     KEEP = "keep"  # dropout mask of operands
     ZONE = "zone"  # share of the old value in a field of the next state
     COEFFICIENT = "a"  # a of s' = a∘s + b (parallel scan)
     ONE = "one"  # ones
     VALUE = "value"  # input of a kernel of one operation
-    RESULT = "result"  # and its output
+    RESULT = "result"  # output of that kernel
 
 
 CONSTANT = (TensorKind.MASK, TensorKind.KEEP, TensorKind.ZONE)  # read, never differentiated
@@ -90,8 +90,8 @@ class Kernel:
     def derivative(self) -> "Kernel":
         """The kernel from gradients of all outputs to those of all inputs, constants excepted.
 
-        Intermediate values are recomputed from the inputs, so that nothing else need be saved. Derived when
-        it is first needed; translation never needs it.
+        Intermediate values are recomputed from the inputs, so nothing else is saved. Derived at
+        the first use; inference does not use it.
         """
         run = fx.GraphModule(torch.nn.Module(), self.graph)
         inputs = {key: self.examples[key] for key in self.inputs}
@@ -139,7 +139,7 @@ class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # torch would import its compiler to tell it so, which takes a second
+        return False  # otherwise torch imports its compiler, which takes a second
 
     def add_input(self, like: Tensor) -> Tensor:
         """Make the tensor of an input."""
@@ -149,7 +149,7 @@ class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if operation is torch.ops.aten._local_scalar_dense.default:
-            raise RuntimeError("it reads a value, which is not known before there is a sentence")
+            raise RuntimeError("it reads a value, which is unknown while tracing")
         result = operation(*args, **(kwargs or {}))
         arguments = tree_map_only(Tensor, self.find_node, (args, kwargs or {}))
         node = self.graph.call_function(operation, *arguments)
@@ -202,7 +202,7 @@ def select_outputs(kernel: Kernel, outputs: Sequence[TensorKey]) -> Kernel:
 
 
 def fuse_sum(kernel: Kernel, x: TensorKey, u: TensorKey) -> Kernel | None:
-    """Replace x + u by x alone, in a copy; None where the kernel reads the two in any other way."""
+    """Replace x + u by x alone, in a copy; None if the kernel reads the two in another way."""
     kernel = select_outputs(kernel, kernel.outputs)
     nodes = kernel.input_nodes()
     if x not in nodes and u not in nodes:
@@ -219,7 +219,7 @@ def fuse_sum(kernel: Kernel, x: TensorKey, u: TensorKey) -> Kernel | None:
 
 
 def _single_operation(operation: Any = None) -> Kernel:
-    """Return a kernel of one operation; without one it copies."""
+    """Return a kernel of one operation; without one, of a copy."""
     graph = fx.Graph()
     value = graph.placeholder("value")
     graph.output([graph.call_function(operation, (value,)) if operation else value])

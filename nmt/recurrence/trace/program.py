@@ -57,7 +57,7 @@ def trace_plan(cell: Cell) -> list[Gates]:
 
 
 def _make_products(cell: Cell, product: Callable[[str, Tensor], Tensor]) -> Any:
-    """Make `U` of a step from a function of gate and operand."""
+    """Build `U` of a step from a function of gate and operand."""
     return cell.product_tuple(**{gate: partial(product, gate) for gate in cell.recurrent})
 
 
@@ -74,7 +74,7 @@ _PLANS: dict[type[Cell], tuple[Gates, ...]] = {}
 
 
 def find_plan(cell: Cell) -> tuple[Gates, ...]:
-    """Return the plan of the cell's class, traced once: a search binds its cells anew at every position."""
+    """Return the plan of the cell's class, traced once: a search binds its cells at every position."""
     if type(cell) not in _PLANS:
         _PLANS[type(cell)] = tuple(trace_plan(cell))
     return _PLANS[type(cell)]
@@ -88,7 +88,7 @@ def check_step(cell: Cell) -> None:
 
 @contextmanager
 def report_step_errors(cell: Cell, problem: str, advice: str = "") -> Iterator[None]:
-    """Turn an error inside a cell's step into a UsageError that names the cell and the line."""
+    """Convert an error inside a cell's step into a UsageError that names the cell and the line."""
     try:
         yield
     except UsageError:
@@ -107,8 +107,8 @@ def report_step_errors(cell: Cell, problem: str, advice: str = "") -> Iterator[N
 class RecurrentProduct(NamedTuple):
     """The recurrent product of some gates, and the kernel that computes its operand.
 
-    `kernel` is None where the operand is a field of the state. A fused product is added to the inputs of its
-    gates in place; others have a tensor of their own.
+    `kernel` is None if the operand is a field of the state. A fused product is added to the inputs of its
+    gates in place; others have a separate tensor.
     """
 
     gates: Gates
@@ -130,15 +130,15 @@ _PROGRAMS: dict[tuple[type[Cell], int, tuple[TensorKey, ...]], Program] = {}
 def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False) -> Program:
     """Return the program of a cell's step, traced once for its class and, with layer norm, its size.
 
-    `padded`: the state is held where the mask is False. `dropped`: operands are multiplied by a dropout mask.
+    `padded`: the state is kept where the mask is False. `dropped`: operands are multiplied by a dropout mask.
     `zoned`: zoneout keeps a share of the old state.
     """
     masks = (KEEP,) * dropped + make_keys(TensorKind.ZONE, cell.State._fields) * zoned + (MASK,) * padded
     key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, masks)
-    with report_step_errors(cell, "cannot be traced", "; `engine: reference` runs it as it is"):
+    with report_step_errors(cell, "cannot be traced", "; `engine: reference` runs it untraced"):
         if key not in _PROGRAMS:
             _PROGRAMS[key] = _trace_program(cell, masks)
-        if torch.is_grad_enabled():  # report here what cannot be differentiated
+        if torch.is_grad_enabled():  # report errors of differentiation here
             for kernel in (*(product.kernel for product in _PROGRAMS[key].products), _PROGRAMS[key].final):
                 _ = kernel and kernel.derivative
     return _PROGRAMS[key]
@@ -211,7 +211,7 @@ def _run_step(cell: Cell, values: Tensors) -> dict[TensorKey, Tensor | None]:
 
 
 def _fuse_product(cell: Cell, step: Kernel, index: int, gates: Gates) -> Kernel | None:
-    """Add a product to the inputs of its gates; None where these are not one block or the step forbids it."""
+    """Add a product to the inputs of its gates; None if these are not one block or the step prevents it."""
     if gates[0] not in cell.gates:
         return None
     first = cell.gates.index(gates[0])

@@ -14,9 +14,9 @@ from nmt.training.loss import Loss, LossTerm, cross_entropy, divergence, to_floa
 
 
 class LossOutput(NamedTuple):
-    """The loss of a batch, and the decoder state for the next batch if that continues this one.
+    """The loss of a batch, and the decoder state for the next batch if that continues this batch.
 
-    The state is detached: back-propagation is truncated there.
+    The state is detached: backpropagation is truncated there.
     """
 
     loss: Loss
@@ -39,7 +39,7 @@ class Likelihood:
     label_smoothing: float = 0.0  # Szegedy et al., 2016
     sample: bool = False  # positions without teacher forcing read a sampled word, not the most probable one
     guided_alignment: float = 0.0  # weight of an additional loss of the attention (Chen et al., 2016)
-    coverage: float = 0.0  # weight of another (See et al., 2017)
+    coverage: float = 0.0  # weight of the coverage loss (See et al., 2017)
 
     def __call__(
         self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
@@ -96,7 +96,7 @@ LEAST = 1e-12
 
 
 def alignment_loss(weights: Tensor, alignments: Tensor) -> tuple[Tensor, int]:
-    """Guided alignment (Chen et al., 2016): cross-entropy of the attention with given links.
+    """Compute the cross-entropy of the attention with given links (Chen et al., 2016).
 
     alignments [L, 3] are (row, target position, source position). The links of a target word share its
     probability; words without links do not count. Returns the sum of each row [B], and the number of words
@@ -111,7 +111,7 @@ def alignment_loss(weights: Tensor, alignments: Tensor) -> tuple[Tensor, int]:
 
 
 def coverage_loss(weights: Tensor, mask: Tensor) -> Tensor:
-    """Σ_t Σ_s min(a_ts, Σ_{t' < t} a_t's) (See et al., 2017, eq. 12): attention to the same position again.
+    """Compute Σ_t Σ_s min(a_ts, Σ_{t' < t} a_t's), for repeated attention (See et al., 2017, eq. 12).
 
     Over the words where mask [B, T] is True; returns the sum of each row [B].
     """

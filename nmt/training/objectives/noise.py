@@ -17,7 +17,7 @@ from nmt.training.objectives.likelihood import LossOutput, Objective
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchOutSettings(Settings):
-    """Random replacement of tokens, drawn anew for each batch (Wang et al., 2018).
+    """Random replacement of tokens, drawn for each batch (Wang et al., 2018).
 
     n of a sentence's tokens are replaced with a probability in proportion to exp(-n / temperature).
     """
@@ -51,7 +51,7 @@ def switch_tokens(tokens: Tensor, vocabulary: int, temperature: float) -> Tensor
     """Replace n tokens in each row of tokens [B, N], p(n) ∝ exp(-n / temperature) for n = 0 ... length.
 
     The positions and the new tokens are drawn uniformly, with torch's generator of the CPU on every device;
-    pad, bos and eos stay.
+    pad, bos and eos are kept.
     """
     words = vocabulary - len(SPECIALS)
     if not temperature or words < 2:
@@ -71,7 +71,7 @@ def switch_tokens(tokens: Tensor, vocabulary: int, temperature: float) -> Tensor
 def weight_noise(model: nn.Module, deviation: float) -> Iterator[None]:
     """Add normal noise to each weight within the context (Graves, 2011).
 
-    Both the forward and the backward pass belong inside. Drawn with torch's generator of the CPU.
+    Run both the forward and the backward pass inside. Drawn with torch's generator of the CPU.
     """
     if not deviation:
         yield
