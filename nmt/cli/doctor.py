@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
 
 Facts = dict[str, dict[str, Any]]
-"""Facts by what they describe: a part of the data, the training, a run."""
+"""Formats of facts by their subject: a part of the data, the training, a run."""
 MARGIN = 9
 LEVELS = ("error", "warning", "note")
 TEMPLATES = {

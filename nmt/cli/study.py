@@ -199,7 +199,7 @@ def _print_accuracies(results: "list[MemoryResult]", gaps: tuple[int, ...]) -> N
 
 
 def _short_names(results: "list[MemoryResult]") -> dict[str, str]:
-    """Shorten the names of custom cells to their class where that is unambiguous."""
+    """Shorten the names of custom cells to their class if that is unambiguous."""
     short = {one.cell: one.cell.rpartition(":")[2] for one in results}
     return {cell: name if [*short.values()].count(name) == 1 else cell for cell, name in short.items()}
 

@@ -53,7 +53,7 @@ class CorpusSettings(Settings):
     weight: Positive = 1.0
     """Passes over the corpus per epoch: 2 is twice, 0.25 a quarter in each epoch, another one each time."""
     tag: str | None = None
-    """A word like `<2en>` or `<bt>` that is added to the beginning of each source and is a token of its own;
+    """A word like `<2en>` or `<bt>` that is added to the beginning of each source and is a separate token;
     in text to be translated and in validation pairs one writes it oneself."""
     sentence_weights: str | None = None
     """Weight of each pair in the loss: a file with a number for each, or `column:NAME` of a JSONL or Parquet

@@ -66,7 +66,7 @@ class SearchBatch:
         step = self.model.step(y, self._state, rows.parents, [sentence.memory for sentence in owners])
         if step.weights is None and self.options.coverage_penalty:
             raise UsageError("the coverage penalty needs attention, which this model lacks: omit it")
-        extra = 0 if self.trace is None else self.options.beam  # to show what was pruned
+        extra = 0 if self.trace is None else self.options.beam  # to trace pruned candidates
         candidates = score_continuations(step.scores, rows.nodes, owners, self.options, extra)
         selection = select(candidates, rows, owners, self.options)
         for sentence in self.sentences:

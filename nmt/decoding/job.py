@@ -52,7 +52,7 @@ class Job(NamedTuple):
     utility: Utility | None = None  # of minimum Bayes risk decoding
 
     def settings(self) -> dict[str, Any]:
-        """Return what determines the output besides models and functions, in plain JSON values."""
+        """Return the settings that determine the output, without models and functions, as JSON values."""
         options = {name: value for name, value in asdict(self.options).items() if name != "batch"}
         return options | {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
 

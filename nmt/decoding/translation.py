@@ -1,4 +1,4 @@
-"""The translation of lines: one output line per input line, in order, whatever the line contains.
+"""The translation of lines: one output line per input line, in order, for any content.
 
 A line that is too long is translated in parts. The result does not depend on the other lines of a batch.
 """

@@ -94,7 +94,7 @@ def linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Any:
 def bmm(call: Call, x: Any, y: Any) -> Any:
     """Multiply x y; if y is a transposed value, as (yᵀ xᵀ)ᵀ with the original.
 
-    This way keys are not copied, and a score is summed in the same order whatever the longest sentence is.
+    This way keys are not copied, and a score is summed in the same order for any padding.
     """
     if y not in call.graph.transposed:
         return call.add("MatMul", x, y)

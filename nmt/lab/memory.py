@@ -16,7 +16,7 @@ TEST_SEQUENCES = 512  # per gap
 
 
 class TaskBatch(NamedTuple):
-    """Input symbols and target answers, [T, B]; NO_TARGET where there is none."""
+    """Input symbols and target answers, [T, B]; NO_TARGET if there is none."""
 
     inputs: Tensor
     targets: Tensor

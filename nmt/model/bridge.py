@@ -25,7 +25,7 @@ class BridgeSettings(Settings):
 class Bridge(nn.Module):
     """A first state of zeros, and the base class of the other bridges.
 
-    A field of the decoder's state is computed from the encoder's field of the same name, or from h where the
+    A field of the decoder's state is computed from the encoder's field of the same name, or from h if the
     encoder's cell has no such field. Layers are matched from the top; a decoder that is deeper than its
     encoder uses the encoder's lowest layer for the rest.
     """

@@ -62,7 +62,7 @@ class EmbeddingProductCache:
 
 
 class EncodedSentence(NamedTuple):
-    """An encoded sentence: the decoder's initial state [1, H], what attention reads, and its shortlist."""
+    """An encoded sentence: the decoder's initial state [1, H], keys and values, and its shortlist."""
 
     start: DecoderState
     keys_values: KeysValues | None  # for a dot product

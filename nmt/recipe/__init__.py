@@ -1,1 +1,1 @@
-"""Recipes: the schema, the reader with its messages, and what connects a recipe to the components."""
+"""Recipes: the schema, the reader with its messages, and the connection of recipes to the components."""

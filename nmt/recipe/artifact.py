@@ -135,7 +135,7 @@ def _readme(name: str, facts: Metadata, recipe: Recipe) -> str:
 
 
 def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, ShortlistStatistics]:
-    """Write the shortlist of a run; UsageError where the run has no encoded pairs."""
+    """Write the shortlist of a run; UsageError if the run has no encoded pairs."""
     train, valid = (store_directory(run, part) for part in ("train", "valid"))
     for file in (train, valid):
         if not (file / MANIFEST).is_file():

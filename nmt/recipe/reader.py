@@ -1,4 +1,4 @@
-"""Recipes read from files, what these extend, and settings of the command line, as one validated recipe.
+"""The reader of recipes: files, the recipes that they extend, and command-line settings, merged and validated.
 
 Files are merged in the order in which they are named, each on top of what it `extends:`, and settings of
 the command line come last. Sections are merged setting by setting; every other value, lists too, replaces

@@ -79,7 +79,7 @@ def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     """Hold the run directory, write the recipe there, and yield the settings that have changed.
 
     Raises UsageError if it holds another run, or another process uses it. A run without a checkpoint
-    starts again, whatever its recipe was.
+    starts again with any recipe.
     """
     _check_available(run)
     try:

@@ -73,7 +73,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
 
 
 def single_process(recipe: Recipe) -> Resources:
-    """Return the resources of a process that trains alone; UsageError where the machine lacks them."""
+    """Return the resources of a process that trains alone; UsageError if the machine lacks them."""
     device = select_device(recipe.training.device, read_launch_info())
     return Resources(device, select_precision(recipe.training.precision, device), SINGLE_PROCESS)
 

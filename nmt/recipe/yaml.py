@@ -25,7 +25,7 @@ class Loader(yaml.SafeLoader):
 
 
 class Dumper(yaml.SafeDumper):
-    """A writer of YAML that means the same in 1.1 and 1.2: what either reads as a number is quoted."""
+    """A writer of YAML that means the same in 1.1 and 1.2: text that either reads as a number is quoted."""
 
 
 for _name, _pattern, _first in CORE:
@@ -40,7 +40,7 @@ def _write_list(dumper: Dumper, items: list[Any]) -> yaml.Node:
 
 
 def _write_text(dumper: Dumper, text: str) -> yaml.Node:
-    """Write a text, in double quotes if it contains what YAML 1.1 takes for the end of a line."""
+    """Write a text, in double quotes if it contains a YAML 1.1 line end."""
     style = '"' if re.search("[\\r\x85\u2028\u2029]", text) else None
     return dumper.represent_scalar(TAG + "str", text, style=style)
 

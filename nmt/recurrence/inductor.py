@@ -1,4 +1,4 @@
-"""Kernels by `torch.compile`: C++ on a CPU, Triton on a GPU; inductor caches on disk what it has compiled."""
+"""Kernels by `torch.compile`: C++ on a CPU, Triton on a GPU; inductor caches compiled kernels on disk."""
 
 from collections.abc import Callable, Sequence
 from functools import cache

@@ -191,7 +191,7 @@ class Stack(nn.Module):
     ) -> tuple[Tensor, tuple[tuple[Any, ...], ...]]:
         """Map x [T, B, E] to (top layer's h [T, B, D], final states by layer and direction).
 
-        `start` are the final states of the previous chunk, where a long sequence is run in chunks (see
+        `start` are the final states of the previous chunk, if a long sequence is run in chunks (see
         `detach_states`). Dropout masks are drawn for every call.
         """
         finals = []

@@ -36,7 +36,7 @@ ARITHMETIC = (  # operations that a field may pass through on the way to its nex
 class LinearStage(NamedTuple):
     """Kernels that solve one field of the state, after the fields before it.
 
-    `forward` computes b, the next value from a state of zero, and a where the field reads itself.
+    `forward` computes b, the next value from a state of zero, and a if the field reads itself.
     `backward` computes the part of the field's gradient that comes through other fields, if any.
     """
 

@@ -1,4 +1,4 @@
-"""Recording of recurrent cells: what each step computes, by the variable names of its equations.
+"""Recording of recurrent cells: the values of each step, by the variable names of its equations.
 
 The forward pass that is recorded runs on the reference engine. Without a recording there is no overhead.
 """
@@ -47,7 +47,7 @@ class CellRecord(NamedTuple):
     first), then every field of the state after the step. Positions are those of the text in every direction;
     values at padding are undefined. `unnamed` are declared gates that the step assigns to no variable.
 
-    `kept` [T, B, H] by field is the direct path ∂s'/∂s of a unit to itself, with what goes through recurrent
+    `kept` [T, B, H] by field is the direct path ∂s'/∂s of a unit to itself, with the recurrent
     products held constant: an LSTM's f for c, the GRU's z for h. Fields without such a path are absent.
     """
 

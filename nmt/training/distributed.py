@@ -22,7 +22,7 @@ from nmt.errors import NmtError, UsageError
 LIMIT = timedelta(minutes=10)
 """Timeout for the other processes, which work on the same update."""
 PATIENCE = timedelta(days=7)
-"""Timeout for what the first process does alone, such as encoding the corpus; if it dies, they notice."""
+"""Timeout for the work of the first process alone, such as encoding the corpus; if it dies, they notice."""
 BUCKET = 1 << 23  # numbers per message when gradients are summed
 
 T = TypeVar("T")

@@ -31,7 +31,7 @@ class HardwareSettings(Settings):
     device: Annotated[str, OneOf(lambda: DEVICES, pattern="cuda:[0-9]{1,3}")] = "auto"
     """Device: the CPU, a GPU (one per process), or GPU N; `auto`: a GPU if torch finds one."""
     precision: Annotated[str, OneOf(lambda: TYPES)] = "float32"
-    """Number type of the model's computations in training, where the hardware supports it; weights, optimiser
+    """Number type of the model's computations in training, if the hardware supports it; weights, optimiser
     and loss stay float32."""
 
 

@@ -41,7 +41,7 @@ class UpdateResult(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Learner:
-    """A model with its optimiser, objective and the rest of what an update needs."""
+    """A model with its optimiser, objective and everything else for an update."""
 
     model: TranslationModel
     optimiser: Optimizer

@@ -157,7 +157,7 @@ class ConcatArrays:
 
 
 def find_parts(indices: Int64, first: Int64) -> Int64:
-    """Return the part of each index, where part i begins at first[i]; the end belongs to the last."""
+    """Return the part of each index, if part i begins at first[i]; the end belongs to the last."""
     parts: Int64 = np.searchsorted(first[1:-1], indices, side="right")
     return parts
 

@@ -118,7 +118,7 @@ def _check_lengths(survey: Survey) -> Iterator[Finding]:
 
 
 def _check_blocks(survey: Survey, full: Int64, src: Float64, tgt: Float64) -> Iterator[Finding]:
-    """Find blocks that are not aligned where the rest is, as after a line that one file lacks."""
+    """Find blocks that are not aligned although the rest is, for example after a missing line."""
     blocks = np.split(full, range(BLOCK, len(full), BLOCK))[: len(full) // BLOCK]
     together = [correlation(np.log(src[block]), np.log(tgt[block])) for block in blocks]
     odd = [block for block, value in zip(blocks, together, strict=True) if value < ALIGNED / 2]

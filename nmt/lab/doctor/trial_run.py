@@ -48,7 +48,7 @@ class TrainingCost(NamedTuple):
 
 
 def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
-    """Survey and check each part of the recipe's data; the survey is None where a file is missing."""
+    """Survey and check each part of the recipe's data; the survey is None if a file is missing."""
     trained_on: list[Survey] = []
     for part in data_parts(recipe):
         try:

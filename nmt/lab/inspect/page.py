@@ -22,7 +22,7 @@ SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrence
 """Scripts of the page, in the order of their dependencies."""
 MAX_BYTES = 1_000_000  # maximum size of a page; longer sentences are truncated
 VALUE_CHARACTERS, MIN_VALUE_CHARACTERS = 500_000, 200_000
-"""Characters for the values of all units at most, and at least where the rest of the page is large."""
+"""Maximum number of characters for the values of all units, and minimum if the rest of the page is large."""
 UNITS = 256  # of a layer that are drawn at most, one row of pixels each
 UNIT_CHARACTERS = 6  # of a unit's number
 TEXT_CHARACTERS = 2_000  # of a text that are shown: a single unknown token may be of any length

@@ -177,7 +177,7 @@ class _ReportBuilder:
         return self.system_table(columns, cells)
 
     def bucket_tables(self, column: str, groups: Mapping[str, Buckets]) -> Iterator[Block]:
-        """Yield a table for each group, with its name where there are several."""
+        """Yield a table for each group, with its name if there are several."""
         missing = MeanAndDeviation.of([])
         for name, scores in groups.items():
             if name:

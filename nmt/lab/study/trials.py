@@ -66,7 +66,7 @@ class MeanAndDeviation(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "MeanAndDeviation":
-        """Compute both; NaN where there are no values."""
+        """Compute both; NaN without values."""
         mean = statistics.fmean(values) if values else math.nan
         several = len(values) > 1 and math.isfinite(mean)
         return cls(mean, statistics.stdev(values) if several else math.nan)
@@ -203,7 +203,7 @@ def validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
 
 
 def mean_curve(name: str, x: Sequence[float], means: Sequence[MeanAndDeviation]) -> Curve:
-    """Return means as a curve, with their deviations as its band where there are any."""
+    """Return means as a curve, with their deviations as its band if there are any."""
     deviations = [one.deviation for one in means]
     several = any(map(math.isfinite, deviations))
     return Curve(name, x, [one.mean for one in means], deviations if several else None)

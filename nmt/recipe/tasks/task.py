@@ -34,7 +34,7 @@ RecipeT = TypeVar("RecipeT", bound=Recipe)
 
 @dataclass(frozen=True)
 class Task(ABC, Generic[RecipeT]):
-    """A recipe and what depends on its task."""
+    """A recipe and everything that depends on its task."""
 
     recipe: RecipeT
 
@@ -56,7 +56,7 @@ class Task(ABC, Generic[RecipeT]):
 
     @abstractmethod
     def encode_corpus(self, vocabularies: Sequence[Vocabulary], corpus: Corpus, path: Path) -> TokenStore:
-        """Encode a corpus, whatever the length of its lines."""
+        """Encode a corpus without limiting the length of lines."""
 
     @abstractmethod
     def translate_validation_lines(self, run: Path, count: int) -> list[tuple[int, str, str, str]]:

@@ -44,7 +44,7 @@ class _LoopStep(ctypes.Structure):
 
 
 class CStep:
-    """A C function and its arguments, to be run at a position; keeps alive what the arguments point to."""
+    """A C function and its arguments, to be run at a position; keeps the targets of its pointers alive."""
 
     def __init__(self, run: Any, arguments: ctypes.Structure, *alive: object) -> None:
         self.run, self.arguments, self.alive = run, arguments, alive

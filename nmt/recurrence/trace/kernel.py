@@ -175,7 +175,7 @@ class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _memory_key(value: Tensor) -> tuple[Any, ...]:
-    """Identify a tensor's memory: what autograd saves of a tensor is another object with the same memory."""
+    """Identify a tensor's memory: autograd saves a tensor as another object with the same memory."""
     return value.untyped_storage()._cdata, value.storage_offset(), value.shape, value.stride()
 
 

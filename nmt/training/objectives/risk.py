@@ -43,7 +43,7 @@ class RiskSettings(Settings):
     reference: bool = True
     """`minimum-risk` only: include the reference among the translations."""
     baseline: Literal["others", "greedy", "none"] = "others"
-    """`reinforce` only: what is subtracted from a sample's reward: the mean reward of the sentence's other
+    """`reinforce` only: the term subtracted from a sample's reward: the mean reward of the sentence's other
     samples, the reward of its greedy translation, or nothing."""
 
 
@@ -143,7 +143,7 @@ class MinimumRisk(RiskObjective):
 class Reinforce(RiskObjective):
     """-(reward - baseline) log p of samples (REINFORCE; Williams, 1992; Ranzato et al., 2016, eq. 11).
 
-    The expectation of its gradient is that of the expected risk, whatever the baseline: the mean reward of
+    The expectation of its gradient is that of the expected risk, for any baseline: the mean reward of
     the sentence's other samples, `others` (Kool et al., 2019), the reward of its `greedy` translation (Rennie
     et al., 2017), or `none`.
     """
