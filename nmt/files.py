@@ -62,33 +62,33 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     killed process are removed by the next call.
     """
     side = path.with_name(f".{path.name}.partial")
-    remove(side)
+    remove_path(side)
     side.mkdir(parents=True)
     try:
         yield side
         for file in (*side.rglob("*"), side):
-            sync(file)
+            flush_to_disk(file)
         old = path.with_name(f".{path.name}.replaced")
-        remove(old)
+        remove_path(old)
         if path.exists():
             path.rename(old)
         side.rename(path)
-        remove(old)
-        sync(path.parent)
+        remove_path(old)
+        flush_to_disk(path.parent)
     except BaseException:
         with suppress(OSError):
-            remove(side)
+            remove_path(side)
         raise
 
 
 def replace_file(side: Path, path: Path) -> None:
     """Flush the file `side` to disk and rename it to `path`."""
-    sync(side)
+    flush_to_disk(side)
     side.replace(path)
-    sync(path.parent)
+    flush_to_disk(path.parent)
 
 
-def sync(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Flush a file, or the names in a directory, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -100,7 +100,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove a file, a link or a directory with all it contains, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from nmt.cli.app import app
-from nmt.recipe.reader import read_any, shipped_names, split_arguments
+from nmt.recipe.reader import read_any_recipe, shipped_names, split_arguments
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -113,7 +113,7 @@ def test_every_recipe_and_setting_of_a_command_is_read(page: str) -> None:
                 [word for word in unoptioned(find(words)[1]) if "my_cells.py" not in word]
             )
             if set(names) <= set(shipped_names()) and names:
-                read_any(names, [word.replace("DIR", ".") for word in settings])
+                read_any_recipe(names, [word.replace("DIR", ".") for word in settings])
 
 
 def unoptioned(words: list[str]) -> list[str]:

@@ -19,10 +19,10 @@ from ray.train.torch import TorchTrainer
 def train_worker(config: dict[str, str]) -> None:
     """Train in one of the processes."""
     from nmt.recipe import training
-    from nmt.recipe.reader import read_any
+    from nmt.recipe.reader import read_any_recipe
 
     torch.set_num_threads(1)
-    training.train(read_any([config["recipe"]]), Path(config["run"]))
+    training.train(read_any_recipe([config["recipe"]]), Path(config["run"]))
 
 
 def main(recipe: str, run: str, processes: int) -> None:

@@ -8,7 +8,7 @@ import typer
 from nmt.cli.options import CountOption, NumberOption
 from nmt.cli.terminal import spinner
 from nmt.data.pairs import find_corpus, pair_format, pair_writer
-from nmt.data.text import bare_name
+from nmt.data.text import strip_compression
 from nmt.errors import UsageError
 
 Input = Annotated[
@@ -67,7 +67,7 @@ def clean(
     )
     report = pair_rules.FilterReport()
     with spinner(f"reading {corpus}"), pair_writer(output, languages, inputs=corpus.files) as write:
-        for pair in pair_rules.clean(corpus, rules, report):
+        for pair in pair_rules.clean_pairs(corpus, rules, report):
             write(*pair)
     typer.echo(report)
 
@@ -77,7 +77,7 @@ def _languages(names: list[str], output: str, src: str | None, tgt: str | None) 
     if len(names) > 2:
         raise UsageError(f"{len(names)} input files: give one file of pairs, two files, or a prefix")
     two = len(names) == 2
-    suffixes = [Path(bare_name(name)).suffix[1:] for name in names] if two else ["", ""]
+    suffixes = [Path(strip_compression(name)).suffix[1:] for name in names] if two else ["", ""]
     languages = src or suffixes[0], tgt or suffixes[1]
     unnamed = (two or pair_format(names[0]) == ".tsv") and pair_format(output) == ".tsv"
     if not (unnamed or all(languages)):

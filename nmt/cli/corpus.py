@@ -58,7 +58,7 @@ def fetch(
         raise UsageError(
             f"{name} is part of this package: use data.root=corpus:{name}, there is nothing to download"
         )
-    directory = to or corpora.fetched_root() / name
+    directory = to or corpora.download_root() / name
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     console = Console(stderr=True, markup=False, highlight=False)
     with Progress(*columns, console=console) as bars:
@@ -88,7 +88,7 @@ def check(
         directory = Path(corpus)
         corpus = directory.resolve().name
     card = corpora.read_card(corpus)
-    directory = directory or corpora.find_directory(card) or corpora.fetched_root() / corpus
+    directory = directory or corpora.find_directory(card) or corpora.download_root() / corpus
     faults = corpora.check_files(card, directory)
     for file in card.files:
         typer.echo(f"{file.name}: {faults.get(file.name, 'ok')}")

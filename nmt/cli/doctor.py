@@ -61,7 +61,7 @@ def doctor(
 
 def examine_recipe(recipe: "Recipe", updates: int) -> tuple[Facts, list[Finding]]:
     """Check a recipe's data and run trial updates."""
-    from nmt.lab.doctor.trial_run import survey_data, try_recipe
+    from nmt.lab.doctor.trial_run import run_trial, survey_data
     from nmt.training.console import Progress
 
     facts: Facts = {}
@@ -77,7 +77,7 @@ def examine_recipe(recipe: "Recipe", updates: int) -> tuple[Facts, list[Finding]
         return facts, [*findings, Finding("note", "no trial update was run: fix the errors above first")]
     with spinner("running trial updates"), TemporaryDirectory() as folder:
         progress = Progress(Path(folder) / "train.log", Console(quiet=True))
-        cost, of_training = try_recipe(recipe, Path(folder), progress, updates=updates)
+        cost, of_training = run_trial(recipe, Path(folder), progress, updates=updates)
     if cost is not None:
         facts["training"] = {**cost._asdict(), "seconds": cost.seconds}
     return facts, findings + of_training

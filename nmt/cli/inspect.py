@@ -151,12 +151,12 @@ def exposure(
 
 
 def _exposure_table(parts: "list[Exposure]") -> str:
-    from nmt.lab.inspect.exposure import overall
+    from nmt.lab.inspect.exposure import average_exposure
 
     names = [str(p.position) if p.last == p.position else f"{p.position}-{p.last}" for p in parts]
     rows = [
         [name, f"{part.words:,}", f"{part.forced:.3f}", f"{part.free:.3f}", f"{part.gap:+.3f}"]
-        for name, part in zip([*names, "all"], [*parts, overall(parts)], strict=True)
+        for name, part in zip([*names, "all"], [*parts, average_exposure(parts)], strict=True)
     ]
     header = ("position", "words", "forced", "free", "gap")
     return format_table(rows, header, align="rrrrr", widths=(10, 9, 9, 9, 9))

@@ -50,10 +50,10 @@ Plot = Annotated[Path | None, FileOption(help="Also draw a plot: .svg, .png or .
 
 def read_recipe_or_run(words: list[str]) -> "Recipe | Path":
     """Return the recipe, or the run directory, that the arguments of a command line name."""
-    from nmt.recipe.reader import read_any, split_arguments
+    from nmt.recipe.reader import read_any_recipe, split_arguments
 
     names, overrides = split_arguments(words)
     runs = [Path(name) for name in names if Path(name).is_dir()]
     if runs and len(words) > 1:
         raise UsageError(f"{runs[0]} is a run with a recipe and settings: omit the others")
-    return runs[0] if runs else read_any(names, overrides)
+    return runs[0] if runs else read_any_recipe(names, overrides)

@@ -28,9 +28,9 @@ def list_files(paths: Sequence[Path]) -> str:
 @app.command()
 def show(words: RecipeWords) -> None:
     """Print a recipe in full: inherited settings, changes, and every default."""
-    from nmt.recipe.reader import dump, read_any, split_arguments
+    from nmt.recipe.reader import dump, read_any_recipe, split_arguments
 
-    typer.echo(dump(read_any(*split_arguments(words))), nl=False)
+    typer.echo(dump(read_any_recipe(*split_arguments(words))), nl=False)
 
 
 @app.command()
@@ -38,12 +38,12 @@ def validate(
     files: Annotated[list[str], typer.Argument(help="Recipe files, or names of shipped recipes.")],
 ) -> None:
     """Check recipes, and report every mistake with its file, line and column."""
-    from nmt.recipe.reader import read_any
+    from nmt.recipe.reader import read_any_recipe
 
     mistakes = []
     for name in files:
         try:
-            read_any([name])
+            read_any_recipe([name])
         except UsageError as error:
             mistakes.append(str(error))
         else:
@@ -88,6 +88,6 @@ def schema() -> None:
 @app.command()
 def reference() -> None:
     """Print the reference page: every setting with its type, default and meaning."""
-    from nmt.recipe.reference import page
+    from nmt.recipe.reference import reference_page
 
-    typer.echo(page(), nl=False)
+    typer.echo(reference_page(), nl=False)

@@ -59,10 +59,10 @@ def train(
 
 def read_training(words: list[str], output: Path | None) -> tuple["Recipe", Path]:
     """Read the recipe that the words of a command line describe, and choose its run directory."""
-    from nmt.recipe.reader import read_any, split_arguments
+    from nmt.recipe.reader import read_any_recipe, split_arguments
 
     names, overrides = split_arguments(words)
-    recipe = read_any(names, overrides)
+    recipe = read_any_recipe(names, overrides)
     if not names and not output:
         raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")
     return recipe, output or Path("runs") / Path(names[-1]).stem

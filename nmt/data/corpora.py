@@ -63,7 +63,7 @@ def read_card(name: str) -> CorpusCard:
     return card
 
 
-def fetched_root() -> Path:
+def download_root() -> Path:
     """Return the directory of downloaded corpora: $NMT_CORPORA, or ~/.cache/nmt/corpora."""
     return Path(os.environ.get("NMT_CORPORA") or "~/.cache/nmt/corpora").expanduser()
 
@@ -75,7 +75,7 @@ def is_built_in(card: CorpusCard) -> bool:
 
 def find_directory(card: CorpusCard) -> Path | None:
     """Return the directory with all files of the corpus, or None; `check_files` compares their checksums."""
-    directories = (shipped_directory("corpora") / card.name, fetched_root() / card.name)
+    directories = (shipped_directory("corpora") / card.name, download_root() / card.name)
     names = [file.name for file in card.files]
     return next((path for path in directories if all((path / name).is_file() for name in names)), None)
 

@@ -70,7 +70,7 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
     A unit without one of the languages has a blank side. Formatting codes are removed, and line ends become
     spaces. A DOCTYPE is rejected: it can make a parser read files and exhaust the memory.
     """
-    refuse_columns(columns, "a TMX file has")
+    reject_columns(columns, "a TMX file has")
     memory = _TmxParser(languages)
     with open_file(path) as stream:
         while block := stream.read(1 << 16):
@@ -79,7 +79,7 @@ def read_tmx(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
     memory.check(path)
 
 
-def refuse_columns(columns: Sequence[str], where: str) -> None:
+def reject_columns(columns: Sequence[str], where: str) -> None:
     """Raise UsageError if columns are requested; `where` names the format without columns."""
     if columns:
         raise UsageError(f"column:{columns[0]}: {where} no columns; use a separate file")

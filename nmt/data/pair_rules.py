@@ -1,4 +1,4 @@
-"""Rules that separate good pairs from bad ones, shared by training, `nmt clean` and `nmt doctor`."""
+"""Rules that separate good pairs from bad ones, shared by training, `nmt clean_pairs` and `nmt doctor`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,7 +44,7 @@ LINE_RULES = (
     ),
 )
 UNCLEAN = re.compile("|".join(["[\t\n\ufffd]", *(rule.pattern.pattern for rule in LINE_RULES[:2])]))
-"""Characters that `nmt clean` removes pairs for; line ends and tabs would break the files it writes."""
+"""Characters that `nmt clean_pairs` removes pairs for; line ends and tabs would break the files it writes."""
 
 
 def is_identical(src: str, tgt: str) -> bool:
@@ -184,7 +184,7 @@ class CleaningRules(NamedTuple):
         return reason
 
 
-def clean(corpus: Corpus, rules: CleaningRules, report: FilterReport) -> Iterator[tuple[str, str]]:
+def clean_pairs(corpus: Corpus, rules: CleaningRules, report: FilterReport) -> Iterator[tuple[str, str]]:
     """Yield the pairs that meet the rules; every pair is counted in the report.
 
     With `rules.duplicates` the corpus is read twice and memory use is one byte per pair.

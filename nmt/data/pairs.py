@@ -8,8 +8,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.formats import READERS, Row, refuse_columns
-from nmt.data.text import COMPRESSIONS, bare_name, read_lines
+from nmt.data.formats import READERS, Row, reject_columns
+from nmt.data.text import COMPRESSIONS, read_lines, strip_compression
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file
 
@@ -59,7 +59,7 @@ class Corpus(NamedTuple):
 
 def pair_format(name: str) -> str | None:
     """Return the suffix of a file with both sides of its pairs (without compression), or None."""
-    suffix = Path(bare_name(name)).suffix
+    suffix = Path(strip_compression(name)).suffix
     return suffix if suffix in READERS else None
 
 
@@ -105,7 +105,7 @@ def read_rows(corpus: Corpus) -> Iterator[Row]:
         rows: Iterator[Row] = (("", line) for line in read_lines(first))
     elif others:
         if columns:
-            refuse_columns([*columns.values()], "two files have")
+            reject_columns([*columns.values()], "two files have")
         rows = _add_lines(((line,) for line in read_lines(first)), first, others[0])
     else:
         rows = READERS[pair_format(first.name) or ".tsv"](first, corpus.languages, [*columns.values()])
@@ -141,7 +141,7 @@ def pair_writer(output: str, languages: tuple[str, str], *, inputs: Sequence[Pat
     cannot be written.
     """
     form = pair_format(output)
-    if form not in (".tsv", ".jsonl", None) or bare_name(output) != output:
+    if form not in (".tsv", ".jsonl", None) or strip_compression(output) != output:
         raise UsageError(f"{output}: give a .tsv or .jsonl file, or a prefix for two plain files")
     if form != ".tsv" and languages[0] == languages[1]:
         raise UsageError(f"both sides are named '{languages[0]}': give different names with --src and --tgt")

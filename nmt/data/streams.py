@@ -54,9 +54,9 @@ def count_chunks(store: TokenStore, layout: StreamLayout) -> int:
     return -(-int((ends - begins).max()) // layout.chunk)
 
 
-def lines_at(store: TokenStore, positions: Int64) -> list[int]:
+def find_lines(store: TokenStore, positions: Int64) -> list[int]:
     """Return the lines (from 1) that contain positions of the text; the last line after its end."""
-    lines: list[int] = store.lines[store.tgt.tokens.rows_at(positions)].tolist()
+    lines: list[int] = store.lines[store.tgt.tokens.find_rows(positions)].tolist()
     return lines
 
 

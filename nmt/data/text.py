@@ -15,7 +15,7 @@ COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
 BOM = b"\xef\xbb\xbf"
 
 
-def bare_name(name: str) -> str:
+def strip_compression(name: str) -> str:
     """Return the name of a file without the suffix of its compression."""
     return next((name.removesuffix(end) for end in COMPRESSIONS if end and name.endswith(end)), name)
 

@@ -74,7 +74,7 @@ class SearchBatch:
         selected = self._extend(selection, candidates, owners, step.weights)
         if self.trace is not None:
             self.trace(TraceStep(rows, candidates, selected))
-        self._cut_dead_ends(selected)
+        self._end_blocked_groups(selected)
         live = self._end_hypotheses(selected)
         self._state = step.state
         return self._remove_done(live)
@@ -107,7 +107,7 @@ class SearchBatch:
         rows = selection.rows
         return BeamRows(nodes, rows, live.totals[rows] + values, live.groups[rows])
 
-    def _cut_dead_ends(self, selected: BeamRows) -> None:
+    def _end_blocked_groups(self, selected: BeamRows) -> None:
         """End the hypotheses of a group of which none can be continued."""
         groups = len(self.sentences) * self.options.group_count
         before, after = (np.bincount(rows.groups, minlength=groups) for rows in (self._rows, selected))

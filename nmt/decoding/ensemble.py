@@ -72,7 +72,7 @@ class Ensemble:
         return [_weighted_sum(row, shares) for row in zip(*(rows for _, rows in attending), strict=True)]
 
 
-class Fusion(Ensemble):
+class ShallowFusion(Ensemble):
     """A translator with a language model's log probabilities added, times a weight (Gulcehre et al., 2015).
 
     This is their shallow fusion; eos is weighted like every token. The language model is a `Model` that

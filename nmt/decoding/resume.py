@@ -63,7 +63,7 @@ class JobOutput:
     def write(self, texts: Sequence[str]) -> None:
         """Write the line (or lines) of one translation to each stream."""
         for output, text in zip(self.streams, texts, strict=True):
-            with name_in_errors(output.name):
+            with report_file_errors(output.name):
                 output.stream.write(text.encode() + b"\n")
                 if output.path is None:
                     output.stream.flush()
@@ -72,7 +72,7 @@ class JobOutput:
         """Flush the files and save a checkpoint, from which the job resumes after a kill."""
         self.done = done
         for output in self.streams:
-            with name_in_errors(output.name):
+            with report_file_errors(output.name):
                 output.stream.flush()
                 if output.path:
                     os.fsync(output.stream.fileno())
@@ -81,7 +81,7 @@ class JobOutput:
             checkpoint = JobCheckpoint(self.identity, done, sizes, complete)
             content = json.dumps({**checkpoint._asdict(), "done": done._asdict()}, ensure_ascii=False) + "\n"
             path = checkpoint_path(self.paths[0])
-            with name_in_errors(path):
+            with report_file_errors(path):
                 write_file(path, content.encode())
 
 
@@ -118,12 +118,12 @@ def open_output(
 @contextmanager
 def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream]:
     if path.exists() and not path.is_file():  # a device or a pipe, which a rename would replace
-        with name_in_errors(path), path.open("wb") as device:
+        with report_file_errors(path), path.open("wb") as device:
             yield OutputStream(device, str(path))
         return
     target = path.resolve()
     part = part_file(target)
-    with name_in_errors(part):
+    with report_file_errors(part):
         if not resumes:
             checkpoint_path(target).unlink(missing_ok=True)
         stream: BinaryIO = part.open("r+b" if resumes else "wb")
@@ -136,7 +136,7 @@ def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream
 
 
 @contextmanager
-def name_in_errors(name: object) -> Iterator[None]:
+def report_file_errors(name: object) -> Iterator[None]:
     """Convert an OSError, which names no file if the disk is full, to a DataError that does."""
     try:
         yield

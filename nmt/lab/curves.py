@@ -41,7 +41,7 @@ def _read(path: Path) -> list[Event]:
     return events
 
 
-def with_seconds(run: Path, events: Sequence[Event]) -> list[Event]:
+def add_seconds(run: Path, events: Sequence[Event]) -> list[Event]:
     """Add the seconds of training to each event (NaN where unknown)."""
     path = times_path(run / "metrics.jsonl")
     if not path.is_file():
@@ -71,7 +71,7 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
         raise UsageError(f"--against: no '{x}'; choose one of {', '.join(AXES)}")
     events = {str(run): read_events(run) for run in runs}
     if x == "seconds":
-        events = {name: with_seconds(Path(name), of_run) for name, of_run in events.items()}
+        events = {name: add_seconds(Path(name), of_run) for name, of_run in events.items()}
     all_events = [event for of_run in events.values() for event in of_run]
     names = {key for event in all_events for key, value in event.items() if type(value) in (int, float)}
     available = sorted(names - {*AXES})

@@ -43,7 +43,7 @@ def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -
     Runs in separate processes in a temporary directory, and calls `report` with the progress. Returns
     the number of values compared.
     """
-    short = shortened(recipe, kill_at)
+    short = shorten_recipe(recipe, kill_at)
     with TemporaryDirectory(prefix="nmt-verify-resume-") as folder:
         uninterrupted, killed = Path(folder) / "whole", Path(folder) / "killed"
         report(f"1/3: {2 * kill_at} updates")
@@ -55,7 +55,7 @@ def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -
         return compare(read_results(uninterrupted), read_results(killed))
 
 
-def shortened(recipe: Recipe, kill_at: int) -> Recipe:
+def shorten_recipe(recipe: Recipe, kill_at: int) -> Recipe:
     """Stop the recipe after twice as many updates, with a checkpoint before the kill and unchanged rates."""
     training: Any = recipe.training
     rate = training.learning_rate

@@ -12,7 +12,7 @@ from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CHECKSUMS, TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.streams import StreamLayout, count_chunks, lines_at, read_chunks
+from nmt.data.streams import StreamLayout, count_chunks, find_lines, read_chunks
 from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import train_vocabulary
 from nmt.errors import DataError, UsageError
@@ -134,7 +134,7 @@ class StreamBatches:
 
     def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """Return the line of the text in which each row of a batch begins."""
-        return [("", line) for line in lines_at(self.store, batch.pairs.numpy())]
+        return [("", line) for line in find_lines(self.store, batch.pairs.numpy())]
 
 
 class TranslationData(NamedTuple):

@@ -1,4 +1,4 @@
-"""The reader of recipes: files, the recipes that they extend, and command-line settings, merged and validated.
+"""The reader of recipes: files, the recipes that they extend, and command-line settings, merged and checked.
 
 Files are merged in the order in which they are named, each on top of what it `extends:`, and settings of
 the command line come last. Sections are merged setting by setting; every other value, lists too, replaces
@@ -38,14 +38,14 @@ OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
 def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> TranslationRecipe:
-    """Read a translator's recipe, as `read_any` does; UsageError for another task."""
-    recipe = read_any(names, overrides)
+    """Read a translator's recipe, as `read_any_recipe` does; UsageError for another task."""
+    recipe = read_any_recipe(names, overrides)
     if isinstance(recipe, TranslationRecipe):
         return recipe
     raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; expected the recipe of a translator")
 
 
-def read_any(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
+def read_any_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe from files (or names of shipped recipes) and `key=value` settings; the later wins.
 
     Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
@@ -69,7 +69,7 @@ def build_recipe(trees: Sequence[YamlNode | None], problems: list[Problem]) -> R
         if layer is None or not isinstance(layer.value, dict):
             return None
         tree = _merge(tree, layer, _kind(layer, tree))
-    return validate_node(_kind(tree), _with_absolute_paths(tree, problems), problems)
+    return validate_node(_kind(tree), _make_paths_absolute(tree, problems), problems)
 
 
 def validate_node(kind: type[SettingsT], tree: YamlNode, problems: list[Problem]) -> SettingsT | None:
@@ -113,10 +113,10 @@ def shipped_file(name: str) -> Path:
 
 def load_node(name: str, start: Path, problems: list[Problem]) -> YamlNode | None:
     """Read the tree of a recipe named in the folder `start`; None, and a problem, if it cannot be read."""
-    return _load(_find(name, start), None, (), problems)
+    return _load(_find_file(name, start), None, (), problems)
 
 
-def _find(name: str, start: Path) -> Path:
+def _find_file(name: str, start: Path) -> Path:
     """Return the file of a recipe: a path ends in .yaml or .yml; all else names a shipped recipe."""
     return start / Path(name).expanduser() if name.endswith((".yaml", ".yml")) else shipped_file(name)
 
@@ -129,7 +129,7 @@ def _load(
     try:
         tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
     except (OSError, UnicodeDecodeError) as error:
-        problems.append(_unreadable(error, source, named))
+        problems.append(_describe_unreadable(error, source, named))
         return None
     if tree is None:
         return None
@@ -137,10 +137,10 @@ def _load(
         problems.append(Problem(tree.position, "", "a recipe is made of settings, `name: value`"))
         return None
     base = tree.value.pop("extends", None)
-    return tree if base is None else _extended(tree, base, path, (*parents, path.resolve()), problems)
+    return tree if base is None else _merge_base(tree, base, path, (*parents, path.resolve()), problems)
 
 
-def _unreadable(
+def _describe_unreadable(
     error: OSError | UnicodeDecodeError, source: YamlSource, named: FilePosition | None
 ) -> Problem:
     """Describe why a file cannot be read, at the position that names it, if that is in another file."""
@@ -152,11 +152,11 @@ def _unreadable(
     )
 
 
-def _extended(
+def _merge_base(
     tree: YamlNode, base: YamlNode, path: Path, parents: tuple[Path, ...], problems: list[Problem]
 ) -> YamlNode | None:
     try:
-        below = _find(base.value, path.parent) if isinstance(base.value, str) else None
+        below = _find_file(base.value, path.parent) if isinstance(base.value, str) else None
     except UsageError as error:
         problems.append(Problem(base.position, "extends", str(error).splitlines()[0]))
         return None
@@ -193,7 +193,7 @@ def parse_setting(text: str, problems: list[Problem]) -> YamlNode | None:
 
 def _kind(*trees: YamlNode) -> type[Recipe]:
     """Return the recipe class of the first `task` in the trees; by default that of translation."""
-    tasks = (node.value for tree in trees if (node := tree.at("task")))
+    tasks = (node.value for tree in trees if (node := tree.find("task")))
     task = next(tasks, None)
     return TASKS.get(task, TranslationRecipe) if isinstance(task, str) else TranslationRecipe
 
@@ -210,27 +210,29 @@ def _merge(old: YamlNode, new: YamlNode, section: type[Settings]) -> YamlNode:
     return YamlNode(merged, here.position, here.key)
 
 
-def _with_absolute_paths(tree: YamlNode, problems: list[Problem]) -> YamlNode:
+def _make_paths_absolute(tree: YamlNode, problems: list[Problem]) -> YamlNode:
     """Return the tree with `data.root`, other runs and the files of user-defined cells made absolute."""
-    root = tree.at("data", "root") or _default_root(tree)
+    root = tree.find("data", "root") or _default_root(tree)
     if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
-        tree = _put(
+        tree = _replace_setting(
             tree, YamlNode(_absolute(root.value, root.position), root.position, root.key), "data", "root"
         )
     for path in (("subwords", "same_as"), ("training", "start_from")):
-        run = tree.at(*path)
+        run = tree.find(*path)
         if run and isinstance(run.value, str):
-            tree = _put(tree, YamlNode(_absolute(run.value, run.position), run.position, run.key), *path)
+            tree = _replace_setting(
+                tree, YamlNode(_absolute(run.value, run.position), run.position, run.key), *path
+            )
     for side in ("encoder", "decoder"):
-        cell = tree.at(side, "cell")
+        cell = tree.find(side, "cell")
         if cell:
-            tree = _put(tree, _absolute_cell(cell, f"{side}.cell", problems), side, "cell")
+            tree = _replace_setting(tree, _absolute_cell(cell, f"{side}.cell", problems), side, "cell")
     return tree
 
 
 def _default_root(tree: YamlNode) -> YamlNode | None:
     """Return the folder of the recipe that names the training pairs, for a recipe without `data.root`."""
-    train = tree.at("data", "train")
+    train = tree.find("data", "train")
     return YamlNode(".", train.position, train.key) if train else None
 
 
@@ -252,7 +254,7 @@ def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNo
     return YamlNode(f"{file}:{match['name']}", cell.position, cell.key)
 
 
-def _put(tree: YamlNode, leaf: YamlNode, section: str, name: str) -> YamlNode:
+def _replace_setting(tree: YamlNode, leaf: YamlNode, section: str, name: str) -> YamlNode:
     """Return the tree with one setting of a section replaced."""
     old = tree.value[section]
     new = YamlNode({**old.value, name: leaf}, old.position, old.key)

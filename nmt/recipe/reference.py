@@ -85,7 +85,7 @@ def _schema_of(task: str) -> Schema:
     return {**schema, "properties": {"extends": extends, **schema["properties"]}}
 
 
-def page() -> str:
+def reference_page() -> str:
     """Return the reference page: a table per section with setting, type, default and meaning."""
     return "\n".join([INTRODUCTION, *(line for task in TASKS for line in _task(task))])
 

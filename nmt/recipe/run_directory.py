@@ -110,7 +110,7 @@ def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
     """Return the settings that differ from those in the run's recipe, each with both values."""
     if not file.is_file():
         return {}
-    old, new = (dict(_flatten_recipe(one)) for one in (reader.read_any([str(file)]), recipe))
+    old, new = (dict(_flatten_recipe(one)) for one in (reader.read_any_recipe([str(file)]), recipe))
     names = [*old, *(name for name in new if name not in old)]
     return {
         name: f"{name} was {_format_setting(old, name)}, is {_format_setting(new, name)}"

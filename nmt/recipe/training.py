@@ -12,7 +12,7 @@ from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
-from nmt.recipe.reader import read_any
+from nmt.recipe.reader import read_any_recipe
 from nmt.recipe.run_directory import claim_run_directory
 from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
 from nmt.recipe.tasks.language_model import LanguageModelTask
@@ -42,7 +42,7 @@ def find_task(recipe: Recipe) -> Task[Any]:
 
 def load_model(path: Path) -> LoadedModel:
     """Load the model of any task in a run directory, a checkpoint or a model directory."""
-    return find_task(read_any([str(model_directory(path) / "recipe.yaml")])).load(path)
+    return find_task(read_any_recipe([str(model_directory(path) / "recipe.yaml")])).load(path)
 
 
 class Resources(NamedTuple):
@@ -96,7 +96,7 @@ def build_trainer(
         torch.set_num_threads(training.threads)
     seed_generators(recipe.seed)
     with progress.console.status("reading and encoding the data"):  # on a terminal only
-        task = processes.first_then_others(lambda: find_task(recipe).prepare(run, processes))
+        task = processes.run_first_then_others(lambda: find_task(recipe).prepare(run, processes))
     task.model.to(resources.device)
     if not processes.is_first:
         seed_generators(recipe.seed, processes.rank)

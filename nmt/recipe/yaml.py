@@ -106,7 +106,7 @@ class YamlNode:
             return [child.plain() for child in self.value]
         return self.value
 
-    def at(self, *keys: str) -> "YamlNode | None":
+    def find(self, *keys: str) -> "YamlNode | None":
         """Return the node of a nested setting, if it is given."""
         node: YamlNode | None = self
         for key in keys:
@@ -152,7 +152,7 @@ class _Builder:
     def position(self, node: yaml.Node) -> FilePosition:
         return self.only or FilePosition(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
 
-    def wrong(self, node: yaml.Node, path: str, what: str) -> None:
+    def report(self, node: yaml.Node, path: str, what: str) -> None:
         self.problems.append(Problem(self.position(node), path, what))
 
     def build(
@@ -164,7 +164,7 @@ class _Builder:
 
     def value(self, node: yaml.Node, path: str, parents: tuple[int, ...]) -> Any:
         if id(node) in parents:
-            return self.wrong(node, path, "this alias contains itself")
+            return self.report(node, path, "this alias contains itself")
         inside = (*parents, id(node))
         if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
             pairs = self.pairs(node, path)
@@ -173,28 +173,28 @@ class _Builder:
             return [self.build(child, path, inside) for child in node.value]
         if isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(TAG) in SCALARS:
             return self.scalar(node, path)
-        return self.wrong(node, path, f"the tag {node.tag.replace(TAG, '!!')} is not used in recipes")
+        return self.report(node, path, f"the tag {node.tag.replace(TAG, '!!')} is not used in recipes")
 
     def scalar(self, node: yaml.ScalarNode, path: str) -> Any:
         kind = node.tag.removeprefix(TAG)
         try:
             return SCALARS[kind](node.value)
         except ValueError:
-            return self.wrong(node, path, f"'{node.value}' is not a valid {kind}")
+            return self.report(node, path, f"'{node.value}' is not a valid {kind}")
 
     def pairs(self, node: yaml.MappingNode, path: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
         """Yield key and value nodes; a key that is repeated or not a word is a problem, and skipped."""
         seen: dict[str, yaml.Node] = {}
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self.wrong(key, path, "the name of a setting is one word")
+                self.report(key, path, "the name of a setting is one word")
             elif key.value == "<<":
-                self.wrong(
+                self.report(
                     key, path, "merge keys are not part of YAML 1.2; use extends:, or repeat the settings"
                 )
             elif key.value in seen:
                 first = seen[key.value].start_mark.line + 1
-                self.wrong(key, _join(path, key.value), f"given twice, first on line {first}")
+                self.report(key, _join(path, key.value), f"given twice, first on line {first}")
             else:
                 seen[key.value] = key
                 yield key.value, key, child

@@ -207,7 +207,7 @@ class _UnbindFunction(torch.autograd.Function):
         return concat_rows(gradients).view(ctx.shape)
 
 
-def refuse_second_derivatives() -> None:
+def reject_second_derivatives() -> None:
     """Raise in a backward pass with gradients enabled, which is to be differentiated again."""
     if torch.is_grad_enabled():
         raise RuntimeError("the fused scan has no second derivatives; use `engine: reference`")
@@ -224,7 +224,7 @@ class _WeightFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, _: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
-        refuse_second_derivatives()
+        reject_second_derivatives()
         return *ctx.gradient.take(), None
 
 
@@ -241,7 +241,7 @@ class _ProductFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, du: Tensor) -> tuple[Tensor | None, ...]:
-        refuse_second_derivatives()
+        reject_second_derivatives()
         gradient: _WeightGradient = ctx.gradient
         vs = ctx.saved_tensors
         if ctx.needs_input_grad[1]:

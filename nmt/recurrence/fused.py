@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.cells.cell import Cell
 from nmt.recurrence.c.native import CBackend
-from nmt.recurrence.deferred import GradientBuffer, refuse_second_derivatives
+from nmt.recurrence.deferred import GradientBuffer, reject_second_derivatives
 from nmt.recurrence.engine import Backend, Engine, runs_in_c, select_backend
 from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.parallel import ParallelScan, find_stages
@@ -180,7 +180,7 @@ class _KernelFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Any, ...]:
-        refuse_second_derivatives()
+        reject_second_derivatives()
         kernel: _BoundKernel = ctx.kernel
         values = ctx.saved_tensors  # a recomputed chunk returns them only once
         buffers = _split_blocks(kernel.blocks, values)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.cells.cell import Cell
-from nmt.recurrence.deferred import refuse_second_derivatives
+from nmt.recurrence.deferred import reject_second_derivatives
 from nmt.recurrence.engine import Backend, Buffers, PositionStep
 from nmt.recurrence.reference import position_order
 from nmt.recurrence.trace.kernel import (
@@ -169,5 +169,5 @@ class _ScanFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dhs: Tensor, *dfinal: Tensor) -> tuple[Any, ...]:
-        refuse_second_derivatives()
+        reject_second_derivatives()
         return None, *ctx.scan.backward(dhs, dfinal)

@@ -67,7 +67,7 @@ def record_values(cells: Iterable[LayerCell]) -> Iterator[list[CellRecord]]:
     """
     records: list[CellRecord] = []
     recorders = [_ValueRecorder(cell) for cell in cells]
-    with _installed(recorders):
+    with _install(recorders):
         yield records
     records += [recorder.record() for recorder in recorders if recorder.steps]
 
@@ -81,12 +81,12 @@ def record_states(
     On the sides for which `only` names a field, gradients flow back from step to step through it alone.
     """
     recorders = [_StateRecorder(cell, only.get(cell.path.side)) for cell in cells]
-    with _installed(recorders):
+    with _install(recorders):
         yield {recorder.path: recorder.states for recorder in recorders}
 
 
 @contextmanager
-def _installed(recorders: "Sequence[_Recorder]") -> Iterator[None]:
+def _install(recorders: "Sequence[_Recorder]") -> Iterator[None]:
     """Replace the bound cells of the layers by the recorders."""
     before = {recorder.layer: recorder.layer.bound_cells for recorder in recorders}
     for layer in before:
@@ -136,7 +136,7 @@ class _ValueRecorder(_Recorder):
 
     def advance(self, x: Tensor, s: Any, zone: Tensor | None) -> Any:
         s = type(s)(*(field.detach().requires_grad_() for field in s))
-        with torch.enable_grad(), _locals(self.codes) as variables:
+        with torch.enable_grad(), _collect_locals(self.codes) as variables:
             new = super().advance(x.detach(), s, zone)
         paths = {name: _direct_path(getattr(new, name), getattr(s, name)) for name in s._fields}
         new = type(new)(*(field.detach() for field in new))
@@ -175,7 +175,7 @@ def _direct_path(new: Tensor, old: Tensor) -> Tensor | None:
 
 
 @contextmanager
-def _locals(codes: set[CodeType]) -> Iterator[dict[str, Any]]:
+def _collect_locals(codes: set[CodeType]) -> Iterator[dict[str, Any]]:
     """Collect the local variables of functions with these codes as each returns; the outermost overrides."""
     variables: dict[str, Any] = {}
 

@@ -146,7 +146,7 @@ class BoundCell:
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         for t in position_order(len(x), reverse):
             new = self.advance(x[t], s, None if zones is None else zones[t])
-            s = new if mask is None else _hold(mask[t].unsqueeze(-1), new, s)
+            s = new if mask is None else _keep_padding(mask[t].unsqueeze(-1), new, s)
             hs.append(s.h)
         return torch.stack(hs[::-1] if reverse else hs), s
 
@@ -156,5 +156,5 @@ def position_order(positions: int, reverse: bool) -> range:
     return range(positions - 1, -1, -1) if reverse else range(positions)
 
 
-def _hold(mask: Tensor, new: Any, old: Any) -> Any:
+def _keep_padding(mask: Tensor, new: Any, old: Any) -> Any:
     return map_tensors(lambda n, o: n.where(mask, o), new, old)

@@ -13,7 +13,7 @@ from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from nmt.errors import DataError
-from nmt.files import atomic_directory, check_sha256, file_sha256, remove
+from nmt.files import atomic_directory, check_sha256, file_sha256, remove_path
 
 Tensors = dict[str, Tensor]
 Metadata = dict[str, Any]  # plain JSON values
@@ -56,7 +56,7 @@ def write_tensor_files(directory: Path, files: Mapping[str, Tensors], name: str,
     """Write a directory of tensor files atomically, with metadata and the files' checksums in `name`."""
     with atomic_directory(directory) as side:
         checksums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
-        (side / name).write_bytes(_seal({"facts": metadata, "sha256": checksums}))
+        (side / name).write_bytes(_with_checksum({"facts": metadata, "sha256": checksums}))
 
 
 def read(directory: Path) -> Checkpoint:
@@ -94,23 +94,23 @@ def find_latest(checkpoints: Path) -> LatestCheckpoint:
     return LatestCheckpoint(None, refused)
 
 
-def set_aside(directory: Path) -> Path:
+def rename_damaged(directory: Path) -> Path:
     """Rename a damaged checkpoint, so that it is not listed but can still be examined."""
     refused = directory.with_name(f"{directory.name}.refused")
-    remove(refused)
+    remove_path(refused)
     return directory.rename(refused)
 
 
 def remove_partial_writes(checkpoints: Path) -> None:
     """Remove the remains of interrupted writes."""
     for path in checkpoints.glob(".*"):
-        remove(path)
+        remove_path(path)
 
 
 def link(checkpoints: Path, name: str, target: str) -> None:
     """Point the relative link `name` (best, last) at a checkpoint atomically."""
     side = checkpoints / f".{name}.link"
-    remove(side)
+    remove_path(side)
     side.symlink_to(target)
     os.replace(side, checkpoints / name)
 
@@ -119,7 +119,7 @@ def prune(checkpoints: Path, keep: int, *protected: str | None) -> None:
     """Delete all checkpoints but the latest `keep` (at least one) and the protected ones."""
     for directory in list_checkpoints(checkpoints)[: -max(keep, 1)]:
         if directory.name not in protected:
-            remove(directory.rename(directory.with_name(f".{directory.name}.deleted")))
+            remove_path(directory.rename(directory.with_name(f".{directory.name}.deleted")))
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
@@ -144,7 +144,7 @@ def unpack_tensors(message: bytes) -> Tensors:
     return load(message)
 
 
-def _seal(content: Metadata) -> bytes:
+def _with_checksum(content: Metadata) -> bytes:
     """Serialize to JSON that contains its own checksum."""
     seal = hashlib.sha256(_canonical(content)).hexdigest()
     return json.dumps({**content, "seal": seal}, indent=1, ensure_ascii=False).encode() + b"\n"

@@ -61,7 +61,7 @@ class Processes:
             results[rank :: self.count] = json.loads(part)
         return results
 
-    def first_then_others(self, work: Callable[[], T]) -> T:
+    def run_first_then_others(self, work: Callable[[], T]) -> T:
         """Return `work()`, called in the first process before the others, which then find its files."""
         results: list[T] = []
         self.run_on_first(lambda: results.append(work()))

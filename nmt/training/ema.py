@@ -36,7 +36,7 @@ class EvaluationWeights:
             self.means[name].lerp_(parameter.detach(), 1 - decay)
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
+    def apply(self) -> Iterator[None]:
         """Load these weights into the model within the context."""
         raw = self._copy()
         self._load(self.means)

@@ -236,7 +236,7 @@ class Trainer:
     def validate(self, report: StepReport) -> dict[str, float] | None:
         """Validate and update the schedule; return the scores, or None if the weights were replaced."""
         started = time.perf_counter()
-        with self.state.weights.applied():
+        with self.state.weights.apply():
             result = self.validator(self.learner.model, checkpoint_name(report.update))
         result = result._replace(scores=self.processes.run_on_first(lambda: result.scores))
         best = self.run.record_validation(result.scores, report.update)
@@ -295,7 +295,7 @@ class Trainer:
         checkpoint.remove_partial_writes(self.checkpoints)
         latest = checkpoint.find_latest(self.checkpoints)
         for directory, reason in latest.refused.items():
-            self.progress.note(f"{reason}; renamed to {checkpoint.set_aside(directory).name}")
+            self.progress.note(f"{reason}; renamed to {checkpoint.rename_damaged(directory).name}")
         return None if latest.checkpoint is None else latest.checkpoint.directory.name
 
     def save(self, scores: dict[str, float] | None) -> None:

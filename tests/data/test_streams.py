@@ -12,7 +12,7 @@ from nmt.data.pair_rules import LineFilter
 from nmt.data.pairs import find_text_file
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
-from nmt.data.streams import StreamLayout, count_chunks, lines_at, read_chunks
+from nmt.data.streams import StreamLayout, count_chunks, find_lines, read_chunks
 from nmt.data.vocabulary import BOS, EOS, PAD, WordVocabulary
 from nmt.errors import DataError
 
@@ -80,7 +80,7 @@ def test_streams_begin_with_a_line_where_lines_are_short(tmp_path: Path) -> None
 def test_the_line_of_every_piece_is_known(tmp_path: Path) -> None:
     store = stored(tmp_path, TEXT)
     lines = [number for number, line in enumerate(TEXT, 1) for _ in (*line.split(), EOS)]
-    assert lines_at(store, np.arange(len(lines) + 1)) == [*lines, len(TEXT)]
+    assert find_lines(store, np.arange(len(lines) + 1)) == [*lines, len(TEXT)]
 
 
 def test_a_text_can_be_entered_at_any_chunk(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import search
-from nmt.decoding.ensemble import AVERAGES, Ensemble, Fusion
+from nmt.decoding.ensemble import AVERAGES, Ensemble, ShallowFusion
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -55,12 +55,12 @@ def test_one_model_in_an_ensemble_is_that_model(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", AVERAGES)
 def test_a_batch_changes_no_bit_of_an_ensemble(mode: str) -> None:
-    model = Fusion(Ensemble([ONE, TWO], mode=mode), random_model(5, vocabulary=12), 0.3)
+    model = ShallowFusion(Ensemble([ONE, TWO], mode=mode), random_model(5, vocabulary=12), 0.3)
     assert answers(model, 20, batch=1) == answers(model, 20, batch=8)
 
 
 def test_a_language_model_is_added_with_its_weight() -> None:
-    fused = Fusion(ONE, TWO, 0.5)
+    fused = ShallowFusion(ONE, TWO, 0.5)
     [(_, hypotheses)] = search(fused, [Request(0, SOURCE)], OPTIONS)
     for h in hypotheses:
         scored = (*h.ids, EOS)[: len(h.token_log_probs)]
@@ -70,7 +70,7 @@ def test_a_language_model_is_added_with_its_weight() -> None:
             for n, piece in enumerate(scored)
         ]
         assert h.token_log_probs == pytest.approx(expected, abs=1e-5)
-    assert answers(Fusion(ONE, TWO, 0.0)) == answers(ONE)
+    assert answers(ShallowFusion(ONE, TWO, 0.0)) == answers(ONE)
 
 
 def test_what_one_model_rules_out_the_mean_keeps_and_the_logarithm_does_not() -> None:

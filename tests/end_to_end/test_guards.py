@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from nmt.errors import DataError
 from nmt.lab import verify_resume as verify
-from nmt.recipe.reader import read_any
+from nmt.recipe.reader import read_any_recipe
 from nmt.training import snapshot
 from tests.end_to_end.toy import done, nmt, reversed_, write_corpus
 
@@ -95,7 +95,7 @@ def test_obstacles_to_the_verification_are_reported(recipe: Path, capfd: pytest.
 
 
 def test_the_rates_of_a_run_that_is_verified_are_those_of_the_whole_run(recipe: Path) -> None:
-    short = verify.shortened(read_any([str(recipe)]), 6).training
+    short = verify.shorten_recipe(read_any_recipe([str(recipe)]), 6).training
     assert [str(span) for span in (short.stop_after, short.learning_rate.span, short.checkpoint_every)] == [
         *("12u", "100u", "3u")
     ]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from nmt.recipe import training as experiment
-from nmt.recipe.reader import read_any
+from nmt.recipe.reader import read_any_recipe
 from nmt.training.distributed import Processes
 from tests.end_to_end.toy import done, nmt, write_phrases
 from tests.training.process_group import in_processes, values
@@ -60,7 +60,7 @@ def train(recipe: Path, run: Path, count: int, *settings: str) -> None:
     """The recipe in so many processes."""
 
     def work(_: Processes) -> None:
-        experiment.train(read_any([str(recipe)], settings), run)
+        experiment.train(read_any_recipe([str(recipe)], settings), run)
 
     values(in_processes(count, work))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.recipe.reader import read_any, read_recipe, shipped_names
+from nmt.recipe.reader import read_any_recipe, read_recipe, shipped_names
 from nmt.recipe.schema import TranslationRecipe
 from tests.end_to_end.toy import done, nmt, write_phrases
 
@@ -55,7 +55,7 @@ def test_every_shipped_recipe_has_recorded_losses() -> None:
     assert sorted(LOSSES) == shipped_names()
 
 
-TRANSLATORS = [name for name in shipped_names() if isinstance(read_any([name]), TranslationRecipe)]
+TRANSLATORS = [name for name in shipped_names() if isinstance(read_any_recipe([name]), TranslationRecipe)]
 LANGUAGE_MODELS = sorted({*shipped_names()} - {*TRANSLATORS})
 
 

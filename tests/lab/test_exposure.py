@@ -6,7 +6,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
-from nmt.lab.inspect.exposure import measure_exposure, overall
+from nmt.lab.inspect.exposure import average_exposure, measure_exposure
 from nmt.model.translator import TranslationModel
 from nmt.training.validation import evaluation_mode, loss_totals
 from tests.model.test_translator import build
@@ -60,12 +60,12 @@ def test_what_lies_beyond_the_positions_is_put_together() -> None:
     assert [(part.position, part.last, part.words) for part in together] == [(1, 1, 4), (2, 2, 4), (3, 4, 4)]
     rest = one_by_one[2:]
     assert together[2].free == pytest.approx(sum(part.free * part.words for part in rest) / 4)
-    assert overall(one_by_one).forced == pytest.approx(overall(together).forced)
+    assert average_exposure(one_by_one).forced == pytest.approx(average_exposure(together).forced)
 
 
 def test_all_positions_together_are_the_losses_of_a_validation() -> None:
     model, batch = build(decoder={"input_feeding": True}), make_batch()
-    found = overall(measure_exposure(model, [batch], positions=3))
+    found = average_exposure(measure_exposure(model, [batch], positions=3))
     with evaluation_mode(model):
         forced, free = (
             loss_totals(model, [batch], free_running=free_running).means()["loss"]

@@ -16,8 +16,8 @@ from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.gradients import (
     ClippingStatistics,
     GradientProfile,
-    clipping_statistics,
-    gradient_profiles,
+    measure_clipping,
+    measure_gradient_profiles,
 )
 from nmt.model.attention import Memory
 from nmt.model.decoder import DecoderState
@@ -87,7 +87,7 @@ def with_cells(kind: type[Cell], **sides: Any) -> TranslationModel:
 def found_in(model: TranslationModel, lags: int = 9) -> dict[tuple[str, str, str], GradientProfile]:
     return {
         (r.cell.side, r.cell.direction, r.path): r
-        for r in gradient_profiles(model, [make_batch()], lags=lags)
+        for r in measure_gradient_profiles(model, [make_batch()], lags=lags)
     }
 
 
@@ -132,7 +132,7 @@ def test_what_sends_nothing_has_vanished_and_what_is_no_number_has_exploded() ->
 
 
 def test_no_further_is_looked_than_the_longest_sentence() -> None:
-    (reach, *_) = gradient_profiles(build(), [make_batch()], lags=10**12)
+    (reach, *_) = measure_gradient_profiles(build(), [make_batch()], lags=10**12)
     assert len(reach.norms) == 5
 
 
@@ -176,11 +176,11 @@ def test_a_text_goes_on_from_the_state_of_the_batch_before() -> None:
             gradients = torch.autograd.grad(loss, [s.h for s in states[: t + 1]], retain_graph=True)
             for j, gradient in enumerate(gradients):
                 by_lag.setdefault(t - j, []).append(gradient.norm().item())
-    found = gradient_profiles(model, [batch._replace(is_continued=True), batch], lags=4)
+    found = measure_gradient_profiles(model, [batch._replace(is_continued=True), batch], lags=4)
     (reach,) = [r for r in found if r.cell.side == "decoder" and r.path == "h"]
     assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
-    fresh = clipping_statistics(model, [batch, batch], 1.0)
-    gone_on = clipping_statistics(model, [batch._replace(is_continued=True), batch], 1.0)
+    fresh = measure_clipping(model, [batch, batch], 1.0)
+    gone_on = measure_clipping(model, [batch._replace(is_continued=True), batch], 1.0)
     assert gone_on.norms[0] == fresh.norms[0] == fresh.norms[1]
     loss = Likelihood()(model, batch, None, carried).loss.smoothed / 6
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
@@ -199,7 +199,7 @@ def test_norms_are_those_of_autograd_word_by_word(variant: str) -> None:
                 by_lag.setdefault(t - j, []).append(gradient.norm().item())
     depth = len(model.decoder.stack.layers)
     for asked in (model, build(**VARIANTS[variant])):  # whatever the engine that the model trains with
-        found = gradient_profiles(asked, [batch], lags=4)
+        found = measure_gradient_profiles(asked, [batch], lags=4)
         (reach,) = [r for r in found if r.cell[:2] == ("decoder", depth) and r.path == "h"]
         assert reach.norms == pytest.approx([sum(by_lag[k]) / len(by_lag[k]) for k in range(5)])
 
@@ -225,7 +225,9 @@ def test_the_encoder_s_norms_are_those_of_autograd() -> None:
             by_lag.setdefault(length - 1 - j, []).append(gradient.norm().item())
     expected = [sum(by_lag[k]) / len(by_lag[k]) for k in range(5)]
     for lags in (9, 1):  # the loss is that of the whole sentence, however far back is looked
-        (reach,) = [r for r in gradient_profiles(model, [batch], lags=lags) if r.cell.side == "encoder"]
+        (reach,) = [
+            r for r in measure_gradient_profiles(model, [batch], lags=lags) if r.cell.side == "encoder"
+        ]
         assert reach.norms == pytest.approx(expected[: lags + 1])
 
 
@@ -247,8 +249,8 @@ def test_the_two_cells_of_a_conditional_layer_are_told_apart() -> None:
 
 def test_a_model_is_left_as_it_was() -> None:
     model, batch = build(decoder={"cell": "gru"}).train(), make_batch()
-    gradient_profiles(model, [batch], lags=3)
-    clipping_statistics(model, [batch], 1.0)
+    measure_gradient_profiles(model, [batch], lags=3)
+    measure_clipping(model, [batch], 1.0)
     assert model.training
     assert all(p.grad is None for p in model.parameters())
     assert all(one.layer.bound_cells == {} for one in model.recurrent_cells())
@@ -270,7 +272,7 @@ def test_clipping_is_that_of_an_update() -> None:
     loss = Likelihood()(model, batch, None, None).loss.smoothed / 8
     gradients = torch.autograd.grad(loss, list(model.parameters()), materialize_grads=True)
     norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
-    found = clipping_statistics(model, [batch], norm / 4)
+    found = measure_clipping(model, [batch], norm / 4)
     assert found.norms == pytest.approx([norm])
     assert found.factors == pytest.approx([0.25])
     assert ClippingStatistics([2.0, 0.5], 1.0).factors == [0.5, 1.0]
@@ -281,6 +283,8 @@ def test_with_zoneout_the_loss_of_a_token_reaches_the_cell_state_of_its_position
     model = build(
         {"cell": "lstm", "dropout": {"zoneout": 0.1}}, {"cell": "lstm", "dropout": {"zoneout": 0.1}}
     )
-    profiles = [p for p in gradient_profiles(model, [make_batch()], lags=2) if p.cell.side == "decoder"]
+    profiles = [
+        p for p in measure_gradient_profiles(model, [make_batch()], lags=2) if p.cell.side == "decoder"
+    ]
     assert {p.path for p in profiles} == {"h", "c", "h alone", "c alone"}
     assert all(p.norms[0] > 0 and p.shares[0] == 1 for p in profiles)

@@ -42,10 +42,10 @@ def trial(system: str, group: str = "", seed: int = 1, *, bleu: float = 10.0, go
 
 
 def test_the_deviation_is_that_of_a_sample_and_one_seed_has_none() -> None:
-    assert MeanAndDeviation.of([1.0, 3.0]) == (2.0, math.sqrt(2.0))
-    assert str(MeanAndDeviation.of([1.0, 3.0])) == "2.00 ± 1.41"
-    assert str(MeanAndDeviation.of([1.0])) == "1.00"
-    assert str(MeanAndDeviation.of([])) == str(MeanAndDeviation.of([math.nan, 1.0])) == "-"
+    assert MeanAndDeviation.from_values([1.0, 3.0]) == (2.0, math.sqrt(2.0))
+    assert str(MeanAndDeviation.from_values([1.0, 3.0])) == "2.00 ± 1.41"
+    assert str(MeanAndDeviation.from_values([1.0])) == "1.00"
+    assert str(MeanAndDeviation.from_values([])) == str(MeanAndDeviation.of([math.nan, 1.0])) == "-"
 
 
 def test_trials_are_grouped_in_the_order_in_which_they_come() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.recipe.prepare_data import prepare_pairs
-from nmt.recipe.reader import read_any, read_recipe
+from nmt.recipe.reader import read_any_recipe, read_recipe
 from tests.end_to_end.toy import copied, write_corpus, write_recipe
 
 
@@ -40,6 +40,6 @@ def test_of_several_corpora_the_first_of_each_are_read(tmp_path: Path) -> None:
 
 
 def test_a_text_is_read_up_to_its_first_lines() -> None:
-    recipe = read_any(["hello"], ["data.first=1"])
+    recipe = read_any_recipe(["hello"], ["data.first=1"])
     assert [len(list(read_pairs(find_part(recipe.data, part)))) for part in ("train", "valid")] == [1, 7]
-    assert len(list(read_pairs(find_part(read_any(["hello"]).data, "train")))) > 1
+    assert len(list(read_pairs(find_part(read_any_recipe(["hello"]).data, "train")))) > 1

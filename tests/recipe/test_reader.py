@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.recipe.reader import dump, read_any, read_recipe, shipped_names, split_arguments
+from nmt.recipe.reader import dump, read_any_recipe, read_recipe, shipped_names, split_arguments
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.settings import Duration, Units
 
@@ -233,7 +233,7 @@ def test_a_section_given_as_a_value_lists_its_settings() -> None:
 def test_a_shipped_recipe_is_right_and_headed_by_purpose_command_time_and_score(name: str) -> None:
     from nmt.files import shipped_directory
 
-    assert isinstance(read_any([name]), TranslationRecipe | LanguageModelRecipe)
+    assert isinstance(read_any_recipe([name]), TranslationRecipe | LanguageModelRecipe)
     purpose, *head = (shipped_directory("recipes") / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert purpose.startswith("# ")
     assert purpose.endswith(".")
@@ -243,5 +243,5 @@ def test_a_shipped_recipe_is_right_and_headed_by_purpose_command_time_and_score(
 
 def test_shipped_recipes_read_back_equal() -> None:
     for name in shipped_names():
-        recipe = read_any([name])
-        assert read_any([write("resolved.yaml", dump(recipe))]) == recipe
+        recipe = read_any_recipe([name])
+        assert read_any_recipe([write("resolved.yaml", dump(recipe))]) == recipe

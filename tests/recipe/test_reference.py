@@ -2,14 +2,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nmt.recipe.reference import json_schema, page
+from nmt.recipe.reference import json_schema, reference_page
 from nmt.training.settings import TranslationTrainingSettings
 
 PAGE = Path(__file__).parents[2] / "docs/reference/recipe.md"
 
 
 def test_the_page_in_the_repository_is_the_one_that_the_schema_gives() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: nmt recipes reference > docs/reference/recipe.md"
+    assert PAGE.read_text(encoding="utf-8") == reference_page(), (
+        "run: nmt recipes reference > docs/reference/recipe.md"
+    )
 
 
 def tasks(schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,4 +61,4 @@ def test_editors_refuse_unknown_settings_and_require_none() -> None:
 def test_defaults_are_shown_as_one_writes_them() -> None:
     training: dict[str, Any] = json_schema()["$defs"]["TranslationTrainingSettings"]["properties"]
     assert training["stop_after"]["default"] == str(TranslationTrainingSettings().stop_after)
-    assert "| `clip_norm` | number > 0 or null | `1.0` |" in page()
+    assert "| `clip_norm` | number > 0 or null | `1.0` |" in reference_page()

@@ -62,12 +62,12 @@ def test_anchors_are_followed() -> None:
 def test_every_value_and_key_knows_its_place() -> None:
     node = yaml12.read("a:\n  b: [1,\n   2]", SOURCE, [])
     assert node is not None
-    inner = node.at("a", "b")
+    inner = node.find("a", "b")
     assert inner is not None
     assert (str(inner.start), str(inner.position)) == ("a.yaml:2:3", "a.yaml:2:6")
     assert str(inner.value[1].start) == "a.yaml:3:4"
-    assert node.at("a", "b", "c") is None
-    assert node.at("z") is None
+    assert node.find("a", "b", "c") is None
+    assert node.find("z") is None
 
 
 def test_an_empty_document_is_an_empty_mapping() -> None:

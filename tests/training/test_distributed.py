@@ -180,7 +180,7 @@ def test_the_others_find_what_the_first_has_made(tmp_path: Path) -> None:
                 file.write_text(f"by {processes.rank}")
             return file.read_text()
 
-        made = processes.first_then_others(make)
+        made = processes.run_first_then_others(make)
         spread = processes.map_shared(
             ["a", "b", "c", "d"], lambda items: [f"{i} {processes.rank}" for i in items]
         )

@@ -45,7 +45,7 @@ def test_within_the_block_the_model_has_the_average_and_afterwards_its_own_weigh
     raw = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
 
     def look_and_stop() -> None:
-        with average.applied():
+        with average.apply():
             for name, tensor in model_tensors(model).items():
                 torch.testing.assert_close(tensor, raw[name] - 2 / 11)
             assert model.decoder.output.weight is model.embedding.weight

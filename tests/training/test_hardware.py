@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.errors import UsageError
-from nmt.recipe.reader import read_any
+from nmt.recipe.reader import read_any_recipe
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recipe.tasks.translation import build_translator
@@ -48,7 +48,7 @@ DATA = ("data={src: a, tgt: b, train: t, valid: v}", "subwords={kind: pretokeniz
 
 
 def recipe(*settings: str) -> TranslationRecipe:
-    found = read_any([], [*DATA, *PARTS, *settings])
+    found = read_any_recipe([], [*DATA, *PARTS, *settings])
     assert isinstance(found, TranslationRecipe)
     return found
 
@@ -96,7 +96,7 @@ def test_short_numbers_are_close_to_long_ones_and_not_they(name: str) -> None:
 
 def test_a_language_model_learns_in_short_numbers() -> None:
     settings = ["task=language-model", "data={train: t, valid: v}", "decoder={cell: gru, hidden: 6}"]
-    found = read_any([], [*settings, "subwords={kind: char}", "decoder.embedding=6"])
+    found = read_any_recipe([], [*settings, "subwords={kind: char}", "decoder.embedding=6"])
     assert isinstance(found, LanguageModelRecipe)
     model = build_language_model(found, 12)
     learner = make_learner(model=model, precision=Precision("bfloat16", "cpu"))

@@ -216,7 +216,7 @@ class RaggedArray:
             yield rows[first : first + count]
             self.release()
 
-    def rows_at(self, indices: Int64) -> Int64:
+    def find_rows(self, indices: Int64) -> Int64:
         """Return the rows that contain indices of `values`; the last row for an index after the end."""
         parts = find_parts(indices, self.values.first)
         inside = zip(parts.tolist(), (indices - self.values.first[parts]).tolist(), strict=True)

@@ -73,7 +73,7 @@ def corpora(recipe: Recipe, part: str) -> list[Corpus]:
     return find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
 
 
-def try_recipe(
+def run_trial(
     recipe: Recipe, folder: Path, progress: Progress, *, updates: int
 ) -> tuple[TrainingCost | None, list[Finding]]:
     """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""

@@ -50,7 +50,7 @@ def measure_exposure(model: TranslationModel, batches: Iterable[Batch], *, posit
     ]
 
 
-def overall(exposures: list[Exposure]) -> Exposure:
+def average_exposure(exposures: list[Exposure]) -> Exposure:
     """Average all positions."""
     words = sum(one.words for one in exposures)
     forced = sum(one.forced * one.words for one in exposures) / words

@@ -63,7 +63,7 @@ Profiles = dict[tuple[CellPath, str], list[Tensor]]
 Norms = Iterator[tuple[tuple[CellPath, str], Tensor]]
 
 
-def gradient_profiles(
+def measure_gradient_profiles(
     model: TranslationModel, batches: Sequence[Batch], *, lags: int
 ) -> list[GradientProfile]:
     """Measure the gradients that reach the states of every cell, up to `lags` positions back.
@@ -86,7 +86,7 @@ def gradient_profiles(
     return sorted(profiles, key=lambda profile: order.index(profile.cell))
 
 
-def clipping_statistics(
+def measure_clipping(
     model: TranslationModel, batches: Iterable[Batch], limit: float | None
 ) -> ClippingStatistics:
     """Measure the gradient of each batch's mean loss per token, which an update clips (Pascanu et al., 2013).

@@ -15,8 +15,8 @@ from nmt.lab.inspect.exposure import Exposure, measure_exposure
 from nmt.lab.inspect.gradients import (
     ClippingStatistics,
     GradientProfile,
-    clipping_statistics,
-    gradient_profiles,
+    measure_clipping,
+    measure_gradient_profiles,
 )
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from nmt.model.encoder import NoEncoder
@@ -124,5 +124,5 @@ def _gradients(
         raise DataError("there is no text to measure gradients on")
     parts = [batch.select_rows(slice(GRADIENT_SENTENCES)) for batch in batches]
     for name, model in models:
-        profiles = gradient_profiles(model, parts, lags=lags)
-        yield ModelGradients(name, profiles, clipping_statistics(model, batches, recipe.training.clip_norm))
+        profiles = measure_gradient_profiles(model, parts, lags=lags)
+        yield ModelGradients(name, profiles, measure_clipping(model, batches, recipe.training.clip_norm))

@@ -124,13 +124,13 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     study = reader.validate_node(StudyDefinition, tree, problems) if tree else None
     if tree is None or study is None:
         raise reader.recipe_error(problems, "study")
-    base = [reader.load_node(study.recipe, file.parent, problems), tree.at("settings")]
+    base = [reader.load_node(study.recipe, file.parent, problems), tree.find("settings")]
     last = [reader.parse_setting(text, problems) for text in overrides]
     if problems:
         raise reader.recipe_error(problems, "study")
     recipes: dict[tuple[str, ...], TranslationRecipe] = {}  # by the values of the axes
     for labels in product(*study.vary.values()):
-        varied = [tree.at("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
+        varied = [tree.find("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
         layers = [layer for layer in (*base, *varied, *last) if layer is not None]
         recipe = reader.build_recipe(layers, problems)
         if isinstance(recipe, TranslationRecipe):
@@ -172,7 +172,7 @@ def _check_member(recipe: TranslationRecipe, layers: Sequence[YamlNode]) -> Iter
     base, *others = layers
     if recipe.data.test is None:
         yield Problem(base.position, "data.test", "missing; a study is evaluated on test pairs")
-    for seed in (layer.at("seed") for layer in others):
+    for seed in (layer.find("seed") for layer in others):
         if seed is not None:
             yield Problem(seed.start, "seed", "set the seeds of a study in its list `seeds`")
 

@@ -154,7 +154,7 @@ class _ReportBuilder:
                 *(str(means[name]) for name in names),
                 *(str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}"),
                 _number([trial.speed for trial in trials]),
-                f"{MeanAndDeviation.of([trial.last('seconds') for trial in trials]).mean / 60:.1f}",
+                f"{MeanAndDeviation.from_values([trial.last('seconds') for trial in trials]).mean / 60:.1f}",
                 _number([trial.last("update") for trial in trials]),
             ]
 
@@ -171,14 +171,14 @@ class _ReportBuilder:
             if difference is None:
                 return ["-", "-", "no run of the baseline with the same seed and test set"]
             p_values = ", ".join(f"{p:.3f}" for p in difference.p_values)
-            return [str(MeanAndDeviation.of(difference.differences)), p_values, difference.verdict]
+            return [str(MeanAndDeviation.from_values(difference.differences)), p_values, difference.verdict]
 
         columns = [f"difference in {self.score_name}", "p, seed by seed", "significant"]
         return self.system_table(columns, cells)
 
     def bucket_tables(self, column: str, groups: Mapping[str, Buckets]) -> Iterator[Block]:
         """Yield a table for each group, with its name if there are several."""
-        missing = MeanAndDeviation.of([])
+        missing = MeanAndDeviation.from_values([])
         for name, scores in groups.items():
             if name:
                 yield heading(f"{', '.join(self.summary.others)}: {name}", 3)
@@ -226,5 +226,5 @@ class _ReportBuilder:
 
 
 def _number(values: Sequence[float]) -> str:
-    mean = MeanAndDeviation.of(values).mean
+    mean = MeanAndDeviation.from_values(values).mean
     return "-" if math.isnan(mean) else f"{mean:,.0f}"

@@ -15,7 +15,7 @@ from nmt.data.text import read_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import Bucket, WordMatches, count_words, group_by_length, match_by_frequency
 from nmt.evaluation.metrics import Score, compare, score
-from nmt.lab.curves import Event, read_events, read_series, with_seconds
+from nmt.lab.curves import Event, add_seconds, read_events, read_series
 from nmt.lab.figure import Curve
 from nmt.lab.study.definition import StudyDefinition, StudyMember
 from nmt.lab.study.runner import member_files, read_status
@@ -65,7 +65,7 @@ class MeanAndDeviation(NamedTuple):
     deviation: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "MeanAndDeviation":
+    def from_values(cls, values: Sequence[float]) -> "MeanAndDeviation":
         """Compute both; NaN without values."""
         mean = statistics.fmean(values) if values else math.nan
         several = len(values) > 1 and math.isfinite(mean)
@@ -132,7 +132,7 @@ def _read_trial(
         refs=refs,
         hyps=list(read_lines(run / "test.hyp")),
         word_counts=word_counts,
-        events=with_seconds(run, read_events(run)),
+        events=add_seconds(run, read_events(run)),
         lowercase=recipe.evaluation.lowercase,
     )
 
@@ -151,7 +151,7 @@ def mean_scores(trials: Sequence[Trial]) -> dict[str, MeanAndDeviation]:
     for trial in trials:
         for one in trial.scores:
             by_name[one.name].append(one.value)
-    return {name: MeanAndDeviation.of(values) for name, values in by_name.items()}
+    return {name: MeanAndDeviation.from_values(values) for name, values in by_name.items()}
 
 
 def compare_systems(
@@ -179,7 +179,7 @@ def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndD
             texts = [([t.hyps[i] for i in indices], [t.refs[i] for i in indices]) for t in trials]
             lowercase = trials[0].lowercase
             results = [score(hyps, [refs], [metric], lowercase=lowercase) for hyps, refs in texts]
-            scores[bucket] = MeanAndDeviation.of([result[0].value for result in results])
+            scores[bucket] = MeanAndDeviation.from_values([result[0].value for result in results])
     return scores
 
 
@@ -187,7 +187,7 @@ def word_scores(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
     """Compute F1 of a system's words by their frequency in the training text."""
     buckets = [match_by_frequency(trial.hyps, trial.refs, trial.word_counts) for trial in trials]
     return {
-        bucket: MeanAndDeviation.of([one.get(bucket, WordMatches()).f1 for one in buckets])
+        bucket: MeanAndDeviation.from_values([one.get(bucket, WordMatches()).f1 for one in buckets])
         for bucket in buckets[0]
     }
 
@@ -199,7 +199,7 @@ def validation_curve(name: str, trials: Sequence[Trial], metric: str) -> Curve:
         for update, value in zip(*read_series(trial.events, "validation", metric), strict=True):
             values_at[update].append(value)
     common = {update: values for update, values in sorted(values_at.items()) if len(values) == len(trials)}
-    return mean_curve(name, [*common], [MeanAndDeviation.of(values) for values in common.values()])
+    return mean_curve(name, [*common], [MeanAndDeviation.from_values(values) for values in common.values()])
 
 
 def mean_curve(name: str, x: Sequence[float], means: Sequence[MeanAndDeviation]) -> Curve:

@@ -15,7 +15,7 @@ from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import train_vocabulary
-from nmt.decoding.ensemble import Fusion
+from nmt.decoding.ensemble import ShallowFusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
@@ -36,7 +36,7 @@ from nmt.recipe.prepare_data import (
     store_directory,
     vocabulary_file,
 )
-from nmt.recipe.reader import read_any
+from nmt.recipe.reader import read_any_recipe
 from nmt.recipe.schema import LanguageModelRecipe
 from nmt.recipe.tasks.task import PreparedTask, Task
 from nmt.training.distributed import Processes
@@ -154,7 +154,7 @@ def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
 def load_language_model(path: Path) -> LoadedLanguageModel:
     """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
     folder = model_directory(path)
-    recipe = read_any([str(folder / "recipe.yaml")])
+    recipe = read_any_recipe([str(folder / "recipe.yaml")])
     if not isinstance(recipe, LanguageModelRecipe):
         raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
     file = vocabulary_file(folder, "target")
@@ -244,7 +244,7 @@ def fuse_language_model(job: Job, loaded: LoadedLanguageModel, weight: float) ->
             "the language model has a different vocabulary from the translator, so they cannot be combined: "
             "train it with subwords.same_as=RUN of the translator"
         )
-    return job._replace(model=Fusion(job.model, build_search_model(loaded), weight))
+    return job._replace(model=ShallowFusion(job.model, build_search_model(loaded), weight))
 
 
 def sample_lines(
