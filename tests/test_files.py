@@ -120,7 +120,7 @@ def test_the_content_and_its_name_are_flushed_to_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     flushed: list[str] = []
-    monkeypatch.setattr(files, "sync", lambda path: flushed.append(path.name))
+    monkeypatch.setattr(files, "flush_to_disk", lambda path: flushed.append(path.name))
     if kind == "file":
         write_file(tmp_path / "a", b"")
         assert flushed == [".a.part", tmp_path.name]

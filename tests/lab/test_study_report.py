@@ -45,7 +45,7 @@ def test_the_deviation_is_that_of_a_sample_and_one_seed_has_none() -> None:
     assert MeanAndDeviation.from_values([1.0, 3.0]) == (2.0, math.sqrt(2.0))
     assert str(MeanAndDeviation.from_values([1.0, 3.0])) == "2.00 ± 1.41"
     assert str(MeanAndDeviation.from_values([1.0])) == "1.00"
-    assert str(MeanAndDeviation.from_values([])) == str(MeanAndDeviation.of([math.nan, 1.0])) == "-"
+    assert str(MeanAndDeviation.from_values([])) == str(MeanAndDeviation.from_values([math.nan, 1.0])) == "-"
 
 
 def test_trials_are_grouped_in_the_order_in_which_they_come() -> None:

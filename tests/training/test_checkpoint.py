@@ -97,7 +97,7 @@ def test_an_empty_or_absent_folder_has_no_latest(tmp_path: Path) -> None:
     assert find_latest(tmp_path / "absent") == (None, {})
 
 
-@pytest.mark.parametrize("step", ["save_tensors", "_seal", "sync"])
+@pytest.mark.parametrize("step", ["save_tensors", "_with_checksum", "flush_to_disk"])
 def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path, monkeypatch, step) -> None:  # type: ignore[no-untyped-def]
     good = save(tmp_path, 10)
 
@@ -105,8 +105,8 @@ def test_a_write_killed_at_any_step_leaves_no_checkpoint_and_harms_none(tmp_path
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(files if step == "sync" else checkpoint, step, die)
-        patched.setattr(files, "remove", lambda path: None)  # a killed process removes nothing
+        patched.setattr(files if step == "flush_to_disk" else checkpoint, step, die)
+        patched.setattr(files, "remove_path", lambda path: None)  # a killed process removes nothing
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, 20)
     assert checkpoint.list_checkpoints(tmp_path) == [good]
@@ -122,7 +122,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "sync", full)
+    monkeypatch.setattr(files, "flush_to_disk", full)
     with pytest.raises(DataError, match="u0000020.*No space left.*untouched"):
         save(tmp_path, 20)
     assert list(tmp_path.iterdir()) == [good]
