@@ -15,6 +15,7 @@ from nmt.recurrence.c.code_generator import generate_source
 from nmt.recurrence.engine import select_backend
 from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.layer import Layer
+from nmt.recurrence.trace import program
 from nmt.recurrence.trace.kernel import RESULT, VALUE, Kernel, trace_kernel
 from tests.grid import CELL_GRID
 
@@ -67,6 +68,14 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(name: str) -> None:
     for row in range(9):
         alone = bind_cell(cell, 1, engine="compiled").step(x[0, row : row + 1], cell.initial_state(1)).h
         assert torch.equal(alone[0], together[row])
+
+
+def test_a_step_first_traced_for_inference_is_compiled_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In inference mode torch hands out `layer_norm` whole, which has no equivalent in C."""
+    monkeypatch.setattr(program, "_PROGRAMS", {})
+    with torch.inference_mode():
+        found = program.find_program(find_cell("lstm")(4, 20, layer_norm=True), padded=True, dropped=False)
+    assert generate_source(found.final, frozenset(), torch.float32) is not None
 
 
 @needs_compiler
