@@ -29,7 +29,7 @@ BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 
 
 class VerbGroup(TyperGroup):
-    """All verbs; turns errors into messages and exit codes."""
+    """The group of all verbs, which converts errors to messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
         with report_errors():

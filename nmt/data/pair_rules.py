@@ -71,7 +71,7 @@ def ratio_reason(lengths: Sequence[int], max_ratio: float | None) -> str | None:
 
 
 class LengthFilter(NamedTuple):
-    """Keep pairs whose sides have a suitable number of tokens (the end of sentence not counted)."""
+    """A filter that keeps pairs whose sides have a suitable number of tokens (without eos)."""
 
     min_length: int
     max_length: int
@@ -85,11 +85,11 @@ class LengthFilter(NamedTuple):
 
 
 ANY_LENGTH = LengthFilter(1, 10**9, None)
-"""Keep all pairs that have tokens on both sides: for text to be scored."""
+"""A filter that keeps all pairs with tokens on both sides: for text to be scored."""
 
 
 class LineFilter(NamedTuple):
-    """Keep lines of plain text with one to `max_length` tokens (the end of the line not counted)."""
+    """A filter that keeps lines of plain text with one to `max_length` tokens (without eos)."""
 
     max_length: int | None
 

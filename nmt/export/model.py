@@ -42,7 +42,7 @@ class TracedModule:
 
 @dataclass
 class GraphBuilder:
-    """Converts traced modules to ONNX; a loop over positions is a graph within a graph."""
+    """A converter of traced modules to ONNX; a loop over positions is a graph within a graph."""
 
     translator: TranslationModel
     constants: GraphConstants

@@ -24,7 +24,7 @@ from nmt.training.console import Progress, StepReport
 
 
 class KillingProgress(Progress):
-    """Kills the process (SIGKILL) after an update, once an earlier checkpoint is on the disk."""
+    """A progress display that kills the process (SIGKILL) after an update, once a checkpoint is on disk."""
 
     def __init__(self, log: Path, last: int, saver: CheckpointSaver) -> None:
         super().__init__(log)

@@ -37,7 +37,7 @@ TYPES = {"string": "text", "integer": "whole number", "number": "number", "boole
 
 
 class _Generator(GenerateJsonSchema):
-    """Adds the fields' docstrings, and shows each default as one writes it in a recipe."""
+    """A schema generator that adds the fields' docstrings, and writes defaults as in a recipe."""
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, Settings):

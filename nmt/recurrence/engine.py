@@ -29,7 +29,7 @@ class PreparedMatrix:
 
 
 class Backend:
-    """Runs products and kernels by torch: any device, any type, no compiler. No method has gradients."""
+    """The back end of torch: any device, any type, no compiler. No method has gradients."""
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:

@@ -149,7 +149,7 @@ def solve_linear_recurrence(s: Tensor, a: Tensor, *, reverse: bool) -> None:
 
 
 class ParallelScan(FusedScan):
-    """All positions at once: every kernel runs once over T·B rows.
+    """A scan of all positions at once: every kernel runs once over T·B rows.
 
     A field of the state whose next value is a_t ∘ s + b_t, where neither a_t nor b_t reads it, is solved at
     all positions together (Blelloch, 1990; Martin & Cundy, 2018); fields solved after it may read it in any

@@ -26,7 +26,7 @@ class ValidationResult(NamedTuple):
 
 
 ValidateFunction = Callable[[TranslationModel, str], ValidationResult]
-"""Validates a model; the name is that of the checkpoint."""
+"""A function that validates a model, given the name of the checkpoint."""
 
 
 @dataclass

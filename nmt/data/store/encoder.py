@@ -86,7 +86,7 @@ def _encode_chunk(
 
 
 class _RaggedWriter:
-    """Writes rows of unequal length."""
+    """A writer of rows of unequal length."""
 
     def __init__(self, name: str, kind: ArrayType, scratch: TemporaryColumns) -> None:
         self.values, self.offsets = scratch.add(name, kind), scratch.add(f"{name}.offsets", "I64")
@@ -98,7 +98,7 @@ class _RaggedWriter:
 
 
 class _TokenWriter:
-    """Writes the tokens of one side and, for subword sampling, its text."""
+    """A writer of the tokens of one side and, for subword sampling, its text."""
 
     def __init__(self, side: str, encoder: RowEncoder, scratch: TemporaryColumns) -> None:
         self.side, self.end = side, [EOS] if encoder.with_ends else []
@@ -115,7 +115,7 @@ class _TokenWriter:
 
 
 class _WeightWriter:
-    """Writes the weight of each pair."""
+    """A writer of the weight of each pair."""
 
     def __init__(self, corpus: Corpus, scratch: TemporaryColumns) -> None:
         self.file, self.weights = corpus.locate("weights"), scratch.add("weights", "F32")
@@ -137,7 +137,7 @@ class _WeightWriter:
 
 
 class _AlignmentWriter:
-    """Writes word alignments, with the word numbers of the tokens.
+    """A writer of word alignments, with the word numbers of the tokens.
 
     A tag counts as a word of the tokens, but not of the alignment.
     """

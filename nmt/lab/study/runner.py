@@ -99,7 +99,7 @@ def training_command(files: MemberFiles) -> list[str]:
 
 
 class StudyRunner:
-    """Trains members, `jobs` at a time. Leaving the context stops those in progress, which can be resumed.
+    """A trainer of members, `jobs` at a time. Exiting the context stops the others, which can be resumed.
 
     So does SIGTERM, with the exit code that shells give for it. Raises UsageError while another process
     trains members in the same directory, or, where it was killed, until its members' processes have ended.

@@ -216,7 +216,7 @@ def read_text(recipe: LanguageModelRecipe, store: TokenStore, streams: int) -> I
 
 
 class LanguageModelValidator:
-    """Measures a language model on the validation text, and samples texts from it."""
+    """An evaluation of a language model on the validation text, with texts sampled from it."""
 
     def __init__(self, loaded: LoadedLanguageModel, store: TokenStore, processes: Processes) -> None:
         self.loaded, self.store, self.processes = loaded, store, processes

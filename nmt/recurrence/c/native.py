@@ -87,7 +87,7 @@ def multiply_groups(
 
 
 class CBackend(Backend):
-    """Runs on a CPU, in float32 and float64; kernels that cannot be written in C are run by torch."""
+    """The C back end, for float32 and float64 on a CPU; other kernels are run by torch."""
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:

@@ -128,7 +128,7 @@ def trace_kernel(
 
 
 class _OperationRecorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operation below autograd, so that those of a backward pass are recorded too."""
+    """A mode that records every operation below autograd, including those of a backward pass."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -57,7 +57,7 @@ class CandidateTranslations(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSampler:
-    """Sample translations from a model, without dropout, and score them with the references.
+    """A sampler of translations from a model, without dropout, and of their scores with the references.
 
     `options` contains the length limits of the search.
     """
