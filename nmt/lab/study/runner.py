@@ -99,10 +99,10 @@ def training_command(files: MemberFiles) -> list[str]:
 
 
 class StudyRunner:
-    """A trainer of members, `jobs` at a time. Exiting the context stops the others, which can be resumed.
+    """A trainer of members, `jobs` at a time. On exit it stops those in progress, which can be resumed.
 
     So does SIGTERM, with the exit code that shells give for it. Raises UsageError while another process
-    trains members in the same directory, or, where it was killed, until its members' processes have ended.
+    trains members in the same directory, or, if it was killed, until its members' processes have ended.
     """
 
     def __init__(
