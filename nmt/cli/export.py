@@ -21,7 +21,7 @@ def export(
     output: Output,
     to: Annotated[ExportFormat, typer.Option("--to", help="Format.")] = ExportFormat.onnx,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Eight-bit weights: a quarter of the size, faster.")
+        bool, typer.Option("--int8", help="Eight-bit weights: smaller (about 0.35 of the size), faster.")
     ] = False,
     check: Annotated[
         Path | None, FileOption(help="Source sentences for the comparison; by default the validation pairs.")

@@ -209,4 +209,4 @@ class TranslationProgress:
         seconds = time.perf_counter() - self.start
         before = f", {self.before:,} before" if self.before else ""
         notes = f"; warnings above: {self.notes:,}" if self.notes else ""
-        self.note(f"{self.lines:,} lines in {seconds:.1f} s ({self._rate()}){before}{notes}")
+        self.note(f"{self.lines:,} line{'s' * (self.lines != 1)} in {seconds:.1f} s ({self._rate()}){before}{notes}")
