@@ -209,4 +209,5 @@ class TranslationProgress:
         seconds = time.perf_counter() - self.start
         before = f", {self.before:,} before" if self.before else ""
         notes = f"; warnings above: {self.notes:,}" if self.notes else ""
-        self.note(f"{self.lines:,} line{'s' * (self.lines != 1)} in {seconds:.1f} s ({self._rate()}){before}{notes}")
+        lines = f"{self.lines:,} line{'s' * (self.lines != 1)}"
+        self.note(f"{lines} in {seconds:.1f} s ({self._rate()}){before}{notes}")

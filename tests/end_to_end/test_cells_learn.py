@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cells import CELLS
 from tests.end_to_end.toy import Language, accuracy, copied, done, nmt, reversed_, write_corpus, write_recipe
+from tests.grid import CELL_GRID, mark_slow
 
 UPDATES = {"sru": 400, "ssru": 400}  # later than the others they tell `b b` from `b`
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("language", [copied, reversed_])
+@pytest.mark.parametrize("cell", CELL_GRID)
+@pytest.mark.parametrize("language", mark_slow([copied, reversed_], default=[reversed_]))
 def test_a_cell_learns_a_toy_language(cell: str, language: Language, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", language)
     recipe, run = write_recipe(tmp_path / "toy.yaml", corpus, cell), tmp_path / "run"
