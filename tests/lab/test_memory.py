@@ -138,8 +138,10 @@ def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
 
 @pytest.mark.slow
 def test_gated_cells_close_a_bracket_after_200_positions() -> None:
-    """One of two seeds, since training differs by processor. Nothing is claimed of the plain RNN: with seed 1 it
-    failed on one processor, on another five of six seeds closed every bracket.
+    """One of two seeds, since training differs by processor.
+
+    Nothing is claimed of the plain RNN: with seed 1 it failed on one processor; on another, five of six seeds
+    closed every bracket.
     """
     settings = MemorySettings((10, 200), hidden=32, updates=500)
     for cell in ("lstm", "gru"):
