@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from nmt.cells import CELLS
 from tests.end_to_end.toy import Language, accuracy, copied, done, nmt, reversed_, write_corpus, write_recipe
-from tests.grid import CELL_GRID, mark_slow
+from tests.grid import mark_slow
 
 UPDATES = {"sru": 400, "ssru": 400}  # later than the others they tell `b b` from `b`
 
 
-@pytest.mark.parametrize("cell", CELL_GRID)
+@pytest.mark.parametrize("cell", mark_slow(CELLS, default=("rnn", "lstm", "gru")))
 @pytest.mark.parametrize("language", mark_slow([copied, reversed_], default=[reversed_]))
 def test_a_cell_learns_a_toy_language(cell: str, language: Language, tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", language)
