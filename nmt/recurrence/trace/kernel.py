@@ -119,9 +119,10 @@ def trace_kernel(
 ) -> Kernel:
     """Run a function once on zeros shaped like `examples` and record its operations."""
     recorder = _OperationRecorder()
-    inputs = {key: recorder.add_input(like) for key, like in examples.items()}
-    with recorder:
-        values = function(inputs)
+    with torch.inference_mode(False):  # in inference mode composite operations are not split: no C for them
+        inputs = {key: recorder.add_input(like) for key, like in examples.items()}
+        with recorder:
+            values = function(inputs)
     outputs = {key: value for key, value in values.items() if value is not None}
     recorder.graph.output([recorder.find_node(value) for value in outputs.values()])
     return _remove_unused(recorder.graph, tuple(examples), tuple(outputs), examples)

@@ -137,8 +137,7 @@ def find_program(cell: Cell, *, padded: bool, dropped: bool, zoned: bool = False
     key = (type(cell), 0 if cell.gain_U is None else cell.hidden_size, masks)
     with report_step_errors(cell, "cannot be traced", "; `engine: reference` runs it untraced"):
         if key not in _PROGRAMS:
-            with torch.inference_mode(False):  # which would leave composite operations whole: no C for them
-                _PROGRAMS[key] = _trace_program(cell, masks)
+            _PROGRAMS[key] = _trace_program(cell, masks)
         if torch.is_grad_enabled():  # report errors of differentiation here
             for kernel in (*(product.kernel for product in _PROGRAMS[key].products), _PROGRAMS[key].final):
                 _ = kernel and kernel.derivative
