@@ -10,6 +10,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from nmt.files import replace_file
+
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
 # A product and a sum in one operation round once, not twice. That is faster, but not used in kernels: the
 # same step must give the same bits in two of them (with padding and without).
@@ -49,7 +51,7 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
             if result.returncode:
                 reason = result.stderr.strip() or f"exit status {result.returncode}"
                 raise CompilerError(f"{program} failed: {reason.splitlines()[0]}")
-            output.rename(library)
+            replace_file(output, library)
     return ctypes.CDLL(str(library))
 
 
