@@ -1,6 +1,6 @@
 """Translate a text file with a Ray Data job, with one translator per actor.
 
-    pip install 'nmt[ray]'
+    pip install 'recurrent-nmt[ray]'
     python docs/examples/ray_data.py RUN in.txt out        # out/ holds JSON lines: text, translation
 
 Ray reads, distributes and writes the lines, and starts the given number of actors; each loads the model once.

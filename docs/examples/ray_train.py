@@ -1,6 +1,6 @@
 """Train a recipe with Ray Train in several processes, on one machine or a cluster.
 
-    pip install 'nmt[ray]'
+    pip install 'recurrent-nmt[ray]'
     python docs/examples/ray_train.py my-recipe.yaml /shared/runs/mine 4        # 4 processes
 
 Ray starts the processes and creates their process group, which nmt joins. The run directory must be on a

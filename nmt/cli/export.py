@@ -40,7 +40,7 @@ def export(
     except ModuleNotFoundError as error:
         if error.name != "onnx":
             raise
-        raise UsageError("exporting needs onnx: pip install 'nmt[export]'") from None
+        raise UsageError("exporting needs onnx: pip install 'recurrent-nmt[export]'") from None
     report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
     skipped = "not compared: there are no validation pairs here (use --check)"
     typer.echo(run.format_report(report) if report else skipped)

@@ -155,7 +155,9 @@ def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'nmt[parquet]'") from None
+        raise UsageError(
+            f"{path}: reading Parquet needs pyarrow: pip install 'recurrent-nmt[parquet]'"
+        ) from None
     wanted = [*languages, *columns]
     try:
         file = ParquetFile(path)

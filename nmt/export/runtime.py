@@ -155,7 +155,9 @@ def _session(graph: Path, threads: int) -> "InferenceSession":
     try:
         import onnxruntime
     except ImportError:
-        raise UsageError("an exported translator needs onnxruntime: pip install 'nmt[fast]'") from None
+        raise UsageError(
+            "an exported translator needs onnxruntime: pip install 'recurrent-nmt[fast]'"
+        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

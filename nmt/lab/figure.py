@@ -113,7 +113,7 @@ def check_picture(path: Path, kind: str | None = None) -> str:
     try:
         import matplotlib.figure  # noqa: F401 - whether it is installed
     except ImportError as error:
-        raise UsageError("matplotlib is not installed: pip install 'nmt[plot]'") from error
+        raise UsageError("matplotlib is not installed: pip install 'recurrent-nmt[plot]'") from error
     return kind
 
 

@@ -138,7 +138,9 @@ class TensorBoardLogger:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise UsageError("tensorboard is not installed: pip install 'nmt[tensorboard]'") from error
+            raise UsageError(
+                "tensorboard is not installed: pip install 'recurrent-nmt[tensorboard]'"
+            ) from error
         self.directory, self.make_writer = str(run / "tensorboard"), SummaryWriter
 
     def begin(self, update: int) -> None:

@@ -136,5 +136,5 @@ def test_a_missing_pyarrow_is_reported_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"pip install 'nmt\[parquet\]'"):
+    with pytest.raises(UsageError, match=r"pip install 'recurrent-nmt\[parquet\]'"):
         list(read_pairs(corpus(tmp_path / "a.parquet", "")))

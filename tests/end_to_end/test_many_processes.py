@@ -148,7 +148,9 @@ def test_torchrun_restarts_a_run_after_a_kill_with_the_same_result(home: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed (nmt[ray])")
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="ray is not installed (recurrent-nmt[ray])"
+)
 def test_the_example_for_ray_train_gives_what_torchrun_would(home: Path) -> None:
     recipe = home / "pairs.yaml"
     recipe.write_text(PAIRS)

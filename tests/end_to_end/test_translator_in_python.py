@@ -55,7 +55,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed (nmt[ray])")
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="ray is not installed (recurrent-nmt[ray])"
+)
 def test_the_example_for_ray_runs(finished: Finished, tmp_path: Path) -> None:
     example = Path(__file__).resolve().parents[2] / "docs" / "examples" / "ray_data.py"
     source, output = tmp_path / "source", tmp_path / "output"

@@ -119,5 +119,5 @@ def test_without_matplotlib_its_extra_is_named(tmp_path: Path, monkeypatch: pyte
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(UsageError, match=r"nmt\[plot\]"):
+    with pytest.raises(UsageError, match=r"recurrent-nmt\[plot\]"):
         draw_curves(tmp_path / "a.svg", PANELS, x="update")

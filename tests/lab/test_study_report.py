@@ -169,5 +169,5 @@ def test_a_report_without_matplotlib_says_so_and_has_the_rest(
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     write_report(tmp_path, StudySummary("A", "cell", "lstm", [], "bleu", 1, "", "", {}), [trial("lstm")])
     text = (tmp_path / "report.md").read_text("utf-8")
-    assert "No pictures: matplotlib is not installed: pip install 'nmt[plot]'" in text
+    assert "No pictures: matplotlib is not installed: pip install 'recurrent-nmt[plot]'" in text
     assert "| lstm | 10.00 | 1 |" in text
