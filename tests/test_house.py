@@ -35,6 +35,7 @@ BLIND = {"data": ("cells", "recurrence"), "decoding": ("cells", "recurrence"), "
 # Each library and the files or folders that may import it; the reasons: docs/decisions/0001-dependencies.md
 DOORS = {
     "annotated_types": ("nmt/",),
+    "platformdirs": ("nmt/user_directories.py",),
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
         *("nmt/model/inference.py", "nmt/model/output_scores.py"),

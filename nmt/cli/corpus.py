@@ -43,7 +43,8 @@ def fetch(
     to: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Target directory; by default NAME in $NMT_CORPORA or ~/.cache/nmt/corpora."
+            metavar="DIR",
+            help="Target directory; by default NAME in $NMT_CORPORA or the cache, ~/.cache/nmt/corpora.",
         ),
     ] = None,
 ) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nmt.data.download import Say, download
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import file_sha256, shipped_directory
+from nmt.user_directories import cache_directory, expand_home
 
 Progress = Callable[[str, int], None]
 
@@ -64,8 +65,9 @@ def read_card(name: str) -> CorpusCard:
 
 
 def download_root() -> Path:
-    """Return the directory of downloaded corpora: $NMT_CORPORA, or ~/.cache/nmt/corpora."""
-    return Path(os.environ.get("NMT_CORPORA") or "~/.cache/nmt/corpora").expanduser()
+    """Return the directory of downloaded corpora: $NMT_CORPORA, or `corpora` in the user's cache."""
+    directory = os.environ.get("NMT_CORPORA")
+    return expand_home(directory) if directory else cache_directory() / "corpora"
 
 
 def is_built_in(card: CorpusCard) -> bool:

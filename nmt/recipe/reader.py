@@ -32,6 +32,7 @@ from nmt.recipe.schema import (
 )
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
+from nmt.user_directories import expand_home
 
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
@@ -118,7 +119,7 @@ def load_node(name: str, start: Path, problems: list[Problem]) -> YamlNode | Non
 
 def _find_file(name: str, start: Path) -> Path:
     """Return the file of a recipe: a path ends in .yaml or .yml; all else names a shipped recipe."""
-    return start / Path(name).expanduser() if name.endswith((".yaml", ".yml")) else shipped_file(name)
+    return start / expand_home(name) if name.endswith((".yaml", ".yml")) else shipped_file(name)
 
 
 def _load(
@@ -237,7 +238,10 @@ def _default_root(tree: YamlNode) -> YamlNode | None:
 
 
 def _absolute(path: str, position: FilePosition) -> str:
-    return os.path.abspath(position.source.folder / Path(path).expanduser())
+    try:
+        return os.path.abspath(position.source.folder / expand_home(path))
+    except UsageError as error:
+        raise UsageError(f"{position}: {error}") from None
 
 
 def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNode:

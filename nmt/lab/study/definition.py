@@ -25,6 +25,7 @@ from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, to_json
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Conflict, Settings
+from nmt.user_directories import expand_home
 
 
 def _label(name: str) -> str:
@@ -106,7 +107,7 @@ def shipped_studies() -> list[Path]:
 def study_file(name: str) -> Path:
     """Find a study file: a path ends in .yaml or .yml, anything else is the name of a built-in study."""
     if name.endswith((".yaml", ".yml")):
-        return Path(name).expanduser()
+        return expand_home(name)
     known = {path.stem: path for path in shipped_studies()}
     if name not in known:
         raise UsageError(f"no study '{name}', {suggestion(name, list(known))}")

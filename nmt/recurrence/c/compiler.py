@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from nmt.files import replace_file
+from nmt.user_directories import cache_directory
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
 # A product and a sum in one operation round once, not twice. That is faster, but not used in kernels: the
@@ -39,7 +40,7 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
         raise CompilerError("there is no C compiler (cc, or $CC)")
     flags = (*FLAGS, CONTRACT[contract])
     source = "\n".join([text, _describe_machine(program), *flags])
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nmt", "kernels")
+    directory = cache_directory() / "kernels"
     library = directory / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
     if not library.exists():
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,104 @@
+"""Directories of the user: where caches and state are kept, and which directories can be trusted."""
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+from nmt.errors import UsageError
+
+
+def cache_directory() -> Path:
+    """Return the user's cache directory: $XDG_CACHE_HOME/nmt, or ~/.cache/nmt on Linux.
+
+    Where it does not exist and cannot be created, a directory in `temporary_directory`.
+    """
+    return _find_directory(lambda: platformdirs.user_cache_path("nmt", appauthor=False), "cache")
+
+
+def state_directory() -> Path:
+    """Return the user's state directory: $XDG_STATE_HOME/nmt, or ~/.local/state/nmt on Linux.
+
+    Where it does not exist and cannot be created, a directory in `temporary_directory`.
+    """
+    return _find_directory(lambda: platformdirs.user_state_path("nmt", appauthor=False), "state")
+
+
+def _find_directory(usual: Callable[[], Path], name: str) -> Path:
+    # Without a home directory, platformdirs raises RuntimeError; its older versions return `~/.cache`.
+    with suppress(OSError, RuntimeError):
+        directory = usual()
+        if directory.is_absolute():
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return directory
+    directory = temporary_directory() / name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
+
+
+@cache
+def temporary_directory() -> Path:
+    """Return a private directory in the system's temporary directory, the same in every process of a user.
+
+    If that name is taken by another user, is a link or is open to others: a new one for this process.
+    """
+    directory = Path(tempfile.gettempdir(), f"nmt-{os.getuid()}")
+    with suppress(OSError):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        status = directory.lstat()
+        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
+        if is_ours and not status.st_mode & 0o077 and os.access(directory, os.W_OK):
+            return directory
+    return Path(tempfile.mkdtemp(prefix="nmt-"))
+
+
+def find_exposure(directory: Path) -> str | None:
+    """Return why others may have written to a directory: a clause for a message; None if only the user can.
+
+    The directory must belong to the user, and neither it nor a directory above may be writable by others
+    (above it, the sticky bit is enough, as in /tmp). A group that contains only the user is no other.
+    """
+    directory = directory.resolve()
+    status = directory.stat()
+    if status.st_uid != os.getuid():
+        return f"{directory} belongs to another user (uid {status.st_uid})"
+    if _is_writable_by_others(status):
+        return f"others may write to {directory}"
+    for parent in directory.parents:
+        status = parent.stat()
+        if not status.st_mode & stat.S_ISVTX and _is_writable_by_others(status):
+            return f"others may write to {parent}"
+    return None
+
+
+def _is_writable_by_others(status: os.stat_result) -> bool:
+    by_group = bool(status.st_mode & stat.S_IWGRP) and not _is_private_group(status.st_gid)
+    return by_group or bool(status.st_mode & stat.S_IWOTH)
+
+
+def _is_private_group(group: int) -> bool:
+    """Return True for the user's own group, which distributions create with the user for `umask 002`."""
+    import grp
+    import pwd
+
+    try:
+        user, entry = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
+    except KeyError:
+        return False
+    return entry.gr_gid == user.pw_gid and entry.gr_name == user.pw_name and {*entry.gr_mem} <= {user.pw_name}
+
+
+def expand_home(path: str) -> Path:
+    """Replace a leading `~` or `~user` by the home directory; UsageError if that is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = Path(path).parts[0][1:] or "this user"
+        raise UsageError(
+            f"{path}: the home directory of {user} is not known; write the path in full"
+        ) from None
