@@ -9,16 +9,20 @@ from nmt.decoding.job import Line
 from nmt.decoding.options import Options
 from nmt.decoding.translation import Translation, translate_window
 from nmt.recipe.tasks.translation import build_job, load_translator
+from nmt.trust import allow_code
 
 
 class Translator:
     """A model on disk, or an ensemble of several, that translates lines.
 
-    Raises UsageError if there is no model, DataError if a file is damaged.
+    A model with a custom cell is loaded if the user trusts the cell's file, or with `trust_code`, which runs
+    it and trusts it from then on. Raises UsageError if there is no model, DataError if a file is damaged or
+    not trusted.
     """
 
-    def __init__(self, *models: str | Path) -> None:
-        self._job = combine_jobs([build_job(load_translator(Path(model))) for model in models])
+    def __init__(self, *models: str | Path, trust_code: bool = False) -> None:
+        with allow_code(trust_code):
+            self._job = combine_jobs([build_job(load_translator(Path(model))) for model in models])
 
     @property
     def options(self) -> Options:

@@ -20,6 +20,10 @@ class DataError(NmtError):
     """An invalid input or file: exit code 1."""
 
 
+class TerminationSignal(SystemExit):
+    """The end of the program because of a signal, with the exit code that shells give for it."""
+
+
 class UnknownName(ValueError):
     """A name that is not an entry of a table."""
 

@@ -29,10 +29,19 @@ def _seeds() -> None:
     torch.manual_seed(1)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _state_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees or changes which cell files the user trusts."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _private_places(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or changes the corpora that the user has fetched."""
+    """No test sees or changes the corpora that the user has fetched; each trusts what it names itself."""
     monkeypatch.setenv("NMT_CORPORA", str(tmp_path_factory.getbasetemp() / "no-corpora"))
+    monkeypatch.setenv("NMT_TRUST_CODE", "")
 
 
 @pytest.fixture(scope="session")

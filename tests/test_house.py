@@ -196,14 +196,16 @@ def test_no_module_is_named_for_being_useful() -> None:
     assert named & USEFUL == set()
 
 
-def test_nothing_that_is_loaded_can_run_code() -> None:
+def test_code_is_run_by_one_function_that_asks_for_consent() -> None:
     wrong = []
     for path, tree in modules().items():
         wrong += [f"{path} imports {name}" for name in imports(tree) if name.split(".")[0] in CODE_RUNNERS]
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and loads_unsafely(node):
-                wrong.append(f"{path}:{node.lineno}: {ast.unparse(node)}")
-    assert wrong == []
+                wrong.append(f"{path}: {ast.unparse(node)}")
+    assert wrong == [
+        "nmt/trust.py: exec(compile(content, str(file), 'exec', dont_inherit=True), vars(module))"
+    ]
 
 
 def loads_unsafely(call: ast.Call) -> bool:
@@ -212,7 +214,9 @@ def loads_unsafely(call: ast.Call) -> bool:
     if name == "torch.load":
         return said.get("weights_only") != "True"
     return (
-        name in ("eval", "exec", "yaml.unsafe_load", "yaml.full_load") or said.get("allow_pickle") == "True"
+        name in ("eval", "exec", "yaml.unsafe_load", "yaml.full_load")
+        or name.rpartition(".")[2] in ("exec_module", "run_module", "run_path")
+        or said.get("allow_pickle") == "True"
     )
 
 

@@ -1,6 +1,5 @@
 """Recurrent cells, each written as the equations of one step, and the table of their names."""
 
-import importlib.util
 from pathlib import Path
 
 from nmt.cells.cell import Cell
@@ -9,7 +8,8 @@ from nmt.cells.gru import GRU, ResetAfterGRU
 from nmt.cells.lstm import LSTM, CoupledLSTM, MultiplicativeLSTM, PeepholeLSTM
 from nmt.cells.minimal import ATR, MGU, NoResetGRU
 from nmt.cells.rnn import RHN, RNN, ReluRNN
-from nmt.errors import UsageError
+from nmt.errors import UsageError, suggestion
+from nmt.trust import load_module, trust_file
 
 CELLS: dict[str, type[Cell]] = {
     "rnn": RNN,
@@ -37,12 +37,15 @@ CELLS: dict[str, type[Cell]] = {
 def find_cell(name: str) -> type[Cell]:
     """Find the class of a cell: a name of the table, or `FILE.py:Class` for a user-defined one.
 
-    Raises UsageError if the file, the class or a part of its declaration is missing.
+    Raises DataError if the file is not trusted (`nmt.trust`), before any of it runs, and UsageError if the
+    file, the class or a part of its declaration is missing.
     """
     if name in CELLS:
         return CELLS[name]
     file, _, class_name = name.rpartition(":")
-    cell = getattr(_load_module(Path(file), name), class_name, None)
+    if not file:
+        raise UsageError(f"no cell '{name}', {suggestion(name, list(CELLS))}")
+    cell = getattr(load_module(Path(file)), class_name, None)
     if cell is None:
         raise UsageError(f"cell {name}: {file} has no class {class_name}")
     if not (isinstance(cell, type) and issubclass(cell, Cell)):
@@ -53,19 +56,13 @@ def find_cell(name: str) -> type[Cell]:
     return cell
 
 
+def find_named_cell(name: str) -> type[Cell]:
+    """Find the class of a cell that the user has named for this command, whose file is therefore trusted."""
+    if ":" in name:
+        trust_file(Path(name.rpartition(":")[0]))
+    return find_cell(name)
+
+
 def cell_name(kind: type[Cell]) -> str:
     """Return a cell's name in the table, else the name of its class."""
     return next((name for name, known in CELLS.items() if known is kind), kind.__name__)
-
-
-def _load_module(file: Path, name: str) -> object:
-    if not file.is_file():
-        raise UsageError(f"cell {name}: there is no file {file}")
-    spec = importlib.util.spec_from_file_location(f"user_cells_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(f"cell {name}: {file} cannot be loaded: {type(error).__name__}: {error}") from error
-    return module

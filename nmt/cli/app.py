@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 from nmt import __version__
 from nmt.cli.terminal import echo_note
-from nmt.errors import DataError, NmtError
+from nmt.errors import DataError, NmtError, TerminationSignal
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
@@ -61,6 +61,11 @@ def report_errors() -> Iterator[None]:
         raise typer.Exit(DataError.exit_code) from None
     except (typer.Exit, typer.Abort, typer.TyperException):  # exits and usage errors, which Typer prints
         raise
+    except TerminationSignal:
+        raise
+    except SystemExit as error:  # verbs raise typer.Exit
+        echo_note(f"the code of a custom cell called sys.exit({error.code!r})")
+        raise typer.Exit(DataError.exit_code) from None
     except Exception as error:
         if os.environ.get("NMT_DEBUG") == "1":
             raise

@@ -35,11 +35,11 @@ def _summary(kind: type) -> str:
 @app.command()
 def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> None:
     """Print a cell's equations, parameters, and what a position computes, forward and backward."""
-    from nmt.cells import find_cell
+    from nmt.cells import find_named_cell
     from nmt.cells.cell import read_equations
     from nmt.lab import cell_check
 
-    cell = find_cell(name)(input, hidden)
+    cell = find_named_cell(name)(input, hidden)
     sizes = [[p, str(list(v.shape)), f"{v.numel():,}"] for p, v in cell.named_parameters()]
     total = [["total", "", f"{sum(p.numel() for p in cell.parameters()):,}"]]
     typer.echo(format_table([[f"{name}: {_summary(type(cell))}"]]))
@@ -77,10 +77,10 @@ def check(
     rounds: Annotated[int, CountOption(min=0, help="Measurements of the speed; 0 for none.")] = 7,
 ) -> None:
     """Check a cell's gradients, engines, padding, steps and batches, and measure its speed."""
-    from nmt.cells import find_cell
+    from nmt.cells import CELLS, find_named_cell
     from nmt.lab import cell_check
 
-    kind = find_cell(name)
+    kind = find_named_cell(name)
     failed = 0
     for question, passed, detail in cell_check.check_cell(kind, name):
         typer.echo(f"{'ok' if passed else 'FAILED':8}{question:55} {detail}".rstrip())
@@ -88,7 +88,7 @@ def check(
     if failed:
         raise DataError(f"{name}: {failed} of the checks failed")
     cell = kind(input, hidden)
-    cells = (cell, find_cell("lstm")(input, hidden))
+    cells = (cell, CELLS["lstm"](input, hidden))
     parameters = [f"{sum(p.numel() for p in one.parameters()):,}" for one in cells]
     operations = [f"{cell_check.count_operations(one):,}" for one in cells]
     rows = [["parameters", *parameters], ["operations per word", *operations]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from nmt.cli.options import CountOption, Json, RecipeOrRun, read_recipe_or_run
+from nmt.cli.options import CountOption, Json, RecipeOrRun, TrustCode, read_recipe_or_run
 from nmt.cli.terminal import WIDTH, format_table, spinner, to_json
 from nmt.lab.doctor.finding import Finding
 
@@ -35,6 +35,7 @@ def doctor(
         int, CountOption(min=0, help="Trial updates of a recipe, to measure time and memory.")
     ] = 10,
     json: Json = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Find problems of a recipe before training, or of a run, and suggest fixes.
 

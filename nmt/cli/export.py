@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import FileOption, Model, Output
+from nmt.cli.options import FileOption, Model, Output, TrustCode
 from nmt.errors import UsageError
 
 
@@ -27,6 +27,7 @@ def export(
         Path | None, FileOption(help="Source sentences for the comparison; by default the validation pairs.")
     ] = None,
     ref: Annotated[Path | None, FileOption(help="References of --check, for BLEU and chrF.")] = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Export a translator for onnxruntime, so that `nmt translate` needs no torch.
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nmt.cli.inspect_sentence import sentence
-from nmt.cli.options import CountOption, Json, Model, Plot, Positions, RecipeOrRun, read_recipe_or_run
+from nmt.cli.options import (
+    CountOption,
+    Json,
+    Model,
+    Plot,
+    Positions,
+    RecipeOrRun,
+    TrustCode,
+    read_recipe_or_run,
+)
 from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json, unnamed_gates
 from nmt.lab.figure import Curve, draw_curves
 
@@ -35,6 +44,7 @@ def gradients(
     lags: Annotated[int, CountOption(max=1_000, help="Positions to look back.")] = 30,
     json: Json = False,
     plot: Plot = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Measure how much of a loss's gradient arrives k positions earlier, cell by cell.
 
@@ -127,6 +137,7 @@ def exposure(
     positions: Positions = 20,
     json: Json = False,
     plot: Plot = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Measure exposure bias: the extra loss per word when the model reads its own output.
 
@@ -175,6 +186,7 @@ def gates(
     positions: Positions = 20,
     json: Json = False,
     plot: Plot = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Measure what every gate does over a corpus, and how long the states remember.
 

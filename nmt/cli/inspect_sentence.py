@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.cells import cell_len
 
-from nmt.cli.options import FileOption, Model
+from nmt.cli.options import FileOption, Model, TrustCode
 from nmt.cli.terminal import WIDTH, echo_note, format_table, to_json, unnamed_gates
 from nmt.data.text import read_lines_leniently
 from nmt.errors import UsageError
@@ -35,6 +35,7 @@ def sentence(
     form: Annotated[
         str | None, typer.Option("--format", metavar="|".join(FORMATS), help="By default the ending of FILE.")
     ] = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Translate a sentence and show its attention, gates, states and beam.
 

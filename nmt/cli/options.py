@@ -8,6 +8,7 @@ import typer
 
 from nmt.errors import UsageError
 from nmt.lab.figure import check_picture
+from nmt.trust import allow_code
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
@@ -35,6 +36,18 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Dir
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 # The limit is longer than any sentence; every position takes memory.
 Positions = Annotated[int, CountOption(max=10_000, help="Positions to report separately.")]
+
+
+def _allow_code(context: typer.Context, allowed: bool) -> bool:
+    """Trust the code of what the command loads, until the command ends."""
+    context.with_resource(allow_code(allowed))
+    return allowed
+
+
+TrustCode = Annotated[
+    bool,
+    typer.Option("--trust-code", callback=_allow_code, help="Run the files of custom cells that are loaded."),
+]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import CountOption, LanguageModel
+from nmt.cli.options import CountOption, LanguageModel, TrustCode
 from nmt.cli.terminal import format_table
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def perplexity(
     file: Annotated[Path, typer.Argument(help="Text, plain or compressed.")],
     length: Annotated[int, CountOption("--length", "-l", help="Tokens to generate, at most.")] = GENERATED,
     seed: Annotated[int, CountOption(min=0, help="Random seed of the generated text.")] = 1,
+    trust_code: TrustCode = False,
 ) -> None:
     """Measure a language model's perplexity on a text, and on text that it generates.
 

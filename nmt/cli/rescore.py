@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import FileOption, Json, NumberOption, Threads
+from nmt.cli.options import FileOption, Json, NumberOption, Threads, TrustCode
 from nmt.cli.terminal import to_json
 from nmt.data.pairs import Corpus, read_pairs
 
@@ -23,6 +23,7 @@ def rescore(
     ] = None,
     threads: Threads = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the perplexity.")] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Score given translations: one line per pair, and the perplexity on stderr.
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nmt.cli.options import RecipeWords
+from nmt.cli.options import RecipeWords, TrustCode
 from nmt.cli.perplexity import GENERATED, perplexity
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.cli.train import LogTo, RunOutput, read_training, run_training
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 EXAMPLES = 5
 
 
-def run(words: RecipeWords, output: RunOutput = None, log_to: LogTo = None) -> None:
+def run(
+    words: RecipeWords, output: RunOutput = None, log_to: LogTo = None, trust_code: TrustCode = False
+) -> None:
     """Train a recipe (or resume its run), and test its best checkpoint.
 
     A translator translates its test set into test.hyp of the run directory, and

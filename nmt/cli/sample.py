@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import CountOption, LanguageModel, NumberOption
+from nmt.cli.options import CountOption, LanguageModel, NumberOption, TrustCode
 
 
 def sample(
@@ -18,6 +18,7 @@ def sample(
     top_k: Annotated[int, CountOption(min=0, help="Sample from the best tokens; 0: all.")] = 0,
     top_p: Annotated[float, NumberOption(max=1.0, help="Sample from this probability mass.")] = 1.0,
     seed: Annotated[int, CountOption(min=0, help="Random seed.")] = 1,
+    trust_code: TrustCode = False,
 ) -> None:
     """Generate text with a language model by sampling one token after another."""
     from nmt.decoding.options import Options

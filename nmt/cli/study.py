@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import CountOption, Json, Plot
+from nmt.cli.options import CountOption, Json, Plot, TrustCode
 from nmt.cli.recipes import list_files
 from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json
 from nmt.errors import DataError, UsageError, suggestion
@@ -46,6 +46,7 @@ def run(
     ] = None,
     jobs: Annotated[int, CountOption(help="Members to train at the same time.")] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what would be trained.")] = False,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train and test every member of a study, and write one report.
 
@@ -135,7 +136,7 @@ def memory(
     A cell is trained on all gaps at once and tested on each. The numbers are
     percentages of correct answers.
     """
-    from nmt.cells import CELLS, find_cell
+    from nmt.cells import CELLS, find_named_cell
     from nmt.lab.memory import TASKS, MemorySettings, measure_memory
 
     defaults = QUICK if quick else FULL
@@ -146,7 +147,7 @@ def memory(
     named = list(dict.fromkeys(cells.split(",")))
     _check_names("--cells", [name for name in named if ":" not in name], list(CELLS))
     for name in named:
-        find_cell(name)
+        find_named_cell(name)
     with spinner("") as status:
         results = list(measure_memory(named, chosen, settings, seeds or defaults[1], status.update))
     if json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.options import RecipeWords
+from nmt.cli.options import RecipeWords, TrustCode
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def train(
         int,
         typer.Option("--kill-at", min=2, help="With --verify-resume: updates before the kill, and after it."),
     ] = 20,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a recipe, or resume its run.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
+from nmt.cli.options import TrustCode
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.evaluation.metrics import METRICS
 
@@ -107,6 +108,7 @@ class TranslateOptions(NamedTuple):
     ] = None
     verify: Annotated[int, job_count(min=0, help="Lines to translate again as a check.")] = 0
     quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings about lines only.")] = False
+    trust_code: TrustCode = False
 
     @property
     def output_format(self) -> Format:

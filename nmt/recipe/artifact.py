@@ -14,7 +14,7 @@ from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, check_sha256, file_sha256
 from nmt.model.translator import TranslationModel
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
-from nmt.recipe.reader import read_any_recipe
+from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.run_directory import custom_cell_files, find_stack_settings
 from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
@@ -106,7 +106,7 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
     """Write a model directory atomically; UsageError if `output` exists."""
     if output.exists():
         raise UsageError(f"{output} already exists; choose another name")
-    recipe = read_any_recipe([str(run / "recipe.yaml")])
+    recipe = read_model_recipe(run)
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
     shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
     with atomic_directory(output) as side:

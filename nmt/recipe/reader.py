@@ -7,6 +7,9 @@ the earlier one.
 Relative paths (`data.root`, the file of a user-defined cell) start at the recipe file that names them, on
 the command line at the current folder, and `~` is the home folder. They become absolute, so a resolved
 recipe means the same wherever it is read from.
+
+A recipe may name any file of a user-defined cell, and that file is then trusted (`nmt.trust`). The recipe in
+a run or model directory extends nothing and names cell files of that directory only; they need consent.
 """
 
 import os
@@ -16,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from nmt.errors import UsageError, suggestion
+from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.errors import conflict_problems, validation_problems
@@ -32,8 +35,13 @@ from nmt.recipe.schema import (
 )
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
+from nmt.trust import trust_file
 from nmt.user_directories import expand_home
 
+RECIPE = "recipe.yaml"
+"""The recipe of a run or model directory."""
+LOADED = ("model.json", "checkpoints")
+"""Names that a model or run directory has besides its recipe."""
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
@@ -57,6 +65,15 @@ def read_any_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Reci
     recipe = build_recipe(trees, problems)
     if recipe is None or problems:
         raise recipe_error(problems, "recipe")
+    return recipe
+
+
+def read_model_recipe(folder: Path) -> Recipe:
+    """Read the recipe of a run or model directory; DataError with every mistake found."""
+    problems: list[Problem] = []
+    recipe = build_recipe([_load(folder / RECIPE, None, (), problems, is_loaded=True)], problems)
+    if recipe is None or problems:
+        raise DataError(str(recipe_error(problems, "recipe")))
     return recipe
 
 
@@ -123,10 +140,16 @@ def _find_file(name: str, start: Path) -> Path:
 
 
 def _load(
-    path: Path, named: FilePosition | None, parents: tuple[Path, ...], problems: list[Problem]
+    path: Path,
+    named: FilePosition | None,
+    parents: tuple[Path, ...],
+    problems: list[Problem],
+    *,
+    is_loaded: bool = False,
 ) -> YamlNode | None:
     """Read a file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
-    source = YamlSource(str(path), path.parent)
+    is_loaded = is_loaded or (path.name == RECIPE and any((path.parent / name).exists() for name in LOADED))
+    source = YamlSource(str(path), path.parent, is_loaded)
     try:
         tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
     except (OSError, UnicodeDecodeError) as error:
@@ -138,6 +161,9 @@ def _load(
         problems.append(Problem(tree.position, "", "a recipe is made of settings, `name: value`"))
         return None
     base = tree.value.pop("extends", None)
+    if base is not None and source.is_loaded:
+        problems.append(Problem(base.position, "extends", "not used in a run or model directory"))
+        return None
     return tree if base is None else _merge_base(tree, base, path, (*parents, path.resolve()), problems)
 
 
@@ -253,8 +279,13 @@ def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNo
     if match is None:
         return cell
     file = _absolute(match["file"], cell.position)
-    if not os.path.isfile(file):
+    if cell.position.source.is_loaded and (os.path.basename(file) != match["file"] or os.path.islink(file)):
+        what = f"{match['file']} is not a file of this directory: copy it there, and name it without a folder"
+        problems.append(Problem(cell.position, path, what))
+    elif not os.path.isfile(file):
         problems.append(Problem(cell.position, path, f"no such file: {file}"))
+    elif not cell.position.source.is_loaded:
+        trust_file(Path(file))
     return YamlNode(f"{file}:{match['name']}", cell.position, cell.key)
 
 

@@ -14,6 +14,7 @@ from nmt.errors import UsageError
 from nmt.files import temporary_file, write_file
 from nmt.recipe import reader
 from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
+from nmt.recipe.reader import RECIPE
 from nmt.recipe.schema import Recipe, to_plain
 from nmt.recurrence.layer import StackSettings
 
@@ -40,8 +41,6 @@ def lock_directory(directory: Path) -> Iterator[int]:
         file.flush()
         yield file.fileno()
 
-
-RECIPE = "recipe.yaml"
 
 CHANGEABLE = (
     "data.root",
@@ -110,7 +109,7 @@ def _changes(file: Path, recipe: Recipe) -> dict[str, str]:
     """Return the settings that differ from those in the run's recipe, each with both values."""
     if not file.is_file():
         return {}
-    old, new = (dict(_flatten_recipe(one)) for one in (reader.read_any_recipe([str(file)]), recipe))
+    old, new = (dict(_flatten_recipe(one)) for one in (reader.read_model_recipe(file.parent), recipe))
     names = [*old, *(name for name in new if name not in old)]
     return {
         name: f"{name} was {_format_setting(old, name)}, is {_format_setting(new, name)}"

@@ -12,8 +12,8 @@ from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
-from nmt.recipe.reader import read_any_recipe
-from nmt.recipe.run_directory import claim_run_directory
+from nmt.recipe.reader import read_model_recipe
+from nmt.recipe.run_directory import claim_run_directory, custom_cell_files
 from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
 from nmt.recipe.tasks.language_model import LanguageModelTask
 from nmt.recipe.tasks.task import Task
@@ -28,6 +28,7 @@ from nmt.training.optimisers import SCHEDULES, Schedule, build_optimiser
 from nmt.training.snapshot import transfer_tensors
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing
 from nmt.training.update import Learner
+from nmt.trust import remember
 
 TASKS: dict[type[Recipe], type[Task[Any]]] = {
     TranslationRecipe: TranslationTask,
@@ -42,7 +43,7 @@ def find_task(recipe: Recipe) -> Task[Any]:
 
 def load_model(path: Path) -> LoadedModel:
     """Load the model of any task in a run directory, a checkpoint or a model directory."""
-    return find_task(read_any_recipe([str(model_directory(path) / "recipe.yaml")])).load(path)
+    return find_task(read_model_recipe(model_directory(path))).load(path)
 
 
 class Resources(NamedTuple):
@@ -67,6 +68,8 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         progress = Progress(run / "train.log" if processes.is_first else None)
         for change in changes:
             progress.note(f"changed since the run started: {change}")
+        if processes.is_first and (problem := remember(custom_cell_files(recipe))):
+            progress.note(problem)
         if recipe.engine == "inductor":
             progress.note("engine: inductor is deprecated; use auto, which chooses it on a GPU")
         return build_trainer(recipe, run, progress, resources._replace(processes=processes), logger).train()

@@ -54,6 +54,7 @@ class YamlSource(NamedTuple):
 
     name: str
     folder: Path
+    is_loaded: bool = False  # the folder is a run or a model directory, which others may have made
 
 
 COMMAND_LINE = YamlSource("command line", Path())

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.cells import CELLS, find_cell
+from nmt.cells import CELLS, find_named_cell
 from nmt.errors import UsageError
 from nmt.recurrence.layer import StackSettings, build_cells
+from nmt.trust import trust_file
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -89,33 +90,33 @@ class Minimal(Cell):
 def test_a_users_cell_is_found_by_file_and_class(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
     file.write_text(MINIMAL)
-    assert find_cell(f"{file}:Minimal").gates == ("f", "n")
+    assert find_named_cell(f"{file}:Minimal").gates == ("f", "n")
 
 
 def test_a_missing_cell_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
-        find_cell(f"{tmp_path}/absent.py:Minimal")
+        find_named_cell(f"{tmp_path}/absent.py:Minimal")
 
 
 def test_a_missing_cell_class_is_named(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
     file.write_text(MINIMAL)
     with pytest.raises(UsageError, match="has no class Maximal"):
-        find_cell(f"{file}:Maximal")
+        find_named_cell(f"{file}:Maximal")
 
 
 def test_a_cell_file_that_fails_to_load_says_why(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
     file.write_text("import no_such_module_here\n")
     with pytest.raises(UsageError, match="no_such_module_here"):
-        find_cell(f"{file}:Minimal")
+        find_named_cell(f"{file}:Minimal")
 
 
 def test_a_cell_without_gates_is_told_what_to_declare(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
     file.write_text("from nmt.cells.cell import Cell\nclass Empty(Cell):\n    pass\n")
     with pytest.raises(UsageError, match="does not declare `gates`"):
-        find_cell(f"{file}:Empty")
+        find_named_cell(f"{file}:Empty")
 
 
 @pytest.mark.parametrize(
@@ -135,5 +136,6 @@ def test_a_step_that_cannot_be_run_is_said_when_the_model_is_made(
     file = tmp_path / "my_cells.py"
     body = MINIMAL[: MINIMAL.index("        f = ")].replace("Minimal", "Wrong")
     file.write_text(body.strip() + "\n        " + step + "\n")
+    trust_file(file)
     with pytest.raises(UsageError, match=message):
         build_cells(StackSettings(cell=f"{file}:Wrong", hidden=2), [3])

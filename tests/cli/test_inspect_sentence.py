@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from nmt.cli.inspect_sentence import describe_sentence
 from nmt.cli.terminal import WIDTH
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
+from nmt.trust import trust_file
 from tests.lab.small_models import TEXT, small
 from tests.lab.test_sentence import LEAKY
 
@@ -38,6 +39,7 @@ def test_a_beam_without_finished_hypotheses_is_reported() -> None:
 
 def test_gates_of_a_custom_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"))
+    trust_file(tmp_path / "own.py")
     found = lines(trace_sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
     index = found.index("leaking_valve")  # wrapped inside its column
     assert found[index - 1].index(".") == found[index + 1].index(".")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.cells import CELLS, find_cell
+from nmt.cells import CELLS, find_cell, find_named_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.lab.cell_check import KernelStep, backward_steps, forward_steps
@@ -139,7 +139,7 @@ class Moody(Cell):
 def test_a_step_that_looks_at_values_is_refused_by_name_and_line(tmp_path: Path) -> None:
     file = tmp_path / "cells.py"
     file.write_text(UNTRACEABLE)
-    cell: Cell = find_cell(f"{file}:Moody")(3, 2)
+    cell: Cell = find_named_cell(f"{file}:Moody")(3, 2)
     x = torch.randn(4, 2, 3)
     with pytest.raises(
         UsageError, match=r"the step of Moody .*cells.py, line 12\); `engine: reference` runs it"
@@ -236,7 +236,7 @@ class Cut(Cell):
 def test_a_step_that_cuts_a_gradient_has_it_cut(engine: str, tmp_path: Path) -> None:
     file = tmp_path / "cells.py"
     file.write_text(DETACHING)
-    cell: Cell = find_cell(f"{file}:Cut")(3, 2).double()
+    cell: Cell = find_named_cell(f"{file}:Cut")(3, 2).double()
     x = torch.randn(4, 2, 3, dtype=torch.float64)
     given, expected = (
         torch.autograd.grad(Layer([cell], engine=e)(x, None)[0].sum(), [cell.U, cell.W])  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from nmt.lab.curves import read_events
 from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
-from nmt.recipe.reader import read_any_recipe
+from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.training import find_task
 from nmt.training import checkpoint
 from nmt.training.run_state import RunState, TrainingPosition
@@ -21,7 +21,7 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     """Return facts about a run, and its problems; UsageError if it is not a run directory."""
     if not (run / "recipe.yaml").is_file():
         raise UsageError(f"{run} is not a run directory: it has no recipe.yaml")
-    recipe, events = read_any_recipe([str(run / "recipe.yaml")]), read_events(run)
+    recipe, events = read_model_recipe(run), read_events(run)
     try:
         last = checkpoint.find_latest(run / "checkpoints").checkpoint
     except DataError as error:

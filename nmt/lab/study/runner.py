@@ -13,18 +13,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
+from contextvars import copy_context
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.errors import UsageError
+from nmt.errors import TerminationSignal, UsageError
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
 from nmt.recipe import reader
 from nmt.recipe.run_directory import lock_directory
 from nmt.recipe.schema import to_json
+from nmt.trust import is_code_allowed
 from nmt.workers import count_cores
 
 
@@ -95,7 +97,8 @@ def check_data(members: Sequence[StudyMember]) -> None:
 
 def training_command(files: MemberFiles) -> list[str]:
     """Return the command that trains and tests a member, or resumes it."""
-    return [sys.executable, "-m", "nmt", "run", str(files.file("yaml")), "-o", str(files.run)]
+    trust = ["--trust-code"] if is_code_allowed() else []
+    return [sys.executable, "-m", "nmt", "run", str(files.file("yaml")), "-o", str(files.run), *trust]
 
 
 class StudyRunner:
@@ -136,7 +139,7 @@ class StudyRunner:
 
     def train(self, members: Sequence[StudyMember]) -> Iterator[tuple[StudyMember, MemberStatus]]:
         """Yield each member when its process has ended."""
-        futures = {self._pool.submit(self._train, member): member for member in members}
+        futures = {self._pool.submit(copy_context().run, self._train, m): m for m in members}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
@@ -177,7 +180,7 @@ def _checksum(files: MemberFiles) -> str:
 
 
 def _exit(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
+    raise TerminationSignal(128 + number)
 
 
 def _error_message(log: Path) -> str:

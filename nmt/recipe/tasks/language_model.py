@@ -36,7 +36,7 @@ from nmt.recipe.prepare_data import (
     store_directory,
     vocabulary_file,
 )
-from nmt.recipe.reader import read_any_recipe
+from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import LanguageModelRecipe
 from nmt.recipe.tasks.task import PreparedTask, Task
 from nmt.training.distributed import Processes
@@ -153,8 +153,8 @@ def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
 
 def load_language_model(path: Path) -> LoadedLanguageModel:
     """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
-    folder = model_directory(path)
-    recipe = read_any_recipe([str(folder / "recipe.yaml")])
+    folder, weights = model_directory(path), load_weights(path)  # checks sums before anything is used
+    recipe = read_model_recipe(folder)
     if not isinstance(recipe, LanguageModelRecipe):
         raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
     file = vocabulary_file(folder, "target")
@@ -162,7 +162,7 @@ def load_language_model(path: Path) -> LoadedLanguageModel:
         raise DataError(f"{folder} has no vocabulary: is it a run or a model directory?")
     vocabulary = load_vocabulary(file)
     model = build_language_model(recipe, len(vocabulary))
-    load_model_tensors(model, load_weights(path))
+    load_model_tensors(model, weights)
     return LoadedLanguageModel(model.eval(), vocabulary, recipe)
 
 

@@ -32,7 +32,7 @@ from nmt.recipe.prepare_data import (
     model_directory,
     prepare_pairs,
 )
-from nmt.recipe.reader import read_any_recipe
+from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.task import PreparedTask, Task
 from nmt.training.distributed import Processes
@@ -128,13 +128,13 @@ def load_translator(path: Path) -> LoadedTranslator:
 
     Raises UsageError if there is none, DataError if a file is damaged.
     """
-    folder = model_directory(path)
-    recipe = read_any_recipe([str(folder / "recipe.yaml")])
+    folder, weights = model_directory(path), load_weights(path)  # checks sums before anything is used
+    recipe = read_model_recipe(folder)
     if not isinstance(recipe, TranslationRecipe):
         raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
     model = build_translator(recipe, len(source), len(target))
-    load_model_tensors(model, load_weights(path))
+    load_model_tensors(model, weights)
     return LoadedTranslator(model.eval(), source, target, recipe)
 
 

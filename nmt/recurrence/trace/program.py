@@ -91,9 +91,9 @@ def report_step_errors(cell: Cell, problem: str, advice: str = "") -> Iterator[N
     """Convert an error inside a cell's step into a UsageError that names the cell and the line."""
     try:
         yield
-    except UsageError:
+    except (UsageError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # SystemExit, too
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "step"]
         if not frames:
             raise
