@@ -1,7 +1,13 @@
 """Errors with a message for the user: what is wrong, where, and what to do."""
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
+
+CONTROLS = ("Cc", "Zl", "Zp", "Cs")
+"""Unicode categories of characters that control a terminal, end a line or stand for an undecodable byte."""
+DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+"""Bidirectional classes of characters that change the order in which the text after them is shown."""
 
 
 class NmtError(Exception):
@@ -26,6 +32,22 @@ class TerminationSignal(SystemExit):
 
 class UnknownName(ValueError):
     """A name that is not an entry of a table."""
+
+
+def escape_controls(text: str, *, keep: str = "") -> str:
+    r"""Escape control characters as Python does (ESC becomes `\x1b`), except those of `keep`.
+
+    Messages quote names and texts from files of strangers, which must not control the terminal that shows
+    them, forge a line, or change the order of what is read.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode() if _is_control(char) and char not in keep else char
+        for char in text
+    )
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in CONTROLS or unicodedata.bidirectional(char) in DIRECTIONS
 
 
 def suggestion(name: str, names: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import unicodedata
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
@@ -12,19 +11,11 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from nmt.errors import escape_controls
+
 WIDTH = 80
 UNLIMITED = 10_000
 """Width of a table whose rows are not wrapped."""
-CONTROL = ("Cc", "Zl", "Zp")
-"""Unicode categories of characters that end a line or control a terminal."""
-
-
-def escape_controls(text: str) -> str:
-    r"""Escape line breaks and other control characters as Python does: a line feed becomes `\n`."""
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in CONTROL else char
-        for char in text
-    )
 
 
 def format_table(
@@ -86,5 +77,6 @@ def spinner(text: str) -> Status:
 
 
 def echo_note(message: str) -> None:
-    """Print a message of the program to stderr."""
-    typer.echo(f"nmt: {message}", err=True)
+    """Print a message of the program to stderr, with what it quotes escaped; a line break in it is kept."""
+    lines = escape_controls(message, keep="\n\t").replace("\nnmt:", "\n  nmt:")  # no line is forged
+    typer.echo(f"nmt: {lines}", err=True)

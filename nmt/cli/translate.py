@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nmt.cli.terminal import echo_note
 from nmt.cli.translate_options import TranslateOptions
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, escape_controls
 from nmt.files import check_writable
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class TranslationProgress:
     def advance(self, translation: "Translation") -> None:
         """Count a translated line, and print its warnings."""
         for note in translation.notes:
-            self.bar.console.print(f"line {translation.number}: {note}")
+            self.bar.console.print(f"line {translation.number}: {escape_controls(note)}")
         self.lines += 1
         self.notes += len(translation.notes)
         self.bar.update(self._task, advance=1, rate=self._rate())
@@ -199,7 +199,7 @@ class TranslationProgress:
     def note(self, text: str) -> None:
         """Print a message about the job, unless quiet."""
         if not self.quiet:
-            self.bar.console.print(text)
+            self.bar.console.print(escape_controls(text, keep="\n"))
 
     def _rate(self) -> str:
         return f"{self.lines / (time.perf_counter() - self.start):.1f} lines/s"

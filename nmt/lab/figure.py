@@ -1,6 +1,7 @@
 """Curves and heat maps as picture files. The only module that imports matplotlib, which is optional."""
 
 import logging
+import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -8,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.errors import UsageError
+from nmt.errors import UsageError, escape_controls
 from nmt.files import atomic_file, check_writable
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ FORMATS = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 WIDTH, HEIGHT, LEGEND = 8.0, 3.0, 0.2  # inches of a panel and of a row of maps, and of a line of the legend
 ACROSS = 3  # heat maps per row, so that their labels can be read
 SHORT_NAME = 32  # characters of a name up to which the legend has three columns
+TITLE, WIDE_TITLE, TITLE_LINES = 75, 40, 3  # characters of a line of a title, also of wide ones; lines
+LABEL = 24  # characters of a row's or column's name: a single unknown token may be of any length
 MARKED_POINTS = 40  # points of a curve up to which each is marked: a single one would not be visible
 
 log = logging.getLogger(__name__)
@@ -66,7 +69,7 @@ def draw_curves(
         axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
         for panel, (label, lines) in zip(axes, panels.items(), strict=True):
             _draw_panel(panel, label, lines, colours)
-        axes[-1].set_xlabel(x)
+        axes[-1].set_xlabel(escape_controls(x))
         if log_x:
             axes[-1].set_xscale("log")
             axes[-1].set_xticks(points, [f"{point:,g}" for point in points])
@@ -77,7 +80,7 @@ def draw_curves(
             from matplotlib.lines import Line2D
 
             signs = [Line2D([], [], color=colour) for colour in colours.values()]
-            labels = [f" {name}" for name in names]
+            labels = [f" {escape_controls(name)}" for name in names]
             figure.legend(signs, labels, loc="outside upper left", ncols=columns, frameon=False)
 
 
@@ -91,10 +94,10 @@ def draw_heat_maps(
     words = [word for maps in rows.values() for map_ in maps for word in (*map_.rows, *map_.columns)]
     lines = [ceil(len(maps) / ACROSS) for maps in rows.values()]
     with _figure(path, "".join([title, *rows, *words]), (WIDTH, HEIGHT * sum(lines) + 0.6), kind) as figure:
-        figure.suptitle(title, wrap=True)
+        figure.suptitle(_wrap(title))  # matplotlib's wrapping takes a pair of $ for mathematics
         bands = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=lines)[:, 0]
         for band, deep, (label, maps) in zip(bands, lines, rows.items(), strict=True):
-            band.suptitle(label, x=0.01, ha="left", fontsize="medium")
+            band.suptitle(escape_controls(label), x=0.01, ha="left", fontsize="medium")
             cells = band.subplots(deep, min(len(maps), ACROSS), squeeze=False).flat
             for axes, map_ in zip(cells, maps, strict=False):
                 _draw_heat_map(axes, map_)
@@ -137,14 +140,25 @@ def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None =
         figure.savefig(aside, format=kind, dpi=120, metadata=FORMATS[kind])
 
 
+def _wrap(title: str) -> str:
+    width = TITLE if title.isascii() else WIDE_TITLE
+    return textwrap.fill(escape_controls(title), width, max_lines=TITLE_LINES, placeholder=" …")
+
+
+def _shorten(label: str) -> str:
+    label = escape_controls(label)
+    return label if len(label) <= LABEL else f"{label[: LABEL - 1]}…"
+
+
 def _draw_heat_map(axes: "Axes", map_: HeatMap) -> None:
     colours = "RdBu" if map_.low < 0 else "YlGnBu"
     image = axes.imshow(
         map_.values, cmap=colours, vmin=map_.low, vmax=map_.high, aspect="auto", interpolation="nearest"
     )
-    axes.set_title(map_.title, fontsize="medium", family="monospace")
-    axes.set_xticks(range(len(map_.columns)), map_.columns, rotation=90, fontsize="small")
-    axes.set_yticks(range(len(map_.rows)), map_.rows, fontsize="small")
+    axes.set_title(escape_controls(map_.title), fontsize="medium", family="monospace")
+    columns, rows = (list(map(_shorten, names)) for names in (map_.columns, map_.rows))
+    axes.set_xticks(range(len(columns)), columns, rotation=90, fontsize="small")
+    axes.set_yticks(range(len(rows)), rows, fontsize="small")
     axes.figure.colorbar(image, ax=axes, pad=0.02)
 
 
@@ -156,7 +170,7 @@ def _draw_panel(axes: "Axes", label: str, lines: Sequence[Curve], colours: Mappi
             pairs = list(zip(line.y, line.around, strict=True))
             below, above = ([y + sign * around for y, around in pairs] for sign in (-1, 1))
             axes.fill_between(line.x, below, above, color=colours[line.name], alpha=0.15, linewidth=0)
-    axes.set_ylabel(label)
+    axes.set_ylabel(escape_controls(label))
     axes.grid(alpha=0.3)
 
 

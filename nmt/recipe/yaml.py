@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from nmt.errors import escape_controls
+
 CORE = [  # the core schema of YAML 1.2, in the order in which it is tried
     ("null", r"~|null|Null|NULL|", "~nN\0"),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -83,7 +85,7 @@ class Problem(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        return f"{self.position}: {self.path + ': ' if self.path else ''}{self.what}"
+        return escape_controls(f"{self.position}: {self.path + ': ' if self.path else ''}{self.what}")
 
 
 @dataclass(frozen=True)

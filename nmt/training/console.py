@@ -1,7 +1,6 @@
 """Progress of a run on the console: a live line, a table for each validation, and the same in train.log."""
 
 import time
-import unicodedata
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +10,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nmt.errors import escape_controls
 from nmt.evaluation.metrics import METRICS
 from nmt.training.validation import ValidationResult
 
 WIDTH = 80
-HIDDEN = ("Cc", "Zl", "Zp", "Cs")  # Unicode categories of control characters and line separators
 
 
 class StepReport(NamedTuple):
@@ -76,7 +75,7 @@ class Progress:
     def show_validation(
         self, report: StepReport, result: ValidationResult, *, best: bool, seconds: float
     ) -> None:
-        """Print a table of scores in one row, and one of sample outputs without control characters."""
+        """Print a table of scores in one row, and one of sample outputs with control characters escaped."""
         columns = {
             "update": str(report.update),
             "epoch": f"{report.epochs:.2f}",
@@ -90,14 +89,13 @@ class Progress:
         samples = Table(show_header=False, width=WIDTH)
         for sample in result.samples:
             for name, text in sample.items():
-                shown = "".join("�" if unicodedata.category(c) in HIDDEN else c for c in text)
-                samples.add_row(name, Text(shown), end_section=name == [*sample][-1])
+                samples.add_row(name, Text(escape_controls(text)), end_section=name == [*sample][-1])
         if result.samples:
             self._print(samples)
 
     def note(self, message: str) -> None:
         """Print a message; long lines are not wrapped, so paths can be copied."""
-        self._print(Text(message), soft_wrap=True)
+        self._print(Text(escape_controls(message, keep="\n")), soft_wrap=True)
 
     def _format(self, report: StepReport) -> Text:
         speed = self.words / self.seconds if self.seconds else 0.0

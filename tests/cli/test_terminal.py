@@ -3,7 +3,8 @@
 import pytest
 from rich.cells import cell_len
 
-from nmt.cli.terminal import WIDTH, escape_controls, format_table, to_json
+from nmt.cli.terminal import WIDTH, echo_note, format_table, to_json
+from nmt.errors import escape_controls
 
 
 @pytest.mark.parametrize("text", ["ab cd " * 40, "오늘 아침에 " * 20, "학" * 100, "a" * 300, "오a" * 50])
@@ -35,11 +36,25 @@ def test_a_table_has_no_borders_no_colours_and_no_trailing_spaces() -> None:
     assert all(line == line.rstrip() for line in text.split("\n"))
 
 
-@pytest.mark.parametrize("char", ["\n", "\r", "\x1b", "\u2028", "\x85", "\t", "\0"])
+@pytest.mark.parametrize(
+    "char", ["\n", "\r", "\x1b", "\x9b", "\u2028", "\x85", "\t", "\0", "\udcff", "\u202e", "\u2066"]
+)
 def test_control_characters_are_escaped(char: str) -> None:
     assert len(escape_controls(f"a{char}b").splitlines()) == 1
     assert escape_controls(f"a{char}b").isprintable()
     assert len(format_table([[f"a{char}b", "1"]]).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["Ελληνικά", "עברית \u200f", "می\u200cخواهم", "👩\u200d👧", "학교", "a\u00adb"]
+)
+def test_scripts_and_their_joiners_are_not_escaped(text: str) -> None:
+    assert escape_controls(text) == text
+
+
+def test_a_note_cannot_control_the_terminal_or_forge_another_note(capsys: pytest.CaptureFixture[str]) -> None:
+    echo_note("a\x1b[2Jb: no 'c\rd'\n  e.yaml\nnmt: all is well \u202e")
+    assert capsys.readouterr().err == ("nmt: a\\x1b[2Jb: no 'c\\rd'\n  e.yaml\n  nmt: all is well \\u202e\n")
 
 
 def test_json_is_strict() -> None:

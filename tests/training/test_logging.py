@@ -69,7 +69,7 @@ def test_tables_fit_eighty_columns_and_show_text_as_it_is(tmp_path: Path) -> Non
     text = shown(tmp_path, terminal=False)
     wide = Console(width=200)
     assert max(wide.measure(line).maximum for line in text.splitlines()) <= 80
-    assert "a [bold]reference[/bold] �[31mwith markup" in text
+    assert "a [bold]reference[/bold] \\x1b[31mwith markup" in text
     for word in ("BLEU", "31.25", "chrF", "55.50", "ppl", "7.39", "yes", "1:01", "src", "ref", "hyp", "나는"):
         assert word in text
 

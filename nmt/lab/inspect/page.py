@@ -6,6 +6,7 @@ The page's data are packed into few characters, which browser/unpacking.js unpac
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.errors import escape_controls
 from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
 from nmt.lab.inspect.sentence import SentenceTrace, heat_map_range, truncate
@@ -76,7 +78,10 @@ def _page(trace: SentenceTrace, shown: SentenceTrace, name: str) -> str:
         for file in ("page.html", "page.css", *SCRIPTS)
     )
     before, after = html.split("/* data */")
-    frame = before.replace("/* css */", css), after.replace("/* js */", "\n".join(scripts))
+    script = "\n".join(scripts)
+    digest = b64encode(sha256(script.encode()).digest()).decode()  # the browser runs this script and no other
+    before = before.replace("/* css */", css).replace("/* js hash */", digest)
+    frame = before, after.replace("/* js */", script)
     data = _data(trace, shown, name)
     free = MAX_BYTES - sum(len(part.encode()) for part in (*frame, _json(data)))
     return _json({**data, "recurrences": _cells(shown.recurrences, free)}).join(frame)
@@ -84,12 +89,13 @@ def _page(trace: SentenceTrace, shown: SentenceTrace, name: str) -> str:
 
 def _json(data: object) -> str:
     # A sentence may hold "</script>": without the characters that begin markup it cannot end the data.
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates
 
 
 def _data(trace: SentenceTrace, shown: SentenceTrace, name: str) -> dict[str, Any]:
     """Return all data but the cells; counts and sums are those of the untruncated sentence."""
-    texts = {"name": name, "text": trace.text, "translation": trace.translation}
+    texts = {"name": escape_controls(name), "text": trace.text, "translation": trace.translation}
     return {
         **{
             key: text if len(text) <= TEXT_CHARACTERS else f"{text[: TEXT_CHARACTERS - 1]}…"

@@ -75,8 +75,8 @@ def report_study(
 def write_report(directory: Path, summary: StudySummary, trials: Sequence[Trial]) -> Path:
     """Write `report.md`, `report.html` and the folder `pictures`; returns the HTML page."""
     blocks = list(_ReportBuilder(directory, summary, trials).blocks())
-    write_file(directory / "report.md", to_markdown(blocks).encode())
-    write_file(directory / "report.html", to_html(blocks, summary.title).encode())
+    write_file(directory / "report.md", to_markdown(blocks).encode("utf-8", "backslashreplace"))
+    write_file(directory / "report.html", to_html(blocks, summary.title).encode("utf-8", "backslashreplace"))
     return directory / "report.html"
 
 
