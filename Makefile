@@ -6,12 +6,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 RECIPE ?= quickstart-lstm
 WORKERS ?= auto
 PYTEST_ARGS ?=
+VERSION ?=
+RELEASE_ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4
 
-.PHONY: help install demo test slow lint types format wheel check-wheel clean
+.PHONY: help install demo test slow lint types format wheel check-wheel release clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -41,7 +43,7 @@ lint: $(INSTALLED) ## ruff: rules and format
 	@$(BIN)/ruff format --quiet --check .
 
 types: $(INSTALLED) ## mypy --strict
-	@$(BIN)/mypy --strict nmt benchmarks
+	@$(BIN)/mypy --strict nmt benchmarks .ci/release.py
 
 format: $(INSTALLED) ## put the code into the house's format
 	@$(BIN)/ruff check --quiet --fix .
@@ -61,6 +63,10 @@ check-wheel: wheel ## install the wheel elsewhere and use it there
 	$$python -m nmt recipes ls | grep -q quickstart-lstm; \
 	$$python -m nmt corpus check phrasebook; \
 	echo "the wheel works away from the checkout"
+
+# It tags, pushes and uploads nothing. RELEASE_ARGS=--without-tests where .ci/run has passed on this commit.
+release: $(INSTALLED) ## check and build a release: make release VERSION=0.2.0
+	@$(BIN)/python .ci/release.py "$(VERSION)" $(RELEASE_ARGS)
 
 clean: ## remove the environment, caches and built files (runs/ stays)
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

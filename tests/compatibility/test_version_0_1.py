@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from nmt import __version__
 from tests.end_to_end.toy import app, done, nmt
 
 ARTIFACTS = Path(__file__).parent / "v0.1"
@@ -113,12 +114,16 @@ def test_shards_are_merged(artifacts: Path) -> None:
     assert (artifacts / "lines.en").read_bytes() == (EXPECTED / "averaged.en").read_bytes()
 
 
-def test_an_interrupted_translation_resumes(artifacts: Path) -> None:
-    identity = json.loads((artifacts / "jobs/valid.en.part.json").read_text("utf-8"))["identity"]
-    if done(nmt("--version")) != f"nmt {identity['nmt']}\n":
-        pytest.skip("a translation is resumed by the version that began it only")
+def test_an_interrupted_translation_is_resumed_by_the_version_that_began_it_only(artifacts: Path) -> None:
+    info = artifacts / "jobs/valid.en.part.json"
     begun = (artifacts / "jobs/valid.en.part").read_bytes()
-    done(nmt("translate", "averaged", "-i", "text/valid.de", "-o", "jobs/valid.en", "--resume"))
+    resume = ("translate", "averaged", "-i", "text/valid.de", "-o", "jobs/valid.en", "--resume")
+    refused = nmt(*resume)
+    assert refused.exit_code == 1, refused.output
+    assert f"nmt: was 0.1.0, now {__version__}" in refused.stderr
+    assert (artifacts / "jobs/valid.en.part").read_bytes() == begun
+    info.write_text(info.read_text("utf-8").replace('"nmt": "0.1.0"', f'"nmt": "{__version__}"'), "utf-8")
+    done(nmt(*resume))
     whole = (artifacts / "jobs/valid.en").read_bytes()
     assert whole.startswith(begun)
     assert whole == (artifacts / "text/valid.en").read_bytes()
