@@ -43,7 +43,7 @@ def peak(folder: Path, updates: int) -> float:
     """Peak resident MiB of a process that goes on with a run, its vocabulary and store made by another."""
     command = [sys.executable, "-m", "benchmarks.memory", str(folder), "--child"]
     subprocess.run([*command, "1"], check=True, capture_output=True)
-    done = subprocess.run([*command, str(updates)], check=True, capture_output=True, text=True)
+    done = subprocess.run([*command, str(updates)], check=True, capture_output=True, encoding="utf-8")
     return float(done.stdout.split()[-1])
 
 

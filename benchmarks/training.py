@@ -188,7 +188,7 @@ def growth(name: str, feeding: bool, batch: int, length: int) -> float:
     torch.set_num_threads(1)
     Pair(feeding, 2, length, length).updates()[name]()
     thing = Pair(feeding, batch, length, length).updates()[name]
-    Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak from here on
     before = resident("VmRSS")
     thing()
     return resident("VmHWM") - before
@@ -196,7 +196,7 @@ def growth(name: str, feeding: bool, batch: int, length: int) -> float:
 
 def resident(what: str) -> float:
     """MiB of memory that the process holds now (VmRSS), or has held (VmHWM)."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition(f"{what}:")[2].split()[0]) / 1024
 
 

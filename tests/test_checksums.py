@@ -15,7 +15,7 @@ AT_ONCE = -(10**12)  # nanoseconds: every file counts as unchanged for long enou
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "text"
-    path.write_text("before")
+    path.write_text("before", encoding="utf-8")
     return path
 
 
@@ -38,7 +38,7 @@ def test_a_settled_file_is_read_once(file: Path, read: list[str]) -> None:
 def test_a_file_that_was_just_written_is_read_again(file: Path, read: list[str]) -> None:
     stamp = file.stat()
     before = cached_sha256([file], file.parent / "sums.json")
-    file.write_text("AFTER!")
+    file.write_text("AFTER!", encoding="utf-8")
     os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert cached_sha256([file], file.parent / "sums.json") != before
     assert read == ["text", "text"]
@@ -47,7 +47,7 @@ def test_a_file_that_was_just_written_is_read_again(file: Path, read: list[str])
 def test_a_settled_file_that_changed_is_read_again(file: Path, read: list[str]) -> None:
     before = cached_sha256([file], file.parent / "sums.json", settled=AT_ONCE)
     aside = file.with_name("aside")
-    aside.write_text("AFTER!")
+    aside.write_text("AFTER!", encoding="utf-8")
     aside.replace(file)
     assert cached_sha256([file], file.parent / "sums.json") != before
     assert len(read) == 2
@@ -61,7 +61,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(file: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}', '{"a": [1]}'])
 def test_a_damaged_cache_is_ignored(file: Path, content: str) -> None:
-    (file.parent / "sums.json").write_text(content)
+    (file.parent / "sums.json").write_text(content, encoding="utf-8")
     assert cached_sha256([file], file.parent / "sums.json") == [file_sha256(file)]
 
 

@@ -272,3 +272,27 @@ def test_a_folder_has_few_files_and_a_module_some_lines() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     assert [str(path) for path, tree in modules().items() if tree.body and not ast.get_docstring(tree)] == []
+
+
+def test_text_has_an_encoding() -> None:
+    """The encoding of the locale is not UTF-8 everywhere. For `open`, ruff checks the same (PLW1514)."""
+    code = [path for folder in ("nmt", "tests", "benchmarks") for path in (CHECKOUT / folder).rglob("*.py")]
+    calls = [
+        (f"{path.relative_to(CHECKOUT)}:{node.lineno}", node)
+        for path in code
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    assert [where for where, call in calls if _is_text(call) and not _names_encoding(call)] == []
+
+
+def _is_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes a text file, or the text of a process."""
+    name, words = ast.unparse(call.func), {keyword.arg for keyword in call.keywords}
+    of_process = name.startswith("subprocess.") and {"text", "universal_newlines"} & words
+    return bool(of_process) or name.endswith((".read_text", ".write_text"))
+
+
+def _names_encoding(call: ast.Call) -> bool:
+    by_position = len(call.args) > call.func.attr.startswith("write") if call.args else False
+    return by_position or any(keyword.arg == "encoding" for keyword in call.keywords)

@@ -170,7 +170,7 @@ def _addresses(tensors: Sequence[Tensor]) -> Any:
 
 @cache
 def _library(dtype: torch.dtype) -> Any:
-    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_suffix(".c").read_text())
+    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_suffix(".c").read_text(encoding="utf-8"))
     loaded.attend.argtypes = [c_long, c_long, c_long, *[c_void_p] * 6]
     loaded.best.argtypes = [c_long, c_void_p, c_void_p, c_void_p, c_long, c_void_p, c_void_p]
     loaded.attend.restype = loaded.best.restype = None

@@ -89,7 +89,7 @@ class Minimal(Cell):
 
 def test_a_users_cell_is_found_by_file_and_class(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
-    file.write_text(MINIMAL)
+    file.write_text(MINIMAL, encoding="utf-8")
     assert find_named_cell(f"{file}:Minimal").gates == ("f", "n")
 
 
@@ -100,21 +100,21 @@ def test_a_missing_cell_file_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_cell_class_is_named(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
-    file.write_text(MINIMAL)
+    file.write_text(MINIMAL, encoding="utf-8")
     with pytest.raises(UsageError, match="has no class Maximal"):
         find_named_cell(f"{file}:Maximal")
 
 
 def test_a_cell_file_that_fails_to_load_says_why(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
-    file.write_text("import no_such_module_here\n")
+    file.write_text("import no_such_module_here\n", encoding="utf-8")
     with pytest.raises(UsageError, match="no_such_module_here"):
         find_named_cell(f"{file}:Minimal")
 
 
 def test_a_cell_without_gates_is_told_what_to_declare(tmp_path: Path) -> None:
     file = tmp_path / "my_cells.py"
-    file.write_text("from nmt.cells.cell import Cell\nclass Empty(Cell):\n    pass\n")
+    file.write_text("from nmt.cells.cell import Cell\nclass Empty(Cell):\n    pass\n", encoding="utf-8")
     with pytest.raises(UsageError, match="does not declare `gates`"):
         find_named_cell(f"{file}:Empty")
 
@@ -135,7 +135,7 @@ def test_a_step_that_cannot_be_run_is_said_when_the_model_is_made(
 ) -> None:
     file = tmp_path / "my_cells.py"
     body = MINIMAL[: MINIMAL.index("        f = ")].replace("Minimal", "Wrong")
-    file.write_text(body.strip() + "\n        " + step + "\n")
+    file.write_text(body.strip() + "\n        " + step + "\n", encoding="utf-8")
     trust_file(file)
     with pytest.raises(UsageError, match=message):
         build_cells(StackSettings(cell=f"{file}:Wrong", hidden=2), [3])

@@ -36,7 +36,7 @@ def test_the_command_answers_without_importing_heavy_rooms(option: str) -> None:
         "finally: print(*sys.modules, file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, option], capture_output=True, text=True, cwd=ROOT, check=True
+        [sys.executable, "-c", code, option], capture_output=True, encoding="utf-8", cwd=ROOT, check=True
     )
     heavy = {"torch", "numpy", "sacrebleu", "sentencepiece", "pydantic", "yaml", "safetensors"}
     assert heavy.isdisjoint(done.stderr.split())
@@ -92,7 +92,7 @@ def test_a_broken_pipe_is_not_reported() -> None:
         [sys.executable, "-m", "nmt", "recipes", "ls"],
         stdout=writing,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         cwd=ROOT,
         check=False,
     )
@@ -115,7 +115,7 @@ def test_a_full_disk_behind_stdout_is_reported() -> None:
             [sys.executable, "-m", "nmt", "recipes", "ls"],
             stdout=full,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             cwd=ROOT,
             check=False,
         )
@@ -125,5 +125,5 @@ def test_a_full_disk_behind_stdout_is_reported() -> None:
 @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-"])
 def test_a_closed_standard_stream_is_accepted(closing: str) -> None:
     command = f"{sys.executable} -m nmt recipes ls {closing}"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, encoding="utf-8", cwd=ROOT, check=False)
     assert (done.returncode, done.stderr) == (0, "")

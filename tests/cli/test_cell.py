@@ -72,7 +72,7 @@ def test_a_wrong_cell_fails_the_checks_that_it_should(
     wrong: str, questions: list[str], tmp_path: Path
 ) -> None:
     file = tmp_path / "my_cells.py"
-    file.write_text(LEAKY.format(wrong=wrong))
+    file.write_text(LEAKY.format(wrong=wrong), encoding="utf-8")
     result = nmt("check", f"{file}:Leaky", "--rounds", "0")
     assert result.exit_code == 1
     assert f"{file}:Leaky" in result.stderr

@@ -35,7 +35,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (cards / "card.yaml").write_text(
             "{name: words, languages: [de], description: Two words., licence: none, source: here, files: "
             f"[{{name: train.de, sha256: {hashlib.sha256(WORDS).hexdigest()}, "
-            f"url: 'http://127.0.0.1:{server.server_address[1]}/train.de'}}]}}"
+            f"url: 'http://127.0.0.1:{server.server_address[1]}/train.de'}}]}}",
+            encoding="utf-8",
         )
         monkeypatch.setattr(corpora, "shipped_directory", lambda name: cards.parent)
         monkeypatch.setenv("NMT_CORPORA", str(tmp_path / "store"))

@@ -38,7 +38,7 @@ def test_a_beam_without_finished_hypotheses_is_reported() -> None:
 
 
 def test_gates_of_a_custom_cell_may_have_long_names_or_none(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"))
+    (tmp_path / "own.py").write_text(LEAKY.replace("leak", "leaking_valve"), encoding="utf-8")
     trust_file(tmp_path / "own.py")
     found = lines(trace_sentence(*small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"}), TEXT))
     index = found.index("leaking_valve")  # wrapped inside its column

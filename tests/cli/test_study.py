@@ -65,7 +65,9 @@ def test_wrong_values_are_refused(option: str, value: object, said: str) -> None
 
 def test_custom_cells_of_the_same_name_are_shown_with_their_files(tmp_path: Path) -> None:
     for name in ("one.py", "two.py"):
-        (tmp_path / name).write_text("from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n")
+        (tmp_path / name).write_text(
+            "from nmt.cells.gru import GRU\n\n\nclass Mine(GRU):\n    pass\n", encoding="utf-8"
+        )
     cells = [f"{tmp_path / name}:Mine" for name in ("one.py", "two.py")]
     asked = ("--cells", f"rnn,{','.join(cells)}", "--gaps", "1", "--tasks", "copy", "--seeds", 1)
     lines = done(nmt(*SHORT, *asked)).splitlines()

@@ -34,7 +34,8 @@ def built(folder: Path, vocabulary: Vocabulary, with_text: bool = False) -> Toke
     path = folder / "pairs.tsv"
     sizes = rng.integers(0, 20, (COUNT, 2))
     path.write_text(
-        "".join(f"{' '.join([str(n)] * s)}\t{' '.join([str(n)] * t)}\n" for n, (s, t) in enumerate(sizes))
+        "".join(f"{' '.join([str(n)] * s)}\t{' '.join([str(n)] * t)}\n" for n, (s, t) in enumerate(sizes)),
+        encoding="utf-8",
     )
     corpus = Corpus((path,))
     return prepare_store(

@@ -138,10 +138,10 @@ def test_a_wrong_request_is_refused_and_writes_nothing(
 
 
 def test_a_damaged_input_leaves_the_old_output(tsv: Path) -> None:
-    Path("out.tsv").write_text("old\n")
+    Path("out.tsv").write_text("old\n", encoding="utf-8")
     tsv.write_bytes(tsv.read_bytes() + b"one column\n")
     assert nmt(tsv, "-o", "out.tsv", "--no-duplicates").exit_code == 1
-    assert Path("out.tsv").read_text() == "old\n"
+    assert Path("out.tsv").read_text(encoding="utf-8") == "old\n"
     assert {path.name for path in Path().iterdir()} == {"in.tsv", "out.tsv"}
 
 

@@ -297,7 +297,7 @@ def test_a_wrong_card_is_refused_with_its_path(
 ) -> None:
     monkeypatch.setattr(corpora, "shipped_directory", lambda name: tmp_path)
     (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "card.yaml").write_text(text)
+    (tmp_path / "x" / "card.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=r"x/card.yaml: not a valid corpus card"):
         corpora.read_card("x")
 

@@ -64,7 +64,7 @@ def test_annotations_come_in_the_order_of_the_corpus(tmp_path: Path) -> None:
     jsonl = corpus(tmp_path / "a.jsonl", "".join(json.dumps(entry) + "\n" for entry in entries))
     assert list(read_rows(jsonl._replace(weights="w", alignments="l"))) == rows
     weights = tmp_path / "weights"
-    weights.write_text("".join(f"{extra[0]}\n" for extra in EXTRA))
+    weights.write_text("".join(f"{extra[0]}\n" for extra in EXTRA), encoding="utf-8")
     assert list(read_rows(jsonl._replace(weights=weights, alignments="l"))) == rows
     assert list(read_pairs(jsonl._replace(weights=weights, alignments="l"))) == PAIRS
 

@@ -130,7 +130,7 @@ def test_a_torn_or_altered_store_is_refused_by_name_with_what_to_do(tmp_path: Pa
 
 def test_a_store_without_a_complete_manifest_is_rebuilt(tmp_path: Path) -> None:
     whole = rows(made(tmp_path))
-    (tmp_path / "train.store" / "manifest.json").write_text("{")
+    (tmp_path / "train.store" / "manifest.json").write_text("{", encoding="utf-8")
     assert rows(made(tmp_path)) == whole
 
 
@@ -279,7 +279,9 @@ def test_pages_can_be_let_go_and_are_read_again(tmp_path: Path) -> None:
 
 def test_a_store_of_an_earlier_version_is_refused_by_name(tmp_path: Path) -> None:
     manifest = made(tmp_path).path / "manifest.json"
-    manifest.write_text(manifest.read_text().replace("nmt-tokens-3", "nmt-tokens-2"))
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace("nmt-tokens-3", "nmt-tokens-2"), encoding="utf-8"
+    )
     with pytest.raises(DataError, match=r"was written by a different version of nmt; delete .*train\.store"):
         TokenStore(manifest.parent)
 

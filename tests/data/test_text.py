@@ -96,15 +96,15 @@ def test_a_prefix_a_tsv_file_and_two_files_give_the_same_pairs(tmp_path: Path, e
 
 
 def test_a_missing_corpus_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
-    (tmp_path / "train.de").write_text("x\n")
+    (tmp_path / "train.de").write_text("x\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"no file .*train\.en \(nor with \.gz, \.bz2, \.xz, \.zst\)"):
         find_corpus("train", root=tmp_path, src="de", tgt="en")
 
 
 @pytest.mark.parametrize(("src", "tgt"), [(3, 5), (5, 3), (0, 1)])
 def test_files_of_different_lengths_are_refused_with_both_counts(tmp_path: Path, src: int, tgt: int) -> None:
-    (tmp_path / "t.de").write_text("x\n" * src)
-    (tmp_path / "t.en").write_text("y\n" * tgt)
+    (tmp_path / "t.de").write_text("x\n" * src, encoding="utf-8")
+    (tmp_path / "t.en").write_text("y\n" * tgt, encoding="utf-8")
     with pytest.raises(DataError, match=rf"t\.de has {src} lines but .*t\.en has {tgt}"):
         list(read_pairs(find_corpus("t", root=tmp_path, src="de", tgt="en")))
 
@@ -113,7 +113,7 @@ def test_a_tsv_line_with_other_than_two_columns_is_refused_but_an_empty_one_is_a
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "t.tsv"
-    path.write_text("a\tb\n\nc\td\te\n")
+    path.write_text("a\tb\n\nc\td\te\n", encoding="utf-8")
     pairs = read_pairs(Corpus((path,)))
     assert [next(pairs), next(pairs)] == [("a", "b"), ("", "")]
     with pytest.raises(DataError, match=r"t\.tsv, line 3: 3 columns, expected two"):

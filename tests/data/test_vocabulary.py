@@ -148,7 +148,7 @@ def test_another_process_trains_the_same_vocabulary_and_samples_the_same() -> No
     here = [*(one.fingerprint() for one in vocabularies.values()), *map(str, sampled)]
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", PROCESS], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROCESS], cwd=root, capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.splitlines() == here
     assert done.stderr == ""

@@ -188,7 +188,7 @@ def test_an_output_that_has_lost_lines_is_refused(tmp_path: Path, monkeypatch: p
 
 def test_a_torn_card_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stopped(tmp_path, monkeypatch)
-    (tmp_path / "out.part.json").write_text('{"identity"')
+    (tmp_path / "out.part.json").write_text('{"identity"', encoding="utf-8")
     assert isinstance(nmt(*job(tmp_path, "--resume")).exception, DataError)
 
 

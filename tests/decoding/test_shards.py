@@ -73,7 +73,7 @@ def test_every_line_is_in_one_shard_in_order_and_knows_its_number(
 @pytest.mark.parametrize("options", [(), ("--n-best", 2), ("--sample", "--seed", 4), ("--json", "--details")])
 def test_shards_make_what_one_job_makes(source: Path, options: tuple[object, ...]) -> None:
     if "--json" in options:
-        source.write_text("".join(f'{{"text": "word {n}"}}\n' for n in range(20)) + "bad")
+        source.write_text("".join(f'{{"text": "word {n}"}}\n' for n in range(20)) + "bad", encoding="utf-8")
     outputs = [shard(source, number, 3, *options) for number in (1, 2, 3)]
     one = source.with_name("one")
     nmt("translate", "model", "-i", source, "-o", one, "--alignments", f"{one}.pairs", *options)
@@ -111,7 +111,7 @@ def test_shards_of_other_jobs_are_refused(source: Path) -> None:
 
 def test_an_altered_or_unknown_output_is_refused(source: Path) -> None:
     one, two = shard(source, 1, 2), shard(source, 2, 2)
-    two.write_text("else\n")
+    two.write_text("else\n", encoding="utf-8")
     assert "translate shard 2 again" in refused(one, two)
     assert "not the output of a complete shard" in refused(one, source)
 

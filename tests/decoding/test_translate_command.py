@@ -105,9 +105,9 @@ def test_what_cannot_be_read_or_written_is_said(nmt: Nmt, tmp_path: Path) -> Non
 
 def test_a_job_that_fails_leaves_no_output_and_keeps_the_old_one(nmt: Nmt, tmp_path: Path) -> None:
     output = tmp_path / "out.txt"
-    output.write_text("old\n")
+    output.write_text("old\n", encoding="utf-8")
     assert isinstance(nmt("-o", output, stdin=HELLO, model="missing").exception, DataError)
-    assert output.read_text() == "old\n"
+    assert output.read_text(encoding="utf-8") == "old\n"
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -137,11 +137,11 @@ def test_a_device_is_written_to_and_not_replaced(nmt: Nmt) -> None:
 
 def test_a_link_to_the_output_is_followed(nmt: Nmt, tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "link"
-    real.write_text("old")
+    real.write_text("old", encoding="utf-8")
     link.symlink_to(real)
     nmt("-o", link, stdin=b"a\n")
     assert link.is_symlink()
-    assert real.read_text() != "old"
+    assert real.read_text(encoding="utf-8") != "old"
 
 
 def test_a_folder_cannot_be_the_output(nmt: Nmt, tmp_path: Path) -> None:

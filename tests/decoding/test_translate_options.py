@@ -40,8 +40,8 @@ def piece(text: str) -> str:
 
 def test_an_output_begins_with_its_prefix_and_holds_its_phrases(tmp_path: Path) -> None:
     prefix, must = tmp_path / "prefix", tmp_path / "must"
-    prefix.write_text("xy\n\nzz\n")
-    must.write_text("\nab\tcd\n\n")
+    prefix.write_text("xy\n\nzz\n", encoding="utf-8")
+    must.write_text("\nab\tcd\n\n", encoding="utf-8")
     found = lines("--prefix", prefix, "--must", must)
     assert found[0].startswith(piece("xy"))
     assert found[2].startswith(piece("zz"))
@@ -57,7 +57,7 @@ def test_an_output_holds_nothing_of_what_it_must_not_hold(tmp_path: Path) -> Non
     }
     banned = [next((letters[word] for word in line.split() if word in letters), "") for line in free]
     assert any(banned)
-    must_not.write_text("".join(f"{word}\n" for word in banned))
+    must_not.write_text("".join(f"{word}\n" for word in banned), encoding="utf-8")
     held = lines("--beam", 3, "--must-not", must_not)
     assert all(not word or piece(word) not in line.split() for word, line in zip(banned, held, strict=True))
 
@@ -66,7 +66,7 @@ def test_an_output_holds_nothing_of_what_it_must_not_hold(tmp_path: Path) -> Non
     ("text", "said"), [("x\n", "ends before line 2"), ("x\n" * 4, "more lines than the text")]
 )
 def test_a_file_of_constraints_has_a_line_for_each_line(text: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "prefix").write_text(text)
+    (tmp_path / "prefix").write_text(text, encoding="utf-8")
     refused = nmt("--prefix", tmp_path / "prefix").exception
     assert isinstance(refused, DataError)
     assert said in str(refused)
@@ -88,7 +88,7 @@ def test_samples_follow_from_the_seed_and_the_line_alone() -> None:
 
 
 def test_what_must_be_written_cannot_be_sampled(tmp_path: Path) -> None:
-    (tmp_path / "must").write_text("x\n\n\n")
+    (tmp_path / "must").write_text("x\n\n\n", encoding="utf-8")
     done = nmt("--sample", "--must", tmp_path / "must")
     assert done.stdout.startswith("\n")
     assert "line 1: sampling and groups cannot" in done.stderr

@@ -155,7 +155,7 @@ def test_a_run_that_cannot_be_examined_is_reported(finished: Finished, tmp_path:
 def test_the_curves_of_runs_are_drawn(finished: Finished, tmp_path: Path) -> None:
     picture = tmp_path / "curves.svg"
     assert done(nmt("plot", finished.run, finished.run, "-o", picture, "-m", "bleu")) == f"{picture}\n"
-    assert "bleu" in picture.read_text()
+    assert "bleu" in picture.read_text(encoding="utf-8")
     done(nmt("plot", finished.run, "-o", picture, "--against", "seconds"))
-    assert "seconds" in picture.read_text()
+    assert "seconds" in picture.read_text(encoding="utf-8")
     assert nmt("plot", finished.run, "-m", "blue").exit_code == 2

@@ -47,7 +47,7 @@ def test_it_rescores_as_the_run_does(finished: Finished, shipped: Path) -> None:
 
 
 def test_the_comparison_is_printed_and_written_to_a_report(shipped: Path) -> None:
-    report = json.loads((shipped / "report.json").read_text())
+    report = json.loads((shipped / "report.json").read_text(encoding="utf-8"))
     assert report["lines"] == 20
     assert report["differing"] == []
     assert any(name.startswith("BLEU|") for name in report["exported"]["scores"])
@@ -79,13 +79,15 @@ def test_a_missing_file_and_a_later_format_are_refused(shipped: Path, tmp_path: 
     broken = shutil.copytree(shipped, tmp_path / "broken")
     (broken / "encoder.onnx").unlink()
     assert "encoder.onnx: refused: cannot be read" in nmt("translate", broken, stdin=b"x\n").stderr
-    sums, config = (json.loads((shipped / name).read_text()) for name in ("checksums.json", "config.json"))
+    sums, config = (
+        json.loads((shipped / name).read_text(encoding="utf-8")) for name in ("checksums.json", "config.json")
+    )
     del sums["step.onnx"], sums["config.json"], sums["encoder.onnx"]
-    (broken / "checksums.json").write_text(json.dumps(sums))
+    (broken / "checksums.json").write_text(json.dumps(sums), encoding="utf-8")
     assert (
         "no checksum of config.json, encoder.onnx, step.onnx" in nmt("translate", broken, stdin=b"x\n").stderr
     )
-    (broken / "config.json").write_text(json.dumps({**config, "format": 2}))
+    (broken / "config.json").write_text(json.dumps({**config, "format": 2}), encoding="utf-8")
     assert "format 2, but this nmt reads 1" in nmt("translate", broken, stdin=b"x\n").stderr
 
 
@@ -96,8 +98,8 @@ def test_a_directory_that_exists_is_kept(finished: Finished, shipped: Path) -> N
 
 
 def test_a_failed_export_leaves_nothing_behind(finished: Finished, tmp_path: Path) -> None:
-    (tmp_path / "lines").write_text("a\nb\n")
-    (tmp_path / "short").write_text("a\n")
+    (tmp_path / "lines").write_text("a\nb\n", encoding="utf-8")
+    (tmp_path / "short").write_text("a\n", encoding="utf-8")
     result = nmt(
         "export",
         finished.run,

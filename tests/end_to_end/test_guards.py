@@ -124,9 +124,11 @@ def test_a_diverged_run_ends_with_the_lines_of_its_bad_batches(recipe: Path, tmp
     facts = json.loads((run / "bad-batch" / "batch.json").read_text(encoding="utf-8"))["facts"]
     kept = load_file(run / "bad-batch" / "batch.safetensors")
     [lines] = facts["lines"]
-    words = [line.split() for line in (tmp_path / "corpus" / "train.src").read_text().splitlines()]
+    words = [
+        line.split() for line in (tmp_path / "corpus" / "train.src").read_text(encoding="utf-8").splitlines()
+    ]
     assert [len(words[line - 1]) + 1 for line in lines] == kept["0/src_lengths"].tolist()
-    assert (run / "metrics.jsonl").read_text().count('"event": "skip"') == 2
+    assert (run / "metrics.jsonl").read_text(encoding="utf-8").count('"event": "skip"') == 2
 
 
 def test_of_a_text_it_names_the_lines_that_its_streams_were_in(recipe: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def train(recipe: Path, run: Path, count: int, *settings: str) -> None:
 
 
 def events(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def close(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
@@ -79,22 +79,22 @@ def close(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
 
 def test_two_processes_train_and_validate_as_one_does(home: Path) -> None:
     recipe = home / "pairs.yaml"
-    recipe.write_text(PAIRS)
+    recipe.write_text(PAIRS, encoding="utf-8")
     done(nmt("train", recipe, "-o", "one"))
     train(recipe, Path("two"), 2)
     close(events(home / "one"), events(home / "two"))
     for name in ("u0000006", "u0000012"):
         one, two = (home / run / "validation" / f"{name}.hyp" for run in ("one", "two"))
-        assert two.read_text().count("\n") == 15
-        assert one.read_text() == two.read_text()
+        assert two.read_text(encoding="utf-8").count("\n") == 15
+        assert one.read_text(encoding="utf-8") == two.read_text(encoding="utf-8")
     assert sorted(os.listdir("one")) == sorted(os.listdir("two"))
-    assert "2 processes share every batch" in Path("two/train.log").read_text()
+    assert "2 processes share every batch" in Path("two/train.log").read_text(encoding="utf-8")
 
 
 def test_streams_of_a_text_are_shared_and_resumed_by_another_number_of_processes(home: Path) -> None:
     """Three streams: two processes have two and one of them, of four processes one has none."""
     recipe = home / "text.yaml"
-    recipe.write_text(TEXT)
+    recipe.write_text(TEXT, encoding="utf-8")
     done(nmt("train", recipe, "-o", "one"))
     train(recipe, Path("two"), 2, "training.stop_after=5u")
     train(recipe, Path("two"), 4)
@@ -123,8 +123,10 @@ main()
 @pytest.mark.slow
 def test_torchrun_restarts_a_run_after_a_kill_with_the_same_result(home: Path) -> None:
     recipe, program = home / "pairs.yaml", home / "once.py"
-    recipe.write_text(PAIRS.replace("hidden: 16}", "hidden: 16, dropout: {embedding: 0.2}}"))
-    program.write_text(ONCE)
+    recipe.write_text(
+        PAIRS.replace("hidden: 16}", "hidden: 16, dropout: {embedding: 0.2}}"), encoding="utf-8"
+    )
+    program.write_text(ONCE, encoding="utf-8")
     train(recipe, Path("whole"), 2, "training.checkpoint_every=3u", "training.keep=9")
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launched, "--max-restarts", "1", str(program), "train", str(recipe), "-o", "killed"]
@@ -133,7 +135,7 @@ def test_torchrun_restarts_a_run_after_a_kill_with_the_same_result(home: Path) -
         [*command, "training.checkpoint_every=3u", "training.keep=9"],
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
         timeout=120,
     )
@@ -153,7 +155,7 @@ def test_torchrun_restarts_a_run_after_a_kill_with_the_same_result(home: Path) -
 )
 def test_the_example_for_ray_train_gives_what_torchrun_would(home: Path) -> None:
     recipe = home / "pairs.yaml"
-    recipe.write_text(PAIRS)
+    recipe.write_text(PAIRS, encoding="utf-8")
     train(recipe, Path("forked"), 2)
     example = Path(__file__).parents[2] / "docs" / "examples" / "ray_train.py"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -165,7 +167,7 @@ def test_the_example_for_ray_train_gives_what_torchrun_would(home: Path) -> None
 def test_the_examples_for_clusters_can_be_read() -> None:
     examples = Path(__file__).parents[2] / "docs" / "examples"
     subprocess.run(["bash", "-n", examples / "slurm.sh"], check=True)
-    job = yaml.safe_load((examples / "kubernetes.yaml").read_text())
+    job = yaml.safe_load((examples / "kubernetes.yaml").read_text(encoding="utf-8"))
     replicas = job["spec"]["pytorchReplicaSpecs"]
     assert replicas["Worker"]["template"] == replicas["Master"]["template"]
     [container] = replicas["Worker"]["template"]["spec"]["containers"]

@@ -42,7 +42,7 @@ def test_a_metric_of_the_table_is_known_wherever_a_metric_is_named(
     }
     printed = done(nmt("run", recipe, *SMALL, *(f"{k}={v}" for k, v in settings.items()), "-o", run))
     assert METRICS[metric].corpus_scorer(False, None).corpus_score(["a"], [["a"]]).name in printed
-    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     scores = [event[metric] for event in events if event["event"] == "validation"]
     best = max if METRICS[metric].higher_is_better else min
     assert [event["best"] for event in events if event["event"] == "validation"] == [

@@ -97,7 +97,9 @@ def test_a_run_is_trained_resumed_and_translates_with_the_tag(recipe: Path) -> N
     assert whole
     straight = nmt("train", recipe, "training.stop_after=12u", "-o", "straight")
     assert straight.exit_code == 0, straight.stderr
-    metrics = [Path(run, "metrics.jsonl").read_text().splitlines()[-1] for run in ("run", "straight")]
+    metrics = [
+        Path(run, "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1] for run in ("run", "straight")
+    ]
     assert metrics[0] == metrics[1]
     assert nmt("translate", "run", "-q", stdin=b"<bt> Der alte Hund.\n").stdout.count("\n") == 1
     vocabulary = load_vocabulary(Path("run/source.spm"))
@@ -138,7 +140,9 @@ def test_the_path_of_a_corpus_may_change(recipe: Path) -> None:
 
 def test_another_column_of_the_same_file_is_another_corpus(recipe: Path) -> None:
     pairs = zip(
-        Path("back.de").read_text().splitlines(), Path("back.en").read_text().splitlines(), strict=True
+        Path("back.de").read_text(encoding="utf-8").splitlines(),
+        Path("back.en").read_text(encoding="utf-8").splitlines(),
+        strict=True,
     )
     lines = [json.dumps({"de": src, "en": tgt, "even": 1.0, "mean": 0.5}) for src, tgt in pairs]
     write_lines(Path("back.jsonl"), lines)
@@ -167,7 +171,10 @@ def test_a_bad_batch_is_reported_with_the_corpus_of_each_line(recipe: Path) -> N
 
 
 def test_temperature_takes_the_largest_once_and_the_others_more_often(recipe: Path) -> None:
-    recipe.write_text(RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"))
+    recipe.write_text(
+        RECIPE.replace("weight: 0.5, ", "").replace("  src: de", "  src: de\n  temperature: 2"),
+        encoding="utf-8",
+    )
     task = find_task(read_recipe([str(recipe)])).prepare(_made(Path("run")), SINGLE_PROCESS)
     pairs = [pair for batch in task.epochs.batches(0, 0) for pair in batch.pairs.tolist()]
     assert sum(pair >= 20 for pair in pairs) == 30

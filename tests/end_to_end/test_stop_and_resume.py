@@ -55,7 +55,7 @@ def stopped(recipe: Path, run: Path, how: signal.Signals) -> subprocess.Complete
     command = [sys.executable, "-m", "nmt", "train", str(recipe), "-o", str(run)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     )
     try:
         wait_for(run / "checkpoints" / "u0000002", process)

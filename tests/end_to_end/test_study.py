@@ -97,6 +97,6 @@ def test_one_study_is_named_and_the_list_fits_the_screen() -> None:
 @pytest.mark.slow
 def test_members_are_processes_and_two_run_at_once(study: Path) -> None:
     command = [sys.executable, "-m", "nmt", "study", "run", "study.yaml", "--jobs", "2"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     assert ran.stderr.count(": done") == 4
     assert (study / "studies/study/report.html").is_file()

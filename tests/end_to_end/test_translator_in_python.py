@@ -64,7 +64,9 @@ def test_the_example_for_ray_runs(finished: Finished, tmp_path: Path) -> None:
     source.write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
     subprocess.run([sys.executable, example, finished.run, source, output], check=True)
     written = [
-        json.loads(line) for path in sorted(output.iterdir()) for line in path.read_text().splitlines()
+        json.loads(line)
+        for path in sorted(output.iterdir())
+        for line in path.read_text(encoding="utf-8").splitlines()
     ]
     expected = {one.line.text: one.text for one in nmt.Translator(finished.run).translate(LINES)}
     assert {one["text"]: one["translation"] for one in written} == expected

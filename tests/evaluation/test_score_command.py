@@ -71,7 +71,7 @@ def test_lines_end_at_the_line_feed_only(nmt: Nmt) -> None:
 
 
 def test_wrong_input_is_refused(nmt: Nmt) -> None:
-    Path("short").write_text("one\n")
+    Path("short").write_text("one\n", encoding="utf-8")
     short = error(nmt("short", "-r", "ref"))
     assert isinstance(short, DataError)
     assert "short: 1 lines, but the reference has 60" in str(short)

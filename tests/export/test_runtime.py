@@ -147,7 +147,7 @@ def test_eight_bits_stay_near_and_need_a_quarter(tmp_path: Path) -> None:
 
 def test_a_step_that_onnx_cannot_say_is_named(tmp_path: Path) -> None:
     cell = tmp_path / "odd.py"
-    cell.write_text(ODD)
+    cell.write_text(ODD, encoding="utf-8")
     translator = build(decoder={"cell": f"{cell}:Odd"}).float()
     with pytest.raises(UsageError, match="aten.cumsum"):
         exported(translator, tmp_path)

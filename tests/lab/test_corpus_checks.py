@@ -117,7 +117,7 @@ def test_each_problem_is_found_with_its_lines(
 
 def test_files_of_different_lengths_are_wrong_and_both_counts_are_said(tmp_path: Path) -> None:
     corpus = survey(tmp_path, healthy(60)).corpus
-    corpus.files[1].write_text("only one line\n")
+    corpus.files[1].write_text("only one line\n", encoding="utf-8")
     (finding,) = check_corpus(Survey(corpus))
     assert finding.level == "error"
     assert "60 lines but" in finding.what

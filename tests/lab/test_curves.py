@@ -20,7 +20,7 @@ def write_run(run: Path, events: list[dict[str, Any]]) -> Path:
             {"event": e["event"], "update": e["update"], "seconds": e["update"] / 2} for e in events
         ],
     }.items():
-        (run / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+        (run / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return run
 
 
@@ -57,7 +57,7 @@ def test_several_runs_keep_their_names(tmp_path: Path) -> None:
 def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", EVENTS)
     assert read_curves([run], ["bleu"], "seconds")["bleu"][0].x == [50.0]
-    (run / "times.jsonl").write_text('{"event": "update", "update": 50}\n')
+    (run / "times.jsonl").write_text('{"event": "update", "update": 50}\n', encoding="utf-8")
     assert math.isnan(read_curves([run], ["bleu"], "seconds")["bleu"][0].x[0])
     (run / "times.jsonl").unlink()
     with pytest.raises(UsageError, match=r"no times\.jsonl; use --against update or epoch"):

@@ -58,7 +58,7 @@ def sentence(text: str) -> SentenceTrace:
 
 def report(text: str, folder: Path) -> list[Any]:
     file = folder / "a.svg"
-    file.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    file.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
     return [
         *(heading(text, 1), paragraph(text), preformatted(text), table([text, "n"], [[text, text]])),
         picture(file, folder, text),

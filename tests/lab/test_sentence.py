@@ -86,7 +86,7 @@ class Leaky(Cell):
 
 
 def test_a_cell_of_ones_own_shows_its_gates_and_says_which_it_does_not_name(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(LEAKY)
+    (tmp_path / "own.py").write_text(LEAKY, encoding="utf-8")
     model, job = small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"})
     one = trace_sentence(model, job, TEXT).recurrences[-1]
     assert (one.path.cell, one.gates, one.unnamed, [*one.values]) == (

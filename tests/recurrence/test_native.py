@@ -138,7 +138,7 @@ class Moody(Cell):
 
 def test_a_step_that_looks_at_values_is_refused_by_name_and_line(tmp_path: Path) -> None:
     file = tmp_path / "cells.py"
-    file.write_text(UNTRACEABLE)
+    file.write_text(UNTRACEABLE, encoding="utf-8")
     cell: Cell = find_named_cell(f"{file}:Moody")(3, 2)
     x = torch.randn(4, 2, 3)
     with pytest.raises(
@@ -235,7 +235,7 @@ class Cut(Cell):
 @pytest.mark.parametrize("engine", ["auto", "torch"])
 def test_a_step_that_cuts_a_gradient_has_it_cut(engine: str, tmp_path: Path) -> None:
     file = tmp_path / "cells.py"
-    file.write_text(DETACHING)
+    file.write_text(DETACHING, encoding="utf-8")
     cell: Cell = find_named_cell(f"{file}:Cut")(3, 2).double()
     x = torch.randn(4, 2, 3, dtype=torch.float64)
     given, expected = (

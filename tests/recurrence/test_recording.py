@@ -139,7 +139,7 @@ class Own(Base):
 
 
 def test_a_cell_of_ones_own_shows_its_own_names_and_those_of_a_step_that_it_calls(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
     name = f"{tmp_path / 'own.py'}:Own"
     first = recorded(build({"cell": name}, {"cell": name}))[0]
     assert (first.path.cell, first.gates, first.unnamed) == ("Own", ("r", "z", "valve"), ("n",))

@@ -51,7 +51,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_checkpoint_json_holds_the_sums_of_its_files(tmp_path: Path) -> None:
     directory = save(tmp_path, 5)
-    sums = json.loads((directory / METADATA).read_text())["sha256"]
+    sums = json.loads((directory / METADATA).read_text(encoding="utf-8"))["sha256"]
     assert set(sums) == {MODEL, TRAINER}
     assert checkpoint.load_tensors(directory / MODEL, sums[MODEL]).keys() == {"w"}
 
@@ -71,8 +71,8 @@ def test_a_harmed_checkpoint_is_refused_by_name_and_the_one_before_is_used(tmp_p
 
 def test_facts_altered_by_hand_are_refused(tmp_path: Path) -> None:
     directory = save(tmp_path, 10)
-    facts = (directory / METADATA).read_text()
-    (directory / METADATA).write_text(facts.replace('"update": 10', '"update": 11'))
+    facts = (directory / METADATA).read_text(encoding="utf-8")
+    (directory / METADATA).write_text(facts.replace('"update": 10', '"update": 11'), encoding="utf-8")
     with pytest.raises(DataError, match="checksum mismatch"):
         read(directory)
 
@@ -80,7 +80,7 @@ def test_facts_altered_by_hand_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "[]", "{}", "1", '{"seal": 1}', '{"seal'])
 def test_facts_that_are_no_facts_are_refused(tmp_path: Path, content: str) -> None:
     directory = save(tmp_path, 10)
-    (directory / METADATA).write_text(content)
+    (directory / METADATA).write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match="checkpoint.json: refused"):
         read(directory)
 

@@ -57,7 +57,7 @@ FIFTY = {"stop_after": Duration(50, "u"), "every": Duration(25, "u")}
 
 
 def events(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_going_on_with_another_number_of_processes_is_said(tmp_path: Path, befor
             return member(tmp_path, processes, settings=settings).train().update
 
         assert values(in_processes(count, train)) == [updates] * count
-    said = " ".join((tmp_path / "train.log").read_text().split())
+    said = " ".join((tmp_path / "train.log").read_text(encoding="utf-8").split())
     assert f"this run had {before} process" in said
     assert f"now it has {after}" in said
 
@@ -177,8 +177,8 @@ def test_the_others_find_what_the_first_has_made(tmp_path: Path) -> None:
     def work(processes: Processes) -> list[Any]:
         def make() -> str:
             if not file.exists():
-                file.write_text(f"by {processes.rank}")
-            return file.read_text()
+                file.write_text(f"by {processes.rank}", encoding="utf-8")
+            return file.read_text(encoding="utf-8")
 
         made = processes.run_first_then_others(make)
         spread = processes.map_shared(

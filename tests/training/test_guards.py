@@ -85,9 +85,9 @@ def test_a_loss_that_is_no_number_is_skipped_and_counted_and_leaves_the_weights_
     counts = guarded(training)
     assert (counts["skipped"], counts["in_a_row"], counts["rolled_back"]) == (6, 0, 0)
     assert all(weight.isfinite().all() for weight in training.learner.model.parameters())
-    assert (
-        "update 3 skipped: the loss became NaN (1 in a row, 1 so far)" in (tmp_path / "train.log").read_text()
-    )
+    assert "update 3 skipped: the loss became NaN (1 in a row, 1 so far)" in (
+        tmp_path / "train.log"
+    ).read_text(encoding="utf-8")
 
 
 def test_a_skipped_update_changes_neither_weights_nor_moments() -> None:
@@ -130,7 +130,7 @@ def test_too_many_in_a_row_end_the_run_with_the_batch_kept(tmp_path: Path) -> No
     assert "the loss became NaN at update 9, in 3 updates in a row" in said
     assert f"are saved in {tmp_path}/bad-batch" in said
     assert f"last good checkpoint is {tmp_path}/checkpoints/u0000008" in said
-    facts = json.loads((tmp_path / "bad-batch" / "batch.json").read_text())["facts"]
+    facts = json.loads((tmp_path / "bad-batch" / "batch.json").read_text(encoding="utf-8"))["facts"]
     assert (facts["update"], facts["epoch"], facts["first_batch"]) == (9, 1, 9)
     assert (facts["pairs"], facts["lines"]) == ([[21, 22, 23]], [[22, 23, 24]])
     kept = load_file(tmp_path / "bad-batch" / "batch.safetensors")
@@ -186,14 +186,16 @@ def test_a_spike_takes_weights_and_moments_back_and_the_data_go_on(tmp_path: Pat
     [event] = events(tmp_path, "roll-back")
     assert event["update"] == 8
     assert "above the limit of" in event["why"]
-    assert "weights rolled back to update 6 (roll-back 1)" in (tmp_path / "train.log").read_text()
+    assert "weights rolled back to update 6 (roll-back 1)" in (tmp_path / "train.log").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_spike_is_not_learnt_from_where_there_is_nothing_to_go_back_to(tmp_path: Path) -> None:
     training = make_training(tmp_path, **spiky(8, checkpoint_every=None, stop_after=Duration(9, "u")))
     training.train()
     assert guarded(training)["rolled_back"] == 1
-    assert "there is no checkpoint to roll back to" in (tmp_path / "train.log").read_text()
+    assert "there is no checkpoint to roll back to" in (tmp_path / "train.log").read_text(encoding="utf-8")
 
 
 def test_a_checkpoint_that_is_gone_is_not_gone_back_to(tmp_path: Path) -> None:
@@ -206,7 +208,7 @@ def test_a_checkpoint_that_is_gone_is_not_gone_back_to(tmp_path: Path) -> None:
     make_training(tmp_path, settings=settings, epochs=Interrupted(6)).train()
     training = make_training(tmp_path, **spiky(8, stop_after=Duration(8, "u"), checkpoint_every=None))
     training.train()
-    assert "there is no checkpoint to roll back to" in (tmp_path / "train.log").read_text()
+    assert "there is no checkpoint to roll back to" in (tmp_path / "train.log").read_text(encoding="utf-8")
 
 
 def test_a_run_does_not_go_back_for_ever(tmp_path: Path) -> None:
@@ -297,10 +299,9 @@ def test_running_out_of_memory_is_counted_and_told(tmp_path: Path) -> None:
     training.train()
     assert guarded(training)["split"] == 4
     assert [event["parts"] for event in events(tmp_path, "split")] == [4] * 4
-    assert (
-        "update 4: out of memory, batches were split into 4 parts (4 updates so far)"
-        in (tmp_path / "train.log").read_text()
-    )
+    assert "update 4: out of memory, batches were split into 4 parts (4 updates so far)" in (
+        tmp_path / "train.log"
+    ).read_text(encoding="utf-8")
 
 
 def test_what_is_drawn_hangs_on_the_parts_and_not_on_where_memory_ran_out() -> None:

@@ -82,8 +82,8 @@ def test_the_log_has_all_that_the_console_had(tmp_path: Path) -> None:
 def test_the_ratio_of_teacher_forcing_is_shown_where_it_is_scheduled(tmp_path: Path) -> None:
     for folder, forcing in (("always", make_forcing()), ("linear", make_forcing("linear", span=20.0))):
         make_training(tmp_path / folder, forcing=forcing, settings={"stop_after": Duration(6, "u")}).train()
-    assert " tf " not in (tmp_path / "always" / "train.log").read_text()
-    assert "tf 0.75" in (tmp_path / "linear" / "train.log").read_text()
+    assert " tf " not in (tmp_path / "always" / "train.log").read_text(encoding="utf-8")
+    assert "tf 0.75" in (tmp_path / "linear" / "train.log").read_text(encoding="utf-8")
 
 
 def test_numbers_and_times_are_short() -> None:
@@ -99,7 +99,7 @@ def test_events_after_the_checkpoint_and_a_torn_line_are_forgotten(tmp_path: Pat
     metrics.path.write_bytes(metrics.path.read_bytes() + b'{"event": "upd')
     with metrics.open(2):
         metrics.write({"event": "update", "update": 3, "loss": 1.5})
-    lines = [json.loads(line) for line in metrics.path.read_text().splitlines()]
+    lines = [json.loads(line) for line in metrics.path.read_text(encoding="utf-8").splitlines()]
     assert [line["update"] for line in lines] == [1, 2, 3]
     assert lines[-1]["loss"] == 1.5
 
@@ -116,7 +116,7 @@ def test_what_is_no_number_is_null_so_that_the_file_stays_json(tmp_path: Path) -
     metrics = MetricsLog(tmp_path / "metrics.jsonl")
     with metrics.open(0):
         metrics.write({"event": "validation", "update": 1, "loss": float("nan"), "best": False})
-    assert json.loads(metrics.path.read_text())["loss"] is None
+    assert json.loads(metrics.path.read_text(encoding="utf-8"))["loss"] is None
 
 
 def test_nothing_in_the_metrics_depends_on_the_clock(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_times_of_events_stand_beside_them(tmp_path: Path) -> None:
         with metrics.open(last - 1):
             for update in (last, last + 1):
                 metrics.write({"event": "update", "update": update}, seconds=0.5 * update)
-    times = [json.loads(line) for line in (tmp_path / "times.jsonl").read_text().splitlines()]
+    times = [json.loads(line) for line in (tmp_path / "times.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(line["event"], line["update"], line["seconds"]) for line in times] == [
         ("update", 1, 0.5),
         ("update", 2, 1.0),
@@ -143,7 +143,7 @@ def test_the_times_of_events_stand_beside_them(tmp_path: Path) -> None:
 def test_a_run_keeps_a_time_for_every_event(tmp_path: Path) -> None:
     make_training(tmp_path, settings={"stop_after": Duration(12, "u")}).train()
     events, times = (
-        [json.loads(line) for line in (tmp_path / name).read_text().splitlines()]
+        [json.loads(line) for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()]
         for name in ("metrics.jsonl", "times.jsonl")
     )
     assert [(e["event"], e["update"]) for e in events] == [(e["event"], e["update"]) for e in times]

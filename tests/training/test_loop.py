@@ -43,7 +43,7 @@ class Interrupted(TenBatches):
 
 
 def events(run: Path, kind: str) -> list[dict[str, Any]]:
-    lines = (run / "metrics.jsonl").read_text().splitlines()
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
@@ -126,7 +126,7 @@ def test_a_run_killed_outright_goes_on_from_its_last_checkpoint_to_the_same_end(
 
     with pytest.raises(MemoryError):
         make_training(tmp_path / "killed", epochs=Dies()).train()
-    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
+    with (tmp_path / "killed" / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"event": "upd')  # torn by the crash
     resumed = make_training(tmp_path / "killed")
     resumed.train()
@@ -143,7 +143,7 @@ def test_a_torn_checkpoint_is_set_aside_and_the_run_goes_on_from_the_one_before(
     resumed.train()
     assert same(straight, resumed)
     assert (checkpoints / "u0000030.refused").is_dir()
-    assert "trainer.safetensors: refused" in (tmp_path / "torn" / "train.log").read_text()
+    assert "trainer.safetensors: refused" in (tmp_path / "torn" / "train.log").read_text(encoding="utf-8")
 
 
 def test_a_complete_run_has_nothing_left_to_do(tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def test_with_a_cut_the_best_weights_are_back_and_their_moments_if_wanted(
         {"loss": 1.0, "bleu": 5.0},
         None,  # what was measured is not what is kept
     ]
-    assert "continuing from the best weights, those of update 4" in (tmp_path / "train.log").read_text()
+    assert "continuing from the best weights, those of update 4" in (tmp_path / "train.log").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("rollback", KINDS)

@@ -36,7 +36,7 @@ EXPRESSIONS: dict[Any, str] = {
 }
 
 CREATION_ARGUMENTS = {"dtype", "layout", "device", "pin_memory"}  # of a new tensor; C need not know them
-FUNCTIONS = Path(__file__).with_name("functions.h").read_text()
+FUNCTIONS = Path(__file__).with_name("functions.h").read_text(encoding="utf-8")
 C_HEADER = {torch.float32: FUNCTIONS, torch.float64: "#define DOUBLE\n" + FUNCTIONS}
 C_FUNCTION = """
 void kernel(long t, const struct buffers *buffers) {{

@@ -46,9 +46,9 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory) as scratch:
             file, output = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
-            file.write_text(text)
+            file.write_text(text, encoding="utf-8")
             command = [program, *flags, "-o", str(output), str(file), "-lm"]
-            result = subprocess.run(command, capture_output=True, text=True)
+            result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
             if result.returncode:
                 reason = result.stderr.strip() or f"exit status {result.returncode}"
                 raise CompilerError(f"{program} failed: {reason.splitlines()[0]}")
@@ -59,7 +59,9 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
 @cache
 def _describe_machine(program: str) -> str:
     """Describe the compiler and the processor, on which compiled code depends."""
-    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+    version = subprocess.run(
+        [program, "--version"], capture_output=True, encoding="utf-8", errors="replace"
+    ).stdout
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     return "\n".join([version, platform.machine(), *[line for line in lines if line.startswith("flags")][:1]])

@@ -156,7 +156,7 @@ def _check_one_dtype(*tensors: Tensor) -> None:
 @cache
 def load_loop(dtype: torch.dtype) -> Any:
     """Compile loop.c for a type of number."""
-    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_name("loop.c").read_text())
+    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_name("loop.c").read_text(encoding="utf-8"))
     loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
     loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
     loaded.product.argtypes = [c_long, c_void_p]
