@@ -1,7 +1,8 @@
 """Errors with a message for the user: what is wrong, where, and what to do."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 CONTROLS = ("Cc", "Zl", "Zp", "Cs")
@@ -24,6 +25,10 @@ class UsageError(NmtError):
 
 class DataError(NmtError):
     """An invalid input or file: exit code 1."""
+
+
+class MissingPackage(DataError):
+    """A library that is not installed."""
 
 
 class TerminationSignal(SystemExit):
@@ -54,3 +59,36 @@ def suggestion(name: str, names: Sequence[str]) -> str:
     """Return `did you mean 'lstm'?`, or all the names if none is similar."""
     near = get_close_matches(name, names, n=1)
     return f"did you mean '{near[0]}'?" if near else "choose one of " + ", ".join(names)
+
+
+INSTALLATION = {
+    "matplotlib": "pip install 'recurrent-nmt[plot]'",
+    "numpy": "pip install numpy",
+    "onnx": "pip install 'recurrent-nmt[export]'",
+    "onnxruntime": "pip install 'recurrent-nmt[fast]'",
+    "pyarrow": "pip install 'recurrent-nmt[parquet]'",
+    "pydantic": "pip install pydantic",
+    "ray": "pip install 'recurrent-nmt[ray]'",
+    "sacrebleu": "pip install sacrebleu",
+    "safetensors": "pip install safetensors",
+    "sentencepiece": "pip install sentencepiece",
+    "tensorboard": "pip install 'recurrent-nmt[tensorboard]'",
+    "torch": "pip install torch (without it, only exported models can translate and rescore)",
+    "trackio": "pip install trackio",
+    "wandb": "pip install wandb",
+    "xopen": "pip install xopen",
+    "yaml": "pip install pyyaml",
+}
+"""Libraries that an installation may lack, and how to install them."""
+
+
+@contextmanager
+def report_missing_packages() -> Iterator[None]:
+    """Raise MissingPackage if the block imports a library that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in INSTALLATION:
+            raise
+        raise MissingPackage(f"{package} is not installed: {INSTALLATION[package]}") from error

@@ -112,7 +112,10 @@ def write(name: str, old: str, new: str) -> Callable[[Path], None]:
 
 
 UNREADY: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a changed file": (lambda it: (it / "CHANGELOG.md").write_text(CHANGELOG + "x", encoding="utf-8"), "tree is not clean"),
+    "a changed file": (
+        lambda it: (it / "CHANGELOG.md").write_text(CHANGELOG + "x", encoding="utf-8"),
+        "tree is not clean",
+    ),
     "a new file": (lambda it: (it / "x.py").touch(), "tree is not clean"),
     "another version": (write("nmt/__init__.py", "0.2.0", "0.1.0"), "nmt/__init__.py: __version__ is 0.1.0"),
     "no version": (write("nmt/__init__.py", "__version__", "v"), "nmt/__init__.py: __version__ is None"),

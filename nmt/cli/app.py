@@ -17,8 +17,9 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__
+from nmt.cli.streams import abandon_output, flush_output, open_streams, restart_in_utf8
 from nmt.cli.terminal import echo_note
-from nmt.errors import DataError, NmtError, TerminationSignal
+from nmt.errors import DataError, NmtError, TerminationSignal, report_missing_packages
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
@@ -40,25 +41,17 @@ class VerbGroup(TyperGroup):
 def report_errors() -> Iterator[None]:
     """Print an error's message and exit with its code; report any other exception as an internal error."""
     try:
-        yield
-        sys.stdout.flush()
+        with report_missing_packages():
+            yield
+            sys.stdout.flush()
     except NmtError as error:
         echo_note(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         echo_note("stopped")
         raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        _abandon_standard_output()
-        raise typer.Exit(BROKEN_PIPE) from None
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        echo_note(f"{where}{error.strerror or error}")
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _abandon_standard_output()
-        raise typer.Exit(DataError.exit_code) from None
+        raise typer.Exit(_report_system_error(error)) from None
     except (typer.Exit, typer.Abort, typer.TyperException):  # exits and usage errors, which Typer prints
         raise
     except TerminationSignal:
@@ -74,9 +67,14 @@ def report_errors() -> Iterator[None]:
         raise typer.Exit(BUG) from error
 
 
-def _abandon_standard_output() -> None:
-    """Redirect stdout to the null device: Python flushes it once more at exit, and nobody reads it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _report_system_error(error: OSError) -> int:
+    """Print a message, unless the reader of stdout has gone, and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        abandon_output()
+        return BROKEN_PIPE
+    where = error.filename or ("" if flush_output() else "standard output")
+    echo_note(f"{where}: {error.strerror}" if where else str(error.strerror or error))
+    return DataError.exit_code
 
 
 app = typer.Typer(
@@ -116,12 +114,16 @@ for _verb in VERBS:
 
 def main() -> None:
     """Entry point of the console script."""
-    _open_closed_streams()
-    app(prog_name="nmt")
-
-
-def _open_closed_streams() -> None:
-    """Replace standard streams that the caller closed (`<&-`), which Python sets to None."""
-    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - stays open until the process ends
-    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    restart_in_utf8()
+    try:
+        open_streams()
+    except DataError as error:
+        echo_note(str(error))
+        sys.exit(error.exit_code)
+    try:
+        try:
+            app(prog_name="nmt")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:  # of --help and --version, which run before any verb
+        sys.exit(_report_system_error(error))

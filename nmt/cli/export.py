@@ -36,12 +36,8 @@ def export(
     """
     if ref is not None and check is None:
         raise UsageError("--ref is the reference of --check: give both files")
-    try:
-        from nmt.export import run
-    except ModuleNotFoundError as error:
-        if error.name != "onnx":
-            raise
-        raise UsageError("exporting needs onnx: pip install 'recurrent-nmt[export]'") from None
+    from nmt.export import run
+
     report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
     skipped = "not compared: there are no validation pairs here (use --check)"
     typer.echo(run.format_report(report) if report else skipped)

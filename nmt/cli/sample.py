@@ -25,5 +25,6 @@ def sample(
     from nmt.recipe.tasks.language_model import load_language_model, sample_lines
 
     options = Options(sample=True, n_best=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    prompt = prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     texts = sample_lines(load_language_model(model), options, length, prompt)
     typer.echo("\n\n".join("\n".join(lines) for lines in texts))

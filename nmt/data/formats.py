@@ -9,7 +9,7 @@ from typing import Any
 from xml.parsers import expat
 
 from nmt.data.text import open_file, read_lines
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, report_missing_packages
 
 Row = tuple[str, ...]
 Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
@@ -150,14 +150,10 @@ class _TmxParser:
 
 
 def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """Yield the columns named like the languages, and further ones; UsageError without pyarrow."""
-    try:
+    """Yield the columns named like the languages, and further ones; MissingPackage without pyarrow."""
+    with report_missing_packages():
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
-    except ImportError:
-        raise UsageError(
-            f"{path}: reading Parquet needs pyarrow: pip install 'recurrent-nmt[parquet]'"
-        ) from None
     wanted = [*languages, *columns]
     try:
         file = ParquetFile(path)

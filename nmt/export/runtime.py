@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS, PAD
 from nmt.decoding.model import Floats, Ints, StepOutput
-from nmt.errors import UsageError
+from nmt.errors import report_missing_packages
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -152,12 +152,8 @@ class _AttentionFeeds(NamedTuple):
 
 
 def _session(graph: Path, threads: int) -> "InferenceSession":
-    try:
+    with report_missing_packages():
         import onnxruntime
-    except ImportError:
-        raise UsageError(
-            "an exported translator needs onnxruntime: pip install 'recurrent-nmt[fast]'"
-        ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.errors import UsageError, escape_controls
+from nmt.errors import UsageError, escape_controls, report_missing_packages
 from nmt.files import atomic_file, check_writable
 
 if TYPE_CHECKING:
@@ -106,17 +106,15 @@ def draw_heat_maps(
 
 
 def check_picture(path: Path, kind: str | None = None) -> str:
-    """Return the format of a picture; UsageError if it cannot be drawn, to be found before long work."""
+    """Return the format of a picture; UsageError or MissingPackage if it cannot be drawn."""
     kind = kind or path.suffix.removeprefix(".").lower()
     if kind not in FORMATS:
         raise UsageError(
             f"{path}: the name of a picture must end in one of {', '.join('.' + kind for kind in FORMATS)}"
         )
     check_writable(path)
-    try:
+    with report_missing_packages():
         import matplotlib.figure  # noqa: F401 - whether it is installed
-    except ImportError as error:
-        raise UsageError("matplotlib is not installed: pip install 'recurrent-nmt[plot]'") from error
     return kind
 
 

@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from nmt.errors import UsageError
+from nmt.errors import UsageError, report_missing_packages
 from nmt.files import atomic_file
 
 PROJECT = "nmt"
@@ -116,7 +116,7 @@ def _lines_until(path: Path, update: int) -> Iterator[bytes]:
 
 
 def build_logger(name: str, run: Path) -> Logger:
-    """Return the logger of that name for a run; UsageError if it is unknown or its library is missing."""
+    """Return the logger of that name for a run; UsageError or MissingPackage if there is none."""
     if name not in LOGGERS:
         raise UsageError(f"--log-to: no '{name}', choose one of {', '.join(LOGGERS)}")
     return LOGGERS[name](run)
@@ -135,12 +135,8 @@ class TensorBoardLogger:
     """A logger of every number for TensorBoard, into a directory of the run."""
 
     def __init__(self, run: Path) -> None:
-        try:
+        with report_missing_packages():
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise UsageError(
-                "tensorboard is not installed: pip install 'recurrent-nmt[tensorboard]'"
-            ) from error
         self.directory, self.make_writer = str(run / "tensorboard"), SummaryWriter
 
     def begin(self, update: int) -> None:
@@ -163,10 +159,8 @@ class TrackerLogger:
 
     def __init__(self, library: str, identity: Callable[[Path], Mapping[str, str]], run: Path) -> None:
         """Take a function `identity` from a run to further keywords of `init` that identify it."""
-        try:
+        with report_missing_packages():
             self.library = import_module(library)
-        except ImportError as error:
-            raise UsageError(f"{library} is not installed: pip install {library}") from error
         self.name, self.identity = run.resolve().name, identity(run)
 
     def begin(self, update: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nmt.data.pairs import Corpus, find_corpus, read_pairs, read_rows
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, MissingPackage, UsageError
 
 PAIRS = [("Ein Hund.", "A dog."), ("", "blank"), ('a\u2028b <&> "c"', "d"), ("새", "bird")]
 EXTRA = [("0.5", "0-0"), ("1", ""), ("2", "0-0"), ("1", "0-0")]
@@ -136,5 +136,5 @@ def test_a_missing_pyarrow_is_reported_with_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"pip install 'recurrent-nmt\[parquet\]'"):
+    with pytest.raises(MissingPackage, match=r"pip install 'recurrent-nmt\[parquet\]'"):
         list(read_pairs(corpus(tmp_path / "a.parquet", "")))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from matplotlib import font_manager
 
-from nmt.errors import UsageError
+from nmt.errors import MissingPackage, UsageError
 from nmt.lab.figure import Curve, draw_curves
 
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -115,9 +115,9 @@ def test_without_matplotlib_its_extra_is_named(tmp_path: Path, monkeypatch: pyte
 
     def absent(name: str, *rest: Any) -> Any:
         if name.startswith("matplotlib"):
-            raise ImportError(name)
+            raise ModuleNotFoundError(name, name=name)
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(UsageError, match=r"recurrent-nmt\[plot\]"):
+    with pytest.raises(MissingPackage, match=r"recurrent-nmt\[plot\]"):
         draw_curves(tmp_path / "a.svg", PANELS, x="update")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt import __version__
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, NmtError
 from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.metrics import LEVELS
 from nmt.files import read_purpose, write_file
@@ -196,7 +196,7 @@ class _ReportBuilder:
             file = folder / f"{number}.svg"
             try:
                 draw_curves(file, panels, x=x, one_scale=True, log_x=log_x)
-            except UsageError as error:
+            except NmtError as error:
                 yield paragraph(f"No pictures: {error}")
                 return
             yield picture(file, self.directory, f"{x}: {', '.join(panels)}")
