@@ -8,6 +8,7 @@ Nothing is tagged, pushed or uploaded: the last lines printed are the commands f
 import argparse
 import datetime
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -141,7 +142,10 @@ def run(command: Sequence[str], folder: Path) -> None:
 
 def output(command: Sequence[str], folder: Path) -> str:
     """Return what a command prints; exit with a message if it fails."""
-    done = subprocess.run(command, cwd=folder, check=False, stdout=subprocess.PIPE, encoding="utf-8")
+    apart = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # not the checkout
+    done = subprocess.run(
+        command, cwd=folder, check=False, stdout=subprocess.PIPE, encoding="utf-8", env=apart
+    )
     if done.returncode:
         sys.exit(f"{' '.join(command)} failed with exit status {done.returncode}")
     return done.stdout

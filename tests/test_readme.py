@@ -17,6 +17,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     *sorted(str(p.relative_to(CHECKOUT)) for p in CHECKOUT.glob("docs/*.md")),
     *sorted(str(p.relative_to(CHECKOUT)) for p in CHECKOUT.glob("docs/ko/*.md")),
 ]

@@ -212,3 +212,13 @@ def test_the_changelog_of_this_version_can_become_its_tag(release: ModuleType) -
     named = text.replace("## [Unreleased]", f"## [{version[1]}] - 2026-11-30", 1)
     assert first == "[Unreleased]" or first.startswith(f"[{version[1]}] - ")
     assert release.changelog_problems(named, version[1]) == []
+
+
+def test_everything_deprecated_is_listed() -> None:
+    sources = "".join(file.read_text("utf-8") for file in (CHECKOUT / "nmt").rglob("*.py"))
+    page = (CHECKOUT / "docs" / "releases.md").read_text("utf-8").split("| deprecated |")[1]
+    marked = re.findall(r"deprecated=\(([^)]*)\)", sources)
+    names = [name for group in marked for name in re.findall(r'"([^"]+)"', group)]
+    assert len(names) >= len(marked) > 0
+    assert [name for name in names if f": {name}`" not in page] == []
+    assert "hidden=True" not in sources  # no hidden option

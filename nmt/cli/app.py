@@ -120,6 +120,7 @@ def main() -> None:
     except DataError as error:
         echo_note(str(error))
         sys.exit(error.exit_code)
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # child processes import nothing from the current directory
     try:
         try:
             app(prog_name="nmt")

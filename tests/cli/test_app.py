@@ -116,3 +116,18 @@ def test_a_wrong_option_ends_with_exit_code_2() -> None:
         [sys.executable, "-m", "nmt", "recipes", "ls", "--al"], capture_output=True, cwd=ROOT, check=False
     )
     assert done.returncode == 2
+
+
+def test_processes_import_nothing_from_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study's directory may come from a stranger, and `python -m` looks there first."""
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.delenv("PYTHONSAFEPATH")
+    monkeypatch.setattr(sys, "argv", ["nmt", "--version"])
+    with pytest.raises(SystemExit):
+        root.main()
+    (tmp_path / "tabnanny.py").write_text("print('run unasked')", encoding="utf-8")
+    for command in (["-m", "tabnanny", "."], ["-c", "import tabnanny"]):
+        child = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, check=True)
+        assert b"unasked" not in child.stdout
