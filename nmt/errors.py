@@ -55,6 +55,26 @@ def _is_control(char: str) -> bool:
     return unicodedata.category(char) in CONTROLS or unicodedata.bidirectional(char) in DIRECTIONS
 
 
+OUT_OF_MEMORY = (
+    "can't allocate memory",  # torch on the CPU
+    "not enough memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "Failed to allocate memory",  # onnxruntime
+    "bad allocation",
+    "std::bad_alloc",
+    "bad_alloc",
+    "Cannot allocate memory",
+)
+"""Messages of memory errors that have no class."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return True if memory ran out, in Python or in one of the libraries."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter: torch's
+        return True
+    return any(message in str(error) for message in OUT_OF_MEMORY)
+
+
 def suggestion(name: str, names: Sequence[str]) -> str:
     """Return `did you mean 'lstm'?`, or all the names if none is similar."""
     near = get_close_matches(name, names, n=1)

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader, FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -140,24 +141,17 @@ def _target(path: Path) -> Path:
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        buffer = memoryview(bytearray(min(BLOCK, max(os.fstat(file.fileno()).st_size, 1))))
-        while size := file.readinto(buffer):
-            digest.update(buffer[:size])
+        return stream_sha256(file)
+
+
+def stream_sha256(file: FileIO | BufferedReader) -> str:
+    """Return the SHA-256 of the rest of an open file."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(min(BLOCK, max(os.fstat(file.fileno()).st_size, 1))))
+    while size := file.readinto(buffer):
+        digest.update(buffer[:size])
     return digest.hexdigest()
-
-
-def check_sha256(path: Path, expected: str) -> None:
-    """Raise DataError if a file cannot be read or its SHA-256 differs from the expected one."""
-    try:
-        actual = file_sha256(path)
-    except OSError as error:
-        raise DataError(f"{path}: refused: cannot be read ({error.strerror})") from error
-    if actual != expected:
-        raise DataError(
-            f"{path}: refused: checksum mismatch (sha256 {actual[:12]}…, recorded {expected[:12]}…)"
-        )
 
 
 SETTLED = 2_000_000_000  # nanoseconds: a file changed since may change again within a tick of its clock

@@ -44,7 +44,9 @@ DOORS = {
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
     "pyarrow": ("nmt/data/formats.py",),
-    "pydantic": ("nmt/recipe/", "nmt/data/corpora.py", "nmt/lab/study/definition.py"),
+    "pydantic": (
+        *("nmt/untrusted_files.py", "nmt/recipe/", "nmt/data/corpora.py", "nmt/lab/study/definition.py"),
+    ),
     "rich": ("nmt/cli/", "nmt/training/console.py"),
     "sacrebleu": ("nmt/evaluation/",),
     "safetensors": ("nmt/training/checkpoint.py",),

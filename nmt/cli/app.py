@@ -19,7 +19,13 @@ from typer.core import TyperGroup
 from nmt import __version__
 from nmt.cli.streams import abandon_output, flush_output, open_streams, restart_in_utf8
 from nmt.cli.terminal import echo_note
-from nmt.errors import DataError, NmtError, TerminationSignal, report_missing_packages
+from nmt.errors import (
+    DataError,
+    NmtError,
+    TerminationSignal,
+    is_out_of_memory,
+    report_missing_packages,
+)
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
@@ -60,6 +66,13 @@ def report_errors() -> Iterator[None]:
         echo_note(f"the code of a custom cell called sys.exit({error.code!r})")
         raise typer.Exit(DataError.exit_code) from None
     except Exception as error:
+        if is_out_of_memory(error):
+            reason = str(error).strip().partition("\n")[0]
+            echo_note(
+                f"out of memory{': ' if reason else ''}{reason[:200]}; use smaller batches "
+                "(training.batch.size, --batch), a smaller beam or model, or a machine with more memory"
+            )
+            raise typer.Exit(DataError.exit_code) from None
         if os.environ.get("NMT_DEBUG") == "1":
             raise
         echo_note(f"this is a bug, sorry: {type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ from nmt.data.store.arrays import ArrayFile, Int64, TemporaryColumns
 from nmt.data.vocabulary import EOS, UNK, Vocabulary
 from nmt.data.word_alignment import NULL, sorted_unique, train_lexicon
 from nmt.errors import DataError
+from nmt.untrusted_files import RefusedFile
 
 BLOCK = 1 << 20  # tokens counted together
 
@@ -37,6 +38,17 @@ class Shortlist:
         rows = [self.targets[self.offsets[i] : self.offsets[i + 1]] for i in set(source)]
         return sorted_unique(np.concatenate([self.always, *rows]))
 
+    def find_problem(self, source: int, target: int) -> str | None:
+        """Describe what does not fit vocabularies of the given sizes."""
+        offsets, tokens = self.offsets, np.concatenate([self.targets, self.always])
+        if len(offsets) != source + 1 or offsets[0] < 0 or offsets[-1] > len(self.targets):
+            return "its lists do not match the source vocabulary"
+        if (np.diff(offsets) < 0).any() or not len(self.always):
+            return "its lists are damaged"
+        if tokens.min() < 0 or tokens.max() >= target:
+            return "its lists contain tokens that are not in the target vocabulary"
+        return None
+
     def fingerprint(self) -> str:
         """Return the SHA-256 of the lists."""
         parts = (self.offsets, self.targets, self.always)
@@ -58,7 +70,10 @@ def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: s
     for name, fingerprint in _fingerprints(vocabularies).items():
         if file.metadata.get(name) != fingerprint:
             raise DataError(f"{path} was made for a different {name} vocabulary: {advice}")
-    return Shortlist(*(file.arrays[name] for name in ("offsets", "targets", "always")))
+    shortlist = Shortlist(*(file.array(name, "I64") for name in ("offsets", "targets", "always")))
+    if problem := shortlist.find_problem(*map(len, vocabularies.values())):
+        raise RefusedFile(path, problem, advice)
+    return shortlist
 
 
 def make_shortlist(

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO, NamedTuple
 from nmt.decoding.job import JobProgress
 from nmt.errors import DataError
 from nmt.files import part_file, write_file
+from nmt.settings import CountOrZero
+from nmt.untrusted_files import STATE_BYTES, RefusedFile, read_json
 
 Identity = dict[str, Any]  # plain JSON values, which must be equal for a job to be resumed
 
@@ -22,7 +24,7 @@ class JobCheckpoint(NamedTuple):
 
     identity: Identity
     done: JobProgress
-    sizes: list[int]  # bytes of each file
+    sizes: list[CountOrZero]  # bytes of each file
     whole: bool = False  # all lines are written, only renaming remains
 
 
@@ -164,13 +166,11 @@ def read_checkpoint(paths: Sequence[Path | None], identity: Identity) -> JobChec
     if paths[0] is None:
         return None
     path = checkpoint_path(paths[0].resolve())
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        checkpoint = JobCheckpoint(**{**fields, "done": JobProgress(**fields["done"])})
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"cannot read {path} ({error}); start again without --resume") from None
+    checkpoint = read_json(path, JobCheckpoint, STATE_BYTES, "start again without --resume")
+    if len(checkpoint.sizes) != len(paths):
+        raise RefusedFile(path, f"it counts {len(checkpoint.sizes)} files", "start again without --resume")
     changes = [
         f"  {name}: was {_describe(checkpoint.identity.get(name))}, now {_describe(identity.get(name))}"
         for name in {**checkpoint.identity, **identity}

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 from nmt.decoding.resume import JobOutput
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file, file_sha256, part_file, write_file
+from nmt.untrusted_files import read_json
 
 BLOCK = 1 << 20
 PER_SHARD = ("--shard", "--alignments")  # options that differ between the shards of a job
@@ -111,12 +112,9 @@ def merge_shards(outputs: Sequence[Path], output: Path) -> None:
 
 def _read_info(path: Path) -> ShardInfo:
     file = info_path(path)
-    try:
-        return ShardInfo(**json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise DataError(f"{path} is not the output of a complete shard: {file} does not exist") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"cannot read {file}: {error}") from None
+    if not os.path.lexists(file):
+        raise DataError(f"{path} is not the output of a complete shard: {file} does not exist")
+    return read_json(file, ShardInfo, advice="translate the shard again")
 
 
 def _check_shards(infos: Sequence[ShardInfo], paths: Sequence[Path]) -> None:

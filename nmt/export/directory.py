@@ -1,15 +1,16 @@
 """The directory of an exported translator: graphs, vocabularies, configuration. Reading it needs no torch."""
 
-import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.job import Job
-from nmt.decoding.options import Options
-from nmt.errors import DataError
+from nmt.decoding.options import Options, SearchSettings
 from nmt.export.runtime import OnnxModel
-from nmt.files import check_sha256, file_sha256
+from nmt.files import file_sha256
+from nmt.settings import Count
+from nmt.untrusted_files import RefusedFile, check_sha256, member, read_json
 
 FORMAT = 1
 CONFIG, CHECKSUMS = "config.json", "checksums.json"
@@ -25,17 +26,19 @@ class ExportConfig:
     languages: tuple[str, str]
     int8: bool
     parameters: int
-    pieces: tuple[int, int]  # sizes of the vocabularies
+    pieces: tuple[Count, Count]  # sizes of the vocabularies
     ids: dict[str, int]  # of pad, bos, eos, unk
     vocabularies: tuple[str, str]  # their files
     memory: list[str]  # arrays with an entry for each source position
-    state: dict[str, int]  # the fields of the decoder's state, and their sizes
-    search: dict[str, float]  # of the recipe
+    state: dict[str, Count]  # the fields of the decoder's state, and their sizes
+    search: SearchSettings  # of the recipe
+
+    __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
 
 
 def is_exported(path: Path) -> bool:
     """Return True if a path is an exported directory."""
-    return (path / CHECKSUMS).is_file() and (path / CONFIG).is_file()
+    return os.path.lexists(path / CHECKSUMS) and os.path.lexists(path / CONFIG)
 
 
 def load_export(path: Path, *, threads: int = 1) -> Job:
@@ -43,24 +46,28 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
 
     Raises DataError if a file has changed, or if the directory has a later format.
     """
-    checksums = _read_json(path / CHECKSUMS)
+    checksums = read_json(path / CHECKSUMS, dict[str, str])
     for name in sorted(checksums):
-        check_sha256(path / name, str(checksums[name]))
-    facts = _read_json(path / CONFIG)
-    if facts.get("format") != FORMAT:
-        raise DataError(f"{path}: format {facts.get('format')}, but this nmt reads {FORMAT}: export again")
-    try:
-        config = ExportConfig(**facts)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise DataError(f"{path / CONFIG}: refused: {error}") from None
+        check_sha256(member(path, name, path / CHECKSUMS), checksums[name])
+    config = read_config(path / CONFIG)
     missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(checksums)
     if missing:
-        raise DataError(f"{path / CHECKSUMS}: refused: no checksum of {', '.join(sorted(missing))}")
+        raise RefusedFile(path / CHECKSUMS, f"no checksum of {', '.join(sorted(missing))}")
     source, target = (load_vocabulary(path / name) for name in config.vocabularies)
+    if (len(source), len(target)) != config.pieces:
+        raise RefusedFile(path / CONFIG, f"{config.pieces} tokens do not match the vocabularies")
     graphs = {name: path / graph_file(name) for name in GRAPHS}
-    search = Options(**config.search)  # type: ignore[arg-type]
     model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
-    return Job(model, source, target, search, attends=bool(config.memory))
+    model.check(config.memory, config.state)
+    return Job(model, source, target, Options(**vars(config.search)), attends=bool(config.memory))
+
+
+def read_config(path: Path) -> ExportConfig:
+    """Read `config.json`; DataError if it is damaged or of a later format."""
+    config = read_json(path, ExportConfig)
+    if config.format != FORMAT:
+        raise RefusedFile(path, f"format {config.format}, but this nmt reads {FORMAT}", "export again")
+    return config
 
 
 def fingerprint(path: Path) -> str:
@@ -71,13 +78,3 @@ def fingerprint(path: Path) -> str:
 def graph_file(name: str) -> str:
     """Return the file name of a graph."""
     return f"{name}.onnx"
-
-
-def _read_json(file: Path) -> dict[str, object]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: refused: {error}") from None
-    if not isinstance(content, dict):
-        raise DataError(f"{file}: refused: it is not a JSON object")
-    return content

@@ -116,7 +116,7 @@ def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
         vocabularies=("source" + loaded.source.suffix, "target" + loaded.target.suffix),
         memory=memory_names(translator),
         state=state_sizes(translator.decoder),
-        search=asdict(recipe.search),
+        search=recipe.search,
     )
 
 

@@ -9,13 +9,23 @@ from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS, PAD
 from nmt.decoding.model import Floats, Ints, StepOutput
-from nmt.errors import report_missing_packages
+from nmt.errors import is_out_of_memory, report_missing_packages
+from nmt.export.onnx_file import check_graph
+from nmt.untrusted_files import GRAPH_BYTES, RefusedFile, read_bytes
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+ADVICE = "export the translator again"
 ENCODER_BATCH = 32  # sentences, sorted by length to save padding
 ATTENTION_ROWS = 16  # hypotheses of a sentence that attend to its keys in one product
+
+
+class GraphValue(NamedTuple):
+    """The type of an input or output of a graph, and its sizes; None for those that differ between calls."""
+
+    kind: str
+    sizes: Sequence[int | None]
 
 
 class EncoderArrays(NamedTuple):
@@ -28,7 +38,7 @@ class EncoderArrays(NamedTuple):
 class OnnxTokenScores:
     """`TokenScores` over log probabilities [R, V], sorted by onnxruntime."""
 
-    def __init__(self, log_probs: Floats, top_k: "InferenceSession") -> None:
+    def __init__(self, log_probs: Floats, top_k: "GraphSession") -> None:
         self.log_probs, self.top_k = log_probs, top_k
 
     def best(self, count: int) -> tuple[Floats, Ints]:
@@ -56,12 +66,33 @@ class OnnxModel:
     def __init__(self, graphs: Mapping[str, Path], *, vocabulary_size: int, threads: int = 1) -> None:
         self.vocabulary_size = vocabulary_size
         self._encoder, self._step, self._top_k = (
-            _session(graphs[name], threads) for name in ("encoder", "step", "best")
+            GraphSession(graphs[name], threads) for name in ("encoder", "step", "best")
         )
-        inputs = [value.name for value in self._step.get_inputs()]
+        inputs = list(self._step.inputs)
         self._state = [name for name in inputs if name.startswith("state.")]
         self._memory = [name for name in ("keys", "values") if name in inputs]
         self._last_attention = _AttentionFeeds([], {})
+
+    def check(self, memory: Sequence[str], state: Mapping[str, int]) -> None:
+        """Raise DataError unless the graphs have the inputs and outputs of a model with this state."""
+        widths = [value.sizes[-1] for name in memory if (value := self._encoder.outputs.get(name))]
+        arrays = {
+            name: GraphValue("float", (None, None, size)) for name, size in zip(memory, widths, strict=False)
+        }
+        fields = {f"state.{name}": GraphValue("float", (None, size)) for name, size in state.items()}
+        pairs, floats = GraphValue("int64", (None, None)), GraphValue("float", (None, None))
+        numbers, mask = GraphValue("int64", (None,)), GraphValue("bool", (None, None))
+        attention = {**arrays, "mask": mask, "rows": pairs, "place": numbers} if memory else {}
+        scores = GraphValue("float", (None, self.vocabulary_size))
+        following = {f"next.{name}": value for name, value in fields.items()}
+        weights = {"weights": floats} if memory else {}
+        self._encoder.check({"src": pairs}, {**arrays, **fields})
+        self._step.check(
+            {"y": numbers, "parents": numbers, **fields, **attention},
+            {"log_probs": scores, **following, **weights},
+        )
+        count = GraphValue("int64", (1,))
+        self._top_k.check({"log_probs": floats, "count": count}, {"values": floats, "pieces": pairs})
 
     def encode(self, sources: Sequence[Sequence[int]], /) -> list[EncoderArrays]:
         """Encode sentences (tokens without eos)."""
@@ -151,11 +182,66 @@ class _AttentionFeeds(NamedTuple):
     feeds: dict[str, NDArray[Any]]
 
 
-def _session(graph: Path, threads: int) -> "InferenceSession":
+class GraphSession:
+    """A graph in onnxruntime, whose failures are reported as those of its file."""
+
+    def __init__(self, file: Path, threads: int) -> None:
+        self.file = file
+        content = read_bytes(file, GRAPH_BYTES, ADVICE)
+        try:
+            check_graph(content)
+        except ValueError as error:
+            raise RefusedFile(file, f"it is not a graph of a translator ({error})", ADVICE) from None
+        self._session = _session(content, threads, file)
+        values = (self._session.get_inputs(), self._session.get_outputs())
+        self.inputs, self.outputs = (
+            {value.name: GraphValue(value.type, value.shape) for value in part} for part in values
+        )
+
+    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the named outputs, or all of them."""
+        try:
+            results: list[NDArray[Any]] = self._session.run(outputs, feeds)
+        except Exception as error:  # onnxruntime declares no common class of its errors
+            if is_out_of_memory(error):
+                raise
+            raise RefusedFile(self.file, f"it cannot be run ({_first_line(error)})", ADVICE) from None
+        return results
+
+    def check(self, inputs: Mapping[str, GraphValue], outputs: Mapping[str, GraphValue]) -> None:
+        """Raise DataError unless the graph has these inputs and outputs."""
+        for expected, actual in ((inputs, self.inputs), (outputs, self.outputs)):
+            if list(expected) != list(actual):
+                names = ", ".join(expected)
+                raise RefusedFile(self.file, f"its inputs or outputs are not {names}", ADVICE)
+            wrong = [name for name, value in expected.items() if not _is_same(actual[name], value)]
+            if wrong:
+                raise RefusedFile(self.file, f"its value {wrong[0]} has a wrong type or size", ADVICE)
+
+
+def _is_same(actual: GraphValue, expected: GraphValue) -> bool:
+    """Return True if a value has the expected type and sizes, and the others are not fixed."""
+    if actual.kind != f"tensor({expected.kind})" or len(actual.sizes) != len(expected.sizes):
+        return False
+    pairs = zip(actual.sizes, expected.sizes, strict=True)
+    return all(size == wanted if wanted else not isinstance(size, int) for size, wanted in pairs)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
+
+
+def _session(graph: bytes, threads: int, file: Path) -> "InferenceSession":
     with report_missing_packages():
         import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = False
-    return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4  # errors are raised, too
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as in `GraphSession.run`
+        if is_out_of_memory(error):
+            raise
+        raise RefusedFile(file, f"onnxruntime cannot load it ({_first_line(error)})", ADVICE) from None

@@ -1,6 +1,5 @@
 """Learning curves of runs, from metrics.jsonl and times.jsonl, over updates, epochs or seconds."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.lab.figure import Curve
 from nmt.training.logging import times_path
+from nmt.untrusted_files import read_json_lines
 
 Event = Mapping[str, Any]
 
@@ -30,11 +30,7 @@ def read_events(run: Path) -> list[Event]:
 
 def _read(path: Path) -> list[Event]:
     events: list[Event] = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            event = None
+    for number, event in read_json_lines(path):
         if not isinstance(event, dict) or not isinstance(event.get("event"), str) or "update" not in event:
             raise DataError(f"{path}, line {number}: not an event; the file is damaged")
         events.append(event)

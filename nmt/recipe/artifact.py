@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -11,8 +13,9 @@ from nmt.data.shortlist import Shortlist, ShortlistStatistics, make_shortlist, m
 from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError
-from nmt.files import atomic_directory, check_sha256, file_sha256
+from nmt.files import atomic_directory, file_sha256
 from nmt.model.translator import TranslationModel
+from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.run_directory import custom_cell_files, find_stack_settings
@@ -20,6 +23,8 @@ from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import mean_weights
+from nmt.training.snapshot import load_model_tensors
+from nmt.untrusted_files import RefusedFile, check_inside, check_sha256, member, read_json
 
 CARD = "model.json"
 SHORTLIST = "shortlist.safetensors"
@@ -52,37 +57,62 @@ def model_fingerprint(loaded: LoadedModel) -> str:
     return digest.hexdigest()
 
 
-def load_weights(path: Path) -> Tensors:
-    """Load the weights of a run directory (its best checkpoint), a checkpoint or a model directory."""
-    if (path / CARD).is_file():
-        return _read_model_directory(path)
-    if (path / checkpoint.METADATA).is_file():
-        return checkpoint.read_model(path)[0]
-    return _best(path)
+def load_trained(recipe: Recipe, build: BuildModel, weights: Path) -> TranslationModel:
+    """Build a recipe's model with the weights of a file.
+
+    The header of the weights and the size of the model are checked before memory is taken for either.
+    """
+    outline = outline_model(build)
+    check_loading_memory(recipe, outline)
+    tensors = checkpoint.read_tensors(weights, check_header(outline))
+    model = build()
+    load_model_tensors(model, tensors)
+    return model.eval()
 
 
-def _best(run: Path) -> Tensors:
-    """Load the weights of the best checkpoint, or of the latest one before the first validation."""
+def find_weights(path: Path) -> Path:
+    """Find the weights of a run (its best checkpoint), a checkpoint or a model directory; check its sums.
+
+    Raises DataError if the checksum of a file differs.
+    """
+    if os.path.lexists(path / CARD):
+        return _check_model_directory(path)
+    if os.path.lexists(path / checkpoint.METADATA):
+        return checkpoint.find_weights(path)
+    return checkpoint.find_weights(_best(path))
+
+
+def _best(run: Path) -> Path:
+    """Return the best checkpoint, or the latest one before the first validation."""
     best = run / "checkpoints" / "best"
-    if best.exists():
-        return checkpoint.read_model(best)[0]
+    if os.path.lexists(best):
+        check_inside(best, run)
+        return best
+    check_inside(run / "checkpoints", run)
     found = checkpoint.find_latest(run / "checkpoints").checkpoint
     if found is None:
         raise DataError(f"{run} has no checkpoint yet: it stopped before its first validation")
-    return found.model
+    return found.directory
 
 
-def _read_model_directory(path: Path) -> Tensors:
-    """Load the weights of a model directory, after checking the checksums of all its files."""
-    try:
-        sums: dict[str, str] = json.loads((path / CARD).read_text(encoding="utf-8"))["sha256"]
-        for name in sorted(sums):
-            if name != checkpoint.MODEL:
-                check_sha256(path / name, sums[name])
-        weights_sum = sums[checkpoint.MODEL]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / CARD}: refused: {error}") from error
-    return checkpoint.load_tensors(path / checkpoint.MODEL, weights_sum)
+@dataclass(frozen=True)
+class ModelCard:
+    """The content of `model.json`."""
+
+    nmt: str  # the version that wrote it
+    sha256: dict[str, str]  # of every other file
+    averaged: list[str] = field(default_factory=list)  # checkpoints
+
+
+def _check_model_directory(path: Path) -> Path:
+    """Check the sums of all files of a model directory; return the file of its weights."""
+    card = path / CARD
+    sums = read_json(card, ModelCard).sha256
+    if checkpoint.MODEL not in sums:
+        raise RefusedFile(card, f"no checksum of {checkpoint.MODEL}")
+    for name in sorted(sums):
+        check_sha256(member(path, name, card), sums[name])
+    return path / checkpoint.MODEL
 
 
 def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:

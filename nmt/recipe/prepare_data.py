@@ -1,6 +1,7 @@
 """The data in a run directory: checksums, vocabularies, encoded text and its batches."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -19,6 +20,7 @@ from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
 from nmt.recipe.schema import TranslationRecipe
 from nmt.training import checkpoint
+from nmt.untrusted_files import STATE_BYTES, read_json
 
 
 def model_directory(path: Path) -> Path:
@@ -69,13 +71,10 @@ def record_checksums(run: Path, checksums: Mapping[str, str | list[str]]) -> boo
 
 
 def _read_checksums(file: Path) -> dict[str, str | list[str]]:
-    try:
-        known: dict[str, str | list[str]] = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not os.path.lexists(file):
         return {}
-    except ValueError:
-        raise DataError(f"{file} is damaged; start a new run in another directory (--output)") from None
-    return known
+    advice = "start a new run in another directory (--output)"
+    return read_json(file, dict[str, str | list[str]], STATE_BYTES, advice)
 
 
 def remove_vocabularies(run: Path) -> None:

@@ -36,6 +36,7 @@ from nmt.recipe.schema import (
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 from nmt.trust import trust_file
+from nmt.untrusted_files import RefusedFile, read_recipe_text
 from nmt.user_directories import expand_home
 
 RECIPE = "recipe.yaml"
@@ -151,9 +152,13 @@ def _load(
     is_loaded = is_loaded or (path.name == RECIPE and any((path.parent / name).exists() for name in LOADED))
     source = YamlSource(str(path), path.parent, is_loaded)
     try:
-        tree = yaml12.read(path.read_bytes().decode("utf-8-sig"), source, problems)
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(_describe_unreadable(error, source, named))
+        tree = yaml12.read(read_recipe_text(path, inside=is_loaded), source, problems)
+    except RefusedFile as error:
+        problems.append(
+            Problem(named, "extends", f"{source.name}: {error.reason}")
+            if named
+            else Problem(FilePosition(source), "", error.reason)
+        )
         return None
     if tree is None:
         return None
@@ -165,18 +170,6 @@ def _load(
         problems.append(Problem(base.position, "extends", "not used in a run or model directory"))
         return None
     return tree if base is None else _merge_base(tree, base, path, (*parents, path.resolve()), problems)
-
-
-def _describe_unreadable(
-    error: OSError | UnicodeDecodeError, source: YamlSource, named: FilePosition | None
-) -> Problem:
-    """Describe why a file cannot be read, at the position that names it, if that is in another file."""
-    why = (error.strerror or "cannot be read").lower() if isinstance(error, OSError) else "not UTF-8 text"
-    return (
-        Problem(named, "extends", f"{source.name}: {why}")
-        if named
-        else Problem(FilePosition(source), "", why)
-    )
 
 
 def _merge_base(

@@ -1,9 +1,9 @@
 """Checkpoints: tensors in safetensors and metadata in JSON, with checksums, written atomically."""
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
@@ -13,10 +13,20 @@ from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from nmt.errors import DataError
-from nmt.files import atomic_directory, check_sha256, file_sha256, remove_path
+from nmt.files import atomic_directory, file_sha256, remove_path
+from nmt.untrusted_files import (
+    RefusedFile,
+    TensorHeader,
+    check_sha256,
+    read_sealed_json,
+    read_tensor_header,
+    seal_of,
+)
 
 Tensors = dict[str, Tensor]
 Metadata = dict[str, Any]  # plain JSON values
+CheckHeader = Callable[[Path, TensorHeader], None]
+"""A function that raises DataError for a file of weights that is not used, before memory is taken for it."""
 
 MODEL, TRAINER, METADATA = "model.safetensors", "trainer.safetensors", "checkpoint.json"
 
@@ -59,18 +69,42 @@ def write_tensor_files(directory: Path, files: Mapping[str, Tensors], name: str,
         (side / name).write_bytes(_with_checksum({"facts": metadata, "sha256": checksums}))
 
 
+@dataclass(frozen=True)
+class CheckpointCard:
+    """The content of `checkpoint.json`, without its seal."""
+
+    facts: Metadata
+    sha256: dict[str, str]  # of the files next to it
+
+
 def read(directory: Path) -> Checkpoint:
     """Read a checkpoint; DataError names the file whose checksum differs."""
-    metadata, checksums = _read_metadata(directory / METADATA)
-    model = load_tensors(directory / MODEL, checksums[MODEL])
-    trainer = load_tensors(directory / TRAINER, checksums[TRAINER])
-    return Checkpoint(directory, model, trainer, metadata)
+    card = read_card(directory, MODEL, TRAINER)
+    model = load_tensors(directory / MODEL, card.sha256[MODEL])
+    trainer = load_tensors(directory / TRAINER, card.sha256[TRAINER])
+    return Checkpoint(directory, model, trainer, card.facts)
 
 
 def read_model(directory: Path) -> tuple[Tensors, Metadata]:
     """Read only the weights and the metadata of a checkpoint."""
-    metadata, checksums = _read_metadata(directory / METADATA)
-    return load_tensors(directory / MODEL, checksums[MODEL]), metadata
+    card = read_card(directory, MODEL)
+    return load_tensors(directory / MODEL, card.sha256[MODEL]), card.facts
+
+
+def find_weights(directory: Path) -> Path:
+    """Return the file of a checkpoint's weights; DataError if a checksum differs."""
+    card = read_card(directory, MODEL)
+    check_sha256(directory / MODEL, card.sha256[MODEL])
+    return directory / MODEL
+
+
+def read_card(directory: Path, *files: str) -> CheckpointCard:
+    """Read `checkpoint.json`; DataError if it is damaged, or has no checksum of one of the files."""
+    path = directory / METADATA
+    card = read_sealed_json(path, CheckpointCard)
+    if missing := [file for file in files if file not in card.sha256]:
+        raise RefusedFile(path, f"no checksum of {missing[0]}")
+    return card
 
 
 def list_checkpoints(checkpoints: Path) -> list[Path]:
@@ -131,7 +165,18 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
 def load_tensors(path: Path, sha256: str) -> Tensors:
     """Return the tensors of a file whose SHA-256 must be `sha256`; DataError otherwise."""
     check_sha256(path, sha256)
-    return load_file(path)
+    return read_tensors(path)
+
+
+def read_tensors(path: Path, check: CheckHeader | None = None) -> Tensors:
+    """Return the tensors of a file, after `check` of its header."""
+    header = read_tensor_header(path)
+    if check is not None:
+        check(path, header)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise RefusedFile(path, f"cannot be read ({error})") from None
 
 
 def pack_tensors(tensors: Mapping[str, Tensor]) -> bytes:
@@ -146,26 +191,7 @@ def unpack_tensors(message: bytes) -> Tensors:
 
 def _with_checksum(content: Metadata) -> bytes:
     """Serialize to JSON that contains its own checksum."""
-    seal = hashlib.sha256(_canonical(content)).hexdigest()
-    return json.dumps({**content, "seal": seal}, indent=1, ensure_ascii=False).encode() + b"\n"
-
-
-def _canonical(content: Metadata) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _read_metadata(path: Path) -> tuple[Metadata, dict[str, str]]:
-    try:
-        content = json.loads(path.read_bytes())
-        seal = content.pop("seal")
-        is_intact = hashlib.sha256(_canonical(content)).hexdigest() == seal
-    except OSError as error:
-        raise DataError(f"{path}: refused: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: refused: the file is truncated or damaged") from error
-    if not is_intact:
-        raise DataError(f"{path}: refused: checksum mismatch")
-    return content["facts"], content["sha256"]
+    return json.dumps({**content, "seal": seal_of(content)}, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 class CheckpointSaver:

@@ -131,17 +131,6 @@ def select_precision(name: str, device: torch.device) -> Precision:
     return Precision(name, device.type)
 
 
-MESSAGES = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-"""Messages of memory errors that have no class in torch: on the CPU, and in cuBLAS."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return True if memory ran out."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return any(message in str(error) for message in MESSAGES)
-
-
 def split_batch(
     batch: Batch, carried: DecoderState | None, count: int
 ) -> Iterator[tuple[Batch, DecoderState | None]]:

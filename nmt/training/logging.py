@@ -16,6 +16,7 @@ from typing import Protocol
 
 from nmt.errors import UsageError, report_missing_packages
 from nmt.files import atomic_file
+from nmt.untrusted_files import LOG_BYTES, open_regular
 
 PROJECT = "nmt"
 
@@ -103,14 +104,14 @@ def _append(file: FileIO, event: Event) -> None:
 
 def _lines_until(path: Path, update: int) -> Iterator[bytes]:
     """Yield the events up to an update, or to a truncated line."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return
-    with path.open("rb") as file:
+    with open_regular(path, LOG_BYTES) as file:
         for line in file:
             try:
                 if not line.endswith(b"\n") or int(json.loads(line)["update"]) > update:
                     return
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
                 return
             yield line
 

@@ -104,6 +104,14 @@ OPTIMISERS: dict[str, Callable[[ParameterGroups, OptimiserSettings], Optimizer]]
     "muon": MuonAndAdamW,
 }
 
+MOMENTS = {"adam": 2, "adamw": 2, "nadam": 2, "adafactor": 0, "sgd": 0, "muon": 1}
+"""Numbers that each optimiser keeps for every weight, at least; sgd keeps one more with momentum."""
+
+
+def count_moments(settings: OptimiserSettings) -> int:
+    """Return how many numbers the update rule keeps for every weight, at least."""
+    return MOMENTS[settings.optimiser] + (settings.optimiser == "sgd" and settings.momentum > 0)
+
 
 def build_optimiser(model: TranslationModel, settings: OptimiserSettings) -> Optimizer:
     """Build the update rule of the trainable parameters; the loop sets the learning rate of each update."""

@@ -1,6 +1,7 @@
 """Conversion of weights, moments and random generators to named tensors, and back."""
 
 import random
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 import numpy as np
@@ -30,18 +31,25 @@ def model_tensors(model: nn.Module) -> Tensors:
 def load_model_tensors(model: nn.Module, tensors: Tensors) -> None:
     """Copy weights into a model with the same names and shapes; DataError names the first that differs."""
     own = model_tensors(model)
-    if names := sorted(own.keys() ^ tensors.keys()):
+    shapes, given = ({name: tuple(t.shape) for name, t in part.items()} for part in (own, tensors))
+    if problem := check_shapes(shapes, given):
+        raise DataError(problem)
+    for name, tensor in own.items():
+        tensor.copy_(tensors[name])
+
+
+def check_shapes(own: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[int]]) -> str | None:
+    """Describe the first difference between the names and shapes of a model and of given weights."""
+    if names := sorted(own.keys() ^ given.keys()):
         side = "the checkpoint" if names[0] in own else "the model"
-        raise DataError(
+        return (
             f"these weights belong to a different model: {side} has no {names[0]} ({len(names)} names differ)"
         )
-    for name, tensor in own.items():
-        if tensor.shape != tensors[name].shape:
-            raise DataError(
-                f"these weights belong to a different model: {name} has shape {tuple(tensors[name].shape)}, "
-                f"in the model {tuple(tensor.shape)}"
-            )
-        tensor.copy_(tensors[name])
+    for name, shape in own.items():
+        if shape != given[name]:
+            difference = f"{name} has shape {given[name]}, in the model {shape}"
+            return f"these weights belong to a different model: {difference}"
+    return None
 
 
 def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
@@ -54,9 +62,14 @@ def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
     }
 
 
+FACTORS = ("row_var", "col_var")
+"""Moments of Adafactor, which are smaller than the weights."""
+
+
 def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tensors) -> None:
     """Restore the moments that `optimiser_tensors` returned."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     parameters = (p for group in optimiser.param_groups for p in group["params"])
     indices = {names[id(p)]: index for index, p in enumerate(parameters)}
     state: dict[int, dict[str, Tensor]] = {}
@@ -65,6 +78,10 @@ def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tens
             _, key, name = full_name.split("/", 2)
             if name not in indices:
                 raise DataError(f"this trainer state belongs to a different model: no parameter {name}")
+            if tensor.dim() and key not in FACTORS and tensor.shape != shapes[name]:
+                raise DataError(
+                    f"this trainer state belongs to a different model: wrong shape of {full_name}"
+                )
             state.setdefault(indices[name], {})[key] = tensor.clone()  # not a view of a file
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 

@@ -10,11 +10,11 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from nmt.data.batches import Batch
-from nmt.errors import DataError
+from nmt.errors import DataError, is_out_of_memory
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
 from nmt.training.distributed import SINGLE_PROCESS, Processes
-from nmt.training.hardware import Precision, is_out_of_memory, join_states, split_batch
+from nmt.training.hardware import Precision, join_states, split_batch
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import LossOutput, Objective
 from nmt.training.objectives.noise import weight_noise

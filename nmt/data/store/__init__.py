@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nmt.data.pair_rules import DropCount, FilterReport, join_reports
+from nmt.data.pair_rules import FilterReport, join_reports
 from nmt.data.store.arrays import Array, ArrayFile, ConcatArrays, Int64, RaggedArray, find_parts
 from nmt.data.vocabulary import Flags
 from nmt.errors import DataError
 from nmt.files import cached_sha256, write_file
+from nmt.untrusted_files import STATE_BYTES, RefusedFile, member, open_regular, read_json
 
 FORMAT = "nmt-tokens-3"
 MANIFEST = "manifest.json"
@@ -34,11 +35,12 @@ class ShardEntry:
     sha256: str
 
 
-def load_report(content: Mapping[str, Any]) -> FilterReport:
-    """Return the report that was saved as plain JSON values."""
-    counts = (content["dropped"], content["notes"])
-    dropped, notes = ({reason: DropCount(*entry) for reason, entry in one.items()} for one in counts)
-    return FilterReport(content["unit"], content["seen"], dropped, notes)
+@dataclass(frozen=True)
+class Manifest:
+    """The content of `manifest.json`."""
+
+    made_from: dict[str, Any]
+    shards: list[ShardEntry]
 
 
 class CorpusPart(NamedTuple):
@@ -152,21 +154,19 @@ def write_manifest(path: Path, made_from: Mapping[str, Any], shards: Sequence[Sh
 
 def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
     """Return the inputs of a store, and its shards; DataError if it is damaged or outdated."""
-    try:
-        content = json.loads((path / MANIFEST).read_bytes())
-        if content["made_from"]["format"] != FORMAT:
-            raise DataError(f"{path} was written by a different version of nmt; {rebuild_advice(path)}")
-        shards = [{**entry, "report": load_report(entry["report"])} for entry in content["shards"]]
-        return content["made_from"], [ShardEntry(**entry) for entry in shards]
-    except OSError as error:
-        raise DataError(f"cannot read {path / MANIFEST}: {error.strerror}; {rebuild_advice(path)}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / MANIFEST} is damaged ({error}): {rebuild_advice(path)}") from None
+    manifest = read_json(path / MANIFEST, Manifest, STATE_BYTES, rebuild_advice(path))
+    if manifest.made_from.get("format") != FORMAT:
+        raise DataError(f"{path} was written by a different version of nmt; {rebuild_advice(path)}")
+    if not manifest.shards:
+        raise RefusedFile(path / MANIFEST, "it lists no shard", rebuild_advice(path))
+    return manifest.made_from, manifest.shards
 
 
 def _check_shards(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
     """Return the files of the shards after comparing checksums; only files that may have changed are read."""
-    files = [path / shard.file for shard in shards]
+    files = [member(path, shard.file, path / MANIFEST) for shard in shards]
+    for file in files:
+        open_regular(file, advice=rebuild_advice(path)).close()
     for file, shard, digest in zip(files, shards, cached_sha256(files, path.parent / CHECKSUMS), strict=True):
         if digest != shard.sha256:
             raise DataError(f"{file} is damaged (it does not match the manifest): {rebuild_advice(path)}")

@@ -1,10 +1,8 @@
 """Flat arrays in a safetensors file: written as a stream, read as a memory map."""
 
-import errno
 import hashlib
 import json
 import mmap
-import os
 import shutil
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +16,11 @@ from numpy.typing import NDArray
 
 from nmt.errors import DataError
 from nmt.files import atomic_file
+from nmt.untrusted_files import RefusedFile, open_regular, parse_json, read_tensor_header
 
 Array = NDArray[Any]
 ArrayType = Literal["I64", "F32", "U32", "U16", "U8"]
-TYPES: dict[ArrayType, np.dtype[Any]] = {
+TYPES: dict[str, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
     "F32": np.dtype("<f4"),
     "U32": np.dtype("<u4"),
@@ -81,31 +80,32 @@ class ArrayFile:
 
     def __init__(self, path: Path, advice: str) -> None:
         self.path, self.advice = path, advice
-        try:
-            with path.open("rb") as file:
-                entries = _read_header(file)
-                self.metadata: dict[str, str] = entries.pop("__metadata__")
-                start, size = file.tell(), os.fstat(file.fileno()).st_size
-                expected = start + max(entry["data_offsets"][1] for entry in entries.values())
-                if expected != size:
-                    raise ValueError(f"expected {expected:,} bytes, found {size:,}")
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            content = np.frombuffer(self._map, np.uint8)[start:]
-            self.arrays: dict[str, Array] = {
-                name: content[slice(*entry["data_offsets"])].view(TYPES[entry["dtype"]])
-                for name, entry in entries.items()
-            }
-        except OSError as error:
-            remedy = "raise the limit (ulimit -n)" if error.errno == errno.EMFILE else advice
-            raise DataError(f"cannot read {path}: {error.strerror}; {remedy}") from None
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is damaged ({error}): {advice}") from None
+        header = read_tensor_header(path, advice)
+        self.metadata = header.metadata
+        with open_regular(path, advice=advice) as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = np.frombuffer(self._map, np.uint8)[header.start :]
+        for name, entry in header.tensors.items():
+            if entry.dtype not in TYPES or len(entry.shape) != 1:
+                raise RefusedFile(path, f"its array {name} has an unknown type or shape", advice)
+        self.arrays: dict[str, Array] = {
+            name: content[slice(*entry.data_offsets)].view(TYPES[entry.dtype])
+            for name, entry in header.tensors.items()
+        }
+
+    def array(self, name: str, kind: ArrayType) -> Array:
+        """Return an array; DataError if the file has none of this name and type."""
+        values = self.arrays.get(name)
+        if values is None or values.dtype != TYPES[kind]:
+            raise RefusedFile(self.path, f"it has no array {name} of type {kind}", self.advice)
+        return values
 
     def check(self) -> None:
         """Read every array; DataError if the checksum of one is wrong."""
-        checksums = json.loads(self.metadata["sha256"])
+        text = self.metadata.get("sha256", "").encode()
+        checksums = parse_json(text, dict[str, str], self.path, self.advice)
         for name, values in self.arrays.items():
-            if hashlib.sha256(values.view(np.uint8).data).hexdigest() != checksums[name]:
+            if hashlib.sha256(values.view(np.uint8).data).hexdigest() != checksums.get(name):
                 raise DataError(f"{self.path} is damaged (checksum mismatch in its {name}): {self.advice}")
             self.release()
 
@@ -113,14 +113,6 @@ class ArrayFile:
         """Release the pages read so far, to bound resident memory."""
         if hasattr(self._map, "madvise"):
             self._map.madvise(mmap.MADV_DONTNEED)
-
-
-def _read_header(file: IO[bytes]) -> dict[str, Any]:
-    size = file.read(8)
-    if len(size) < 8 or (length := struct.unpack("<Q", size)[0]) > 100 * BLOCK:
-        raise ValueError("it has no header")
-    entries: dict[str, Any] = json.loads(file.read(length))
-    return entries
 
 
 Int64 = NDArray[np.int64]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.data.formats import Row
-from nmt.data.pair_rules import LengthFilter, LineFilter, join_reports
+from nmt.data.pair_rules import FilterReport, LengthFilter, LineFilter, join_reports
 from nmt.data.pairs import Corpus, read_rows
 from nmt.data.store import (
     CHECKSUMS,
@@ -18,7 +18,6 @@ from nmt.data.store import (
     MANIFEST,
     ShardEntry,
     TokenStore,
-    load_report,
     read_manifest,
     rebuild_advice,
     store_fingerprint,
@@ -29,6 +28,7 @@ from nmt.data.store.encoder import CHUNK, RowEncoder, encode_rows
 from nmt.data.vocabulary import Vocabulary
 from nmt.errors import DataError
 from nmt.files import cached_sha256, file_sha256
+from nmt.untrusted_files import parse_json
 from nmt.workers import Work, Workers, count_cores
 
 SHARD_PAIRS = 1 << 17  # pairs per file: an interrupted build resumes after the last complete file
@@ -173,5 +173,6 @@ def _make_shard(encoder: RowEncoder, mark: str, task: _ShardTask) -> None:
 
 
 def _shard_entry(file: Path, corpus: str) -> ShardEntry:
-    report = load_report(json.loads(ArrayFile(file, rebuild_advice(file.parent)).metadata["report"]))
+    metadata, advice = ArrayFile(file, rebuild_advice(file.parent)).metadata, rebuild_advice(file.parent)
+    report = parse_json(metadata.get("report", "").encode(), FilterReport, file, advice)
     return ShardEntry(file.name, corpus, report.kept, report, file_sha256(file))

@@ -12,6 +12,7 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
+from nmt.data.vocabulary.model_file import check_model_file
 from nmt.data.vocabulary.sampling import (
     LONGEST_WORD,
     BpeSegmentations,
@@ -21,6 +22,7 @@ from nmt.data.vocabulary.sampling import (
 )
 from nmt.errors import DataError, UsageError
 from nmt.files import write_file
+from nmt.untrusted_files import ADVICE, TEXT_BYTES, read_bytes
 
 Flags = NDArray[np.bool_]
 
@@ -170,16 +172,14 @@ def split_words(line: str) -> list[str]:
 
 def load_vocabulary(path: Path) -> Vocabulary:
     """Load a vocabulary of either kind; DataError if the file is missing or damaged."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot read the vocabulary {path}: {error.strerror}") from None
+    content = read_bytes(path, TEXT_BYTES)
     if content.startswith(SPECIALS[PAD].encode() + b"\n"):
         return _load_words(path, content)
     try:
+        check_model_file(content)
         vocabulary = SentencePieceVocabulary(content)
-    except RuntimeError:
-        raise DataError(f"{path} is not a SentencePiece model, or is damaged") from None
+    except (RuntimeError, ValueError):
+        raise DataError(f"{path} is not a SentencePiece model, or is damaged; {ADVICE}") from None
     if vocabulary.special_ids != (PAD, BOS, EOS, UNK):
         options = f"pad_id={PAD}, bos_id={BOS}, eos_id={EOS}, unk_id={UNK}"
         raise DataError(f"the SentencePiece model {path} must be trained with {options}")

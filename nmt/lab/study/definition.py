@@ -25,6 +25,7 @@ from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, to_json
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Conflict, Settings
+from nmt.untrusted_files import RefusedFile, read_recipe_text
 from nmt.user_directories import expand_home
 
 
@@ -156,11 +157,9 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
 
 def _tree(file: Path, problems: list[Problem]) -> YamlNode | None:
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{file}: {(error.strerror or 'cannot be read').lower()}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{file}: not a UTF-8 text") from None
+        text = read_recipe_text(file)
+    except RefusedFile as error:
+        raise UsageError(f"{file}: {error.reason}") from None
     tree = yaml12.read(text, YamlSource(str(file), file.parent), problems)
     if tree is None or isinstance(tree.value, dict):
         return tree

@@ -20,13 +20,14 @@ from types import FrameType
 from typing import NamedTuple
 
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.errors import TerminationSignal, UsageError
+from nmt.errors import DataError, TerminationSignal, UsageError
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
 from nmt.recipe import reader
 from nmt.recipe.run_directory import lock_directory
 from nmt.recipe.schema import to_json
 from nmt.trust import is_code_allowed
+from nmt.untrusted_files import LOG_BYTES, RECIPE_BYTES, read_bytes, read_json
 from nmt.workers import count_cores
 
 
@@ -71,11 +72,11 @@ def read_status(directory: Path, member: StudyMember) -> MemberStatus | None:
     """
     files = member_files(directory, member)
     try:
-        status = MemberStatus(**json.loads(files.file("json").read_bytes()))
+        status = read_json(files.file("json"), MemberStatus)
         if status.recipe != _checksum(files):
             return None
         recipe = reader.read_recipe([str(files.file("yaml"))])
-    except (OSError, ValueError, TypeError, UsageError):
+    except (DataError, UsageError):
         return None
     return status if recipe == member.recipe else None
 
@@ -176,7 +177,7 @@ class StudyRunner:
 
 
 def _checksum(files: MemberFiles) -> str:
-    return sha256(files.file("yaml").read_bytes()).hexdigest()
+    return sha256(read_bytes(files.file("yaml"), RECIPE_BYTES)).hexdigest()
 
 
 def _exit(number: int, _: FrameType | None) -> None:
@@ -185,7 +186,7 @@ def _exit(number: int, _: FrameType | None) -> None:
 
 def _error_message(log: Path) -> str:
     """Return the last error of `nmt` and what follows it in one line; without one, the last line."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
+    lines = [line.strip() for line in read_bytes(log, LOG_BYTES).decode(errors="replace").split("\n")]
     lines = [line for line in lines if line] or ["no output"]
     errors = [i for i, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]
     first = next(i for i in reversed(errors) if i - 1 not in errors)

@@ -1,6 +1,5 @@
 """Results of a study's runs, and their means over seeds, differences, buckets and curves."""
 
-import json
 import math
 import re
 import statistics
@@ -21,6 +20,7 @@ from nmt.lab.study.definition import StudyDefinition, StudyMember
 from nmt.lab.study.runner import member_files, read_status
 from nmt.recipe.schema import to_json
 from nmt.recipe.tasks.translation import load_translator, read_test_pairs
+from nmt.untrusted_files import read_json
 
 MIN_SENTENCES = 5  # sentences of a bucket below which it is not scored
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -127,7 +127,7 @@ def _read_trial(
         seed=member.seed,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         hidden=f"{recipe.encoder.hidden} + {recipe.decoder.hidden}",
-        scores=[Score(**fields) for fields in json.loads((run / "scores.json").read_bytes())],
+        scores=read_json(run / "scores.json", list[Score]),
         sources=sources,
         refs=refs,
         hyps=list(read_lines(run / "test.hyp")),

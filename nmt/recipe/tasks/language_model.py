@@ -25,7 +25,7 @@ from nmt.model.decoder import build_language_model_decoder
 from nmt.model.encoder import NoEncoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.recipe.artifact import load_weights
+from nmt.recipe.artifact import find_weights, load_trained
 from nmt.recipe.prepare_data import (
     PairBatches,
     StreamBatches,
@@ -43,7 +43,6 @@ from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
-from nmt.training.snapshot import load_model_tensors
 from nmt.training.validation import (
     ValidateFunction,
     ValidationResult,
@@ -153,7 +152,7 @@ def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
 
 def load_language_model(path: Path) -> LoadedLanguageModel:
     """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
-    folder, weights = model_directory(path), load_weights(path)  # checks sums before anything is used
+    folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
     recipe = read_model_recipe(folder)
     if not isinstance(recipe, LanguageModelRecipe):
         raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
@@ -161,9 +160,8 @@ def load_language_model(path: Path) -> LoadedLanguageModel:
     if file is None:
         raise DataError(f"{folder} has no vocabulary: is it a run or a model directory?")
     vocabulary = load_vocabulary(file)
-    model = build_language_model(recipe, len(vocabulary))
-    load_model_tensors(model, weights)
-    return LoadedLanguageModel(model.eval(), vocabulary, recipe)
+    model = load_trained(recipe, lambda: build_language_model(recipe, len(vocabulary)), weights)
+    return LoadedLanguageModel(model, vocabulary, recipe)
 
 
 def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabulary:

@@ -24,7 +24,7 @@ from nmt.model.decoder import build_decoder
 from nmt.model.encoder import Encoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.recipe.artifact import SHORTLIST, load_weights
+from nmt.recipe.artifact import SHORTLIST, find_weights, load_trained
 from nmt.recipe.prepare_data import (
     PairBatches,
     TranslationData,
@@ -40,7 +40,6 @@ from nmt.training.gate_logging import log_gates
 from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
 from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
-from nmt.training.snapshot import load_model_tensors
 from nmt.training.validation import TranslationValidator, ValidateFunction
 
 VALIDATION_BATCH = BatchSettings(size=64)
@@ -128,14 +127,13 @@ def load_translator(path: Path) -> LoadedTranslator:
 
     Raises UsageError if there is none, DataError if a file is damaged.
     """
-    folder, weights = model_directory(path), load_weights(path)  # checks sums before anything is used
+    folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
     recipe = read_model_recipe(folder)
     if not isinstance(recipe, TranslationRecipe):
         raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
-    model = build_translator(recipe, len(source), len(target))
-    load_model_tensors(model, weights)
-    return LoadedTranslator(model.eval(), source, target, recipe)
+    model = load_trained(recipe, lambda: build_translator(recipe, len(source), len(target)), weights)
+    return LoadedTranslator(model, source, target, recipe)
 
 
 def load_with_shortlist(path: Path) -> LoadedTranslator:

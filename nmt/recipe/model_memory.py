@@ -1,0 +1,121 @@
+"""The memory that a model takes, known from its settings before it is built, and the memory there is."""
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from nmt.errors import DataError, NmtError, UsageError
+from nmt.model.translator import TranslationModel
+from nmt.recipe.run_directory import find_stack_settings
+from nmt.recipe.schema import Recipe
+from nmt.training.optimisers import count_moments
+from nmt.training.snapshot import check_shapes, model_tensors
+from nmt.untrusted_files import RefusedFile, TensorHeader
+
+BuildModel = Callable[[], TranslationModel]
+FLOAT = 4  # bytes
+LOADED = 2  # copies of the weights while a model is loaded: from the file, and in the model
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def outline_model(build: BuildModel) -> TranslationModel:
+    """Build a model whose weights have shapes but no memory."""
+    with torch.device("meta"):
+        return build()
+
+
+def check_header(model: TranslationModel) -> Callable[[Path, TensorHeader], None]:
+    """Return a check that a file contains the weights of a model: names, types and shapes."""
+    own = {name: tuple(tensor.shape) for name, tensor in model_tensors(model).items()}
+
+    def check(path: Path, header: TensorHeader) -> None:
+        if problem := check_shapes(own, {name: tuple(t.shape) for name, t in header.tensors.items()}):
+            raise RefusedFile(path, problem, "use the recipe and the weights of one run")
+        for name, entry in header.tensors.items():
+            if entry.dtype != "F32":
+                raise RefusedFile(path, f"{name} has the type {entry.dtype} instead of F32")
+
+    return check
+
+
+def check_training_memory(recipe: Recipe, model: TranslationModel, device: torch.device) -> None:
+    """Raise UsageError if weights, gradients and the optimiser's state do not fit into memory."""
+    copies = 2 + count_moments(recipe.training) + (recipe.training.ema is not None)
+    purpose = "for weights, gradients and optimiser"
+    _check_memory(recipe, model, copies, purpose, available_memory(device), UsageError)
+
+
+def check_loading_memory(recipe: Recipe, model: TranslationModel) -> None:
+    """Raise DataError if the weights of a trained model do not fit into memory."""
+    _check_memory(recipe, model, LOADED, "to load it", available_memory(torch.device("cpu")), DataError)
+
+
+def _check_memory(
+    recipe: Recipe,
+    model: TranslationModel,
+    copies: int,
+    purpose: str,
+    available: int | None,
+    error: type[NmtError],
+) -> None:
+    count = sum(parameter.numel() for parameter in model.parameters())
+    needed = count * copies * FLOAT
+    if available is None or needed <= available:
+        return
+    sizes = ", ".join(_sizes(recipe))
+    raise error(
+        f"the model has {count:,} parameters and needs {needed / 1e9:,.1f} GB of memory {purpose}, but "
+        f"{available / 1e9:,.1f} GB are available; reduce its sizes ({sizes})"
+    )
+
+
+def _sizes(recipe: Recipe) -> Iterator[str]:
+    for section, stack in find_stack_settings(recipe).items():
+        for name in ("hidden", "layers", "embedding"):
+            yield f"{section}.{name}={getattr(stack, name)}"
+    yield f"subwords.size={recipe.subwords.size}"
+
+
+def available_memory(device: torch.device) -> int | None:
+    """Return the bytes of memory that this process can still use on a device; None if that is unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(_host_limits(), default=None)
+
+
+def _host_limits() -> Iterator[int]:
+    """Yield what the machine, the control groups (containers) and `ulimit -v` leave to this process."""
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, name = line.split(":", 2)
+            if not controllers:
+                yield from _cgroup_limits(CGROUPS / name.lstrip("/"), "memory.max", "memory.current")
+            elif "memory" in controllers.split(","):
+                folder = CGROUPS / "memory" / name.lstrip("/")
+                yield from _cgroup_limits(folder, "memory.limit_in_bytes", "memory.usage_in_bytes")
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        with suppress(OSError, ValueError, IndexError):
+            pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+            yield max(0, limit - pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _cgroup_limits(folder: Path, limit: str, usage: str) -> Iterator[int]:
+    """Yield what a control group and those around it leave; the cache of files can be dropped."""
+    for group in (folder, *folder.parents):
+        if not group.is_relative_to(CGROUPS):
+            return
+        with suppress(OSError, ValueError):  # the outermost group has no limit, and `max` is none either
+            maximum, used = (int((group / name).read_text(encoding="utf-8")) for name in (limit, usage))
+            stat = (group / "memory.stat").read_text(encoding="utf-8").splitlines()
+            cache = sum(
+                int(line.split()[1]) for line in stat if line.startswith(("inactive_file ", "active_file "))
+            )
+            yield max(0, maximum - used + cache)
