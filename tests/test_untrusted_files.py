@@ -46,8 +46,8 @@ def test_a_pipe_a_device_and_a_directory_are_refused_at_once(tmp_path: Path) -> 
 def test_a_link_inside_the_directory_is_followed_and_one_out_of_it_is_not(tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
-    (tmp_path / "secret").write_text("s")
-    (model / "kept").write_text("k")
+    (tmp_path / "secret").write_text("s", "utf-8")
+    (model / "kept").write_text("k", "utf-8")
     (model / "inner").symlink_to("kept")
     assert read_bytes(model / "inner", 10) == b"k"
     for target in ("../secret", str(tmp_path / "secret")):
@@ -114,14 +114,14 @@ def test_a_sealed_file_is_refused_unless_seal_and_shape_are_right(tmp_path: Path
         "[" * 100_000,
         "7",
     ):
-        file.write_text(text)
+        file.write_text(text, "utf-8")
         with pytest.raises(DataError, match=r"sealed\.json: refused"):
             read_sealed_json(file, Card)
 
 
 def test_lines_that_are_not_json_are_reported_by_their_number(tmp_path: Path) -> None:
     file = tmp_path / "lines"
-    file.write_text('{"a": 1}\n' + "[" * 100_000 + "\nx\n2\n3")
+    file.write_text('{"a": 1}\n' + "[" * 100_000 + "\nx\n2\n3", "utf-8")
     assert list(read_json_lines(file)) == [(1, {"a": 1}), (2, None), (3, None), (4, 2)]
 
 
