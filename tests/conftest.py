@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from nmt.notes import warn_once
 from nmt.recurrence.c import compiler
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
@@ -57,6 +58,8 @@ def shared_corpora() -> Path:
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine without a C compiler."""
     monkeypatch.setenv("CC", "no-such-compiler")
-    compiler.find_obstacle.cache_clear()
+    for remembered in (compiler.find_obstacle, warn_once):
+        remembered.cache_clear()
     yield
-    compiler.find_obstacle.cache_clear()
+    for remembered in (compiler.find_obstacle, warn_once):
+        remembered.cache_clear()

@@ -26,6 +26,7 @@ from nmt.errors import (
     is_out_of_memory,
     report_missing_packages,
 )
+from nmt.notes import show_notes
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export"),
@@ -39,7 +40,7 @@ class VerbGroup(TyperGroup):
     """The group of all verbs, which converts errors to messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
-        with report_errors():
+        with show_notes(echo_note), report_errors():
             return super().invoke(ctx)
 
 

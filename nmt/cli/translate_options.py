@@ -107,7 +107,7 @@ class TranslateOptions(NamedTuple):
         str | None, in_job("--shard", metavar="K/N", help="Translate part K of N; see `nmt merge`.")
     ] = None
     verify: Annotated[int, job_count(min=0, help="Lines to translate again as a check.")] = 0
-    quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings about lines only.")] = False
+    quiet: Annotated[bool, in_job("--quiet", "-q", help="Print warnings only.")] = False
     trust_code: TrustCode = False
 
     @property

@@ -10,6 +10,7 @@ import torch
 
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
+from nmt.notes import show_notes
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
 from nmt.recipe.reader import read_model_recipe
@@ -66,6 +67,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         changes = processes.run_on_first(lambda: stack.enter_context(claim_run_directory(run, recipe)))
         _check_shared(run, processes)
         progress = Progress(run / "train.log" if processes.is_first else None)
+        stack.enter_context(show_notes(progress.note))
         for change in changes:
             progress.note(f"changed since the run started: {change}")
         if processes.is_first and (problem := remember(custom_cell_files(recipe))):

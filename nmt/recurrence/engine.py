@@ -1,5 +1,6 @@
 """Engines of a recurrence: the back ends that run products and kernels, and the choice of one."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal
@@ -8,8 +9,10 @@ import torch
 from torch import Tensor, fx
 
 from nmt.errors import UsageError
+from nmt.notes import warn_once
 from nmt.recurrence.trace.kernel import Kernel, TensorKey
 
+log = logging.getLogger(__name__)
 Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
 ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that are documented
 Buffers = dict[TensorKey, Tensor]  # the values of each key at every position, [T, B, H]
@@ -30,6 +33,8 @@ class PreparedMatrix:
 
 class Backend:
     """The back end of torch: any device, any type, no compiler. No method has gradients."""
+
+    if_absent = ""  # what its absence costs, and what to do; a clause for a message
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
@@ -92,9 +97,12 @@ def select_backend(engine: Engine, like: Tensor) -> Backend:
     """
     kind = _find_backend_class(engine, like)
     obstacle = kind.find_obstacle(like)
-    if obstacle and engine != "auto":
+    if obstacle is None:
+        return kind()
+    if engine != "auto":
         raise UsageError(f"engine: {engine}: {obstacle}; `auto` uses what is available")
-    return Backend() if obstacle else kind()
+    warn_once(log, f"torch runs the model without compiled kernels: {obstacle}; {kind.if_absent}")
+    return Backend()
 
 
 def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
@@ -107,7 +115,7 @@ def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
         return InductorBackend
     from nmt.recurrence.c.native import CBackend
 
-    return CBackend
+    return CBackend if engine == "compiled" or CBackend.supports(like) else Backend
 
 
 def runs_in_c(engine: Engine, like: Tensor) -> bool:

@@ -17,6 +17,8 @@ aten = torch.ops.aten
 class InductorBackend(Backend):
     """Kernels compiled when first called, each a function that writes in place; products by torch."""
 
+    if_absent = "that is slower; torch.compile needs Triton and a C compiler"
+
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
         return find_obstacle(like.device.type)

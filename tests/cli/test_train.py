@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
+from nmt.notes import warn_once
 
 RECIPE = """
 data: {src: de, tgt: en, train: train, valid: valid, test: test}
@@ -95,3 +96,17 @@ def test_a_model_directory_that_cannot_be_created_is_reported() -> None:
     done = nmt("average", "runs/tiny", "-o", "train.de/model")
     assert done.exit_code == 1
     assert "Not a directory" in done.stderr
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_a_machine_without_a_compiler_is_reported_once_in_the_log_and_once_by_translate() -> None:
+    note = "torch runs the model without compiled kernels: there is no C compiler (CC is no-such-compiler)"
+    done = nmt("train", "tiny.yaml")
+    assert done.exit_code == 0, done.stderr
+    assert Path("runs/tiny/train.log").read_text("utf-8").count(note) == 1
+    assert done.stderr.count(note) == 1
+    warn_once.cache_clear()  # another process
+    Path("in").write_text("ein Hund\n\neine Katze\n", "utf-8")
+    done = nmt("translate", "runs/tiny", "-i", "in", "-q")
+    assert (done.exit_code, done.stdout.count("\n"), done.stderr.count(f"nmt: {note}")) == (0, 3, 1)
+    assert note not in nmt("translate", "runs/tiny", "-i", "in", "-q").stderr

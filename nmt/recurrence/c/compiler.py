@@ -1,26 +1,30 @@
-"""Compilation of C by $CC, or `cc`; libraries are cached in `nmt/kernels` of the user's cache."""
+"""Compilation of C by $CC, or `cc`."""
 
 import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
+import signal
 import subprocess
-import tempfile
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
-from nmt.files import replace_file
-from nmt.user_directories import cache_directory
+from nmt.errors import DataError
+from nmt.recurrence.c.library_cache import load_library
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
 # A product and a sum in one operation round once, not twice. That is faster, but not used in kernels: the
 # same step must give the same bits in two of them (with padding and without).
 CONTRACT = {True: "-ffp-contract=fast", False: "-ffp-contract=off"}
+TIMEOUT = 60  # seconds until a compiler counts as hanging; a file takes about one
+PROBE = 1 << 20  # bytes, more than a library
 
 
-class CompilerError(Exception):
-    """No C compiler, or one that fails."""
+class CompilerError(DataError):
+    """No C compiler, one that fails, or no directory for its output."""
 
 
 @cache
@@ -28,40 +32,82 @@ def find_obstacle() -> str | None:
     """Return why C cannot be compiled on this machine; None if it can."""
     try:
         build_library("#include <math.h>\nvoid nothing(void) {}\n")
-    except (OSError, CompilerError) as error:
+    except CompilerError as error:
         return str(error)
     return None
 
 
 def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
-    """Compile C source and load the library; raise OSError or CompilerError if that fails."""
-    program = shutil.which(os.environ.get("CC", "cc"))
-    if program is None:
-        raise CompilerError("there is no C compiler (cc, or $CC)")
-    flags = (*FLAGS, CONTRACT[contract])
-    source = "\n".join([text, _describe_machine(program), *flags])
-    directory = cache_directory() / "kernels"
-    library = directory / f"{hashlib.sha256(source.encode()).hexdigest()[:32]}.so"
-    if not library.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory) as scratch:
-            file, output = Path(scratch, "kernel.c"), Path(scratch, "kernel.so")
-            file.write_text(text, encoding="utf-8")
-            command = [program, *flags, "-o", str(output), str(file), "-lm"]
-            result = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
-            if result.returncode:
-                reason = result.stderr.strip() or f"exit status {result.returncode}"
-                raise CompilerError(f"{program} failed: {reason.splitlines()[0]}")
-            replace_file(output, library)
-    return ctypes.CDLL(str(library))
+    """Compile C source and load the library, or load it from the cache; CompilerError if that fails."""
+    compiler = _find_compiler()
+    command = (*compiler, *FLAGS, CONTRACT[contract])
+    source = "\n".join([text, _describe_machine(compiler), *command])
+    try:
+        return load_library(
+            hashlib.sha256(source.encode()).hexdigest()[:32], partial(_compile, text, command)
+        )
+    except OSError as error:
+        raise CompilerError(f"compiled C cannot be stored or loaded: {error}") from error
+
+
+def _find_compiler() -> tuple[str, ...]:
+    """Return the command $CC or `cc` in words; CC may contain options, as in `gcc -O2`."""
+    given = os.environ.get("CC", "").strip()
+    try:
+        program, *options = shlex.split(given) or ["cc"]
+    except ValueError as error:
+        raise CompilerError(f"CC is not a command: {given} ({error})") from None
+    path = shutil.which(program)
+    if path is None:
+        searched = f"CC is {given}" if given else "no cc, and CC is not set"
+        raise CompilerError(f"there is no C compiler ({searched})")
+    return path, *options
+
+
+def _compile(text: str, command: Sequence[str], scratch: Path) -> Path:
+    """Compile C source in the directory `scratch`; return the library."""
+    file, output = scratch / "kernel.c", scratch / "kernel.so"
+    file.write_text(text, encoding="utf-8")
+    status, message = _run((*command, "-o", str(output), str(file), "-lm"), scratch)
+    if status or not output.is_file():
+        (scratch / "probe").write_bytes(bytes(PROBE))  # raises OSError where the disk is full
+        lines = [line for line in message.replace(f"{scratch}/", "").splitlines() if line.strip()]
+        summary = next((line for line in lines if "error" in line), lines[0] if lines else _describe(status))
+        raise CompilerError(f"{command[0]} failed: {summary}")
+    return output
 
 
 @cache
-def _describe_machine(program: str) -> str:
+def _describe_machine(compiler: Sequence[str]) -> str:
     """Describe the compiler and the processor, on which compiled code depends."""
-    version = subprocess.run(
-        [program, "--version"], capture_output=True, encoding="utf-8", errors="replace"
-    ).stdout
+    _, version = _run((*compiler, "--version"))
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    return "\n".join([version, platform.machine(), *[line for line in lines if line.startswith("flags")][:1]])
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
+    features = [line for line in lines if line.startswith(("flags", "Features"))][:1]
+    return "\n".join([version, platform.system(), platform.machine(), *features])
+
+
+def _run(command: Sequence[str], scratch: Path | None = None) -> tuple[int, str]:
+    """Run a compiler with its temporary files in `scratch`; return its exit status and its messages."""
+    directory = {} if scratch is None else {"TMPDIR": str(scratch)}
+    try:
+        result = subprocess.run(
+            command,
+            env={**os.environ, **directory, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        raise CompilerError(f"{command[0]} did not finish within {TIMEOUT:.0f} seconds") from None
+    except OSError as error:
+        raise CompilerError(f"{command[0]} cannot be run: {error.strerror}") from error
+    return result.returncode, result.stdout.decode(errors="replace")
+
+
+def _describe(status: int) -> str:
+    """Describe the exit status of a compiler that printed nothing."""
+    if status < 0:
+        return f"it was killed by signal {-status} ({signal.strsignal(-status)})"
+    return f"exit status {status}" if status else "it wrote no file"

@@ -1,6 +1,7 @@
 """The C back end: products, kernels and the loop over positions run in C, called once per sequence."""
 
 import ctypes
+import logging
 from collections.abc import Sequence
 from ctypes import c_long, c_void_p
 from functools import cache
@@ -10,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nmt.notes import warn_once
 from nmt.recurrence.c import compiler
 from nmt.recurrence.c.code_generator import C_HEADER, generate_source
 from nmt.recurrence.c.compiler import CompilerError, build_library
 from nmt.recurrence.engine import Backend, Buffers, PositionStep, PreparedMatrix
 from nmt.recurrence.trace.kernel import MASK, Kernel, TensorKey
 
+log = logging.getLogger(__name__)
 PANEL = 64  # rows of W are padded to a multiple of it: a multiple of every width in loop.c
 
 
@@ -89,13 +92,22 @@ def multiply_groups(
 class CBackend(Backend):
     """The C back end, for float32 and float64 on a CPU; other kernels are run by torch."""
 
+    if_absent = (  # measured by benchmarks/fallback.py and benchmarks/cells.py
+        "training takes up to twice as long, translation 3 to 6 times; install gcc, or set CC to a C compiler"
+    )
+
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
         if like.device.type != "cpu":
             return "the model is not on the CPU"
         if like.dtype not in C_HEADER:
             return f"there are no products of {like.dtype}"
-        return compiler.find_obstacle()
+        return compiler.find_obstacle() or _find_loop_obstacle(like.dtype)
+
+    @staticmethod
+    def supports(like: Tensor) -> bool:
+        """Return True for tensors that C runs where there is a compiler."""
+        return like.device.type == "cpu" and like.dtype in C_HEADER
 
     def matrix(self, weight: Tensor) -> PackedMatrix:
         return PackedMatrix(weight)
@@ -167,12 +179,23 @@ def load_loop(dtype: torch.dtype) -> Any:
 
 
 @cache
+def _find_loop_obstacle(dtype: torch.dtype) -> str | None:
+    """Return why the products of a type cannot be compiled; None if they can."""
+    try:
+        load_loop(dtype)
+    except CompilerError as error:
+        return str(error)
+    return None
+
+
+@cache
 def compile_kernel(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtype) -> Any:
     """Return the C function of a kernel; None if it cannot be generated or compiled."""
     text = generate_source(kernel, adds, dtype)
     try:
         loaded = None if text is None else build_library(text, contract=False).kernel
-    except (OSError, CompilerError):
+    except CompilerError as error:
+        warn_once(log, f"torch runs a kernel that could not be compiled, more slowly: {error}")
         return None
     if loaded is not None:
         loaded.argtypes, loaded.restype = [c_long, c_void_p], None

@@ -1,0 +1,76 @@
+"""The cost of a machine without a C compiler: training and translation with and without compiled kernels.
+
+    python -m benchmarks.fallback [--rounds N]
+
+The model of the recipe multi30k-de-en-lstm with random weights, one thread: an update of 64 pairs of 16
+tokens, and a search that produces 30 tokens for each of 32 sentences (beam 5) and of one. Both ways are
+timed in turn; the figures are medians. The ratios are those that `CBackend.if_absent` states.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from unittest import mock
+
+import torch
+
+from benchmarks.training import Pair, our_loss
+from nmt.data.vocabulary import EOS
+from nmt.decoding.beam import search
+from nmt.decoding.options import Options, Request
+from nmt.lab.cell_check import median_seconds
+from nmt.model.inference import InferenceModel
+from nmt.recurrence.c import compiler
+
+TOKENS, LENGTH = 16, 30  # of a source sentence, and of its translation
+
+
+@contextmanager
+def no_compiler() -> Iterator[None]:
+    with mock.patch.object(compiler, "find_obstacle", return_value="there is no C compiler"):
+        yield
+
+
+def update(pair: Pair) -> Callable[[], object]:
+    return pair.update(pair.ours, our_loss)
+
+
+def translate(pair: Pair, sentences: int) -> Callable[[], object]:
+    model = InferenceModel(pair.ours, eos=EOS)
+    options = Options(beam=5, min_length=LENGTH, max_ratio=1, max_extra=LENGTH - TOKENS)
+
+    def run() -> None:
+        requests = (Request(number, list(range(4, 4 + TOKENS))) for number in range(sentences))
+        for _ in search(model, requests, options):
+            pass
+
+    return run
+
+
+def compare(name: str, build: Callable[[Pair], Callable[[], object]], rounds: int) -> None:
+    compiled = build(Pair(True, 64, TOKENS, TOKENS))
+    with no_compiler():
+        plain = no_compiler()(build(Pair(True, 64, TOKENS, TOKENS)))
+    seconds = median_seconds({"compiled": compiled, "plain": plain}, rounds=rounds)
+    fast, slow = seconds["compiled"], seconds["plain"]
+    print(
+        f"{name:24} {fast * 1e3:8.0f} ms; without compiler {slow * 1e3:8.0f} ms: {slow / fast:.2f}x",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    compare("update", update, rounds)
+    compare("search, 32 sentences", partial(translate, sentences=32), rounds)
+    compare("search, 1 sentence", partial(translate, sentences=1), rounds)
+
+
+if __name__ == "__main__":
+    main()
