@@ -9,7 +9,7 @@ import typer
 from nmt.cli.options import CountOption, Json, Plot, TrustCode
 from nmt.cli.recipes import list_files
 from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json
-from nmt.errors import DataError, UsageError, suggestion
+from nmt.errors import DataError, UsageError, escape_controls, suggestion
 from nmt.lab.figure import Curve, draw_curves
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _train(directory: Path, members: "Sequence[StudyMember]", jobs: int) -> int:
         for number, (member, end) in enumerate(runner.train(left), len(members) - len(left) + 1):
             failed += not end.succeeded
             outcome = "done" if end.succeeded else f"failed (exit code {end.exit_code}): {end.said}"
-            typer.echo(f"{number}/{len(members)}  {member.name}: {outcome}", err=True)
+            typer.echo(escape_controls(f"{number}/{len(members)}  {member.name}: {outcome}"), err=True)
     return failed
 
 
