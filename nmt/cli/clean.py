@@ -20,6 +20,13 @@ Input = Annotated[
 ]
 
 
+def _check_share(share: float) -> float:
+    """Refuse a number that is not a share; a range of the option would widen its column in the help."""
+    if not 0.0 <= share <= 1.0:
+        raise typer.BadParameter(f"{share:g} is not between 0 and 1")
+    return share
+
+
 def clean(
     names: Input,
     output: Annotated[
@@ -37,7 +44,10 @@ def clean(
         str | None, typer.Option(metavar="SRC,TGT", help="Scripts, such as Hangul,Latin.")
     ] = None,
     share: Annotated[
-        float, NumberOption(min=0.0, max=1.0, help="Minimum share of a side's letters in its scripts.")
+        float,
+        NumberOption(
+            callback=_check_share, help="Minimum share, 0 to 1, of a side's letters in its scripts."
+        ),
     ] = 0.5,
     identical: Annotated[bool, typer.Option(help="Remove pairs with two equal sides.")] = True,
     duplicates: Annotated[bool, typer.Option(help="Remove repeated pairs.")] = True,

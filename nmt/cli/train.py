@@ -16,7 +16,7 @@ RunOutput = Annotated[
 ]
 LogTo = Annotated[
     str | None,
-    typer.Option("--log-to", metavar="tensorboard|trackio|wandb", help="Also log all metrics there."),
+    typer.Option("--log-to", metavar="LOGGER", help="Also log all metrics to tensorboard, trackio or wandb."),
 ]
 
 

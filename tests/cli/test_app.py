@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -51,6 +53,23 @@ def test_the_help_names_the_verbs() -> None:
     result = runner.invoke(root.app, ["--help"])
     assert result.exit_code == 0
     assert "recipes" in result.stdout
+
+
+def all_verbs(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+    """Every verb that does something, with the verb that it belongs to."""
+    if not hasattr(command, "commands"):
+        yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from all_verbs(inner, *words, name)
+
+
+@pytest.mark.parametrize("words", [*all_verbs(typer.main.get_command(root.app))], ids=" ".join)
+def test_no_word_of_a_help_is_cut_or_split_at_80_columns(words: tuple[str, ...]) -> None:
+    wide, narrow = (
+        runner.invoke(root.app, [*words, "--help"], terminal_width=width, env={"COLUMNS": f"{width}"}).stdout
+        for width in (300, 80)
+    )
+    assert {word for word in wide.split() if word.strip("─╭╮╰╯")} <= {*narrow.split()}
 
 
 def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:

@@ -123,6 +123,8 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
         ),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latn,Latin"), 2, "no script 'Latn'"),
         (("in.tsv", "-o", "out.tsv", "--scripts", "Latin"), 2, "expected a script for each side"),
+        (("in.tsv", "-o", "out.tsv", "--share", "1.01"), 2, "1.01 is not between 0 and 1"),
+        (("in.tsv", "-o", "out.tsv", "--share", "nan"), 2, "nan is not between 0 and 1"),
     ],
 )
 @pytest.mark.usefixtures("tsv")

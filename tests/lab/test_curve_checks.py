@@ -39,6 +39,7 @@ def history(of: list[dict[str, Any]], **changes: Any) -> TrainingHistory:
         "by_patience": False,
         "warmup": 0,
         "clip_norm": 1.0,
+        "remedies": ("decoder.dropout",),
         "guess": math.log(8000),
         "best": 300,
     }

@@ -28,15 +28,16 @@ MAX_RATIO = 3.0  # length ratio, relative to the median one, above which a pair 
 DEVIATIONS = 5.0  # ... if it is also this many standard deviations (by quartiles) from the median
 
 
-def check_corpus(survey: Survey) -> list[Finding]:
-    """Report every problem of one corpus."""
+def check_corpus(survey: Survey, *, limits_ratio: bool = False) -> list[Finding]:
+    """Report every problem of one corpus; `limits_ratio` if training drops pairs by data.max_ratio."""
     if survey.failure is not None:
         return [Finding("error", survey.failure), *_check_lines(survey)]
     if not len(survey):
         return [Finding("error", f"there are no {survey.unit}", survey.files())]
     findings = [*_check_lines(survey), *_check_scripts(survey)]
     if survey.corpus.parallel:
-        findings += [*_check_marked_pairs(survey), *_check_lengths(survey), *_check_duplicates(survey)]
+        findings += [*_check_marked_pairs(survey), *_check_lengths(survey, limits_ratio)]
+        findings += _check_duplicates(survey)
     return findings
 
 
@@ -86,7 +87,7 @@ def _check_marked_pairs(survey: Survey) -> Iterator[Finding]:
         yield _share_finding(survey, hits, "pair", "with the same text on both sides", (0.02, 0.5), advice)
 
 
-def _check_lengths(survey: Survey) -> Iterator[Finding]:
+def _check_lengths(survey: Survey, limits_ratio: bool) -> Iterator[Finding]:
     """Find sides whose lengths do not correlate, as a whole or in blocks, and pairs of unusual ratio."""
     src, tgt = (np.asarray(side, np.float64) for side in survey.lengths)
     full = np.flatnonzero((src > 0) & (tgt > 0))
@@ -110,9 +111,8 @@ def _check_lengths(survey: Survey) -> Iterator[Finding]:
     far = full[np.abs(ratios - middle) > limit]
     if len(far):
         what = f"with a length ratio more than {np.exp(limit):.1f} times the usual one"
-        advice = (
-            "most of them are not translations of each other: check them; data.max_ratio drops such pairs"
-        )
+        advice = "most of them are not translations of each other: check them"
+        advice += "" if limits_ratio else "; data.max_ratio drops such pairs"
         hits = _occurrences(far, _excerpts(survey, far[:1]))
         yield _share_finding(survey, hits, "pair", what, (0.01,), advice)
 

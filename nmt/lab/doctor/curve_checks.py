@@ -26,6 +26,7 @@ class TrainingHistory(NamedTuple):
     by_patience: bool  # by early stopping
     warmup: int
     clip_norm: float | None
+    remedies: tuple[str, ...]  # settings against overfitting that are not in use
     guess: float  # loss per token of a uniform random guess, in nats
     best: int | None = None  # update of the checkpoint kept as the best
 
@@ -60,9 +61,14 @@ def _check_nan(history: TrainingHistory) -> Iterator[Finding]:
                 "error",
                 f"the loss became NaN at update {event['update']:,}: the learning rate is too high",
                 f"metrics.jsonl, {event['event']}",
-                advice="halve training.learning_rate.peak, lengthen its warmup, and set clip_norm to 1",
+                advice=f"halve training.learning_rate.peak, lengthen its warmup{_advise_clipping(history)}",
             )
             return
+
+
+def _advise_clipping(history: TrainingHistory) -> str:
+    clips = history.clip_norm is not None and history.clip_norm <= 1
+    return "" if clips else ", and set training.clip_norm to 1"
 
 
 def _check_divergence(history: TrainingHistory) -> Iterator[Finding]:
@@ -74,7 +80,8 @@ def _check_divergence(history: TrainingHistory) -> Iterator[Finding]:
             f"the loss is worse than random guessing: {loss:.2f} nats per token at update {update:,}, a "
             f"uniform guess has {history.guess:.2f}; the learning rate is too high",
             "metrics.jsonl",
-            advice="divide training.learning_rate.peak by 10 (1e-3 is usual for adam); set clip_norm to 1",
+            advice="divide training.learning_rate.peak by 10 (1e-3 is usual for adam)"
+            f"{_advise_clipping(history)}",
         )
 
 
@@ -136,9 +143,8 @@ def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
             f"overfitting since update {turn:,}: the validation loss rose from {lowest:.2f} to {last:.2f} "
             f"nats per token while the training loss fell to {training[-1]:.2f}",
             "metrics.jsonl, validation",
-            advice="the best checkpoint is kept, so nothing is lost. For a better one: dropout "
-            "(decoder.dropout, encoder.dropout), label_smoothing 0.1, subwords.sampling 0.1, a smaller "
-            "model, more pairs",
+            advice="the best checkpoint is kept, so nothing is lost. For a better one: "
+            + ", ".join([*history.remedies, "a smaller model", "more pairs"]),
         )
 
 

@@ -1,6 +1,7 @@
 """Diagnosis of a run: its learning curves, and its best checkpoint's translations of validation lines."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
 from nmt.recipe.reader import read_model_recipe
+from nmt.recipe.schema import Recipe
 from nmt.recipe.training import find_task
 from nmt.training import checkpoint
 from nmt.training.run_state import RunState, TrainingPosition
@@ -39,19 +41,33 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         by_patience=by_patience,
         warmup=training.learning_rate.warmup,
         clip_norm=training.clip_norm,
+        remedies=tuple(find_remedies(recipe)),
         guess=math.log(len(last.model["decoder.output.bias"])),
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
     )
     findings = check_curves(history)
+    attends = vars(recipe.decoder).get("attention", "none") != "none"
     try:
         outputs = find_task(recipe).translate_validation_lines(run, TRANSLATED)
     except NmtError as error:
         findings.append(Finding("warning", f"no translations were checked: {error}"))
     else:
-        findings += check_outputs([ValidationOutput(*output) for output in outputs])
+        findings += check_outputs([ValidationOutput(*output) for output in outputs], attends=attends)
     facts: dict[str, dict[str, Any]] = {
         "run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}
     }
     if best.score is not None:
         facts["best"] = {"metric": best.metric, "score": best.score, "update": best.update}
     return facts, findings
+
+
+def find_remedies(recipe: Recipe) -> Iterator[str]:
+    """Yield the settings against overfitting that a recipe does not use yet, or could raise."""
+    sections = vars(recipe)
+    for name in (name for name in ("encoder", "decoder") if name in sections):
+        yield f"a higher {name}.dropout" if sections[name].dropout.is_on else f"{name}.dropout"
+    if not recipe.training.label_smoothing:
+        yield "training.label_smoothing 0.1"
+    subwords = vars(recipe.subwords)
+    if subwords.get("sampling") == 0.0 and recipe.subwords.kind in ("unigram", "bpe"):
+        yield "subwords.sampling 0.1"

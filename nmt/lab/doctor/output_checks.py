@@ -91,13 +91,13 @@ CHECKS = (
 )
 
 
-def check_outputs(outputs: Sequence[ValidationOutput]) -> list[Finding]:
+def check_outputs(outputs: Sequence[ValidationOutput], *, attends: bool = True) -> list[Finding]:
     """Report every failure of the translations of lines that the model was not trained on."""
     outputs = [output for output in outputs if output.src.strip()]
     if not outputs:
         return []
     findings = [finding for check in CHECKS for finding in _apply_check(outputs, check)]
-    return findings or [*_check_same_line(outputs), *_check_lengths(outputs)]
+    return findings or [*_check_same_line(outputs, attends), *_check_lengths(outputs)]
 
 
 def _apply_check(outputs: Sequence[ValidationOutput], check: OutputCheck) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _apply_check(outputs: Sequence[ValidationOutput], check: OutputCheck) -> Ite
         )
 
 
-def _check_same_line(outputs: Sequence[ValidationOutput]) -> Iterator[Finding]:
+def _check_same_line(outputs: Sequence[ValidationOutput], attends: bool) -> Iterator[Finding]:
     """Find one translation for different sources."""
     line, count = Counter(output.hyp for output in outputs).most_common(1)[0]
     expected = Counter(output.ref for output in outputs).most_common(1)[0][1]
@@ -127,7 +127,8 @@ def _check_same_line(outputs: Sequence[ValidationOutput]) -> Iterator[Finding]:
             "decoder ignores the source",
             example=f"translation  {line}",
             advice="if training has just started, continue; otherwise check that source and target lines "
-            "belong together (nmt doctor RECIPE), add attention, or try another learning rate",
+            f"belong together (nmt doctor RECIPE){'' if attends else ', add attention'}, or try another "
+            "learning rate",
         )
 
 

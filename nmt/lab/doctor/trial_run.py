@@ -14,9 +14,10 @@ from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CorpusPart
 from nmt.data.vocabulary import UNK, load_vocabulary
+from nmt.data.vocabulary.training import SubwordSettings
 from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
-from nmt.lab.doctor.finding import Finding, format_percent, level_for_share
+from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
 from nmt.lab.doctor.survey import Survey, excerpt
 from nmt.recipe import training as experiment
 from nmt.recipe.prepare_data import PairBatches, StreamBatches, vocabulary_file
@@ -28,6 +29,8 @@ from nmt.training.loop import Trainer
 PARTS = ("train", "valid", "test")
 SEARCHED = 200  # batches among which the widest, which needs the most memory, is searched
 ENCODED = 20_000  # lines of each part in which unknown tokens are counted
+LIMITS = {"longer": "max_length", "shorter": "min_length", "one side": "max_ratio"}
+"""The setting behind a reason for dropping a pair."""
 MEMORY_LIMIT = 0.8  # share of the machine's memory above which a run is too large
 
 
@@ -50,6 +53,7 @@ class TrainingCost(NamedTuple):
 def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Finding]]]:
     """Survey and check each part of the recipe's data; the survey is None if a file is missing."""
     trained_on: list[Survey] = []
+    limits_ratio = vars(recipe.data).get("max_ratio") is not None  # a setting of pairs only
     for part in data_parts(recipe):
         try:
             surveys = [Survey(corpus) for corpus in corpora(recipe, part)]
@@ -58,7 +62,7 @@ def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Findi
             continue
         for survey in surveys:
             overlap = [f for train in trained_on for f in check_overlap(train, survey, part)]
-            yield part, survey, [*check_corpus(survey), *overlap]
+            yield part, survey, [*check_corpus(survey, limits_ratio=limits_ratio), *overlap]
         if part == "train":
             trained_on = surveys
 
@@ -77,23 +81,40 @@ def run_trial(
     recipe: Recipe, folder: Path, progress: Progress, *, updates: int
 ) -> tuple[TrainingCost | None, list[Finding]]:
     """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""
+    load, resources = os.getloadavg()[0], experiment.single_process(recipe)
     try:
-        training = experiment.build_trainer(recipe, folder, progress, experiment.single_process(recipe))
+        training = experiment.build_trainer(recipe, folder, progress, resources)
         cost = measure(training, updates) if updates else None
     except NmtError as error:
         return None, [Finding("error", str(error))]
     assert isinstance(training.epochs, PairBatches | StreamBatches)
     findings = [f for part in training.epochs.store.parts for f in _check_dropped(part)]
     findings += _check_unknown(recipe, folder)
+    if cost is not None and resources.device.type == "cpu":
+        findings += check_load(torch.get_num_threads(), load, len(os.sched_getaffinity(0)))
     share = 0.0 if cost is None else cost.memory_gib / cost.memory_there_gib
     if share > MEMORY_LIMIT:
         what = f"training needs {format_percent(share)} of the available memory"
-        advice = (
-            "use a smaller training.batch.size with training.accumulate, a smaller data.max_length, or "
-            "training.recompute"
-        )
+        advice = "use a smaller training.batch.size with training.accumulate, or a smaller data.max_length"
+        if not recipe.training.recompute:
+            advice += ", or training.recompute"
         findings.append(Finding("error", what, advice=advice))
     return cost, findings
+
+
+def check_load(threads: int, load: float, cores: int) -> Iterator[Finding]:
+    """Find too many threads for a machine whose load was measured before the trial.
+
+    The threads of an update wait for each other: if one shares its core with another program, all do.
+    """
+    free = max(1, cores - round(load))
+    if load > cores / 2 and threads > free:
+        yield Finding(
+            "warning",
+            f"the machine is busy: a load of {load:.1f} on {format_count(cores, 'core')}, where {threads} "
+            "threads are many times slower than one",
+            advice=f"training.threads={free} while other programs are running",
+        )
 
 
 def measure(training: Trainer, updates: int) -> TrainingCost:
@@ -135,11 +156,12 @@ def _check_dropped(part: CorpusPart) -> Iterator[Finding]:
         if "blank" in reason:
             continue  # the survey reports it
         share = count / report.seen
+        limit = next(name for start, name in LIMITS.items() if reason.startswith(start))
         yield Finding(
             level_for_share(share, 0.05, 0.5),
             f"{format_percent(share)} of the training {report.unit}{corpus} are dropped: {count:,} {reason}",
             f"data.train{corpus}, first: line {first:,}",
-            advice="data.max_length, min_length and max_ratio control this",
+            advice=f"data.{limit} is the limit",
         )
 
 
@@ -173,6 +195,15 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
                 f"tokens that are not in the {side} vocabulary: the model sees <unk> instead",
                 ", ".join(counts),
                 excerpt(*words[:5]),
-                "with subwords.kind unigram or bpe and character_coverage 1.0 only new characters are "
-                "unknown; with pretokenized, raise subwords.size or lower min_count",
+                advise_on_unknown(recipe.subwords),
             )
+
+
+def advise_on_unknown(subwords: SubwordSettings) -> str:
+    """Advise on the settings that make tokens unknown."""
+    if subwords.kind == "pretokenized":
+        lower = " or lower subwords.min_count" if subwords.min_count > 1 else ""
+        return f"raise subwords.size{lower}, or set subwords.kind to unigram or bpe"
+    if subwords.character_coverage < 1.0:
+        return "set subwords.character_coverage to 1.0: then only new characters are unknown"
+    return "these characters are not in the training text: add lines that contain them"
