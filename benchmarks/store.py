@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.noise import phrasebook, write_noisy
-from nmt.data.pair_rules import LengthFilter
+from nmt.data.pair_rules import LengthFilter, LengthSettings
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 
-KEEP = LengthFilter(1, 100, None)
+KEEP = LengthFilter(LengthSettings(max_length=100))
 
 
 class Timed(NamedTuple):

@@ -1,24 +1,21 @@
 """`nmt perplexity`: measure the perplexity of a language model."""
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nmt.cli.options import CountOption, LanguageModel, TrustCode
-from nmt.cli.terminal import format_table
-
-if TYPE_CHECKING:
-    from nmt.recipe.tasks.language_model import Perplexity
-
-GENERATED = 20_000
+from nmt.cli.run import format_report
+from nmt.decoding import SAMPLED_TOKENS
 
 
 def perplexity(
     model: LanguageModel,
     file: Annotated[Path, typer.Argument(help="Text, plain or compressed.")],
-    length: Annotated[int, CountOption("--length", "-l", help="Tokens to generate, at most.")] = GENERATED,
+    length: Annotated[
+        int, CountOption("--length", "-l", help="Tokens to generate, at most.")
+    ] = SAMPLED_TOKENS,
     seed: Annotated[int, CountOption(min=0, help="Random seed of the generated text.")] = 1,
     trust_code: TrustCode = False,
 ) -> None:
@@ -34,21 +31,5 @@ def perplexity(
     """
     from nmt.recipe.tasks.language_model import load_language_model, measure_perplexity
 
-    typer.echo(_report(measure_perplexity(load_language_model(model), file, max_tokens=length, seed=seed)))
-
-
-def _report(result: "Perplexity") -> str:
-    text, generated = result.text, result.sampled
-    bits = text.nll / result.characters / math.log(2)
-    per_text = f"{text.means()['perplexity']:.3f} per token ({text.tokens:,} tokens)"
-    rows = [
-        ["on the text", f"{per_text}, {bits:.3f} bits per character ({result.characters:,})"],
-        ["on its output", f"{generated.means()['perplexity']:.3f} per token ({generated.tokens:,} tokens)"],
-        ["gap", f"{text.means()['loss'] - generated.means()['loss']:+.3f} nats per token"],
-    ]
-    lines = [str(result.kept), format_table(rows, align="ll", widths=(16,), width=100)]
-    if result.unknown:
-        lines.append(
-            f"{result.unknown:,} tokens are <unk>: not comparable with a model that knows all characters"
-        )
-    return "\n".join(lines)
+    loaded = load_language_model(model)
+    typer.echo(format_report(measure_perplexity(loaded, file, max_tokens=length, seed=seed).report()))

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING
 import typer
 
 from nmt.cli.options import RecipeWords, TrustCode
-from nmt.cli.perplexity import GENERATED, perplexity
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.cli.train import LogTo, RunOutput, read_training, run_training
 from nmt.files import write_file
 
 if TYPE_CHECKING:
-    from nmt.recipe.tasks.translation import ScoredTranslations
+    from nmt.recipe.tasks.task import EvaluationReport
 
 EXAMPLES = 5
 
@@ -25,33 +24,31 @@ def run(
     its scores are written to scores.json. A language model reports the
     perplexity of its test text, as `nmt perplexity` does.
     """
-    from nmt.data.sources import find_part
-    from nmt.recipe.schema import TranslationRecipe
-    from nmt.recipe.tasks.translation import read_test_pairs, translate_test_set
+    from nmt.recipe.training import find_task
 
     recipe, directory = read_training(words, output)
-    # A broken test set is reported before hours of training, not after.
-    if not isinstance(recipe, TranslationRecipe):
-        [text] = find_part(recipe.data, "test").files
-        if run_training(recipe, directory, log_to):
-            perplexity(directory, text, GENERATED, recipe.seed)
-            typer.echo(f"\nGenerate text:  nmt sample {directory}")
-        return
-    read_test_pairs(recipe)
+    task = find_task(recipe)
+    task.check_test_data()  # a broken test set is reported before hours of training, not after
     if run_training(recipe, directory, log_to):
-        tested = translate_test_set(directory)
-        write_file(directory / "scores.json", (to_json(tested.scores, indent=2) + "\n").encode())
-        typer.echo(_report(tested))
-        typer.echo(f"\nTranslate with it:  echo '...' | nmt translate {directory}")
+        report = task.test(directory)
+        if report.scores:
+            write_file(directory / "scores.json", (to_json(report.scores, indent=2) + "\n").encode())
+        typer.echo(format_report(report))
+        typer.echo(f"\n{task.usage_hint.format(directory)}")
 
 
-def _report(tested: "ScoredTranslations") -> str:
-    """Format some translations of the test set, and its scores."""
-    count = min(EXAMPLES, len(tested.hyps))
-    lines = [f"\n{count} of {len(tested.hyps):,} test translations:\n"]
-    texts = {"source": tested.sources, "reference": tested.refs, "translation": tested.hyps}
-    for index in (i * len(tested.hyps) // count for i in range(count)):
-        rows = [[name, lines_of[index]] for name, lines_of in texts.items()]
+def format_report(report: "EvaluationReport") -> str:
+    """Format the results of a test, with some of the translations."""
+    lines = [report.data] if report.data else []
+    count = min(EXAMPLES, len(report.texts))
+    if count:
+        lines.append(f"\n{count} of {len(report.texts):,} test translations:\n")
+    for index in (i * len(report.texts) // count for i in range(count)):
+        rows = report.texts[index].items()
         lines.append(format_table(rows, align="ll", widths=(12,), indent=2, width=UNLIMITED) + "\n")
-    scores = [[score.name, f"{score.value:.2f}", f"  {score.signature}"] for score in tested.scores]
-    return "\n".join([*lines, format_table(scores, align="lrl", widths=(6, 6), width=UNLIMITED)])
+    if report.scores:
+        scores = [[score.name, f"{score.value:.2f}", f"  {score.signature}"] for score in report.scores]
+        lines.append(format_table(scores, align="lrl", widths=(6, 6), width=UNLIMITED))
+    if report.measurements:
+        lines.append(format_table(report.measurements, align="ll", widths=(16,), width=100))
+    return "\n".join([*lines, *report.notes])

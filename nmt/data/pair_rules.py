@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b
 from tempfile import TemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple
 
 import numpy as np
+from annotated_types import Gt
 from numpy.typing import NDArray
 
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.script import script_share
 from nmt.data.vocabulary import split_words
+from nmt.settings import Conflict, Count, Settings
 
 BLOCK = 1 << 24  # hashes compared in memory at a time, of 16 bytes each
 
@@ -70,21 +72,40 @@ def ratio_reason(lengths: Sequence[int], max_ratio: float | None) -> str | None:
     return f"one side more than {max_ratio:g} times the other"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LengthSettings(Settings):
+    """The limits of the lengths of a pair, in tokens without eos."""
+
+    min_length: Count = 1
+    """Minimum number of tokens on either side of a training pair."""
+    max_length: Count = 100
+    """Maximum number of tokens on either side of a training pair; longer pairs are counted and removed."""
+    max_ratio: Annotated[float, Gt(1.0)] | None = None
+    """Maximum ratio of the two sides' lengths; null for no limit."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        if self.min_length > self.max_length:
+            yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
+        yield from super().conflicts()
+
+
 class LengthFilter(NamedTuple):
     """A filter that keeps pairs whose sides have a suitable number of tokens (without eos)."""
 
-    min_length: int
-    max_length: int
-    max_ratio: float | None
+    settings: LengthSettings
 
     def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
         """Return the reason to drop a pair, or None to keep it."""
-        lengths = src_length, tgt_length
-        reason = length_reason(lengths, "tokens", self.min_length, self.max_length)
-        return reason or ratio_reason(lengths, self.max_ratio)
+        lengths, settings = (src_length, tgt_length), self.settings
+        reason = length_reason(lengths, "tokens", settings.min_length, settings.max_length)
+        return reason or ratio_reason(lengths, settings.max_ratio)
+
+    def limits(self) -> dict[str, Any]:
+        """Return the limits by name, which an encoded corpus records."""
+        return {limit.name: getattr(self.settings, limit.name) for limit in fields(LengthSettings)}
 
 
-ANY_LENGTH = LengthFilter(1, 10**9, None)
+ANY_LENGTH = LengthFilter(LengthSettings(max_length=10**9))
 """A filter that keeps all pairs with tokens on both sides: for text to be scored."""
 
 
@@ -96,6 +117,10 @@ class LineFilter(NamedTuple):
     def drop_reason(self, src_length: int, tgt_length: int) -> str | None:
         """Return the reason to drop a line, or None to keep it; there is no source."""
         return length_reason([tgt_length], "tokens", 1, self.max_length) if tgt_length else "blank"
+
+    def limits(self) -> dict[str, Any]:
+        """See `LengthFilter.limits`."""
+        return self._asdict()
 
 
 class DropCount(NamedTuple):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Gt, MaxLen, MinLen
+from annotated_types import Ge, MaxLen, MinLen
 
 from nmt.data.corpora import corpus_root
+from nmt.data.pair_rules import LengthSettings
 from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file
 from nmt.data.vocabulary import SPECIALS
 from nmt.errors import UsageError
@@ -70,8 +71,8 @@ class CorpusSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairSettings(FileSettings):
-    """The sentence pairs for training, validation and test, and the filter of training pairs."""
+class PairFileSettings(FileSettings):
+    """The files of sentence pairs for training, validation and test."""
 
     src: str
     """Source language: the suffix of the source files."""
@@ -90,12 +91,6 @@ class PairSettings(FileSettings):
     """Validation pairs, written like `train`; every choice is made on them."""
     test: PairFiles | None = None
     """Test pairs, written like `train`; only reported, never used to choose."""
-    min_length: Count = 1
-    """Minimum number of tokens on either side of a training pair."""
-    max_length: Count = 100
-    """Maximum number of tokens on either side of a training pair; longer pairs are counted and removed."""
-    max_ratio: Annotated[float, Gt(1.0)] | None = None
-    """Maximum ratio of the two sides' lengths; null for no limit."""
 
     @property
     def corpora(self) -> list[CorpusSettings]:
@@ -103,8 +98,7 @@ class PairSettings(FileSettings):
         return [entry for entry in self.train if isinstance(entry, CorpusSettings)]
 
     def conflicts(self) -> Iterator[Conflict]:
-        if self.min_length > self.max_length:
-            yield "min_length", f"{self.min_length} is more than data.max_length, {self.max_length}"
+        yield from super().conflicts()
         for name, count in Counter(corpus.name for corpus in self.corpora).items():
             if count > 1:
                 yield "train", f"{count} corpora are named '{name}'"
@@ -112,6 +106,11 @@ class PairSettings(FileSettings):
             yield "temperature", "needs several corpora in data.train"
         if self.temperature is not None and any(corpus.weight != 1.0 for corpus in self.corpora):
             yield "temperature", "the weights of the corpora also set the shares: remove one of them"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings(LengthSettings, PairFileSettings):
+    """The sentence pairs for training, validation and test, and the filter of training pairs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -172,14 +172,19 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
     valid_pairs = list(read_pairs(valid))
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
         raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
-    keep = LengthFilter(data.min_length, data.max_length, data.max_ratio)
     with_text = recipe.subwords.sampling > 0
     parts = [store_directory(run, part) for part in ("train", "valid")]
     return TranslationData(
         source,
         target,
         prepare_store(
-            parts[0], *train, src=source, tgt=target, keep=keep, with_text=with_text, workers=workers
+            parts[0],
+            *train,
+            src=source,
+            tgt=target,
+            keep=LengthFilter(data),
+            with_text=with_text,
+            workers=workers,
         ),
         prepare_store(parts[1], valid, src=source, tgt=target, keep=ANY_LENGTH),
         valid_pairs,

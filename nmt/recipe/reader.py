@@ -29,6 +29,7 @@ from nmt.recipe.schema import (
     SettingsT,
     TranslationRecipe,
     find_conflicts,
+    select_task,
     subsections,
     to_plain,
     validate,
@@ -50,8 +51,8 @@ OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> TranslationRecipe:
     """Read a translator's recipe, as `read_any_recipe` does; UsageError for another task."""
     recipe = read_any_recipe(names, overrides)
-    if isinstance(recipe, TranslationRecipe):
-        return recipe
+    if translation := select_task(recipe, TranslationRecipe):
+        return translation
     raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; expected the recipe of a translator")
 
 

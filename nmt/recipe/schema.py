@@ -128,6 +128,12 @@ Recipe = TranslationRecipe | LanguageModelRecipe
 TASKS: dict[str, type[Recipe]] = {"translation": TranslationRecipe, "language-model": LanguageModelRecipe}
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+RecipeT = TypeVar("RecipeT", bound=Recipe)
+
+
+def select_task(recipe: Recipe, kind: type[RecipeT]) -> RecipeT | None:
+    """Return a recipe as one of a task; None if it is of another task."""
+    return recipe if isinstance(recipe, kind) else None
 
 
 adapter: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)

@@ -149,8 +149,7 @@ def build_learner(
         optimiser=build_optimiser(model, training),
         objective=objective,
         forcing=_teacher_forcing(recipe, per_epoch),
-        clip_norm=training.clip_norm,
-        weight_noise=training.weight_noise,
+        settings=training,
         processes=resources.processes,
         precision=resources.precision,
     )

@@ -14,18 +14,18 @@ from nmt.settings import (
     Fraction,
     Interval,
     OneOf,
-    Positive,
     Probability,
     Settings,
     TimedInterval,
-    Weight,
 )
 from nmt.training.guards import Guards
 from nmt.training.hardware import HardwareSettings
+from nmt.training.objectives.likelihood import AttentionLossSettings, LikelihoodSettings
 from nmt.training.objectives.noise import SwitchOutSettings
 from nmt.training.objectives.risk import RiskSettings
 from nmt.training.optimisers import LearningRateSettings, OptimiserSettings
 from nmt.training.teacher_forcing import TeacherForcingSettings
+from nmt.training.update import UpdateSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +82,13 @@ class TranslationValidationSettings(ValidationSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingSettings(OptimiserSettings, HardwareSettings):
+class TrainingSettings(LikelihoodSettings, UpdateSettings, OptimiserSettings, HardwareSettings):
     """The training run."""
 
     start_from: str | None = None
     """A run or model directory to start from, found like `data.root`: its vocabularies, and every weight that
     has the name and shape of one here (fine-tuning, growing layer by layer). null: fresh weights."""
     learning_rate: LearningRateSettings = LearningRateSettings()
-    clip_norm: Positive | None = 1.0
-    """Maximum norm of the gradient; null for no clipping."""
     ema: Fraction | None = None
     """Decay of an exponential moving average of the weights, such as 0.999: the average, not the trained
     weights, is validated, kept and used; null: none."""
@@ -109,13 +107,6 @@ class TrainingSettings(OptimiserSettings, HardwareSettings):
     """Decoders with the attention in their loop (input_feeding, conditional, teacher forcing below 1):
     positions between two states that are kept; the backward pass recomputes the rest, for less memory and
     more time. 0 keeps everything."""
-    label_smoothing: Probability = 0.0
-    """Share of the target's probability spread over the vocabulary (Szegedy et al., 2016)."""
-    r_drop: Weight = 0.0
-    """Alpha of R-Drop (Liang et al., 2021): a batch is read twice, with different dropout each time, and both
-    predictions must agree."""
-    weight_noise: Weight = 0.0
-    """Standard deviation of the noise added to each weight for a batch (Graves, 2011)."""
     validation: ValidationSettings = ValidationSettings()
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -151,7 +142,7 @@ class LanguageModelTrainingSettings(TrainingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslationTrainingSettings(TrainingSettings):
+class TranslationTrainingSettings(AttentionLossSettings, TrainingSettings):
     """The training run."""
 
     objective: Literal["likelihood", "minimum-risk", "reinforce"] = "likelihood"
@@ -159,11 +150,6 @@ class TranslationTrainingSettings(TrainingSettings):
     samples (Ranzato et al., 2016). The last two are for a trained model: `start_from`."""
     label_smoothing: Probability = 0.1
     """Share of the target's probability spread over the vocabulary (Szegedy et al., 2016)."""
-    guided_alignment: Weight = 0.0
-    """Weight of the attention's cross-entropy with given word alignments (Chen et al., 2016), for the words
-    that have links."""
-    coverage: Weight = 0.0
-    """Weight of the penalty for attending to the same source words again (See et al., 2017)."""
     switchout: SwitchOutSettings = SwitchOutSettings()
     risk: RiskSettings = RiskSettings()
     validation: TranslationValidationSettings = TranslationValidationSettings()

@@ -13,6 +13,7 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError, is_out_of_memory
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
+from nmt.settings import Positive, Settings, Weight
 from nmt.training.distributed import SINGLE_PROCESS, Processes
 from nmt.training.hardware import Precision, join_states, split_batch
 from nmt.training.loss import LossTotals
@@ -20,6 +21,16 @@ from nmt.training.objectives.likelihood import LossOutput, Objective
 from nmt.training.objectives.noise import weight_noise
 from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
 from nmt.training.teacher_forcing import TeacherForcing
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateSettings(Settings):
+    """The gradient of an update."""
+
+    clip_norm: Positive | None = 1.0
+    """Maximum norm of the gradient; null for no clipping."""
+    weight_noise: Weight = 0.0
+    """Standard deviation of the noise added to each weight for a batch (Graves, 2011)."""
 
 
 class BadUpdate(NamedTuple):
@@ -47,8 +58,7 @@ class Learner:
     optimiser: Optimizer
     objective: Objective
     forcing: TeacherForcing
-    clip_norm: float | None
-    weight_noise: float = 0.0  # its standard deviation
+    settings: UpdateSettings = UpdateSettings()
     processes: Processes = SINGLE_PROCESS
     precision: Precision = field(default_factory=lambda: Precision("float32", "cpu"))
 
@@ -140,7 +150,7 @@ class Learner:
             self.precision.scaler.scale(output.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
             return output
 
-        with weight_noise(self.model, self.weight_noise):
+        with weight_noise(self.model, self.settings.weight_noise):
             loss, state = self.precision.run(self.model, backward)
         return LossTotals.from_loss(loss), state
 
@@ -148,9 +158,9 @@ class Learner:
         """Clip the gradient norm to `clip_norm` (Pascanu et al., 2013), and return the norm before."""
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         total = get_total_norm([p.grad for p in parameters if p.grad is not None])
-        norm = total.item()
-        if self.clip_norm is not None and norm > self.clip_norm:
-            clip_grads_with_norm_(parameters, self.clip_norm, total)
+        norm, most = total.item(), self.settings.clip_norm
+        if most is not None and norm > most:
+            clip_grads_with_norm_(parameters, most, total)
         return norm
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.pair_rules import FilterReport, LengthFilter
+from nmt.data.pair_rules import FilterReport, LengthFilter, LengthSettings
 
-KEEP = LengthFilter(min_length=2, max_length=10, max_ratio=2.0)
+KEEP = LengthFilter(LengthSettings(min_length=2, max_length=10, max_ratio=2.0))
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_pair_is_dropped_for_one_reason_or_kept(src: int, tgt: int, reason: st
 
 
 def test_without_a_ratio_sides_may_differ() -> None:
-    assert KEEP._replace(max_ratio=None).drop_reason(2, 10) is None
+    assert LengthFilter(LengthSettings(min_length=2, max_length=10)).drop_reason(2, 10) is None
 
 
 def test_the_report_counts_by_reason_and_names_the_first_line() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from nmt.data.pair_rules import LengthFilter
+from nmt.data.pair_rules import LengthFilter, LengthSettings
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.store import builder as building
@@ -20,7 +20,7 @@ from nmt.data.vocabulary import WordVocabulary
 from nmt.errors import DataError
 
 VOCABULARY = WordVocabulary([str(n) for n in range(50)])
-KEEP = LengthFilter(min_length=1, max_length=5, max_ratio=None)
+KEEP = LengthFilter(LengthSettings(min_length=1, max_length=5, max_ratio=None))
 PAIRS = [("1 2", "3"), ("", "4"), ("5", "6 7 8"), ("9 9 9 9 9 9", "9"), ("10", "\u2028"), ("새 11", "12 x")]
 
 

@@ -43,9 +43,9 @@ def corpus(
 
 
 def stored(folder: Path, vocabulary: Vocabulary, *corpora: Corpus, shard_pairs: int = 1000) -> TokenStore:
-    from nmt.data.pair_rules import LengthFilter
+    from nmt.data.pair_rules import LengthFilter, LengthSettings
 
-    keep = LengthFilter(1, 100, None)
+    keep = LengthFilter(LengthSettings(max_length=100))
     return prepare_store(
         folder / "s",
         *corpora,

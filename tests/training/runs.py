@@ -16,7 +16,7 @@ from nmt.training.console import Progress
 from nmt.training.guards import Guards
 from nmt.training.logging import MetricsLog
 from nmt.training.loop import Trainer
-from nmt.training.objectives.likelihood import Likelihood
+from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings
 from nmt.training.optimisers import (
     SCHEDULES,
     LearningRateSettings,
@@ -26,11 +26,12 @@ from nmt.training.optimisers import (
 )
 from nmt.training.settings import TrainingSettings, TranslationTrainingSettings, TranslationValidationSettings
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
-from nmt.training.update import Learner
+from nmt.training.update import Learner, UpdateSettings
 from nmt.training.validation import ValidationResult, evaluation_mode, loss_totals
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
-LEARNER = {field.name for field in fields(Learner)}
+LEARNER = {field.name for field in fields(Learner)} - {"settings"}
+UPDATE = {field.name for field in fields(UpdateSettings)}
 VALIDATION = {field.name for field in fields(TranslationValidationSettings)}
 
 
@@ -147,9 +148,11 @@ def make_learner(**parts: Any) -> Learner:
     everything = {
         "model": model,
         "optimiser": optimiser,
-        "objective": Likelihood(label_smoothing=0.1, sample=forcing.settings.feedback == "sample"),
+        "objective": Likelihood(
+            settings=LikelihoodSettings(label_smoothing=0.1), sample=forcing.settings.feedback == "sample"
+        ),
         "forcing": forcing,
-        "clip_norm": 1.0,
+        "settings": UpdateSettings(**{name: parts.pop(name) for name in [*parts] if name in UPDATE}),
     }
     return Learner(**{**everything, **parts})
 

@@ -15,7 +15,7 @@ from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
 from nmt.training.guards import DivergenceError
-from nmt.training.objectives.likelihood import Likelihood, LossOutput
+from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings, LossOutput
 from nmt.training.snapshot import model_tensors
 from tests.training.runs import (
     Duration,
@@ -35,7 +35,7 @@ class Poisoned(Likelihood):
     """The loss times a factor in some batches, each known by its first pair; all else is left alone."""
 
     def __init__(self, factors: dict[int, float]) -> None:
-        super().__init__(label_smoothing=0.1, sample=False)
+        super().__init__(settings=LikelihoodSettings(label_smoothing=0.1))
         self.factors = factors
 
     def __call__(self, model: Any, batch: Batch, teacher_forced: Any, state: Any) -> LossOutput:
@@ -48,7 +48,7 @@ class Cramped(Likelihood):
     """Has memory for so many rows only: more fail at the end of the forward or of the backward pass."""
 
     def __init__(self, rows: int, error: Exception, *, backward: bool = False) -> None:
-        super().__init__(label_smoothing=0.1, sample=False)
+        super().__init__(settings=LikelihoodSettings(label_smoothing=0.1))
         self.rows, self.error, self.backward = rows, error, backward
 
     def __call__(self, model: Any, batch: Batch, teacher_forced: Any, state: Any) -> LossOutput:
@@ -220,7 +220,7 @@ def test_a_run_does_not_go_back_for_ever(tmp_path: Path) -> None:
             self.factor *= 1.5
             return learnt._replace(loss=learnt.loss._replace(smoothed=learnt.loss.smoothed * self.factor))
 
-    objective = Rising(label_smoothing=0.1, sample=False)
+    objective = Rising(settings=LikelihoodSettings(label_smoothing=0.1))
     guards = make_guards(spike=3.0, rollbacks=2)
     with pytest.raises(
         DivergenceError,
@@ -275,7 +275,10 @@ def test_a_batch_that_does_not_fit_is_learnt_in_parts_with_the_same_gradient(
     error: Exception, backward: bool
 ) -> None:
     found = []
-    for objective in (Likelihood(label_smoothing=0.1, sample=False), Cramped(2, error, backward=backward)):
+    for objective in (
+        Likelihood(settings=LikelihoodSettings(label_smoothing=0.1)),
+        Cramped(2, error, backward=backward),
+    ):
         model = Tiny().double().eval()
         torch.manual_seed(3)
         for parameter in model.parameters():

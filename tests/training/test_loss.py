@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from nmt.training import loss
 from nmt.training.loss import CHUNK, LossTotals, cross_entropy, perplexity
-from nmt.training.objectives.likelihood import Likelihood
+from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings
 from tests.training.runs import PAD, Tiny, make_batch
 
 
@@ -40,7 +40,9 @@ def test_without_gradients_none_are_made(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_loss_of_a_batch_counts_real_words_only() -> None:
     model, batch = Tiny().eval(), make_batch(1)
-    totals = LossTotals.from_loss(Likelihood(label_smoothing=0.1)(model, batch, None, None).loss)  # type: ignore[arg-type]
+    totals = LossTotals.from_loss(
+        Likelihood(settings=LikelihoodSettings(label_smoothing=0.1))(model, batch, None, None).loss
+    )  # type: ignore[arg-type]
     features = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], state=None)[0]
     logits, gold = model.decoder.output(features).flatten(0, 1), batch.tgt[:, 1:].flatten()  # type: ignore[operator]
     wanted = F.cross_entropy(logits, gold, ignore_index=PAD, label_smoothing=0.1, reduction="sum")

@@ -18,7 +18,7 @@ from nmt.recipe.schema import LanguageModelRecipe, validate
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recurrence import deferred as product
 from nmt.training import hardware as memory
-from nmt.training.objectives.likelihood import Likelihood
+from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings
 from tests.training.runs import make_batch, make_learner
 from tests.training.test_guards import Cramped
 from tests.training.test_snapshot import real_model
@@ -53,7 +53,10 @@ def flat(state: DecoderState | None) -> list[torch.Tensor]:
 def test_streams_go_on_from_their_own_states_when_they_are_read_in_parts(tmp_path: Path) -> None:
     batches = text(tmp_path)
     found = []
-    for objective in (Likelihood(label_smoothing=0.1, sample=False), Cramped(2, MemoryError())):
+    for objective in (
+        Likelihood(settings=LikelihoodSettings(label_smoothing=0.1)),
+        Cramped(2, MemoryError()),
+    ):
         learner = make_learner(model=reader(), objective=objective, clip_norm=None, optimiser="sgd")
         carried, outcomes = None, []
         for batch in batches:

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 from nmt.model.decoder import DecoderOutput
 from nmt.training.loss import CHUNK, LossTotals, cross_entropy, divergence, log_probs
 from nmt.training.objectives.likelihood import (
+    AttentionLossSettings,
     Likelihood,
+    LikelihoodSettings,
     RDrop,
     alignment_loss,
     coverage_loss,
@@ -46,7 +48,7 @@ def test_a_pair_that_counts_twice_is_learnt_like_two_pairs() -> None:
         src=batch.src[rows], tgt=batch.tgt[rows], src_lengths=batch.src_lengths[rows],
         tgt_lengths=batch.tgt_lengths[rows], pairs=batch.pairs[rows],
     )  # fmt: skip
-    likelihood = Likelihood(label_smoothing=0.1, sample=False)
+    likelihood = Likelihood(settings=LikelihoodSettings(label_smoothing=0.1))
     one, two = (
         likelihood(model, given, None, None).loss  # type: ignore[arg-type]
         for given in (weighed, repeated)
@@ -123,8 +125,11 @@ def test_attention_losses_teach_the_attention(decoder: dict[str, object]) -> Non
     batch = batch._replace(
         alignments=torch.tensor([[0, 0, 1], [1, 1, 0]]), weights=torch.tensor([1.0, 2.0, 0.5]).double()
     )
-    plain = Likelihood(label_smoothing=0.1, sample=False)
-    guided = Likelihood(label_smoothing=0.1, sample=False, guided_alignment=0.3, coverage=0.7)
+    plain = Likelihood(settings=LikelihoodSettings(label_smoothing=0.1))
+    guided = Likelihood(
+        settings=LikelihoodSettings(label_smoothing=0.1),
+        attention=AttentionLossSettings(guided_alignment=0.3, coverage=0.7),
+    )
     one, other = (each(model, batch, None, None).loss.smoothed.item() for each in (plain, guided))
     loss = guided(model, batch, None, None).loss
     weights = model.unroll(model.encode(batch.src), batch.tgt[:, :-1], return_weights=True).weights
@@ -146,7 +151,7 @@ def test_guided_attention_learns_to_look_where_the_links_are() -> None:
     batch = batch._replace(src=batch.src.clamp_max(10), tgt=batch.tgt.clamp_max(10))
     places = [(row, t) for row, length in enumerate(batch.tgt_lengths.tolist()) for t in range(length)]
     backwards = [[row, t, int(batch.src_lengths[row]) - 1 - t] for row, t in places]
-    guided = Likelihood(label_smoothing=0.0, sample=False, guided_alignment=1.0)
+    guided = Likelihood(attention=AttentionLossSettings(guided_alignment=1.0))
     learner = make_learner(model=build(decoder={"input_feeding": True}).train(), objective=guided)
     batch = batch._replace(alignments=torch.tensor(backwards))
     found = [learner.update([batch], rate=0.03, ratio=1.0).totals.means()["alignment"] for _ in range(40)]
@@ -164,9 +169,9 @@ def test_all_that_is_computed_with_goes_to_the_models_device() -> None:
 
 def test_r_drop_without_dropout_is_the_likelihood() -> None:
     model, batch = Tiny().eval(), make_batch(1)._replace(weights=torch.tensor([1.0, 0.5, 2.0]))
-    likelihood = Likelihood(label_smoothing=0.1, sample=False)
+    likelihood = Likelihood(settings=LikelihoodSettings(label_smoothing=0.1, r_drop=5.0))
     plain = likelihood(model, batch, None, None).loss  # type: ignore[arg-type]
-    twofold = RDrop(likelihood, alpha=5.0)(model, batch, None, None).loss  # type: ignore[arg-type]
+    twofold = RDrop(likelihood)(model, batch, None, None).loss  # type: ignore[arg-type]
     once, twice = (LossTotals.from_loss(loss).means() for loss in (plain, twofold))
     assert twice == pytest.approx(once | {"divergence": 0.0})
     assert twofold.smoothed.item() == pytest.approx(plain.smoothed.item())
@@ -174,9 +179,9 @@ def test_r_drop_without_dropout_is_the_likelihood() -> None:
 
 def test_r_drop_by_hand() -> None:
     model, batch = Tiny(), make_batch(1)
-    likelihood = Likelihood(label_smoothing=0.0, sample=False)
+    likelihood = Likelihood(settings=LikelihoodSettings(r_drop=3.0))
     torch.manual_seed(5)
-    found = RDrop(likelihood, alpha=3.0)(model, batch, None, None).loss  # type: ignore[arg-type]
+    found = RDrop(likelihood)(model, batch, None, None).loss  # type: ignore[arg-type]
     torch.manual_seed(5)
     pair = repeat_batch(batch)
     unrolled: DecoderOutput = likelihood.unroll(model, pair, None, None)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.loss import LossTotals
-from nmt.training.objectives.likelihood import Likelihood
+from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings
 from nmt.training.objectives.risk import (
     CandidateSampler,
     MinimumRisk,
@@ -35,7 +35,7 @@ EVERYTHING: list[TokenIds] = [
     *((word, EOS) for word in WORDS),
     *product(WORDS, repeat=LONGEST),
 ]
-LIKELIHOOD = Likelihood(label_smoothing=0.0, sample=False)
+LIKELIHOOD = Likelihood(settings=LikelihoodSettings(label_smoothing=0.0))
 
 
 def utility(hyp: Sequence[int], ref: Sequence[int]) -> float:

@@ -90,7 +90,7 @@ class _StoreBuild(NamedTuple):
                 for corpus in self.corpora
             ],
             "vocabularies": {name: side.fingerprint() for name, side in self.encoder.vocabularies.items()},
-            "filter": self.encoder.keep and self.encoder.keep._asdict(),
+            "filter": self.encoder.keep and self.encoder.keep.limits(),
             "text": self.encoder.with_text,
             "ends": self.encoder.with_ends,
             "shard": self.shard_pairs,

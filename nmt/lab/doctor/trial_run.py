@@ -25,6 +25,7 @@ from nmt.recipe.schema import Recipe
 from nmt.training.console import Progress
 from nmt.training.guards import ADVICE, DivergenceError
 from nmt.training.loop import Trainer
+from nmt.workers import count_cores
 
 PARTS = ("train", "valid", "test")
 SEARCHED = 200  # batches among which the widest, which needs the most memory, is searched
@@ -91,7 +92,7 @@ def run_trial(
     findings = [f for part in training.epochs.store.parts for f in _check_dropped(part)]
     findings += _check_unknown(recipe, folder)
     if cost is not None and resources.device.type == "cpu":
-        findings += check_load(torch.get_num_threads(), load, len(os.sched_getaffinity(0)))
+        findings += check_load(torch.get_num_threads(), load, count_cores())
     share = 0.0 if cost is None else cost.memory_gib / cost.memory_there_gib
     if share > MEMORY_LIMIT:
         what = f"training needs {format_percent(share)} of the available memory"

@@ -21,7 +21,7 @@ from nmt.errors import UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, to_json
+from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, select_task, to_json
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Conflict, Settings
@@ -135,9 +135,9 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
         varied = [tree.find("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
         layers = [layer for layer in (*base, *varied, *last) if layer is not None]
         recipe = reader.build_recipe(layers, problems)
-        if isinstance(recipe, TranslationRecipe):
-            recipes[labels] = recipe
-            problems += _check_member(recipe, layers)
+        if recipe is not None and (translation := select_task(recipe, TranslationRecipe)):
+            recipes[labels] = translation
+            problems += _check_member(translation, layers)
         elif recipe is not None:
             where = layers[0].position
             problems.append(Problem(where, "task", f"a study compares translators, not a {recipe.task}"))

@@ -1,5 +1,6 @@
 """Language models: preparation, training, sampling and perplexity."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import train_vocabulary
+from nmt.decoding import SAMPLED_TOKENS
 from nmt.decoding.ensemble import ShallowFusion
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model
@@ -37,18 +39,13 @@ from nmt.recipe.prepare_data import (
     vocabulary_file,
 )
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.schema import LanguageModelRecipe
-from nmt.recipe.tasks.task import PreparedTask, Task
+from nmt.recipe.schema import LanguageModelRecipe, select_task
+from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
-from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
-from nmt.training.validation import (
-    ValidateFunction,
-    ValidationResult,
-    evaluation_mode,
-    loss_totals,
-)
+from nmt.training.objectives.likelihood import Likelihood, Objective, add_r_drop
+from nmt.training.validation import ValidateFunction, ValidationResult, evaluation_mode, loss_totals
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
 """A validation text is read in at most STREAMS streams of at least LONG positions, CHUNK at a time."""
@@ -72,6 +69,8 @@ class LoadedLanguageModel(NamedTuple):
 
 class LanguageModelTask(Task[LanguageModelRecipe]):
     """The training of a language model on text."""
+
+    usage_hint = "Generate text:  nmt sample {}"
 
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:
         recipe, data = self.recipe, self.recipe.data
@@ -118,6 +117,14 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
     def translate_validation_lines(self, run: Path, count: int) -> list[tuple[int, str, str, str]]:
         return []
 
+    def check_test_data(self) -> None:
+        find_part(self.recipe.data, "test")
+
+    def test(self, run: Path) -> EvaluationReport:
+        [text] = find_part(self.recipe.data, "test").files
+        loaded, most = self.load(run), SAMPLED_TOKENS
+        return measure_perplexity(loaded, text, max_tokens=most, seed=self.recipe.seed).report()
+
     def read_once(self, store: TokenStore) -> Iterable[Batch]:
         return read_text(self.recipe, store, STREAMS)
 
@@ -146,15 +153,14 @@ def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
     """Build the training objective."""
     training = recipe.training
     sample = training.teacher_forcing.feedback == "sample"
-    likelihood = Likelihood(label_smoothing=training.label_smoothing, sample=sample)
-    return RDrop(likelihood, alpha=training.r_drop) if training.r_drop else likelihood
+    return add_r_drop(Likelihood(settings=training, sample=sample))
 
 
 def load_language_model(path: Path) -> LoadedLanguageModel:
     """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
     folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
-    recipe = read_model_recipe(folder)
-    if not isinstance(recipe, LanguageModelRecipe):
+    recipe = select_task(read_model_recipe(folder), LanguageModelRecipe)
+    if recipe is None:
         raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
     file = vocabulary_file(folder, "target")
     if file is None:
@@ -271,6 +277,22 @@ class Perplexity(NamedTuple):
     unknown: int  # tokens of the text that are <unk>
     kept: str  # the lines that were read
     sampled: LossTotals  # of tokens sampled from the model, after its own previous tokens
+
+    def report(self) -> EvaluationReport:
+        """Lay out the measurements for printing."""
+        text, sampled = self.text.means(), self.sampled.means()
+        bits = self.text.nll / self.characters / math.log(2)
+        per_token = "{:.3f} per token ({:,} tokens)".format
+        on_text = per_token(text["perplexity"], self.text.tokens)
+        measurements = [
+            ("on the text", f"{on_text}, {bits:.3f} bits per character ({self.characters:,})"),
+            ("on its output", per_token(sampled["perplexity"], self.sampled.tokens)),
+            ("gap", f"{text['loss'] - sampled['loss']:+.3f} nats per token"),
+        ]
+        note = f"{self.unknown:,} tokens are <unk>: not comparable with a model that knows all characters"
+        return EvaluationReport(
+            data=self.kept, measurements=measurements, notes=[note] if self.unknown else []
+        )
 
 
 def measure_perplexity(loaded: LoadedLanguageModel, file: Path, *, max_tokens: int, seed: int) -> Perplexity:

@@ -1,18 +1,19 @@
 """The interface of a task: everything that training and loading need to know about a task."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple
 
 from nmt.data.batches import Batch
 from nmt.data.pairs import Corpus
 from nmt.data.store import TokenStore
 from nmt.data.vocabulary import Vocabulary
+from nmt.evaluation.metrics import Score
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import LoadedModel
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import RecipeT
 from nmt.training.distributed import Processes
 from nmt.training.loop import EpochBatches
 from nmt.training.objectives.likelihood import Objective
@@ -29,7 +30,14 @@ class PreparedTask(NamedTuple):
     description: str  # of the data and the vocabularies, for the log
 
 
-RecipeT = TypeVar("RecipeT", bound=Recipe)
+class EvaluationReport(NamedTuple):
+    """The results of a model on the test data, for `nmt run`."""
+
+    data: str = ""  # what was read
+    texts: Sequence[Mapping[str, str]] = ()  # each test line with its translation, by their labels
+    scores: Sequence[Score] = ()
+    measurements: Sequence[tuple[str, str]] = ()  # other results: label and value
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,8 @@ class Task(ABC, Generic[RecipeT]):
     """A recipe and everything that depends on its task."""
 
     recipe: RecipeT
+    usage_hint: ClassVar[str]
+    """A use of the trained model: a line with `{}` for the run directory."""
 
     @abstractmethod
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:
@@ -64,6 +74,14 @@ class Task(ABC, Generic[RecipeT]):
 
         Returns the number, source, reference and translation of each line.
         """
+
+    @abstractmethod
+    def check_test_data(self) -> None:
+        """Raise an error if the test data cannot be read."""
+
+    @abstractmethod
+    def test(self, run: Path) -> EvaluationReport:
+        """Test the best checkpoint of a run on the test data of its recipe."""
 
     @abstractmethod
     def read_once(self, store: TokenStore) -> Iterable[Batch]:

@@ -18,7 +18,7 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, Score, score, sentence_utility
+from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, score, sentence_utility
 from nmt.files import write_file
 from nmt.model.decoder import build_decoder
 from nmt.model.encoder import Encoder
@@ -33,11 +33,11 @@ from nmt.recipe.prepare_data import (
     prepare_pairs,
 )
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.schema import TranslationRecipe
-from nmt.recipe.tasks.task import PreparedTask, Task
+from nmt.recipe.schema import TranslationRecipe, select_task
+from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
-from nmt.training.objectives.likelihood import Likelihood, Objective, RDrop
+from nmt.training.objectives.likelihood import Likelihood, Objective, add_r_drop
 from nmt.training.objectives.noise import SwitchOut, SwitchOutSettings
 from nmt.training.objectives.risk import CandidateSampler, MinimumRisk, Reinforce, Utility
 from nmt.training.validation import TranslationValidator, ValidateFunction
@@ -61,6 +61,8 @@ class LoadedTranslator(NamedTuple):
 
 class TranslationTask(Task[TranslationRecipe]):
     """The training of a translator on sentence pairs."""
+
+    usage_hint = "Translate with it:  echo '...' | nmt translate {}"
 
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:
         recipe = self.recipe
@@ -98,6 +100,12 @@ class TranslationTask(Task[TranslationRecipe]):
         hyps = translate_lines(((pairs[i][0], None) for i in indices), build_job(load_translator(run)))
         return [(i + 1, *pairs[i], hyp.text) for i, hyp in zip(indices, hyps, strict=True)]
 
+    def check_test_data(self) -> None:
+        read_test_pairs(self.recipe)
+
+    def test(self, run: Path) -> EvaluationReport:
+        return translate_test_set(run)
+
     def read_once(self, store: TokenStore) -> Iterable[Batch]:
         return read_validation_batches(store, BatchPlan(VALIDATION_BATCH, self.recipe.seed))
 
@@ -128,8 +136,8 @@ def load_translator(path: Path) -> LoadedTranslator:
     Raises UsageError if there is none, DataError if a file is damaged.
     """
     folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
-    recipe = read_model_recipe(folder)
-    if not isinstance(recipe, TranslationRecipe):
+    recipe = select_task(read_model_recipe(folder), TranslationRecipe)
+    if recipe is None:
         raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
     model = load_trained(recipe, lambda: build_translator(recipe, len(source), len(target)), weights)
@@ -173,13 +181,8 @@ def build_objective(recipe: TranslationRecipe, target: Vocabulary) -> Objective:
 def build_likelihood(recipe: TranslationRecipe) -> Objective:
     """Build the likelihood with its additional losses, and R-Drop."""
     training = recipe.training
-    likelihood = Likelihood(
-        label_smoothing=training.label_smoothing,
-        sample=training.teacher_forcing.feedback == "sample",
-        guided_alignment=training.guided_alignment,
-        coverage=training.coverage,
-    )
-    return RDrop(likelihood, alpha=training.r_drop) if training.r_drop else likelihood
+    sample = training.teacher_forcing.feedback == "sample"
+    return add_r_drop(Likelihood(settings=training, attention=training, sample=sample))
 
 
 def _utility(metric: str, target: Vocabulary) -> Utility:
@@ -236,15 +239,6 @@ def build_search_model(translator: LoadedTranslator) -> Model:
     )
 
 
-class ScoredTranslations(NamedTuple):
-    """The test set translated by the best checkpoint, and its scores."""
-
-    sources: list[str]
-    hyps: list[str]
-    refs: list[str]
-    scores: list[Score]
-
-
 def read_test_pairs(recipe: TranslationRecipe) -> list[tuple[str, str]]:
     """Read the test pairs; DataError if there are none, UsageError if the recipe names none."""
     corpus = find_part(recipe.data, "test")
@@ -254,7 +248,7 @@ def read_test_pairs(recipe: TranslationRecipe) -> list[tuple[str, str]]:
     return pairs
 
 
-def translate_test_set(run: Path) -> ScoredTranslations:
+def translate_test_set(run: Path) -> EvaluationReport:
     """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
     translator = load_translator(run)
     evaluation = translator.recipe.evaluation
@@ -263,4 +257,6 @@ def translate_test_set(run: Path) -> ScoredTranslations:
     hyps = [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
     write_file(file, "".join(f"{hyp}\n" for hyp in hyps).encode())
     scores = score(hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(file))
-    return ScoredTranslations(list(sources), hyps, list(refs), scores)
+    labels = ("source", "reference", "translation")
+    texts = [dict(zip(labels, line, strict=True)) for line in zip(sources, refs, hyps, strict=True)]
+    return EvaluationReport(texts=texts, scores=scores)

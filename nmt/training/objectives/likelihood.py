@@ -10,6 +10,7 @@ from nmt.data.batches import Batch
 from nmt.model.decoder import DecoderOutput, DecoderState
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import detach_states
+from nmt.settings import Probability, Settings, Weight
 from nmt.training.loss import Loss, LossTerm, cross_entropy, divergence, to_float32
 
 
@@ -32,14 +33,35 @@ class Objective(Protocol):
         """Return the loss of a batch; `teacher_forced` [B, T] and `state` as in `Decoder.unroll`."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodSettings(Settings):
+    """The likelihood of the target."""
+
+    label_smoothing: Probability = 0.0
+    """Share of the target's probability spread over the vocabulary (Szegedy et al., 2016)."""
+    r_drop: Weight = 0.0
+    """Alpha of R-Drop (Liang et al., 2021): a batch is read twice, with different dropout each time, and both
+    predictions must agree."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionLossSettings(Settings):
+    """Losses of the attention, added to the likelihood."""
+
+    guided_alignment: Weight = 0.0
+    """Weight of the attention's cross-entropy with given word alignments (Chen et al., 2016), for the words
+    that have links."""
+    coverage: Weight = 0.0
+    """Weight of the penalty for attending to the same source words again (See et al., 2017)."""
+
+
 @dataclass(kw_only=True)
 class Likelihood:
-    """Cross-entropy with the target, position by position."""
+    """Cross-entropy with the target, position by position, and losses of the attention."""
 
-    label_smoothing: float = 0.0  # Szegedy et al., 2016
+    settings: LikelihoodSettings = LikelihoodSettings()
+    attention: AttentionLossSettings = AttentionLossSettings()
     sample: bool = False  # positions without teacher forcing read a sampled word, not the most probable one
-    guided_alignment: float = 0.0  # weight of an additional loss of the attention (Chen et al., 2016)
-    coverage: float = 0.0  # weight of the coverage loss (See et al., 2017)
 
     def __call__(
         self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
@@ -58,21 +80,21 @@ class Likelihood:
             teacher_forced,
             sample=self.sample,
             state=state,
-            return_weights=bool(self.guided_alignment or self.coverage),
+            return_weights=bool(self.attention.guided_alignment or self.attention.coverage),
         )
 
     def loss(self, model: TranslationModel, batch: Batch, output: DecoderOutput) -> Loss:
         """Return sums over the target words of the batch."""
-        loss = word_loss(model, batch, output, self.label_smoothing)
-        weights = output.weights
+        loss = word_loss(model, batch, output, self.settings.label_smoothing)
+        weights, settings = output.weights, self.attention
         if weights is None:
             return loss
-        if self.guided_alignment and batch.alignments is not None:
+        if settings.guided_alignment and batch.alignments is not None:
             values, aligned = alignment_loss(weights, batch.alignments)
-            loss = loss.add_term("alignment", values, self.guided_alignment, batch.weights, aligned)
-        if self.coverage:
+            loss = loss.add_term("alignment", values, settings.guided_alignment, batch.weights, aligned)
+        if settings.coverage:
             values = coverage_loss(weights, batch.tgt[:, 1:] != model.pad)
-            loss = loss.add_term("coverage", values, self.coverage, batch.weights, loss.tokens)
+            loss = loss.add_term("coverage", values, settings.coverage, batch.weights, loss.tokens)
         return loss
 
 
@@ -125,12 +147,11 @@ def coverage_loss(weights: Tensor, mask: Tensor) -> Tensor:
 class RDrop:
     """The mean likelihood of two passes plus alpha / 4 (KL(p‖q) + KL(q‖p)) of their distributions.
 
-    That is half of the sum over both passes that Liang et al. (2021, eq. 4) minimise, so that the scale of
-    the loss per word is kept.
+    Alpha is the setting `r_drop`. That is half of the sum over both passes that Liang et al. (2021, eq. 4)
+    minimise, so that the scale of the loss per word is kept.
     """
 
     likelihood: Likelihood
-    alpha: float
 
     def __call__(
         self, model: TranslationModel, batch: Batch, teacher_forced: Tensor | None, state: DecoderState | None
@@ -145,7 +166,8 @@ class RDrop:
         terms = {name: LossTerm(term.total / 2, term.values // 2) for name, term in twice.terms.items()}
         loss = Loss(twice.smoothed / 2, twice.nll / 2, twice.correct / 2, twice.tokens // 2, terms)
         values = self.divergence(model, batch, output.features)
-        loss = loss.add_term("divergence", values, self.alpha / 4, batch.weights, loss.tokens)
+        alpha = self.likelihood.settings.r_drop
+        loss = loss.add_term("divergence", values, alpha / 4, batch.weights, loss.tokens)
         return LossOutput(loss, None)
 
     def divergence(self, model: TranslationModel, batch: Batch, features: Tensor) -> Tensor:
@@ -156,6 +178,11 @@ class RDrop:
         layer = model.decoder.output
         by_word = divergence(one, other, layer.weight, layer.bias)
         return by_word.new_zeros(rows).index_add(0, indices // length, by_word)
+
+
+def add_r_drop(likelihood: Likelihood) -> Objective:
+    """Return R-Drop of a likelihood if its settings give it a weight, else the likelihood."""
+    return RDrop(likelihood) if likelihood.settings.r_drop else likelihood
 
 
 def repeat_batch(batch: Batch) -> Batch:
