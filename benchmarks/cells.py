@@ -17,7 +17,7 @@ from torch import nn
 
 from benchmarks.matrix_product import matrix_product
 from nmt.cells import CELLS, find_cell
-from nmt.lab.cell_check import count_operations, median_seconds
+from nmt.lab.cell_check import count_operations, measure_seconds
 from nmt.recurrence.c import compiler
 from nmt.recurrence.layer import Layer
 
@@ -46,7 +46,7 @@ def ours(layer: Layer, x: torch.Tensor) -> torch.Tensor:
 def line(
     name: str, size: tuple[int, int, int, int], engines: tuple[str, ...], rounds: int, layer_norm: bool
 ) -> str:
-    """The median_seconds of one cell at one size."""
+    """Time one cell at one size."""
     batch, positions, wide, hidden = size
     cell = find_cell(name)(wide, hidden, layer_norm=layer_norm)
     theirs = FAMILY.get(len(cell.gates), nn.LSTM)(wide, hidden)
@@ -57,7 +57,7 @@ def line(
     for engine in engines:
         layer = Layer([cell], engine=engine)  # type: ignore[arg-type]
         things[engine] = pass_both_ways(partial(ours, layer), x, hidden)
-    seconds = median_seconds(things, rounds=rounds)
+    seconds = measure_seconds(things, rounds=rounds)
     rate = product_operations / seconds["mm"]
     work = 3.0 * batch * positions * count_operations(cell)
     columns = [

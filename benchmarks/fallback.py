@@ -19,7 +19,7 @@ from benchmarks.training import Pair, our_loss
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import search
 from nmt.decoding.options import Options, Request
-from nmt.lab.cell_check import median_seconds
+from nmt.lab.cell_check import measure_seconds
 from nmt.model.inference import InferenceModel
 from nmt.recurrence.c import compiler
 
@@ -52,7 +52,7 @@ def compare(name: str, build: Callable[[Pair], Callable[[], object]], rounds: in
     compiled = build(Pair(True, 64, TOKENS, TOKENS))
     with no_compiler():
         plain = no_compiler()(build(Pair(True, 64, TOKENS, TOKENS)))
-    seconds = median_seconds({"compiled": compiled, "plain": plain}, rounds=rounds)
+    seconds = measure_seconds({"compiled": compiled, "plain": plain}, rounds=rounds)
     fast, slow = seconds["compiled"], seconds["plain"]
     print(
         f"{name:24} {fast * 1e3:8.0f} ms; without compiler {slow * 1e3:8.0f} ms: {slow / fast:.2f}x",

@@ -18,10 +18,10 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import TraceCallback, search
 from nmt.decoding.options import Options, Request
-from nmt.lab.cell_check import median_seconds
+from nmt.lab.cell_check import measure_seconds
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.training.gate_logging import SENTENCES, gate_statistics
+from nmt.training.gate_logging import SENTENCES, measure_gates
 
 
 def read(model: TranslationModel, batch: Batch) -> None:
@@ -50,10 +50,10 @@ def main() -> None:
     asked = parser.parse_args()
     learner, batch = made(asked.batch, asked.length)
     few = batch.select_rows(slice(SENTENCES))
-    seconds = median_seconds(
+    seconds = measure_seconds(
         {
             "update": lambda: learner.update([batch], rate=1e-4, ratio=1.0),
-            "look": lambda: gate_statistics(learner.model, [few], positions=1),
+            "look": lambda: measure_gates(learner.model, [few], positions=1),
         },
         rounds=asked.rounds,
     )
@@ -61,8 +61,8 @@ def main() -> None:
     print(f"an update {seconds['update']:.3f} s, a look {seconds['look']:.3f} s")
     print(f"a look every {asked.every} updates: {share:.2%} of the time")
     (seen, _), (never, _) = made(asked.batch, asked.length), made(asked.batch, asked.length)
-    gate_statistics(seen.model, [few], positions=1)
-    seconds = median_seconds(
+    measure_gates(seen.model, [few], positions=1)
+    seconds = measure_seconds(
         {
             "seen": lambda: read(seen.model, batch),
             "never": lambda: read(never.model, batch),

@@ -23,7 +23,7 @@ from nmt.recipe.prepare_data import prepare_pairs
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.translation import build_objective, load_translator
 from nmt.training.objectives.likelihood import Objective
-from nmt.training.objectives.noise import weight_noise
+from nmt.training.objectives.noise import add_weight_noise
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "likelihood": {},
@@ -46,7 +46,7 @@ def update(model: TranslationModel, objective: Objective, batch: Batch, noise: f
 
     def make() -> None:
         model.zero_grad()
-        with weight_noise(model, noise):
+        with add_weight_noise(model, noise):
             loss = objective(model, batch, None, None).loss
             loss.smoothed.backward()  # type: ignore[no-untyped-call]
 

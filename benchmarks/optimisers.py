@@ -3,7 +3,7 @@
     python -m benchmarks.optimisers [--threads N]
 
 For a translator of 7.8 million weights (8,000 pieces, 256 and 512 units). The rules are timed in turn; the
-figures are median_seconds. `kept` is how many numbers are kept for each weight.
+figures are medians. `kept` is how many numbers are kept for each weight.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from nmt.lab.cell_check import median_seconds
+from nmt.lab.cell_check import measure_seconds
 from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
@@ -56,7 +56,7 @@ def main() -> None:
     rules = {name: rule(name) for name in OPTIMISERS}
     average = EvaluationWeights(model(), 0.999)
     rules["ema"] = (lambda: average.update(1_000), 1.0)
-    seconds = median_seconds({name: step for name, (step, _) in rules.items()}, rounds=9)
+    seconds = measure_seconds({name: step for name, (step, _) in rules.items()}, rounds=9)
     print(f"{'':10} {'ms':>7} {'x adam':>7} {'kept':>6}")
     for name, (_, kept) in rules.items():
         ratio = seconds[name] / seconds["adam"]

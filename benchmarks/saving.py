@@ -15,12 +15,12 @@ from pathlib import Path
 import torch
 
 from nmt.data.batches import Batch
-from nmt.lab.cell_check import median_seconds
+from nmt.lab.cell_check import measure_seconds
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.tasks.translation import build_likelihood, build_translator
 from nmt.recipe.training import build_learner, single_process
 from nmt.training.checkpoint import CheckpointSaver
-from nmt.training.snapshot import generator_tensors, model_tensors, optimiser_tensors
+from nmt.training.snapshot import collect_generator_tensors, collect_model_tensors, collect_optimiser_tensors
 from nmt.training.update import Learner
 
 PIECES = 6000
@@ -66,8 +66,8 @@ class Stretch:
     def save(self) -> None:
         self.saved += 1
         model, optimiser = self.learner.model, self.learner.optimiser
-        trainer = optimiser_tensors(model, optimiser) | generator_tensors()
-        self.saver.save(self.saved, model_tensors(model), trainer, {}, best=None, good=None)
+        trainer = collect_optimiser_tensors(model, optimiser) | collect_generator_tensors()
+        self.saver.save(self.saved, collect_model_tensors(model), trainer, {}, best=None, good=None)
 
 
 def main() -> None:
@@ -84,7 +84,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stretch = Stretch(arguments.updates, arguments.batch, arguments.length, Path(folder))
         ways = {"none": stretch.plain, "beside": stretch.beside, "waited for": stretch.waited_for}
-        seconds = median_seconds(ways, rounds=arguments.rounds)
+        seconds = measure_seconds(ways, rounds=arguments.rounds)
         size = sum(file.stat().st_size for file in Path(folder).glob("u*/*")) / 2 / 2**20
     print(f"a checkpoint of {size:.0f} MiB every {arguments.updates} updates, {arguments.threads} thread(s)")
     for name, taken in seconds.items():

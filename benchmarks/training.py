@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.matrix_product import matrix_product
-from nmt.lab.cell_check import median_seconds
+from nmt.lab.cell_check import measure_seconds
 from nmt.model.translator import TranslationModel
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import TranslationRecipe
@@ -175,7 +175,7 @@ def compare(feeding: bool, batch: int, src_length: int, tgt_length: int, rounds:
     print(f"{'threads':>8} {'torch.mm':>14} {'nmt':>22} {'torch.nn':>22} {'torch.nn / nmt':>15}")
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        seconds = median_seconds({**pair.updates(), "torch.mm": product}, rounds=rounds)
+        seconds = measure_seconds({**pair.updates(), "torch.mm": product}, rounds=rounds)
         rate = product_operations / seconds["torch.mm"]
         shares = {name: work / seconds[name] / rate for name in ("nmt", "torch.nn")}
         cells = [f"{seconds[name] * 1e3:9.0f} ms, {share:5.0%} of mm" for name, share in shares.items()]

@@ -25,7 +25,7 @@ from nmt.decoding.beam import search
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 from nmt.export import directory
-from nmt.lab.cell_check import median_seconds
+from nmt.lab.cell_check import measure_seconds
 from nmt.recipe.artifact import SHORTLIST
 from nmt.recipe.tasks.translation import (
     LoadedTranslator,
@@ -118,7 +118,7 @@ def compare(ways: dict[str, Translate], sources: list[list[int]], beam: int, bat
     """One table line for each way of translating."""
     found = {name: way(sources, beam, batch) for name, way in ways.items()}
     things = {name: partial(way, sources, beam, batch) for name, way in ways.items()}
-    seconds = median_seconds(things, rounds=rounds)
+    seconds = measure_seconds(things, rounds=rounds)
     first = next(iter(found.values()))
     print(f"\nbeam {beam}, batch {batch}: {len(sources)} lines, {sum(map(len, first))} pieces")
     for name, outputs in found.items():

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from nmt.cli.app import app
-from nmt.recipe.reader import read_any_recipe, shipped_names, split_arguments
+from nmt.recipe.reader import list_shipped_names, read_any_recipe, split_arguments
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -113,7 +113,7 @@ def test_every_recipe_and_setting_of_a_command_is_read(page: str) -> None:
             names, settings = split_arguments(
                 [word for word in unoptioned(find(words)[1]) if "my_cells.py" not in word]
             )
-            if set(names) <= set(shipped_names()) and names:
+            if set(names) <= set(list_shipped_names()) and names:
                 read_any_recipe(names, [word.replace("DIR", ".") for word in settings])
 
 
@@ -140,7 +140,7 @@ def test_every_recipe_of_the_results_is_shipped() -> None:
     tables += text("docs/results.md").split("## Translation quality")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([\w-]+)` \|.*\|$", tables, re.M)
     assert len(rows) > 8
-    assert set(rows) <= set(shipped_names())
+    assert set(rows) <= set(list_shipped_names())
 
 
 def test_readme_is_short() -> None:

@@ -46,8 +46,10 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     typer.echo(f"\n{read_equations(cell)}\n\nParameters, {input} -> {hidden}")
     typer.echo(format_table(sizes + total, align="llr", widths=(12, 13, 11), indent=2))
     typer.echo(f"\nBefore the loop, all positions at once\n  W x + b      {list(cell.W.shape)}")
-    typer.echo(f"\nAt every position\n{_format_steps(cell_check.forward_steps(cell))}")
-    typer.echo(f"\nAt every position of the backward pass\n{_format_steps(cell_check.backward_steps(cell))}")
+    typer.echo(f"\nAt every position\n{_format_steps(cell_check.list_forward_steps(cell))}")
+    typer.echo(
+        f"\nAt every position of the backward pass\n{_format_steps(cell_check.list_backward_steps(cell))}"
+    )
     typer.echo("\nAfter it, all positions at once\n  gradients of W, b" + (", U" if cell.recurrent else ""))
     per = "per position and sentence"
     typer.echo(f"\n{cell_check.count_operations(cell):,} floating-point operations in products, {per}")

@@ -7,7 +7,7 @@ import typer
 
 from nmt.cli.options import CountOption, NumberOption
 from nmt.cli.terminal import spinner
-from nmt.data.pairs import find_corpus, pair_format, pair_writer
+from nmt.data.pairs import find_corpus, open_pair_writer, pair_format
 from nmt.data.text import strip_compression
 from nmt.errors import UsageError
 
@@ -76,7 +76,7 @@ def clean(
         duplicates=duplicates,
     )
     report = pair_rules.FilterReport()
-    with spinner(f"reading {corpus}"), pair_writer(output, languages, inputs=corpus.files) as write:
+    with spinner(f"reading {corpus}"), open_pair_writer(output, languages, inputs=corpus.files) as write:
         for pair in pair_rules.clean_pairs(corpus, rules, report):
             write(*pair)
     typer.echo(report)

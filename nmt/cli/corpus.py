@@ -20,9 +20,9 @@ app = typer.Typer(no_args_is_help=True, help="List, download and verify known co
 @app.command("ls")
 def list_corpora() -> None:
     """List the corpora, and whether they are on this machine."""
-    from nmt.data.corpora import corpus_names, read_card
+    from nmt.data.corpora import list_corpus_names, read_card
 
-    for card in map(read_card, corpus_names()):
+    for card in map(read_card, list_corpus_names()):
         typer.echo(f"{card.name} ({' '.join(card.languages)}): {_status(card)}")
         typer.echo(format_table([[f"{card.description} Licence: {card.licence}."]], indent=4) + "\n")
 
@@ -85,7 +85,7 @@ def check(
     """Compare the files of a corpus with their SHA-256 checksums."""
     from nmt.data import corpora
 
-    if directory is None and corpus not in corpora.corpus_names() and Path(corpus).is_dir():
+    if directory is None and corpus not in corpora.list_corpus_names() and Path(corpus).is_dir():
         directory = Path(corpus)
         corpus = directory.resolve().name
     card = corpora.read_card(corpus)

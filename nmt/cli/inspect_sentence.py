@@ -77,12 +77,12 @@ def _format(output: Path | None, form: str | None) -> str:
 
 
 def _text(trace: "SentenceTrace", kind: str, name: str) -> str:
-    from nmt.lab.inspect.page import sentence_page
+    from nmt.lab.inspect.page import format_sentence_page
     from nmt.lab.inspect.sentence import as_json
 
     if kind == "json":
         return to_json(as_json(trace)) + "\n"
-    return "\n".join(describe_sentence(trace)) + "\n" if kind == "txt" else sentence_page(trace, name)
+    return "\n".join(describe_sentence(trace)) + "\n" if kind == "txt" else format_sentence_page(trace, name)
 
 
 def describe_sentence(trace: "SentenceTrace") -> Iterator[str]:

@@ -80,14 +80,14 @@ def copy(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of recipes, for completion and checks in an editor."""
-    from nmt.recipe.reference import json_schema
+    from nmt.recipe.reference import build_json_schema
 
-    typer.echo(to_json(json_schema(), indent=2))
+    typer.echo(to_json(build_json_schema(), indent=2))
 
 
 @app.command()
 def reference() -> None:
     """Print the reference page: every setting with its type, default and meaning."""
-    from nmt.recipe.reference import reference_page
+    from nmt.recipe.reference import format_reference_page
 
-    typer.echo(reference_page(), nl=False)
+    typer.echo(format_reference_page(), nl=False)

@@ -29,9 +29,9 @@ LONGEST, WIDEST, LARGEST = 10_000, 4096, 1_000_000
 @app.command("ls")
 def list_studies() -> None:
     """List the studies that come with nmt."""
-    from nmt.lab.study.definition import shipped_studies
+    from nmt.lab.study.definition import find_shipped_studies
 
-    typer.echo(list_files(shipped_studies()))
+    typer.echo(list_files(find_shipped_studies()))
 
 
 @app.command()

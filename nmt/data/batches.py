@@ -64,21 +64,21 @@ class Mixture:
         for number in np.unique(rounds):
             here = rounds == number
             keys = shuffle_keys(self.seed, corpus, int(number), 1)
-            indices[here] = shuffled_values(within[here], size, keys)
+            indices[here] = shuffle_values(within[here], size, keys)
         return indices
 
 
-def random_generator(*key: int) -> np.random.Generator:
+def build_generator(*key: int) -> np.random.Generator:
     """Return a generator seeded with a key."""
     return np.random.default_rng(np.random.SeedSequence(key))
 
 
 def shuffle_keys(*key: int) -> UInt64:
-    """Return the keys that determine an order in `shuffled_values`."""
-    return random_generator(*key).integers(1 << 63, size=ROUNDS).astype(np.uint64)
+    """Return the keys that determine an order in `shuffle_values`."""
+    return build_generator(*key).integers(1 << 63, size=ROUNDS).astype(np.uint64)
 
 
-def shuffled_values(positions: Int64, size: int, keys: UInt64) -> Int64:
+def shuffle_values(positions: Int64, size: int, keys: UInt64) -> Int64:
     """Return the values at some positions of a shuffled 0, 1, ... size - 1, without computing the rest.
 
     A Feistel network (Luby and Rackoff, 1988) permutes numbers with an even number of bits; results of `size`
@@ -213,10 +213,10 @@ def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[Ba
     mixture, order = plan.mixture(store), shuffle_keys(plan.seed, epoch)
     for pool, first in enumerate(range(0, len(mixture), plan.pool)):
         numbers = np.arange(first, min(first + plan.pool, len(mixture)))
-        positions = shuffled_values(numbers, len(mixture), order)
+        positions = shuffle_values(numbers, len(mixture), order)
         pairs = mixture.pairs(epoch, positions)
         groups = _group_by_length(store, plan, pairs)
-        for i in random_generator(plan.seed, epoch, pool).permutation(len(groups)):
+        for i in build_generator(plan.seed, epoch, pool).permutation(len(groups)):
             yield BatchPairs(pairs[groups[i]], positions[groups[i]])
 
 

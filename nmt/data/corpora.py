@@ -44,14 +44,14 @@ class CorpusCard(_Record):
     files: Annotated[list[CorpusFile], Field(min_length=1)]
 
 
-def corpus_names() -> list[str]:
+def list_corpus_names() -> list[str]:
     """Return the names of all corpora with a card."""
     return sorted(path.parent.name for path in shipped_directory("corpora").glob("*/card.yaml"))
 
 
 def read_card(name: str) -> CorpusCard:
     """Read the card of a corpus."""
-    names = corpus_names()
+    names = list_corpus_names()
     if name not in names:
         raise UsageError(f"no corpus '{name}', {suggestion(name, names)}")
     path = shipped_directory("corpora") / name / "card.yaml"

@@ -134,7 +134,9 @@ WritePair = Callable[[str, str], object]
 
 
 @contextmanager
-def pair_writer(output: str, languages: tuple[str, str], *, inputs: Sequence[Path]) -> Iterator[WritePair]:
+def open_pair_writer(
+    output: str, languages: tuple[str, str], *, inputs: Sequence[Path]
+) -> Iterator[WritePair]:
     """Yield a function that writes pairs to a .tsv or .jsonl file, or to two files `output.LANGUAGE`.
 
     Raises UsageError for another format, equal languages, an output that is one of `inputs`, or a path that

@@ -44,7 +44,7 @@ def find_script(character: str) -> str | None:
     return OF_NAMES.get(name, name)
 
 
-def main_script(line: str) -> str | None:
+def find_main_script(line: str) -> str | None:
     """Return the script of most distinct letters of a line; None without letters.
 
     Japanese, which mixes three scripts, counts as Han.

@@ -163,7 +163,7 @@ def _find_column(name: str | None, root: Path) -> Path | str | None:
     return find_file(root, name)
 
 
-def passes_per_epoch(data: PairSettings, sizes: Sequence[int]) -> tuple[float, ...]:
+def compute_passes(data: PairSettings, sizes: Sequence[int]) -> tuple[float, ...]:
     """Return the passes over each of several corpora per epoch: by weights, or by temperature."""
     if data.temperature is None:
         return tuple(corpus.weight for corpus in data.corpora)

@@ -99,13 +99,13 @@ def _leaves(tree: Any) -> list[Any]:
     return [tree]
 
 
-def encoder_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
+def build_encoder_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert the encoder: src [B, S] to keys and values (with attention) and the initial decoder state."""
     traced = TracedModule(EncoderModule(translator), (torch.full((B, S), 4),), (FIRST_TWO,))
     return _convert(translator, traced, ["src"], [*memory_names(translator), *state_names(translator)], int8)
 
 
-def step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
+def build_step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     """Convert one position of R hypotheses of B sentences; inputs and outputs as in `StepModule`."""
     state = [torch.zeros(R - 1, size) for size in state_sizes(translator.decoder).values()]
     names, attended = memory_names(translator), list[Tensor]()
@@ -123,7 +123,7 @@ def step_graph(translator: TranslationModel, *, int8: bool) -> onnx.ModelProto:
     return _convert(translator, traced, reads, gives, int8)
 
 
-def top_k_graph() -> onnx.ModelProto:
+def build_top_k_graph() -> onnx.ModelProto:
     """Build the graph from log_probs [R, V] to the `count` highest of each row; ties by token."""
     floats, ints = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
     declare = helper.make_tensor_value_info

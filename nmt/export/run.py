@@ -20,7 +20,7 @@ from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, score
 from nmt.export.directory import CHECKSUMS, CONFIG, FORMAT, GRAPHS, ExportConfig, graph_file, load_export
-from nmt.export.model import encoder_graph, memory_names, step_graph, top_k_graph
+from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, memory_names
 from nmt.export.parts import state_sizes
 from nmt.files import atomic_directory, file_sha256
 from nmt.model.translator import TranslationModel
@@ -67,12 +67,16 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
     if output.exists():
         raise UsageError(f"{output} already exists; choose another name")
     loaded = load_translator(path)
-    texts = check or validation_texts(loaded)
+    texts = check or read_validation_texts(loaded)
     config, report = export_config(loaded, int8=int8), None
     with atomic_directory(output) as folder:
         _write_json(folder / CONFIG, asdict(config))
         traced = prepare_for_tracing(loaded.model)
-        graphs = (encoder_graph(traced, int8=int8), step_graph(traced, int8=int8), top_k_graph())
+        graphs = (
+            build_encoder_graph(traced, int8=int8),
+            build_step_graph(traced, int8=int8),
+            build_top_k_graph(),
+        )
         for name, graph in zip(GRAPHS, graphs, strict=True):
             onnx.save(graph, folder / graph_file(name))
         for file, vocabulary in zip(config.vocabularies, (loaded.source, loaded.target), strict=True):
@@ -146,7 +150,7 @@ def _translate(job: Job, texts: ParityTexts, size: int) -> tuple[list[str], Side
     return lines, SideMeasurements(size / 1e6, milliseconds, by_signature)
 
 
-def validation_texts(loaded: LoadedTranslator) -> ParityTexts | None:
+def read_validation_texts(loaded: LoadedTranslator) -> ParityTexts | None:
     """Read the validation pairs of a model's recipe, if they exist."""
     try:
         corpus = find_part(loaded.recipe.data, "valid")

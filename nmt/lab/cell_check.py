@@ -44,7 +44,7 @@ class KernelStep(NamedTuple):
     compiled: bool
 
 
-def forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
+def list_forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     """Return the steps at every position, in order."""
     program, steps = find_program(cell, padded=False, dropped=False), list[ProductStep | KernelStep]()
     for part in program.products:
@@ -56,7 +56,7 @@ def forward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     return [*steps, _kernel_step(program.final)]
 
 
-def backward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
+def list_backward_steps(cell: Cell) -> list[ProductStep | KernelStep]:
     """Return the steps of the backward pass at every position, in order."""
     program = find_program(cell, padded=False, dropped=False)
     steps: list[ProductStep | KernelStep] = [_kernel_step(program.final.derivative)]
@@ -76,7 +76,7 @@ def _kernel_step(kernel: Kernel) -> KernelStep:
 
 def count_operations(cell: Cell) -> int:
     """Count the floating-point operations of all matrix products per position and sentence."""
-    shapes = [step.shape for step in forward_steps(cell) if isinstance(step, ProductStep)]
+    shapes = [step.shape for step in list_forward_steps(cell) if isinstance(step, ProductStep)]
     return 2 * cell.W.numel() + sum(2 * rows * columns for rows, columns in shapes)
 
 
@@ -206,11 +206,11 @@ def measure_speed(cell: Cell, batch: int, positions: int, rounds: int) -> tuple[
     x = torch.randn(positions, batch, cell.input_size, requires_grad=True)
     d = torch.randn(positions, batch, cell.hidden_size)
     functions = {"cell": lambda: layer(x, None)[0].backward(d), "lstm": lambda: lstm(x)[0].backward(d)}
-    seconds = median_seconds(functions, rounds=rounds)
+    seconds = measure_seconds(functions, rounds=rounds)
     return seconds["cell"], seconds["lstm"]
 
 
-def median_seconds(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+def measure_seconds(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
     """Time functions over `rounds` rounds, after one that is not counted.
 
     They run in turn, A B C A B C …, so that a machine that slows down slows all of them.

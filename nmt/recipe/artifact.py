@@ -18,11 +18,11 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.run_directory import custom_cell_files, find_stack_settings
+from nmt.recipe.run_directory import find_cell_files, find_stack_settings
 from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
-from nmt.training.ema import mean_weights
+from nmt.training.ema import average_weights
 from nmt.training.snapshot import load_model_tensors
 from nmt.untrusted_files import RefusedFile, check_inside, check_sha256, member, read_json
 
@@ -47,7 +47,7 @@ def model_fingerprint(loaded: LoadedModel) -> str:
     """Return the SHA-256 of all that a model's output depends on: weights, vocabularies, cells, shortlist."""
     parts = [vocabulary.fingerprint() for vocabulary in loaded.vocabularies]
     parts += [to_json(stack) for stack in find_stack_settings(loaded.recipe).values()]
-    parts += [file_sha256(file) for file in custom_cell_files(loaded.recipe)]
+    parts += [file_sha256(file) for file in find_cell_files(loaded.recipe)]
     if loaded.shortlist is not None:
         parts.append(loaded.shortlist.fingerprint())
     digest = hashlib.sha256("\n".join(parts).encode())
@@ -128,7 +128,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
         if not path.is_dir():
             raise UsageError(f"there is no checkpoint {path}")
     facts: Metadata = {"averaged": [path.resolve().name for path in chosen]}
-    write_model_directory(run, output, mean_weights(chosen), facts)
+    write_model_directory(run, output, average_weights(chosen), facts)
     return list(facts["averaged"])
 
 
@@ -140,7 +140,7 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
     shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
     with atomic_directory(output) as side:
-        for file in (run / "recipe.yaml", *vocabularies, *shortlist, *custom_cell_files(recipe)):
+        for file in (run / "recipe.yaml", *vocabularies, *shortlist, *find_cell_files(recipe)):
             shutil.copyfile(file, side / file.name)
         (side / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
         sums = {path.name: file_sha256(path) for path in side.iterdir()}

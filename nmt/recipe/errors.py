@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from nmt.errors import UnknownName, suggestion
-from nmt.recipe.schema import TASKS, Location, field_docs, list_sections, subsections
+from nmt.recipe.schema import TASKS, Location, find_list_sections, find_subsections, read_field_docs
 from nmt.recipe.yaml import Problem, YamlNode
 from nmt.settings import Settings
 
@@ -36,13 +36,15 @@ LIMITS = {
 }
 
 
-def validation_problems(error: ValidationError, tree: YamlNode, recipe: type[Settings]) -> list[Problem]:
+def describe_validation_errors(
+    error: ValidationError, tree: YamlNode, recipe: type[Settings]
+) -> list[Problem]:
     """Describe every error that validation found in the tree."""
     details = error.errors(include_url=False)
     return [_problem(detail, tree, recipe) for detail in details]
 
 
-def conflict_problems(conflicts: Sequence[tuple[Location, str]], tree: YamlNode) -> list[Problem]:
+def describe_conflicts(conflicts: Sequence[tuple[Location, str]], tree: YamlNode) -> list[Problem]:
     """Describe conflicts between valid settings."""
     problems = []
     for location, what in conflicts:
@@ -86,16 +88,16 @@ def _follow(location: Location, tree: YamlNode) -> tuple[YamlNode, list[str]]:
 
 def _section(recipe: type[Settings], keys: list[str]) -> type[Settings]:
     for key in keys:
-        recipe = (subsections(recipe) | list_sections(recipe))[key]
+        recipe = (find_subsections(recipe) | find_list_sections(recipe))[key]
     return recipe
 
 
 def _meaning(recipe: type[Settings], keys: list[str], name: str) -> str:
     """Return the documentation of a required setting; of a section, the settings that it requires."""
     section = _section(recipe, keys)
-    if name not in subsections(section):
-        return field_docs(section)[name]
-    inner = fields(subsections(section)[name])
+    if name not in find_subsections(section):
+        return read_field_docs(section)[name]
+    inner = fields(find_subsections(section)[name])
     required = [field.name for field in inner if field.default is field.default_factory is MISSING]
     return f"it needs {', '.join('.'.join([*keys, name, field]) for field in required)}"
 
@@ -127,7 +129,7 @@ def _paths(section: type[Settings], before: str = "") -> Iterator[str]:
     """Yield the paths of all settings, sections before their contents."""
     for field in fields(section):
         yield before + field.name
-    for name, inner in (subsections(section) | list_sections(section)).items():
+    for name, inner in (find_subsections(section) | find_list_sections(section)).items():
         yield from _paths(inner, f"{before}{name}.")
 
 

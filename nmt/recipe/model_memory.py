@@ -13,7 +13,7 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.run_directory import find_stack_settings
 from nmt.recipe.schema import Recipe
 from nmt.training.optimisers import count_moments
-from nmt.training.snapshot import check_shapes, model_tensors
+from nmt.training.snapshot import check_shapes, collect_model_tensors
 from nmt.untrusted_files import RefusedFile, TensorHeader
 
 BuildModel = Callable[[], TranslationModel]
@@ -30,7 +30,7 @@ def outline_model(build: BuildModel) -> TranslationModel:
 
 def check_header(model: TranslationModel) -> Callable[[Path, TensorHeader], None]:
     """Return a check that a file contains the weights of a model: names, types and shapes."""
-    own = {name: tuple(tensor.shape) for name, tensor in model_tensors(model).items()}
+    own = {name: tuple(tensor.shape) for name, tensor in collect_model_tensors(model).items()}
 
     def check(path: Path, header: TensorHeader) -> None:
         if problem := check_shapes(own, {name: tuple(t.shape) for name, t in header.tensors.items()}):

@@ -22,15 +22,15 @@ from pydantic import ValidationError
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
-from nmt.recipe.errors import conflict_problems, validation_problems
+from nmt.recipe.errors import describe_conflicts, describe_validation_errors
 from nmt.recipe.schema import (
     TASKS,
     Recipe,
     SettingsT,
     TranslationRecipe,
     find_conflicts,
+    find_subsections,
     select_task,
-    subsections,
     to_plain,
     validate,
 )
@@ -66,7 +66,7 @@ def read_any_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Reci
     trees += [parse_setting(text, problems) for text in overrides]
     recipe = build_recipe(trees, problems)
     if recipe is None or problems:
-        raise recipe_error(problems, "recipe")
+        raise build_recipe_error(problems, "recipe")
     return recipe
 
 
@@ -75,7 +75,7 @@ def read_model_recipe(folder: Path) -> Recipe:
     problems: list[Problem] = []
     recipe = build_recipe([_load(folder / RECIPE, None, (), problems, is_loaded=True)], problems)
     if recipe is None or problems:
-        raise DataError(str(recipe_error(problems, "recipe")))
+        raise DataError(str(build_recipe_error(problems, "recipe")))
     return recipe
 
 
@@ -97,10 +97,10 @@ def validate_node(kind: type[SettingsT], tree: YamlNode, problems: list[Problem]
     try:
         settings = validate(kind, tree.plain())
     except ValidationError as error:
-        problems += validation_problems(error, tree, kind)
+        problems += describe_validation_errors(error, tree, kind)
         return None
     if conflicts := find_conflicts(settings):
-        problems += conflict_problems(conflicts, tree)
+        problems += describe_conflicts(conflicts, tree)
         return None
     return settings
 
@@ -116,14 +116,14 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return [word for word in arguments if not OVERRIDE.match(word)], overrides
 
 
-def shipped_names() -> list[str]:
+def list_shipped_names() -> list[str]:
     """Return the names of the shipped recipes."""
     return sorted(path.stem for path in shipped_directory("recipes").glob("*.yaml"))
 
 
 def shipped_file(name: str) -> Path:
     """Return the file of a shipped recipe; UsageError if there is none of this name."""
-    names = shipped_names()
+    names = list_shipped_names()
     if name not in names:
         raise UsageError(
             f"no recipe '{name}', {suggestion(name, names)}\n(the name of a recipe file ends in .yaml)"
@@ -223,7 +223,7 @@ def _merge(old: YamlNode, new: YamlNode, section: type[Settings]) -> YamlNode:
     """Merge `new` over `old`: sections setting by setting, everything else replaced."""
     merged = dict(old.value)
     for name, node in new.value.items():
-        below, inner = merged.get(name), subsections(section).get(name)
+        below, inner = merged.get(name), find_subsections(section).get(name)
         if inner and below and isinstance(below.value, dict) and isinstance(node.value, dict):
             node = _merge(below, node, inner)
         merged[name] = node
@@ -290,7 +290,7 @@ def _replace_setting(tree: YamlNode, leaf: YamlNode, section: str, name: str) ->
     return YamlNode({**tree.value, section: new}, tree.position, tree.key)
 
 
-def recipe_error(problems: list[Problem], what: str) -> UsageError:
+def build_recipe_error(problems: list[Problem], what: str) -> UsageError:
     """Build one error from all problems, sorted by position; those of the command line come last."""
     order = sorted(dict.fromkeys(problems), key=lambda problem: problem.position.order())
     count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"

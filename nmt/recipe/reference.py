@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from nmt.recipe.schema import TASKS, adapter, field_docs, list_sections, subsections, to_plain
+from nmt.recipe.schema import TASKS, adapter, find_list_sections, find_subsections, read_field_docs, to_plain
 from nmt.settings import DURATION_EXAMPLES, Duration, Settings
 
 Schema = dict[str, Any]
@@ -51,7 +51,7 @@ class _Generator(GenerateJsonSchema):
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> Schema:
         section = super().dataclass_schema(schema)
-        for name, text in field_docs(schema["cls"]).items():
+        for name, text in read_field_docs(schema["cls"]).items():
             section["properties"][name]["description"] = text
         return section
 
@@ -60,7 +60,7 @@ def _generate(task: str) -> Schema:
     return adapter(TASKS[task]).json_schema(schema_generator=_Generator)
 
 
-def json_schema() -> Schema:
+def build_json_schema() -> Schema:
     """Return the JSON Schema of a recipe file; no setting is required, since `extends:` may provide it."""
     translation, language_model = (_schema_of(task) for task in TASKS)
     return {
@@ -85,7 +85,7 @@ def _schema_of(task: str) -> Schema:
     return {**schema, "properties": {"extends": extends, **schema["properties"]}}
 
 
-def reference_page() -> str:
+def format_reference_page() -> str:
     """Return the reference page: a table per section with setting, type, default and meaning."""
     return "\n".join([INTRODUCTION, *(line for task in TASKS for line in _task(task))])
 
@@ -98,7 +98,7 @@ def _task(task: str) -> Iterator[str]:
 
 
 def _section(section: type[Settings], schema: Schema, defs: dict[str, Schema], path: str) -> Iterator[str]:
-    inner = subsections(section)
+    inner = find_subsections(section)
     own = {name: field for name, field in schema["properties"].items() if name not in inner}
     yield f"{'#' * (3 + path.count('.'))} {path or 'At the top'}\n"
     yield f"{(section.__doc__ or '').strip()}\n"
@@ -107,7 +107,7 @@ def _section(section: type[Settings], schema: Schema, defs: dict[str, Schema], p
         default = "*required*" if name in schema.get("required", []) else _default(field)
         yield f"| `{name}` | {_kind(field)} | {default} | {_meaning(field)} |"
     yield ""
-    for name, kind in (inner | list_sections(section)).items():
+    for name, kind in (inner | find_list_sections(section)).items():
         yield from _section(kind, defs[kind.__name__], defs, f"{path}.{name}" if path else name)
 
 

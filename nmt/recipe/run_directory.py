@@ -153,7 +153,7 @@ def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> Non
         )
 
 
-def custom_cell_files(recipe: Recipe) -> list[Path]:
+def find_cell_files(recipe: Recipe) -> list[Path]:
     """Return the files of a recipe's user-defined cells, each once; UsageError if two have the same name."""
     found: dict[str, Path] = {}
     for cell in _cells(recipe):
@@ -181,7 +181,7 @@ def relocate_cells(recipe: Recipe, folder: Path) -> Recipe:
 
 def copy_cell_files(recipe: Recipe, run: Path, *, resumes: bool) -> None:
     """Copy the files into a run; UsageError if one differs from the file that the run started with."""
-    for file in custom_cell_files(recipe):
+    for file in find_cell_files(recipe):
         kept, content = run / file.name, file.read_bytes()
         if resumes and kept.is_file() and kept.read_bytes() != content:
             raise UsageError(

@@ -177,12 +177,12 @@ def find_conflicts(settings: Settings, path: Location = ()) -> list[tuple[Locati
     return found or [((*path, *name.split(".")), what) for name, what in settings.conflicts()]
 
 
-def subsections(kind: type[Settings]) -> dict[str, type[Settings]]:
+def find_subsections(kind: type[Settings]) -> dict[str, type[Settings]]:
     """Return the fields of a section that are sections themselves."""
     return {name: hint for name, hint in get_type_hints(kind).items() if _is_section(hint)}
 
 
-def list_sections(kind: type[Settings]) -> dict[str, type[Settings]]:
+def find_list_sections(kind: type[Settings]) -> dict[str, type[Settings]]:
     """Return the fields of a section that may be a list of sections."""
     members = {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
     return {
@@ -197,7 +197,7 @@ def _is_section(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Settings)
 
 
-def field_docs(kind: type[Settings]) -> dict[str, str]:
+def read_field_docs(kind: type[Settings]) -> dict[str, str]:
     """Return the docstrings under the fields of a section and of its base classes."""
     docs: dict[str, str] = {}
     for base in reversed(kind.__mro__):

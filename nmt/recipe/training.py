@@ -14,7 +14,7 @@ from nmt.notes import show_notes
 from nmt.recipe.artifact import LoadedModel
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.run_directory import claim_run_directory, custom_cell_files
+from nmt.recipe.run_directory import claim_run_directory, find_cell_files
 from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
 from nmt.recipe.tasks.language_model import LanguageModelTask
 from nmt.recipe.tasks.task import Task
@@ -70,7 +70,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         stack.enter_context(show_notes(progress.note))
         for change in changes:
             progress.note(f"changed since the run started: {change}")
-        if processes.is_first and (problem := remember(custom_cell_files(recipe))):
+        if processes.is_first and (problem := remember(find_cell_files(recipe))):
             progress.note(problem)
         if recipe.engine == "inductor":
             progress.note("engine: inductor is deprecated; use auto, which chooses it on a GPU")

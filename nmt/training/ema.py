@@ -9,7 +9,7 @@ from torch import nn
 
 from nmt.errors import DataError, UsageError
 from nmt.training.checkpoint import Tensors, read_model
-from nmt.training.snapshot import load_model_tensors, model_tensors
+from nmt.training.snapshot import collect_model_tensors, load_model_tensors
 
 RAW = "weights/"
 
@@ -47,7 +47,7 @@ class EvaluationWeights:
 
     def capture(self) -> tuple[Tensors, Tensors]:
         """Return the weights to save, and further tensors that training needs."""
-        raw = model_tensors(self.model)
+        raw = collect_model_tensors(self.model)
         return raw | self.means, {f"{RAW}{name}": raw[name] for name in self.means}
 
     def restore(self, model: Tensors, trainer: Tensors) -> None:
@@ -66,7 +66,7 @@ class EvaluationWeights:
             parameter.copy_(values[name])
 
 
-def mean_weights(checkpoints: Sequence[Path]) -> Tensors:
+def average_weights(checkpoints: Sequence[Path]) -> Tensors:
     """Return the mean of checkpoints, summed in float64; DataError if one is damaged or of another model."""
     if not checkpoints:
         raise UsageError("no checkpoints to average")

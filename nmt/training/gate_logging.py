@@ -70,7 +70,7 @@ class CellStatistics(NamedTuple):
         return {**fields.pop("path")._asdict(), **fields}
 
 
-def gate_statistics(
+def measure_gates(
     model: TranslationModel, batches: Iterable[Batch], *, positions: int
 ) -> list[CellStatistics]:
     """Measure every cell under teacher forcing; positions beyond `positions` are combined."""
@@ -99,7 +99,7 @@ def log_gates(
         batch = next(islice(batches, len(store) // (2 * SENTENCES), None))  # of medium length
 
     def validate_with_gates(model: TranslationModel, name: str) -> ValidationResult:
-        entry = log_entry(gate_statistics(model, [batch], positions=1))
+        entry = log_entry(measure_gates(model, [batch], positions=1))
         return validate(model, name)._replace(gates=entry)
 
     return validate_with_gates

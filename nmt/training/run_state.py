@@ -17,7 +17,7 @@ from nmt.training.optimisers import Schedule
 from nmt.training.update import Learner
 
 
-def metric_directions() -> dict[str, bool]:
+def list_metric_directions() -> dict[str, bool]:
     """Return for each metric of validations whether higher is better."""
     scores = {name: metric.higher_is_better for name, metric in METRICS.items()}
     return scores | {"loss": False, "free_loss": False, "accuracy": True}
@@ -51,7 +51,7 @@ class BestScore:
 
     def record(self, score: float, update: int) -> bool:
         """Record a validation; return True if it is the best. NaN is never the best."""
-        better = operator.gt if metric_directions()[self.metric] else operator.lt
+        better = operator.gt if list_metric_directions()[self.metric] else operator.lt
         improved = not math.isnan(score) and (self.score is None or better(score, self.score))
         if improved:
             self.score, self.update, self.since = score, update, 0
@@ -101,7 +101,7 @@ class RunState:
 
     def record_validation(self, scores: Mapping[str, float], update: int) -> bool:
         """Record the scores of a validation; return True if it is the best by the chosen metric."""
-        for metric in metric_directions():
+        for metric in list_metric_directions():
             if metric in scores and metric != self.best.metric:
                 self.others.setdefault(metric, BestScore(metric)).record(scores[metric], update)
         return self.best.record(scores[self.best.metric], update)
@@ -178,8 +178,8 @@ class TrainingState:
     def capture(self) -> tuple[Tensors, Tensors, Metadata]:
         """Return the weights to keep, the trainer's tensors, and metadata; all processes must call this."""
         learner, (model, trainer) = self.learner, self.weights.capture()
-        own = snapshot.generator_tensors() | snapshot.carried_tensors(self.carried)
-        trainer |= snapshot.optimiser_tensors(learner.model, learner.optimiser)
+        own = snapshot.collect_generator_tensors() | snapshot.collect_carried_tensors(self.carried)
+        trainer |= snapshot.collect_optimiser_tensors(learner.model, learner.optimiser)
         trainer |= snapshot.gather_state(learner.processes, own)
         metadata = {
             "run": asdict(self.run),
@@ -194,7 +194,7 @@ class TrainingState:
         self.restore_weights(saved)
         own = snapshot.scatter_state(self.learner.processes, saved.trainer)
         snapshot.load_generator_tensors(own)
-        self.carried = snapshot.carried_state(self.learner.model, own)
+        self.carried = snapshot.restore_carried_state(self.learner.model, own)
         self.schedule.load_state_dict(saved.metadata["schedule"])
         self.learner.precision.scaler.load_state_dict(saved.metadata.get("scaler", {}))
         self.run = RunState.from_dict(saved.metadata["run"])

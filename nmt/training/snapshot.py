@@ -17,7 +17,7 @@ from nmt.training.checkpoint import Tensors, pack_tensors, unpack_tensors
 from nmt.training.distributed import Processes
 
 
-def model_tensors(model: nn.Module) -> Tensors:
+def collect_model_tensors(model: nn.Module) -> Tensors:
     """Return the weights by name; a tensor shared by several names is listed under the first."""
     seen: set[int] = set()
     tensors: Tensors = {}
@@ -30,7 +30,7 @@ def model_tensors(model: nn.Module) -> Tensors:
 
 def load_model_tensors(model: nn.Module, tensors: Tensors) -> None:
     """Copy weights into a model with the same names and shapes; DataError names the first that differs."""
-    own = model_tensors(model)
+    own = collect_model_tensors(model)
     shapes, given = ({name: tuple(t.shape) for name, t in part.items()} for part in (own, tensors))
     if problem := check_shapes(shapes, given):
         raise DataError(problem)
@@ -52,7 +52,7 @@ def check_shapes(own: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[
     return None
 
 
-def optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
+def collect_optimiser_tensors(model: nn.Module, optimiser: Optimizer) -> Tensors:
     """Return the optimiser's moments as `optimiser/KEY/PARAMETER`; its settings come from the recipe."""
     return {
         f"optimiser/{key}/{name}": value
@@ -67,7 +67,7 @@ FACTORS = ("row_var", "col_var")
 
 
 def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tensors) -> None:
-    """Restore the moments that `optimiser_tensors` returned."""
+    """Restore the moments that `collect_optimiser_tensors` returned."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
     parameters = (p for group in optimiser.param_groups for p in group["params"])
@@ -86,7 +86,7 @@ def load_optimiser_tensors(model: nn.Module, optimiser: Optimizer, tensors: Tens
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def carried_tensors(carried: DecoderState | None) -> Tensors:
+def collect_carried_tensors(carried: DecoderState | None) -> Tensors:
     """Return the state carried over to the next batch as `carried/NUMBER`, in the order of its parts."""
     tensors: Tensors = {}
 
@@ -98,8 +98,8 @@ def carried_tensors(carried: DecoderState | None) -> Tensors:
     return tensors
 
 
-def carried_state(model: TranslationModel, tensors: Tensors) -> DecoderState | None:
-    """Restore the state that `carried_tensors` returned, if there is one."""
+def restore_carried_state(model: TranslationModel, tensors: Tensors) -> DecoderState | None:
+    """Restore the state that `collect_carried_tensors` returned, if there is one."""
     if "carried/0" not in tensors:
         return None
     device = next(model.parameters()).device
@@ -108,11 +108,11 @@ def carried_state(model: TranslationModel, tensors: Tensors) -> DecoderState | N
     return map_tensors(lambda _: tensors[f"carried/{next(numbers)}"].to(device), structure)
 
 
-def generator_tensors() -> Tensors:
+def collect_generator_tensors() -> Tensors:
     """Return the states of the generators of torch, numpy and Python."""
     _, numbers, *rest = np.random.get_state(legacy=True)
     version, words, gauss = random.getstate()
-    return torch_generator_tensors() | {
+    return collect_torch_generator_tensors() | {
         "generator/numpy": torch.from_numpy(np.asarray(numbers).astype(np.int64)),
         "generator/numpy-rest": torch.tensor([float(value) for value in rest], dtype=torch.float64),
         "generator/python": torch.tensor([version, *words]),
@@ -120,7 +120,7 @@ def generator_tensors() -> Tensors:
     }
 
 
-def torch_generator_tensors() -> Tensors:
+def collect_torch_generator_tensors() -> Tensors:
     """Return the states of torch's generators."""
     tensors = {"generator/torch": torch.get_rng_state()}
     if torch.cuda.is_available():
@@ -129,7 +129,7 @@ def torch_generator_tensors() -> Tensors:
 
 
 def load_generator_tensors(tensors: Tensors) -> None:
-    """Restore the states that `generator_tensors` returned, if there are any."""
+    """Restore the states that `collect_generator_tensors` returned, if there are any."""
     if "generator/torch" not in tensors:
         return
     load_torch_generator_tensors(tensors)
@@ -142,7 +142,7 @@ def load_generator_tensors(tensors: Tensors) -> None:
 
 
 def load_torch_generator_tensors(tensors: Tensors) -> None:
-    """Restore the states that `torch_generator_tensors` returned."""
+    """Restore the states that `collect_torch_generator_tensors` returned."""
     torch.set_rng_state(tensors["generator/torch"])
     if torch.cuda.is_available() and "generator/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["generator/cuda"])
@@ -191,7 +191,7 @@ def transfer_tensors(model: nn.Module, other: nn.Module) -> dict[str, list[str]]
     Returns the names of those `copied`, of those of the model that are `new here` or `of another shape`, and
     of those of `other` that are `not used here`.
     """
-    own, tensors = model_tensors(model), other.state_dict()
+    own, tensors = collect_model_tensors(model), other.state_dict()
     shared = [name for name in own if name in tensors]
     copied = [name for name in shared if own[name].shape == tensors[name].shape]
     for name in copied:
@@ -200,5 +200,5 @@ def transfer_tensors(model: nn.Module, other: nn.Module) -> dict[str, list[str]]
         "copied": copied,
         "new here": [name for name in own if name not in tensors],
         "of another shape": [name for name in shared if name not in copied],
-        "not used here": [name for name in model_tensors(other) if name not in model.state_dict()],
+        "not used here": [name for name in collect_model_tensors(other) if name not in model.state_dict()],
     }

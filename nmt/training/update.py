@@ -18,8 +18,8 @@ from nmt.training.distributed import SINGLE_PROCESS, Processes
 from nmt.training.hardware import Precision, join_states, split_batch
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import LossOutput, Objective
-from nmt.training.objectives.noise import weight_noise
-from nmt.training.snapshot import load_torch_generator_tensors, torch_generator_tensors
+from nmt.training.objectives.noise import add_weight_noise
+from nmt.training.snapshot import collect_torch_generator_tensors, load_torch_generator_tensors
 from nmt.training.teacher_forcing import TeacherForcing
 
 
@@ -100,7 +100,7 @@ class Learner:
         generators are reset for each try, so that the result depends only on the number of parts.
         """
         parts, most = 1, max(len(batch.src) for batch in group)
-        generators = torch_generator_tensors()
+        generators = collect_torch_generator_tensors()
         while True:
             try:
                 return *self.compute_in_parts(parts, group, ratio, carried), parts
@@ -150,7 +150,7 @@ class Learner:
             self.precision.scaler.scale(output.loss.smoothed / words).backward()  # type: ignore[no-untyped-call]
             return output
 
-        with weight_noise(self.model, self.settings.weight_noise):
+        with add_weight_noise(self.model, self.settings.weight_noise):
             loss, state = self.precision.run(self.model, backward)
         return LossTotals.from_loss(loss), state
 

@@ -50,8 +50,8 @@ class TranslationValidator:
     def __call__(self, model: TranslationModel, name: str) -> ValidationResult:
         """Validate; the mode of the model and the random generators are restored."""
         with evaluation_mode(model):
-            scores = loss_totals(model, self.batches(), self.processes).means()
-            free_running = loss_totals(model, self.batches(), self.processes, free_running=True)
+            scores = sum_losses(model, self.batches(), self.processes).means()
+            free_running = sum_losses(model, self.batches(), self.processes, free_running=True)
             scores["free_loss"] = free_running.means()["loss"]
             if self.translate is None:
                 return ValidationResult(scores, [])
@@ -70,7 +70,7 @@ class TranslationValidator:
         (self.directory / f"{name}.hyp").write_text(text, encoding="utf-8", newline="\n")
 
 
-def loss_totals(
+def sum_losses(
     model: TranslationModel,
     batches: Iterable[Batch],
     processes: Processes = SINGLE_PROCESS,

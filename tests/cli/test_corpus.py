@@ -48,7 +48,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_listing_names_every_corpus_with_its_licence() -> None:
     result = CliRunner().invoke(app, ["ls"])
     assert result.exit_code == 0
-    for name in corpora.corpus_names():
+    for name in corpora.list_corpus_names():
         assert name in result.output
     assert "research and education" in result.output
 

@@ -5,7 +5,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nmt.cli.app import app
-from nmt.recipe.reader import read_recipe, shipped_names
+from nmt.recipe.reader import list_shipped_names, read_recipe
 
 
 def nmt(*words: str) -> Result:
@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ls_shows_every_recipe_with_its_purpose_in_80_columns() -> None:
     lines = nmt("ls").stdout.splitlines()
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == shipped_names()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list_shipped_names()
     assert all(len(line) <= 80 for line in lines)
     assert any("quickstart-lstm" in line and "Korean to English" in line for line in lines)
 

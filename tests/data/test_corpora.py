@@ -263,7 +263,7 @@ def test_checking_names_each_fault(server: Server, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", corpora.corpus_names())
+@pytest.mark.parametrize("name", corpora.list_corpus_names())
 def test_every_card_reads_and_has_an_address_or_a_way_to_obtain_the_files(name: str) -> None:
     card = corpora.read_card(name)
     reachable = corpora.is_built_in(card) or all(file.url for file in card.files)
@@ -272,7 +272,7 @@ def test_every_card_reads_and_has_an_address_or_a_way_to_obtain_the_files(name: 
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in corpora.corpus_names() if not corpora.is_built_in(corpora.read_card(name))]
+    "name", [name for name in corpora.list_corpus_names() if not corpora.is_built_in(corpora.read_card(name))]
 )
 @pytest.mark.real
 def test_every_card_fits_the_real_files(name: str, shared_corpora: Path) -> None:
@@ -326,7 +326,9 @@ def test_the_error_says_how_to_obtain_a_corpus_without_a_url() -> None:
 
 
 def test_shipped_corpora_are_complete() -> None:
-    whole = [card for card in map(corpora.read_card, corpora.corpus_names()) if corpora.is_built_in(card)]
+    whole = [
+        card for card in map(corpora.read_card, corpora.list_corpus_names()) if corpora.is_built_in(card)
+    ]
     assert {"hello", "phrasebook"} <= {card.name for card in whole}
     for card in whole:
         assert corpora.check_files(card, corpora.shipped_directory("corpora") / card.name) == {}

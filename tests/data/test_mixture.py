@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.batches import Mixture, shuffle_keys, shuffled_values
+from nmt.data.batches import Mixture, shuffle_keys, shuffle_values
 
 
 def drawn(mixture: Mixture, epoch: int) -> list[int]:
@@ -65,9 +65,9 @@ def test_of_every_corpus_there_is_something_in_an_epoch(times: float) -> None:
 @given(st.integers(1, 3000), st.integers(0, 2**63 - 1))
 def test_shuffled_values_contain_every_number_once(size: int, seed: int) -> None:
     order = shuffle_keys(seed)
-    whole = shuffled_values(np.arange(size), size, order)
+    whole = shuffle_values(np.arange(size), size, order)
     assert sorted(whole.tolist()) == list(range(size))
-    assert shuffled_values(np.arange(size // 2, size), size, order).tolist() == whole[size // 2 :].tolist()
+    assert shuffle_values(np.arange(size // 2, size), size, order).tolist() == whole[size // 2 :].tolist()
 
 
 def test_shuffled_values_look_random() -> None:
@@ -76,7 +76,7 @@ def test_shuffled_values_look_random() -> None:
     steps = []
     for seed in range(rounds):
         order = shuffle_keys(seed)
-        values = shuffled_values(np.arange(size), size, order)
+        values = shuffle_values(np.arange(size), size, order)
         first += values
         steps.append(np.corrcoef(values[1:], values[:-1])[0, 1])
     assert abs(float(np.mean(steps))) < 0.01

@@ -18,7 +18,7 @@ from nmt.decoding.options import Options, Request
 from nmt.recipe.tasks.language_model import build_search_model, fuse_language_model, load_language_model
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.training.checkpoint import find_latest
-from nmt.training.validation import evaluation_mode, loss_totals
+from nmt.training.validation import evaluation_mode, sum_losses
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.test_custom_cells import MGU
 from tests.end_to_end.test_stop_and_resume import fail_after, names
@@ -176,7 +176,7 @@ def test_a_text_is_read_in_one_piece_whatever_its_chunks(characters: Text) -> No
     found, store = load_language_model(characters.run), TokenStore(characters.run / "data/valid")
     with evaluation_mode(found.model):
         one, other = (
-            loss_totals(found.model, read_chunks(store, StreamLayout(1, size))).nll for size in (1, 256)
+            sum_losses(found.model, read_chunks(store, StreamLayout(1, size))).nll for size in (1, 256)
         )
     assert one == pytest.approx(other, rel=1e-5)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.recipe.reader import read_any_recipe, read_recipe, shipped_names
+from nmt.recipe.reader import list_shipped_names, read_any_recipe, read_recipe
 from nmt.recipe.schema import TranslationRecipe
 from tests.end_to_end.toy import done, nmt, write_phrases
 
@@ -52,11 +52,13 @@ TOLERANCES = {"multi30k-de-en-deep": max(0.02, TOLERANCE)}
 
 
 def test_every_shipped_recipe_has_recorded_losses() -> None:
-    assert sorted(LOSSES) == shipped_names()
+    assert sorted(LOSSES) == list_shipped_names()
 
 
-TRANSLATORS = [name for name in shipped_names() if isinstance(read_any_recipe([name]), TranslationRecipe)]
-LANGUAGE_MODELS = sorted({*shipped_names()} - {*TRANSLATORS})
+TRANSLATORS = [
+    name for name in list_shipped_names() if isinstance(read_any_recipe([name]), TranslationRecipe)
+]
+LANGUAGE_MODELS = sorted({*list_shipped_names()} - {*TRANSLATORS})
 
 
 def check_losses(name: str, run: Path) -> None:

@@ -29,9 +29,9 @@ def exported(translator: TranslationModel, folder: Path, *, int8: bool = False) 
     """The runtime of a translator's graphs."""
     traced, files = prepare_for_tracing(translator), {}
     made = {
-        "encoder": graphs.encoder_graph(traced, int8=int8),
-        "step": graphs.step_graph(traced, int8=int8),
-        "best": graphs.top_k_graph(),
+        "encoder": graphs.build_encoder_graph(traced, int8=int8),
+        "step": graphs.build_step_graph(traced, int8=int8),
+        "best": graphs.build_top_k_graph(),
     }
     for name, graph in made.items():
         onnx.checker.check_model(graph)

@@ -1,4 +1,4 @@
-"""The beam of a sentence as a beam_tree."""
+"""The beam of a sentence as a tree."""
 
 from itertools import groupby
 
@@ -8,7 +8,7 @@ from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.decoding.beam import TraceStep, search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
-from nmt.lab.inspect.beam import BeamBranch, beam_tree
+from nmt.lab.inspect.beam import BeamBranch, build_beam_tree
 from tests.decoding.models import random_model
 
 OPTIONS = Options(beam=3, n_best=2, max_ratio=1.0, max_extra=3)
@@ -18,7 +18,7 @@ MODEL = random_model(3, vocabulary=9, eos=0.5)
 def searched(source: tuple[int, ...]) -> tuple[list[Hypothesis], list[BeamBranch]]:
     expansions: list[TraceStep] = []
     [(_, found)] = search(MODEL, [Request(0, source)], OPTIONS, expansions.append)
-    return found, beam_tree(expansions, found[0], OPTIONS)
+    return found, build_beam_tree(expansions, found[0], OPTIONS)
 
 
 SOURCES = [(4, 5), (6,), (7, 8, 4)]

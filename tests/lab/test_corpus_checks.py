@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from nmt.data.pairs import Corpus
-from nmt.data.script import main_script
+from nmt.data.script import find_main_script
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.survey import EXCERPT_WIDTH, Survey, excerpt
@@ -204,7 +204,7 @@ def test_an_example_fits_its_columns_and_steers_no_terminal(line: str) -> None:
     ],
 )
 def test_a_line_has_the_script_of_most_of_its_letters(line: str, script: str | None) -> None:
-    assert main_script(line) == script
+    assert find_main_script(line) == script
 
 
 @pytest.mark.real

@@ -8,7 +8,7 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.lab.inspect.exposure import average_exposure, measure_exposure
 from nmt.model.translator import TranslationModel
-from nmt.training.validation import evaluation_mode, loss_totals
+from nmt.training.validation import evaluation_mode, sum_losses
 from tests.model.test_translator import build
 
 
@@ -68,7 +68,7 @@ def test_all_positions_together_are_the_losses_of_a_validation() -> None:
     found = average_exposure(measure_exposure(model, [batch], positions=3))
     with evaluation_mode(model):
         forced, free = (
-            loss_totals(model, [batch], free_running=free_running).means()["loss"]
+            sum_losses(model, [batch], free_running=free_running).means()["loss"]
             for free_running in (False, True)
         )
     assert (found.forced, found.free) == pytest.approx((forced, free))

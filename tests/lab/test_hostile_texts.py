@@ -12,7 +12,7 @@ import pytest
 
 from nmt.lab.document import heading, paragraph, picture, preformatted, table, to_html, to_markdown
 from nmt.lab.figure import Curve, HeatMap, draw_curves, draw_heat_maps
-from nmt.lab.inspect.page import sentence_page
+from nmt.lab.inspect.page import format_sentence_page
 from nmt.lab.inspect.sentence import OutputToken, SentenceTrace
 from tests.lab.browser import SCREENS, shown
 from tests.lab.test_page import data, long
@@ -67,7 +67,7 @@ def report(text: str, folder: Path) -> list[Any]:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_sentence_page_has_the_tags_it_always_has(text: str) -> None:
-    page, plain = sentence_page(sentence(text), text), sentence_page(sentence("a"), "a")
+    page, plain = format_sentence_page(sentence(text), text), format_sentence_page(sentence("a"), "a")
     page.encode()
     assert Tags(page).found == Tags(plain).found
     assert data(page)["source"] == [text] * 3 or "\udcff" in text
@@ -91,7 +91,7 @@ def test_the_markdown_of_a_report_has_no_tags_and_no_links_of_strangers(text: st
 
 
 def test_a_browser_runs_the_script_of_the_page_and_no_other() -> None:
-    page = sentence_page(sentence("a"), "a")
+    page = format_sentence_page(sentence("a"), "a")
     [policy] = re.findall(r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"', page)
     [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     assert f"script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}';" in policy
@@ -120,7 +120,7 @@ def test_pictures_are_well_formed(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_page_shows_hostile_texts_in_a_browser(browser: Any, text: str, tmp_path: Path) -> None:
-    (tmp_path / "page.html").write_bytes(sentence_page(sentence(text), text).encode())
+    (tmp_path / "page.html").write_bytes(format_sentence_page(sentence(text), text).encode())
     with shown(browser, tmp_path / "page.html", SCREENS[0]) as tab:
         assert tab.locator("#source .chip").count() == 3
         assert tab.locator("script").count() == 2

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nmt.lab.inspect.beam import BeamBranch
-from nmt.lab.inspect.page import LEVELS, TEXT_CHARACTERS, UNITS, sentence_page
+from nmt.lab.inspect.page import LEVELS, TEXT_CHARACTERS, UNITS, format_sentence_page
 from nmt.lab.inspect.sentence import OutputToken, SentenceTrace, trace_sentence
 from nmt.recurrence.recording import CellPath, CellRecord
 from tests.lab.small_models import TEXT, small
@@ -26,7 +26,9 @@ def data(text: str) -> dict[str, Any]:
 
 def test_the_values_on_the_page_are_the_tensors_but_for_half_a_level() -> None:
     found = trace_sentence(*small(encoder={"bidirectional": "all"}), TEXT)
-    for one, packed in zip(found.recurrences, data(sentence_page(found, "a"))["recurrences"], strict=True):
+    for one, packed in zip(
+        found.recurrences, data(format_sentence_page(found, "a"))["recurrences"], strict=True
+    ):
         assert [series["name"] for series in packed["series"]] == [*one.values]
         for series, value in zip(packed["series"], one.values.values(), strict=True):
             levels = torch.tensor(list(b64decode(series["data"]))).view(-1, len(value)).t()
@@ -48,7 +50,7 @@ def large(text: str) -> SentenceTrace:
 
 
 def test_a_page_stays_under_a_megabyte_and_says_what_it_leaves_out() -> None:
-    text = sentence_page(large("a"), "a")
+    text = format_sentence_page(large("a"), "a")
     assert len(text.encode()) < 1_000_000
     for packed in data(text)["recurrences"]:
         assert 10 < len(packed["units"]) < UNITS
@@ -84,7 +86,7 @@ def long(read: int, written: int) -> SentenceTrace:
 
 
 def test_the_longest_sentence_that_is_not_cut_into_parts_is_on_the_page_as_a_whole() -> None:
-    text = sentence_page(long(201, 412), "a")
+    text = format_sentence_page(long(201, 412), "a")
     assert len(text.encode()) < 1_000_000
     told = data(text)
     assert (len(told["source"]), len(told["words"]), len(told["beam"]["branches"])) == (201, 412, 4120)
@@ -92,7 +94,7 @@ def test_the_longest_sentence_that_is_not_cut_into_parts_is_on_the_page_as_a_who
 
 def test_of_a_sentence_that_is_longer_still_the_page_has_the_beginning_and_its_sums_are_the_whole() -> None:
     found = long(201, 3000)
-    text = sentence_page(found, "a")
+    text = format_sentence_page(found, "a")
     assert 900_000 < len(text.encode()) < 1_000_000
     told = data(text)
     assert (told["read"], told["written"], told["log_prob"]) == (201, 3000, found.log_prob)
@@ -101,7 +103,7 @@ def test_of_a_sentence_that_is_longer_still_the_page_has_the_beginning_and_its_s
 
 
 def test_a_text_of_a_few_pieces_may_be_long() -> None:
-    text = sentence_page(large("<" * 200_000), "a")
+    text = format_sentence_page(large("<" * 200_000), "a")
     assert len(text.encode()) < 1_000_000
     assert data(text)["text"] == "<" * (TEXT_CHARACTERS - 1) + "…"
 
@@ -111,12 +113,12 @@ def test_the_units_left_out_are_those_that_vary_least() -> None:
     still = [unit for unit in range(1024) if unit % 3]
     for name in found.recurrences[0].values:
         found.recurrences[0].values[name][:, still] = 0.5
-    assert not {*data(sentence_page(found, "a"))["recurrences"][0]["units"]} & {*still}
+    assert not {*data(format_sentence_page(found, "a"))["recurrences"][0]["units"]} & {*still}
 
 
 @pytest.mark.parametrize("text", ["</script><b>", "<!--", "/* js */ /* css */", "/* data */", "a\u2028b\\"])
 def test_no_sentence_breaks_out_of_the_data(text: str) -> None:
-    whole = sentence_page(large(text), text)
+    whole = format_sentence_page(large(text), text)
     assert data(whole)["text"] == text
 
     class Tags(HTMLParser):
@@ -128,6 +130,6 @@ def test_no_sentence_breaks_out_of_the_data(text: str) -> None:
 
 
 def test_a_page_names_nothing_to_be_fetched() -> None:
-    addresses = re.findall(r"\w+://[^\s\"']+", sentence_page(large("a"), "a"))
+    addresses = re.findall(r"\w+://[^\s\"']+", format_sentence_page(large("a"), "a"))
     assert addresses == ["http://www.w3.org/2000/svg"]  # the name of a language, which nobody fetches
-    assert "default-src 'none'" in sentence_page(large("a"), "a")
+    assert "default-src 'none'" in format_sentence_page(large("a"), "a")

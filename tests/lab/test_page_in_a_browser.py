@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nmt.lab.inspect.page import sentence_page
+from nmt.lab.inspect.page import format_sentence_page
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from tests.lab.browser import SCREENS, Screen, settle, shown
 from tests.lab.small_models import TEXT, small
@@ -20,7 +20,7 @@ def found() -> SentenceTrace:
 
 
 def showing(browser: Any, found: SentenceTrace, file: Path, screen: Screen) -> AbstractContextManager[Any]:
-    file.write_text(sentence_page(found, "a"), encoding="utf-8")
+    file.write_text(format_sentence_page(found, "a"), encoding="utf-8")
     return shown(browser, file, screen)
 
 

@@ -17,7 +17,7 @@ from nmt.lab.study.trials import (
     compare_systems,
     curves_over_groups,
     group_trials,
-    length_scores,
+    score_by_length,
     validation_curve,
     validation_metric,
 )
@@ -73,7 +73,7 @@ def test_systems_with_other_test_sentences_are_not_compared() -> None:
 
 def test_a_score_by_length_needs_sentences_enough() -> None:
     few = trial("a", good=True)._replace(sources=[*["short"] * 4, *["a b c d e f"] * 16])
-    [(bucket, spread)] = length_scores([few], "bleu").items()
+    [(bucket, spread)] = score_by_length([few], "bleu").items()
     assert (bucket, str(spread)) == (Bucket(6, 10), "100.00")
 
 

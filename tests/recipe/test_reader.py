@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.recipe.reader import dump, read_any_recipe, read_recipe, shipped_names, split_arguments
+from nmt.recipe.reader import dump, list_shipped_names, read_any_recipe, read_recipe, split_arguments
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.settings import Duration, Units
 
@@ -229,7 +229,7 @@ def test_a_section_given_as_a_value_lists_its_settings() -> None:
     assert line.endswith("(got 0.0005)")
 
 
-@pytest.mark.parametrize("name", shipped_names())
+@pytest.mark.parametrize("name", list_shipped_names())
 def test_a_shipped_recipe_is_right_and_headed_by_purpose_command_time_and_score(name: str) -> None:
     from nmt.files import shipped_directory
 
@@ -242,6 +242,6 @@ def test_a_shipped_recipe_is_right_and_headed_by_purpose_command_time_and_score(
 
 
 def test_shipped_recipes_read_back_equal() -> None:
-    for name in shipped_names():
+    for name in list_shipped_names():
         recipe = read_any_recipe([name])
         assert read_any_recipe([write("resolved.yaml", dump(recipe))]) == recipe

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, Memory
 from nmt.recipe.reader import read_recipe
-from nmt.recipe.schema import field_docs, validate
+from nmt.recipe.schema import read_field_docs, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.settings import Count, OneOf, Probability
 from nmt.training.optimisers import (
@@ -109,8 +109,8 @@ def test_a_parameter_of_an_attention_is_a_field_of_its_settings(monkeypatch: pyt
     memory = Memory(states, keys, values, torch.ones(1, 2, dtype=torch.bool), ())
     _, weights = attention.bind(memory, "torch")(torch.randn(1, 1, 4))
     assert weights.shape == (1, 1, 2)
-    assert field_docs(LocalAttentionSettings)["window"] == "`local` only: number of states."
-    assert "heads" in field_docs(LocalAttentionSettings)
+    assert read_field_docs(LocalAttentionSettings)["window"] == "`local` only: number of states."
+    assert "heads" in read_field_docs(LocalAttentionSettings)
     with pytest.raises(ValidationError):
         validate(LocalAttentionSettings, {"window": 0})
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from nmt.cells import CELLS, find_cell, find_named_cell
 from nmt.cells.cell import Cell
 from nmt.errors import UsageError
-from nmt.lab.cell_check import KernelStep, backward_steps, forward_steps
+from nmt.lab.cell_check import KernelStep, list_backward_steps, list_forward_steps
 from nmt.recurrence.c import compiler, native
 from nmt.recurrence.c.code_generator import generate_source
 from nmt.recurrence.engine import select_backend
@@ -111,7 +111,7 @@ def test_without_a_compiler_torch_runs_the_kernels() -> None:
 @pytest.mark.parametrize("name", CELL_GRID)
 def test_every_kernel_of_the_table_is_compiled(name: str) -> None:
     cell = CELLS[name](3, 2)
-    steps = [*forward_steps(cell), *backward_steps(cell)]
+    steps = [*list_forward_steps(cell), *list_backward_steps(cell)]
     assert all(step.compiled for step in steps if isinstance(step, KernelStep))
 
 

@@ -27,7 +27,7 @@ from nmt.training.optimisers import (
 from nmt.training.settings import TrainingSettings, TranslationTrainingSettings, TranslationValidationSettings
 from nmt.training.teacher_forcing import FORCINGS, TeacherForcing, TeacherForcingSettings
 from nmt.training.update import Learner, UpdateSettings
-from nmt.training.validation import ValidationResult, evaluation_mode, loss_totals
+from nmt.training.validation import ValidationResult, evaluation_mode, sum_losses
 
 PAD, BOS, EOS, WORDS = 0, 1, 2, 12
 LEARNER = {field.name for field in fields(Learner)} - {"settings"}
@@ -132,7 +132,7 @@ def make_settings(**changes: Any) -> TrainingSettings:
 def validate(model: Any, name: str) -> ValidationResult:
     """The loss, and a BLEU that is some function of the weights."""
     with evaluation_mode(model):
-        scores = loss_totals(model, [make_batch(index) for index in range(20, 23)]).means()
+        scores = sum_losses(model, [make_batch(index) for index in range(20, 23)]).means()
     scores["bleu"] = 100 * scores["accuracy"]
     return ValidationResult(scores, [{"src": "ein Hund", "ref": "a dog", "hyp": "a cat"}])
 

@@ -11,7 +11,7 @@ from nmt import files
 from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.checkpoint import METADATA, MODEL, TRAINER, find_latest, read, write
-from nmt.training.ema import mean_weights
+from nmt.training.ema import average_weights
 
 FILES = (MODEL, TRAINER, METADATA)
 
@@ -160,7 +160,7 @@ def test_links_are_relative_and_can_be_moved_to_another(tmp_path: Path) -> None:
 
 
 def test_the_average_is_the_mean_of_the_weights(tmp_path: Path) -> None:
-    mean = mean_weights([save(tmp_path, update) for update in (1, 2, 6)])
+    mean = average_weights([save(tmp_path, update) for update in (1, 2, 6)])
     assert torch.equal(mean["w"], torch.full((50,), 3.0))
     assert mean["w"].dtype == torch.float32
 
@@ -170,11 +170,11 @@ def test_checkpoints_of_different_models_are_not_averaged(tmp_path: Path) -> Non
     other = tmp_path / "u0000002"
     write(other, {"w": torch.ones(3)}, {}, {})
     with pytest.raises(DataError, match="u0000002: not the same model as .*u0000001: w"):
-        mean_weights([one, other])
+        average_weights([one, other])
 
 
 def test_a_torn_checkpoint_is_not_averaged(tmp_path: Path) -> None:
     one, other = save(tmp_path, 1), save(tmp_path, 2)
     truncate(other / MODEL)
     with pytest.raises(DataError, match="refused"):
-        mean_weights([one, other])
+        average_weights([one, other])

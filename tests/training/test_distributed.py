@@ -22,8 +22,8 @@ from nmt.training.hardware import seed_generators
 from nmt.training.logging import MetricsLog
 from nmt.training.loop import Trainer
 from nmt.training.loss import LossTotals
-from nmt.training.snapshot import gather_state, model_tensors, scatter_state
-from nmt.training.validation import loss_totals
+from nmt.training.snapshot import collect_model_tensors, gather_state, scatter_state
+from nmt.training.validation import sum_losses
 from tests.training.process_group import in_processes, values
 from tests.training.runs import (
     Duration,
@@ -75,7 +75,7 @@ def test_several_processes_give_the_losses_of_one(tmp_path: Path, count: int, ac
         )
         training.train()
         return checkpoint.save_tensors(
-            tmp_path / f"{processes.rank}.safetensors", model_tensors(training.learner.model)
+            tmp_path / f"{processes.rank}.safetensors", collect_model_tensors(training.learner.model)
         )
 
     weights = values(in_processes(count, train))
@@ -228,10 +228,10 @@ def test_a_loss_that_is_no_number_in_one_process_is_noticed_by_all() -> None:
 
 def test_the_validation_loss_is_that_of_all_rows() -> None:
     batches = [make_batch(index) for index in range(4)]
-    alone = loss_totals(without_dropout(), batches)  # type: ignore[arg-type]
+    alone = sum_losses(without_dropout(), batches)  # type: ignore[arg-type]
 
     def work(processes: Processes) -> LossTotals:
-        return loss_totals(without_dropout(), batches, processes)  # type: ignore[arg-type]
+        return sum_losses(without_dropout(), batches, processes)  # type: ignore[arg-type]
 
     for found in values(in_processes(2, work)):
         assert (found.tokens, found.correct) == (alone.tokens, alone.correct)

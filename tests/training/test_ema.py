@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from nmt.training import checkpoint
 from nmt.training.ema import RAW, EvaluationWeights
-from nmt.training.snapshot import model_tensors
+from nmt.training.snapshot import collect_model_tensors
 from nmt.training.validation import ValidationResult
 from tests.training.runs import Duration, Tiny, make_training, validate
 
@@ -42,18 +42,18 @@ def test_within_the_block_the_model_has_the_average_and_afterwards_its_own_weigh
         for parameter in model.parameters():
             parameter.add_(1.0)
     average.update(1)
-    raw = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
+    raw = {name: tensor.clone() for name, tensor in collect_model_tensors(model).items()}
 
     def look_and_stop() -> None:
         with average.apply():
-            for name, tensor in model_tensors(model).items():
+            for name, tensor in collect_model_tensors(model).items():
                 torch.testing.assert_close(tensor, raw[name] - 2 / 11)
             assert model.decoder.output.weight is model.embedding.weight
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         look_and_stop()
-    assert all(torch.equal(raw[name], tensor) for name, tensor in model_tensors(model).items())
+    assert all(torch.equal(raw[name], tensor) for name, tensor in collect_model_tensors(model).items())
 
 
 def test_a_run_keeps_the_average_and_learns_as_if_there_were_none(tmp_path: Path) -> None:
@@ -61,12 +61,12 @@ def test_a_run_keeps_the_average_and_learns_as_if_there_were_none(tmp_path: Path
 
     def run(name: str, ema: float | None) -> checkpoint.Checkpoint:
         def looking(model: nn.Module, at: str) -> ValidationResult:
-            seen[name].append({key: tensor.clone() for key, tensor in model_tensors(model).items()})
+            seen[name].append({key: tensor.clone() for key, tensor in collect_model_tensors(model).items()})
             return validate(model, at)
 
         settings = {"stop_after": Duration(12, "u"), "every": Duration(1, "u"), "ema": ema}
         training = make_training(tmp_path / name, validator=looking, settings=settings)
-        start = {key: tensor.clone() for key, tensor in model_tensors(training.learner.model).items()}
+        start = {key: tensor.clone() for key, tensor in collect_model_tensors(training.learner.model).items()}
         seen[name].append(start)
         training.train()
         return checkpoint.read(tmp_path / name / "checkpoints" / "last")

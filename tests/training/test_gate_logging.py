@@ -14,8 +14,8 @@ from nmt.training.gate_logging import (
     CellStatistics,
     GateStatistics,
     StateStatistics,
-    gate_statistics,
     log_entry,
+    measure_gates,
 )
 from nmt.training.validation import evaluation_mode
 from tests.model.test_translator import build
@@ -55,7 +55,7 @@ def part(cell: CellStatistics, name: str) -> StateStatistics:
 
 def test_a_constant_forget_gate_has_the_time_scale_of_its_definition() -> None:
     model = with_gates("lstm", i=100.0, f=logit(0.8), g=math.atanh(0.5), o=-100.0)
-    for cell in gate_statistics(model, [make_batch()], positions=9):
+    for cell in measure_gates(model, [make_batch()], positions=9):
         i, f, o = (gate(cell, name) for name in "ifo")
         assert [i.mean, f.mean, o.mean] == pytest.approx([1, 0.8, 0])
         assert [i.open, f.open, o.open] == [1, 0, 0]
@@ -71,7 +71,7 @@ def test_a_constant_forget_gate_has_the_time_scale_of_its_definition() -> None:
 def test_the_length_of_a_state_is_known_at_every_position() -> None:
     """c grows by 1/2 at each: with four units (eight in the decoder) |c| is √4 t/2 (√8 t/2)."""
     model = with_gates("lstm", i=100.0, f=100.0, g=math.atanh(0.5), o=100.0)
-    forward, backward, decoder = gate_statistics(model, [make_batch()], positions=3)
+    forward, backward, decoder = measure_gates(model, [make_batch()], positions=3)
     assert part(forward, "c").norms == pytest.approx([1.0, 2.0, 3.0])
     assert part(backward, "c").norms == pytest.approx(
         [2.5, 1.5, 1.0]
@@ -85,7 +85,7 @@ def test_the_length_of_a_state_is_known_at_every_position() -> None:
 def test_a_gate_that_is_always_open_or_shut_keeps_all_for_ever_or_nothing(
     bias: float, kept: float, scale: float
 ) -> None:
-    for cell in gate_statistics(with_gates("gru", z=bias), [make_batch()], positions=2):
+    for cell in measure_gates(with_gates("gru", z=bias), [make_batch()], positions=2):
         found = part(cell, "h").kept
         assert found is not None
         assert (found.mean, found.updated) == (kept, 1 - kept)
@@ -98,7 +98,7 @@ def test_units_that_differ_have_a_middle_and_a_longest_time_scale() -> None:
     cell = model.encoder.stack.layers[0].directions[0]
     with torch.no_grad():
         cell.b[cell.rows("z")] = shares.logit()
-    kept = part(gate_statistics(model, [make_batch()], positions=2)[0], "h").kept
+    kept = part(measure_gates(model, [make_batch()], positions=2)[0], "h").kept
     assert kept is not None
     assert kept.mean == pytest.approx(0.425)
     assert kept.time_scale == pytest.approx(-1 / math.log(0.2))
@@ -106,16 +106,16 @@ def test_units_that_differ_have_a_middle_and_a_longest_time_scale() -> None:
 
 
 def test_what_is_not_between_nothing_and_one_is_no_gate() -> None:
-    cell = gate_statistics(with_gates("lstm", g=-1.0), [make_batch()], positions=2)[0]
+    cell = measure_gates(with_gates("lstm", g=-1.0), [make_batch()], positions=2)[0]
     assert (gate(cell, "g").open, gate(cell, "g").closed) == (None, None)
     assert gate(cell, "g").mean == pytest.approx(math.tanh(-1))
 
 
 def test_padding_is_not_counted_and_many_batches_are_one() -> None:
     model, batch = build(), make_batch()
-    whole = gate_statistics(model, [batch], positions=2)
+    whole = measure_gates(model, [batch], positions=2)
     rows = [batch.select_rows(slice(row, row + 1)) for row in range(2)]
-    one_by_one = gate_statistics(model, rows, positions=2)
+    one_by_one = measure_gates(model, rows, positions=2)
     assert [cell.pieces for cell in whole] == [5, 5, 6]
     assert log_entry(one_by_one) == pytest.approx(log_entry(whole), rel=1e-9)
     for a, b in zip(whole, one_by_one, strict=True):
@@ -132,7 +132,7 @@ def test_numbers_are_those_of_what_is_watched(decoder: dict[str, object]) -> Non
     model, batch = build(decoder=decoder), make_batch()
     with evaluation_mode(model), record_values(model.recurrent_cells()) as cells:
         model.unroll(model.encode(batch.src), batch.tgt[:, :-1])
-    found = gate_statistics(model, [batch], positions=1)
+    found = measure_gates(model, [batch], positions=1)
     for cell, seen in zip(found, cells, strict=True):
         lengths = (batch.src_lengths if cell.path.side == "encoder" else batch.tgt_lengths).tolist()
         for name, values in seen.values.items():
@@ -147,13 +147,13 @@ def test_a_chunk_goes_on_from_the_state_of_the_one_before() -> None:
     model, batch = with_gates("lstm", i=100.0, f=100.0, g=math.atanh(0.5)), make_batch()
     first = batch._replace(is_continued=True)
     length = batch.tgt.shape[1] - 1
-    norms = part(gate_statistics(model, [first, batch, batch], positions=20)[-1], "c").norms
+    norms = part(measure_gates(model, [first, batch, batch], positions=20)[-1], "c").norms
     assert norms[0] == pytest.approx(math.sqrt(2))
     assert norms[length] == pytest.approx(math.sqrt(2) * 5)  # its first position is not the first of the text
 
 
 def test_the_log_has_flat_names() -> None:
-    found = log_entry(gate_statistics(with_gates("gru", z=logit(0.75)), [make_batch()], positions=2))
+    found = log_entry(measure_gates(with_gates("gru", z=logit(0.75)), [make_batch()], positions=2))
     assert found["decoder.1.forward.z.mean"] == pytest.approx(0.75)
     assert found["encoder.1.backward.h.updated"] == pytest.approx(0.25)
     assert found["encoder.1.forward.h.time_scale"] == pytest.approx(-1 / math.log(0.75))

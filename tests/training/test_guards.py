@@ -16,7 +16,7 @@ from nmt.errors import DataError
 from nmt.training import checkpoint, guards
 from nmt.training.guards import DivergenceError
 from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings, LossOutput
-from nmt.training.snapshot import model_tensors
+from nmt.training.snapshot import collect_model_tensors
 from tests.training.runs import (
     Duration,
     TenBatches,
@@ -93,11 +93,11 @@ def test_a_loss_that_is_no_number_is_skipped_and_counted_and_leaves_the_weights_
 def test_a_skipped_update_changes_neither_weights_nor_moments() -> None:
     learner = make_learner(objective=Poisoned({0: NAN}))
     learner.update([make_batch(1)], rate=0.1, ratio=1.0)
-    weights = {name: tensor.clone() for name, tensor in model_tensors(learner.model).items()}
+    weights = {name: tensor.clone() for name, tensor in collect_model_tensors(learner.model).items()}
     moments = {key: value.clone() for p in learner.optimiser.state.values() for key, value in p.items()}
     outcome = learner.update([make_batch(1), make_batch(0)], rate=0.1, ratio=1.0)
     assert outcome.bad_update == ("the loss became NaN", False)
-    assert all(torch.equal(weights[name], now) for name, now in model_tensors(learner.model).items())
+    assert all(torch.equal(weights[name], now) for name, now in collect_model_tensors(learner.model).items())
     after = {key: value for p in learner.optimiser.state.values() for key, value in p.items()}
     assert all(torch.equal(moments[key], now) for key, now in after.items())
 
@@ -313,7 +313,7 @@ def test_what_is_drawn_hangs_on_the_parts_and_not_on_where_memory_ran_out() -> N
         learner = make_learner(objective=Cramped(2, MemoryError(), backward=backward))
         torch.manual_seed(5)
         learner.update([make_batch(0)], rate=0.1, ratio=1.0)
-        states.append((torch.get_rng_state(), model_tensors(learner.model)))
+        states.append((torch.get_rng_state(), collect_model_tensors(learner.model)))
     (one, mine), (other, its) = states
     assert torch.equal(one, other)
     assert all(torch.equal(tensor, its[name]) for name, tensor in mine.items())

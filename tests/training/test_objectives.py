@@ -18,7 +18,7 @@ from nmt.training.objectives.likelihood import (
     repeat_batch,
     word_loss,
 )
-from nmt.training.objectives.noise import switch_tokens, weight_noise
+from nmt.training.objectives.noise import add_weight_noise, switch_tokens
 from nmt.training.update import to_device
 from tests.model.test_translator import build
 from tests.training.runs import BOS, EOS, PAD, Tiny, make_batch, make_learner
@@ -233,7 +233,7 @@ def test_weights_are_noisy_within_and_bit_for_bit_the_same_afterwards() -> None:
     before = [parameter.detach().clone() for parameter in model.parameters()]
 
     def fail() -> None:
-        with weight_noise(model, 0.1):
+        with add_weight_noise(model, 0.1):
             for parameter, old in zip(model.parameters(), before, strict=True):
                 assert (parameter - old).std().item() == pytest.approx(0.1, abs=0.04)
             raise ValueError("on the way")

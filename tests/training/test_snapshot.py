@@ -12,7 +12,12 @@ from torch import nn
 from nmt.model.translator import TranslationModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
-from nmt.training.snapshot import generator_tensors, load_generator_tensors, model_tensors, transfer_tensors
+from nmt.training.snapshot import (
+    collect_generator_tensors,
+    collect_model_tensors,
+    load_generator_tensors,
+    transfer_tensors,
+)
 from tests.training.runs import WORDS, Duration, make_forcing, make_training
 from tests.training.test_loop import Interrupted, same
 
@@ -63,7 +68,7 @@ def test_a_translator_under_scheduled_sampling_resumes_exactly(
 
 
 def test_tied_weights_are_kept_once() -> None:
-    names = model_tensors(real_model()).keys()
+    names = collect_model_tensors(real_model()).keys()
     assert {"encoder.embedding.weight"} == {
         name for name in names if name.endswith(("embedding.weight", "output.weight"))
     }
@@ -72,7 +77,7 @@ def test_tied_weights_are_kept_once() -> None:
 def test_every_generator_is_put_back() -> None:
     random.gauss(0, 1)  # leaves a second number in store
     np.random.standard_normal()
-    saved = generator_tensors()
+    saved = collect_generator_tensors()
     draws = [
         (
             torch.rand(2).tolist(),

@@ -8,7 +8,7 @@ import torch
 from nmt.training.validation import (
     TranslationValidator,
     evaluation_mode,
-    loss_totals,
+    sum_losses,
 )
 from tests.training.runs import Tiny, make_batch
 
@@ -55,8 +55,8 @@ def test_where_nothing_is_translated_there_is_only_the_loss(tmp_path: Path) -> N
 def test_the_validation_loss_is_a_mean_over_words_whatever_the_batches() -> None:
     model = Tiny().eval()
     with torch.no_grad():
-        both = loss_totals(model, [make_batch(0), make_batch(1)]).means()["loss"]  # type: ignore[arg-type]
-        one, other = (loss_totals(model, [make_batch(i)]).means()["loss"] for i in (0, 1))  # type: ignore[arg-type]
+        both = sum_losses(model, [make_batch(0), make_batch(1)]).means()["loss"]  # type: ignore[arg-type]
+        one, other = (sum_losses(model, [make_batch(i)]).means()["loss"] for i in (0, 1))  # type: ignore[arg-type]
     words = [int(make_batch(i).tgt_lengths.sum()) for i in (0, 1)]
     assert both == pytest.approx((one * words[0] + other * words[1]) / sum(words), rel=1e-6)
 

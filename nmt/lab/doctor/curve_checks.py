@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nmt.lab.curves import Event, read_series
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
-from nmt.training.run_state import metric_directions
+from nmt.training.run_state import list_metric_directions
 
 SPIKE = 0.5  # nats per token by which the training loss may rise above its minimum so far
 OVERFIT = 0.05  # share by which the validation loss may rise above its minimum
@@ -153,7 +153,7 @@ def _check_best(history: TrainingHistory) -> Iterator[Finding]:
     scores = history.scores(history.metric)
     if not scores or history.best is None:
         return
-    choose = max if metric_directions()[history.metric] else min
+    choose = max if list_metric_directions()[history.metric] else min
     _, best = choose(scores, key=lambda pair: pair[1])
     kept = dict(scores).get(history.best, best)
     if kept != best:
@@ -170,7 +170,7 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
     """Find a metric that was still improving when training ended."""
     if not history.finished:
         return
-    for metric, higher in metric_directions().items():
+    for metric, higher in list_metric_directions().items():
         scores = [score for _, score in history.scores(metric)]
         if len(scores) < MIN_ENTRIES:
             continue

@@ -7,7 +7,7 @@ from unicodedata import east_asian_width
 
 from nmt.data.pair_rules import LINE_RULES, LineRule, is_identical
 from nmt.data.pairs import Corpus, read_pairs
-from nmt.data.script import main_script
+from nmt.data.script import find_main_script
 from nmt.errors import DataError
 
 LISTED = 5  # line numbers that are listed for a problem
@@ -83,7 +83,7 @@ class Survey:
             text = line.strip()
             self.hashes[side].append(hash(text))
             self.lengths[side].append(len(text))
-            script = main_script(text)
+            script = find_main_script(text)
             if script not in self.names:
                 self.names.append(script)
             self.scripts[side].append(self.names.index(script))

@@ -55,9 +55,9 @@ def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Findi
     """Survey and check each part of the recipe's data; the survey is None if a file is missing."""
     trained_on: list[Survey] = []
     limits_ratio = vars(recipe.data).get("max_ratio") is not None  # a setting of pairs only
-    for part in data_parts(recipe):
+    for part in list_data_parts(recipe):
         try:
-            surveys = [Survey(corpus) for corpus in corpora(recipe, part)]
+            surveys = [Survey(corpus) for corpus in find_corpora(recipe, part)]
         except DataError as error:
             yield part, None, [Finding("error", f"data.{part}: {error}")]
             continue
@@ -68,12 +68,12 @@ def survey_data(recipe: Recipe) -> Iterator[tuple[str, Survey | None, list[Findi
             trained_on = surveys
 
 
-def data_parts(recipe: Recipe) -> list[str]:
+def list_data_parts(recipe: Recipe) -> list[str]:
     """Return the parts of the data that a recipe has."""
     return [part for part in PARTS if getattr(recipe.data, part) is not None]
 
 
-def corpora(recipe: Recipe, part: str) -> list[Corpus]:
+def find_corpora(recipe: Recipe, part: str) -> list[Corpus]:
     """Return the corpora of a part of the data."""
     return find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
 
@@ -170,8 +170,8 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
     """Find tokens that are not in the vocabularies of the run in `folder`."""
     parts = {
         part + (corpus.name and f" of {corpus.name}"): list(islice(read_pairs(corpus), ENCODED))
-        for part in data_parts(recipe)
-        for corpus in corpora(recipe, part)
+        for part in list_data_parts(recipe)
+        for corpus in find_corpora(recipe, part)
     }
     names = recipe.vocabulary_sides
     for index, side in enumerate(names, -len(names)):  # plain text is the last side, too

@@ -25,7 +25,7 @@ class BeamBranch(NamedTuple):
     best: bool = False  # whether it belongs to the translation
 
 
-def beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: Options) -> list[BeamBranch]:
+def build_beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: Options) -> list[BeamBranch]:
     """List the branches of a search for one sentence, position by position.
 
     At each position the kept branches come first, then as many pruned ones as the beam is wide, each best

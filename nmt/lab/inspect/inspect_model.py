@@ -27,7 +27,7 @@ from nmt.recipe.schema import Recipe
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.recipe.training import find_task, load_model
 from nmt.training.distributed import SINGLE_PROCESS
-from nmt.training.gate_logging import CellStatistics, gate_statistics
+from nmt.training.gate_logging import CellStatistics, measure_gates
 from nmt.training.hardware import seed_generators
 from nmt.training.loop import EpochBatches
 
@@ -55,7 +55,7 @@ def inspect_gates(model: Path, data: str | None, *, positions: int) -> list[Cell
     """Measure the gates of `model` on the pairs or the text `data`, else on its validation data."""
     loaded = load_model(model)
     with _batches(loaded, data) as batches:
-        return gate_statistics(loaded.model, batches, positions=positions)
+        return measure_gates(loaded.model, batches, positions=positions)
 
 
 def inspect_sentence(model: Path, text: str) -> SentenceTrace:

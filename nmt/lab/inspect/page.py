@@ -34,7 +34,7 @@ FATES = ("kept", "ended", "pruned")
 DIGITS = 4  # decimals of log probabilities and scores, of which the page shows two
 
 
-def sentence_page(trace: SentenceTrace, name: str) -> str:
+def format_sentence_page(trace: SentenceTrace, name: str) -> str:
     """Write the page of a sentence that the model `name` translated.
 
     A sentence that is too long for MAX_BYTES is cut to its first positions, which the page reports.

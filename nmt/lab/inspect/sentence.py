@@ -11,7 +11,7 @@ from nmt.decoding.beam import TraceStep, search
 from nmt.decoding.job import Job
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
-from nmt.lab.inspect.beam import BeamBranch, beam_tree
+from nmt.lab.inspect.beam import BeamBranch, build_beam_tree
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
@@ -61,7 +61,7 @@ def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrac
     [(_, [best, *_])] = search(job.model, [Request(0, ids)], job.options, expansions.append)
     output = [*best.ids, *[EOS] * best.finished]
     log_probs, attention, records = _run_forced(model, [*ids, EOS], output)
-    beam = beam_tree(expansions, best, job.options)
+    beam = build_beam_tree(expansions, best, job.options)
     return SentenceTrace(
         text,
         job.target.decode(best.ids),

@@ -100,7 +100,7 @@ class StudyMember(NamedTuple):
         return tuple(value for name, value in self.choices.items() if name != axis)
 
 
-def shipped_studies() -> list[Path]:
+def find_shipped_studies() -> list[Path]:
     """Return the files of the built-in studies."""
     return sorted((shipped_directory("recipes") / "studies").glob("*.yaml"))
 
@@ -109,7 +109,7 @@ def study_file(name: str) -> Path:
     """Find a study file: a path ends in .yaml or .yml, anything else is the name of a built-in study."""
     if name.endswith((".yaml", ".yml")):
         return expand_home(name)
-    known = {path.stem: path for path in shipped_studies()}
+    known = {path.stem: path for path in find_shipped_studies()}
     if name not in known:
         raise UsageError(f"no study '{name}', {suggestion(name, list(known))}")
     return known[name]
@@ -125,11 +125,11 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     tree = _tree(file, problems)
     study = reader.validate_node(StudyDefinition, tree, problems) if tree else None
     if tree is None or study is None:
-        raise reader.recipe_error(problems, "study")
+        raise reader.build_recipe_error(problems, "study")
     base = [reader.load_node(study.recipe, file.parent, problems), tree.find("settings")]
     last = [reader.parse_setting(text, problems) for text in overrides]
     if problems:
-        raise reader.recipe_error(problems, "study")
+        raise reader.build_recipe_error(problems, "study")
     recipes: dict[tuple[str, ...], TranslationRecipe] = {}  # by the values of the axes
     for labels in product(*study.vary.values()):
         varied = [tree.find("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
@@ -145,7 +145,7 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
         message = "differs between members: set it for all, under `settings`"
         problems.append(Problem(tree.position, "evaluation", message))
     if problems:
-        raise reader.recipe_error(problems, "study")
+        raise reader.build_recipe_error(problems, "study")
     if study.match == "parameters":
         recipes = _match_recipes(study, recipes)
     return study, [

@@ -18,16 +18,16 @@ from nmt.lab.study.trials import (
     Group,
     MeanAndDeviation,
     Trial,
+    average_scores,
     compare_systems,
     curves_over_groups,
     group_trials,
-    length_scores,
     mean_curve,
-    mean_scores,
     read_trials,
+    score_by_frequency,
+    score_by_length,
     validation_curve,
     validation_metric,
-    word_scores,
 )
 
 DECADE = 10  # ratio of the largest to the smallest value of an axis from which it is logarithmic
@@ -88,7 +88,7 @@ class _ReportBuilder:
         self.directory, self.summary, self.trials = directory, summary, trials
         self.groups = group_trials(trials)
         self.score_name = trials[0].scores[0].name
-        self.lengths = self.by_system(lambda trials: length_scores(trials, summary.metric))
+        self.lengths = self.by_system(lambda trials: score_by_length(trials, summary.metric))
         self.label_columns = [", ".join(summary.others)] * bool(summary.others) + [summary.systems]
 
     def by_system(
@@ -125,7 +125,7 @@ class _ReportBuilder:
         yield from self.bucket_tables("words", self.lengths)
         yield heading("By word frequency")
         yield paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
-        yield from self.bucket_tables("frequency", self.by_system(word_scores))
+        yield from self.bucket_tables("frequency", self.by_system(score_by_frequency))
         if summary.missing:
             yield heading("Runs without results")
             yield table(["run", "reason"], [*summary.missing.items()])
@@ -149,7 +149,7 @@ class _ReportBuilder:
 
         def cells(group: Group, system: str) -> list[str]:
             trials = group[system]
-            means = mean_scores(trials)
+            means = average_scores(trials)
             return [
                 *(str(means[name]) for name in names),
                 *(str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}"),

@@ -96,7 +96,7 @@ def check_data(members: Sequence[StudyMember]) -> None:
         find_part(recipe.data, "test")
 
 
-def training_command(files: MemberFiles) -> list[str]:
+def build_training_command(files: MemberFiles) -> list[str]:
     """Return the command that trains and tests a member, or resumes it."""
     trust = ["--trust-code"] if is_code_allowed() else []
     return [sys.executable, "-m", "nmt", "run", str(files.file("yaml")), "-o", str(files.run), *trust]
@@ -114,7 +114,7 @@ class StudyRunner:
         directory: Path,
         jobs: int,
         *,
-        command: Callable[[MemberFiles], list[str]] = training_command,
+        command: Callable[[MemberFiles], list[str]] = build_training_command,
         cores: int = count_cores(),
     ) -> None:
         self.directory, self.jobs, self.command, self.cores = directory, jobs, command, cores

@@ -145,7 +145,7 @@ def group_trials(trials: Sequence[Trial]) -> dict[str, dict[str, list[Trial]]]:
     return groups
 
 
-def mean_scores(trials: Sequence[Trial]) -> dict[str, MeanAndDeviation]:
+def average_scores(trials: Sequence[Trial]) -> dict[str, MeanAndDeviation]:
     """Average each score of a system over its seeds."""
     by_name: dict[str, list[float]] = defaultdict(list)
     for trial in trials:
@@ -171,7 +171,7 @@ def compare_systems(
     return SystemDifference(*zip(*tests, strict=True)) if tests else None
 
 
-def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndDeviation]:
+def score_by_length(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndDeviation]:
     """Score a system on the sentences of each source length."""
     scores = {}
     for bucket, indices in group_by_length(trials[0].sources).items():
@@ -183,7 +183,7 @@ def length_scores(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndD
     return scores
 
 
-def word_scores(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
+def score_by_frequency(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
     """Compute F1 of a system's words by their frequency in the training text."""
     buckets = [match_by_frequency(trial.hyps, trial.refs, trial.word_counts) for trial in trials]
     return {
@@ -223,6 +223,6 @@ def curves_over_groups(groups: Mapping[str, Group], metric: str) -> list[Curve]:
     curves = []
     for system in dict.fromkeys(system for group in groups.values() for system in group):
         with_system = {name: group[system] for name, group in groups.items() if system in group}
-        points = sorted((x[name], mean_scores(trials)[metric]) for name, trials in with_system.items())
+        points = sorted((x[name], average_scores(trials)[metric]) for name, trials in with_system.items())
         curves.append(mean_curve(system, *zip(*points, strict=True)))
     return curves

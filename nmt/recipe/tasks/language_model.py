@@ -45,7 +45,7 @@ from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood, Objective, add_r_drop
-from nmt.training.validation import ValidateFunction, ValidationResult, evaluation_mode, loss_totals
+from nmt.training.validation import ValidateFunction, ValidationResult, evaluation_mode, sum_losses
 
 STREAMS, LONG, CHUNK = 16, 1_000, 256
 """A validation text is read in at most STREAMS streams of at least LONG positions, CHUNK at a time."""
@@ -230,7 +230,7 @@ class LanguageModelValidator:
         recipe, count = self.loaded.recipe, self.loaded.recipe.training.validation.samples
         with evaluation_mode(model):
             batches = read_text(recipe, self.store, STREAMS)
-            scores = loss_totals(model, batches, self.processes).means()
+            scores = sum_losses(model, batches, self.processes).means()
             options = Options(sample=True, n_best=max(count, 1), seed=recipe.seed)
             texts = sample_lines(self.loaded, options, SHOWN) if count and self.processes.is_first else []
         return ValidationResult(scores, [{"text": " ↵ ".join(text)} for text in texts])
@@ -301,7 +301,7 @@ def measure_perplexity(loaded: LoadedLanguageModel, file: Path, *, max_tokens: i
     with TemporaryDirectory() as folder:
         store = encode_text(loaded.recipe, Path(folder) / "text", corpus, loaded.vocabulary)
         with evaluation_mode(loaded.model):
-            text = loss_totals(loaded.model, read_text(loaded.recipe, store, 1))
+            text = sum_losses(loaded.model, read_text(loaded.recipe, store, 1))
         unknown = sum(int((tokens == UNK).sum()) for tokens in store.tgt.tokens.values.parts)
         kept, numbers = str(store.report), set(store.lines.tolist())
     characters = sum(len(line) + 1 for number, line in enumerate(read_lines(file), 1) if number in numbers)

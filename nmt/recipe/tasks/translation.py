@@ -9,7 +9,7 @@ from nmt.data.batches import Batch, BatchPlan, BatchSettings, SubwordSampling, r
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
 from nmt.data.shortlist import Shortlist, load_shortlist
-from nmt.data.sources import find_part, passes_per_epoch
+from nmt.data.sources import compute_passes, find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary import EOS, PAD, SIDES, Vocabulary
@@ -71,7 +71,7 @@ class TranslationTask(Task[TranslationRecipe]):
         validate: ValidateFunction = build_validator(recipe, data, run, model, processes)
         if recipe.training.validation.gates and processes.is_first:
             validate = log_gates(validate, data.valid, seed=recipe.seed)
-        passes = passes_per_epoch(recipe.data, [part.pairs for part in data.train.parts])
+        passes = compute_passes(recipe.data, [part.pairs for part in data.train.parts])
         sampling = SubwordSampling(data.source, data.target, alpha) if alpha else None
         return PreparedTask(
             model,

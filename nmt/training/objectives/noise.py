@@ -68,7 +68,7 @@ def switch_tokens(tokens: Tensor, vocabulary: int, temperature: float) -> Tensor
 
 
 @contextmanager
-def weight_noise(model: nn.Module, deviation: float) -> Iterator[None]:
+def add_weight_noise(model: nn.Module, deviation: float) -> Iterator[None]:
     """Add normal noise to each weight within the context (Graves, 2011).
 
     Run both the forward and the backward pass inside. Drawn with torch's generator of the CPU.
