@@ -4,7 +4,7 @@
 
 The model of the recipe multi30k-de-en-lstm with random weights, one thread: an update of 64 pairs of 16
 tokens, and a search that produces 30 tokens for each of 32 sentences (beam 5) and of one. Both ways are
-timed in turn; the figures are medians. The ratios are those that `CBackend.if_absent` states.
+timed in turn; the figures are medians. The ratios are those that `CBackend.cost_without` states.
 """
 
 import argparse

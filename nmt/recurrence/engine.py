@@ -34,7 +34,7 @@ class PreparedMatrix:
 class Backend:
     """The back end of torch: any device, any type, no compiler. No method has gradients."""
 
-    if_absent = ""  # what its absence costs, and what to do; a clause for a message
+    cost_without = ""  # what it costs to do without it; a clause for a message
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
@@ -101,7 +101,7 @@ def select_backend(engine: Engine, like: Tensor) -> Backend:
         return kind()
     if engine != "auto":
         raise UsageError(f"engine: {engine}: {obstacle}; `auto` uses what is available")
-    warn_once(log, f"torch runs the model without compiled kernels: {obstacle}; {kind.if_absent}")
+    warn_once(log, f"torch runs the model without compiled kernels: {obstacle}; {kind.cost_without}")
     return Backend()
 
 

@@ -17,7 +17,7 @@ aten = torch.ops.aten
 class InductorBackend(Backend):
     """Kernels compiled when first called, each a function that writes in place; products by torch."""
 
-    if_absent = "that is slower; torch.compile needs Triton and a C compiler"
+    cost_without = "that is slower; torch.compile needs Triton and a C compiler"
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:

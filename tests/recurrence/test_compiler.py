@@ -1,5 +1,6 @@
 """The C compiler and the libraries it makes: what is damaged, exposed, missing or hanging is never run."""
 
+import ctypes
 import errno
 import logging
 import os
@@ -8,7 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def fake_compiler(tmp_path: Path, script: str) -> str:
     return shlex.quote(str(file))
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "emptied": lambda content: b"",
     "cut short": lambda content: content[: len(content) // 2],
     "a byte short": lambda content: content[:-1],
@@ -147,7 +148,7 @@ def test_where_no_directory_is_private_nothing_is_compiled(tmp_path: Path) -> No
     for directory in (tmp_path / "cache", tmp_path / "tmp"):
         directory.mkdir(exist_ok=True)
         directory.chmod(0o777)
-    with pytest.raises(CompilerError, match="cannot be stored or loaded: there is no private directory"):
+    with pytest.raises(CompilerError, match="cannot be stored and loaded: there is no private directory"):
         answer()
 
 
@@ -167,6 +168,24 @@ def test_a_file_system_that_is_read_only_or_full_is_passed_over(
     assert answer() == 42
     assert not [*kernels(tmp_path).iterdir()]
     assert len([*temporary_kernels(tmp_path).iterdir()]) == 1
+
+
+@needs_compiler
+def test_a_file_system_that_code_cannot_run_from_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = ctypes.CDLL
+
+    def fail(path: str) -> ctypes.CDLL:
+        if Path(path).is_relative_to(kernels(tmp_path)):
+            raise OSError(f"{path}: failed to map segment from shared object")
+        return load(path)
+
+    monkeypatch.setattr(ctypes, "CDLL", fail)
+    assert answer() == 42
+    assert not [*kernels(tmp_path).iterdir()]
+    monkeypatch.setattr(compiler, "_compile", {}.__getitem__)  # the next process compiles nothing
+    assert answer() == 42
 
 
 @needs_compiler
@@ -235,12 +254,15 @@ FAULTS = {
 SCRIPTS = {
     "error": (
         "echo kernel.c: In function nothing: >&2; echo kernel.c:1: error: no luck >&2; echo more >&2; exit 4",
-        "failed: kernel.c:1: error: no luck$",
+        "failed: kernel.c:1: error: no luck; install gcc",
     ),
-    "first line": ("echo not licensed >&2; echo bye >&2; exit 4", "failed: not licensed$"),
-    "not text": (r"printf 'caf\351 \377' >&2; exit 1", "failed: caf� �$"),
+    "first line": ("echo not licensed >&2; echo bye >&2; exit 4", "failed: not licensed; install"),
+    "not text": (r"printf 'caf\351 \377' >&2; exit 1", "failed: caf� �;"),
     "crash": ("kill -SEGV $$", r"failed: it was killed by signal 11 \(Segmentation fault\)"),
-    "garbage": ('echo garbage > "$out"', "cannot be stored or loaded: .*(file too short|invalid ELF header)"),
+    "garbage": (
+        'echo garbage > "$out"',
+        "cannot be stored and loaded: .*kernels: .*(file too short|invalid ELF header)",
+    ),
     "directory": ('mkdir -p "$out"', "failed: it wrote no file"),
     "reads": ('read line || echo "no input" >&2; exit 3', "failed: no input"),
 }
@@ -295,7 +317,7 @@ def test_the_engine_of_a_machine_without_a_compiler_is_reported_once(
     assert message.startswith(
         "torch runs the model without compiled kernels: /bin/false failed: exit status 1; "
     )
-    assert message.endswith("install gcc, or set CC to a C compiler")
+    assert message.endswith("; training takes up to twice as long, translation 3 to 6 times")
 
 
 @needs_compiler

@@ -20,6 +20,7 @@ FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fope
 # same step must give the same bits in two of them (with padding and without).
 CONTRACT = {True: "-ffp-contract=fast", False: "-ffp-contract=off"}
 TIMEOUT = 60  # seconds until a compiler counts as hanging; a file takes about one
+ADVICE = "install gcc, or set CC to a C compiler that works"
 PROBE = 1 << 20  # bytes, more than a library
 
 
@@ -47,7 +48,10 @@ def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
             hashlib.sha256(source.encode()).hexdigest()[:32], partial(_compile, text, command)
         )
     except OSError as error:
-        raise CompilerError(f"compiled C cannot be stored or loaded: {error}") from error
+        raise CompilerError(
+            f"compiled kernels cannot be stored and loaded: {error}; "
+            "set XDG_CACHE_HOME to a directory where only you can write and programs can run"
+        ) from error
 
 
 def _find_compiler() -> tuple[str, ...]:
@@ -56,11 +60,11 @@ def _find_compiler() -> tuple[str, ...]:
     try:
         program, *options = shlex.split(given) or ["cc"]
     except ValueError as error:
-        raise CompilerError(f"CC is not a command: {given} ({error})") from None
+        raise CompilerError(f"CC is not a command: {given} ({error}); {ADVICE}") from None
     path = shutil.which(program)
     if path is None:
         searched = f"CC is {given}" if given else "no cc, and CC is not set"
-        raise CompilerError(f"there is no C compiler ({searched})")
+        raise CompilerError(f"there is no C compiler ({searched}): {ADVICE}")
     return path, *options
 
 
@@ -73,7 +77,7 @@ def _compile(text: str, command: Sequence[str], scratch: Path) -> Path:
         (scratch / "probe").write_bytes(bytes(PROBE))  # raises OSError where the disk is full
         lines = [line for line in message.replace(f"{scratch}/", "").splitlines() if line.strip()]
         summary = next((line for line in lines if "error" in line), lines[0] if lines else _describe(status))
-        raise CompilerError(f"{command[0]} failed: {summary}")
+        raise CompilerError(f"{command[0]} failed: {summary}; {ADVICE}")
     return output
 
 
@@ -100,9 +104,9 @@ def _run(command: Sequence[str], scratch: Path | None = None) -> tuple[int, str]
             timeout=TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        raise CompilerError(f"{command[0]} did not finish within {TIMEOUT:.0f} seconds") from None
+        raise CompilerError(f"{command[0]} did not finish within {TIMEOUT:.0f} seconds; {ADVICE}") from None
     except OSError as error:
-        raise CompilerError(f"{command[0]} cannot be run: {error.strerror}") from error
+        raise CompilerError(f"{command[0]} cannot be run: {error.strerror}; {ADVICE}") from error
     return result.returncode, result.stdout.decode(errors="replace")
 
 

@@ -8,6 +8,7 @@ import ctypes
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,15 +23,18 @@ def load_library(key: str, build: Callable[[Path], Path]) -> ctypes.CDLL:
     """Load the library stored under a key, or build it if there is none or it is damaged.
 
     `build` gets an empty directory and returns a file there. Directories that are read-only or full are
-    skipped; raises OSError if there is no other.
+    skipped, as are those that code cannot run from (`noexec`); raises OSError if there is no other.
     """
-    problem: OSError | None = None
-    for directory in _private_directories():
-        try:
-            return _load_stored(directory, key) or _build(directory, key, build)
-        except OSError as error:
-            problem = problem or error
-    raise problem or OSError("there is no private directory for it")
+    directories = [*_private_directories()]
+    problem = OSError("there is no private directory for it")
+    for attempt in (_load_stored, partial(_build, build)):
+        for directory in directories:
+            try:
+                if library := attempt(directory, key):
+                    return library
+            except OSError as error:
+                problem = OSError(f"{directory}: {error.strerror or error}")
+    raise problem
 
 
 def _private_directories() -> Iterator[Path]:
@@ -60,7 +64,7 @@ def _load_stored(directory: Path, key: str) -> ctypes.CDLL | None:
     return None
 
 
-def _build(directory: Path, key: str, build: Callable[[Path], Path]) -> ctypes.CDLL:
+def _build(build: Callable[[Path], Path], directory: Path, key: str) -> ctypes.CDLL:
     """Build a library, load it, and store it in a directory."""
     with TemporaryDirectory(dir=directory) as scratch:
         file = build(Path(scratch))

@@ -92,9 +92,8 @@ def multiply_groups(
 class CBackend(Backend):
     """The C back end, for float32 and float64 on a CPU; other kernels are run by torch."""
 
-    if_absent = (  # measured by benchmarks/fallback.py and benchmarks/cells.py
-        "training takes up to twice as long, translation 3 to 6 times; install gcc, or set CC to a C compiler"
-    )
+    # Measured by benchmarks/fallback.py and benchmarks/cells.py.
+    cost_without = "training takes up to twice as long, translation 3 to 6 times"
 
     @staticmethod
     def find_obstacle(like: Tensor) -> str | None:
