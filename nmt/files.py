@@ -29,7 +29,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     DataError if the disk is full.
     """
     check_writable(path)
-    if _is_stream(path):
+    if is_stream(path):
         with TemporaryDirectory() as directory:
             content = Path(directory) / path.name
             yield content
@@ -128,7 +128,7 @@ def check_writable(path: Path) -> None:
         raise UsageError(f"cannot write {path}: it is a directory")
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Return True for a pipe, a device, or a file opened by the shell: `-o /dev/stdout >> log`."""
     is_open = path in (Path("/dev/stdout"), Path("/dev/stderr")) or path.parent == Path("/dev/fd")
     return is_open or (path.exists() and not path.is_file())

@@ -68,6 +68,7 @@ MODULE_LINES = 25
 FOLDER_FILES = 20
 LONG_FUNCTIONS: dict[str, str] = {}  # "nmt/room/file.py:function": why it is better in one piece
 HANDING_ON = {
+    "nmt/cli/paths.py:checked": "to the verb that it wraps, whose options they are",
     "nmt/cli/translate.py:translate": "to TranslateOptions, which names them all",
     "nmt/export/graph.py:add": "to an ONNX node, whose attributes they are; onnx checks their names",
 }

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__
+from nmt.cli.paths import check_paths
 from nmt.cli.streams import abandon_output, flush_output, open_streams, restart_in_utf8
 from nmt.cli.terminal import echo_note
 from nmt.errors import (
@@ -121,9 +122,11 @@ def about(
 for _verb in VERBS:
     _module = import_module(f"nmt.cli.{_verb}")
     if hasattr(_module, "app"):
+        for _command in _module.app.registered_commands:
+            _command.callback = check_paths(_command.callback)
         app.add_typer(_module.app, name=_verb)
     else:
-        app.command(_verb)(getattr(_module, _verb))
+        app.command(_verb)(check_paths(getattr(_module, _verb)))
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import CountOption, NumberOption
+from nmt.cli.paths import CHECKED_LATER, READ
 from nmt.cli.terminal import spinner
 from nmt.data.pairs import find_corpus, open_pair_writer, pair_format
 from nmt.data.text import strip_compression
@@ -17,6 +18,7 @@ Input = Annotated[
         metavar="IN...",
         help="A file of pairs (.tsv, .jsonl, .tmx, .parquet), two files, or a prefix with --src and --tgt.",
     ),
+    READ,
 ]
 
 
@@ -30,7 +32,9 @@ def _check_share(share: float) -> float:
 def clean(
     names: Input,
     output: Annotated[
-        str, typer.Option("--output", "-o", metavar="OUT", help="A .tsv or .jsonl file, or a prefix for two.")
+        str,
+        typer.Option("--output", "-o", metavar="OUT", help="A .tsv or .jsonl file, or a prefix for two."),
+        CHECKED_LATER,
     ],
     src: Annotated[str | None, typer.Option(metavar="DE", help="Source suffix or column.")] = None,
     tgt: Annotated[str | None, typer.Option(metavar="EN", help="Target suffix or column.")] = None,

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from nmt.cli.paths import READ, WRITTEN_DIRECTORY
 from nmt.cli.terminal import format_table
 from nmt.errors import DataError, UsageError
 
@@ -46,6 +47,7 @@ def fetch(
             metavar="DIR",
             help="Target directory; by default NAME in $NMT_CORPORA or the cache, ~/.cache/nmt/corpora.",
         ),
+        WRITTEN_DIRECTORY,
     ] = None,
 ) -> None:
     """Download a corpus and verify it; an interrupted download is resumed.
@@ -80,6 +82,7 @@ def check(
     directory: Annotated[
         Path | None,
         typer.Argument(metavar="DIR", help="Where it is, if `nmt corpus fetch` did not put it there."),
+        READ,
     ] = None,
 ) -> None:
     """Compare the files of a corpus with their SHA-256 checksums."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption, Model, Output, TrustCode
+from nmt.cli.paths import READ
 from nmt.errors import UsageError
 
 
@@ -24,9 +25,11 @@ def export(
         bool, typer.Option("--int8", help="Eight-bit weights: smaller (about 0.35 of the size), faster.")
     ] = False,
     check: Annotated[
-        Path | None, FileOption(help="Source sentences for the comparison; by default the validation pairs.")
+        Path | None,
+        FileOption(help="Source sentences for the comparison; by default the validation pairs."),
+        READ,
     ] = None,
-    ref: Annotated[Path | None, FileOption(help="References of --check, for BLEU and chrF.")] = None,
+    ref: Annotated[Path | None, FileOption(help="References of --check, for BLEU and chrF."), READ] = None,
     trust_code: TrustCode = False,
 ) -> None:
     """Export a translator for onnxruntime, so that `nmt translate` needs no torch.

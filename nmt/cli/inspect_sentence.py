@@ -9,6 +9,7 @@ import typer
 from rich.cells import cell_len
 
 from nmt.cli.options import FileOption, Model, TrustCode
+from nmt.cli.paths import WRITTEN_FILE
 from nmt.cli.terminal import WIDTH, echo_note, format_table, to_json, unnamed_gates
 from nmt.data.text import read_lines_leniently
 from nmt.errors import UsageError
@@ -31,7 +32,9 @@ TOKEN_WIDTHS = (15, 6, 21)
 def sentence(
     model: Model,
     text: Annotated[str, typer.Argument(metavar="SENTENCE", help="The sentence to translate.")],
-    output: Annotated[Path | None, FileOption("--output", "-o", help="By default sentence.html.")] = None,
+    output: Annotated[
+        Path | None, FileOption("--output", "-o", help="By default sentence.html."), WRITTEN_FILE
+    ] = None,
     form: Annotated[
         str | None, typer.Option("--format", metavar="|".join(FORMATS), help="By default the ending of FILE.")
     ] = None,

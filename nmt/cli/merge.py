@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption
+from nmt.cli.paths import READ, WRITTEN_FILE
 
 
 def merge(
     outputs: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Outputs of all shards, in any order.")
+        list[Path], typer.Argument(metavar="FILE...", help="Outputs of all shards, in any order."), READ
     ],
-    output: Annotated[Path, FileOption("--output", "-o", help="The file to write.")],
+    output: Annotated[Path, FileOption("--output", "-o", help="The file to write."), WRITTEN_FILE],
 ) -> None:
     """Merge the outputs of `nmt translate --shard K/N` in the order of the input.
 

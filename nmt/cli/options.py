@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nmt.cli.paths import READ, WRITTEN_DIRECTORY, WRITTEN_FILE
 from nmt.errors import UsageError
 from nmt.lab.figure import check_picture
 from nmt.trust import allow_code
@@ -18,21 +19,25 @@ CountOption = partial(typer.Option, metavar="N", min=1)
 NumberOption = partial(typer.Option, metavar="X")
 FileOption = partial(typer.Option, metavar="FILE")
 
-Model = Annotated[Path, typer.Argument(help="A run or a model directory.")]
-LanguageModel = Annotated[Path, typer.Argument(help="A run or a model directory of a language model.")]
-RunDirectory = Annotated[Path, typer.Argument(help="A run directory.")]
+Model = Annotated[Path, typer.Argument(help="A run or a model directory."), READ]
+LanguageModel = Annotated[Path, typer.Argument(help="A run or a model directory of a language model."), READ]
+RunDirectory = Annotated[Path, typer.Argument(help="A run directory."), READ]
 RecipeWords = Annotated[
     list[str],
     typer.Argument(
         metavar="RECIPE... [KEY=VALUE...]",
         help="Recipe files or names of shipped recipes, and settings. Later ones take precedence.",
     ),
+    READ,
 ]
 RecipeOrRun = Annotated[
     list[str],
     typer.Argument(metavar="RECIPE... [KEY=VALUE...]|RUN", help="Recipes and settings, or a run directory."),
+    READ,
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to create.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to create."), WRITTEN_DIRECTORY
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 # The limit is longer than any sentence; every position takes memory.
 Positions = Annotated[int, CountOption(max=10_000, help="Positions to report separately.")]
@@ -58,7 +63,9 @@ def _check_plot(file: Path | None) -> Path | None:
     return file
 
 
-Plot = Annotated[Path | None, FileOption(help="Also draw a plot: .svg, .png or .pdf.", callback=_check_plot)]
+Plot = Annotated[
+    Path | None, FileOption(help="Also draw a plot: .svg, .png or .pdf.", callback=_check_plot), WRITTEN_FILE
+]
 
 
 def read_recipe_or_run(words: list[str]) -> "Recipe | Path":

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import CountOption, LanguageModel, TrustCode
+from nmt.cli.paths import READ
 from nmt.cli.run import format_report
 from nmt.decoding import SAMPLED_TOKENS
 
 
 def perplexity(
     model: LanguageModel,
-    file: Annotated[Path, typer.Argument(help="Text, plain or compressed.")],
+    file: Annotated[Path, typer.Argument(help="Text, plain or compressed."), READ],
     length: Annotated[
         int, CountOption("--length", "-l", help="Tokens to generate, at most.")
     ] = SAMPLED_TOKENS,

@@ -6,15 +6,16 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption
+from nmt.cli.paths import READ, WRITTEN_FILE
 from nmt.lab.curves import read_curves
 from nmt.lab.figure import check_picture, draw_curves
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories.")],
-    output: Annotated[Path, FileOption("--output", "-o", help="Figure to write: .svg, .png or .pdf.")] = Path(
-        "curves.svg"
-    ),
+    runs: Annotated[list[Path], typer.Argument(help="Run directories."), READ],
+    output: Annotated[
+        Path, FileOption("--output", "-o", help="Figure to write: .svg, .png or .pdf."), WRITTEN_FILE
+    ] = Path("curves.svg"),
     metric: Annotated[
         list[str] | None,
         typer.Option(

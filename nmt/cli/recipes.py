@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import RecipeWords
+from nmt.cli.paths import READ, WRITTEN_FILE
 from nmt.cli.terminal import format_table, to_json
 from nmt.errors import UsageError
 from nmt.files import read_purpose, shipped_directory
@@ -35,7 +36,7 @@ def show(words: RecipeWords) -> None:
 
 @app.command()
 def validate(
-    files: Annotated[list[str], typer.Argument(help="Recipe files, or names of shipped recipes.")],
+    files: Annotated[list[str], typer.Argument(help="Recipe files, or names of shipped recipes."), READ],
 ) -> None:
     """Check recipes, and report every mistake with its file, line and column."""
     from nmt.recipe.reader import read_any_recipe
@@ -56,7 +57,9 @@ def validate(
 def copy(
     name: Annotated[str, typer.Argument(help="A recipe of `nmt recipes ls`.")],
     dest: Annotated[
-        Path | None, typer.Argument(help="File or directory to write to; by default NAME.yaml here.")
+        Path | None,
+        typer.Argument(help="File or directory to write to; by default NAME.yaml here."),
+        WRITTEN_FILE,
     ] = None,
 ) -> None:
     """Copy a shipped recipe with its comments, to edit it."""

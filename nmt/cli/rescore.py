@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption, Json, NumberOption, Threads, TrustCode
+from nmt.cli.paths import READ
 from nmt.cli.terminal import to_json
 from nmt.data.pairs import Corpus, read_pairs
 
 
 def rescore(
-    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")],
-    source: Annotated[Path, FileOption("--src", "-i", help="Source sentences.")],
-    target: Annotated[Path, FileOption("--tgt", "-t", help="Their translations.")],
+    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model."), READ],
+    source: Annotated[Path, FileOption("--src", "-i", help="Source sentences."), READ],
+    target: Annotated[Path, FileOption("--tgt", "-t", help="Their translations."), READ],
     json: Json = False,
     length_penalty: Annotated[
         float | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption, Json
+from nmt.cli.paths import READ
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.data.text import read_lines
 from nmt.errors import UsageError
@@ -15,12 +16,12 @@ from nmt.evaluation.metrics import score as evaluate
 
 
 def score(
-    hyp: Annotated[list[Path], typer.Argument(help="Translations, one file for each system.")],
-    ref: Annotated[list[Path], FileOption("--ref", "-r", help="Reference; repeat for several.")],
+    hyp: Annotated[list[Path], typer.Argument(help="Translations, one file for each system."), READ],
+    ref: Annotated[list[Path], FileOption("--ref", "-r", help="Reference; repeat for several."), READ],
     metrics: Annotated[
         str, typer.Option("--metrics", "-m", metavar="NAME,...", help=f"{', '.join(METRICS)}.")
     ] = "bleu,chrf,ter",
-    baseline: Annotated[Path | None, FileOption(help="Baseline system for significance tests.")] = None,
+    baseline: Annotated[Path | None, FileOption(help="Baseline system for significance tests."), READ] = None,
     paired: Annotated[
         str | None,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.options import CountOption, Json, Plot, TrustCode
+from nmt.cli.paths import CHECKED_LATER, READ
 from nmt.cli.recipes import list_files
 from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json
 from nmt.errors import DataError, UsageError, escape_controls, suggestion
@@ -39,10 +40,12 @@ def run(
     words: Annotated[
         list[str],
         typer.Argument(metavar="STUDY [KEY=VALUE...]", help="A study, and settings for all its members."),
+        READ,
     ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Study directory; by default studies/STUDY."),
+        CHECKED_LATER,
     ] = None,
     jobs: Annotated[int, CountOption(help="Members to train at the same time.")] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Only print what would be trained.")] = False,
@@ -70,7 +73,7 @@ def run(
         typer.echo(_plan(members))
         return
     directory = output or Path("studies") / Path(names[0]).stem
-    check_data(members)
+    check_data(directory, members)
     failed = _train(directory, members, jobs)
     options = ["-o", str(output)] if output else []
     typer.echo(report_study(names + overrides + options, directory, study, members))

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nmt.cli.options import RecipeWords, TrustCode
+from nmt.cli.paths import CHECKED_LATER
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
 
 RunOutput = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="DIR", help="Run directory; by default runs/RECIPE.")
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Run directory; by default runs/RECIPE."),
+    CHECKED_LATER,
 ]
 LogTo = Annotated[
     str | None,

@@ -79,9 +79,6 @@ translate.__signature__ = inspect.signature(TranslateOptions)  # type: ignore[at
 
 def _check(options: TranslateOptions) -> None:
     """Refuse impossible combinations before the model is loaded."""
-    output, alignments = options.output, options.alignments
-    if output and alignments and output.resolve() == alignments.resolve():
-        raise UsageError(f"--output and --alignments are both {output}: give two different files")
     for path in options.outputs:
         if path:
             check_writable(path)
@@ -89,8 +86,11 @@ def _check(options: TranslateOptions) -> None:
     many_threads = options.workers > 1 and options.threads > 1
     conflicts = (
         (options.scores and options.n_best, "--n-best includes the scores: remove --scores"),
-        (options.resume and not output, "--resume needs the name of the output file: add --output"),
-        (options.shard and not (options.source and output), "--shard needs files: add --input and --output"),
+        (options.resume and not options.output, "--resume needs the name of the output file: add --output"),
+        (
+            options.shard and not (options.source and options.output),
+            "--shard needs files: add --input and --output",
+        ),
         (samples_alone, "--samples are the candidates of --mbr: add --mbr, or use --n-best"),
         (options.weights and not options.ensemble, "--weights needs an ensemble: add --ensemble"),
         (

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import typer
 
 from nmt.cli.options import TrustCode
+from nmt.cli.paths import READ, READ_OR_STDIN, WRITTEN_FILE
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.evaluation.metrics import METRICS
 
@@ -30,10 +31,16 @@ Format = Literal["plain", "scored", "moses", "fairseq", "json"]
 class TranslateOptions(NamedTuple):
     """Options of `nmt translate`. None: the recipe's setting."""
 
-    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model.")]
-    source: Annotated[Path | None, in_files("--input", "-i", "--src", help="Input; by default stdin.")] = None
-    output: Annotated[Path | None, in_files("--output", "-o", help="Translations; by default stdout.")] = None
-    alignments: Annotated[Path | None, in_files(help="Word alignments by attention, as 0-0 1-2.")] = None
+    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model."), READ]
+    source: Annotated[
+        Path | None, in_files("--input", "-i", "--src", help="Input; by default stdin."), READ_OR_STDIN
+    ] = None
+    output: Annotated[
+        Path | None, in_files("--output", "-o", help="Translations; by default stdout."), WRITTEN_FILE
+    ] = None
+    alignments: Annotated[
+        Path | None, in_files(help="Word alignments by attention, as 0-0 1-2."), WRITTEN_FILE
+    ] = None
     form: Annotated[
         Format | None, in_format("--format", metavar="FORMAT", help="plain, scored, moses, fairseq or json.")
     ] = None
@@ -71,11 +78,15 @@ class TranslateOptions(NamedTuple):
     diversity: Annotated[
         float, in_sampling(min=0.0, metavar="X", help="Penalty for tokens of earlier groups.")
     ] = 0.5
-    prefix: Annotated[Path | None, in_constraints(help="The beginning of each translation.")] = None
-    must: Annotated[Path | None, in_constraints(help="Phrases each translation must contain, by tab.")] = None
-    must_not: Annotated[Path | None, in_constraints(help="Phrases that it must not contain, by tab.")] = None
+    prefix: Annotated[Path | None, in_constraints(help="The beginning of each translation."), READ] = None
+    must: Annotated[
+        Path | None, in_constraints(help="Phrases each translation must contain, by tab."), READ
+    ] = None
+    must_not: Annotated[
+        Path | None, in_constraints(help="Phrases that it must not contain, by tab."), READ
+    ] = None
     ensemble: Annotated[
-        list[Path] | None, in_ensembles(metavar="RUN", help="Another model; repeat for more.")
+        list[Path] | None, in_ensembles(metavar="RUN", help="Another model; repeat for more."), READ
     ] = None
     weights: Annotated[
         str | None, in_ensembles(metavar="W,W,...", help="Weights of MODEL and the other models.")
@@ -83,7 +94,7 @@ class TranslateOptions(NamedTuple):
     average: Annotated[Average, in_ensembles("--average", help="Average probabilities, or their logs.")] = (
         "mean"
     )
-    lm: Annotated[Path | None, in_ensembles(metavar="RUN", help="A language model to add.")] = None
+    lm: Annotated[Path | None, in_ensembles(metavar="RUN", help="A language model to add."), READ] = None
     lm_weight: Annotated[float, in_ensembles(min=0.0, metavar="X", help="Weight of the language model.")] = (
         0.2
     )

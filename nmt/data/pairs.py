@@ -12,6 +12,7 @@ from nmt.data.formats import READERS, Row, reject_columns
 from nmt.data.text import COMPRESSIONS, read_lines, strip_compression
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file
+from nmt.outputs import check_output_files
 
 COLUMN = "column:"  # prefix of a column's name, as opposed to a file's
 
@@ -148,9 +149,7 @@ def open_pair_writer(
     if form != ".tsv" and languages[0] == languages[1]:
         raise UsageError(f"both sides are named '{languages[0]}': give different names with --src and --tgt")
     paths = [Path(output)] if form else [Path(f"{output}.{language}") for language in languages]
-    for path in paths:
-        if path.exists() and any(path.samefile(one) for one in inputs):
-            raise UsageError(f"{path} is an input file: choose another --output")
+    check_output_files({f"--output ({path.suffix[1:]})": path for path in paths}, inputs)
     with ExitStack() as stack:
         sides = [stack.enter_context(atomic_file(path)) for path in paths]
         files = [stack.enter_context(side.open("w", encoding="utf-8", newline="\n")) for side in sides]

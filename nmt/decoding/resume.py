@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nmt.decoding.job import JobProgress
 from nmt.errors import DataError
-from nmt.files import part_file, write_file
+from nmt.files import is_stream, part_file, write_file
 from nmt.settings import CountOrZero
 from nmt.untrusted_files import STATE_BYTES, RefusedFile, read_json
 
@@ -119,8 +119,8 @@ def open_output(
 
 @contextmanager
 def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream]:
-    if path.exists() and not path.is_file():  # a device or a pipe, which a rename would replace
-        with report_file_errors(path), path.open("wb") as device:
+    if is_stream(path):  # a rename would replace it
+        with report_file_errors(path), path.open("ab") as device:
             yield OutputStream(device, str(path))
         return
     target = path.resolve()

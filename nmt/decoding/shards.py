@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 from nmt.decoding.resume import JobOutput
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file, file_sha256, part_file, write_file
+from nmt.outputs import check_output_files
 from nmt.untrusted_files import read_json
 
 BLOCK = 1 << 20
@@ -97,8 +98,10 @@ def write_shard_info(lines: ShardRange, output: JobOutput) -> None:
 def merge_shards(outputs: Sequence[Path], output: Path) -> None:
     """Write the outputs of all shards of a job, given in any order, to one file atomically.
 
-    Raises DataError if one is missing, repeated, altered, or of a different job.
+    Raises DataError if one is missing, repeated, altered, or of a different job; UsageError if `output` is
+    one of them.
     """
+    check_output_files({"--output": output}, [*outputs, *map(info_path, outputs)])
     infos = {path: _read_info(path) for path in outputs}
     ordered = sorted(outputs, key=lambda path: infos[path].shard)
     _check_shards([infos[path] for path in ordered], ordered)

@@ -24,6 +24,7 @@ from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_
 from nmt.export.parts import state_sizes
 from nmt.files import atomic_directory, file_sha256
 from nmt.model.translator import TranslationModel
+from nmt.outputs import check_new_directory
 from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
 
 REPORT = "report.json"
@@ -64,8 +65,7 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
 
     Without `check` the recipe's validation pairs are used; returns None if these do not exist.
     """
-    if output.exists():
-        raise UsageError(f"{output} already exists; choose another name")
+    check_new_directory(output, [path])
     loaded = load_translator(path)
     texts = check or read_validation_texts(loaded)
     config, report = export_config(loaded, int8=int8), None

@@ -15,6 +15,7 @@ from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, file_sha256
 from nmt.model.translator import TranslationModel
+from nmt.outputs import check_new_directory
 from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
 from nmt.recipe.reader import read_model_recipe
@@ -118,8 +119,9 @@ def _check_model_directory(path: Path) -> Path:
 def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     """Average checkpoints of a run into a model directory; return their names.
 
-    Without names, all checkpoints that the run has kept.
+    Without names, all checkpoints that the run has kept. UsageError if `output` exists or lies in the run.
     """
+    check_new_directory(output, [run])
     folder = run / "checkpoints"
     chosen = [folder / name for name in names] or checkpoint.list_checkpoints(folder)
     if not chosen:
@@ -133,9 +135,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
 
 
 def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Metadata) -> None:
-    """Write a model directory atomically; UsageError if `output` exists."""
-    if output.exists():
-        raise UsageError(f"{output} already exists; choose another name")
+    """Write a model directory atomically."""
     recipe = read_model_recipe(run)
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
     shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []

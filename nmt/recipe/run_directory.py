@@ -4,14 +4,16 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from nmt.errors import UsageError
+from nmt.data.sources import find_part, find_training_corpora
+from nmt.errors import DataError, UsageError
 from nmt.files import temporary_file, write_file
+from nmt.outputs import check_output_directory
 from nmt.recipe import reader
 from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
 from nmt.recipe.reader import RECIPE
@@ -80,6 +82,7 @@ def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     Raises UsageError if it holds another run, or another process uses it. A run without a checkpoint
     starts again with any recipe.
     """
+    check_output_directory("--output", run, find_inputs(recipe))
     _check_available(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -151,6 +154,19 @@ def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> Non
             "\n  ".join([f"{run} is a run of a different recipe:", *fixed])
             + "\nchoose another directory with --output, or delete this one to start again"
         )
+
+
+def find_inputs(recipe: Recipe) -> list[Path]:
+    """Return the files and models that training a recipe reads, as far as they exist, without its cells."""
+    files = []
+    for part in ("train", "valid", "test"):
+        with suppress(DataError, UsageError):  # reported by those that read them
+            corpora = (
+                find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
+            )
+            files += [file for corpus in corpora for file in corpus.all_files]
+    models = recipe.training.start_from, getattr(recipe.subwords, "same_as", None)
+    return files + [Path(model) for model in models if model]
 
 
 def find_cell_files(recipe: Recipe) -> list[Path]:

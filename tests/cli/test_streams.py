@@ -29,7 +29,7 @@ def run_in_shell(words: str) -> tuple[int, str]:
         ("nmt --version >&-", (1, CLOSED)),
         ("nmt score --help >&-", (1, CLOSED)),
         ("nmt recipes ls >&- 2>&-", (1, "")),
-        ("nmt merge no-such -o no-such 2>&-", (1, "")),
+        ("nmt merge no-such -o other 2>&-", (1, "")),
     ],
 )
 def test_a_command_with_closed_stdout_fails(words: str, result: tuple[int, str]) -> None:

@@ -107,7 +107,7 @@ def test_the_output_has_the_form_that_its_name_says(tsv: Path) -> None:
     [
         (("in.tsv", "-o", "out"), 2, "the languages of the pairs are not known"),
         (("in", "-o", "out.tsv"), 2, "the languages of the pairs are not known"),
-        (("in.tsv", "-o", "in.tsv"), 2, "in.tsv is an input file"),
+        (("in.tsv", "-o", "in.tsv"), 2, "--output (tsv) in.tsv is the same file as the input in.tsv"),
         (("in.tsv", "-o", "out.tsv.gz"), 2, "give a .tsv or .jsonl file, or a prefix"),
         (("in.tsv", "-o", "out.tmx", "--src", "a", "--tgt", "b"), 2, "give a .tsv or .jsonl file"),
         (("a", "b", "c", "-o", "out.tsv"), 2, "3 input files: give one file of pairs"),

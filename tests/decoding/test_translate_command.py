@@ -148,9 +148,3 @@ def test_a_folder_cannot_be_the_output(nmt: Nmt, tmp_path: Path) -> None:
     done = nmt("-o", tmp_path, stdin=HELLO)
     assert isinstance(done.exception, UsageError)
     assert "is a directory" in str(done.exception)
-
-
-def test_two_outputs_need_two_files(nmt: Nmt, tmp_path: Path) -> None:
-    done = nmt("-o", tmp_path / "a", "--alignments", tmp_path / "." / "a", stdin=HELLO)
-    assert isinstance(done.exception, UsageError)
-    assert not list(tmp_path.iterdir())

@@ -60,6 +60,9 @@ def test_a_finished_run_goes_on_when_it_is_made_longer(recipe: Path) -> None:
     assert "training.stop_after was 2u, is 5u" in longer.stderr
     assert update("run") == "u0000005"
     assert "stop_after: 5u" in Path("run/recipe.yaml").read_text("utf-8")
+    resumed = nmt("train", "run/recipe.yaml", "training.stop_after=6u", "-o", "run")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert update("run") == "u0000006"
 
 
 def test_what_was_learnt_with_other_settings_is_not_gone_on_with(recipe: Path) -> None:

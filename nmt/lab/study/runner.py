@@ -23,8 +23,9 @@ from nmt.data.sources import find_part, find_training_corpora
 from nmt.errors import DataError, TerminationSignal, UsageError
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
+from nmt.outputs import check_output_directory, check_output_files
 from nmt.recipe import reader
-from nmt.recipe.run_directory import lock_directory
+from nmt.recipe.run_directory import find_inputs, lock_directory
 from nmt.recipe.schema import to_json
 from nmt.trust import is_code_allowed
 from nmt.untrusted_files import LOG_BYTES, RECIPE_BYTES, read_bytes, read_json
@@ -88,12 +89,16 @@ def is_finished(directory: Path, member: StudyMember) -> bool:
     return status is not None and status.succeeded and all((run / name).is_file() for name in results)
 
 
-def check_data(members: Sequence[StudyMember]) -> None:
-    """Raise DataError or UsageError if files with the pairs of a member are missing."""
+def check_data(directory: Path, members: Sequence[StudyMember]) -> None:
+    """Raise DataError or UsageError if files of a member are missing, or the study would overwrite them."""
     for recipe in {to_json(member.recipe.data): member.recipe for member in members}.values():
         find_training_corpora(recipe.data)
         find_part(recipe.data, "valid")
         find_part(recipe.data, "test")
+        for written in ("members", "pictures"):
+            check_output_directory("--output", directory / written, find_inputs(recipe))
+        reports = {f"--output ({name})": directory / name for name in ("report.md", "report.html")}
+        check_output_files(reports, find_inputs(recipe))
 
 
 def build_training_command(files: MemberFiles) -> list[str]:

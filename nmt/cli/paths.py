@@ -1,0 +1,63 @@
+"""The paths that a verb reads and writes, declared with its options and compared before it starts."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from nmt.outputs import STANDARD_OUTPUT, check_output_directory, check_output_files
+
+STANDARD_INPUT = Path("/dev/stdin")
+
+
+class PathRole(Enum):
+    """What a verb does with the path of an option: part of the option's annotation."""
+
+    READ = "read"
+    READ_OR_STDIN = "read; stdin if it is not given"
+    WRITTEN_FILE = "written as a file"
+    WRITTEN_DIRECTORY = "written as a directory"
+    CHECKED_LATER = "written, and compared with the inputs once these are known"
+
+
+READ, READ_OR_STDIN, WRITTEN_FILE, WRITTEN_DIRECTORY, CHECKED_LATER = PathRole
+
+
+def check_paths(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a verb, so that it refuses an output that is one of its inputs before any work."""
+
+    @wraps(verb)
+    def checked(**values: Any) -> Any:
+        roles = path_roles(verb)
+        inputs = [path for name in roles for path in _inputs(roles[name], values.get(name))]
+        names = {name: f"--{name.replace('_', '-')}" for name in roles if values.get(name) is not None}
+        files = {names[name]: values[name] for name in names if roles[name] is WRITTEN_FILE}
+        check_output_files({"standard output": STANDARD_OUTPUT, **files}, inputs)
+        for name in names:
+            if roles[name] is WRITTEN_DIRECTORY:
+                check_output_directory(names[name], values[name], inputs)
+        return verb(**values)
+
+    return checked
+
+
+def path_roles(verb: Callable[..., Any]) -> Mapping[str, PathRole]:
+    """Return the roles of the parameters of a verb that have one."""
+    parameters = inspect.signature(verb, eval_str=True).parameters
+    return {
+        name: mark
+        for name, parameter in parameters.items()
+        for mark in getattr(parameter.annotation, "__metadata__", ())
+        if isinstance(mark, PathRole)
+    }
+
+
+def _inputs(role: PathRole, value: Any) -> Iterator[Path]:
+    """Yield the paths that an option reads; a word of a command line may be none."""
+    if role is READ_OR_STDIN and value is None:
+        yield STANDARD_INPUT
+    elif role in (READ, READ_OR_STDIN) and value is not None:
+        paths = map(Path, value if isinstance(value, list) else [value])
+        yield from (path for path in paths if path.exists())
