@@ -33,7 +33,7 @@ REPORT = "report.json"
 class ParityTexts(NamedTuple):
     """Lines to compare on, and their references, if any."""
 
-    name: str
+    name: str  # without the directory: it is in the report, which is passed on
     sources: list[str]
     references: list[str] | None
 
@@ -157,7 +157,11 @@ def read_validation_texts(loaded: LoadedTranslator) -> ParityTexts | None:
         pairs = list(read_pairs(corpus))
     except (DataError, UsageError):
         return None
-    return ParityTexts(str(corpus), [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+    return ParityTexts(
+        " and ".join(file.name for file in corpus.files),
+        [pair[0] for pair in pairs],
+        [pair[1] for pair in pairs],
+    )
 
 
 def read_texts(source: Path, reference: Path | None) -> ParityTexts:
@@ -166,7 +170,7 @@ def read_texts(source: Path, reference: Path | None) -> ParityTexts:
     references = None if reference is None else list(read_lines(reference))
     if references is not None and len(references) != len(lines):
         raise DataError(f"{source} has {len(lines):,} lines but {reference} has {len(references):,}")
-    return ParityTexts(str(source), lines, references)
+    return ParityTexts(source.name, lines, references)
 
 
 def format_report(report: ParityReport) -> str:

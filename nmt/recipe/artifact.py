@@ -17,9 +17,10 @@ from nmt.files import atomic_directory, file_sha256
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
+from nmt.recipe.portable import remove_paths
 from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
-from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.run_directory import find_cell_files, find_stack_settings
+from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
+from nmt.recipe.run_directory import find_cell_files, find_stack_settings, relocate_cells
 from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
@@ -27,7 +28,6 @@ from nmt.training.ema import average_weights
 from nmt.training.snapshot import load_model_tensors
 from nmt.untrusted_files import RefusedFile, check_inside, check_sha256, member, read_json
 
-CARD = "model.json"
 SHORTLIST = "shortlist.safetensors"
 
 
@@ -140,8 +140,10 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
     shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
     with atomic_directory(output) as side:
-        for file in (run / "recipe.yaml", *vocabularies, *shortlist, *find_cell_files(recipe)):
+        for file in (*vocabularies, *shortlist, *find_cell_files(recipe)):
             shutil.copyfile(file, side / file.name)
+        portable = remove_paths(relocate_cells(recipe, Path()))
+        (side / RECIPE).write_text(dump(portable), encoding="utf-8")
         (side / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
         sums = {path.name: file_sha256(path) for path in side.iterdir()}
         sums[checkpoint.MODEL] = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)

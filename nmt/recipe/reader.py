@@ -23,6 +23,7 @@ from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.errors import describe_conflicts, describe_validation_errors
+from nmt.recipe.portable import remove_paths
 from nmt.recipe.schema import (
     TASKS,
     Recipe,
@@ -42,7 +43,9 @@ from nmt.user_directories import expand_home
 
 RECIPE = "recipe.yaml"
 """The recipe of a run or model directory."""
-LOADED = ("model.json", "checkpoints")
+CARD = "model.json"
+"""The list of checksums of a model directory."""
+LOADED = (CARD, "checkpoints")
 """Names that a model or run directory has besides its recipe."""
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
@@ -71,12 +74,15 @@ def read_any_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Reci
 
 
 def read_model_recipe(folder: Path) -> Recipe:
-    """Read the recipe of a run or model directory; DataError with every mistake found."""
+    """Read the recipe of a run or model directory; DataError with every mistake found.
+
+    That of a model directory finds data in this directory only.
+    """
     problems: list[Problem] = []
     recipe = build_recipe([_load(folder / RECIPE, None, (), problems, is_loaded=True)], problems)
     if recipe is None or problems:
         raise DataError(str(build_recipe_error(problems, "recipe")))
-    return recipe
+    return remove_paths(recipe, os.path.abspath(folder)) if os.path.lexists(folder / CARD) else recipe
 
 
 def build_recipe(trees: Sequence[YamlNode | None], problems: list[Problem]) -> Recipe | None:
@@ -150,7 +156,9 @@ def _load(
     is_loaded: bool = False,
 ) -> YamlNode | None:
     """Read a file's tree on top of what it extends; None, and a problem, if any of it cannot be read."""
-    is_loaded = is_loaded or (path.name == RECIPE and any((path.parent / name).exists() for name in LOADED))
+    is_loaded = is_loaded or (
+        path.name == RECIPE and any(os.path.lexists(path.parent / name) for name in LOADED)
+    )
     source = YamlSource(str(path), path.parent, is_loaded)
     try:
         tree = yaml12.read(read_recipe_text(path, inside=is_loaded), source, problems)

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from nmt.data.batches import Batch
+from nmt.data.pairs import Corpus
 from nmt.data.sources import find_part
 from nmt.errors import DataError
 from nmt.lab.inspect.exposure import Exposure, measure_exposure
@@ -78,7 +79,7 @@ def inspect_run_gradients(run: Path, *, lags: int) -> Iterator[ModelGradients]:
     recipe, task = loaded.recipe, find_task(loaded.recipe)
     trained = [(f"{_cells(recipe)}, trained", loaded.model)]
     with TemporaryDirectory() as folder:
-        corpus = find_part(recipe.data, "valid")
+        corpus = _validation_data(loaded)
         epochs = task.epoch_batches(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
         yield from _gradients(recipe, chain(trained, _untrained(recipe, loaded.model)), epochs, lags)
 
@@ -87,9 +88,18 @@ def inspect_run_gradients(run: Path, *, lags: int) -> Iterator[ModelGradients]:
 def _batches(loaded: LoadedModel, data: str | None) -> Iterator[Iterable[Batch]]:
     """Yield an iterator over `data` or, without it, the validation data."""
     task = find_task(loaded.recipe)
-    corpus = find_part(loaded.recipe.data, "valid") if data is None else task.find_corpus(data)
+    corpus = _validation_data(loaded) if data is None else task.find_corpus(data)
     with TemporaryDirectory() as folder:
         yield task.read_once(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
+
+
+def _validation_data(loaded: LoadedModel) -> Corpus:
+    try:
+        return find_part(loaded.recipe.data, "valid")
+    except DataError as error:
+        raise DataError(
+            f"{error}\na model directory has no data: give some with --data, or inspect its run"
+        ) from None
 
 
 def _untrained(recipe: Recipe, like: TranslationModel) -> Iterator[tuple[str, TranslationModel]]:
