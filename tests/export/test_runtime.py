@@ -12,6 +12,7 @@ from nmt.decoding.model import Floats, Model
 from nmt.errors import UsageError
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
+from nmt.trust import trust_file
 from tests.model.test_translator import VARIANTS, V, build
 
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [export]")
@@ -148,6 +149,7 @@ def test_eight_bits_stay_near_and_need_a_quarter(tmp_path: Path) -> None:
 def test_a_step_that_onnx_cannot_say_is_named(tmp_path: Path) -> None:
     cell = tmp_path / "odd.py"
     cell.write_text(ODD, encoding="utf-8")
+    trust_file(cell)
     translator = build(decoder={"cell": f"{cell}:Odd"}).float()
     with pytest.raises(UsageError, match="aten.cumsum"):
         exported(translator, tmp_path)

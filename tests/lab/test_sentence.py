@@ -12,6 +12,7 @@ from nmt.decoding.beam import search
 from nmt.decoding.options import Request
 from nmt.errors import UsageError
 from nmt.lab.inspect.sentence import as_json, heat_map_range, trace_sentence
+from nmt.trust import trust_file
 from tests.lab.small_models import TEXT, small
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -87,6 +88,7 @@ class Leaky(Cell):
 
 def test_a_cell_of_ones_own_shows_its_gates_and_says_which_it_does_not_name(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(LEAKY, encoding="utf-8")
+    trust_file(tmp_path / "own.py")
     model, job = small(decoder={"cell": f"{tmp_path / 'own.py'}:Leaky"})
     one = trace_sentence(model, job, TEXT).recurrences[-1]
     assert (one.path.cell, one.gates, one.unnamed, [*one.values]) == (

@@ -14,6 +14,7 @@ from nmt.model.translator import TranslationModel
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.recording import CellRecord, record_values
 from nmt.training.validation import evaluation_mode
+from nmt.trust import trust_file
 from tests.grid import CELL_GRID
 from tests.model.test_translator import VARIANTS, batch, build
 
@@ -140,6 +141,7 @@ class Own(Base):
 
 def test_a_cell_of_ones_own_shows_its_own_names_and_those_of_a_step_that_it_calls(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    trust_file(tmp_path / "own.py")
     name = f"{tmp_path / 'own.py'}:Own"
     first = recorded(build({"cell": name}, {"cell": name}))[0]
     assert (first.path.cell, first.gates, first.unnamed) == ("Own", ("r", "z", "valve"), ("n",))
