@@ -60,12 +60,12 @@ def temporary_directory() -> Path:
 def find_exposure(directory: Path) -> str | None:
     """Return why others may have written to a directory: a clause for a message; None if only the user can.
 
-    The directory must belong to the user, and neither it nor a directory above may be writable by others
-    (above it, the sticky bit is enough, as in /tmp). A group that contains only the user is no other.
+    The directory must belong to the user or to root, and neither it nor a directory above may be writable by
+    others (above it, the sticky bit is enough, as in /tmp). A group that contains only the user is no other.
     """
     directory = directory.resolve()
     status = directory.stat()
-    if status.st_uid != os.getuid():
+    if status.st_uid not in (os.getuid(), 0):
         return f"{directory} belongs to another user (uid {status.st_uid})"
     if _is_writable_by_others(status):
         return f"others may write to {directory}"

@@ -103,7 +103,9 @@ def test_a_directory_is_exposed_where_others_may_write(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_another_user_is_exposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    uid = os.getuid()
+    if os.getuid() == 0:
+        os.chown(tmp_path, 54321, 54321)
+    uid = tmp_path.stat().st_uid
     monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     assert find_exposure(tmp_path) == f"{tmp_path} belongs to another user (uid {uid})"
 
@@ -145,3 +147,10 @@ def test_a_user_that_the_system_does_not_know_gets_a_private_directory() -> None
             text=True,
         )
         assert result.stdout.split() == [f"{directory}/nmt-54321/cache", "None"], result.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root has files of root")
+def test_a_directory_of_root_is_not_exposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an image with a cache that was filled when it was built."""
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert find_exposure(tmp_path) is None
