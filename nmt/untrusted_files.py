@@ -59,6 +59,18 @@ def check_inside(path: Path, directory: Path) -> Path:
     return Path(real)
 
 
+def check_links(directory: Path) -> None:
+    """Raise DataError if a link in a directory, at any depth, leads out of it.
+
+    Before anything is written there: a link to a file of the user would be followed.
+    """
+    for folder, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink():
+                check_inside(path, directory)
+
+
 def member(directory: Path, name: str, listed_in: Path) -> Path:
     """Return the path of a file that another file lists; DataError unless it is the name of a neighbour."""
     if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):

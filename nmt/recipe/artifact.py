@@ -26,7 +26,7 @@ from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import average_weights
 from nmt.training.snapshot import load_model_tensors
-from nmt.untrusted_files import RefusedFile, check_inside, check_sha256, member, read_json
+from nmt.untrusted_files import RefusedFile, check_inside, check_links, check_sha256, member, read_json
 
 SHORTLIST = "shortlist.safetensors"
 
@@ -136,6 +136,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
 
 def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Metadata) -> None:
     """Write a model directory atomically."""
+    check_links(run)
     recipe = read_model_recipe(run)
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
     shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
@@ -172,6 +173,7 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Short
     for file in (train, valid):
         if not (file / MANIFEST).is_file():
             raise UsageError(f"a shortlist is made from the encoded pairs of a run, but there is no {file}")
+    check_links(run)
     source, target = load_vocabularies(run)
     shortlist = make_shortlist(TokenStore(train), len(source), len(target), best=best, frequent=frequent)
     file = run / SHORTLIST

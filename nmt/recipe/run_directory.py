@@ -19,6 +19,7 @@ from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
 from nmt.recipe.reader import RECIPE
 from nmt.recipe.schema import Recipe, to_plain
 from nmt.recurrence.layer import StackSettings
+from nmt.untrusted_files import check_links
 
 LOCK = ".lock"
 
@@ -79,11 +80,12 @@ or the scores of validations."""
 def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     """Hold the run directory, write the recipe there, and yield the settings that have changed.
 
-    Raises UsageError if it holds another run, or another process uses it. A run without a checkpoint
-    starts again with any recipe.
+    Raises UsageError if it holds another run, or another process uses it; DataError if a link in it leads
+    elsewhere. A run without a checkpoint starts again with any recipe.
     """
     check_output_directory("--output", run, find_inputs(recipe))
     _check_available(run)
+    check_links(run)
     try:
         run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
