@@ -339,6 +339,7 @@ def test_notes_go_to_the_innermost_block_that_shows_them() -> None:
     assert (outer, inner) == (["b"], ["a"])
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_sources_are_read_where_the_locale_is_not_unicode() -> None:
     code = (
