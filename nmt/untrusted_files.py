@@ -71,7 +71,7 @@ def check_links(directory: Path) -> None:
                 check_inside(path, directory)
 
 
-def member(directory: Path, name: str, listed_in: Path) -> Path:
+def find_member(directory: Path, name: str, listed_in: Path) -> Path:
     """Return the path of a file that another file lists; DataError unless it is the name of a neighbour."""
     if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
         raise RefusedFile(listed_in, f"it names the file {name!r}, which is not a plain file name")
@@ -169,7 +169,7 @@ def read_sealed_json(path: Path, shape: type[ShapeT], limit: int = STATE_BYTES) 
     try:
         values = json.loads(content)
         seal = values.pop("seal")
-        is_intact = seal_of(values) == seal
+        is_intact = compute_seal(values) == seal
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RefusedFile(path, "the file is truncated or damaged") from None
     if not is_intact:
@@ -177,7 +177,7 @@ def read_sealed_json(path: Path, shape: type[ShapeT], limit: int = STATE_BYTES) 
     return check_values(values, shape, path)
 
 
-def seal_of(values: Mapping[str, Any]) -> str:
+def compute_seal(values: Mapping[str, Any]) -> str:
     """Return the checksum of plain JSON values."""
     canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -12,13 +12,13 @@ import pytest
 from nmt.errors import DataError
 from nmt.untrusted_files import (
     check_sha256,
-    member,
+    compute_seal,
+    find_member,
     read_bytes,
     read_json,
     read_json_lines,
     read_sealed_json,
     read_tensor_header,
-    seal_of,
 )
 
 
@@ -62,8 +62,8 @@ def test_a_link_inside_the_directory_is_followed_and_one_out_of_it_is_not(tmp_pa
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "a\0", "a\\b"])
 def test_a_listed_name_that_is_not_that_of_a_neighbour_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"model\.json: refused: it names the file .*plain file name"):
-        member(tmp_path, name, tmp_path / "model.json")
-    assert member(tmp_path, "model.spm", tmp_path / "model.json") == tmp_path / "model.spm"
+        find_member(tmp_path, name, tmp_path / "model.json")
+    assert find_member(tmp_path, "model.spm", tmp_path / "model.json") == tmp_path / "model.spm"
 
 
 def test_a_file_that_is_too_large_or_absent_is_refused(tmp_path: Path) -> None:
@@ -104,13 +104,13 @@ def test_json_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_sealed_file_is_refused_unless_seal_and_shape_are_right(tmp_path: Path) -> None:
     file, content = tmp_path / "sealed.json", {"name": "ü", "sizes": [1]}
-    file.write_text(json.dumps({**content, "seal": seal_of(content)}), "utf-8")
+    file.write_text(json.dumps({**content, "seal": compute_seal(content)}), "utf-8")
     assert read_sealed_json(file, Card) == Card("ü", [1])
     wrong = {"name": 1}
     for text in (
         json.dumps({**content, "seal": "0"}),
         json.dumps(content),
-        json.dumps({**wrong, "seal": seal_of(wrong)}),
+        json.dumps({**wrong, "seal": compute_seal(wrong)}),
         "[" * 100_000,
         "7",
     ):

@@ -130,7 +130,7 @@ for _verb in VERBS:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line."""
     restart_in_utf8()
     try:
         open_streams()

@@ -71,8 +71,8 @@ def fetch(
             bars.start_task(rows[file])
             bars.update(rows[file], completed=size, visible=True)
 
-        say = partial(console.print, soft_wrap=True)
-        corpora.fetch_corpus(card, directory, progress=progress, say=say)
+        warn = partial(console.print, soft_wrap=True)
+        corpora.fetch_corpus(card, directory, progress=progress, warn=warn)
     typer.echo(directory)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nmt.data.download import Say, download
+from nmt.data.download import Warn, download
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import file_sha256, shipped_directory
 from nmt.user_directories import cache_directory, expand_home
@@ -95,11 +95,11 @@ def corpus_root(name: str) -> Path:
 
 
 def fetch_corpus(
-    card: CorpusCard, target: Path, *, progress: Progress = lambda name, held: None, say: Say
+    card: CorpusCard, target: Path, *, progress: Progress = lambda name, held: None, warn: Warn
 ) -> None:
     """Download the missing files of a corpus to `target`; a file is renamed once its checksum matches.
 
-    `progress` is called with a file's name and its size so far, `say` with errors that are retried.
+    `progress` is called with a file's name and its size so far, `warn` with errors that are retried.
     """
     unreachable = [file.name for file in card.files if file.url is None]
     if unreachable:
@@ -114,7 +114,7 @@ def fetch_corpus(
     for file in card.files:
         assert file.url is not None
         hear = partial(progress, file.name)
-        download(file.url, target / file.name, sha256=file.sha256, size=file.bytes, report=hear, say=say)
+        download(file.url, target / file.name, sha256=file.sha256, size=file.bytes, report=hear, warn=warn)
 
 
 def check_files(card: CorpusCard, directory: Path) -> dict[str, str]:

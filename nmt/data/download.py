@@ -19,7 +19,7 @@ RETRY_STATUS = (408, 416, 425, 429, 500, 502, 503, 504)  # 416: the part on disk
 TRANSIENT_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 Report = Callable[[int], None]
-Say = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
 def download(
@@ -29,13 +29,13 @@ def download(
     sha256: str,
     size: int | None = None,
     report: Report = lambda held: None,
-    say: Say = lambda message: None,
+    warn: Warn = lambda message: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Download `url` to `target`, unless it exists.
 
     Until it is complete the file is `target.part`, which the next call resumes. `report` is called with the
-    number of bytes so far, `say` with errors that lead to another attempt. Raises DataError.
+    number of bytes so far, `warn` with errors that lead to another attempt. Raises DataError.
     """
     if target.exists():
         actual = file_sha256(target)
@@ -48,11 +48,11 @@ def download(
     part = part_file(target)
     is_resumed = part.exists()
     try:
-        _download_part(url, part, size, report, say, pause)
+        _download_part(url, part, size, report, warn, pause)
         if is_resumed and file_sha256(part) != sha256:
-            say(f"{part.name}: the partial download does not match; starting again")
+            warn(f"{part.name}: the partial download does not match; starting again")
             part.unlink()
-            _download_part(url, part, size, report, say, pause)
+            _download_part(url, part, size, report, warn, pause)
         actual, held = file_sha256(part), part.stat().st_size
         if actual != sha256:
             part.unlink()
@@ -66,7 +66,7 @@ def download(
 
 
 def _download_part(
-    url: str, part: Path, size: int | None, report: Report, say: Say, pause: Callable[[float], None]
+    url: str, part: Path, size: int | None, report: Report, warn: Warn, pause: Callable[[float], None]
 ) -> None:
     """Append to `part` until the file is complete, with several attempts if the connection fails."""
     for attempt in range(1, ATTEMPTS + 1):
@@ -82,7 +82,7 @@ def _download_part(
                 else:
                     part.unlink(missing_ok=True)
                 raise DataError(f"{url}: {reason}; {kept}") from error
-            say(f"{part.stem}: {reason}; retrying ({attempt} of {ATTEMPTS - 1})")
+            warn(f"{part.stem}: {reason}; retrying ({attempt} of {ATTEMPTS - 1})")
             pause(2.0 ** (attempt - 1))
 
 

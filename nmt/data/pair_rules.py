@@ -1,4 +1,4 @@
-"""Rules that separate good pairs from bad ones, shared by training, `nmt clean_pairs` and `nmt doctor`."""
+"""Rules that separate good pairs from bad ones, shared by training, `nmt clean` and `nmt doctor`."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ LINE_RULES = (
     ),
 )
 UNCLEAN = re.compile("|".join(["[\t\n\ufffd]", *(rule.pattern.pattern for rule in LINE_RULES[:2])]))
-"""Characters that `nmt clean_pairs` removes pairs for; line ends and tabs would break the files it writes."""
+"""Characters that `nmt clean` removes pairs for; line ends and tabs would break the files it writes."""
 
 
 def is_identical(src: str, tgt: str) -> bool:

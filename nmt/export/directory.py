@@ -10,7 +10,7 @@ from nmt.decoding.options import Options, SearchSettings
 from nmt.export.runtime import OnnxModel
 from nmt.files import file_sha256
 from nmt.settings import Count
-from nmt.untrusted_files import RefusedFile, check_sha256, member, read_json
+from nmt.untrusted_files import RefusedFile, check_sha256, find_member, read_json
 
 FORMAT = 1
 CONFIG, CHECKSUMS = "config.json", "checksums.json"
@@ -48,7 +48,7 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     """
     checksums = read_json(path / CHECKSUMS, dict[str, str])
     for name in sorted(checksums):
-        check_sha256(member(path, name, path / CHECKSUMS), checksums[name])
+        check_sha256(find_member(path, name, path / CHECKSUMS), checksums[name])
     config = read_config(path / CONFIG)
     missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(checksums)
     if missing:

@@ -35,7 +35,7 @@ class GraphConstants:
         self.protos: list[onnx.TensorProto] = []
         self._known: dict[str, ValueName] = {}
 
-    def name_of(self, tensor: Tensor) -> ValueName:
+    def find_name(self, tensor: Tensor) -> ValueName:
         """Return the name of a constant, which is added if it is new."""
         array = np.asarray(tensor.detach().numpy(), order="C")
         key = sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
@@ -59,7 +59,7 @@ class OnnxGraph:
 
         Trailing inputs that are None are omitted.
         """
-        read = [self.name_of(value) for value in inputs if value is not None]
+        read = [self.find_name(value) for value in inputs if value is not None]
         node = helper.make_node(operation, read, [], domain=domain, **attributes)
         key = node.SerializeToString(deterministic=True)
         if key not in self._made:
@@ -69,11 +69,11 @@ class OnnxGraph:
         names = self._made[key]
         return names[0] if outputs == 1 else names
 
-    def name_of(self, value: Any) -> ValueName:
+    def find_name(self, value: Any) -> ValueName:
         """Return the name of a value, which may be a constant."""
         if isinstance(value, ValueName):
             return value
-        return self.constants.name_of(value if isinstance(value, Tensor) else torch.as_tensor(value))
+        return self.constants.find_name(value if isinstance(value, Tensor) else torch.as_tensor(value))
 
     def concat_ints(self, values: Iterable[Any]) -> Any:
         """Concatenate integers, some of which may be values [1] of the graph, to one value [N]."""
@@ -86,7 +86,7 @@ class OnnxGraph:
     def set_outputs(self, values: Sequence[Any], names: Sequence[str]) -> None:
         """Name the outputs of the graph."""
         for value, name in zip(values, names, strict=True):
-            self.nodes.append(helper.make_node("Identity", [self.name_of(value)], [name]))
+            self.nodes.append(helper.make_node("Identity", [self.find_name(value)], [name]))
 
     def to_proto(
         self, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto]

@@ -134,13 +134,13 @@ def reshape(call: Call, x: Any, given: Any = (), *_: Any) -> Any:
         elif given and isinstance(given[axis], ValueName):
             sizes.append(given[axis])
         elif size in before:
-            sizes.append(size_of(call, x, before.index(size)))
+            sizes.append(get_size(call, x, before.index(size)))
         else:
             sizes.append(-1)
     return call.add("Reshape", x, call.graph.concat_ints(sizes))
 
 
-def size_of(call: Call, x: Any, axis: int) -> Any:
+def get_size(call: Call, x: Any, axis: int) -> Any:
     return call.add("Shape", x, start=axis, end=axis + 1)
 
 
@@ -149,7 +149,7 @@ def repeat_interleave(call: Call, x: Any, count: int, axis: int) -> Any:
     axes = call.input_value.dim()
     sizes = [count if index == axis + 1 else 1 for index in range(axes + 1)]
     copies = call.add("Expand", unsqueeze(call, x, axis + 1), torch.tensor(sizes))
-    after = [size_of(call, x, later) for later in range(axis + 1, axes)]
+    after = [get_size(call, x, later) for later in range(axis + 1, axes)]
     return call.add("Reshape", copies, call.graph.concat_ints([*[0] * axis, -1, *after]))
 
 
@@ -194,7 +194,7 @@ def reduce_axes(call: Call, x: Any, axes: Any, keep: bool = False) -> Any:
     axes = list(axes) if isinstance(axes, (list, tuple)) else [axes]
     if call.name == "mean" or call.input_value.dim() != 3 or axes != [1]:
         return call.add(f"Reduce{call.name.title()}", x, torch.tensor(axes), keepdims=int(keep))
-    ones = fill(call, call.graph.concat_ints([2, size_of(call, x, 1)]), 1.0, torch.float32)  # see OnnxModel
+    ones = fill(call, call.graph.concat_ints([2, get_size(call, x, 1)]), 1.0, torch.float32)  # see OnnxModel
     return call.add("Gather", call.add("MatMul", ones, x), torch.tensor([0] if keep else 0), axis=1)
 
 
@@ -243,6 +243,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "masked_fill": lambda call, x, mask, value: call.add("Where", mask, torch.tensor(value), x),
     "sum": reduce_axes,
     "mean": reduce_axes,
-    "sym_size": size_of,
+    "sym_size": get_size,
 }
 """Conversions by the operation's name; each is called with its arguments after the `Call`."""

@@ -26,7 +26,7 @@ from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import average_weights
 from nmt.training.snapshot import load_model_tensors
-from nmt.untrusted_files import RefusedFile, check_inside, check_links, check_sha256, member, read_json
+from nmt.untrusted_files import RefusedFile, check_inside, check_links, check_sha256, find_member, read_json
 
 SHORTLIST = "shortlist.safetensors"
 
@@ -112,7 +112,7 @@ def _check_model_directory(path: Path) -> Path:
     if checkpoint.MODEL not in sums:
         raise RefusedFile(card, f"no checksum of {checkpoint.MODEL}")
     for name in sorted(sums):
-        check_sha256(member(path, name, card), sums[name])
+        check_sha256(find_member(path, name, card), sums[name])
     return path / checkpoint.MODEL
 
 

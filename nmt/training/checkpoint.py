@@ -18,9 +18,9 @@ from nmt.untrusted_files import (
     RefusedFile,
     TensorHeader,
     check_sha256,
+    compute_seal,
     read_sealed_json,
     read_tensor_header,
-    seal_of,
 )
 
 Tensors = dict[str, Tensor]
@@ -191,7 +191,9 @@ def unpack_tensors(message: bytes) -> Tensors:
 
 def _with_checksum(content: Metadata) -> bytes:
     """Serialize to JSON that contains its own checksum."""
-    return json.dumps({**content, "seal": seal_of(content)}, indent=1, ensure_ascii=False).encode() + b"\n"
+    return (
+        json.dumps({**content, "seal": compute_seal(content)}, indent=1, ensure_ascii=False).encode() + b"\n"
+    )
 
 
 class CheckpointSaver:

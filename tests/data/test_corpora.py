@@ -90,7 +90,7 @@ class Bring:
             sha256=sum_of(CONTENT),
             size=size,
             report=self.reported.append,
-            say=self.said.append,
+            warn=self.said.append,
             pause=self.waited.append,
         )
 
@@ -237,7 +237,7 @@ def test_fetching_a_corpus_brings_what_is_missing(server: Server, tmp_path: Path
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "a.gz").write_bytes(CONTENT)
     corpora.fetch_corpus(
-        card_of(server), tmp_path / "c", progress=lambda *news: heard.append(news), say=lambda said: None
+        card_of(server), tmp_path / "c", progress=lambda *news: heard.append(news), warn=lambda said: None
     )
     assert len(server.asked) == 1
     assert heard[-1] == ("b.gz", len(CONTENT))
@@ -250,7 +250,7 @@ def test_a_corpus_without_an_address_says_how_to_obtain_it(server: Server, tmp_p
     with pytest.raises(
         UsageError, match=r"its card has no URL for a.gz.\nAsk the author.\nThen: nmt corpus check"
     ):
-        corpora.fetch_corpus(card, tmp_path / "c", say=lambda said: None)
+        corpora.fetch_corpus(card, tmp_path / "c", warn=lambda said: None)
 
 
 def test_checking_names_each_fault(server: Server, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from nmt.data.store.arrays import Array, ArrayFile, ConcatArrays, Int64, RaggedA
 from nmt.data.vocabulary import Flags
 from nmt.errors import DataError
 from nmt.files import cached_sha256, write_file
-from nmt.untrusted_files import STATE_BYTES, RefusedFile, member, open_regular, read_json
+from nmt.untrusted_files import STATE_BYTES, RefusedFile, find_member, open_regular, read_json
 
 FORMAT = "nmt-tokens-3"
 MANIFEST = "manifest.json"
@@ -164,7 +164,7 @@ def read_manifest(path: Path) -> tuple[dict[str, Any], list[ShardEntry]]:
 
 def _check_shards(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
     """Return the files of the shards after comparing checksums; only files that may have changed are read."""
-    files = [member(path, shard.file, path / MANIFEST) for shard in shards]
+    files = [find_member(path, shard.file, path / MANIFEST) for shard in shards]
     for file in files:
         open_regular(file, advice=rebuild_advice(path)).close()
     for file, shard, digest in zip(files, shards, cached_sha256(files, path.parent / CHECKSUMS), strict=True):

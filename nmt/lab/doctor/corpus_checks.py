@@ -45,7 +45,7 @@ def _check_lines(survey: Survey) -> Iterator[Finding]:
     for (rule, side), hits in survey.lines.items():
         level = level_for_share(hits.count / max(len(survey), 1), 0.001)
         what = f"{format_count(hits.count, 'line')} {rule.description}"
-        yield Finding(level, what, f"{survey.file(side)}, {hits.where()}", hits.example, rule.advice)
+        yield Finding(level, what, f"{survey.file(side)}, {hits.format_lines()}", hits.example, rule.advice)
 
 
 def _share_finding(
@@ -62,7 +62,7 @@ def _share_finding(
     return Finding(
         level_for_share(share, *levels),
         f"{format_count(hits.count, noun)} ({format_percent(share)}) {what}".rstrip(),
-        f"{survey.files() if side is None else survey.file(side)}, {hits.where()}",
+        f"{survey.files() if side is None else survey.file(side)}, {hits.format_lines()}",
         hits.example,
         advice,
     )

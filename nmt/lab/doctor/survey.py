@@ -29,7 +29,7 @@ class OccurrenceCounter:
             self.lines.append(line)
             self.example = self.example or text
 
-    def where(self) -> str:
+    def format_lines(self) -> str:
         """Format `lines 4, 17 and 9 more`."""
         listed, rest = ", ".join(f"{line:,}" for line in self.lines), self.count - len(self.lines)
         return f"line{'s' * (self.count > 1)} {listed}" + (f" and {rest:,} more" if rest > 0 else "")

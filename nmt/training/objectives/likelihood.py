@@ -147,8 +147,8 @@ def coverage_loss(weights: Tensor, mask: Tensor) -> Tensor:
 class RDrop:
     """The mean likelihood of two passes plus alpha / 4 (KL(p‖q) + KL(q‖p)) of their distributions.
 
-    Alpha is the setting `r_drop`. That is half of the sum over both passes that Liang et al. (2021, eq. 4)
-    minimise, so that the scale of the loss per word is kept.
+    Alpha is the setting `r_drop`. The result is half of the sum over both passes that Liang et al. (2021,
+    eq. 4) minimise, so that the scale of the loss per word is kept.
     """
 
     likelihood: Likelihood
