@@ -32,10 +32,18 @@ class Settings:
 Probability = Annotated[float, Ge(0.0), Lt(1.0)]
 Share = Annotated[float, Ge(0.0), Le(1.0)]
 Fraction = Annotated[float, Gt(0.0), Lt(1.0)]
-Weight = Annotated[float, Ge(0.0)]
-Positive = Annotated[float, Gt(0.0)]
-Count = Annotated[int, Ge(1)]
-CountOrZero = Annotated[int, Ge(0)]
+# Bounds far beyond any use, within which no type and no allocation overflows.
+Number = Annotated[float, Ge(-1e6), Le(1e6)]
+Weight = Annotated[float, Ge(0.0), Le(1e6)]
+Positive = Annotated[float, Gt(0.0), Le(1e6)]
+Count = Annotated[int, Ge(1), Le(1_000_000_000)]
+CountOrZero = Annotated[int, Ge(0), Le(1_000_000_000)]
+Width = Annotated[int, Ge(1), Le(1_000_000)]
+"""The size of a vector; whether a model fits into memory is checked before it is built."""
+Depth = Annotated[int, Ge(1), Le(128)]
+"""A number of layers."""
+ProcessCount = Annotated[int, Ge(1), Le(1024)]
+"""A number of processes or threads."""
 
 
 @dataclass(frozen=True)

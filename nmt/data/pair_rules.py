@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 from typing import IO, Annotated, Any, NamedTuple
 
 import numpy as np
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from numpy.typing import NDArray
 
 from nmt.data.pairs import Corpus, read_pairs
@@ -80,7 +80,7 @@ class LengthSettings(Settings):
     """Minimum number of tokens on either side of a training pair."""
     max_length: Count = 100
     """Maximum number of tokens on either side of a training pair; longer pairs are counted and removed."""
-    max_ratio: Annotated[float, Gt(1.0)] | None = None
+    max_ratio: Annotated[float, Gt(1.0), Le(1e6)] | None = None
     """Maximum ratio of the two sides' lengths; null for no limit."""
 
     def conflicts(self) -> Iterator[Conflict]:

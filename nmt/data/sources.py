@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, MaxLen, MinLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 
 from nmt.data.corpora import corpus_root
 from nmt.data.pair_rules import LengthSettings
 from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file
 from nmt.data.vocabulary import SPECIALS
 from nmt.errors import UsageError
-from nmt.settings import ByShape, Conflict, Count, Positive, Settings
+from nmt.settings import ByShape, Conflict, Count, Positive, ProcessCount, Settings
 
 TAG = re.compile(r"<[^<>\s]+>")
 
@@ -32,7 +32,7 @@ class FileSettings(Settings):
     first: Count | None = None
     """Use only the first N training pairs (lines), for the vocabulary too; of several corpora, the first N of
     each. null: all."""
-    workers: Count | None = None
+    workers: ProcessCount | None = None
     """Processes that encode the training data; null: one per core."""
 
     @property
@@ -83,7 +83,7 @@ class PairFileSettings(FileSettings):
     `[source, target]`, or one file: TSV (source, tab, target), JSONL (an object a line, its texts under the
     two languages), TMX or Parquet (columns called like the languages). Or several corpora, a list of sections
     as below."""
-    temperature: Annotated[float, Ge(1.0)] | None = None
+    temperature: Annotated[float, Ge(1.0), Le(1e6)] | None = None
     """Several corpora only, instead of weights: shares are proportional to the sizes to the power 1/T
     (Arivazhagan et al., 2019), with one pass over the largest per epoch; 1 keeps the sizes, a large T makes
     the shares equal."""

@@ -15,7 +15,7 @@ from nmt.errors import UsageError
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.reference import BoundProduct, bind_product
-from nmt.settings import Count, OneOf, Settings
+from nmt.settings import OneOf, Settings, Width
 
 
 class Memory(NamedTuple):
@@ -42,9 +42,9 @@ class AttentionSettings(Settings):
 
     attention: Annotated[str, OneOf(lambda: ATTENTIONS)] = "general"
     """Scoring of the encoder's states."""
-    attention_size: Count | None = None
+    attention_size: Width | None = None
     """Width of additive and multi-head attention; null: the decoder's hidden size."""
-    heads: Count = 4
+    heads: Width = 4
     """`multi-head` only: number of heads."""
 
 

@@ -17,7 +17,7 @@ from nmt.recurrence.deferred import PackableLinear, summed_positions, unbind_pos
 from nmt.recurrence.engine import Engine
 from nmt.recurrence.layer import DropoutSettings, StackSettings, build_cells, build_stack
 from nmt.recurrence.reference import BoundCell, BoundProduct, bind_product
-from nmt.settings import Conflict, Count, Probability
+from nmt.settings import Conflict, Probability, Width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,9 @@ class DecoderDropoutSettings(DropoutSettings):
 class DecoderStackSettings(StackSettings):
     """Common settings of the decoders of translators and language models."""
 
-    hidden: Count = 512
+    hidden: Width = 512
     """Size of the hidden state."""
-    features: Count | None = None
+    features: Width | None = None
     """Size of the features before the output layer; null: the embedding size."""
     tie: str
     dropout: DecoderDropoutSettings = DecoderDropoutSettings()

@@ -26,6 +26,8 @@ EXPECTED = {
     "tuple_type": "a list",
     "dict_type": "settings, `name: value`",
 }
+MOST_DESCRIBED = 50
+"""Mistakes that are described: finding similar names takes time."""
 LIMITS = {
     "greater_than": ("more than", "gt"),
     "greater_than_equal": ("at least", "ge"),
@@ -41,7 +43,9 @@ def describe_validation_errors(
 ) -> list[Problem]:
     """Describe every error that validation found in the tree."""
     details = error.errors(include_url=False)
-    return [_problem(detail, tree, recipe) for detail in details]
+    described = [_problem(detail, tree, recipe) for detail in details[:MOST_DESCRIBED]]
+    others = [_follow(detail["loc"], tree)[0].start for detail in details[MOST_DESCRIBED:]]
+    return described + [Problem(position, "", "wrong, too") for position in others]
 
 
 def describe_conflicts(conflicts: Sequence[tuple[Location, str]], tree: YamlNode) -> list[Problem]:

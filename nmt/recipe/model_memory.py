@@ -49,6 +49,15 @@ def check_training_memory(recipe: Recipe, model: TranslationModel, device: torch
     _check_memory(recipe, model, copies, purpose, available_memory(device), UsageError)
 
 
+def build_within_memory(recipe: Recipe, build: BuildModel) -> TranslationModel:
+    """Build a model with initial weights; UsageError if these do not fit into memory."""
+    if torch.get_default_device().type == "meta":  # this is an outline itself
+        return build()
+    available = available_memory(torch.device("cpu"))
+    _check_memory(recipe, outline_model(build), 1, "for its weights", available, UsageError)
+    return build()
+
+
 def check_loading_memory(recipe: Recipe, model: TranslationModel) -> None:
     """Raise DataError if the weights of a trained model do not fit into memory."""
     _check_memory(recipe, model, LOADED, "to load it", available_memory(torch.device("cpu")), DataError)

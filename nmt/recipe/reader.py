@@ -47,6 +47,7 @@ CARD = "model.json"
 """The list of checksums of a model directory."""
 LOADED = (CARD, "checkpoints")
 """Names that a model or run directory has besides its recipe."""
+MOST_SHOWN = 50  # mistakes in a message
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
@@ -210,6 +211,9 @@ def parse_setting(text: str, problems: list[Problem]) -> YamlNode | None:
         )
         return None
     path, value = (part.strip() for part in text.split("=", 1))
+    if path.count(".") > yaml12.DEEPEST:
+        problems.append(Problem(position, "", "a setting is nested too deep"))
+        return None
     known = len(problems)
     node = yaml12.read(value, position.source, problems, only=position) if value else YamlNode(None, position)
     problems[known:] = [problem._replace(path=path) for problem in problems[known:]]
@@ -301,5 +305,6 @@ def _replace_setting(tree: YamlNode, leaf: YamlNode, section: str, name: str) ->
 def build_recipe_error(problems: list[Problem], what: str) -> UsageError:
     """Build one error from all problems, sorted by position; those of the command line come last."""
     order = sorted(dict.fromkeys(problems), key=lambda problem: problem.position.order())
-    count = "1 mistake" if len(order) == 1 else f"{len(order)} mistakes"
-    return UsageError("\n".join([f"{count} in the {what}", *map(str, order)]))
+    count = "1 mistake" if len(order) == 1 else f"{len(order):,} mistakes"
+    more = [f"... and {len(order) - MOST_SHOWN:,} more"] if len(order) > MOST_SHOWN else []
+    return UsageError("\n".join([f"{count} in the {what}", *map(str, order[:MOST_SHOWN]), *more]))

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nmt.data.vocabulary import SPECIALS
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.notes import show_notes
 from nmt.recipe.artifact import LoadedModel
+from nmt.recipe.model_memory import check_training_memory, outline_model
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.run_directory import claim_run_directory, find_cell_files
@@ -100,8 +102,10 @@ def build_trainer(
     if training.threads:
         torch.set_num_threads(training.threads)
     seed_generators(recipe.seed)
+    _check_smallest(recipe, resources.device)
     with progress.console.status("reading and encoding the data"):  # on a terminal only
         task = processes.run_first_then_others(lambda: find_task(recipe).prepare(run, processes))
+    check_training_memory(recipe, task.model, resources.device)
     task.model.to(resources.device)
     if not processes.is_first:
         seed_generators(recipe.seed, processes.rank)
@@ -122,6 +126,13 @@ def build_trainer(
         metrics=MetricsLog(run / "metrics.jsonl" if processes.is_first else None, logger),
         progress=progress,
     )
+
+
+def _check_smallest(recipe: Recipe, device: torch.device) -> None:
+    """Raise UsageError, before the data is read, if the model does not fit whatever its vocabulary."""
+    sizes = [len(SPECIALS)] * len(recipe.vocabulary_sides)
+    smallest = outline_model(lambda: find_task(recipe).build_model(sizes))
+    check_training_memory(recipe, smallest, device)
 
 
 def transfer_weights(model: TranslationModel, start: Path) -> str:

@@ -20,10 +20,34 @@ CORE = [  # the core schema of YAML 1.2, in the order in which it is tried
 TAG = "tag:yaml.org,2002:"
 
 
+MOST_VALUES = 20_000
+"""Settings, list items and sections of a file, those repeated by aliases counted again."""
+DEEPEST = 50
+LONGEST_NAME, LONGEST_NUMBER = 200, 100  # characters
+
+
 class Loader(yaml.SafeLoader):
-    """A reader of YAML 1.2."""
+    """A reader of YAML 1.2 that stops at a document that is too large or nested too deep."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.values = self.depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Build a node and those in it."""
+        self.values, self.depth = self.values + 1, self.depth + 1
+        if self.values > MOST_VALUES or self.depth > DEEPEST:
+            what = _too_much(self.values)
+            raise yaml.composer.ComposerError(None, None, what, self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _too_much(values: int) -> str:
+    return f"more than {MOST_VALUES:,} values" if values > MOST_VALUES else "nested too deep"
 
 
 class Dumper(yaml.SafeDumper):
@@ -131,13 +155,15 @@ def read(
         position = only or FilePosition(source, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
         problems.append(Problem(position, "", f"not YAML: {_reason(error)}"))
         return None
-    except RecursionError:
-        problems.append(
-            Problem(only or FilePosition(source, 1, 1), "", "not YAML that can be read: nested too deep")
-        )
-        return None
     start = only or FilePosition(source, 1, 1)
-    return YamlNode({}, start) if root is None else _Builder(source, problems, only).build(root, "", ())
+    if root is None:
+        return YamlNode({}, start)
+    builder = _Builder(source, problems, only)
+    tree = builder.build(root, "", ())
+    if builder.values > MOST_VALUES:
+        problems.append(Problem(start, "", f"with its aliases, it has {_too_much(builder.values)}"))
+        return None
+    return tree
 
 
 def _reason(error: yaml.YAMLError) -> str:
@@ -146,11 +172,12 @@ def _reason(error: yaml.YAMLError) -> str:
     return ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Builder:
     source: YamlSource
     problems: list[Problem]
     only: FilePosition | None
+    values: int = 0
 
     def position(self, node: yaml.Node) -> FilePosition:
         return self.only or FilePosition(self.source, node.start_mark.line + 1, node.start_mark.column + 1)
@@ -166,8 +193,13 @@ class _Builder:
         )
 
     def value(self, node: yaml.Node, path: str, parents: tuple[int, ...]) -> Any:
+        self.values += 1
+        if self.values > MOST_VALUES:
+            return None  # `read` reports it
         if id(node) in parents:
             return self.report(node, path, "this alias contains itself")
+        if len(parents) > DEEPEST:
+            return self.report(node, path, "nested too deep")
         inside = (*parents, id(node))
         if isinstance(node, yaml.MappingNode) and node.tag == TAG + "map":
             pairs = self.pairs(node, path)
@@ -180,6 +212,8 @@ class _Builder:
 
     def scalar(self, node: yaml.ScalarNode, path: str) -> Any:
         kind = node.tag.removeprefix(TAG)
+        if kind != "str" and len(node.value) > LONGEST_NUMBER:
+            return self.report(node, path, f"this {kind} is too long")
         try:
             return SCALARS[kind](node.value)
         except ValueError:
@@ -189,7 +223,7 @@ class _Builder:
         """Yield key and value nodes; a key that is repeated or not a word is a problem, and skipped."""
         seen: dict[str, yaml.Node] = {}
         for key, child in node.value:
-            if not isinstance(key, yaml.ScalarNode):
+            if not isinstance(key, yaml.ScalarNode) or len(key.value) > LONGEST_NAME:
                 self.report(key, path, "the name of a setting is one word")
             elif key.value == "<<":
                 self.report(

@@ -1,6 +1,6 @@
 """Layers: a cell over a sequence, in one direction or both, and stacks of layers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import pairwise
 from typing import Annotated, Any
@@ -17,7 +17,16 @@ from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import Zoneout
 from nmt.recurrence.trace.program import check_step
-from nmt.settings import ByShape, Conflict, Count, OneOf, Probability, Settings
+from nmt.settings import (
+    ByShape,
+    Conflict,
+    Depth,
+    Number,
+    OneOf,
+    Probability,
+    Settings,
+    Width,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +63,17 @@ class StackSettings(Settings):
     cell: Annotated[CellName | list[CellName], ByShape()] = "lstm"
     """Cell of all layers, or a list with one per layer; `my_cells.py:MyCell` is a user-defined cell, its file
     found like `data.root`."""
-    embedding: Count = 256
+    embedding: Width = 256
     """Size of a word's embedding."""
-    hidden: Count = 256
+    hidden: Width = 256
     """Size of the hidden state (of each direction)."""
-    layers: Count = 1
+    layers: Depth = 1
     """Number of layers."""
-    residual_from: Count | None = None
+    residual_from: Depth | None = None
     """First layer (counted from 1) whose input is added to its output; null for none."""
     layer_norm: bool = False
     """Layer normalisation of each gate's products (Ba et al., 2016)."""
-    gate_bias: dict[str, float] = field(default_factory=dict)
+    gate_bias: dict[str, Number] = field(default_factory=dict)
     """Initial bias by gate name, instead of the cell's own (`{f: 1.0}` opens a forget gate)."""
 
     @property
@@ -76,12 +85,22 @@ class StackSettings(Settings):
         """Return the size of each layer's input, and last the size of the top layer's output."""
         raise NotImplementedError
 
+    def unknown_gates(self, cells: Iterable[type[Cell]]) -> Iterator[Conflict]:
+        """Yield the gates of `gate_bias` that none of the cells has."""
+        gates = gates_with_bias(cells)
+        for gate in self.gate_bias:
+            if gate not in gates:
+                yield f"gate_bias.{gate}", f"no cell here has a gate '{gate}' (gates: {', '.join(gates)})"
+
     def conflicts(self) -> Iterator[Conflict]:
         if len(self.cells) != self.layers:
             yield (
                 "cell",
                 f"a list has one cell per layer: it has {len(self.cells)}, layers is {self.layers}",
             )
+        known = {name: CELLS[name] for name in self.cells if name in CELLS}
+        if len(known) == len({*self.cells}):  # of a custom cell, only its code knows
+            yield from self.unknown_gates(known.values())
         if self.residual_from is None:
             return
         if self.residual_from > self.layers:
@@ -92,6 +111,11 @@ class StackSettings(Settings):
                     "residual_from",
                     f"layer {layer} reads {read} numbers and writes {given}, so they cannot be added",
                 )
+
+
+def gates_with_bias(cells: Iterable[type[Cell]]) -> list[str]:
+    """Return the gates of any of the cells that have a bias, in alphabetical order."""
+    return sorted({gate for cell in cells for gate in cell.biased_gates()})
 
 
 class Layer(nn.Module):
@@ -222,13 +246,11 @@ def build_cells(settings: StackSettings, sizes: Sequence[int]) -> list[Cell]:
 
     With fewer sizes than layers, the cells of the lowest layers. UsageError for a bias of no cell's gate.
     """
-    classes = [find_cell(name) for name in settings.cells[: len(sizes)]]
-    known = {gate for cell in classes for gate in cell.biased_gates()}
-    if unknown := sorted(set(settings.gate_bias) - known):
-        gates = ", ".join(sorted(known))
-        raise UsageError(f"gate_bias: no cell here has a gate '{unknown[0]}' (gates: {gates})")
+    classes = [find_cell(name) for name in settings.cells]
+    for _, problem in settings.unknown_gates(classes):
+        raise UsageError(f"gate_bias: {problem}")
     cells = []
-    for cell, size in zip(classes, sizes, strict=True):
+    for cell, size in zip(classes[: len(sizes)], sizes, strict=True):
         gate_bias = {gate: value for gate, value in settings.gate_bias.items() if gate in cell.biased_gates()}
         cells.append(cell(size, settings.hidden, layer_norm=settings.layer_norm, gate_bias=gate_bias))
         check_step(cells[-1])

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from torch import Tensor
 
 from nmt.data.batches import Batch
@@ -35,7 +35,7 @@ class Guards(Settings):
     skip: CountOrZero = 10
     """Consecutive updates that are skipped because their loss or gradient is not finite; one more ends the
     run, and its batch is kept in `RUN/bad-batch`."""
-    spike: Annotated[float, Gt(1.0)] | None = None
+    spike: Annotated[float, Gt(1.0), Le(1e6)] | None = None
     """A loss over this many times its running mean is a spike: the update is skipped, and weights and moments
     are restored from the last checkpoint; null: never."""
     window: Count = 100

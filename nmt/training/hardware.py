@@ -16,7 +16,7 @@ from nmt.errors import UsageError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.state import map_tensors
-from nmt.settings import Count, OneOf, Settings
+from nmt.settings import OneOf, ProcessCount, Settings
 from nmt.training.distributed import LaunchInfo
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -26,7 +26,7 @@ DEVICES = ("auto", "cpu", "cuda")
 class HardwareSettings(Settings):
     """Device, threads and precision."""
 
-    threads: Count | None = None
+    threads: ProcessCount | None = None
     """CPU threads of a process; null: torch's choice."""
     device: Annotated[str, OneOf(lambda: DEVICES, pattern="cuda:[0-9]{1,3}")] = "auto"
     """Device: the CPU, a GPU (one per process), or GPU N; `auto`: a GPU if torch finds one."""
@@ -67,7 +67,7 @@ def seed_generators(seed: int, rank: int = 0) -> None:
     if rank:
         seed = int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
     torch.manual_seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed % 2**32)
     random.seed(seed)
 
 

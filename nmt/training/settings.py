@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
+
 from nmt.data.batches import BatchSettings
 from nmt.evaluation.metrics import METRICS
 from nmt.settings import (
@@ -40,7 +42,7 @@ class ValidationSettings(Settings):
     """Patience by further metrics: `{accuracy: 5}`."""
     stop_when: Literal["any", "all"] = "any"
     """Training stops when any, or all, of the metrics with a patience have exhausted it."""
-    samples: CountOrZero = 3
+    samples: Annotated[int, Ge(0), Le(1000)] = 3
     """Outputs printed at each validation."""
     gates: bool = False
     """Write the gates' statistics on a few validation sentences into metrics.jsonl at each validation, as

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Annotated
 
 import sentencepiece
-from annotated_types import Gt, Le
+from annotated_types import Ge, Gt, Le
 
 from nmt.data.text import sample_lines
 from nmt.data.vocabulary import (
@@ -40,7 +40,7 @@ class SubwordSettings(Settings):
 
     kind: Annotated[str, OneOf(lambda: KINDS)] = "unigram"
     """Subword model, or `pretokenized`: words split on spaces."""
-    size: Count = 8000
+    size: Annotated[int, Ge(1), Le(10_000_000)] = 8000
     """Size of the vocabulary (for `pretokenized` an upper limit)."""
     character_coverage: Annotated[float, Gt(0.9), Le(1.0)] = 1.0
     """Share of characters that get a token; the rest become <unk>."""

@@ -28,6 +28,7 @@ from nmt.model.encoder import NoEncoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import find_weights, load_trained
+from nmt.recipe.model_memory import build_within_memory
 from nmt.recipe.prepare_data import (
     PairBatches,
     StreamBatches,
@@ -102,7 +103,7 @@ class LanguageModelTask(Task[LanguageModelRecipe]):
         )
 
     def build_model(self, vocabulary_sizes: Sequence[int]) -> TranslationModel:
-        return build_language_model(self.recipe, *vocabulary_sizes)
+        return build_within_memory(self.recipe, lambda: build_language_model(self.recipe, *vocabulary_sizes))
 
     def load(self, path: Path) -> LoadedLanguageModel:
         return load_language_model(path)

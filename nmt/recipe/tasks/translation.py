@@ -25,6 +25,7 @@ from nmt.model.encoder import Encoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
 from nmt.recipe.artifact import SHORTLIST, find_weights, load_trained
+from nmt.recipe.model_memory import build_within_memory
 from nmt.recipe.prepare_data import (
     PairBatches,
     TranslationData,
@@ -82,7 +83,7 @@ class TranslationTask(Task[TranslationRecipe]):
         )
 
     def build_model(self, vocabulary_sizes: Sequence[int]) -> TranslationModel:
-        return build_translator(self.recipe, *vocabulary_sizes)
+        return build_within_memory(self.recipe, lambda: build_translator(self.recipe, *vocabulary_sizes))
 
     def load(self, path: Path) -> LoadedTranslator:
         return load_translator(path)
