@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+from annotated_types import Ge, Gt, Le
 
 from nmt.decoding.ranking import NORMALISATIONS, Ranking
 from nmt.errors import UsageError
-from nmt.settings import Count, CountOrZero, Positive, Settings, Weight
+from nmt.settings import Count, CountOrZero, Settings
+
+WIDEST, STRONGEST, LONGEST = 10_000, 10.0, 1_000.0
+"""Bounds of the beam, the length penalty and the ratio of lengths, within which no score overflows."""
 
 
 class Request(NamedTuple):
@@ -24,11 +29,11 @@ class Request(NamedTuple):
 class SearchSettings(Settings):
     """The search for translations."""
 
-    beam: Count = 5
+    beam: Annotated[int, Ge(1), Le(WIDEST)] = 5
     """Hypotheses kept at each position; 1 is greedy."""
-    length_penalty: Weight = 1.0
+    length_penalty: Annotated[float, Ge(0.0), Le(STRONGEST)] = 1.0
     """GNMT's alpha (Wu et al., 2016, eq. 14); 0 ranks by the sum of log probabilities."""
-    max_ratio: Positive = 2.0
+    max_ratio: Annotated[float, Gt(0.0), Le(LONGEST)] = 2.0
     """Maximum length of the output, in tokens per source token ..."""
     max_extra: CountOrZero = 10
     """... plus this many."""
@@ -72,6 +77,9 @@ class Options(SearchSettings):
             f"no normalisation '{self.normalisation}', one of: {', '.join(NORMALISATIONS)}": (
                 self.normalisation not in NORMALISATIONS
             ),
+            f"the beam must be at most {WIDEST:,}": beam > WIDEST,
+            f"the length penalty must be at most {STRONGEST:g}": self.length_penalty > STRONGEST,
+            f"max_ratio must be at most {LONGEST:g}": self.max_ratio > LONGEST,
             "penalties must be 0 or more": min(self.length_penalty, self.coverage_penalty) < 0,
             "diversity must be 0 or more": self.diversity < 0,
             "length settings must be 0 or more": min(lengths) < 0,

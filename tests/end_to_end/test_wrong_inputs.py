@@ -121,7 +121,7 @@ WRONG_SETTINGS = {
     "a gate the cell has not": (
         ("encoder.gate_bias={z: 1.0}",),
         2,
-        ("gate_bias: ", "has a gate 'z' (gates: "),
+        ("gate_bias.z: ", "has a gate 'z' (gates: "),
     ),
     "no such cell in the file": (("encoder.cell=cells.py:Mine",), 2, ("cells.py", "no class Mine")),
     "a cell file that is no Python": (("encoder.cell=broken.py:Mine",), 2, ("broken.py", "SyntaxError")),

@@ -108,7 +108,7 @@ def test_mistakes_of_several_values_are_told_together(tmp_path: Path) -> None:
         ("quickstart-lstm", "quickstart-ltsm", "did you mean 'quickstart-lstm'?"),
         ("quickstart-lstm", "hello", "encoder: no such setting here, only where task is translation"),
         ("recipe: quickstart-lstm", "- 1", "not YAML"),
-        ("recipe: quickstart-lstm", "recipe: " + 3000 * "[", "not YAML that can be read: nested too deep"),
+        ("recipe: quickstart-lstm", "recipe: " + 3000 * "[", "not YAML: nested too deep"),
     ],
 )
 def test_what_is_wrong_is_said_with_advice(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -51,10 +51,10 @@ def test_a_file_extends_a_file_beside_it_and_that_one_another() -> None:
 def test_sections_are_merged_and_every_other_value_is_replaced() -> None:
     write("a.yaml", DATA + "evaluation: {metrics: [bleu, ter]}\nencoder: {gate_bias: {f: 1.0}}")
     recipe = read_recipe(
-        [write("b.yaml", "extends: a.yaml\nevaluation: {metrics: [chrf]}\nencoder: {gate_bias: {z: -1.0}}")]
+        [write("b.yaml", "extends: a.yaml\nevaluation: {metrics: [chrf]}\nencoder: {gate_bias: {i: -1.0}}")]
     )
     assert recipe.evaluation.metrics == ["chrf"]
-    assert recipe.encoder.gate_bias == {"z": -1.0}
+    assert recipe.encoder.gate_bias == {"i": -1.0}
 
 
 def test_a_file_extends_a_shipped_recipe_by_its_name() -> None:

@@ -61,4 +61,4 @@ def test_editors_refuse_unknown_settings_and_require_none() -> None:
 def test_defaults_are_shown_as_one_writes_them() -> None:
     training: dict[str, Any] = build_json_schema()["$defs"]["TranslationTrainingSettings"]["properties"]
     assert training["stop_after"]["default"] == str(TranslationTrainingSettings().stop_after)
-    assert "| `clip_norm` | number > 0 or null | `1.0` |" in format_reference_page()
+    assert "| `clip_norm` | number > 0 and ≤ 1e+38 or null | `1.0` |" in format_reference_page()
