@@ -122,10 +122,12 @@ def check_picture(path: Path, kind: str | None = None) -> str:
 def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
     """Yield a figure with fonts for the characters of `text`, written atomically when it is finished."""
     kind = check_picture(path, kind)
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcParamsDefault
     from matplotlib.figure import Figure
 
+    # Neither a matplotlibrc of the current directory nor the user's changes a picture: one may run LaTeX.
     settings: dict[Any, object] = {
+        **{name: value for name, value in rcParamsDefault.items() if not name.startswith("backend")},
         "text.parse_math": False,
         "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": "nmt",

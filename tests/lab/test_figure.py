@@ -7,6 +7,7 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 from matplotlib import font_manager
 
@@ -121,3 +122,14 @@ def test_without_matplotlib_its_extra_is_named(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(MissingPackage, match=r"recurrent-nmt\[plot\]"):
         draw_curves(tmp_path / "a.svg", PANELS, x="update")
+
+
+def test_a_matplotlibrc_of_the_current_directory_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may ask for LaTeX, which reads other files."""
+    draw_curves(tmp_path / "a.svg", PANELS, x="update")
+    for name, value in {"text.usetex": True, "lines.linewidth": 9.0, "savefig.format": "pdf"}.items():
+        monkeypatch.setitem(matplotlib.rcParams, name, value)
+    draw_curves(tmp_path / "b.svg", PANELS, x="update")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
