@@ -153,17 +153,17 @@ CONTRASTS = (
     ("느리", "싸"),
 )
 OPPOSED = tuple((a, b) for a, bs in CONTRASTS for b in bs.split())
+FITTING = tuple(
+    (thing, a, b)
+    for a, b in (*OPPOSED, *((b, a) for a, b in OPPOSED))
+    for thing in sorted({t.ko for t, _ in NOTED})
+    if {a, b} <= {w for t, w in NOTED if t.ko == thing}
+)
 
 
 def but(rng: Sampler) -> Pair:
     """This bag is pretty but expensive."""
-    fitting = tuple(
-        (thing, a, b)
-        for a, b in (*OPPOSED, *((b, a) for a, b in OPPOSED))
-        for thing in sorted({t.ko for t, _ in NOTED})
-        if {a, b} <= {w for t, w in NOTED if t.ko == thing}
-    )
-    (name, first, second), level = rng.choice("fitting", fitting), rng.choice("level", LEVELS)
+    (name, first, second), level = rng.choice("fitting", FITTING), rng.choice("level", LEVELS)
     tense, thing = rng.choice("tense", ("present", "present", "past")), THINGS[name]
     ko_it, one, many = rng.choice("this", (("이", "this", "these"), ("그", "that", "those")))
     pairs = thing.verb_is is Agreement.THEY

@@ -82,15 +82,15 @@ EVERYTHING = [
 
 @pytest.mark.parametrize("options", EVERYTHING)
 def test_batch_size_order_and_neighbours_change_no_bit(options: Options) -> None:
-    model, sources = random_model(3, vocabulary=20, sharpness=2.0, eos=1.0), some_sources(60)
+    model, sources = random_model(3, vocabulary=20, sharpness=2.0, eos=1.0), some_sources(24)
     requests = [Request(n, source) for n, source in enumerate(sources)]
-    for n in range(0, 60, 4):
+    for n in range(0, 24, 4):
         requests[n] = requests[n]._replace(prefix=[5, 7], forbidden=[[4], [6, 8]])
     if not (options.sample or options.groups > 1):
-        for n in range(0, 60, 3):
+        for n in range(0, 24, 3):
             requests[n] = requests[n]._replace(required=[[9, 10], [11]])
     expected = {n: bits(h) for n, h in search(model, requests, replace(options, batch=64))}
-    for size in (1, 2, 7, 17):
+    for size in (1, 7):
         random.Random(size).shuffle(requests)
         again = {n: bits(h) for n, h in search(model, requests, replace(options, batch=size))}
         assert again == expected
