@@ -19,8 +19,13 @@ STRUCTURES = (
 
 
 def mark_slow(values: Iterable[Any], *, default: Container[Any]) -> list[Any]:
-    """Mark the values that are not in the default run."""
-    return [value if value in default else pytest.param(value, marks=pytest.mark.slow) for value in values]
+    """Mark the values that are not in the default run; a tuple is the values of several parameters."""
+    return [
+        value
+        if value in default
+        else pytest.param(*(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.slow)
+        for value in values
+    ]
 
 
 CELL_GRID = mark_slow(CELLS, default=STRUCTURES)

@@ -4,6 +4,7 @@ import doctest
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,15 @@ def commands(page: str) -> list[list[str]]:
     return [shlex.split(match[1].rstrip("\\ "))[1:] for match in COMMAND.finditer(text(page))]
 
 
+@cache
+def build_command() -> Any:
+    """The whole command line."""
+    return typer.main.get_command(app)
+
+
 def find(words: list[str]) -> tuple[Any, list[str]]:
     """The command that words name, and the words that are left."""
-    command: Any = typer.main.get_command(app)
+    command = build_command()
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         assert words[0] in command.commands, f"no verb {words[0]} in {words}"
         command, words = command.commands[words[0]], words[1:]

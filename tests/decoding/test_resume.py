@@ -19,6 +19,7 @@ from nmt.decoding.job import Line
 from nmt.errors import DataError, UsageError
 from nmt.recipe import artifact
 from tests.decoding import small
+from tests.grid import mark_slow
 
 OURS = (os.path.join("nmt", "decoding", "resume.py"), os.path.join("nmt", "cli", "translate.py"))
 RANDOM = random.Random(4)
@@ -75,25 +76,23 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "source"}
 
 
+@pytest.mark.parametrize("attempt", mark_slow(range(3), default=[0]))
 @pytest.mark.parametrize(
     "options",
     [(), ("--workers", 2), ("--n-best", 2), ("--format", "fairseq")],
     ids=lambda o: " ".join(map(str, o)),
 )
 def test_a_job_killed_at_random_moments_ends_as_one_that_was_not(
-    tmp_path: Path, options: tuple[object]
+    tmp_path: Path, options: tuple[object], attempt: int
 ) -> None:
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    undisturbed.mkdir()
+    undisturbed.mkdir(), disturbed.mkdir()
     steps = killed_at(float("inf"), job(undisturbed, *options))
-    draw = random.Random(str(options))
-    for number in range(3):
-        folder = disturbed / str(number)
-        folder.mkdir(parents=True)
-        for _ in range(2):
-            killed_at(draw.randrange(steps), job(folder, *options, "--resume"))
-        assert nmt(*job(folder, *options, "--resume")).exit_code == 0
-        assert files(folder) == files(undisturbed)
+    draw = random.Random(f"{options} {attempt}")
+    for _ in range(2):
+        killed_at(draw.randrange(steps), job(disturbed, *options, "--resume"))
+    assert nmt(*job(disturbed, *options, "--resume")).exit_code == 0
+    assert files(disturbed) == files(undisturbed)
     assert set(files(undisturbed)) == {"out", "pairs"}
 
 

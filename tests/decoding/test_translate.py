@@ -26,9 +26,9 @@ NASTY = [
     "한국어 문장입니다",
     "\ufffd\ufffd",
     "a dog runs",
-    "word " * 700,
-    "x" * 3000,
-    "Ende. " * 100,
+    "word " * 60,
+    "x" * 200,
+    "Ende. " * 30,
     "\r",
     "\ufeff",
     "𝔘𝔫𝔦 👩‍👩‍👧",
@@ -80,13 +80,13 @@ def test_a_line_without_a_piece_is_blank_and_noted() -> None:
 
 @pytest.mark.parametrize("changes", [{"batch": 1}, {"batch": 64}, {"read_ahead": 1}])
 def test_batch_and_window_change_no_bit(changes: dict[str, int]) -> None:
-    lines = NASTY + some_lines(60)
+    lines = NASTY + some_lines(30)
     expected = translated(lines, job(n_best=3))
     assert translated(lines, job(n_best=3, **changes)) == expected
 
 
 def test_order_changes_no_bit() -> None:
-    lines = NASTY + some_lines(150)
+    lines = NASTY + some_lines(60)
     expected = dict(zip(lines, (t.candidates for t in translated(lines, job())), strict=True))
     random.Random(1).shuffle(lines)
     assert [t.candidates for t in translated(lines, job())] == [expected[line] for line in lines]

@@ -8,6 +8,7 @@ import pytest
 
 from nmt.training.teacher_forcing import FORCINGS
 from tests.end_to_end.toy import accuracy, done, nmt, reversed_, write_corpus, write_recipe
+from tests.grid import mark_slow
 
 MGU = '''\
 """Minimal gated unit (Zhou et al., 2016)."""
@@ -69,13 +70,16 @@ def test_every_schedule_is_among_those_tested() -> None:
 
 @pytest.mark.parametrize(
     ("schedule", "per", "feedback"),
-    [
-        ("always", "token", "argmax"),
-        ("fixed", "sentence", "argmax"),
-        ("linear", "token", "argmax"),
-        ("exponential", "token", "sample"),
-        ("inverse-sigmoid", "sentence", "sample"),
-    ],
+    mark_slow(
+        [
+            ("always", "token", "argmax"),
+            ("fixed", "sentence", "argmax"),
+            ("linear", "token", "argmax"),
+            ("exponential", "token", "sample"),
+            ("inverse-sigmoid", "sentence", "sample"),
+        ],
+        default=[("linear", "token", "argmax"), ("inverse-sigmoid", "sentence", "sample")],
+    ),
 )
 def test_a_schedule_of_teacher_forcing_runs_with_input_feeding(
     schedule: str, per: str, feedback: str, tmp_path: Path

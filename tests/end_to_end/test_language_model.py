@@ -23,6 +23,7 @@ from tests.end_to_end.conftest import Finished
 from tests.end_to_end.test_custom_cells import MGU
 from tests.end_to_end.test_stop_and_resume import fail_after, names
 from tests.end_to_end.toy import done, nmt, phrases, write_lines
+from tests.grid import mark_slow
 
 CHARACTERS = """\
 task: language-model
@@ -97,7 +98,10 @@ def test_it_learns_what_follows_what(which: str, request: pytest.FixtureRequest)
     assert last < {"characters": 3.0, "lines": 3.5}[which]
 
 
-@pytest.mark.parametrize(("cell", "after"), [("gru", 1), ("lstm", 13), ("lstm", 19), ("rhn", 8)])
+@pytest.mark.parametrize(
+    ("cell", "after"),
+    mark_slow([("gru", 1), ("lstm", 13), ("lstm", 19), ("rhn", 8)], default=[("gru", 1), ("lstm", 13)]),
+)
 def test_a_run_interrupted_between_chunks_is_resumed_exactly(
     cell: str, after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from nmt.evaluation.metrics import METRICS, Metric
 from nmt.training.console import metric_heading
 from tests.end_to_end.toy import done, nmt, spelt, write_corpus, write_recipe
+from tests.grid import mark_slow
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric as Scorer
@@ -22,7 +23,7 @@ def word_chrf(lowercase: bool = False, _: str | None = None) -> "Scorer":
     return CHRF(lowercase=lowercase, char_order=2, word_order=1)
 
 
-@pytest.mark.parametrize("metric", ["chrf++", "ter", "word-chrf"])
+@pytest.mark.parametrize("metric", mark_slow(["chrf++", "ter", "word-chrf"], default=["ter", "word-chrf"]))
 def test_a_metric_of_the_table_is_known_wherever_a_metric_is_named(
     metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

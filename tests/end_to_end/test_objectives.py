@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.toy import done, nmt, spelt, write_corpus, write_recipe
+from tests.grid import mark_slow
 
 SMALL = ("encoder.embedding=8", "encoder.hidden=8", "decoder.embedding=8", "decoder.hidden=16")
 STEADY = ("training.learning_rate.schedule=constant", "training.learning_rate.warmup=0")
@@ -28,6 +29,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "weight noise": ("training.weight_noise=0.05", "training.accumulate=2"),
     "coverage with input feeding": ("training.coverage=1.0", "decoder.input_feeding=true"),
 }
+QUICK = ("minimum-risk", "reinforce against greedy", "r_drop", "switchout", "weight noise")
 REPORTED = {"minimum-risk": "risk", "reinforce": "risk", "r_drop": "divergence", "coverage": "coverage"}
 
 
@@ -49,7 +51,7 @@ def same_end(run: Path, whole: Path) -> None:
         assert (run / last).read_bytes() == (whole / last).read_bytes()
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", mark_slow(SETTINGS, default=QUICK))
 def test_a_resumed_run_ends_like_an_uninterrupted_one(name: str, recipe: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(recipe, whole, *SETTINGS[name], "training.stop_after=6u")
@@ -81,7 +83,13 @@ def test_a_resumed_language_model_ends_like_an_uninterrupted_one(
     same_end(tmp_path / "parts", tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name", ["minimum-risk", "reinforce", "r_drop", "coverage with input feeding"])
+@pytest.mark.parametrize(
+    "name",
+    mark_slow(
+        ["minimum-risk", "reinforce", "r_drop", "coverage with input feeding"],
+        default=["minimum-risk", "coverage with input feeding"],
+    ),
+)
 def test_other_terms_of_the_loss_are_logged(name: str, recipe: Path, tmp_path: Path) -> None:
     short = ("training.stop_after=50u", "training.risk.samples=2")
     events = train(recipe, tmp_path / "run", *SETTINGS[name], *short)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import nmt
+from tests.grid import mark_slow
 
 FRAGMENTS = [
     *(
@@ -99,7 +100,7 @@ def test_a_line_of_100_000_characters_without_a_space_gives_one_line(finished: F
     assert lines[::2] == translated(finished, b"Der Hund\nDer Mann\n")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", mark_slow([1, 2, 3], default=[1]))
 def test_nasty_lines_keep_their_number_and_their_translations_in_any_company(
     seed: int, finished: Finished
 ) -> None:

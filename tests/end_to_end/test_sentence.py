@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done, nmt
+from tests.grid import mark_slow
 
 
 @pytest.fixture
@@ -33,7 +34,11 @@ def test_json_has_every_number(finished: Finished, source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "begins"), [("html", "<!doctype html>"), ("svg", "<?xml"), ("png", "\x89PNG")]
+    ("kind", "begins"),
+    mark_slow(
+        [("html", "<!doctype html>"), ("svg", "<?xml"), ("png", "\x89PNG")],
+        default=[("html", "<!doctype html>"), ("png", "\x89PNG")],
+    ),
 )
 def test_a_file_is_written_whole_and_named(
     finished: Finished, source: str, tmp_path: Path, kind: str, begins: str

@@ -14,6 +14,7 @@ import torch
 from nmt.recipe.reader import list_shipped_names, read_any_recipe, read_recipe
 from nmt.recipe.schema import TranslationRecipe
 from tests.end_to_end.toy import done, nmt, write_phrases
+from tests.grid import mark_slow
 
 SHORT = (
     *("training.stop_after=12u", "training.threads=1", "training.validation.every=6u"),
@@ -51,6 +52,13 @@ TOLERANCE = 5e-3 if torch.backends.mkl.is_available() else 0.1  # type: ignore[n
 TOLERANCES = {"multi30k-de-en-deep": max(0.02, TOLERANCE)}
 
 
+# The others differ from these in a language, in a width, or in a setting that other tests are about.
+QUICK = (
+    *("bible-ko-en-lstm", "hello", "multi30k-de-en-deep", "multi30k-de-en-scheduled-sampling"),
+    *("phrasebook-chars", "quickstart-gru"),
+)
+
+
 def test_every_shipped_recipe_has_recorded_losses() -> None:
     assert sorted(LOSSES) == list_shipped_names()
 
@@ -68,14 +76,14 @@ def check_losses(name: str, run: Path) -> None:
     assert losses == pytest.approx(LOSSES[name], rel=TOLERANCES.get(name, TOLERANCE))
 
 
-@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", mark_slow(LANGUAGE_MODELS, default=QUICK))
 def test_a_shipped_recipe_trains_to_recorded_losses_and_writes(name: str, tmp_path: Path) -> None:
     done(nmt("run", name, *SHORT, "decoder.hidden=64", "-o", tmp_path / "run"))
     check_losses(name, tmp_path / "run")
     assert done(nmt("sample", tmp_path / "run", "--length", 20))
 
 
-@pytest.mark.parametrize("name", TRANSLATORS)
+@pytest.mark.parametrize("name", mark_slow(TRANSLATORS, default=QUICK))
 def test_a_shipped_recipe_trains_to_recorded_losses_and_translates(name: str, tmp_path: Path) -> None:
     corpus, run = corpus_for(name, tmp_path / "corpus"), tmp_path / "run"
     done(nmt("run", name, f"data.root={corpus}", *SHORT, *SMALL, "-o", run))

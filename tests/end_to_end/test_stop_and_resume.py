@@ -1,16 +1,18 @@
 """A run killed or stopped anywhere and begun again ends, bit for bit, as the run that was never stopped."""
 
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from nmt.cli import main
 from tests.end_to_end.toy import done, nmt, reversed_, write_corpus, write_phrases
 
 LIMIT = 120.0  # seconds after which a process that does not do its part is given up
@@ -23,10 +25,10 @@ decoder: {cell: lstm-peephole, embedding: 16, hidden: 32, input_feeding: true, d
 training:
   learning_rate: {peak: 1e-2, schedule: plateau}
   batch: {size: 8}
-  stop_after: 40u
+  stop_after: 24u
   checkpoint_every: 1u
   keep: 3
-  validation: {every: 20u, samples: 1}
+  validation: {every: 12u, samples: 1}
   teacher_forcing: {schedule: linear, span: 100u, feedback: sample}
   threads: 1
 search: {max_ratio: 1.0, max_extra: 2}
@@ -50,26 +52,40 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     return Runs(recipe, whole)
 
 
-def stopped(recipe: Path, run: Path, how: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own that gets a signal once its second checkpoint is there."""
-    command = [sys.executable, "-m", "nmt", "train", str(recipe), "-o", str(run)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    )
+class Stopped(NamedTuple):
+    """How a process ended, and what it printed on standard error."""
+
+    code: int | None
+    stderr: str
+
+
+def stopped(recipe: Path, run: Path, how: signal.Signals) -> Stopped:
+    """Train in a process of its own, forked, that gets a signal once its second checkpoint is there."""
+    printed = run.with_suffix(".stderr")
+
+    def train() -> None:
+        descriptor = os.open(printed, os.O_CREAT | os.O_WRONLY)
+        os.dup2(descriptor, 2)
+        sys.stderr = os.fdopen(descriptor, "w", encoding="utf-8")
+        sys.argv = ["nmt", "train", str(recipe), "-o", str(run)]
+        main()
+
+    process = multiprocessing.get_context("fork").Process(target=train)
+    process.start()
     try:
         wait_for(run / "checkpoints" / "u0000002", process)
-        process.send_signal(how)
-        stdout, stderr = process.communicate(timeout=LIMIT)
+        assert process.pid is not None
+        os.kill(process.pid, how)
+        process.join(LIMIT)
     finally:
         process.kill()
-    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+    return Stopped(process.exitcode, printed.read_text(encoding="utf-8"))
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(path: Path, process: BaseProcess) -> None:
     end = time.monotonic() + LIMIT
     while not path.exists():
-        assert process.poll() is None, process.communicate()
+        assert process.is_alive()
         assert time.monotonic() < end, f"{path} did not appear"
         time.sleep(0.002)
 
@@ -93,7 +109,7 @@ def names(folder: Path) -> set[str]:
 def killed(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was killed; tests go on with a copy."""
     run = tmp_path_factory.mktemp("killed") / "run"
-    assert stopped(runs.recipe, run, signal.SIGKILL).returncode == -signal.SIGKILL
+    assert stopped(runs.recipe, run, signal.SIGKILL).code == -signal.SIGKILL
     return run
 
 
@@ -142,7 +158,7 @@ def test_a_signal_saves_after_the_update_and_prints_how_to_resume(
 ) -> None:
     run = tmp_path / "run"
     process = stopped(runs.recipe, run, how)
-    assert process.returncode == code, process.stderr
+    assert process.code == code, process.stderr
     assert "stopping after this update and saving a checkpoint" in process.stderr
     assert f"{how.name} received; run the same command again to resume" in process.stderr
     assert "Traceback" not in process.stderr

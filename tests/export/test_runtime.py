@@ -1,5 +1,6 @@
 """An exported translator gives the numbers of the one it was made from, by any cell and any attention."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from nmt.errors import UsageError
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
 from nmt.trust import trust_file
+from tests.grid import mark_slow
 from tests.model.test_translator import VARIANTS, V, build
 
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [export]")
@@ -65,7 +67,7 @@ EVERY_CELL: dict[str, Any] = {
     "encoder": {"cell": [*CELLS], "layers": len(CELLS), "bidirectional": "first"},
     "decoder": {"cell": [*CELLS], "layers": len(CELLS), "bridge": "copy", "attention": "none"},
 }
-QUICK = ("feeding-multi-head", "layer-norm", "zoneout-feeding", "attention-none")
+QUICK = ("feeding-multi-head", "layer-norm")
 
 
 def check(variant: dict[str, Any], folder: Path) -> None:
@@ -101,8 +103,11 @@ WIDE: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("attention", ["general", "additive", "multi-head"])
-@pytest.mark.parametrize("int8", [False, True])
+ATTENTIONS = ("general", "additive", "multi-head")
+SIZES = mark_slow(product(ATTENTIONS, (False, True)), default=[("additive", False), ("multi-head", True)])
+
+
+@pytest.mark.parametrize(("attention", "int8"), SIZES)
 def test_a_row_has_the_same_bits_whatever_is_beside_it(attention: str, int8: bool, tmp_path: Path) -> None:
     wide = {**WIDE, "decoder": {**WIDE["decoder"], "attention": attention, "bridge": "mean"}}
     runtime = exported(build(**wide).float(), tmp_path, int8=int8)

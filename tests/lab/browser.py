@@ -12,18 +12,27 @@ SCREENS: list[Screen] = [(1100, "light"), (400, "dark")]
 
 @contextmanager
 def shown(browser: Any, file: Path, screen: Screen) -> Iterator[Any]:
-    """A page in a tab of its own."""
+    """A page in the browser's only tab: opening one takes longer than most tests."""
     width, scheme = screen
-    tab = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    tab = browser.contexts[0].pages[0] if browser.contexts else browser.new_page()
+    tab.set_viewport_size({"width": width, "height": 800})
+    tab.emulate_media(color_scheme=scheme)
     wrong: list[str] = []
-    tab.on("console", lambda message: wrong.append(message.text))
-    tab.on("pageerror", lambda error: wrong.append(str(error)))
-    tab.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or wrong.append(asked.url))
-    tab.goto(file.as_uri())
-    settle(tab)
-    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    yield tab
-    tab.close()
+    listeners = {
+        "console": lambda message: wrong.append(message.text),
+        "pageerror": lambda error: wrong.append(str(error)),
+        "request": lambda asked: asked.url.startswith(("file:", "data:")) or wrong.append(asked.url),
+    }
+    for event, listener in listeners.items():
+        tab.on(event, listener)
+    try:
+        tab.goto(file.as_uri())
+        settle(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        yield tab
+    finally:
+        for event, listener in listeners.items():
+            tab.remove_listener(event, listener)
     assert wrong == []
 
 

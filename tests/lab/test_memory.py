@@ -122,6 +122,12 @@ def test_means_and_deviations_are_over_the_seeds() -> None:
     assert MemoryResult("copy", "gru", [[1.0, 0.5]]).deviations == []
 
 
+def test_a_gru_learns_to_hold_a_symbol() -> None:
+    settings = MemorySettings((2, 5), hidden=16, updates=100, batch=16, rate=2e-2)
+    assert min(measure_accuracies("gru", TASKS["copy"], settings, 1)) > 0.95
+
+
+@pytest.mark.slow
 def test_a_gru_holds_over_200_positions_what_a_plain_rnn_loses() -> None:
     """Training differs by processor, so the margins are wide.
 

@@ -1,14 +1,15 @@
 """Members in processes of their own: one that fails or is killed spares the rest, what is done stays done."""
 
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -107,25 +108,33 @@ def test_leaving_stops_what_runs_and_starts_nothing_more(tmp_path: Path) -> None
 
 
 def test_sigterm_asks_the_member_under_way_to_stop_and_waits_for_it(tmp_path: Path) -> None:
-    code = """
-import signal, sys
-from pathlib import Path
-from nmt.lab.study.runner import StudyRunner
-from tests.lab.test_study_runner import MEMBERS
-child = "import os, signal, sys\\nsignal.signal(15, lambda *_: (print('saved'), sys.exit(143)))\\n"
-child += "os.mkdir(sys.argv[1])\\nsignal.pause()"
-command = lambda files: [sys.executable, "-c", child, str(files.run)]
-with StudyRunner(Path(sys.argv[1]), 1, command=command) as running:
-    for _ in running.train(MEMBERS): pass
-"""
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-    while not (tmp_path / "members" / "a,seed1").is_dir():
-        assert process.poll() is None
-        time.sleep(0.01)
+    child = (
+        "import os, signal, sys\nsignal.signal(15, lambda *_: (print('saved'), sys.exit(143)))\n"
+        "os.mkdir(sys.argv[1])\nsignal.pause()"
+    )
+    process = study_in_a_process(tmp_path, child)
     process.terminate()
-    assert process.wait() == 143
+    process.join()
+    assert process.exitcode == 143
     assert (tmp_path / "members" / "a,seed1.log").read_text("utf-8") == "saved\n"
     assert not (tmp_path / "members" / "b,seed1").exists()
+
+
+def study_in_a_process(directory: Path, child: str) -> BaseProcess:
+    """A study in a forked process, whose first member, a program of Python, has made its directory."""
+
+    def study() -> None:
+        command = lambda files: [sys.executable, "-c", child, str(files.run)]  # noqa: E731
+        with StudyRunner(directory, 1, command=command) as running:
+            for _ in running.train(MEMBERS):
+                pass
+
+    process = multiprocessing.get_context("fork").Process(target=study)
+    process.start()
+    while not (directory / "members" / "a,seed1").is_dir():
+        assert process.is_alive()
+        time.sleep(0.01)
+    return process
 
 
 def test_members_that_run_side_by_side_share_the_cores(
@@ -147,23 +156,12 @@ def test_members_that_run_side_by_side_share_the_cores(
 
 
 def test_what_a_killed_study_left_behind_still_holds_its_directory(tmp_path: Path) -> None:
-    code = """
-import sys
-from pathlib import Path
-from nmt.lab.study.runner import StudyRunner
-from tests.lab.test_study_runner import MEMBERS
-child = "import os, signal, sys\\nprint(os.getpid(), flush=True)\\nos.mkdir(sys.argv[1])\\nsignal.pause()"
-command = lambda files: [sys.executable, "-c", child, str(files.run)]
-with StudyRunner(Path(sys.argv[1]), 1, command=command) as running:
-    for _ in running.train(MEMBERS): pass
-"""
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as process:
-        while not (tmp_path / "members" / "a,seed1").is_dir():
-            assert process.poll() is None
-            time.sleep(0.01)
-        with pytest.raises(UsageError, match=rf"another process \({process.pid}, or a child of it\)"):
-            codes(tmp_path)
-        process.kill()
+    child = "import os, signal, sys\nprint(os.getpid(), flush=True)\nos.mkdir(sys.argv[1])\nsignal.pause()"
+    process = study_in_a_process(tmp_path, child)
+    with pytest.raises(UsageError, match=rf"another process \({process.pid}, or a child of it\)"):
+        codes(tmp_path)
+    process.kill()
+    process.join()
     left = int((tmp_path / "members" / "a,seed1.log").read_text("utf-8"))
     try:
         with pytest.raises(UsageError, match="is using"):

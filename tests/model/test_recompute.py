@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from nmt.model.attention import ATTENTIONS
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.deferred import SUMMED_ROWS
+from tests.grid import mark_slow
 from tests.model.test_translator import batch, build
 
 DROPOUT = {
@@ -42,8 +43,11 @@ def learn(
     return {"loss": loss.detach(), **{n: p.grad for n, p in model.named_parameters() if p.grad is not None}}
 
 
-@pytest.mark.parametrize("engine", ["compiled", "torch", "reference"])
-@pytest.mark.parametrize("variant", VARIANTS)
+CASES = [(variant, engine) for variant in VARIANTS for engine in ("compiled", "torch", "reference")]
+QUICK = [case for case in CASES if "compiled" in case or case[0] in ("conditional", "layer-norm")]
+
+
+@pytest.mark.parametrize(("variant", "engine"), mark_slow(CASES, default=QUICK))
 def test_what_is_computed_again_gives_the_same_loss_and_gradients(variant: str, engine: str) -> None:
     expected = learn(0, VARIANTS[variant], engine)
     for positions in (1, 2, 7):
@@ -105,7 +109,7 @@ def kept(model: TranslationModel, src: Tensor, tgt: Tensor) -> int:
 
 @pytest.mark.parametrize("engine", ["compiled", "torch", "reference"])
 def test_less_is_kept_the_fewer_states_are(engine: str) -> None:
-    src, tgt = torch.randint(3, 11, (4, 6)), torch.randint(3, 11, (4, 96))  # packed weights are kept too
+    src, tgt = torch.randint(3, 11, (4, 6)), torch.randint(3, 11, (4, 48))  # packed weights are kept too
     everything, pieces_of_two, pieces_of_six = (
         kept(
             build(

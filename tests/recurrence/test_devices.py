@@ -1,5 +1,7 @@
 """The engines where the model is not on the CPU: on a GPU if there is one, and on a device without values."""
 
+from itertools import product
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,13 +14,15 @@ from nmt.recurrence.fused_scan import FusedScan
 from nmt.recurrence.layer import Layer
 from nmt.recurrence.parallel import ParallelScan, find_stages
 from nmt.recurrence.trace.program import find_program
-from tests.grid import CELL_GRID
+from tests.grid import CELL_GRID, mark_slow
 
 T, B, E, H = 4, 3, 4, 5
 
 
-@pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
-@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
+@pytest.mark.parametrize(
+    ("layer_norm", "padded"),
+    mark_slow(product((False, True), repeat=2), default=[(False, True), (True, False)]),
+)
 @pytest.mark.parametrize("name", CELL_GRID)
 def test_nothing_that_is_made_on_the_way_is_left_on_the_cpu(
     name: str, layer_norm: bool, padded: bool

@@ -1,9 +1,11 @@
 """Kernels by torch.compile equal the reference, and are compiled once."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
-from torch._dynamo.utils import counters
 
 from nmt.cells import CELLS
 from nmt.cells.cell import Cell
@@ -12,12 +14,10 @@ from nmt.recurrence import inductor
 from nmt.recurrence.engine import Backend, select_backend
 from nmt.recurrence.fused import bind_cell
 from nmt.recurrence.trace.kernel import Kernel, TensorKey, TensorKind, Tensors, trace_kernel
+from tests.grid import STRUCTURES
 
 T, B, E, H = 4, 3, 4, 5
 A_SLOT, B_SLOT, C_SLOT = (TensorKey(TensorKind.STATE, name) for name in "abc")
-QUICK = [("lstm", True)]
-ALL = [(name, layer_norm) for name in CELLS for layer_norm in (False, True)]
-REST = [pytest.param(*case, marks=pytest.mark.slow) for case in ALL if case not in QUICK]
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.jit.script_method` is deprecated"
 )  # inductor's own imports
@@ -27,6 +27,22 @@ pytestmark = pytest.mark.filterwarnings(
 def _compiles() -> None:
     if obstacle := inductor.find_obstacle("cpu"):
         pytest.skip(obstacle)
+
+
+@pytest.fixture
+def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The functions that inductor would compile are called as they are: a compilation takes seconds."""
+
+    def keep(function: Callable[..., Any], **_: bool) -> Callable[..., Any]:
+        return function
+
+    caches = (inductor.find_obstacle, inductor._compile_kernel)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.setattr(torch, "compile", keep)
+    yield
+    for cache in caches:
+        cache.cache_clear()
 
 
 def outcome(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Tensor]:
@@ -42,9 +58,23 @@ def outcome(cell: Cell, engine: str, x: Tensor, real: Tensor | None) -> list[Ten
     return [*values, *torch.autograd.grad(loss, inputs, materialize_grads=True)]
 
 
+@pytest.mark.usefixtures("_uncompiled")
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_what_inductor_is_given_equals_the_reference(name: str, layer_norm: bool) -> None:
+    check(name, layer_norm)
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("_compiles")
-@pytest.mark.parametrize(("name", "layer_norm"), [*QUICK, *REST])
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("name", CELLS)
 def test_what_inductor_compiles_equals_the_reference(name: str, layer_norm: bool) -> None:
+    check(name, layer_norm)
+
+
+def check(name: str, layer_norm: bool) -> None:
+    """Compare every value and every gradient of a padded layer with dropout."""
     cell, x = CELLS[name](E, H, layer_norm=layer_norm).double(), torch.randn(T, B, E, dtype=torch.float64)
     real = torch.arange(T).unsqueeze(1) < torch.tensor([4, 2, 3])
     results = (outcome(cell, engine, x, real) for engine in ("inductor", "reference"))
@@ -60,8 +90,11 @@ def run_swap(kernel: Kernel, backend: Backend, start: Tensor) -> Tensor:
     return torch.stack([a, c])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_compiles")
 def test_one_kernel_serves_every_batch_and_a_batch_of_one_has_its_own() -> None:
+    from torch._dynamo.utils import counters  # takes two seconds
+
     def swap(values: Tensors) -> dict[TensorKey, Tensor | None]:
         return {B_SLOT: values[C_SLOT].sigmoid() * 2, C_SLOT: values[A_SLOT]}
 

@@ -53,7 +53,7 @@ def without_dropout() -> Tiny:
     return model
 
 
-FIFTY = {"stop_after": Duration(50, "u"), "every": Duration(25, "u")}
+TWELVE = {"stop_after": Duration(12, "u"), "every": Duration(6, "u")}
 
 
 def events(run: Path) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ def events(run: Path) -> list[dict[str, Any]]:
 )
 def test_several_processes_give_the_losses_of_one(tmp_path: Path, count: int, accumulate: int) -> None:
     """Batches have three rows: of four processes the last has none, and takes part all the same."""
-    settings = {**FIFTY, "accumulate": accumulate}
+    settings = {**TWELVE, "accumulate": accumulate}
     make_training(tmp_path / "one", model=without_dropout(), settings=settings, log_every=1).train()
 
     def train(processes: Processes) -> str:
@@ -81,7 +81,7 @@ def test_several_processes_give_the_losses_of_one(tmp_path: Path, count: int, ac
     weights = values(in_processes(count, train))
     assert len(set(weights)) == 1
     one, many = events(tmp_path / "one"), events(tmp_path / "many")
-    assert len(one) == len(many) == 52
+    assert len(one) == len(many) == 14
     for mine, theirs in zip(one, many, strict=True):
         assert mine.keys() == theirs.keys()
         assert theirs["loss"] == pytest.approx(mine["loss"], rel=1e-6)
