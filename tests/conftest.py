@@ -1,16 +1,14 @@
-"""What every test stands on: fixed seeds, one thread, and memory that shows when it was never written."""
+"""What every test stands on: fixed seeds, one thread, and memory that shows when it was never written.
+
+Large libraries are imported in the fixtures: the process that hands tests to its workers needs none of them.
+"""
 
 import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-
-from nmt.notes import warn_once
-from nmt.recurrence.c import compiler
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +16,8 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 @pytest.fixture(autouse=True, scope="session")
 def _torch_settings() -> None:
     """`torch.empty` gives NaN, so that a value nobody wrote is seen; one thread: tests share the cores."""
+    import torch
+
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = True
@@ -25,6 +25,9 @@ def _torch_settings() -> None:
 
 @pytest.fixture(autouse=True)
 def _seeds() -> None:
+    import numpy as np
+    import torch
+
     random.seed(1)
     np.random.seed(1)  # libraries draw from the global generator
     torch.manual_seed(1)
@@ -57,6 +60,9 @@ def shared_corpora() -> Path:
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine without a C compiler."""
+    from nmt.notes import warn_once
+    from nmt.recurrence.c import compiler
+
     monkeypatch.setenv("CC", "no-such-compiler")
     for remembered in (compiler.find_obstacle, warn_once):
         remembered.cache_clear()
