@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
+from stat import S_IMODE
 from tempfile import TemporaryDirectory
 from typing import Literal
 
@@ -38,12 +39,13 @@ def atomic_file(path: Path) -> Iterator[Path]:
         return
     target = _target(path)
     side = temporary_file(target)
+    side.unlink(missing_ok=True)  # it might be a link
     try:
         yield side
         replace_file(side, target)
     except OSError as error:
-        if error.errno in DISK_FULL or error.filename == str(side):
-            raise DataError(f"cannot write {path}: {error.strerror}") from error
+        if full := _write_error(error, side, path):
+            raise full from error
         raise
     finally:
         side.unlink(missing_ok=True)
@@ -60,33 +62,60 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory to fill; when the block ends, it is flushed to disk and renamed to `path`.
 
     A directory of that name is replaced. If the block raises, nothing is left behind; the remains of a
-    killed process are removed by the next call.
+    killed process are removed by the next call. Raises DataError if the disk is full.
     """
     side = path.with_name(f".{path.name}.partial")
     remove_path(side)
     side.mkdir(parents=True)
     try:
         yield side
+        mode = S_IMODE(side.stat().st_mode)  # by the umask, which libraries that write 0600 do not heed
+        for file in side.rglob("*"):
+            _set_mode(file, mode if file.is_dir() else mode & 0o666)
         for file in (*side.rglob("*"), side):
             flush_to_disk(file)
         old = path.with_name(f".{path.name}.replaced")
         remove_path(old)
         if path.exists():
+            _set_mode(side, S_IMODE(path.stat().st_mode))
             path.rename(old)
         side.rename(path)
         remove_path(old)
         flush_to_disk(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             remove_path(side)
+        if isinstance(error, (OSError, DataError)) and (full := _write_error(error, side, path)):
+            raise full from error
         raise
 
 
 def replace_file(side: Path, path: Path) -> None:
-    """Flush the file `side` to disk and rename it to `path`."""
+    """Flush the file `side` to disk and rename it to `path`; a file that it replaces leaves it its mode."""
+    if path.exists():
+        _set_mode(side, S_IMODE(path.stat().st_mode))
     flush_to_disk(side)
     side.replace(path)
     flush_to_disk(path.parent)
+
+
+def _set_mode(file: Path, mode: int) -> None:
+    """Set the permissions of a file, where its file system has any."""
+    if not file.is_symlink():
+        with suppress(OSError):
+            file.chmod(mode)
+
+
+def _write_error(error: OSError | DataError, side: Path, path: Path) -> DataError | None:
+    """Return the error of a full disk, or of a file that cannot be written, with its final name."""
+    if isinstance(error, DataError):  # of a file that was written atomically inside the directory
+        message = str(error).replace(str(side), str(path))
+        return DataError(message) if message != str(error) else None
+    names = [str(name) for name in (error.filename2, error.filename) if str(name).startswith(str(side))]
+    if error.errno not in DISK_FULL and not names:
+        return None
+    file = names[0].replace(str(side), str(path)) if names else path
+    return DataError(f"cannot write {file}: {error.strerror}")
 
 
 def flush_to_disk(path: Path) -> None:

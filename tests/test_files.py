@@ -2,6 +2,9 @@
 
 import errno
 import os
+import resource
+import shutil
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
 from nmt import files
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, atomic_file, write_file
+from nmt.training.checkpoint import save_tensors
 
 
 def fail(path: Path) -> None:
@@ -113,6 +118,68 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(
     with pytest.raises(DataError, match="cannot write .*/a: No space left"):
         write_file(tmp_path / "a", b"new")
     assert [*tmp_path.iterdir()] == []
+
+
+def write_all(path: Path) -> None:
+    """Write a directory with a file of a library that heeds no umask, and a folder."""
+    with atomic_directory(path) as side:
+        (side / "folder").mkdir()
+        for file in (side / "private", side / "folder" / "private"):
+            file.touch(mode=0o600)
+            file.chmod(0o600)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_permissions_are_those_of_the_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        write_file(tmp_path / "a", b"")
+        write_all(tmp_path / "b")
+    finally:
+        os.umask(before)
+    for path in tmp_path.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask
+
+
+def test_what_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    file, folder = tmp_path / "a", tmp_path / "b"
+    write_file(file, b"old")
+    write_all(folder)
+    file.chmod(0o640)
+    folder.chmod(0o750)
+    write_file(file, b"new")
+    write_all(folder)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, folder)] == [0o640, 0o750]
+
+
+def test_a_link_at_the_path_of_an_incomplete_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"kept")
+    (tmp_path / ".a.part").symlink_to("other")
+    write_file(tmp_path / "a", b"new")
+    assert (tmp_path / "other").read_bytes() == b"kept"
+
+
+def test_a_full_disk_names_the_file_in_a_directory_and_leaves_nothing(tmp_path: Path) -> None:
+    """A limit of the size of files is like a full disk: an error of the system, from any library."""
+    (tmp_path / "long").write_bytes(bytes(60_000))
+    writers = {
+        "a: File": lambda side: (side / "x").write_bytes(bytes(60_000)),
+        "a/x: File": lambda side: write_file(side / "x", bytes(60_000)),
+        "a/y: File": lambda side: save_tensors(side / "y", {"w": torch.zeros(20_000)}),
+        "a/z: File": lambda side: shutil.copyfile(tmp_path / "long", side / "z"),
+    }
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for message, write in writers.items():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+        try:
+            with (
+                pytest.raises(DataError, match=f"cannot write {tmp_path}/{message}"),
+                atomic_directory(tmp_path / "a") as side,
+            ):
+                write(side)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert [path.name for path in tmp_path.iterdir()] == ["long"]
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])

@@ -12,6 +12,8 @@ from xopen import xopen
 from nmt.errors import DataError, NmtError
 
 COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
+MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of each kind of compressed file."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -37,6 +39,7 @@ def read_lines(path: Path) -> Iterator[str]:
 def open_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file, plain or compressed, as bytes; DataError if it is missing or cannot be read to its end."""
     try:
+        _check_compression(path)
         with xopen(path, "rb", threads=0) as stream:
             yield stream
     except NmtError:
@@ -47,6 +50,20 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         why = getattr(error, "strerror", None) or error
         advice = "if it is damaged or truncated, download or compress it again"
         raise DataError(f"cannot read {path}: {why}; {advice}") from error
+
+
+def _check_compression(path: Path) -> None:
+    """Raise DataError if a file with the ending of a compressed one is none."""
+    magic = MAGIC.get(path.suffix, b"")
+    if not magic or not path.is_file():
+        return
+    with path.open("rb") as file:
+        head = file.read(len(magic))
+    if not magic.startswith(head):
+        raise DataError(
+            f"cannot read {path}: it is not compressed, or otherwise than its name says (it begins with "
+            f"{head!r}); rename it without {path.suffix} if it is plain text"
+        )
 
 
 def _strip_line_ends(stream: Iterable[bytes], *, top: bool = True) -> Iterator[bytes]:

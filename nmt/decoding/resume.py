@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nmt.decoding.job import JobProgress
 from nmt.errors import DataError
-from nmt.files import is_stream, part_file, write_file
+from nmt.files import is_stream, part_file, replace_file, write_file
 from nmt.settings import CountOrZero
 from nmt.untrusted_files import STATE_BYTES, RefusedFile, read_json
 
@@ -153,7 +153,7 @@ def rename_parts(paths: Sequence[Path | None]) -> None:
     targets = [path.resolve() for path in paths if path]
     for target in targets:
         if part_file(target).exists():
-            part_file(target).replace(target)
+            replace_file(part_file(target), target)
     for target in targets:
         checkpoint_path(target).unlink(missing_ok=True)
 

@@ -1,7 +1,9 @@
 """Checkpoints: tensors in safetensors and metadata in JSON, with checksums, written atomically."""
 
+import errno
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +58,7 @@ def write(directory: Path, model: Tensors, trainer: Tensors, metadata: Metadata)
     """Write a checkpoint atomically; one of that name is replaced."""
     try:
         write_tensor_files(directory, {MODEL: model, TRAINER: trainer}, METADATA, metadata)
-    except (OSError, SafetensorError) as error:
+    except (OSError, DataError) as error:
         raise DataError(
             f"{directory}: the checkpoint could not be written ({error}); earlier checkpoints are untouched"
         ) from error
@@ -158,7 +160,12 @@ def prune(checkpoints: Path, keep: int, *protected: str | None) -> None:
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Write tensors to a safetensors file and return its SHA-256."""
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
     return file_sha256(path)
 
 

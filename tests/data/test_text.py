@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from xopen import xopen
 
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
-from nmt.data.text import COMPRESSIONS, read_lines, read_lines_leniently
+from nmt.data.text import COMPRESSIONS, MAGIC, read_lines, read_lines_leniently
 from nmt.errors import DataError
 
 NASTY = ["", "\u2028", "a\u0085b", "a\rb", "\x0b\x0c", "\0", "  ", "x" * 100_000, "한국어 🙂", "\ufeff"]
@@ -118,3 +118,21 @@ def test_a_tsv_line_with_other_than_two_columns_is_refused_but_an_empty_one_is_a
     assert [next(pairs), next(pairs)] == [("a", "b"), ("", "")]
     with pytest.raises(DataError, match=r"t\.tsv, line 3: 3 columns, expected two"):
         next(pairs)
+
+
+@pytest.mark.parametrize("ending", MAGIC)
+def test_a_file_that_is_not_compressed_as_its_name_says_is_reported(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    for content in (b"plain text\n", MAGIC[".gz" if ending == ".xz" else ".xz"] + b"rest"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="is not compressed, or otherwise than its name says"):
+            list(read_lines(path))
+
+
+@pytest.mark.parametrize("ending", MAGIC)
+def test_a_truncated_compressed_file_is_reported_as_such(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a{ending}"
+    whole = write(path, b"text\n" * 9).read_bytes()
+    path.write_bytes(whole[:-3])
+    with pytest.raises(DataError, match="if it is damaged or truncated, download or compress it again"):
+        list(read_lines(path))

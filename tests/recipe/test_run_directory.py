@@ -1,7 +1,9 @@
 """A run directory: whose it is, what may change when a run goes on, and what a failed start leaves."""
 
 import json
+import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -224,3 +226,17 @@ def test_a_run_goes_on_with_its_cell_and_not_with_changed_equations(own: Path) -
     assert changed.exit_code == 2
     assert "a new cell needs a new run" in changed.stderr
     assert update("run") == "u0000003"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_files_of_runs_and_models_have_the_permissions_of_the_umask(recipe: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        translate = ("translate", "model", "-i", "valid.de", "-o", "run/out")
+        for words in (("train", recipe, "-o", "run"), ("average", "run", "-o", "model"), translate):
+            assert nmt(*words).exit_code == 0
+    finally:
+        os.umask(before)
+    for path in (path for name in ("run", "model") for path in (Path(name), *Path(name).rglob("*"))):
+        expected = (0o777 if path.is_dir() else 0o666) & ~mask
+        assert path.is_symlink() or stat.S_IMODE(path.stat().st_mode) == expected, path
