@@ -1,13 +1,24 @@
 """The Python interface: everything that `import nmt` offers."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from reprlib import repr as shorten
+from typing import Any
 
+from nmt.decoding.arguments import (
+    check_flag,
+    check_strings,
+    check_text,
+    check_whole_number,
+    replace_surrogates,
+)
 from nmt.decoding.ensemble import combine_jobs
-from nmt.decoding.job import Line
+from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.options import Options
 from nmt.decoding.translation import Translation, translate_window
+from nmt.errors import UsageError
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.trust import allow_code
 
@@ -21,8 +32,11 @@ class Translator:
     """
 
     def __init__(self, *models: str | Path, trust_code: bool = False) -> None:
-        with allow_code(trust_code):
-            self._job = combine_jobs([build_job(load_translator(Path(model))) for model in models])
+        if not models:
+            raise UsageError("a Translator needs a model: give a run or a model directory")
+        paths = [_check_path(model) for model in models]
+        with allow_code(check_flag("trust_code", trust_code)):
+            self._job = combine_jobs([build_job(load_translator(path)) for path in paths])
 
     @property
     def options(self) -> Options:
@@ -34,21 +48,57 @@ class Translator:
         lines: Iterable[str | Line],
         *,
         beam: int | None = None,
-        n_best: int = 1,
+        n_best: int | None = None,
         options: Options | None = None,
         aligned: bool = False,
     ) -> list[Translation]:
         """Translate each line, in order. A `Line` may have its own lexical constraints.
 
-        `beam` and `n_best` override those of `options`, which are the recipe's by default.
+        `beam` and `n_best` override those of `options`, which are the recipe's by default. Raises UsageError
+        for arguments of a wrong type and values out of range.
         """
-        chosen = options or self.options
-        beam = beam or max(chosen.beam, n_best)
+        if not isinstance(options, Options | None):
+            raise UsageError(f"options must be Options (got {shorten(options)}): change Translator.options")
+        chosen, aligned = options or self.options, check_flag("aligned", aligned)
+        n_best = chosen.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
+        beam = max(chosen.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
         chosen = replace(chosen, beam=beam, n_best=n_best, attention=chosen.attention or aligned)
         job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned)
-        return translate_window(list(_lines(lines)), job)
+        return translate_window(list(_check_lines(lines)), job)
 
 
-def _lines(lines: Iterable[str | Line]) -> Iterable[Line]:
+def _check_path(path: Any) -> Path:
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(name, str) or "\0" in name:
+        raise UsageError(f"a model is the path of a run or a model directory (got {shorten(path)})")
+    return Path(name)
+
+
+def _check_lines(lines: Any) -> Iterator[Line]:
+    """Yield lines with their numbers; UsageError for what is neither a string nor a valid `Line`."""
+    if isinstance(lines, str | bytes | Line) or not isinstance(lines, Iterable):
+        raise UsageError(
+            f"lines must be a list of strings (got {shorten(lines)}): write [line] for a single one"
+        )
     for number, line in enumerate(lines, 1):
-        yield line if isinstance(line, Line) else Line(number, line)
+        if isinstance(line, Line):
+            yield line._replace(
+                number=check_whole_number(f"the number of line {number}", line.number),
+                text=replace_surrogates(check_text(f"the text of line {number}", line.text)),
+                constraints=_check_constraints(number, line.constraints),
+            )
+        else:
+            yield Line(number, replace_surrogates(check_text(f"line {number}", line)))
+
+
+def _check_constraints(number: int, constraints: Any) -> LineConstraints:
+    where = f"of line {number}"
+    if not isinstance(constraints, LineConstraints):
+        raise UsageError(f"the constraints {where} must be LineConstraints (got {shorten(constraints)})")
+    seed = constraints.seed
+    return LineConstraints(
+        prefix=replace_surrogates(check_text(f"the prefix {where}", constraints.prefix)),
+        must=tuple(map(replace_surrogates, check_strings(f"must {where}", constraints.must))),
+        must_not=tuple(map(replace_surrogates, check_strings(f"must_not {where}", constraints.must_not))),
+        seed=None if seed is None else check_whole_number(f"the seed {where}", seed, 0),
+    )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from nmt.data.vocabulary import EOS, SPECIALS
+from nmt.decoding.arguments import replace_surrogates
 from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Candidate, Translation
 
@@ -69,8 +70,8 @@ def read_json_line(number: int, text: str, note: str | None, field: str) -> Line
         return Line(number, "", notes, error='not a JSON object such as {"text": "…"}')
     if problem := _find_problem(record, field):
         return Line(number, "", notes, record=record, error=problem)
-    text, prefix = (_without_surrogates(record.get(name, "")) for name in (field, "prefix"))
-    must, must_not = (tuple(map(_without_surrogates, record.get(name, []))) for name in ("must", "must_not"))
+    text, prefix = (replace_surrogates(record.get(name, "")) for name in (field, "prefix"))
+    must, must_not = (tuple(map(replace_surrogates, record.get(name, []))) for name in ("must", "must_not"))
     return Line(number, text, notes, LineConstraints(prefix, must, must_not, record.get("seed")), record)
 
 
@@ -99,11 +100,6 @@ def _find_problem(record: dict[str, Any], field: str) -> str | None:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         return "'seed' must be a whole number, 0 or more"
     return None
-
-
-def _without_surrogates(text: str) -> str:
-    """Replace lone surrogates, which JSON can express (\\ud800) and UTF-8 cannot, by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def write_json_line(translation: Translation, *, n_best: bool = False, details: bool = False) -> str:

@@ -1,11 +1,12 @@
 """Options of a search for all sentences, and the request for one sentence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
+from nmt.decoding.arguments import CHECKS
 from nmt.decoding.ranking import NORMALISATIONS, Ranking
 from nmt.errors import UsageError
 from nmt.settings import Count, CountOrZero, Settings
@@ -63,10 +64,14 @@ class Options(SearchSettings):
     seed: int = 1
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            check = CHECKS[type(option.default)]
+            object.__setattr__(self, option.name, check(option.name, getattr(self, option.name)))
         beam, groups, n_best = self.beam, self.groups, self.n_best
         lengths = self.min_ratio, self.max_ratio, self.max_extra, self.min_length
         problems = {
             "beam, batch, n_best, groups must be 1 or more": min(beam, self.batch, n_best, groups) < 1,
+            "seed must be 0 or more": self.seed < 0,
             f"n_best {n_best} exceeds the beam of {beam}: reduce n_best or widen the beam": (
                 n_best > beam and not self.sample
             ),
@@ -77,7 +82,7 @@ class Options(SearchSettings):
             f"no normalisation '{self.normalisation}', one of: {', '.join(NORMALISATIONS)}": (
                 self.normalisation not in NORMALISATIONS
             ),
-            f"the beam must be at most {WIDEST:,}": beam > WIDEST,
+            f"the beam and n_best must be at most {WIDEST:,}": max(beam, n_best) > WIDEST,
             f"the length penalty must be at most {STRONGEST:g}": self.length_penalty > STRONGEST,
             f"max_ratio must be at most {LONGEST:g}": self.max_ratio > LONGEST,
             "penalties must be 0 or more": min(self.length_penalty, self.coverage_penalty) < 0,

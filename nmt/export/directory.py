@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.data.vocabulary import load_vocabulary
+from nmt.decoding.arguments import check_whole_number
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, SearchSettings
 from nmt.export.runtime import OnnxModel
@@ -46,6 +47,7 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
 
     Raises DataError if a file has changed, or if the directory has a later format.
     """
+    threads = check_whole_number("threads", threads, 1)
     checksums = read_json(path / CHECKSUMS, dict[str, str])
     for name in sorted(checksums):
         check_sha256(find_member(path, name, path / CHECKSUMS), checksums[name])
