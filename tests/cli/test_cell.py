@@ -5,7 +5,7 @@ from typer.testing import CliRunner, Result
 
 from nmt.cells import CELLS
 from nmt.cli.app import app
-from tests.grid import CELL_GRID
+from tests.grid import mark_slow
 
 
 def nmt(*words: str) -> Result:
@@ -35,7 +35,7 @@ def test_show_prints_equations_sizes_and_steps() -> None:
     assert all(len(line) <= 80 for line in result.stdout.splitlines() if "#" not in line)
 
 
-@pytest.mark.parametrize("name", CELL_GRID)
+@pytest.mark.parametrize("name", mark_slow(CELLS, default=("lstm", "gru-reset-after", "rhn", "sru")))
 def test_every_cell_of_the_table_passes_its_checks(name: str) -> None:
     result = nmt("check", name, "--rounds", "0")
     assert result.exit_code == 0, result.output

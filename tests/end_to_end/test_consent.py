@@ -25,6 +25,7 @@ from nmt.recipe.reader import dump
 from nmt.user_directories import cache_directory, state_directory
 from tests.end_to_end.test_custom_cells import MGU
 from tests.end_to_end.toy import copied, done, nmt, write_corpus, write_recipe
+from tests.grid import mark_slow
 
 LM = """\
 task: language-model
@@ -285,7 +286,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize(("name", "exit_code"), [("averaged", 1), ("plain", 0)])
+@pytest.mark.parametrize(
+    ("name", "exit_code"), mark_slow([("averaged", 1), ("plain", 0)], default=[("plain", 0)])
+)
 def test_nothing_outside_the_directory_is_opened_or_run(
     name: str, exit_code: int, theirs: Theirs, tmp_path: Path
 ) -> None:

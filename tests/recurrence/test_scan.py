@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from nmt.recurrence.layer import DropoutSettings, Layer, Stack
 from nmt.recurrence.reference import BoundCell
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
 from nmt.recurrence.trace.program import trace_plan
-from tests.grid import CELL_GRID
+from tests.grid import CELL_GRID, mark_slow
 
 T, B, E, H = 6, 3, 4, 5
 FEW = 2  # inputs and units of a cell whose every value is changed in turn
@@ -69,15 +70,21 @@ def by_steps(bound: BoundCell, x: Tensor, s: Any) -> tuple[Tensor, Any]:
     return torch.stack(hs), s
 
 
-@pytest.mark.parametrize("real", [None, padding()], ids=["whole", "padded"])
-@pytest.mark.parametrize("layer_norm", [False, True], ids=["plain", "layer-norm"])
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+# Each pair of two settings' values is in the default run.
+SETTINGS = mark_slow(
+    product((False, True), repeat=3),
+    default=[(False, False, False), (False, True, True), (True, False, True), (True, True, False)],
+)
+
+
+@pytest.mark.parametrize(("padded", "layer_norm", "reverse"), SETTINGS)
 @pytest.mark.parametrize("engine", DERIVED)
 @pytest.mark.parametrize("name", CELL_GRID)
 def test_a_scan_equals_the_reference(
-    name: str, engine: str, reverse: bool, layer_norm: bool, real: Tensor | None
+    name: str, engine: str, reverse: bool, layer_norm: bool, padded: bool
 ) -> None:
     cell, x = make(name, layer_norm=layer_norm), torch.randn(T, B, E, dtype=torch.float64)
+    real = padding() if padded else None
     results = (scan(cell, e, x, real, reverse=reverse) for e in (engine, "reference"))
     for derived, reference in zip(*results, strict=True):
         torch.testing.assert_close(derived, reference, rtol=0, atol=1e-10)
