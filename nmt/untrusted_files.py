@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from nmt.errors import DataError
 from nmt.files import stream_sha256
+from nmt.formats import find_format_problem
 
 MIB = 1 << 20
 CARD_BYTES = MIB  # a JSON file of a few entries
@@ -49,6 +50,10 @@ class RefusedFile(DataError):
     def __init__(self, path: Path, reason: str, advice: str = ADVICE) -> None:
         super().__init__(f"{path}: refused: {reason}; {advice}")
         self.reason = reason
+
+
+class NewerFormat(RefusedFile):
+    """A file of a format that only a newer version can read."""
 
 
 def check_inside(path: Path, directory: Path) -> Path:
@@ -163,15 +168,21 @@ def _adapter(shape: Any) -> Any:
     return ADAPTERS[shape]
 
 
-def read_sealed_json(path: Path, shape: type[ShapeT], limit: int = STATE_BYTES) -> ShapeT:
-    """Return the content of a JSON file that contains its own checksum, `seal`, without it."""
+def read_card(path: Path, shape: type[ShapeT], limit: int = CARD_BYTES, *, is_sealed: bool = False) -> ShapeT:
+    """Return the content of a JSON file that carries the format of its directory.
+
+    Raises NewerFormat if only a newer version can read it. With `is_sealed` the file contains its own
+    checksum, `seal`.
+    """
     content = read_bytes(path, limit)
     try:
         values = json.loads(content)
-        seal = values.pop("seal")
-        is_intact = compute_seal(values) == seal
+        problem = find_format_problem(values)
+        is_intact = not is_sealed or problem is not None or values.pop("seal") == compute_seal(values)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RefusedFile(path, "the file is truncated or damaged") from None
+    if problem:
+        raise NewerFormat(path, *problem)
     if not is_intact:
         raise RefusedFile(path, "checksum mismatch")
     return check_values(values, shape, path)

@@ -15,9 +15,9 @@ from nmt.untrusted_files import (
     compute_seal,
     find_member,
     read_bytes,
+    read_card,
     read_json,
     read_json_lines,
-    read_sealed_json,
     read_tensor_header,
 )
 
@@ -105,7 +105,7 @@ def test_json_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_sealed_file_is_refused_unless_seal_and_shape_are_right(tmp_path: Path) -> None:
     file, content = tmp_path / "sealed.json", {"name": "ü", "sizes": [1]}
     file.write_text(json.dumps({**content, "seal": compute_seal(content)}), "utf-8")
-    assert read_sealed_json(file, Card) == Card("ü", [1])
+    assert read_card(file, Card, is_sealed=True) == Card("ü", [1])
     wrong = {"name": 1}
     for text in (
         json.dumps({**content, "seal": "0"}),
@@ -116,7 +116,7 @@ def test_a_sealed_file_is_refused_unless_seal_and_shape_are_right(tmp_path: Path
     ):
         file.write_text(text, "utf-8")
         with pytest.raises(DataError, match=r"sealed\.json: refused"):
-            read_sealed_json(file, Card)
+            read_card(file, Card, is_sealed=True)
 
 
 def test_lines_that_are_not_json_are_reported_by_their_number(tmp_path: Path) -> None:

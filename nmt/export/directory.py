@@ -11,9 +11,8 @@ from nmt.decoding.options import Options, SearchSettings
 from nmt.export.runtime import OnnxModel
 from nmt.files import file_sha256
 from nmt.settings import Count
-from nmt.untrusted_files import RefusedFile, check_sha256, find_member, read_json
+from nmt.untrusted_files import RefusedFile, check_sha256, find_member, read_card, read_json
 
-FORMAT = 1
 CONFIG, CHECKSUMS = "config.json", "checksums.json"
 GRAPHS = ("encoder", "step", "best")
 
@@ -48,10 +47,10 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     Raises DataError if a file has changed, or if the directory has a later format.
     """
     threads = check_whole_number("threads", threads, 1)
+    config = read_card(path / CONFIG, ExportConfig)
     checksums = read_json(path / CHECKSUMS, dict[str, str])
     for name in sorted(checksums):
         check_sha256(find_member(path, name, path / CHECKSUMS), checksums[name])
-    config = read_config(path / CONFIG)
     missing = {CONFIG, *config.vocabularies, *map(graph_file, GRAPHS)} - set(checksums)
     if missing:
         raise RefusedFile(path / CHECKSUMS, f"no checksum of {', '.join(sorted(missing))}")
@@ -62,14 +61,6 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
     model.check(config.memory, config.state)
     return Job(model, source, target, Options(**vars(config.search)), attends=bool(config.memory))
-
-
-def read_config(path: Path) -> ExportConfig:
-    """Read `config.json`; DataError if it is damaged or of a later format."""
-    config = read_json(path, ExportConfig)
-    if config.format != FORMAT:
-        raise RefusedFile(path, f"format {config.format}, but this nmt reads {FORMAT}", "export again")
-    return config
 
 
 def fingerprint(path: Path) -> str:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import onnx
 import torch
 
-from nmt import __version__
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part
 from nmt.data.text import read_lines
@@ -19,10 +18,11 @@ from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, score
-from nmt.export.directory import CHECKSUMS, CONFIG, FORMAT, GRAPHS, ExportConfig, graph_file, load_export
+from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, ExportConfig, graph_file, load_export
 from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, memory_names
 from nmt.export.parts import state_sizes
 from nmt.files import atomic_directory, file_sha256
+from nmt.formats import stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
@@ -110,8 +110,7 @@ def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
     """Return the content of `config.json`."""
     recipe, translator = loaded.recipe, loaded.model
     return ExportConfig(
-        format=FORMAT,
-        nmt=__version__,
+        **stamp(),
         languages=(recipe.data.src, recipe.data.tgt),
         int8=int8,
         parameters=sum(parameter.numel() for parameter in translator.parameters()),

@@ -14,6 +14,7 @@ from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_directory, file_sha256
+from nmt.formats import FIRST, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
@@ -26,7 +27,14 @@ from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import average_weights
 from nmt.training.snapshot import load_model_tensors
-from nmt.untrusted_files import RefusedFile, check_inside, check_links, check_sha256, find_member, read_json
+from nmt.untrusted_files import (
+    RefusedFile,
+    check_inside,
+    check_links,
+    check_sha256,
+    find_member,
+    read_card,
+)
 
 SHORTLIST = "shortlist.safetensors"
 
@@ -103,12 +111,13 @@ class ModelCard:
     nmt: str  # the version that wrote it
     sha256: dict[str, str]  # of every other file
     averaged: list[str] = field(default_factory=list)  # checkpoints
+    format: int = FIRST
 
 
 def _check_model_directory(path: Path) -> Path:
     """Check the sums of all files of a model directory; return the file of its weights."""
     card = path / CARD
-    sums = read_json(card, ModelCard).sha256
+    sums = read_card(card, ModelCard).sha256
     if checkpoint.MODEL not in sums:
         raise RefusedFile(card, f"no checksum of {checkpoint.MODEL}")
     for name in sorted(sums):
@@ -148,7 +157,7 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
         (side / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
         sums = {path.name: file_sha256(path) for path in side.iterdir()}
         sums[checkpoint.MODEL] = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
-        card = {"nmt": __version__, **facts, "sha256": sums}
+        card = {**stamp(), **facts, "sha256": sums}
         (side / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 

@@ -16,12 +16,15 @@ from torch import Tensor
 
 from nmt.errors import DataError
 from nmt.files import atomic_directory, file_sha256, remove_path
+from nmt.formats import FIRST, stamp
 from nmt.untrusted_files import (
+    STATE_BYTES,
+    NewerFormat,
     RefusedFile,
     TensorHeader,
     check_sha256,
     compute_seal,
-    read_sealed_json,
+    read_card,
     read_tensor_header,
 )
 
@@ -68,7 +71,7 @@ def write_tensor_files(directory: Path, files: Mapping[str, Tensors], name: str,
     """Write a directory of tensor files atomically, with metadata and the files' checksums in `name`."""
     with atomic_directory(directory) as side:
         checksums = {file: save_tensors(side / file, tensors) for file, tensors in files.items()}
-        (side / name).write_bytes(_with_checksum({"facts": metadata, "sha256": checksums}))
+        (side / name).write_bytes(_with_checksum({**stamp(), "facts": metadata, "sha256": checksums}))
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,13 @@ class CheckpointCard:
 
     facts: Metadata
     sha256: dict[str, str]  # of the files next to it
+    format: int = FIRST
+    nmt: str | None = None  # the version that wrote it
 
 
 def read(directory: Path) -> Checkpoint:
     """Read a checkpoint; DataError names the file whose checksum differs."""
-    card = read_card(directory, MODEL, TRAINER)
+    card = read_checkpoint_card(directory, MODEL, TRAINER)
     model = load_tensors(directory / MODEL, card.sha256[MODEL])
     trainer = load_tensors(directory / TRAINER, card.sha256[TRAINER])
     return Checkpoint(directory, model, trainer, card.facts)
@@ -89,21 +94,21 @@ def read(directory: Path) -> Checkpoint:
 
 def read_model(directory: Path) -> tuple[Tensors, Metadata]:
     """Read only the weights and the metadata of a checkpoint."""
-    card = read_card(directory, MODEL)
+    card = read_checkpoint_card(directory, MODEL)
     return load_tensors(directory / MODEL, card.sha256[MODEL]), card.facts
 
 
 def find_weights(directory: Path) -> Path:
     """Return the file of a checkpoint's weights; DataError if a checksum differs."""
-    card = read_card(directory, MODEL)
+    card = read_checkpoint_card(directory, MODEL)
     check_sha256(directory / MODEL, card.sha256[MODEL])
     return directory / MODEL
 
 
-def read_card(directory: Path, *files: str) -> CheckpointCard:
+def read_checkpoint_card(directory: Path, *files: str) -> CheckpointCard:
     """Read `checkpoint.json`; DataError if it is damaged, or has no checksum of one of the files."""
     path = directory / METADATA
-    card = read_sealed_json(path, CheckpointCard)
+    card = read_card(path, CheckpointCard, STATE_BYTES, is_sealed=True)
     if missing := [file for file in files if file not in card.sha256]:
         raise RefusedFile(path, f"no checksum of {missing[0]}")
     return card
@@ -120,6 +125,8 @@ def find_latest(checkpoints: Path) -> LatestCheckpoint:
     for directory in reversed(list_checkpoints(checkpoints)):
         try:
             return LatestCheckpoint(read(directory), refused)
+        except NewerFormat:  # not damaged: it must not be set aside
+            raise
         except DataError as error:
             refused[directory] = str(error)
     if refused:

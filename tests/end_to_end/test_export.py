@@ -78,7 +78,7 @@ def test_an_altered_file_is_refused_by_name(shipped: Path, tmp_path: Path, name:
 def test_a_missing_file_and_a_later_format_are_refused(shipped: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(shipped, tmp_path / "broken")
     (broken / "encoder.onnx").unlink()
-    assert "encoder.onnx: refused: cannot be read" in nmt("translate", broken, stdin=b"x\n").stderr
+    assert "encoder.onnx: refused: no such file" in nmt("translate", broken, stdin=b"x\n").stderr
     sums, config = (
         json.loads((shipped / name).read_text(encoding="utf-8")) for name in ("checksums.json", "config.json")
     )
@@ -87,8 +87,8 @@ def test_a_missing_file_and_a_later_format_are_refused(shipped: Path, tmp_path: 
     assert (
         "no checksum of config.json, encoder.onnx, step.onnx" in nmt("translate", broken, stdin=b"x\n").stderr
     )
-    (broken / "config.json").write_text(json.dumps({**config, "format": 2}), encoding="utf-8")
-    assert "format 2, but this nmt reads 1" in nmt("translate", broken, stdin=b"x\n").stderr
+    (broken / "config.json").write_text(json.dumps({**config, "format": 3}), encoding="utf-8")
+    assert "format 3 needs nmt 0.2.0 or later" in nmt("translate", broken, stdin=b"x\n").stderr
 
 
 def test_a_directory_that_exists_is_kept(finished: Finished, shipped: Path) -> None:
