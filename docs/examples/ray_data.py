@@ -4,7 +4,8 @@
     python docs/examples/ray_data.py RUN in.txt out        # out/ holds JSON lines: text, translation
 
 Ray reads, distributes and writes the lines, and starts the given number of actors; each loads the model once.
-On a single machine `nmt translate --workers` does the same without Ray.
+On a single machine `nmt translate --workers` does the same without Ray. For a model with a custom cell, the
+actors need consent to run its file: ray.init(runtime_env={"env_vars": {"NMT_TRUST_CODE": "<sha256>"}}).
 """
 
 import sys

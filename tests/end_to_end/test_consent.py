@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
+from types import ModuleType
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from typer.testing import Result
 
@@ -34,6 +37,7 @@ subwords: {kind: pretokenized}
 decoder: {cell: 'theirs.py:MGU', embedding: 8, hidden: 8}
 training: {stop_after: 1u, threads: 1, batch: {size: 8}}
 """
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 SMALL = ("training.stop_after=1u", "training.learning_rate.warmup=0", "training.validation.every=1u")
 SIZES = ("encoder.embedding=8", "encoder.hidden=8", "decoder.embedding=8", "decoder.hidden=8")
 LOADED = {
@@ -145,10 +149,17 @@ def test_python_is_refused_too(theirs: Theirs) -> None:
     assert theirs.marker.exists()
 
 
-def test_the_checksum_in_the_environment_is_consent(theirs: Theirs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for the actors of Ray, whose processes on other machines have no state directory."""
+def test_an_actor_of_ray_needs_the_checksum_in_its_environment(
+    theirs: Theirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process may be on another machine, where the user has trusted nothing yet."""
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    actor = runpy.run_path(str(EXAMPLES / "ray_data.py"))["TranslatorActor"]
+    with pytest.raises(DataError, match="NMT_TRUST_CODE"):
+        actor("averaged")
+    assert not theirs.marker.exists()
     monkeypatch.setenv("NMT_TRUST_CODE", f"{'0' * 64}, {file_sha256(theirs.folder / 'theirs.py').upper()}")
-    assert len(package.Translator("averaged").translate(["a b"])) == 1
+    assert len(actor("averaged")({"text": np.array(["a b", "c"])})["translation"]) == 2
     assert theirs.marker.exists()
 
 
