@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4
 
-.PHONY: help install demo test slow lint types format wheel check-wheel release clean
+.PHONY: help install demo test slow lint types format wheel check-wheel check-runtime release clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -63,6 +63,19 @@ check-wheel: wheel ## install the wheel elsewhere and use it there
 	$$python -m nmt recipes ls | grep -q quickstart-lstm; \
 	$$python -m nmt corpus check phrasebook; \
 	echo "the wheel works away from the checkout"
+
+# The environment has what requirements-runtime.txt names and no more; torch is not in it.
+check-runtime: wheel ## translate with an exported model in an environment without torch
+	@set -e; away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; tests="$$(pwd)/tests/compatibility/v0.1"; \
+	$(BIN)/python -m venv "$$away"; python="$$away/bin/python"; \
+	$$python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-runtime.txt; \
+	$$python -m pip install --quiet --disable-pip-version-check --no-deps dist/recurrent_nmt-*.whl; \
+	cd "$$away"; if $$python -c 'import torch' 2>/dev/null; then echo "torch is installed"; exit 1; fi; \
+	bin/nmt translate "$$tests/onnx" -q < "$$tests/lines.de" | cmp - "$$tests/expected/onnx.en"; \
+	bin/nmt rescore "$$tests/onnx" -q -i "$$tests/lines.de" -t "$$tests/expected/onnx.en" > scores; \
+	bin/nmt translate "$$tests/averaged" < "$$tests/lines.de" 2> message || true; \
+	grep -q '^nmt: torch is not installed: pip install' message; \
+	echo "exported models translate without torch"
 
 # It tags, pushes and uploads nothing. RELEASE_ARGS=--without-tests where .ci/run has passed on this commit.
 release: $(INSTALLED) ## check and build a release: make release VERSION=0.2.0

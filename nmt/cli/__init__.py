@@ -1,5 +1,19 @@
 """The command line: one file per verb, put together in `app`."""
 
-from nmt.cli.app import main
+import sys
+
+from nmt.errors import MissingPackage, report_missing_packages
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        with report_missing_packages():
+            from nmt.cli import app
+
+            app.main()
+    except MissingPackage as error:  # of the command line itself
+        sys.exit(f"nmt: {error}")
+
 
 __all__ = ["main"]

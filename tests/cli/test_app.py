@@ -88,7 +88,7 @@ def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
             ModuleNotFoundError("No module", name="torch.nn"),
             1,
             "nmt: torch is not installed: pip install torch "
-            "(without it, only exported models can translate and rescore)\n",
+            "(exported models translate and rescore without it)\n",
         ),
         (
             ModuleNotFoundError("No module", name="sentencepiece"),
