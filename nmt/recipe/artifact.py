@@ -118,8 +118,9 @@ def _check_model_directory(path: Path) -> Path:
     """Check the sums of all files of a model directory; return the file of its weights."""
     card = path / CARD
     sums = read_card(card, ModelCard).sha256
-    if checkpoint.MODEL not in sums:
-        raise RefusedFile(card, f"no checksum of {checkpoint.MODEL}")
+    for name in (checkpoint.MODEL, RECIPE):
+        if name not in sums:
+            raise RefusedFile(card, f"no checksum of {name}")
     for name in sorted(sums):
         check_sha256(find_member(path, name, card), sums[name])
     return path / checkpoint.MODEL

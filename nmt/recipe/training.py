@@ -12,7 +12,7 @@ from nmt.data.vocabulary import SPECIALS
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.notes import show_notes
-from nmt.recipe.artifact import LoadedModel
+from nmt.recipe.artifact import LoadedModel, find_weights
 from nmt.recipe.model_memory import check_training_memory, outline_model
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
 from nmt.recipe.reader import read_model_recipe
@@ -46,7 +46,9 @@ def find_task(recipe: Recipe) -> Task[Any]:
 
 def load_model(path: Path) -> LoadedModel:
     """Load the model of any task in a run directory, a checkpoint or a model directory."""
-    return find_task(read_model_recipe(model_directory(path))).load(path)
+    folder = model_directory(path)
+    find_weights(path)  # checks sums before anything is used
+    return find_task(read_model_recipe(folder)).load(path)
 
 
 class Resources(NamedTuple):

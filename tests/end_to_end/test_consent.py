@@ -214,9 +214,15 @@ def test_an_altered_directory_is_refused_before_its_trusted_code_runs(theirs: Th
     shutil.copytree("averaged", tmp_path / "altered")
     recipe = tmp_path / "altered/recipe.yaml"
     recipe.write_text(recipe.read_text("utf-8").replace("seed: 1", "seed: 2"), encoding="utf-8")
+    for command in (("translate",), ("inspect", "gates", "--data", "text/valid")):
+        result = nmt(*command, tmp_path / "altered", "--trust-code", stdin=b"a\n")
+        assert result.exit_code == 1
+        assert "recipe.yaml: refused: checksum mismatch" in result.stderr
+    card = tmp_path / "altered/model.json"
+    card.write_text(card.read_text("utf-8").replace('"recipe.yaml"', '"README.md"'), encoding="utf-8")
     result = nmt("translate", tmp_path / "altered", "--trust-code", stdin=b"a\n")
     assert result.exit_code == 1
-    assert "recipe.yaml: refused: checksum mismatch" in result.stderr
+    assert "model.json: refused: " in result.stderr
     assert not theirs.marker.exists()
 
 

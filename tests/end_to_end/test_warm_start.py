@@ -75,7 +75,8 @@ def test_what_does_not_fit_is_reported(finished: Finished, tmp_path: Path) -> No
 def test_a_missing_starting_point_is_refused(
     start: str, message: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
     result = nmt("train", finished.recipe, f"training.start_from={start}", "-o", tmp_path / "run")
     assert result.exit_code == 2
     assert message in result.stderr
