@@ -62,9 +62,9 @@ def gradients(
     subject = read_recipe_or_run(words)
     with spinner("measuring"):
         if isinstance(subject, Path):
-            systems = list(inspect_run_gradients(subject, lags=lags))
+            systems = list(inspect_run_gradients(subject, lags=lags, plot=plot))
         else:
-            systems = list(inspect_recipe_gradients(subject, lags=lags))
+            systems = list(inspect_recipe_gradients(subject, lags=lags, plot=plot))
     typer.echo(to_json(list(map(_gradient_fields, systems))) if json else "\n".join(_report(systems)))
     if plot:
         panels: dict[str, list[Curve]] = {}
@@ -149,7 +149,7 @@ def exposure(
     """
     from nmt.lab.inspect.inspect_model import inspect_exposure
 
-    parts = inspect_exposure(model, data, positions=positions)
+    parts = inspect_exposure(model, data, positions=positions, plot=plot)
     fields = [{**part._asdict(), "gap": part.gap} for part in parts]
     typer.echo(to_json(fields) if json else _exposure_table(parts))
     if plot:
@@ -201,7 +201,7 @@ def gates(
     """
     from nmt.lab.inspect.inspect_model import inspect_gates
 
-    cells = inspect_gates(model, data, positions=positions)
+    cells = inspect_gates(model, data, positions=positions, plot=plot)
     typer.echo(to_json([cell.as_dict() for cell in cells]) if json else format_gate_tables(cells, positions))
     if plot:
         _draw_gates(plot, cells, positions)

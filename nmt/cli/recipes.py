@@ -10,7 +10,7 @@ from nmt.cli.options import RecipeWords
 from nmt.cli.paths import READ, WRITTEN_FILE
 from nmt.cli.terminal import format_table, to_json
 from nmt.errors import UsageError
-from nmt.files import read_purpose, shipped_directory
+from nmt.files import read_purpose, shipped_directory, write_file
 
 app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
 
@@ -70,13 +70,9 @@ def copy(
     if dest.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{dest}: the name of a recipe must end in .yaml")
     text = shipped_file(name).read_text(encoding="utf-8")
-    try:
-        with dest.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{dest} already exists; choose another name, or remove it first") from None
-    except OSError as error:
-        raise UsageError(f"cannot write {dest}: {error.strerror or error}") from None
+    if dest.exists() or dest.is_symlink():
+        raise UsageError(f"{dest} already exists; choose another name, or remove it first")
+    write_file(dest, text.encode())
     typer.echo(f"wrote {dest}; train it with `nmt run {dest}`")
 
 

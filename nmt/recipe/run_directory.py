@@ -83,7 +83,10 @@ def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     Raises UsageError if it holds another run, or another process uses it; DataError if a link in it leads
     elsewhere. A run without a checkpoint starts again with any recipe.
     """
-    check_output_directory("--output", run, find_inputs(recipe))
+    inputs = find_inputs(recipe)
+    if has_checkpoint(run):  # the model that it started from is not read again
+        inputs = [path for path in inputs if path.is_file()]
+    check_output_directory("--output", run, inputs)
     _check_available(run)
     check_links(run)
     try:

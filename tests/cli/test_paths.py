@@ -103,6 +103,14 @@ STUDY = "{recipe: r.yaml, vary: {cell: {a: {encoder: {cell: gru}}, b: {encoder: 
         (["export", "md", "-o", "md"], "is the input md"),
         (["export", "md", "-o", "md/onnx"], "lies in the input md"),
         (["export", "md", "-o", ".", "--check", "in.de"], "contains the input"),
+        (
+            ["inspect", "gradients", "r.yaml", "--plot", "link.svg"],
+            "--plot link.svg is the same file as the input",
+        ),
+        (
+            ["inspect", "exposure", "md", "--data", "in", "--plot", "link.svg"],
+            "is the same file as the input",
+        ),
         (["merge", "in.de", "in.en", "-o", "in.de.shard.json"], "the input in.de.shard.json"),
         (["train", "r.yaml", "-o", "."], "contains the input"),
         (["run", "r.yaml", "-o", "fresh", "training.start_from=."], "lies in the input"),
@@ -124,7 +132,8 @@ def test_the_inputs_of_a_verb_stay_as_they_are(
         folder.mkdir(parents=True, exist_ok=True)
         for side in ("de", "en"):
             (folder / f"in.{side}").write_bytes(b"a\nb\n")
-    os.link("in.de", "link.tsv")
+    for link in ("link.tsv", "link.svg"):
+        os.link("in.de", link)
     Path("reports").mkdir()
     os.link("in.en", "reports/report.md")
     Path("r.yaml").write_text(RECIPE, encoding="utf-8")

@@ -64,7 +64,7 @@ def test_copy_writes_to_a_file_or_into_a_folder() -> None:
     ("words", "said"),
     [
         (["quickstart-rnn", "old.yaml"], "old.yaml already exists"),
-        (["quickstart-rnn", "none/new.yaml"], "cannot write none/new.yaml: No such file or directory"),
+        (["quickstart-rnn", "none/new.yaml"], "cannot write none/new.yaml: no such directory: none"),
         (["quickstart-rnn", "new"], "new: the name of a recipe must end in .yaml"),
         (["quickstart-rn"], "no recipe 'quickstart-rn', did you mean 'quickstart-rnn'?"),
     ],

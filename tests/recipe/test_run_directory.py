@@ -240,3 +240,15 @@ def test_files_of_runs_and_models_have_the_permissions_of_the_umask(recipe: Path
     for path in (path for name in ("run", "model") for path in (Path(name), *Path(name).rglob("*"))):
         expected = (0o777 if path.is_dir() else 0o666) & ~mask
         assert path.is_symlink() or stat.S_IMODE(path.stat().st_mode) == expected, path
+
+
+def test_a_run_inside_the_model_that_it_started_from_is_refused_but_resumed(recipe: Path) -> None:
+    assert nmt("train", recipe, "-o", "base").exit_code == 0
+    words = ("train", recipe, "training.start_from=base")
+    refused = nmt(*words, "-o", "base/fine")
+    assert refused.exit_code == 2
+    assert "--output base/fine lies in the input" in refused.stderr
+    assert nmt(*words, "-o", "fine").exit_code == 0
+    Path("fine").rename("base/fine")
+    assert nmt(*words, "training.stop_after=3u", "-o", "base/fine").exit_code == 0
+    assert update("base/fine") == "u0000003"

@@ -1,4 +1,7 @@
-"""Inspection of a model on disk, on the pairs or the text of its recipe or on others."""
+"""Inspection of a model on disk, on the pairs or the text of its recipe or on others.
+
+A picture that the result will be drawn in (`plot`) must not be one of the files that are read.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,8 +25,9 @@ from nmt.lab.inspect.gradients import (
 from nmt.lab.inspect.sentence import SentenceTrace, trace_sentence
 from nmt.model.encoder import NoEncoder
 from nmt.model.translator import TranslationModel
+from nmt.outputs import check_output_files
 from nmt.recipe.artifact import LoadedModel
-from nmt.recipe.run_directory import find_stack_settings
+from nmt.recipe.run_directory import find_inputs, find_stack_settings
 from nmt.recipe.schema import Recipe
 from nmt.recipe.tasks.translation import build_job, load_translator
 from nmt.recipe.training import find_task, load_model
@@ -45,17 +49,21 @@ class ModelGradients(NamedTuple):
     clipping: ClippingStatistics
 
 
-def inspect_exposure(model: Path, data: str | None, *, positions: int) -> list[Exposure]:
+def inspect_exposure(
+    model: Path, data: str | None, *, positions: int, plot: Path | None = None
+) -> list[Exposure]:
     """Measure the exposure of the translator in `model` on the pairs `data`, else on its validation pairs."""
     loaded = load_translator(model)
-    with _batches(loaded, data) as batches:
+    with _batches(loaded, data, plot) as batches:
         return measure_exposure(loaded.model, batches, positions=positions)
 
 
-def inspect_gates(model: Path, data: str | None, *, positions: int) -> list[CellStatistics]:
+def inspect_gates(
+    model: Path, data: str | None, *, positions: int, plot: Path | None = None
+) -> list[CellStatistics]:
     """Measure the gates of `model` on the pairs or the text `data`, else on its validation data."""
     loaded = load_model(model)
-    with _batches(loaded, data) as batches:
+    with _batches(loaded, data, plot) as batches:
         return measure_gates(loaded.model, batches, positions=positions)
 
 
@@ -65,32 +73,42 @@ def inspect_sentence(model: Path, text: str) -> SentenceTrace:
     return trace_sentence(loaded.model, build_job(loaded), text)
 
 
-def inspect_recipe_gradients(recipe: Recipe, *, lags: int) -> Iterator[ModelGradients]:
+def inspect_recipe_gradients(
+    recipe: Recipe, *, lags: int, plot: Path | None = None
+) -> Iterator[ModelGradients]:
     """Measure the gradients of the recipe's model and others before training, on training batches."""
+    _check_plot(plot, find_inputs(recipe))
     with TemporaryDirectory() as folder:
         seed_generators(recipe.seed)
         task = find_task(recipe).prepare(Path(folder), SINGLE_PROCESS)
         yield from _gradients(recipe, _untrained(recipe, task.model), task.epochs, lags)
 
 
-def inspect_run_gradients(run: Path, *, lags: int) -> Iterator[ModelGradients]:
+def inspect_run_gradients(run: Path, *, lags: int, plot: Path | None = None) -> Iterator[ModelGradients]:
     """Measure a run's trained model, then it and others before training, on validation batches."""
     loaded = load_model(run)
     recipe, task = loaded.recipe, find_task(loaded.recipe)
     trained = [(f"{_cells(recipe)}, trained", loaded.model)]
     with TemporaryDirectory() as folder:
         corpus = _validation_data(loaded)
+        _check_plot(plot, corpus.all_files)
         epochs = task.epoch_batches(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
         yield from _gradients(recipe, chain(trained, _untrained(recipe, loaded.model)), epochs, lags)
 
 
 @contextmanager
-def _batches(loaded: LoadedModel, data: str | None) -> Iterator[Iterable[Batch]]:
+def _batches(loaded: LoadedModel, data: str | None, plot: Path | None) -> Iterator[Iterable[Batch]]:
     """Yield an iterator over `data` or, without it, the validation data."""
     task = find_task(loaded.recipe)
     corpus = _validation_data(loaded) if data is None else task.find_corpus(data)
+    _check_plot(plot, corpus.all_files)
     with TemporaryDirectory() as folder:
         yield task.read_once(task.encode_corpus(loaded.vocabularies, corpus, Path(folder) / "data"))
+
+
+def _check_plot(plot: Path | None, inputs: Iterable[Path]) -> None:
+    if plot is not None:
+        check_output_files({"--plot": plot}, inputs)
 
 
 def _validation_data(loaded: LoadedModel) -> Corpus:
