@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.conftest import Finished
+from tests.end_to_end.test_passed_on import private_texts
 from tests.end_to_end.toy import done, nmt
 
 pytest.importorskip("onnx", reason="exporting needs the extra [export]")
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
+
+from nmt.export import run
+from nmt.recipe.tasks.translation import load_translator
 
 LINES = "Der alte Hund sucht einen Vogel.\n\nDer gute Mann malt einen Baum.\n"
 
@@ -51,6 +55,13 @@ def test_the_comparison_is_printed_and_written_to_a_report(shipped: Path) -> Non
     assert report["lines"] == 20
     assert report["differing"] == []
     assert any(name.startswith("BLEU|") for name in report["exported"]["scores"])
+
+
+def test_it_has_no_path_of_this_machine(finished: Finished, shipped: Path) -> None:
+    assert private_texts(shipped, finished.text.parent) == {}
+    compared = run.read_validation_texts(load_translator(finished.run))
+    assert compared is not None
+    assert compared.name == "valid.de and valid.en"
 
 
 def test_translating_with_it_imports_no_torch(shipped: Path) -> None:
