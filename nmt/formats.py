@@ -4,6 +4,7 @@ It rises when an older nmt could not read a directory, or would read it wrongly.
 `checkpoint.json`, `model.json` and `config.json`; those of version 0.1 carry none, or 1.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ def find_format_problem(values: Mapping[str, Any]) -> tuple[str, str] | None:
         return f"its format {str(number)[:20]!r} is not a number", "restore it from a copy"
     if number <= FORMAT:
         return None
-    needed = f"nmt {writer}" if isinstance(writer, str) and 0 < len(writer) <= 40 else "a newer nmt"
+    is_version = isinstance(writer, str) and re.fullmatch(r"\d+(?:\.\d+){1,3}", writer)
+    needed = f"nmt {writer}" if is_version else "a newer nmt"
     what = f"format {number} needs {needed} or later; this is nmt {__version__}, which reads up to {FORMAT}"
-    return what, f"install {needed}"
+    return what, "install that version of recurrent-nmt"

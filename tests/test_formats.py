@@ -52,7 +52,8 @@ def test_a_newer_format_is_refused_with_the_version_that_reads_it(name: str, tmp
     load(copy)
     edit(copy / file, format=FORMAT + 1, nmt="0.3.1")
     message = (
-        rf"format {FORMAT + 1} needs nmt 0\.3\.1 or later; this is nmt {__version__}, .*install nmt 0\.3"
+        rf"format {FORMAT + 1} needs nmt 0\.3\.1 or later; this is nmt {__version__}, .*"
+        "install that version of recurrent-nmt"
     )
     with pytest.raises(NewerFormat, match=message):
         load(copy)

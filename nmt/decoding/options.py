@@ -9,10 +9,11 @@ from annotated_types import Ge, Gt, Le
 from nmt.decoding.arguments import CHECKS
 from nmt.decoding.ranking import NORMALISATIONS, Ranking
 from nmt.errors import UsageError
-from nmt.settings import Count, CountOrZero, Settings
+from nmt.settings import Count, Settings
 
-WIDEST, STRONGEST, LONGEST = 10_000, 10.0, 1_000.0
-"""Bounds of the beam, the length penalty and the ratio of lengths, within which no score overflows."""
+WIDEST, STRONGEST, LONGEST, MOST_EXTRA = 10_000, 10.0, 1_000.0, 10_000
+"""Bounds of the beam, the length penalty, the ratio of lengths and the extra tokens, within which no score
+overflows and a model that never ends a sentence is cut."""
 
 
 class Request(NamedTuple):
@@ -36,7 +37,7 @@ class SearchSettings(Settings):
     """GNMT's alpha (Wu et al., 2016, eq. 14); 0 ranks by the sum of log probabilities."""
     max_ratio: Annotated[float, Gt(0.0), Le(LONGEST)] = 2.0
     """Maximum length of the output, in tokens per source token ..."""
-    max_extra: CountOrZero = 10
+    max_extra: Annotated[int, Ge(0), Le(MOST_EXTRA)] = 10
     """... plus this many."""
     batch: Count = 64
     """Sentences translated together; the result does not depend on it."""
@@ -85,6 +86,7 @@ class Options(SearchSettings):
             f"the beam and n_best must be at most {WIDEST:,}": max(beam, n_best) > WIDEST,
             f"the length penalty must be at most {STRONGEST:g}": self.length_penalty > STRONGEST,
             f"max_ratio must be at most {LONGEST:g}": self.max_ratio > LONGEST,
+            f"max_extra must be at most {MOST_EXTRA:,}": self.max_extra > MOST_EXTRA,
             "penalties must be 0 or more": min(self.length_penalty, self.coverage_penalty) < 0,
             "diversity must be 0 or more": self.diversity < 0,
             "length settings must be 0 or more": min(lengths) < 0,

@@ -17,6 +17,7 @@ CORE = [  # the core schema of YAML 1.2, in the order in which it is tried
     ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
     ("float", r"[-+]?(?:\.inf|\.Inf|\.INF)|\.nan|\.NaN|\.NAN", "-+."),
 ]
+LONGEST_TEXT = 2_000  # characters of a message: it may quote a value of any length
 TAG = "tag:yaml.org,2002:"
 
 
@@ -109,7 +110,8 @@ class Problem(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        return escape_controls(f"{self.position}: {self.path + ': ' if self.path else ''}{self.what}")
+        text = f"{self.position}: {self.path + ': ' if self.path else ''}{self.what}"
+        return escape_controls(text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…")
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ CASES: dict[str, Callable[[Path], tuple[object, ...]]] = {
     "a key": recipe('"k\\e[2J\\x9b\\u202e": 1\n'),
     "a name": recipe('encoder: {cell: "x\\e[2J\\u202e\\nnmt: all is well"}\n'),
     "a recipe": recipe('extends: "\\e[2Jq\\u202e"\n'),
+    "a long name": recipe('encoder: {cell: "\\e[2J' + "x" * 100_000 + '"}\n'),
     "a folder": recipe(PAIRS.replace(".,", '"a\\e[2J\\u202e",')),
     "a language": recipe(PAIRS.replace("de,", '"d\\e[2J\\ne",')),
     "a cell": recipe(PAIRS + 'encoder: {cell: "\\e[2J.py:A"}\n'),
@@ -74,4 +75,5 @@ def test_what_is_quoted_does_not_control_the_terminal(case: str, tmp_path: Path)
     printed = result.stdout + result.stderr
     assert printed == escape_controls(printed, keep="\n")
     assert "\\x1b[2J" in printed or "\\x9b" in printed or case == "a card"
+    assert len(printed) < 20_000
     assert not [line for line in printed.split("\n")[1:] if line.startswith("nmt: all")]

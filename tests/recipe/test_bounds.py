@@ -82,6 +82,7 @@ def test_a_recipe_of_a_megabyte_is_read(tmp_path: Path) -> None:
         ("encoder.layers=1000000", "encoder.layers: expected at most 128"),
         ("training.learning_rate.peak=1e300", "expected at most 1e+38"),
         ("training.threads=1000000", "expected at most 1024"),
+        ("search.max_extra=1000000000", "search.max_extra: expected at most 10000"),
         ("search.beam=99999999999999999999999999", "expected at most"),
         (".".join("a" * 1000) + "=1", "a setting is nested too deep"),
     ],
