@@ -15,7 +15,7 @@ __version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import `nmt.Translator`, and torch with it, when it is first used."""
+    """Import `nmt.Translator` when it is first used."""
     if name == "Translator":
         return import_module("nmt.api").Translator
     raise AttributeError(f"module 'nmt' has no attribute {name!r}")

@@ -15,20 +15,20 @@ from nmt.decoding.arguments import (
     replace_surrogates,
 )
 from nmt.decoding.ensemble import combine_jobs
-from nmt.decoding.job import Line, LineConstraints
+from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.options import Options
 from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
-from nmt.recipe.tasks.translation import build_job, load_translator
+from nmt.export import directory
 from nmt.trust import allow_code
 
 
 class Translator:
     """A model on disk, or an ensemble of several, that translates lines.
 
-    A model with a custom cell is loaded if the user trusts the cell's file, or with `trust_code`, which runs
-    it and trusts it from then on. Raises UsageError if there is no model, DataError if a file is damaged or
-    not trusted.
+    Exported models are loaded without torch. A model with a custom cell is loaded if the user trusts the
+    cell's file, or with `trust_code`, which runs it and trusts it from then on. Raises UsageError if there
+    is no model, DataError if a file is damaged or not trusted.
     """
 
     def __init__(self, *models: str | Path, trust_code: bool = False) -> None:
@@ -36,7 +36,7 @@ class Translator:
             raise UsageError("a Translator needs a model: give a run or a model directory")
         paths = [_check_path(model) for model in models]
         with allow_code(check_flag("trust_code", trust_code)):
-            self._job = combine_jobs([build_job(load_translator(path)) for path in paths])
+            self._job = combine_jobs([_load_job(path) for path in paths])
 
     @property
     def options(self) -> Options:
@@ -70,8 +70,18 @@ class Translator:
 def _check_path(path: Any) -> Path:
     name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(name, str) or "\0" in name:
-        raise UsageError(f"a model is the path of a run or a model directory (got {shorten(path)})")
+        raise UsageError(
+            f"a model is the path of a run, a model directory or an export (got {shorten(path)})"
+        )
     return Path(name)
+
+
+def _load_job(path: Path) -> Job:
+    if directory.is_exported(path):
+        return directory.load_export(path)
+    from nmt.recipe.tasks.translation import build_job, load_translator  # import torch
+
+    return build_job(load_translator(path))
 
 
 def _check_lines(lines: Any) -> Iterator[Line]:

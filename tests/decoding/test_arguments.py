@@ -1,5 +1,7 @@
 """Arguments of the Python interface are checked like options of the command line."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +122,21 @@ def test_models_and_threads_are_checked(call: Callable[[], object], message: str
     with pytest.raises(UsageError) as refused:
         call()
     assert message in str(refused.value)
+
+
+def test_an_exported_model_is_loaded_without_torch() -> None:
+    pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
+    code = (
+        "import sys, pathlib, nmt\n"
+        "lines = pathlib.Path(sys.argv[2]).read_text('utf-8').split('\\n')[:3]\n"
+        "for one in nmt.Translator(sys.argv[1]).translate(lines): print(one.text)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, ARTIFACTS / "onnx", ARTIFACTS / "text/test.de"]
+    found = subprocess.run(command, capture_output=True, check=True, encoding="utf-8").stdout
+    lines = (ARTIFACTS / "text/test.de").read_text("utf-8").split("\n")[:3]
+    texts = [one.text for one in nmt.Translator(ARTIFACTS / "onnx", ARTIFACTS / "onnx").translate(lines)]
+    assert found.splitlines() == texts
 
 
 def test_what_means_the_same_is_accepted(translator: nmt.Translator) -> None:
