@@ -73,12 +73,12 @@ def remember(files: Iterable[Path]) -> str | None:
     known, problem = _read_list()
     entries = {_read(file)[1]: file for file in files}
     new = (entries.keys() & _trusted_here()) - known
-    lines = [f"{checksum}  {entries[checksum]}\n" for checksum in sorted(new)]
+    lines = [f"{checksum}  {str(entries[checksum])!a}\n" for checksum in sorted(new)]
     if lines and problem is None:
         try:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
             with open(os.open(state_directory() / LIST, flags, 0o600), "ab") as stream:
-                stream.write("".join(lines).encode("utf-8", "surrogateescape"))
+                stream.write("".join(lines).encode())
         except OSError as error:
             problem = f"{error.filename or LIST}: {error.strerror}"
     return f"the cell file will not be trusted in later commands: {problem}" if lines and problem else None

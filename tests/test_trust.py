@@ -114,6 +114,23 @@ def test_a_state_directory_that_cannot_be_written_is_reported(tmp_path: Path, st
     load_module(file)
 
 
+def test_a_list_that_is_no_file_is_reported(tmp_path: Path, state: Path) -> None:
+    file = write(tmp_path)
+    (state / trust.LIST).mkdir(parents=True)
+    trust_file(file)
+    assert f"{state / trust.LIST}: Is a directory" in (remember([file]) or "")
+    load_module(file)
+
+
+def test_the_name_of_a_file_adds_nothing_to_the_list(tmp_path: Path, state: Path) -> None:
+    folder = tmp_path / f"a\n{'0' * 64}  b"
+    folder.mkdir()
+    file = write(folder)
+    trust_file(file)
+    assert remember([file]) is None
+    assert (state / trust.LIST).read_text("utf-8").count("\n") == 1
+
+
 def test_a_damaged_list_trusts_what_it_names_only(tmp_path: Path, state: Path) -> None:
     file = write(tmp_path)
     state.mkdir(parents=True)
