@@ -153,7 +153,7 @@ def test_a_setting_that_does_not_fit_the_data_is_refused(
 
 def test_the_directory_of_another_run_is_refused(home: Home, finished: Finished) -> None:
     refused(nmt("train", home.recipe, "-o", finished.run), 2, "a different recipe", "--output")
-    refused(nmt("train", home.recipe, "-o", home.text), 2, "is not empty and is not a run")
+    refused(nmt("train", home.recipe, "-o", home.text), 2, "contains the input")
     refused(nmt("train", home.recipe, "-o", home.recipe), 2, str(home.recipe))
     refused(nmt("train", home.recipe, "-o", home.recipe / "below"), 2, str(home.recipe / "below"))
 
@@ -199,19 +199,21 @@ def test_a_model_with_a_file_missing_is_refused(name: str, model: Path) -> None:
 def test_an_altered_checkpoint_is_not_translated_with(copy: Path) -> None:
     altered(copy / "checkpoints" / "best" / "model.safetensors")
     refused(nmt("translate", copy, stdin=b"Der Hund\n"), 1, "model.safetensors: refused: checksum mismatch")
-    refused(nmt("average", copy, "-o", copy / "mean"), 1, "model.safetensors: refused: checksum mismatch")
+    refused(
+        nmt("average", copy, "-o", copy.with_name("mean")), 1, "model.safetensors: refused: checksum mismatch"
+    )
 
 
 def test_a_run_without_a_checkpoint_cannot_translate(copy: Path) -> None:
     shutil.rmtree(copy / "checkpoints")
     refused(nmt("translate", copy, stdin=b"Der Hund\n"), 1, "has no checkpoint yet")
-    refused(nmt("average", copy, "-o", copy / "mean"), 1, "has no checkpoints to average")
+    refused(nmt("average", copy, "-o", copy.with_name("mean")), 1, "has no checkpoints to average")
 
 
 def test_anything_but_a_model_is_refused(tmp_path: Path) -> None:
     refused(nmt("translate", tmp_path / "absent", stdin=b"x\n"), 2, "does not exist", "absent")
     refused(nmt("translate", tmp_path, stdin=b"x\n"), 2, "has no recipe.yaml")
-    refused(nmt("average", tmp_path, "-o", tmp_path / "mean"), 1, "has no checkpoints to average")
+    refused(nmt("average", tmp_path, "-o", tmp_path.with_name("mean")), 1, "has no checkpoints to average")
 
 
 def test_an_average_of_missing_checkpoints_is_refused(finished: Finished, tmp_path: Path) -> None:
