@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, for checks of a file before a library parses it."""
+"""The wire format of protocol buffers: checks of a file before a library parses it, and additions to it."""
 
 from collections.abc import Iterator
 
@@ -40,6 +40,19 @@ def read_messages(message: memoryview, number: int) -> Iterator[memoryview]:
             if isinstance(value, int):
                 raise ValueError(f"field {number} is an integer")
             yield value
+
+
+def write_field(number: int, value: bytes) -> bytes:
+    """Return a field that contains bytes; appended to a message, it is part of it."""
+    return _write_varint(number << 3 | BYTES) + _write_varint(len(value)) + value
+
+
+def _write_varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
 
 
 def _read_varint(message: memoryview, position: int) -> tuple[int, int]:

@@ -98,7 +98,7 @@ def _search(options: TranslateOptions, recipe: Options, *, attention: bool) -> O
         normalisation="none" if by_reward else options.length_penalty_kind,
         length_penalty=0.0 if by_reward else penalty,
         word_reward=penalty if by_reward else 0.0,
-        unk=not options.no_unk,
+        unk=recipe.unk and not options.no_unk,
         attention=attention,
         sample=sampled,
         **{name: value for name, value in same.items() if value is not None},

@@ -35,6 +35,20 @@ OF_NAMES = {"Cjk": "Han", "Fullwidth": "Latin"}
 MIXED = {"Hiragana": "Han", "Katakana": "Han"}
 
 
+WITHOUT_SPACES = frozenset(
+    ["Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan", "Tai", "New", "Yi"]
+)
+"""Scripts that do not separate words by spaces."""
+
+
+@cache
+def is_written_with_spaces(character: str) -> bool:
+    """Return True for a letter, mark or digit of a script that separates words by spaces."""
+    kind = unicodedata.category(character)[0]
+    name = unicodedata.name(character, "").partition(" ")[0].title()
+    return kind in "LMN" and OF_NAMES.get(name, name) not in WITHOUT_SPACES
+
+
 @cache
 def find_script(character: str) -> str | None:
     """Return the script of a letter, by its name in Unicode; None for other characters."""

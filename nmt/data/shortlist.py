@@ -77,12 +77,19 @@ def load_shortlist(path: Path, vocabularies: Mapping[str, Vocabulary], advice: s
 
 
 def make_shortlist(
-    store: TokenStore, source: int, target: int, *, best: int, frequent: int, block: int = BLOCK
+    store: TokenStore,
+    source: int,
+    target: int,
+    *,
+    best: int,
+    frequent: int,
+    byte_tokens: Sequence[int] = (),
+    block: int = BLOCK,
 ) -> Shortlist:
     """Make a shortlist: `best` translations of each source token, and the `frequent` most frequent tokens.
 
-    `source` and `target` are vocabulary sizes. Every list includes eos, unk and tokens that often have no
-    counterpart.
+    `source` and `target` are vocabulary sizes. Every list includes eos, unk, `byte_tokens` and tokens that
+    often have no counterpart.
     """
     entries = train_lexicon(store).best(best)
     counts = np.zeros(target, np.int64)
@@ -90,7 +97,9 @@ def make_shortlist(
         for start in range(0, len(tokens), block):
             counts += np.bincount(tokens[start : start + block], minlength=target)
     most = np.argsort(-counts, kind="stable")[:frequent]
-    always = np.unique(np.concatenate([[EOS, UNK], most, entries.target[entries.source == NULL]]))
+    always = np.unique(
+        np.concatenate([[EOS, UNK, *byte_tokens], most, entries.target[entries.source == NULL]])
+    )
     return Shortlist(np.searchsorted(entries.source, np.arange(source + 1)), entries.target, always)
 
 

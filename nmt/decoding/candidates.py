@@ -48,6 +48,8 @@ def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
     """Yield the tokens that must not follow this hypothesis; some may be repeated."""
     if sentence.length < sentence.minimum or sentence.count_missing(node):
         yield EOS
+    if sentence.ends_word(node):
+        yield from sentence.request.continuations
     order, sequences = sentence.options.no_repeat_ngram, sentence.request.forbidden
     if order or sequences:
         ids = [step.token for step in node.path()]

@@ -102,12 +102,26 @@ class SentenceSearch:
         self.root = BeamNode(BOS, 0.0, None, (0,) * len(self.required), None)
         if options.sample:
             self.uniforms = draw_uniforms(request, self.limit, options)
-        self.is_restricted = bool(self.required or request.forbidden or options.no_repeat_ngram)
+        self.is_restricted = bool(
+            self.required or request.forbidden or request.closed or options.no_repeat_ngram
+        )
         self.ended: list[list[Hypothesis]] = [[] for _ in range(options.group_count)]
 
     def count_missing(self, node: BeamNode) -> int:
         """Count the required sequences that a hypothesis does not contain."""
         return sum(met < len(sequence) for met, sequence in zip(node.progress, self.required, strict=True))
+
+    def ends_word(self, node: BeamNode) -> bool:
+        """Return True if the prefix, or a required sequence that ends a word, was completed by this node."""
+        closed = self.request.closed
+        if not closed or node.parent is None:
+            return False
+        if self.length == len(self.request.prefix) and tuple(self.request.prefix) in closed:
+            return True
+        return any(
+            before < now == len(sequence) and sequence in closed
+            for before, now, sequence in zip(node.parent.progress, node.progress, self.required, strict=True)
+        )
 
     def end(self, group: int, node: BeamNode, log_prob: float, finished: bool) -> None:
         """Record the end of a hypothesis, if it is among the best of its group."""

@@ -16,6 +16,9 @@ WIDEST, STRONGEST, LONGEST, MOST_EXTRA = 10_000, 10.0, 1_000.0, 10_000
 overflows and a model that never ends a sentence is cut."""
 
 
+TokenSequence = tuple[int, ...]
+
+
 class Request(NamedTuple):
     """One sentence to translate, as token ids (without bos and eos)."""
 
@@ -24,6 +27,8 @@ class Request(NamedTuple):
     prefix: Sequence[int] = ()  # of the output; if it ends in eos it is the complete output
     required: Sequence[Sequence[int]] = ()  # the output contains each of these
     forbidden: Sequence[Sequence[int]] = ()  # the output contains none of these
+    closed: frozenset[TokenSequence] = frozenset()  # prefix and required sequences that end a word ...
+    continuations: Sequence[int] = ()  # ... so that none of these tokens follows them
     draws: Sequence[int] = ()  # seeds of its random draws, in addition to `seed`; `number` if empty
 
 

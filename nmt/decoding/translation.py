@@ -15,6 +15,7 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
+from nmt.decoding.phrases import encode_constraints, find_unwritable
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 
@@ -92,6 +93,8 @@ def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
         return blank.add_note(line.error), []
     if not line.text.strip():
         return blank, []
+    if problem := find_unwritable(line.constraints, job.target):
+        return blank._replace(line=line._replace(error=problem)).add_note(problem), []
     if line.constraints.must and (job.options.sample or job.options.groups > 1):
         return blank.add_note("sampling and groups cannot be combined with required phrases: left blank"), []
     ids = job.source.encode(line.text)
@@ -107,13 +110,15 @@ def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
 
 def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Request]:
     """Return a request for each part of a line; prefix and required phrases apply to the first part."""
-    constraints, encode = line.constraints, job.target.encode
-    draws = [line.number, 0] if constraints.seed is None else [constraints.seed, 1]
-    required, forbidden = (list(map(encode, phrases)) for phrases in (constraints.must, constraints.must_not))
+    seed, encoded = line.constraints.seed, encode_constraints(line.constraints, job.target)
+    draws = [line.number, 0] if seed is None else [seed, 1]
     requests = [
-        Request(0, source, forbidden=forbidden, draws=[*draws, part]) for part, source in enumerate(sources)
+        Request(0, source, forbidden=encoded.forbidden, draws=[*draws, part])
+        for part, source in enumerate(sources)
     ]
-    requests[0] = requests[0]._replace(prefix=encode(constraints.prefix), required=required)
+    if encoded.prefix or encoded.required:
+        continuations = job.target.continuations()
+        requests[0] = requests[0]._replace(**encoded._asdict(), continuations=continuations)
     return requests
 
 

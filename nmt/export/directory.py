@@ -60,7 +60,8 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     graphs = {name: path / graph_file(name) for name in GRAPHS}
     model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
     model.check(config.memory, config.state)
-    return Job(model, source, target, Options(**vars(config.search)), attends=bool(config.memory))
+    options = Options(**vars(config.search), unk=not target.byte_tokens())
+    return Job(model, source, target, options, attends=bool(config.memory))
 
 
 def fingerprint(path: Path) -> str:

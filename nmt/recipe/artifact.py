@@ -185,7 +185,10 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Short
             raise UsageError(f"a shortlist is made from the encoded pairs of a run, but there is no {file}")
     check_links(run)
     source, target = load_vocabularies(run)
-    shortlist = make_shortlist(TokenStore(train), len(source), len(target), best=best, frequent=frequent)
+    sizes, byte_tokens = (len(source), len(target)), target.byte_tokens()
+    shortlist = make_shortlist(
+        TokenStore(train), *sizes, best=best, frequent=frequent, byte_tokens=byte_tokens
+    )
     file = run / SHORTLIST
     shortlist.save(file, dict(zip(SIDES, (source, target), strict=True)))
     return file, measure_shortlist(shortlist, TokenStore(valid))

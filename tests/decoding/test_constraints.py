@@ -22,6 +22,13 @@ def holds(ids: Sequence[int], *sequence: int) -> bool:
     return any(tuple(ids[n : n + len(sequence)]) == sequence for n in range(len(ids)))
 
 
+def after(ids: Sequence[int], *sequence: int) -> tuple[int, ...]:
+    """The token after the first occurrence of a sequence, which must be there."""
+    ends = (n + len(sequence) for n in range(len(ids)) if tuple(ids[n : n + len(sequence)]) == sequence)
+    end = next(ends, None)
+    return (5, 4, 6) if end is None else tuple(ids[end : end + 1])
+
+
 def no_ngram_twice(ids: Pieces, order: int) -> bool:
     ngrams = [ids[n : n + order] for n in range(len(ids) - order + 1)]
     return len(ngrams) == len(set(ngrams))
@@ -41,6 +48,21 @@ CASES: list[tuple[dict[str, object], dict[str, object], Callable[[Pieces], bool]
     ({}, {"required": [[4, 5], [5, 6]]}, lambda ids: holds(ids, 4, 5) and holds(ids, 5, 6)),
     ({}, {"required": [[4, 5], [4, 6]]}, lambda ids: holds(ids, 4, 5) and holds(ids, 4, 6)),
     ({}, {"required": [[6]], "prefix": [6, 4]}, lambda ids: ids[:2] == (6, 4)),
+    (
+        {},
+        {"required": [[4, 5]], "closed": frozenset([(4, 5)]), "continuations": [5, 6]},
+        lambda ids: not {5, 6}.intersection(after(ids, 4, 5)),
+    ),
+    (
+        {},
+        {"required": [[4], [4, 5]], "closed": frozenset([(4,)]), "continuations": [5]},
+        lambda ids: holds(ids, 4, 5) and 5 not in after(ids, 4),
+    ),
+    (
+        {},
+        {"prefix": [5, 4], "closed": frozenset([(5, 4)]), "continuations": [4, 6]},
+        lambda ids: ids[:2] == (5, 4) and ids[2:3] in ((), (5,)),
+    ),
     ({}, {"required": [[5], [5], []], "forbidden": [[5, 5]]}, lambda ids: 5 in ids and not holds(ids, 5, 5)),
 ]
 

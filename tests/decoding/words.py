@@ -19,6 +19,18 @@ class CutWords:
     def fingerprint(self) -> str:
         return f"cut words, {self.size}"
 
+    def encode_phrase(self, phrase: str) -> list[int]:
+        return self.encode(phrase)
+
+    def can_write(self, ids: Sequence[int]) -> bool:
+        return True
+
+    def continuations(self) -> list[int]:
+        return [*range(5, self.size, 2)]
+
+    def byte_tokens(self) -> list[int]:
+        return []
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [("▁" if i % 2 == 0 else "") + f"p{i}" for i in ids]
 

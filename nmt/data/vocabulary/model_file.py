@@ -1,18 +1,26 @@
-"""Checks of a SentencePiece model before the library uses it: the library trusts tables inside the file."""
+"""The file of a SentencePiece model: checks before the library uses it, since the library trusts tables
+inside the file, and the rule of normalisation, which is an additional field that other programs ignore.
+"""
 
 import math
 import struct
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nmt.protobuf import read_fields, read_messages
+from nmt.data.vocabulary.normalisation import NORMALISATIONS, STAND_IN, ZWNJ
+from nmt.protobuf import read_fields, read_messages, write_field
+
+Int64 = NDArray[np.int64]
 
 PIECES, NORMALIZER, DENORMALIZER = 1, 3, 5  # fields of the model
 CHARSMAP = 2  # of a normalizer
-SCORE = 2  # of a piece
+SPELLING, SCORE = 1, 2  # of a piece
+RULE = 1000  # of the model: the name of its normalisation; absent in models of version 0.1
 LARGEST = 10_000_000  # pieces
 LEAF, WIDE, BLOCK = 1 << 31, 1 << 9, 256  # of the units of a table of characters
+HAS_LEAF = 1 << 8
 
 
 def check_model_file(content: bytes) -> None:
@@ -45,11 +53,60 @@ def _check_charsmap(table: memoryview) -> None:
         raise ValueError("its table of characters is damaged")
     units = np.frombuffer(table[4 : 4 + size], "<u4").astype(np.int64)
     indices = np.arange(len(units))
-    shifts = np.where(units & WIDE, (units >> 10) << 8, units >> 10)
+    shifts = _shifts(units)
     inner = (units & LEAF) == 0
     children = (indices ^ shifts)[inner]
     if len(children) and int((children | (BLOCK - 1)).max()) >= len(units):
         raise ValueError("its table of characters is damaged")
-    ends = children[(units[inner] >> 8 & 1) == 1]
+    ends = children[(units[inner] & HAS_LEAF) != 0]
     if len(ends) and int((units[ends] & (LEAF - 1)).max()) >= len(texts):
         raise ValueError("its table of characters is damaged")
+
+
+def _shifts(units: Int64) -> Int64:
+    """Return the distances from units to their children."""
+    return np.where(units & WIDE, (units >> 10) << 8, units >> 10)
+
+
+def read_rule(content: bytes) -> str:
+    """Return the name of a model's normalisation; ValueError if it is unknown."""
+    rules = [bytes(rule).decode() for rule in read_messages(memoryview(content), RULE)]
+    rule = rules[-1] if rules else "none"
+    if rule not in NORMALISATIONS:
+        raise ValueError(f"its normalisation is {rule!r}, which this version does not know")
+    return rule
+
+
+def write_rule(content: bytes, rule: str) -> bytes:
+    """Return a model with the name of its normalisation."""
+    return content + write_field(RULE, rule.encode())
+
+
+def restore_joiners(content: bytes) -> bytes:
+    """Return a model that was trained on text with `STAND_IN` for U+200C, so that it reads U+200C instead.
+
+    The rules of SentencePiece replace U+200C by a space; here this rule is removed.
+    """
+    model = memoryview(bytearray(content))
+    for piece in read_messages(model, PIECES):
+        for number, value in read_fields(piece):
+            if number == SPELLING and not isinstance(value, int):
+                value[:] = bytes(value).replace(STAND_IN.encode(), ZWNJ.encode())
+    for normalizer in read_messages(model, NORMALIZER):
+        for table in read_messages(normalizer, CHARSMAP):
+            _remove_character(table, ZWNJ)
+    return bytes(model)
+
+
+def _remove_character(table: memoryview, character: str) -> None:
+    """Remove a character's rule from a table of characters, in place."""
+    if not len(table):
+        return
+    size = struct.unpack("<I", table[:4])[0]
+    units = np.frombuffer(table[4 : 4 + size], "<u4").astype(np.int64)
+    shifts, unit = _shifts(units), 0
+    for byte in character.encode():
+        unit ^= int(shifts[unit]) ^ byte
+        if int(units[unit]) & (LEAF | 0xFF) != byte:
+            return
+    struct.pack_into("<I", table, 4 + 4 * unit, int(units[unit]) & ~HAS_LEAF)

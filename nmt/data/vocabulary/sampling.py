@@ -12,8 +12,9 @@ from typing import NamedTuple
 LONGEST_WORD = 200  # characters; longer words are not sampled
 
 
-SegmentationSampler = Callable[[str, float, Random], list[int | None]]
-"""A function of a word, alpha and a generator that samples its segmentation; None is an unknown token."""
+SegmentationSampler = Callable[[str, float, Random], list[tuple[int | None, str]]]
+"""A function of a word, alpha and a generator that samples its segmentation: tokens and their text. None is
+an unknown token."""
 
 
 class _LastTokens(NamedTuple):
@@ -33,15 +34,16 @@ class UnigramSegmentations:
         self._unknown = min(scores.values()) - 10  # sentencepiece's penalty
         self._lattice = lru_cache(1 << 14)(self._new_lattice)
 
-    def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]:
+    def __call__(self, word: str, alpha: float, rng: Random) -> list[tuple[int | None, str]]:
         """Sample from the last token to the first: forward filtering, backward sampling."""
-        lattice, ids, end = self._lattice(word, alpha), list[int | None](), len(word)
+        lattice, sampled, end = self._lattice(word, alpha), list[tuple[int | None, str]](), len(word)
         while end:
             last = lattice[end - 1]
             chosen = min(bisect(last.cumulative, rng.random()), len(last.ids) - 1)
-            ids.append(last.ids[chosen])
-            end = last.starts[chosen]
-        return ids[::-1]
+            start = last.starts[chosen]
+            sampled.append((last.ids[chosen], word[start:end]))
+            end = start
+        return sampled[::-1]
 
     def _new_lattice(self, word: str, alpha: float) -> list[_LastTokens]:
         """Return the possible last tokens of every prefix of the word, with their probabilities."""
@@ -63,14 +65,14 @@ class BpeSegmentations:
     def __init__(self, tokens: Mapping[str, int], scores: Mapping[str, float]) -> None:
         self._tokens, self._scores = tokens, scores
 
-    def __call__(self, word: str, alpha: float, rng: Random) -> list[int | None]:
+    def __call__(self, word: str, alpha: float, rng: Random) -> list[tuple[int | None, str]]:
         symbols = list(word)
         while True:
             possible = ((left + right, i) for i, (left, right) in enumerate(pairwise(symbols)))
             scored = ((-self._scores[symbol], i, symbol) for symbol, i in possible if symbol in self._scores)
             merges = [merge for merge in scored if rng.random() >= alpha]
             if not merges:
-                return [self._tokens.get(symbol) for symbol in symbols]
+                return [(self._tokens.get(symbol), symbol) for symbol in symbols]
             _, i, symbol = min(merges)
             symbols[i : i + 2] = [symbol]
 

@@ -228,7 +228,7 @@ def build_job(translator: LoadedTranslator) -> Job:
     """Build the translation job of a recipe's section `search`."""
     recipe = translator.recipe
     attends = recipe.decoder.attention != "none"
-    options = Options(**vars(recipe.search))
+    options = Options(**vars(recipe.search), unk=not translator.target.byte_tokens())
     return Job(build_search_model(translator), translator.source, translator.target, options, attends)
 
 

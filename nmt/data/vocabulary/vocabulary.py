@@ -1,0 +1,83 @@
+"""The interface of vocabularies, and the ids that all of them share."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.vocabulary.normalisation import NORMALISATIONS
+from nmt.errors import UsageError
+from nmt.files import write_file
+
+Flags = NDArray[np.bool_]
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+CANNOT_SAMPLE = "only unigram and bpe segmentations can be sampled: set subwords.sampling to 0"
+
+
+class Vocabulary(Protocol):
+    """Tokens with their ids, where 0 to 3 are pad, bos, eos and unk."""
+
+    suffix: str
+    content: bytes
+    """The vocabulary's file."""
+    spellings: list[str]
+    """The tokens as spelt in the vocabulary."""
+    rule: str
+    """The normalisation before a line is divided, one of `NORMALISATIONS`."""
+
+    def normalise(self, line: str) -> str:
+        """Return a line as it is divided into tokens; a subword model normalises further."""
+        return NORMALISATIONS[self.rule](line)
+
+    def encode(self, line: str) -> list[int]:
+        """Return the ids of a line's tokens, without bos and eos."""
+        return self.encode_all([line])[0]
+
+    def encode_all(self, lines: list[str]) -> list[list[int]]:
+        """Encode several lines, which is faster."""
+
+    def encode_phrase(self, phrase: str) -> list[int]:
+        """Return the ids of a phrase as it is written inside a line."""
+        return self.encode(phrase)
+
+    def sample(self, line: str, alpha: float, seed: int) -> list[int]:
+        """Sample a segmentation of the line, which depends on the line, alpha and the seed (32 bits) only."""
+        raise UsageError(CANNOT_SAMPLE)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens; pad, bos and eos are skipped."""
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Return tokens as spelt in the vocabulary."""
+        return [self.spellings[i] for i in ids]
+
+    def starts(self) -> Flags:
+        """Return a flag per token: True if it starts a word."""
+
+    def continuations(self) -> Sequence[int]:
+        """Return the tokens that would extend a word after which they are written."""
+        return []
+
+    def can_write(self, ids: Sequence[int]) -> bool:
+        """Return True if `decode` gives the text that was encoded as these tokens, apart from white space."""
+        return UNK not in ids
+
+    def byte_tokens(self) -> Sequence[int]:
+        """Return the tokens that are single bytes, for characters that have no token."""
+        return []
+
+    def __len__(self) -> int:
+        return len(self.spellings)
+
+    def save(self, path: Path) -> None:
+        """Write the vocabulary atomically."""
+        write_file(path, self.content)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of what `save` writes."""
+        return hashlib.sha256(self.content).hexdigest()
