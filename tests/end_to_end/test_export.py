@@ -40,6 +40,24 @@ def test_it_translates_as_the_run_does(finished: Finished, shipped: Path) -> Non
     assert len(ours.splitlines()) == 3
 
 
+def test_invisible_characters_change_nothing_in_either(finished: Finished, shipped: Path) -> None:
+    dirty = LINES.replace("Hund", "Hu\u00adn\u200bd").replace("Mann", "Ma\u2060nn\x85").encode()
+    clean = done(nmt("translate", finished.run, "-q", stdin=LINES.encode()))
+    for model in (shipped, finished.run):
+        assert done(nmt("translate", model, "-q", stdin=dirty)) == clean
+
+
+@pytest.mark.parametrize("option", ["--must", "--prefix"])
+def test_a_phrase_that_cannot_be_written_is_refused_by_either(
+    option: str, finished: Finished, shipped: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "phrases").write_text("https://x.org/a?b=1\n\nΖ\n", encoding="utf-8")
+    for model in (shipped, finished.run):
+        found = nmt("translate", model, option, tmp_path / "phrases", stdin=LINES.encode())
+        assert found.stdout_bytes == b"\n\n\n"
+        assert "'https://x.org/a?b=1' cannot be written: the target vocabulary has no tokens" in found.stderr
+
+
 def test_it_rescores_as_the_run_does(finished: Finished, shipped: Path) -> None:
     sides = ["--src", finished.text / "test.de", "--tgt", finished.text / "test.en"]
     ours, theirs = (
