@@ -31,10 +31,19 @@ def read_events(run: Path) -> list[Event]:
 def _read(path: Path) -> list[Event]:
     events: list[Event] = []
     for number, event in read_json_lines(path):
-        if not isinstance(event, dict) or not isinstance(event.get("event"), str) or "update" not in event:
+        if not _is_event(event):
             raise DataError(f"{path}, line {number}: not an event; the file is damaged")
         events.append(event)
     return events
+
+
+def _is_event(event: Any) -> bool:
+    """Return True for what a run logs: the name of an event, its update, and plain values."""
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        return False
+    update = event.get("update")
+    is_number = isinstance(update, int) and not isinstance(update, bool) and 0 <= update < 1 << 53
+    return is_number and not any(isinstance(value, (dict, list)) for value in event.values())
 
 
 def add_seconds(run: Path, events: Sequence[Event]) -> list[Event]:

@@ -5,16 +5,23 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from typing import Annotated
 
+from annotated_types import Ge, Le
+
+from nmt.errors import is_out_of_memory
 from nmt.evaluation.metrics import METRICS
 from nmt.model.decoder import DecoderState
 from nmt.settings import Duration
 from nmt.training import snapshot
-from nmt.training.checkpoint import Checkpoint, Metadata, Tensors
+from nmt.training.checkpoint import METADATA, Checkpoint, Metadata, Tensors
 from nmt.training.ema import EvaluationWeights
 from nmt.training.loss import LossTotals
 from nmt.training.optimisers import Schedule
 from nmt.training.update import Learner
+from nmt.untrusted_files import RefusedFile, check_values
+
+Counter = Annotated[int, Ge(0), Le(1 << 53)]
 
 
 def list_metric_directions() -> dict[str, bool]:
@@ -47,7 +54,7 @@ class BestScore:
     metric: str
     score: float | None = None
     update: int | None = None
-    since: int = 0
+    since: Counter = 0
 
     def record(self, score: float, update: int) -> bool:
         """Record a validation; return True if it is the best. NaN is never the best."""
@@ -64,12 +71,12 @@ class BestScore:
 class GuardState:
     """The running mean of the loss, and counts of the guards' actions."""
 
-    skipped: int = 0  # updates whose loss or gradient was not finite
-    in_a_row: int = 0  # the latest of them
-    split: int = 0  # updates whose batches were split because they did not fit into memory
-    rolled_back: int = 0
+    skipped: Counter = 0  # updates whose loss or gradient was not finite
+    in_a_row: Counter = 0  # the latest of them
+    split: Counter = 0  # updates whose batches were split because they did not fit into memory
+    rolled_back: Counter = 0
     mean: float = 0.0  # running mean of the loss per word
-    counted: int = 0  # updates in it
+    counted: Counter = 0  # updates in it
     good: int | None = None  # the update whose checkpoint a roll-back returns to
 
     def record_update(self, totals: LossTotals, window: int) -> None:
@@ -84,10 +91,10 @@ class RunState:
     """Counters and scores of a run; all of it is in every checkpoint."""
 
     best: BestScore
-    update: int = 0  # completed updates
-    epoch: int = 0  # completed epochs
-    position: int = 0  # batches of the current epoch that are done
-    tokens: int = 0  # target words trained on
+    update: Counter = 0  # completed updates
+    epoch: Counter = 0  # completed epochs
+    position: Counter = 0  # batches of the current epoch that are done
+    tokens: Counter = 0  # target words trained on
     seconds: float = 0.0  # of training, without validations and checkpoints
     window: LossTotals = field(default_factory=LossTotals)  # since the last line of the log
     others: dict[str, BestScore] = field(default_factory=dict)  # the metrics that do not choose the best
@@ -120,16 +127,10 @@ class RunState:
             return ""
         return ", ".join(f"{best.metric} has not improved in {best.since} validations" for best in stale)
 
-    @classmethod
-    def from_dict(cls, values: Metadata) -> "RunState":
-        """Restore what `dataclasses.asdict` returned."""
-        parts = {
-            "best": BestScore(**values["best"]),
-            "window": LossTotals(**values["window"]),
-            "others": {metric: BestScore(**best) for metric, best in values.get("others", {}).items()},
-            "guarded": GuardState(**values.get("guarded", {})),  # absent in older checkpoints
-        }
-        return cls(**{**values, **parts})
+
+def read_run_state(saved: Checkpoint) -> RunState:
+    """Return the counters and scores of a checkpoint; DataError if it has none."""
+    return check_values(saved.metadata.get("run"), RunState, saved.directory / METADATA)
 
 
 class RunClock:
@@ -190,14 +191,29 @@ class TrainingState:
         return model, trainer, metadata
 
     def restore(self, saved: Checkpoint) -> None:
-        """Restore everything that `capture` returned."""
+        """Restore everything that `capture` returned; DataError if it is not of this recipe."""
+        try:
+            self._restore(saved)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if is_out_of_memory(error):
+                raise
+            reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+            advice = "delete this checkpoint to resume from the one before"
+            raise RefusedFile(
+                saved.directory, f"its state is not that of a run of this recipe ({reason})", advice
+            ) from error
+
+    def _restore(self, saved: Checkpoint) -> None:
         self.restore_weights(saved)
         own = snapshot.scatter_state(self.learner.processes, saved.trainer)
         snapshot.load_generator_tensors(own)
         self.carried = snapshot.restore_carried_state(self.learner.model, own)
         self.schedule.load_state_dict(saved.metadata["schedule"])
         self.learner.precision.scaler.load_state_dict(saved.metadata.get("scaler", {}))
-        self.run = RunState.from_dict(saved.metadata["run"])
+        run = read_run_state(saved)
+        if run.best.metric != self.run.best.metric or not {*run.others} <= {*list_metric_directions()}:
+            raise ValueError("its metrics are not those of the recipe")
+        self.run = run
 
     def restore_weights(self, saved: Checkpoint, *, moments: bool = True) -> None:
         """Restore the weights alone, with the optimiser's moments or with none."""

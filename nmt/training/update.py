@@ -104,6 +104,11 @@ class Learner:
         while True:
             try:
                 return *self.compute_in_parts(parts, group, ratio, carried), parts
+            except IndexError as error:
+                raise DataError(
+                    "a batch contains a token that is not in the vocabulary, so the encoded data belongs to "
+                    "another one; delete `data` in the run directory and run the same command again"
+                ) from error
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -9,6 +9,7 @@ import pytest
 
 from nmt.training.run_state import BestScore, RunState
 from nmt.training.validation import ValidationResult
+from nmt.untrusted_files import check_values
 from tests.training.runs import Duration, make_training
 from tests.training.test_loop import Interrupted
 
@@ -91,4 +92,4 @@ def test_several_patiences_survive_a_stop_and_a_json_file(tmp_path: Path) -> Non
 def test_a_run_from_before_there_were_other_metrics_goes_on() -> None:
     facts = asdict(RunState(BestScore("bleu")))
     del facts["others"]
-    assert RunState.from_dict(facts) == RunState(BestScore("bleu"))
+    assert check_values(facts, RunState, Path("checkpoint.json")) == RunState(BestScore("bleu"))

@@ -21,6 +21,7 @@ from nmt.untrusted_files import STATE_BYTES, RefusedFile, find_member, open_regu
 
 FORMAT = "nmt-tokens-3"
 MANIFEST = "manifest.json"
+ROWS_CHECKED = 1 << 20
 CHECKSUMS = "sums.json"  # next to the stores of a run; see nmt.files
 
 
@@ -86,6 +87,8 @@ class TokenStore:
         made_from, shards = read_manifest(path)
         self.fingerprint = store_fingerprint(made_from)
         self._files = [ArrayFile(file, rebuild_advice(path)) for file in _check_shards(path, shards)]
+        for file, shard in zip(self._files, shards, strict=True):
+            _check_arrays(file, shard)
         self.lines = ConcatArrays([file.arrays["lines"] for file in self._files])
         self.parts = list(_parts(shards))
         self.report = join_reports(part.report for part in self.parts)
@@ -171,6 +174,25 @@ def _check_shards(path: Path, shards: Sequence[ShardEntry]) -> list[Path]:
         if digest != shard.sha256:
             raise DataError(f"{file} is damaged (it does not match the manifest): {rebuild_advice(path)}")
     return files
+
+
+def _check_arrays(file: ArrayFile, shard: ShardEntry) -> None:
+    """Raise DataError unless the rows of a shard lie within its arrays, one row for every pair."""
+    pairs = len(file.array("lines", "I64"))
+    ragged = [name.removesuffix(".offsets") for name in file.arrays if name.endswith(".offsets")]
+    rows = [file.array(f"{name}.offsets", "I64") for name in ragged]
+    is_whole = pairs == shard.pairs == shard.report.kept and (not pairs or "tgt" in ragged)
+    is_whole &= all(
+        len(offsets) == pairs + 1 and offsets[0] == 0 and offsets[-1] == len(file.arrays.get(name, ()))
+        for name, offsets in zip(ragged, rows, strict=True)
+    )
+    is_whole &= len(file.arrays.get("weights", file.arrays["lines"])) == pairs
+    for offsets in rows if is_whole else ():
+        for start in range(0, len(offsets), ROWS_CHECKED):
+            is_whole &= bool((np.diff(offsets[start : start + ROWS_CHECKED + 1]) >= 0).all())
+            file.release()
+    if not is_whole:
+        raise RefusedFile(file.path, "its arrays do not match each other", file.advice)
 
 
 def _parts(shards: Sequence[ShardEntry]) -> Iterator[CorpusPart]:

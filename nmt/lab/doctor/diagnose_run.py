@@ -14,7 +14,7 @@ from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe
 from nmt.recipe.training import find_task
 from nmt.training import checkpoint
-from nmt.training.run_state import RunState, TrainingPosition
+from nmt.training.run_state import TrainingPosition, read_run_state
 
 TRANSLATED = 100  # validation lines that are translated, spread evenly
 
@@ -30,7 +30,7 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         return {}, [Finding("error", str(error))]
     if last is None:
         return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
-    training, state = recipe.training, RunState.from_dict(last.metadata["run"])
+    training, state = recipe.training, read_run_state(last)
     judging, best, kept = training.validation, state.best, run / "checkpoints" / "best"
     by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
     position = TrainingPosition(state.update, state.epoch, state.seconds / 60)

@@ -1,0 +1,250 @@
+"""Commands on mutated directories, each in a fork of this warmed process: `python -m tests.fuzz.runner`.
+
+Arguments: the directory of results of version 0.1, a directory to work in, the first seed, the number of
+mutations. Writes one line of JSON for each mutation.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from typer.testing import CliRunner
+
+from nmt.cli.app import app
+from nmt.untrusted_files import compute_seal
+from tests.fuzz.mutations import mutate
+
+LINES = ("Der alte Hund sucht einen Vogel.", "", "Die kleine Katze!", "x" * 300)
+CPU_SECONDS, WALL_SECONDS, MEMORY = 10, 120, 3 << 30
+SEARCH = ("-q", "--beam", "2", "--max-length", "50")
+
+
+class Target(NamedTuple):
+    """A kind of directory, its files that are mutated, and the command that reads them."""
+
+    directory: str
+    files: tuple[str, ...]
+    command: tuple[str, ...]
+    lines: int | None = len(LINES)  # of the output, if the command succeeds
+    weight: int = 4
+
+
+MODEL = ("recipe.yaml", "source.spm", "target.spm")
+GRAPHS = (
+    "config.json",
+    "checksums.json",
+    "encoder.onnx",
+    "step.onnx",
+    "best.onnx",
+    "source.spm",
+    "target.spm",
+)
+UPDATE = "checkpoints/u0000450/"
+SAVED = (UPDATE + "checkpoint.json", UPDATE + "model.safetensors")
+TRAINING = (
+    *(UPDATE + "trainer.safetensors", "material.json", "metrics.jsonl", "times.jsonl"),
+    *("data/train/manifest.json", "data/train/00000.safetensors"),
+    *("data/valid/manifest.json", "data/valid/00000.safetensors"),
+)
+
+TARGETS = {
+    "run": Target("interrupted", (*MODEL, *SAVED), ("translate", "interrupted", *SEARCH)),
+    "checkpoint": Target("interrupted", SAVED, ("translate", "interrupted/" + UPDATE, *SEARCH), weight=2),
+    "shortlist": Target(
+        "interrupted",
+        ("shortlist.safetensors",),
+        ("translate", "interrupted", "--shortlist", *SEARCH),
+        weight=1,
+    ),
+    "resume": Target(
+        "interrupted",
+        (*SAVED, *TRAINING, *MODEL),
+        ("train", "translation.yaml", "-o", "interrupted", "training.validation.stop_on={accuracy: 1}"),
+        lines=None,
+        weight=3,
+    ),
+    "curves": Target("interrupted", ("metrics.jsonl", "times.jsonl"), ("doctor", "interrupted"), None, 1),
+    "model": Target(
+        "averaged", ("model.json", "model.safetensors", *MODEL), ("translate", "averaged", *SEARCH)
+    ),
+    "language model": Target(
+        "language-model",
+        (*(name.replace("450", "100") for name in SAVED), "recipe.yaml", "target.spm"),
+        ("translate", "averaged", "--lm", "language-model", "--lm-weight", "0.1", *SEARCH),
+    ),
+    "export": Target("onnx", GRAPHS, ("translate", "onnx", *SEARCH), weight=6),
+    "int8 export": Target("onnx-int8", GRAPHS, ("translate", "onnx-int8", *SEARCH), weight=6),
+    "shard": Target(
+        "jobs",
+        ("lines.1.en.shard.json",),
+        ("merge", "jobs/lines.1.en", "jobs/lines.2.en", "-o", "all"),
+        None,
+        1,
+    ),
+}
+
+
+REQUESTS = (
+    *("has no shortlist", "it has no recipe.yaml", "has no metrics.jsonl", "has a different vocabulary"),
+    *("is a language model, not a translator", "is a translator; expected a language model"),
+    *("is a run of a different recipe", "is not empty and is not a run"),
+)
+"""Reasons for exit code 2: after the mutation, what is asked for is something else."""
+
+
+class Outcome(NamedTuple):
+    """What a command did."""
+
+    exit_code: int  # negative: the signal that ended it
+    stdout: bytes
+    stderr: str
+    seconds: float  # of the processor
+    megabytes: float  # at most
+
+
+def repair_sums(target: Path, changed: Path) -> None:
+    """Make the checksums right again that a directory has of a changed file, and the seal of a card."""
+    if not changed.is_file() or changed.is_symlink():
+        return
+    digest = hashlib.sha256(changed.read_bytes()).hexdigest()
+    for card in ("checkpoint.json", "model.json", "checksums.json", "manifest.json"):
+        file = changed.parent / card
+        try:
+            values: Any = json.loads(file.read_bytes())
+            if card == "manifest.json":
+                values["shards"][0]["sha256"] = digest if file != changed else values["shards"][0]["sha256"]
+            elif file != changed:
+                sums = values if card == "checksums.json" else values["sha256"]
+                sums[changed.name] = digest
+            if "seal" in values:
+                del values["seal"]
+                values["seal"] = compute_seal(values)
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+            continue
+        if file == changed and card != "checkpoint.json":
+            continue
+        file.write_text(json.dumps(values), encoding="utf-8")
+    if changed.name == "config.json":
+        repair_sums(target, changed.with_name("README.md"))
+
+
+def run(arguments: list[str], source: Path) -> Outcome:
+    """Run a command of nmt in a fork, with limits, and its input from a file."""
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        child = os.fork()
+        if child == 0:
+            _run_child(arguments, source, stdout.fileno(), stderr.fileno())
+        deadline, status = time.monotonic() + WALL_SECONDS, 0
+        while True:
+            ended, status, usage = os.wait4(child, os.WNOHANG)
+            if ended:
+                break
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+                deadline += WALL_SECONDS
+            time.sleep(0.002)
+        contents = []
+        for stream in (stdout, stderr):
+            stream.seek(0)
+            contents.append(stream.read(1 << 20))
+    code, seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+    return Outcome(code, contents[0], contents[1].decode(errors="replace"), seconds, usage.ru_maxrss / 1024)
+
+
+def _run_child(arguments: list[str], source: Path, stdout: int, stderr: int) -> None:
+    code = 70
+    try:
+        os.dup2(os.open(source, os.O_RDONLY), 0)
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+        memory = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        app(arguments, prog_name="nmt")
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        sys.stdout.flush()
+    except BaseException as error:  # what the command does not report itself
+        os.write(2, f"Traceback: {type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(code)
+
+
+def find_fault(target: Target, outcome: Outcome) -> str | None:
+    """Describe what a command must never do; None if there is no such thing."""
+    if outcome.exit_code == 0:
+        lines = outcome.stdout.count(b"\n")
+        return None if target.lines in (None, lines) else f"{lines} lines for {target.lines}"
+    if outcome.exit_code == 2 and any(reason in outcome.stderr for reason in REQUESTS):
+        return None
+    if outcome.exit_code != 1:
+        return f"exit code {outcome.exit_code}"
+    if not outcome.stderr.strip() or "Traceback" in outcome.stderr or len(outcome.stderr) > 20_000:
+        return "no clear message"
+    return None
+
+
+def fuzz(artifacts: Path, work: Path, seed: int, count: int) -> Iterator[dict[str, Any]]:
+    """Yield a record of each mutation."""
+    shutil.copytree(artifacts, work, symlinks=True)
+    os.chdir(work)
+    source = work / "fuzz.txt"
+    source.write_text("".join(line + "\n" for line in LINES), encoding="utf-8")
+    cells = [work / "cells.py", work / "language-model" / "cells.py"]
+    os.environ["NMT_TRUST_CODE"] = ",".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in cells)
+    names, weights = [*TARGETS], [target.weight for target in TARGETS.values()]
+    for name, target in TARGETS.items():  # imports all that is needed, in the process that is forked
+        _warm_up(name, target, source)
+    for directory in {target.directory for target in TARGETS.values()}:
+        _restore(artifacts, directory)
+    for number in range(seed, seed + count):
+        rng = Random(number)
+        [name] = rng.choices(names, weights)
+        target = TARGETS[name]
+        file = Path(target.directory, rng.choice(target.files))
+        mutation = mutate(file, rng)
+        repair_sums(Path(target.directory), file)
+        outcome = run([*target.command], source)
+        fault = find_fault(target, outcome)
+        _restore(artifacts, target.directory)
+        yield {
+            **{"seed": number, "target": name, "file": file.name, "mutation": mutation},
+            **{"exit": outcome.exit_code, "seconds": round(outcome.seconds, 2)},
+            **{"megabytes": round(outcome.megabytes), "fault": fault, "stderr": outcome.stderr[-600:]},
+        }
+
+
+def _restore(artifacts: Path, directory: str) -> None:
+    shutil.rmtree(directory)
+    shutil.copytree(artifacts / directory, directory, symlinks=True)
+
+
+def _warm_up(name: str, target: Target, source: Path) -> None:
+    """Import what a command needs into this process, and check that it works on whole files."""
+    if name in ("run", "language model", "resume", "curves"):
+        CliRunner().invoke(app, [*target.command], input=source.read_bytes())
+    outcome = run([*target.command], source)
+    if outcome.exit_code or find_fault(target, outcome):
+        raise SystemExit(f"{name}: {outcome}")
+
+
+if __name__ == "__main__":
+    artifacts_, work_, seed_, count_ = sys.argv[1:]
+    import onnxruntime  # noqa: F401
+
+    import nmt.recipe.training  # noqa: F401 - for the forks
+
+    for record in fuzz(Path(artifacts_), Path(work_), int(seed_), int(count_)):
+        print(json.dumps(record), flush=True)
