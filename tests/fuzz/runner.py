@@ -24,7 +24,7 @@ from nmt.cli.app import app
 from nmt.untrusted_files import compute_seal
 from tests.fuzz.mutations import mutate
 
-LINES = ("Der alte Hund sucht einen Vogel.", "", "Die kleine Katze!", "x" * 300)
+LINES = ("Der alte Hund sucht einen Vogel.", "", "Die kleine Katze!", "x" * 80)
 CPU_SECONDS, WALL_SECONDS, MEMORY = 10, 120, 3 << 30
 SEARCH = ("-q", "--beam", "2", "--max-length", "50")
 
@@ -71,7 +71,7 @@ TARGETS = {
         (*SAVED, *TRAINING, *MODEL),
         ("train", "translation.yaml", "-o", "interrupted", "training.validation.stop_on={accuracy: 1}"),
         lines=None,
-        weight=3,
+        weight=2,
     ),
     "curves": Target("interrupted", ("metrics.jsonl", "times.jsonl"), ("doctor", "interrupted"), None, 1),
     "model": Target(
@@ -81,6 +81,7 @@ TARGETS = {
         "language-model",
         (*(name.replace("450", "100") for name in SAVED), "recipe.yaml", "target.spm"),
         ("translate", "averaged", "--lm", "language-model", "--lm-weight", "0.1", *SEARCH),
+        weight=2,
     ),
     "export": Target("onnx", GRAPHS, ("translate", "onnx", *SEARCH), weight=6),
     "int8 export": Target("onnx-int8", GRAPHS, ("translate", "onnx-int8", *SEARCH), weight=6),
@@ -246,5 +247,5 @@ if __name__ == "__main__":
 
     import nmt.recipe.training  # noqa: F401 - for the forks
 
-    for record in fuzz(Path(artifacts_), Path(work_), int(seed_), int(count_)):
+    for record in fuzz(Path(artifacts_).resolve(), Path(work_), int(seed_), int(count_)):
         print(json.dumps(record), flush=True)
