@@ -223,6 +223,43 @@ def loads_unsafely(call: ast.Call) -> bool:
     )
 
 
+READERS = {
+    "nmt/untrusted_files.py": "the reader of files of runs, models and exports",
+    **dict.fromkeys(
+        ("nmt/files.py", "nmt/trust.py", "nmt/recurrence/c/compiler.py"), "files of the user's own"
+    ),
+    **dict.fromkeys(("nmt/data/corpora.py", "nmt/data/formats.py", "nmt/decoding/io.py"), "text to be read"),
+    **dict.fromkeys(("nmt/training/distributed.py", "nmt/training/loss.py"), "messages between processes"),
+    "nmt/training/logging.py": "lines of a log that is opened by the reader",
+    "nmt/training/checkpoint.py": "tensors after their header was checked",
+    "nmt/data/store/arrays.py": "arrays after their header was checked",
+    "nmt/recipe/model_memory.py": "files of the operating system",
+    "nmt/recipe/run_directory.py": "cell files that are compared with the user's",
+    **dict.fromkeys(("nmt/cli/recipes.py", "nmt/model/output_scores.py"), "files of the package"),
+    **dict.fromkeys(
+        ("nmt/recurrence/c/code_generator.py", "nmt/recurrence/c/native.py"), "files of the package"
+    ),
+    **dict.fromkeys(("nmt/lab/inspect/page.py", "nmt/lab/study/report.py"), "files of the package"),
+    **dict.fromkeys(("nmt/lab/document.py", "nmt/lab/verify_resume.py"), "files that it has just written"),
+}
+"""Modules that read whole files or JSON, and what they read: files of others only by the first."""
+
+
+def test_files_of_others_are_read_by_one_module() -> None:
+    calls = ("json.load", "json.loads", "load_file", "mmap.mmap", "np.load", "np.fromfile", "np.memmap")
+    reading = {
+        str(path)
+        for path, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and (
+            ast.unparse(node.func) in calls
+            or (isinstance(node.func, ast.Attribute) and node.func.attr in ("read_text", "read_bytes"))
+        )
+    }
+    assert reading <= set(READERS)
+
+
 def test_no_function_swallows_keywords_it_does_not_name() -> None:
     swallowing = [
         f"{path}:{function.name}"
