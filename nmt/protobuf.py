@@ -47,6 +47,11 @@ def write_field(number: int, value: bytes) -> bytes:
     return _write_varint(number << 3 | BYTES) + _write_varint(len(value)) + value
 
 
+def write_integer(number: int, value: int) -> bytes:
+    """Return a field that contains an integer of at least 0."""
+    return _write_varint(number << 3 | VARINT) + _write_varint(value)
+
+
 def _write_varint(value: int) -> bytes:
     parts = bytearray()
     while value > 0x7F:

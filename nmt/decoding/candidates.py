@@ -50,6 +50,9 @@ def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
         yield EOS
     if sentence.ends_word(node):
         yield from sentence.request.continuations
+    if node.token in sentence.request.openings:
+        started = zip(node.progress, sentence.required, strict=True)
+        yield from (sequence[0] for met, sequence in started if met == 0)
     order, sequences = sentence.options.no_repeat_ngram, sentence.request.forbidden
     if order or sequences:
         ids = [step.token for step in node.path()]

@@ -29,6 +29,7 @@ class Request(NamedTuple):
     forbidden: Sequence[Sequence[int]] = ()  # the output contains none of these
     closed: frozenset[TokenSequence] = frozenset()  # prefix and required sequences that end a word ...
     continuations: Sequence[int] = ()  # ... so that none of these tokens follows them
+    openings: frozenset[int] = frozenset()  # tokens that extend the next, with which no phrase begins
     draws: Sequence[int] = ()  # seeds of its random draws, in addition to `seed`; `number` if empty
 
 

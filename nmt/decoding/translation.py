@@ -10,6 +10,7 @@ from itertools import accumulate, islice
 from typing import NamedTuple
 
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
+from nmt.data.vocabulary.codes import JOINER
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
@@ -117,8 +118,11 @@ def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Re
         for part, source in enumerate(sources)
     ]
     if encoded.prefix or encoded.required:
-        continuations = job.target.continuations()
-        requests[0] = requests[0]._replace(**encoded._asdict(), continuations=continuations)
+        requests[0] = requests[0]._replace(
+            **encoded._asdict(),
+            continuations=job.target.continuations(),
+            openings=frozenset(job.target.openings()),
+        )
     return requests
 
 
@@ -140,7 +144,7 @@ def split_tokens(tokens: list[str], longest: int) -> list[slice]:
 def _split_point(tokens: list[str], start: int, full: int, subwords: bool) -> int:
     word_end = None
     for end in range(full, (start + full) // 2, -1):
-        between_words = not subwords or tokens[end].startswith(SPACE)
+        between_words = _begins_word(tokens, end, subwords)
         if tokens[end - 1].endswith(WIDE_STOPS) or (between_words and tokens[end - 1].endswith(STOPS)):
             return end
         if between_words and word_end is None:
@@ -155,8 +159,13 @@ def has_subwords(tokens: list[str]) -> bool:
 
 def word_indices(tokens: list[str], subwords: bool) -> list[int]:
     """Return the index of the word to which each token belongs; words are separated by spaces."""
-    begins_word = [not subwords or token.startswith(SPACE) for token in tokens]
-    return list(accumulate(begins_word[1:], initial=0))[: len(tokens)]
+    begins_word = [_begins_word(tokens, index, subwords) for index in range(1, len(tokens))]
+    return list(accumulate(begins_word, initial=0))[: len(tokens)]
+
+
+def _begins_word(tokens: Sequence[str], index: int, subwords: bool) -> bool:
+    """Return True if a token that is not the first begins a word, as a subword, a word or a segment."""
+    return tokens[index].startswith(SPACE) if subwords else not tokens[index - 1].endswith(JOINER)
 
 
 def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
@@ -184,7 +193,7 @@ def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer
 
 def _continues(tokens: Sequence[str], start: int, subwords: bool) -> bool:
     """Return True if the token at `start` continues a word."""
-    return subwords and start < len(tokens) and not tokens[start].startswith(SPACE)
+    return subwords and start < len(tokens) and not _begins_word(tokens, start, subwords)
 
 
 def _join_texts(first: str, second: str, continues: bool) -> str:
@@ -218,7 +227,7 @@ def _join_parts(
 
 def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, subwords: bool) -> Candidate:
     if job.copy_unknown and UNK in hypothesis.ids:
-        source = line.text.split()
+        source = job.source.join(job.source.normalise(line.text)).split()
         attended = _attention(hypothesis, words).argmax(axis=-1).tolist()
         copies = [source[words[index]] for index in attended]
         text = replace_unknown(hypothesis.ids, copies, job.target, subwords=subwords)

@@ -159,7 +159,7 @@ def read_validation_texts(loaded: LoadedTranslator) -> ParityTexts | None:
     return ParityTexts(
         " and ".join(file.name for file in corpus.files),
         [pair[0] for pair in pairs],
-        [pair[1] for pair in pairs],
+        [loaded.target.join(pair[1]) for pair in pairs],
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.data.pairs import COLUMN
 from nmt.data.sources import CorpusSettings
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import FILE_SETTINGS, Recipe
 
 
 def remove_paths(recipe: Recipe, root: str = ".") -> Recipe:
@@ -18,8 +18,8 @@ def remove_paths(recipe: Recipe, root: str = ".") -> Recipe:
     parts = {name: _last_part(getattr(data, name)) for name in ("train", "valid", "test")}
     is_named = data.root.startswith("corpus:")
     sections: dict[str, Any] = {"data": replace(data, root=data.root if is_named else root, **parts)}
-    for section, name in (("subwords", "same_as"), ("training", "start_from")):
-        settings: Any = getattr(recipe, section)
+    for section, name in FILE_SETTINGS:
+        settings: Any = sections.get(section, getattr(recipe, section))
         if hasattr(settings, name):
             sections[section] = replace(settings, **{name: _last_part(getattr(settings, name))})
     return replace(recipe, **sections)

@@ -215,7 +215,7 @@ def _train_vocabularies(recipe: TranslationRecipe, train: Sequence[Corpus]) -> t
         return both, both
     return (
         train_vocabulary(_lines(train, 0), settings, seed=seed, tags=tags),
-        train_vocabulary(_lines(train, 1), settings, seed=seed),
+        train_vocabulary(_lines(train, 1), settings, seed=seed, side=1),
     )
 
 

@@ -25,6 +25,7 @@ from nmt.recipe import yaml as yaml12
 from nmt.recipe.errors import describe_conflicts, describe_validation_errors
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.schema import (
+    FILE_SETTINGS,
     TASKS,
     Recipe,
     SettingsT,
@@ -250,12 +251,10 @@ def _make_paths_absolute(tree: YamlNode, problems: list[Problem]) -> YamlNode:
         tree = _replace_setting(
             tree, YamlNode(_absolute(root.value, root.position), root.position, root.key), "data", "root"
         )
-    for path in (("subwords", "same_as"), ("training", "start_from")):
-        run = tree.find(*path)
-        if run and isinstance(run.value, str):
-            tree = _replace_setting(
-                tree, YamlNode(_absolute(run.value, run.position), run.position, run.key), *path
-            )
+    for path in FILE_SETTINGS:
+        node = tree.find(*path)
+        if node:
+            tree = _replace_setting(tree, _absolute_files(node), *path)
     for side in ("encoder", "decoder"):
         cell = tree.find(side, "cell")
         if cell:
@@ -267,6 +266,16 @@ def _default_root(tree: YamlNode) -> YamlNode | None:
     """Return the folder of the recipe that names the training pairs, for a recipe without `data.root`."""
     train = tree.find("data", "train")
     return YamlNode(".", train.position, train.key) if train else None
+
+
+def _absolute_files(node: YamlNode) -> YamlNode:
+    """Return a path, or a list of paths, made absolute; other values as they are."""
+    value = node.value
+    if isinstance(value, list):
+        value = [_absolute_files(entry) for entry in value]
+    elif isinstance(value, str):
+        value = _absolute(value, node.position)
+    return YamlNode(value, node.position, node.key)
 
 
 def _absolute(path: str, position: FilePosition) -> str:

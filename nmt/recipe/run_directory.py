@@ -17,7 +17,7 @@ from nmt.outputs import check_output_directory
 from nmt.recipe import reader
 from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
 from nmt.recipe.reader import RECIPE
-from nmt.recipe.schema import Recipe, to_plain
+from nmt.recipe.schema import FILE_SETTINGS, Recipe, to_plain
 from nmt.recurrence.layer import StackSettings
 from nmt.untrusted_files import check_links
 
@@ -170,8 +170,9 @@ def find_inputs(recipe: Recipe) -> list[Path]:
                 find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
             )
             files += [file for corpus in corpora for file in corpus.all_files]
-    models = recipe.training.start_from, getattr(recipe.subwords, "same_as", None)
-    return files + [Path(model) for model in models if model]
+    named = (getattr(getattr(recipe, section), name, None) for section, name in FILE_SETTINGS)
+    listed = (one if isinstance(one, list) else [one] for one in named if one)
+    return files + [Path(file) for entry in listed for file in entry]
 
 
 def find_cell_files(recipe: Recipe) -> list[Path]:

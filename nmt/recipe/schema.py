@@ -18,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from nmt.data.sources import PairSettings, TextSettings
 from nmt.data.vocabulary import SIDES
-from nmt.data.vocabulary.training import LanguageModelSubwordSettings, TranslationSubwordSettings
+from nmt.data.vocabulary.training import FILES, LanguageModelSubwordSettings, TranslationSubwordSettings
 from nmt.decoding.options import SearchSettings
 from nmt.evaluation.metrics import EvaluationSettings
 from nmt.model.decoder import DecoderSettings, LanguageModelDecoderSettings
@@ -75,6 +75,7 @@ class TranslationRecipe(ExperimentSettings):
                 f"{decoder.attention} needs encoder and decoder states of the same size, "
                 f"not {encoder.widths()[-1]} and {decoder.hidden}; general does not",
             )
+        yield from _vocabulary_conflicts(self)
         for name in ("guided_alignment", "coverage"):
             if decoder.attention == "none" and getattr(training, name):
                 yield f"training.{name}", "needs an attention, and decoder.attention is none"
@@ -116,16 +117,26 @@ class LanguageModelRecipe(ExperimentSettings):
         """See `Settings.conflicts`."""
         if self.training.chunk is not None and self.data.max_length is not None:
             yield "data.max_length", "with training.chunk, every line is read: remove it"
-        if self.training.start_from is not None and self.subwords.same_as is not None:
-            yield "training.start_from", "sets the vocabulary, and so does subwords.same_as"
+        yield from _vocabulary_conflicts(self)
         if self.training.r_drop and not self.decoder.dropout.is_on:
             yield "training.r_drop", WITHOUT_DROPOUT
 
+
+FILE_SETTINGS = (("subwords", "same_as"), ("training", "start_from"), *(("subwords", name) for name in FILES))
+"""The settings that are paths of files or models, found like `data.root`, apart from those of the data."""
 
 WITHOUT_DROPOUT = "compares two passes with different dropout, but there is no dropout"
 
 Recipe = TranslationRecipe | LanguageModelRecipe
 TASKS: dict[str, type[Recipe]] = {"translation": TranslationRecipe, "language-model": LanguageModelRecipe}
+
+
+def _vocabulary_conflicts(recipe: Recipe) -> Iterator[Conflict]:
+    """Yield two settings that both give the vocabulary."""
+    for name in ("same_as", *FILES):
+        if recipe.training.start_from is not None and getattr(recipe.subwords, name, None) is not None:
+            yield "training.start_from", f"sets the vocabulary, and so does subwords.{name}"
+
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 RecipeT = TypeVar("RecipeT", bound=Recipe)

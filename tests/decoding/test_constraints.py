@@ -63,6 +63,11 @@ CASES: list[tuple[dict[str, object], dict[str, object], Callable[[Pieces], bool]
         {"prefix": [5, 4], "closed": frozenset([(5, 4)]), "continuations": [4, 6]},
         lambda ids: ids[:2] == (5, 4) and ids[2:3] in ((), (5,)),
     ),
+    (
+        {},
+        {"required": [[4, 5]], "openings": frozenset([6])},
+        lambda ids: holds(ids, 4, 5) and ids[: [*ids].index(4)][-1:] != (6,),
+    ),
     ({}, {"required": [[5], [5], []], "forbidden": [[5, 5]]}, lambda ids: 5 in ids and not holds(ids, 5, 5)),
 ]
 

@@ -28,6 +28,15 @@ class CutWords:
     def continuations(self) -> list[int]:
         return [*range(5, self.size, 2)]
 
+    def openings(self) -> list[int]:
+        return []
+
+    def normalise(self, line: str) -> str:
+        return line
+
+    def join(self, text: str) -> str:
+        return text
+
     def byte_tokens(self) -> list[int]:
         return []
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from nmt.data.vocabulary.model_file import check_model_file
-from nmt.data.vocabulary.normalisation import NORMALISATIONS
 from nmt.data.vocabulary.subwords import SentencePieceVocabulary
 from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Flags, Vocabulary
-from nmt.data.vocabulary.words import WordVocabulary, split_words
+from nmt.data.vocabulary.words import WordVocabulary, parse_words, split_words
 from nmt.errors import DataError
 from nmt.untrusted_files import ADVICE, TEXT_BYTES, read_bytes
 
@@ -46,14 +45,6 @@ def load_vocabulary(path: Path) -> Vocabulary:
 
 def _load_words(path: Path, content: bytes) -> WordVocabulary:
     try:
-        header, *words = content.decode().removesuffix("\n").split("\n")
-    except UnicodeDecodeError:
-        raise DataError(f"the vocabulary {path} is damaged: it is not UTF-8") from None
-    rule = header.removeprefix(SPECIALS[PAD]).strip() or "none"
-    if (SPECIALS[PAD], *words[: len(SPECIALS) - 1]) != SPECIALS:
-        raise DataError(f"the vocabulary {path} must start with the lines {', '.join(SPECIALS)}")
-    if rule not in NORMALISATIONS:
-        raise DataError(
-            f"the vocabulary {path} has the normalisation {rule!r}, which this version does not know"
-        )
-    return WordVocabulary(words[len(SPECIALS) - 1 :], rule)
+        return parse_words(content)
+    except ValueError as error:
+        raise DataError(f"the vocabulary {path} {error}") from None

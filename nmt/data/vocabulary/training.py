@@ -5,12 +5,13 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from io import BytesIO
+from pathlib import Path
 from typing import Annotated
 
 import sentencepiece
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from nmt.data.text import sample_lines
 from nmt.data.vocabulary import (
@@ -24,10 +25,12 @@ from nmt.data.vocabulary import (
     WordVocabulary,
     split_words,
 )
+from nmt.data.vocabulary.codes import BpeCodes, count_segments, has_segments
+from nmt.data.vocabulary.imported import check_characters, import_codes, import_model, import_words
 from nmt.data.vocabulary.model_file import restore_joiners, write_rule
 from nmt.data.vocabulary.normalisation import NORMALISATIONS, STAND_IN, ZWNJ
 from nmt.errors import DataError
-from nmt.settings import Conflict, Count, OneOf, Settings, Share
+from nmt.settings import ByShape, Conflict, Count, OneOf, Settings, Share
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +38,11 @@ KINDS = ("unigram", "bpe", "char", "pretokenized")
 SAMPLED_KINDS = ("unigram", "bpe")  # with several segmentations of a word
 BYTES_FROM = 1000  # the size from which subwords have bytes: SentencePiece refuses them in tiny vocabularies
 BYTES = 256
+FILES = ("model", "codes", "vocabulary")  # the settings that name files of other programs
 SAMPLE_SIZE = 500_000  # maximum number of lines for sentencepiece, which holds its text in memory
 LINE_CHARACTERS = 1_000  # sentencepiece skips lines above 4,192 bytes; longer ones are truncated
+
+VocabularyFiles = Annotated[str | Annotated[list[str], MinLen(2), MaxLen(2)], ByShape()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,8 @@ class SubwordSettings(Settings):
     """The segmentation of a line into tokens (subwords)."""
 
     kind: Annotated[str, OneOf(lambda: KINDS)] = "unigram"
-    """Subword model, or `pretokenized`: words split on spaces."""
+    """Subword model, or `pretokenized`: words split on spaces. If these are segments of subword-nmt
+    (`be@@ tter`), they are joined in output and before scoring."""
     size: Annotated[int, Ge(1), Le(10_000_000)] = 8000
     """Size of the vocabulary (for `pretokenized` an upper limit)."""
     character_coverage: Annotated[float, Gt(0.9), Le(1.0)] = 1.0
@@ -57,26 +64,58 @@ class SubwordSettings(Settings):
     characters that are invisible (docs/text.md); `nfc`: Unicode's composed form, without these characters;
     `none`: the text as it is. null: `nmt_nfkc`, and `nfc` for `pretokenized`."""
     min_count: Count = 1
-    """`pretokenized` only: rarer words become <unk>."""
+    """`pretokenized`, `codes` and `vocabulary`: rarer words become <unk>."""
+    model: VocabularyFiles | None = None
+    """A SentencePiece model that is used instead of a new one, found like `data.root`, or one for each side;
+    it replaces `kind` and `size`."""
+    codes: VocabularyFiles | None = None
+    """Codes of `subword-nmt learn-bpe` by which words, split on spaces, are divided into segments, or codes
+    for each side; they replace `kind`."""
+    vocabulary: VocabularyFiles | None = None
+    """A list of words (`pretokenized`), segments (`codes`) or characters (`char`), each on a line, with its
+    count if it has one; or a list for each side. It replaces `size`."""
+
+    @property
+    def has_subwords(self) -> bool:
+        """Whether subwords are trained that have several segmentations of a word."""
+        return self.kind in SAMPLED_KINDS and not (self.model or self.codes)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether text is split on spaces."""
+        return self.codes is not None or (self.kind == "pretokenized" and self.model is None)
 
     @property
     def has_bytes(self) -> bool:
         """Whether the vocabulary has a token for each byte."""
         if self.byte_fallback is None:
-            return self.kind in SAMPLED_KINDS and self.size >= BYTES_FROM
+            return self.has_subwords and self.size >= BYTES_FROM
         return self.byte_fallback
 
     @property
     def rule(self) -> str:
         """The name of the normalisation."""
-        return self.normalisation or ("nfc" if self.kind == "pretokenized" else "nmt_nfkc")
+        return self.normalisation or ("nfc" if self.has_words else "nmt_nfkc")
 
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
-        if self.byte_fallback and self.kind not in SAMPLED_KINDS:
-            yield "byte_fallback", f"needs subwords.kind unigram or bpe, not {self.kind}"
-        if self.kind == "pretokenized" and self.normalisation == "nmt_nfkc":
-            yield "normalisation", "nmt_nfkc is a rule of subwords: pretokenized needs nfc or none"
+        if self.byte_fallback and not self.has_subwords:
+            kind = self.kind if self.kind not in SAMPLED_KINDS else "an existing vocabulary"
+            yield "byte_fallback", f"needs subwords.kind unigram or bpe, not {kind}"
+        if self.has_words and self.normalisation == "nmt_nfkc":
+            yield "normalisation", "nmt_nfkc is a rule of subwords: words and codes need nfc or none"
+        for name in ("codes", "vocabulary"):
+            if self.model is not None and getattr(self, name) is not None:
+                yield name, "subwords.model is a complete vocabulary: omit one of the two"
+        if self.codes is not None and self.kind == "char":
+            yield "codes", "divides words into segments, not into characters: omit subwords.kind"
+        if self.vocabulary is not None and self.kind in SAMPLED_KINDS and not (self.codes or self.model):
+            yield "vocabulary", "is a list for subwords.kind pretokenized or char, or for subwords.codes"
+
+    def find_file(self, name: str, side: int) -> Path | None:
+        """Return the file that `model`, `codes` or `vocabulary` names for a side: 0 is the source."""
+        files = getattr(self, name)
+        return None if files is None else Path(files if isinstance(files, str) else files[side])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +130,14 @@ class TranslationSubwordSettings(SubwordSettings):
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
-        if self.sampling and self.kind not in SAMPLED_KINDS:
-            yield "sampling", f"needs subwords.kind unigram or bpe, not {self.kind}"
+        if self.sampling and (self.codes or self.kind not in SAMPLED_KINDS):
+            yield (
+                "sampling",
+                f"needs subwords.kind unigram or bpe, not {'codes' if self.codes else self.kind}",
+            )
+        for name in FILES:
+            if self.joint and isinstance(getattr(self, name), list):
+                yield name, "a file for each side needs subwords.joint: false"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +150,9 @@ class LanguageModelSubwordSettings(SubwordSettings):
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()
+        for name in FILES:
+            if isinstance(getattr(self, name), list):
+                yield name, "a language model has one side: give one file"
         for setting in fields(SubwordSettings):
             if self.same_as is not None and getattr(self, setting.name) != setting.default:
                 yield setting.name, "subwords.same_as sets the vocabulary: omit one of the two"
@@ -116,16 +164,26 @@ def train_vocabulary(
     *,
     seed: int = 1,
     tags: Sequence[str] = (),
+    side: int = 0,
     sample_size: int = SAMPLE_SIZE,
 ) -> Vocabulary:
-    """Train a vocabulary on lines, the same in every process for the same lines and settings.
+    """Train a vocabulary on lines, the same in every process for the same lines and settings; or make it from
+    the files that the settings name for a side.
 
     Each of the `tags` is a separate token, recognised as the first word of a line. Subwords are trained on
     at most `sample_size` lines; there may be fewer than `size`. DataError if the text is not sufficient.
     """
     lines = map(NORMALISATIONS[settings.rule], lines)
-    if settings.kind == "pretokenized":
-        return _train_words(lines, settings, tags)
+    model, codes, listed = (settings.find_file(name, side) for name in FILES)
+    if model is not None:
+        return import_model(model, settings.rule, tags)
+    words = None if listed is None else import_words(listed, settings.min_count, settings.rule)
+    if settings.has_words:
+        return _train_words(lines, settings, tags, words, None if codes is None else import_codes(codes))
+    if words is not None:
+        size = len(words) + len(tags) + len(SPECIALS) + 1  # with the space
+        whole = replace(settings, size=size, character_coverage=1.0)
+        return _train_subwords(check_characters(words, listed), whole, tags)
     short = (line[i : i + LINE_CHARACTERS] for line in lines for i in range(0, len(line), LINE_CHARACTERS))
     vocabulary = _train_subwords(sample_lines(short, sample_size, seed), settings, tags)
     size = len(vocabulary) - BYTES * settings.has_bytes
@@ -134,16 +192,33 @@ def train_vocabulary(
     return vocabulary
 
 
-def _train_words(lines: Iterable[str], settings: SubwordSettings, tags: Sequence[str]) -> WordVocabulary:
+def _train_words(
+    lines: Iterable[str],
+    settings: SubwordSettings,
+    tags: Sequence[str],
+    listed: list[str] | None,
+    codes: BpeCodes | None,
+) -> WordVocabulary:
+    """Count the words, or their segments by some codes, unless there is a list of them."""
+    if listed is not None:
+        words = [word for word in listed if word not in tags]
+        joined = codes is not None or has_segments(Counter(words))
+        return WordVocabulary([*tags, *words], settings.rule, joined=joined, codes=codes)
     reserved = {*SPECIALS, *tags}
     counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
+    if codes is not None:
+        counts = count_segments(counts, codes)
     frequent = sorted((-count, word) for word, count in counts.items() if count >= settings.min_count)
     if not frequent:
         raise DataError(
             "the vocabulary is empty: no word of the training text is frequent enough (subwords.min_count)"
         )
     most = max(1, settings.size - len(SPECIALS) - len(tags))
-    return WordVocabulary([*tags, *(word for _, word in frequent[:most])], settings.rule)
+    joined = codes is not None or has_segments(counts)
+    if joined and codes is None:
+        log.info("the words are segments of subword-nmt (be@@ tter): they are joined in output")
+    chosen = [word for _, word in frequent[:most]]
+    return WordVocabulary([*tags, *chosen], settings.rule, joined=joined, codes=codes)
 
 
 def _train_subwords(sample: list[str], settings: SubwordSettings, tags: Sequence[str]) -> Vocabulary:

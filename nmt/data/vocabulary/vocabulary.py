@@ -56,11 +56,19 @@ class Vocabulary(Protocol):
         """Return tokens as spelt in the vocabulary."""
         return [self.spellings[i] for i in ids]
 
+    def join(self, text: str) -> str:
+        """Join the segments of words, if the vocabulary's tokens are written as segments (`be@@ tter`)."""
+        return text
+
     def starts(self) -> Flags:
         """Return a flag per token: True if it starts a word."""
 
     def continuations(self) -> Sequence[int]:
         """Return the tokens that would extend a word after which they are written."""
+        return []
+
+    def openings(self) -> Sequence[int]:
+        """Return the tokens that the next token extends, whatever it is."""
         return []
 
     def can_write(self, ids: Sequence[int]) -> bool:

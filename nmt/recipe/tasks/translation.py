@@ -196,7 +196,8 @@ def build_validator(
     recipe: TranslationRecipe, data: TranslationData, run: Path, model: TranslationModel, processes: Processes
 ) -> TranslationValidator:
     """Build the validation: the loss on the validation pairs, and scores of greedy translations."""
-    sources, references = ([pair[side] for pair in data.valid_pairs] for side in (0, 1))
+    sources = [source for source, _ in data.valid_pairs]
+    references = [data.target.join(reference) for _, reference in data.valid_pairs]
     plan = BatchPlan(VALIDATION_BATCH, recipe.seed)
     lowercase, validation = recipe.evaluation.lowercase, recipe.training.validation
     names = dict.fromkeys([*DEFAULT_METRICS, validation.metric, *validation.stop_on])
@@ -253,7 +254,8 @@ def translate_test_set(run: Path) -> EvaluationReport:
     """Translate and score the test set of a run's recipe; the translations are kept in `run/test.hyp`."""
     translator = load_translator(run)
     evaluation = translator.recipe.evaluation
-    sources, refs = zip(*read_test_pairs(translator.recipe), strict=True)
+    sources, segmented = zip(*read_test_pairs(translator.recipe), strict=True)
+    refs = list(map(translator.target.join, segmented))
     job, file = build_job(translator), run / "test.hyp"
     hyps = [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
     write_file(file, "".join(f"{hyp}\n" for hyp in hyps).encode())
