@@ -29,6 +29,11 @@ def after(ids: Sequence[int], *sequence: int) -> tuple[int, ...]:
     return (5, 4, 6) if end is None else tuple(ids[end : end + 1])
 
 
+def up_to(ids: Pieces, first: int, second: int) -> Pieces:
+    """The tokens up to the first of a pair."""
+    return ids[: next(n for n in range(len(ids)) if ids[n : n + 2] == (first, second)) + 1]
+
+
 def no_ngram_twice(ids: Pieces, order: int) -> bool:
     ngrams = [ids[n : n + order] for n in range(len(ids) - order + 1)]
     return len(ngrams) == len(set(ngrams))
@@ -66,7 +71,7 @@ CASES: list[tuple[dict[str, object], dict[str, object], Callable[[Pieces], bool]
     (
         {},
         {"required": [[4, 5]], "openings": frozenset([6])},
-        lambda ids: holds(ids, 4, 5) and ids[: [*ids].index(4)][-1:] != (6,),
+        lambda ids: holds(ids, 4, 5) and not holds(up_to(ids, 4, 5), 6, 4),
     ),
     ({}, {"required": [[5], [5], []], "forbidden": [[5, 5]]}, lambda ids: 5 in ids and not holds(ids, 5, 5)),
 ]
