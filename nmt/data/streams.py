@@ -11,6 +11,9 @@ from nmt.data.batches import Batch
 from nmt.data.store import TokenStore
 from nmt.data.store.arrays import Int64
 from nmt.data.vocabulary import EOS, PAD
+from nmt.errors import DataError
+
+FEW_STREAMS = 10_000  # may be more than the tokens of a text: some are empty
 
 
 class StreamLayout(NamedTuple):
@@ -63,6 +66,10 @@ def find_lines(store: TokenStore, positions: Int64) -> list[int]:
 def _stream_bounds(store: TokenStore, streams: int) -> tuple[Int64, Int64]:
     """Return the start and end of each stream, at line ends unless lines are too long."""
     lines, size = store.tgt.tokens, len(store.tgt.tokens.values)
+    if streams > max(size, FEW_STREAMS):
+        raise DataError(
+            f"a text of {size:,} tokens cannot be read in {streams:,} streams: reduce training.batch.size"
+        )
     length = -(-size // streams)
     even = np.minimum(np.arange(streams) * length, size)
     next_line = np.array([lines.next_start(index) for index in even.tolist()])

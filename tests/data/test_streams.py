@@ -108,3 +108,14 @@ def test_line_by_line_blank_and_long_lines_are_counted_and_left_out(tmp_path: Pa
 def test_a_text_that_is_not_there_is_looked_for_with_every_compression(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*text \(nor with .gz"):
         find_text_file("text", root=tmp_path)
+
+
+def test_more_streams_than_tokens_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_text("a b\n", encoding="utf-8")
+    words = WordVocabulary(["a", "b"])
+    store = prepare_store(
+        tmp_path / "s", find_text_file("text", root=tmp_path), tgt=words, keep=None, with_ends=True
+    )
+    with pytest.raises(DataError, match=r"3 tokens cannot be read in 1,000,000,000 streams: reduce"):
+        count_chunks(store, StreamLayout(10**9, 10))
