@@ -48,8 +48,6 @@ def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
     """Yield the tokens that must not follow this hypothesis; some may be repeated."""
     if sentence.length < sentence.minimum or sentence.count_missing(node):
         yield EOS
-    if sentence.ends_word(node):
-        yield from sentence.request.continuations
     if node.token in sentence.request.openings:
         started = zip(node.progress, sentence.required, strict=True)
         yield from (sequence[0] for met, sequence in started if met == 0)
@@ -91,7 +89,9 @@ def score_continuations(
         blocked = {(row, token) for row in restricted for token in blocked_tokens(owners[row], nodes[row])}
         required = {(row, token) for row in restricted for token in required_tokens(owners[row], nodes[row])}
         never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
+        closed = [row for row in restricted if owners[row].ends_word(nodes[row])]
         most = int(np.bincount([row for row, _ in blocked]).max()) if blocked else 0
+        most += max((len(owners[row].request.continuations) for row in closed), default=0)
         values, tokens = _pool(scores, len(never) + most + extra, options)
         result = Continuations(np.array(values, np.float64), np.array(tokens, np.int64))
         if required:
@@ -100,6 +100,9 @@ def score_continuations(
             result.values[result.tokens == token] = -np.inf
         if blocked:
             result.block(*_columns(sorted(blocked)))
+        for row in closed:
+            extends = np.isin(result.tokens[row], owners[row].request.continuations)
+            result.values[row, extends] = -np.inf
     if forced:
         rows, next_tokens = _columns(forced)
         result.values[rows] = -np.inf

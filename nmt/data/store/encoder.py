@@ -145,7 +145,7 @@ class _AlignmentWriter:
     def __init__(
         self, corpus: Corpus, encoder: RowEncoder, scratch: TemporaryColumns, report: FilterReport, start: int
     ) -> None:
-        vocabularies = encoder.vocabularies
+        self.vocabularies = vocabularies = encoder.vocabularies
         self.file, self.report, self.before = corpus.locate("links"), report, start
         self.starts = {side: vocabularies[side].starts() for side in SIDES}
         tag = [] if corpus.tag is None else vocabularies["src"].encode(corpus.tag)
@@ -166,7 +166,7 @@ class _AlignmentWriter:
             links = parse_alignment(rows.texts["links"][i])
         except ValueError as error:
             raise DataError(f"{self.file}, line {line}: {error}") from None
-        words = {side: len(split_words(rows.texts[side][i])) - self.tag_words[side] for side in SIDES}
+        words = {side: self._count_words(side, rows.texts[side][i]) for side in SIDES}
         for link in links:
             if link[0] >= words["src"] or link[1] >= words["tgt"]:
                 raise DataError(
@@ -178,3 +178,7 @@ class _AlignmentWriter:
             self.report.note(UNALIGNED, line - self.before)
             return []
         return [word for source, target in links for word in (source + self.shift["src"], target)]
+
+    def _count_words(self, side: str, text: str) -> int:
+        """Count the words of a text, without its tag."""
+        return len(split_words(self.vocabularies[side].normalise(text))) - self.tag_words[side]
