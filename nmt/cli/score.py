@@ -1,5 +1,6 @@
 """`nmt score`: score translations with sacreBLEU."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -7,54 +8,77 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption, Json
-from nmt.cli.paths import READ
-from nmt.cli.terminal import UNLIMITED, format_table, to_json
+from nmt.cli.paths import READ, STANDARD_INPUT
+from nmt.cli.terminal import UNLIMITED, echo_note, format_table, to_json
 from nmt.data.text import read_lines
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import METRICS, Score, compare
 from nmt.evaluation.metrics import score as evaluate
+from nmt.evaluation.tokenizers import AUTO, choose_tokenizer, is_known_language
+
+STDIN = Path("-")
+LOW_BLEU, HIGH_CHRF = 1.0, 30.0  # scores that one tokenizer can hardly give to the same translations
+
+
+TestSet = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="References of a public test set, such as wmt17, with -l en-de."),
+]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", "-l", metavar="CODE", help="Target language, such as zh, or en-zh."),
+]
+Metrics = Annotated[str, typer.Option("--metrics", "-m", metavar="NAME,...", help=f"{', '.join(METRICS)}.")]
+PairedTestName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="bs|ar", help="Test: bs (paired bootstrap, the default) or ar (approximate randomization)."
+    ),
+]
+Tokenize = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="BLEU tokenizer: auto, 13a, intl, char, zh, ja-mecab, ko-mecab, none ..."
+    ),
+]
 
 
 def score(
-    hyp: Annotated[list[Path], typer.Argument(help="Translations, one file for each system."), READ],
-    ref: Annotated[list[Path], FileOption("--ref", "-r", help="Reference; repeat for several."), READ],
-    metrics: Annotated[
-        str, typer.Option("--metrics", "-m", metavar="NAME,...", help=f"{', '.join(METRICS)}.")
-    ] = "bleu,chrf,ter",
-    baseline: Annotated[Path | None, FileOption(help="Baseline system for significance tests."), READ] = None,
-    paired: Annotated[
-        str | None,
-        typer.Option(
-            metavar="bs|ar",
-            help="Test: bs (paired bootstrap, the default) or ar (approximate randomization).",
-        ),
+    hyp: Annotated[
+        list[Path], typer.Argument(help="Translations, one file for each system; - is stdin."), READ
+    ],
+    ref: Annotated[
+        list[Path] | None, FileOption("--ref", "-r", help="Reference; repeat for several."), READ
     ] = None,
+    test_set: TestSet = None,
+    language: Language = None,
+    metrics: Metrics = "bleu,chrf,ter",
+    baseline: Annotated[Path | None, FileOption(help="Baseline system for significance tests."), READ] = None,
+    paired: PairedTestName = None,
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Bootstrap 95% confidence intervals.")
     ] = False,
-    lowercase: Annotated[bool, typer.Option("--lowercase", "-l", help="Ignore case.")] = False,
-    tokenize: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="BLEU tokenizer: 13a (default), intl, char, zh, ja-mecab, ko-mecab, none ..."
-        ),
-    ] = None,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Ignore case.")] = False,
+    tokenize: Tokenize = AUTO,
     json: Json = False,
 ) -> None:
     """Score translations with sacreBLEU, and print the signature of each score.
 
     The text must be detokenized, with one line for each line of the references.
 
-    BLEU's default tokenizer, 13a, suits languages with spaces between words. It
-    treats a Korean word with its particles as one word: `--tokenize ko-mecab`
-    (sacrebleu's extra `ko`) separates them, `char` counts syllables, and chrF
-    needs no tokenizer.
+    BLEU counts words, and its tokenizer 13a splits them at spaces. By default the
+    tokenizer is chosen by --language, or else by the script of the references, and
+    is part of the signature: zh; ja-mecab or ko-mecab if installed (sacrebleu's
+    extras ja and ko), else char; char for Thai, Khmer, Lao and Burmese; 13a for
+    all others. chrF needs no tokenizer.
     """
     if paired and not baseline:
         raise UsageError("--paired tests the difference to a baseline: add --baseline FILE")
     names = [name.strip() for name in metrics.split(",")]
-    refs = [list(read_lines(path)) for path in ref]
-    systems = {str(path): list(read_lines(path)) for path in ([baseline] if baseline else []) + hyp}
+    refs = _read_references(ref or [], test_set, language)
+    systems = _read_systems(([baseline] if baseline else []) + hyp, ref or [])
+    if tokenize == AUTO:
+        tokenize = choose_tokenizer(_find_target_language(language), refs[0])
     if baseline:
         results = compare(systems, refs, names, test=paired or "bs", lowercase=lowercase, tokenize=tokenize)
     else:
@@ -64,6 +88,47 @@ def score(
         typer.echo(to_json([_fields(*item) for item in results.items()], indent=2))
     else:
         typer.echo(_format_blocks(results))
+    _hint_at_tokenizer(results, refs[0])
+
+
+def _read_references(files: Sequence[Path], test_set: str | None, language: str | None) -> list[list[str]]:
+    if bool(files) == (test_set is not None):
+        raise UsageError("give the references: either --ref FILE, or --test-set NAME --language en-de")
+    if test_set is None:
+        return [list(_read(path)) for path in files]
+    from nmt.evaluation.public_test_sets import read_references
+
+    return read_references(test_set, language)
+
+
+def _read_systems(files: Sequence[Path], refs: Sequence[Path]) -> dict[str, list[str]]:
+    if [*files, *refs].count(STDIN) > 1:
+        raise UsageError("standard input (-) can be read once only")
+    return {str(path): list(_read(path)) for path in files}
+
+
+def _read(path: Path) -> list[str]:
+    return list(read_lines(STANDARD_INPUT if path == STDIN else path))
+
+
+def _find_target_language(language: str | None) -> str | None:
+    """Return the target of a pair such as `en-zh`; a tag such as `zh-TW` is one language."""
+    source, _, target = (language or "").partition("-")
+    return target if is_known_language(source) and is_known_language(target) else language
+
+
+def _hint_at_tokenizer(results: Mapping[str, Sequence[Score]], ref: Sequence[str]) -> None:
+    """Explain a BLEU near 0 next to a high chrF."""
+    for system, scores in results.items():
+        values = {score.name.rstrip("+0123456789"): score for score in scores}
+        bleu, chrf = values.get("BLEU"), values.get("chrF")
+        if bleu and chrf and bleu.value < LOW_BLEU and chrf.value >= HIGH_CHRF:
+            fitting = choose_tokenizer(None, ref)
+            if f"tok:{fitting}" in bleu.signature:
+                why = "BLEU needs runs of four words, which few or short lines hardly have; compare by chrF"
+            else:
+                why = f"its tokenizer does not split this text into words; try --tokenize {fitting}"
+            echo_note(f"{system}: BLEU is {bleu.value:.2f}, but chrF {chrf.value:.2f}: {why}")
 
 
 def _fields(system: str, scores: list[Score]) -> dict[str, object]:

@@ -35,7 +35,7 @@ def translate(**given: Any) -> None:
     from nmt import __version__
     from nmt.cli.translate_job import open_input, prepare
     from nmt.decoding import resume, shards
-    from nmt.decoding.job import JobProgress, LineReader
+    from nmt.decoding.job import LineReader
     from nmt.decoding.translation import InvarianceSample
 
     options = TranslateOptions(**given)
@@ -46,6 +46,7 @@ def translate(**given: Any) -> None:
     if checkpoint and checkpoint.whole:
         resume.rename_parts(options.outputs)
         echo_note(f"{options.output} was already complete")
+        _check_failures(checkpoint.done.failed)
         return
     sample, formatters = InvarianceSample(options.verify), _formatters(options)
     # Lines translated together.
@@ -66,11 +67,12 @@ def translate(**given: Any) -> None:
                     output.write([format_(translation) for format_ in formatters])
                     progress.advance(translation)
                     sample.add(translation)
-                output.save(JobProgress(progress.before + progress.lines, progress.notes, window.digest))
+                output.save(progress.state(window.digest))
         if source.shard:
             shards.write_shard_info(source.shard, output)
     progress.summarise()
     _verify(sample, job, progress)
+    _check_failures(progress.failed)
 
 
 # Typer reads a verb's options from its signature.
@@ -169,13 +171,20 @@ def _verify(sample: "InvarianceSample", job: "Job", progress: "TranslationProgre
     )
 
 
+def _check_failures(failed: int) -> None:
+    """Raise DataError if lines were not translated; each was answered with its error."""
+    if failed:
+        lines = "1 line was" if failed == 1 else f"{failed:,} lines were"
+        raise DataError(f'{lines} not valid, and not translated: see "error" in the output')
+
+
 class TranslationProgress:
     """A progress bar on a terminal; counts of lines and warnings for the summary."""
 
     def __init__(self, quiet: bool, total: int | None, before: "JobProgress") -> None:
         console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         self.quiet, self.before, self.start = quiet, before.lines, time.perf_counter()
-        self.lines, self.notes = 0, before.notes
+        self.lines, self.notes, self.failed = 0, before.notes, before.failed
         self.bar = Progress(
             MofNCompleteColumn(),
             TextColumn("lines"),
@@ -194,7 +203,14 @@ class TranslationProgress:
             self.bar.console.print(f"line {translation.number}: {escape_controls(note)}")
         self.lines += 1
         self.notes += len(translation.notes)
+        self.failed += translation.line.error is not None
         self.bar.update(self._task, advance=1, rate=self._rate())
+
+    def state(self, digest: str) -> "JobProgress":
+        """Return the progress of the job, for its checkpoint; `digest` is that of the lines read."""
+        from nmt.decoding.job import JobProgress
+
+        return JobProgress(self.before + self.lines, self.notes, digest, self.failed)
 
     def note(self, text: str) -> None:
         """Print a message about the job, unless quiet."""

@@ -69,7 +69,7 @@ def _configure(options: TranslateOptions, job: Job) -> Job:
         n_best=options.n_best or 1,
         aligned=aligned,
         copy_unknown=options.unk_replace,
-        utility=sentence_utility(options.mbr) if options.mbr else None,
+        utility=sentence_utility(options.mbr, job.bleu_tokenizer) if options.mbr else None,
     )
 
 

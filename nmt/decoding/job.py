@@ -62,6 +62,7 @@ class Job(NamedTuple):
     aligned: bool = False  # whether the best one is aligned with its source
     copy_unknown: bool = False  # whether unk is replaced by the most attended source word
     utility: Utility | None = None  # of minimum Bayes risk decoding
+    bleu_tokenizer: str = "13a"  # of that utility
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the output, without models and functions, as JSON values."""
@@ -110,6 +111,7 @@ class JobProgress(NamedTuple):
     lines: int = 0
     notes: int = 0  # about these lines
     digest: str = hashlib.sha256().hexdigest()  # of these lines as read
+    failed: int = 0  # of these lines: not valid JSON, so that they were not translated
 
 
 class Window(NamedTuple):

@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
+from sacrebleu.metrics.bleu import BLEU
 
 LENGTHS = (1, 6, 11, 16, 21, 31)  # first lengths, in words, of the buckets of sources
 FREQUENCIES = (0, 1, 10, 100, 1000)  # first counts, in the training text, of the buckets of words
-
-_tokenize: Callable[[str], str] = Tokenizer13a()  # type: ignore[no-untyped-call]
 
 
 class Bucket(NamedTuple):
@@ -38,14 +37,20 @@ class WordMatches(NamedTuple):
         return 200 * self.matched / max(self.hyp + self.ref, 1)
 
 
-def split_words(line: str) -> list[str]:
-    """Split a line into words with BLEU's tokenizer 13a."""
-    return _tokenize(line).split()
+@cache
+def _load_tokenizer(name: str) -> Callable[[str], str]:
+    tokenizer: Callable[[str], str] = BLEU(tokenize=name).tokenizer
+    return tokenizer
 
 
-def count_words(lines: Iterable[str]) -> Counter[str]:
+def split_words(line: str, tokenize: str = "13a") -> list[str]:
+    """Split a line into words with one of BLEU's tokenizers."""
+    return _load_tokenizer(tokenize)(line).split()
+
+
+def count_words(lines: Iterable[str], tokenize: str = "13a") -> Counter[str]:
     """Count each word of a text."""
-    return Counter(word for line in lines for word in split_words(line))
+    return Counter(word for line in lines for word in split_words(line, tokenize))
 
 
 def make_buckets(starts: Sequence[int]) -> list[Bucket]:
@@ -58,21 +63,21 @@ def find_bucket(number: int, buckets: Sequence[Bucket]) -> Bucket:
     return next((bucket for bucket in reversed(buckets) if number >= bucket.first), buckets[0])
 
 
-def group_by_length(sources: Sequence[str]) -> dict[Bucket, list[int]]:
+def group_by_length(sources: Sequence[str], tokenize: str = "13a") -> dict[Bucket, list[int]]:
     """Return the indices of the sentences of each length; empty buckets are omitted."""
     indices: dict[Bucket, list[int]] = {bucket: [] for bucket in make_buckets(LENGTHS)}
     for index, source in enumerate(sources):
-        indices[find_bucket(len(split_words(source)), [*indices])].append(index)
+        indices[find_bucket(len(split_words(source, tokenize)), [*indices])].append(index)
     return {bucket: members for bucket, members in indices.items() if members}
 
 
 def match_by_frequency(
-    hyps: Sequence[str], refs: Sequence[str], frequencies: Mapping[str, int]
+    hyps: Sequence[str], refs: Sequence[str], frequencies: Mapping[str, int], tokenize: str = "13a"
 ) -> dict[Bucket, WordMatches]:
     """Count matched words by their frequency; buckets without reference words are omitted."""
     matches = dict.fromkeys(make_buckets(FREQUENCIES), WordMatches())
     for hyp, ref in zip(hyps, refs, strict=True):
-        hyp_words, ref_words = Counter(split_words(hyp)), Counter(split_words(ref))
+        hyp_words, ref_words = (Counter(split_words(text, tokenize)) for text in (hyp, ref))
         for word in hyp_words | ref_words:
             bucket = find_bucket(frequencies.get(word, 0), [*matches])
             counts = min(hyp_words[word], ref_words[word]), hyp_words[word], ref_words[word]

@@ -1,15 +1,18 @@
 """BLEU, chrF and TER as sacreBLEU computes them (Post, 2018), each with its signature.
 
-Metrics are selected by their names in METRICS.
+Metrics are selected by their names in METRICS, tokenizers of BLEU by theirs in `nmt.evaluation.tokenizers`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import MinLen
 
 from nmt.errors import DataError, UsageError
+from nmt.evaluation.tokenizers import AUTO, CHOICES, check_tokenizer, choose_tokenizer
 from nmt.settings import OneOf, Settings
 
 if TYPE_CHECKING:
@@ -22,17 +25,22 @@ class Metric:
     """A metric of translations: sacreBLEU's scorers, which give signatures, and its direction."""
 
     label: str
-    corpus_scorer: Callable[[bool, str | None], "Scorer"]  # of `lowercase` and BLEU's tokenizer (None: 13a)
-    sentence_scorer: Callable[[], "Scorer"]
+    corpus_scorer: Callable[[bool, str], "Scorer"]  # of `lowercase` and BLEU's tokenizer
+    sentence_scorer: Callable[[str], "Scorer"]  # of BLEU's tokenizer
     higher_is_better: bool = True
+
+    def is_at_floor(self, score: float) -> bool:
+        """Return True for a score hardly better than that of empty translations."""
+        return score < FLOOR_MARGIN if self.higher_is_better else score > 100 - FLOOR_MARGIN
+
+
+FLOOR_MARGIN = 0.1  # smoothing gives hopeless translations a BLEU just above 0
 
 
 # sacreBLEU is imported when a scorer is made, so that the command line can list the names without it.
-def _bleu(lowercase: bool = False, tokenize: str | None = None, effective_order: bool = False) -> "Scorer":
+def _bleu(lowercase: bool, tokenize: str, effective_order: bool = False) -> "Scorer":
     from sacrebleu.metrics.bleu import BLEU
 
-    if tokenize is not None and tokenize not in BLEU.TOKENIZERS:
-        raise UsageError(f"no tokenizer '{tokenize}', one of: {', '.join(BLEU.TOKENIZERS)}")
     return BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=effective_order)
 
 
@@ -50,10 +58,10 @@ def _ter(lowercase: bool = False) -> "Scorer":
 
 METRICS: dict[str, Metric] = {
     # A sentence's BLEU counts only the n-gram orders that a short line has.
-    "bleu": Metric("BLEU", _bleu, lambda: _bleu(effective_order=True)),
-    "chrf": Metric("chrF", lambda lowercase, _: _chrf(lowercase), _chrf),
-    "chrf++": Metric("chrF++", lambda lowercase, _: _chrf(lowercase, 2), lambda: _chrf(word_order=2)),
-    "ter": Metric("TER", lambda lowercase, _: _ter(lowercase), _ter, higher_is_better=False),
+    "bleu": Metric("BLEU", _bleu, lambda tokenize: _bleu(False, tokenize, effective_order=True)),
+    "chrf": Metric("chrF", lambda lowercase, _: _chrf(lowercase), lambda _: _chrf()),
+    "chrf++": Metric("chrF++", lambda lowercase, _: _chrf(lowercase, 2), lambda _: _chrf(word_order=2)),
+    "ter": Metric("TER", lambda lowercase, _: _ter(lowercase), lambda _: _ter(), higher_is_better=False),
 }
 DEFAULT_METRICS = ("bleu", "chrf")
 """Metrics that every validation reports, and that the check of an exported model compares."""
@@ -71,6 +79,10 @@ class EvaluationSettings(Settings):
     """Scores reported, each with its signature."""
     lowercase: bool = False
     """Score in lower case."""
+    tokenize: Annotated[str, OneOf(lambda: CHOICES)] = AUTO
+    """BLEU's tokenizer, the same wherever a run is scored. `auto` chooses by the language tag `data.tgt`, or
+    the script of the target text, and is fixed when the run starts: `zh`; `ja-mecab`, `ko-mecab` if
+    installed, else `char`; `char` for other scripts without spaces; else `13a`."""
 
 
 class Score(NamedTuple):
@@ -97,22 +109,46 @@ def score(
     metrics: Sequence[str],
     *,
     lowercase: bool = False,
-    tokenize: str | None = None,
+    tokenize: str = AUTO,
     confidence: bool = False,
     name: str = "the hypotheses",
 ) -> list[Score]:
     """Return a score for each metric; `refs` are complete references, each as long as `hyp`.
 
-    `tokenize` is BLEU's tokenizer (None: 13a). `confidence` adds the bootstrap's mean and 95% interval.
-    `name` is the name of the hypotheses in messages.
+    `tokenize` is BLEU's tokenizer; `auto` chooses by the script of the references.
+    `confidence` adds the bootstrap's mean and 95% interval. `name` is the name of the hypotheses in messages.
     """
     _check_lengths({name: hyp}, refs)
+    tokenize = _resolve_tokenizer(tokenize, refs)
     scores = []
-    for scorer in (_corpus_scorer(metric, lowercase, tokenize) for metric in metrics):
-        result = scorer.corpus_score(hyp, refs, n_bootstrap=RESAMPLES if confidence else 1)
-        mean, interval = (result._mean, result._ci) if confidence else (None, None)
-        scores.append(Score(result.name, result.score, scorer.get_signature().format(), mean, interval))
+    for scorer in (_build_scorer(metric, lowercase, tokenize) for metric in metrics):
+        result = scorer.corpus_score(hyp, refs)
+        mean, interval = _bootstrap(scorer, hyp, refs) if confidence else (None, None)
+        scores.append(
+            Score(result.name, float(result.score), scorer.get_signature().format(), mean, interval)
+        )
     return scores
+
+
+def _bootstrap(scorer: "Scorer", hyp: Sequence[str], refs: Sequence[Sequence[str]]) -> tuple[float, float]:
+    """Return mean and 95% interval of sacreBLEU's bootstrap samples, and have the signature name them.
+
+    sacreBLEU's own mean fails where some scores are Python's numbers and some numpy's, as with blank lines.
+    """
+    from sacrebleu.significance import _bootstrap_resample
+
+    scorer.n_bootstrap = RESAMPLES
+    scorer.seed, samples = _bootstrap_resample(
+        scorer._extract_corpus_statistics(hyp, refs), scorer, RESAMPLES
+    )
+    values = sorted(float(sample.score) for sample in samples)
+    tail = RESAMPLES // 40
+    return statistics.mean(values), 0.5 * (values[-tail - 1] - values[tail])
+
+
+def _resolve_tokenizer(tokenize: str, refs: Sequence[Sequence[str]]) -> str:
+    check_tokenizer(tokenize)
+    return choose_tokenizer(None, refs[0]) if tokenize == AUTO else tokenize
 
 
 def compare(
@@ -122,12 +158,12 @@ def compare(
     *,
     test: str = "bs",
     lowercase: bool = False,
-    tokenize: str | None = None,
+    tokenize: str = AUTO,
 ) -> dict[str, list[Score]]:
     """Score each system, and test its difference from the first one, the baseline.
 
     `test`: one of PAIRED_TESTS (Koehn, 2004; Riezler and Maxwell, 2005). The values are sacreBLEU's, except
-    for a system with exactly the baseline's score: p is 1.
+    for a system with exactly the baseline's score: p is 1. The other arguments are those of `score`.
     """
     from sacrebleu.significance import PairedTest
 
@@ -136,7 +172,8 @@ def compare(
     if len(systems) < 2:
         raise UsageError("a paired test needs at least two systems")
     _check_lengths(systems, refs)
-    scorers = {name: _corpus_scorer(name, lowercase, tokenize) for name in metrics}
+    tokenize = _resolve_tokenizer(tokenize, refs)
+    scorers = {name: _build_scorer(name, lowercase, tokenize) for name in metrics}
     paired = PairedTest(list(systems.items()), scorers, refs, test_type=test, n_ar_confidence=0)
     signatures, columns = paired()
     results: dict[str, Any] = {name: column for name, column in columns.items() if name != "System"}
@@ -166,11 +203,22 @@ def find_metric(name: str) -> Metric:
     return METRICS[name]
 
 
-def _corpus_scorer(name: str, lowercase: bool, tokenize: str | None) -> "Scorer":
-    try:
+def _build_scorer(name: str, lowercase: bool, tokenize: str) -> "Scorer":
+    with _explained_tokenizer(tokenize):
         return find_metric(name).corpus_scorer(lowercase, tokenize)
-    except RuntimeError as error:  # the tokenizer's dictionary is not installed; sacreBLEU's message explains
+
+
+@contextmanager
+def _explained_tokenizer(name: str) -> Iterator[None]:
+    """Raise UsageError if libraries of a tokenizer are not installed, DataError if its model is not there."""
+    try:
+        yield
+    except RuntimeError as error:  # sacreBLEU's message explains
         raise UsageError(" ".join(str(error).split())) from None
+    except (OSError, SystemExit) as error:
+        raise DataError(
+            f"cannot load BLEU's tokenizer {name}, whose model sacreBLEU downloads: {error}"
+        ) from None
 
 
 def _check_lengths(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence[str]]) -> None:
@@ -188,13 +236,17 @@ def _check_lengths(systems: Mapping[str, Sequence[str]], refs: Sequence[Sequence
         raise DataError("nothing to score: the reference is empty")
 
 
-def sentence_score(metric: str) -> Callable[[str, str], float]:
-    """Return a function of a hypothesis and a reference, one line each, to its score in percent."""
-    scorer = find_metric(metric).sentence_scorer()
+def sentence_score(metric: str, tokenize: str = "13a") -> Callable[[str, str], float]:
+    """Return a function of a hypothesis and a reference, one line each, to its score in percent.
+
+    `tokenize` is BLEU's tokenizer.
+    """
+    with _explained_tokenizer(tokenize):
+        scorer = find_metric(metric).sentence_scorer(tokenize)
     return lambda hyp, ref: float(scorer.sentence_score(hyp, [ref]).score)
 
 
-def sentence_utility(metric: str) -> Callable[[str, str], float]:
+def sentence_utility(metric: str, tokenize: str = "13a") -> Callable[[str, str], float]:
     """Return `sentence_score`, or 100 minus it if lower is better, so that higher is better."""
-    score = sentence_score(metric)
+    score = sentence_score(metric, tokenize)
     return score if find_metric(metric).higher_is_better else lambda hyp, ref: 100.0 - score(hyp, ref)

@@ -3,14 +3,16 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.arguments import check_whole_number
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, SearchSettings
+from nmt.evaluation.tokenizers import TOKENIZERS
 from nmt.export.runtime import OnnxModel
 from nmt.files import file_sha256
-from nmt.settings import Count
+from nmt.settings import Count, OneOf
 from nmt.untrusted_files import RefusedFile, check_sha256, find_member, read_card, read_json
 
 CONFIG, CHECKSUMS = "config.json", "checksums.json"
@@ -32,6 +34,7 @@ class ExportConfig:
     memory: list[str]  # arrays with an entry for each source position
     state: dict[str, Count]  # the fields of the decoder's state, and their sizes
     search: SearchSettings  # of the recipe
+    tokenize: Annotated[str, OneOf(lambda: TOKENIZERS)] = "13a"  # BLEU's tokenizer; absent in version 0.1
 
     __pydantic_config__ = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -61,7 +64,8 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
     model.check(config.memory, config.state)
     options = Options(**vars(config.search), unk=not target.byte_tokens())
-    return Job(model, source, target, options, attends=bool(config.memory))
+    attends = bool(config.memory)
+    return Job(model, source, target, options, attends, bleu_tokenizer=config.tokenize)
 
 
 def fingerprint(path: Path) -> str:

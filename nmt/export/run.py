@@ -120,19 +120,20 @@ def export_config(loaded: LoadedTranslator, *, int8: bool) -> ExportConfig:
         memory=memory_names(translator),
         state=state_sizes(translator.decoder),
         search=recipe.search,
+        tokenize=recipe.evaluation.tokenize,
     )
 
 
 def compare_with_trained(loaded: LoadedTranslator, folder: Path, texts: ParityTexts) -> ParityReport:
     """Translate the same lines with the trained model and the directory, each on one thread."""
-    before = torch.get_num_threads()
+    before, tokenize = torch.get_num_threads(), loaded.recipe.evaluation.tokenize
     torch.set_num_threads(1)
     try:
         weights = 4 * sum(parameter.numel() for parameter in loaded.model.parameters())
         graphs = sum((folder / graph_file(name)).stat().st_size for name in GRAPHS)
         exported_job = load_export(folder)
-        ours, trained = _translate(build_job(loaded), texts, weights)
-        theirs, exported = _translate(exported_job, texts, graphs)
+        ours, trained = _translate(build_job(loaded), texts, weights, tokenize)
+        theirs, exported = _translate(exported_job, texts, graphs, tokenize)
     finally:
         torch.set_num_threads(before)
     differing = [number for number, (a, b) in enumerate(zip(ours, theirs, strict=True), 1) if a != b]
@@ -140,11 +141,12 @@ def compare_with_trained(loaded: LoadedTranslator, folder: Path, texts: ParityTe
     return ParityReport(texts.name, len(ours), search.beam, search.batch, differing, trained, exported)
 
 
-def _translate(job: Job, texts: ParityTexts, size: int) -> tuple[list[str], SideMeasurements]:
+def _translate(job: Job, texts: ParityTexts, size: int, tokenize: str) -> tuple[list[str], SideMeasurements]:
     start = time.perf_counter()
     lines = [one.text for one in translate_lines(((line, None) for line in texts.sources), job)]
     milliseconds = 1000 * (time.perf_counter() - start) / max(1, len(lines))
-    scores = score(lines, [texts.references], DEFAULT_METRICS) if texts.references is not None else []
+    refs = texts.references
+    scores = [] if refs is None else score(lines, [refs], DEFAULT_METRICS, tokenize=tokenize)
     by_signature = {f"{s.name}|{s.signature}": s.value for s in scores}
     return lines, SideMeasurements(size / 1e6, milliseconds, by_signature)
 

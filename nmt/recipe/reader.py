@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
+from nmt.recipe.automatic import complete_tree
 from nmt.recipe.errors import describe_conflicts, describe_validation_errors
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.schema import (
@@ -165,11 +166,8 @@ def _load(
     try:
         tree = yaml12.read(read_recipe_text(path, inside=is_loaded), source, problems)
     except RefusedFile as error:
-        problems.append(
-            Problem(named, "extends", f"{source.name}: {error.reason}")
-            if named
-            else Problem(FilePosition(source), "", error.reason)
-        )
+        where = (named, "extends", f"{source.name}: ") if named else (FilePosition(source), "", "")
+        problems.append(Problem(where[0], where[1], where[2] + error.reason))
         return None
     if tree is None:
         return None
@@ -177,9 +175,11 @@ def _load(
         problems.append(Problem(tree.position, "", "a recipe is made of settings, `name: value`"))
         return None
     base = tree.value.pop("extends", None)
-    if base is not None and source.is_loaded:
+    if source.is_loaded and base is not None:
         problems.append(Problem(base.position, "extends", "not used in a run or model directory"))
         return None
+    if source.is_loaded:
+        return complete_tree(tree)
     return tree if base is None else _merge_base(tree, base, path, (*parents, path.resolve()), problems)
 
 

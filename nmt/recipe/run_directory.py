@@ -15,6 +15,7 @@ from nmt.errors import DataError, UsageError
 from nmt.files import temporary_file, write_file
 from nmt.outputs import check_output_directory
 from nmt.recipe import reader
+from nmt.recipe.automatic import fix_automatic_settings
 from nmt.recipe.prepare_data import has_checkpoint, remove_vocabularies
 from nmt.recipe.reader import RECIPE
 from nmt.recipe.schema import FILE_SETTINGS, Recipe, to_plain
@@ -80,6 +81,7 @@ or the scores of validations."""
 def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     """Hold the run directory, write the recipe there, and yield the settings that have changed.
 
+    In the recipe there, every `auto` has been replaced by what it means for this run.
     Raises UsageError if it holds another run, or another process uses it; DataError if a link in it leads
     elsewhere. A run without a checkpoint starts again with any recipe.
     """
@@ -94,6 +96,8 @@ def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
     except OSError as error:
         raise UsageError(f"cannot use {run} for a run: {error.strerror}; choose another --output") from None
     with lock_directory(run):
+        begun = reader.read_model_recipe(run) if has_checkpoint(run) and (run / RECIPE).is_file() else None
+        recipe = fix_automatic_settings(recipe, begun)
         changes = _changes(run / RECIPE, relocate_cells(recipe, Path(os.path.abspath(run))))
         if not has_checkpoint(run):
             if changes:

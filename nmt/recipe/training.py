@@ -13,6 +13,7 @@ from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.notes import show_notes
 from nmt.recipe.artifact import LoadedModel, find_weights
+from nmt.recipe.automatic import fix_automatic_settings
 from nmt.recipe.model_memory import check_training_memory, outline_model
 from nmt.recipe.prepare_data import has_checkpoint, model_directory
 from nmt.recipe.reader import read_model_recipe
@@ -70,6 +71,7 @@ def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingRe
         logger = build_logger(log_to, run) if log_to and processes.is_first else None
         changes = processes.run_on_first(lambda: stack.enter_context(claim_run_directory(run, recipe)))
         _check_shared(run, processes)
+        recipe = fix_automatic_settings(recipe, read_model_recipe(run))
         progress = Progress(run / "train.log" if processes.is_first else None)
         stack.enter_context(show_notes(progress.note))
         for change in changes:
@@ -100,6 +102,7 @@ def build_trainer(
     recipe: Recipe, run: Path, progress: Progress, resources: Resources, logger: Logger | None = None
 ) -> Trainer:
     """Prepare the data and build every part of a run."""
+    recipe = fix_automatic_settings(recipe)
     training, processes = recipe.training, resources.processes
     if training.threads:
         torch.set_num_threads(training.threads)

@@ -71,7 +71,7 @@ class Trainer:
     def __post_init__(self) -> None:
         settings, self.processes = self.settings, self.learner.processes
         weights = EvaluationWeights(self.learner.model, settings.ema)
-        run = RunState(BestScore(settings.validation.metric))
+        run = RunState(BestScore(settings.validation.deciding_metric))
         self.state = TrainingState(self.learner, weights, self.schedule, run)
         self.clock = RunClock(
             self.epochs.count, accumulate=settings.accumulate, stop_after=settings.stop_after
@@ -239,7 +239,10 @@ class Trainer:
         with self.state.weights.apply():
             result = self.validator(self.learner.model, checkpoint_name(report.update))
         result = result._replace(scores=self.processes.run_on_first(lambda: result.scores))
+        is_first = self.run.best.score is None
         best = self.run.record_validation(result.scores, report.update)
+        if is_first and (note := self.run.describe_floor(self.settings.validation.patience_by_metric)):
+            self.progress.note(note)
         position = {"update": report.update, "epoch": report.epochs}
         self.metrics.write(
             {"event": "validation", **position, **result.scores, "best": best}, self.run.seconds

@@ -56,10 +56,27 @@ class BestScore:
     update: int | None = None
     since: Counter = 0
 
-    def record(self, score: float, update: int) -> bool:
-        """Record a validation; return True if it is the best. NaN is never the best."""
+    def record(self, score: float, update: int, *, loss_improved: bool = False) -> bool:
+        """Record a validation; return True if it is the best. NaN is never the best.
+
+        As long as the metric is at its floor, `loss_improved` decides: for a metric that says nothing yet.
+        """
+        if self.is_at_floor and METRICS[self.metric].is_at_floor(score):
+            return self._count(score, update, loss_improved)
         better = operator.gt if list_metric_directions()[self.metric] else operator.lt
         improved = not math.isnan(score) and (self.score is None or better(score, self.score))
+        return self._count(score, update, improved)
+
+    @property
+    def is_at_floor(self) -> bool:
+        """True while no translations have been better than empty ones, by this metric."""
+        return self.metric in METRICS and (self.score is None or METRICS[self.metric].is_at_floor(self.score))
+
+    def __str__(self) -> str:
+        metric = f"the loss (for {self.metric}, which is at its floor)" if self.is_at_floor else self.metric
+        return f"{metric} has not improved in {self.since} validations"
+
+    def _count(self, score: float, update: int, improved: bool) -> bool:
         if improved:
             self.score, self.update, self.since = score, update, 0
         else:
@@ -107,25 +124,43 @@ class RunState:
             self.epoch, self.position = self.epoch + 1, 0
 
     def record_validation(self, scores: Mapping[str, float], update: int) -> bool:
-        """Record the scores of a validation; return True if it is the best by the chosen metric."""
-        for metric in list_metric_directions():
-            if metric in scores and metric != self.best.metric:
-                self.others.setdefault(metric, BestScore(metric)).record(scores[metric], update)
-        return self.best.record(scores[self.best.metric], update)
+        """Record the scores of a validation; return True if it is the best by the chosen metric.
+
+        While that is at its floor, the loss chooses.
+        """
+        improved: dict[str, bool] = {}
+        for metric in dict.fromkeys(["loss", *list_metric_directions()]):
+            if metric not in scores:
+                continue
+            if metric == self.best.metric:
+                best = self.best
+            else:
+                best = self.others.setdefault(metric, BestScore(metric))
+            by_loss = improved.get("loss", False)
+            improved[metric] = best.record(scores[metric], update, loss_improved=by_loss)
+        return improved[self.best.metric]
+
+    def describe_floor(self, patience: Mapping[str, int]) -> str:
+        """Describe the metrics that should decide, but for which the loss still does; empty if none."""
+        deciding = [self.best, *(best for best in self.others.values() if best.metric in patience)]
+        names = " and ".join(best.metric for best in deciding if best.is_at_floor)
+        what = "no better than of empty translations: until that changes, the loss decides on the best"
+        return names and f"{names} {what} checkpoint and on stopping"
 
     def stale_metrics(self, patience: Mapping[str, int], stop_when: str) -> str:
         """Describe the metrics that have not improved for `patience` validations, if training should stop.
 
         This depends on `stop_when`: `any` of the metrics in `patience`, or `all`.
         """
+        order = [*list_metric_directions()]
         stale = [
             best
-            for best in (self.best, *self.others.values())
+            for best in (self.best, *sorted(self.others.values(), key=lambda best: order.index(best.metric)))
             if best.metric in patience and best.since >= patience[best.metric]
         ]
         if stop_when == "all" and len(stale) < len(patience):
             return ""
-        return ", ".join(f"{best.metric} has not improved in {best.since} validations" for best in stale)
+        return ", ".join(map(str, stale))
 
 
 def read_run_state(saved: Checkpoint) -> RunState:

@@ -51,11 +51,16 @@ class ValidationSettings(Settings):
     metric = "loss"  # decides on the best checkpoint; a setting in translation only
 
     @property
+    def deciding_metric(self) -> str:
+        """The metric that decides on the best checkpoint."""
+        return "chrf" if self.metric == "auto" else self.metric
+
+    @property
     def patience_by_metric(self) -> dict[str, int]:
         """The number of validations without improvement before training stops, by metric."""
         patience = dict[str, int](self.stop_on.items())
         if self.patience is not None:
-            patience[self.metric] = self.patience
+            patience[self.deciding_metric] = self.patience
         return patience
 
     def conflicts(self) -> Iterator[Conflict]:
@@ -70,9 +75,10 @@ AnyMetric = Annotated[str, OneOf(lambda: [*METRICS, "loss", "accuracy"])]
 class TranslationValidationSettings(ValidationSettings):
     """Validation during training, and early stopping."""
 
-    metric: Annotated[str, OneOf(lambda: [*METRICS, "loss"])] = "bleu"
+    metric: Annotated[str, OneOf(lambda: ["auto", *METRICS, "loss"])] = "auto"
     """Metric that decides on the best checkpoint, early stopping and plateaus: a score of free-running greedy
-    decoding, or the loss."""
+    decoding, or the loss. `auto` is chrf; a run of version 0.1 keeps its bleu. While the metric is at its
+    floor, as BLEU is at 0, the loss decides."""
     stop_on: dict[AnyMetric, Count] = field(default_factory=dict)  # type: ignore[assignment]
     """Patience by further metrics: `{loss: 5, chrf: 8}`."""
 

@@ -36,6 +36,10 @@ WITHDRAWN_VALUES = {"engine": {"inductor"}}
 """Values that the reference page no longer lists, by setting."""
 
 
+CHANGED_DEFAULTS = {"translation:training.validation.metric": "auto"}
+"""Defaults that are different for new runs; runs of version 0.1 keep theirs, which their recipe contains."""
+
+
 @pytest.fixture
 def artifacts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of everything in another directory than it was made in; it is the current directory."""
@@ -150,7 +154,7 @@ def options(command: Any, path: tuple[str, ...] = ()) -> dict[str, list[str]]:
 def test_every_setting_has_its_default_and_its_values() -> None:
     now = settings(done(nmt("recipes", "reference")))
     for name, before in json.loads((ARTIFACTS / "settings.json").read_text("utf-8")).items():
-        assert now[name]["default"] == before["default"], name
+        assert now[name]["default"] == CHANGED_DEFAULTS.get(name, before["default"]), name
         withdrawn = WITHDRAWN_VALUES.get(name.rpartition(":")[2], set())
         assert set(before["values"]) - withdrawn <= set(now[name]["values"]), name
 

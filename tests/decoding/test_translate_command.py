@@ -1,5 +1,6 @@
 """`nmt translate` as it is typed."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -148,3 +149,24 @@ def test_a_folder_cannot_be_the_output(nmt: Nmt, tmp_path: Path) -> None:
     done = nmt("-o", tmp_path, stdin=HELLO)
     assert isinstance(done.exception, UsageError)
     assert "is a directory" in str(done.exception)
+
+
+BAD = b'{"text": "a b"}\noops\n{"text": 3}\n{"text": "c"}\n'
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_lines_that_are_no_json_give_exit_code_1_once_all_are_answered(
+    nmt: Nmt, tmp_path: Path, workers: int
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_bytes(BAD)
+    failed = nmt("--json", "-q", "-i", source, "-o", output, "--workers", workers)
+    assert isinstance(failed.exception, DataError)
+    assert "2 lines were not valid, and not translated" in str(failed.exception)
+    answers = [json.loads(line) for line in output.read_bytes().splitlines()]
+    assert [sorted({"translation", "error"} & {*answer}) for answer in answers] == [
+        ["translation"], ["error"], ["error"], ["translation"]
+    ]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
+    source.write_bytes(BAD.splitlines(keepends=True)[0])
+    assert nmt("--json", "-q", "-i", source, "-o", output).exit_code == 0

@@ -135,3 +135,39 @@ def test_a_model_that_knew_much_before_need_not_learn_much() -> None:
 
 def test_a_run_without_events_says_so() -> None:
     assert said([]) == [("note", "no metrics have been logged yet")]
+
+
+CHRF = [7.6, 30.0, 60.0, 80.0, 90.0, 95.0, 97.9]
+
+
+def with_chrf(bleu: Sequence[float], chrf: Sequence[float] = CHRF) -> list[dict[str, Any]]:
+    """Curves of a target language whose BLEU stays at its floor."""
+    found = events(bleu=bleu)
+    validations = [event for event in found if event["event"] == "validation"]
+    for event, value in zip(validations, chrf, strict=True):
+        event["chrf"] = value
+    return found
+
+
+@pytest.mark.parametrize(("fitting", "best"), [("zh", 50), ("char", 100), ("ko-mecab", 50)])
+def test_a_tokenizer_that_does_not_fit_is_found_by_a_metric_at_its_floor(fitting: str, best: int) -> None:
+    (finding,) = check_curves(history(with_chrf([0.0] * 7), fitting=fitting, best=best))
+    assert finding.level == "error"
+    assert finding.what == (
+        "bleu stayed at 0.00 while chrf rose from 7.6 to 97.9: its tokenizer 13a does not split the target "
+        "text into words, and it chose the best checkpoint"
+    )
+    assert f"evaluation.tokenize={fitting}" in finding.advice
+
+
+def test_a_metric_at_its_floor_is_a_warning_where_another_chose() -> None:
+    curves = with_chrf([0.0, 0.0, 0.02, 0.0, 0.0, 0.0, 0.0])
+    by_chrf = {"metric": "chrf", "best": 350, "finished": False}
+    assert [level for level, _ in said(curves, fitting="zh", **by_chrf)] == ["warning"]
+    assert [level for level, _ in said(curves, fitting="zh", best=300)] == ["warning"]
+    assert said(curves, **by_chrf) == []  # English: too early for BLEU
+
+
+def test_a_metric_at_its_floor_in_a_run_that_has_learned_nothing_is_not_reported() -> None:
+    stuck = events([4.0] * 7, [4.0] * 7, [0.0] * 7)
+    assert not any("stayed at" in what for _, what in said(stuck, fitting="zh", guess=2.0 * math.log(8000)))

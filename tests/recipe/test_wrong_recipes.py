@@ -64,7 +64,7 @@ WRONG = {
         "training.learning_rate.rollback: cosine never reduces the rate: rollback needs plateau",
     ),
     "a patience given twice": (
-        "training: {validation: {patience: 3, stop_on: {loss: 5, bleu: 5}}}",
+        "training: {validation: {metric: bleu, patience: 3, stop_on: {loss: 5, bleu: 5}}}",
         "training.validation.stop_on: the patience for bleu is given twice, also as `patience`",
     ),
     "a patience with what is not measured": (

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from nmt.evaluation.metrics import METRICS
 from nmt.lab.curves import Event, read_series
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
 from nmt.training.run_state import list_metric_directions
@@ -29,6 +30,8 @@ class TrainingHistory(NamedTuple):
     remedies: tuple[str, ...]  # settings against overfitting that are not in use
     guess: float  # loss per token of a uniform random guess, in nats
     best: int | None = None  # update of the checkpoint kept as the best
+    tokenize: str = "13a"  # BLEU's tokenizer
+    fitting: str = "13a"  # the one for the language and script of the target text
 
     def losses(self, kind: str) -> list[tuple[int, float]]:
         """Return the loss per token without label smoothing by update; NaN where it diverged."""
@@ -43,6 +46,17 @@ class TrainingHistory(NamedTuple):
         """Return a metric of the validations by update, without NaN."""
         updates, values = read_series(self.events, "validation", metric)
         return [(int(u), value) for u, value in zip(updates, values, strict=True) if not math.isnan(value)]
+
+    def is_at_floor(self, metric: str) -> bool:
+        """Return True if no validation found better translations than empty ones, by this metric."""
+        scores = self.scores(metric) if metric in METRICS else []
+        return bool(scores) and all(METRICS[metric].is_at_floor(score) for _, score in scores)
+
+    def is_best_arbitrary(self) -> bool:
+        """Return True if the best checkpoint was chosen by a metric at its floor, and not by the loss."""
+        losses = self.finite_losses("validation")
+        lowest = min(losses, key=lambda pair: pair[1])[0] if losses else None
+        return self.is_at_floor(self.metric) and self.best is not None and self.best != lowest
 
 
 def check_curves(history: TrainingHistory) -> list[Finding]:
@@ -151,7 +165,7 @@ def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
 def _check_best(history: TrainingHistory) -> Iterator[Finding]:
     """Find a best checkpoint that is not the best by its own metric."""
     scores = history.scores(history.metric)
-    if not scores or history.best is None:
+    if not scores or history.best is None or history.is_at_floor(history.metric):
         return
     choose = max if list_metric_directions()[history.metric] else min
     _, best = choose(scores, key=lambda pair: pair[1])
@@ -163,6 +177,32 @@ def _check_best(history: TrainingHistory) -> Iterator[Finding]:
             f"reached {best:.2f}: it was chosen in the wrong direction",
             "checkpoints/best",
             advice="average or translate with the checkpoint of that update, if it still exists",
+        )
+
+
+def _check_floor(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a metric that stays at its floor while the translations become better."""
+    losses, chrf = history.finite_losses("validation"), history.scores("chrf")
+    if len(losses) < MIN_ENTRIES or losses[-1][1] > LEARNED * losses[0][1]:
+        return
+    progress = f"the loss fell from {losses[0][1]:.2f} to {losses[-1][1]:.2f} nats per token"
+    if chrf and not history.is_at_floor("chrf") and chrf[-1][1] > chrf[0][1]:
+        progress = f"chrf rose from {chrf[0][1]:.1f} to {chrf[-1][1]:.1f}"
+    misfit = history.tokenize != history.fitting
+    for metric in (name for name in METRICS if history.is_at_floor(name)):
+        decides, is_bleu = metric == history.metric, metric == "bleu" and misfit
+        if not decides and not is_bleu:
+            continue
+        why = f": its tokenizer {history.tokenize} does not split the target text into words"
+        choice = ", and it chose the best checkpoint" if decides and history.is_best_arbitrary() else ""
+        yield Finding(
+            "error" if choice else "warning",
+            f"{metric} stayed at {history.scores(metric)[-1][1]:.2f} while {progress}{why * is_bleu}{choice}",
+            "metrics.jsonl, validation",
+            advice=f"start a new run with evaluation.tokenize={history.fitting} and training.validation."
+            f"metric=chrf; score this one with nmt score --tokenize {history.fitting}"
+            if is_bleu
+            else "use training.validation.metric=chrf, or train longer: until then the loss decides",
         )
 
 
@@ -220,6 +260,7 @@ RULES: tuple[Rule, ...] = (
     _check_skipped_updates,
     _check_spikes,
     _check_overfitting,
+    _check_floor,
     _check_best,
     _check_stop,
     _check_clipping,

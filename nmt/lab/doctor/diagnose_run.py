@@ -10,11 +10,12 @@ from nmt.lab.curves import read_events
 from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
+from nmt.recipe.automatic import find_tokenizer
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import Recipe, TranslationRecipe, select_task
 from nmt.recipe.training import find_task
 from nmt.training import checkpoint
-from nmt.training.run_state import TrainingPosition, read_run_state
+from nmt.training.run_state import RunState, TrainingPosition, read_run_state
 
 TRANSLATED = 100  # validation lines that are translated, spread evenly
 
@@ -44,21 +45,39 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         remedies=tuple(find_remedies(recipe)),
         guess=math.log(len(last.model["decoder.output.bias"])),
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
+        **_find_tokenizers(recipe),
     )
     findings = check_curves(history)
     attends = vars(recipe.decoder).get("attention", "none") != "none"
+    facts = describe_progress(state)
+    if history.is_best_arbitrary():
+        return facts, findings  # the translations of that checkpoint say nothing about the model
     try:
         outputs = find_task(recipe).translate_validation_lines(run, TRANSLATED)
     except NmtError as error:
         findings.append(Finding("warning", f"no translations were checked: {error}"))
     else:
         findings += check_outputs([ValidationOutput(*output) for output in outputs], attends=attends)
+    return facts, findings
+
+
+def describe_progress(state: RunState) -> dict[str, dict[str, Any]]:
+    """Return the counters and the best score of a run."""
+    best = state.best
     facts: dict[str, dict[str, Any]] = {
         "run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}
     }
     if best.score is not None:
         facts["best"] = {"metric": best.metric, "score": best.score, "update": best.update}
-    return facts, findings
+    return facts
+
+
+def _find_tokenizers(recipe: Recipe) -> dict[str, str]:
+    """Return BLEU's tokenizer of a translator's recipe, and the one that fits."""
+    translation = select_task(recipe, TranslationRecipe)
+    if translation is None:
+        return {}
+    return {"tokenize": translation.evaluation.tokenize, "fitting": find_tokenizer(translation.data)}
 
 
 def find_remedies(recipe: Recipe) -> Iterator[str]:

@@ -121,7 +121,8 @@ class _ReportBuilder:
         yield heading("Pictures")
         yield from self.pictures()
         yield heading("By sentence length")
-        yield paragraph(f"{name} of the test sentences by number of source words (tokenizer 13a).")
+        words = f"tokenizer {self.trials[0].source_tokenize}"
+        yield paragraph(f"{name} of the test sentences by number of source words ({words}).")
         yield from self.bucket_tables("words", self.lengths)
         yield heading("By word frequency")
         yield paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")

@@ -5,6 +5,7 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +15,13 @@ from nmt.data.text import read_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.buckets import Bucket, WordMatches, count_words, group_by_length, match_by_frequency
 from nmt.evaluation.metrics import Score, compare, score
+from nmt.evaluation.tokenizers import choose_tokenizer
 from nmt.lab.curves import Event, add_seconds, read_events, read_series
 from nmt.lab.figure import Curve
 from nmt.lab.study.definition import StudyDefinition, StudyMember
 from nmt.lab.study.runner import member_files, read_status
-from nmt.recipe.schema import to_json
+from nmt.recipe.reader import read_model_recipe
+from nmt.recipe.schema import TranslationRecipe, select_task, to_json
 from nmt.recipe.tasks.translation import load_translator, read_test_pairs
 from nmt.untrusted_files import read_json
 
@@ -41,6 +44,8 @@ class Trial(NamedTuple):
     word_counts: Mapping[str, int]  # in the training text
     events: Sequence[Event]  # of metrics.jsonl, with the seconds of training
     lowercase: bool = False  # of the scores
+    tokenize: str = "13a"  # BLEU's tokenizer, of the scores and of the target's words
+    source_tokenize: str = "13a"  # of the words of the sources
 
     def last(self, key: str) -> float:
         """Return the last value of a number in the events; NaN if there is none."""
@@ -104,19 +109,32 @@ def read_trials(
         if status is None or not status.succeeded:
             missing[member.name] = status.said if status else "not trained yet"
             continue
-        data = to_json(member.recipe.data)
         try:
+            tokenize = _read_tokenizer(directory, member)
+            data = tokenize + to_json(member.recipe.data)
             if data not in word_counts:
                 corpora = find_training_corpora(member.recipe.data)
-                word_counts[data] = count_words(tgt for c in corpora for _, tgt in read_pairs(c))
-            trials.append(_read_trial(directory, study, member, word_counts[data]))
+                targets = (tgt for corpus in corpora for _, tgt in read_pairs(corpus))
+                word_counts[data] = count_words(targets, tokenize)
+            trials.append(_read_trial(directory, study, member, word_counts[data], tokenize))
         except (DataError, UsageError, OSError, ValueError) as error:
             missing[member.name] = f"the run is damaged: {error}"
     return trials, missing
 
 
+def _read_tokenizer(directory: Path, member: StudyMember) -> str:
+    """Return BLEU's tokenizer, which was chosen when the member's run started."""
+    recipe = select_task(read_model_recipe(member_files(directory, member).run), TranslationRecipe)
+    assert recipe is not None  # a study trains translators
+    return recipe.evaluation.tokenize
+
+
 def _read_trial(
-    directory: Path, study: StudyDefinition, member: StudyMember, word_counts: Counter[str]
+    directory: Path,
+    study: StudyDefinition,
+    member: StudyMember,
+    word_counts: Counter[str],
+    tokenize: str,
 ) -> Trial:
     run, recipe = member_files(directory, member).run, member.recipe
     sources, refs = zip(*read_test_pairs(recipe), strict=True)
@@ -134,6 +152,8 @@ def _read_trial(
         word_counts=word_counts,
         events=add_seconds(run, read_events(run)),
         lowercase=recipe.evaluation.lowercase,
+        tokenize=tokenize,
+        source_tokenize=choose_tokenizer(recipe.data.src, sources),
     )
 
 
@@ -164,7 +184,7 @@ def compare_systems(
     for one, two in pairs:
         if one.refs == two.refs:
             hyps = {"baseline": one.hyps, "other": two.hyps}
-            scores = compare(hyps, [one.refs], [metric], lowercase=one.lowercase)
+            scores = compare(hyps, [one.refs], [metric], lowercase=one.lowercase, tokenize=one.tokenize)
             [base], [result] = scores.values()
             p_value = 1.0 if result.p_value is None else result.p_value
             tests.append((result.value - base.value, p_value, bool(result.beyond_chance)))
@@ -173,19 +193,21 @@ def compare_systems(
 
 def score_by_length(trials: Sequence[Trial], metric: str) -> dict[Bucket, MeanAndDeviation]:
     """Score a system on the sentences of each source length."""
-    scores = {}
-    for bucket, indices in group_by_length(trials[0].sources).items():
+    scores, first = {}, trials[0]
+    score_texts = partial(score, metrics=[metric], lowercase=first.lowercase, tokenize=first.tokenize)
+    for bucket, indices in group_by_length(first.sources, first.source_tokenize).items():
         if len(indices) >= MIN_SENTENCES:
             texts = [([t.hyps[i] for i in indices], [t.refs[i] for i in indices]) for t in trials]
-            lowercase = trials[0].lowercase
-            results = [score(hyps, [refs], [metric], lowercase=lowercase) for hyps, refs in texts]
+            results = [score_texts(hyps, [refs]) for hyps, refs in texts]
             scores[bucket] = MeanAndDeviation.from_values([result[0].value for result in results])
     return scores
 
 
 def score_by_frequency(trials: Sequence[Trial]) -> dict[Bucket, MeanAndDeviation]:
     """Compute F1 of a system's words by their frequency in the training text."""
-    buckets = [match_by_frequency(trial.hyps, trial.refs, trial.word_counts) for trial in trials]
+    buckets = [
+        match_by_frequency(trial.hyps, trial.refs, trial.word_counts, trial.tokenize) for trial in trials
+    ]
     return {
         bucket: MeanAndDeviation.from_values([one.get(bucket, WordMatches()).f1 for one in buckets])
         for bucket in buckets[0]

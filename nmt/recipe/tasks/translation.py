@@ -172,7 +172,7 @@ def build_objective(recipe: TranslationRecipe, target: Vocabulary) -> Objective:
         return objective
     sampler = CandidateSampler(
         samples=risk.samples,
-        utility=_utility(risk.metric, target),
+        utility=_utility(risk.metric, recipe.evaluation.tokenize, target),
         options=Options(max_ratio=recipe.search.max_ratio, max_extra=recipe.search.max_extra),
     )
     kind = Reinforce if training.objective == "reinforce" else MinimumRisk
@@ -186,9 +186,9 @@ def build_likelihood(recipe: TranslationRecipe) -> Objective:
     return add_r_drop(Likelihood(settings=training, attention=training, sample=sample))
 
 
-def _utility(metric: str, target: Vocabulary) -> Utility:
+def _utility(metric: str, tokenize: str, target: Vocabulary) -> Utility:
     """Return a metric's score of a sentence of token ids, from 0 to 1."""
-    score = sentence_utility(metric)
+    score = sentence_utility(metric, tokenize)
     return lambda hyp, ref: score(target.decode(hyp), target.decode(ref)) / 100
 
 
@@ -199,8 +199,8 @@ def build_validator(
     sources = [source for source, _ in data.valid_pairs]
     references = [data.target.join(reference) for _, reference in data.valid_pairs]
     plan = BatchPlan(VALIDATION_BATCH, recipe.seed)
-    lowercase, validation = recipe.evaluation.lowercase, recipe.training.validation
-    names = dict.fromkeys([*DEFAULT_METRICS, validation.metric, *validation.stop_on])
+    evaluation, validation = recipe.evaluation, recipe.training.validation
+    names = dict.fromkeys([*DEFAULT_METRICS, validation.deciding_metric, *validation.stop_on])
     metrics = [name for name in names if name in METRICS]
     translator = LoadedTranslator(model, data.source, data.target, recipe)
 
@@ -210,14 +210,16 @@ def build_validator(
         return [translation.text for translation in translate_lines(((line, None) for line in lines), greedy)]
 
     def compute_scores(hyps: list[str]) -> dict[str, float]:
-        scores = score(hyps, [references], metrics, lowercase=lowercase)
+        scores = score(
+            hyps, [references], metrics, lowercase=evaluation.lowercase, tokenize=evaluation.tokenize
+        )
         return {name: score.value for name, score in zip(metrics, scores, strict=True)}
 
     return TranslationValidator(
         lambda: read_validation_batches(data.valid, plan),
         sources,
         references,
-        translate=None if validation.metric == "loss" else translate,
+        translate=None if validation.deciding_metric == "loss" else translate,
         score=compute_scores,
         directory=run / "validation",
         samples=validation.samples,
@@ -230,7 +232,14 @@ def build_job(translator: LoadedTranslator) -> Job:
     recipe = translator.recipe
     attends = recipe.decoder.attention != "none"
     options = Options(**vars(recipe.search), unk=not translator.target.byte_tokens())
-    return Job(build_search_model(translator), translator.source, translator.target, options, attends)
+    return Job(
+        build_search_model(translator),
+        translator.source,
+        translator.target,
+        options,
+        attends,
+        bleu_tokenizer=recipe.evaluation.tokenize,
+    )
 
 
 def build_search_model(translator: LoadedTranslator) -> Model:
@@ -259,7 +268,14 @@ def translate_test_set(run: Path) -> EvaluationReport:
     job, file = build_job(translator), run / "test.hyp"
     hyps = [translation.text for translation in translate_lines(((line, None) for line in sources), job)]
     write_file(file, "".join(f"{hyp}\n" for hyp in hyps).encode())
-    scores = score(hyps, [refs], evaluation.metrics, lowercase=evaluation.lowercase, name=str(file))
+    scores = score(
+        hyps,
+        [refs],
+        evaluation.metrics,
+        lowercase=evaluation.lowercase,
+        tokenize=evaluation.tokenize,
+        name=str(file),
+    )
     labels = ("source", "reference", "translation")
     texts = [dict(zip(labels, line, strict=True)) for line in zip(sources, refs, hyps, strict=True)]
     return EvaluationReport(texts=texts, scores=scores)
