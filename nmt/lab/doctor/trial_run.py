@@ -178,22 +178,25 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
         file = vocabulary_file(folder, side)
         assert file is not None
         vocabulary = load_vocabulary(file)
+        unknown = {UNK, *vocabulary.byte_tokens()}
+        seen, what = ("their bytes", "characters") if len(unknown) > 1 else ("<unk>", "tokens")
         counts, worst, words = [], 0.0, list[str]()
         for part, pairs in parts.items():
             lines = [pair[index] for pair in pairs]
             encoded = vocabulary.encode_all(lines)
-            count = sum(row.count(UNK) for row in encoded)
+            count = sum(token in unknown for row in encoded for token in row)
             if count:
                 share = count / sum(map(len, encoded))
-                first = next(i for i, row in enumerate(encoded) if UNK in row)
+                first = next(i for i, row in enumerate(encoded) if unknown.intersection(row))
                 counts.append(f"data.{part} {count:,} ({format_percent(share)}; first: line {first + 1:,})")
                 if share > worst:
                     worst = share
-                    words = [word for word in lines[first].split() if UNK in vocabulary.encode(word)]
+                    split = lines[first].split()
+                    words = [word for word in split if unknown.intersection(vocabulary.encode(word))]
         if counts:
             yield Finding(
                 level_for_share(worst, 0.01, 0.3),
-                f"tokens that are not in the {side} vocabulary: the model sees <unk> instead",
+                f"{what} that are not in the {side} vocabulary: the model sees {seen} instead",
                 ", ".join(counts),
                 excerpt(*words[:5]),
                 advise_on_unknown(recipe.subwords),
@@ -202,9 +205,11 @@ def _check_unknown(recipe: Recipe, folder: Path) -> Iterator[Finding]:
 
 def advise_on_unknown(subwords: SubwordSettings) -> str:
     """Advise on the settings that make tokens unknown."""
-    if subwords.kind == "pretokenized":
+    if subwords.has_words:
         lower = " or lower subwords.min_count" if subwords.min_count > 1 else ""
         return f"raise subwords.size{lower}, or set subwords.kind to unigram or bpe"
+    if subwords.model is not None:
+        return "subwords.model was made for other text: train a vocabulary instead, or use another model"
     if subwords.character_coverage < 1.0:
         return "set subwords.character_coverage to 1.0: then only new characters are unknown"
     return "these characters are not in the training text: add lines that contain them"
