@@ -6,7 +6,7 @@ import typer
 
 from nmt.cli.options import RecipeWords, TrustCode
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
-from nmt.cli.train import LogTo, RunOutput, read_training, run_training
+from nmt.cli.train import Change, LogTo, RunOutput, read_training, run_training
 from nmt.files import write_file
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ EXAMPLES = 5
 
 
 def run(
-    words: RecipeWords, output: RunOutput = None, log_to: LogTo = None, trust_code: TrustCode = False
+    words: RecipeWords,
+    output: RunOutput = None,
+    log_to: LogTo = None,
+    change: Change = None,
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a recipe (or resume its run), and test its best checkpoint.
 
@@ -26,10 +30,10 @@ def run(
     """
     from nmt.recipe.training import find_task
 
-    recipe, directory = read_training(words, output)
+    recipe, directory = read_training(words, output, change)
     task = find_task(recipe)
     task.check_test_data()  # a broken test set is reported before hours of training, not after
-    if run_training(recipe, directory, log_to):
+    if run_training(recipe, directory, log_to, change):
         report = task.test(directory)
         if report.scores:
             write_file(directory / "scores.json", (to_json(report.scores, indent=2) + "\n").encode())

@@ -21,12 +21,20 @@ LogTo = Annotated[
     str | None,
     typer.Option("--log-to", metavar="LOGGER", help="Also log all metrics to tensorboard, trackio or wandb."),
 ]
+Change = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Change a setting that affects the weights of a run: training.learning_rate.peak=1e-4.",
+    ),
+]
 
 
 def train(
     words: RecipeWords,
     output: RunOutput = None,
     log_to: LogTo = None,
+    change: Change = None,
     verify_resume: Annotated[
         bool,
         typer.Option(
@@ -48,7 +56,7 @@ def train(
     are links), metrics.jsonl, times.jsonl, train.log and the translations of
     each validation.
     """
-    recipe, directory = read_training(words, output)
+    recipe, directory = read_training(words, output, change)
     if verify_resume:
         from nmt.lab import verify_resume as verify
 
@@ -57,22 +65,26 @@ def train(
             f"exact: {2 * kill_at} updates with a kill -9 after {kill_at} end bit for bit like those without "
             f"({same} tensors, facts and lines compared)"
         )
-    elif run_training(recipe, directory, log_to):
+    elif run_training(recipe, directory, log_to, change):
         typer.echo(directory)
 
 
-def read_training(words: list[str], output: Path | None) -> tuple["Recipe", Path]:
+def read_training(
+    words: list[str], output: Path | None, change: list[str] | None = None
+) -> tuple["Recipe", Path]:
     """Read the recipe that the words of a command line describe, and choose its run directory."""
     from nmt.recipe.reader import read_any_recipe, split_arguments
 
     names, overrides = split_arguments(words)
-    recipe = read_any_recipe(names, overrides)
+    recipe = read_any_recipe(names, [*overrides, *(change or [])])
     if not names and not output:
         raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")
     return recipe, output or Path("runs") / Path(names[-1]).stem
 
 
-def run_training(recipe: "Recipe", directory: Path, log_to: str | None) -> bool:
+def run_training(
+    recipe: "Recipe", directory: Path, log_to: str | None, change: list[str] | None = None
+) -> bool:
     """Train, and exit with a signal's exit code if one stopped the run.
 
     Returns True in the first process of a launcher only, which is the one that reports.
@@ -80,7 +92,8 @@ def run_training(recipe: "Recipe", directory: Path, log_to: str | None) -> bool:
     from nmt.recipe import training
     from nmt.training.distributed import read_launch_info
 
-    result = training.train(recipe, directory, log_to=log_to)
+    names = [setting.partition("=")[0].strip() for setting in change or []]
+    result = training.train(recipe, directory, log_to=log_to, change=names)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)
     return read_launch_info().rank == 0

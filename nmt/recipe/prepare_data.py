@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,11 @@ from nmt.data.store import CHECKSUMS, TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, count_chunks, find_lines, read_chunks
 from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
-from nmt.data.vocabulary.training import train_vocabulary
+from nmt.data.vocabulary.training import SubwordSettings, TranslationSubwordSettings, train_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
-from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.schema import Recipe, TranslationRecipe
+from nmt.recipe.starting_point import adapt_vocabulary
 from nmt.training import checkpoint
 from nmt.untrusted_files import STATE_BYTES, read_json
 
@@ -90,6 +91,12 @@ def load_vocabularies(folder: Path) -> tuple[Vocabulary, Vocabulary]:
     if source is None or target is None:
         raise DataError(f"{folder} has no source and target vocabulary: is it a run or a model directory?")
     return load_vocabulary(source), load_vocabulary(target)
+
+
+def load_own_vocabularies(run: Path, recipe: Recipe) -> list[Vocabulary]:
+    """Load the vocabularies of a run of any task."""
+    files = (vocabulary_file(run, side) for side in recipe.vocabulary_sides)
+    return [load_vocabulary(file) for file in files if file is not None]
 
 
 def vocabulary_file(folder: Path, side: str) -> Path | None:
@@ -197,34 +204,54 @@ def _vocabularies(
     """Load the run's vocabularies; a new run's are trained, or copied from the model it starts from."""
     if all(vocabulary_file(run, side) for side in SIDES):
         return load_vocabularies(run)
-    if recipe.training.start_from is None:
-        source, target = _train_vocabularies(recipe, train)
+    start = recipe.training.start_from
+    if start is None or recipe.subwords.from_start == "new":
+        source, target = _train_vocabularies(recipe.subwords, recipe.seed, train)
     else:
-        source, target = _vocabularies_of_start(recipe, recipe.training.start_from)
+        source, target = _vocabularies_of_start(recipe, train, model_directory(Path(start)))
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
         vocabulary.save(run / (side + vocabulary.suffix))
     return source, target
 
 
-def _train_vocabularies(recipe: TranslationRecipe, train: Sequence[Corpus]) -> tuple[Vocabulary, Vocabulary]:
-    settings, seed = recipe.subwords, recipe.seed
-    tags = sorted({corpus.tag for corpus in train if corpus.tag is not None})
+def _train_vocabularies(
+    settings: TranslationSubwordSettings, seed: int, train: Sequence[Corpus]
+) -> tuple[Vocabulary, Vocabulary]:
     if settings.joint:
-        lines = chain.from_iterable(chain.from_iterable(map(read_pairs, train)))
-        both = train_vocabulary(lines, settings, seed=seed, tags=tags)
+        both = _train_vocabulary(settings, seed, train, SIDES)
         return both, both
-    return (
-        train_vocabulary(_lines(train, 0), settings, seed=seed, tags=tags),
-        train_vocabulary(_lines(train, 1), settings, seed=seed, side=1),
-    )
-
-
-def _lines(corpora: Sequence[Corpus], side: int) -> Iterator[str]:
-    return (pair[side] for corpus in corpora for pair in read_pairs(corpus))
-
-
-def _vocabularies_of_start(recipe: TranslationRecipe, start: str) -> tuple[Vocabulary, Vocabulary]:
-    source, target = load_vocabularies(model_directory(Path(start)))
-    if recipe.subwords.joint and source.fingerprint() != target.fingerprint():
-        raise UsageError(f"training.start_from: {start} has two vocabularies: set subwords.joint=false")
+    source, target = (_train_vocabulary(settings, seed, train, [side]) for side in SIDES)
     return source, target
+
+
+def _train_vocabulary(
+    settings: SubwordSettings, seed: int, train: Sequence[Corpus], sides: Sequence[str]
+) -> Vocabulary:
+    """Train the vocabulary of one side or of both; tags are words of the source."""
+    tags = sorted({corpus.tag for corpus in train if corpus.tag is not None and SIDES[0] in sides})
+    side = SIDES.index(sides[0])  # of the files that the settings name
+    return train_vocabulary(_lines(train, sides), settings, seed=seed, tags=tags, side=side)
+
+
+def _lines(corpora: Sequence[Corpus], sides: Sequence[str]) -> Iterator[str]:
+    numbers = [SIDES.index(side) for side in sides]
+    return (pair[number] for corpus in corpora for pair in read_pairs(corpus) for number in numbers)
+
+
+def _vocabularies_of_start(
+    recipe: TranslationRecipe, train: Sequence[Corpus], start: Path
+) -> tuple[Vocabulary, Vocabulary]:
+    """Return the vocabularies of the model to start from, kept or extended, for the pairs of a recipe."""
+    old, joint = load_vocabularies(start), recipe.subwords.joint
+    if joint and old[0].fingerprint() != old[1].fingerprint():
+        raise UsageError(f"training.start_from: {start} has two vocabularies: set subwords.joint=false")
+
+    def adapt(vocabulary: Vocabulary, sides: Sequence[str]) -> Vocabulary:
+        train_new = partial(_train_vocabulary, seed=recipe.seed, train=train, sides=sides)
+        name = " and ".join(sides)
+        return adapt_vocabulary(recipe, start, vocabulary, name, _lines(train, sides), train_new)
+
+    if joint and recipe.subwords.from_start == "extend":
+        both = adapt(old[0], SIDES)
+        return both, both
+    return adapt(old[0], SIDES[:1]), adapt(old[1], SIDES[1:])

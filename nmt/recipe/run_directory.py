@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -76,15 +76,28 @@ CHANGEABLE = (
 checksums are compared), what is kept, shown and reported, when it is aborted. All others affect the weights
 or the scores of validations."""
 
+END = "training.stop_after"
+CHANGEABLE_BY_NAME = (
+    "training.learning_rate.*",
+    END,
+    "training.clip_norm",
+    "training.weight_decay",
+    "training.label_smoothing",
+    "*.dropout.*",
+)
+"""Settings that affect the weights but may change when a run resumes, if the user asks for it by name."""
+
 
 @contextmanager
-def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
+def claim_run_directory(run: Path, recipe: Recipe, change: Sequence[str] = ()) -> Iterator[list[str]]:
     """Hold the run directory, write the recipe there, and yield the settings that have changed.
 
     In the recipe there, every `auto` has been replaced by what it means for this run.
+    `change` names settings of `CHANGEABLE_BY_NAME`, or sections of them, that may change.
     Raises UsageError if it holds another run, or another process uses it; DataError if a link in it leads
     elsewhere. A run without a checkpoint starts again with any recipe.
     """
+    _check_named(change, recipe)
     inputs = find_inputs(recipe)
     if has_checkpoint(run):  # the model that it started from is not read again
         inputs = [path for path in inputs if path.is_file()]
@@ -103,7 +116,7 @@ def claim_run_directory(run: Path, recipe: Recipe) -> Iterator[list[str]]:
             if changes:
                 remove_vocabularies(run)
         else:
-            _check_changes(run, changes, recipe)
+            _check_changes(run, changes, recipe, change)
         copy_cell_files(recipe, run, resumes=has_checkpoint(run))
         write_file(run / RECIPE, reader.dump(relocate_cells(recipe, Path())).encode())
         yield list(changes.values())
@@ -148,20 +161,41 @@ def _format_setting(leaves: Mapping[str, Any], name: str) -> str:
     return json.dumps(leaves[name], ensure_ascii=False).strip('"') if name in leaves else "not given"
 
 
-def _is_changeable(name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in CHANGEABLE)
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe) -> None:
-    """Raise UsageError if a setting has changed that affects the weights."""
-    fixed = [change for name, change in changes.items() if not _is_changeable(name)]
-    rate, end = recipe.training.learning_rate, changes.get("training.stop_after")
+def _check_named(change: Sequence[str], recipe: Recipe) -> None:
+    """Raise UsageError for names of settings that cannot change, not even by name."""
+    names = [name for name, _ in _flatten_recipe(recipe)]
+    for asked in change:
+        inside = [name for name in names if _is_inside(name, asked)]
+        if not inside or not all(_matches(name, (*CHANGEABLE, *CHANGEABLE_BY_NAME)) for name in inside):
+            raise UsageError(
+                f"--change: {asked} cannot change in a run that resumes, only "
+                f"{', '.join(CHANGEABLE_BY_NAME)}; for other settings start a run with training.start_from"
+            )
+
+
+def _is_inside(name: str, section: str) -> bool:
+    return f"{name}.".startswith(f"{section}.")
+
+
+def _check_changes(run: Path, changes: Mapping[str, str], recipe: Recipe, change: Sequence[str]) -> None:
+    """Raise UsageError if a setting has changed that affects the weights and that `change` does not name."""
+    named = {name for name in changes for asked in change if _is_inside(name, asked)}
+    fixed = {name: text for name, text in changes.items() if name not in named}
+    wrong = {name: text for name, text in fixed.items() if not _matches(name, CHANGEABLE)}
+    rate, end = recipe.training.learning_rate, fixed.get(END)
     if end and rate.has_end and rate.span is None:
-        fixed.append(f"{end} (the {rate.schedule} ends there too, so all rates would change)")
-    if fixed:
+        wrong[END] = f"{end} (the {rate.schedule} ends there too, so all rates would change)"
+    if wrong:
+        by_name = [f"--change {name}=VALUE" for name in wrong if _matches(name, CHANGEABLE_BY_NAME)]
+        ways = ["choose another directory with --output", "delete this one to start again"]
+        ways += [f"ask for it with {' '.join(by_name)}"] if by_name else []
         raise UsageError(
-            "\n  ".join([f"{run} is a run of a different recipe:", *fixed])
-            + "\nchoose another directory with --output, or delete this one to start again"
+            "\n  ".join([f"{run} is a run of a different recipe:", *wrong.values()])
+            + f"\n{', '.join(ways[:-1])}, or {ways[-1]}"
         )
 
 

@@ -132,10 +132,14 @@ TASKS: dict[str, type[Recipe]] = {"translation": TranslationRecipe, "language-mo
 
 
 def _vocabulary_conflicts(recipe: Recipe) -> Iterator[Conflict]:
-    """Yield two settings that both give the vocabulary."""
-    for name in ("same_as", *FILES):
-        if recipe.training.start_from is not None and getattr(recipe.subwords, name, None) is not None:
-            yield "training.start_from", f"sets the vocabulary, and so does subwords.{name}"
+    """Yield two settings that both give the vocabulary, and a choice for a model that there is not."""
+    subwords, start = recipe.subwords, recipe.training.start_from
+    if subwords.from_start != "keep" and start is None:
+        yield "subwords.from_start", "is for a run that starts from a model: set training.start_from"
+    for name in ("same_as", *(FILES if subwords.from_start != "new" else ())):
+        if start is not None and getattr(subwords, name, None) is not None:
+            way = "" if name == "same_as" else " (with subwords.from_start=new it is used)"
+            yield "training.start_from", f"sets the vocabulary, and so does subwords.{name}{way}"
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -1,6 +1,7 @@
 """Training of a recipe of any task in its run directory."""
 
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from socket import gethostname
@@ -8,17 +9,18 @@ from typing import Any, NamedTuple
 
 import torch
 
-from nmt.data.vocabulary import SPECIALS
+from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.notes import show_notes
 from nmt.recipe.artifact import LoadedModel, find_weights
 from nmt.recipe.automatic import fix_automatic_settings
 from nmt.recipe.model_memory import check_training_memory, outline_model
-from nmt.recipe.prepare_data import has_checkpoint, model_directory
+from nmt.recipe.prepare_data import has_checkpoint, load_own_vocabularies, model_directory
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.run_directory import claim_run_directory, find_cell_files
 from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
+from nmt.recipe.starting_point import find_table_parts
 from nmt.recipe.tasks.language_model import LanguageModelTask
 from nmt.recipe.tasks.task import Task
 from nmt.recipe.tasks.translation import TranslationTask
@@ -60,16 +62,21 @@ class Resources(NamedTuple):
     processes: Processes
 
 
-def train(recipe: Recipe, run: Path, *, log_to: str | None = None) -> TrainingResult:
+def train(
+    recipe: Recipe, run: Path, *, log_to: str | None = None, change: Sequence[str] = ()
+) -> TrainingResult:
     """Train a recipe in the directory `run`, or resume its run.
 
-    `log_to` names a logger (`nmt.training.logging`) that gets the metrics, too. All of several processes call
-    this; the first one claims the directory and is the only one that writes there.
+    `change` names settings that may differ from those of the run (see `claim_run_directory`). `log_to` names
+    a logger (`nmt.training.logging`) that gets the metrics, too. All of several processes call this; the
+    first one claims the directory and is the only one that writes there.
     """
     resources = single_process(recipe)
     with join_process_group(resources.device) as processes, ExitStack() as stack:
         logger = build_logger(log_to, run) if log_to and processes.is_first else None
-        changes = processes.run_on_first(lambda: stack.enter_context(claim_run_directory(run, recipe)))
+        changes = processes.run_on_first(
+            lambda: stack.enter_context(claim_run_directory(run, recipe, change))
+        )
         _check_shared(run, processes)
         recipe = fix_automatic_settings(recipe, read_model_recipe(run))
         progress = Progress(run / "train.log" if processes.is_first else None)
@@ -117,7 +124,8 @@ def build_trainer(
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
     progress.note(f"{task.description}, {parameters:,} parameters")
     if training.start_from is not None and not has_checkpoint(run):
-        progress.note(transfer_weights(task.model, Path(training.start_from)))
+        vocabularies = load_own_vocabularies(run, recipe)
+        progress.note(transfer_weights(task.model, vocabularies, Path(training.start_from)))
     if processes.count > 1:
         progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / training.accumulate)
@@ -140,17 +148,19 @@ def _check_smallest(recipe: Recipe, device: torch.device) -> None:
     check_training_memory(recipe, smallest, device)
 
 
-def transfer_weights(model: TranslationModel, start: Path) -> str:
+def transfer_weights(model: TranslationModel, vocabularies: Sequence[Vocabulary], start: Path) -> str:
     """Copy the weights that fit from the model in `start`; return a description of those that do and do not.
 
-    Raises UsageError if none fits.
+    Tables of other vocabularies are filled token by token. Raises UsageError if nothing fits.
     """
-    transfer = transfer_tensors(model, load_model(start).model)
+    loaded = load_model(start)
+    tables = find_table_parts(loaded.vocabularies, vocabularies)
+    transfer = transfer_tensors(model, loaded.model, tables.rows)
     copied, unused = len(transfer.pop("copied")), len(transfer["not used here"])
     if not copied:
         raise UsageError(f"training.start_from: no weight of {start} fits this model")
     count = copied + sum(map(len, transfer.values())) - unused
-    lines = [f"starting from {start}: {copied} of {count} tensors copied"]
+    lines = [f"starting from {start}: {copied} of {count} tensors copied", *tables.description]
     lines += [f"{reason}: {', '.join(names)}" for reason, names in transfer.items() if names]
     return "\n  ".join(lines)
 

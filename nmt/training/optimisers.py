@@ -294,7 +294,7 @@ class PlateauSchedule(Schedule):
         return {"cuts": self.cuts, "waited": self.waited}
 
     def load_state_dict(self, state: ScheduleState) -> None:
-        self.cuts, self.waited = int(state["cuts"]), int(state["waited"])
+        self.cuts, self.waited = int(state.get("cuts", 0)), int(state.get("waited", 0))  # of another schedule
 
 
 SCHEDULES: dict[str, type[Schedule]] = {

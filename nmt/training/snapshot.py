@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from nmt.data.vocabulary import SPECIALS
 from nmt.errors import DataError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
@@ -185,14 +186,20 @@ def scatter_state(processes: Processes, tensors: Tensors) -> Tensors:
     return own | {name: t[rows] for name, t in tensors.items() if name.startswith(CARRIED) and len(t[rows])}
 
 
-def transfer_tensors(model: nn.Module, other: nn.Module) -> dict[str, list[str]]:
+def transfer_tensors(
+    model: nn.Module, other: nn.Module, rows: Mapping[str, Sequence[Sequence[int]]] | None = None
+) -> dict[str, list[str]]:
     """Copy all weights of `other` that fit into a model, and keep the rest of the model.
 
-    Returns the names of those `copied`, of those of the model that are `new here` or `of another shape`, and
-    of those of `other` that are `not used here`.
+    A tensor in `rows` gets in each row the mean of these rows of the other one. Returns the names of those
+    `copied`, of those of the model that are `new here` or `of another shape`, and of those of `other` that
+    are `not used here`.
     """
     own, tensors = collect_model_tensors(model), other.state_dict()
     shared = [name for name in own if name in tensors]
+    for name, parts in (rows or {}).items():
+        if name in shared:
+            tensors[name] = average_rows(tensors[name], parts)
     copied = [name for name in shared if own[name].shape == tensors[name].shape]
     for name in copied:
         own[name].copy_(tensors[name])
@@ -202,3 +209,12 @@ def transfer_tensors(model: nn.Module, other: nn.Module) -> dict[str, list[str]]
         "of another shape": [name for name in shared if name not in copied],
         "not used here": [name for name in collect_model_tensors(other) if name not in model.state_dict()],
     }
+
+
+def average_rows(table: Tensor, parts: Sequence[Sequence[int]]) -> Tensor:
+    """Return a table whose row i is the mean of the rows parts[i]; the mean of all tokens, if it is empty."""
+    new = table.new_empty(len(parts), *table.shape[1:])
+    mean = table[len(SPECIALS) :].mean(0)
+    for row, part in zip(new, parts, strict=True):
+        row.copy_(mean if not part else table[part[0]] if len(part) == 1 else table[part].mean(0))
+    return new

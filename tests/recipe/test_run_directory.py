@@ -85,6 +85,72 @@ def test_a_schedule_that_ends_with_the_run_keeps_its_end(recipe: Path, name: str
     assert f"stop_after was 2u, is 5u (the {name} ends there too" in longer.stderr
 
 
+PLATEAU = "training.learning_rate.schedule=plateau"
+RATE = "training.learning_rate.peak=0.25"
+
+
+@pytest.mark.parametrize(
+    ("before", "setting", "line"),
+    [
+        ("", RATE, "training.learning_rate.peak was 0.001, is 0.25"),
+        ("", "training.learning_rate={schedule: plateau}", "learning_rate.schedule was constant, is plateau"),
+        (
+            "training.learning_rate.schedule=plateau",
+            "training.learning_rate.schedule=constant",
+            "is constant",
+        ),
+        ("", "training.label_smoothing=0.3", "training.label_smoothing was 0.1, is 0.3"),
+        ("", "training.clip_norm=null", "training.clip_norm was 1.0, is null"),
+        ("", "encoder.dropout.embedding=0.5", "encoder.dropout.embedding was 0.0, is 0.5"),
+    ],
+)
+def test_a_setting_is_changed_by_name(recipe: Path, before: str, setting: str, line: str) -> None:
+    assert nmt("train", recipe, *before.split(), "-o", "run").exit_code == 0
+    longer = ("train", recipe, *before.split(), "training.stop_after=5u", "-o", "run")
+    refused = nmt(*longer, setting)
+    assert (refused.exit_code, "ask for it with --change " in refused.stderr) == (2, True)
+    resumed = nmt(*longer, "--change", setting)
+    assert (resumed.exit_code, update("run")) == (0, "u0000005")
+    assert f"changed since the run started: {line}"[-len(line) :] in Path("run/train.log").read_text("utf-8")
+    assert "different recipe" in nmt(*longer).stderr  # the run has the new value
+    assert nmt(*longer, setting).exit_code == 0
+
+
+def test_the_rate_that_was_asked_for_is_used_and_recorded(recipe: Path) -> None:
+    still = "training.learning_rate.peak=1e-30"
+    assert nmt("train", recipe, "-o", "run").exit_code == 0
+    assert nmt("run", recipe, "training.stop_after=4u", "--change", still, "-o", "run").exit_code == 0
+    assert "peak: 1e-30" in Path("run/recipe.yaml").read_text("utf-8")
+    weights = [Path(f"run/checkpoints/{name}/model.safetensors") for name in ("u0000002", "u0000004")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_the_end_of_a_schedule_is_changed_by_name(recipe: Path) -> None:
+    cosine = ("train", recipe, "training.learning_rate.schedule=cosine", "-o", "run")
+    assert nmt(*cosine).exit_code == 0
+    refused = nmt(*cosine, "training.stop_after=5u")
+    assert "--change training.stop_after=VALUE" in refused.stderr
+    assert nmt(*cosine, "--change", "training.stop_after=5u").exit_code == 0
+    assert update("run") == "u0000005"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("encoder.hidden=8", "--change: encoder.hidden cannot change in a run that resumes"),
+        ("training={learning_rate: {peak: 0.5}}", "--change: training cannot change in a run that resumes"),
+        ("subwords.kind=char", "--change: subwords.kind cannot change in a run that resumes"),
+        ("training.learning_rat=1", "did you mean 'learning_rate'"),
+        ("training.clip_norm", "write key=value"),
+    ],
+)
+def test_other_settings_do_not_change_by_name(recipe: Path, setting: str, message: str) -> None:
+    assert nmt("train", recipe, "-o", "run").exit_code == 0
+    refused = nmt("train", recipe, "training.stop_after=5u", "--change", setting, "-o", "run")
+    assert (refused.exit_code, message in refused.stderr) == (2, True), refused.stderr
+    assert update("run") == "u0000002"
+
+
 def test_when_to_stop_may_change_by_any_metric(recipe: Path) -> None:
     assert nmt("train", recipe, "-o", "run").exit_code == 0
     stop_on = "training.validation.stop_on={loss: 3, accuracy: 4}"

@@ -111,3 +111,18 @@ def test_a_weight_that_the_other_model_has_under_two_names_is_found_by_either() 
     assert len(found["copied"]) == 4
     assert torch.equal(model["write"].weight, other["read"].weight)
     assert transfer_tensors(other, model)["not used here"] == []
+
+
+def test_tables_of_other_vocabularies_are_filled_row_by_row() -> None:
+    model = nn.ModuleDict({"table": nn.Embedding(7, 3), "output": nn.Linear(3, 7)})
+    other = nn.ModuleDict({"table": nn.Embedding(6, 3), "output": nn.Linear(3, 6)})
+    rows = [[0], [1], [2], [3], [5], [4, 5], []]
+    found = transfer_tensors(
+        model, other, dict.fromkeys(("table.weight", "output.weight", "output.bias"), rows)
+    )
+    assert found["copied"] == ["table.weight", "output.weight", "output.bias"]
+    for name in found["copied"]:
+        mine, theirs = model.state_dict()[name], other.state_dict()[name]
+        assert torch.equal(mine[:5], theirs[[0, 1, 2, 3, 5]])
+        assert torch.equal(mine[5], theirs[4:].mean(0))
+        assert torch.equal(mine[6], theirs[4:].mean(0))

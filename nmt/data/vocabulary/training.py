@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import sentencepiece
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
@@ -74,6 +74,10 @@ class SubwordSettings(Settings):
     vocabulary: VocabularyFiles | None = None
     """A list of words (`pretokenized`), segments (`codes`) or characters (`char`), each on a line, with its
     count if it has one; or a list for each side. It replaces `size`."""
+    from_start: Literal["keep", "extend", "new"] = "keep"
+    """The vocabulary of a model that `training.start_from` names: `keep` it, if it knows 99% of the tokens of
+    the text; `extend` it by the tokens of a vocabulary made as above from the text; or use this one alone
+    (`new`). Vectors of shared tokens are copied; those of new tokens are the mean of their parts."""
 
     @property
     def has_subwords(self) -> bool:

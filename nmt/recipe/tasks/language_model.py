@@ -1,7 +1,7 @@
 """Language models: preparation, training, sampling and perplexity."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, load_vocabulary
-from nmt.data.vocabulary.training import train_vocabulary
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.decoding import SAMPLED_TOKENS
 from nmt.decoding.ensemble import ShallowFusion
 from nmt.decoding.job import Job
@@ -41,6 +41,7 @@ from nmt.recipe.prepare_data import (
 )
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import LanguageModelRecipe, select_task
+from nmt.recipe.starting_point import adapt_vocabulary
 from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
 from nmt.training.distributed import Processes
 from nmt.training.gate_logging import log_gates
@@ -177,16 +178,24 @@ def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabu
     if kept is not None:
         return load_vocabulary(kept)
     same_as, start = recipe.subwords.same_as, recipe.training.start_from
+
+    def train_new(settings: SubwordSettings) -> Vocabulary:
+        return train_vocabulary(_lines(train), settings, seed=recipe.seed)
+
     if same_as is not None:
         vocabulary = _vocabulary_of("subwords.same_as", Path(same_as))
-    elif start is not None:
-        vocabulary = _vocabulary_of("training.start_from", model_directory(Path(start)))
+    elif start is None or recipe.subwords.from_start == "new":
+        vocabulary = train_new(recipe.subwords)
     else:
-        vocabulary = train_vocabulary(
-            (line for _, line in read_pairs(train)), recipe.subwords, seed=recipe.seed
-        )
+        folder = model_directory(Path(start))
+        old = _vocabulary_of("training.start_from", folder)
+        vocabulary = adapt_vocabulary(recipe, folder, old, "training", _lines(train), train_new)
     vocabulary.save(run / f"target{vocabulary.suffix}")
     return vocabulary
+
+
+def _lines(text: Corpus) -> Iterator[str]:
+    return (line for _, line in read_pairs(text))
 
 
 def _vocabulary_of(setting: str, run: Path) -> Vocabulary:

@@ -1,0 +1,130 @@
+"""The vocabularies of a run that starts from another model, and the vectors of their tokens."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.data.text import sample_lines
+from nmt.data.vocabulary import SIDES, Vocabulary
+from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find_parts
+from nmt.data.vocabulary.training import SubwordSettings
+from nmt.errors import UsageError
+from nmt.recipe.reader import read_model_recipe
+from nmt.recipe.schema import Recipe
+
+log = logging.getLogger(__name__)
+
+MOST_UNKNOWN = 0.01  # of the tokens of a text
+SAMPLE = 50_000  # lines of it that are read
+OF_NEW_TEXT = ("size", "character_coverage", "min_count")
+"""Settings of a vocabulary of the new text alone, which `extend` may change."""
+NOT_OF_VOCABULARY = ("from_start", "joint", "sampling", "same_as")
+
+TrainVocabulary = Callable[[SubwordSettings], Vocabulary]
+
+
+def adapt_vocabulary(
+    recipe: Recipe,
+    start: Path,
+    vocabulary: Vocabulary,
+    side: str,
+    lines: Iterable[str],
+    train: TrainVocabulary,
+) -> Vocabulary:
+    """Return the vocabulary of the model in `start` for another text, kept or extended.
+
+    `train` makes a vocabulary of the text from settings.
+    """
+    if recipe.subwords.from_start == "keep":
+        return _keep_vocabulary(recipe, start, vocabulary, side, lines)
+    return _extend_vocabulary(recipe, start, vocabulary, train)
+
+
+def _keep_vocabulary(
+    recipe: Recipe, start: Path, vocabulary: Vocabulary, side: str, lines: Iterable[str]
+) -> Vocabulary:
+    """Return the vocabulary itself.
+
+    Raises UsageError if the recipe asks for another one, or if too much of the text is unknown to it.
+    """
+    _check_settings(recipe, start, vocabulary, ())
+    unknown = count_unknown(vocabulary, sample_lines(lines, SAMPLE, recipe.seed))
+    if unknown.share > MOST_UNKNOWN:
+        raise UsageError(
+            f"training.start_from: {unknown.share:.1%} of the {side} tokens ({unknown.unknown:,} of "
+            f"{unknown.total:,}) are unknown to the vocabulary of {start} (for example "
+            f"{' '.join(unknown.examples)}): set subwords.from_start=extend to add tokens of this text, "
+            "or subwords.from_start=new for a vocabulary of this text alone; both keep the vectors of shared "
+            "tokens"
+        )
+    size = recipe.subwords.size
+    if size not in (read_model_recipe(start).subwords.size, len(vocabulary)):
+        log.warning(f"the {side} vocabulary of {start} is kept: {len(vocabulary):,} tokens, not {size:,}")
+    return vocabulary
+
+
+def _extend_vocabulary(
+    recipe: Recipe, start: Path, vocabulary: Vocabulary, train: TrainVocabulary
+) -> Vocabulary:
+    """Return the vocabulary with the tokens of one of the new text; UsageError if the settings differ."""
+    _check_settings(recipe, start, vocabulary, OF_NEW_TEXT)
+    mine, theirs = recipe.subwords, read_model_recipe(start).subwords
+    names = [setting.name for setting in fields(SubwordSettings) if setting.name not in NOT_OF_VOCABULARY]
+    inherited = {name: getattr(theirs, name) for name in names if name not in OF_NEW_TEXT}
+    try:
+        return extend_vocabulary(vocabulary, train(replace(mine, **inherited)))
+    except ValueError:
+        raise UsageError(
+            f"subwords.from_start: the vocabulary of {start} cannot be extended: use keep or new"
+        ) from None
+
+
+def _check_settings(recipe: Recipe, start: Path, vocabulary: Vocabulary, free: Sequence[str]) -> None:
+    """Raise UsageError for settings that are neither those of the model to start from nor the defaults."""
+    mine, theirs = recipe.subwords, read_model_recipe(start).subwords
+    wrong = []
+    for setting in fields(SubwordSettings):
+        name = setting.name
+        value, kept = getattr(mine, name), getattr(theirs, name)
+        fits = value in (kept, setting.default) or (name == "size" and value == len(vocabulary))
+        if not fits and name not in (*free, *NOT_OF_VOCABULARY):
+            wrong.append(f"subwords.{name} is {value}, in {start} it is {kept}")
+    if wrong:
+        way = "extends" if free else "keeps"
+        raise UsageError(
+            "\n  ".join(
+                [f"subwords.from_start={recipe.subwords.from_start} {way} a vocabulary, but:", *wrong]
+            )
+            + "\nomit these settings, or set subwords.from_start=new"
+            + ("" if free else ", or extend (`size` is then that of the new text's tokens)")
+        )
+
+
+TABLES = {
+    SIDES[0]: ("encoder.embedding.weight",),
+    SIDES[1]: ("decoder.embedding.weight", "decoder.output.weight", "decoder.output.bias"),
+}
+"""The tensors of a model that have a row per token, by side."""
+
+
+class TableParts(NamedTuple):
+    """The rows with which the rows of a model's tables of tokens start."""
+
+    rows: dict[str, list[list[int]]]  # by table
+    description: list[str]
+
+
+def find_table_parts(old: Sequence[Vocabulary], new: Sequence[Vocabulary]) -> TableParts:
+    """Find the rows to start with where vocabularies differ; the last one is that of the target."""
+    rows: dict[str, list[list[int]]] = {}
+    description = []
+    pairs = {SIDES[0]: (old[0], new[0]), SIDES[1]: (old[-1], new[-1])}
+    for side in SIDES[-len(new) :]:
+        theirs, mine = pairs[side]
+        if theirs.fingerprint() != mine.fingerprint():
+            parts = find_parts(theirs, mine)
+            rows |= dict.fromkeys(TABLES[side], parts.parts)
+            description.append(f"{side} vocabulary: {parts.describe()}")
+    return TableParts(rows, description)
