@@ -1,7 +1,7 @@
 """The vocabularies of a run that starts from another model, and the vectors of their tokens."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +16,15 @@ from nmt.recipe.schema import Recipe
 
 log = logging.getLogger(__name__)
 
-MOST_UNKNOWN = 0.01  # of the tokens of a text
+MOST_UNKNOWN, MOST_BYTES = 0.01, 0.1  # of the tokens of a text
 SAMPLE = 50_000  # lines of it that are read
 OF_NEW_TEXT = ("size", "character_coverage", "min_count")
 """Settings of a vocabulary of the new text alone, which `extend` may change."""
+RESOLVED: Mapping[str, Callable[[SubwordSettings], object]] = {
+    "byte_fallback": lambda settings: settings.has_bytes,
+    "normalisation": lambda settings: settings.rule,
+}
+"""Settings that depend on others where they are null."""
 NOT_OF_VOCABULARY = ("from_start", "joint", "sampling", "same_as")
 
 TrainVocabulary = Callable[[SubwordSettings], Vocabulary]
@@ -50,15 +55,18 @@ def _keep_vocabulary(
     Raises UsageError if the recipe asks for another one, or if too much of the text is unknown to it.
     """
     _check_settings(recipe, start, vocabulary, ())
-    unknown = count_unknown(vocabulary, sample_lines(lines, SAMPLE, recipe.seed))
-    if unknown.share > MOST_UNKNOWN:
+    found = count_unknown(vocabulary, sample_lines(lines, SAMPLE, recipe.seed))
+    advice = (
+        "set subwords.from_start=extend to add tokens of this text, or subwords.from_start=new for a "
+        "vocabulary of this text alone; both keep the vectors of shared tokens"
+    )
+    if found.unknown > MOST_UNKNOWN * found.total or found.spelt > MOST_BYTES * found.total:
         raise UsageError(
-            f"training.start_from: {unknown.share:.1%} of the {side} tokens ({unknown.unknown:,} of "
-            f"{unknown.total:,}) are unknown to the vocabulary of {start} (for example "
-            f"{' '.join(unknown.examples)}): set subwords.from_start=extend to add tokens of this text, "
-            "or subwords.from_start=new for a vocabulary of this text alone; both keep the vectors of shared "
-            "tokens"
+            f"training.start_from: the vocabulary of {start} does not fit the {side} text: of its "
+            f"{found.total:,} tokens {found.describe()}; {advice}"
         )
+    if found.spelt > MOST_UNKNOWN * found.total:
+        log.warning(f"of the {found.total:,} tokens of the {side} text {found.describe()}; {advice}")
     size = recipe.subwords.size
     if size not in (read_model_recipe(start).subwords.size, len(vocabulary)):
         log.warning(f"the {side} vocabulary of {start} is kept: {len(vocabulary):,} tokens, not {size:,}")
@@ -89,6 +97,7 @@ def _check_settings(recipe: Recipe, start: Path, vocabulary: Vocabulary, free: S
         name = setting.name
         value, kept = getattr(mine, name), getattr(theirs, name)
         fits = value in (kept, setting.default) or (name == "size" and value == len(vocabulary))
+        fits = fits or (name in RESOLVED and RESOLVED[name](mine) == RESOLVED[name](theirs))
         if not fits and name not in (*free, *NOT_OF_VOCABULARY):
             wrong.append(f"subwords.{name} is {value}, in {start} it is {kept}")
     if wrong:

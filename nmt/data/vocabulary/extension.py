@@ -5,6 +5,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -21,30 +22,34 @@ EXAMPLES = 8
 
 
 class UnknownTokens(NamedTuple):
-    """The unknown tokens of a text."""
+    """The unknown tokens of a text, and the bytes that replace characters without a token."""
 
     unknown: int
+    spelt: int  # tokens that are bytes
     total: int
-    examples: list[str]  # the most frequent characters, or words, that are unknown
+    examples: list[str]  # the most frequent characters, or words, without a token
 
-    @property
-    def share(self) -> float:
-        """Their share of all tokens."""
-        return self.unknown / max(self.total, 1)
+    def describe(self) -> str:
+        """Describe both, with examples."""
+        total = max(self.total, 1)
+        parts = [(self.unknown, "are unknown"), (self.spelt, "are bytes of characters")]
+        shares = [f"{count / total:.1%} ({count:,}) {what}" for count, what in parts if count]
+        return f"{' and '.join(shares)}, for example {' '.join(self.examples)}"
 
 
 def count_unknown(vocabulary: Vocabulary, lines: Sequence[str]) -> UnknownTokens:
-    """Count the tokens of some lines, and those of them that are unknown."""
-    unknown, total, words = 0, 0, Counter[str]()
+    """Count the tokens of some lines, and those of them that are unknown or bytes."""
+    unknown, spelt, total, units = 0, 0, 0, Counter[str]()
+    missing = {UNK, *vocabulary.byte_tokens()}
     is_words = isinstance(vocabulary, WordVocabulary)
     for line, ids in zip(lines, vocabulary.encode_all(list(lines)), strict=True):
-        count = ids.count(UNK)
-        unknown, total = unknown + count, total + len(ids)
-        if count:
-            words.update(line.split() if is_words else line.replace(" ", ""))
-    units = [unit for unit, _ in words.most_common()]
-    found = (unit for unit in units if UNK in vocabulary.encode(unit))
-    return UnknownTokens(unknown, total, [unit for unit, _ in zip(found, range(EXAMPLES), strict=False)])
+        found = sum(i in missing for i in ids)
+        unknown, spelt, total = unknown + ids.count(UNK), spelt + found - ids.count(UNK), total + len(ids)
+        if found:
+            text = vocabulary.normalise(line)
+            units.update(text.split() if is_words else text.replace(" ", ""))
+    most = (unit for unit, _ in units.most_common() if missing.intersection(vocabulary.encode(unit)))
+    return UnknownTokens(unknown, spelt, total, list(islice(most, EXAMPLES)))
 
 
 def extend_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
@@ -57,7 +62,7 @@ def extend_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
     if isinstance(old, WordVocabulary) and isinstance(new, WordVocabulary):
         known = {*old.spellings}
         added = [word for word in new.spellings if word not in known]
-        return WordVocabulary([*old.spellings[len(SPECIALS) :], *added])
+        return WordVocabulary([*old.spellings[len(SPECIALS) :], *added], old.rule)
     raise ValueError("the vocabularies are of different kinds")
 
 

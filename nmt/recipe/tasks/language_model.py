@@ -1,7 +1,8 @@
 """Language models: preparation, training, sampling and perplexity."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.text import read_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary, load_vocabulary
-from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
+from nmt.data.vocabulary.training import train_vocabulary
 from nmt.decoding import SAMPLED_TOKENS
 from nmt.decoding.ensemble import ShallowFusion
 from nmt.decoding.job import Job
@@ -178,24 +179,16 @@ def _vocabulary(recipe: LanguageModelRecipe, train: Corpus, run: Path) -> Vocabu
     if kept is not None:
         return load_vocabulary(kept)
     same_as, start = recipe.subwords.same_as, recipe.training.start_from
-
-    def train_new(settings: SubwordSettings) -> Vocabulary:
-        return train_vocabulary(_lines(train), settings, seed=recipe.seed)
-
+    train_new = partial(train_vocabulary, lines := (pair[1] for pair in read_pairs(train)), seed=recipe.seed)
     if same_as is not None:
         vocabulary = _vocabulary_of("subwords.same_as", Path(same_as))
     elif start is None or recipe.subwords.from_start == "new":
         vocabulary = train_new(recipe.subwords)
     else:
-        folder = model_directory(Path(start))
-        old = _vocabulary_of("training.start_from", folder)
-        vocabulary = adapt_vocabulary(recipe, folder, old, "training", _lines(train), train_new)
+        old = _vocabulary_of("training.start_from", folder := model_directory(Path(start)))
+        vocabulary = adapt_vocabulary(recipe, folder, old, "training", lines, train_new)
     vocabulary.save(run / f"target{vocabulary.suffix}")
     return vocabulary
-
-
-def _lines(text: Corpus) -> Iterator[str]:
-    return (line for _, line in read_pairs(text))
 
 
 def _vocabulary_of(setting: str, run: Path) -> Vocabulary:
