@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from nmt.data.text import sample_lines
 from nmt.data.vocabulary import SIDES, Vocabulary
-from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find_parts
-from nmt.data.vocabulary.training import SubwordSettings
+from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find_kind, find_parts
+from nmt.data.vocabulary.training import FILES, SubwordSettings
 from nmt.errors import UsageError
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe
@@ -25,7 +25,7 @@ RESOLVED: Mapping[str, Callable[[SubwordSettings], object]] = {
     "normalisation": lambda settings: settings.rule,
 }
 """Settings that depend on others where they are null."""
-NOT_OF_VOCABULARY = ("from_start", "joint", "sampling", "same_as")
+NOT_OF_VOCABULARY = ("from_start", *FILES)
 
 TrainVocabulary = Callable[[SubwordSettings], Vocabulary]
 
@@ -78,14 +78,14 @@ def _extend_vocabulary(
 ) -> Vocabulary:
     """Return the vocabulary with the tokens of one of the new text; UsageError if the settings differ."""
     _check_settings(recipe, start, vocabulary, OF_NEW_TEXT)
-    mine, theirs = recipe.subwords, read_model_recipe(start).subwords
-    names = [setting.name for setting in fields(SubwordSettings) if setting.name not in NOT_OF_VOCABULARY]
-    inherited = {name: getattr(theirs, name) for name in names if name not in OF_NEW_TEXT}
+    has_bytes = len(vocabulary.byte_tokens()) > 0
     try:
-        return extend_vocabulary(vocabulary, train(replace(mine, **inherited)))
-    except ValueError:
+        kind = find_kind(vocabulary)
+        settings = replace(recipe.subwords, kind=kind, normalisation=vocabulary.rule, byte_fallback=has_bytes)
+        return extend_vocabulary(vocabulary, train(settings))
+    except ValueError as error:
         raise UsageError(
-            f"subwords.from_start: the vocabulary of {start} cannot be extended: use keep or new"
+            f"subwords.from_start: the vocabulary of {start} cannot be extended ({error}): use keep or new"
         ) from None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from nmt.data.vocabulary import SPECIALS, UNK, Vocabulary, WordVocabulary
+from nmt.data.vocabulary.codes import BpeCodes
 from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find_parts
 from nmt.data.vocabulary.training import KINDS, SubwordSettings, train_vocabulary
 
@@ -92,6 +93,18 @@ def test_a_tag_of_the_new_text_remains_one_token() -> None:
     both = extend_vocabulary(make(ENGLISH, "unigram"), new)
     assert both.tokens(both.encode("<2el> the dog"))[0] == "<2el>"
     assert "<2el>" not in both.tokens(both.encode("the <2el> dog"))
+
+
+def test_words_divided_by_codes_are_not_extended() -> None:
+    codes = BpeCodes(["#version: 0.2", "t h", "th e</w>"])
+    with pytest.raises(ValueError, match="another program"):
+        extend_vocabulary(WordVocabulary(["the"], codes=codes), make(ENGLISH, "pretokenized"))
+
+
+def test_segments_remain_joined() -> None:
+    old = make(["a bet@@ ter wor@@ ld"] * 3, "pretokenized")
+    both = extend_vocabulary(old, make(["ein bes@@ ser Tag"] * 3, "pretokenized"))
+    assert both.decode(both.encode("ein bes@@ ser wor@@ ld")) == "ein besser world"
 
 
 def test_vocabularies_of_different_kinds_are_not_joined() -> None:

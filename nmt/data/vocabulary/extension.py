@@ -14,7 +14,9 @@ from nmt.data.vocabulary import SPECIALS, UNK, SentencePieceVocabulary, Vocabula
 from nmt.data.vocabulary.model_file import PIECES, SCORE
 from nmt.protobuf import read_fields, read_messages, write_field
 
-TRAINER, MODEL_TYPE, BPE = 2, 3, 2  # a field of a SentencePiece model, a field of that, and one of its values
+TRAINER, MODEL_TYPE = 2, 3  # a field of a SentencePiece model, and a field of that
+UNIGRAM = 1  # the type of a model that does not name it
+KINDS_OF_MODELS: dict[object, str] = {UNIGRAM: "unigram", 2: "bpe", 4: "char"}
 KIND, BYTE = 3, 6  # the type of a piece, and its value for bytes
 FIXED32_SCORE = bytes([SCORE << 3 | 5])  # the key of a piece's score
 BYTE_TOKEN = re.compile("<0x[0-9A-F]{2}>")
@@ -52,18 +54,33 @@ def count_unknown(vocabulary: Vocabulary, lines: Sequence[str]) -> UnknownTokens
     return UnknownTokens(unknown, spelt, total, list(islice(most, EXAMPLES)))
 
 
+def find_kind(vocabulary: Vocabulary) -> str:
+    """Return the `subwords.kind` of a vocabulary; ValueError if it cannot be extended."""
+    if isinstance(vocabulary, WordVocabulary) and not vocabulary.has_codes:
+        return "pretokenized"
+    if isinstance(vocabulary, SentencePieceVocabulary):
+        trainers = read_messages(memoryview(vocabulary.content), TRAINER)
+        types = [
+            value for trainer in trainers for number, value in read_fields(trainer) if number == MODEL_TYPE
+        ]
+        if (kind := types[-1] if types else UNIGRAM) in KINDS_OF_MODELS:
+            return KINDS_OF_MODELS[kind]
+    raise ValueError("it was made by another program")
+
+
 def extend_vocabulary(old: Vocabulary, new: Vocabulary) -> Vocabulary:
     """Return a vocabulary with the tokens of `old`, under their ids, followed by the other ones of `new`.
 
     Both must be of one kind: ValueError if they are not.
     """
+    if find_kind(old) != find_kind(new):
+        raise ValueError("the vocabularies are of different kinds")
     if isinstance(old, SentencePieceVocabulary) and isinstance(new, SentencePieceVocabulary):
         return SentencePieceVocabulary(old.content + _additional_pieces(old, new))
-    if isinstance(old, WordVocabulary) and isinstance(new, WordVocabulary):
-        known = {*old.spellings}
-        added = [word for word in new.spellings if word not in known]
-        return WordVocabulary([*old.spellings[len(SPECIALS) :], *added], old.rule)
-    raise ValueError("the vocabularies are of different kinds")
+    known = {*old.spellings}
+    words = [*old.spellings[len(SPECIALS) :], *(word for word in new.spellings if word not in known)]
+    joined = isinstance(old, WordVocabulary) and old.joined
+    return WordVocabulary(words, old.rule, joined=joined)
 
 
 def _additional_pieces(old: SentencePieceVocabulary, new: SentencePieceVocabulary) -> bytes:
@@ -73,7 +90,7 @@ def _additional_pieces(old: SentencePieceVocabulary, new: SentencePieceVocabular
     its merge, which is moved behind those of `old`.
     """
     known, added = {*old.spellings}, bytearray()
-    shift = min(_scores(old)) - 1 if _is_bpe(old) else None
+    shift = min(_scores(old)) - 1 if find_kind(old) == "bpe" else None
     messages = zip(new.spellings, _scores(new), read_messages(memoryview(new.content), PIECES), strict=True)
     for spelling, score, piece in messages:
         if spelling in known or any(field == (KIND, BYTE) for field in read_fields(piece)):
@@ -89,11 +106,6 @@ def _scores(vocabulary: SentencePieceVocabulary) -> list[float]:
     pieces = read_messages(memoryview(vocabulary.content), PIECES)
     scores = (list(read_messages(piece, SCORE))[-1:] for piece in pieces)
     return [struct.unpack("<f", score[0])[0] if score else 0.0 for score in scores]
-
-
-def _is_bpe(vocabulary: SentencePieceVocabulary) -> bool:
-    trainers = read_messages(memoryview(vocabulary.content), TRAINER)
-    return any(field == (MODEL_TYPE, BPE) for trainer in trainers for field in read_fields(trainer))
 
 
 class TokenParts(NamedTuple):

@@ -50,6 +50,11 @@ class WordVocabulary(Vocabulary):
     def _segment(self, word: str, codes: BpeCodes) -> list[str]:
         return [word] if TAG.fullmatch(word) and word in self._ids else codes.segment(word, self._ids)
 
+    @property
+    def has_codes(self) -> bool:
+        """Whether words are divided into segments by codes."""
+        return self._codes is not None
+
     def decode(self, ids: Sequence[int]) -> str:
         return self.join(" ".join(self.spellings[i] for i in ids if i > EOS))
 
