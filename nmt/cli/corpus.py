@@ -1,4 +1,4 @@
-"""`nmt corpus`: list, download and verify known corpora."""
+"""`nmt corpus`: list, download, prepare and verify known corpora."""
 
 from functools import partial
 from pathlib import Path
@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from nmt.cli.paths import READ, WRITTEN_DIRECTORY
-from nmt.cli.terminal import format_table
+from nmt.cli.terminal import echo_note, format_table
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nmt.data.corpora import CorpusCard
 
-app = typer.Typer(no_args_is_help=True, help="List, download and verify known corpora.")
+app = typer.Typer(no_args_is_help=True, help="List, download, prepare and verify known corpora.")
 
 
 @app.command("ls")
@@ -74,6 +74,32 @@ def fetch(
         warn = partial(console.print, soft_wrap=True)
         corpora.fetch_corpus(card, directory, progress=progress, warn=warn)
     typer.echo(directory)
+
+
+@app.command()
+def prepare(
+    name: Annotated[str, typer.Argument(help="A corpus of `nmt corpus ls` that is not split.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where its archive is, if not in $NMT_CORPORA."), READ
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Target directory, by default that of `nmt corpus fetch`."),
+        WRITTEN_DIRECTORY,
+    ] = None,
+) -> None:
+    """Split a corpus into training, validation and test pairs.
+
+    The split depends on the English sentences only. The directory is printed to
+    stdout; with --to, recipes need data.root=DIR.
+    """
+    from nmt.data import corpora
+
+    card = corpora.read_card(name)
+    parts = corpora.prepare_corpus(card, directory, to, echo_note)
+    for part, pairs in parts.items():
+        typer.echo(f"{part}: {pairs:,} pairs", err=True)
+    typer.echo(to or corpora.download_root() / name)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmt.data.download import Warn, download
+from nmt.data.tatoeba import PARTS, prepare_archive
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import file_sha256, shipped_directory
 from nmt.user_directories import cache_directory, expand_home
@@ -31,6 +32,13 @@ class CorpusFile(_Record):
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
 
 
+class PreparationCard(_Record):
+    """The preparation of an archive of Tatoeba's: its text, and the sentences held out for each test set."""
+
+    member: str
+    held_out: Annotated[int, Field(ge=1)]
+
+
 class CorpusCard(_Record):
     """The description of a corpus: content, origin, licence and files."""
 
@@ -41,6 +49,7 @@ class CorpusCard(_Record):
     source: str
     split: str | None = None  # how it was split into parts
     obtain: str | None = None  # how to get files that have no url
+    prepare: PreparationCard | None = None  # how the files become sentence pairs; null: they are
     files: Annotated[list[CorpusFile], Field(min_length=1)]
 
 
@@ -82,13 +91,42 @@ def find_directory(card: CorpusCard) -> Path | None:
     return next((path for path in directories if all((path / name).is_file() for name in names)), None)
 
 
+def find_prepared_directory(card: CorpusCard) -> Path | None:
+    """Return the directory with the parts that `prepare_corpus` writes, or None."""
+    directory = download_root() / card.name
+    names = [f"{part}.{language}" for part in PARTS for language in card.languages]
+    return directory if all((directory / name).is_file() for name in names) else None
+
+
+def prepare_corpus(card: CorpusCard, source: Path | None, target: Path | None, warn: Warn) -> dict[str, int]:
+    """Write the training, validation and test pairs of a corpus; return the number of pairs by part.
+
+    `source` is the directory of its files, `target` that of the parts; None: where `fetch_corpus` puts them.
+    """
+    if card.prepare is None:
+        raise UsageError(f"{card.name} needs no preparation: use data.root=corpus:{card.name}")
+    home = download_root() / card.name
+    directory, target = source or find_directory(card) or home, target or home
+    [file] = card.files
+    problems = check_files(card, directory)
+    if problems.get(file.name) == "missing":
+        raise UsageError(f"{directory / file.name} does not exist: {(card.obtain or card.source).strip()}")
+    if problems:
+        warn(f"{directory / file.name}: {problems[file.name]}: scores are not comparable with published ones")
+    [language] = [language for language in card.languages if language != "en"]
+    member, held_out = card.prepare.member, card.prepare.held_out
+    return prepare_archive(directory / file.name, member, language, held_out, target)
+
+
 def corpus_root(name: str) -> Path:
     """Return the directory that `data.root: corpus:NAME` refers to; UsageError if there is none."""
     card = read_card(name)
-    directory = find_directory(card)
+    directory = find_directory(card) if card.prepare is None else find_prepared_directory(card)
     if directory is not None:
         return directory
     advice = "run: nmt corpus fetch " + name if card.obtain is None else "to get it: " + card.obtain.strip()
+    if card.prepare is not None:
+        advice = f"run: nmt corpus prepare {name} DIR, where DIR contains {card.files[0].name}; {advice}"
     raise UsageError(
         f"the corpus {name} is not on this machine; {advice}\nor give its directory: data.root=DIR"
     )
