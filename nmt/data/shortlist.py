@@ -88,8 +88,8 @@ def make_shortlist(
 ) -> Shortlist:
     """Make a shortlist: `best` translations of each source token, and the `frequent` most frequent tokens.
 
-    `source` and `target` are vocabulary sizes. Every list includes eos, unk, `byte_tokens` and tokens that
-    often have no counterpart.
+    `source` and `target` are vocabulary sizes. Every list includes eos, unk and tokens that often have no
+    counterpart; also all `byte_tokens`, if some of them occur in targets.
     """
     entries = train_lexicon(store).best(best)
     counts = np.zeros(target, np.int64)
@@ -97,9 +97,9 @@ def make_shortlist(
         for start in range(0, len(tokens), block):
             counts += np.bincount(tokens[start : start + block], minlength=target)
     most = np.argsort(-counts, kind="stable")[:frequent]
-    always = np.unique(
-        np.concatenate([[EOS, UNK, *byte_tokens], most, entries.target[entries.source == NULL]])
-    )
+    has_bytes = bool(counts[np.array(byte_tokens, np.int64)].any())
+    special = [EOS, UNK, *(byte_tokens if has_bytes else ())]
+    always = np.unique(np.concatenate([special, most, entries.target[entries.source == NULL]]))
     return Shortlist(np.searchsorted(entries.source, np.arange(source + 1)), entries.target, always)
 
 

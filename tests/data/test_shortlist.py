@@ -126,6 +126,16 @@ def test_a_list_contains_the_best_translations_the_frequent_tokens_eos_and_unk(t
     assert made.select([UNK]).tolist() == made.select([]).tolist()
 
 
+def test_all_bytes_are_on_every_list_if_some_occur(tmp_path: Path) -> None:
+    words = WordVocabulary([*TARGET.spellings[4:], "<0x00>", "<0x01>"])
+    opened = store(tmp_path, vocabularies=(SOURCE, words))
+    house, first, second = words.encode("house <0x00> <0x01>")
+    unused = make_shortlist(opened, len(SOURCE), len(words), best=1, frequent=1, byte_tokens=[first, second])
+    used = make_shortlist(opened, len(SOURCE), len(words), best=1, frequent=1, byte_tokens=[house, second])
+    assert {first, second}.isdisjoint(unused.always)
+    assert {house, second} <= {*used.always}
+
+
 def test_frequent_tokens_are_counted_in_blocks_of_any_size(tmp_path: Path) -> None:
     pairs, words = many()
     opened = store(tmp_path, pairs, (words, words))
