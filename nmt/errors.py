@@ -83,6 +83,7 @@ def suggestion(name: str, names: Sequence[str]) -> str:
 
 INSTALLATION = {
     "annotated_types": "pip install annotated-types",
+    "chardet": "pip install chardet",
     "matplotlib": "pip install 'recurrent-nmt[plot]'",
     "numpy": "pip install numpy",
     "onnx": "pip install 'recurrent-nmt[export]'",

@@ -13,7 +13,7 @@ import stat
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from nmt.errors import DataError
 from nmt.files import stream_sha256
 from nmt.formats import find_format_problem
+from nmt.text_encoding import survey_lines
 
 MIB = 1 << 20
 CARD_BYTES = MIB  # a JSON file of a few entries
@@ -129,11 +130,12 @@ def _lower(reason: str | None) -> str:
 
 def read_recipe_text(path: Path, *, inside: bool = False) -> str:
     """Return the content of a YAML file; with `inside` one of a run or model directory, else a user's."""
-    advice = "write it again as UTF-8 text"
+    content = read_bytes(path, RECIPE_BYTES, inside=inside)
     try:
-        return read_bytes(path, RECIPE_BYTES, inside=inside).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise RefusedFile(path, "not UTF-8 text", advice) from None
+        problem = survey_lines(BytesIO(content), path).describe()
+        raise RefusedFile(path, f"not UTF-8 text: {problem}", "write it again as UTF-8 text") from None
 
 
 def read_json(path: Path, shape: type[ShapeT], limit: int = CARD_BYTES, advice: str = ADVICE) -> ShapeT:

@@ -40,6 +40,7 @@ DOORS = {
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
         *("nmt/model/inference.py", "nmt/model/output_scores.py"),
     ),
+    "chardet": ("nmt/text_encoding.py",),
     "matplotlib": ("nmt/lab/figure.py",),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),

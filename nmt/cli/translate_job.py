@@ -141,7 +141,7 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
 def _lines(stream: BinaryIO, options: TranslateOptions, shard: shards.ShardRange | None) -> Iterator[Line]:
     first = shard.first if shard else 1
     raw = shards.read_shard(stream, shard) if shard else stream
-    texts = read_lines_leniently(raw, top=first == 1)
+    texts = read_lines_leniently(raw, top=first == 1, path=options.source)
     if options.json:
         return (io.read_json_line(number, *text, options.field) for number, text in enumerate(texts, first))
     paths = {"prefix": options.prefix, "must": options.must, "must_not": options.must_not}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from nmt.data.text import open_file, read_lines
+from nmt.data.text import open_file, read_lines, survey_file
 from nmt.errors import DataError, UsageError, report_missing_packages
 
 Row = tuple[str, ...]
@@ -104,8 +104,9 @@ class _TmxParser:
         """Parse a block of the file (empty: its end) and return the units that end in it."""
         try:
             self.parser.Parse(block, not block)
-        except expat.ExpatError as error:
-            raise DataError(f"{path} is not TMX: {error}") from None
+        except (expat.ExpatError, ValueError, LookupError) as error:  # the latter two: of encodings
+            problem = survey_file(path, [block]).describe()
+            raise DataError(f"{path} is not TMX: {error}" + (f"; {problem}" if problem else "")) from None
         except DataError as error:
             raise DataError(f"{path}, line {self.parser.CurrentLineNumber}: {error}") from None
         units, self.done = self.done, []

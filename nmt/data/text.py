@@ -1,8 +1,10 @@
 """Text files, line by line. A line ends at "\\n" only: characters that other programs may treat as a line end
 (U+2028, U+0085, a lone "\\r", form feeds, NUL) are part of the line."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import BinaryIO
@@ -10,6 +12,17 @@ from typing import BinaryIO
 from xopen import xopen
 
 from nmt.errors import DataError, NmtError
+from nmt.text_encoding import (
+    BYTE_ORDER_MARKS,
+    ESCAPE,
+    NUL,
+    ByteSurvey,
+    find_binary_kind,
+    find_mac_line_ends,
+    survey_lines,
+)
+
+_log = logging.getLogger(__name__)
 
 COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
 MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}
@@ -23,16 +36,38 @@ def strip_compression(name: str) -> str:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, plain or compressed, without line ends; DataError if not UTF-8."""
+    """Yield the lines of a UTF-8 file, plain or compressed, without line ends; DataError if it is not."""
+    is_checked = False
     with open_file(path) as stream:
-        for number, raw in enumerate(_strip_line_ends(stream), 1):
+        for number, raw in enumerate(stream, 1):
+            if number == 1:
+                _check_first_line(raw, path)
+            if not is_checked and (NUL in raw or ESCAPE in raw):
+                is_checked = True  # such a line can be text, so the whole file decides
+                if problem := survey_file(path, [raw]).describe():
+                    raise DataError(f"{path}: {problem}")
             try:
-                yield raw.decode("utf-8")
+                yield _strip_line_end(raw, top=number == 1).decode("utf-8")
             except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}, line {number}: {_describe_bad_byte(error)}; "
-                    f"convert the file (for example iconv -f LATIN1 -t UTF-8) or fix the line"
-                ) from None
+                problem = survey_file(path, chain([raw], stream)).describe() or "correct the line"
+                raise DataError(f"{path}, line {number}: {_describe_bad_byte(error)}; {problem}") from None
+
+
+def survey_file(path: Path, rest: Iterable[bytes]) -> ByteSurvey:
+    """Survey a whole text file; of a pipe, which cannot be read twice, the `rest` of its lines."""
+    if not path.is_file():
+        return survey_lines(rest, None)
+    with open_file(path) as stream:
+        return survey_lines(stream, path)
+
+
+def _check_first_line(raw: bytes, path: Path | None) -> None:
+    """Raise DataError if the first line of a file or a stream (without a path) is not one of a text."""
+    problem = find_binary_kind(raw, path) or find_mac_line_ends(raw, path)
+    if not problem and raw.startswith(tuple(BYTE_ORDER_MARKS)):
+        problem = (survey_file(path, [raw]) if path else survey_lines([raw], None)).describe()
+    if problem:
+        raise DataError(f"{path or 'the input'}: {problem}")
 
 
 @contextmanager
@@ -66,23 +101,45 @@ def _check_compression(path: Path) -> None:
         )
 
 
-def _strip_line_ends(stream: Iterable[bytes], *, top: bool = True) -> Iterator[bytes]:
-    """Yield lines without line ends, and without the byte-order mark at the beginning of a file."""
-    for number, line in enumerate(stream):
-        text = line.removeprefix(BOM) if top and number == 0 else line
-        yield text.removesuffix(b"\n").removesuffix(b"\r")
+def _strip_line_end(line: bytes, *, top: bool) -> bytes:
+    """Remove the line end, and at the `top` of a file the byte-order mark."""
+    text = line.removeprefix(BOM) if top else line
+    return text.removesuffix(b"\n").removesuffix(b"\r")
 
 
-def read_lines_leniently(stream: Iterable[bytes], *, top: bool = True) -> Iterator[tuple[str, str | None]]:
+def read_lines_leniently(
+    stream: Iterable[bytes], *, top: bool = True, path: Path | None = None
+) -> Iterator[tuple[str, str | None]]:
     """Yield every line of a stream, with a note if bytes that are not UTF-8 were replaced by U+FFFD.
 
-    With `top` the stream starts at the beginning of its file, where a byte-order mark is skipped.
+    With `top` the stream starts at the beginning of its file, where a byte-order mark is skipped; DataError
+    if it begins as no text does. If most of the text is not UTF-8, a warning describes it: for a file, whose
+    `path` is given, at the first such line, for a stream at its end.
     """
-    for raw in _strip_line_ends(stream, top=top):
+    path = path if path and path.is_file() else None
+    survey = ByteSurvey(None)
+    for number, line in enumerate(stream):
+        is_first = top and number == 0
+        if is_first:
+            _check_first_line(line, path)
+        if survey.path is None:
+            survey.add(line)
+        if path and not survey.path and survey.is_suspicious:
+            survey = survey_file(path, [line])
+            _warn(survey)
+        raw = _strip_line_end(line, top=is_first)
         try:
             yield raw.decode("utf-8"), None
         except UnicodeDecodeError as error:
             yield raw.decode("utf-8", "replace"), f"{_describe_bad_byte(error)} and was replaced by U+FFFD"
+    if path is None:
+        _warn(survey)
+
+
+def _warn(survey: ByteSurvey) -> None:
+    """Log a warning if most of a text is not UTF-8; single lines have notes of their own."""
+    if not survey.is_mostly_utf8 and (problem := survey.describe()):
+        _log.warning(f"{survey.path or 'the input'}: {problem}")
 
 
 def _describe_bad_byte(error: UnicodeDecodeError) -> str:

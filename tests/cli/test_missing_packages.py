@@ -113,7 +113,7 @@ def test_libraries_of_the_command_itself_are_named(tmp_path: Path, library: str)
     assert (code, message) == (1, f"nmt: {library} is not installed: {INSTALLATION[library]}\n")
 
 
-def test_requirements_of_the_runtime_are_what_an_exported_model_imports() -> None:
+def test_requirements_of_the_runtime_are_what_an_exported_model_imports(tmp_path: Path) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {*project["dependencies"], *project["optional-dependencies"]["fast"]}
     lines = (CHECKOUT / "requirements-runtime.txt").read_text(encoding="utf-8").splitlines()
@@ -121,7 +121,9 @@ def test_requirements_of_the_runtime_are_what_an_exported_model_imports() -> Non
     assert required <= declared
     code = "import sys; sys.modules['torch'] = None; from nmt.cli import main\n"
     code += "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
-    command = [sys.executable, "-c", code, "translate", EXPORT, "-q", "-i", LINES]
+    latin = tmp_path / "latin.de"  # chardet is imported for text that is not UTF-8
+    latin.write_bytes("ein schöner hund\n".encode("latin-1"))
+    command = [sys.executable, "-c", code, "translate", EXPORT, "-q", "-i", str(latin)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=CHECKOUT, check=True)
     places = packages_distributions()
     imported = {
