@@ -244,7 +244,7 @@ def find_mac_line_ends(first: bytes, path: Path | None) -> str | None:
 
 def conversion(path: Path | None, program: str) -> str:
     """Return the command that converts a file to `FILE.utf8`, or a stream in a pipe."""
-    if path is None:
+    if path is None or path.parts[:2] in (("/", "dev"), ("/", "proc")):
         return f"`{program}` before it is read"
     with path.open("rb") as file:
         head = file.read(HEAD)

@@ -289,6 +289,11 @@ def test_a_pipe_is_described_by_what_is_left_of_it(tmp_path: Path) -> None:
     assert "before it is read" in message
 
 
+def test_standard_input_by_its_name_is_a_stream() -> None:
+    survey = survey_lines([line + b"\n" for line in KOREAN.encode("cp949").splitlines()], Path("/dev/stdin"))
+    assert (survey.describe() or "").endswith("-t UTF-8` before it is read")
+
+
 def test_names_are_quoted_for_the_shell(tmp_path: Path) -> None:
     for name in ("a b", "it's", "-f", "한국어", "a\nb", "\x1b[2J", os.fsdecode(b"\xb0\xa1 a"), "$(x)"):
         path = tmp_path / name
