@@ -43,8 +43,16 @@ def check_header(model: TranslationModel) -> Callable[[Path, TensorHeader], None
 
 
 def check_training_memory(recipe: Recipe, model: TranslationModel, device: torch.device) -> None:
-    """Raise UsageError if weights, gradients and the optimiser's state do not fit into memory."""
-    copies = 2 + count_moments(recipe.training) + (recipe.training.ema is not None)
+    """Raise UsageError if weights, gradients and the optimiser's state do not fit into memory.
+
+    Weights that are frozen have neither gradients nor moments.
+    """
+    total, trained = (
+        sum(parameter.numel() for parameter in model.parameters() if counts_all or parameter.requires_grad)
+        for counts_all in (True, False)
+    )
+    share = trained / max(1, total)
+    copies = 1 + share * (1 + count_moments(recipe.training)) + (recipe.training.ema is not None)
     purpose = "for weights, gradients and optimiser"
     _check_memory(recipe, model, copies, purpose, available_memory(device), UsageError)
 
@@ -66,7 +74,7 @@ def check_loading_memory(recipe: Recipe, model: TranslationModel) -> None:
 def _check_memory(
     recipe: Recipe,
     model: TranslationModel,
-    copies: int,
+    copies: float,
     purpose: str,
     available: int | None,
     error: type[NmtError],

@@ -19,7 +19,7 @@ def remove_paths(recipe: Recipe, root: str = ".") -> Recipe:
     is_named = data.root.startswith("corpus:")
     sections: dict[str, Any] = {"data": replace(data, root=data.root if is_named else root, **parts)}
     for section, name in FILE_SETTINGS:
-        settings: Any = sections.get(section, getattr(recipe, section))
+        settings: Any = sections.get(section, getattr(recipe, section, None))
         if hasattr(settings, name):
             sections[section] = replace(settings, **{name: _last_part(getattr(settings, name))})
     return replace(recipe, **sections)

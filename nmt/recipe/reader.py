@@ -24,9 +24,9 @@ from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.automatic import complete_tree
 from nmt.recipe.errors import describe_conflicts, describe_validation_errors
+from nmt.recipe.file_settings import resolve_files
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.schema import (
-    FILE_SETTINGS,
     TASKS,
     Recipe,
     SettingsT,
@@ -39,7 +39,6 @@ from nmt.recipe.schema import (
 )
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
-from nmt.trust import trust_file
 from nmt.untrusted_files import RefusedFile, read_recipe_text
 from nmt.user_directories import expand_home
 
@@ -50,7 +49,6 @@ CARD = "model.json"
 LOADED = (CARD, "checkpoints")
 """Names that a model or run directory has besides its recipe."""
 MOST_SHOWN = 50  # mistakes in a message
-CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
@@ -98,7 +96,7 @@ def build_recipe(trees: Sequence[YamlNode | None], problems: list[Problem]) -> R
         if layer is None or not isinstance(layer.value, dict):
             return None
         tree = _merge(tree, layer, _kind(layer, tree))
-    return validate_node(_kind(tree), _make_paths_absolute(tree, problems), problems)
+    return validate_node(_kind(tree), resolve_files(tree, problems), problems)
 
 
 def validate_node(kind: type[SettingsT], tree: YamlNode, problems: list[Problem]) -> SettingsT | None:
@@ -242,73 +240,6 @@ def _merge(old: YamlNode, new: YamlNode, section: type[Settings]) -> YamlNode:
         merged[name] = node
     here = new if new.position.line else old  # a file is more useful in a message than the command line
     return YamlNode(merged, here.position, here.key)
-
-
-def _make_paths_absolute(tree: YamlNode, problems: list[Problem]) -> YamlNode:
-    """Return the tree with `data.root`, other runs and the files of user-defined cells made absolute."""
-    root = tree.find("data", "root") or _default_root(tree)
-    if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
-        tree = _replace_setting(
-            tree, YamlNode(_absolute(root.value, root.position), root.position, root.key), "data", "root"
-        )
-    for path in FILE_SETTINGS:
-        node = tree.find(*path)
-        if node:
-            tree = _replace_setting(tree, _absolute_files(node), *path)
-    for side in ("encoder", "decoder"):
-        cell = tree.find(side, "cell")
-        if cell:
-            tree = _replace_setting(tree, _absolute_cell(cell, f"{side}.cell", problems), side, "cell")
-    return tree
-
-
-def _default_root(tree: YamlNode) -> YamlNode | None:
-    """Return the folder of the recipe that names the training pairs, for a recipe without `data.root`."""
-    train = tree.find("data", "train")
-    return YamlNode(".", train.position, train.key) if train else None
-
-
-def _absolute_files(node: YamlNode) -> YamlNode:
-    """Return a path, or a list of paths, made absolute; other values as they are."""
-    value = node.value
-    if isinstance(value, list):
-        value = [_absolute_files(entry) for entry in value]
-    elif isinstance(value, str):
-        value = _absolute(value, node.position)
-    return YamlNode(value, node.position, node.key)
-
-
-def _absolute(path: str, position: FilePosition) -> str:
-    try:
-        return os.path.abspath(position.source.folder / expand_home(path))
-    except UsageError as error:
-        raise UsageError(f"{position}: {error}") from None
-
-
-def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNode:
-    if isinstance(cell.value, list):
-        return YamlNode(
-            [_absolute_cell(item, path, problems) for item in cell.value], cell.position, cell.key
-        )
-    match = CELL_FILE.fullmatch(cell.value) if isinstance(cell.value, str) else None
-    if match is None:
-        return cell
-    file = _absolute(match["file"], cell.position)
-    if cell.position.source.is_loaded and (os.path.basename(file) != match["file"] or os.path.islink(file)):
-        what = f"{match['file']} is not a file of this directory: copy it there, and name it without a folder"
-        problems.append(Problem(cell.position, path, what))
-    elif not os.path.isfile(file):
-        problems.append(Problem(cell.position, path, f"no such file: {file}"))
-    elif not cell.position.source.is_loaded:
-        trust_file(Path(file))
-    return YamlNode(f"{file}:{match['name']}", cell.position, cell.key)
-
-
-def _replace_setting(tree: YamlNode, leaf: YamlNode, section: str, name: str) -> YamlNode:
-    """Return the tree with one setting of a section replaced."""
-    old = tree.value[section]
-    new = YamlNode({**old.value, name: leaf}, old.position, old.key)
-    return YamlNode({**tree.value, section: new}, tree.position, tree.key)
 
 
 def build_recipe_error(problems: list[Problem], what: str) -> UsageError:

@@ -208,7 +208,7 @@ def find_inputs(recipe: Recipe) -> list[Path]:
                 find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
             )
             files += [file for corpus in corpora for file in corpus.all_files]
-    named = (getattr(getattr(recipe, section), name, None) for section, name in FILE_SETTINGS)
+    named = (getattr(getattr(recipe, section, None), name, None) for section, name in FILE_SETTINGS)
     listed = (one if isinstance(one, list) else [one] for one in named if one)
     return files + [Path(file) for entry in listed for file in entry]
 

@@ -122,7 +122,13 @@ class LanguageModelRecipe(ExperimentSettings):
             yield "training.r_drop", WITHOUT_DROPOUT
 
 
-FILE_SETTINGS = (("subwords", "same_as"), ("training", "start_from"), *(("subwords", name) for name in FILES))
+FILE_SETTINGS = (
+    ("subwords", "same_as"),
+    ("training", "start_from"),
+    *(("subwords", name) for name in FILES),
+    ("encoder", "embedding_file"),
+    ("decoder", "embedding_file"),
+)
 """The settings that are paths of files or models, found like `data.root`, apart from those of the data."""
 
 WITHOUT_DROPOUT = "compares two passes with different dropout, but there is no dropout"
@@ -136,6 +142,12 @@ def _vocabulary_conflicts(recipe: Recipe) -> Iterator[Conflict]:
     subwords, start = recipe.subwords, recipe.training.start_from
     if subwords.from_start != "keep" and start is None:
         yield "subwords.from_start", "is for a run that starts from a model: set training.start_from"
+    for side in (getattr(recipe, "encoder", None), recipe.decoder):
+        if start is not None and side is not None and side.embedding_file is not None:
+            yield (
+                "training.start_from",
+                "sets the embeddings, and so does embedding_file: omit one",
+            )
     for name in ("same_as", *(FILES if subwords.from_start != "new" else ())):
         if start is not None and getattr(subwords, name, None) is not None:
             way = "" if name == "same_as" else " (with subwords.from_start=new it is used)"

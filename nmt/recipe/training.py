@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nmt.data.vectors import read_vectors
 from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
@@ -26,6 +27,7 @@ from nmt.recipe.tasks.task import Task
 from nmt.recipe.tasks.translation import TranslationTask
 from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
+from nmt.training.freezing import freeze_parameters
 from nmt.training.hardware import Precision, seed_generators, select_device, select_precision
 from nmt.training.logging import Logger, MetricsLog, build_logger
 from nmt.training.loop import Trainer, TrainingResult
@@ -117,15 +119,17 @@ def build_trainer(
     _check_smallest(recipe, resources.device)
     with progress.console.status("reading and encoding the data"):  # on a terminal only
         task = processes.run_first_then_others(lambda: find_task(recipe).prepare(run, processes))
+    frozen = freeze_parameters(task.model, training.freeze)
     check_training_memory(recipe, task.model, resources.device)
     task.model.to(resources.device)
     if not processes.is_first:
         seed_generators(recipe.seed, processes.rank)
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
     progress.note(f"{task.description}, {parameters:,} parameters")
-    if training.start_from is not None and not has_checkpoint(run):
-        vocabularies = load_own_vocabularies(run, recipe)
-        progress.note(transfer_weights(task.model, vocabularies, Path(training.start_from)))
+    if frozen:
+        progress.note(f"frozen: {', '.join(frozen)}")
+    if not has_checkpoint(run):
+        initialise_weights(task.model, recipe, run, progress)
     if processes.count > 1:
         progress.note(f"{processes.count} processes share every batch")
     per_epoch = math.ceil(task.epochs.count(0) / training.accumulate)
@@ -145,7 +149,36 @@ def _check_smallest(recipe: Recipe, device: torch.device) -> None:
     """Raise UsageError, before the data is read, if the model does not fit whatever its vocabulary."""
     sizes = [len(SPECIALS)] * len(recipe.vocabulary_sides)
     smallest = outline_model(lambda: find_task(recipe).build_model(sizes))
+    freeze_parameters(smallest, recipe.training.freeze)
     check_training_memory(recipe, smallest, device)
+
+
+def initialise_weights(model: TranslationModel, recipe: Recipe, run: Path, progress: Progress) -> None:
+    """Copy what the recipe names into the initial weights: another model, or files of vectors."""
+    vocabularies = load_own_vocabularies(run, recipe)
+    if recipe.training.start_from is not None:
+        progress.note(transfer_weights(model, vocabularies, Path(recipe.training.start_from)))
+    for side, vocabulary in zip(recipe.vocabulary_sides, vocabularies, strict=True):
+        part = {"source": "encoder", "target": "decoder"}[side]
+        file = getattr(recipe, part).embedding_file
+        if file is not None:
+            progress.note(f"{part}.embedding: {fill_embedding(model, part, vocabulary, Path(file))}")
+
+
+def fill_embedding(model: TranslationModel, part: str, vocabulary: Vocabulary, file: Path) -> str:
+    """Copy the vectors of a file into the embedding of a part; return the share of tokens that it has.
+
+    Raises UsageError if it has none of them.
+    """
+    table = getattr(model, part).embedding.weight
+    vectors = read_vectors(file, vocabulary, table.shape[1])
+    count = len(vocabulary) - len(SPECIALS)
+    if not vectors:
+        raise UsageError(f"{part}.embedding_file: {file} has the vector of none of the {count:,} tokens")
+    with torch.no_grad():
+        for token, vector in vectors.items():
+            table[token] = torch.from_numpy(vector)
+    return f"{file} has {len(vectors):,} of {count:,} tokens ({len(vectors) / count:.1%})"
 
 
 def transfer_weights(model: TranslationModel, vocabularies: Sequence[Vocabulary], start: Path) -> str:

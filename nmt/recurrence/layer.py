@@ -64,7 +64,10 @@ class StackSettings(Settings):
     """Cell of all layers, or a list with one per layer; `my_cells.py:MyCell` is a user-defined cell, its file
     found like `data.root`."""
     embedding: Width = 256
-    """Size of a word's embedding."""
+    """Size of a word's embedding; or `{file: vectors.txt}`, which sets `embedding_file` and this size."""
+    embedding_file: str | None = None
+    """Word vectors with which the embedding starts, as text of word2vec, GloVe or fastText (also compressed),
+    found like `data.root`. Tokens that the file lacks start with random vectors."""
     hidden: Width = 256
     """Size of the hidden state (of each direction)."""
     layers: Depth = 1

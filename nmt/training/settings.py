@@ -96,6 +96,9 @@ class TrainingSettings(LikelihoodSettings, UpdateSettings, OptimiserSettings, Ha
     start_from: str | None = None
     """A run or model directory to start from, found like `data.root`: its vocabularies, and every weight that
     has the name and shape of one here (fine-tuning, growing layer by layer). null: fresh weights."""
+    freeze: list[str] = field(default_factory=list)
+    """Parameters that are not trained, by name, by the part that contains them, or by pattern:
+    `[encoder.embedding, decoder.stack.*.bias]`."""
     learning_rate: LearningRateSettings = LearningRateSettings()
     ema: Fraction | None = None
     """Decay of an exponential moving average of the weights, such as 0.999: the average, not the trained

@@ -76,7 +76,7 @@ def add_weight_noise(model: nn.Module, deviation: float) -> Iterator[None]:
     if not deviation:
         yield
         return
-    parameters = list(model.parameters())
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     before = [parameter.detach().clone() for parameter in parameters]
     try:
         with torch.no_grad():

@@ -1,0 +1,119 @@
+"""Settings of a recipe that name files: paths made absolute, and what is read from the files at once."""
+
+import os
+import re
+from pathlib import Path
+
+from nmt.data.vectors import read_dimension
+from nmt.errors import DataError, UsageError
+from nmt.recipe.schema import FILE_SETTINGS
+from nmt.recipe.yaml import FilePosition, Problem, YamlNode
+from nmt.trust import trust_file
+from nmt.user_directories import expand_home
+
+CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+
+
+def resolve_files(tree: YamlNode, problems: list[Problem]) -> YamlNode:
+    """Return the tree with absolute paths, and with the sizes of embeddings that are read from files."""
+    tree = _make_paths_absolute(_expand_embeddings(tree), problems)
+    return _read_embedding_sizes(tree, problems)
+
+
+def _make_paths_absolute(tree: YamlNode, problems: list[Problem]) -> YamlNode:
+    """Return the tree with `data.root`, other runs and the files of user-defined cells made absolute."""
+    root = tree.find("data", "root") or _default_root(tree)
+    if root and isinstance(root.value, str) and not root.value.startswith("corpus:"):
+        tree = _replace_setting(
+            tree, YamlNode(_absolute(root.value, root.position), root.position, root.key), "data", "root"
+        )
+    for path in FILE_SETTINGS:
+        node = tree.find(*path)
+        if node:
+            tree = _replace_setting(tree, _absolute_files(node), *path)
+    for side in ("encoder", "decoder"):
+        cell = tree.find(side, "cell")
+        if cell:
+            tree = _replace_setting(tree, _absolute_cell(cell, f"{side}.cell", problems), side, "cell")
+    return tree
+
+
+def _expand_embeddings(tree: YamlNode) -> YamlNode:
+    """Return the tree with `embedding: {file: F, size: N}` as two settings, `embedding_file` first."""
+    for side in ("encoder", "decoder"):
+        node = tree.find(side, "embedding")
+        if node is None or not isinstance(node.value, dict) or not node.value.keys() <= {"file", "size"}:
+            continue
+        if "file" in node.value:
+            tree = _replace_setting(tree, node.value["file"], side, "embedding_file")
+            tree = _replace_setting(tree, node.value.get("size", node), side, "embedding")
+    return tree
+
+
+def _read_embedding_sizes(tree: YamlNode, problems: list[Problem]) -> YamlNode:
+    """Return the tree with the size of a file's vectors where no size of the embedding is given with it."""
+    for side in ("encoder", "decoder"):
+        node, file = tree.find(side, "embedding"), tree.find(side, "embedding_file")
+        if (
+            node is None
+            or file is None
+            or not isinstance(node.value, dict)
+            or not isinstance(file.value, str)
+        ):
+            continue
+        try:
+            size = read_dimension(Path(file.value))
+        except DataError as error:
+            problems.append(Problem(file.position, f"{side}.embedding", str(error)))
+            size = 1
+        tree = _replace_setting(tree, YamlNode(size, node.position, node.key), side, "embedding")
+    return tree
+
+
+def _default_root(tree: YamlNode) -> YamlNode | None:
+    """Return the folder of the recipe that names the training pairs, for a recipe without `data.root`."""
+    train = tree.find("data", "train")
+    return YamlNode(".", train.position, train.key) if train else None
+
+
+def _absolute_files(node: YamlNode) -> YamlNode:
+    """Return a path, or a list of paths, made absolute; other values as they are."""
+    value = node.value
+    if isinstance(value, list):
+        value = [_absolute_files(entry) for entry in value]
+    elif isinstance(value, str):
+        value = _absolute(value, node.position)
+    return YamlNode(value, node.position, node.key)
+
+
+def _absolute(path: str, position: FilePosition) -> str:
+    try:
+        return os.path.abspath(position.source.folder / expand_home(path))
+    except UsageError as error:
+        raise UsageError(f"{position}: {error}") from None
+
+
+def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNode:
+    if isinstance(cell.value, list):
+        return YamlNode(
+            [_absolute_cell(item, path, problems) for item in cell.value], cell.position, cell.key
+        )
+    match = CELL_FILE.fullmatch(cell.value) if isinstance(cell.value, str) else None
+    if match is None:
+        return cell
+    file = _absolute(match["file"], cell.position)
+    if cell.position.source.is_loaded and (os.path.basename(file) != match["file"] or os.path.islink(file)):
+        what = f"{match['file']} is not a file of this directory: copy it there, and name it without a folder"
+        problems.append(Problem(cell.position, path, what))
+    elif not os.path.isfile(file):
+        problems.append(Problem(cell.position, path, f"no such file: {file}"))
+    elif not cell.position.source.is_loaded:
+        trust_file(Path(file))
+    return YamlNode(f"{file}:{match['name']}", cell.position, cell.key)
+
+
+def _replace_setting(tree: YamlNode, leaf: YamlNode, section: str, name: str) -> YamlNode:
+    """Return the tree with one setting of a section replaced."""
+    old = tree.value[section]
+    new = YamlNode({**old.value, name: leaf}, old.position, old.key)
+    return YamlNode({**tree.value, section: new}, tree.position, tree.key)
