@@ -41,7 +41,6 @@ def test_an_embedding_starts_with_the_vectors_of_a_file(
         expected = {"Der": 0.25} if side == "encoder" else {"dog": -0.125}
         for word, value in expected.items():
             assert torch.equal(table[words[word]], torch.full((32,), value)), word
-        assert not table[0].any()
     file.unlink()  # a resumed run does not read it
     done(
         nmt(
