@@ -1,6 +1,7 @@
 """`nmt score` as it is typed."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,17 @@ def test_the_table_has_every_score_and_its_signature_in_80_columns(nmt: Nmt) -> 
     assert "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:" in done.stdout
     assert all(name in done.stdout for name in ("chrF2", "TER"))
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("segmented", [["hyp"], ["ref"], ["hyp", "ref"]])
+def test_segments_of_subword_nmt_are_joined_before_scoring(nmt: Nmt, segmented: list[str]) -> None:
+    whole = nmt("hyp", "--ref", "ref")
+    for name in segmented:
+        file = Path(name)
+        file.write_text(re.sub(r"(\w{3})(?=\w)", r"\1@@ ", file.read_text("utf-8")), encoding="utf-8")
+    joined = nmt("hyp", "--ref", "ref")
+    assert joined.stdout == whole.stdout
+    assert joined.stderr.count("were joined before scoring") == len(segmented)
 
 
 def test_json_holds_the_same(nmt: Nmt) -> None:

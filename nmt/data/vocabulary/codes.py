@@ -27,6 +27,13 @@ def has_segments(counts: Mapping[str, int]) -> bool:
     return segments >= SEGMENTED * sum(counts.values()) > 0
 
 
+def is_segmented(lines: Sequence[str]) -> bool:
+    """Return True if lines are text in segments of subword-nmt."""
+    if not any(JOINER in line for line in lines):
+        return False
+    return has_segments(Counter(word for line in lines for word in line.split(" ") if word))
+
+
 def count_segments(counts: Mapping[str, int], codes: "BpeCodes") -> Counter[str]:
     """Count the segments of words, given the counts of words."""
     segments = Counter[str]()
