@@ -19,7 +19,7 @@ from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
 from nmt.recipe.portable import remove_paths
-from nmt.recipe.prepare_data import load_vocabularies, store_directory, vocabulary_file
+from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
 from nmt.recipe.run_directory import find_cell_files, find_stack_settings, relocate_cells
 from nmt.recipe.schema import Recipe, to_json
@@ -130,8 +130,10 @@ def _check_model_directory(path: Path) -> Path:
 def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     """Average checkpoints of a run into a model directory; return their names.
 
-    Without names, all checkpoints that the run has kept. UsageError if `output` exists or lies in the run.
+    Without names, all checkpoints that the run has kept. UsageError if there is no such run, or if `output`
+    exists or lies in the run.
     """
+    model_directory(run)
     check_new_directory(output, [run])
     folder = run / "checkpoints"
     chosen = [folder / name for name in names] or checkpoint.list_checkpoints(folder)
@@ -171,11 +173,19 @@ def _vocabulary_file(run: Path, side: str) -> Path:
 
 
 def _readme(name: str, facts: Metadata, recipe: Recipe) -> str:
-    averaged = ", ".join(facts["averaged"])
-    return (
-        f"# {name}\n\nA {recipe.kind} of nmt {__version__}: the mean of the checkpoints {averaged}.\n\n"
-        f"    {recipe.usage.format(name)}\n\nrecipe.yaml has the settings of its training.\n"
-    )
+    paragraphs = [
+        f"# {name}",
+        f"A {recipe.kind} of nmt {__version__} (`pip install recurrent-nmt`): the mean of the checkpoints "
+        f"{', '.join(facts['averaged'])}.",
+        f"    {recipe.usage.format(name)}",
+        "recipe.yaml has the settings of its training.",
+    ]
+    for file in find_cell_files(recipe):
+        paragraphs.append(
+            f"{file.name} is Python code of its cells, and runs only if you allow it: read it, then add "
+            "`--trust-code` to the first command."
+        )
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, ShortlistStatistics]:

@@ -140,6 +140,8 @@ def test_nmt_doctor_translates_nothing_before_its_user_agrees(theirs: Theirs) ->
 def test_nmt_average_runs_no_code(theirs: Theirs, tmp_path: Path) -> None:
     done(nmt("average", "run", "-o", tmp_path / "averaged"))
     assert (tmp_path / "averaged/theirs.py").is_file()
+    readme = (tmp_path / "averaged/README.md").read_text("utf-8")
+    assert "theirs.py is Python code" in readme and "--trust-code" in readme
     assert not theirs.marker.exists()
 
 

@@ -213,7 +213,8 @@ def test_a_run_without_a_checkpoint_cannot_translate(copy: Path) -> None:
 def test_anything_but_a_model_is_refused(tmp_path: Path) -> None:
     refused(nmt("translate", tmp_path / "absent", stdin=b"x\n"), 2, "does not exist", "absent")
     refused(nmt("translate", tmp_path, stdin=b"x\n"), 2, "has no recipe.yaml")
-    refused(nmt("average", tmp_path, "-o", tmp_path.with_name("mean")), 1, "has no checkpoints to average")
+    refused(nmt("average", tmp_path, "-o", tmp_path.with_name("mean")), 2, "has no recipe.yaml")
+    refused(nmt("average", tmp_path / "absent", "-o", tmp_path / "mean"), 2, "does not exist", "absent")
 
 
 def test_an_average_of_missing_checkpoints_is_refused(finished: Finished, tmp_path: Path) -> None:
