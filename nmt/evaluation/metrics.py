@@ -216,8 +216,11 @@ def _explained_tokenizer(name: str) -> Iterator[None]:
     except RuntimeError as error:  # sacreBLEU's message explains
         raise UsageError(" ".join(str(error).split())) from None
     except (OSError, SystemExit) as error:
+        from sacrebleu.tokenizers.tokenizer_spm import SPM_MODELS
+
+        url = SPM_MODELS.get(name, {}).get("url", "its address")
         raise DataError(
-            f"cannot load BLEU's tokenizer {name}, whose model sacreBLEU downloads: {error}"
+            f"BLEU's tokenizer {name} needs a model, which sacreBLEU could not load from {url}: {error}"
         ) from None
 
 

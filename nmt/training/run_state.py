@@ -144,8 +144,10 @@ class RunState:
         """Describe the metrics that should decide, but for which the loss still does; empty if none."""
         deciding = [self.best, *(best for best in self.others.values() if best.metric in patience)]
         names = " and ".join(best.metric for best in deciding if best.is_at_floor)
-        what = "no better than of empty translations: until that changes, the loss decides on the best"
-        return names and f"{names} {what} checkpoint and on stopping"
+        return names and (
+            f"{names} at the floor, the score of empty translations: while this is so, the loss decides on "
+            "the best checkpoint and on stopping"
+        )
 
     def stale_metrics(self, patience: Mapping[str, int], stop_when: str) -> str:
         """Describe the metrics that have not improved for `patience` validations, if training should stop.

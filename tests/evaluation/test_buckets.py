@@ -8,6 +8,7 @@ from nmt.evaluation.buckets import (
     group_by_length,
     make_buckets,
     match_by_frequency,
+    split_words,
 )
 
 
@@ -51,3 +52,13 @@ def test_words_are_found_as_often_as_the_reference_has_them() -> None:
 def test_a_bucket_without_a_word_of_the_references_is_left_out_and_nothing_found_is_no_error() -> None:
     assert match_by_frequency(["x"], ["y"], {"x": 5}) == {Bucket(0, 0): WordMatches(0, 0, 1)}
     assert WordMatches().f1 == 0.0
+
+
+def test_words_of_languages_without_spaces_are_those_of_their_tokenizer() -> None:
+    assert split_words("我是学生。", "zh") == ["我", "是", "学", "生", "。"]
+    assert split_words("我是学生。") == ["我是学生。"]
+    assert count_words(["ไป", "ไป มา"], "char")["ไ"] == 2
+    buckets = group_by_length(["我是学生。", "我昨天在图书馆借了三本书。"], "zh")
+    assert [*buckets.values()] == [[0], [1]]
+    [matches] = match_by_frequency(["我是老师。"], ["我是学生。"], {}, "zh").values()
+    assert (matches.matched, matches.hyp, matches.ref) == (3, 5, 5)

@@ -1,11 +1,14 @@
 """Scores are sacreBLEU's own, with its signatures."""
 
 import random
+from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import sacrebleu
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.significance import PairedTest
+from sacrebleu.tokenizers import tokenizer_spm
 
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import METRICS, compare, score, sentence_score, sentence_utility
@@ -140,3 +143,17 @@ def test_the_utility_of_a_better_sentence_is_higher(metric: str) -> None:
     utility = sentence_utility(metric)
     assert utility(REF[0], REF[0]) == pytest.approx(100.0)
     assert utility(WORSE[0], REF[0]) < 100.0
+
+
+def test_a_tokenizer_whose_model_cannot_be_downloaded_is_named_with_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(url: str, path: str) -> None:
+        raise URLError("no route")
+
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
+    monkeypatch.setattr(tokenizer_spm, "download_file", refuse)
+    with pytest.raises(
+        DataError, match=r"flores200 needs a model, .* from https://tinyurl\.com/flores.*no route"
+    ):
+        score(HYP, [REF], ["bleu"], tokenize="flores200")

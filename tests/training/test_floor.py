@@ -58,7 +58,7 @@ def test_patience_by_another_metric_at_its_floor_follows_the_loss_too() -> None:
     losses = [5.0, 4.0, 3.0, 2.0]
     validate(run, losses, chrf=[8.0, 20.0, 40.0, 60.0], bleu=[0.0] * 4)
     assert run.stale_metrics({"bleu": 1, "chrf": 1}, "any") == ""
-    assert run.describe_floor({"bleu": 1, "chrf": 1}).startswith("bleu no better than of empty translations")
+    assert run.describe_floor({"bleu": 1, "chrf": 1}).startswith("bleu at the floor, the score of")
     assert run.describe_floor({"chrf": 1}) == ""
 
 

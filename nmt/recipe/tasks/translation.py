@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,10 +210,13 @@ def build_validator(
         greedy = job._replace(options=replace(job.options, beam=1))
         return [translation.text for translation in translate_lines(((line, None) for line in lines), greedy)]
 
+    score_lines = partial(
+        score, metrics=metrics, lowercase=evaluation.lowercase, tokenize=evaluation.tokenize
+    )
+    score_lines([""], [[""]])  # a tokenizer that is not installed fails now, not at the first validation
+
     def compute_scores(hyps: list[str]) -> dict[str, float]:
-        scores = score(
-            hyps, [references], metrics, lowercase=evaluation.lowercase, tokenize=evaluation.tokenize
-        )
+        scores = score_lines(hyps, [references])
         return {name: score.value for name, score in zip(metrics, scores, strict=True)}
 
     return TranslationValidator(
