@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -56,7 +56,7 @@ def model_fingerprint(loaded: LoadedModel) -> str:
     """Return the SHA-256 of all that a model's output depends on: weights, vocabularies, cells, shortlist."""
     parts = [vocabulary.fingerprint() for vocabulary in loaded.vocabularies]
     stacks = find_stack_settings(loaded.recipe).values()
-    parts += [to_json(replace(stack, embedding_file=None)) for stack in stacks]
+    parts += [to_json(stack, without=["embedding_file"]) for stack in stacks]
     parts += [file_sha256(file) for file in find_cell_files(loaded.recipe)]
     if loaded.shortlist is not None:
         parts.append(loaded.shortlist.fingerprint())

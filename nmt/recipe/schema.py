@@ -8,7 +8,7 @@ import functools
 import inspect
 import json
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
@@ -182,9 +182,9 @@ def to_plain(settings: Settings) -> dict[str, Any]:
     return tree
 
 
-def to_json(settings: Settings) -> str:
-    """Return the settings as JSON text."""
-    return adapter(type(settings)).dump_json(settings).decode()
+def to_json(settings: Settings, without: Collection[str] = ()) -> str:
+    """Return the settings as JSON text, without some of them."""
+    return adapter(type(settings)).dump_json(settings, exclude={*without}).decode()
 
 
 Location = tuple[str | int, ...]
