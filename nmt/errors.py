@@ -81,27 +81,18 @@ def suggestion(name: str, names: Sequence[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else "choose one of " + ", ".join(names)
 
 
+EXTRAS = {
+    **{"matplotlib": "plot", "onnx": "export", "onnxruntime": "fast", "pyarrow": "parquet"},
+    **{"ray": "ray", "tensorboard": "tensorboard"},
+}
+LIBRARIES = (
+    *("annotated_types", "chardet", "numpy", "platformdirs", "pydantic", "rich", "sacrebleu"),
+    *("safetensors", "sentencepiece", "trackio", "typer", "wandb", "xopen"),
+)
 INSTALLATION = {
-    "annotated_types": "pip install annotated-types",
-    "chardet": "pip install chardet",
-    "matplotlib": "pip install 'recurrent-nmt[plot]'",
-    "numpy": "pip install numpy",
-    "onnx": "pip install 'recurrent-nmt[export]'",
-    "onnxruntime": "pip install 'recurrent-nmt[fast]'",
-    "platformdirs": "pip install platformdirs",
-    "pyarrow": "pip install 'recurrent-nmt[parquet]'",
-    "pydantic": "pip install pydantic",
-    "ray": "pip install 'recurrent-nmt[ray]'",
-    "rich": "pip install rich",
-    "sacrebleu": "pip install sacrebleu",
-    "safetensors": "pip install safetensors",
-    "sentencepiece": "pip install sentencepiece",
-    "tensorboard": "pip install 'recurrent-nmt[tensorboard]'",
+    **{library: f"pip install 'recurrent-nmt[{extra}]'" for library, extra in EXTRAS.items()},
+    **{library: f"pip install {library.replace('_', '-')}" for library in LIBRARIES},
     "torch": "pip install torch (exported models translate and rescore without it)",
-    "trackio": "pip install trackio",
-    "typer": "pip install typer",
-    "wandb": "pip install wandb",
-    "xopen": "pip install xopen",
     "yaml": "pip install pyyaml",
 }
 """Libraries that an installation may lack, and how to install them."""

@@ -248,7 +248,8 @@ class CosineSchedule(Schedule):
     def prepare(self) -> None:
         if self.span <= self.warmup:
             raise UsageError(
-                f"the schedule ends at update {self.span:g}, within its warm-up of {self.warmup}"
+                f"training.learning_rate.warmup: {self.warmup} updates: the schedule ends before, at update "
+                f"{self.span:g}; lower the warm-up, or raise training.stop_after"
             )
 
     def share(self, update: int) -> float:

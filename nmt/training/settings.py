@@ -131,7 +131,8 @@ class TrainingSettings(LikelihoodSettings, UpdateSettings, OptimiserSettings, Ha
         if rate.has_end and end.unit == "u" and end.count <= rate.warmup:
             yield (
                 "learning_rate.warmup",
-                f"{rate.warmup} updates: {rate.schedule} ends before, at {end}",
+                f"{rate.warmup} updates: {rate.schedule} ends before, at {end}; "
+                "lower it, or raise training.stop_after",
             )
 
 

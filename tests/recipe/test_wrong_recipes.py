@@ -57,7 +57,7 @@ WRONG = {
     ),
     "a cosine that ends within its warm-up": (
         "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",
-        "training.learning_rate.warmup: 400 updates: cosine ends before, at 100u",
+        "training.learning_rate.warmup: 400 updates: cosine ends before, at 100u; lower it, or raise",
     ),
     "a roll-back without cuts": (
         "training: {learning_rate: {schedule: cosine, rollback: weights}}",

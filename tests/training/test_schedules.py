@@ -100,7 +100,9 @@ def test_a_floor_above_the_peak_and_an_end_within_the_warm_up_are_refused() -> N
     with pytest.raises(UsageError, match="floor 2 is above its peak 1"):
         make_schedule(peak=1.0, floor=2.0)
     for name in ("cosine", "one-cycle"):
-        with pytest.raises(UsageError, match="ends at update 5, within its warm-up of 9"):
+        with pytest.raises(
+            UsageError, match="9 updates: the schedule ends before, at update 5; lower the warm-up"
+        ):
             make_schedule(name, warmup=9, span=5.0)
 
 
