@@ -1,7 +1,7 @@
 """The Python interface: everything that `import nmt` offers."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shorten
@@ -15,6 +15,7 @@ from nmt.decoding.arguments import (
     replace_surrogates,
 )
 from nmt.decoding.ensemble import combine_jobs
+from nmt.decoding.glossary import Glossary
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.options import Options
 from nmt.decoding.translation import Translation, translate_window
@@ -51,9 +52,11 @@ class Translator:
         n_best: int | None = None,
         options: Options | None = None,
         aligned: bool = False,
+        glossary: Mapping[str, str] | None = None,
     ) -> list[Translation]:
         """Translate each line, in order. A `Line` may have its own lexical constraints.
 
+        `glossary` maps source terms to translations that the output contains where the terms occur.
         `beam` and `n_best` override those of `options`, which are the recipe's by default. Raises UsageError
         for arguments of a wrong type and values out of range.
         """
@@ -63,7 +66,8 @@ class Translator:
         n_best = chosen.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
         beam = max(chosen.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
         chosen = replace(chosen, beam=beam, n_best=n_best, attention=chosen.attention or aligned)
-        job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned)
+        terms = Glossary(dict(_check_terms("glossary", glossary))) if glossary is not None else None
+        job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned, glossary=terms)
         return translate_window(list(_check_lines(lines)), job)
 
 
@@ -111,4 +115,15 @@ def _check_constraints(number: int, constraints: Any) -> LineConstraints:
         must=tuple(map(replace_surrogates, check_strings(f"must {where}", constraints.must))),
         must_not=tuple(map(replace_surrogates, check_strings(f"must_not {where}", constraints.must_not))),
         seed=None if seed is None else check_whole_number(f"the seed {where}", seed, 0),
+        glossary=_check_terms(f"the glossary {where}", dict(constraints.glossary)),
     )
+
+
+def _check_terms(name: str, terms: Any) -> tuple[tuple[str, str], ...]:
+    """Return the terms of a glossary; UsageError if one is not a string, or blank."""
+    if not isinstance(terms, Mapping):
+        raise UsageError(f"{name} must map source terms to translations (got {shorten(terms)})")
+    pairs = [check_strings(f"the terms of {name}", pair) for pair in terms.items()]
+    if not all(text.strip() for pair in pairs for text in pair):
+        raise UsageError(f"the terms of {name} must not be blank")
+    return tuple((replace_surrogates(source), replace_surrogates(target)) for source, target in pairs)

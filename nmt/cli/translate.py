@@ -101,8 +101,8 @@ def _check(options: TranslateOptions) -> None:
             "remove --prefix, --must and --must-not",
         ),
         (
-            options.shortlist and required,
-            "--shortlist may exclude the tokens that --prefix and --must require: remove it",
+            options.shortlist and (required or options.glossary),
+            "--shortlist may exclude the tokens that --prefix, --must and --glossary require: remove it",
         ),
         (many_threads, "each of the --workers has one thread: remove --threads"),
     )

@@ -11,6 +11,7 @@ from nmt.cli.translate_options import TranslateOptions
 from nmt.data.text import COMPRESSIONS, read_lines_leniently
 from nmt.decoding import io, shards
 from nmt.decoding.ensemble import combine_jobs
+from nmt.decoding.glossary import read_glossary
 from nmt.decoding.job import Job, Line, add_constraints, number_lines
 from nmt.decoding.options import Options
 from nmt.errors import DataError, UsageError
@@ -69,6 +70,7 @@ def _configure(options: TranslateOptions, job: Job) -> Job:
         n_best=options.n_best or 1,
         aligned=aligned,
         copy_unknown=options.unk_replace,
+        glossary=read_glossary(options.glossary) if options.glossary else None,
         utility=sentence_utility(options.mbr, job.bleu_tokenizer) if options.mbr else None,
     )
 

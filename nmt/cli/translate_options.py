@@ -85,6 +85,11 @@ class TranslateOptions(NamedTuple):
     must_not: Annotated[
         Path | None, in_constraints(help="Phrases that it must not contain, by tab."), READ
     ] = None
+    glossary: Annotated[
+        Path | None,
+        in_constraints(help="Source terms and their translations, by tab."),
+        READ,
+    ] = None
     ensemble: Annotated[
         list[Path] | None, in_ensembles(metavar="RUN", help="Another model; repeat for more."), READ
     ] = None

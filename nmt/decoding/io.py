@@ -72,7 +72,11 @@ def read_json_line(number: int, text: str, note: str | None, field: str) -> Line
         return Line(number, "", notes, record=record, error=problem)
     text, prefix = (replace_surrogates(record.get(name, "")) for name in (field, "prefix"))
     must, must_not = (tuple(map(replace_surrogates, record.get(name, []))) for name in ("must", "must_not"))
-    return Line(number, text, notes, LineConstraints(prefix, must, must_not, record.get("seed")), record)
+    terms = tuple(
+        (replace_surrogates(a), replace_surrogates(b)) for a, b in record.get("glossary", {}).items()
+    )
+    constraints = LineConstraints(prefix, must, must_not, record.get("seed"), terms)
+    return Line(number, text, notes, constraints, record)
 
 
 def _reject_constant(constant: str) -> NoReturn:
@@ -96,10 +100,17 @@ def _find_problem(record: dict[str, Any], field: str) -> str | None:
         phrases = record.get(name, [])
         if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
             return f"{name!r} must be a list of strings"
+    terms = record.get("glossary", {})
+    if not isinstance(terms, dict) or not all(map(_is_term, terms.items())):
+        return "'glossary' must be an object of source terms and their translations, none of them blank"
     seed = record.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         return "'seed' must be a whole number, 0 or more"
     return None
+
+
+def _is_term(pair: tuple[str, Any]) -> bool:
+    return all(isinstance(text, str) and text.strip() for text in pair)
 
 
 def write_json_line(translation: Translation, *, n_best: bool = False, details: bool = False) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nmt.data.text import read_lines
 from nmt.decoding import LONGEST_PART, READ_AHEAD
@@ -13,6 +13,9 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.ranking import Utility
 from nmt.errors import DataError
+
+if TYPE_CHECKING:
+    from nmt.decoding.glossary import Glossary
 
 V0_1_ERRORS = {
     "invalid JSON: nested too deeply": "not JSON that can be read: nested too deep",
@@ -63,11 +66,13 @@ class Job(NamedTuple):
     copy_unknown: bool = False  # whether unk is replaced by the most attended source word
     utility: Utility | None = None  # of minimum Bayes risk decoding
     bleu_tokenizer: str = "13a"  # of that utility
+    glossary: "Glossary | None" = None  # of all lines; a line can have its own terms too
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the output, without models and functions, as JSON values."""
         options = {name: value for name, value in asdict(self.options).items() if name != "batch"}
-        return options | {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
+        glossary = {"glossary": self.glossary.digest()} if self.glossary else {}
+        return options | {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown} | glossary
 
 
 class LineConstraints(NamedTuple):
@@ -77,6 +82,7 @@ class LineConstraints(NamedTuple):
     must: tuple[str, ...] = ()  # phrases that it contains
     must_not: tuple[str, ...] = ()  # phrases that it does not contain
     seed: int | None = None  # of sampling, instead of the job's
+    glossary: tuple[tuple[str, str], ...] = ()  # source terms with their translations
 
 
 class Line(NamedTuple):
@@ -94,14 +100,14 @@ class Line(NamedTuple):
 
         Checkpoints of jobs depend on it: when you reword an error, add the old wording to V0_1_ERRORS.
         """
-        prefix, must, must_not, seed = self.constraints
+        prefix, must, must_not, seed, glossary = self.constraints
         error = self.error
         for message, old_message in V0_1_ERRORS.items():
             error = error and error.replace(message, old_message)
         return (
             f"Line(number={self.number!r}, text={self.text!r}, notes={self.notes!r}, "
             f"wishes=Wishes(prefix={prefix!r}, must={must!r}, must_not={must_not!r}, seed={seed!r}), "
-            f"record={self.record!r}, error={error!r})"
+            f"record={self.record!r}, error={error!r})" + (f"glossary={glossary!r}" if glossary else "")
         )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.data.vocabulary.codes import JOINER
 from nmt.decoding.beam import search
+from nmt.decoding.glossary import find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
 from nmt.decoding.model import Floats
@@ -81,9 +82,13 @@ def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
     results = sorted(search(job.model, waiting, job.options))
     hypotheses = (hypotheses for _, hypotheses in results)
-    return [
+    translations = [
         _join_parts(blank, requests, list(islice(hypotheses, len(requests))), job) if requests else blank
         for blank, requests in plans
+    ]
+    return [
+        one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
+        for one in translations
     ]
 
 
@@ -106,7 +111,11 @@ def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
     if len(parts) > 1:
         excess = f"{len(ids):,} tokens, more than {job.longest_part}"
         blank = blank.add_note(f"{excess}: translated in {len(parts):,} parts")
-    return blank._replace(source_tokens=tokens), _requests(line, [ids[part] for part in parts], job)
+    requests = _requests(line, [ids[part] for part in parts], job)
+    constrained = require_terms(line, requests, job)
+    return blank._replace(
+        source_tokens=tokens, notes=[*blank.notes, *constrained.notes]
+    ), constrained.requests
 
 
 def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Request]:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,20 @@ def test_it_returns_what_was_requested(finished: Finished) -> None:
     assert found.text.split()[1] not in held.text.split()
     with pytest.raises(UsageError, match="n_best 4 exceeds the beam of 3"):
         translator.translate(LINES, beam=3, n_best=4)
+
+
+def test_a_glossary_is_a_mapping(finished: Finished) -> None:
+    translator = nmt.Translator(finished.run)
+    lines = ["Der alte Hund kennt einen Baum."]
+    [found] = translator.translate(lines, glossary={"hund": "fish stone", "Katze": "bird"})
+    assert "fish stone" in found.text
+    own = Line(1, lines[0], constraints=LineConstraints(glossary=(("Baum", "red bird"),)))
+    [both] = translator.translate([own], glossary={"baum": "man"})
+    assert "red bird" in both.text
+    wrong: list[Any] = [["Hund"], "Hund", {"Hund": 1}, {"Hund": " "}]
+    for glossary in wrong:
+        with pytest.raises(UsageError, match="glossary"):
+            translator.translate(lines, glossary=glossary)
 
 
 def test_a_model_with_itself_is_an_ensemble(finished: Finished) -> None:
