@@ -188,7 +188,8 @@ def read_tensors(path: Path, check: CheckHeader | None = None) -> Tensors:
     if check is not None:
         check(path, header)
     try:
-        return load_file(path)
+        with path.open("rb") as file:  # safetensors accepts no name that is not UTF-8
+            return load_file(path if str(path).isprintable() else f"/dev/fd/{file.fileno()}")
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise RefusedFile(path, f"cannot be read ({error})") from None
 
