@@ -12,7 +12,7 @@ from nmt import __version__
 from nmt.data.shortlist import Shortlist, ShortlistStatistics, make_shortlist, measure_shortlist
 from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.vocabulary import SIDES, Vocabulary
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, UsageError, escape_controls
 from nmt.files import atomic_directory, file_sha256
 from nmt.formats import FIRST, stamp
 from nmt.model.translator import TranslationModel
@@ -158,7 +158,9 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
             shutil.copyfile(file, side / file.name)
         portable = remove_paths(relocate_cells(recipe, Path()))
         (side / RECIPE).write_text(dump(portable), encoding="utf-8")
-        (side / "README.md").write_text(_readme(output.name, facts, recipe), encoding="utf-8")
+        (side / "README.md").write_text(
+            _readme(escape_controls(output.name), facts, recipe), encoding="utf-8"
+        )
         sums = {path.name: file_sha256(path) for path in side.iterdir()}
         sums[checkpoint.MODEL] = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
         card = {**stamp(), **facts, "sha256": sums}

@@ -94,6 +94,7 @@ def test_directories_and_files_may_have_names_that_are_not_utf8(
     verbs += [["score", f"{NAME}.en", "-r", f"{NAME}.en", *form] for form in ([], ["--json"])]
     verbs += [["inspect", "sentence", NAME, "der hund", "-o", f"{NAME}.{form}"] for form in ("html", "json")]
     verbs += [["inspect", "sentence", NAME, "der hund", "--format", "txt"]]
+    verbs += [["average", str(ARTIFACTS / "interrupted"), "-o", f"{NAME}.mean"]]
     finished = run_verbs(verbs, tmp_path, {"LC_ALL": "C", "NMT_DEBUG": "1"})
     assert finished.stdout.count(b"exit 0") == len(verbs), finished.stdout + finished.stderr
     assert Path(f"{NAME}.en").read_text(encoding="utf-8").count("\n") == 1
