@@ -17,7 +17,7 @@ LARGEST = 1e30  # of a number in a vector
 def _rows(path: Path) -> Iterator[str]:
     """Yield the rows without line ends; a word with bytes that are not UTF-8 matches no token."""
     with open_file(path) as stream:
-        for line, _ in read_lines_leniently(stream):
+        for line, _ in read_lines_leniently(stream, path=path):
             yield line.rstrip()
 
 

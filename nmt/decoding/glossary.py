@@ -124,13 +124,15 @@ class TermRequests(NamedTuple):
     notes: list[str]
 
 
-def require_terms(line: Line, requests: list[Request], job: Job) -> TermRequests:
-    """Require the translations of the glossary's terms in the parts of a line in which these occur."""
+def require_terms(line: Line, texts: Sequence[str], requests: list[Request], job: Job) -> TermRequests:
+    """Require the translations of the glossary's terms in the parts of a line in which these occur.
+
+    `texts` are the parts, each with its request.
+    """
     glossary, notes, constrained = _find_glossary(line, job), list[str](), list[Request]()
     if glossary is None:
         return TermRequests(requests, notes)
-    for request in requests:
-        text = line.text if len(requests) == 1 else job.source.decode(request.source)
+    for text, request in zip(texts, requests, strict=True):
         terms = glossary.find_terms(text)
         problems = {term: _find_problem(term, job) for term in terms}
         notes += [

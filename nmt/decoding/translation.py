@@ -112,7 +112,8 @@ def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
         excess = f"{len(ids):,} tokens, more than {job.longest_part}"
         blank = blank.add_note(f"{excess}: translated in {len(parts):,} parts")
     requests = _requests(line, [ids[part] for part in parts], job)
-    constrained = require_terms(line, requests, job)
+    texts = [line.text] if len(parts) == 1 else [job.source.decode(ids[part]) for part in parts]
+    constrained = require_terms(line, texts, requests, job)
     return blank._replace(
         source_tokens=tokens, notes=[*blank.notes, *constrained.notes]
     ), constrained.requests
