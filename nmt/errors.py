@@ -1,9 +1,12 @@
 """Errors with a message for the user: what is wrong, where, and what to do."""
 
+import signal
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import FrameType
+from typing import NoReturn
 
 CONTROLS = ("Cc", "Zl", "Zp", "Cs")
 """Unicode categories of characters that control a terminal, end a line or stand for an undecodable byte."""
@@ -33,6 +36,21 @@ class MissingPackage(DataError):
 
 class TerminationSignal(SystemExit):
     """The end of the program because of a signal, with the exit code that shells give for it."""
+
+
+def raise_termination(number: int, _: FrameType | None) -> NoReturn:
+    """Raise TerminationSignal: a signal handler."""
+    raise TerminationSignal(128 + number)
+
+
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into an exception in the block, so that unfinished files are removed."""
+    before = signal.signal(signal.SIGTERM, raise_termination)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class UnknownName(ValueError):

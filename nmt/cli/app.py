@@ -80,6 +80,9 @@ def report_errors() -> Iterator[None]:
         echo_note(f"this is a bug, sorry: {type(error).__name__}: {error}")
         echo_note("please report it with the traceback that NMT_DEBUG=1 prints")
         raise typer.Exit(BUG) from error
+    except BaseException as error:
+        echo_note(f"the code of a custom cell raised {type(error).__name__}: {error}")
+        raise typer.Exit(DataError.exit_code) from None
 
 
 def _report_system_error(error: OSError) -> int:

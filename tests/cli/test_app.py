@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from nmt.errors import DataError, UsageError
 
 runner = CliRunner()
 ROOT = Path(__file__).parents[2]
+
+
+class Unexpected(BaseException):
+    """An exception of a cell file that is none of Python's."""
 
 
 def an_app_that(raises: BaseException) -> typer.Typer:
@@ -97,6 +102,7 @@ def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
         ),
         (OSError(28, "No space left on device"), 1, "nmt: No space left on device\n"),
         (KeyboardInterrupt(), 130, "nmt: stopped\n"),
+        (Unexpected("no luck"), 1, "nmt: the code of a custom cell raised Unexpected: no luck\n"),
         (typer.Exit(3), 3, ""),
     ],
 )
@@ -150,3 +156,23 @@ def test_processes_import_nothing_from_the_current_directory(
     for command in (["-m", "tabnanny", "."], ["-c", "import tabnanny"]):
         child = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, check=True)
         assert b"unasked" not in child.stdout
+
+
+@pytest.mark.parametrize("verb", ["average", "export"])
+def test_nothing_unfinished_is_left_after_sigterm(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ROOT / "tests/compatibility/v0.1" / ("interrupted" if verb == "average" else "averaged")
+    rename = os.replace
+
+    def replace(old: Path, new: Path) -> None:
+        if Path(new) == tmp_path / "out":
+            os.kill(os.getpid(), signal.SIGTERM)
+        rename(old, new)
+
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "rename", replace)
+    result = runner.invoke(root.app, [verb, str(source), "-o", str(tmp_path / "out")])
+    assert result.exit_code == 143, result.output
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -16,11 +16,10 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from hashlib import sha256
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.errors import DataError, TerminationSignal, UsageError
+from nmt.errors import DataError, UsageError, raise_termination
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
 from nmt.outputs import check_output_directory, check_output_files
@@ -131,7 +130,7 @@ class StudyRunner:
     def __enter__(self) -> "StudyRunner":
         (self.directory / "members").mkdir(parents=True, exist_ok=True)
         self._directory_lock = self._on_exit.enter_context(lock_directory(self.directory))
-        self._sigterm_handler = signal.signal(signal.SIGTERM, _exit)
+        self._sigterm_handler = signal.signal(signal.SIGTERM, raise_termination)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,10 +182,6 @@ class StudyRunner:
 
 def _checksum(files: MemberFiles) -> str:
     return sha256(read_bytes(files.file("yaml"), RECIPE_BYTES)).hexdigest()
-
-
-def _exit(number: int, _: FrameType | None) -> None:
-    raise TerminationSignal(128 + number)
 
 
 def _error_message(log: Path) -> str:
