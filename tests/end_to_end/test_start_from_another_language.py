@@ -156,3 +156,28 @@ def test_a_vocabulary_to_start_from_needs_a_model(finished: Finished, tmp_path: 
         result = nmt("train", finished.recipe, f"subwords.from_start={choice}", "-o", tmp_path / "run")
         assert result.exit_code == 2
         assert "subwords.from_start: is for a run that starts from a model" in result.stderr
+
+
+CYRILLIC = str.maketrans("abcdefghiklmnopqrstuvwz", "абцдефгхиклмнопярстувшз")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("choice", ["extend", "new"])
+def test_a_model_of_another_language_helps(choice: str, finished: Finished, tmp_path: Path) -> None:
+    """The source is in another script, the target is that of the other model."""
+    for part in ("train", "valid"):
+        german = (finished.text / f"{part}.de").read_text("utf-8").lower().splitlines()
+        english = (finished.text / f"{part}.en").read_text("utf-8").splitlines()
+        write_lines(tmp_path / f"{part}.xx", [line.translate(CYRILLIC) for line in german])
+        write_lines(tmp_path / f"{part}.en", english)
+    recipe = tmp_path / "child.yaml"
+    text = finished.recipe.read_text("utf-8").replace("root: text, src: de", f"root: {tmp_path}, src: xx")
+    recipe.write_text(text.replace(", test: test", ""), "utf-8")
+    short = ("training.stop_after=40u", "training.validation.metric=loss", "training.validation.every=40u")
+    begun = (f"training.start_from={finished.run}", f"subwords.from_start={choice}")
+    losses = []
+    for name, settings in (("child", begun), ("alone", ())):
+        done(nmt("train", recipe, *short, *settings, "-o", tmp_path / name))
+        events = (tmp_path / name / "metrics.jsonl").read_text("utf-8").splitlines()
+        losses.append(json.loads(events[-1])["loss"])
+    assert losses[0] < 0.7 * losses[1]
