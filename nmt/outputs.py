@@ -47,13 +47,17 @@ def check_output_files(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> N
 def check_output_directory(name: str, output: Path, inputs: Iterable[Path]) -> None:
     """Raise UsageError if an output directory is, contains or lies in an input (a file, or a model)."""
     for path in (one for given in inputs for one in _with_run(given)):
-        place = Path(os.path.realpath(path))
+        real = Path(os.path.realpath(path))
         for directory in written_directories(output):
-            if directory == place or (place.is_dir() and place in directory.parents):
-                what = "is" if directory == place else "lies in"
-                raise UsageError(f"{name} {output} {what} the input {path}: choose another directory")
-            if directory in place.parents:
-                raise UsageError(f"{name} {output} contains the input {path}: choose another directory")
+            if directory == real:
+                relation = "is"
+            elif directory in real.parents:
+                relation = "contains"
+            elif real in directory.parents and real.is_dir():
+                relation = "lies in"
+            else:
+                continue
+            raise UsageError(f"{name} {output} {relation} the input {path}: choose another directory")
 
 
 def check_new_directory(output: Path, inputs: Iterable[Path]) -> None:
@@ -68,9 +72,8 @@ def written_files(output: Path) -> list[Path]:
     if is_stream(output):
         return [output]
     target = Path(os.path.realpath(output))
-    ends = (".part.json", ".shard.json")
-    besides = [target.with_name(target.name + end) for end in ends]
-    return [target, temporary_file(target), part_file(target), *besides]
+    states = [target.with_name(target.name + ending) for ending in (".part.json", ".shard.json")]
+    return [target, temporary_file(target), part_file(target), *states]
 
 
 def written_directories(output: Path) -> list[Path]:

@@ -66,9 +66,9 @@ def is_code_allowed() -> bool:
 
 
 def remember(files: Iterable[Path]) -> str | None:
-    """Trust in later processes of this user those of the files that this process trusts.
+    """Add those of the files that this process trusts to the user's list, which later processes read.
 
-    Returns why that is not possible, None if it is done.
+    Returns why that is not possible; None if it is done.
     """
     known, problem = _read_list()
     entries = {_read(file)[1]: file for file in files}

@@ -13,6 +13,7 @@ import stat
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from io import BufferedReader, BytesIO
 from math import prod
 from pathlib import Path
@@ -38,9 +39,6 @@ DTYPE_BYTES = {
     **{"BF16": 2, "F16": 2, "F32": 4, "F64": 8},
 }
 """Bytes of a number of each type in a safetensors file."""
-
-ADAPTERS: dict[Any, Any] = {}
-"""Pydantic's validators, each built once."""
 
 ShapeT = TypeVar("ShapeT")
 
@@ -99,12 +97,12 @@ def open_regular(
         reason = error.strerror if isinstance(error, OSError) else str(error)
         remedy = "raise the limit (ulimit -n)" if getattr(error, "errno", 0) == errno.EMFILE else advice
         raise RefusedFile(path, _lower(reason), remedy) from None
-    facts = os.fstat(descriptor)
+    status = os.fstat(descriptor)
     problem = None
-    if not stat.S_ISREG(facts.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         problem = "it is not a regular file"
-    elif limit is not None and facts.st_size > limit:
-        problem = f"it has {facts.st_size:,} bytes, and a file of this kind at most {limit:,}"
+    elif limit is not None and status.st_size > limit:
+        problem = f"it has {status.st_size:,} bytes, and a file of this kind at most {limit:,}"
     if problem:
         os.close(descriptor)
         raise RefusedFile(path, problem, advice)
@@ -148,7 +146,7 @@ def parse_json(content: bytes, shape: type[ShapeT], path: Path, advice: str = AD
     from pydantic import ValidationError
 
     try:
-        parsed: ShapeT = _adapter(shape).validate_json(content, strict=True)
+        parsed: ShapeT = _adapter(shape).validate_json(content, strict=True)  # type: ignore[arg-type] # hashable
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -162,12 +160,11 @@ def check_values(values: object, shape: type[ShapeT], path: Path, advice: str = 
     return parse_json(json.dumps(values).encode(), shape, path, advice)
 
 
+@cache
 def _adapter(shape: Any) -> Any:
     from pydantic import TypeAdapter  # here: other files are read without it
 
-    if shape not in ADAPTERS:
-        ADAPTERS[shape] = TypeAdapter(shape)
-    return ADAPTERS[shape]
+    return TypeAdapter(shape)
 
 
 def read_card(path: Path, shape: type[ShapeT], limit: int = CARD_BYTES, *, is_sealed: bool = False) -> ShapeT:

@@ -14,7 +14,7 @@ DEEPEST = 4
 
 REFUSED = ("Loop", "If", "SequenceMap")
 """Operations that may run without end; an exported translator only scans sequences."""
-OWN = {"": None, "ai.onnx": None, "com.microsoft": ("MatMulIntegerToFloat",)}
+ACCEPTED = {"": None, "ai.onnx": None, "com.microsoft": ("MatMulIntegerToFloat",)}
 """The operations that are accepted by domain; None: all but those refused."""
 
 
@@ -40,7 +40,7 @@ def _check_graph(graph: memoryview, depth: int) -> None:
     for node in read_messages(graph, NODES):
         [operation] = [*_texts(node, OPERATION)] or [""]
         domain = next(_texts(node, DOMAIN), "")
-        accepted = OWN.get(domain, ())
+        accepted = ACCEPTED.get(domain, ())
         if operation in REFUSED or (accepted is not None and operation not in accepted):
             raise ValueError(f"it uses the operation {domain}.{operation}")
         for attribute in read_messages(node, ATTRIBUTES):

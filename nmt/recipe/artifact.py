@@ -17,7 +17,7 @@ from nmt.files import atomic_directory, file_sha256
 from nmt.formats import FIRST, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
-from nmt.recipe.model_memory import BuildModel, check_header, check_loading_memory, outline_model
+from nmt.recipe.model_memory import BuildModel, build_header_check, check_loading_memory, outline_model
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
@@ -74,7 +74,7 @@ def load_trained(recipe: Recipe, build: BuildModel, weights: Path) -> Translatio
     """
     outline = outline_model(build)
     check_loading_memory(recipe, outline)
-    tensors = checkpoint.read_tensors(weights, check_header(outline))
+    tensors = checkpoint.read_tensors(weights, build_header_check(outline))
     model = build()
     load_model_tensors(model, tensors)
     return model.eval()

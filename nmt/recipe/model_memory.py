@@ -12,6 +12,7 @@ from nmt.errors import DataError, NmtError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.recipe.run_directory import find_stack_settings
 from nmt.recipe.schema import Recipe
+from nmt.training.checkpoint import CheckHeader
 from nmt.training.optimisers import count_moments
 from nmt.training.snapshot import check_shapes, collect_model_tensors
 from nmt.untrusted_files import RefusedFile, TensorHeader
@@ -28,12 +29,12 @@ def outline_model(build: BuildModel) -> TranslationModel:
         return build()
 
 
-def check_header(model: TranslationModel) -> Callable[[Path, TensorHeader], None]:
-    """Return a check that a file contains the weights of a model: names, types and shapes."""
-    own = {name: tuple(tensor.shape) for name, tensor in collect_model_tensors(model).items()}
+def build_header_check(model: TranslationModel) -> CheckHeader:
+    """Build a check that a file contains the weights of a model: names, types and shapes."""
+    expected = {name: tuple(tensor.shape) for name, tensor in collect_model_tensors(model).items()}
 
     def check(path: Path, header: TensorHeader) -> None:
-        if problem := check_shapes(own, {name: tuple(t.shape) for name, t in header.tensors.items()}):
+        if problem := check_shapes(expected, {name: tuple(t.shape) for name, t in header.tensors.items()}):
             raise RefusedFile(path, problem, "use the recipe and the weights of one run")
         for name, entry in header.tensors.items():
             if entry.dtype != "F32":

@@ -217,8 +217,8 @@ def find_cell_files(recipe: Recipe) -> list[Path]:
     """Return the files of a recipe's user-defined cells, each once; UsageError if two have the same name."""
     found: dict[str, Path] = {}
     for cell in _cells(recipe):
-        file, own, _ = cell.rpartition(":")
-        if own and found.setdefault(Path(file).name, Path(file)) != Path(file):
+        file, colon, _ = cell.rpartition(":")
+        if colon and found.setdefault(Path(file).name, Path(file)) != Path(file):
             raise UsageError(
                 f"{file} and {found[Path(file).name]} have the same name, and a run keeps both: rename one"
             )
@@ -229,8 +229,8 @@ def relocate_cells(recipe: Recipe, folder: Path) -> Recipe:
     """Return the recipe with its cell files in `folder`; with `Path()`, next to the recipe."""
 
     def move(cell: str) -> str:
-        file, own, name = cell.rpartition(":")
-        return f"{folder / Path(file).name}:{name}" if own else cell
+        file, colon, name = cell.rpartition(":")
+        return f"{folder / Path(file).name}:{name}" if colon else cell
 
     sides: dict[str, Any] = {}
     for name, side in find_stack_settings(recipe).items():

@@ -76,7 +76,8 @@ def _compile(text: str, command: Sequence[str], scratch: Path) -> Path:
     if status or not output.is_file():
         (scratch / "probe").write_bytes(bytes(PROBE))  # raises OSError where the disk is full
         lines = [line for line in message.replace(f"{scratch}/", "").splitlines() if line.strip()]
-        summary = next((line for line in lines if "error" in line), lines[0] if lines else _describe(status))
+        lines = lines or [_describe_status(status)]
+        summary = next((line for line in lines if "error" in line), lines[0])
         raise CompilerError(f"{command[0]} failed: {summary}; {ADVICE}")
     return output
 
@@ -110,7 +111,7 @@ def _run(command: Sequence[str], scratch: Path | None = None) -> tuple[int, str]
     return result.returncode, result.stdout.decode(errors="replace")
 
 
-def _describe(status: int) -> str:
+def _describe_status(status: int) -> str:
     """Describe the exit status of a compiler that printed nothing."""
     if status < 0:
         return f"it was killed by signal {-status} ({signal.strsignal(-status)})"
