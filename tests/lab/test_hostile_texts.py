@@ -124,3 +124,10 @@ def test_the_page_shows_hostile_texts_in_a_browser(browser: Any, text: str, tmp_
         assert tab.locator("#source .chip").count() == 3
         assert tab.locator("script").count() == 2
         assert tab.locator("iframe, img, svg[onload]").count() == 0
+
+
+@pytest.mark.parametrize("text", ["x" * 400, "긴" * 200])
+def test_a_long_token_does_not_widen_the_page(browser: Any, text: str, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_bytes(format_sentence_page(sentence(text), text).encode())
+    with shown(browser, tmp_path / "page.html", SCREENS[0]) as tab:  # which checks the width
+        assert tab.locator("#source .chip").count() == 3
