@@ -113,7 +113,7 @@ class Outcome(NamedTuple):
     megabytes: float  # at most
 
 
-def repair_sums(target: Path, changed: Path) -> None:
+def repair_sums(changed: Path) -> None:
     """Make the checksums right again that a directory has of a changed file, and the seal of a card."""
     if not changed.is_file() or changed.is_symlink():
         return
@@ -136,7 +136,7 @@ def repair_sums(target: Path, changed: Path) -> None:
             continue
         file.write_text(json.dumps(values), encoding="utf-8")
     if changed.name == "config.json":
-        repair_sums(target, changed.with_name("README.md"))
+        repair_sums(changed.with_name("README.md"))
 
 
 def run(arguments: list[str], source: Path) -> Outcome:
@@ -216,7 +216,7 @@ def fuzz(artifacts: Path, work: Path, seed: int, count: int) -> Iterator[dict[st
         target = TARGETS[name]
         file = Path(target.directory, rng.choice(target.files))
         mutation = mutate(file, rng)
-        repair_sums(Path(target.directory), file)
+        repair_sums(file)
         outcome = run([*target.command], source)
         fault = find_fault(target, outcome)
         _restore(artifacts, target.directory)
