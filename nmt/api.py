@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shorten
-from typing import Any
+from typing import Any, get_args
 
 from nmt.decoding.arguments import (
     check_flag,
@@ -16,7 +16,7 @@ from nmt.decoding.arguments import (
 )
 from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.glossary import Glossary
-from nmt.decoding.job import Job, Line, LineConstraints
+from nmt.decoding.job import Job, Line, LineConstraints, Split
 from nmt.decoding.options import Options
 from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
@@ -53,11 +53,13 @@ class Translator:
         options: Options | None = None,
         aligned: bool = False,
         glossary: Mapping[str, str] | None = None,
+        split: Split = "auto",
     ) -> list[Translation]:
         """Translate each line, in order. A `Line` may have its own lexical constraints.
 
         `glossary` maps source terms to translations that the output contains where the terms occur.
-        `beam` and `n_best` override those of `options`, which are the recipe's by default. Raises UsageError
+        `beam` and `n_best` override those of `options`, which are the recipe's by default. With `split`
+        "auto" a line is divided into its sentences, with "never" it is translated as one. Raises UsageError
         for arguments of a wrong type and values out of range.
         """
         if not isinstance(options, Options | None):
@@ -66,8 +68,10 @@ class Translator:
         n_best = chosen.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
         beam = max(chosen.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
         chosen = replace(chosen, beam=beam, n_best=n_best, attention=chosen.attention or aligned)
+        if split not in get_args(Split):
+            raise UsageError(f"split must be one of: {', '.join(get_args(Split))} (got {shorten(split)})")
         terms = Glossary(dict(_check_terms("glossary", glossary))) if glossary is not None else None
-        job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned, glossary=terms)
+        job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned, glossary=terms, split=split)
         return translate_window(list(_check_lines(lines)), job)
 
 

@@ -105,7 +105,7 @@ EXTRAS = {
 }
 LIBRARIES = (
     *("annotated_types", "chardet", "numpy", "platformdirs", "pydantic", "rich", "sacrebleu"),
-    *("safetensors", "sentencepiece", "trackio", "typer", "wandb", "xopen"),
+    *("safetensors", "sentencepiece", "sentencex", "trackio", "typer", "wandb", "xopen"),
 )
 INSTALLATION = {
     **{library: f"pip install 'recurrent-nmt[{extra}]'" for library, extra in EXTRAS.items()},

@@ -52,6 +52,7 @@ DOORS = {
     "sacrebleu": ("nmt/evaluation/",),
     "safetensors": ("nmt/training/checkpoint.py",),
     "sentencepiece": ("nmt/data/vocabulary/",),
+    "sentencex": ("nmt/data/sentences.py",),
     "torch": ("nmt/",),
     "typer": ("nmt/cli/",),
     "xopen": ("nmt/data/text.py",),

@@ -65,7 +65,8 @@ def _configure(options: TranslateOptions, job: Job) -> Job:
     aligned = (options.details and job.attends) or options.alignments is not None
     return job._replace(
         options=_search(options, job.options, attention=aligned or options.unk_replace),
-        longest_part=options.max_length,
+        longest_part=options.max_length or job.longest_part,
+        split=options.split,
         read_ahead=0 if interactive else options.read_ahead,
         n_best=options.n_best or 1,
         aligned=aligned,

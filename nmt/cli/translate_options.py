@@ -8,7 +8,7 @@ import typer
 
 from nmt.cli.options import TrustCode
 from nmt.cli.paths import READ, READ_OR_STDIN, WRITTEN_FILE
-from nmt.decoding import LONGEST_PART, READ_AHEAD
+from nmt.decoding import READ_AHEAD
 from nmt.evaluation.metrics import METRICS
 
 # Panels of the help.
@@ -25,6 +25,7 @@ job_count = partial(in_job, metavar="N", min=1)
 
 Normalisation = Literal["none", "gnmt", "average", "reward"]
 Average = Literal["mean", "log"]
+Split = Literal["auto", "never"]
 Format = Literal["plain", "scored", "moses", "fairseq", "json"]
 
 
@@ -67,7 +68,12 @@ class TranslateOptions(NamedTuple):
     no_repeat_ngram: Annotated[
         int, search_count(min=0, help="Never repeat n-grams of this size; 0: allow.")
     ] = 0
-    max_length: Annotated[int, search_count(help="Source tokens per part of a long line.")] = LONGEST_PART
+    split: Annotated[Split, in_search(metavar="auto|never", help="Split lines into sentences, or never.")] = (
+        "auto"
+    )
+    max_length: Annotated[
+        int | None, search_count(help="Source tokens at most that are translated together.")
+    ] = None
     unk_replace: Annotated[bool, in_search("--unk-replace", help="Copy the source word for <unk>.")] = False
     sample: Annotated[bool, in_sampling("--sample", help="Sample instead of beam search.")] = False
     temperature: Annotated[float, in_sampling(help="Below 1 makes likely tokens likelier.")] = 1.0

@@ -2,109 +2,22 @@
 (seed, epoch, position) only and is computed pool by pool, so an epoch can be resumed at any batch without
 reading the pairs before it, and no list of all pairs is held in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.store import StoreSide, TokenStore
-from nmt.data.store.arrays import Int64, RaggedRows, find_parts
+from nmt.data.mixture import Mixture, build_generator, draw_numbers, shuffle_keys, shuffle_values
+from nmt.data.pair_joining import Bools, PairJoin, find_joined, join_lines, pair_lengths, replace_rows
+from nmt.data.store import TokenStore
+from nmt.data.store.arrays import Int64, RaggedRows
 from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary
 from nmt.data.word_alignment import align_tokens
 from nmt.settings import Count, Settings
-
-UInt64 = NDArray[np.uint64]
-ROUNDS = 6
-
-
-class Mixture:
-    """The mapping from positions of an epoch to pairs of the store.
-
-    `times` gives the passes over each corpus (of `sizes` pairs) per epoch: 2.5 is two full passes and half a
-    pass in another order, which continues that of the previous epoch, so all pairs of a corpus are used
-    equally often in the long run.
-    """
-
-    def __init__(self, sizes: Sequence[int], times: Sequence[float], seed: int) -> None:
-        self.seed = seed
-        self._sizes = np.array(sizes, np.int64)
-        self._pairs: Int64 = np.cumsum(self._sizes) - self._sizes  # the first pair of each corpus
-        whole = np.floor(times).astype(np.int64)
-        self._whole = whole * self._sizes
-        extra = np.rint((np.array(times) - whole) * self._sizes).astype(np.int64)
-        self._extra: Int64 = np.maximum(extra, (whole == 0).astype(np.int64))
-        self._first: Int64 = np.cumsum([0, *(self._whole + self._extra)])
-
-    def __len__(self) -> int:
-        """Return the number of positions in an epoch."""
-        return int(self._first[-1])
-
-    def pairs(self, epoch: int, positions: Int64) -> Int64:
-        """Return the pairs at some positions of an epoch."""
-        corpora = find_parts(positions, self._first)
-        within = positions - self._first[corpora]
-        indices = within % self._sizes[corpora]
-        over = within - self._whole[corpora]
-        for corpus in np.unique(corpora[over >= 0]):
-            here = (corpora == corpus) & (over >= 0)
-            indices[here] = self._partial_pass(int(corpus), epoch, over[here])
-        pairs: Int64 = self._pairs[corpora] + indices
-        return pairs
-
-    def _partial_pass(self, corpus: int, epoch: int, positions: Int64) -> Int64:
-        """Return pairs of passes that extend over several epochs."""
-        size = int(self._sizes[corpus])
-        rounds, within = np.divmod(epoch * self._extra[corpus] + positions, size)
-        indices: Int64 = np.empty_like(within)
-        for number in np.unique(rounds):
-            here = rounds == number
-            keys = shuffle_keys(self.seed, corpus, int(number), 1)
-            indices[here] = shuffle_values(within[here], size, keys)
-        return indices
-
-
-def build_generator(*key: int) -> np.random.Generator:
-    """Return a generator seeded with a key."""
-    return np.random.default_rng(np.random.SeedSequence(key))
-
-
-def shuffle_keys(*key: int) -> UInt64:
-    """Return the keys that determine an order in `shuffle_values`."""
-    return build_generator(*key).integers(1 << 63, size=ROUNDS).astype(np.uint64)
-
-
-def shuffle_values(positions: Int64, size: int, keys: UInt64) -> Int64:
-    """Return the values at some positions of a shuffled 0, 1, ... size - 1, without computing the rest.
-
-    A Feistel network (Luby and Rackoff, 1988) permutes numbers with an even number of bits; results of `size`
-    and above are permuted again.
-    """
-    half = max(1, ((size - 1).bit_length() + 1) // 2)
-    values = _feistel(positions.astype(np.uint64), half, keys)
-    while (beyond := values >= size).any():
-        values[beyond] = _feistel(values[beyond], half, keys)
-    return values.astype(np.int64)
-
-
-def _feistel(values: UInt64, half: int, keys: UInt64) -> UInt64:
-    bits, mask = np.uint64(half), np.uint64((1 << half) - 1)
-    left, right = values >> bits, values & mask
-    for key in keys:
-        left, right = right, left ^ (mix_bits(right ^ key) & mask)
-    return (left << bits) | right
-
-
-def mix_bits(values: UInt64) -> UInt64:
-    """Mix values so that each bit depends on all input bits (SplitMix64: Steele, Lea and Flood, 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
 
 POOL = 1 << 16  # pairs sorted by length together
 
@@ -160,6 +73,7 @@ class BatchPlan(NamedTuple):
     seed: int
     times: tuple[float, ...] = ()
     pool: int = POOL
+    join: PairJoin | None = None
 
     def mixture(self, store: TokenStore) -> Mixture:
         """Return the mixture of corpora in an epoch."""
@@ -171,6 +85,7 @@ class BatchPairs(NamedTuple):
 
     pairs: Int64
     positions: Int64
+    joined: Bools  # whether each is joined with the next pair of the store
 
 
 class SubwordSampling(NamedTuple):
@@ -191,7 +106,7 @@ def read_batches(
     """
     for number, chosen in enumerate(_plan_batches(store, plan, epoch)):
         if number >= start:
-            yield _collate(store, chosen, plan.seed, epoch, sampling)
+            yield _collate(store, chosen, plan, epoch, sampling)
             store.release()
 
 
@@ -204,8 +119,10 @@ def read_validation_batches(store: TokenStore, plan: BatchPlan) -> Iterator[Batc
     """Yield every pair once, grouped by length, not shuffled; `Batch.pairs` gives the index in the store."""
     for first in range(0, len(store), plan.pool):
         pool = np.arange(first, min(first + plan.pool, len(store)))
-        for chosen in _group_by_length(store, plan, pool):
-            yield _collate(store, BatchPairs(pool[chosen], pool[chosen]), plan.seed, 0, None)
+        alone = np.zeros(len(pool), np.bool_)
+        for chosen in _group_by_length(store, plan, pool, alone):
+            whole = plan._replace(join=None)
+            yield _collate(store, BatchPairs(pool[chosen], pool[chosen], alone[chosen]), whole, 0, None)
 
 
 def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[BatchPairs]:
@@ -215,14 +132,17 @@ def _plan_batches(store: TokenStore, plan: BatchPlan, epoch: int) -> Iterator[Ba
         numbers = np.arange(first, min(first + plan.pool, len(mixture)))
         positions = shuffle_values(numbers, len(mixture), order)
         pairs = mixture.pairs(epoch, positions)
-        groups = _group_by_length(store, plan, pairs)
+        joined = np.zeros(len(pairs), np.bool_)
+        if plan.join:
+            joined = find_joined(store, pairs, draw_numbers(positions, plan.seed, epoch, 2), plan.join)
+        groups = _group_by_length(store, plan, pairs, joined)
         for i in build_generator(plan.seed, epoch, pool).permutation(len(groups)):
-            yield BatchPairs(pairs[groups[i]], positions[groups[i]])
+            yield BatchPairs(pairs[groups[i]], positions[groups[i]], joined[groups[i]])
 
 
-def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64) -> list[Int64]:
+def _group_by_length(store: TokenStore, plan: BatchPlan, pairs: Int64, joined: Bools) -> list[Int64]:
     """Return the indices in `pairs` of each batch's pairs, sorted by length and split."""
-    src_lengths, tgt_lengths = store.lengths(pairs)
+    src_lengths, tgt_lengths = pair_lengths(store, pairs, joined)
     order = np.lexsort((tgt_lengths, src_lengths))
     if plan.batch.by == "sentences":
         return np.split(order, range(plan.batch.size, len(pairs), plan.batch.size))
@@ -242,16 +162,14 @@ def _split_by_tokens(lengths: Int64, size: int) -> list[int]:
 
 
 def _collate(
-    store: TokenStore, chosen: BatchPairs, seed: int, epoch: int, sampling: SubwordSampling | None
+    store: TokenStore, chosen: BatchPairs, plan: BatchPlan, epoch: int, sampling: SubwordSampling | None
 ) -> Batch:
-    pairs = chosen.pairs
-    if sampling is None:
-        src, tgt = store.src.tokens.take(pairs), store.tgt.tokens.take(pairs)
-    else:
-        src = _sample_rows(store.src, sampling.src, chosen, sampling.alpha, (seed, epoch, 0))
-        tgt = _sample_rows(store.tgt, sampling.tgt, chosen, sampling.alpha, (seed, epoch, 1))
+    pairs, weights, alignments = chosen.pairs, None, None
+    src, tgt = (_take_rows(store, side, chosen, plan, epoch, sampling) for side in (0, 1))
     src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
-    alignments = None
+    if store.weights is not None:
+        following = np.where(chosen.joined, pairs + 1, pairs)
+        weights = torch.from_numpy((store.weights[pairs] + store.weights[following]) / 2)
     if store.alignments is not None:
         alignments = align_tokens(store.alignments.words.take(pairs), src, tgt, store.alignments.starts)
     return Batch(
@@ -260,7 +178,7 @@ def _collate(
         _pad(tgt, bos=True),
         tgt_lengths,
         torch.from_numpy(pairs),
-        weights=None if store.weights is None else torch.from_numpy(store.weights[pairs]),
+        weights=weights,
         alignments=None if alignments is None else torch.from_numpy(alignments),
     )
 
@@ -276,12 +194,26 @@ def _pad(ragged: RaggedRows, bos: bool = False) -> Tensor:
     return torch.from_numpy(rows)
 
 
-def _sample_rows(
-    side: StoreSide, vocabulary: Vocabulary, chosen: BatchPairs, alpha: float, key: tuple[int, int, int]
+def _take_rows(
+    store: TokenStore,
+    number: int,
+    chosen: BatchPairs,
+    plan: BatchPlan,
+    epoch: int,
+    sampling: SubwordSampling | None,
 ) -> RaggedRows:
-    """Sample a segmentation of each text, with a seed of 32 bits made from the key and its position."""
-    mask = np.random.SeedSequence(key).generate_state(1, np.uint64)
-    seeds = (mix_bits(chosen.positions.astype(np.uint64) ^ mask) >> np.uint64(32)).tolist()
-    lines = zip(side.lines(chosen.pairs), seeds, strict=True)
-    rows = [vocabulary.sample(line, alpha, seed) for line, seed in lines]
-    return RaggedRows(np.fromiter(chain.from_iterable(rows), np.int64), np.fromiter(map(len, rows), np.int64))
+    """Return the tokens of pairs on the source (0) or target side (1)."""
+    side, pairs, joined = (store.src, store.tgt)[number], chosen.pairs, chosen.joined
+    lines = join_lines(store, side, pairs[joined], plan.join) if plan.join and joined.any() else []
+    if sampling is None:
+        rows = side.tokens.take(pairs)
+        if not plan.join or not lines:
+            return rows
+        return replace_rows(rows, joined, plan.join.vocabularies[number].encode_all(lines))
+    texts = side.lines(pairs)
+    for row, line in zip(np.flatnonzero(joined).tolist(), lines, strict=True):
+        texts[row] = line
+    seeds = draw_numbers(chosen.positions, plan.seed, epoch, number).tolist()
+    vocabulary = (sampling.src, sampling.tgt)[number]
+    ids = [vocabulary.sample(text, sampling.alpha, seed) for text, seed in zip(texts, seeds, strict=True)]
+    return RaggedRows(np.fromiter(chain.from_iterable(ids), np.int64), np.fromiter(map(len, ids), np.int64))

@@ -1,6 +1,5 @@
 """The files that a recipe's `data` section describes."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,9 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from nmt.data.corpora import corpus_root
 from nmt.data.pair_rules import LengthSettings
 from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file
-from nmt.data.vocabulary import SPECIALS
+from nmt.data.vocabulary import SPECIALS, TAG
 from nmt.errors import UsageError
-from nmt.settings import ByShape, Conflict, Count, Positive, ProcessCount, Settings
-
-TAG = re.compile(r"<[^<>\s]+>")
+from nmt.settings import ByShape, Conflict, Count, Positive, ProcessCount, Settings, Share
 
 TwoFiles = Annotated[list[str], MinLen(2), MaxLen(2)]
 PairFiles = Annotated[str | TwoFiles, ByShape()]
@@ -111,6 +108,16 @@ class PairFileSettings(FileSettings):
 @dataclass(frozen=True, kw_only=True)
 class PairSettings(LengthSettings, PairFileSettings):
     """The sentence pairs for training, validation and test, and the filter of training pairs."""
+
+    join_sentences: Share = 0.0
+    """Probability that a training pair is joined with the pair of the next line, drawn anew in each epoch, so
+    that the model learns to translate lines of several sentences. Joined pairs have at most `max_length`
+    tokens."""
+
+    def conflicts(self) -> Iterator[Conflict]:
+        yield from super().conflicts()
+        if self.join_sentences and any(corpus.alignments for corpus in self.corpora):
+            yield "join_sentences", "joined pairs have no word alignments: remove the `alignments`, or this"
 
 
 @dataclass(frozen=True, kw_only=True)

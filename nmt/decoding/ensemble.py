@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding.job import Job
 from nmt.decoding.model import Floats, Ints, LogProbs, Model, StepOutput
 from nmt.errors import UsageError
@@ -118,5 +119,13 @@ def combine_jobs(jobs: Sequence[Job], weights: Sequence[float] | None = None, av
                 )
     if not others and weights is None:
         return first
-    attends = any(job.attends for job in jobs)
-    return first._replace(model=Ensemble([job.model for job in jobs], weights, average), attends=attends)
+    model, attends = Ensemble([job.model for job in jobs], weights, average), any(job.attends for job in jobs)
+    return first._replace(model=model, attends=attends).with_lengths(_shortest([job.lengths for job in jobs]))
+
+
+def _shortest(lengths: Sequence[TrainedLengths | None]) -> TrainedLengths | None:
+    """Return lengths that all models were trained on, as far as they are known."""
+    known = [one for one in lengths if one]
+    if not known:
+        return None
+    return TrainedLengths(min(one.tokens for one in known), min(one.sentences for one in known))

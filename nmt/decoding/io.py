@@ -122,6 +122,7 @@ def write_json_line(translation: Translation, *, n_best: bool = False, details: 
     record |= _fields(best, details=details)
     if details:
         record["alignment"] = translation.alignment
+        record["parts"] = [part._asdict() for part in translation.parts]
     if n_best:
         record["n_best"] = [_fields(candidate, details=details) for candidate in translation.candidates]
     if translation.notes:

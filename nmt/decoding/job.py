@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from nmt.data.text import read_lines
+from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding import LONGEST_PART, READ_AHEAD
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
@@ -27,6 +28,9 @@ V0_1_ERRORS = {
 WINDOW_CHARACTERS = 1_000_000  # per window at most, which bounds memory with long lines
 
 
+Split = Literal["auto", "never"]
+
+
 class Tokenizer(Protocol):
     """The part of a vocabulary that a job uses."""
 
@@ -35,6 +39,8 @@ class Tokenizer(Protocol):
     def decode(self, ids: Sequence[int], /) -> str: ...
 
     def tokens(self, ids: Sequence[int], /) -> list[str]: ...
+
+    def tag(self, line: str, /) -> str: ...
 
     def fingerprint(self) -> str: ...
 
@@ -67,12 +73,26 @@ class Job(NamedTuple):
     utility: Utility | None = None  # of minimum Bayes risk decoding
     bleu_tokenizer: str = "13a"  # of that utility
     glossary: "Glossary | None" = None  # of all lines; a line can have its own terms too
+    split: Split = "auto"  # whether lines are divided into sentences
+    languages: tuple[str, str] = ("", "")  # codes of source and target language
+    lengths: TrainedLengths | None = None  # of the lines that the model was trained on, if known
+
+    def with_lengths(self, lengths: TrainedLengths | None) -> "Job":
+        """Return the job of a model that was trained on lines of these lengths; longer ones are cut."""
+        longest = max(LONGEST_PART, lengths.tokens if lengths else 0)
+        return self._replace(lengths=lengths, longest_part=longest)
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the output, without models and functions, as JSON values."""
         options = {name: value for name, value in asdict(self.options).items() if name != "batch"}
         glossary = {"glossary": self.glossary.digest()} if self.glossary else {}
-        return options | {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown} | glossary
+        division = {"split": self.split, **self._division()} if self.split == "auto" else {}
+        own = {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
+        return options | own | glossary | division
+
+    def _division(self) -> dict[str, Any]:
+        lengths = asdict(self.lengths) if self.lengths else None
+        return {"languages": list(self.languages), "trained_lengths": lengths}
 
 
 class LineConstraints(NamedTuple):

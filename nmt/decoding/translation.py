@@ -1,29 +1,39 @@
 """The translation of lines: one output line per input line, in order, for any content.
 
-A line that is too long is translated in parts. The result does not depend on the other lines of a batch.
+A line is translated in parts: its sentences, and the clauses of a sentence that is too long. The result
+does not depend on the other lines of a batch.
 """
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, islice
-from typing import NamedTuple
+from heapq import nsmallest
+from itertools import islice
+from operator import add, itemgetter
+from typing import Any, NamedTuple
 
+from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
-from nmt.data.vocabulary.codes import JOINER
 from nmt.decoding.beam import search
 from nmt.decoding.glossary import find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
-from nmt.decoding.phrases import encode_constraints, find_unwritable
+from nmt.decoding.parts import (
+    Part,
+    begins_next_word,
+    has_subwords,
+    part_texts,
+    plan_parts,
+    source_words,
+    word_indices,
+)
+from nmt.decoding.phrases import find_unwritable
 from nmt.decoding.ranking import select_mbr
+from nmt.decoding.requests import build_requests
 from nmt.errors import UsageError
 
-STOPS = (".", "!", "?", "…", ";", ":")
-WIDE_STOPS = ("。", "！", "？")  # not followed by a space
-SPACE = "▁"  # marks the subwords that begin a word
 VERIFICATION_BATCHES = (1, 7, 64)
 
 Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
@@ -42,6 +52,13 @@ class Candidate(NamedTuple):
 BLANK = Candidate("", 0.0, 0.0, [], [])
 
 
+class PartSpans(NamedTuple):
+    """A part of a line that was translated on its own, and its translation, by character indices."""
+
+    source: Span
+    target: Span
+
+
 class Translation(NamedTuple):
     """The translation of one line."""
 
@@ -50,6 +67,7 @@ class Translation(NamedTuple):
     notes: list[str]  # for the user
     source_tokens: list[str]
     alignment: Alignment  # of the best candidate; empty if not requested
+    parts: list[PartSpans] = []  # of the best candidate
 
     @property
     def number(self) -> int:
@@ -77,14 +95,14 @@ def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterat
 def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """Translate these lines together."""
     plans = [_plan_line(line, job) for line in lines]
-    numbered = enumerate(request for _, requests in plans for request in requests)
+    numbered = enumerate(request for plan in plans for request in plan.requests)
     waiting = [request._replace(number=number) for number, request in numbered]
     waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
     results = sorted(search(job.model, waiting, job.options))
     hypotheses = (hypotheses for _, hypotheses in results)
     translations = [
-        _join_parts(blank, requests, list(islice(hypotheses, len(requests))), job) if requests else blank
-        for blank, requests in plans
+        _join_parts(plan, list(islice(hypotheses, len(plan.parts))), job) if plan.parts else plan.blank
+        for plan in plans
     ]
     return [
         one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
@@ -92,90 +110,33 @@ def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     ]
 
 
-def _plan_line(line: Line, job: Job) -> tuple[Translation, list[Request]]:
-    """Return a blank translation of a line, and a search request for each part of the line."""
+class LineSearch(NamedTuple):
+    """A blank translation of a line, its parts, and the search request for each part."""
+
+    blank: Translation
+    parts: Sequence[Part] = ()
+    requests: Sequence[Request] = ()
+
+
+def _plan_line(line: Line, job: Job) -> LineSearch:
     blank = Translation(line, [BLANK], list(line.notes), [], [])
     if line.error:
-        return blank.add_note(line.error), []
+        return LineSearch(blank.add_note(line.error))
     if not line.text.strip():
-        return blank, []
+        return LineSearch(blank)
     if problem := find_unwritable(line.constraints, job.target):
-        return blank._replace(line=line._replace(error=problem)).add_note(problem), []
+        return LineSearch(blank._replace(line=line._replace(error=problem)).add_note(problem))
     if line.constraints.must and (job.options.sample or job.options.groups > 1):
-        return blank.add_note("sampling and groups cannot be combined with required phrases: left blank"), []
-    ids = job.source.encode(line.text)
-    if not ids:
-        return blank.add_note("no token of this line is in the source vocabulary: left blank"), []
-    tokens = job.source.tokens(ids)
-    parts = split_tokens(tokens, job.longest_part)
-    if len(parts) > 1:
-        excess = f"{len(ids):,} tokens, more than {job.longest_part}"
-        blank = blank.add_note(f"{excess}: translated in {len(parts):,} parts")
-    requests = _requests(line, [ids[part] for part in parts], job)
-    texts = [line.text] if len(parts) == 1 else [job.source.decode(ids[part]) for part in parts]
-    constrained = require_terms(line, texts, requests, job)
-    return blank._replace(
-        source_tokens=tokens, notes=[*blank.notes, *constrained.notes]
-    ), constrained.requests
-
-
-def _requests(line: Line, sources: Sequence[Sequence[int]], job: Job) -> list[Request]:
-    """Return a request for each part of a line; prefix and required phrases apply to the first part."""
-    seed, encoded = line.constraints.seed, encode_constraints(line.constraints, job.target)
-    draws = [line.number, 0] if seed is None else [seed, 1]
-    requests = [
-        Request(0, source, forbidden=encoded.forbidden, draws=[*draws, part])
-        for part, source in enumerate(sources)
-    ]
-    if encoded.prefix or encoded.required:
-        requests[0] = requests[0]._replace(
-            **encoded._asdict(),
-            continuations=job.target.continuations(),
-            openings=frozenset(job.target.openings()),
-        )
-    return requests
-
-
-def split_tokens(tokens: list[str], longest: int) -> list[slice]:
-    """Return slices of at most `longest` tokens that cover them all, in order.
-
-    Each ends in its second half, in this order of preference: after the last end of a sentence, after the
-    last end of a word, or at its full length.
-    """
-    slices, start = [], 0
-    subwords = has_subwords(tokens)
-    while len(tokens) - start > longest:
-        end = _split_point(tokens, start, start + longest, subwords)
-        slices.append(slice(start, end))
-        start = end
-    return [*slices, slice(start, len(tokens))]
-
-
-def _split_point(tokens: list[str], start: int, full: int, subwords: bool) -> int:
-    word_end = None
-    for end in range(full, (start + full) // 2, -1):
-        between_words = _begins_word(tokens, end, subwords)
-        if tokens[end - 1].endswith(WIDE_STOPS) or (between_words and tokens[end - 1].endswith(STOPS)):
-            return end
-        if between_words and word_end is None:
-            word_end = end
-    return word_end or full
-
-
-def has_subwords(tokens: list[str]) -> bool:
-    """Return True if a line was split into subwords (its first token starts with ▁), False for words."""
-    return any(token.startswith(SPACE) for token in tokens)
-
-
-def word_indices(tokens: list[str], subwords: bool) -> list[int]:
-    """Return the index of the word to which each token belongs; words are separated by spaces."""
-    begins_word = [_begins_word(tokens, index, subwords) for index in range(1, len(tokens))]
-    return list(accumulate(begins_word, initial=0))[: len(tokens)]
-
-
-def _begins_word(tokens: Sequence[str], index: int, subwords: bool) -> bool:
-    """Return True if a token that is not the first begins a word, as a subword, a word or a segment."""
-    return tokens[index].startswith(SPACE) if subwords else not tokens[index - 1].endswith(JOINER)
+        problem = "sampling and groups cannot be combined with required phrases: left blank"
+        return LineSearch(blank.add_note(problem))
+    parts, notes = plan_parts(line.text, job)
+    if not parts:
+        return LineSearch(blank.add_note("no token of this line is in the source vocabulary: left blank"))
+    tokens = [token for part in parts for token in part.tokens]
+    texts = part_texts(line.text, parts, job.source)
+    requests, term_notes = require_terms(line, texts, build_requests(line, parts, job), job)
+    blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
+    return LineSearch(blank, parts, requests)
 
 
 def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
@@ -203,7 +164,7 @@ def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer
 
 def _continues(tokens: Sequence[str], start: int, subwords: bool) -> bool:
     """Return True if the token at `start` continues a word."""
-    return subwords and start < len(tokens) and not _begins_word(tokens, start, subwords)
+    return subwords and start < len(tokens) and not begins_next_word(tokens, start, subwords)
 
 
 def _join_texts(first: str, second: str, continues: bool) -> str:
@@ -211,13 +172,10 @@ def _join_texts(first: str, second: str, continues: bool) -> str:
     return f"{first}{second}" if continues or not first or not second else f"{first} {second}"
 
 
-def _join_parts(
-    blank: Translation, requests: Sequence[Request], results: Sequence[list[Hypothesis]], job: Job
-) -> Translation:
-    """Join the hypotheses of the parts of a line, rank by rank."""
-    subwords = has_subwords(blank.source_tokens)
-    source_words = iter(word_indices(blank.source_tokens, subwords))
-    words = [list(islice(source_words, len(request.source))) for request in requests]
+def _join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
+    """Join the hypotheses of the parts of a line."""
+    blank, subwords = plan.blank, has_subwords(plan.blank.source_tokens)
+    words = source_words(plan.parts, subwords)
     parts = [
         [(hypothesis, _candidate(hypothesis, blank.line, part_words, job, subwords)) for hypothesis in ranked]
         for ranked, part_words in zip(results, words, strict=True)
@@ -229,10 +187,17 @@ def _join_parts(
     if not all(hypothesis.finished for hypothesis in best):
         length = sum(len(hypothesis.ids) for hypothesis in best)
         blank = blank.add_note(f"the model generated no end of sentence: cut after {length:,} tokens")
-    ranks = [[candidate for _, candidate in rank] for rank in zip(*parts, strict=False)]
-    candidates = [_join_candidates(rank) for rank in ranks[: job.n_best]]
-    alignment = _align_parts(best, words, job, subwords) if job.aligned else []
-    return blank._replace(candidates=candidates, alignment=alignment)
+    by_rank = job.utility is not None or job.options.sample or job.options.groups > 1
+    ranks = zip(*parts, strict=False) if by_rank or len(parts) == 1 else combine_best(parts, job.n_best)
+    gaps = [part.gap for part in plan.parts]
+    joined = [
+        _join_candidates([candidate for _, candidate in rank], gaps) for rank in islice(ranks, job.n_best)
+    ]
+    offsets = joined[0][1]
+    spans = [PartSpans(part.span, target) for part, target in zip(plan.parts, offsets, strict=True)]
+    alignment = _align_parts(best, words, offsets, job, subwords) if job.aligned else []
+    candidates = [candidate for candidate, _ in joined]
+    return blank._replace(candidates=candidates, alignment=alignment, parts=_merge_spans(spans))
 
 
 def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, subwords: bool) -> Candidate:
@@ -257,14 +222,50 @@ def replace_line_ends(text: str) -> str:
     return " ".join(text.splitlines())
 
 
-def _join_candidates(parts: Sequence[Candidate]) -> Candidate:
-    return Candidate(
-        " ".join(part.text for part in parts if part.text),
+def combine_best(
+    parts: Sequence[Sequence[tuple[Hypothesis, Candidate]]], count: int
+) -> Iterator[list[tuple[Hypothesis, Candidate]]]:
+    """Yield the `count` best choices of a hypothesis for each part, by the sum of their scores."""
+    chains: list[tuple[tuple[float, ...], Any]] = [((0, 0, 0.0), None)]
+    for part in parts:
+        keyed = [(hypothesis.sort_key(), (hypothesis, candidate)) for hypothesis, candidate in part[:count]]
+        longer = [
+            (tuple(map(add, total, key)), (chain, entry)) for total, chain in chains for key, entry in keyed
+        ]
+        chains = nsmallest(count, longer, key=itemgetter(0))  # of equal ones, the earlier
+    for _, chain in chains:
+        entries = []
+        while chain is not None:
+            chain, entry = chain
+            entries.append(entry)
+        yield entries[::-1]
+
+
+def _join_candidates(parts: Sequence[Candidate], gaps: Sequence[str]) -> tuple[Candidate, list[Span]]:
+    """Return the candidate of a line from those of its parts, and where the text of each is in it."""
+    text, spans = "", list[Span]()
+    for part, gap in zip(parts, gaps, strict=True):
+        separator = find_separator(text, part.text, gap)
+        spans.append(Span(len(text) + len(separator), len(text) + len(separator) + len(part.text)))
+        text += separator + part.text
+    candidate = Candidate(
+        text,
         sum(part.score for part in parts),
         sum(part.log_prob for part in parts),
         [token for part in parts for token in part.tokens],
         [log_prob for part in parts for log_prob in part.token_log_probs],
     )
+    return candidate, spans
+
+
+def _merge_spans(parts: Sequence[PartSpans]) -> list[PartSpans]:
+    """Merge the parts that were cut between tokens, whose bounds in the source text are not known."""
+    merged: list[PartSpans] = []
+    for part in parts:
+        if merged and merged[-1].source == part.source:
+            part = PartSpans(part.source, Span(merged.pop().target.start, part.target.end))
+        merged.append(part)
+    return merged
 
 
 def _attention(hypothesis: Hypothesis, words: list[int]) -> Floats:
@@ -275,15 +276,22 @@ def _attention(hypothesis: Hypothesis, words: list[int]) -> Floats:
 
 
 def _align_parts(
-    parts: Sequence[Hypothesis], source_words: Sequence[list[int]], job: Job, subwords: bool
+    parts: Sequence[Hypothesis],
+    words: Sequence[list[int]],
+    offsets: Sequence[Span],
+    job: Job,
+    subwords: bool,
 ) -> Alignment:
-    pairs: Alignment = []
-    first = 0  # index of the part's first target word
-    for hypothesis, words in zip(parts, source_words, strict=True):
+    pairs: set[tuple[int, int]] = set()
+    first, end = 0, 0  # index of the part's first target word, and the end of the text before it
+    for hypothesis, part_words, span in zip(parts, words, offsets, strict=True):
         target_words = word_indices(job.target.tokens(hypothesis.ids), subwords)
-        pairs += align_words(_attention(hypothesis, words), words, [first + word for word in target_words])
-        first += len(set(target_words))
-    return pairs
+        continues = first > 0 and span.start == end and bool(target_words)
+        first -= continues
+        shifted = [first + word for word in target_words]
+        pairs |= set(align_words(_attention(hypothesis, part_words), part_words, shifted))
+        first, end = first + len(set(target_words)), span.end
+    return sorted(pairs, key=lambda pair: pair[::-1])
 
 
 class InvarianceSample:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from nmt.data.trained_lengths import LENGTHS, read_lengths
 from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.arguments import check_whole_number
 from nmt.decoding.job import Job
@@ -63,9 +64,10 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     graphs = {name: path / graph_file(name) for name in GRAPHS}
     model = OnnxModel(graphs, vocabulary_size=config.pieces[1], threads=threads)
     model.check(config.memory, config.state)
+    lengths = read_lengths(path) if LENGTHS in checksums else None
     options = Options(**vars(config.search), unk=not target.byte_tokens())
-    attends = bool(config.memory)
-    return Job(model, source, target, options, attends, bleu_tokenizer=config.tokenize)
+    job = Job(model, source, target, options, bool(config.memory), bleu_tokenizer=config.tokenize)
+    return job._replace(languages=config.languages).with_lengths(lengths)
 
 
 def fingerprint(path: Path) -> str:

@@ -13,6 +13,7 @@ import torch
 from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part
 from nmt.data.text import read_lines
+from nmt.data.trained_lengths import write_lengths
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
@@ -81,6 +82,8 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
             onnx.save(graph, folder / graph_file(name))
         for file, vocabulary in zip(config.vocabularies, (loaded.source, loaded.target), strict=True):
             vocabulary.save(folder / file)
+        if loaded.lengths is not None:
+            write_lengths(folder, loaded.lengths)
         _write_checksums(folder)
         if texts is not None:
             report = compare_with_trained(loaded, folder, texts)

@@ -11,6 +11,7 @@ from typing import Protocol
 from nmt import __version__
 from nmt.data.shortlist import Shortlist, ShortlistStatistics, make_shortlist, measure_shortlist
 from nmt.data.store import MANIFEST, TokenStore
+from nmt.data.trained_lengths import LENGTHS
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError, escape_controls
 from nmt.files import atomic_directory, file_sha256
@@ -152,9 +153,9 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
     check_links(run)
     recipe = read_model_recipe(run)
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
-    shortlist = [run / SHORTLIST] if (run / SHORTLIST).is_file() else []
+    optional = [file for name in (SHORTLIST, LENGTHS) if (file := run / name).is_file()]
     with atomic_directory(output) as side:
-        for file in (*vocabularies, *shortlist, *find_cell_files(recipe)):
+        for file in (*vocabularies, *optional, *find_cell_files(recipe)):
             shutil.copyfile(file, side / file.name)
         portable = remove_paths(relocate_cells(recipe, Path()))
         (side / RECIPE).write_text(dump(portable), encoding="utf-8")

@@ -14,6 +14,7 @@ from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CHECKSUMS, TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, count_chunks, find_lines, read_chunks
+from nmt.data.trained_lengths import TrainedLengths, measure_lengths, read_lengths, write_lengths
 from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import SubwordSettings, TranslationSubwordSettings, train_vocabulary
 from nmt.errors import DataError, UsageError
@@ -151,6 +152,7 @@ class TranslationData(NamedTuple):
     train: TokenStore
     valid: TokenStore
     valid_pairs: list[tuple[str, str]]
+    lengths: TrainedLengths
 
     def describe(self) -> str:
         """Return the numbers of pairs and the sizes of the vocabularies, for the log."""
@@ -179,23 +181,38 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
     valid_pairs = list(read_pairs(valid))
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
         raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
-    with_text = recipe.subwords.sampling > 0
+    with_text = recipe.subwords.sampling > 0 or data.join_sentences > 0
     parts = [store_directory(run, part) for part in ("train", "valid")]
-    return TranslationData(
-        source,
-        target,
-        prepare_store(
-            parts[0],
-            *train,
-            src=source,
-            tgt=target,
-            keep=LengthFilter(data),
-            with_text=with_text,
-            workers=workers,
-        ),
-        prepare_store(parts[1], valid, src=source, tgt=target, keep=ANY_LENGTH),
-        valid_pairs,
+    train_store = prepare_store(
+        parts[0],
+        *train,
+        src=source,
+        tgt=target,
+        keep=LengthFilter(data),
+        with_text=with_text,
+        workers=workers,
     )
+    valid_store = prepare_store(parts[1], valid, src=source, tgt=target, keep=ANY_LENGTH)
+    lengths = _record_lengths(recipe, train, train_store, run)
+    return TranslationData(source, target, train_store, valid_store, valid_pairs, lengths)
+
+
+def _record_lengths(
+    recipe: TranslationRecipe, train: Sequence[Corpus], store: TokenStore, run: Path
+) -> TrainedLengths:
+    """Return the lengths of the training data, which a run keeps once it has a checkpoint."""
+    recorded = read_lengths(run) if has_checkpoint(run) else None
+    if recorded is not None:
+        return recorded
+    lengths = measure_lengths(
+        store.src.tokens,
+        _lines(train, SIDES[:1]),
+        recipe.data.src,
+        joined=recipe.data.join_sentences,
+        max_length=recipe.data.max_length,
+    )
+    write_lengths(run, lengths)
+    return lengths
 
 
 def _vocabularies(

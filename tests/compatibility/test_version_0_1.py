@@ -56,7 +56,7 @@ def test_models_translate_to_the_same_bytes(name: str, monkeypatch: pytest.Monke
     monkeypatch.chdir(ARTIFACTS)
     # products of eight-bit numbers depend on the processor: clear cases only
     lines = "text/test.de" if "int8" in name else "lines.de"
-    result = nmt("translate", *TRANSLATIONS[name], "-q", "-i", lines)
+    result = nmt("translate", *TRANSLATIONS[name], "--split", "never", "-q", "-i", lines)
     assert result.exit_code == 0, result.output
     assert result.stdout_bytes == (EXPECTED / f"{name}.en").read_bytes()
 
@@ -64,7 +64,8 @@ def test_models_translate_to_the_same_bytes(name: str, monkeypatch: pytest.Monke
 def test_alignments_are_the_same(tmp_path: Path) -> None:
     output, alignments = tmp_path / "out.en", tmp_path / "out.align"
     lines = ARTIFACTS / "lines.de"
-    done(nmt("translate", ARTIFACTS / "averaged", "-i", lines, "-o", output, "--alignments", alignments))
+    outputs = ("-o", output, "--alignments", alignments)
+    done(nmt("translate", ARTIFACTS / "averaged", "--split", "never", "-i", lines, *outputs))
     assert output.read_bytes() == (EXPECTED / "averaged.en").read_bytes()
     assert alignments.read_bytes() == (EXPECTED / "averaged.align").read_bytes()
 
@@ -121,7 +122,8 @@ def test_shards_are_merged(artifacts: Path) -> None:
 def test_an_interrupted_translation_is_resumed_by_the_version_that_began_it_only(artifacts: Path) -> None:
     info = artifacts / "jobs/valid.en.part.json"
     begun = (artifacts / "jobs/valid.en.part").read_bytes()
-    resume = ("translate", "averaged", "-i", "text/valid.de", "-o", "jobs/valid.en", "--resume")
+    files = ("-i", "text/valid.de", "-o", "jobs/valid.en")
+    resume = ("translate", "averaged", *files, "--split", "never", "--resume")
     refused = nmt(*resume)
     assert refused.exit_code == 1, refused.output
     assert f"nmt: was 0.1.0, now {__version__}" in refused.stderr

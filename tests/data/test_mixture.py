@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.batches import Mixture, shuffle_keys, shuffle_values
+from nmt.data.mixture import Mixture, shuffle_keys, shuffle_values
 
 
 def drawn(mixture: Mixture, epoch: int) -> list[int]:

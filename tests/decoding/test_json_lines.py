@@ -32,7 +32,7 @@ def test_what_is_asked_for_is_there() -> None:
     tokens = [["▁a", -1.0], ["▁dog", -1.5], ["</s>", -0.5]]
     best = {"translation": "a dog", "score": -1.5, "log_prob": -3.0, "tokens": tokens}
     found = answered('{"text": "Hund"}', details=True, n_best=True)
-    assert found == {"text": "Hund", **best, "alignment": [[0, 1]], "n_best": [best, best]}
+    assert found == {"text": "Hund", **best, "alignment": [[0, 1]], "parts": [], "n_best": [best, best]}
 
 
 def test_constraints_are_read() -> None:

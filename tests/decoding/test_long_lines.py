@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.translation import split_tokens
+from nmt.decoding.parts import split_tokens
 
 
 def cut(pieces: list[str], longest: int) -> list[list[str]]:
@@ -37,3 +37,9 @@ def test_the_parts_cover_every_piece_once(longest: int) -> None:
     found = cut(pieces, longest)
     assert [piece for part in found for piece in part] == pieces
     assert all(0 < len(part) <= longest for part in found)
+
+
+def test_the_end_of_a_clause_is_better_than_the_end_of_a_word() -> None:
+    assert cut(["▁a", "▁b", ",", "▁c", "▁d", "▁e"], 4) == [["▁a", "▁b", ","], ["▁c", "▁d", "▁e"]]
+    assert cut(["▁가", "나", "、", "다", "라"], 4) == [["▁가", "나", "、"], ["다", "라"]]
+    assert cut(["▁a", "▁b", "▁1", ",", "000", "▁e"], 5) == [["▁a", "▁b", "▁1", ",", "000"], ["▁e"]]

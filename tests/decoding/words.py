@@ -40,6 +40,9 @@ class CutWords:
     def byte_tokens(self) -> list[int]:
         return []
 
+    def tag(self, line: str) -> str:
+        return ""
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [("▁" if i % 2 == 0 else "") + f"p{i}" for i in ids]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nmt.data.vocabulary.model_file import check_model_file
 from nmt.data.vocabulary.subwords import SentencePieceVocabulary
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Flags, Vocabulary
+from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, SPECIALS, TAG, UNK, Flags, Vocabulary
 from nmt.data.vocabulary.words import WordVocabulary, parse_words, split_words
 from nmt.errors import DataError
 from nmt.untrusted_files import ADVICE, TEXT_BYTES, read_bytes
@@ -15,6 +15,7 @@ __all__ = [
     "PAD",
     "SIDES",
     "SPECIALS",
+    "TAG",
     "UNK",
     "Flags",
     "SentencePieceVocabulary",

@@ -50,6 +50,10 @@ class SentencePieceVocabulary(Vocabulary):
         word, _, rest = line.partition(" ")
         return ([self._tags[word]], rest) if word in self._tags else ([], line)
 
+    def tag(self, line: str) -> str:
+        word = line.partition(" ")[0] if self._tags else ""
+        return word if word in self._tags else ""
+
     @cached_property
     def _tags(self) -> dict[str, int]:
         """The ids of tokens that are recognised only as the first word of a line."""

@@ -1,6 +1,7 @@
 """The interface of vocabularies, and the ids that all of them share."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ Flags = NDArray[np.bool_]
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
+TAG = re.compile(r"<[^<>\s]+>")  # a word that can be added to the beginning of each source of a corpus
 CANNOT_SAMPLE = "only unigram and bpe segmentations can be sampled: set subwords.sampling to 0"
 
 
@@ -59,6 +61,10 @@ class Vocabulary(Protocol):
     def join(self, text: str) -> str:
         """Join the segments of words, if the vocabulary's tokens are written as segments (`be@@ tter`)."""
         return text
+
+    def tag(self, line: str) -> str:
+        """Return the tag that a line begins with, or an empty string."""
+        return ""
 
     def starts(self) -> Flags:
         """Return a flag per token: True if it starts a word."""

@@ -1,6 +1,5 @@
 """Word vocabularies: words split on spaces, or segments of words by byte-pair encoding."""
 
-import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -8,9 +7,8 @@ import numpy as np
 
 from nmt.data.vocabulary.codes import JOINER, BpeCodes, join_segments
 from nmt.data.vocabulary.normalisation import NORMALISATIONS
-from nmt.data.vocabulary.vocabulary import EOS, SPECIALS, UNK, Flags, Vocabulary
+from nmt.data.vocabulary.vocabulary import EOS, SPECIALS, TAG, UNK, Flags, Vocabulary
 
-TAG = re.compile(r"<[^<>\s]+>")
 JOINED, CODES = "joined", "codes="  # in the first line of the file
 
 
@@ -60,6 +58,10 @@ class WordVocabulary(Vocabulary):
 
     def join(self, text: str) -> str:
         return join_segments(text) if self.joined else text
+
+    def tag(self, line: str) -> str:
+        word = line.partition(" ")[0]
+        return word if TAG.fullmatch(word) and word in self._ids else ""
 
     def starts(self) -> Flags:
         return np.ones(len(self), np.bool_)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, BatchSettings, SubwordSampling, read_validation_batches
+from nmt.data.pair_joining import PairJoin
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
 from nmt.data.shortlist import Shortlist, load_shortlist
 from nmt.data.sources import compute_passes, find_part
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
+from nmt.data.trained_lengths import TrainedLengths, read_lengths
 from nmt.data.vocabulary import EOS, PAD, SIDES, Vocabulary
 from nmt.decoding.job import Job
 from nmt.decoding.model import Model
@@ -55,6 +57,7 @@ class LoadedTranslator(NamedTuple):
     target: Vocabulary
     recipe: TranslationRecipe
     shortlist: Shortlist | None = None
+    lengths: TrainedLengths | None = None  # None if unknown
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
@@ -77,7 +80,7 @@ class TranslationTask(Task[TranslationRecipe]):
         sampling = SubwordSampling(data.source, data.target, alpha) if alpha else None
         return PreparedTask(
             model,
-            PairBatches(data.train, self._plan(passes), sampling),
+            PairBatches(data.train, self._plan(passes)._replace(join=self._join(data)), sampling),
             build_objective(recipe, data.target),
             validate,
             data.describe(),
@@ -114,6 +117,13 @@ class TranslationTask(Task[TranslationRecipe]):
     def epoch_batches(self, store: TokenStore) -> PairBatches:
         return PairBatches(store, self._plan(()))
 
+    def _join(self, data: TranslationData) -> PairJoin | None:
+        settings = self.recipe.data
+        if not settings.join_sentences:
+            return None
+        tags = tuple(corpus.tag for corpus in settings.corpora) or (None,)
+        return PairJoin(settings.join_sentences, settings.max_length, (data.source, data.target), tags)
+
     def _plan(self, passes: tuple[float, ...]) -> BatchPlan:
         return BatchPlan(self.recipe.training.batch, self.recipe.seed, passes)
 
@@ -143,7 +153,7 @@ def load_translator(path: Path) -> LoadedTranslator:
         raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
     model = load_trained(recipe, lambda: build_translator(recipe, len(source), len(target)), weights)
-    return LoadedTranslator(model, source, target, recipe)
+    return LoadedTranslator(model, source, target, recipe, lengths=read_lengths(folder))
 
 
 def load_with_shortlist(path: Path) -> LoadedTranslator:
@@ -203,7 +213,7 @@ def build_validator(
     evaluation, validation = recipe.evaluation, recipe.training.validation
     names = dict.fromkeys([*DEFAULT_METRICS, validation.deciding_metric, *validation.stop_on])
     metrics = [name for name in names if name in METRICS]
-    translator = LoadedTranslator(model, data.source, data.target, recipe)
+    translator = LoadedTranslator(model, data.source, data.target, recipe, lengths=data.lengths)
 
     def translate(lines: Sequence[str]) -> list[str]:
         job = build_job(translator)  # bound to the current weights
@@ -236,14 +246,16 @@ def build_job(translator: LoadedTranslator) -> Job:
     recipe = translator.recipe
     attends = recipe.decoder.attention != "none"
     options = Options(**vars(recipe.search), unk=not translator.target.byte_tokens())
-    return Job(
+    job = Job(
         build_search_model(translator),
         translator.source,
         translator.target,
         options,
         attends,
         bleu_tokenizer=recipe.evaluation.tokenize,
+        languages=(recipe.data.src, recipe.data.tgt),
     )
+    return job.with_lengths(translator.lengths)
 
 
 def build_search_model(translator: LoadedTranslator) -> Model:

@@ -1,0 +1,189 @@
+"""The division of a line into the parts that are translated: sentences, groups of them, clauses."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+from nmt.data.sentences import ENDS, WIDE_ENDS, Span, split_clauses, split_sentences
+from nmt.data.vocabulary.codes import JOINER
+from nmt.decoding.job import Job, Tokenizer
+
+STOPS = (*ENDS, ";", ":")
+WIDE_STOPS = tuple(WIDE_ENDS)
+CLAUSE_STOPS = (",", "،", "؛", "၊", "፣")
+WIDE_CLAUSE_STOPS = ("，", "、", "；", "：")
+SPACE = "▁"  # marks the subwords that begin a word
+
+
+class Part(NamedTuple):
+    """A part of a line, which is translated on its own."""
+
+    span: Span  # in the line; parts that are cut between tokens have that of all of them
+    ids: list[int]
+    tokens: list[str]
+    sentences: int = 1  # that begin in it
+    gap: str = ""  # white space between the previous part and this one
+    tagged: bool = False  # whether its first token is the tag at the beginning of the line
+
+
+class LinePlan(NamedTuple):
+    """The parts of a line, and notes for the user."""
+
+    parts: list[Part]
+    notes: list[str]
+
+
+def plan_parts(text: str, job: Job) -> LinePlan:
+    """Divide a line into parts that the job's model can translate; no part if the line has no tokens.
+
+    With `split`, each has as many sentences as the model was trained on, and a longer sentence is cut between
+    clauses. Whatever exceeds `longest_part` is cut. A tag at the beginning applies to all parts.
+    """
+    planner = _Planner(text, job)
+    parts = [part for span, sentences in planner.groups() for part in planner.encode_group(span, sentences)]
+    others = [part._replace(gap=_gap(text, before, part)) for before, part in pairwise(parts)]
+    return LinePlan([*parts[:1], *others], planner.notes)
+
+
+def _gap(text: str, before: Part, part: Part) -> str:
+    return "" if before.span == part.span else text[before.span.end : part.span.start]
+
+
+def part_texts(text: str, parts: Sequence[Part], source: Tokenizer) -> list[str]:
+    """Return the text of each part; of parts that are cut between tokens, that of their tokens."""
+    counts = Counter(part.span for part in parts)
+    return [
+        text[part.span.start : part.span.end] if counts[part.span] == 1 else source.decode(part.ids)
+        for part in parts
+    ]
+
+
+class _Planner:
+    """The division of one line."""
+
+    def __init__(self, text: str, job: Job) -> None:
+        self.text, self.job, self.notes = text, job, list[str]()
+        self.tag = job.source.tag(text)
+        lengths = job.lengths
+        self.most_sentences = lengths.sentences if lengths else 1
+        self.most_tokens = min(lengths.tokens if lengths else job.longest_part, job.longest_part)
+
+    def groups(self) -> Iterator[tuple[Span, int]]:
+        """Yield the spans that are translated together, with their numbers of sentences."""
+        spans = split_sentences(self.text, self.job.languages[0]) if self.job.split == "auto" else []
+        if len(spans) < 2:
+            yield Span(0, len(self.text)), 1
+        elif self.most_sentences == 1:
+            yield from ((span, 1) for span in spans)
+        else:
+            yield from self._group(spans, self.most_sentences)
+
+    def _group(self, spans: Sequence[Span], most: int) -> Iterator[tuple[Span, int]]:
+        """Join consecutive spans while they are within the limits, and no layout separates them."""
+        start, end, tokens, count = spans[0].start, spans[0].end, len(self._encode(spans[0])), 1
+        for span in spans[1:]:
+            size = len(self._encode(span))
+            has_layout = self.text[end : span.start] not in ("", " ")
+            if count == most or tokens + size > self.most_tokens or has_layout:
+                yield Span(start, end), count
+                start, tokens, count = span.start, 0, 0
+            end, tokens, count = span.end, tokens + size, count + 1
+        yield Span(start, end), count
+
+    def encode_group(self, span: Span, sentences: int) -> Iterator[Part]:
+        """Yield the parts of a group of sentences: usually one."""
+        ids = self._encode(span)
+        if self.job.split == "never" or len(ids) <= self.most_tokens:
+            yield from self._cut(span, ids, sentences)
+            return
+        clauses = [clause for clause, _ in self._group(split_clauses(self.text, span), len(ids))]
+        excess = f"{len(ids):,} tokens, more than {self.most_tokens:,}"
+        if self.most_tokens < self.job.longest_part:
+            excess = f"a sentence of {excess} in training"
+        if len(clauses) > 1:
+            self.notes.append(f"{excess}: translated in {len(clauses):,} parts")
+        elif len(ids) <= self.job.longest_part:
+            self.notes.append(f"{excess}, without a clause to cut at")
+        for clause in clauses:
+            yield from self._cut(clause, self._encode(clause) if len(clauses) > 1 else ids, sentences)
+            sentences = 0
+
+    def _cut(self, span: Span, ids: list[int], sentences: int) -> Iterator[Part]:
+        """Yield parts of at most `longest_part` tokens."""
+        tokens, longest = self.job.source.tokens(ids), self.job.longest_part
+        slices = split_tokens(tokens, longest)
+        if len(slices) > 1:
+            excess = f"{len(ids):,} tokens, more than {longest}"
+            self.notes.append(f"{excess}: translated in {len(slices):,} parts")
+        for number, part in enumerate(slices if ids else []):
+            tagged = bool(self.tag) and span.start > 0 and number == 0
+            yield Part(span, ids[part], tokens[part], 0 if number else sentences, tagged=tagged)
+
+    def _encode(self, span: Span) -> list[int]:
+        """Encode a part of the line, after the tag of the line."""
+        text = self.text[span.start : span.end]
+        return self.job.source.encode(f"{self.tag} {text}" if self.tag and span.start > 0 else text)
+
+
+def split_tokens(tokens: list[str], longest: int) -> list[slice]:
+    """Return slices of at most `longest` tokens that cover them all, in order.
+
+    Each ends in its second half, in this order of preference: after the last end of a sentence, after the
+    last end of a clause, after the last end of a word, or at its full length.
+    """
+    slices, start = [], 0
+    subwords = has_subwords(tokens)
+    while len(tokens) - start > longest:
+        end = _split_point(tokens, start, start + longest, subwords)
+        slices.append(slice(start, end))
+        start = end
+    return [*slices, slice(start, len(tokens))]
+
+
+def _split_point(tokens: list[str], start: int, full: int, subwords: bool) -> int:
+    clause_end = word_end = None
+    for end in range(full, (start + full) // 2, -1):
+        between_words = begins_next_word(tokens, end, subwords)
+        last = tokens[end - 1]
+        if last.endswith(WIDE_STOPS) or (between_words and last.endswith(STOPS)):
+            return end
+        if last.endswith(WIDE_CLAUSE_STOPS) or (between_words and last.endswith(CLAUSE_STOPS)):
+            clause_end = clause_end or end
+        if between_words:
+            word_end = word_end or end
+    return clause_end or word_end or full
+
+
+def has_subwords(tokens: list[str]) -> bool:
+    """Return True if a line was split into subwords (its first token starts with ▁), False for words."""
+    return any(token.startswith(SPACE) for token in tokens)
+
+
+def word_indices(tokens: list[str], subwords: bool) -> list[int]:
+    """Return the index of the word to which each token belongs; words are separated by spaces."""
+    begins_word = [begins_next_word(tokens, index, subwords) for index in range(1, len(tokens))]
+    return list(accumulate(begins_word, initial=0))[: len(tokens)]
+
+
+def begins_next_word(tokens: Sequence[str], index: int, subwords: bool) -> bool:
+    """Return True if a token that is not the first begins a word, as a subword, a word or a segment."""
+    return tokens[index].startswith(SPACE) if subwords else not tokens[index - 1].endswith(JOINER)
+
+
+def source_words(parts: Sequence[Part], subwords: bool) -> list[list[int]]:
+    """Return the index of the word of the line to which each token of each part belongs."""
+    words: list[list[int]] = []
+    for number, part in enumerate(parts):
+        tokens = part.tokens[part.tagged :]
+        first = 0
+        if number > 0:
+            before = parts[number - 1]
+            is_cut = part.span == before.span  # between two tokens
+            begins_word = (
+                begins_next_word([before.tokens[-1], *tokens], 1, subwords) if is_cut else bool(part.gap)
+            )
+            first = words[-1][-1] + begins_word
+        indices = [first + index for index in word_indices(tokens, subwords)]
+        words.append([0] * part.tagged + indices)
+    return words
