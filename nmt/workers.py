@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from nmt.errors import DataError, NmtError
 
@@ -25,6 +25,15 @@ TASKS_AHEAD = 4  # tasks per worker that are running, or done and waiting for an
 def count_cores() -> int:
     """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class TaskSource(Protocol):
+    """An input that can be waited for."""
+
+    def fileno(self) -> int: ...
+
+    def is_ready(self) -> bool:
+        """Return True if the next task can be read without waiting, as far as is known."""
 
 
 class Workers(Generic[TaskT, ResultT]):
@@ -65,13 +74,23 @@ class Workers(Generic[TaskT, ResultT]):
             process.kill()
             process.join()
 
-    def map(self, tasks: Iterable[TaskT]) -> Iterator[tuple[TaskT, ResultT]]:
-        """Yield each task with its result, in order; re-raise exceptions; DataError if a worker dies."""
-        waiting = enumerate(tasks)
+    def map(
+        self, tasks: Iterable[TaskT], source: "TaskSource | None" = None
+    ) -> Iterator[tuple[TaskT, ResultT]]:
+        """Yield each task with its result, in order; re-raise exceptions; DataError if a worker dies.
+
+        With a `source`, which the tasks are read from, results are not held back while it has no input.
+        """
+        waiting, is_open = enumerate(tasks), True
         idle, busy = list(self._processes), dict[Connection, int]()
         given, results, next_result = dict[int, TaskT](), dict[int, ResultT](), 0
         while True:
-            while idle and len(given) < self._held and (task := next(waiting, None)):
+            while is_open and idle and len(given) < self._held:
+                if given and source is not None and not source.is_ready():
+                    break
+                if (task := next(waiting, None)) is None:
+                    is_open = False
+                    break
                 pipe = idle.pop()
                 busy[pipe], given[task[0]] = task[0], task[1]
                 try:
@@ -80,7 +99,9 @@ class Workers(Generic[TaskT, ResultT]):
                     raise self._death(pipe) from None
             if not given:
                 return
-            for pipe in [pipe for pipe in busy if pipe in wait(list(busy))]:
+            is_waiting = source is not None and is_open and idle and len(given) < self._held
+            ready = wait([*busy, *([source.fileno()] if source and is_waiting else [])])
+            for pipe in [pipe for pipe in busy if pipe in ready]:
                 results[busy.pop(pipe)] = self._receive(pipe)
                 idle.append(pipe)
             while next_result in results:

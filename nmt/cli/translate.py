@@ -17,11 +17,12 @@ from nmt.errors import DataError, UsageError, escape_controls
 from nmt.files import check_writable
 
 if TYPE_CHECKING:
+    from nmt.data.pipes import PipeLines
     from nmt.decoding.job import Job, JobProgress, Window
     from nmt.decoding.resume import JobOutput
     from nmt.decoding.translation import InvarianceSample, Translation
 
-Work = Callable[[Iterable["Window"]], Iterator[tuple["Window", list["Translation"]]]]
+Work = Callable[[Iterable["Window"], "PipeLines | None"], Iterator[tuple["Window", list["Translation"]]]]
 Formatter = Callable[["Translation"], str]
 WORKER_BATCHES = 4  # batches that a worker gets at a time
 
@@ -62,7 +63,7 @@ def translate(**given: Any) -> None:
         progress = TranslationProgress(options.quiet, source.total, output.done)
         reader.skip(output.done)
         with progress.bar:
-            for window, translations in work(reader.windows(window_size)):
+            for window, translations in work(reader.windows(window_size, source.pipe), source.pipe):
                 for translation in translations:
                     output.write([format_(translation) for format_ in formatters])
                     progress.advance(translation)
@@ -118,7 +119,7 @@ def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
 
     if options.workers == 1:
         work = _translator(options, job)
-        yield lambda windows: ((window, work(window)) for window in windows)
+        yield lambda windows, _: ((window, work(window)) for window in windows)
         return
     begin = partial(_translator, options, job if START_METHOD == "fork" else None)
     with Workers(begin, options.workers) as workers:

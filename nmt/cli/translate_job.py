@@ -1,13 +1,14 @@
 """The models, the search and the input lines of `nmt translate`, from its options."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from nmt.cli.translate_options import TranslateOptions
+from nmt.data.pipes import PipeLines, open_pipe
 from nmt.data.text import COMPRESSIONS, read_lines_leniently
 from nmt.decoding import io, shards
 from nmt.decoding.ensemble import combine_jobs
@@ -114,6 +115,7 @@ class InputLines(NamedTuple):
     lines: Iterator[Line]
     total: int | None  # number of lines, if they can be counted beforehand
     shard: shards.ShardRange | None  # their range in the file, if they are a shard of it
+    pipe: PipeLines | None  # that they come from
 
 
 @contextmanager
@@ -122,7 +124,9 @@ def open_input(options: TranslateOptions) -> Iterator[InputLines]:
     with _open_stream(options.source) as stream:
         shard = shards.find_shard(stream, *shards.parse_shard(options.shard)) if options.shard else None
         total = None if options.quiet else _count_lines(options.source, shard)
-        yield InputLines(_lines(stream, options, shard), total, shard)
+        pipe = None if shard else open_pipe(stream)
+        raw = shards.read_shard(stream, shard) if shard else pipe or stream
+        yield InputLines(_lines(raw, options, shard), total, shard, pipe)
 
 
 @contextmanager
@@ -141,9 +145,10 @@ def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _lines(stream: BinaryIO, options: TranslateOptions, shard: shards.ShardRange | None) -> Iterator[Line]:
+def _lines(
+    raw: Iterable[bytes], options: TranslateOptions, shard: shards.ShardRange | None
+) -> Iterator[Line]:
     first = shard.first if shard else 1
-    raw = shards.read_shard(stream, shard) if shard else stream
     texts = read_lines_leniently(raw, top=first == 1, path=options.source)
     if options.json:
         return (io.read_json_line(number, *text, options.field) for number, text in enumerate(texts, first))

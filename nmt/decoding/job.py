@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from nmt.data.pipes import PAUSE, PipeLines
 from nmt.data.text import read_lines
 from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding import LONGEST_PART, READ_AHEAD
@@ -168,13 +169,14 @@ class LineReader:
                 f"its first {read:,}; start again without --resume"
             )
 
-    def windows(self, size: int) -> Iterator[Window]:
-        """Yield windows of `size` lines, fewer if they are long."""
+    def windows(self, size: int, pipe: PipeLines | None = None) -> Iterator[Window]:
+        """Yield windows of `size` lines, fewer if they are long or the pipe that they come from pauses."""
         lines, characters = list[Line](), 0
         for line in self:
             lines.append(line)
             characters += len(line.text)
-            if len(lines) == size or characters >= WINDOW_CHARACTERS:
+            is_full = len(lines) == size or characters >= WINDOW_CHARACTERS
+            if is_full or (pipe is not None and not pipe.is_ready(PAUSE)):
                 yield Window(lines, self._digest.hexdigest())
                 lines, characters = [], 0
         if lines:

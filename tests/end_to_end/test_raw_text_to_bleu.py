@@ -83,6 +83,7 @@ def test_an_averaged_model_translates_wherever_it_is_moved(finished: Finished, t
         "recipe.yaml",
         "source.spm",
         "target.spm",
+        "lengths.json",
         "model.safetensors",
         "model.json",
         "README.md",
