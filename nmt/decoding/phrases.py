@@ -1,12 +1,17 @@
-"""The lexical constraints of a line as tokens: phrases are written exactly, as whole words."""
+"""The lexical constraints of a line as tokens, divided among its parts: phrases are written exactly, as whole
+words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nmt.data.script import is_written_with_spaces
-from nmt.data.vocabulary import UNK
-from nmt.decoding.job import LineConstraints, Tokenizer
-from nmt.decoding.options import TokenSequence
+from nmt.data.sentences import split_sentences
+from nmt.data.vocabulary import EOS, UNK
+from nmt.decoding.beam import search
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
+from nmt.decoding.options import Request, TokenSequence
+from nmt.decoding.parts import Part
 
 
 class EncodedConstraints(NamedTuple):
@@ -56,3 +61,79 @@ def find_unwritable(constraints: LineConstraints, target: Tokenizer) -> str | No
 def _phrases(constraints: LineConstraints) -> Iterator[tuple[str, str]]:
     yield "prefix", constraints.prefix
     yield from (("required phrase", phrase) for phrase in constraints.must)
+
+
+def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]:
+    """Return a request for each part of a line.
+
+    The sentences of the prefix belong to those of the line, in order. A required phrase belongs to the part
+    whose score decreases least with it. What is forbidden applies to every part.
+    """
+    given = line.constraints
+    draws = [line.number, 0] if given.seed is None else [given.seed, 1]
+    requests = [Request(0, part.ids, draws=[*draws, number]) for number, part in enumerate(parts)]
+    if len(parts) == 1:
+        return [_constrain(requests[0], PartConstraints(given), job.target)]
+    constraints = list(_divide_prefix(given._replace(must=()), parts, job))
+    for phrase in given.must:
+        _place_phrase(phrase, requests, constraints, job)
+    return [_constrain(*pair, job.target) for pair in zip(requests, constraints, strict=True)]
+
+
+class PartConstraints(NamedTuple):
+    """The constraints of one part of a line."""
+
+    constraints: LineConstraints
+    is_given: bool = False  # the prefix is the complete output
+
+
+def _constrain(request: Request, part: PartConstraints, target: Tokenizer) -> Request:
+    encoded = encode_constraints(part.constraints, target)
+    request = request._replace(forbidden=encoded.forbidden)
+    if encoded.prefix or encoded.required:
+        request = request._replace(
+            **encoded._asdict(),
+            continuations=target.continuations(),
+            openings=frozenset(target.openings()),
+        )
+    return request._replace(prefix=[*encoded.prefix, EOS]) if part.is_given else request
+
+
+def _divide_prefix(line: LineConstraints, parts: Sequence[Part], job: Job) -> Iterator[PartConstraints]:
+    """Yield the constraints of each part, with the sentences of the prefix that belong to it.
+
+    Those that are followed by another sentence of the prefix are the complete output of their part.
+    """
+    prefix, spans = line.prefix, split_sentences(line.prefix, job.languages[1])
+    for number, part in enumerate(parts):
+        is_last = not any(other.sentences for other in parts[number + 1 :])
+        taken = len(spans) if is_last else part.sentences
+        chosen, spans = spans[:taken], spans[taken:]
+        text = prefix[chosen[0].start : chosen[-1].end if spans else len(prefix)] if chosen else ""
+        yield PartConstraints(line._replace(prefix=text), bool(spans))
+
+
+def _place_phrase(
+    phrase: str, requests: Sequence[Request], constraints: list[PartConstraints], job: Job
+) -> None:
+    """Require a phrase in the part whose score decreases least with it."""
+    extended = [
+        part._replace(constraints=part.constraints._replace(must=(*part.constraints.must, phrase)))
+        for part in constraints
+    ]
+    without, best = (_find_best(requests, choice, job) for choice in (constraints, extended))
+    costs = [
+        (after.missing, not after.finished, before.score - after.score)
+        for before, after in zip(without, best, strict=True)
+    ]
+    chosen = costs.index(min(costs))
+    constraints[chosen] = extended[chosen]
+
+
+def _find_best(
+    requests: Sequence[Request], constraints: Sequence[PartConstraints], job: Job
+) -> list[Hypothesis]:
+    """Return the best output of each request with its constraints."""
+    pairs = enumerate(zip(requests, constraints, strict=True))
+    numbered = [_constrain(*pair, job.target)._replace(number=number) for number, pair in pairs]
+    return [hypotheses[0] for _, hypotheses in sorted(search(job.model, numbered, job.options))]

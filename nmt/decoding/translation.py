@@ -29,9 +29,8 @@ from nmt.decoding.parts import (
     source_words,
     word_indices,
 )
-from nmt.decoding.phrases import find_unwritable
+from nmt.decoding.phrases import build_requests, find_unwritable
 from nmt.decoding.ranking import select_mbr
-from nmt.decoding.requests import build_requests
 from nmt.errors import UsageError
 
 VERIFICATION_BATCHES = (1, 7, 64)
