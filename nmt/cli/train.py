@@ -25,7 +25,7 @@ Change = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY=VALUE",
-        help="Change a setting that affects the weights of a run: training.learning_rate.peak=1e-4.",
+        help="Resume with a changed learning rate, dropout, label smoothing or norm.",
     ),
 ]
 
