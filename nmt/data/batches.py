@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.mixture import Mixture, build_generator, draw_numbers, shuffle_keys, shuffle_values
+from nmt.data.copy_practice import CopyPractice
+from nmt.data.mixture import Mixture, build_generator, draw_bits, draw_numbers, shuffle_keys, shuffle_values
 from nmt.data.pair_joining import Bools, PairJoin, find_joined, join_lines, pair_lengths, replace_rows
 from nmt.data.store import TokenStore
 from nmt.data.store.arrays import Int64, RaggedRows
@@ -97,16 +98,21 @@ class SubwordSampling(NamedTuple):
 
 
 def read_batches(
-    store: TokenStore, plan: BatchPlan, epoch: int, start: int = 0, sampling: SubwordSampling | None = None
+    store: TokenStore,
+    plan: BatchPlan,
+    epoch: int,
+    start: int = 0,
+    sampling: SubwordSampling | None = None,
+    practice: CopyPractice | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch, starting with number `start` (from 0).
 
-    Sampled segmentations depend on (seed, epoch, position). Batches are formed by the lengths in the store:
-    with sampling, one may exceed its number of tokens.
+    Sampled segmentations and inserted copy symbols depend on (seed, epoch, position). Batches are formed by
+    the lengths in the store: with either, one may exceed its number of tokens.
     """
     for number, chosen in enumerate(_plan_batches(store, plan, epoch)):
         if number >= start:
-            yield _collate(store, chosen, plan, epoch, sampling)
+            yield _collate(store, chosen, plan, epoch, sampling, practice)
             store.release()
 
 
@@ -162,16 +168,25 @@ def _split_by_tokens(lengths: Int64, size: int) -> list[int]:
 
 
 def _collate(
-    store: TokenStore, chosen: BatchPairs, plan: BatchPlan, epoch: int, sampling: SubwordSampling | None
+    store: TokenStore,
+    chosen: BatchPairs,
+    plan: BatchPlan,
+    epoch: int,
+    sampling: SubwordSampling | None,
+    practice: CopyPractice | None = None,
 ) -> Batch:
     pairs, weights, alignments = chosen.pairs, None, None
     src, tgt = (_take_rows(store, side, chosen, plan, epoch, sampling) for side in (0, 1))
-    src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
     if store.weights is not None:
         following = np.where(chosen.joined, pairs + 1, pairs)
         weights = torch.from_numpy((store.weights[pairs] + store.weights[following]) / 2)
     if store.alignments is not None:
         alignments = align_tokens(store.alignments.words.take(pairs), src, tgt, store.alignments.starts)
+    if practice is not None:
+        inserted = practice.apply(src, tgt, draw_bits(chosen.positions, plan.seed, epoch, 2))
+        src, tgt = inserted.src, inserted.tgt
+        alignments = None if alignments is None else inserted.move(alignments)
+    src_lengths, tgt_lengths = torch.from_numpy(src.lengths + 1), torch.from_numpy(tgt.lengths + 1)
     return Batch(
         _pad(src),
         src_lengths,

@@ -98,6 +98,11 @@ def mix_bits(values: UInt64) -> UInt64:
 
 def draw_numbers(positions: Int64, *key: int) -> Int64:
     """Return a random number of 32 bits for each position, from a key."""
-    mask = np.random.SeedSequence(key).generate_state(1, np.uint64)
-    numbers: Int64 = (mix_bits(positions.astype(np.uint64) ^ mask) >> np.uint64(32)).astype(np.int64)
+    numbers: Int64 = (draw_bits(positions, *key) >> np.uint64(32)).astype(np.int64)
     return numbers
+
+
+def draw_bits(positions: Int64, *key: int) -> UInt64:
+    """Return 64 random bits for each position, from a key."""
+    mask = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return mix_bits(positions.astype(np.uint64) ^ mask)

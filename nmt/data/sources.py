@@ -11,9 +11,10 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from nmt.data.corpora import corpus_root
 from nmt.data.pair_rules import LengthSettings
 from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file
-from nmt.data.vocabulary import SPECIALS, TAG
+from nmt.data.protection.spans import KINDS
+from nmt.data.vocabulary import COPY, SPECIALS, TAG
 from nmt.errors import UsageError
-from nmt.settings import ByShape, Conflict, Count, Positive, ProcessCount, Settings, Share
+from nmt.settings import ByShape, Conflict, Count, OneOf, Positive, ProcessCount, Settings, Share
 
 TwoFiles = Annotated[list[str], MinLen(2), MaxLen(2)]
 PairFiles = Annotated[str | TwoFiles, ByShape()]
@@ -63,7 +64,7 @@ class CorpusSettings(Settings):
     def conflicts(self) -> Iterator[Conflict]:
         if self.tag is not None and not TAG.fullmatch(self.tag):
             yield "tag", f"expected one word in angle brackets, such as <2en> (got '{self.tag}')"
-        if self.tag in SPECIALS:
+        if self.tag in SPECIALS or COPY.fullmatch(self.tag or ""):
             yield "tag", f"{self.tag} is reserved: choose another"
 
 
@@ -113,6 +114,13 @@ class PairSettings(LengthSettings, PairFileSettings):
     """Probability that a training pair is joined with the pair of the next line, drawn anew in each epoch, so
     that the model learns to translate lines of several sentences. Joined pairs have at most `max_length`
     tokens."""
+    protect: list[Annotated[str, OneOf(lambda: KINDS)]] | None = None
+    """Kinds of text that is not translated but copied exactly (docs/text.md): in translation wherever it
+    occurs, in training where both sides contain the same. null: url, email, tag and placeholder if subwords
+    are unigram or bpe of `size` 1000 or more, else none."""
+    copy_practice: Share = 0.2
+    """Share of the training pairs into which symbols to copy are inserted, other pairs in each epoch, so that
+    the model learns to copy what its corpus does not contain."""
 
     def conflicts(self) -> Iterator[Conflict]:
         yield from super().conflicts()

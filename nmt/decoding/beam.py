@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS
-from nmt.decoding.candidates import Continuations, score_continuations, select
+from nmt.decoding.candidates import score_continuations, select
 from nmt.decoding.constraints import advance_progress
-from nmt.decoding.hypothesis import BeamNode, BeamRows, Hypothesis, Selection, SentenceSearch
+from nmt.decoding.hypothesis import BeamNode, BeamRows, Continuations, Hypothesis, Selection, SentenceSearch
 from nmt.decoding.model import Floats, Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -98,6 +98,7 @@ class SearchBatch:
                 None if weights is None else np.array(weights[row]),
                 parent.progress and advance_progress(parent.progress, token, owners[row].required),
                 parent,
+                owners[row].add_copy(parent, token),
             )
             for row, token, value in zip(
                 selection.rows.tolist(), candidates.tokens[selection].tolist(), values.tolist(), strict=True

@@ -1,47 +1,25 @@
 """Continuations of the live hypotheses: blocked tokens, their scores, and the selection of those kept."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.constraints import required_tokens, select_constrained
-from nmt.decoding.hypothesis import BeamNode, BeamRows, Doubles, Selection, SentenceSearch, select_per_group
-from nmt.decoding.model import Floats, Ints, TokenScores
+from nmt.decoding.copying.constraint import constrain_copies, contains_copies
+from nmt.decoding.hypothesis import (
+    BeamNode,
+    BeamRows,
+    Continuations,
+    Doubles,
+    Selection,
+    SentenceSearch,
+    select_per_group,
+)
+from nmt.decoding.model import Ints, TokenScores
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import sample_tokens
 from nmt.errors import DataError
-
-IMPOSSIBLE = -1000.0  # log probability of a required token to which the model gives -inf
-
-
-class Continuations(NamedTuple):
-    """Candidate tokens to continue each row."""
-
-    values: Doubles  # [R, C] log probabilities; -inf: not a candidate
-    tokens: Ints  # [R, C]
-
-    def block(self, rows: Ints, tokens: Ints) -> None:
-        """Block tokens [N] of rows [N]."""
-        pair, column = np.nonzero(self.tokens[rows] == tokens[:, None])
-        self.values[rows[pair], column] = -np.inf
-
-    def write(self, scores: TokenScores, rows: Ints, tokens: Ints, columns: Ints | int) -> None:
-        """Write tokens [N] of rows [N] and their scores into columns, never as -inf."""
-        self.values[rows, columns] = np.maximum(scores.gather(rows, tokens), IMPOSSIBLE)
-        self.tokens[rows, columns] = tokens
-
-    def add_missing(self, scores: TokenScores, rows: Ints, tokens: Ints) -> "Continuations":
-        """Return the continuations with tokens [N] of ascending rows [N] added; pairs are distinct."""
-        present = (self.tokens[rows] == tokens[:, None]) & (self.values[rows] > -np.inf)
-        missing = ~present.any(axis=1)
-        rows, tokens = rows[missing], tokens[missing]
-        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
-        shape = len(self.values), int(columns.max(initial=-1)) + 1
-        added = Continuations(np.full(shape, -np.inf), np.full(shape, PAD))
-        added.write(scores, rows, tokens, columns)
-        return Continuations(*(np.concatenate(both, axis=1) for both in zip(self, added, strict=True)))
 
 
 def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
@@ -92,8 +70,11 @@ def score_continuations(
         closed = [row for row in restricted if owners[row].ends_word(nodes[row])]
         most = int(np.bincount([row for row, _ in blocked]).max()) if blocked else 0
         most += max((len(owners[row].request.continuations) for row in closed), default=0)
-        values, tokens = _pool(scores, len(never) + most + extra, options)
-        result = Continuations(np.array(values, np.float64), np.array(tokens, np.int64))
+        symbols, ends = owners[0].request.symbols, any(owner.copies for owner in owners)
+        spare = len(never) + most + extra + ends
+        result = _pool(scores, spare, options)
+        if contains_copies(result.tokens, symbols):
+            result = _pool(scores, spare + len(symbols), options)
         if required:
             result = result.add_missing(scores, *_columns(sorted(required)))
         for token in never:
@@ -103,6 +84,7 @@ def score_continuations(
         for row in closed:
             extends = np.isin(result.tokens[row], owners[row].request.continuations)
             result.values[row, extends] = -np.inf
+        constrain_copies(result, scores, nodes, owners)
     if forced:
         rows, next_tokens = _columns(forced)
         result.values[rows] = -np.inf
@@ -117,16 +99,20 @@ def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
     return rows, tokens
 
 
-def _pool(scores: TokenScores, spare: int, options: Options) -> tuple[Floats, Ints]:
-    """Return the best of each row, enough that `spare` of them may be blocked."""
+def _pool(scores: TokenScores, spare: int, options: Options) -> Continuations:
+    """Return the best tokens of each row, enough that `spare` of them may be blocked."""
     if not options.sample:
-        return scores.best(options.beam + spare)
-    if options.top_k:
-        return scores.best(options.top_k + spare)
-    log_probs = scores.all()
-    if options.top_p < 1:
-        return scores.best(log_probs.shape[1])
-    return log_probs, np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
+        best = scores.best(options.beam + spare)
+    elif options.top_k:
+        best = scores.best(options.top_k + spare)
+    else:
+        log_probs = scores.all()
+        if options.top_p < 1:
+            best = scores.best(log_probs.shape[1])
+        else:
+            best = log_probs, np.broadcast_to(np.arange(log_probs.shape[1]), log_probs.shape)
+    values, tokens = best
+    return Continuations(np.array(values, np.float64), np.array(tokens, np.int64))
 
 
 def select(

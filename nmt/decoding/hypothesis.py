@@ -1,4 +1,5 @@
-"""Hypotheses: the live ones in the beams of a batch, the state of each sentence's search, and the results."""
+"""Hypotheses: the live ones in the beams of a batch and their continuations, the state of each sentence's
+search, and the results."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -6,12 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.vocabulary import BOS
-from nmt.decoding.model import Floats, Ints
+from nmt.data.vocabulary import BOS, PAD
+from nmt.decoding.model import Floats, Ints, TokenScores
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
 
 Doubles = NDArray[np.float64]
+
+
+IMPOSSIBLE = -1000.0  # log probability of a required token to which the model gives -inf
 
 
 class BeamNode(NamedTuple):
@@ -22,6 +26,7 @@ class BeamNode(NamedTuple):
     weights: Floats | None  # [S] attention at this position, if it is needed
     progress: tuple[int, ...]  # tokens matched of each required sequence
     parent: "BeamNode | None"
+    copies: frozenset[int] = frozenset()  # copy symbols of the source that it contains
 
     def path(self) -> list["BeamNode"]:
         """Return the nodes from the first token to this one, without bos."""
@@ -42,6 +47,34 @@ class BeamRows(NamedTuple):
     parents: Ints  # [R] row of the previous state that each continues; -1 at the start
     totals: Doubles  # [R] log probabilities
     groups: Ints  # [R] ascending
+
+
+class Continuations(NamedTuple):
+    """Candidate tokens to continue each row."""
+
+    values: Doubles  # [R, C] log probabilities; -inf: not a candidate
+    tokens: Ints  # [R, C]
+
+    def block(self, rows: Ints, tokens: Ints) -> None:
+        """Block tokens [N] of rows [N]."""
+        pair, column = np.nonzero(self.tokens[rows] == tokens[:, None])
+        self.values[rows[pair], column] = -np.inf
+
+    def write(self, scores: TokenScores, rows: Ints, tokens: Ints, columns: Ints | int) -> None:
+        """Write tokens [N] of rows [N] and their scores into columns, never as -inf."""
+        self.values[rows, columns] = np.maximum(scores.gather(rows, tokens), IMPOSSIBLE)
+        self.tokens[rows, columns] = tokens
+
+    def add_missing(self, scores: TokenScores, rows: Ints, tokens: Ints) -> "Continuations":
+        """Return the continuations with tokens [N] of ascending rows [N] added; pairs are distinct."""
+        present = (self.tokens[rows] == tokens[:, None]) & (self.values[rows] > -np.inf)
+        missing = ~present.any(axis=1)
+        rows, tokens = rows[missing], tokens[missing]
+        columns = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        shape = len(self.values), int(columns.max(initial=-1)) + 1
+        added = Continuations(np.full(shape, -np.inf), np.full(shape, PAD))
+        added.write(scores, rows, tokens, columns)
+        return Continuations(*(np.concatenate(both, axis=1) for both in zip(self, added, strict=True)))
 
 
 class Selection(NamedTuple):
@@ -96,7 +129,9 @@ class SentenceSearch:
             raise UsageError("sampling and diverse beam search cannot be combined with required phrases")
         tokens = len(request.source)
         self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * tokens)))
-        needed = max(self.minimum, len(request.prefix) + sum(map(len, self.required))) + 1
+        self.copies = frozenset(request.copies)
+        given = len(request.prefix) + sum(map(len, self.required)) + len(self.copies)
+        needed = max(self.minimum, given) + 1
         self.limit = max(1, int(options.max_ratio * tokens) + options.max_extra, needed)
         self.length = 0  # positions so far
         self.root = BeamNode(BOS, 0.0, None, (0,) * len(self.required), None)
@@ -122,6 +157,14 @@ class SentenceSearch:
             before < now == len(sequence) and sequence in closed
             for before, now, sequence in zip(node.parent.progress, node.progress, self.required, strict=True)
         )
+
+    def count_missing_copies(self, node: BeamNode) -> int:
+        """Count the copy symbols that a hypothesis does not contain."""
+        return len(self.copies) - len(node.copies)
+
+    def add_copy(self, node: BeamNode, token: int) -> frozenset[int]:
+        """Return the copy symbols of a hypothesis with one more token."""
+        return node.copies | {token} if token in self.copies else node.copies
 
     def end(self, group: int, node: BeamNode, log_prob: float, finished: bool) -> None:
         """Record the end of a hypothesis, if it is among the best of its group."""

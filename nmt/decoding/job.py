@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from nmt.data.pipes import PAUSE, PipeLines
+from nmt.data.protection import Protection
 from nmt.data.text import read_lines
 from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding import LONGEST_PART, READ_AHEAD
@@ -43,6 +44,9 @@ class Tokenizer(Protocol):
 
     def tag(self, line: str, /) -> str: ...
 
+    @property
+    def copies(self) -> range: ...
+
     def fingerprint(self) -> str: ...
 
     def encode_phrase(self, phrase: str, /) -> list[int]: ...
@@ -74,6 +78,7 @@ class Job(NamedTuple):
     utility: Utility | None = None  # of minimum Bayes risk decoding
     bleu_tokenizer: str = "13a"  # of that utility
     glossary: "Glossary | None" = None  # of all lines; a line can have its own terms too
+    protection: Protection | None = None  # of what is copied instead of translated
     split: Split = "auto"  # whether lines are divided into sentences
     languages: tuple[str, str] = ("", "")  # codes of source and target language
     lengths: TrainedLengths | None = None  # of the lines that the model was trained on, if known
@@ -89,7 +94,8 @@ class Job(NamedTuple):
         glossary = {"glossary": self.glossary.digest()} if self.glossary else {}
         division = {"split": self.split, **self._division()} if self.split == "auto" else {}
         own = {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
-        return options | own | glossary | division
+        protected = {"protection": asdict(self.protection)} if self.protection else {}
+        return options | own | glossary | division | protected
 
     def _division(self) -> dict[str, Any]:
         lengths = asdict(self.lengths) if self.lengths else None

@@ -30,6 +30,8 @@ class Request(NamedTuple):
     closed: frozenset[TokenSequence] = frozenset()  # prefix and required sequences that end a word ...
     continuations: Sequence[int] = ()  # ... so that none of these tokens follows them
     openings: frozenset[int] = frozenset()  # tokens that extend the next, with which no phrase begins
+    copies: Sequence[int] = ()  # copy symbols that the output contains once each ...
+    symbols: range = range(0)  # ... and no other of these
     draws: Sequence[int] = ()  # seeds of its random draws, in addition to `seed`; `number` if empty
 
 

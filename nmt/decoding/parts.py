@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.data.sentences import ENDS, WIDE_ENDS, Span, split_clauses, split_sentences
@@ -116,7 +116,8 @@ class _Planner:
         if len(slices) > 1:
             excess = f"{len(ids):,} tokens, more than {longest}"
             self.notes.append(f"{excess}: translated in {len(slices):,} parts")
-        for number, part in enumerate(slices if ids else []):
+        parts = [part for one in slices for part in divide_at_copies(ids, one, self.job)]
+        for number, part in enumerate(parts if ids else []):
             tagged = bool(self.tag) and span.start > 0 and number == 0
             yield Part(span, ids[part], tokens[part], 0 if number else sentences, tagged=tagged)
 
@@ -124,6 +125,19 @@ class _Planner:
         """Encode a part of the line, after the tag of the line."""
         text = self.text[span.start : span.end]
         return self.job.source.encode(f"{self.tag} {text}" if self.tag and span.start > 0 else text)
+
+
+def divide_at_copies(ids: Sequence[int], part: slice, job: Job) -> list[slice]:
+    """Divide a part so that none has more symbols than the vocabulary, each of them once."""
+    slices, start, seen = list[slice](), part.start, 0
+    symbols = job.source.copies if job.protection else range(0)
+    for index in [i for i in range(part.start, part.stop) if ids[i] in symbols] if symbols else []:
+        seen += 1
+        if job.protection and seen > job.protection.count:
+            follows_space = index > start and job.source.tokens(ids[index - 1 : index]) == [SPACE]
+            slices.append(slice(start, index - follows_space))
+            start, seen = index - follows_space, 1
+    return [*slices, slice(start, part.stop)]
 
 
 def split_tokens(tokens: list[str], longest: int) -> list[slice]:
@@ -160,30 +174,6 @@ def has_subwords(tokens: list[str]) -> bool:
     return any(token.startswith(SPACE) for token in tokens)
 
 
-def word_indices(tokens: list[str], subwords: bool) -> list[int]:
-    """Return the index of the word to which each token belongs; words are separated by spaces."""
-    begins_word = [begins_next_word(tokens, index, subwords) for index in range(1, len(tokens))]
-    return list(accumulate(begins_word, initial=0))[: len(tokens)]
-
-
 def begins_next_word(tokens: Sequence[str], index: int, subwords: bool) -> bool:
-    """Return True if a token that is not the first begins a word, as a subword, a word or a segment."""
-    return tokens[index].startswith(SPACE) if subwords else not tokens[index - 1].endswith(JOINER)
-
-
-def source_words(parts: Sequence[Part], subwords: bool) -> list[list[int]]:
-    """Return the index of the word of the line to which each token of each part belongs."""
-    words: list[list[int]] = []
-    for number, part in enumerate(parts):
-        tokens = part.tokens[part.tagged :]
-        first = 0
-        if number > 0:
-            before = parts[number - 1]
-            is_cut = part.span == before.span  # between two tokens
-            begins_word = (
-                begins_next_word([before.tokens[-1], *tokens], 1, subwords) if is_cut else bool(part.gap)
-            )
-            first = words[-1][-1] + begins_word
-        indices = [first + index for index in word_indices(tokens, subwords)]
-        words.append([0] * part.tagged + indices)
-    return words
+    """Return True if a token begins a word, as a subword, a word or a segment."""
+    return tokens[index].startswith(SPACE) if subwords else not tokens[max(0, index - 1)].endswith(JOINER)

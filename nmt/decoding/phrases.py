@@ -2,7 +2,7 @@
 words."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nmt.data.script import is_written_with_spaces
 from nmt.data.sentences import split_sentences
@@ -71,13 +71,24 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
     """
     given = line.constraints
     draws = [line.number, 0] if given.seed is None else [given.seed, 1]
-    requests = [Request(0, part.ids, draws=[*draws, number]) for number, part in enumerate(parts)]
+    requests = [
+        Request(0, part.ids, draws=[*draws, number], **_request_copies(part.ids, job))
+        for number, part in enumerate(parts)
+    ]
     if len(parts) == 1:
         return [_constrain(requests[0], PartConstraints(given), job.target)]
     constraints = list(_divide_prefix(given._replace(must=()), parts, job))
     for phrase in given.must:
         _place_phrase(phrase, requests, constraints, job)
     return [_constrain(*pair, job.target) for pair in zip(requests, constraints, strict=True)]
+
+
+def _request_copies(source: Sequence[int], job: Job) -> dict[str, Any]:
+    """Return the fields of a `Request` about the copy symbols of a source."""
+    if job.protection is None:
+        return {}
+    ours, theirs = job.source.copies, job.target.copies
+    return {"copies": [theirs[ours.index(token)] for token in source if token in ours], "symbols": theirs}
 
 
 class PartConstraints(NamedTuple):

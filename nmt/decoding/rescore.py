@@ -6,6 +6,7 @@ from itertools import islice
 
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.decoding.beam import search
+from nmt.decoding.copying import protect_given_pair
 from nmt.decoding.job import Job
 from nmt.decoding.options import Request
 from nmt.decoding.translation import BLANK, Candidate
@@ -20,9 +21,10 @@ def rescore_lines(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[Candid
     """
     waiting, options = iter(pairs), replace(job.options, beam=1, n_best=1, groups=1, sample=False)
     while window := list(islice(waiting, WINDOW)):
+        protected = (protect_given_pair(source, target, job) for source, target in window)
         requests = [
             Request(index, job.source.encode(source), [*job.target.encode(target), EOS])
-            for index, (source, target) in enumerate(window)
+            for index, (source, target) in enumerate(protected)
         ]
         results = dict(search(job.model, (request for request in requests if request.source), options))
         for request, (_, target) in zip(requests, window, strict=True):

@@ -8,13 +8,22 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import nsmallest
-from itertools import islice
+from itertools import islice, starmap
 from operator import add, itemgetter
 from typing import Any, NamedTuple
 
+from nmt.data.protection import ProtectedText
 from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.decoding.beam import search
+from nmt.decoding.copying import (
+    Alignment,
+    PartWords,
+    align_words,
+    index_words,
+    locate_copies,
+    protect_line,
+)
 from nmt.decoding.glossary import find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
@@ -26,16 +35,12 @@ from nmt.decoding.parts import (
     has_subwords,
     part_texts,
     plan_parts,
-    source_words,
-    word_indices,
 )
 from nmt.decoding.phrases import build_requests, find_unwritable
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 
 VERIFICATION_BATCHES = (1, 7, 64)
-
-Alignment = list[tuple[int, int]]  # pairs of source word and target word, from 0
 
 
 class Candidate(NamedTuple):
@@ -110,11 +115,12 @@ def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
 
 
 class LineSearch(NamedTuple):
-    """A blank translation of a line, its parts, and the search request for each part."""
+    """A blank translation of a line, its parts, the search request for each part, and its protected text."""
 
     blank: Translation
     parts: Sequence[Part] = ()
     requests: Sequence[Request] = ()
+    protected: ProtectedText = ProtectedText("", ())
 
 
 def _plan_line(line: Line, job: Job) -> LineSearch:
@@ -123,8 +129,9 @@ def _plan_line(line: Line, job: Job) -> LineSearch:
         return LineSearch(blank.add_note(line.error))
     if not line.text.strip():
         return LineSearch(blank)
+    line, copies = protect_line(line, job)
     if problem := find_unwritable(line.constraints, job.target):
-        return LineSearch(blank._replace(line=line._replace(error=problem)).add_note(problem))
+        return LineSearch(blank._replace(line=blank.line._replace(error=problem)).add_note(problem))
     if line.constraints.must and (job.options.sample or job.options.groups > 1):
         problem = "sampling and groups cannot be combined with required phrases: left blank"
         return LineSearch(blank.add_note(problem))
@@ -135,14 +142,7 @@ def _plan_line(line: Line, job: Job) -> LineSearch:
     texts = part_texts(line.text, parts, job.source)
     requests, term_notes = require_terms(line, texts, build_requests(line, parts, job), job)
     blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
-    return LineSearch(blank, parts, requests)
-
-
-def align_words(weights: Floats, source_words: list[int], target_words: list[int]) -> Alignment:
-    """Align each target token with its most attended source token, as distinct word pairs; weights [T, S]."""
-    attended = weights.argmax(axis=-1).tolist()
-    pairs = {(source_words[s], target) for s, target in zip(attended, target_words, strict=True)}
-    return sorted(pairs, key=lambda pair: pair[::-1])
+    return LineSearch(blank, parts, requests, ProtectedText(line.text, copies))
 
 
 def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer, *, subwords: bool) -> str:
@@ -174,10 +174,10 @@ def _join_texts(first: str, second: str, continues: bool) -> str:
 def _join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
     """Join the hypotheses of the parts of a line."""
     blank, subwords = plan.blank, has_subwords(plan.blank.source_tokens)
-    words = source_words(plan.parts, subwords)
+    words = locate_copies(plan.parts, plan.protected.copies, job)
     parts = [
-        [(hypothesis, _candidate(hypothesis, blank.line, part_words, job, subwords)) for hypothesis in ranked]
-        for ranked, part_words in zip(results, words, strict=True)
+        [(hypothesis, _candidate(hypothesis, blank.line, part, job, subwords)) for hypothesis in ranked]
+        for ranked, part in zip(results, words, strict=True)
     ]
     if job.utility:
         for part in parts:
@@ -193,13 +193,15 @@ def _join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job)
         _join_candidates([candidate for _, candidate in rank], gaps) for rank in islice(ranks, job.n_best)
     ]
     offsets = joined[0][1]
-    spans = [PartSpans(part.span, target) for part, target in zip(plan.parts, offsets, strict=True)]
+    sources = [Span(*map(plan.protected.locate, part.span)) for part in plan.parts]
+    spans = list(starmap(PartSpans, zip(sources, offsets, strict=True)))
     alignment = _align_parts(best, words, offsets, job, subwords) if job.aligned else []
     candidates = [candidate for candidate, _ in joined]
     return blank._replace(candidates=candidates, alignment=alignment, parts=_merge_spans(spans))
 
 
-def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, subwords: bool) -> Candidate:
+def _candidate(hypothesis: Hypothesis, line: Line, part: PartWords, job: Job, subwords: bool) -> Candidate:
+    words = part.words
     if job.copy_unknown and UNK in hypothesis.ids:
         source = job.source.join(job.source.normalise(line.text)).split()
         attended = _attention(hypothesis, words).argmax(axis=-1).tolist()
@@ -208,7 +210,7 @@ def _candidate(hypothesis: Hypothesis, line: Line, words: list[int], job: Job, s
     else:
         text = job.target.decode(hypothesis.ids)
     return Candidate(
-        replace_line_ends(text),
+        part.restore(replace_line_ends(text)),
         hypothesis.score,
         hypothesis.log_prob,
         job.target.tokens(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
@@ -275,21 +277,22 @@ def _attention(hypothesis: Hypothesis, words: list[int]) -> Floats:
 
 
 def _align_parts(
-    parts: Sequence[Hypothesis],
-    words: Sequence[list[int]],
+    hypotheses: Sequence[Hypothesis],
+    parts: Sequence[PartWords],
     offsets: Sequence[Span],
     job: Job,
     subwords: bool,
 ) -> Alignment:
     pairs: set[tuple[int, int]] = set()
     first, end = 0, 0  # index of the part's first target word, and the end of the text before it
-    for hypothesis, part_words, span in zip(parts, words, offsets, strict=True):
-        target_words = word_indices(job.target.tokens(hypothesis.ids), subwords)
-        continues = first > 0 and span.start == end and bool(target_words)
-        first -= continues
-        shifted = [first + word for word in target_words]
-        pairs |= set(align_words(_attention(hypothesis, part_words), part_words, shifted))
-        first, end = first + len(set(target_words)), span.end
+    for hypothesis, part, span in zip(hypotheses, parts, offsets, strict=True):
+        tokens = job.target.tokens(hypothesis.ids)
+        *words, count = index_words(tokens, subwords, part.mark(tokens))
+        first -= first > 0 and span.start == end and bool(words)
+        shifted = [first + word for word in words]
+        links = part.link(tokens, shifted)
+        pairs |= {*align_words(_attention(hypothesis, part.words), part.words, shifted, links)}
+        first, end = first + count, span.end
     return sorted(pairs, key=lambda pair: pair[::-1])
 
 

@@ -1,10 +1,13 @@
 """The directory of an exported translator: graphs, vocabularies, configuration. Reading it needs no torch."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from nmt.data.protection import build_protection
+from nmt.data.protection.spans import KINDS
 from nmt.data.trained_lengths import LENGTHS, read_lengths
 from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.arguments import check_whole_number
@@ -17,6 +20,7 @@ from nmt.settings import Count, OneOf
 from nmt.untrusted_files import RefusedFile, check_sha256, find_member, read_card, read_json
 
 CONFIG, CHECKSUMS = "config.json", "checksums.json"
+PROTECTION = "protection.json"  # kinds of text that is copied
 GRAPHS = ("encoder", "step", "best")
 
 
@@ -66,8 +70,17 @@ def load_export(path: Path, *, threads: int = 1) -> Job:
     model.check(config.memory, config.state)
     lengths = read_lengths(path) if LENGTHS in checksums else None
     options = Options(**vars(config.search), unk=not target.byte_tokens())
+    protection = build_protection(_read_kinds(path, checksums), source, target)
     job = Job(model, source, target, options, bool(config.memory), bleu_tokenizer=config.tokenize)
-    return job._replace(languages=config.languages).with_lengths(lengths)
+    return job._replace(languages=config.languages, protection=protection).with_lengths(lengths)
+
+
+def _read_kinds(path: Path, files: Collection[str]) -> tuple[str, ...]:
+    """Return the kinds of text that is copied; none in directories of version 0.1."""
+    kinds = read_json(path / PROTECTION, tuple[str, ...]) if PROTECTION in files else ()
+    if not {*kinds} <= {*KINDS}:
+        raise RefusedFile(path / PROTECTION, f"it names other kinds than {', '.join(KINDS)}")
+    return kinds
 
 
 def fingerprint(path: Path) -> str:

@@ -19,7 +19,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, score
-from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, ExportConfig, graph_file, load_export
+from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, PROTECTION, ExportConfig, graph_file, load_export
 from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, memory_names
 from nmt.export.parts import state_sizes
 from nmt.files import atomic_directory, file_sha256
@@ -84,6 +84,8 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
             vocabulary.save(folder / file)
         if loaded.lengths is not None:
             write_lengths(folder, loaded.lengths)
+        if loaded.recipe.protected_kinds:
+            _write_json(folder / PROTECTION, loaded.recipe.protected_kinds)
         _write_checksums(folder)
         if texts is not None:
             report = compare_with_trained(loaded, folder, texts)

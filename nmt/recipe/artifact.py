@@ -199,7 +199,7 @@ def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, Short
             raise UsageError(f"a shortlist is made from the encoded pairs of a run, but there is no {file}")
     check_links(run)
     source, target = load_vocabularies(run)
-    sizes, byte_tokens = (len(source), len(target)), target.byte_tokens()
+    sizes, byte_tokens = (len(source), len(target)), [*target.byte_tokens(), *target.copies]
     shortlist = make_shortlist(
         TokenStore(train), *sizes, best=best, frequent=frequent, byte_tokens=byte_tokens
     )

@@ -4,18 +4,21 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain, starmap
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, SubwordSampling, count_batches, read_batches
+from nmt.data.copy_practice import CopyPractice
 from nmt.data.pair_rules import ANY_LENGTH, LengthFilter
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.protection import Protection, build_protection
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CHECKSUMS, TokenStore
 from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, count_chunks, find_lines, read_chunks
 from nmt.data.trained_lengths import TrainedLengths, measure_lengths, read_lengths, write_lengths
-from nmt.data.vocabulary import SIDES, Vocabulary, load_vocabulary
+from nmt.data.vocabulary import COPIES, SIDES, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import SubwordSettings, TranslationSubwordSettings, train_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
@@ -109,8 +112,14 @@ def vocabulary_file(folder: Path, side: str) -> Path | None:
 class PairBatches:
     """Batches of pairs, or of lines of text, shuffled in each epoch."""
 
-    def __init__(self, store: TokenStore, plan: BatchPlan, sampling: SubwordSampling | None = None) -> None:
-        self.store, self.plan, self.sampling = store, plan, sampling
+    def __init__(
+        self,
+        store: TokenStore,
+        plan: BatchPlan,
+        sampling: SubwordSampling | None = None,
+        practice: CopyPractice | None = None,
+    ) -> None:
+        self.store, self.plan, self.sampling, self.practice = store, plan, sampling, practice
 
     def count(self, epoch: int) -> int:
         """Count the batches of an epoch."""
@@ -118,7 +127,7 @@ class PairBatches:
 
     def batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Yield the batches of an epoch from number `start`."""
-        return read_batches(self.store, self.plan, epoch, start, self.sampling)
+        return read_batches(self.store, self.plan, epoch, start, self.sampling, self.practice)
 
     def corpus_lines(self, batch: Batch) -> list[tuple[str, int]]:
         """Return the corpus and line of each pair of a batch."""
@@ -182,6 +191,7 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
     if not any(src.strip() and tgt.strip() for src, tgt in valid_pairs):
         raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
     with_text = recipe.subwords.sampling > 0 or data.join_sentences > 0
+    protection = build_protection(recipe.protected_kinds, source, target)
     parts = [store_directory(run, part) for part in ("train", "valid")]
     train_store = prepare_store(
         parts[0],
@@ -190,9 +200,12 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
         tgt=target,
         keep=LengthFilter(data),
         with_text=with_text,
+        protection=protection,
         workers=workers,
     )
-    valid_store = prepare_store(parts[1], valid, src=source, tgt=target, keep=ANY_LENGTH)
+    valid_store = prepare_store(
+        parts[1], valid, src=source, tgt=target, keep=ANY_LENGTH, protection=protection
+    )
     lengths = _record_lengths(recipe, train, train_store, run)
     return TranslationData(source, target, train_store, valid_store, valid_pairs, lengths)
 
@@ -223,7 +236,7 @@ def _vocabularies(
         return load_vocabularies(run)
     start = recipe.training.start_from
     if start is None or recipe.subwords.from_start == "new":
-        source, target = _train_vocabularies(recipe.subwords, recipe.seed, train)
+        source, target = _train_vocabularies(recipe.subwords, recipe.seed, train, recipe.protected_kinds)
     else:
         source, target = _vocabularies_of_start(recipe, train, model_directory(Path(start)))
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
@@ -232,27 +245,41 @@ def _vocabularies(
 
 
 def _train_vocabularies(
-    settings: TranslationSubwordSettings, seed: int, train: Sequence[Corpus]
+    settings: TranslationSubwordSettings, seed: int, train: Sequence[Corpus], kinds: tuple[str, ...]
 ) -> tuple[Vocabulary, Vocabulary]:
     if settings.joint:
-        both = _train_vocabulary(settings, seed, train, SIDES)
+        both = _train_vocabulary(settings, seed, train, SIDES, kinds)
         return both, both
-    source, target = (_train_vocabulary(settings, seed, train, [side]) for side in SIDES)
+    source, target = (_train_vocabulary(settings, seed, train, [side], kinds) for side in SIDES)
     return source, target
 
 
 def _train_vocabulary(
-    settings: SubwordSettings, seed: int, train: Sequence[Corpus], sides: Sequence[str]
+    settings: SubwordSettings,
+    seed: int,
+    train: Sequence[Corpus],
+    sides: Sequence[str],
+    kinds: tuple[str, ...],
 ) -> Vocabulary:
-    """Train the vocabulary of one side or of both; tags are words of the source."""
+    """Train the vocabulary of one side or of both; tags are words of the source.
+
+    It has copy symbols if `kinds` of text are protected.
+    """
     tags = sorted({corpus.tag for corpus in train if corpus.tag is not None and SIDES[0] in sides})
     side = SIDES.index(sides[0])  # of the files that the settings name
-    return train_vocabulary(_lines(train, sides), settings, seed=seed, tags=tags, side=side)
+    copies, lines = COPIES if kinds else 0, _lines(train, sides, kinds, settings.has_words)
+    return train_vocabulary(lines, settings, seed=seed, tags=tags, side=side, copies=copies)
 
 
-def _lines(corpora: Sequence[Corpus], sides: Sequence[str]) -> Iterator[str]:
+def _lines(
+    corpora: Sequence[Corpus], sides: Sequence[str], kinds: tuple[str, ...] = (), whole_words: bool = False
+) -> Iterator[str]:
+    """Yield the lines of some sides, with symbols instead of what is copied."""
     numbers = [SIDES.index(side) for side in sides]
-    return (pair[number] for corpus in corpora for pair in read_pairs(corpus) for number in numbers)
+    pairs: Iterator[tuple[str, str]] = chain.from_iterable(map(read_pairs, corpora))
+    if kinds:
+        pairs = starmap(Protection(kinds, COPIES, whole_words).protect_pair, pairs)
+    return (pair[number] for pair in pairs for number in numbers)
 
 
 def _vocabularies_of_start(
@@ -264,7 +291,8 @@ def _vocabularies_of_start(
         raise UsageError(f"training.start_from: {start} has two vocabularies: set subwords.joint=false")
 
     def adapt(vocabulary: Vocabulary, sides: Sequence[str]) -> Vocabulary:
-        train_new = partial(_train_vocabulary, seed=recipe.seed, train=train, sides=sides)
+        kinds = recipe.protected_kinds
+        train_new = partial(_train_vocabulary, seed=recipe.seed, train=train, sides=sides, kinds=kinds)
         name = " and ".join(sides)
         return adapt_vocabulary(recipe, start, vocabulary, name, _lines(train, sides), train_new)
 

@@ -16,9 +16,15 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_
 from annotated_types import Ge, Le
 from pydantic import ConfigDict, TypeAdapter
 
+from nmt.data.protection.spans import DEFAULT_KINDS
 from nmt.data.sources import PairSettings, TextSettings
 from nmt.data.vocabulary import SIDES
-from nmt.data.vocabulary.training import FILES, LanguageModelSubwordSettings, TranslationSubwordSettings
+from nmt.data.vocabulary.training import (
+    BYTES_FROM,
+    FILES,
+    LanguageModelSubwordSettings,
+    TranslationSubwordSettings,
+)
 from nmt.decoding.options import SearchSettings
 from nmt.evaluation.metrics import EvaluationSettings
 from nmt.model.decoder import DecoderSettings, LanguageModelDecoderSettings
@@ -65,6 +71,14 @@ class TranslationRecipe(ExperimentSettings):
     training: TranslationTrainingSettings = TranslationTrainingSettings()
     search: SearchSettings = SearchSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def protected_kinds(self) -> tuple[str, ...]:
+        """The kinds of text that is copied."""
+        if self.data.protect is None:
+            subwords = self.subwords
+            return DEFAULT_KINDS if subwords.has_subwords and subwords.size >= BYTES_FROM else ()
+        return tuple(self.data.protect)
 
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.data.text import sample_lines
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find_kind, find_parts
-from nmt.data.vocabulary.training import FILES, SubwordSettings
+from nmt.data.vocabulary.training import DEFAULTS, FILES, SubwordSettings
 from nmt.errors import UsageError
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe
@@ -96,7 +96,7 @@ def _check_settings(recipe: Recipe, start: Path, vocabulary: Vocabulary, free: S
     for setting in fields(SubwordSettings):
         name = setting.name
         value, kept = getattr(mine, name), getattr(theirs, name)
-        fits = value in (kept, setting.default) or (name == "size" and value == len(vocabulary))
+        fits = value in (kept, getattr(DEFAULTS, name)) or (name == "size" and value == len(vocabulary))
         fits = fits or (name in RESOLVED and RESOLVED[name](mine) == RESOLVED[name](theirs))
         if not fits and name not in (*free, *NOT_OF_VOCABULARY):
             wrong.append(f"subwords.{name} is {value}, in {start} it is {kept}")

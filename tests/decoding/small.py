@@ -19,7 +19,8 @@ def load_translator(path: Path) -> SimpleNamespace:
     search = SimpleNamespace(beam=2, length_penalty=0.6, max_ratio=1.0, max_extra=5, batch=8)
     words, model = CutWords(60), random_model(2, vocabulary=60, sharpness=2.0, eos=3.0)
     sections = {"decoder": SimpleNamespace(attention="dot"), "evaluation": SimpleNamespace(tokenize="13a")}
-    recipe = SimpleNamespace(search=search, data=SimpleNamespace(src="xx", tgt="yy"), **sections)
+    data = SimpleNamespace(src="xx", tgt="yy")
+    recipe = SimpleNamespace(search=search, data=data, protected_kinds=(), **sections)
     return SimpleNamespace(model=model, source=words, target=words, recipe=recipe, lengths=None)
 
 

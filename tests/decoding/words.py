@@ -43,6 +43,10 @@ class CutWords:
     def tag(self, line: str) -> str:
         return ""
 
+    @property
+    def copies(self) -> range:
+        return range(0)
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [("▁" if i % 2 == 0 else "") + f"p{i}" for i in ids]
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from nmt.data.formats import Row
 from nmt.data.pair_rules import FilterReport, LengthFilter, LineFilter, join_reports
 from nmt.data.pairs import Corpus, read_rows
+from nmt.data.protection import Protection
 from nmt.data.store import (
     CHECKSUMS,
     FORMAT,
@@ -42,6 +43,7 @@ def prepare_store(
     keep: LengthFilter | LineFilter | None,
     with_text: bool = False,
     with_ends: bool = False,
+    protection: Protection | None = None,
     workers: int | None = 1,
     shard_pairs: int = SHARD_PAIRS,
     chunk: int = CHUNK,
@@ -54,7 +56,7 @@ def prepare_store(
     if the files do not match or no pair is left.
     """
     vocabularies = {name: side for name, side in {"src": src, "tgt": tgt}.items() if side is not None}
-    encoder = RowEncoder(vocabularies, keep, with_text, with_ends, chunk)
+    encoder = RowEncoder(vocabularies, keep, with_text, with_ends, chunk, protection)
     build = _StoreBuild(path, corpora, encoder, shard_pairs)
     made_from = build.inputs()
     stored = None
@@ -91,6 +93,7 @@ class _StoreBuild(NamedTuple):
             ],
             "vocabularies": {name: side.fingerprint() for name, side in self.encoder.vocabularies.items()},
             "filter": self.encoder.keep and self.encoder.keep.limits(),
+            **({"protection": asdict(protection)} if (protection := self.encoder.protection) else {}),
             "text": self.encoder.with_text,
             "ends": self.encoder.with_ends,
             "shard": self.shard_pairs,

@@ -1,7 +1,7 @@
 """Encoding of text rows as the arrays of a shard: tokens, line numbers, weights and alignments."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from nmt.data.formats import Row
 from nmt.data.pair_rules import FilterReport, LengthFilter, LineFilter
 from nmt.data.pairs import Corpus
+from nmt.data.protection import Protection
 from nmt.data.store.arrays import Array, ArrayType, Int64, TemporaryColumns
 from nmt.data.vocabulary import EOS, Vocabulary, split_words
 from nmt.data.word_alignment import parse_alignment
@@ -29,6 +30,7 @@ class RowEncoder(NamedTuple):
     with_text: bool
     with_ends: bool
     chunk: int = CHUNK
+    protection: Protection | None = None
 
     def encode(self, side: str, lines: list[str]) -> list[list[int]]:
         return self.vocabularies[side].encode_all(lines) if side in self.vocabularies else [[] for _ in lines]
@@ -71,6 +73,9 @@ def _encode_chunk(
     encoder: RowEncoder, corpus: Corpus, rows: Sequence[Row], before: int, report: FilterReport
 ) -> _KeptRows:
     texts = dict(zip((*SIDES, *corpus.annotations), map(list, zip(*rows, strict=True)), strict=True))
+    if encoder.protection is not None:
+        pairs = _protect_pairs(encoder.protection, corpus, texts["src"], texts["tgt"])
+        texts |= dict(zip(SIDES, map(list, zip(*pairs, strict=True)), strict=True))
     if corpus.tag is not None:
         texts["src"] = [f"{corpus.tag} {line}" for line in texts["src"]]
     tokens = {side: encoder.encode(side, texts[side]) for side in SIDES}
@@ -83,6 +88,18 @@ def _encode_chunk(
         {name: [lines[i] for i in kept] for name, lines in texts.items()},
         {side: [ids[i] for i in kept] for side, ids in tokens.items()},
     )
+
+
+def _protect_pairs(
+    protection: Protection, corpus: Corpus, sources: Sequence[str], targets: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Protect pairs; of those with word alignments only where the words remain the same."""
+    for pair in zip(sources, targets, strict=True):
+        protected = protection.protect_pair(*pair)
+        same_words = [len(split_words(line)) for line in pair] == [
+            len(split_words(line)) for line in protected
+        ]
+        yield protected if same_words or corpus.alignments is None else pair
 
 
 class _RaggedWriter:

@@ -4,13 +4,27 @@ from pathlib import Path
 
 from nmt.data.vocabulary.model_file import check_model_file
 from nmt.data.vocabulary.subwords import SentencePieceVocabulary
-from nmt.data.vocabulary.vocabulary import BOS, EOS, PAD, SPECIALS, TAG, UNK, Flags, Vocabulary
+from nmt.data.vocabulary.vocabulary import (
+    BOS,
+    COPIES,
+    COPY,
+    EOS,
+    PAD,
+    SPECIALS,
+    TAG,
+    UNK,
+    Flags,
+    Vocabulary,
+    copy_symbol,
+)
 from nmt.data.vocabulary.words import WordVocabulary, parse_words, split_words
 from nmt.errors import DataError
 from nmt.untrusted_files import ADVICE, TEXT_BYTES, read_bytes
 
 __all__ = [
     "BOS",
+    "COPIES",
+    "COPY",
     "EOS",
     "PAD",
     "SIDES",
@@ -21,6 +35,7 @@ __all__ = [
     "SentencePieceVocabulary",
     "Vocabulary",
     "WordVocabulary",
+    "copy_symbol",
     "load_vocabulary",
     "split_words",
 ]

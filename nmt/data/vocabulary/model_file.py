@@ -16,7 +16,8 @@ Int64 = NDArray[np.int64]
 
 PIECES, NORMALIZER, DENORMALIZER = 1, 3, 5  # fields of the model
 CHARSMAP = 2  # of a normalizer
-SPELLING, SCORE = 1, 2  # of a piece
+SPELLING, SCORE, KIND = 1, 2, 3  # of a piece
+USER_DEFINED = 4  # the kind of a symbol that is not divided
 RULE = 1000  # of the model: the name of its normalisation; absent in models of version 0.1
 LARGEST = 10_000_000  # pieces
 LEAF, WIDE, BLOCK = 1 << 31, 1 << 9, 256  # of the units of a table of characters
@@ -75,6 +76,12 @@ def read_rule(content: bytes) -> str:
     if rule not in NORMALISATIONS:
         raise ValueError(f"its normalisation is {rule!r}, which this version does not know")
     return rule
+
+
+def find_symbols(content: bytes) -> list[int]:
+    """Return the tokens of a model that are user-defined symbols."""
+    pieces = enumerate(read_messages(memoryview(content), PIECES))
+    return [token for token, piece in pieces if (KIND, USER_DEFINED) in read_fields(piece)]
 
 
 def write_rule(content: bytes, rule: str) -> bytes:

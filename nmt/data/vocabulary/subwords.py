@@ -10,7 +10,7 @@ import numpy as np
 import sentencepiece
 
 from nmt.data.script import is_written_with_spaces
-from nmt.data.vocabulary.model_file import read_rule
+from nmt.data.vocabulary.model_file import find_symbols, read_rule
 from nmt.data.vocabulary.normalisation import STAND_IN
 from nmt.data.vocabulary.sampling import (
     LONGEST_WORD,
@@ -19,7 +19,15 @@ from nmt.data.vocabulary.sampling import (
     UnigramSegmentations,
     merge_unknowns,
 )
-from nmt.data.vocabulary.vocabulary import CANNOT_SAMPLE, EOS, SPECIALS, UNK, Flags, Vocabulary
+from nmt.data.vocabulary.vocabulary import (
+    CANNOT_SAMPLE,
+    EOS,
+    SPECIALS,
+    UNK,
+    Flags,
+    Vocabulary,
+    copy_symbol,
+)
 from nmt.errors import UsageError
 
 WORD = re.compile("▁*[^▁]+")  # tokens of sentencepiece do not cross a space, which it writes as ▁
@@ -37,6 +45,8 @@ class SentencePieceVocabulary(Vocabulary):
         self._processor = spm = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.special_ids = spm.pad_id(), spm.bos_id(), spm.eos_id(), spm.unk_id()
         self.spellings = spm.id_to_piece(list(range(spm.get_piece_size())))
+        self.symbols = {self.spellings[i]: i for i in find_symbols(model)}
+        self.copies = self.find_copies() if copy_symbol(1) in self.symbols else range(0)
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         texts = list(map(self.normalise, lines))
@@ -81,7 +91,23 @@ class SentencePieceVocabulary(Vocabulary):
         """
         tag, rest = self._split_tag(self.normalise(line))
         rng, words = random.Random(seed), WORD.findall(self._processor.normalize(rest))
-        return tag + [i for word in words for i in self._sample_word(word, alpha, rng)]
+        return tag + [i for word in words for i in self._sample_around_symbols(word, alpha, rng)]
+
+    def _sample_around_symbols(self, word: str, alpha: float, rng: random.Random) -> list[int]:
+        """Sample the parts of a word; user-defined symbols are not divided."""
+        if not self.symbols:
+            return self._sample_word(word, alpha, rng)
+        parts = [part for part in self._symbol_pattern.split(word) if part]
+        ids = (
+            [self.symbols[part]] if part in self.symbols else self._sample_word(part, alpha, rng)
+            for part in parts
+        )
+        return [i for of_part in ids for i in of_part]
+
+    @cached_property
+    def _symbol_pattern(self) -> re.Pattern[str]:
+        longest_first = sorted(self.symbols, key=len, reverse=True)
+        return re.compile(f"({'|'.join(map(re.escape, longest_first))})")
 
     def _sample_word(self, word: str, alpha: float, rng: random.Random) -> list[int]:
         if len(word) > LONGEST_WORD:
@@ -98,7 +124,7 @@ class SentencePieceVocabulary(Vocabulary):
 
     @cached_property
     def _draw(self) -> SegmentationSampler:
-        excluded = {*self._tags.values(), *self._bytes}
+        excluded = {*self._tags.values(), *self._bytes, *self.symbols.values()}
         tokens = {self.spellings[i]: i for i in range(len(SPECIALS), len(self)) if i not in excluded}
         scores = {token: self._processor.get_score(i) for token, i in tokens.items()}
         if _supports(lambda: self._processor.nbest_encode("a", nbest_size=2)):

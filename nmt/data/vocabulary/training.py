@@ -5,7 +5,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +16,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from nmt.data.text import sample_lines
 from nmt.data.vocabulary import (
     BOS,
+    COPY,
     EOS,
     PAD,
     SPECIALS,
@@ -23,6 +24,7 @@ from nmt.data.vocabulary import (
     SentencePieceVocabulary,
     Vocabulary,
     WordVocabulary,
+    copy_symbol,
     split_words,
 )
 from nmt.data.vocabulary.codes import BpeCodes, count_segments, has_segments
@@ -78,6 +80,8 @@ class SubwordSettings(Settings):
     """The vocabulary of a model that `training.start_from` names: `keep` it, if it knows 99% of the tokens of
     the text; `extend` it by the tokens of a vocabulary made as above from the text; or use this one alone
     (`new`). Vectors of shared tokens are copied; those of new tokens are the mean of their parts."""
+    symbols: list[str] = field(default_factory=list)
+    """Texts that are always one token, such as `[SEP]` or `<nl>`, wherever they occur; added to `size`."""
 
     @property
     def has_subwords(self) -> bool:
@@ -115,11 +119,23 @@ class SubwordSettings(Settings):
             yield "codes", "divides words into segments, not into characters: omit subwords.kind"
         if self.vocabulary is not None and self.kind in SAMPLED_KINDS and not (self.codes or self.model):
             yield "vocabulary", "is a list for subwords.kind pretokenized or char, or for subwords.codes"
+        for symbol, count in Counter(self.symbols).items():
+            if self.model is not None or self.codes is not None:
+                yield "symbols", "are added when a vocabulary is trained, not to an existing one: omit one"
+            elif count > 1 or symbol in SPECIALS or COPY.fullmatch(symbol):
+                yield "symbols", f"'{symbol}' is reserved or repeated: remove it"
+            elif not symbol or "▁" in symbol or any(char.isspace() for char in symbol):
+                yield "symbols", f"a symbol is a text without spaces (got '{symbol}')"
+            elif NORMALISATIONS[self.rule](symbol) != symbol:
+                yield "symbols", f"'{symbol}' contains characters that subwords.normalisation removes"
 
     def find_file(self, name: str, side: int) -> Path | None:
         """Return the file that `model`, `codes` or `vocabulary` names for a side: 0 is the source."""
         files = getattr(self, name)
         return None if files is None else Path(files if isinstance(files, str) else files[side])
+
+
+DEFAULTS = SubwordSettings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +174,7 @@ class LanguageModelSubwordSettings(SubwordSettings):
             if isinstance(getattr(self, name), list):
                 yield name, "a language model has one side: give one file"
         for setting in fields(SubwordSettings):
-            if self.same_as is not None and getattr(self, setting.name) != setting.default:
+            if self.same_as is not None and getattr(self, setting.name) != getattr(DEFAULTS, setting.name):
                 yield setting.name, "subwords.same_as sets the vocabulary: omit one of the two"
 
 
@@ -169,28 +185,32 @@ def train_vocabulary(
     seed: int = 1,
     tags: Sequence[str] = (),
     side: int = 0,
+    copies: int = 0,
     sample_size: int = SAMPLE_SIZE,
 ) -> Vocabulary:
     """Train a vocabulary on lines, the same in every process for the same lines and settings; or make it from
     the files that the settings name for a side.
 
     Each of the `tags` is a separate token, recognised as the first word of a line. Subwords are trained on
-    at most `sample_size` lines; there may be fewer than `size`. DataError if the text is not sufficient.
+    at most `sample_size` lines; there may be fewer than `size`, to which bytes, `copies` copy symbols and
+    the symbols of the settings are added. DataError if the text is not sufficient.
     """
+    symbols = [*(copy_symbol(number) for number in range(1, copies + 1)), *settings.symbols]
     lines = map(NORMALISATIONS[settings.rule], lines)
     model, codes, listed = (settings.find_file(name, side) for name in FILES)
     if model is not None:
         return import_model(model, settings.rule, tags)
     words = None if listed is None else import_words(listed, settings.min_count, settings.rule)
     if settings.has_words:
-        return _train_words(lines, settings, tags, words, None if codes is None else import_codes(codes))
+        bpe = None if codes is None else import_codes(codes)
+        return _train_words(lines, settings, tags, symbols, words, bpe)
     if words is not None:
         size = len(words) + len(tags) + len(SPECIALS) + 1  # with the space
         whole = replace(settings, size=size, character_coverage=1.0)
-        return _train_subwords(check_characters(words, listed), whole, tags)
+        return _train_subwords(check_characters(words, listed), whole, tags, symbols)
     short = (line[i : i + LINE_CHARACTERS] for line in lines for i in range(0, len(line), LINE_CHARACTERS))
-    vocabulary = _train_subwords(sample_lines(short, sample_size, seed), settings, tags)
-    size = len(vocabulary) - BYTES * settings.has_bytes
+    vocabulary = _train_subwords(sample_lines(short, sample_size, seed), settings, tags, symbols)
+    size = len(vocabulary) - BYTES * settings.has_bytes - len(symbols)
     if size < settings.size and settings.kind != "char":
         log.warning(f"the text gives {size:,} tokens, fewer than the {settings.size:,} asked for")
     return vocabulary
@@ -200,15 +220,17 @@ def _train_words(
     lines: Iterable[str],
     settings: SubwordSettings,
     tags: Sequence[str],
+    symbols: Sequence[str],
     listed: list[str] | None,
     codes: BpeCodes | None,
 ) -> WordVocabulary:
     """Count the words, or their segments by some codes, unless there is a list of them."""
+    first = [*tags, *symbols]
     if listed is not None:
-        words = [word for word in listed if word not in tags]
+        words = [word for word in listed if word not in first]
         joined = codes is not None or has_segments(Counter(words))
-        return WordVocabulary([*tags, *words], settings.rule, joined=joined, codes=codes)
-    reserved = {*SPECIALS, *tags}
+        return WordVocabulary([*first, *words], settings.rule, joined=joined, codes=codes)
+    reserved = {*SPECIALS, *first}
     counts = Counter(word for line in lines for word in split_words(line) if word not in reserved)
     if codes is not None:
         counts = count_segments(counts, codes)
@@ -222,10 +244,12 @@ def _train_words(
     if joined and codes is None:
         log.info("the words are segments of subword-nmt (be@@ tter): they are joined in output")
     chosen = [word for _, word in frequent[:most]]
-    return WordVocabulary([*tags, *chosen], settings.rule, joined=joined, codes=codes)
+    return WordVocabulary([*first, *chosen], settings.rule, joined=joined, codes=codes)
 
 
-def _train_subwords(sample: list[str], settings: SubwordSettings, tags: Sequence[str]) -> Vocabulary:
+def _train_subwords(
+    sample: list[str], settings: SubwordSettings, tags: Sequence[str], symbols: Sequence[str]
+) -> Vocabulary:
     """Train a SentencePiece model by one thread; each line is removed from `sample` when it is read."""
     model, has_joiners = BytesIO(), settings.rule == "nmt_nfkc"
     texts = (sample.pop() for _ in range(len(sample)))
@@ -234,7 +258,7 @@ def _train_subwords(sample: list[str], settings: SubwordSettings, tags: Sequence
             sentence_iterator=(text.replace(ZWNJ, STAND_IN) for text in texts) if has_joiners else texts,
             model_writer=model,
             model_type=settings.kind,
-            vocab_size=settings.size + BYTES * settings.has_bytes,
+            vocab_size=settings.size + BYTES * settings.has_bytes + len(symbols),
             byte_fallback=settings.has_bytes,
             normalization_rule_name="nmt_nfkc" if settings.rule == "nmt_nfkc" else "identity",
             character_coverage=settings.character_coverage,
@@ -244,18 +268,21 @@ def _train_subwords(sample: list[str], settings: SubwordSettings, tags: Sequence
             eos_id=EOS,
             unk_id=UNK,
             control_symbols=list(tags),
+            user_defined_symbols=list(symbols),
             num_threads=1,
             minloglevel=3,
         )
     except RuntimeError as error:
-        raise DataError(_explain_error(str(error), settings)) from None
+        raise DataError(
+            _explain_error(str(error), settings, BYTES * settings.has_bytes + len(symbols))
+        ) from None
     content = restore_joiners(model.getvalue()) if has_joiners else model.getvalue()
     return SentencePieceVocabulary(write_rule(content, settings.rule))
 
 
-def _explain_error(error: str, settings: SubwordSettings) -> str:
+def _explain_error(error: str, settings: SubwordSettings, added: int) -> str:
     if match := re.search(r"required_chars\. (\d+) vs (\d+)", error):
-        needed = int(match[2]) - BYTES * settings.has_bytes
+        needed = int(match[2]) - added
         return (
             f"no vocabulary of {settings.size:,} tokens can be trained: the training text needs {needed:,}, "
             f"one for each character; raise subwords.size, or lower subwords.character_coverage"

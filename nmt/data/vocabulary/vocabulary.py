@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,16 @@ Flags = NDArray[np.bool_]
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<s>", "</s>", "<unk>")
 TAG = re.compile(r"<[^<>\s]+>")  # a word that can be added to the beginning of each source of a corpus
+COPY = re.compile("<copy([0-9]+)>")
+"""A copy symbol: it stands for a part of a source that is copied to the translation."""
+COPIES = 16
+"""Copy symbols of a vocabulary."""
 CANNOT_SAMPLE = "only unigram and bpe segmentations can be sampled: set subwords.sampling to 0"
+
+
+def copy_symbol(number: int) -> str:
+    """Return the spelling of a copy symbol, numbered from 1."""
+    return f"<copy{number}>"
 
 
 class Vocabulary(Protocol):
@@ -31,6 +41,9 @@ class Vocabulary(Protocol):
     """The tokens as spelt in the vocabulary."""
     rule: str
     """The normalisation before a line is divided, one of `NORMALISATIONS`."""
+
+    copies: range
+    """The tokens of the copy symbols 1, 2, ...; vocabularies of version 0.1 have none."""
 
     def normalise(self, line: str) -> str:
         """Return a line as it is divided into tokens; a subword model normalises further."""
@@ -85,6 +98,14 @@ class Vocabulary(Protocol):
         """Return the tokens that are single bytes, for characters that have no token."""
         return []
 
+    def find_copies(self) -> range:
+        """Find the copy symbols among the tokens."""
+        first = next((i for i, token in enumerate(self.spellings) if token == copy_symbol(1)), None)
+        if first is None:
+            return range(0)
+        others = self.spellings[first:]
+        return range(first, first + sum(1 for _ in takewhile(_is_numbered, enumerate(others, 1))))
+
     def __len__(self) -> int:
         return len(self.spellings)
 
@@ -95,3 +116,7 @@ class Vocabulary(Protocol):
     def fingerprint(self) -> str:
         """Return the SHA-256 of what `save` writes."""
         return hashlib.sha256(self.content).hexdigest()
+
+
+def _is_numbered(entry: tuple[int, str]) -> bool:
+    return entry[1] == copy_symbol(entry[0])

@@ -28,6 +28,7 @@ class WordVocabulary(Vocabulary):
         self.spellings, self.rule = [*SPECIALS, *words], rule
         self.joined, self._codes = joined or codes is not None, codes
         self._ids = {word: i for i, word in enumerate(self.spellings) if i > UNK}
+        self.copies = self.find_copies()
         lines = codes.lines if codes else []
         properties = [SPECIALS[0], *([rule] if rule != "none" or self.joined else [])]
         properties += [JOINED] * self.joined + [f"{CODES}{len(lines)}"] * bool(lines)
@@ -53,15 +54,16 @@ class WordVocabulary(Vocabulary):
         """Whether words are divided into segments by codes."""
         return self._codes is not None
 
+    def tag(self, line: str) -> str:
+        word = line.partition(" ")[0]
+        is_tag = TAG.fullmatch(word) is not None and self._ids.get(word, UNK) not in (UNK, *self.copies)
+        return word if is_tag else ""
+
     def decode(self, ids: Sequence[int]) -> str:
         return self.join(" ".join(self.spellings[i] for i in ids if i > EOS))
 
     def join(self, text: str) -> str:
         return join_segments(text) if self.joined else text
-
-    def tag(self, line: str) -> str:
-        word = line.partition(" ")[0]
-        return word if TAG.fullmatch(word) and word in self._ids else ""
 
     def starts(self) -> Flags:
         return np.ones(len(self), np.bool_)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, BatchSettings, SubwordSampling, read_validation_batches
+from nmt.data.copy_practice import CopyPractice
 from nmt.data.pair_joining import PairJoin
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
+from nmt.data.protection import build_protection
 from nmt.data.shortlist import Shortlist, load_shortlist
 from nmt.data.sources import compute_passes, find_part
 from nmt.data.store import TokenStore
@@ -77,10 +79,11 @@ class TranslationTask(Task[TranslationRecipe]):
         if recipe.training.validation.gates and processes.is_first:
             validate = log_gates(validate, data.valid, seed=recipe.seed)
         passes = compute_passes(recipe.data, [part.pairs for part in data.train.parts])
+        plan = self._plan(passes)._replace(join=self._join(data))
         sampling = SubwordSampling(data.source, data.target, alpha) if alpha else None
         return PreparedTask(
             model,
-            PairBatches(data.train, self._plan(passes)._replace(join=self._join(data)), sampling),
+            PairBatches(data.train, plan, sampling, _build_practice(recipe, data)),
             build_objective(recipe, data.target),
             validate,
             data.describe(),
@@ -97,7 +100,8 @@ class TranslationTask(Task[TranslationRecipe]):
 
     def encode_corpus(self, vocabularies: Sequence[Vocabulary], corpus: Corpus, path: Path) -> TokenStore:
         source, target = vocabularies
-        return prepare_store(path, corpus, src=source, tgt=target, keep=ANY_LENGTH)
+        protection = build_protection(self.recipe.protected_kinds, source, target)
+        return prepare_store(path, corpus, src=source, tgt=target, keep=ANY_LENGTH, protection=protection)
 
     def translate_validation_lines(self, run: Path, count: int) -> list[tuple[int, str, str, str]]:
         pairs = list(read_pairs(find_part(self.recipe.data, "valid")))
@@ -126,6 +130,12 @@ class TranslationTask(Task[TranslationRecipe]):
 
     def _plan(self, passes: tuple[float, ...]) -> BatchPlan:
         return BatchPlan(self.recipe.training.batch, self.recipe.seed, passes)
+
+
+def _build_practice(recipe: TranslationRecipe, data: TranslationData) -> CopyPractice | None:
+    if build_protection(recipe.protected_kinds, data.source, data.target) is None:
+        return None
+    return CopyPractice(data.source, data.target, recipe.data.copy_practice)
 
 
 def build_translator(recipe: TranslationRecipe, source_size: int, target_size: int) -> TranslationModel:
@@ -245,6 +255,7 @@ def build_job(translator: LoadedTranslator) -> Job:
     """Build the translation job of a recipe's section `search`."""
     recipe = translator.recipe
     attends = recipe.decoder.attention != "none"
+    protection = build_protection(recipe.protected_kinds, translator.source, translator.target)
     options = Options(**vars(recipe.search), unk=not translator.target.byte_tokens())
     job = Job(
         build_search_model(translator),
@@ -254,6 +265,7 @@ def build_job(translator: LoadedTranslator) -> Job:
         attends,
         bleu_tokenizer=recipe.evaluation.tokenize,
         languages=(recipe.data.src, recipe.data.tgt),
+        protection=protection,
     )
     return job.with_lengths(translator.lengths)
 
