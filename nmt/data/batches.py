@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.copy_practice import CopyPractice
 from nmt.data.mixture import Mixture, build_generator, draw_bits, draw_numbers, shuffle_keys, shuffle_values
 from nmt.data.pair_joining import Bools, PairJoin, find_joined, join_lines, pair_lengths, replace_rows
+from nmt.data.protection.practice import CopyPractice
 from nmt.data.store import TokenStore
 from nmt.data.store.arrays import Int64, RaggedRows
 from nmt.data.vocabulary import BOS, EOS, PAD, Vocabulary

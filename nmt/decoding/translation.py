@@ -24,14 +24,14 @@ from nmt.decoding.copying import (
     locate_copies,
     protect_line,
 )
+from nmt.decoding.copying.unknown import replace_unknown
 from nmt.decoding.glossary import find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job, Line, LineReader, Tokenizer, number_lines
+from nmt.decoding.job import Job, Line, LineReader, number_lines
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
 from nmt.decoding.parts import (
     Part,
-    begins_next_word,
     has_subwords,
     part_texts,
     plan_parts,
@@ -143,32 +143,6 @@ def _plan_line(line: Line, job: Job) -> LineSearch:
     requests, term_notes = require_terms(line, texts, build_requests(line, parts, job), job)
     blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
     return LineSearch(blank, parts, requests, ProtectedText(line.text, copies))
-
-
-def replace_unknown(ids: Sequence[int], copies: Sequence[str], target: Tokenizer, *, subwords: bool) -> str:
-    """Return the text of an output with `copies[t]` instead of each unk at position t.
-
-    A copied word is set between spaces, except before a subword that continues it. Adjacent unk of the same
-    word give one copy.
-    """
-    text, start = "", 0
-    tokens = target.tokens(ids)
-    for index in [index for index, token in enumerate(ids) if token == UNK]:
-        repeated = index == start > 0 and copies[index] == copies[index - 1]
-        text = _join_texts(text, target.decode(ids[start:index]), _continues(tokens, start, subwords))
-        text = text if repeated else _join_texts(text, copies[index], continues=False)
-        start = index + 1
-    return _join_texts(text, target.decode(ids[start:]), _continues(tokens, start, subwords))
-
-
-def _continues(tokens: Sequence[str], start: int, subwords: bool) -> bool:
-    """Return True if the token at `start` continues a word."""
-    return subwords and start < len(tokens) and not begins_next_word(tokens, start, subwords)
-
-
-def _join_texts(first: str, second: str, continues: bool) -> str:
-    first, second = first.rstrip(), second.strip()
-    return f"{first}{second}" if continues or not first or not second else f"{first} {second}"
 
 
 def _join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, SubwordSampling, count_batches, read_batches
-from nmt.data.copy_practice import CopyPractice
 from nmt.data.pair_rules import ANY_LENGTH, LengthFilter
 from nmt.data.pairs import Corpus, read_pairs
 from nmt.data.protection import Protection, build_protection
+from nmt.data.protection.practice import CopyPractice
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import CHECKSUMS, TokenStore
 from nmt.data.store.builder import prepare_store

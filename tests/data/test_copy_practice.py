@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from nmt.data.batches import BatchPlan, BatchSettings, read_batches
-from nmt.data.copy_practice import CopyPractice
 from nmt.data.pairs import Corpus
 from nmt.data.protection import Protection
+from nmt.data.protection.practice import CopyPractice
 from nmt.data.store.arrays import RaggedRows
 from nmt.data.store.builder import prepare_store
 from nmt.data.vocabulary import Vocabulary

@@ -1,7 +1,7 @@
 """Words that the target vocabulary lacks, copied."""
 
 from nmt.data.vocabulary import UNK, WordVocabulary
-from nmt.decoding.translation import replace_unknown
+from nmt.decoding.copying.unknown import replace_unknown
 from tests.decoding.words import CutWords
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.batches import Batch, BatchPlan, BatchSettings, SubwordSampling, read_validation_batches
-from nmt.data.copy_practice import CopyPractice
 from nmt.data.pair_joining import PairJoin
 from nmt.data.pair_rules import ANY_LENGTH
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
 from nmt.data.protection import build_protection
+from nmt.data.protection.practice import CopyPractice
 from nmt.data.shortlist import Shortlist, load_shortlist
 from nmt.data.sources import compute_passes, find_part
 from nmt.data.store import TokenStore
