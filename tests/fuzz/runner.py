@@ -1,9 +1,10 @@
-"""Commands on mutated directories, each in a fork of this warmed process: `python -m tests.fuzz.runner`.
+"""Commands on mutated directories, in forks of this warmed process: `python -m tests.fuzz.runner`.
 
 Arguments: the directory of results of version 0.1, a directory to work in, the first seed, the number of
 mutations. Writes one line of JSON for each mutation.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -12,12 +13,12 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from nmt.cli.app import app
@@ -26,7 +27,8 @@ from tests.fuzz.mutations import mutate
 
 LINES = ("Der alte Hund sucht einen Vogel.", "", "Die kleine Katze!", "x" * 80)
 CPU_SECONDS, WALL_SECONDS, MEMORY = 10, 120, 3 << 30
-SEARCH = ("-q", "--beam", "2", "--max-length", "50")
+MUTATIONS_PER_FORK = 20
+SEARCH = ("-q", "--beam", "2", "--max-length", "20")
 
 
 class Target(NamedTuple):
@@ -81,7 +83,7 @@ TARGETS = {
         "language-model",
         (*(name.replace("450", "100") for name in SAVED), "recipe.yaml", "target.spm"),
         ("translate", "averaged", "--lm", "language-model", "--lm-weight", "0.1", *SEARCH),
-        weight=2,
+        weight=1,
     ),
     "export": Target("onnx", GRAPHS, ("translate", "onnx", *SEARCH), weight=6),
     "int8 export": Target("onnx-int8", GRAPHS, ("translate", "onnx-int8", *SEARCH), weight=6),
@@ -139,53 +141,43 @@ def repair_sums(changed: Path) -> None:
         repair_sums(changed.with_name("README.md"))
 
 
-def run(arguments: list[str], source: Path) -> Outcome:
-    """Run a command of nmt in a fork, with limits, and its input from a file."""
-    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        child = os.fork()
-        if child == 0:
-            _run_child(arguments, source, stdout.fileno(), stderr.fileno())
-        deadline, status = time.monotonic() + WALL_SECONDS, 0
-        while True:
-            ended, status, usage = os.wait4(child, os.WNOHANG)
-            if ended:
-                break
-            if time.monotonic() > deadline:
-                os.kill(child, signal.SIGKILL)
-                deadline += WALL_SECONDS
-            time.sleep(0.002)
-        contents = []
-        for stream in (stdout, stderr):
-            stream.seek(0)
-            contents.append(stream.read(1 << 20))
-    code, seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
-    return Outcome(code, contents[0], contents[1].decode(errors="replace"), seconds, usage.ru_maxrss / 1024)
-
-
-def _run_child(arguments: list[str], source: Path, stdout: int, stderr: int) -> None:
+def run(arguments: list[str], source: Path, nmt: Callable[..., Any]) -> Outcome:
+    """Run a command in this process, with its input from a file and limits of time and memory."""
+    before, started = Path("/proc/self/statm").read_text(encoding="utf-8"), _measure_seconds()
+    memory = int(before.split()[0]) * os.sysconf("SC_PAGE_SIZE") + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(started) + CPU_SECONDS + 1, resource.RLIM_INFINITY))
+    signal.alarm(WALL_SECONDS)
     code = 70
-    try:
-        os.dup2(os.open(source, os.O_RDONLY), 0)
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
-        memory = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        app(arguments, prog_name="nmt")
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+    with source.open("rb") as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        for number, file in enumerate((stdin, stdout, stderr)):
+            os.dup2(file.fileno(), number)
+        try:
+            nmt(arguments, prog_name="nmt")
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+        except BaseException as error:  # what the command does not report itself
+            os.write(2, f"Traceback: {type(error).__name__}: {error}".encode())
         sys.stdout.flush()
-    except BaseException as error:  # what the command does not report itself
-        os.write(2, f"Traceback: {type(error).__name__}: {error}".encode())
-    finally:
-        os._exit(code)
+        contents = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            contents.append(file.read(1 << 20))
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Outcome(
+        code, contents[0], contents[1].decode(errors="replace"), _measure_seconds() - started, megabytes
+    )
 
 
-def find_fault(target: Target, outcome: Outcome) -> str | None:
+def _measure_seconds() -> float:
+    """Return the time that the processor spent for this process and its children."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def find_fault(target: Target | None, outcome: Outcome) -> str | None:
     """Describe what a command must never do; None if there is no such thing."""
-    if outcome.exit_code == 0:
+    if outcome.exit_code == 0 and target is not None:
         lines = outcome.stdout.count(b"\n")
         return None if target.lines in (None, lines) else f"{lines} lines for {target.lines}"
     if outcome.exit_code == 2 and any(reason in outcome.stderr for reason in REQUESTS):
@@ -198,47 +190,78 @@ def find_fault(target: Target, outcome: Outcome) -> str | None:
 
 
 def fuzz(artifacts: Path, work: Path, seed: int, count: int) -> Iterator[dict[str, Any]]:
-    """Yield a record of each mutation."""
+    """Yield a record of each mutation. One fork of this process runs several, until one ends it."""
     shutil.copytree(artifacts, work, symlinks=True)
     os.chdir(work)
     source = work / "fuzz.txt"
     source.write_text("".join(line + "\n" for line in LINES), encoding="utf-8")
     cells = [work / "cells.py", work / "language-model" / "cells.py"]
     os.environ["NMT_TRUST_CODE"] = ",".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in cells)
-    names, weights = [*TARGETS], [target.weight for target in TARGETS.values()]
     for name, target in TARGETS.items():  # imports all that is needed, in the process that is forked
-        _warm_up(name, target, source)
+        result = CliRunner().invoke(app, [*target.command], input=source.read_bytes())
+        if result.exit_code:
+            raise SystemExit(f"{name}: {result.output}")
     for directory in {target.directory for target in TARGETS.values()}:
         _restore(artifacts, directory)
-    for number in range(seed, seed + count):
-        rng = Random(number)
+    nmt = get_command(app)
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy all that is imported
+    end = seed + count
+    while seed < end:
+        records = work / "records.jsonl"
+        if (child := os.fork()) == 0:
+            with records.open("w", encoding="utf-8") as file:
+                _run_mutations(range(seed, min(end, seed + MUTATIONS_PER_FORK)), artifacts, source, nmt, file)
+        _, status, usage = os.wait4(child, 0)
+        found: dict[int, dict[str, Any]] = {}
+        for line in records.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            found.setdefault(record["seed"], {}).update(record)
+        if status:  # by the last mutation
+            seconds, megabytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+            outcome = Outcome(os.waitstatus_to_exitcode(status), b"", "", seconds, megabytes)
+            record.update(_describe(outcome, None))
+            _restore(artifacts, TARGETS[record["target"]].directory)
+        yield from found.values()
+        seed += len(found)
+
+
+def _run_mutations(
+    seeds: Iterable[int], artifacts: Path, source: Path, nmt: Callable[..., Any], records: TextIO
+) -> None:
+    """Run mutations in a fork, and end it. Each is recorded before it runs and again after it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    names, weights = [*TARGETS], [target.weight for target in TARGETS.values()]
+    for seed in seeds:
+        rng = Random(seed)
         [name] = rng.choices(names, weights)
         target = TARGETS[name]
         file = Path(target.directory, rng.choice(target.files))
-        mutation = mutate(file, rng)
+        record = {"seed": seed, "target": name, "file": file.name, "mutation": mutate(file, rng)}
         repair_sums(file)
-        outcome = run([*target.command], source)
-        fault = find_fault(target, outcome)
+        print(json.dumps(record), file=records, flush=True)
+        try:
+            outcome = run([*target.command], source, nmt)
+        except BaseException:
+            os._exit(99)
         _restore(artifacts, target.directory)
-        yield {
-            **{"seed": number, "target": name, "file": file.name, "mutation": mutation},
-            **{"exit": outcome.exit_code, "seconds": round(outcome.seconds, 2)},
-            **{"megabytes": round(outcome.megabytes), "fault": fault, "stderr": outcome.stderr[-600:]},
-        }
+        print(json.dumps({**record, **_describe(outcome, target)}), file=records, flush=True)
+        if outcome.exit_code not in (0, 1, 2):
+            break
+    os._exit(0)
+
+
+def _describe(outcome: Outcome, target: Target | None) -> dict[str, Any]:
+    return {
+        **{"exit": outcome.exit_code, "seconds": round(outcome.seconds, 2)},
+        **{"megabytes": round(outcome.megabytes), "fault": find_fault(target, outcome)},
+        "stderr": outcome.stderr[-600:],
+    }
 
 
 def _restore(artifacts: Path, directory: str) -> None:
     shutil.rmtree(directory)
     shutil.copytree(artifacts / directory, directory, symlinks=True)
-
-
-def _warm_up(name: str, target: Target, source: Path) -> None:
-    """Import what a command needs into this process, and check that it works on whole files."""
-    if name in ("run", "language model", "resume", "curves"):
-        CliRunner().invoke(app, [*target.command], input=source.read_bytes())
-    outcome = run([*target.command], source)
-    if outcome.exit_code or find_fault(target, outcome):
-        raise SystemExit(f"{name}: {outcome}")
 
 
 if __name__ == "__main__":
