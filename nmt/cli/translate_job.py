@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 from nmt.cli.translate_options import TranslateOptions
 from nmt.data.pipes import PipeLines, open_pipe
-from nmt.data.text import COMPRESSIONS, read_lines_leniently
+from nmt.data.text import COMPRESSIONS, iterate_lines, read_lines_leniently
 from nmt.decoding import io, shards
 from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.glossary import read_glossary
@@ -125,7 +125,7 @@ def open_input(options: TranslateOptions) -> Iterator[InputLines]:
         shard = shards.find_shard(stream, *shards.parse_shard(options.shard)) if options.shard else None
         total = None if options.quiet else _count_lines(options.source, shard)
         pipe = None if shard else open_pipe(stream)
-        raw = shards.read_shard(stream, shard) if shard else pipe or stream
+        raw = shards.read_shard(stream, shard) if shard else pipe or iterate_lines(stream, options.source)
         yield InputLines(_lines(raw, options, shard), total, shard, pipe)
 
 
@@ -165,4 +165,4 @@ def _count_lines(path: Path | None, shard: shards.ShardRange | None) -> int | No
     with path.open("rb") as stream:
         if shard:
             return sum(1 for _ in shards.read_shard(stream, shard))
-        return sum(block.count(b"\n") for block in iter(lambda: stream.read(1 << 20), b""))
+        return sum(1 for _ in iterate_lines(stream, path))

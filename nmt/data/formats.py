@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from nmt.data.text import open_file, read_lines, survey_file
+from nmt.data.text import LONGEST_LINE, open_file, read_lines, survey_file
 from nmt.errors import DataError, UsageError, report_missing_packages
 
 Row = tuple[str, ...]
@@ -94,6 +94,7 @@ class _TmxParser:
         self.unit: dict[str, str] = {}
         self.language: str | None = None
         self.text: list[str] | None = None
+        self.length = 0  # of this text
         self.root, self.codes, self.given = "", 0, dict[str, str | None]()
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler, self.parser.EndElementHandler = self.start, self.end
@@ -133,7 +134,7 @@ class _TmxParser:
             self.language = next((one for one in self.languages if f"{given}-".startswith(f"{one}-")), None)
             self.given[given] = self.language
         elif name == "seg":
-            self.text, self.codes = [], 0
+            self.text, self.length, self.codes = [], 0, 0
         self.codes += name in CODES
 
     def end(self, name: str) -> None:
@@ -148,6 +149,9 @@ class _TmxParser:
     def characters(self, text: str) -> None:
         if self.text is not None and not self.codes:
             self.text.append(text)
+            self.length += len(text)
+            if self.length > LONGEST_LINE:
+                raise DataError(f"a segment is longer than {LONGEST_LINE:,} characters")
 
 
 def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:

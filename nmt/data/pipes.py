@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from multiprocessing.connection import wait
 from typing import BinaryIO
 
+from nmt.data.text import check_line_length
+
 PAUSE = 0.05  # seconds without input after which the lines so far are answered
 BLOCK = 1 << 16
 
@@ -17,7 +19,8 @@ class PipeLines(Iterator[bytes]):
 
     def __init__(self, stream: BinaryIO) -> None:
         self._descriptor = stream.fileno()
-        self._lines, self._rest, self._ended = deque[bytes](), list[bytes](), False
+        self._lines, self._rest, self._ended = deque[bytes](), bytearray(), False
+        self._complete = 0  # number of lines
 
     def fileno(self) -> int:
         """Return the file descriptor, to wait for input."""
@@ -41,13 +44,15 @@ class PipeLines(Iterator[bytes]):
 
     def _read(self) -> None:
         block = os.read(self._descriptor, BLOCK)
-        self._rest.append(block)
+        self._rest += block
         self._ended = not block
         if b"\n" in block or self._ended:
-            *lines, last = b"".join(self._rest).split(b"\n")
+            *lines, last = bytes(self._rest).split(b"\n")
             self._lines += [line + b"\n" for line in lines]
             self._lines += [last] if self._ended and last else []
-            self._rest = [last]
+            self._rest = bytearray(last)
+            self._complete += len(lines)
+        check_line_length(self._rest, None, f"line {self._complete + 1}")
 
 
 def open_pipe(stream: BinaryIO) -> PipeLines | None:

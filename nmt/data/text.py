@@ -4,6 +4,7 @@
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -28,6 +29,7 @@ COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
 MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}
 """The first bytes of each kind of compressed file."""
 BOM = b"\xef\xbb\xbf"
+LONGEST_LINE = 16 << 20  # bytes; what is longer is not text, or has no end
 
 
 def strip_compression(name: str) -> str:
@@ -38,7 +40,8 @@ def strip_compression(name: str) -> str:
 def read_lines(path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file, plain or compressed, without line ends; DataError if it is not."""
     is_checked = False
-    with open_file(path) as stream:
+    with open_file(path) as file:
+        stream = iterate_lines(file, path)
         for number, raw in enumerate(stream, 1):
             if number == 1:
                 _check_first_line(raw, path)
@@ -58,7 +61,26 @@ def survey_file(path: Path, rest: Iterable[bytes]) -> ByteSurvey:
     if not path.is_file():
         return survey_lines(rest, None)
     with open_file(path) as stream:
-        return survey_lines(stream, path)
+        return survey_lines(iterate_lines(stream, path), path)
+
+
+def iterate_lines(stream: BinaryIO, path: Path | None, *, first: int = 1) -> Iterator[bytes]:
+    """Yield the lines of a stream, the first of which has the number `first`, with their line ends.
+
+    Raises DataError for a line longer than LONGEST_LINE, without reading the rest of it.
+    """
+    for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), first):
+        check_line_length(raw, path, f"line {number}")
+        yield raw
+
+
+def check_line_length(raw: bytes | bytearray, path: Path | None, where: str) -> None:
+    """Raise DataError if a line, or the part of it that was read, is too long to be one of a text."""
+    if len(raw) > LONGEST_LINE:
+        raise DataError(
+            f"{path or 'the input'}, {where}: longer than {LONGEST_LINE:,} bytes: check that it is a "
+            "text with line ends (\\n)"
+        )
 
 
 def _check_first_line(raw: bytes, path: Path | None) -> None:

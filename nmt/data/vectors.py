@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.text import open_file, read_lines_leniently
+from nmt.data.text import iterate_lines, open_file, read_lines_leniently
 from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.errors import DataError
 
@@ -17,7 +17,7 @@ LARGEST = 1e30  # of a number in a vector
 def _rows(path: Path) -> Iterator[str]:
     """Yield the rows without line ends; a word with bytes that are not UTF-8 matches no token."""
     with open_file(path) as stream:
-        for line, _ in read_lines_leniently(stream, path=path):
+        for line, _ in read_lines_leniently(iterate_lines(stream, path), path=path):
             yield line.rstrip()
 
 

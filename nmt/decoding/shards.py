@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from nmt.data.text import LONGEST_LINE, check_line_length, iterate_lines
 from nmt.decoding.resume import JobOutput
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file, file_sha256, part_file, write_file
@@ -68,15 +69,17 @@ def _next_line_start(stream: BinaryIO, position: int) -> int:
     if position == 0:
         return 0
     stream.seek(position - 1)
-    stream.readline()
+    rest = stream.readline(LONGEST_LINE + 1)
+    check_line_length(rest, Path(stream.name), f"the line at byte {position}")
     return stream.tell()
 
 
 def read_shard(stream: BinaryIO, lines: ShardRange) -> Iterator[bytes]:
     """Yield the raw lines of a shard."""
     position = stream.seek(lines.start)
-    while position < lines.end:
-        line = stream.readline()
+    for line in iterate_lines(stream, Path(stream.name), first=lines.first):
+        if position >= lines.end:
+            break
         position += len(line)
         yield line
 

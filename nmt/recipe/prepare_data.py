@@ -104,9 +104,12 @@ def load_own_vocabularies(run: Path, recipe: Recipe) -> list[Vocabulary]:
 
 
 def vocabulary_file(folder: Path, side: str) -> Path | None:
-    """Find the vocabulary of a side, `source.spm` or `source.vocab`; None if there is neither."""
+    """Find the vocabulary of a side, `source.spm` or `source.vocab`; None if there is neither.
+
+    A pipe or a directory of that name is found too, and refused when it is read.
+    """
     candidates = (folder / f"{side}{suffix}" for suffix in (".spm", ".vocab"))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if os.path.lexists(path)), None)
 
 
 class PairBatches:

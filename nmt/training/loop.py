@@ -18,7 +18,7 @@ from nmt.training.guards import DivergenceError, SignalCatcher
 from nmt.training.logging import Event, MetricsLog
 from nmt.training.loss import LossTotals
 from nmt.training.optimisers import Schedule
-from nmt.training.run_state import BestScore, RunClock, RunState, TrainingState
+from nmt.training.run_state import BestScore, RunClock, RunState, TrainingState, read_process_count
 from nmt.training.settings import TrainingSettings
 from nmt.training.teacher_forcing import AlwaysForcing
 from nmt.training.update import BadUpdate, Learner, UpdateResult
@@ -284,7 +284,7 @@ class Trainer:
             if self.processes.is_first:
                 self.saver.set_links(name, self.run.best.update)
             self.progress.note(f"resuming from {saved.directory}")
-            before, now = saved.metadata.get("processes", 1), self.processes.count
+            before, now = read_process_count(saved), self.processes.count
             if before != now:
                 self.progress.note(
                     f"this run had {before} process{'es' * (before > 1)} so far, now it has {now}: the "

@@ -170,6 +170,11 @@ def read_run_state(saved: Checkpoint) -> RunState:
     return check_values(saved.metadata.get("run"), RunState, saved.directory / METADATA)
 
 
+def read_process_count(saved: Checkpoint) -> int:
+    """Return the number of processes of the run that wrote a checkpoint; DataError if it is no number."""
+    return check_values(saved.metadata.get("processes", 1), int, saved.directory / METADATA)
+
+
 class RunClock:
     """Conversion between batches, updates, epochs and the length of a run."""
 

@@ -101,6 +101,13 @@ def test_errors_in_a_file_are_reported_with_their_line(
         list(read_pairs(corpus(tmp_path / name, content)))
 
 
+def test_a_segment_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.data.formats.LONGEST_LINE", 1000)
+    source = corpus(tmp_path / "a.tmx", tmx([("x" * 1000, "y"), ("x\n" * 600, "y")]))
+    with pytest.raises(DataError, match=r"a\.tmx, line \d+: a segment is longer than 1,000 characters"):
+        list(read_pairs(source))
+
+
 def test_columns_that_are_not_there_are_named(tmp_path: Path) -> None:
     tsv = corpus(tmp_path / "a.tsv", "a\tb\n")
     with pytest.raises(DataError, match="line 1: 2 columns, expected 3, separated by tabs"):

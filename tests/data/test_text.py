@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from xopen import xopen
 
+from nmt.data import text
 from nmt.data.pairs import Corpus, find_corpus, read_pairs
-from nmt.data.text import COMPRESSIONS, MAGIC, read_lines, read_lines_leniently
+from nmt.data.text import COMPRESSIONS, MAGIC, iterate_lines, read_lines, read_lines_leniently
 from nmt.errors import DataError
 
 NASTY = ["", "\u2028", "a\u0085b", "a\rb", "\x0b\x0c", "\0", "  ", "x" * 100_000, "한국어 🙂", "\ufeff"]
@@ -50,6 +51,22 @@ def test_bytes_that_are_not_utf8_are_refused_with_file_line_and_byte(tmp_path: P
     path = write(tmp_path / "latin.de", b"gut\nsch\xf6n\n")
     with pytest.raises(DataError, match=r"latin\.de, line 2: byte 0xf6 at position 4 is not UTF-8"):
         list(read_lines(path))
+
+
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+def test_a_line_without_end_is_refused_and_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(text, "LONGEST_LINE", 1000)
+    allowed = b"x" * 999 + b"\n"
+    assert list(read_lines(write(tmp_path / f"allowed{ending}", allowed))) == ["x" * 999]
+    path = write(tmp_path / f"endless{ending}", b"short\n" + bytes(5000) + b"\nshort\n")
+    with pytest.raises(DataError, match=r"endless\S*, line 2: longer than 1,000 bytes"):
+        list(read_lines(path))
+    stream = io.BytesIO(b"short\n" + b"y" * 5000)
+    with pytest.raises(DataError, match="the input, line 2: longer than 1,000 bytes"):
+        list(read_lines_leniently(iterate_lines(stream, None)))
+    assert stream.tell() == 1007
 
 
 def test_the_lenient_reader_gives_every_line_and_says_what_was_wrong() -> None:

@@ -17,6 +17,7 @@ from nmt.cli.translate import translate
 from nmt.data import pipes
 from nmt.data.pipes import PipeLines, open_pipe
 from nmt.decoding.job import LineReader, number_lines
+from nmt.errors import DataError
 from nmt.workers import Workers
 from tests.decoding import small
 
@@ -139,6 +140,16 @@ def test_lines_are_put_together_whatever_the_blocks(
     assert list(lines) == list(io.BytesIO(text))
     assert next(lines, None) is None
     assert lines.is_ready()
+
+
+def test_a_line_without_end_is_refused(
+    pipe: tuple[PipeLines, io.RawIOBase], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.data.text.LONGEST_LINE", 1000)
+    lines, writer = pipe
+    writer.write(b"short\n" + b"y" * 2000)
+    with pytest.raises(DataError, match="the input, line 2: longer than 1,000 bytes"):
+        list(lines)
 
 
 def test_a_part_of_a_line_is_not_ready(pipe: tuple[PipeLines, io.RawIOBase]) -> None:

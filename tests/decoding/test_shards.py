@@ -70,6 +70,17 @@ def test_every_line_is_in_one_shard_in_order_and_knows_its_number(
     assert found == whole
 
 
+def test_a_line_without_end_is_refused(source: Path) -> None:
+    """The file is sparse and has 100 GB."""
+    with source.open("r+b") as file:
+        file.truncate(100 << 30)
+    done = nmt("translate", "model", "-i", source, "-o", source.with_name("out"), "--shard", "2/3")
+    message = f"{source}, the line at byte {(100 << 30) // 3}: longer than 16,777,216 bytes"
+    assert (type(done.exception), message in str(done.exception)) == (DataError, True)
+    done = nmt("translate", "model", "-i", source, "-o", source.with_name("out"))
+    assert f"{source}, line " in str(done.exception)
+
+
 @pytest.mark.parametrize("options", [(), ("--n-best", 2), ("--sample", "--seed", 4), ("--json", "--details")])
 def test_shards_make_what_one_job_makes(source: Path, options: tuple[object, ...]) -> None:
     if "--json" in options:

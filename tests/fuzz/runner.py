@@ -220,7 +220,7 @@ def fuzz(artifacts: Path, work: Path, seed: int, count: int) -> Iterator[dict[st
         if status:  # by the last mutation
             seconds, megabytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
             outcome = Outcome(os.waitstatus_to_exitcode(status), b"", "", seconds, megabytes)
-            record.update(_describe(outcome, None))
+            found[record["seed"]].update(_describe(outcome, None))
             _restore(artifacts, TARGETS[record["target"]].directory)
         yield from found.values()
         seed += len(found)

@@ -2,11 +2,14 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nmt.data.vocabulary import SIDES
 from nmt.errors import DataError
+from nmt.recipe.prepare_data import load_vocabularies
 from nmt.untrusted_files import check_links
 from tests.end_to_end.toy import nmt
 
@@ -71,3 +74,11 @@ def test_links_inside_are_followed_and_the_directory_may_be_a_link(home: Path) -
     (home / "run" / "up").symlink_to(os.pardir)
     with pytest.raises(DataError, match="up: refused"):
         check_links(home / "short")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_a_vocabulary_that_is_no_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+    for side in SIDES:
+        make(tmp_path / f"{side}.spm")
+    with pytest.raises(DataError, match=r"source\.spm: refused: it is not a regular file"):
+        load_vocabularies(tmp_path)

@@ -12,6 +12,7 @@ from nmt.errors import DataError
 from nmt.training import checkpoint
 from nmt.training.checkpoint import METADATA, MODEL, TRAINER, find_latest, read, write
 from nmt.training.ema import average_weights
+from nmt.training.run_state import read_process_count
 
 FILES = (MODEL, TRAINER, METADATA)
 
@@ -40,6 +41,13 @@ def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize("count", [None, "2", [], 1.5])
+def test_a_number_of_processes_that_is_none_is_refused(count: object) -> None:
+    saved = checkpoint.Checkpoint(Path("u0000005"), {}, {}, {"processes": count})
+    with pytest.raises(DataError, match=r"u0000005/checkpoint\.json: refused: its content is wrong"):
+        read_process_count(saved)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
