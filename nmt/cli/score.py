@@ -11,7 +11,6 @@ from nmt.cli.options import FileOption, Json
 from nmt.cli.paths import READ, STANDARD_INPUT
 from nmt.cli.terminal import UNLIMITED, echo_note, format_table, to_json
 from nmt.data.text import read_lines
-from nmt.data.vocabulary.codes import is_segmented, join_segments
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import METRICS, Score, compare
 from nmt.evaluation.metrics import score as evaluate
@@ -110,6 +109,8 @@ def _read_systems(files: Sequence[Path], refs: Sequence[Path]) -> dict[str, list
 
 def _read(path: Path) -> list[str]:
     """Read lines; segments of words are joined, since scores are of words."""
+    from nmt.data.vocabulary.codes import is_segmented, join_segments
+
     lines = list(read_lines(STANDARD_INPUT if path == STDIN else path))
     if not is_segmented(lines):
         return lines

@@ -22,7 +22,8 @@ LINES = str(ARTIFACTS / "lines.de")
 WITHOUT_TORCH = {
     **{"translate": f"{EXPORT} -i {LINES} -q", "rescore": f"{EXPORT} -i {LINES} -t {LINES} -q"},
     **{"score": f"{LINES} -r {LINES}", "merge": "", "clean": f"{LINES} {LINES} -o out.tsv --src a --tgt b"},
-    **{"corpus ls": "", "corpus check": "phrasebook", "corpus fetch": "", "recipes ls": ""},
+    **{"corpus ls": "", "corpus check": "phrasebook", "corpus fetch": "", "corpus prepare": ""},
+    "recipes ls": "",
     "plot": f"{RUN} -o curves.svg",
 }
 """The verbs that need no torch, and arguments with which they succeed."""

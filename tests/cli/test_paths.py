@@ -175,8 +175,8 @@ def test_standard_streams_are_inputs_and_outputs(tmp_path: Path, words: str, mes
 def test_output_to_standard_output_by_name_is_appended(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"kept\n")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    words = f"translate {ARTIFACTS / 'onnx'} -q -o /dev/stdout < {ARTIFACTS / 'lines.de'} >> log"
-    command = ["sh", "-c", f"{sys.executable} -m nmt {words}"]
+    files = f"{ARTIFACTS / 'onnx'} -o /dev/stdout < {ARTIFACTS / 'lines.de'} >> log"
+    command = ["sh", "-c", f"{sys.executable} -m nmt translate -q --split never {files}"]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     expected = (ARTIFACTS / "expected/onnx.en").read_bytes()
     assert (tmp_path / "log").read_bytes() == b"kept\n" + expected

@@ -26,7 +26,7 @@ RANDOM = random.Random(4)
 LINES = [
     " ".join(RANDOM.choices(["ab", "cde", "f\u2028g", "\xff"], k=RANDOM.randrange(9))) for _ in range(60)
 ]
-NASTY = b"\xff\xfe\0\n\n" + "\n".join(LINES).encode() + b"\n\n\nlast"
+NASTY = b"\xff\xf0\0\n\n" + "\n".join(LINES).encode() + b"\n\n\nlast"
 COUNT = NASTY.count(b"\n") + 1
 
 

@@ -21,7 +21,7 @@ def findings(*words: object) -> list[dict[str, str]]:
 def test_a_run_that_went_well_is_reported_in_numbers_without_problems(finished: Finished) -> None:
     said = done(nmt("doctor", finished.run))
     assert said.startswith("run       100 updates, ")
-    assert "best      bleu " in said
+    assert "best      chrf " in said
     assert said.endswith("no problems found\n")
 
 
