@@ -236,7 +236,6 @@ READERS = {
     "nmt/training/checkpoint.py": "tensors after their header was checked",
     "nmt/data/store/arrays.py": "arrays after their header was checked",
     "nmt/recipe/model_memory.py": "files of the operating system",
-    "nmt/recipe/run_directory.py": "cell files that are compared with the user's",
     **dict.fromkeys(("nmt/cli/recipes.py", "nmt/model/output_scores.py"), "files of the package"),
     **dict.fromkeys(
         ("nmt/recurrence/c/code_generator.py", "nmt/recurrence/c/native.py"), "files of the package"

@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nmt import __version__
 from nmt.data.shortlist import Shortlist, ShortlistStatistics, make_shortlist, measure_shortlist
@@ -18,11 +18,12 @@ from nmt.files import atomic_directory, file_sha256
 from nmt.formats import FIRST, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
+from nmt.recipe.cell_files import find_cell_files, find_stack_settings, relocate_cells
 from nmt.recipe.model_memory import BuildModel, build_header_check, check_loading_memory, outline_model
+from nmt.recipe.origin import check_origin
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
-from nmt.recipe.run_directory import find_cell_files, find_stack_settings, relocate_cells
 from nmt.recipe.schema import Recipe, to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
@@ -38,6 +39,14 @@ from nmt.untrusted_files import (
 )
 
 SHORTLIST = "shortlist.safetensors"
+
+
+class TrainedFiles(NamedTuple):
+    """The files of a trained model that are known to belong together, and its recipe."""
+
+    folder: Path  # of the recipe and the vocabularies
+    weights: Path
+    recipe: Recipe
 
 
 class LoadedModel(Protocol):
@@ -79,6 +88,18 @@ def load_trained(recipe: Recipe, build: BuildModel, weights: Path) -> Translatio
     model = build()
     load_model_tensors(model, tensors)
     return model.eval()
+
+
+def find_trained(path: Path) -> TrainedFiles:
+    """Find a model in a run (its best checkpoint), a checkpoint or a model directory; check its sums.
+
+    Raises UsageError if there is none, DataError if a file is damaged or belongs to other weights.
+    """
+    folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
+    recipe = read_model_recipe(folder)
+    if os.path.lexists(weights.parent / checkpoint.METADATA):
+        check_origin(weights.parent, folder, recipe)
+    return TrainedFiles(folder, weights, recipe)
 
 
 def find_weights(path: Path) -> Path:
@@ -143,6 +164,9 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     for path in chosen:
         if not path.is_dir():
             raise UsageError(f"there is no checkpoint {path}")
+    recipe = read_model_recipe(run)
+    for path in chosen:
+        check_origin(path, run, recipe)
     facts: Metadata = {"averaged": [path.resolve().name for path in chosen]}
     write_model_directory(run, output, average_weights(chosen), facts)
     return list(facts["averaged"])

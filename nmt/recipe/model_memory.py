@@ -10,7 +10,7 @@ import torch
 
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.model.translator import TranslationModel
-from nmt.recipe.run_directory import find_stack_settings
+from nmt.recipe.cell_files import find_stack_settings
 from nmt.recipe.schema import Recipe
 from nmt.training.checkpoint import CheckHeader
 from nmt.training.optimisers import count_moments

@@ -14,12 +14,14 @@ from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.model.translator import TranslationModel
 from nmt.notes import show_notes
-from nmt.recipe.artifact import LoadedModel, find_weights
+from nmt.recipe.artifact import LoadedModel, find_trained
 from nmt.recipe.automatic import fix_automatic_settings
+from nmt.recipe.cell_files import find_cell_files
 from nmt.recipe.model_memory import check_training_memory, outline_model
-from nmt.recipe.prepare_data import has_checkpoint, load_own_vocabularies, model_directory
+from nmt.recipe.origin import describe_origin
+from nmt.recipe.prepare_data import has_checkpoint, load_own_vocabularies
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.run_directory import claim_run_directory, find_cell_files
+from nmt.recipe.run_directory import claim_run_directory
 from nmt.recipe.schema import LanguageModelRecipe, Recipe, TranslationRecipe
 from nmt.recipe.starting_point import find_table_parts
 from nmt.recipe.tasks.language_model import LanguageModelTask
@@ -51,9 +53,7 @@ def find_task(recipe: Recipe) -> Task[Any]:
 
 def load_model(path: Path) -> LoadedModel:
     """Load the model of any task in a run directory, a checkpoint or a model directory."""
-    folder = model_directory(path)
-    find_weights(path)  # checks sums before anything is used
-    return find_task(read_model_recipe(folder)).load(path)
+    return find_task(find_trained(path).recipe).load(path)
 
 
 class Resources(NamedTuple):
@@ -142,6 +142,7 @@ def build_trainer(
         checkpoints=run / "checkpoints",
         metrics=MetricsLog(run / "metrics.jsonl" if processes.is_first else None, logger),
         progress=progress,
+        origin=describe_origin(recipe, run),
     )
 
 

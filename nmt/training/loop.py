@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol
@@ -11,7 +11,7 @@ from typing import NamedTuple, NoReturn, Protocol
 from nmt.data.batches import Batch
 from nmt.errors import DataError
 from nmt.training import checkpoint, guards
-from nmt.training.checkpoint import CheckpointSaver, checkpoint_name
+from nmt.training.checkpoint import CheckpointSaver, Metadata, checkpoint_name
 from nmt.training.console import Progress, StepReport
 from nmt.training.ema import EvaluationWeights
 from nmt.training.guards import DivergenceError, SignalCatcher
@@ -66,6 +66,8 @@ class Trainer:
     checkpoints: Path
     metrics: MetricsLog
     progress: Progress
+    origin: Metadata = field(default_factory=dict)
+    """What the weights belong to; every checkpoint contains it."""
     log_every: int = 50  # updates between lines of the log
 
     def __post_init__(self) -> None:
@@ -309,7 +311,7 @@ class Trainer:
                 self.run.update,
                 model,
                 trainer,
-                {**metadata, "scores": scores},
+                {**metadata, "scores": scores, "origin": self.origin},
                 best=self.run.best.update,
                 good=self.run.guarded.good if self.settings.guards.spike else None,
             )

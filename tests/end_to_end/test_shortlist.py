@@ -79,11 +79,12 @@ def test_constraints_are_refused_with_a_shortlist(finished: Finished, tmp_path: 
 
 
 def test_one_of_another_run_is_refused(finished: Finished, run: Path) -> None:
-    done(nmt("shortlist", run))
-    shutil.copyfile(finished.run / "recipe.yaml", run / "recipe.yaml")
     for side in ("source", "target"):
         vocabulary = run / f"{side}.spm"
         vocabulary.write_bytes(vocabulary.read_bytes() + b"\x12\x00")  # an empty field of a protocol buffer
+    done(nmt("shortlist", run))
+    for side in ("source", "target"):
+        shutil.copyfile(finished.run / f"{side}.spm", run / f"{side}.spm")
     refused = nmt("translate", run, "--shortlist", *source(finished))
     assert refused.exit_code == 1
     assert "was made for a different source vocabulary" in refused.stderr

@@ -115,17 +115,24 @@ class Outcome(NamedTuple):
     megabytes: float  # at most
 
 
+CARDS = ("checkpoint.json", "model.json", "checksums.json", "manifest.json")
+
+
 def repair_sums(changed: Path) -> None:
     """Make the checksums right again that a directory has of a changed file, and the seal of a card."""
     if not changed.is_file() or changed.is_symlink():
         return
     digest = hashlib.sha256(changed.read_bytes()).hexdigest()
-    for card in ("checkpoint.json", "model.json", "checksums.json", "manifest.json"):
-        file = changed.parent / card
+    cards = [changed.with_name(name) for name in CARDS]
+    for file in (*cards, *changed.parent.glob("checkpoints/u*/checkpoint.json")):
+        card = file.name
         try:
             values: Any = json.loads(file.read_bytes())
             if card == "manifest.json":
                 values["shards"][0]["sha256"] = digest if file != changed else values["shards"][0]["sha256"]
+            elif file.parent != changed.parent:
+                origin = values["facts"]["origin"]["sha256"]
+                origin.update({name: digest for name in origin if name == changed.name})
             elif file != changed:
                 sums = values if card == "checksums.json" else values["sha256"]
                 sums[changed.name] = digest

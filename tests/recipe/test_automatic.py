@@ -1,7 +1,6 @@
 """Settings that are `auto` are chosen when a run starts, and stay as they are."""
 
 import json
-import shutil
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from nmt.evaluation import tokenizers
 from nmt.evaluation.metrics import score
 from nmt.recipe.automatic import find_tokenizer, fix_automatic_settings
-from nmt.recipe.reader import dump, read_model_recipe, read_recipe
+from nmt.recipe.reader import read_model_recipe, read_recipe
 from nmt.recipe.schema import Recipe, TranslationRecipe, select_task
 from tests.end_to_end.toy import done, nmt, write_lines
 
@@ -80,14 +79,12 @@ def test_a_chinese_run_is_scored_in_chinese_words_everywhere(chinese: Path) -> N
     assert (chinese / "checkpoints" / "best").resolve().name == f"u{best['update']:07}"
 
 
-def test_a_run_resumes_with_what_it_was_begun_with(chinese: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(chinese.parent, tmp_path / "copy", symlinks=True)
-    recipe, run = folder / "toy.yaml", folder / "run"
-    begun = read_recipe([str(run / "recipe.yaml")], ["evaluation.tokenize=char"])
-    (run / "recipe.yaml").write_text(dump(begun), encoding="utf-8")
-    done(nmt("train", recipe, f"data.root={chinese.parent}", "training.stop_after=31u", "-o", run))
+def test_a_run_resumes_with_what_it_was_begun_with(tmp_path: Path) -> None:
+    recipe, run = write_recipe(tmp_path, "tgt"), tmp_path / "run"
+    done(nmt("train", recipe, "training.stop_after=1u", "evaluation.tokenize=char", "-o", run))
+    done(nmt("train", recipe, "training.stop_after=2u", "-o", run))
     assert choices(run) == ("char", "chrf")
-    refused = nmt("train", recipe, "training.stop_after=32u", "evaluation.tokenize=zh", "-o", run)
+    refused = nmt("train", recipe, "training.stop_after=3u", "evaluation.tokenize=zh", "-o", run)
     assert refused.exit_code == 2
     assert "evaluation.tokenize was char, is zh" in refused.stderr
 

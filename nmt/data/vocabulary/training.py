@@ -54,7 +54,7 @@ class SubwordSettings(Settings):
     kind: Annotated[str, OneOf(lambda: KINDS)] = "unigram"
     """Subword model, or `pretokenized`: words split on spaces. If these are segments of subword-nmt
     (`be@@ tter`), they are joined in output and before scoring."""
-    size: Annotated[int, Ge(1), Le(10_000_000)] = 8000
+    size: Annotated[int, Ge(len(SPECIALS) + 1), Le(10_000_000)] = 8000
     """Size of the vocabulary (for `pretokenized` an upper limit)."""
     character_coverage: Annotated[float, Gt(0.9), Le(1.0)] = 1.0
     """Share of characters that get a token; the rest become bytes, or <unk> without `byte_fallback`."""

@@ -28,7 +28,7 @@ from nmt.model.decoder import build_language_model_decoder
 from nmt.model.encoder import NoEncoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.recipe.artifact import find_weights, load_trained
+from nmt.recipe.artifact import find_trained, load_trained
 from nmt.recipe.model_memory import build_within_memory
 from nmt.recipe.prepare_data import (
     PairBatches,
@@ -40,7 +40,6 @@ from nmt.recipe.prepare_data import (
     store_directory,
     vocabulary_file,
 )
-from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import LanguageModelRecipe, select_task
 from nmt.recipe.starting_point import adapt_vocabulary
 from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
@@ -161,8 +160,8 @@ def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
 
 def load_language_model(path: Path) -> LoadedLanguageModel:
     """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
-    folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
-    recipe = select_task(read_model_recipe(folder), LanguageModelRecipe)
+    folder, weights, read = find_trained(path)
+    recipe = select_task(read, LanguageModelRecipe)
     if recipe is None:
         raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
     file = vocabulary_file(folder, "target")

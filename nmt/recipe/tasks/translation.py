@@ -29,7 +29,7 @@ from nmt.model.decoder import build_decoder
 from nmt.model.encoder import Encoder
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.recipe.artifact import SHORTLIST, find_weights, load_trained
+from nmt.recipe.artifact import SHORTLIST, find_trained, load_trained
 from nmt.recipe.model_memory import build_within_memory
 from nmt.recipe.prepare_data import (
     PairBatches,
@@ -38,7 +38,6 @@ from nmt.recipe.prepare_data import (
     model_directory,
     prepare_pairs,
 )
-from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import TranslationRecipe, select_task
 from nmt.recipe.tasks.task import EvaluationReport, PreparedTask, Task
 from nmt.training.distributed import Processes
@@ -157,8 +156,8 @@ def load_translator(path: Path) -> LoadedTranslator:
 
     Raises UsageError if there is none, DataError if a file is damaged.
     """
-    folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
-    recipe = select_task(read_model_recipe(folder), TranslationRecipe)
+    folder, weights, read = find_trained(path)
+    recipe = select_task(read, TranslationRecipe)
     if recipe is None:
         raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
