@@ -82,6 +82,7 @@ OUT_OF_MEMORY = (
     "std::bad_alloc",
     "bad_alloc",
     "Cannot allocate memory",
+    "failed to map segment from shared object",  # of a library that is imported
 )
 """Messages of memory errors that have no class."""
 

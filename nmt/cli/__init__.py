@@ -4,6 +4,8 @@ import sys
 
 from nmt.errors import MissingPackage, report_missing_packages
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Entry point of the console script."""
@@ -14,6 +16,9 @@ def main() -> None:
             app.main()
     except MissingPackage as error:  # of the command line itself
         sys.exit(f"nmt: {error}")
+    except KeyboardInterrupt:  # while it is imported
+        print("nmt: stopped", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 __all__ = ["main"]

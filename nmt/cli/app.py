@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from nmt import __version__
+from nmt.cli import INTERRUPTED
 from nmt.cli.paths import check_paths
 from nmt.cli.streams import abandon_output, flush_output, open_streams, restart_in_utf8
 from nmt.cli.terminal import echo_note
@@ -34,7 +35,7 @@ VERBS = (
     *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "study"),
     *("recipes", "corpus", "clean", "cell"),
 )
-BUG, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
+BUG, BROKEN_PIPE = 70, 141
 
 
 class VerbGroup(TyperGroup):

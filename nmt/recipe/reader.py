@@ -81,9 +81,19 @@ def read_model_recipe(folder: Path) -> Recipe:
     """
     problems: list[Problem] = []
     recipe = build_recipe([_load(folder / RECIPE, None, (), problems, is_loaded=True)], problems)
+    if recipe is None and not _is_utf8(os.path.abspath(folder)):
+        raise DataError(f"{folder}: its path is not UTF-8, and paths of its recipe are inside: rename it")
     if recipe is None or problems:
         raise DataError(str(build_recipe_error(problems, "recipe")))
     return remove_paths(recipe, os.path.abspath(folder)) if os.path.lexists(folder / CARD) else recipe
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def build_recipe(trees: Sequence[YamlNode | None], problems: list[Problem]) -> Recipe | None:

@@ -103,3 +103,13 @@ def test_text_and_file_names_are_utf8_whatever_the_locale(tmp_path: Path, locale
     assert "source       여우가 집에" in output
     assert "nmt: no file 없음.en" in errors
     assert "bug" not in errors
+
+
+def test_ctrl_c_while_the_command_is_imported_leaves_no_traceback() -> None:
+    code = "import sys; sys.modules['nmt.cli.app'] = Stop = type(sys)('app'); "
+    code += "exec('def main(): raise KeyboardInterrupt', Stop.__dict__); import nmt.cli as cli; "
+    code += "cli.app = Stop; cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "nmt: stopped\n")

@@ -156,4 +156,5 @@ def test_memory_errors_of_the_libraries_are_recognised() -> None:
     with pytest.raises(RuntimeError) as error:
         torch.empty(1 << 45)
     assert is_out_of_memory(error.value)
+    assert is_out_of_memory(ImportError("libtorch_cpu.so: failed to map segment from shared object"))
     assert not is_out_of_memory(RuntimeError("sizes do not match"))

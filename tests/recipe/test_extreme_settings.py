@@ -24,7 +24,7 @@ RECIPES = {
 NUMBERS = ("0", "-1", "1", "1000000000", "1e18", "1e-45", ".nan", ".inf")
 NAMES = ("zz", '""', "null", "[]", "{}", '"\\0"', "{zz: 1}")
 DURATIONS = ("0u", "0.0001e", "999999999999u", "999999999999e", "1m")
-EXAMINED = 130  # settings of each task, chosen at random: all together take too long
+EXAMINED = 70  # settings of each task, chosen at random: all together take too long
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 
 
@@ -92,4 +92,4 @@ def test_what_the_reader_accepts_can_be_built(
             problem = str(error)
         assert "GB of memory" in problem, setting
         assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 10, setting
-    assert accepted > 20
+    assert accepted > 10

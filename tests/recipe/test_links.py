@@ -10,6 +10,7 @@ import pytest
 from nmt.data.vocabulary import SIDES
 from nmt.errors import DataError
 from nmt.recipe.prepare_data import load_vocabularies
+from nmt.recipe.reader import read_model_recipe
 from nmt.untrusted_files import check_links
 from tests.end_to_end.toy import nmt
 
@@ -82,3 +83,13 @@ def test_a_vocabulary_that_is_no_file_is_refused(make: Callable[[Path], None], t
         make(tmp_path / f"{side}.spm")
     with pytest.raises(DataError, match=r"source\.spm: refused: it is not a regular file"):
         load_vocabularies(tmp_path)
+
+
+def test_a_model_directory_whose_name_is_not_utf8_is_to_be_renamed(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"model\xff")
+    folder.mkdir()
+    (folder / "recipe.yaml").write_text(
+        "data: {root: ., src: de, tgt: en, train: train, valid: train}\nencoder: {cell: gru}\n", "utf-8"
+    )
+    with pytest.raises(DataError, match="its path is not UTF-8.*rename it"):
+        read_model_recipe(folder)
