@@ -95,7 +95,7 @@ def test_a_verb_works_without_torch_or_asks_for_it(tmp_path: Path, chosen: tuple
     arguments = WITHOUT_TORCH | WITH_TORCH
     commands = [("torch", f"{verb} {arguments[verb]}") for verb in chosen or arguments]
     for (_, words), (code, message) in zip(commands, run_without(tmp_path, commands), strict=True):
-        if words.split(" -")[0].strip() in ("merge", "corpus fetch"):  # without arguments
+        if words.split(" -")[0].strip() in ("merge", "corpus fetch", "corpus prepare"):  # without arguments
             assert (code, "Missing argument" in message) == (2, True), message
         elif any(words.startswith(verb) for verb in WITHOUT_TORCH):
             assert code == 0, f"{words}: {message}"
