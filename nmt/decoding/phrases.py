@@ -78,8 +78,8 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
     if len(parts) == 1:
         return [_constrain(requests[0], PartConstraints(given), job.target)]
     constraints = list(_divide_prefix(given._replace(must=()), parts, job))
-    for phrase in given.must:
-        _place_phrase(phrase, requests, constraints, job)
+    if given.must:
+        _place_phrases(given.must, requests, constraints, job)
     return [_constrain(*pair, job.target) for pair in zip(requests, constraints, strict=True)]
 
 
@@ -124,21 +124,23 @@ def _divide_prefix(line: LineConstraints, parts: Sequence[Part], job: Job) -> It
         yield PartConstraints(line._replace(prefix=text), bool(spans))
 
 
-def _place_phrase(
-    phrase: str, requests: Sequence[Request], constraints: list[PartConstraints], job: Job
+def _place_phrases(
+    phrases: Sequence[str], requests: Sequence[Request], constraints: list[PartConstraints], job: Job
 ) -> None:
-    """Require a phrase in the part whose score decreases least with it."""
-    extended = [
-        part._replace(constraints=part.constraints._replace(must=(*part.constraints.must, phrase)))
-        for part in constraints
-    ]
-    without, best = (_find_best(requests, choice, job) for choice in (constraints, extended))
-    costs = [
-        (after.missing, not after.finished, before.score - after.score)
-        for before, after in zip(without, best, strict=True)
-    ]
-    chosen = costs.index(min(costs))
-    constraints[chosen] = extended[chosen]
+    """Require each phrase in the part whose score decreases least with it."""
+    best = _find_best(requests, constraints, job)
+    for phrase in phrases:
+        extended = [
+            part._replace(constraints=part.constraints._replace(must=(*part.constraints.must, phrase)))
+            for part in constraints
+        ]
+        others = _find_best(requests, extended, job)
+        costs = [
+            (after.missing, not after.finished, before.score - after.score)
+            for before, after in zip(best, others, strict=True)
+        ]
+        chosen = costs.index(min(costs))
+        constraints[chosen], best[chosen] = extended[chosen], others[chosen]
 
 
 def _find_best(
