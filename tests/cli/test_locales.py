@@ -9,23 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.verbs import ROOT, run_verbs
 from tests.end_to_end.toy import nmt
 
-ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "tests" / "compatibility" / "v0.1"
 LOCALES = {"ko_KR": "EUC-KR", "zh_CN": "GBK", "ja_JP": "EUC-JP", "C": ""}
 NAME = os.fsdecode("모델".encode("euc-kr"))
 IS_BYTES = pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode here")
-PROGRAM = """
-import sys
-from nmt.cli import main
-for words in {verbs}:
-    sys.argv[1:] = words
-    try:
-        main()
-    except SystemExit as end:
-        print(f"exit {{end.code}}", flush=True)
-"""
 
 
 def make_locale(language: str, charmap: str, folder: Path) -> Mapping[str, str]:
@@ -39,21 +29,6 @@ def make_locale(language: str, charmap: str, folder: Path) -> Mapping[str, str]:
     if not (folder / "locale").is_dir():
         pytest.skip(f"localedef has no source of {language} in {charmap}: {made.stderr[:200]}")
     return {"LC_ALL": "locale", "LOCPATH": str(folder)}
-
-
-def run_verbs(
-    verbs: list[list[str]], folder: Path, environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[bytes]:
-    """Run several command lines in one process, as the command `nmt`."""
-    program = folder / "nmt"
-    program.write_bytes(PROGRAM.format(verbs=ascii(verbs)).encode())
-    return subprocess.run(
-        [sys.executable, str(program)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
-        cwd=folder,
-        capture_output=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("language", LOCALES)

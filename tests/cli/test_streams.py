@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.cli.verbs import ROOT, run_verbs
+
 ARTIFACTS = ROOT / "tests/compatibility/v0.1"
 CLOSED = "nmt: standard output is closed: redirect it, to /dev/null if the output is not wanted\n"
 
@@ -59,16 +60,6 @@ encoder: {cell: gru, embedding: 4, hidden: 4}
 decoder: {embedding: 4, hidden: 4}
 training: {stop_after: 1u, validation: {every: 1u}}
 """
-VERBS = """
-import sys
-from nmt.cli import main
-for words in {verbs}:
-    sys.argv[1:] = words
-    try:
-        main()
-    except SystemExit as end:
-        print(f"exit {{end.code}}", flush=True)
-"""
 
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONUTF8": "0"}])
@@ -87,15 +78,7 @@ def test_text_and_file_names_are_utf8_whatever_the_locale(tmp_path: Path, locale
         ["inspect", "sentence", "학습", "여우가 집에", "--format", "txt"],
         ["score", "없음.en", "-r", "없음.en"],
     ]
-    program = tmp_path / "nmt"
-    program.write_text(VERBS.format(verbs=[[]]).replace("[[]]", repr(verbs)), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(program)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | locale,
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-    )
+    done = run_verbs(verbs, tmp_path, os.environ | locale)
     output, errors = done.stdout.decode(), done.stderr.decode()
     exits = [line for line in output.splitlines() if line.startswith("exit")]
     assert exits == ["exit 0"] * 2 + ["exit 1"] + ["exit 0"] * 3 + ["exit 1"], output + errors
