@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nmt.errors import DataError, UsageError
+from nmt.untrusted_files import read_bytes
 from nmt.user_directories import find_exposure, state_directory
 
 VARIABLE = "NMT_TRUST_CODE"
@@ -88,13 +89,7 @@ def _read(file: Path) -> tuple[bytes, str]:
     """Return the content of a file and its SHA-256."""
     if not file.is_file():
         raise UsageError(f"there is no file {file}")
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(CODE_BYTES + 1)
-    except OSError as error:
-        raise DataError(f"cannot read {file}: {error.strerror}") from None
-    if len(content) > CODE_BYTES:
-        raise DataError(f"{file}: refused: a cell file has at most {CODE_BYTES:,} bytes")
+    content = read_bytes(file, CODE_BYTES, "check the file", inside=False)
     return content, hashlib.sha256(content).hexdigest()
 
 

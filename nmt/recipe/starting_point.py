@@ -6,13 +6,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.text import sample_lines
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find_kind, find_parts
 from nmt.data.vocabulary.training import DEFAULTS, FILES, SubwordSettings
 from nmt.errors import UsageError
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe
+from nmt.reservoir import sample_lines
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ def _keep_vocabulary(
 
     Raises UsageError if the recipe asks for another one, or if too much of the text is unknown to it.
     """
-    _check_settings(recipe, start, vocabulary, ())
+    theirs = read_model_recipe(start).subwords
+    _check_settings(recipe.subwords, theirs, start, vocabulary, ())
     found = count_unknown(vocabulary, sample_lines(lines, SAMPLE, recipe.seed))
     advice = (
         "set subwords.from_start=extend to add tokens of this text, or subwords.from_start=new for a "
@@ -68,7 +69,7 @@ def _keep_vocabulary(
     if found.spelt > MOST_UNKNOWN * found.total:
         log.warning(f"of the {found.total:,} tokens of the {side} text {found.describe()}; {advice}")
     size = recipe.subwords.size
-    if size not in (read_model_recipe(start).subwords.size, len(vocabulary)):
+    if size not in (theirs.size, len(vocabulary)):
         log.warning(f"the {side} vocabulary of {start} is kept: {len(vocabulary):,} tokens, not {size:,}")
     return vocabulary
 
@@ -77,7 +78,8 @@ def _extend_vocabulary(
     recipe: Recipe, start: Path, vocabulary: Vocabulary, train: TrainVocabulary
 ) -> Vocabulary:
     """Return the vocabulary with the tokens of one of the new text; UsageError if the settings differ."""
-    _check_settings(recipe, start, vocabulary, OF_NEW_TEXT)
+    theirs = read_model_recipe(start).subwords
+    _check_settings(recipe.subwords, theirs, start, vocabulary, OF_NEW_TEXT)
     has_bytes = len(vocabulary.byte_tokens()) > 0
     try:
         kind = find_kind(vocabulary)
@@ -89,9 +91,10 @@ def _extend_vocabulary(
         ) from None
 
 
-def _check_settings(recipe: Recipe, start: Path, vocabulary: Vocabulary, free: Sequence[str]) -> None:
+def _check_settings(
+    mine: SubwordSettings, theirs: SubwordSettings, start: Path, vocabulary: Vocabulary, free: Sequence[str]
+) -> None:
     """Raise UsageError for settings that are neither those of the model to start from nor the defaults."""
-    mine, theirs = recipe.subwords, read_model_recipe(start).subwords
     wrong = []
     for setting in fields(SubwordSettings):
         name = setting.name
@@ -103,9 +106,7 @@ def _check_settings(recipe: Recipe, start: Path, vocabulary: Vocabulary, free: S
     if wrong:
         way = "extends" if free else "keeps"
         raise UsageError(
-            "\n  ".join(
-                [f"subwords.from_start={recipe.subwords.from_start} {way} a vocabulary, but:", *wrong]
-            )
+            "\n  ".join([f"subwords.from_start={mine.from_start} {way} a vocabulary, but:", *wrong])
             + "\nomit these settings, or set subwords.from_start=new"
             + ("" if free else ", or extend (`size` is then that of the new text's tokens)")
         )

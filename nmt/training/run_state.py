@@ -171,7 +171,7 @@ def read_run_state(saved: Checkpoint) -> RunState:
 
 
 def read_process_count(saved: Checkpoint) -> int:
-    """Return the number of processes of the run that wrote a checkpoint; DataError if it is no number."""
+    """Return the number of processes that wrote a checkpoint; DataError if it is not an integer."""
     return check_values(saved.metadata.get("processes", 1), int, saved.directory / METADATA)
 
 
