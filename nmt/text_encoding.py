@@ -4,10 +4,10 @@ import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from random import Random
 from zipfile import BadZipFile, ZipFile
 
 from nmt.errors import escape_controls, report_missing_packages
+from nmt.reservoir import Reservoir
 
 ENCODINGS = {
     **{"utf-16": "UTF-16", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE"},
@@ -57,13 +57,13 @@ BYTE_ORDER_MARKS = {
 NUL = b"\0"
 ESCAPE = b"\x1b$"  # of ISO 2022, whose text is ASCII
 CONTROLS = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
-DECOMPRESS = {
-    b"\x1f\x8b": "gzip -dc",
-    b"BZh": "bzip2 -dc",
-    b"\xfd7zXZ": "xz -dc",
-    b"\x28\xb5\x2f\xfd": "zstd -dc",
+DECOMPRESSORS = {
+    ".gz": (b"\x1f\x8b", "gzip -dc"),
+    ".bz2": (b"BZh", "bzip2 -dc"),
+    ".xz": (b"\xfd7zXZ\0", "xz -dc"),
+    ".zst": (b"\x28\xb5\x2f\xfd", "zstd -dc"),
 }
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+"""The first bytes of each kind of compressed file, by its suffix, and the command that decompresses it."""
 
 HEAD = 1 << 16  # bytes of the beginning of a file that are kept
 SAMPLE = 500  # lines from which an encoding is guessed
@@ -80,10 +80,10 @@ class ByteSurvey:
     def __init__(self, path: Path | None) -> None:
         """Begin with no line. A stream has no path."""
         self.path = path
-        self.head, self.sample, self.bad_lines = b"", list[bytes](), list[int]()
+        self.head, self.bad_lines = b"", list[int]()
+        self._sample = Reservoir[bytes](SAMPLE, seed=0)
         self.size = self.controls = self.lines = self.good = self.bad = 0
         self.has_escapes = self.has_nuls = False
-        self._random = Random(0)
 
     def add(self, raw: bytes) -> None:
         """Count a line; the memory does not depend on the number of lines."""
@@ -95,32 +95,24 @@ class ByteSurvey:
         self.has_nuls = self.has_nuls or NUL in raw
         if ESCAPE in raw:
             self.has_escapes = True
-            self._draw(raw, self.lines)
+            self._sample.add(_shorten(raw))
         if not raw.isascii():
             if _is_utf8(raw):
                 self.good += 1
             else:
                 self.bad += 1
-                self._draw(raw, self.bad)
+                self._sample.add(_shorten(raw))
                 if len(self.bad_lines) < LISTED:
                     self.bad_lines.append(self.lines)
-
-    def _draw(self, raw: bytes, seen: int) -> None:
-        """Draw lines uniformly from the whole file (Vitter, 1985, algorithm R)."""
-        line = raw if len(raw) <= LINE else raw[:LINE].rpartition(b" ")[0] or raw[:LINE]
-        if len(self.sample) < SAMPLE:
-            self.sample.append(line)
-        elif (slot := int(self._random.random() * seen)) < SAMPLE:
-            self.sample[slot] = line
 
     def find_encoding(self) -> str | None:
         """Return the name in Python of the encoding, None if it is UTF-8 or not recognised."""
         for mark, name in BYTE_ORDER_MARKS.items():
             if self.head.startswith(mark):
                 return name
-        if NUL in self.head and (guess_encoding(self.head) or "").startswith("utf"):
-            return guess_encoding(self.head)
-        return guess_encoding(b"\n".join(self.sample)) if self.bad or self.has_escapes else None
+        if NUL in self.head and (guess := guess_encoding(self.head)) and guess.startswith("utf"):
+            return guess
+        return guess_encoding(b"\n".join(self._sample.items)) if self.bad or self.has_escapes else None
 
     @property
     def is_mostly_utf8(self) -> bool:
@@ -165,7 +157,7 @@ class ByteSurvey:
 
     def _find_example(self, encoding: str) -> str:
         """Return the beginning of the text as it reads in an encoding, by which a wrong guess is noticed."""
-        source = self.head if encoding.startswith("utf") else b"\n".join(self.sample)[:LINE]
+        source = self.head if encoding.startswith("utf") else b"\n".join(self._sample.items)[:LINE]
         text = source[: len(source) // 4 * 4].decode(encoding, "ignore").lstrip("\ufeff\r\n")
         words = re.split(r"[\r\n]", text)[0]
         return f'it reads "{escape_controls(words[:EXAMPLE])}{"…" * (len(words) > EXAMPLE)}"'
@@ -174,6 +166,11 @@ class ByteSurvey:
 def count_controls(raw: bytes) -> int:
     """Count control characters that are not white space or escapes."""
     return len(raw) - len(raw.translate(None, CONTROLS))
+
+
+def _shorten(raw: bytes) -> bytes:
+    """Return a line, or the beginning of a long one, if possible up to a space."""
+    return raw if len(raw) <= LINE else raw[:LINE].rpartition(b" ")[0] or raw[:LINE]
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -248,9 +245,9 @@ def conversion(path: Path | None, program: str) -> str:
         return f"`{program}` before it is read"
     with path.open("rb") as file:
         head = file.read(HEAD)
-    source = next((command for magic, command in DECOMPRESS.items() if head.startswith(magic)), None)
+    source = next((command for magic, command in DECOMPRESSORS.values() if head.startswith(magic)), None)
     name = quote(str(path))
-    result = quote(f"{path.with_suffix('') if path.suffix in COMPRESSED else path}.utf8")
+    result = quote(f"{path.with_suffix('') if path.suffix in DECOMPRESSORS else path}.utf8")
     if source:
         return f"`{source} {name} | {program} > {result}`"
     return (

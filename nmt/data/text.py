@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from random import Random
 from typing import BinaryIO
 
 from xopen import xopen
@@ -15,6 +14,7 @@ from xopen import xopen
 from nmt.errors import DataError, NmtError
 from nmt.text_encoding import (
     BYTE_ORDER_MARKS,
+    DECOMPRESSORS,
     ESCAPE,
     NUL,
     ByteSurvey,
@@ -25,8 +25,8 @@ from nmt.text_encoding import (
 
 _log = logging.getLogger(__name__)
 
-COMPRESSIONS = ("", ".gz", ".bz2", ".xz", ".zst")
-MAGIC = {".gz": b"\x1f\x8b", ".bz2": b"BZh", ".xz": b"\xfd7zXZ\0", ".zst": b"\x28\xb5\x2f\xfd"}
+COMPRESSIONS = ("", *DECOMPRESSORS)
+MAGIC = {ending: magic for ending, (magic, _) in DECOMPRESSORS.items()}
 """The first bytes of each kind of compressed file."""
 BOM = b"\xef\xbb\xbf"
 LONGEST_LINE = 16 << 20  # bytes; what is longer is not text, or has no end
@@ -166,14 +166,3 @@ def _warn(survey: ByteSurvey) -> None:
 
 def _describe_bad_byte(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x} at position {error.start + 1} is not UTF-8"
-
-
-def sample_lines(lines: Iterable[str], size: int, seed: int) -> list[str]:
-    """Draw `size` lines uniformly, or all of fewer (reservoir sampling: Vitter, 1985, algorithm R)."""
-    rng, sample = Random(seed), list[str]()
-    for seen, line in enumerate(lines, 1):
-        if len(sample) < size:
-            sample.append(line)
-        elif (slot := int(rng.random() * seen)) < size:
-            sample[slot] = line
-    return sample

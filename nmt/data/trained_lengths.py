@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.sentences import split_sentences
-from nmt.data.text import sample_lines
 from nmt.files import write_file
+from nmt.reservoir import sample_lines
 from nmt.settings import Count
 from nmt.untrusted_files import CARD_BYTES, read_json
 

@@ -39,6 +39,7 @@ from nmt.decoding.parts import (
 from nmt.decoding.phrases import build_requests, find_unwritable
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
+from nmt.reservoir import Reservoir
 
 VERIFICATION_BATCHES = (1, 7, 64)
 
@@ -271,19 +272,16 @@ def _align_parts(
 
 
 class InvarianceSample:
-    """A uniform sample of the translations of a job (Vitter, 1985, algorithm R)."""
+    """A uniform sample of the translations of a job, to be translated again."""
 
     def __init__(self, size: int) -> None:
-        self.translations: list[Translation] = []
-        self._size, self._seen, self._random = size, 0, random.Random(1)
+        self._sample = Reservoir[Translation](size, seed=1)
+        self.add = self._sample.add
 
-    def add(self, translation: Translation) -> None:
-        """Add a translation to the sample, or discard it."""
-        self._seen += 1
-        if len(self.translations) < self._size:
-            self.translations.append(translation)
-        elif (slot := self._random.randrange(self._seen)) < self._size:
-            self.translations[slot] = translation
+    @property
+    def translations(self) -> list[Translation]:
+        """The sample."""
+        return self._sample.items
 
     def find_differing_lines(self, job: Job, batches: Sequence[int] = VERIFICATION_BATCHES) -> list[int]:
         """Return the numbers of the lines whose results differ with other batch sizes and orders."""

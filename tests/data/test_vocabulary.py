@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.text import sample_lines
 from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.sampling import BpeSegmentations, UnigramSegmentations
 from nmt.data.vocabulary.training import KINDS, SAMPLE_SIZE, SubwordSettings, train_vocabulary
 from nmt.errors import DataError, UsageError
+from nmt.reservoir import sample_lines
 
 WORDS = [
     "the",

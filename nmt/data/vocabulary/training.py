@@ -13,7 +13,6 @@ from typing import Annotated, Literal
 import sentencepiece
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
-from nmt.data.text import sample_lines
 from nmt.data.vocabulary import (
     BOS,
     COPY,
@@ -32,6 +31,7 @@ from nmt.data.vocabulary.imported import check_characters, import_codes, import_
 from nmt.data.vocabulary.model_file import restore_joiners, write_rule
 from nmt.data.vocabulary.normalisation import NORMALISATIONS, STAND_IN, ZWNJ
 from nmt.errors import DataError
+from nmt.reservoir import sample_lines
 from nmt.settings import ByShape, Conflict, Count, OneOf, Settings, Share
 
 log = logging.getLogger(__name__)
