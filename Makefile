@@ -71,7 +71,7 @@ check-runtime: wheel ## translate with an exported model in an environment witho
 	$$python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-runtime.txt; \
 	$$python -m pip install --quiet --disable-pip-version-check --no-deps dist/recurrent_nmt-*.whl; \
 	cd "$$away"; if $$python -c 'import torch' 2>/dev/null; then echo "torch is installed"; exit 1; fi; \
-	bin/nmt translate "$$tests/onnx" -q < "$$tests/lines.de" | cmp - "$$tests/expected/onnx.en"; \
+	bin/nmt translate "$$tests/onnx" -q --split never < "$$tests/lines.de" | cmp - "$$tests/expected/onnx.en"; \
 	bin/nmt rescore "$$tests/onnx" -q -i "$$tests/lines.de" -t "$$tests/expected/onnx.en" > scores; \
 	bin/nmt translate "$$tests/averaged" < "$$tests/lines.de" 2> message || true; \
 	grep -q '^nmt: torch is not installed: pip install' message; \
