@@ -1,13 +1,14 @@
 """Files: atomic writes, SHA-256 checksums, and the files that come with the package."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
 from stat import S_IMODE
@@ -22,12 +23,12 @@ BLOCK = 1 << 24  # bytes hashed per call: frequent returns to Python slow down o
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path, *, waits: bool = False) -> Iterator[Path]:
     """Yield the path to write to; when the block ends, that file is flushed to disk and renamed to `path`.
 
     If the block raises, nothing is left behind. A symbolic link is followed. A pipe or a device receives the
-    content once it is complete. Raises UsageError before anything is written if `path` cannot be a file,
-    DataError if the disk is full.
+    content once it is complete. Raises UsageError before anything is written if `path` cannot be a file, or
+    if another process is writing it, unless this one `waits`; DataError if the disk is full.
     """
     check_writable(path)
     if is_stream(path):
@@ -39,21 +40,14 @@ def atomic_file(path: Path) -> Iterator[Path]:
         return
     target = _target(path)
     side = temporary_file(target)
-    side.unlink(missing_ok=True)  # it might be a link
-    try:
+    with _create_temporary(side, path, waits=waits):
         yield side
         replace_file(side, target)
-    except OSError as error:
-        if full := _write_error(error, side, path):
-            raise full from error
-        raise
-    finally:
-        side.unlink(missing_ok=True)
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file atomically, as `atomic_file` does."""
-    with atomic_file(path) as side:
+    """Write a file atomically, as `atomic_file` does; of several processes, each waits for the one before."""
+    with atomic_file(path, waits=True) as side:
         side.write_bytes(content)
 
 
@@ -62,12 +56,12 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     """Yield an empty directory to fill; when the block ends, it is flushed to disk and renamed to `path`.
 
     A directory of that name is replaced. If the block raises, nothing is left behind; the remains of a
-    killed process are removed by the next call. Raises DataError if the disk is full.
+    killed process are removed by the next call. Raises UsageError if another process is writing it, DataError
+    if the disk is full.
     """
     side = path.with_name(f".{path.name}.partial")
-    remove_path(side)
-    side.mkdir(parents=True)
-    try:
+    side.parent.mkdir(parents=True, exist_ok=True)
+    with _create_temporary(side, path, is_directory=True):
         yield side
         mode = S_IMODE(side.stat().st_mode)  # by the umask, which libraries that write 0600 do not heed
         for file in side.rglob("*"):
@@ -82,12 +76,87 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         side.rename(path)
         remove_path(old)
         flush_to_disk(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            remove_path(side)
-        if isinstance(error, (OSError, DataError)) and (full := _write_error(error, side, path)):
+
+
+@contextmanager
+def _create_temporary(
+    side: Path, output: Path, *, is_directory: bool = False, waits: bool = False
+) -> Iterator[None]:
+    """Create a temporary file or directory and hold its lock; if the block raises, remove it.
+
+    What a killed process has left there is removed first. Errors of writing get the name of the output.
+    """
+    remove = remove_path if is_directory else Path.unlink
+    try:
+        while True:
+            is_new = _create(side, is_directory=is_directory)
+            with lock_path(side, output, waits=waits) as is_locked:
+                if is_new and is_locked:
+                    try:
+                        yield
+                    except BaseException:
+                        with suppress(OSError):
+                            remove(side)
+                        raise
+                    return
+                if is_locked or side.is_symlink():
+                    remove(side)
+    except (OSError, DataError) as error:
+        if full := _write_error(error, side, output):
             raise full from error
         raise
+
+
+def _create(path: Path, *, is_directory: bool) -> bool:
+    """Create a file or directory; return False if there is one."""
+    try:
+        path.mkdir() if is_directory else path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def lock_path(path: Path, output: Path, *, waits: bool = False) -> Iterator[bool]:
+    """Hold the lock of a file or directory of `output`, which the system releases if the process is killed.
+
+    Raises UsageError while another process holds it, unless this one `waits`. Yields False if the path is a
+    link, or has been removed or replaced by the time that it is locked.
+    """
+    with ExitStack() as stack:
+        is_same = False
+        if not path.is_symlink():
+            with suppress(FileNotFoundError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                _locks.add(descriptor)
+                stack.callback(_unlock, descriptor)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UsageError(
+                        f"another process is writing {output}: wait for its end, or choose another output"
+                    ) from None
+                except OSError:
+                    pass  # a file system without locks
+                is_same = os.path.samestat(os.fstat(descriptor), path.lstat())
+        yield is_same
+
+
+_locks = set[int]()  # descriptors that hold a lock
+
+
+def _unlock(descriptor: int) -> None:
+    if descriptor in _locks:
+        _locks.remove(descriptor)
+        os.close(descriptor)
+
+
+def _unlock_all() -> None:
+    for descriptor in [*_locks]:
+        _unlock(descriptor)
+
+
+os.register_at_fork(after_in_child=_unlock_all)  # else a forked process keeps the lock of one that was killed
 
 
 def replace_file(side: Path, path: Path) -> None:

@@ -7,8 +7,9 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import torch
 
 from nmt import files
 from nmt.errors import DataError, UsageError
-from nmt.files import atomic_directory, atomic_file, write_file
+from nmt.files import atomic_directory, atomic_file, lock_path, write_file
 from nmt.training.checkpoint import save_tensors
 
 
@@ -180,6 +181,66 @@ def test_a_full_disk_names_the_file_in_a_directory_and_leaves_nothing(tmp_path: 
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [path.name for path in tmp_path.iterdir()] == ["long"]
+
+
+@pytest.mark.parametrize("write", [atomic_file, atomic_directory])
+def test_an_output_that_another_process_is_writing_is_refused(
+    tmp_path: Path, write: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    with write(tmp_path / "a") as side:
+        with (
+            pytest.raises(UsageError, match="another process is writing .*a: wait for"),
+            write(tmp_path / "a"),
+        ):
+            raise AssertionError
+        side.touch() if write is atomic_file else (side / "b").touch()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == (
+        ["a"] if write is atomic_file else ["a", "b"]
+    )
+
+
+def test_a_short_file_is_written_after_the_one_before(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        with atomic_file(tmp_path / "a") as side:
+            later = pool.submit(write_file, tmp_path / "a", b"later")
+            side.write_bytes(b"before")
+        later.result()
+    assert (tmp_path / "a").read_bytes() == b"later"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_of_several_writers_at_once_each_writes_all_or_is_refused(tmp_path: Path) -> None:
+    def write(content: bytes) -> bool:
+        try:
+            with atomic_directory(tmp_path / "a") as side:
+                (side / "b").write_bytes(content)
+        except UsageError:
+            return False
+        return True
+
+    contents = [bytes([letter]) * 1000 for letter in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        results = [*pool.map(write, contents)]
+    assert any(results)
+    assert (tmp_path / "a" / "b").read_bytes() in [
+        one for one, ok in zip(contents, results, strict=True) if ok
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_forked_process_does_not_hold_the_lock(tmp_path: Path) -> None:
+    with atomic_file(tmp_path / "a") as side:
+        side.touch()
+        pipe = os.pipe()
+        if (child := os.fork()) == 0:
+            os.close(pipe[1])
+            os.read(pipe[0], 1)
+            os._exit(0)
+        os.link(side, tmp_path / "same")  # the file that is locked, under another name
+    with lock_path(tmp_path / "same", tmp_path / "a") as is_locked:
+        assert is_locked
+    os.close(pipe[1])
+    os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nmt.data.download import Warn, download
 from nmt.data.tatoeba import PARTS, prepare_archive
 from nmt.errors import DataError, UsageError, suggestion
-from nmt.files import file_sha256, shipped_directory
+from nmt.files import file_sha256, lock_path, shipped_directory
 from nmt.user_directories import cache_directory, expand_home
 
 Progress = Callable[[str, int], None]
@@ -149,10 +149,11 @@ def fetch_corpus(
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"{target}: cannot create this directory: {error.strerror}") from error
-    for file in card.files:
-        assert file.url is not None
-        hear = partial(progress, file.name)
-        download(file.url, target / file.name, sha256=file.sha256, size=file.bytes, report=hear, warn=warn)
+    with lock_path(target, target):
+        for file in card.files:
+            assert file.url is not None
+            hear, path = partial(progress, file.name), target / file.name
+            download(file.url, path, sha256=file.sha256, size=file.bytes, report=hear, warn=warn)
 
 
 def check_files(card: CorpusCard, directory: Path) -> dict[str, str]:

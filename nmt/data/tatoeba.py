@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nmt.errors import DataError
-from nmt.files import write_file
+from nmt.files import lock_path, write_file
 
 PARTS = ("valid", "test", "train")  # a sentence is in the first of these that has it
 
@@ -56,9 +56,11 @@ def prepare_archive(archive: Path, member: str, language: str, held_out: int, fo
     parts = split_pairs(read_archive(archive, member), held_out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, part in parts.items():
-            for side, suffix in enumerate(("en", language)):
-                write_file(folder / f"{name}.{suffix}", "".join(f"{pair[side]}\n" for pair in part).encode())
+        with lock_path(folder, folder):
+            for name, part in parts.items():
+                for side, suffix in enumerate(("en", language)):
+                    content = "".join(f"{pair[side]}\n" for pair in part)
+                    write_file(folder / f"{name}.{suffix}", content.encode())
     except OSError as error:
         raise DataError(f"{folder}: cannot write there: {error.strerror}; choose another --to") from None
     return {name: len(part) for name, part in parts.items()}

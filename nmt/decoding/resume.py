@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nmt.decoding.job import JobProgress
 from nmt.errors import DataError
-from nmt.files import is_stream, part_file, replace_file, write_file
+from nmt.files import is_stream, lock_path, part_file, replace_file, write_file
 from nmt.settings import CountOrZero
 from nmt.untrusted_files import STATE_BYTES, RefusedFile, read_json
 
@@ -114,7 +114,7 @@ def open_output(
                     part_file(path).unlink()
                     checkpoint_path(path).unlink(missing_ok=True)
             raise
-    rename_parts(paths)
+        rename_parts(paths)  # while they are locked
 
 
 @contextmanager
@@ -125,11 +125,16 @@ def _open_file(path: Path, size: int, *, resumes: bool) -> Iterator[OutputStream
         return
     target = path.resolve()
     part = part_file(target)
-    with report_file_errors(part):
+    with report_file_errors(part), ExitStack() as stack:
+        if not resumes:
+            part.touch()
+        if not stack.enter_context(lock_path(part, path)):
+            raise DataError(f"{part} is a link, or has been removed; start again without --resume")
         if not resumes:
             checkpoint_path(target).unlink(missing_ok=True)
-        stream: BinaryIO = part.open("r+b" if resumes else "wb")
-    with stream:
+        stream: BinaryIO = stack.enter_context(part.open("r+b" if resumes else "wb"))
+        files = stack.pop_all()
+    with files:
         if stream.seek(0, os.SEEK_END) < size:
             raise DataError(f"{part} is shorter than its checkpoint records; start again without --resume")
         stream.truncate(size)

@@ -12,6 +12,7 @@ import pytest
 from nmt.data import corpora, download
 from nmt.data.corpora import CorpusCard, CorpusFile
 from nmt.errors import DataError, UsageError
+from nmt.files import lock_path
 
 CONTENT = bytes(range(256)) * 1200  # several chunks
 
@@ -242,6 +243,12 @@ def test_fetching_a_corpus_brings_what_is_missing(server: Server, tmp_path: Path
     assert len(server.asked) == 1
     assert heard[-1] == ("b.gz", len(CONTENT))
     assert corpora.check_files(card_of(server), tmp_path / "c") == {}
+
+
+def test_a_directory_that_another_process_is_writing_is_refused(server: Server, tmp_path: Path) -> None:
+    with lock_path(tmp_path, tmp_path), pytest.raises(UsageError, match="another process is writing"):
+        corpora.fetch_corpus(card_of(server), tmp_path, warn=lambda said: None)
+    assert server.asked == []
 
 
 def test_a_corpus_without_an_address_says_how_to_obtain_it(server: Server, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from nmt.data.corpora import corpus_root, prepare_corpus, read_card
-from nmt.data.tatoeba import read_archive, split_pairs
+from nmt.data.tatoeba import prepare_archive, read_archive, split_pairs
 from nmt.errors import DataError, UsageError
+from nmt.files import lock_path
 from tests.end_to_end.toy import done, nmt
 
 
@@ -39,6 +40,13 @@ def test_the_order_of_the_archive_does_not_move_a_sentence() -> None:
     pairs = many_to_many(500)
     forwards, backwards = split_pairs(pairs, held_out=40), split_pairs(pairs[::-1], held_out=40)
     assert [english for english, _ in forwards["valid"]] == [english for english, _ in backwards["valid"]]
+
+
+def test_parts_that_another_process_is_writing_are_refused(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path / "a.zip", "One.\t一。\n")
+    with lock_path(tmp_path, tmp_path), pytest.raises(UsageError, match="another process is writing"):
+        prepare_archive(archive, "cmn.txt", "zh", 1, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
 def test_an_archive_becomes_the_corpus_that_recipes_name(

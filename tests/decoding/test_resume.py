@@ -1,5 +1,6 @@
 """A job that is killed at any moment and resumed writes what an undisturbed one writes."""
 
+import io
 import os
 import random
 import signal
@@ -15,7 +16,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.decoding.job import Line
+from nmt.decoding.job import JobProgress, Line
+from nmt.decoding.resume import open_output, read_checkpoint
 from nmt.errors import DataError, UsageError
 from nmt.recipe import artifact
 from tests.decoding import small
@@ -123,6 +125,20 @@ def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch, *options: object) -> 
         patch.setattr(translation, "translate_window", stops)
         assert nmt(*job(folder, *options)).exit_code == 130
     assert (folder / "out.part").read_bytes().count(b"\n") == 16
+
+
+@pytest.mark.parametrize("options", [(), ("--resume",)])
+def test_a_second_job_with_the_same_output_is_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    stream = io.BytesIO()
+    with open_output(stream, [tmp_path / "out"], {}, None) as output:
+        output.write(["one"])
+        output.save(JobProgress(1))
+        checkpoint = read_checkpoint([tmp_path / "out"], {}) if options else None
+        second = open_output(stream, [tmp_path / "out"], {}, checkpoint)
+        with pytest.raises(UsageError, match="another process is writing .*out: wait"), second:
+            raise AssertionError
+        output.write(["two"])
+    assert files(tmp_path) == {"out": b"one\ntwo\n"}
 
 
 def test_what_was_translated_is_not_translated_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
