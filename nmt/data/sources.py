@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
@@ -118,6 +118,9 @@ class PairSettings(LengthSettings, PairFileSettings):
     """Kinds of text that is not translated but copied exactly (docs/text.md): in translation wherever it
     occurs, in training where both sides contain the same. null: url, email, tag and placeholder if subwords
     are unigram or bpe of `size` 1000 or more, else none."""
+    case: Literal["keep", "inline"] = "keep"
+    """`inline`: words are divided in small letters, and a mark follows those that have capitals, so that a
+    word has the same tokens in any case (docs/text.md)."""
     copy_practice: Share = 0.2
     """Share of the training pairs into which symbols to copy are inserted, other pairs in each epoch, so that
     the model learns to copy what its corpus does not contain."""

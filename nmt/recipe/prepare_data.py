@@ -19,7 +19,7 @@ from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, count_chunks, find_lines, read_chunks
 from nmt.data.trained_lengths import TrainedLengths, measure_lengths, read_lengths, write_lengths
 from nmt.data.vocabulary import COPIES, SIDES, Vocabulary, load_vocabulary
-from nmt.data.vocabulary.training import SubwordSettings, TranslationSubwordSettings, train_vocabulary
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
 from nmt.recipe.schema import Recipe, TranslationRecipe
@@ -239,7 +239,7 @@ def _vocabularies(
         return load_vocabularies(run)
     start = recipe.training.start_from
     if start is None or recipe.subwords.from_start == "new":
-        source, target = _train_vocabularies(recipe.subwords, recipe.seed, train, recipe.protected_kinds)
+        source, target = _train_vocabularies(recipe, train)
     else:
         source, target = _vocabularies_of_start(recipe, train, model_directory(Path(start)))
     for side, vocabulary in zip(SIDES, (source, target), strict=True):
@@ -247,31 +247,34 @@ def _vocabularies(
     return source, target
 
 
-def _train_vocabularies(
-    settings: TranslationSubwordSettings, seed: int, train: Sequence[Corpus], kinds: tuple[str, ...]
-) -> tuple[Vocabulary, Vocabulary]:
-    if settings.joint:
-        both = _train_vocabulary(settings, seed, train, SIDES, kinds)
+def _train_vocabularies(recipe: TranslationRecipe, train: Sequence[Corpus]) -> tuple[Vocabulary, Vocabulary]:
+    if recipe.subwords.joint:
+        both = _train_vocabulary(recipe.subwords, recipe, train, SIDES)
         return both, both
-    source, target = (_train_vocabulary(settings, seed, train, [side], kinds) for side in SIDES)
+    source, target = (_train_vocabulary(recipe.subwords, recipe, train, [side]) for side in SIDES)
     return source, target
 
 
 def _train_vocabulary(
-    settings: SubwordSettings,
-    seed: int,
-    train: Sequence[Corpus],
-    sides: Sequence[str],
-    kinds: tuple[str, ...],
+    settings: SubwordSettings, recipe: TranslationRecipe, train: Sequence[Corpus], sides: Sequence[str]
 ) -> Vocabulary:
-    """Train the vocabulary of one side or of both; tags are words of the source.
+    """Train the vocabulary of one side or of both by some settings; tags are words of the source.
 
-    It has copy symbols if `kinds` of text are protected.
+    It has copy symbols and marks of case if the recipe asks for them.
     """
+    kinds = recipe.protected_kinds
     tags = sorted({corpus.tag for corpus in train if corpus.tag is not None and SIDES[0] in sides})
     side = SIDES.index(sides[0])  # of the files that the settings name
     copies, lines = COPIES if kinds else 0, _lines(train, sides, kinds, settings.has_words)
-    return train_vocabulary(lines, settings, seed=seed, tags=tags, side=side, copies=copies)
+    return train_vocabulary(
+        lines,
+        settings,
+        seed=recipe.seed,
+        tags=tags,
+        side=side,
+        copies=copies,
+        marks_case=recipe.data.case == "inline",
+    )
 
 
 def _lines(
@@ -294,8 +297,7 @@ def _vocabularies_of_start(
         raise UsageError(f"training.start_from: {start} has two vocabularies: set subwords.joint=false")
 
     def adapt(vocabulary: Vocabulary, sides: Sequence[str]) -> Vocabulary:
-        kinds = recipe.protected_kinds
-        train_new = partial(_train_vocabulary, seed=recipe.seed, train=train, sides=sides, kinds=kinds)
+        train_new = partial(_train_vocabulary, recipe=recipe, train=train, sides=sides)
         name = " and ".join(sides)
         return adapt_vocabulary(recipe, start, vocabulary, name, _lines(train, sides), train_new)
 

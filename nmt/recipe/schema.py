@@ -80,6 +80,17 @@ class TranslationRecipe(ExperimentSettings):
             return DEFAULT_KINDS if subwords.has_subwords and subwords.size >= BYTES_FROM else ()
         return tuple(self.data.protect)
 
+    def _find_case_problem(self) -> str | None:
+        """Return the reason why marks of case cannot be used, if the recipe asks for them."""
+        subwords = self.subwords
+        if self.data.case == "keep":
+            return None
+        if subwords.has_words or any(getattr(subwords, name) for name in FILES):
+            return "needs subwords that are trained on marked text: unigram, bpe or char, without a file"
+        if subwords.rule == "none":
+            return "needs subwords.normalisation nmt_nfkc or nfc, which remove marks from the text itself"
+        return None
+
     def conflicts(self) -> Iterator[Conflict]:
         """See `Settings.conflicts`."""
         encoder, decoder, training = self.encoder, self.decoder, self.training
@@ -90,6 +101,8 @@ class TranslationRecipe(ExperimentSettings):
                 f"not {encoder.widths()[-1]} and {decoder.hidden}; general does not",
             )
         yield from _vocabulary_conflicts(self)
+        if problem := self._find_case_problem():
+            yield "data.case", f"inline {problem}"
         for name in ("guided_alignment", "coverage"):
             if decoder.attention == "none" and getattr(training, name):
                 yield f"training.{name}", "needs an attention, and decoder.attention is none"

@@ -11,7 +11,7 @@ from nmt.data.vocabulary.extension import count_unknown, extend_vocabulary, find
 from nmt.data.vocabulary.training import DEFAULTS, FILES, SubwordSettings
 from nmt.errors import UsageError
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import Recipe, TranslationRecipe, select_task
 from nmt.reservoir import sample_lines
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,22 @@ def adapt_vocabulary(
 
     `train` makes a vocabulary of the text from settings.
     """
+    _check_case(recipe, start, vocabulary)
     if recipe.subwords.from_start == "keep":
         return _keep_vocabulary(recipe, start, vocabulary, side, lines)
     return _extend_vocabulary(recipe, start, vocabulary, train)
+
+
+def _check_case(recipe: Recipe, start: Path, vocabulary: Vocabulary) -> None:
+    """Raise UsageError if a translator's vocabulary has marks of case and the recipe none, or conversely."""
+    translation = select_task(recipe, TranslationRecipe)
+    case = "inline" if vocabulary.case_tokens() else "keep"
+    if translation is not None and translation.data.case != case:
+        raise UsageError(
+            f"training.start_from: the vocabulary of {start} belongs to data.case: {case}, which "
+            f"subwords.from_start={recipe.subwords.from_start} cannot change: set data.case={case}, "
+            "or subwords.from_start=new"
+        )
 
 
 def _keep_vocabulary(

@@ -26,11 +26,12 @@ class PracticeSide(NamedTuple):
     copies: range
     starts: Flags  # of words
     space: list[int]  # the token before a symbol that starts a word, if there is one
+    marks: frozenset[int]  # of case, which are not separated from the token before
 
 
 def _side(vocabulary: Vocabulary) -> PracticeSide:
     space = [i for i, token in enumerate(vocabulary.spellings) if token == "▁"]
-    return PracticeSide(vocabulary.copies, vocabulary.starts(), space)
+    return PracticeSide(vocabulary.copies, vocabulary.starts(), space, frozenset(vocabulary.case_tokens()))
 
 
 class Insertions(NamedTuple):
@@ -127,10 +128,10 @@ def _ragged(rows: Sequence[Sequence[int]]) -> RaggedRows:
 def _gaps(row: list[int], side: PracticeSide) -> list[int]:
     """Return the positions where a symbol can be inserted: between words, or anywhere without words."""
     starts = side.starts[row] if row else np.empty(0, np.bool_)
-    if 4 * int(starts.sum()) < len(row):
-        return list(range(len(row) + 1))
-    last = [len(row) - 1, len(row)]  # also before the last sign
-    return sorted({*np.flatnonzero(starts).tolist(), *(i for i in last if i >= 0)})
+    gaps = {*range(len(row))}
+    if 4 * int(starts.sum()) >= len(row):
+        gaps &= {*np.flatnonzero(starts).tolist(), len(row) - 1}  # also before the last sign
+    return sorted({i for i in gaps if row[i] not in side.marks} | {len(row)})
 
 
 def _insert_symbols(

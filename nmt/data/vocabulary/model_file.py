@@ -19,6 +19,8 @@ CHARSMAP = 2  # of a normalizer
 SPELLING, SCORE, KIND = 1, 2, 3  # of a piece
 USER_DEFINED = 4  # the kind of a symbol that is not divided
 RULE = 1000  # of the model: the name of its normalisation; absent in models of version 0.1
+CASE = 1001  # of the model: `inline` if its text has marks of case, else absent
+INLINE = b"inline"
 LARGEST = 10_000_000  # pieces
 LEAF, WIDE, BLOCK = 1 << 31, 1 << 9, 256  # of the units of a table of characters
 HAS_LEAF = 1 << 8
@@ -78,6 +80,14 @@ def read_rule(content: bytes) -> str:
     return rule
 
 
+def has_case_marks(content: bytes) -> bool:
+    """Return True if a model's text has marks of case; ValueError if its case is written otherwise."""
+    values = {bytes(value) for value in read_messages(memoryview(content), CASE)}
+    if not values <= {INLINE}:
+        raise ValueError(f"its case is {min(values)!r}, which this version does not know")
+    return bool(values)
+
+
 def find_symbols(content: bytes) -> list[int]:
     """Return the tokens of a model that are user-defined symbols."""
     pieces = enumerate(read_messages(memoryview(content), PIECES))
@@ -87,6 +97,11 @@ def find_symbols(content: bytes) -> list[int]:
 def write_rule(content: bytes, rule: str) -> bytes:
     """Return a model with the name of its normalisation."""
     return content + write_field(RULE, rule.encode())
+
+
+def write_case(content: bytes) -> bytes:
+    """Return a model whose text has marks of case."""
+    return content + write_field(CASE, INLINE)
 
 
 def restore_joiners(content: bytes) -> bytes:

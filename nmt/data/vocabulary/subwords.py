@@ -10,7 +10,8 @@ import numpy as np
 import sentencepiece
 
 from nmt.data.script import is_written_with_spaces
-from nmt.data.vocabulary.model_file import find_symbols, read_rule
+from nmt.data.vocabulary.case import MARK_NAMES, CaseMarks
+from nmt.data.vocabulary.model_file import find_symbols, has_case_marks, read_rule
 from nmt.data.vocabulary.normalisation import STAND_IN
 from nmt.data.vocabulary.sampling import (
     LONGEST_WORD,
@@ -46,14 +47,18 @@ class SentencePieceVocabulary(Vocabulary):
         self.special_ids = spm.pad_id(), spm.bos_id(), spm.eos_id(), spm.unk_id()
         self.spellings = spm.id_to_piece(list(range(spm.get_piece_size())))
         self.symbols = {self.spellings[i]: i for i in find_symbols(model)}
+        self.case = CaseMarks(self.symbols) if has_case_marks(model) else None
         self.copies = self.find_copies() if copy_symbol(1) in self.symbols else range(0)
 
     def encode_all(self, lines: list[str]) -> list[list[int]]:
         texts = list(map(self.normalise, lines))
         split = [self._split_tag(line) for line in texts] if self._tags else []
         rests = [rest for _, rest in split] or texts
-        ids: list[list[int]] = self._processor.encode(rests, num_threads=1)
+        ids: list[list[int]] = self._processor.encode(self._mark_case(rests), num_threads=1)
         return [tag + rest for (tag, _), rest in zip(split, ids, strict=True)] if split else ids
+
+    def _mark_case(self, texts: list[str]) -> list[str]:
+        return list(map(self.case.mark, texts)) if self.case else texts
 
     def _split_tag(self, line: str) -> tuple[list[int], str]:
         """Split off the tag at the beginning of a line."""
@@ -82,6 +87,7 @@ class SentencePieceVocabulary(Vocabulary):
         if not text[:1].isalpha() or is_written_with_spaces(text[0]):
             return self.encode(phrase)
         start = len(self._processor.encode(STAND_IN))  # no token contains it
+        [text] = self._mark_case([text])
         ids: list[int] = self._processor.encode(STAND_IN + text)[start:]
         return ids
 
@@ -90,6 +96,7 @@ class SentencePieceVocabulary(Vocabulary):
         with probability alpha (Provilkov et al., 2020); UsageError for other models.
         """
         tag, rest = self._split_tag(self.normalise(line))
+        [rest] = self._mark_case([rest])
         rng, words = random.Random(seed), WORD.findall(self._processor.normalize(rest))
         return tag + [i for word in words for i in self._sample_around_symbols(word, alpha, rng)]
 
@@ -136,7 +143,14 @@ class SentencePieceVocabulary(Vocabulary):
     def decode(self, ids: Sequence[int]) -> str:
         kept = [i for i in ids if i > EOS]
         text: str = self._processor.decode(self._repair(kept) if self._bytes else kept)
-        return text
+        return self.case.restore(text) if self.case else text
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        tokens = super().tokens(ids)
+        return [MARK_NAMES.get(token, token) for token in tokens] if self.case else tokens
+
+    def case_tokens(self) -> Sequence[int]:
+        return [i for token, i in self.symbols.items() if token in MARK_NAMES] if self.case else []
 
     def _repair(self, ids: Sequence[int]) -> list[int]:
         """Remove bytes that are no character: incomplete UTF-8 sequences, and control characters."""
@@ -161,7 +175,7 @@ class SentencePieceVocabulary(Vocabulary):
         spelt = enumerate(self.spellings[len(SPECIALS) :], len(SPECIALS))
         excluded = {*self._tags.values(), *self._bytes}
         letters = [i for i, token in spelt if i not in excluded and is_written_with_spaces(token[0])]
-        return sorted([*letters, *self._bytes])
+        return sorted({*letters, *self._bytes, *self.case_tokens()})
 
     def can_write(self, ids: Sequence[int]) -> bool:
         return UNK not in ids and not {*self._tags.values()}.intersection(ids)

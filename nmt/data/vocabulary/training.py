@@ -26,9 +26,10 @@ from nmt.data.vocabulary import (
     copy_symbol,
     split_words,
 )
+from nmt.data.vocabulary.case import MARK_NAMES, CaseMarks
 from nmt.data.vocabulary.codes import BpeCodes, count_segments, has_segments
 from nmt.data.vocabulary.imported import check_characters, import_codes, import_model, import_words
-from nmt.data.vocabulary.model_file import restore_joiners, write_rule
+from nmt.data.vocabulary.model_file import restore_joiners, write_case, write_rule
 from nmt.data.vocabulary.normalisation import NORMALISATIONS, STAND_IN, ZWNJ
 from nmt.errors import DataError
 from nmt.reservoir import sample_lines
@@ -186,16 +187,21 @@ def train_vocabulary(
     tags: Sequence[str] = (),
     side: int = 0,
     copies: int = 0,
+    marks_case: bool = False,
     sample_size: int = SAMPLE_SIZE,
 ) -> Vocabulary:
     """Train a vocabulary on lines, the same in every process for the same lines and settings; or make it from
     the files that the settings name for a side.
 
     Each of the `tags` is a separate token, recognised as the first word of a line. Subwords are trained on
-    at most `sample_size` lines; there may be fewer than `size`, to which bytes, `copies` copy symbols and
-    the symbols of the settings are added. DataError if the text is not sufficient.
+    at most `sample_size` lines; there may be fewer than `size`, to which bytes, `copies` copy symbols, the
+    marks of case and the symbols of the settings are added. DataError if the text is not sufficient.
     """
     symbols = [*(copy_symbol(number) for number in range(1, copies + 1)), *settings.symbols]
+    if marks_case:
+        lines = map(CaseMarks(symbols).mark, map(NORMALISATIONS[settings.rule], lines))
+        subwords = _train_text(lines, settings, seed, tags, [*symbols, *MARK_NAMES], sample_size)
+        return SentencePieceVocabulary(write_case(subwords.content))
     lines = map(NORMALISATIONS[settings.rule], lines)
     model, codes, listed = (settings.find_file(name, side) for name in FILES)
     if model is not None:
@@ -208,6 +214,18 @@ def train_vocabulary(
         size = len(words) + len(tags) + len(SPECIALS) + 1  # with the space
         whole = replace(settings, size=size, character_coverage=1.0)
         return _train_subwords(check_characters(words, listed), whole, tags, symbols)
+    return _train_text(lines, settings, seed, tags, symbols, sample_size)
+
+
+def _train_text(
+    lines: Iterable[str],
+    settings: SubwordSettings,
+    seed: int,
+    tags: Sequence[str],
+    symbols: Sequence[str],
+    sample_size: int,
+) -> SentencePieceVocabulary:
+    """Train subwords on normalised lines."""
     short = (line[i : i + LINE_CHARACTERS] for line in lines for i in range(0, len(line), LINE_CHARACTERS))
     vocabulary = _train_subwords(sample_lines(short, sample_size, seed), settings, tags, symbols)
     size = len(vocabulary) - BYTES * settings.has_bytes - len(symbols)
@@ -249,7 +267,7 @@ def _train_words(
 
 def _train_subwords(
     sample: list[str], settings: SubwordSettings, tags: Sequence[str], symbols: Sequence[str]
-) -> Vocabulary:
+) -> SentencePieceVocabulary:
     """Train a SentencePiece model by one thread; each line is removed from `sample` when it is read."""
     model, has_joiners = BytesIO(), settings.rule == "nmt_nfkc"
     texts = (sample.pop() for _ in range(len(sample)))

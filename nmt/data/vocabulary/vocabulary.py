@@ -98,6 +98,10 @@ class Vocabulary(Protocol):
         """Return the tokens that are single bytes, for characters that have no token."""
         return []
 
+    def case_tokens(self) -> Sequence[int]:
+        """Return the tokens that are marks of case, which belong to the word before them."""
+        return []
+
     def find_copies(self) -> range:
         """Find the copy symbols among the tokens."""
         first = next((i for i, token in enumerate(self.spellings) if token == copy_symbol(1)), None)
