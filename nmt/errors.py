@@ -1,12 +1,13 @@
 """Errors with a message for the user: what is wrong, where, and what to do."""
 
 import signal
+import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 CONTROLS = ("Cc", "Zl", "Zp", "Cs")
 """Unicode categories of characters that control a terminal, end a line or stand for an undecodable byte."""
@@ -43,14 +44,34 @@ def raise_termination(number: int, _: FrameType | None) -> NoReturn:
     raise TerminationSignal(128 + number)
 
 
+class Interruption(KeyboardInterrupt):
+    """Ctrl-C, unlike a KeyboardInterrupt that the code of a cell raises."""
+
+
+def raise_interruption(*_: object) -> NoReturn:
+    """Raise Interruption: a signal handler."""
+    raise Interruption
+
+
 @contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into an exception in the block, so that unfinished files are removed."""
-    before = signal.signal(signal.SIGTERM, raise_termination)
+def raise_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and Ctrl-C into exceptions in the block, so that unfinished files are removed.
+
+    A signal that is ignored or handled already stays so. Only the main thread of a program receives signals.
+    """
+    before = dict[signal.Signals, Any]()
+    if threading.current_thread() is threading.main_thread():
+        for number, default, handler in (
+            (signal.SIGTERM, signal.SIG_DFL, raise_termination),
+            (signal.SIGINT, signal.default_int_handler, raise_interruption),
+        ):
+            if signal.getsignal(number) == default:
+                before[number] = signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, default in before.items():
+            signal.signal(number, default)
 
 
 class UnknownName(ValueError):

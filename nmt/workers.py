@@ -132,6 +132,7 @@ def _run_worker(
 ) -> None:
     """Run tasks until the pipe is closed; Ctrl-C is handled by the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for end in inherited:
         end.close()
     try:

@@ -23,9 +23,11 @@ from nmt.cli.streams import abandon_output, flush_output, open_streams, restart_
 from nmt.cli.terminal import echo_note
 from nmt.errors import (
     DataError,
+    Interruption,
     NmtError,
     TerminationSignal,
     is_out_of_memory,
+    raise_on_signals,
     report_missing_packages,
 )
 from nmt.notes import show_notes
@@ -42,7 +44,7 @@ class VerbGroup(TyperGroup):
     """The group of all verbs, which converts errors to messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
-        with show_notes(echo_note), report_errors():
+        with show_notes(echo_note), raise_on_signals(), report_errors():
             return super().invoke(ctx)
 
 
@@ -56,7 +58,7 @@ def report_errors() -> Iterator[None]:
     except NmtError as error:
         echo_note(str(error))
         raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
+    except Interruption:
         echo_note("stopped")
         raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
@@ -82,7 +84,8 @@ def report_errors() -> Iterator[None]:
         echo_note("please report it with the traceback that NMT_DEBUG=1 prints")
         raise typer.Exit(BUG) from error
     except BaseException as error:
-        echo_note(f"the code of a custom cell raised {type(error).__name__}: {error}")
+        message = f": {error}" if str(error) else ""
+        echo_note(f"the code of a custom cell raised {type(error).__name__}{message}")
         raise typer.Exit(DataError.exit_code) from None
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import Output, RunDirectory
-from nmt.errors import exit_on_sigterm
 
 
 def average(
@@ -27,6 +26,5 @@ def average(
     """
     from nmt.recipe.artifact import average_checkpoints
 
-    with exit_on_sigterm():
-        names = average_checkpoints(run, checkpoints or [], output)
+    names = average_checkpoints(run, checkpoints or [], output)
     typer.echo(f"{output}: the mean of {', '.join(names)}")

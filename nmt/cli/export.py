@@ -8,7 +8,7 @@ import typer
 
 from nmt.cli.options import FileOption, Model, Output, TrustCode
 from nmt.cli.paths import READ
-from nmt.errors import UsageError, exit_on_sigterm
+from nmt.errors import UsageError
 
 
 class ExportFormat(StrEnum):
@@ -41,8 +41,7 @@ def export(
         raise UsageError("--ref is the reference of --check: give both files")
     from nmt.export import run
 
-    with exit_on_sigterm():
-        report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
+    report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
     skipped = "not compared: there are no validation pairs here (use --check)"
     typer.echo(run.format_report(report) if report else skipped)
     typer.echo(f"{output}: translate with `nmt translate {output}`")

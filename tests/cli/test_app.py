@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from nmt import __version__
 from nmt.cli import app as root
-from nmt.errors import DataError, UsageError
+from nmt.errors import DataError, Interruption, UsageError, raise_on_signals
 
 runner = CliRunner()
 ROOT = Path(__file__).parents[2]
+ARTIFACTS = ROOT / "tests/compatibility/v0.1"
 
 
 class Unexpected(BaseException):
@@ -101,7 +102,8 @@ def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:
             "nmt: sentencepiece is not installed: pip install sentencepiece\n",
         ),
         (OSError(28, "No space left on device"), 1, "nmt: No space left on device\n"),
-        (KeyboardInterrupt(), 130, "nmt: stopped\n"),
+        (Interruption(), 130, "nmt: stopped\n"),
+        (KeyboardInterrupt(), 1, "nmt: the code of a custom cell raised KeyboardInterrupt\n"),
         (Unexpected("no luck"), 1, "nmt: the code of a custom cell raised Unexpected: no luck\n"),
         (typer.Exit(3), 3, ""),
     ],
@@ -158,21 +160,45 @@ def test_processes_import_nothing_from_the_current_directory(
         assert b"unasked" not in child.stdout
 
 
-@pytest.mark.parametrize("verb", ["average", "export"])
-def test_nothing_unfinished_is_left_after_sigterm(
-    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("average", ARTIFACTS / "interrupted"),
+        ("export", ARTIFACTS / "averaged"),
+        ("clean", ARTIFACTS / "text/train.de", ARTIFACTS / "text/train.en"),
+        ("merge", ARTIFACTS / "jobs/lines.1.en", ARTIFACTS / "jobs/lines.2.en"),
+    ],
+    ids=lambda arguments: str(arguments[0]),
+)
+def test_nothing_unfinished_is_left_after_a_signal(
+    arguments: tuple[object, ...],
+    number: signal.Signals,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source = ROOT / "tests/compatibility/v0.1" / ("interrupted" if verb == "average" else "averaged")
     rename = os.replace
 
     def replace(old: Path, new: Path) -> None:
-        if Path(new) == tmp_path / "out":
-            os.kill(os.getpid(), signal.SIGTERM)
+        if Path(new).parent == tmp_path:
+            os.kill(os.getpid(), number)
         rename(old, new)
 
     monkeypatch.setattr(os, "replace", replace)
     monkeypatch.setattr(os, "rename", replace)
-    result = runner.invoke(root.app, [verb, str(source), "-o", str(tmp_path / "out")])
-    assert result.exit_code == 143, result.output
+    before = signal.getsignal(number)
+    result = runner.invoke(root.app, [*map(str, arguments), "-o", str(tmp_path / "out")])
+    assert result.exit_code == code, result.output
+    assert result.stderr == ("nmt: stopped\n" if code == 130 else "")
     assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with raise_on_signals():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

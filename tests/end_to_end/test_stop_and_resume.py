@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from nmt.cli import main
+from nmt.errors import Interruption
 from tests.end_to_end.toy import done, nmt, reversed_, write_corpus, write_phrases
 
 LIMIT = 120.0  # seconds after which a process that does not do its part is given up
@@ -209,7 +210,7 @@ def fail_after(updates: int, broken: pytest.MonkeyPatch) -> None:
 
     def make(*arguments: object, **settings: object) -> object:
         if len(made) == updates:
-            raise KeyboardInterrupt
+            raise Interruption
         made.append(None)
         return update(*arguments, **settings)  # type: ignore[arg-type]
 
