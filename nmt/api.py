@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from reprlib import repr as shorten
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from nmt.decoding.arguments import (
+    check_choice,
     check_flag,
     check_strings,
     check_text,
@@ -23,21 +24,27 @@ from nmt.errors import UsageError
 from nmt.export import directory
 from nmt.trust import allow_code
 
+Precision = Literal["float32", "int8"]
+
 
 class Translator:
     """A model on disk, or an ensemble of several, that translates lines.
 
     Exported models are loaded without torch. A model with a custom cell is loaded if the user trusts the
-    cell's file, or with `trust_code`, which runs it and trusts it from then on. Raises UsageError if there
-    is no model, DataError if a file is damaged or not trusted.
+    cell's file, or with `trust_code`, which runs it and trusts it from then on. With `precision` "int8"
+    weights are rounded to 8-bit integers, which is faster and needs a C compiler. Raises UsageError if there
+    is no model or no such precision, DataError if a file is damaged or not trusted.
     """
 
-    def __init__(self, *models: str | Path, trust_code: bool = False) -> None:
+    def __init__(
+        self, *models: str | Path, trust_code: bool = False, precision: Precision = "float32"
+    ) -> None:
         if not models:
             raise UsageError("a Translator needs a model: give a run or a model directory")
+        check_choice("precision", precision, get_args(Precision))
         paths = [_check_path(model) for model in models]
         with allow_code(check_flag("trust_code", trust_code)):
-            self._job = combine_jobs([_load_job(path) for path in paths])
+            self._job = combine_jobs([_load_job(path, int8=precision == "int8") for path in paths])
 
     @property
     def options(self) -> Options:
@@ -68,8 +75,7 @@ class Translator:
         n_best = chosen.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
         beam = max(chosen.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
         chosen = replace(chosen, beam=beam, n_best=n_best, attention=chosen.attention or aligned)
-        if split not in get_args(Split):
-            raise UsageError(f"split must be one of: {', '.join(get_args(Split))} (got {shorten(split)})")
+        check_choice("split", split, get_args(Split))
         terms = Glossary(dict(_check_terms("glossary", glossary))) if glossary is not None else None
         job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned, glossary=terms, split=split)
         return translate_window(list(_check_lines(lines)), job)
@@ -84,12 +90,12 @@ def _check_path(path: Any) -> Path:
     return Path(name)
 
 
-def _load_job(path: Path) -> Job:
+def _load_job(path: Path, *, int8: bool) -> Job:
     if directory.is_exported(path):
-        return directory.load_export(path)
+        return directory.load_export(path, int8=int8)
     from nmt.recipe.tasks.translation import build_job, load_translator  # import torch
 
-    return build_job(load_translator(path))
+    return build_job(load_translator(path), int8=int8)
 
 
 def _check_lines(lines: Any) -> Iterator[Line]:

@@ -238,7 +238,8 @@ READERS = {
     "nmt/recipe/model_memory.py": "files of the operating system",
     **dict.fromkeys(("nmt/cli/recipes.py", "nmt/model/output_scores.py"), "files of the package"),
     **dict.fromkeys(
-        ("nmt/recurrence/c/code_generator.py", "nmt/recurrence/c/native.py"), "files of the package"
+        (*("nmt/recurrence/c/code_generator.py", "nmt/recurrence/c/native.py", "nmt/recurrence/c/int8.py"),),
+        "files of the package",
     ),
     **dict.fromkeys(("nmt/lab/inspect/page.py", "nmt/lab/study/report.py"), "files of the package"),
     **dict.fromkeys(("nmt/lab/document.py", "nmt/lab/verify_resume.py"), "files that it has just written"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.options import FileOption, Json, NumberOption, Threads, TrustCode
+from nmt.cli.options import FileOption, Int8, Json, NumberOption, Threads, TrustCode
 from nmt.cli.paths import READ
 from nmt.cli.terminal import to_json
 from nmt.data.pairs import Corpus, read_pairs
@@ -22,6 +22,7 @@ def rescore(
         float | None,
         NumberOption(min=0.0, help="GNMT's alpha; 0 for the log probability. By default the recipe's."),
     ] = None,
+    int8: Int8 = False,
     threads: Threads = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the perplexity.")] = False,
     trust_code: TrustCode = False,
@@ -35,7 +36,7 @@ def rescore(
     from nmt.cli.translate_job import load_job
     from nmt.decoding.rescore import rescore_lines
 
-    job, _ = load_job(model, threads)
+    job, _ = load_job(model, threads, int8=int8)
     if length_penalty is not None:
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = tokens = 0.0

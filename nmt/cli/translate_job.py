@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -31,7 +32,8 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     if options.mbr:
         find_metric(options.mbr)  # refuses an unknown metric before models are loaded
     paths = (options.model, *(options.ensemble or []))
-    loaded = (load_job(path, options.threads, shortlist=options.shortlist) for path in paths)
+    load = partial(load_job, threads=options.threads, shortlist=options.shortlist, int8=options.int8)
+    loaded = [load(path) for path in paths]
     jobs, fingerprints = zip(*loaded, strict=True)
     job = _configure(options, combine_jobs(jobs, _weights(options, len(jobs)), options.average))
     if options.lm:
@@ -44,12 +46,12 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     return job, " and ".join(fingerprints)
 
 
-def load_job(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job, str]:
+def load_job(path: Path, threads: int, *, shortlist: bool = False, int8: bool = False) -> tuple[Job, str]:
     """Load one model, and return its job and fingerprint; an exported model needs no torch."""
     if directory.is_exported(path):
         if shortlist:
             raise UsageError(f"{path} is an exported model, which has no shortlist: remove --shortlist")
-        return directory.load_export(path, threads=threads), directory.fingerprint(path)
+        return directory.load_export(path, threads=threads, int8=int8), directory.fingerprint(path)
     import torch
 
     from nmt.recipe.artifact import model_fingerprint
@@ -57,7 +59,7 @@ def load_job(path: Path, threads: int, *, shortlist: bool = False) -> tuple[Job,
 
     torch.set_num_threads(threads)
     loaded = load_with_shortlist(path) if shortlist else load_translator(path)
-    return build_job(loaded), model_fingerprint(loaded)
+    return build_job(loaded, int8=int8), model_fingerprint(loaded) + " in int8" * int8
 
 
 def _configure(options: TranslateOptions, job: Job) -> Job:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from nmt.cli.options import TrustCode
+from nmt.cli.options import INT8_HELP, TrustCode
 from nmt.cli.paths import READ, READ_OR_STDIN, WRITTEN_FILE
 from nmt.decoding import READ_AHEAD
 from nmt.evaluation.metrics import METRICS
@@ -120,6 +120,7 @@ class TranslateOptions(NamedTuple):
         bool,
         in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see `nmt shortlist`."),
     ] = False
+    int8: Annotated[bool, in_job("--int8", help=INT8_HELP)] = False
     batch: Annotated[int | None, job_count(help="Sentences per batch.")] = None
     read_ahead: Annotated[int, job_count(min=0, help="Batches to read ahead; 0: interactive.")] = READ_AHEAD
     workers: Annotated[int, job_count("--workers", help="Processes, with one thread each.")] = 1

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Real
 from operator import index
 from reprlib import repr as shorten
@@ -39,6 +39,12 @@ def check_flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise UsageError(f"{name} must be True or False (got {shorten(value)})")
     return bool(value)
+
+
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Raise UsageError for a value that is none of the choices."""
+    if value not in choices:
+        raise UsageError(f"{name} must be one of: {', '.join(choices)} (got {shorten(value)})")
 
 
 def check_text(name: str, value: Any) -> str:

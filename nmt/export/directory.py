@@ -13,6 +13,7 @@ from nmt.data.vocabulary import load_vocabulary
 from nmt.decoding.arguments import check_whole_number
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, SearchSettings
+from nmt.errors import UsageError
 from nmt.evaluation.tokenizers import TOKENIZERS
 from nmt.export.runtime import OnnxModel
 from nmt.files import file_sha256
@@ -49,13 +50,16 @@ def is_exported(path: Path) -> bool:
     return os.path.lexists(path / CHECKSUMS) and os.path.lexists(path / CONFIG)
 
 
-def load_export(path: Path, *, threads: int = 1) -> Job:
+def load_export(path: Path, *, threads: int = 1, int8: bool = False) -> Job:
     """Load the translation job of an exported directory, after checking the checksum of every file.
 
-    Raises DataError if a file has changed, or if the directory has a later format.
+    Raises DataError if a file has changed, or if the directory has a later format; UsageError for int8 if
+    the weights are float32.
     """
     threads = check_whole_number("threads", threads, 1)
     config = read_card(path / CONFIG, ExportConfig)
+    if int8 and not config.int8:
+        raise UsageError(f"{path} was exported in float32: export the run with --int8 instead")
     checksums = read_json(path / CHECKSUMS, dict[str, str])
     for name in sorted(checksums):
         check_sha256(find_member(path, name, path / CHECKSUMS), checksums[name])

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nmt.export.graph import ORT, OnnxGraph, ValueName
+from nmt.recurrence.c.int8 import NARROW, quantize_matrix
 
-NARROW = 16  # columns; a narrower product is cheap and stays in float32
 ZERO_POINT = 128  # the zero point of an unsigned 8-bit operand
 
 
@@ -49,9 +49,3 @@ def look_up_embeddings(graph: OnnxGraph, table: Tensor, pieces: Any) -> ValueNam
     vectors = graph.add("Gather", numbers, pieces)
     real = graph.add("Cast", vectors, to=onnx.TensorProto.FLOAT)
     return graph.add("Mul", real, graph.add("Gather", scales, pieces))  # type: ignore[no-any-return]
-
-
-def quantize_matrix(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Round a matrix to integers of -127 to 127; return the scale of each column (dim 0) or row (1), too."""
-    scales = weight.abs().amax(dim, keepdim=True).clamp(min=1e-30) / 127
-    return (weight / scales).round().to(torch.int8), scales

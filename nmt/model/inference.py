@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.model import Ints, StepOutput
+from nmt.errors import UsageError
 from nmt.model.attention import Attention, BoundAttention, Memory
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.encoder import Embedding
@@ -24,6 +25,7 @@ from nmt.model.output_scores import (
     shortlist_output,
 )
 from nmt.model.translator import TranslationModel
+from nmt.recurrence.c.int8 import Int8Backend
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.engine import runs_in_c
 from nmt.recurrence.layer import Layer
@@ -78,6 +80,7 @@ class InferenceModel:
     padded by repeating the first (decision 0007).
 
     A shortlist maps a sentence's tokens to those that its translation may contain, ascending, each once.
+    With int8 weights are rounded to 8-bit integers; raises UsageError if such products cannot run here.
     """
 
     def __init__(
@@ -87,15 +90,21 @@ class InferenceModel:
         eos: int,
         shortlist: Callable[[Sequence[int]], Ints] | None = None,
         cache_bytes: int = CACHE_BYTES,
+        int8: bool = False,
     ) -> None:
         shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self.model, self.eos = copy.deepcopy(model, shared).eval(), eos
         self.shortlist = shortlist
         decoder = self.model.decoder
+        if int8:
+            _require_int8(decoder.output.weight)
         with torch.inference_mode():
             for module in self.model.modules():
-                if isinstance(module, Layer | PackableLinear):
+                if isinstance(module, Layer):
+                    module.engine = "int8" if int8 else module.engine
                     module.prepare_for_inference()
+                elif isinstance(module, PackableLinear):
+                    module.prepare_for_inference("int8" if int8 else "auto")
             self.bound = BoundDecoder(decoder, 1)  # in evaluation mode nothing depends on the batch size
         self.device = decoder.output.bias.device
         self.runs_in_c = runs_in_c(self.bound.engine, decoder.output.bias)
@@ -238,6 +247,16 @@ class InferenceModel:
             return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
 
         return attend
+
+
+def _require_int8(weight: Tensor) -> None:
+    """Raise UsageError if there are no products in 8-bit integers for a weight."""
+    obstacle = Int8Backend.find_obstacle(weight)
+    if obstacle:
+        raise UsageError(
+            f"int8: {obstacle}; without a compiler, translate with a model exported by "
+            "`nmt export RUN --to onnx --int8`"
+        )
 
 
 def _attend_by_sentence(query: Tensor, memories: Sequence[EncodedSentence]) -> tuple[Tensor, list[Tensor]]:

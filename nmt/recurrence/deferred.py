@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.recurrence.engine import Backend, PreparedMatrix, select_backend
+from nmt.recurrence.engine import Backend, Engine, PreparedMatrix, select_backend
 
 SUMMED_ROWS = 2048  # rows of operands and gradients in one product: enough for it to run at full speed
 
@@ -79,9 +79,9 @@ class PackableLinear(nn.Linear):
 
     matrix: PreparedMatrix | None = None
 
-    def prepare_for_inference(self) -> None:
+    def prepare_for_inference(self, engine: Engine = "auto") -> None:
         """Pack the weight, which must not change afterwards; there are no gradients."""
-        self.matrix = select_backend("auto", self.weight).matrix(self.weight)
+        self.matrix = select_backend(engine, self.weight).matrix(self.weight)
 
     def forward(self, v: Tensor) -> Tensor:
         if self.matrix is None:

@@ -13,8 +13,8 @@ from nmt.notes import warn_once
 from nmt.recurrence.trace.kernel import Kernel, TensorKey
 
 log = logging.getLogger(__name__)
-Engine = Literal["auto", "compiled", "inductor", "torch", "reference"]
-ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that are documented
+Engine = Literal["auto", "compiled", "inductor", "torch", "reference", "int8"]
+ENGINES: tuple[Engine, ...] = ("auto", "compiled", "torch", "reference")  # those that recipes document
 Buffers = dict[TensorKey, Tensor]  # the values of each key at every position, [T, B, H]
 PositionStep = Callable[[int], object]  # runs one operation at a position
 
@@ -113,6 +113,10 @@ def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
         from nmt.recurrence.inductor import InductorBackend
 
         return InductorBackend
+    if engine == "int8":
+        from nmt.recurrence.c.int8 import Int8Backend
+
+        return Int8Backend
     from nmt.recurrence.c.native import CBackend
 
     return CBackend if engine == "compiled" or CBackend.supports(like) else Backend

@@ -27,5 +27,5 @@ def load_translator(path: Path) -> SimpleNamespace:
 def take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on every path is this model."""
     monkeypatch.setattr(translation, "load_translator", load_translator)
-    monkeypatch.setattr(translation, "build_search_model", lambda loaded: loaded.model)
+    monkeypatch.setattr(translation, "build_search_model", lambda loaded, int8: loaded.model)
     monkeypatch.setattr(artifact, "model_fingerprint", lambda _: "the small one")

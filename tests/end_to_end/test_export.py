@@ -40,6 +40,12 @@ def test_it_translates_as_the_run_does(finished: Finished, shipped: Path) -> Non
     assert len(ours.splitlines()) == 3
 
 
+def test_its_precision_is_that_of_the_export(shipped: Path) -> None:
+    refused = nmt("translate", shipped, "--int8", "-q", stdin=LINES.encode())
+    assert refused.exit_code == 2
+    assert "was exported in float32" in refused.stderr
+
+
 def test_invisible_characters_change_nothing_in_either(finished: Finished, shipped: Path) -> None:
     dirty = LINES.replace("Hund", "Hu\u00adn\u200bd").replace("Mann", "Ma\u2060nn\x85").encode()
     clean = done(nmt("translate", finished.run, "-q", stdin=LINES.encode()))

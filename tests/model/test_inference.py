@@ -22,14 +22,16 @@ V = 40
 DATA = {"src": "de", "tgt": "en", "train": "train", "valid": "valid"}
 
 
-def prepared(cell: str, attention: str, engine: str = "auto", **more: object) -> InferenceModel:
+def prepared(
+    cell: str, attention: str, engine: str = "auto", int8: bool = False, **more: object
+) -> InferenceModel:
     torch.manual_seed(1)
     encoder = {"cell": cell, "embedding": 64, "hidden": 64, **more}
     decoder = {"cell": cell, "embedding": 64, "hidden": 128, "attention": attention, **more}
     decoder["input_feeding"] = attention != "none"
     sections = {"data": DATA, "engine": engine, "encoder": encoder, "decoder": decoder}
     recipe = validate(TranslationRecipe, sections)
-    return InferenceModel(build_translator(recipe, V, V), eos=EOS)
+    return InferenceModel(build_translator(recipe, V, V), eos=EOS, int8=int8)
 
 
 def sentences() -> list[list[int]]:
@@ -48,10 +50,12 @@ CASES += [("lstm", "general", {"layer_norm": True}), ("gru", "additive", {"layer
 CASES += [
     ("lstm", attention, {"engine": name}) for name in ("torch", "reference") for attention in ATTENTIONS
 ]
+CASES += [(cell, attention, {"int8": True}) for cell in ("gru", "sru") for attention in ATTENTIONS]
 
 
 QUICK = [("gru", name, {}) for name in ATTENTIONS] + [(name, "general", {}) for name in STRUCTURES]
 QUICK += [("lstm", "general", {"layer_norm": True}), ("lstm", "additive", {"engine": "torch"})]
+QUICK += [(cell, "general", {"int8": True}) for cell in ("gru", "sru")]
 
 
 @pytest.mark.parametrize(

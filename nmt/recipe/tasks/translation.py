@@ -250,14 +250,14 @@ def build_validator(
     )
 
 
-def build_job(translator: LoadedTranslator) -> Job:
-    """Build the translation job of a recipe's section `search`."""
+def build_job(translator: LoadedTranslator, *, int8: bool = False) -> Job:
+    """Build the translation job of a recipe's section `search`; with int8 weights are 8-bit integers."""
     recipe = translator.recipe
     attends = recipe.decoder.attention != "none"
     protection = build_protection(recipe.protected_kinds, translator.source, translator.target)
     options = Options(**vars(recipe.search), unk=not translator.target.byte_tokens())
     job = Job(
-        build_search_model(translator),
+        build_search_model(translator, int8=int8),
         translator.source,
         translator.target,
         options,
@@ -269,12 +269,11 @@ def build_job(translator: LoadedTranslator) -> Job:
     return job.with_lengths(translator.lengths)
 
 
-def build_search_model(translator: LoadedTranslator) -> Model:
+def build_search_model(translator: LoadedTranslator, *, int8: bool = False) -> Model:
     """Build the model that a search runs, from the current weights."""
     shortlist = translator.shortlist
-    return InferenceModel(
-        translator.model, eos=EOS, shortlist=None if shortlist is None else shortlist.select
-    )
+    select = None if shortlist is None else shortlist.select
+    return InferenceModel(translator.model, eos=EOS, shortlist=select, int8=int8)
 
 
 def read_test_pairs(recipe: TranslationRecipe) -> list[tuple[str, str]]:

@@ -57,13 +57,14 @@ class CStep:
 
 
 class PackedMatrix(PreparedMatrix):
-    """A weight [N, K] in the order in which loop.c reads it."""
+    """A weight [N, K] in the order in which loop.c reads it, and the C function that multiplies by it."""
 
     def __init__(self, weight: Tensor) -> None:
         self.N, self.K = weight.shape
         self.packed = weight.new_empty(-(-self.N // PANEL) * PANEL * self.K)
-        pack = load_loop(weight.dtype).pack
-        pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.packed.data_ptr())
+        library = load_loop(weight.dtype)
+        self.run, self.dtype = library.product, weight.dtype
+        library.pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.packed.data_ptr())
 
     def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         out = v.new_empty(len(v), self.N) if out is None else out
@@ -112,7 +113,7 @@ class CBackend(Backend):
         return PackedMatrix(weight)
 
     def product(self, v: Tensor, matrix: Any, out: Tensor, add: Tensor | None = None) -> PositionStep:
-        _check_one_dtype(v, matrix.packed, out, *([] if add is None else [add]))
+        _check_one_dtype(matrix.dtype, v, out, *([] if add is None else [add]))
         if 1 not in v.stride()[1:]:
             v = v.contiguous()
         if add is not None and add.stride(-1) != 1:
@@ -125,7 +126,7 @@ class CBackend(Backend):
             *(out.data_ptr(), *out.stride()[:2]),
             *((0, 0, 0) if add is None else (add.data_ptr(), *add.expand_as(out).stride()[:2])),
         )
-        return CStep(load_loop(v.dtype).product, arguments, v, matrix, out, add)
+        return CStep(matrix.run, arguments, v, matrix, out, add)
 
     def kernel(
         self, kernel: Kernel, buffers: Buffers, adds: frozenset[TensorKey] = frozenset()
@@ -136,7 +137,7 @@ class CBackend(Backend):
         run = compile_kernel(kernel, adds, tensors[-1].dtype)
         if run is None or any(tensor.stride(-1) != 1 for tensor in numbers):
             return super().kernel(kernel, buffers, adds)
-        _check_one_dtype(*numbers)
+        _check_one_dtype(numbers[0].dtype, *numbers)
         base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
         time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
         row = (c_long * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
@@ -155,10 +156,10 @@ class CBackend(Backend):
             load_loop(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
 
 
-def _check_one_dtype(*tensors: Tensor) -> None:
-    """Raise an error for mixed types, which C would misread."""
-    if len({tensor.dtype for tensor in tensors}) > 1:
-        kinds = ", ".join(sorted({str(tensor.dtype) for tensor in tensors}))
+def _check_one_dtype(dtype: torch.dtype, *tensors: Tensor) -> None:
+    """Raise an error for tensors of other types, which C would misread."""
+    if any(tensor.dtype != dtype for tensor in tensors):
+        kinds = ", ".join(sorted({str(dtype), *(str(tensor.dtype) for tensor in tensors)}))
         raise TypeError(
             f"a step on tensors of several types ({kinds}): input, state and weights need one type"
         )

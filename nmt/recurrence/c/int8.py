@@ -1,0 +1,81 @@
+"""Products in 8-bit integers for translation without gradients.
+
+As in an exported model (decision 0015): one scale for each output of a weight and each row of an operand.
+"""
+
+from ctypes import CDLL, c_char_p, c_long, c_void_p
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nmt.recurrence.c.compiler import CompilerError, build_library
+from nmt.recurrence.c.native import CBackend, PackedMatrix
+
+NARROW = 16  # outputs; a narrower product is cheap and stays in floating point
+
+
+class Int8Matrix(PackedMatrix):
+    """A weight [N, K] as integers, each row with its scale, in the order of product_int8.c."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.N, self.K = weight.shape
+        library = load_product()
+        columns, depth, group, zero = (
+            c_long.in_dll(library, f"panel_{name}").value for name in ("columns", "depth", "group", "zero")
+        )
+        integers, scales = quantize_matrix(weight.detach(), dim=1)
+        integers = F.pad(integers, (0, -self.K % depth, 0, -self.N % columns))
+        panels = integers.view(-1, columns, integers.shape[1] // group, group).transpose(1, 2)
+        shifts = zero * integers.sum(1, dtype=torch.int32)
+        parts = panels.contiguous(), F.pad(scales.flatten(), (0, -self.N % columns)), shifts
+        self.packed = torch.cat([part.flatten().view(torch.int8) for part in parts])
+        self.run, self.dtype = library.product, weight.dtype
+
+
+class Int8Backend(CBackend):
+    """The C back end for float32, with products in 8-bit integers; no gradients."""
+
+    @staticmethod
+    def find_obstacle(like: Tensor) -> str | None:
+        if like.dtype != torch.float32:
+            return f"there are no 8-bit products of {like.dtype}"
+        return CBackend.find_obstacle(like) or _find_product_obstacle()
+
+    def matrix(self, weight: Tensor) -> PackedMatrix:
+        return Int8Matrix(weight) if len(weight) >= NARROW else PackedMatrix(weight)
+
+
+def quantize_matrix(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Round a matrix to integers of -127 to 127; return the scale of each column (dim 0) or row (1), too."""
+    scales = weight.abs().amax(dim, keepdim=True).clamp(min=1e-30) / 127
+    return (weight / scales).round().to(torch.int8), scales
+
+
+def instructions() -> str:
+    """Return the name of the instructions that multiply 8-bit integers here."""
+    return str(load_product().prepare().decode())
+
+
+@cache
+def load_product(removed: str = "") -> CDLL:
+    """Compile product_int8.c; `removed` are lines that undefine instructions, for tests."""
+    text = Path(__file__).with_name("product_int8.c").read_text(encoding="utf-8")
+    # Products and sums are rounded separately, so that the result is the same with all instructions.
+    library = build_library(removed + text, contract=False)
+    library.product.argtypes, library.product.restype = [c_long, c_void_p], None
+    library.prepare.argtypes, library.prepare.restype = [], c_char_p
+    library.prepare()
+    return library
+
+
+@cache
+def _find_product_obstacle() -> str | None:
+    """Return why the products cannot be compiled; None if they can."""
+    try:
+        load_product()
+    except CompilerError as error:
+        return str(error)
+    return None
