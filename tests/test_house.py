@@ -330,9 +330,11 @@ def test_text_has_an_encoding() -> None:
 
 def _is_text(call: ast.Call) -> bool:
     """Whether a call reads or writes a text file, or the text of a process."""
-    name, words = ast.unparse(call.func), {keyword.arg for keyword in call.keywords}
-    of_process = name.startswith("subprocess.") and {"text", "universal_newlines"} & words
-    return bool(of_process) or name.endswith((".read_text", ".write_text"))
+    assert isinstance(call.func, ast.Attribute)
+    owner, words = call.func.value, {keyword.arg for keyword in call.keywords}
+    of_process = isinstance(owner, ast.Name) and owner.id == "subprocess"
+    is_text = bool({"text", "universal_newlines"} & words)
+    return (of_process and is_text) or call.func.attr in ("read_text", "write_text")
 
 
 def _names_encoding(call: ast.Call) -> bool:

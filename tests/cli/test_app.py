@@ -165,7 +165,7 @@ def test_processes_import_nothing_from_the_current_directory(
     "arguments",
     [
         ("average", ARTIFACTS / "interrupted"),
-        ("export", ARTIFACTS / "averaged"),
+        pytest.param(("export", ARTIFACTS / "averaged"), marks=pytest.mark.slow),
         ("clean", ARTIFACTS / "text/train.de", ARTIFACTS / "text/train.en"),
         ("merge", ARTIFACTS / "jobs/lines.1.en", ARTIFACTS / "jobs/lines.2.en"),
     ],

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.verbs import ROOT, run_verbs
 from tests.end_to_end.toy import nmt
+from tests.grid import mark_slow
 
 ARTIFACTS = ROOT / "tests" / "compatibility" / "v0.1"
 LOCALES = {"ko_KR": "EUC-KR", "zh_CN": "GBK", "ja_JP": "EUC-JP", "C": ""}
@@ -31,7 +32,7 @@ def make_locale(language: str, charmap: str, folder: Path) -> Mapping[str, str]:
     return {"LC_ALL": "locale", "LOCPATH": str(folder)}
 
 
-@pytest.mark.parametrize("language", LOCALES)
+@pytest.mark.parametrize("language", mark_slow(LOCALES, default=["ko_KR"]))
 def test_text_messages_and_names_are_utf8_in_every_locale(language: str, tmp_path: Path) -> None:
     locale = make_locale(language, LOCALES[language], tmp_path)
     text = "저는 학생이에요. 오늘 학교에 갔어요.\n你好，世界。\n"
@@ -57,6 +58,7 @@ def test_text_messages_and_names_are_utf8_in_every_locale(language: str, tmp_pat
     assert "-t UTF-8 '옛글.ko' > '옛글.ko.utf8'`" in errors
 
 
+@pytest.mark.slow
 @IS_BYTES
 def test_directories_and_files_may_have_names_that_are_not_utf8(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

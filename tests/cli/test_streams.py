@@ -62,6 +62,7 @@ training: {stop_after: 1u, validation: {every: 1u}}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_text_and_file_names_are_utf8_whatever_the_locale(tmp_path: Path, locale: dict[str, str]) -> None:
     (tmp_path / "말뭉치").mkdir()

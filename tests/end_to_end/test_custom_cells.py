@@ -33,6 +33,7 @@ class MGU(Cell):
 '''
 
 
+@pytest.mark.slow
 def test_a_custom_cell_in_a_file_next_to_the_recipe_learns(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus", reversed_)
     (tmp_path / "my_cells.py").write_text(MGU, encoding="utf-8")

@@ -87,7 +87,7 @@ def test_a_resumed_language_model_ends_like_an_uninterrupted_one(
     "name",
     mark_slow(
         ["minimum-risk", "reinforce", "r_drop", "coverage with input feeding"],
-        default=["minimum-risk", "coverage with input feeding"],
+        default=["coverage with input feeding"],
     ),
 )
 def test_other_terms_of_the_loss_are_logged(name: str, recipe: Path, tmp_path: Path) -> None:

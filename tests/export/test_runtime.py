@@ -137,6 +137,7 @@ def test_the_best_pieces_are_those_of_the_scores_and_the_lower_of_equal_ones(tmp
     assert scores.best(V + 5)[1].tolist() == [[*range(V)]]
 
 
+@pytest.mark.slow
 def test_eight_bits_stay_near_and_need_a_quarter(tmp_path: Path) -> None:
     translator = build(
         encoder={"embedding": 64, "hidden": 64}, decoder={"embedding": 64, "hidden": 128}
