@@ -238,7 +238,7 @@ READERS = {
     "nmt/recipe/model_memory.py": "files of the operating system",
     **dict.fromkeys(("nmt/cli/recipes.py", "nmt/model/output_scores.py"), "files of the package"),
     **dict.fromkeys(
-        (*("nmt/recurrence/c/code_generator.py", "nmt/recurrence/c/native.py", "nmt/recurrence/c/int8.py"),),
+        (f"nmt/recurrence/c/{name}.py" for name in ("code_generator", "native", "int8", "bfloat16")),
         "files of the package",
     ),
     **dict.fromkeys(("nmt/lab/inspect/page.py", "nmt/lab/study/report.py"), "files of the package"),

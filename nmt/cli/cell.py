@@ -38,6 +38,7 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     from nmt.cells import find_named_cell
     from nmt.cells.cell import read_equations
     from nmt.lab import cell_check
+    from nmt.recurrence.c.bfloat16 import find_bfloat16_obstacle, name_instructions
 
     cell = find_named_cell(name)(input, hidden)
     sizes = [[p, str(list(v.shape)), f"{v.numel():,}"] for p, v in cell.named_parameters()]
@@ -54,6 +55,8 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     per = "per position and sentence"
     typer.echo(f"\n{cell_check.count_operations(cell):,} floating-point operations in products, {per}")
     typer.echo(f"{cell_check.count_saved_values(cell):,} numbers kept for the backward pass, {per}")
+    obstacle = find_bfloat16_obstacle()
+    typer.echo(f"training.precision: bfloat16: {obstacle or f'products with {name_instructions()}'}")
 
 
 def _format_steps(steps: "list[ProductStep | KernelStep]") -> str:

@@ -10,6 +10,8 @@ from nmt.errors import DataError, UsageError
 from nmt.evaluation.tokenizers import AUTO, SAMPLED, choose_tokenizer
 from nmt.recipe.schema import Recipe, RecipeT, TranslationRecipe, find_conflicts, select_task
 from nmt.recipe.yaml import YamlNode
+from nmt.training.distributed import read_launch_info
+from nmt.training.hardware import find_automatic_precision, select_device
 
 
 def fix_automatic_settings(recipe: RecipeT, begun: Recipe | None = None) -> RecipeT:
@@ -17,6 +19,9 @@ def fix_automatic_settings(recipe: RecipeT, begun: Recipe | None = None) -> Reci
 
     Raises UsageError if such a value is in conflict with another setting.
     """
+    if recipe.training.precision == AUTO:
+        precision = begun.training.precision if begun else find_precision(recipe)
+        recipe = replace(recipe, training=replace(recipe.training, precision=precision))  # type: ignore[arg-type]
     if not isinstance(recipe, TranslationRecipe):
         return recipe
     before = begun and select_task(begun, TranslationRecipe)
@@ -31,6 +36,12 @@ def fix_automatic_settings(recipe: RecipeT, begun: Recipe | None = None) -> Reci
     if conflicts := find_conflicts(fixed):
         raise UsageError("\n".join(f"{'.'.join(map(str, path))}: {reason}" for path, reason in conflicts))
     return fixed
+
+
+def find_precision(recipe: Recipe) -> str:
+    """Return the precision that `auto` means on this machine."""
+    device = select_device(recipe.training.device, read_launch_info())
+    return find_automatic_precision(device, recipe.engine)
 
 
 def find_tokenizer(data: PairSettings) -> str:

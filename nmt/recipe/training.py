@@ -89,13 +89,15 @@ def train(
             progress.note(problem)
         if recipe.engine == "inductor":
             progress.note("engine: inductor is deprecated; use auto, which chooses it on a GPU")
-        return build_trainer(recipe, run, progress, resources._replace(processes=processes), logger).train()
+        resources = single_process(recipe)._replace(processes=processes)
+        return build_trainer(recipe, run, progress, resources, logger).train()
 
 
 def single_process(recipe: Recipe) -> Resources:
     """Return the resources of a process that trains alone; UsageError if the machine lacks them."""
     device = select_device(recipe.training.device, read_launch_info())
-    return Resources(device, select_precision(recipe.training.precision, device), SINGLE_PROCESS)
+    precision = select_precision(recipe.training.precision, device, recipe.engine)
+    return Resources(device, precision, SINGLE_PROCESS)
 
 
 def _check_shared(run: Path, processes: Processes) -> None:
@@ -125,7 +127,8 @@ def build_trainer(
     if not processes.is_first:
         seed_generators(recipe.seed, processes.rank)
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    progress.note(f"{task.description}, {parameters:,} parameters")
+    facts = [task.description, f"{parameters:,} parameters", resources.precision.description]
+    progress.note(", ".join(filter(None, facts)))
     if frozen:
         progress.note(f"frozen: {', '.join(frozen)}")
     if not has_checkpoint(run):

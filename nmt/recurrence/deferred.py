@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.recurrence.engine import Backend, Engine, PreparedMatrix, select_backend
+from nmt.recurrence.engine import Backend, Engine, PreparedMatrix, is_rounding, select_backend
 
 SUMMED_ROWS = 2048  # rows of operands and gradients in one product: enough for it to run at full speed
 
@@ -84,9 +84,12 @@ class PackableLinear(nn.Linear):
         self.matrix = select_backend(engine, self.weight).matrix(self.weight)
 
     def forward(self, v: Tensor) -> Tensor:
-        if self.matrix is None:
-            return super().forward(v)
-        return multiply_rows(self.matrix, v, self.bias)
+        if self.matrix is not None:
+            return multiply_rows(self.matrix, v, self.bias)
+        if is_rounding():
+            product: Tensor = DeferredProduct(self.weight, self.bias, select_backend("auto", self.weight))(v)
+            return product
+        return super().forward(v)
 
 
 class _WeightGradient:

@@ -1,7 +1,9 @@
 """Engines of a recurrence: the back ends that run products and kernels, and the choice of one."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Literal
 
@@ -90,6 +92,27 @@ def _compile_graph(kernel: Kernel) -> Any:
     return fx.GraphModule(torch.nn.Module(), kernel.graph).forward
 
 
+_ROUNDED = ContextVar("rounded", default=False)
+
+
+@contextmanager
+def bfloat16_products() -> Iterator[None]:
+    """Choose, within the context, back ends that multiply in bfloat16 where products of float32 run in C.
+
+    Their weights stay float32, as do all results; see `find_bfloat16_obstacle` of recurrence/c/bfloat16.py.
+    """
+    token = _ROUNDED.set(True)
+    try:
+        yield
+    finally:
+        _ROUNDED.reset(token)
+
+
+def is_rounding() -> bool:
+    """Return True within `bfloat16_products`."""
+    return _ROUNDED.get()
+
+
 def select_backend(engine: Engine, like: Tensor) -> Backend:
     """Choose the back end for tensors like `like`; `auto` compiles: C on a CPU, torch.compile on a GPU.
 
@@ -117,6 +140,10 @@ def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
         from nmt.recurrence.c.int8 import Int8Backend
 
         return Int8Backend
+    if _ROUNDED.get() and like.dtype == torch.float32:
+        from nmt.recurrence.c.bfloat16 import RoundingBackend
+
+        return RoundingBackend
     from nmt.recurrence.c.native import CBackend
 
     return CBackend if engine == "compiled" or CBackend.supports(like) else Backend

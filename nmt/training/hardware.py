@@ -1,6 +1,5 @@
 """Device, random generators, precision and memory of a training process."""
 
-import platform
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,11 +14,14 @@ from nmt.data.batches import Batch
 from nmt.errors import UsageError
 from nmt.model.decoder import DecoderState
 from nmt.model.translator import TranslationModel
+from nmt.recurrence.c.bfloat16 import find_bfloat16_obstacle, name_instructions
+from nmt.recurrence.engine import Engine, bfloat16_products
 from nmt.recurrence.state import map_tensors
 from nmt.settings import OneOf, ProcessCount, Settings
 from nmt.training.distributed import LaunchInfo
 
-DEVICES = ("auto", "cpu", "cuda")
+AUTO = "auto"
+DEVICES = (AUTO, "cpu", "cuda")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +32,10 @@ class HardwareSettings(Settings):
     """CPU threads of a process; null: torch's choice."""
     device: Annotated[str, OneOf(lambda: DEVICES, pattern="cuda:[0-9]{1,3}")] = "auto"
     """Device: the CPU, a GPU (one per process), or GPU N; `auto`: a GPU if torch finds one."""
-    precision: Annotated[str, OneOf(lambda: TYPES)] = "float32"
-    """Number type of the model's computations in training, if the hardware supports it; weights, optimiser
-    and loss stay float32."""
+    precision: Annotated[str, OneOf(lambda: (AUTO, *TYPES))] = "float32"
+    """Number type of the model's computations in training, if the hardware supports it: on a CPU of its
+    products, on a GPU of everything but the loss. Weights and optimiser stay float32. `auto`: bfloat16 on a
+    CPU where it is faster, else float32."""
 
 
 def select_device(name: str, launch: LaunchInfo) -> torch.device:
@@ -73,7 +76,6 @@ def seed_generators(seed: int, rank: int = 0) -> None:
 
 T = TypeVar("T")
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # instruction sets that multiply bfloat16
 
 
 class Precision:
@@ -84,9 +86,13 @@ class Precision:
     multiplied by a scale, which falls when gradients overflow and rises after many updates without overflow.
     """
 
+    description = ""  # of what is not float32, for the first line of a run
+
     def __init__(self, name: str, device: str) -> None:
         """Take the `name` of a type (a key of `TYPES`) and the type of the `device`."""
         self.dtype = TYPES[name]
+        if self.dtype != torch.float32:
+            self.description = f"computed in {name}"
         self.scaler = torch.amp.GradScaler(device, enabled=name == "float16")
 
     def run(self, model: TranslationModel, work: Callable[[TranslationModel], T]) -> T:
@@ -115,20 +121,46 @@ class _ModelCall(nn.Module):
         return work(self.model)
 
 
-def select_precision(name: str, device: torch.device) -> Precision:
-    """Return the precision of that name; UsageError if the hardware does not support it."""
+class Bfloat16Products(Precision):
+    """Products of the C engine in bfloat16, on a CPU; sums, gates, loss and all tensors stay float32."""
+
+    def __init__(self) -> None:
+        super().__init__("float32", "cpu")
+        self.description = f"products in bfloat16 ({name_instructions()})"
+
+    def run(self, model: TranslationModel, work: Callable[[TranslationModel], T]) -> T:
+        with bfloat16_products():
+            return work(model)
+
+
+def select_precision(name: str, device: torch.device, engine: Engine = "auto") -> Precision:
+    """Return the precision of that name; UsageError if the hardware, or the engine, does not support it."""
+    on_cpu = device.type == "cpu"
+    if name == AUTO:
+        name = find_automatic_precision(device, engine)
     obstacle = None
-    if device.type == "cpu" and name == "float16":
+    if on_cpu and name == "float16":
         obstacle = "slower than float32 on a CPU"
-    elif device.type == "cpu" and name == "bfloat16":
-        if not any(torch.cpu.get_capabilities().get(instructions) for instructions in CPU_BFLOAT16):
-            obstacle = f"this CPU ({platform.machine()}) has no instructions for it, so it would be slower"
+    elif on_cpu and name == "bfloat16":
+        obstacle = _find_products_obstacle(engine)
     elif name == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         gpu = torch.cuda.get_device_name()
         obstacle = f"{gpu} does not support it (Ampere or later is needed); try float16"
     if obstacle:
         raise UsageError(f"training.precision: {name}: {obstacle}; use float32")
-    return Precision(name, device.type)
+    return Bfloat16Products() if on_cpu and name == "bfloat16" else Precision(name, device.type)
+
+
+def find_automatic_precision(device: torch.device, engine: Engine) -> str:
+    """Return what `auto` means: bfloat16 on a CPU where it is faster, else float32."""
+    return "float32" if device.type != "cpu" or _find_products_obstacle(engine) else "bfloat16"
+
+
+def _find_products_obstacle(engine: Engine) -> str | None:
+    """Return why the products of an engine cannot be in bfloat16 on this CPU; None if they can."""
+    if engine not in ("auto", "compiled"):
+        return f"engine: {engine} has no products in bfloat16 on a CPU; use `auto`"
+    return find_bfloat16_obstacle()
 
 
 def split_batch(

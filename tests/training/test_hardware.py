@@ -1,6 +1,7 @@
 """Devices and number types of a training process."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from nmt.recipe.reader import read_any_recipe
 from nmt.recipe.schema import LanguageModelRecipe, TranslationRecipe
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recipe.tasks.translation import build_translator
+from nmt.recurrence.c import bfloat16, compiler
 from nmt.training import checkpoint
 from nmt.training.distributed import LaunchInfo
 from nmt.training.guards import DivergenceError
@@ -27,6 +29,9 @@ from tests.training.runs import (
 from tests.training.test_loop import same
 
 SHORT = ("bfloat16", "float16")
+needs_bfloat16 = pytest.mark.skipif(
+    bfloat16.find_bfloat16_obstacle() is not None, reason=str(bfloat16.find_bfloat16_obstacle())
+)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 PARTS = (
     "encoder={cell: gru, embedding: 6, hidden: 6}",
@@ -180,8 +185,75 @@ def test_what_the_hardware_lacks_is_refused_with_the_reason(monkeypatch: pytest.
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     with pytest.raises(UsageError, match="bfloat16: this CPU .* has no instructions for it"):
         select_precision("bfloat16", cpu)
+    assert select_precision("auto", cpu).description == ""
+
+
+@needs_bfloat16
+def test_a_cpu_with_bfloat16_rounds_products_alone() -> None:
+    precision = select_precision("auto", torch.device("cpu"))
+    assert precision.dtype == torch.float32
+    assert precision.description.startswith("products in bfloat16 (A")
+    with pytest.raises(UsageError, match="engine: torch has no products in bfloat16 on a CPU"):
+        select_precision("bfloat16", torch.device("cpu"), "torch")
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(
+    ("has", "permitted", "reason"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": True}, 0, "the system does not permit AMX tiles"),
+        ({"avx512_bf16": True, "amx_bf16": True}, 1, "the compiler does not know AMX"),
+        ({"avx512_bf16": True}, 1, None),
+    ],
+)
+def test_bfloat16_is_refused_where_vectors_of_it_would_be_slower(
+    monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], permitted: int, reason: str | None
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    monkeypatch.setattr(bfloat16, "load_products", lambda: SimpleNamespace(permit=lambda: permitted))
+    obstacle = bfloat16.find_bfloat16_obstacle()
+    assert obstacle is None if reason is None else reason in (obstacle or "")
+
+
+def test_bfloat16_is_refused_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    assert select_precision("bfloat16", cpu).dtype == torch.bfloat16
+    monkeypatch.setattr(compiler, "find_obstacle", lambda: "there is no C compiler")
+    with pytest.raises(UsageError, match="training.precision: bfloat16: there is no C compiler; use float32"):
+        select_precision("bfloat16", torch.device("cpu"))
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "reference"])
+def test_every_kind_of_model_learns_with_products_in_bfloat16(kind: str) -> None:
+    losses = {}
+    for name in ("float32", "bfloat16"):
+        torch.manual_seed(1)
+        model = build_translator(recipe(*KINDS[kind]), 12, 12)
+        learner = make_learner(model=model, precision=select_precision(name, torch.device("cpu")))
+        batch = [make_batch(index) for index in range(3)]
+        updates = [learner.update(batch, rate=0.05, ratio=1.0) for _ in range(20)]
+        losses[name] = [update.totals.means()["loss"] for update in updates]
+        assert losses[name][-1] < 0.7 * losses[name][0]
+    assert losses["bfloat16"][0] == pytest.approx(losses["float32"][0], rel=0.01)
+    assert losses["bfloat16"][0] != losses["float32"][0]
+
+
+@needs_bfloat16
+def test_a_run_with_products_in_bfloat16_resumes_exactly(tmp_path: Path) -> None:
+    def train(run: Path, updates: int) -> None:
+        torch.manual_seed(1)
+        model = build_translator(recipe(), 12, 12)
+        precision = select_precision("bfloat16", torch.device("cpu"))
+        settings = {"stop_after": Duration(updates, "u")}
+        make_training(run, model=model, precision=precision, settings=settings).train()
+
+    train(tmp_path / "stopped", 10)
+    for run in ("straight", "stopped"):
+        train(tmp_path / run, 20)
+    weights = [
+        checkpoint.read_model(tmp_path / run / "checkpoints" / "last")[0] for run in ("straight", "stopped")
+    ]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_an_old_gpu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
