@@ -23,10 +23,10 @@ ENCODINGS = {
 
 EXPORT = "save its text as UTF-8, one sentence on a line"
 MAGIC = {
-    rb"\x1f\x8b": ("gzip-compressed", "add .gz to its name"),
-    rb"BZh[1-9][1\x17]": ("bzip2-compressed", "add .bz2 to its name"),
-    rb"\xfd7zXZ\0": ("xz-compressed", "add .xz to its name"),
-    rb"\x28\xb5\x2f\xfd": ("zstd-compressed", "add .zst to its name"),
+    rb"\x1f\x8b": ("gzip-compressed", "decompress it (gzip -dc)"),
+    rb"BZh[1-9][1\x17]": ("bzip2-compressed", "decompress it (bzip2 -dc)"),
+    rb"\xfd7zXZ\0": ("xz-compressed", "decompress it (xz -dc)"),
+    rb"\x28\xb5\x2f\xfd": ("zstd-compressed", "decompress it (zstd -dc)"),
     rb"7z\xbc\xaf": ("a 7z archive", "extract the text (7z x)"),
     rb"Rar!\x1a": ("a RAR archive", "extract the text (unrar x)"),
     rb"PK\x03\x04": ("a ZIP archive", "extract the text (unzip)"),

@@ -1,7 +1,7 @@
 """`nmt clean`: filter unsuitable pairs out of a corpus."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from nmt.cli.terminal import spinner
 from nmt.data.pairs import find_corpus, open_pair_writer, pair_format
 from nmt.data.text import strip_compression
 from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt.data.pair_rules import CleaningRules, FilterReport
 
 Input = Annotated[
     list[str],
@@ -61,15 +64,12 @@ def clean(
     Pairs with a blank side or with control characters (also line ends and tabs
     inside a text) are always removed.
     """
-    from nmt.data import pair_rules
+    from nmt.data.pair_rules import CleaningRules
     from nmt.data.script import parse_scripts
 
     if max_words is not None and min_words > max_words:
         raise UsageError(f"--min-words {min_words} is greater than --max-words {max_words}")
-    languages = _languages(names, output, src, tgt)
-    pairs = names[0] if len(names) == 1 else names
-    corpus = find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1])
-    rules = pair_rules.CleaningRules(
+    rules = CleaningRules(
         min_words=min_words,
         max_words=max_words,
         max_characters=max_characters,
@@ -79,11 +79,22 @@ def clean(
         identical=identical,
         duplicates=duplicates,
     )
-    report = pair_rules.FilterReport()
+    typer.echo(_write_clean_pairs(names, output, _languages(names, output, src, tgt), rules))
+
+
+def _write_clean_pairs(
+    names: list[str], output: str, languages: tuple[str, str], rules: "CleaningRules"
+) -> "FilterReport":
+    """Write the pairs that pass the rules, and report on all of them."""
+    from nmt.data.pair_rules import FilterReport, clean_pairs
+
+    pairs = names[0] if len(names) == 1 else names
+    corpus = find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1])
+    report = FilterReport()
     with spinner(f"reading {corpus}"), open_pair_writer(output, languages, inputs=corpus.files) as write:
-        for pair in pair_rules.clean_pairs(corpus, rules, report):
+        for pair in clean_pairs(corpus, rules, report):
             write(*pair)
-    typer.echo(report)
+    return report
 
 
 def _languages(names: list[str], output: str, src: str | None, tgt: str | None) -> tuple[str, str]:

@@ -64,12 +64,14 @@ class Glossary:
 
     def _find_matches(self, text: str) -> Iterator[tuple[int, int, Term]]:
         lowered = text.lower() if len(text.lower()) == len(text) else text
+        in_small = {key.lower(): term for key, term in self._by_key.items()} if text.isupper() else {}
         for start in range(len(text)):
             for length in self._lengths:
                 end = start + length
                 if end > len(text):
                     continue
                 term = self._by_key.get(text[start:end]) or self._by_key.get(lowered[start:end])
+                term = term or in_small.get(lowered[start:end])
                 if term and _is_boundary(text, start) and _ends_word(text, end):
                     yield start, end, term
 
@@ -149,6 +151,12 @@ def _find_glossary(line: Line, job: Job) -> Glossary | None:
     return Glossary({**dict(of_job), **dict(own)}) if own else job.glossary
 
 
+def find_line_terms(line: Line, job: Job) -> list[Term]:
+    """Return the terms of the glossary that occur in a line."""
+    glossary = _find_glossary(line, job)
+    return glossary.find_terms(line.text) if glossary else []
+
+
 def _find_problem(term: Term, job: Job) -> str | None:
     """Return the reason why the translation of a term cannot be required, if there is one."""
     if job.options.sample or job.options.groups > 1:
@@ -174,9 +182,7 @@ def _require(request: Request, phrases: list[str], target: Tokenizer) -> Request
 
 def find_missing(line: Line, text: str, notes: Sequence[str], job: Job) -> Iterator[str]:
     """Yield a note on each term whose translation is not in the output, unless a note says so already."""
-    glossary, written = _find_glossary(line, job), _normalise(text)
-    if glossary is None or line.error:
-        return
-    for term in glossary.find_terms(line.text):
+    written = _normalise(text)
+    for term in [] if line.error else find_line_terms(line, job):
         if _normalise(term.target) not in written and not any(f"the term {term} " in note for note in notes):
             yield f"the term {term} is not applied: the search ended without it"

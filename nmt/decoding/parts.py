@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.data.sentences import ENDS, WIDE_ENDS, Span, split_clauses, split_sentences
+from nmt.data.vocabulary.capitals import CapitalsReader
 from nmt.data.vocabulary.codes import JOINER
 from nmt.decoding.job import Job, Tokenizer
 
@@ -25,6 +26,7 @@ class Part(NamedTuple):
     sentences: int = 1  # that begin in it
     gap: str = ""  # white space between the previous part and this one
     tagged: bool = False  # whether its first token is the tag at the beginning of the line
+    in_capitals: bool = False  # whether it is, and is translated as it would usually be written
 
 
 class LinePlan(NamedTuple):
@@ -64,7 +66,10 @@ class _Planner:
 
     def __init__(self, text: str, job: Job) -> None:
         self.text, self.job, self.notes = text, job, list[str]()
+        self._encoded: dict[tuple[Span, bool], list[int]] = {}
         self.tag = job.source.tag(text)
+        self.capitals = CapitalsReader(job.source, job.languages[0])
+        self.in_capitals = self._is_in_capitals(Span(0, len(text)))
         lengths = job.lengths
         self.most_sentences = lengths.sentences if lengths else 1
         self.most_tokens = min(lengths.tokens if lengths else job.longest_part, job.longest_part)
@@ -93,9 +98,10 @@ class _Planner:
 
     def encode_group(self, span: Span, sentences: int) -> Iterator[Part]:
         """Yield the parts of a group of sentences: usually one."""
-        ids = self._encode(span)
+        in_capitals = self.in_capitals or self._is_in_capitals(span)
+        ids = self._encode(span, in_capitals)
         if self.job.split == "never" or len(ids) <= self.most_tokens:
-            yield from self._cut(span, ids, sentences)
+            yield from self._cut(span, ids, sentences, in_capitals)
             return
         clauses = [clause for clause, _ in self._group(split_clauses(self.text, span), len(ids))]
         excess = f"{len(ids):,} tokens, more than {self.most_tokens:,}"
@@ -106,10 +112,12 @@ class _Planner:
         elif len(ids) <= self.job.longest_part:
             self.notes.append(f"{excess}, without a clause to cut at")
         for clause in clauses:
-            yield from self._cut(clause, self._encode(clause) if len(clauses) > 1 else ids, sentences)
+            if len(clauses) > 1:
+                ids = self._encode(clause, in_capitals)
+            yield from self._cut(clause, ids, sentences, in_capitals)
             sentences = 0
 
-    def _cut(self, span: Span, ids: list[int], sentences: int) -> Iterator[Part]:
+    def _cut(self, span: Span, ids: list[int], sentences: int, in_capitals: bool) -> Iterator[Part]:
         """Yield parts of at most `longest_part` tokens."""
         tokens, longest = self.job.source.tokens(ids), self.job.longest_part
         slices = split_tokens(tokens, longest)
@@ -119,12 +127,26 @@ class _Planner:
         parts = [part for one in slices for part in divide_at_copies(ids, one, self.job)]
         for number, part in enumerate(parts if ids else []):
             tagged = bool(self.tag) and span.start > 0 and number == 0
-            yield Part(span, ids[part], tokens[part], 0 if number else sentences, tagged=tagged)
+            first = 0 if number else sentences
+            yield Part(span, ids[part], tokens[part], first, tagged=tagged, in_capitals=in_capitals)
 
-    def _encode(self, span: Span) -> list[int]:
-        """Encode a part of the line, after the tag of the line."""
+    def _untagged(self, span: Span) -> str:
+        """Return the text of a part of the line, without the tag of the line."""
         text = self.text[span.start : span.end]
-        return self.job.source.encode(f"{self.tag} {text}" if self.tag and span.start > 0 else text)
+        return text if span.start else text.removeprefix(self.tag)
+
+    def _is_in_capitals(self, span: Span) -> bool:
+        return self.capitals.is_in_capitals(self._untagged(span))
+
+    def _encode(self, span: Span, in_capitals: bool = False) -> list[int]:
+        """Encode a part of the line, after the tag of the line."""
+        if (ids := self._encoded.get((span, in_capitals))) is not None:
+            return ids
+        text = self._untagged(span)
+        text = self.capitals.rewrite(text) if in_capitals else text
+        separator = " " if self.tag and span.start > 0 else ""
+        ids = self._encoded[span, in_capitals] = self.job.source.encode(f"{self.tag}{separator}{text}")
+        return ids
 
 
 def divide_at_copies(ids: Sequence[int], part: slice, job: Job) -> list[slice]:

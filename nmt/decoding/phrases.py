@@ -2,11 +2,13 @@
 words."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from nmt.data.script import is_written_with_spaces
 from nmt.data.sentences import split_sentences
 from nmt.data.vocabulary import EOS, UNK
+from nmt.data.vocabulary.capitals import small_forms
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
@@ -70,6 +72,9 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
     whose score decreases least with it. What is forbidden applies to every part.
     """
     given = line.constraints
+    if any(part.in_capitals for part in parts):
+        forms = (small_forms(phrase, job.languages[1]) for phrase in given.must_not)
+        given = given._replace(must_not=(*given.must_not, *chain.from_iterable(forms)))
     draws = [line.number, 0] if given.seed is None else [given.seed, 1]
     requests = [
         Request(0, part.ids, draws=[*draws, number], **_request_copies(part.ids, job))

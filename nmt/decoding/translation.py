@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from nmt.data.protection import ProtectedText
 from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
+from nmt.data.vocabulary.capitals import upper
 from nmt.decoding.beam import search
 from nmt.decoding.copying import (
     Alignment,
@@ -25,9 +26,9 @@ from nmt.decoding.copying import (
     protect_line,
 )
 from nmt.decoding.copying.unknown import replace_unknown
-from nmt.decoding.glossary import find_missing, require_terms
+from nmt.decoding.glossary import find_line_terms, find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.job import Job, Line, LineReader, number_lines
+from nmt.decoding.job import Job, Line, LineConstraints, LineReader, number_lines
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
 from nmt.decoding.parts import (
@@ -99,14 +100,14 @@ def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterat
 
 def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """Translate these lines together."""
-    plans = [_plan_line(line, job) for line in lines]
+    plans = [plan_line(line, job) for line in lines]
     numbered = enumerate(request for plan in plans for request in plan.requests)
     waiting = [request._replace(number=number) for number, request in numbered]
     waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
     results = sorted(search(job.model, waiting, job.options))
     hypotheses = (hypotheses for _, hypotheses in results)
     translations = [
-        _join_parts(plan, list(islice(hypotheses, len(plan.parts))), job) if plan.parts else plan.blank
+        join_parts(plan, list(islice(hypotheses, len(plan.parts))), job) if plan.parts else plan.blank
         for plan in plans
     ]
     return [
@@ -122,9 +123,11 @@ class LineSearch(NamedTuple):
     parts: Sequence[Part] = ()
     requests: Sequence[Request] = ()
     protected: ProtectedText = ProtectedText("", ())
+    constraints: LineConstraints = LineConstraints()
 
 
-def _plan_line(line: Line, job: Job) -> LineSearch:
+def plan_line(line: Line, job: Job) -> LineSearch:
+    """Return what is searched for a line."""
     blank = Translation(line, [BLANK], list(line.notes), [], [])
     if line.error:
         return LineSearch(blank.add_note(line.error))
@@ -143,16 +146,16 @@ def _plan_line(line: Line, job: Job) -> LineSearch:
     texts = part_texts(line.text, parts, job.source)
     requests, term_notes = require_terms(line, texts, build_requests(line, parts, job), job)
     blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
-    return LineSearch(blank, parts, requests, ProtectedText(line.text, copies))
+    return LineSearch(blank, parts, requests, ProtectedText(line.text, copies), line.constraints)
 
 
-def _join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
+def join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
     """Join the hypotheses of the parts of a line."""
     blank, subwords = plan.blank, has_subwords(plan.blank.source_tokens)
     words = locate_copies(plan.parts, plan.protected.copies, job)
     parts = [
-        [(hypothesis, _candidate(hypothesis, blank.line, part, job, subwords)) for hypothesis in ranked]
-        for ranked, part in zip(results, words, strict=True)
+        [(hypothesis, _candidate(hypothesis, plan, part, of_part, job)) for hypothesis in ranked]
+        for ranked, part, of_part in zip(results, plan.parts, words, strict=True)
     ]
     if job.utility:
         for part in parts:
@@ -175,17 +178,21 @@ def _join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job)
     return blank._replace(candidates=candidates, alignment=alignment, parts=_merge_spans(spans))
 
 
-def _candidate(hypothesis: Hypothesis, line: Line, part: PartWords, job: Job, subwords: bool) -> Candidate:
-    words = part.words
+def _candidate(hypothesis: Hypothesis, plan: LineSearch, part: Part, words: PartWords, job: Job) -> Candidate:
+    line, subwords = plan.blank.line, has_subwords(plan.blank.source_tokens)
     if job.copy_unknown and UNK in hypothesis.ids:
         source = job.source.join(job.source.normalise(line.text)).split()
-        attended = _attention(hypothesis, words).argmax(axis=-1).tolist()
-        copies = [source[words[index]] for index in attended]
+        attended = _attention(hypothesis, words.words).argmax(axis=-1).tolist()
+        copies = [source[words.words[index]] for index in attended]
         text = replace_unknown(hypothesis.ids, copies, job.target, subwords=subwords)
     else:
         text = job.target.decode(hypothesis.ids)
+    if part.in_capitals:
+        given = plan.constraints
+        kept = [given.prefix, *given.must, *(term.target for term in find_line_terms(line, job))]
+        text = upper(text, job.languages[1], kept)
     return Candidate(
-        part.restore(replace_line_ends(text)),
+        words.restore(replace_line_ends(text)),
         hypothesis.score,
         hypothesis.log_prob,
         job.target.tokens(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,

@@ -195,6 +195,11 @@ def prepare_pairs(recipe: TranslationRecipe, run: Path) -> TranslationData:
         raise DataError(f"data.valid: {valid} has no pairs with text on both sides")
     with_text = recipe.subwords.sampling > 0 or data.join_sentences > 0
     protection = build_protection(recipe.protected_kinds, source, target)
+    if data.protect and protection is None:
+        raise UsageError(
+            "data.protect needs copy symbols (<copy1>, <copy2> ...), which the existing vocabularies do not "
+            "have: omit it, or train vocabularies (without subwords.model, and with subwords.from_start=new)"
+        )
     parts = [store_directory(run, part) for part in ("train", "valid")]
     train_store = prepare_store(
         parts[0],

@@ -28,6 +28,9 @@ class CutWords:
     def continuations(self) -> list[int]:
         return [*range(5, self.size, 2)]
 
+    def case_tokens(self) -> list[int]:
+        return []
+
     def openings(self) -> list[int]:
         return []
 

@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 import torch
 
+from nmt.data.protection import build_protection
+from nmt.data.protection.spans import DEFAULT_KINDS
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import search
+from nmt.decoding.job import Line
 from nmt.decoding.options import Request
+from nmt.decoding.translation import translate_window
 from nmt.errors import UsageError
 from nmt.lab.inspect.sentence import as_json, heat_map_range, trace_sentence
 from nmt.trust import trust_file
-from tests.lab.small_models import TEXT, small
+from tests.decoding.test_case import plain
+from tests.lab.small_models import TEXT, small, with_job
+from tests.model.test_translator import build
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "lstm": {},
@@ -98,6 +104,26 @@ def test_a_cell_of_ones_own_shows_its_gates_and_says_which_it_does_not_name(tmp_
         ["leak", "h"],
     )
     assert one.equations.splitlines()[1].strip() == "leak = torch.sigmoid(x.leak + U.leak(s.h))"
+
+
+def test_a_sentence_has_the_tokens_with_which_it_is_translated() -> None:
+    words = plain("bpe")
+    model = build(vocabulary=len(words)).float()
+    _, job = with_job(model)
+    protection = build_protection(DEFAULT_KINDS, words, words)
+    job = job._replace(source=words, target=words, protection=protection)
+    for text, tokens in (
+        ("the dog sees <b> a@b.org", "<copy1> <copy2>"),
+        ("THE DOG SEES {0}", "▁the|▁The ▁dog ▁sees <copy1>"),
+    ):
+        found = trace_sentence(model, job, text)
+        [translated] = translate_window([Line(1, text)], job)
+        assert (found.translation, found.score) == (translated.text, translated.score)
+        assert found.source == [*translated.source_tokens, "</s>"]
+        shown = found.source
+        assert all(any(one in shown for one in token.split("|")) for token in tokens.split(" "))
+    with pytest.raises(UsageError, match="translated in parts"):
+        trace_sentence(model, job, "{0} {1} {2}")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,10 @@ SMALL = {"embedding": 6, "hidden": 4}
 
 
 def build(
-    encoder: dict[str, Any] | None = None, decoder: dict[str, Any] | None = None, **top: Any
+    encoder: dict[str, Any] | None = None,
+    decoder: dict[str, Any] | None = None,
+    vocabulary: int = V,
+    **top: Any,
 ) -> TranslationModel:
     """A small model in float64, evaluation mode."""
     torch.manual_seed(1)
@@ -39,7 +42,7 @@ def build(
             **top,
         },
     )
-    model = build_translator(recipe, V, V).double().eval()
+    model = build_translator(recipe, vocabulary, vocabulary).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.beam import TraceStep, search
-from nmt.decoding.job import Job
-from nmt.decoding.options import Request
+from nmt.decoding.job import Job, Line
+from nmt.decoding.translation import join_parts, plan_line
 from nmt.errors import UsageError
 from nmt.lab.inspect.beam import BeamBranch, build_beam_tree
 from nmt.model.translator import TranslationModel
@@ -52,19 +52,22 @@ def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrac
 
     Raises UsageError for an empty line, and for one that is too long to be translated in one part.
     """
-    ids = job.source.encode(text)
-    if not ids:
+    job = job._replace(split="never")
+    plan = plan_line(Line(1, text), job)
+    if not plan.parts:
         raise UsageError("the sentence has no tokens in the source vocabulary: there is nothing to inspect")
-    if len(ids) > job.longest_part:
-        raise UsageError(f"the sentence has {len(ids):,} tokens, more than {job.longest_part}; shorten it")
+    if len(plan.parts) > 1:
+        raise UsageError(f"the sentence is translated in parts ({'; '.join(plan.blank.notes)}); shorten it")
     expansions: list[TraceStep] = []
-    [(_, [best, *_])] = search(job.model, [Request(0, ids)], job.options, expansions.append)
+    ids = plan.parts[0].ids
+    [(_, hypotheses)] = search(job.model, plan.requests, job.options, expansions.append)
+    best = hypotheses[0]
     output = [*best.ids, *[EOS] * best.finished]
     log_probs, attention, records = _run_forced(model, [*ids, EOS], output)
     beam = build_beam_tree(expansions, best, job.options)
     return SentenceTrace(
         text,
-        job.target.decode(best.ids),
+        join_parts(plan, [hypotheses], job).text,
         job.source.tokens([*ids, EOS]),
         _output_tokens(job, output, log_probs),
         best.score,
