@@ -43,8 +43,12 @@ class OnnxTokenScores:
 
     def best(self, count: int) -> tuple[Floats, Ints]:
         """Return the `count` highest of each row and their tokens, [R, count]; ties by token."""
-        count = min(count, self.log_probs.shape[1])
-        values, tokens = self.top_k.run(None, {"log_probs": self.log_probs, "count": np.array([count])})
+        rows, size = self.log_probs.shape
+        count = min(count, size)
+        feeds = {"log_probs": self.log_probs, "count": np.array([count])}
+        values, tokens = self.top_k.run(["values", "pieces"], feeds, [(rows, count)] * 2)
+        if tokens.size and not (tokens.min() >= 0 and tokens.max() < size):
+            raise RefusedFile(self.top_k.file, "it returned a token that does not exist", ADVICE)
         return values, tokens
 
     def gather(self, rows: Ints, tokens: Ints) -> Floats:
@@ -107,7 +111,13 @@ class OnnxModel:
         src = np.full((len(sources), max(map(len, sources)) + 1), PAD)
         for row, source in zip(src, sources, strict=True):
             row[: len(source) + 1] = [*source, EOS]
-        outputs: list[Floats] = self._encoder.run([*self._memory, *self._state], {"src": src})
+        names = [*self._memory, *self._state]
+        widths = [self._encoder.outputs[name].sizes[-1] for name in names]
+        shapes = [
+            (*(src.shape if name in self._memory else src.shape[:1]), width)
+            for name, width in zip(names, widths, strict=True)
+        ]
+        outputs: list[Floats] = self._encoder.run(names, {"src": src}, shapes)
         memory, start = outputs[: len(self._memory)], outputs[len(self._memory) :]
         return [
             EncoderArrays([part[i, : len(source) + 1].copy() for part in memory], [part[i] for part in start])
@@ -120,7 +130,10 @@ class OnnxModel:
         feeds = {"y": y, "parents": parents, **dict(zip(self._state, previous, strict=True))}
         if self._memory:
             feeds |= self._attention_feeds(memories)
-        log_probs, *next_state = self._step.run(None, feeds)
+        shapes = [(len(y), self.vocabulary_size), *((len(y), part.shape[1]) for part in previous)]
+        if self._memory:
+            shapes.append((len(y), feeds["mask"].shape[1]))
+        log_probs, *next_state = self._step.run([*self._step.outputs], feeds, shapes)
         weights = None
         if self._memory:
             weights = [row[: len(m.positions[0])] for row, m in zip(next_state.pop(), memories, strict=True)]
@@ -198,14 +211,24 @@ class GraphSession:
             {value.name: GraphValue(value.type, value.shape) for value in part} for part in values
         )
 
-    def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """Return the named outputs, or all of them."""
+    def run(
+        self,
+        outputs: Sequence[str],
+        feeds: Mapping[str, NDArray[Any]],
+        shapes: Sequence[tuple[int | None, ...]],
+    ) -> list[NDArray[Any]]:
+        """Return the named outputs; DataError unless they have these shapes."""
         try:
             results: list[NDArray[Any]] = self._session.run(outputs, feeds)
         except Exception as error:  # onnxruntime declares no common class of its errors
             if is_out_of_memory(error):
                 raise
             raise RefusedFile(self.file, f"it cannot be run ({_first_line(error)})", ADVICE) from None
+        for name, result, shape in zip(outputs, results, shapes, strict=True):
+            if result.shape != shape:
+                raise RefusedFile(
+                    self.file, f"its result {name} has the shape {result.shape}, not {shape}", ADVICE
+                )
         return results
 
     def check(self, inputs: Mapping[str, GraphValue], outputs: Mapping[str, GraphValue]) -> None:

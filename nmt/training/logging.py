@@ -88,6 +88,8 @@ def times_path(metrics: Path) -> Path:
 def _open_after(path: Path, update: int) -> Iterator[FileIO]:
     """Open a file of events for appending, without the events after `update`."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.lexists(path):
+        open_regular(path, LOG_BYTES).close()  # refuse a pipe or a directory
     with atomic_file(path) as side, side.open("wb") as file:
         file.writelines(_lines_until(path, update))
     with path.open("ab", buffering=0) as stream:

@@ -1,16 +1,19 @@
 """An exported translator gives the numbers of the one it was made from, by any cell and any attention."""
 
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nmt.cells import CELLS
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.model import Floats, Model
-from nmt.errors import UsageError
+from nmt.errors import DataError, UsageError
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
 from nmt.trust import trust_file
@@ -135,6 +138,30 @@ def test_the_best_pieces_are_those_of_the_scores_and_the_lower_of_equal_ones(tmp
     np.testing.assert_array_equal(values[0], scores.gather(np.zeros(3, np.int64), pieces[0]))
     scores.all()[:] = -1.0
     assert scores.best(V + 5)[1].tolist() == [[*range(V)]]
+
+
+def test_results_that_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = exported(build().float(), tmp_path)
+    memories, first = runtime.encode([[5, 6]]), (np.array([BOS]), None, np.array([-1]))
+    scores = runtime.step(*first, memories).scores
+    values, tokens = scores.best(3)
+    for graph, call, results, message in (
+        (runtime._top_k, lambda: scores.best(3), [values, tokens + V], "it returned a token that"),
+        (runtime._top_k, lambda: scores.best(3), [values, tokens - V], "it returned a token that"),
+        (runtime._top_k, lambda: scores.best(3), [values[:, 1:], tokens], "its result values has the shape"),
+        (runtime._encoder, lambda: runtime.encode([[5]]), None, "its result keys has the shape"),
+        (runtime._step, lambda: runtime.step(*first, memories), None, "its result log_probs has the shape"),
+    ):
+        run: Any = (lambda *_, found=results: found) if results else cut_last(graph._session.run)
+        with monkeypatch.context() as patch:
+            patch.setattr(graph, "_session", SimpleNamespace(run=run))
+            with pytest.raises(DataError, match=f"{graph.file.name}: refused: {message}"):
+                call()
+
+
+def cut_last(run: Callable[..., list[NDArray[Any]]]) -> Callable[..., list[NDArray[Any]]]:
+    """A run of a graph whose results lack the end of their last dimension."""
+    return lambda *given: [array[..., :-1] for array in run(*given)]
 
 
 @pytest.mark.slow

@@ -191,7 +191,10 @@ def find_fault(target: Target | None, outcome: Outcome) -> str | None:
         return None
     if outcome.exit_code != 1:
         return f"exit code {outcome.exit_code}"
-    if not outcome.stderr.strip() or "Traceback" in outcome.stderr or len(outcome.stderr) > 20_000:
+    message = outcome.stderr
+    if target is not None and target.lines is None:  # `nmt doctor` prints what is wrong to stdout
+        message += outcome.stdout.decode(errors="replace")
+    if not message.strip() or "Traceback" in message or len(message) > 20_000:
         return "no clear message"
     return None
 

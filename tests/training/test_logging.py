@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nmt.errors import MissingPackage, UsageError
+from nmt.errors import DataError, MissingPackage, UsageError
 from nmt.training.console import Progress, StepReport, format_clock, format_number
 from nmt.training.logging import LOGGERS, MetricsLog, build_logger
 from nmt.training.validation import ValidationResult
@@ -209,3 +209,9 @@ def test_a_library_that_is_not_installed_is_named(
 def test_a_mirror_that_is_unknown_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--log-to: no 'wnb', choose one of tensorboard, trackio, wandb"):
         build_logger("wnb", tmp_path)
+
+
+def test_a_directory_in_place_of_a_log_is_refused_as_damage(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(DataError, match="not a regular file"), MetricsLog(tmp_path / "metrics.jsonl").open(0):
+        raise AssertionError
