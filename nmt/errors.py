@@ -126,7 +126,7 @@ EXTRAS = {
     **{"ray": "ray", "tensorboard": "tensorboard"},
 }
 LIBRARIES = (
-    *("annotated_types", "chardet", "numpy", "platformdirs", "pydantic", "rich", "sacrebleu"),
+    *("annotated_types", "chardet", "filelock", "numpy", "platformdirs", "pydantic", "rich", "sacrebleu"),
     *("safetensors", "sentencepiece", "sentencex", "trackio", "typer", "wandb", "xopen"),
 )
 INSTALLATION = {

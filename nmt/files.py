@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from nmt.errors import DataError, UsageError
+from nmt.operating_system import flush_to_disk, is_open_descriptor
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # errors of file systems that cannot flush a directory
+DISK_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 BLOCK = 1 << 24  # bytes hashed per call: frequent returns to Python slow down other threads
 
 
@@ -187,18 +187,6 @@ def _write_error(error: OSError | DataError, side: Path, path: Path) -> DataErro
     return DataError(f"cannot write {file}: {error.strerror}")
 
 
-def flush_to_disk(path: Path) -> None:
-    """Flush a file, or the names in a directory, to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in CANNOT_SYNC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
 def remove_path(path: Path) -> None:
     """Remove a file, a link or a directory with all it contains, if it exists."""
     if path.is_dir() and not path.is_symlink():
@@ -228,8 +216,7 @@ def check_writable(path: Path) -> None:
 
 def is_stream(path: Path) -> bool:
     """Return True for a pipe, a device, or a file opened by the shell: `-o /dev/stdout >> log`."""
-    is_open = path in (Path("/dev/stdout"), Path("/dev/stderr")) or path.parent == Path("/dev/fd")
-    return is_open or (path.exists() and not path.is_file())
+    return is_open_descriptor(path) or (path.exists() and not path.is_file())
 
 
 def _target(path: Path) -> Path:

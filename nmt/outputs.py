@@ -11,8 +11,8 @@ from pathlib import Path
 
 from nmt.errors import UsageError
 from nmt.files import is_stream, part_file, temporary_file
+from nmt.operating_system import STANDARD_OUTPUT, stat_file
 
-STANDARD_OUTPUT = Path("/dev/stdout")
 MODEL_FILES = (
     *("*.yaml", "*.py", "*.spm", "*.vocab", "*.safetensors", "*.onnx", "model.json", "config.json"),
     *("checksums.json", "material.json", "metrics.jsonl", "times.jsonl", "checkpoints/**/*", "data/**/*"),
@@ -111,7 +111,7 @@ def _with_run(path: Path) -> list[Path]:
 def _identity(path: Path) -> Identity | None:
     """Return what two names of one file have in common; None for a device or a pipe."""
     try:
-        found = path.stat()
+        found = stat_file(path)
     except OSError:
         return os.path.realpath(path)
     is_kept = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nmt.errors import DataError, UsageError
+from nmt.operating_system import APPEND_FLAGS
 from nmt.untrusted_files import read_bytes
 from nmt.user_directories import find_exposure, state_directory
 
@@ -77,8 +78,7 @@ def remember(files: Iterable[Path]) -> str | None:
     lines = [f"{checksum}  {str(entries[checksum])!a}\n" for checksum in sorted(new)]
     if lines and problem is None:
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-            with open(os.open(state_directory() / LIST, flags, 0o600), "ab") as stream:
+            with open(os.open(state_directory() / LIST, APPEND_FLAGS, 0o600), "ab") as stream:
                 stream.write("".join(lines).encode())
         except OSError as error:
             problem = f"{error.filename or LIST}: {error.strerror}"

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from nmt.errors import DataError
 from nmt.files import stream_sha256
 from nmt.formats import find_format_problem
+from nmt.operating_system import READ_FLAGS
 from nmt.text_encoding import survey_lines
 
 MIB = 1 << 20
@@ -90,9 +91,8 @@ def open_regular(
     Raises DataError for anything else; a pipe without a writer does not block.
     """
     real = check_inside(path, path.parent) if inside else os.path.realpath(path)
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(real, flags)
+        descriptor = os.open(real, READ_FLAGS)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         remedy = "raise the limit (ulimit -n)" if getattr(error, "errno", 0) == errno.EMFILE else advice

@@ -11,6 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from nmt.errors import UsageError
+from nmt.operating_system import is_writable_by_others, user_id
 
 
 def cache_directory() -> Path:
@@ -47,12 +48,13 @@ def temporary_directory() -> Path:
 
     If that name is taken by another user, is a link or is open to others: a new one for this process.
     """
-    directory = Path(tempfile.gettempdir(), f"nmt-{os.getuid()}")
+    user = user_id()
+    directory = Path(tempfile.gettempdir(), "nmt" if user is None else f"nmt-{user}")
     with suppress(OSError):
         directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.lstat()
-        is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()
-        if is_ours and not status.st_mode & 0o077 and os.access(directory, os.W_OK):
+        is_ours = user is None or (status.st_uid == user and not status.st_mode & 0o077)
+        if is_ours and stat.S_ISDIR(status.st_mode) and os.access(directory, os.W_OK):
             return directory
     return Path(tempfile.mkdtemp(prefix="nmt-"))
 
@@ -62,35 +64,22 @@ def find_exposure(directory: Path) -> str | None:
 
     The directory must belong to the user or to root, and neither it nor a directory above may be writable by
     others (above it, the sticky bit is enough, as in /tmp). A group that contains only the user is no other.
+    Always None on Windows, where a mode does not say who may write.
     """
+    user = user_id()
+    if user is None:
+        return None
     directory = directory.resolve()
     status = directory.stat()
-    if status.st_uid not in (os.getuid(), 0):
+    if status.st_uid not in (user, 0):
         return f"{directory} belongs to another user (uid {status.st_uid})"
-    if _is_writable_by_others(status):
+    if is_writable_by_others(status):
         return f"others may write to {directory}"
     for parent in directory.parents:
         status = parent.stat()
-        if not status.st_mode & stat.S_ISVTX and _is_writable_by_others(status):
+        if not status.st_mode & stat.S_ISVTX and is_writable_by_others(status):
             return f"others may write to {parent}"
     return None
-
-
-def _is_writable_by_others(status: os.stat_result) -> bool:
-    by_group = bool(status.st_mode & stat.S_IWGRP) and not _is_private_group(status.st_gid)
-    return by_group or bool(status.st_mode & stat.S_IWOTH)
-
-
-def _is_private_group(group: int) -> bool:
-    """Return True for the user's own group, which distributions create with the user for `umask 002`."""
-    import grp
-    import pwd
-
-    try:
-        user, entry = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
-    except KeyError:
-        return False
-    return entry.gr_gid == user.pw_gid and entry.gr_name == user.pw_name and {*entry.gr_mem} <= {user.pw_name}
 
 
 def expand_home(path: str) -> Path:

@@ -2,9 +2,7 @@
 share the loaded model. Elsewhere forking a running program is not safe: they are spawned, and each loads a
 model. A worker gets a task after its last result was received, so neither side blocks on a full pipe."""
 
-import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
@@ -13,18 +11,13 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Generic, Protocol, TypeVar
 
 from nmt.errors import DataError, NmtError
+from nmt.operating_system import START_METHOD
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
 Work = Callable[[TaskT], ResultT]
 
-START_METHOD = "fork" if sys.platform.startswith("linux") else "spawn"
 TASKS_AHEAD = 4  # tasks per worker that are running, or done and waiting for an earlier one
-
-
-def count_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class TaskSource(Protocol):

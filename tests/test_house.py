@@ -41,6 +41,7 @@ DOORS = {
         *("nmt/model/inference.py", "nmt/model/output_scores.py"),
     ),
     "chardet": ("nmt/text_encoding.py",),
+    "filelock": ("nmt/recipe/run_directory.py",),
     "matplotlib": ("nmt/lab/figure.py",),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
@@ -235,7 +236,8 @@ READERS = {
     "nmt/training/logging.py": "lines of a log that is opened by the reader",
     "nmt/training/checkpoint.py": "tensors after their header was checked",
     "nmt/data/store/arrays.py": "arrays after their header was checked",
-    "nmt/recipe/model_memory.py": "files of the operating system",
+    "nmt/operating_system.py": "files of the operating system",
+    "nmt/recipe/run_directory.py": "the number of the process that uses the run",
     **dict.fromkeys(("nmt/cli/recipes.py", "nmt/model/output_scores.py"), "files of the package"),
     **dict.fromkeys(
         (f"nmt/recurrence/c/{name}.py" for name in ("code_generator", "native", "int8", "bfloat16")),

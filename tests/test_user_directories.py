@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt import user_directories
+from nmt import operating_system, user_directories
 from nmt.data.corpora import download_root
 from nmt.errors import UsageError
 from nmt.recipe.reader import read_recipe
@@ -112,9 +112,9 @@ def test_a_directory_of_another_user_is_exposed(tmp_path: Path, monkeypatch: pyt
 
 def test_a_group_may_write_if_it_is_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o775)
-    monkeypatch.setattr(user_directories, "_is_private_group", lambda group: True)
+    monkeypatch.setattr(operating_system, "is_private_group", lambda group: True)
     assert find_exposure(tmp_path) is None
-    monkeypatch.setattr(user_directories, "_is_private_group", lambda group: False)
+    monkeypatch.setattr(operating_system, "is_private_group", lambda group: False)
     assert find_exposure(tmp_path) == f"others may write to {tmp_path}"
 
 

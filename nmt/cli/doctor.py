@@ -21,7 +21,7 @@ Facts = dict[str, dict[str, Any]]
 MARGIN = 9
 LEVELS = ("error", "warning", "note")
 TEMPLATES = {
-    "training": "{parameters:,} parameters, peak memory {memory_gib:.1f} of {memory_there_gib:.1f} GiB; "
+    "training": "{parameters:,} parameters, peak memory {peak} of {there} GiB; "
     "{updates:,} updates of {seconds_per_update:.3f} s ({pieces_per_second:,.0f} target tokens/s): "
     "{time} of training, without validations",
     "run": "{updates:,} updates, {epochs:.1f} epochs, {time} of training",
@@ -106,4 +106,8 @@ def _describe(name: str, facts: Mapping[str, Any]) -> str:
 
     if "files" in facts:
         return f"{facts['count']:,} {facts['unit']}: {' and '.join(facts['files'])}"
-    return TEMPLATES[name].format(**{**facts, "time": format_clock(facts.get("seconds", 0.0))})
+    memory = {
+        key: f"{facts[fact]:.1f}" if facts.get(fact) is not None else "?"
+        for key, fact in {"peak": "memory_gib", "there": "memory_there_gib"}.items()
+    }
+    return TEMPLATES[name].format(**facts, **memory, time=format_clock(facts.get("seconds", 0.0)))

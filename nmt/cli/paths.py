@@ -7,9 +7,8 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from nmt.outputs import STANDARD_OUTPUT, check_output_directory, check_output_files
-
-STANDARD_INPUT = Path("/dev/stdin")
+from nmt.operating_system import STANDARD_INPUT, STANDARD_OUTPUT
+from nmt.outputs import check_output_directory, check_output_files
 
 
 class PathRole(Enum):

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from nmt.cli.options import FileOption, Json
-from nmt.cli.paths import READ, STANDARD_INPUT
+from nmt.cli.paths import READ
 from nmt.cli.terminal import UNLIMITED, echo_note, format_table, to_json
 from nmt.data.text import read_lines
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import METRICS, Score, compare
 from nmt.evaluation.metrics import score as evaluate
 from nmt.evaluation.tokenizers import AUTO, choose_tokenizer, is_known_language
+from nmt.operating_system import STANDARD_INPUT
 
 STDIN = Path("-")
 LOW_BLEU, HIGH_CHRF = 1.0, 30.0  # scores that one tokenizer can hardly give to the same translations

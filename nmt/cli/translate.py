@@ -115,7 +115,8 @@ def _check(options: TranslateOptions) -> None:
 @contextmanager
 def _workers(options: TranslateOptions, job: "Job") -> Iterator[Work]:
     """Yield a function that translates windows in this process, or in several worker processes."""
-    from nmt.workers import START_METHOD, Workers
+    from nmt.operating_system import START_METHOD
+    from nmt.workers import Workers
 
     if options.workers == 1:
         work = _translator(options, job)

@@ -2,6 +2,7 @@
 (U+2028, U+0085, a lone "\\r", form feeds, NUL) are part of the line."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from typing import BinaryIO
 from xopen import xopen
 
 from nmt.errors import DataError, NmtError
+from nmt.operating_system import STANDARD_INPUT
 from nmt.text_encoding import (
     BYTE_ORDER_MARKS,
     DECOMPRESSORS,
@@ -97,7 +99,8 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file, plain or compressed, as bytes; DataError if it is missing or cannot be read to its end."""
     try:
         _check_compression(path)
-        with xopen(path, "rb", threads=0) as stream:
+        given = os.fdopen(os.dup(0), "rb") if path == STANDARD_INPUT else path
+        with xopen(given, "rb", threads=0) as stream:
             yield stream
     except NmtError:
         raise

@@ -100,7 +100,7 @@ def _write_checksums(folder: Path) -> None:
 
 
 def _write_json(file: Path, facts: object) -> None:
-    file.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.write_bytes(json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
 def prepare_for_tracing(translator: TranslationModel) -> TranslationModel:

@@ -1,8 +1,6 @@
 """Verification that a killed and resumed run equals an uninterrupted one, bit for bit."""
 
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from nmt.errors import DataError, NmtError
+from nmt.operating_system import KILLED, kill_this_process
 from nmt.recipe.run_directory import claim_run_directory
 from nmt.recipe.schema import Recipe
 from nmt.recipe.training import build_trainer, single_process
@@ -34,7 +33,7 @@ class KillingProgress(Progress):
         super().show_update(report)
         if report.update == self.last:
             self.saver.wait()
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill_this_process()
 
 
 def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -> int:
@@ -49,7 +48,7 @@ def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -
         report(f"1/3: {2 * kill_at} updates")
         _run(short, uninterrupted, None, 0)
         report(f"2/3: the same with a kill -9 after update {kill_at}")
-        _run(short, killed, kill_at, -signal.SIGKILL)
+        _run(short, killed, kill_at, KILLED)
         report("3/3: resume the killed run")
         _run(short, killed, None, 0)
         return compare(read_results(uninterrupted), read_results(killed))
@@ -97,7 +96,7 @@ def _train(recipe: Recipe, run: Path, last: int | None) -> None:
 
 def read_results(run: Path) -> dict[str, bytes]:
     """Read the last checkpoint (without its time), the metrics and the translations of a run."""
-    saved = checkpoint.read(run / "checkpoints" / "last")
+    saved = checkpoint.read(checkpoint.follow_link(run / "checkpoints" / "last"))
     results = {}
     for kind, tensors in (("weights", saved.model), ("trainer's", saved.trainer)):
         for name, tensor in tensors.items():

@@ -107,6 +107,7 @@ def find_weights(path: Path) -> Path:
 
     Raises DataError if the checksum of a file differs.
     """
+    path = checkpoint.follow_link(path)
     if os.path.lexists(path / CARD):
         return _check_model_directory(path)
     if os.path.lexists(path / checkpoint.METADATA):
@@ -119,7 +120,7 @@ def _best(run: Path) -> Path:
     best = run / "checkpoints" / "best"
     if os.path.lexists(best):
         check_inside(best, run)
-        return best
+        return checkpoint.follow_link(best)
     check_inside(run / "checkpoints", run)
     found = checkpoint.find_latest(run / "checkpoints").checkpoint
     if found is None:
@@ -158,7 +159,7 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     model_directory(run)
     check_new_directory(output, [run])
     folder = run / "checkpoints"
-    chosen = [folder / name for name in names] or checkpoint.list_checkpoints(folder)
+    chosen = [checkpoint.follow_link(folder / name) for name in names] or checkpoint.list_checkpoints(folder)
     if not chosen:
         raise DataError(f"{run} has no checkpoints to average")
     for path in chosen:
@@ -182,14 +183,12 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
         for file in (*vocabularies, *optional, *find_cell_files(recipe)):
             shutil.copyfile(file, side / file.name)
         portable = remove_paths(relocate_cells(recipe, Path()))
-        (side / RECIPE).write_text(dump(portable), encoding="utf-8")
-        (side / "README.md").write_text(
-            _readme(escape_controls(output.name), facts, recipe), encoding="utf-8"
-        )
+        (side / RECIPE).write_bytes(dump(portable).encode())
+        (side / "README.md").write_bytes(_readme(escape_controls(output.name), facts, recipe).encode())
         sums = {path.name: file_sha256(path) for path in side.iterdir()}
         sums[checkpoint.MODEL] = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
         card = {**stamp(), **facts, "sha256": sums}
-        (side / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        (side / CARD).write_bytes(json.dumps(card, indent=2).encode() + b"\n")
 
 
 def _vocabulary_file(run: Path, side: str) -> Path:

@@ -1,15 +1,13 @@
 """The memory that a model takes, known from its settings before it is built, and the memory there is."""
 
-import os
-import resource
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.model.translator import TranslationModel
+from nmt.operating_system import list_free_memory
 from nmt.recipe.cell_files import find_stack_settings
 from nmt.recipe.schema import Recipe
 from nmt.training.checkpoint import CheckHeader
@@ -20,7 +18,6 @@ from nmt.untrusted_files import RefusedFile, TensorHeader
 BuildModel = Callable[[], TranslationModel]
 FLOAT = 4  # bytes
 LOADED = 2  # copies of the weights while a model is loaded: from the file, and in the model
-CGROUPS = Path("/sys/fs/cgroup")
 
 
 def outline_model(build: BuildModel) -> TranslationModel:
@@ -102,38 +99,4 @@ def available_memory(device: torch.device) -> int | None:
     """Return the bytes of memory that this process can still use on a device; None if that is unknown."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(_host_limits(), default=None)
-
-
-def _host_limits() -> Iterator[int]:
-    """Yield what the machine, the control groups (containers) and `ulimit -v` leave to this process."""
-    with suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-        yield from (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            _, controllers, name = line.split(":", 2)
-            if not controllers:
-                yield from _cgroup_limits(CGROUPS / name.lstrip("/"), "memory.max", "memory.current")
-            elif "memory" in controllers.split(","):
-                folder = CGROUPS / "memory" / name.lstrip("/")
-                yield from _cgroup_limits(folder, "memory.limit_in_bytes", "memory.usage_in_bytes")
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY:
-        with suppress(OSError, ValueError, IndexError):
-            pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
-            yield max(0, limit - pages * os.sysconf("SC_PAGE_SIZE"))
-
-
-def _cgroup_limits(folder: Path, limit: str, usage: str) -> Iterator[int]:
-    """Yield what a control group and those around it leave; the cache of files can be dropped."""
-    for group in (folder, *folder.parents):
-        if not group.is_relative_to(CGROUPS):
-            return
-        with suppress(OSError, ValueError):  # the outermost group has no limit, and `max` is none either
-            maximum, used = (int((group / name).read_text(encoding="utf-8")) for name in (limit, usage))
-            stat = (group / "memory.stat").read_text(encoding="utf-8").splitlines()
-            cache = sum(
-                int(line.split()[1]) for line in stat if line.startswith(("inactive_file ", "active_file "))
-            )
-            yield max(0, maximum - used + cache)
+    return min(list_free_memory(), default=None)

@@ -1,6 +1,5 @@
 """The run directory: used by one process at a time, for one recipe and one set of data."""
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,24 +23,34 @@ LOCK = ".lock"
 
 
 @contextmanager
-def lock_directory(directory: Path) -> Iterator[int]:
+def lock_directory(directory: Path) -> Iterator[int | None]:
     """Hold a directory's lock and yield its file descriptor. UsageError while another process holds it.
 
     The system releases the lock when the process, and every process that inherited the descriptor, has ended.
+    The descriptor is None on a file system without locks.
     """
-    with (directory / LOCK).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "?"
-            raise UsageError(f"another process ({holder}, or a child of it) is using {directory}") from None
-        except OSError:
-            pass  # a file system without locks: train without
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
+    from filelock import FileLock, Timeout  # here: commands that lock nothing start without it
+
+    path, held = directory / LOCK, list[int]()
+
+    def sign(descriptor: int) -> None:
+        held.append(descriptor)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+
+    lock = FileLock(path, timeout=0, fallback_to_soft=False, preserve_lock_file=True, on_acquired=sign)
+    try:
+        acquired = lock.acquire()
+    except Timeout:
+        holder = "?"
+        with suppress(OSError):  # Windows lets nobody else read it
+            holder = path.read_text(encoding="utf-8").strip() or holder
+        raise UsageError(f"another process ({holder}, or a child of it) is using {directory}") from None
+    except OSError:  # a file system without locks: train without
+        yield None
+        return
+    with acquired:
+        yield held[0]
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from torch import Tensor
 from nmt.errors import DataError
 from nmt.files import atomic_directory, file_sha256, remove_path
 from nmt.formats import FIRST, stamp
+from nmt.operating_system import create_link
 from nmt.untrusted_files import (
     STATE_BYTES,
     NewerFormat,
@@ -24,6 +25,8 @@ from nmt.untrusted_files import (
     TensorHeader,
     check_sha256,
     compute_seal,
+    find_member,
+    read_bytes,
     read_card,
     read_tensor_header,
 )
@@ -33,6 +36,8 @@ Metadata = dict[str, Any]  # plain JSON values
 CheckHeader = Callable[[Path, TensorHeader], None]
 """A function that raises DataError for a file of weights that is not used, before memory is taken for it."""
 
+LINKS = ("best", "last")
+NAME_BYTES = 64
 MODEL, TRAINER, METADATA = "model.safetensors", "trainer.safetensors", "checkpoint.json"
 
 
@@ -154,8 +159,16 @@ def link(checkpoints: Path, name: str, target: str) -> None:
     """Point the relative link `name` (best, last) at a checkpoint atomically."""
     side = checkpoints / f".{name}.link"
     remove_path(side)
-    side.symlink_to(target)
+    create_link(side, target)
     os.replace(side, checkpoints / name)
+
+
+def follow_link(path: Path) -> Path:
+    """Return the checkpoint that a file names which is there in place of a link; any other path as it is."""
+    if path.name not in LINKS or not path.is_file():
+        return path
+    name = read_bytes(path, NAME_BYTES).decode(errors="replace").strip()
+    return find_member(path.parent, name, path)
 
 
 def prune(checkpoints: Path, keep: int, *protected: str | None) -> None:
@@ -188,8 +201,9 @@ def read_tensors(path: Path, check: CheckHeader | None = None) -> Tensors:
     if check is not None:
         check(path, header)
     try:
-        with path.open("rb") as file:  # safetensors accepts no name that is not UTF-8
-            return load_file(path if str(path).isprintable() else f"/dev/fd/{file.fileno()}")
+        if str(path).isprintable():
+            return load_file(path)
+        return load(path.read_bytes())  # safetensors accepts no name that is not UTF-8
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise RefusedFile(path, f"cannot be read ({error})") from None
 

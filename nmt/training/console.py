@@ -121,7 +121,7 @@ class Progress:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("a", encoding="utf-8", newline="\n") as file:
             Console(file=file, width=WIDTH, color_system=None).print(content, soft_wrap=soft_wrap)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch
 from nmt.errors import NmtError
+from nmt.operating_system import STOP_SIGNALS
 from nmt.settings import Count, CountOrZero, Settings
 from nmt.training import checkpoint
 from nmt.training.logging import Event
@@ -107,12 +108,11 @@ def save_bad_batch(
     checkpoint.write_tensor_files(directory, {"batch.safetensors": tensors}, "batch.json", metadata)
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 NOTICE = b"\nstopping after this update and saving a checkpoint; press Ctrl-C again to stop at once\n"
 
 
 class SignalCatcher:
-    """Recorder of the first SIGINT or SIGTERM within the context; a second one has its usual effect.
+    """Recorder of the first of STOP_SIGNALS within the context; a second one has its usual effect.
 
     Outside the main thread, where Python receives no signals, it does nothing.
     """
@@ -123,7 +123,7 @@ class SignalCatcher:
 
     def __enter__(self) -> "SignalCatcher":
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._record) for number in SIGNALS}
+            self._handlers = {number: signal.signal(number, self._record) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:

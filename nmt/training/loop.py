@@ -181,14 +181,14 @@ class Trainer:
 
         Counters and data are not rolled back. Waits for checkpoints being written.
         """
-        directory = self.checkpoints / name
 
         def exists() -> bool:
             self.saver.wait()
-            return directory.is_dir()
+            return checkpoint.follow_link(self.checkpoints / name).is_dir()
 
         found = self.processes.run_on_first(exists)
         if found:
+            directory = checkpoint.follow_link(self.checkpoints / name)
             self.state.restore_weights(checkpoint.read(directory), moments=moments)
         return found
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from nmt import operating_system
 from nmt.errors import DataError, UsageError, is_out_of_memory
-from nmt.recipe import model_memory, reader, training
+from nmt.recipe import reader, training
 from nmt.recipe.model_memory import available_memory, build_within_memory, check_loading_memory, outline_model
 from nmt.recipe.schema import TASKS, TranslationRecipe, adapter
 from nmt.recipe.tasks.translation import build_translator
@@ -119,14 +120,14 @@ def test_a_model_that_does_not_fit_is_refused_before_it_is_built() -> None:
 def test_the_memory_of_a_control_group_and_of_the_process_is_respected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(operating_system, "CGROUPS", tmp_path)
     group = tmp_path / "pod" / "container"
     group.mkdir(parents=True)
     for folder, maximum in ((group, "max"), (tmp_path / "pod", "5000")):
         (folder / "memory.max").write_text(maximum + "\n", encoding="utf-8")
         (folder / "memory.current").write_text("4000\n", encoding="utf-8")
         (folder / "memory.stat").write_text("anon 1\ninactive_file 300\nactive_file 20\n", encoding="utf-8")
-    assert list(model_memory._cgroup_limits(group, "memory.max", "memory.current")) == [1320]
+    assert list(operating_system._cgroup_limits(group, "memory.max", "memory.current")) == [1320]
     assert 0 < (available_memory(torch.device("cpu")) or 0) < 1 << 50
 
 

@@ -5,6 +5,7 @@ import json
 import mmap
 import shutil
 import struct
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -111,7 +112,7 @@ class ArrayFile:
 
     def release(self) -> None:
         """Release the pages read so far, to bound resident memory."""
-        if hasattr(self._map, "madvise"):
+        if sys.platform != "win32":
             self._map.madvise(mmap.MADV_DONTNEED)
 
 

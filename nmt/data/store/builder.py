@@ -29,8 +29,9 @@ from nmt.data.store.encoder import CHUNK, RowEncoder, encode_rows
 from nmt.data.vocabulary import Vocabulary
 from nmt.errors import DataError
 from nmt.files import cached_sha256, file_sha256
+from nmt.operating_system import count_cores
 from nmt.untrusted_files import parse_json
-from nmt.workers import Work, Workers, count_cores
+from nmt.workers import Work, Workers
 
 SHARD_PAIRS = 1 << 17  # pairs per file: an interrupted build resumes after the last complete file
 

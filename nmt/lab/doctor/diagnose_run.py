@@ -32,7 +32,11 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     if last is None:
         return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
     training, state = recipe.training, read_run_state(last)
-    judging, best, kept = training.validation, state.best, run / "checkpoints" / "best"
+    judging, best, kept = (
+        training.validation,
+        state.best,
+        checkpoint.follow_link(run / "checkpoints" / "best"),
+    )
     by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
     position = TrainingPosition(state.update, state.epoch, state.seconds / 60)
     history = TrainingHistory(

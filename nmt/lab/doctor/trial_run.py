@@ -1,7 +1,5 @@
 """A trial run of a recipe: checks of its data, and a few updates that are timed, in a temporary directory."""
 
-import os
-import resource
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -19,13 +17,13 @@ from nmt.errors import DataError, NmtError
 from nmt.lab.doctor.corpus_checks import check_corpus, check_overlap
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
 from nmt.lab.doctor.survey import Survey, excerpt
+from nmt.operating_system import count_cores, find_load, find_peak_memory, find_total_memory
 from nmt.recipe import training as experiment
 from nmt.recipe.prepare_data import PairBatches, StreamBatches, vocabulary_file
 from nmt.recipe.schema import Recipe
 from nmt.training.console import Progress
 from nmt.training.guards import ADVICE, DivergenceError
 from nmt.training.loop import Trainer
-from nmt.workers import count_cores
 
 PARTS = ("train", "valid", "test")
 SEARCHED = 200  # batches among which the widest, which needs the most memory, is searched
@@ -42,8 +40,8 @@ class TrainingCost(NamedTuple):
     updates: int  # of the whole run, estimated
     seconds_per_update: float
     pieces_per_second: float  # target tokens
-    memory_gib: float  # peak, of the process or on the GPU
-    memory_there_gib: float  # of the machine or the GPU
+    memory_gib: float | None  # peak, of the process or on the GPU; None where the system does not tell
+    memory_there_gib: float | None  # of the machine or the GPU
 
     @property
     def seconds(self) -> float:
@@ -82,7 +80,7 @@ def run_trial(
     recipe: Recipe, folder: Path, progress: Progress, *, updates: int
 ) -> tuple[TrainingCost | None, list[Finding]]:
     """Prepare a run in `folder` as training does, apply some updates, and measure their cost."""
-    load, resources = os.getloadavg()[0], experiment.single_process(recipe)
+    load, resources = find_load(), experiment.single_process(recipe)
     try:
         training = experiment.build_trainer(recipe, folder, progress, resources)
         cost = measure(training, updates) if updates else None
@@ -93,7 +91,9 @@ def run_trial(
     findings += _check_unknown(recipe, folder)
     if cost is not None and resources.device.type == "cpu":
         findings += check_load(torch.get_num_threads(), load, count_cores())
-    share = 0.0 if cost is None else cost.memory_gib / cost.memory_there_gib
+    share = 0.0
+    if cost is not None and cost.memory_gib is not None and cost.memory_there_gib is not None:
+        share = cost.memory_gib / cost.memory_there_gib
     if share > MEMORY_LIMIT:
         what = f"training needs {format_percent(share)} of the available memory"
         advice = "use a smaller training.batch.size with training.accumulate, or a smaller data.max_length"
@@ -133,11 +133,12 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
             raise DivergenceError(f"{outcome.bad_update.reason} at update {made}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds, stop = time.perf_counter() - start, training.settings.stop_after
+    peak: int | None
+    available: int | None
     if next(learner.model.parameters()).is_cuda:
         peak, available = torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties().total_memory
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        peak, available = find_peak_memory(), find_total_memory()
     return TrainingCost(
         sum(parameter.numel() for parameter in learner.model.parameters()),
         round(60 * stop.count / (seconds / made))
@@ -145,8 +146,8 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
         else training.clock.estimate_last_update(training.run),
         seconds / made,
         words / seconds,
-        peak / 2**30,
-        available / 2**30,
+        None if peak is None else peak / 2**30,
+        None if available is None else available / 2**30,
     )
 
 

@@ -22,13 +22,13 @@ from nmt.data.sources import find_part, find_training_corpora
 from nmt.errors import DataError, UsageError, raise_termination
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
+from nmt.operating_system import ask_to_stop, count_cores, start_apart
 from nmt.outputs import check_output_directory, check_output_files
 from nmt.recipe import reader
 from nmt.recipe.run_directory import find_inputs, lock_directory
 from nmt.recipe.schema import to_json
 from nmt.trust import is_code_allowed
 from nmt.untrusted_files import LOG_BYTES, RECIPE_BYTES, read_bytes, read_json
-from nmt.workers import count_cores
 
 
 class MemberStatus(NamedTuple):
@@ -137,7 +137,7 @@ class StudyRunner:
         with self._lock:
             self._closed = True
             for process in self._running:
-                process.terminate()
+                ask_to_stop(process)
         self._pool.shutdown(cancel_futures=True)
         signal.signal(signal.SIGTERM, self._sigterm_handler)
         self._on_exit.close()
@@ -157,21 +157,18 @@ class StudyRunner:
         write_file(files.file("json"), json.dumps(status._asdict(), ensure_ascii=False).encode())
         return status
 
-    def _run(self, command: Sequence[str], log: int, member: StudyMember) -> int:
+    def _run(self, command: list[str], log: int, member: StudyMember) -> int:
         """Run a command and return its exit code; parallel members share the cores unless threads are set."""
         shared = self.jobs > 1 and member.recipe.training.threads is None
         threads = {"OMP_NUM_THREADS": str(max(self.cores // self.jobs, 1))} if shared else {}
         with self._lock:
             if self._closed:
                 return -1
-            process = subprocess.Popen(
+            process = start_apart(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**threads, **os.environ},
-                pass_fds=[self._directory_lock],  # locked until all of them have ended
-                start_new_session=True,  # Ctrl-C is sent to this process only, which terminates them once
+                log=log,
+                environment={**threads, **os.environ},
+                held=self._directory_lock,  # locked until all of them have ended
             )
             self._running.add(process)
         code = process.wait()

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from nmt.errors import DataError
+from nmt.operating_system import COMPILER_ADVICE, describe_processor
 from nmt.recurrence.c.library_cache import load_library
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
@@ -20,7 +21,7 @@ FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fope
 # same step must give the same bits in two of them (with padding and without).
 CONTRACT = {True: "-ffp-contract=fast", False: "-ffp-contract=off"}
 TIMEOUT = 60  # seconds until a compiler counts as hanging; a file takes about one
-ADVICE = "install gcc, or set CC to a C compiler that works"
+ADVICE = f"{COMPILER_ADVICE}, or set CC to a C compiler that works"
 PROBE = 1 << 20  # bytes, more than a library
 
 
@@ -86,10 +87,7 @@ def _compile(text: str, command: Sequence[str], scratch: Path) -> Path:
 def _describe_machine(compiler: Sequence[str]) -> str:
     """Describe the compiler and the processor, on which compiled code depends."""
     _, version = _run((*compiler, "--version"))
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
-    features = [line for line in lines if line.startswith(("flags", "Features"))][:1]
-    return "\n".join([version, platform.system(), platform.machine(), *features])
+    return "\n".join([version, platform.system(), platform.machine(), describe_processor()])
 
 
 def _run(command: Sequence[str], scratch: Path | None = None) -> tuple[int, str]:
