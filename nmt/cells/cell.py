@@ -4,6 +4,7 @@ import inspect
 import textwrap
 from collections import namedtuple
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -23,6 +24,11 @@ class Products(Protocol):
     """`U` in a step: `U.r(v)` is `U_r v`, [B, H], for each recurrent gate r and any operand v [B, H]."""
 
     def __getattr__(self, gate: str) -> Callable[[Tensor], Tensor]: ...
+
+
+@cache
+def _make_tuple_class(name: str, fields: tuple[str, ...]) -> Any:
+    return namedtuple(name, fields)
 
 
 class Cell(nn.Module):
@@ -75,9 +81,17 @@ class Cell(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.zeros(hidden_size)))
         self.gain_W = nn.Parameter(torch.ones(rows)) if layer_norm else None
         self.gain_U = nn.Parameter(torch.ones(recurrent_rows)) if layer_norm and self.recurrent else None
-        self.gate_tuple = namedtuple("Gates", self.gates)  # type: ignore[misc]
-        self.product_tuple = namedtuple("Products", self.recurrent)  # type: ignore[misc]
         self.reset_parameters({**self.bias, **(gate_bias or {})})
+
+    @property
+    def gate_tuple(self) -> Any:
+        """The class of `x` in a step."""
+        return _make_tuple_class("Gates", self.gates)
+
+    @property
+    def product_tuple(self) -> Any:
+        """The class of `U` in a step."""
+        return _make_tuple_class("Products", self.recurrent)
 
     def reset_parameters(self, bias: Mapping[str, float]) -> None:
         """Initialise each gate: W by Glorot & Bengio (2010), U orthogonal (Saxe et al., 2014), b as given."""
@@ -132,26 +146,67 @@ class Cell(nn.Module):
         """Split [B, G*H] into a tuple of [B, H] with the gates' names."""
         return self.gate_tuple(*gates.chunk(len(self.gates), dim=-1))
 
-    def initial_state(self, batch: int) -> Any:
+    def initial_state(self, *batch: int) -> Any:
         """Return zeros [B, H] for every field of the state."""
-        return self.State(*[self.b.new_zeros(batch, self.hidden_size) for _ in self.State._fields])
+        return self.State(*[self.W.new_zeros(*batch, self.hidden_size) for _ in self.State._fields])
+
+    def forward(self, x: Tensor, state: Any = None) -> Any:
+        """Compute the state after one position from its input x [B, E] and the state before it.
+
+        Without a state, which may be any tuple of tensors [B, H], the cell starts from zeros. For whole
+        sequences `nmt.Recurrent` is faster. Raises UsageError for an input of another size.
+        """
+        if x.shape[-1] != self.input_size:
+            raise UsageError(
+                f"{type(self).__name__}: expected an input of size {self.input_size} (got {list(x.shape)})"
+            )
+        s = self.initial_state(*x.shape[:-1]) if state is None else self.make_state(state)
+        gates = self.normalise_input(F.linear(x, self.W, self.input_bias()))
+        products = self.product_tuple(*[partial(self._multiply, gate) for gate in self.recurrent])
+        return self.step(self.split_gates(gates), s, products)
+
+    def make_state(self, state: Any) -> Any:
+        """Return a state from a tuple of its fields, or from h if it has no other; UsageError for others."""
+        fields = (state,) if isinstance(state, Tensor) else tuple(state)
+        if len(fields) != len(self.State._fields):
+            expected = ", ".join(self.State._fields)
+            raise UsageError(
+                f"{type(self).__name__}: expected a state of ({expected}) (got {len(fields)} tensors)"
+            )
+        return self.State(*fields)
+
+    def _multiply(self, gate: str, v: Tensor) -> Tensor:
+        """Compute the recurrent product of one gate."""
+        rows, bias = self.recurrent_rows(gate), self.find_recurrent_bias(gate)
+        if self.gain_U is None:
+            return F.linear(v, self.U[rows], bias)
+        product = self.normalise(F.linear(v, self.U[rows]), self.gain_U[rows])
+        return product if bias is None else product + bias
 
     @torch.no_grad()
     def load_torch(self, module: nn.RNNBase, suffix: str = "_l0") -> None:
-        """Copy the weights of one layer and direction of `torch.nn.RNN`, `LSTM` or `GRU`.
+        """Copy the weights of one layer and direction of `torch.nn.RNN`, `LSTM` or `GRU`."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        weights = {name: getattr(module, name + suffix) for name in names}
+        for name, value in self.convert_torch(weights).items():
+            getattr(self, name).copy_(value)
+
+    def convert_torch(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parameters of a layer and direction of torch.nn by the names of this cell's.
 
         The two biases of torch.nn are summed, except for gates with a recurrent bias.
         """
-        self.W.copy_(getattr(module, "weight_ih" + suffix))
-        self.U.copy_(getattr(module, "weight_hh" + suffix))
-        recurrent = getattr(module, "bias_hh" + suffix)
-        self.b.copy_(getattr(module, "bias_ih" + suffix))
+        converted = {"W": weights["weight_ih"], "U": weights["weight_hh"]}
+        if "bias_ih" not in weights:
+            return converted
+        b, recurrent = weights["bias_ih"].clone(), weights["bias_hh"]
         for gate in self.gates:
-            inner = self.find_recurrent_bias(gate)
-            if inner is not None:
-                inner.copy_(recurrent[self.rows(gate)])
-            else:
-                self.b[self.rows(gate)] += recurrent[self.rows(gate)]
+            if gate not in self.recurrent_bias:
+                b[self.rows(gate)] += recurrent[self.rows(gate)]
+        if self.recurrent_bias:
+            inner = [recurrent[self.rows(gate)] for gate in self.recurrent_bias]
+            converted["b_recurrent"] = torch.cat(inner)
+        return {**converted, "b": b}
 
     def extra_repr(self) -> str:
         return f"{self.input_size} -> {self.hidden_size}, gates: {' '.join(self.gates)}"

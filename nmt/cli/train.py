@@ -7,7 +7,6 @@ import typer
 
 from nmt.cli.options import RecipeWords, TrustCode
 from nmt.cli.paths import CHECKED_LATER
-from nmt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
@@ -74,12 +73,11 @@ def read_training(
 ) -> tuple["Recipe", Path]:
     """Read the recipe that the words of a command line describe, and choose its run directory."""
     from nmt.recipe.reader import read_any_recipe, split_arguments
+    from nmt.recipe.run_directory import choose_run_directory
 
     names, overrides = split_arguments(words)
     recipe = read_any_recipe(names, [*overrides, *(change or [])])
-    if not names and not output:
-        raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")
-    return recipe, output or Path("runs") / Path(names[-1]).stem
+    return recipe, choose_run_directory(names, output)
 
 
 def run_training(

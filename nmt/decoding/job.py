@@ -76,6 +76,7 @@ class Job(NamedTuple):
     read_ahead: int = READ_AHEAD  # batches of lines; 0 translates each line as it comes
     n_best: int = 1  # candidates of each line
     aligned: bool = False  # whether the best one is aligned with its source
+    soft_attention: bool = False  # whether candidates carry their attention weights
     copy_unknown: bool = False  # whether unk is replaced by the most attended source word
     utility: Utility | None = None  # of minimum Bayes risk decoding
     bleu_tokenizer: str = "13a"  # of that utility

@@ -1,6 +1,6 @@
 """Scores of given translations under a model."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -19,18 +19,29 @@ def rescore_lines(pairs: Iterable[tuple[str, str]], job: Job) -> Iterator[Candid
 
     The scores are those that a search with the job's options would rank the translation by.
     """
-    waiting, options = iter(pairs), replace(job.options, beam=1, n_best=1, groups=1, sample=False)
+    waiting = iter(pairs)
     while window := list(islice(waiting, WINDOW)):
         protected = (protect_given_pair(source, target, job) for source, target in window)
         requests = [
             Request(index, job.source.encode(source), [*job.target.encode(target), EOS])
             for index, (source, target) in enumerate(protected)
         ]
-        results = dict(search(job.model, (request for request in requests if request.source), options))
+        found = score_outputs([request for request in requests if request.source], job)
         for request, (_, target) in zip(requests, window, strict=True):
-            if request.number not in results:
-                yield BLANK
-                continue
-            [result] = results[request.number]
-            tokens = [*job.target.tokens(result.ids), SPECIALS[EOS]]
-            yield Candidate(target, result.score, result.log_prob, tokens, result.token_log_probs)
+            scored = found.get(request.number)
+            yield BLANK if scored is None else scored._replace(text=target)
+
+
+def score_outputs(requests: Sequence[Request], job: Job) -> dict[int, Candidate]:
+    """Score outputs that are given as complete prefixes; return them by the numbers of their requests."""
+    options = replace(job.options, beam=1, n_best=1, groups=1, sample=False)
+    return {
+        number: Candidate(
+            job.target.decode(result.ids),
+            result.score,
+            result.log_prob,
+            [*job.target.tokens(result.ids), SPECIALS[EOS]],
+            result.token_log_probs,
+        )
+        for number, [result] in search(job.model, iter(requests), options)
+    }

@@ -12,6 +12,8 @@ from itertools import islice, starmap
 from operator import add, itemgetter
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nmt.data.protection import ProtectedText
 from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
@@ -53,6 +55,7 @@ class Candidate(NamedTuple):
     log_prob: float
     tokens: list[str]  # with eos, if it was generated
     token_log_probs: list[float]
+    attention: Floats | None = None  # [tokens, source tokens], if requested; the rest is on the source's end
 
 
 BLANK = Candidate("", 0.0, 0.0, [], [])
@@ -197,6 +200,7 @@ def _candidate(hypothesis: Hypothesis, plan: LineSearch, part: Part, words: Part
         hypothesis.log_prob,
         job.target.tokens(hypothesis.ids) + [SPECIALS[EOS]] * hypothesis.finished,
         hypothesis.token_log_probs,
+        _attention(hypothesis, words.words, with_eos=True) if job.soft_attention else None,
     )
 
 
@@ -237,8 +241,20 @@ def _join_candidates(parts: Sequence[Candidate], gaps: Sequence[str]) -> tuple[C
         sum(part.log_prob for part in parts),
         [token for part in parts for token in part.tokens],
         [log_prob for part in parts for log_prob in part.token_log_probs],
+        _join_attention([part.attention for part in parts if part.attention is not None]),
     )
     return candidate, spans
+
+
+def _join_attention(parts: Sequence[Floats]) -> Floats | None:
+    """Return the attention of a line, whose parts attend to themselves only."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    rows, columns = np.cumsum([part.shape for part in parts], axis=0).T
+    joined = np.zeros((rows[-1], columns[-1]), dtype=parts[0].dtype)
+    for part, row, column in zip(parts, rows, columns, strict=True):
+        joined[row - len(part) : row, column - part.shape[1] : column] = part
+    return joined
 
 
 def _merge_spans(parts: Sequence[PartSpans]) -> list[PartSpans]:
@@ -251,11 +267,11 @@ def _merge_spans(parts: Sequence[PartSpans]) -> list[PartSpans]:
     return merged
 
 
-def _attention(hypothesis: Hypothesis, words: list[int]) -> Floats:
-    """Return the attention weights [T, S] without eos on either side."""
+def _attention(hypothesis: Hypothesis, words: list[int], *, with_eos: bool = False) -> Floats:
+    """Return the attention weights [T, S] without eos of the source, and without that of the output."""
     if hypothesis.weights is None:
         raise UsageError("this model has no attention, so it gives no alignments: omit the option")
-    return hypothesis.weights[: len(hypothesis.ids), : len(words)]
+    return hypothesis.weights[: None if with_eos else len(hypothesis.ids), : len(words)]
 
 
 def _align_parts(

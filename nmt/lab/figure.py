@@ -5,6 +5,8 @@ import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,28 +62,66 @@ def draw_curves(
     With `one_scale` the panels share the y axis; with `log_x` the x axis is logarithmic, with a tick for each
     point. Raises UsageError as `check_picture` does.
     """
+    names, size = _measure_curves(panels)
+    with _figure(path, "".join([x, *panels, *names]), size) as figure:
+        _draw_curves(figure, panels, names, x=x, one_scale=one_scale, log_x=log_x)
+
+
+def build_curves(panels: Mapping[str, Sequence[Curve]], *, x: str) -> "Figure":
+    """Return the figure that `draw_curves` writes, for a notebook, which shows it."""
+    with report_missing_packages():
+        import matplotlib.figure  # noqa: F401 - whether it is installed
+    names, size = _measure_curves(panels)
+    with _style("png", "".join([x, *panels, *names]), size) as figure:
+        _draw_curves(figure, panels, names, x=x)
+    figure._repr_png_ = partial(_encode_png, figure)  # type: ignore[attr-defined]
+    return figure
+
+
+def _encode_png(figure: "Figure") -> bytes:
+    """Return a figure as notebooks show it without pyplot."""
+    file = BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    return file.getvalue()
+
+
+def _measure_curves(panels: Mapping[str, Sequence[Curve]]) -> tuple[list[str], tuple[float, float]]:
+    """Return the names of all curves, and the size of their figure."""
     names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    return names, (WIDTH, HEIGHT * len(panels) + LEGEND * ceil(len(names) / _legend_columns(names)))
+
+
+def _legend_columns(names: Sequence[str]) -> int:
+    return 3 if max(map(len, names), default=0) < SHORT_NAME else 1
+
+
+def _draw_curves(
+    figure: "Figure",
+    panels: Mapping[str, Sequence[Curve]],
+    names: Sequence[str],
+    *,
+    x: str,
+    one_scale: bool = False,
+    log_x: bool = False,
+) -> None:
     colours = {name: f"C{i}" for i, name in enumerate(names)}
     points = sorted({x for lines in panels.values() for line in lines for x in line.x})
-    columns = 3 if max(map(len, names), default=0) < SHORT_NAME else 1
-    height = HEIGHT * len(panels) + LEGEND * ceil(len(names) / columns)
-    with _figure(path, "".join([x, *panels, *names]), (WIDTH, height)) as figure:
-        axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
-        for panel, (label, lines) in zip(axes, panels.items(), strict=True):
-            _draw_panel(panel, label, lines, colours)
-        axes[-1].set_xlabel(escape_controls(x))
-        if log_x:
-            axes[-1].set_xscale("log")
-            axes[-1].set_xticks(points, [f"{point:,g}" for point in points])
-            axes[-1].set_xticks([], minor=True)
-        elif all(map(float.is_integer, map(float, points))):
-            axes[-1].xaxis.get_major_locator().set_params(integer=True)
-        if len(names) > 1:  # one legend for all panels; matplotlib omits names that begin with an underscore
-            from matplotlib.lines import Line2D
+    axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
+    for panel, (label, lines) in zip(axes, panels.items(), strict=True):
+        _draw_panel(panel, label, lines, colours)
+    axes[-1].set_xlabel(escape_controls(x))
+    if log_x:
+        axes[-1].set_xscale("log")
+        axes[-1].set_xticks(points, [f"{point:,g}" for point in points])
+        axes[-1].set_xticks([], minor=True)
+    elif all(map(float.is_integer, map(float, points))):
+        axes[-1].xaxis.get_major_locator().set_params(integer=True)
+    if len(names) > 1:  # one legend for all panels; matplotlib omits names that begin with an underscore
+        from matplotlib.lines import Line2D
 
-            signs = [Line2D([], [], color=colour) for colour in colours.values()]
-            labels = [f" {escape_controls(name)}" for name in names]
-            figure.legend(signs, labels, loc="outside upper left", ncols=columns, frameon=False)
+        signs = [Line2D([], [], color=colour) for colour in colours.values()]
+        labels = [f" {escape_controls(name)}" for name in names]
+        figure.legend(signs, labels, loc="outside upper left", ncols=_legend_columns(names), frameon=False)
 
 
 def draw_heat_maps(
@@ -122,6 +162,14 @@ def check_picture(path: Path, kind: str | None = None) -> str:
 def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None = None) -> "Iterator[Figure]":
     """Yield a figure with fonts for the characters of `text`, written atomically when it is finished."""
     kind = check_picture(path, kind)
+    with atomic_file(path) as aside, _style(kind, text, size) as figure:
+        yield figure
+        figure.savefig(aside, format=kind, dpi=120, metadata=FORMATS[kind])
+
+
+@contextmanager
+def _style(kind: str, text: str, size: tuple[float, float]) -> "Iterator[Figure]":
+    """Yield a figure with fonts for the characters of `text`, drawn with the settings of this module."""
     from matplotlib import rc_context, rcParamsDefault
     from matplotlib.figure import Figure
 
@@ -133,11 +181,9 @@ def _figure(path: Path, text: str, size: tuple[float, float], kind: str | None =
         "svg.hashsalt": "nmt",
         "font.family": ["DejaVu Sans", *([] if kind == "svg" else _fallback_fonts(text)), "sans-serif"],
     }
-    with atomic_file(path) as aside, rc_context(settings), warnings.catch_warnings():
+    with rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure = Figure(figsize=size, layout="constrained")
-        yield figure
-        figure.savefig(aside, format=kind, dpi=120, metadata=FORMATS[kind])
+        yield Figure(figsize=size, layout="constrained")
 
 
 def _wrap(title: str) -> str:

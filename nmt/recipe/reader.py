@@ -60,14 +60,17 @@ def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Translat
     raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; expected the recipe of a translator")
 
 
-def read_any_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> Recipe:
+def read_any_recipe(
+    names: Sequence[str], overrides: Sequence[str] = (), *, source: YamlSource = COMMAND_LINE
+) -> Recipe:
     """Read a recipe from files (or names of shipped recipes) and `key=value` settings; the later wins.
 
-    Raises UsageError with every mistake found, as `file:line:column: setting: what is wrong`.
+    `source` is where the settings come from, for messages. Raises UsageError with every mistake found, as
+    `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
     trees = [load_node(name, Path(), problems) for name in names]
-    trees += [parse_setting(text, problems) for text in overrides]
+    trees += [parse_setting(text, problems, source) for text in overrides]
     recipe = build_recipe(trees, problems)
     if recipe is None or problems:
         raise build_recipe_error(problems, "recipe")
@@ -211,9 +214,9 @@ def _merge_base(
     return None if under is None else _merge(under, tree, _kind(tree, under))
 
 
-def parse_setting(text: str, problems: list[Problem]) -> YamlNode | None:
+def parse_setting(text: str, problems: list[Problem], source: YamlSource = COMMAND_LINE) -> YamlNode | None:
     """Parse a `key=value` of the command line as a tree."""
-    position = FilePosition(COMMAND_LINE)
+    position = FilePosition(source)
     if not OVERRIDE.match(text):
         problems.append(
             Problem(position, "", f"'{text}' is not a setting: write key=value, as search.beam=1")

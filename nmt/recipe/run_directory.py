@@ -22,6 +22,13 @@ from nmt.untrusted_files import check_links
 LOCK = ".lock"
 
 
+def choose_run_directory(names: Sequence[str], output: Path | None) -> Path:
+    """Return `output`, else runs/RECIPE for the last of the recipes' names; UsageError without any."""
+    if output is None and not names:
+        raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")
+    return output or Path("runs") / Path(names[-1]).stem
+
+
 @contextmanager
 def lock_directory(directory: Path) -> Iterator[int | None]:
     """Hold a directory's lock and yield its file descriptor. UsageError while another process holds it.

@@ -85,18 +85,20 @@ class YamlSource(NamedTuple):
 
 
 COMMAND_LINE = YamlSource("command line", Path())
+OVERRIDES = YamlSource("overrides", Path())
+"""Settings that a Python caller passes."""
 
 
 class FilePosition(NamedTuple):
-    """A line and column, counted from 1; None on the command line."""
+    """A line and column, counted from 1; None outside of files."""
 
     source: YamlSource
     line: int | None = None
     column: int | None = None
 
     def order(self) -> tuple[bool, str, int, int]:
-        """Return a key that sorts by file, line and column, and the command line last."""
-        return self.source == COMMAND_LINE, self.source.name, self.line or 0, self.column or 0
+        """Return a key that sorts by file, line and column, and what is in no file last."""
+        return self.source in (COMMAND_LINE, OVERRIDES), self.source.name, self.line or 0, self.column or 0
 
     def __str__(self) -> str:
         return ":".join(str(part) for part in (self.source.name, self.line, self.column) if part is not None)

@@ -42,6 +42,10 @@ def translator() -> nmt.Translator:
         ({"options": 0}, "options must be Options (got 0)"),
         ({"aligned": 1}, "aligned must be True or False (got 1)"),
         ({"aligned": "no"}, "aligned must be True or False"),
+        ({"attention": 1}, "attention must be True or False"),
+        ({"prefix": None}, "the prefix must be a string (got None)"),
+        ({"must": "phrase"}, "must must be a list of strings (got 'phrase')"),
+        ({"must_not": [1]}, "each of must_not must be a string"),
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -59,11 +63,9 @@ def constrained(**constraints: Any) -> list[Line]:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("a line", "lines must be a list of strings (got 'a line'): write [line]"),
-        (b"a line", "lines must be a list of strings"),
-        (Line(1, "a"), "lines must be a list of strings"),
-        (None, "lines must be a list of strings"),
-        (3, "lines must be a list of strings"),
+        (b"a line", "lines must be a string or a list of strings (got b'a line')"),
+        (None, "lines must be a string or a list of strings"),
+        (3, "lines must be a string or a list of strings"),
         (["a", None], "line 2 must be a string (got None)"),
         (["a", b"b"], "line 2 must be a string (got b'b')"),
         ([("a", "b")], "line 1 must be a string"),

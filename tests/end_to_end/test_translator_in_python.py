@@ -1,5 +1,6 @@
 """`nmt.Translator`, alone and as an actor of Ray Data."""
 
+import html
 import importlib.util
 import json
 import subprocess
@@ -7,15 +8,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nmt
 from nmt.decoding.job import Line, LineConstraints
-from nmt.errors import UsageError
+from nmt.decoding.options import Options
+from nmt.errors import NmtError, UsageError
+from nmt.recipe.tasks.language_model import load_language_model, sample_tokens
+from nmt.trust import trust_file
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done
 from tests.end_to_end.toy import nmt as command
 
+ARTIFACTS = Path(__file__).resolve().parents[1] / "compatibility/v0.1"
 LINES = ["Der alte Hund sucht einen Stein.", "", "Der gute Mann malt einen Baum."]
 
 
@@ -57,6 +63,171 @@ def test_a_model_with_itself_is_an_ensemble(finished: Finished) -> None:
     alone = nmt.Translator(finished.run).translate(LINES)
     together = nmt.Translator(finished.run, finished.run).translate(LINES)
     assert [one.text for one in together] == [one.text for one in alone]
+
+
+def test_a_call_returns_text_in_the_form_of_what_it_gets(finished: Finished) -> None:
+    translator = nmt.Translator(finished.run)
+    texts = [one.text for one in translator.translate(LINES)]
+    assert translator(LINES) == texts
+    assert translator(iter(LINES)) == texts
+    assert translator(LINES[0]) == texts[0]
+    assert translator([]) == []
+    assert translator.translate(LINES[0]) == translator.translate(LINES[:1])[0]
+    assert translator.translate(Line(7, LINES[0])).number == 7
+
+
+def test_a_batch_gets_another_column(finished: Finished) -> None:
+    """Ray Data passes arrays; `datasets.map` lists with `batched=True`, else single values."""
+    translator = nmt.Translator(finished.run)
+    texts = translator(LINES)
+    assert translator({"id": 1, "text": LINES[0]}) == {"id": 1, "text": LINES[0], "translation": texts[0]}
+    assert translator({"de": LINES}, column="de", output="en") == {"de": LINES, "en": texts}
+    for kind in (object, str):
+        batch = translator({"id": np.arange(3), "text": np.array(LINES, dtype=kind)})
+        assert batch["translation"].tolist() == texts
+        assert batch["translation"].dtype == object
+        assert batch["id"].tolist() == [0, 1, 2]
+    with pytest.raises(UsageError, match="no column 'text', only de, id: name the text's, column="):
+        translator({"de": LINES, "id": [1, 2, 3]})
+
+
+def test_constraints_are_arguments(finished: Finished) -> None:
+    translator = nmt.Translator(finished.run)
+    plain = translator(LINES[0])
+    found = translator.translate(LINES[0], prefix="The small", must=["red"], must_not=plain.split()[-1:])
+    assert found.text.startswith("The small")
+    assert "red" in found.text
+    assert plain.split()[-1] not in found.text.split()
+    own = Line(2, LINES[0], constraints=LineConstraints(prefix="The good"))
+    one, other = translator.translate([LINES[0], own], prefix="The small")
+    assert one.text.startswith("The small")
+    assert other.text.startswith("The good")
+
+
+def test_attention_is_an_array_of_tokens(finished: Finished) -> None:
+    translator = nmt.Translator(finished.run)
+    several = f"{LINES[0]} {LINES[2]}"
+    [one, joined] = translator.translate([LINES[0], several], n_best=2, attention=True)
+    for found in (one, joined):
+        for candidate in found.candidates:
+            assert candidate.attention is not None
+            assert candidate.attention.shape == (len(candidate.tokens), len(found.source_tokens))
+            assert (candidate.attention.sum(axis=1) <= 1.0001).all()
+    assert len(joined.parts) == 2  # each attends to its own source only
+    first, last = one.candidates[0].attention, joined.candidates[0].attention
+    assert first is not None
+    assert last is not None
+    np.testing.assert_allclose(last[: len(first), : first.shape[1]], first, atol=1e-6)
+    assert not last[: len(first), first.shape[1] :].any()
+    assert translator.translate(LINES[0]).candidates[0].attention is None
+
+
+def test_given_translations_are_scored(finished: Finished) -> None:
+    translator = nmt.Translator(finished.run)
+    found = translator.translate(LINES[0])
+    scored = translator.score(LINES[0], found.text)
+    assert scored.log_prob == pytest.approx(found.candidates[0].log_prob, abs=1e-4)
+    assert scored.tokens == found.candidates[0].tokens
+    assert [one.log_prob for one in translator.score(LINES, [found.text, "", "dog"])] == [
+        scored.log_prob,
+        0.0,
+        translator.score(LINES[2], "dog").log_prob,
+    ]
+    with pytest.raises(UsageError, match="src has 3 lines, tgt has 1"):
+        translator.score(LINES, ["a"])
+    with pytest.raises(UsageError, match="tgt must be a list of strings"):
+        translator.score(LINES, "a")  # type: ignore[call-overload]
+
+
+def test_a_sentence_is_explained_by_its_page(finished: Finished, tmp_path: Path) -> None:
+    translator = nmt.Translator(finished.run)
+    page = translator.explain(LINES[0])
+    done(command("inspect", "sentence", finished.run, LINES[0], "-o", tmp_path / "command.html"))
+    page.save(tmp_path / "python.html")
+    assert (tmp_path / "python.html").read_bytes() == (tmp_path / "command.html").read_bytes()
+    frame = page._repr_html_()
+    assert frame.startswith("<iframe srcdoc=")
+    assert html.unescape(frame.split('"')[1]) == page.html
+    assert page.trace.translation == translator(LINES[0])
+    with pytest.raises(UsageError, match="not an ensemble: open the run itself"):
+        nmt.Translator(finished.run, finished.run).explain(LINES[0])
+    with pytest.raises(UsageError, match="not an export"):
+        nmt.Translator(ARTIFACTS / "onnx").explain("Hund")
+
+
+@pytest.mark.parametrize("form", ["run", "checkpoint", "link", "average", "home"])
+def test_a_model_is_loaded_in_every_form(
+    form: str, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints, averaged = finished.run / "checkpoints", tmp_path / "averaged"
+    if form == "average":
+        done(command("average", finished.run, "-o", averaged))
+    monkeypatch.setenv("HOME", str(finished.run.parent))
+    best = (checkpoints / "best").resolve()
+    paths = {"run": finished.run, "checkpoint": best, "link": checkpoints / "best", "average": averaged}
+    path = {**paths, "home": "~/run"}[form]
+    assert nmt.Translator(path)(LINES[0])
+    assert repr(nmt.Translator(path)).startswith("Translator('/")
+
+
+def test_an_export_scores_and_translates_strings() -> None:
+    pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
+    translator = nmt.Translator(ARTIFACTS / "onnx")
+    text = translator("ein Hund")
+    assert translator.score("ein Hund", text).log_prob < 0
+
+
+def test_a_language_model_samples_and_scores() -> None:
+    trust_file(ARTIFACTS / "language-model" / "cells.py")
+    model = nmt.LanguageModel(ARTIFACTS / "language-model")
+    text = done(command("sample", ARTIFACTS / "language-model", "-n", 2, "-l", 20, "-p", "Ein"))
+    assert "\n\n".join(model.sample("Ein", length=20, count=2)) + "\n" == text
+    one, other = model.score(["Ein Hund", "zzz"])
+    assert model.score("Ein Hund") == one
+    assert one.tokens[-1] == "</s>"
+    assert one.log_prob == pytest.approx(sum(one.token_log_probs), abs=1e-4)
+    assert one.text == "Ein Hund"
+    loaded = load_language_model(ARTIFACTS / "language-model")
+    forced = sample_tokens(loaded, Options(sample=True), 1, "Ein Hund\n")  # ends with the end of the line
+    assert one.token_log_probs == pytest.approx(forced.log_probs[0, :-1].tolist(), abs=1e-4)
+    assert other.tokens != one.tokens
+    with pytest.raises(UsageError, match="is a translator; expected a language model"):
+        nmt.LanguageModel(ARTIFACTS / "averaged")
+    with pytest.raises(UsageError, match="length must be 1 or more"):
+        model.sample(length=0)
+    with pytest.raises(UsageError, match="lines must be a list of strings"):
+        model.score(3)  # type: ignore[call-overload]
+
+
+def test_translations_are_scored_against_references(tmp_path: Path) -> None:
+    hyps, refs = ["The dog sees a bird.", "A fish."], ["The dog sees the bird.", "A fish."]
+    found = nmt.score(hyps, refs, metrics=["bleu", "ter"], tokenize="13a")
+    for name, lines in (("hyp", hyps), ("ref", refs)):
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    text = done(command("score", tmp_path / "hyp", "-r", tmp_path / "ref", "-m", "bleu,ter", "--json"))
+    assert f"{found['bleu'].value}" in text
+    assert found["bleu"].signature in text
+    assert list(found) == ["bleu", "ter"]
+    assert nmt.score(hyps, [refs, hyps])["bleu"].value == pytest.approx(100)
+    assert nmt.score("A fish.", "A fish.", metrics="chrf")["chrf"].value == pytest.approx(100)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"hyps": 3}, "hyps must be a list of strings"),
+        ({"refs": 3}, "refs must be a list of lines"),
+        ({"refs": [refs, 3]}, "reference 2 must be a list of strings"),
+        ({"refs": []}, "hyps: 2 lines, but the reference has 0"),
+        ({"metrics": ["blue"]}, "no metric 'blue'"),
+        ({"tokenize": "13b"}, "13b"),
+    ]
+    for arguments, message in wrong:
+        with pytest.raises(NmtError, match=message):
+            nmt.score(**{"hyps": hyps, "refs": refs, **arguments})
+
+
+def test_every_name_of_the_package_is_there_and_listed() -> None:
+    for name, module in nmt.MODULES.items():
+        assert getattr(nmt, name).__module__.startswith("nmt.")
+        assert name in dir(nmt)
+        assert module in sys.modules
 
 
 def test_to_import_nmt_does_not_import_torch() -> None:

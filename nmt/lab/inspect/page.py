@@ -7,6 +7,7 @@ import json
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nmt.errors import escape_controls
+from nmt.files import check_writable, write_file
 from nmt.lab.figure import HeatMap, draw_heat_maps
 from nmt.lab.inspect.beam import BeamBranch
 from nmt.lab.inspect.sentence import SentenceTrace, heat_map_range, truncate
@@ -31,7 +33,31 @@ TEXT_CHARACTERS = 2_000  # of a text that are shown: a single unknown token may 
 LEVELS = 255  # steps of a value between the ends of its colour scale
 THOUSANDTHS = 1000  # steps of an attention weight between 0 and 1: the page shows three decimals
 FATES = ("kept", "ended", "pruned")
+FRAME_HEIGHT = 720  # pixels of a notebook's frame
 DIGITS = 4  # decimals of log probabilities and scores, of which the page shows two
+
+
+class SentencePage:
+    """The page of a sentence that the model `name` translated, which a notebook shows inline."""
+
+    def __init__(self, trace: SentenceTrace, name: str) -> None:
+        self.trace, self.html = trace, format_sentence_page(trace, name)
+
+    def __repr__(self) -> str:
+        return f"{self.trace.text} → {self.trace.translation}"
+
+    def _repr_html_(self) -> str:
+        """Return a frame with the page: its styles and its script are its own."""
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" title="{escape(repr(self))}" '
+            f'style="width: 100%; height: {FRAME_HEIGHT}px; border: 0"></iframe>'
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the page to a file."""
+        file = Path(path)
+        check_writable(file)
+        write_file(file, self.html.encode())
 
 
 def format_sentence_page(trace: SentenceTrace, name: str) -> str:

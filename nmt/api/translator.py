@@ -1,0 +1,215 @@
+"""`nmt.Translator`: translations, scores and pages of a model on disk."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from reprlib import repr as shorten
+from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+
+import numpy as np
+
+from nmt.api.lines import check_constraints, check_lines, check_path, check_terms
+from nmt.decoding.arguments import check_choice, check_flag, check_strings, check_text, check_whole_number
+from nmt.decoding.ensemble import combine_jobs
+from nmt.decoding.glossary import Glossary
+from nmt.decoding.job import Job, Line, LineConstraints, Split
+from nmt.decoding.options import Options
+from nmt.decoding.rescore import rescore_lines
+from nmt.decoding.translation import Candidate, Translation, translate_window
+from nmt.errors import UsageError
+from nmt.export import directory
+from nmt.trust import allow_code
+
+if TYPE_CHECKING:
+    from nmt.lab.inspect.page import SentencePage
+    from nmt.recipe.tasks.translation import LoadedTranslator
+
+Precision = Literal["float32", "int8"]
+MODEL_PATH = "a model is the path of a run, a checkpoint, a model directory or an export"
+
+
+class Translator:
+    """A model on disk, or an ensemble of several, that translates lines.
+
+    `models` are run directories (their best checkpoint), checkpoints, averaged models or exports; exports are
+    loaded without torch. A model with a custom cell is loaded if the user trusts the cell's file, or with
+    `trust_code`, which runs it and trusts it from then on. With `precision` "int8" weights are rounded to
+    8-bit integers, which is faster and needs a C compiler. Raises UsageError if there is no model or no such
+    precision, DataError if a file is damaged or not trusted.
+
+        translator = nmt.Translator("runs/mine")
+        translator("하나")             # 'One'
+        translator(["하나", "둘"])     # ['One', 'Two']
+    """
+
+    def __init__(
+        self, *models: str | Path, trust_code: bool = False, precision: Precision = "float32"
+    ) -> None:
+        if not models:
+            raise UsageError("a Translator needs a model: give a run or a model directory")
+        check_choice("precision", precision, get_args(Precision))
+        self._paths = [check_path(MODEL_PATH, model) for model in models]
+        with allow_code(check_flag("trust_code", trust_code)):
+            jobs, self._loaded = zip(
+                *(_load_job(path, int8=precision == "int8") for path in self._paths), strict=True
+            )
+        self._job = combine_jobs(jobs)
+
+    def __repr__(self) -> str:
+        return f"Translator({', '.join(repr(str(path)) for path in self._paths)})"
+
+    @property
+    def options(self) -> Options:
+        """The options of the recipe's search; change them with `dataclasses.replace`."""
+        return self._job.options
+
+    @overload
+    def __call__(self, text: str) -> str: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, text: Mapping[str, Any], *, column: str = "text", output: str = "translation"
+    ) -> dict[str, Any]: ...
+    @overload
+    def __call__(self, text: Iterable[str]) -> list[str]: ...
+
+    def __call__(self, text: Any, *, column: str = "text", output: str = "translation") -> Any:
+        """Translate a string to a string, a list to a list, and a batch to a batch with another column.
+
+        A batch is a mapping of columns, as Ray Data and `datasets.map` pass it: `column` has the text (one
+        string, or many as a list or an array), and the column `output` is added.
+        """
+        if not isinstance(text, Mapping):
+            found = self.translate(text)
+            return [one.text for one in found] if isinstance(found, list) else found.text
+        if column not in text:
+            columns = ", ".join(map(str, text))
+            raise UsageError(f"the batch has no column {column!r}, only {columns}: name the text's, column=")
+        lines = text[column]
+        translated: Any = self(lines.tolist() if isinstance(lines, np.ndarray) else lines)
+        if isinstance(lines, np.ndarray):
+            translated = np.array(translated, dtype=object)
+        return {**text, output: translated}
+
+    @overload
+    def translate(  # type: ignore[overload-overlap]
+        self,
+        lines: str | Line,
+        *,
+        beam: int | None = None,
+        n_best: int | None = None,
+        options: Options | None = None,
+        prefix: str = "",
+        must: Sequence[str] = (),
+        must_not: Sequence[str] = (),
+        glossary: Mapping[str, str] | None = None,
+        aligned: bool = False,
+        attention: bool = False,
+        split: Split = "auto",
+    ) -> Translation: ...
+    @overload
+    def translate(
+        self,
+        lines: Iterable[str | Line],
+        *,
+        beam: int | None = None,
+        n_best: int | None = None,
+        options: Options | None = None,
+        prefix: str = "",
+        must: Sequence[str] = (),
+        must_not: Sequence[str] = (),
+        glossary: Mapping[str, str] | None = None,
+        aligned: bool = False,
+        attention: bool = False,
+        split: Split = "auto",
+    ) -> list[Translation]: ...
+
+    def translate(
+        self,
+        lines: str | Line | Iterable[str | Line],
+        *,
+        beam: int | None = None,
+        n_best: int | None = None,
+        options: Options | None = None,
+        prefix: str = "",
+        must: Sequence[str] = (),
+        must_not: Sequence[str] = (),
+        glossary: Mapping[str, str] | None = None,
+        aligned: bool = False,
+        attention: bool = False,
+        split: Split = "auto",
+    ) -> Translation | list[Translation]:
+        """Translate a line, or a list of lines in order, with scores.
+
+        A translation has `text`, `score`, and `candidates`, the `n_best` best ones with the log probability
+        of every token. `beam` and `n_best` override those of `options`, which are the recipe's by default.
+
+        The output begins with `prefix` and contains the phrases `must` and none of `must_not`; a `Line` has
+        constraints of its own. `glossary` maps source terms to translations that the output contains where
+        the terms occur. `aligned` adds `alignment`, pairs of a source word and a target word, and `attention`
+        the weights of each candidate as an array [tokens, source tokens]. With `split` "auto" a line is
+        divided into its sentences, with "never" it is translated as one.
+
+        Raises UsageError for arguments of a wrong type and values out of range.
+        """
+        if not isinstance(options, Options | None):
+            raise UsageError(f"options must be Options (got {shorten(options)}): change Translator.options")
+        chosen, aligned = options or self.options, check_flag("aligned", aligned)
+        n_best = chosen.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
+        beam = max(chosen.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
+        soft = check_flag("attention", attention)
+        chosen = replace(chosen, beam=beam, n_best=n_best, attention=chosen.attention or aligned or soft)
+        check_choice("split", split, get_args(Split))
+        common = check_constraints("", LineConstraints(prefix, must, must_not))  # type: ignore[arg-type]
+        terms = Glossary(dict(check_terms("glossary", glossary))) if glossary is not None else None
+        job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned, glossary=terms, split=split)
+        is_one = isinstance(lines, str | Line)
+        found = translate_window(
+            list(check_lines([lines] if is_one else lines, common)), job._replace(soft_attention=soft)
+        )
+        return found[0] if is_one else found
+
+    @overload
+    def score(self, src: str, tgt: str) -> Candidate: ...  # type: ignore[overload-overlap]
+    @overload
+    def score(self, src: Iterable[str], tgt: Iterable[str]) -> list[Candidate]: ...
+
+    def score(self, src: str | Iterable[str], tgt: str | Iterable[str]) -> Candidate | list[Candidate]:
+        """Score given translations, as `nmt rescore` does: a pair of strings, or two lists.
+
+        Each result has `log_prob`, the natural logarithm of p(tgt | src), `tokens` with `token_log_probs`,
+        and `score`, by which a search ranks it. Of a blank source all are zero or empty. Raises UsageError
+        for lists of different lengths.
+        """
+        if isinstance(src, str) and isinstance(tgt, str):
+            [scored] = rescore_lines([(src, tgt)], self._job)
+            return scored
+        sources, targets = list(check_strings("src", src)), list(check_strings("tgt", tgt))
+        if len(sources) != len(targets):
+            raise UsageError(f"src has {len(sources):,} lines, tgt has {len(targets):,}: give one for each")
+        return list(rescore_lines(zip(sources, targets, strict=True), self._job))
+
+    def explain(self, text: str) -> "SentencePage":
+        """Translate a sentence, and show attention, gates, states and beam, as `nmt inspect sentence` does.
+
+        A notebook shows the page that is returned; `.save("page.html")` writes it, and `.trace` has the
+        numbers. Raises UsageError for an export, an ensemble, and a sentence without tokens.
+        """
+        loaded = self._loaded[0]
+        if len(self._loaded) > 1 or loaded is None:
+            what = "an ensemble" if loaded is not None else "an export"
+            raise UsageError(f"explain shows one model with its weights, not {what}: open the run itself")
+        from nmt.lab.inspect.page import SentencePage
+        from nmt.lab.inspect.sentence import trace_sentence
+
+        trace = trace_sentence(loaded.model, self._job, check_text("text", text))
+        return SentencePage(trace, self._paths[0].resolve().name)
+
+
+def _load_job(path: Path, *, int8: bool) -> "tuple[Job, LoadedTranslator | None]":
+    """Load a job; with its model, unless it is an export."""
+    if directory.is_exported(path):
+        return directory.load_export(path, int8=int8), None
+    from nmt.recipe.tasks.translation import build_job, load_translator  # import torch
+
+    loaded = load_translator(path)
+    return build_job(loaded, int8=int8), loaded
