@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmt.data.sentences import find_separator
 from nmt.data.store import StoreSide, TokenStore
 from nmt.data.store.arrays import Int64, RaggedRows, find_parts
-from nmt.data.vocabulary import Vocabulary
+from nmt.data.vocabulary import COPY, Vocabulary, copy_symbol
 
 Bools = NDArray[np.bool_]
 
@@ -59,8 +59,19 @@ def join_lines(store: TokenStore, side: StoreSide, pairs: Int64, join: PairJoin)
             line.removeprefix(f"{tag} ") if tag else line for tag, line in zip(tags, seconds, strict=True)
         ]
     lines = zip(side.lines(pairs), seconds, strict=True)
-    stripped = ((first.rstrip(), second.lstrip()) for first, second in lines)
+    count = min(len(vocabulary.copies) for vocabulary in join.vocabularies)
+    stripped = (
+        (first.rstrip(), _number_copies(second.lstrip(), len(COPY.findall(first)), count))
+        for first, second in lines
+    )
     return [f"{first}{find_separator(first, second, ' ')}{second}" for first, second in stripped]
+
+
+def _number_copies(line: str, before: int, count: int) -> str:
+    """Number the copy symbols of a line after those of the line before it, with which it is joined."""
+    if not before or not count:
+        return line
+    return COPY.sub(lambda match: copy_symbol((int(match[1]) - 1 + before) % count + 1), line)
 
 
 def replace_rows(rows: RaggedRows, chosen: Bools, others: Sequence[Sequence[int]]) -> RaggedRows:

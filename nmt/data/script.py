@@ -49,6 +49,16 @@ def is_written_with_spaces(character: str) -> bool:
     return kind in "LMN" and OF_NAMES.get(name, name) not in WITHOUT_SPACES
 
 
+def is_word_boundary(text: str, position: int) -> bool:
+    """Return True unless a word of a script with spaces contains the position."""
+    if not 0 < position < len(text):
+        return True
+    before, after = text[position - 1], text[position]
+    if unicodedata.category(after)[0] == "M":
+        return False  # a mark belongs to the letter before it
+    return not (is_written_with_spaces(before) and is_written_with_spaces(after))
+
+
 @cache
 def find_script(character: str) -> str | None:
     """Return the script of a letter, by its name in Unicode; None for other characters."""

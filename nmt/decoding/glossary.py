@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.script import find_script, is_written_with_spaces
+from nmt.data.script import find_script, is_word_boundary
 from nmt.data.text import read_lines
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
 from nmt.decoding.options import Request
@@ -72,7 +72,7 @@ class Glossary:
                     continue
                 term = self._by_key.get(text[start:end]) or self._by_key.get(lowered[start:end])
                 term = term or in_small.get(lowered[start:end])
-                if term and _is_boundary(text, start) and _ends_word(text, end):
+                if term and is_word_boundary(text, start) and _ends_word(text, end):
                     yield start, end, term
 
 
@@ -80,19 +80,9 @@ def _normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def _is_boundary(text: str, position: int) -> bool:
-    """Return True unless a word of a script with spaces contains the position."""
-    if not 0 < position < len(text):
-        return True
-    before, after = text[position - 1], text[position]
-    if unicodedata.category(after)[0] == "M":
-        return False  # a mark belongs to the letter before it
-    return not (is_written_with_spaces(before) and is_written_with_spaces(after))
-
-
 def _ends_word(text: str, end: int) -> bool:
     """Return True if a term may end here: at a boundary, or before a Korean particle."""
-    return _is_boundary(text, end) or find_script(text[end - 1]) == find_script(text[end]) == "Hangul"
+    return is_word_boundary(text, end) or find_script(text[end - 1]) == find_script(text[end]) == "Hangul"
 
 
 def read_glossary(path: Path) -> Glossary:

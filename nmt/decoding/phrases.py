@@ -1,11 +1,12 @@
 """The lexical constraints of a line as tokens, divided among its parts: phrases are written exactly, as whole
 words."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from nmt.data.script import is_written_with_spaces
+from nmt.data.script import is_word_boundary, is_written_with_spaces
 from nmt.data.sentences import split_sentences
 from nmt.data.vocabulary import EOS, UNK
 from nmt.data.vocabulary.capitals import small_forms
@@ -14,6 +15,8 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
 from nmt.decoding.options import Request, TokenSequence
 from nmt.decoding.parts import Part
+
+SPELLINGS = 20  # of forbidden phrases that are looked for in the outputs of one sentence
 
 
 class EncodedConstraints(NamedTuple):
@@ -72,9 +75,7 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
     whose score decreases least with it. What is forbidden applies to every part.
     """
     given = line.constraints
-    if any(part.in_capitals for part in parts):
-        forms = (small_forms(phrase, job.languages[1]) for phrase in given.must_not)
-        given = given._replace(must_not=(*given.must_not, *chain.from_iterable(forms)))
+    given = given._replace(must_not=forbidden_forms(given, parts, job))
     draws = [line.number, 0] if given.seed is None else [given.seed, 1]
     requests = [
         Request(0, part.ids, draws=[*draws, number], **_request_copies(part.ids, job))
@@ -86,6 +87,14 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
     if given.must:
         _place_phrases(given.must, requests, constraints, job)
     return [_constrain(*pair, job.target) for pair in zip(requests, constraints, strict=True)]
+
+
+def forbidden_forms(constraints: LineConstraints, parts: Sequence[Part], job: Job) -> tuple[str, ...]:
+    """Return the forbidden phrases, also in small letters if a part is translated from capitals."""
+    phrases = constraints.must_not
+    if not any(part.in_capitals for part in parts):
+        return phrases
+    return (*phrases, *chain.from_iterable(small_forms(phrase, job.languages[1]) for phrase in phrases))
 
 
 def _request_copies(source: Sequence[int], job: Job) -> dict[str, Any]:
@@ -146,6 +155,42 @@ def _place_phrases(
         ]
         chosen = costs.index(min(costs))
         constraints[chosen], best[chosen] = extended[chosen], others[chosen]
+
+
+def search_without(
+    phrases: Sequence[str], request: Request, hypotheses: list[Hypothesis], job: Job
+) -> list[Hypothesis]:
+    """Search again while a hypothesis contains a forbidden phrase, written with unusual tokens."""
+    phrases = [job.target.normalise(phrase).strip() for phrase in phrases]
+    for _ in range(SPELLINGS):
+        found = {
+            tuple(tokens)
+            for hypothesis in hypotheses
+            for phrase in phrases
+            if (tokens := _find_tokens(phrase, hypothesis.ids, job.target))
+        }
+        if not found or found <= set(map(tuple, request.forbidden)):
+            break
+        request = request._replace(forbidden=[*request.forbidden, *sorted(found)])
+        [(_, hypotheses)] = search(job.model, [request], job.options)
+    return hypotheses
+
+
+def _find_tokens(phrase: str, ids: Sequence[int], target: Tokenizer) -> Sequence[int]:
+    """Return the tokens with which an output contains a phrase as whole words; none if it does not."""
+    if not phrase or not _contains(target.decode(ids), phrase):
+        return ()
+    end = next(end for end in range(1, len(ids) + 1) if _contains(target.decode(ids[:end]), phrase))
+    return next(
+        ids[start:end] for start in reversed(range(end)) if _contains(target.decode(ids[start:end]), phrase)
+    )
+
+
+def _contains(text: str, phrase: str) -> bool:
+    starts = (match.start() for match in re.finditer(re.escape(phrase), text))
+    return any(
+        is_word_boundary(text, start) and is_word_boundary(text, start + len(phrase)) for start in starts
+    )
 
 
 def _find_best(

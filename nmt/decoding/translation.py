@@ -39,7 +39,7 @@ from nmt.decoding.parts import (
     part_texts,
     plan_parts,
 )
-from nmt.decoding.phrases import build_requests, find_unwritable
+from nmt.decoding.phrases import build_requests, find_unwritable, forbidden_forms, search_without
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 from nmt.reservoir import Reservoir
@@ -107,8 +107,12 @@ def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     numbered = enumerate(request for plan in plans for request in plan.requests)
     waiting = [request._replace(number=number) for number, request in numbered]
     waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
-    results = sorted(search(job.model, waiting, job.options))
-    hypotheses = (hypotheses for _, hypotheses in results)
+    results = dict(search(job.model, waiting, job.options))
+    forbidden = [plan.forbidden for plan in plans for _ in plan.requests]
+    for request in waiting:
+        if phrases := forbidden[request.number]:
+            results[request.number] = search_without(phrases, request, results[request.number], job)
+    hypotheses = (results[number] for number in range(len(waiting)))
     translations = [
         join_parts(plan, list(islice(hypotheses, len(plan.parts))), job) if plan.parts else plan.blank
         for plan in plans
@@ -127,6 +131,7 @@ class LineSearch(NamedTuple):
     requests: Sequence[Request] = ()
     protected: ProtectedText = ProtectedText("", ())
     constraints: LineConstraints = LineConstraints()
+    forbidden: tuple[str, ...] = ()
 
 
 def plan_line(line: Line, job: Job) -> LineSearch:
@@ -149,7 +154,9 @@ def plan_line(line: Line, job: Job) -> LineSearch:
     texts = part_texts(line.text, parts, job.source)
     requests, term_notes = require_terms(line, texts, build_requests(line, parts, job), job)
     blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
-    return LineSearch(blank, parts, requests, ProtectedText(line.text, copies), line.constraints)
+    forbidden = forbidden_forms(line.constraints, parts, job)
+    protected = ProtectedText(line.text, copies)
+    return LineSearch(blank, parts, requests, protected, line.constraints, forbidden)
 
 
 def join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:

@@ -3,6 +3,7 @@
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,9 +16,10 @@ from nmt.data.batches import (
     read_batches,
     read_validation_batches,
 )
-from nmt.data.pair_joining import PairJoin
+from nmt.data.pair_joining import PairJoin, join_lines
 from nmt.data.pair_rules import LengthFilter, LengthSettings
 from nmt.data.pairs import Corpus
+from nmt.data.protection import build_protection
 from nmt.data.sources import PairSettings
 from nmt.data.store import TokenStore
 from nmt.data.store.builder import prepare_store
@@ -58,6 +60,22 @@ def texts(batches: list[Batch]) -> list[tuple[str, str]]:
         for batch in batches
         for src, tgt in zip(batch.src, batch.tgt, strict=True)
     ]
+
+
+def test_the_copy_symbols_of_a_joined_pair_are_numbered_on(tmp_path: Path) -> None:
+    words = WordVocabulary(["x", *(f"<copy{number}>" for number in range(1, 6))])
+    lines = [("{0} x {1}", "{1} x {0}"), ("{a} x {b}", "{b} {a}"), ("x", "x"), ("{2} x", "x {2}")]
+    (tmp_path / "p.tsv").write_text("".join(f"{src}\t{tgt}\n" for src, tgt in lines), encoding="utf-8")
+    protection = build_protection(("placeholder",), words, words)
+    pairs = Corpus((tmp_path / "p.tsv",), name="p")
+    keep = LengthFilter(LengthSettings())
+    made = prepare_store(
+        tmp_path / "store", pairs, src=words, tgt=words, keep=keep, with_text=True, protection=protection
+    )
+    join = PairJoin(1.0, 100, (words, words))
+    sides = [join_lines(made, side, np.array([0, 1, 2]), join) for side in (made.src, made.tgt)]
+    assert sides[0] == ["<copy1> x <copy2> <copy3> x <copy4>", "<copy1> x <copy2> x", "x <copy1> x"]
+    assert sides[1] == ["<copy2> x <copy1> <copy4> <copy3>", "<copy2> <copy1> x", "x x <copy1>"]
 
 
 def test_every_pair_with_a_neighbour_is_joined_at_most(store: TokenStore) -> None:

@@ -103,6 +103,18 @@ def test_what_the_vocabulary_cannot_write_is_refused(constraints: LineConstraint
         assert expected in json.loads(write_json_line(found))["error"]
 
 
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_a_forbidden_phrase_is_not_written_with_other_tokens_either(kind: str) -> None:
+    vocabulary, unusual = subwords(kind), 0
+    for seed in range(6):
+        free = translate(vocabulary, LineConstraints(), seed)
+        for word in free.text.split()[:2]:
+            unusual += vocabulary.tokens(vocabulary.encode(word))[0] not in free.candidates[0].tokens
+            found = translate(vocabulary, LineConstraints(must_not=(word,)), seed)
+            assert not any(is_whole(word, candidate.text) for candidate in found.candidates)
+    assert unusual
+
+
 def test_what_cannot_be_written_need_not_be_forbidden() -> None:
     for vocabulary in (subwords("unigram", False), WordVocabulary(["dog", "house"])):
         free = translate(vocabulary, LineConstraints())

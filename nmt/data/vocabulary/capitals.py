@@ -18,7 +18,8 @@ from nmt.data.vocabulary.case import capitalise
 
 SMALL_ONLY = str.maketrans("", "", "ßªº")  # letters that capitals often leave as they are
 LETTERS = re.compile(r"[^\W\d_]+")
-LONG, LONGEST_ACRONYM = 5, 6  # letters of words
+LONG, LONGEST_ACRONYM, SHORT = 5, 6, 3  # letters of words
+SENTENCE = 4  # words from which a line is rather a sentence than a list of acronyms
 WORD_SHARE = 1 / 3
 UNKNOWN_COST = 8  # tokens
 DOTTED = ("tr", "tur", "az", "aze")  # languages with a dotted and a dotless i
@@ -75,15 +76,16 @@ class CapitalsReader:
         if not text.isupper():
             return False
         words = [word for word in LETTERS.findall(text) if len(word) > 1 and word.isupper()]
-        ordinary = sum(len(word) for word in words if self._is_ordinary(word))
+        longest = LONGEST_ACRONYM if len(words) < SENTENCE else SHORT
+        ordinary = sum(len(word) for word in words if self._is_ordinary(word, longest))
         return len(words) > 1 and ordinary >= WORD_SHARE * sum(map(len, words))
 
-    def _is_ordinary(self, word: str) -> bool:
-        """Return True for a word in capitals that is no acronym."""
+    def _is_ordinary(self, word: str, longest: int) -> bool:
+        """Return True for a word in capitals that is no acronym, at most `longest` letters long."""
         small, capital = min(map(self._cost, small_forms(word, self._language))), self._cost(word)
         if self._marks or small >= len(word):  # divided into letters
             return small <= capital and len(word) >= LONG
-        return small < capital and (small == 1 or len(word) > LONGEST_ACRONYM)
+        return small < capital and (small == 1 or len(word) > longest)
 
     def rewrite(self, text: str) -> str:
         """Return a text in capitals as it is usually written: each word in the form with fewest tokens."""
