@@ -1,7 +1,6 @@
 """Files: atomic writes, SHA-256 checksums, and the files that come with the package."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from nmt.errors import DataError, UsageError
-from nmt.operating_system import flush_to_disk, is_open_descriptor
+from nmt.operating_system import IS_WINDOWS, flush_to_disk, is_open_descriptor, lock, unlock
 
 DISK_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 BLOCK = 1 << 24  # bytes hashed per call: frequent returns to Python slow down other threads
@@ -121,42 +120,22 @@ def lock_path(path: Path, output: Path, *, waits: bool = False) -> Iterator[bool
     """Hold the lock of a file or directory of `output`, which the system releases if the process is killed.
 
     Raises UsageError while another process holds it, unless this one `waits`. Yields False if the path is a
-    link, or has been removed or replaced by the time that it is locked.
+    link, or has been removed or replaced by the time that it is locked. On Windows, where a file that is open
+    cannot be renamed, nothing is locked.
     """
     with ExitStack() as stack:
-        is_same = False
-        if not path.is_symlink():
+        is_same = IS_WINDOWS and not path.is_symlink()
+        if not IS_WINDOWS and not path.is_symlink():
             with suppress(FileNotFoundError):
-                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-                _locks.add(descriptor)
-                stack.callback(_unlock, descriptor)
                 try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    descriptor = lock(path, waits=waits)
                 except BlockingIOError:
                     raise UsageError(
                         f"another process is writing {output}: wait for its end, or choose another output"
                     ) from None
-                except OSError:
-                    pass  # a file system without locks
+                stack.callback(unlock, descriptor)
                 is_same = os.path.samestat(os.fstat(descriptor), path.lstat())
         yield is_same
-
-
-_locks = set[int]()  # descriptors that hold a lock
-
-
-def _unlock(descriptor: int) -> None:
-    if descriptor in _locks:
-        _locks.remove(descriptor)
-        os.close(descriptor)
-
-
-def _unlock_all() -> None:
-    for descriptor in [*_locks]:
-        _unlock(descriptor)
-
-
-os.register_at_fork(after_in_child=_unlock_all)  # else a forked process keeps the lock of one that was killed
 
 
 def replace_file(side: Path, path: Path) -> None:

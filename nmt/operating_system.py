@@ -92,6 +92,43 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def lock(path: Path, *, waits: bool) -> int:
+    """Lock a file or directory and return its descriptor, for `unlock`; not through a link, nor on Windows.
+
+    Raises BlockingIOError if another process holds the lock, unless this one `waits`. A forked process does
+    not keep the lock of one that is killed.
+    """
+    import fcntl
+
+    descriptor = os.open(path, READ_FLAGS)
+    _locked.add(descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        unlock(descriptor)
+        raise
+    except OSError:
+        pass  # a file system without locks
+    return descriptor
+
+
+def unlock(descriptor: int) -> None:
+    """Release a lock."""
+    if descriptor in _locked:
+        _locked.remove(descriptor)
+        os.close(descriptor)
+
+
+def _unlock_all() -> None:
+    for descriptor in [*_locked]:
+        unlock(descriptor)
+
+
+_locked = set[int]()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_all)
+
+
 def stat_file(path: Path) -> os.stat_result:
     """Return the status of a file, or of a standard stream by its name."""
     return os.fstat(DESCRIPTORS[path]) if path in DESCRIPTORS else path.stat()
