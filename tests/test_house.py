@@ -239,7 +239,9 @@ READERS = {
     "nmt/data/store/arrays.py": "arrays after their header was checked",
     "nmt/operating_system.py": "files of the operating system",
     "nmt/recipe/run_directory.py": "the number of the process that uses the run",
-    **dict.fromkeys(("nmt/cli/recipes.py", "nmt/model/output_scores.py"), "files of the package"),
+    **dict.fromkeys(
+        ("nmt/cli/recipes.py", "nmt/model/output_scores.py", "nmt/training/loss.py"), "files of the package"
+    ),
     **dict.fromkeys(
         (f"nmt/recurrence/c/{name}.py" for name in ("code_generator", "native", "int8", "bfloat16")),
         "files of the package",

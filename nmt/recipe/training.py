@@ -30,7 +30,13 @@ from nmt.recipe.tasks.translation import TranslationTask
 from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
 from nmt.training.freezing import freeze_parameters
-from nmt.training.hardware import Precision, seed_generators, select_device, select_precision
+from nmt.training.hardware import (
+    Precision,
+    keep_freed_memory,
+    seed_generators,
+    select_device,
+    select_precision,
+)
 from nmt.training.logging import Logger, MetricsLog, build_logger
 from nmt.training.loop import Trainer, TrainingResult
 from nmt.training.objectives.likelihood import Objective
@@ -117,6 +123,7 @@ def build_trainer(
     training, processes = recipe.training, resources.processes
     if training.threads:
         torch.set_num_threads(training.threads)
+    keep_freed_memory()
     seed_generators(recipe.seed)
     _check_smallest(recipe, resources.device)
     with progress.console.status("reading and encoding the data"):  # on a terminal only

@@ -1,6 +1,8 @@
 """Device, random generators, precision and memory of a training process."""
 
+import ctypes
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -72,6 +74,21 @@ def seed_generators(seed: int, rank: int = 0) -> None:
     torch.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
+
+
+KEPT = {"M_MMAP_THRESHOLD": (-3, 1 << 25), "M_TRIM_THRESHOLD": (-1, 1 << 30)}
+"""Options of mallopt(3): blocks up to 32 MiB (its limit) come from the heap, which keeps 1 GiB when freed."""
+
+
+def keep_freed_memory() -> None:
+    """Keep memory that an update frees for the next one, where the C library is glibc.
+
+    Otherwise the system takes large tensors back at once, and clears each page of the next ones.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, value in KEPT.values():
+            mallopt(option, value)
 
 
 T = TypeVar("T")

@@ -2,8 +2,11 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import c_double, c_float, c_long, c_void_p
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,7 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from nmt.recurrence.engine import Backend, select_backend
+from nmt.recurrence.c.code_generator import C_HEADER
+from nmt.recurrence.c.compiler import build_library
+from nmt.recurrence.engine import runs_in_c, select_backend
 from nmt.training.distributed import Processes
 
 CHUNK = 256
@@ -92,31 +97,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with_gradients = any(ctx.needs_input_grad)
         run = select_backend("auto", weight)
         output, back = run.matrix(weight), run.matrix(weight.t()) if with_gradients else None
-        gradients = []
-        if with_gradients:
-            gradients = [*map(torch.zeros_like, (features, weight)), torch.zeros_like(bias, dtype=dtype)]
+        uniform = _UniformPart.compute(features, weight, bias, counts) if smoothing else None
+        gradients = _initial_gradients(features, weight, bias, smoothing, uniform) if with_gradients else []
         for start in range(0, len(targets), CHUNK):
             rows = slice(start, start + CHUNK)
-            y = targets[rows].unsqueeze(1)
+            count = None if counts is None else counts[rows]
             logits = output(features[rows], bias).to(dtype)  # [n, V]
-            top, best = logits.max(1, keepdim=True)
-            z = logits.gather(1, y)
-            p = torch.softmax(logits, 1)
-            losses = top - p.gather(1, best).log() - z  # log Σ exp = top - log p(top)
-            count = None if counts is None else counts[rows].unsqueeze(1)
+            z, losses, hits = _softmax_loss(logits, targets[rows], count, smoothing, gradients)
             nll += losses.sum()
-            weighted += _sum(losses, count)
-            at_target += _sum(z, count)
-            correct += (best == y).sum()
-            if with_gradients:
-                p.scatter_add_(1, y, torch.full_like(z, smoothing - 1.0))
-                dz = p if count is None else p.mul_(count)
-                _add_gradients(gradients, dz, features, run, back, rows)
-        smoothed = weighted
-        if smoothing:
-            means = _sum_of_means(gradients, features, weight, bias, smoothing, counts)
-            smoothed = weighted + smoothing * (at_target - means)
-        ctx.save_for_backward(*gradients)
+            weighted += losses.sum() if count is None else losses @ count
+            at_target += z.sum() if count is None else z @ count
+            correct += hits.sum()
+            if back is not None:  # the logits are now their gradient
+                d_features, d_weight, _ = gradients
+                dz = logits.to(features.dtype)
+                back(dz, add=d_features[rows], out=d_features[rows])
+                run.matrix(features[rows].t())(dz.t(), add=d_weight, out=d_weight)
+        smoothed = weighted if uniform is None else weighted + smoothing * (at_target - uniform.total)
+        ctx.gradients = gradients
         ctx.mark_non_differentiable(nll, correct)
         return smoothed, nll, correct
 
@@ -124,47 +122,86 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError("the loss has no second derivatives")
-        return *[gradient * upstream for gradient in ctx.saved_tensors], None, None, None
+        if ctx.gradients is None:
+            raise RuntimeError("the gradients of the loss are computed once, in its memory")
+        gradients, ctx.gradients = ctx.gradients, None
+        return *[gradient.mul_(upstream) for gradient in gradients], None, None, None
 
 
-def _sum(values: Tensor, counts: Tensor | None) -> Tensor:
-    """Return the sum of values [n, ...], weighted by counts [n, 1] if given."""
-    return values.sum() if counts is None else (values * counts).sum()
+def _softmax_loss(
+    logits: Tensor, targets: Tensor, count: Tensor | None, smoothing: float, gradients: Sequence[Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return each row's logit of the target, its loss, and whether the target is the most probable token.
 
-
-def _add_gradients(
-    gradients: list[Tensor], dz: Tensor, features: Tensor, run: Backend, back: Any, rows: slice
-) -> None:
-    """Backpropagate the gradient dz [n, V] of some logits through z = W f + b; `back` multiplies by Wᵀ."""
-    d_features, d_weight, d_bias = gradients
-    d_bias += dz.sum(0)
-    dz = dz.to(features.dtype)
-    back(dz, out=d_features[rows])
-    run.matrix(features[rows].t())(dz.t(), add=d_weight, out=d_weight)
-
-
-def _sum_of_means(
-    gradients: list[Tensor],
-    features: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    smoothing: float,
-    counts: Tensor | None,
-) -> Tensor:
-    """Return Σ_n mean_v z_nv without the logits: the mean of a product is the product of the mean.
-
-    Adds the gradient of -smoothing times that, which is the same for every token, to the gradients if any.
+    With gradients, that of the logits takes their place, and is added to that of the bias.
     """
+    d_bias = gradients[2] if gradients else None
+    if runs_in_c("auto", logits):
+        z, losses = logits.new_empty(2, len(logits))
+        hits = torch.empty(len(logits), dtype=torch.bool)
+        count = None if count is None else count.to(logits.dtype).contiguous()
+        _library(logits.dtype).cross_entropy(
+            *(*logits.shape, logits.data_ptr(), targets.contiguous().data_ptr()),
+            None if count is None else count.data_ptr(),
+            smoothing,
+            *(z.data_ptr(), losses.data_ptr(), hits.data_ptr()),
+            None if d_bias is None else d_bias.data_ptr(),
+        )
+        return z, losses, hits
+    y = targets.unsqueeze(1)
+    top, best = logits.max(1, keepdim=True)
+    z = logits.gather(1, y)
+    p = torch.softmax(logits, 1)
+    losses = top - p.gather(1, best).log() - z  # log Σ exp = top - log p(top)
+    if d_bias is not None:
+        p.scatter_add_(1, y, torch.full_like(z, smoothing - 1.0))
+        logits.copy_(p if count is None else p.mul_(count.unsqueeze(1)))
+        d_bias += logits.sum(0)
+    return z.squeeze(1), losses.squeeze(1), (best == y).squeeze(1)
+
+
+@cache
+def _library(dtype: torch.dtype) -> Any:
+    text = Path(__file__).with_name("cross_entropy.c").read_text(encoding="utf-8")
+    loaded = build_library(C_HEADER[dtype] + text)
+    number = {torch.float32: c_float, torch.float64: c_double}[dtype]
+    loaded.cross_entropy.argtypes = [c_long, c_long, *[c_void_p] * 3, number, *[c_void_p] * 4]
+    loaded.cross_entropy.restype = None
+    return loaded
+
+
+class _UniformPart(NamedTuple):
+    """Σ_n mean_v z_nv without the logits: the mean of a product is the product of the mean."""
+
+    total: Tensor
+    features: Tensor  # summed over the positions [F]
+    positions: Tensor | int
+    weight: Tensor  # its mean row [F]
+    counts: Tensor | None
+
+    @classmethod
+    def compute(cls, features: Tensor, weight: Tensor, bias: Tensor, counts: Tensor | None) -> "_UniformPart":
+        dtype = torch.promote_types(features.dtype, torch.float32)
+        number = len(features) if counts is None else counts.sum()
+        added = features.sum(0, dtype=dtype) if counts is None else counts @ features.to(counts.dtype)
+        mean = weight.mean(0, dtype=dtype)
+        return cls(added @ mean + number * bias.mean(dtype=dtype), added, number, mean, counts)
+
+
+def _initial_gradients(
+    features: Tensor, weight: Tensor, bias: Tensor, smoothing: float, uniform: _UniformPart | None
+) -> list[Tensor]:
+    """Return the gradients of -smoothing times the uniform part, which is the same for every token."""
     dtype = torch.promote_types(features.dtype, torch.float32)
-    number = len(features) if counts is None else counts.sum()
-    total = features.sum(0, dtype=dtype) if counts is None else counts @ features.to(counts.dtype)
-    if gradients:
-        d_features, d_weight, d_bias = gradients
-        uniform = smoothing * weight.mean(0)
-        d_features -= uniform if counts is None else torch.outer(counts, uniform)
-        d_weight -= smoothing / len(weight) * total
-        d_bias -= smoothing / len(weight) * number
-    return total @ weight.mean(0, dtype=total.dtype) + number * bias.mean(dtype=total.dtype)
+    if uniform is None:
+        return [*map(torch.zeros_like, (features, weight)), torch.zeros_like(bias, dtype=dtype)]
+    share, mean = -smoothing / len(weight), -smoothing * uniform.weight
+    d_features = mean.expand_as(features) if uniform.counts is None else torch.outer(uniform.counts, mean)
+    return [
+        d_features.to(features.dtype, memory_format=torch.contiguous_format, copy=True),
+        (share * uniform.features).to(weight.dtype).expand_as(weight).contiguous(),
+        torch.full_like(bias, share, dtype=dtype) * uniform.positions,
+    ]
 
 
 def to_float32(values: Tensor) -> Tensor:

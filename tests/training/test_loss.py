@@ -27,11 +27,29 @@ def test_values_and_gradients_equal_torch_cross_entropy(positions: int, smoothin
         torch.testing.assert_close(my, their, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_softmax_in_c_equals_that_of_torch(monkeypatch: pytest.MonkeyPatch, weighted: bool) -> None:
+    torch.manual_seed(3)
+    logits, targets, count = torch.randn(70, 300), torch.randint(300, (70,)), torch.rand(70)
+    logits[5, 7:9] = logits[5].max() + 1  # of equal ones the first
+    targets[5] = 8
+    results = []
+    for compiled in (True, False):
+        monkeypatch.setattr(loss, "runs_in_c", lambda *_, compiled=compiled: compiled)
+        changed, bias = logits.clone(), torch.ones(300)
+        gradients = [bias, bias, bias]
+        found = loss._softmax_loss(changed, targets, count if weighted else None, 0.1, gradients)
+        results.append((*found, changed, bias))
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
+    assert not results[0][2][5]
+
+
 def test_without_gradients_none_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("gradients that nobody asked for")
 
-    monkeypatch.setattr(loss, "_add_gradients", never)
+    monkeypatch.setattr(loss, "_initial_gradients", never)
     weight, bias = torch.ones(4, 3, requires_grad=True), torch.ones(4, requires_grad=True)
     with torch.no_grad():
         found = cross_entropy(torch.ones(2, 3), weight, bias, torch.tensor([0, 1]), label_smoothing=0.1)
