@@ -38,6 +38,7 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     from nmt.cells import find_named_cell
     from nmt.cells.cell import read_equations
     from nmt.lab import cell_check
+    from nmt.recurrence.c import int8
     from nmt.recurrence.c.bfloat16 import find_bfloat16_obstacle, name_instructions
 
     cell = find_named_cell(name)(input, hidden)
@@ -57,6 +58,8 @@ def show(name: CellName, input: InputSize = 256, hidden: HiddenSize = 512) -> No
     typer.echo(f"{cell_check.count_saved_values(cell):,} numbers kept for the backward pass, {per}")
     obstacle = find_bfloat16_obstacle()
     typer.echo(f"training.precision: bfloat16: {obstacle or f'products with {name_instructions()}'}")
+    obstacle = int8.Int8Backend.find_obstacle(cell.b)
+    typer.echo(f"translate --int8: {obstacle or f'products with {int8.name_instructions()}'}")
 
 
 def _format_steps(steps: "list[ProductStep | KernelStep]") -> str:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from nmt.recurrence.c import compiler, int8
-from nmt.recurrence.c.int8 import Int8Backend, Int8Matrix, instructions, load_product, quantize_matrix
+from nmt.recurrence.c.int8 import Int8Backend, Int8Matrix, load_product, name_instructions, quantize_matrix
 from nmt.recurrence.c.native import PackedMatrix
 from nmt.recurrence.engine import select_backend
 
@@ -100,7 +100,7 @@ def test_a_product_of_few_outputs_stays_in_floating_point() -> None:
 
 
 def test_the_instructions_have_a_name() -> None:
-    assert any(name in instructions() for name in ("AMX", "VNNI", "AVX2", "C without"))
+    assert any(name in name_instructions() for name in ("AMX", "VNNI", "AVX2", "C without"))
 
 
 def test_what_has_no_such_products_is_named() -> None:

@@ -54,8 +54,8 @@ def quantize_matrix(weight: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     return (weight / scales).round().to(torch.int8), scales
 
 
-def instructions() -> str:
-    """Return the name of the instructions that multiply 8-bit integers here."""
+def name_instructions() -> str:
+    """Return the name of the instructions that multiply in 8-bit integers, on a machine with a compiler."""
     return str(load_product().prepare().decode())
 
 
