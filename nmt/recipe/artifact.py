@@ -19,7 +19,13 @@ from nmt.formats import FIRST, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.cell_files import find_cell_files, find_stack_settings, relocate_cells
-from nmt.recipe.model_memory import BuildModel, build_header_check, check_loading_memory, outline_model
+from nmt.recipe.model_memory import (
+    BuildModel,
+    SkipInitialisation,
+    build_header_check,
+    check_loading_memory,
+    outline_model,
+)
 from nmt.recipe.origin import check_origin
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
@@ -85,7 +91,8 @@ def load_trained(recipe: Recipe, build: BuildModel, weights: Path) -> Translatio
     outline = outline_model(build)
     check_loading_memory(recipe, outline)
     tensors = checkpoint.read_tensors(weights, build_header_check(outline))
-    model = build()
+    with SkipInitialisation():
+        model = build()
     load_model_tensors(model, tensors)
     return model.eval()
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.model.translator import TranslationModel
@@ -20,9 +23,20 @@ FLOAT = 4  # bytes
 LOADED = 2  # copies of the weights while a model is loaded: from the file, and in the model
 
 
+class SkipInitialisation(TorchFunctionMode):
+    """A context in which new weights stay as they were allocated, because a file overwrites them all."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        if function in (Tensor.normal_, Tensor.uniform_) or getattr(function, "__module__", None) == nn.init.__name__:
+            return arguments[0] if arguments else keywords["tensor"]
+        if function is torch.linalg.qr:  # of an orthogonal matrix
+            return arguments[0], arguments[0]
+        return function(*arguments, **(keywords or {}))
+
+
 def outline_model(build: BuildModel) -> TranslationModel:
     """Build a model whose weights have shapes but no memory."""
-    with torch.device("meta"):
+    with torch.device("meta"), SkipInitialisation():  # random numbers without memory load half of PyTorch
         return build()
 
 

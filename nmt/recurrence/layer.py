@@ -256,5 +256,6 @@ def build_cells(settings: StackSettings, sizes: Sequence[int]) -> list[Cell]:
     for cell, size in zip(classes[: len(sizes)], sizes, strict=True):
         gate_bias = {gate: value for gate, value in settings.gate_bias.items() if gate in cell.biased_gates()}
         cells.append(cell(size, settings.hidden, layer_norm=settings.layer_norm, gate_bias=gate_bias))
-        check_step(cells[-1])
+        if not cells[-1].b.is_meta:  # without memory PyTorch would import its compiler, which takes a second
+            check_step(cells[-1])
     return cells

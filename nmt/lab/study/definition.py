@@ -13,7 +13,6 @@ from math import gcd
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-import torch
 from annotated_types import Ge, Le, MinLen
 from pydantic import AfterValidator
 
@@ -21,6 +20,7 @@ from nmt.errors import UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import reader
 from nmt.recipe import yaml as yaml12
+from nmt.recipe.model_memory import outline_model
 from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, select_task, to_json
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
@@ -195,8 +195,8 @@ def count_parameters(recipe: TranslationRecipe) -> int:
     It is built without memory for its weights. Smaller vocabularies take as much from each model with the
     same embeddings.
     """
-    with torch.device("meta"):
-        model = build_translator(recipe, recipe.subwords.size, recipe.subwords.size)
+    size = recipe.subwords.size
+    model = outline_model(lambda: build_translator(recipe, size, size))
     return sum(parameter.numel() for parameter in model.parameters())
 
 
