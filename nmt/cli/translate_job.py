@@ -1,5 +1,6 @@
 """The models, the search and the input lines of `nmt translate`, from its options."""
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,18 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     return job, " and ".join(fingerprints)
 
 
+@contextmanager
+def _keep_all_objects() -> Iterator[None]:
+    """Collect no garbage while libraries and models are loaded, and never look through their objects."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@_keep_all_objects()
 def load_job(path: Path, threads: int, *, shortlist: bool = False, int8: bool = False) -> tuple[Job, str]:
     """Load one model, and return its job and fingerprint; an exported model needs no torch."""
     if directory.is_exported(path):

@@ -27,7 +27,10 @@ class SkipInitialisation(TorchFunctionMode):
     """A context in which new weights stay as they were allocated, because a file overwrites them all."""
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        if function in (Tensor.normal_, Tensor.uniform_) or getattr(function, "__module__", None) == nn.init.__name__:
+        if (
+            function in (Tensor.normal_, Tensor.uniform_)
+            or getattr(function, "__module__", None) == nn.init.__name__
+        ):
             return arguments[0] if arguments else keywords["tensor"]
         if function is torch.linalg.qr:  # of an orthogonal matrix
             return arguments[0], arguments[0]

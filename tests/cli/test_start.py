@@ -1,0 +1,27 @@
+"""What a command loads before its first line: each of these libraries takes half a second or more."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ARTIFACTS = Path(__file__).resolve().parents[1] / "compatibility" / "v0.1"
+CODE = """
+import sys
+from nmt.cli import main
+
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def test_translating_a_line_does_not_load_the_compiler_of_pytorch() -> None:
+    command = [sys.executable, "-c", CODE, "translate", str(ARTIFACTS / "averaged"), "-q"]
+    done = subprocess.run(command, input=b"Der Hund\n", capture_output=True, check=True)
+    assert done.stdout.count(b"\n") == 1
+    loaded = set(done.stderr.decode().split())
+    assert "torch" in loaded
+    assert loaded.isdisjoint(
+        {"torch._dynamo", "torch._inductor", "sympy", "matplotlib", "sacrebleu", "pandas"}
+    )
