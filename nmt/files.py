@@ -120,12 +120,11 @@ def lock_path(path: Path, output: Path, *, waits: bool = False) -> Iterator[bool
     """Hold the lock of a file or directory of `output`, which the system releases if the process is killed.
 
     Raises UsageError while another process holds it, unless this one `waits`. Yields False if the path is a
-    link, or has been removed or replaced by the time that it is locked. On Windows, where a file that is open
-    cannot be renamed, nothing is locked.
+    link, or has been removed or replaced by the time that it is locked.
     """
     with ExitStack() as stack:
-        is_same = IS_WINDOWS and not path.is_symlink()
-        if not IS_WINDOWS and not path.is_symlink():
+        is_same = False
+        if not path.is_symlink():
             with suppress(FileNotFoundError):
                 try:
                     descriptor = lock(path, waits=waits)
@@ -134,7 +133,7 @@ def lock_path(path: Path, output: Path, *, waits: bool = False) -> Iterator[bool
                         f"another process is writing {output}: wait for its end, or choose another output"
                     ) from None
                 stack.callback(unlock, descriptor)
-                is_same = os.path.samestat(os.fstat(descriptor), path.lstat())
+                is_same = IS_WINDOWS or os.path.samestat(os.fstat(descriptor), path.lstat())
         yield is_same
 
 

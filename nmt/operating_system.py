@@ -55,7 +55,7 @@ def kill_this_process() -> NoReturn:
 
 
 def start_apart(
-    command: list[str], *, log: int, environment: dict[str, str], held: int | None
+    command: list[str], *, log: int, environment: dict[str, str], held: int
 ) -> subprocess.Popen[bytes]:
     """Start a process without input that Ctrl-C does not reach, and that inherits `held` where it can.
 
@@ -63,7 +63,7 @@ def start_apart(
     """
     return subprocess.Popen(
         command,
-        pass_fds=[] if held is None or not CAN_INHERIT else [held],
+        pass_fds=[held] if CAN_INHERIT else [],
         start_new_session=True,
         creationflags=NEW_GROUP,
         stdin=subprocess.DEVNULL,
@@ -76,6 +76,19 @@ def start_apart(
 def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
     """Send SIGTERM to a process of `start_apart`; on Windows Ctrl-Break, since SIGTERM kills there."""
     process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+
+
+def lock_descriptor(descriptor: int, *, waits: bool = False) -> bool:
+    """Lock an open file until it is closed; return False if another process holds the lock.
+
+    The system releases it when the process, and every process that inherited the descriptor, has ended. File
+    systems without locks let everyone have it.
+    """
+    import filelock  # here: commands that lock nothing start without it
+
+    with suppress(OSError):
+        return filelock.lock_descriptor(descriptor, blocking=waits)
+    return True
 
 
 def flush_to_disk(path: Path) -> None:
@@ -93,30 +106,31 @@ def flush_to_disk(path: Path) -> None:
 
 
 def lock(path: Path, *, waits: bool) -> int:
-    """Lock a file or directory and return its descriptor, for `unlock`; not through a link, nor on Windows.
+    """Lock a file or directory and return a descriptor, for `unlock`; not through a link.
 
     Raises BlockingIOError if another process holds the lock, unless this one `waits`. A forked process does
-    not keep the lock of one that is killed.
+    not keep the lock of one that is killed. On Windows, where nothing that is open can be renamed, a
+    neighbour is locked.
     """
-    import fcntl
-
-    descriptor = os.open(path, READ_FLAGS)
-    _locked.add(descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if IS_WINDOWS:
+        path.lstat()
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT)
+    else:
+        descriptor = os.open(path, READ_FLAGS)
+    _locked[descriptor] = path
+    if not lock_descriptor(descriptor, waits=waits):
         unlock(descriptor)
-        raise
-    except OSError:
-        pass  # a file system without locks
+        raise BlockingIOError(f"{path} is locked")
     return descriptor
 
 
 def unlock(descriptor: int) -> None:
     """Release a lock."""
-    if descriptor in _locked:
-        _locked.remove(descriptor)
+    if path := _locked.pop(descriptor, None):
         os.close(descriptor)
+        if IS_WINDOWS:
+            with suppress(OSError):  # another process waits for it
+                os.unlink(f"{path}.lock")
 
 
 def _unlock_all() -> None:
@@ -124,8 +138,8 @@ def _unlock_all() -> None:
         unlock(descriptor)
 
 
-_locked = set[int]()
-if hasattr(os, "register_at_fork"):
+_locked = dict[int, Path]()
+if sys.platform != "win32":
     os.register_at_fork(after_in_child=_unlock_all)
 
 

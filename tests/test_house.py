@@ -42,7 +42,7 @@ DOORS = {
         *("nmt/api/translator.py", "nmt/model/inference.py", "nmt/model/output_scores.py"),
     ),
     "chardet": ("nmt/text_encoding.py",),
-    "filelock": ("nmt/recipe/run_directory.py",),
+    "filelock": ("nmt/operating_system.py",),
     "matplotlib": ("nmt/lab/figure.py", "nmt/api/runs.py"),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
@@ -238,7 +238,6 @@ READERS = {
     "nmt/training/checkpoint.py": "tensors after their header was checked",
     "nmt/data/store/arrays.py": "arrays after their header was checked",
     "nmt/operating_system.py": "files of the operating system",
-    "nmt/recipe/run_directory.py": "the number of the process that uses the run",
     **dict.fromkeys(
         ("nmt/cli/recipes.py", "nmt/model/output_scores.py", "nmt/training/loss.py"), "files of the package"
     ),

@@ -62,6 +62,12 @@ class JobOutput:
         """True if nothing has been written to the files."""
         return not any(stream.stream.tell() for stream in self.streams if stream.path)
 
+    def close_files(self) -> None:
+        """Close all but devices and standard output; their locks are held."""
+        for stream in self.streams:
+            if stream.path:
+                stream.stream.close()
+
     def write(self, texts: Sequence[str]) -> None:
         """Write the line (or lines) of one translation to each stream."""
         for output, text in zip(self.streams, texts, strict=True):
@@ -110,10 +116,12 @@ def open_output(
             output.save(output.done, complete=True)
         except BaseException:
             if output.is_empty:
+                output.close_files()
                 for path in output.paths:
                     part_file(path).unlink()
                     checkpoint_path(path).unlink(missing_ok=True)
             raise
+        output.close_files()  # Windows renames no open file
         rename_parts(paths)  # while they are locked
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.errors import DataError, UsageError
 from nmt.files import temporary_file, write_file
+from nmt.operating_system import lock_descriptor
 from nmt.outputs import check_output_directory
 from nmt.recipe import reader
 from nmt.recipe.automatic import fix_automatic_settings
@@ -30,34 +31,22 @@ def choose_run_directory(names: Sequence[str], output: Path | None) -> Path:
 
 
 @contextmanager
-def lock_directory(directory: Path) -> Iterator[int | None]:
+def lock_directory(directory: Path) -> Iterator[int]:
     """Hold a directory's lock and yield its file descriptor. UsageError while another process holds it.
 
     The system releases the lock when the process, and every process that inherited the descriptor, has ended.
-    The descriptor is None on a file system without locks.
     """
-    from filelock import FileLock, Timeout  # here: commands that lock nothing start without it
-
-    path, held = directory / LOCK, list[int]()
-
-    def sign(descriptor: int) -> None:
-        held.append(descriptor)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
-
-    lock = FileLock(path, timeout=0, fallback_to_soft=False, preserve_lock_file=True, on_acquired=sign)
-    try:
-        acquired = lock.acquire()
-    except Timeout:
-        holder = "?"
-        with suppress(OSError):  # Windows lets nobody else read it
-            holder = path.read_text(encoding="utf-8").strip() or holder
-        raise UsageError(f"another process ({holder}, or a child of it) is using {directory}") from None
-    except OSError:  # a file system without locks: train without
-        yield None
-        return
-    with acquired:
-        yield held[0]
+    with (directory / LOCK).open("a+", encoding="utf-8", newline="\n") as file:
+        if not lock_descriptor(file.fileno()):
+            holder = "?"
+            with suppress(OSError):  # Windows lets nobody else read it
+                file.seek(0)
+                holder = file.read().strip() or holder
+            raise UsageError(f"another process ({holder}, or a child of it) is using {directory}")
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
 
 
 @contextmanager
