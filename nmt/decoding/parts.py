@@ -29,6 +29,13 @@ class Part(NamedTuple):
     in_capitals: bool = False  # whether it is, and is translated as it would usually be written
 
 
+class PartSpans(NamedTuple):
+    """A part of a line that was translated on its own, and its translation, by character indices."""
+
+    source: Span
+    target: Span
+
+
 class LinePlan(NamedTuple):
     """The parts of a line, and notes for the user."""
 
@@ -50,6 +57,16 @@ def plan_parts(text: str, job: Job) -> LinePlan:
 
 def _gap(text: str, before: Part, part: Part) -> str:
     return "" if before.span == part.span else text[before.span.end : part.span.start]
+
+
+def merge_spans(parts: Sequence[PartSpans]) -> list[PartSpans]:
+    """Merge the parts that were cut between tokens, whose bounds in the source text are not known."""
+    merged: list[PartSpans] = []
+    for part in parts:
+        if merged and merged[-1].source == part.source:
+            part = PartSpans(part.source, Span(merged.pop().target.start, part.target.end))
+        merged.append(part)
+    return merged
 
 
 def part_texts(text: str, parts: Sequence[Part], source: Tokenizer) -> list[str]:

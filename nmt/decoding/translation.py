@@ -35,7 +35,9 @@ from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
 from nmt.decoding.parts import (
     Part,
+    PartSpans,
     has_subwords,
+    merge_spans,
     part_texts,
     plan_parts,
 )
@@ -59,13 +61,6 @@ class Candidate(NamedTuple):
 
 
 BLANK = Candidate("", 0.0, 0.0, [], [])
-
-
-class PartSpans(NamedTuple):
-    """A part of a line that was translated on its own, and its translation, by character indices."""
-
-    source: Span
-    target: Span
 
 
 class Translation(NamedTuple):
@@ -185,7 +180,7 @@ def join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) 
     spans = list(starmap(PartSpans, zip(sources, offsets, strict=True)))
     alignment = _align_parts(best, words, offsets, job, subwords) if job.aligned else []
     candidates = [candidate for candidate, _ in joined]
-    return blank._replace(candidates=candidates, alignment=alignment, parts=_merge_spans(spans))
+    return blank._replace(candidates=candidates, alignment=alignment, parts=merge_spans(spans))
 
 
 def _candidate(hypothesis: Hypothesis, plan: LineSearch, part: Part, words: PartWords, job: Job) -> Candidate:
@@ -262,16 +257,6 @@ def _join_attention(parts: Sequence[Floats]) -> Floats | None:
     for part, row, column in zip(parts, rows, columns, strict=True):
         joined[row - len(part) : row, column - part.shape[1] : column] = part
     return joined
-
-
-def _merge_spans(parts: Sequence[PartSpans]) -> list[PartSpans]:
-    """Merge the parts that were cut between tokens, whose bounds in the source text are not known."""
-    merged: list[PartSpans] = []
-    for part in parts:
-        if merged and merged[-1].source == part.source:
-            part = PartSpans(part.source, Span(merged.pop().target.start, part.target.end))
-        merged.append(part)
-    return merged
 
 
 def _attention(hypothesis: Hypothesis, words: list[int], *, with_eos: bool = False) -> Floats:

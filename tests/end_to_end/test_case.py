@@ -52,3 +52,16 @@ def test_marks_of_case_are_restored_in_runs_and_exports(finished: Finished, tmp_
         (tmp_path / "given").write_text(f"{value}\n", encoding="utf-8")
         found = done(nmt("translate", run, "-q", name, tmp_path / "given", stdin=f"{lines[0]}\n".encode()))
         assert (value in found.split() or value in found) == (name != "--must-not")
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [("data.case=inline", "set data.case=keep"), ("data.protect=[url]", "needs copy symbols")],
+)
+def test_a_vocabulary_without_the_symbols_that_a_recipe_asks_for_is_refused(
+    setting: str, advice: str, finished: Finished, tmp_path: Path
+) -> None:
+    start = f"training.start_from={finished.run}"
+    root = f"data.root={finished.text}"
+    result = nmt("train", finished.recipe, root, setting, start, "-o", tmp_path / "run")
+    assert (result.exit_code, advice in " ".join(result.stderr.split())) == (2, True)
