@@ -350,3 +350,34 @@ def test_sources_are_read_where_the_locale_is_not_unicode() -> None:
     locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
     result = subprocess.run([sys.executable, "-c", code], env={**os.environ, **locale}, capture_output=True)
     assert result.returncode == 0, result.stderr
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("flag", "message", "cost"),
+    [
+        ("-fopenmp", "ld: cannot find -lomp", "compiled kernels use one thread"),
+        ("-march=native", "error: unknown target CPU 'native'", "the basic instructions of the processor"),
+    ],
+)
+def test_a_compiler_that_refuses_a_flag_is_used_without(
+    flag: str,
+    message: str,
+    cost: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As clang does on macOS, which has no OpenMP."""
+    script = f'case "$*" in *{flag}*) echo "{message}" >&2; exit 1;; esac; exec $REAL "$@"'
+    monkeypatch.setenv("CC", fake_compiler(tmp_path, script))
+    assert [answer(), answer()] == [42, 42]
+    (note,) = caplog.messages
+    assert f"refuses {flag}: " in note
+    assert cost in note
+
+
+def test_the_compiler_of_microsoft_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", "cl.exe")
+    with pytest.raises(CompilerError, match="CC is cl.exe, and Microsoft's compiler does not"):
+        answer()

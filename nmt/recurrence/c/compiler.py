@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
 import shlex
@@ -13,13 +14,22 @@ from functools import cache, partial
 from pathlib import Path
 
 from nmt.errors import DataError
-from nmt.operating_system import COMPILER_ADVICE, describe_processor
+from nmt.notes import warn_once
+from nmt.operating_system import COMPILER_ADVICE, IS_WINDOWS, describe_processor
 from nmt.recurrence.c.library_cache import load_library
 
-FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", "-fPIC")
+log = logging.getLogger(__name__)
+POSITION = () if IS_WINDOWS else ("-fPIC",)  # all code of Windows is position-independent; clang refuses it
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-shared", *POSITION)
 # A product and a sum in one operation round once, not twice. That is faster, but not used in kernels: the
 # same step must give the same bits in two of them (with padding and without).
 CONTRACT = {True: "-ffp-contract=fast", False: "-ffp-contract=off"}
+OPTIONAL = {
+    "-fopenmp": ("omp", "compiled kernels use one thread"),
+    "-march=native": ("native", "compiled kernels use only the basic instructions of the processor"),
+}
+"""Flags that some compilers refuse (clang without libomp, old ones on ARM): how their messages show that, and
+what it costs to do without."""
 TIMEOUT = 60  # seconds until a compiler counts as hanging; a file takes about one
 ADVICE = f"{COMPILER_ADVICE}, or set CC to a C compiler that works"
 PROBE = 1 << 20  # bytes, more than a library
@@ -27,6 +37,14 @@ PROBE = 1 << 20  # bytes, more than a library
 
 class CompilerError(DataError):
     """No C compiler, one that fails, or no directory for its output."""
+
+
+class RefusedFlag(CompilerError):
+    """A flag that a compiler refuses, although it works without."""
+
+    def __init__(self, flag: str, message: str) -> None:
+        super().__init__(message)
+        self.flag = flag
 
 
 @cache
@@ -42,7 +60,19 @@ def find_obstacle() -> str | None:
 def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:
     """Compile C source and load the library, or load it from the cache; CompilerError if that fails."""
     compiler = _find_compiler()
-    command = (*compiler, *FLAGS, CONTRACT[contract])
+    while True:
+        accepted = (flag for flag in FLAGS if (compiler[0], flag) not in _refused)
+        try:
+            return _load_or_compile(text, (*compiler, *accepted, CONTRACT[contract]), compiler)
+        except RefusedFlag as error:
+            _refused.add((compiler[0], error.flag))
+            warn_once(log, f"{compiler[0]} refuses {error.flag}: {OPTIONAL[error.flag][1]}; {ADVICE}")
+
+
+_refused = set[tuple[str, str]]()  # compilers and their flags, in this process
+
+
+def _load_or_compile(text: str, command: Sequence[str], compiler: Sequence[str]) -> ctypes.CDLL:
     source = "\n".join([text, _describe_machine(compiler), *command])
     try:
         return load_library(
@@ -63,6 +93,10 @@ def _find_compiler() -> tuple[str, ...]:
     except ValueError as error:
         raise CompilerError(f"CC is not a command: {given} ({error}); {ADVICE}") from None
     path = shutil.which(program)
+    if Path(program).stem.lower() == "cl":
+        raise CompilerError(
+            f"CC is {given}, and Microsoft's compiler does not take the options of gcc: {ADVICE}"
+        )
     if path is None:
         searched = f"CC is {given}" if given else "no cc, and CC is not set"
         raise CompilerError(f"there is no C compiler ({searched}): {ADVICE}")
@@ -79,7 +113,11 @@ def _compile(text: str, command: Sequence[str], scratch: Path) -> Path:
         lines = [line for line in message.replace(f"{scratch}/", "").splitlines() if line.strip()]
         lines = lines or [_describe_status(status)]
         summary = next((line for line in lines if "error" in line), lines[0])
-        raise CompilerError(f"{command[0]} failed: {summary}; {ADVICE}")
+        problem = f"{command[0]} failed: {summary}; {ADVICE}"
+        for flag, (mark, _) in OPTIONAL.items():
+            if flag in command and mark in message:
+                raise RefusedFlag(flag, problem)
+        raise CompilerError(problem)
     return output
 
 
