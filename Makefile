@@ -44,6 +44,7 @@ lint: $(INSTALLED) ## ruff: rules and format
 
 types: $(INSTALLED) ## mypy --strict
 	@$(BIN)/mypy --strict nmt benchmarks .ci/release.py
+	@$(BIN)/mypy --strict --platform win32 --no-warn-unreachable nmt
 
 format: $(INSTALLED) ## put the code into the house's format
 	@$(BIN)/ruff check --quiet --fix .

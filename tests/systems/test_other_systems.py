@@ -59,6 +59,7 @@ ELSEWHERE = {
     "nmt/cli/streams.py": ["os.O_RDWR"],
     "nmt/data/store/arrays.py": ["sys.platform"],  # releases memory, where that is possible
     "nmt/data/pipes.py": ["os.name"],
+    "nmt/training/hardware.py": ["sys.platform"],  # an option of the C library of Linux
 }
 
 
