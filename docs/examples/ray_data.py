@@ -1,47 +1,34 @@
 """Translate a text file with a Ray Data job, with one translator per actor.
 
     pip install 'recurrent-nmt[ray]'
-    python docs/examples/ray_data.py RUN in.txt out        # out/ holds JSON lines: text, translation
+    python docs/examples/ray_data.py RUN in.txt out 4      # out/ holds JSON lines: text, translation
 
-Ray reads, distributes and writes the lines, and starts the given number of actors; each loads the model once.
+Ray reads, distributes and writes the lines, and starts the given number of actors (1 by default), which load
+the model once and have a CPU each; reading and writing reserve none, so that a single CPU is enough.
 On a single machine `nmt translate --workers` does the same without Ray. For a model with a custom cell, the
 actors need consent to run its file: ray.init(runtime_env={"env_vars": {"NMT_TRUST_CODE": "<sha256>"}}).
 """
 
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import ray
-import torch
 
 import nmt
 
 
-class TranslatorActor:
-    """Actor that translates batches of a Ray dataset with a column `text`."""
-
-    def __init__(self, run: str) -> None:
-        torch.set_num_threads(1)
-        self.translator = nmt.Translator(run)
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        translations = self.translator.translate(str(line) for line in batch["text"])
-        return {**batch, "translation": np.array([t.text for t in translations], dtype=object)}
-
-
 def main(run: str, source: str, output: str, actors: int = 1) -> None:
     """Translate the lines of a file with a number of actors in parallel."""
-    lines = ray.data.read_text(source, drop_empty_lines=False)
+    lines = ray.data.read_text(source, drop_empty_lines=False, num_cpus=0)
     translated = lines.map_batches(
-        TranslatorActor,
+        nmt.Translator,  # called with a batch, it adds a column to it
         fn_constructor_args=[str(Path(run).resolve())],
-        concurrency=actors,
+        compute=ray.data.ActorPoolStrategy(size=actors),
+        num_cpus=1,
         batch_size=256,
     )
-    translated.write_json(output)
+    translated.write_json(output, num_cpus=0)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:4], *map(int, sys.argv[4:]))

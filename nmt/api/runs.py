@@ -9,9 +9,11 @@ from pathlib import Path
 from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nmt.api.cell_source import name_cell
 from nmt.api.language_model import LanguageModel
 from nmt.api.lines import check_path
 from nmt.api.translator import Translator
+from nmt.cells.cell import Cell
 from nmt.errors import UsageError
 from nmt.recipe import training
 from nmt.recipe.reader import read_any_recipe, read_model_recipe
@@ -31,8 +33,9 @@ def load_recipe(
 ) -> Recipe:
     """Read a recipe: a file (`.yaml`), the name of a shipped recipe, or a list of these, the later wins.
 
-    `overrides` maps settings to values: `{"training.stop_after": "50u", "encoder.layers": 2}`. Raises
-    UsageError with every mistake found.
+    `overrides` maps settings to values: `{"training.stop_after": "50u", "encoder.layers": 2}`. The value of
+    `encoder.cell` and `decoder.cell` may be a subclass of `nmt.Cell`, also one that a notebook defines.
+    Raises UsageError with every mistake found.
     """
     settings = format_settings("overrides", overrides)
     return read_any_recipe(_name_recipes(recipe), settings, source=OVERRIDES)
@@ -166,7 +169,9 @@ def _format_setting(name: str, key: Any, value: Any) -> str:
 
 
 def _to_plain(value: Any) -> Any:
-    """Return a path as text and a number of numpy as one of Python."""
+    """Return a cell class and a path as text, and a number of numpy as one of Python."""
+    if isinstance(value, type) and issubclass(value, Cell):
+        return name_cell(value)
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 

@@ -14,6 +14,7 @@ import pytest
 import nmt
 from nmt.errors import MissingPackage, UsageError
 from nmt.training.logging import MetricsLog
+from tests.api.test_cell_source import CELL, IMPORTS, SQUASH, run_cells
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done
 from tests.end_to_end.toy import nmt as command
@@ -79,6 +80,22 @@ def test_an_interrupted_run_is_resumed_by_the_same_call(
     run = nmt.train(finished.recipe, overrides=SHORT, output=output)
     assert run.metrics == whole.metrics
     assert "resuming from" in (output / "train.log").read_text(encoding="utf-8")
+
+
+def test_a_cell_of_a_notebook_trains_and_is_loaded_like_any_other(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kind = run_cells(IMPORTS, SQUASH, CELL)["Slow"]
+    overrides = {"encoder.cell": kind, "decoder.cell": [kind], "training.stop_after": "1u"}
+    run = nmt.train(finished.recipe, overrides=overrides, output=tmp_path / "run")
+    assert run.recipe.encoder.cell == f"{run.path / 'slow.py'}:Slow"
+    assert isinstance(run.translator()("Hund"), str)
+    nmt.train(finished.recipe, overrides=overrides, output=tmp_path / "run")  # complete
+    changed = run_cells(IMPORTS, SQUASH.replace("0.25", "0.5"), CELL)["Slow"]
+    overrides |= {"encoder.cell": changed, "decoder.cell": [changed]}
+    with pytest.raises(UsageError, match="a new cell needs a new run"):
+        nmt.train(finished.recipe, overrides=overrides, output=tmp_path / "run")
 
 
 def test_overrides_have_the_types_of_python(finished: Finished) -> None:
