@@ -1,15 +1,16 @@
 """`nmt corpus`: list, download, prepare and verify known corpora."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from nmt.cli.paths import READ, WRITTEN_DIRECTORY
 from nmt.cli.terminal import echo_note, format_table
+from nmt.console import open_console
 from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def fetch(
         )
     directory = to or corpora.download_root() / name
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True, markup=False, highlight=False)
+    console = open_console(sys.stderr, markup=False, highlight=False)
     with Progress(*columns, console=console) as bars:
         rows = {f.name: bars.add_task(f.name, total=f.bytes, start=False, visible=False) for f in card.files}
 

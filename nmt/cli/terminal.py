@@ -2,15 +2,16 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from nmt.console import open_console
 from nmt.errors import escape_controls
 
 WIDTH = 80
@@ -47,7 +48,7 @@ def format_table(
         table.add_row(*row)
     output = StringIO()
     looks: dict[str, Any] = {"color_system": None, "markup": False, "emoji": False, "highlight": False}
-    Console(file=output, width=width - indent, height=25, **looks).print(table)
+    open_console(output, width=width - indent, height=25, **looks).print(table)
     return "\n".join((" " * indent + line).rstrip() for line in output.getvalue().splitlines())
 
 
@@ -73,7 +74,7 @@ def _to_plain(value: Any) -> Any:
 
 def spinner(text: str) -> Status:
     """Show a spinner on stderr while a block runs, if stderr is a terminal."""
-    return Console(stderr=True).status(text)
+    return open_console(sys.stderr).status(text)
 
 
 def echo_note(message: str) -> None:

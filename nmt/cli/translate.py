@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nmt.cli.terminal import echo_note
 from nmt.cli.translate_options import TranslateOptions
+from nmt.console import open_console
 from nmt.errors import DataError, UsageError, escape_controls
 from nmt.files import check_writable
 
@@ -184,7 +184,7 @@ class TranslationProgress:
     """A progress bar on a terminal; counts of lines and warnings for the summary."""
 
     def __init__(self, quiet: bool, total: int | None, before: "JobProgress") -> None:
-        console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+        console = open_console(sys.stderr, markup=False, highlight=False, soft_wrap=True)
         self.quiet, self.before, self.start = quiet, before.lines, time.perf_counter()
         self.lines, self.notes, self.failed = 0, before.notes, before.failed
         self.bar = Progress(

@@ -1,5 +1,6 @@
 """Progress of a run on the console: a live line, a table for each validation, and the same in train.log."""
 
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from nmt.console import NotebookLine, is_notebook, open_console
 from nmt.errors import escape_controls
 from nmt.evaluation.metrics import METRICS
 from nmt.training.validation import ValidationResult
@@ -34,12 +36,13 @@ class StepReport(NamedTuple):
 class Progress:
     """Display of a run on a console (stderr by default), with a copy in a log file.
 
-    A terminal shows a live line at the bottom; else a line is printed for every entry of the log. Without
-    a log (in all processes but the first) nothing is shown or written.
+    A terminal shows a live line at the bottom, and a notebook one above all others; else a line is printed
+    for every entry of the log. Without a log (in all processes but the first) nothing is shown or written.
     """
 
     def __init__(self, log: Path | None, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, quiet=log is None)
+        self.notebook = NotebookLine() if console is None and log is not None and is_notebook() else None
+        self.console = console or open_console(sys.stdout if self.notebook else sys.stderr, quiet=log is None)
         if not self.console.is_terminal:
             self.console.width = WIDTH
         self.path, self.line = log, Text()
@@ -64,12 +67,16 @@ class Progress:
         self.seconds += report.seconds
         if self.console.is_terminal:
             self.line = self._format(report)
+        elif self.notebook and self.notebook.is_due():
+            self.notebook.show(self._format(report).plain)
 
     def log_update(self, report: StepReport) -> None:
         """Write a line to the log, and print it unless there is a live line."""
         line = self._format(report)
         self._write(line)
-        if not self.console.is_terminal:
+        if self.notebook:
+            self.notebook.show(line.plain)
+        elif not self.console.is_terminal:
             self.console.print(line)
 
     def show_validation(
@@ -122,7 +129,7 @@ class Progress:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
-            Console(file=file, width=WIDTH, color_system=None).print(content, soft_wrap=soft_wrap)
+            open_console(file, width=WIDTH, color_system=None).print(content, soft_wrap=soft_wrap)
 
 
 def metric_heading(metric: str) -> str:

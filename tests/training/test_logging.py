@@ -1,5 +1,6 @@
 """What a run leaves to read: the live line, tables of 80 columns, train.log, metrics.jsonl."""
 
+import builtins
 import io
 import json
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from nmt.cli.terminal import spinner
 from nmt.errors import DataError, MissingPackage, UsageError
 from nmt.training.console import Progress, StepReport, format_clock, format_number
 from nmt.training.logging import LOGGERS, MetricsLog, build_logger
@@ -57,6 +59,82 @@ def test_on_a_terminal_the_line_is_drawn_in_place(tmp_path: Path) -> None:
     text = shown(tmp_path, terminal=True)
     assert "loss 2.50 " in text
     assert "\x1b[2K" in text  # erased again
+
+
+class ZMQInteractiveShell:
+    """The shell of a notebook's kernel, which rich knows by this name."""
+
+
+class DisplayHandle:
+    """Stands in for IPython's display: `lines` is what a notebook shows, `updates` how often it changed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.updates = 0
+
+    def display(self, data: Any, *, raw: bool = False, display_id: bool = False) -> "DisplayHandle":
+        assert display_id, f"shown by rich, as an output of its own: {data}"
+        self.lines.append(data["text/plain"])
+        return self
+
+    def update(self, data: dict[str, str], *, raw: bool) -> None:
+        self.lines[-1] = data["text/plain"]
+        self.updates += 1
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> DisplayHandle:
+    """The process as the kernel of a notebook."""
+    handle = DisplayHandle()
+    for name in ("IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(sys.modules["IPython.display"], "display", handle.display, raising=False)
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a kernel sets it, for the commands that it runs
+    return handle
+
+
+def test_in_a_notebook_one_line_is_updated_and_everything_is_shown_and_logged_once(
+    tmp_path: Path, notebook: DisplayHandle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = Progress(tmp_path / "train.log")
+    with progress.live():
+        progress.begin(100)
+        progress.note("a note")
+        for update in range(101, 111):
+            progress.show_update(REPORT._replace(update=update))
+        progress.log_update(REPORT._replace(update=110))
+        progress.show_validation(REPORT, FOUND, best=True, seconds=61)
+    shown = capsys.readouterr()
+    log = (tmp_path / "train.log").read_text(encoding="utf-8")
+    [line] = notebook.lines
+    assert "110/9000 loss 2.50" in line
+    assert notebook.updates < 5  # not for every update
+    assert shown.err == ""
+    assert shown.out == log.replace(f"{line}\n", "")
+    assert [log.count(text) for text in ("a note", "110/9000", "31.25")] == [1, 1, 1]
+
+
+def test_without_a_log_a_notebook_shows_nothing(
+    notebook: DisplayHandle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In all processes but the first."""
+    progress = Progress(None)
+    progress.log_update(REPORT)
+    progress.note("a note")
+    assert (notebook.lines, capsys.readouterr()) == ([], ("", ""))
+
+
+def test_a_command_in_a_notebook_writes_lines_into_its_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    progress = Progress(tmp_path / "train.log")
+    with progress.live(), spinner("reading"):
+        progress.show_update(REPORT)
+        progress.log_update(REPORT)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", (tmp_path / "train.log").read_text(encoding="utf-8"))
 
 
 def test_the_line_of_a_long_run_fits_eighty_columns(tmp_path: Path) -> None:
