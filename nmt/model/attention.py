@@ -36,6 +36,15 @@ BoundAttention = Callable[[Tensor], tuple[Tensor, Tensor]]
 """An attention bound to one batch: queries [B, T, H] to (contexts [B, T, C], weights [B, T, S])."""
 
 
+class AttentionForm(NamedTuple):
+    """An attention as position.c computes it: softmax over products with keys, or over vᵀ tanh(q + key)."""
+
+    query: Tensor | None = None  # W of q = W h; None: q = h
+    heads: int = 1  # each with its share of the columns of q, keys and values
+    scale: float = 1.0  # of the keys
+    v: Tensor | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class AttentionSettings(Settings):
     """The attention of a decoder."""
@@ -84,6 +93,12 @@ class Attention(nn.Module):
     def bind_scorer(self, keys: Tensor, engine: Engine) -> BoundProduct:
         """Bind the function from queries [B, T, H] to scores [B, T, S]."""
         return bind_product(keys, engine)
+
+    def compiled_form(self) -> AttentionForm | None:
+        """Return the form in which C computes the attention in a search; None: torch computes it."""
+        kind = type(self)
+        is_product = kind.bind is Attention.bind and kind.bind_scorer is Attention.bind_scorer
+        return AttentionForm() if is_product else None
 
 
 def masked_softmax(scores: Tensor, padding: Tensor | None) -> Tensor:
@@ -139,6 +154,9 @@ class AdditiveAttention(Attention):
 
         return score
 
+    def compiled_form(self) -> AttentionForm:
+        return AttentionForm(self.query.weight, v=self.v)
+
 
 class MultiHeadAttention(Attention):
     """Scaled dot products in several projected subspaces (Vaswani et al., 2017).
@@ -171,6 +189,9 @@ class MultiHeadAttention(Attention):
             return contexts.transpose(1, 2).flatten(2), weights.mean(1)
 
         return attend
+
+    def compiled_form(self) -> AttentionForm:
+        return AttentionForm(self.query.weight, self.heads, 1 / math.sqrt(self.size // self.heads))
 
     def split_heads(self, x: Tensor) -> Tensor:
         """Reshape [B, N, heads*D] to [B*heads, N, D]."""

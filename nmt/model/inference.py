@@ -3,73 +3,32 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.model import Ints, StepOutput
+from nmt.decoding.model import Floats, Ints, StepOutput
 from nmt.errors import UsageError
-from nmt.model.attention import Attention, BoundAttention, Memory
+from nmt.model.attention import BoundAttention, Memory
 from nmt.model.decoder import BoundDecoder, DecoderState
-from nmt.model.encoder import Embedding
-from nmt.model.output_scores import (
-    KeysValues,
-    ShortlistedOutput,
-    ShortlistScores,
-    VocabularyScores,
-    attend_in_c,
-    concatenate_scores,
-    score_shortlists,
-    shortlist_output,
-)
+from nmt.model.output_layer import OutputLayer, TokenList
+from nmt.model.output_scores import CompiledScores, TorchScores, mask_logits
+from nmt.model.position import CACHE_BYTES, CompiledPosition, SourceSentence
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.c.int8 import Int8Backend
 from nmt.recurrence.deferred import PackableLinear
-from nmt.recurrence.engine import runs_in_c
+from nmt.recurrence.engine import runs_in_c, select_backend
 from nmt.recurrence.layer import Layer
-from nmt.recurrence.reference import BoundProduct
 from nmt.recurrence.state import map_tensors
 
 ENCODER_BATCH = 16
 """Sentences that are encoded together: enough rows to run at full speed, with little padding."""
 
-CACHE_BYTES = 64 << 20
-"""Largest table of an `EmbeddingProductCache`; larger ones are not built."""
-
 CPU_BLOCK, GPU_BLOCK = 16, 256
 """Rows of a search that torch computes together: a constant, because a library chooses its kernel, and
 with it the rounding, by the number of rows (decision 0007)."""
-
-
-class EmbeddingProductCache:
-    """Tokens [R] to W x + b [R, G*H] of their embeddings x, each computed at the first use of the token.
-
-    For products in which a row does not depend on the others: caching does not change its value.
-    """
-
-    def __init__(self, embedding: Embedding, product: BoundProduct, size: int) -> None:
-        """Take the embedding, the product, and its `size` G*H."""
-        self.embedding, self.product = embedding, product
-        self.table = embedding.weight.new_empty(embedding.num_embeddings, size)
-        self.is_cached = torch.zeros(embedding.num_embeddings, dtype=torch.bool)
-
-    def __call__(self, tokens: Tensor) -> Tensor:
-        new = tokens[~self.is_cached[tokens]]
-        if len(new):
-            self.table[new] = self.product(self.embedding(new))
-            self.is_cached[new] = True
-        return self.table.index_select(0, tokens)
-
-
-class EncodedSentence(NamedTuple):
-    """An encoded sentence: the decoder's initial state [1, H], keys and values, and its shortlist."""
-
-    start: DecoderState
-    keys_values: KeysValues | None  # for a dot product
-    attention: BoundAttention | None  # for every other attention
-    shortlist: ShortlistedOutput | None
 
 
 class InferenceModel:
@@ -103,21 +62,12 @@ class InferenceModel:
                 if isinstance(module, Layer):
                     module.engine = "int8" if int8 else module.engine
                     module.prepare_for_inference()
-                elif isinstance(module, PackableLinear):
+                elif isinstance(module, PackableLinear) and module not in (decoder.output, decoder.combine):
                     module.prepare_for_inference("int8" if int8 else "auto")
-            self.bound = BoundDecoder(decoder, 1)  # in evaluation mode nothing depends on the batch size
+            bound = BoundDecoder(decoder, 1)  # in evaluation mode nothing depends on the batch size
         self.device = decoder.output.bias.device
-        self.runs_in_c = runs_in_c(self.bound.engine, decoder.output.bias)
-        self.block = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
-        attention = type(decoder.attention)  # one softmax over dot products can run in C
-        self.is_dot_product = (
-            attention.bind is Attention.bind and attention.bind_scorer is Attention.bind_scorer
-        )
-        embedding, first = decoder.embedding, self.bound.layers[0].cell
-        self.token_products: Callable[[Tensor], Tensor] = lambda y: self.bound.token_product(embedding(y))
-        cached = embedding.num_embeddings * len(first.W) * embedding.weight.element_size()
-        if self.runs_in_c and cached <= cache_bytes:  # elsewhere a row depends on the others
-            self.token_products = EmbeddingProductCache(embedding, self.bound.token_product, len(first.W))
+        self.runs_in_c = runs_in_c(bound.engine, decoder.output.bias)
+        self.decoder = CompiledDecoder(bound, cache_bytes) if self.runs_in_c else TorchDecoder(bound)
 
     @property
     def vocabulary_size(self) -> int:
@@ -125,64 +75,29 @@ class InferenceModel:
         return self.model.decoder.output.out_features
 
     @torch.inference_mode()
-    def encode(self, sources: Sequence[Sequence[int]]) -> list[EncodedSentence]:
+    def encode(self, sources: Sequence[Sequence[int]]) -> list[Any]:
         """Encode sentences (tokens without eos)."""
-        encoded: dict[int, EncodedSentence] = {}
+        encoded = dict[int, Any]()
         for batch in self._encoder_batches(sources):
             rows = [[*sources[index], self.eos] for index in batch]
             longest = max(map(len, rows)) + 1  # always some padding: the same program reads all
             src = torch.tensor([row + [self.model.pad] * (longest - len(row)) for row in rows])
-            memory = self.model.encode(self._fill(src.to(self.device), ENCODER_BATCH))
+            memory = self.model.encode(
+                src if self.runs_in_c else repeat_first(src.to(self.device), ENCODER_BATCH)
+            )
             start = self.model.decoder.start(memory)
             for i, (index, row) in enumerate(zip(batch, rows, strict=True)):
-                encoded[index] = self._select_sentence(memory, start, i, row)
+                shortlist = TokenList(self.shortlist(row[:-1])) if self.shortlist else None
+                first = map_tensors(lambda t, i=i: t[i : i + 1], start)
+                read = memory._replace(finals=())
+                read = map_tensors(lambda t, i=i, row=row: t[i : i + 1, : len(row)], read)
+                encoded[index] = self.decoder.select_sentence(first, read, shortlist)
         return [encoded[index] for index in range(len(sources))]
 
     @torch.inference_mode()
-    def step(
-        self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
-    ) -> StepOutput:
+    def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any]) -> StepOutput:
         """Compute one position of R rows: previous token, row of `state` (-1: start) and sentence of each."""
-        states = self._select_states(state, parents, memories)
-        tokens = torch.from_numpy(y).to(self.device)
-        steps = []
-        for block in self._blocks(memories):
-            state = map_tensors(lambda t, block=block: t[block], states)
-            steps.append(self._step_block(tokens[block], state, memories[block]))
-        if len(steps) == 1:
-            return steps[0]
-        scores, new, block_weights = zip(*steps, strict=True)
-        weights = [w for block in block_weights if block for w in block]
-        return StepOutput(concatenate_scores(scores), _concat_states(*new), weights or None)
-
-    def _blocks(self, memories: Sequence[EncodedSentence]) -> Iterator[slice]:
-        """Divide rows into blocks, those of a sentence independently of the other rows."""
-        size = len(memories) if self.runs_in_c else self.block
-        start = stop = 0
-        for _, run in groupby(memories, id):
-            left = len(list(run))
-            while left:
-                count = min(left, size)
-                if stop + count - start > size:
-                    yield slice(start, stop)
-                    start = stop
-                stop, left = stop + count, left - count
-        yield slice(start, stop)
-
-    def _step_block(
-        self, tokens: Tensor, state: DecoderState, memories: Sequence[EncodedSentence]
-    ) -> StepOutput:
-        count, weights = len(tokens), list[Tensor]()
-        tokens, state = map_tensors(lambda t: self._fill(t, self.block), (tokens, state))
-        step = self.bound.step(self.token_products(tokens), state, self._bind_attention(memories, weights))
-        output, shortlists = self.model.decoder.output, [m.shortlist for m in memories if m.shortlist]
-        scores: VocabularyScores | ShortlistScores
-        if shortlists:
-            scores = score_shortlists(step.features, output, shortlists)
-        else:
-            scores = VocabularyScores(output(step.features)[:count])
-        state = map_tensors(lambda t: t[:count], step.state)
-        return StepOutput(scores, state, [w.numpy(force=True) for w in weights] or None)
+        return self.decoder.step(y, state, parents, memories)
 
     def _encoder_batches(self, sources: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Divide the indices of sentences into batches, the shortest first."""
@@ -196,25 +111,98 @@ class InferenceModel:
         if batch:
             yield batch
 
-    def _fill(self, rows: Tensor, size: int) -> Tensor:
-        """Repeat the first row up to `size` rows, if the rounding depends on the number of rows."""
-        missing = 0 if self.runs_in_c else size - len(rows)
-        return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 
-    def _select_sentence(
-        self, memory: Memory, start: DecoderState, row: int, tokens: Sequence[int]
+class CompiledSentence(NamedTuple):
+    """An encoded sentence for a `CompiledDecoder`, and its shortlist."""
+
+    source: SourceSentence
+    shortlist: TokenList | None
+
+
+class CompiledDecoder:
+    """The decoder in C: one call for a position, and one for its best tokens."""
+
+    def __init__(self, bound: BoundDecoder, cache_bytes: int) -> None:
+        output = bound.decoder.output
+        self.position = CompiledPosition(bound, cache_bytes)
+        self.output = OutputLayer(select_backend(bound.engine, output.weight), output.weight, output.bias)
+
+    def select_sentence(
+        self, start: DecoderState, memory: Memory, shortlist: TokenList | None
+    ) -> CompiledSentence:
+        """Copy a sentence out of a batch: state [1, H], memory [1, S, ...]."""
+        return CompiledSentence(self.position.select_sentence(start, memory), shortlist)
+
+    def step(
+        self, y: Ints, state: Floats | None, parents: Ints, memories: Sequence[CompiledSentence]
+    ) -> StepOutput:
+        """Compute one position of R rows."""
+        sources = [memory.source for memory in memories]
+        features, new, weights = self.position(y, state, parents, sources)
+        lists = [memory.shortlist for memory in memories if memory.shortlist]
+        rows = None if weights is None else [row[: s.length] for row, s in zip(weights, sources, strict=True)]
+        return StepOutput(CompiledScores(features, self.output, lists or None), new, rows)
+
+
+class EncodedSentence(NamedTuple):
+    """An encoded sentence: the decoder's initial state [1, H], the attention over it, and its shortlist."""
+
+    start: DecoderState
+    attention: BoundAttention | None
+    shortlist: TokenList | None
+
+
+class TorchDecoder:
+    """The decoder in torch, in blocks of `size` rows, filled by repeating the first."""
+
+    def __init__(self, bound: BoundDecoder) -> None:
+        self.bound, self.decoder = bound, bound.decoder
+        self.device = self.decoder.output.bias.device
+        self.decoder.output.prepare_for_inference()
+        self.size = CPU_BLOCK if self.device.type == "cpu" else GPU_BLOCK
+
+    def select_sentence(
+        self, start: DecoderState, memory: Memory, shortlist: TokenList | None
     ) -> EncodedSentence:
-        """Copy one sentence, with its tokens, out of a batch."""
-        decoder, length = self.model.decoder, len(tokens)
-        start = map_tensors(lambda t: t[row : row + 1].clone(), start)
-        shortlist = self.shortlist and shortlist_output(decoder.output, self.shortlist(tokens[:-1]))
-        if memory.keys is None or memory.values is None:
-            return EncodedSentence(start, None, None, shortlist)
-        if self.is_dot_product and self.runs_in_c:
-            keys, values = (t[row, :length].clone() for t in (memory.keys, memory.values))
-            return EncodedSentence(start, KeysValues(keys, values), None, shortlist)
-        memory = map_tensors(lambda t: t[row : row + 1, :length].clone(), memory._replace(finals=()))
-        return EncodedSentence(start, None, decoder.attention.bind(memory, self.bound.engine), shortlist)
+        """Copy a sentence out of a batch: state [1, H], memory [1, S, ...]."""
+        start, memory = map_tensors(torch.clone, (start, memory))
+        attends = memory.keys is not None
+        attention = self.decoder.attention.bind(memory, self.bound.engine) if attends else None
+        return EncodedSentence(start, attention, shortlist)
+
+    def step(
+        self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
+    ) -> StepOutput:
+        """Compute one position of R rows, block by block."""
+        states = self._select_states(state, parents, memories)
+        tokens, logits, new, weights = torch.from_numpy(y).to(self.device), [], [], list[Tensor]()
+        for block in self._blocks(memories):
+            count = block.stop - block.start
+            rows = map_tensors(lambda t, block=block: repeat_first(t[block], self.size), (tokens, states))
+            attend = self._bind_attention(memories[block], weights)
+            x = self.bound.token_product(self.decoder.embedding(rows[0]))
+            step = self.bound.step(x, rows[1], attend)
+            logits.append(self.decoder.output(step.features)[:count])
+            new.append(map_tensors(lambda t, count=count: t[:count], step.state))
+        scores, lists = torch.cat(logits), [memory.shortlist for memory in memories if memory.shortlist]
+        return StepOutput(
+            TorchScores(mask_logits(scores, lists) if lists else scores),
+            _concat_states(*new),
+            [row.numpy(force=True) for row in weights] or None,
+        )
+
+    def _blocks(self, memories: Sequence[EncodedSentence]) -> Iterator[slice]:
+        """Divide rows into blocks, those of a sentence independently of the other rows."""
+        start = stop = 0
+        for _, run in groupby(memories, id):
+            left = len(list(run))
+            while left:
+                count = min(left, self.size)
+                if stop + count - start > self.size:
+                    yield slice(start, stop)
+                    start = stop
+                stop, left = stop + count, left - count
+        yield slice(start, stop)
 
     def _select_states(
         self, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
@@ -234,15 +222,11 @@ class InferenceModel:
         self, memories: Sequence[EncodedSentence], weights: list[Tensor]
     ) -> BoundAttention | None:
         """Bind each row to its sentence; the weights of each row are appended to `weights`."""
-        if memories[0].keys_values is None and memories[0].attention is None:
+        if memories[0].attention is None:
             return None
-        sentences = [memory.keys_values for memory in memories if memory.keys_values]
 
         def attend(query: Tensor) -> tuple[Tensor, Tensor]:
-            if sentences:
-                context, row_weights = attend_in_c(query.squeeze(1), sentences)
-            else:
-                context, row_weights = _attend_by_sentence(query, memories)
+            context, row_weights = _attend_by_sentence(query, memories)
             weights.extend(row_weights)
             return context.unsqueeze(1), query.new_empty(len(query), 1, 0)
 
@@ -271,6 +255,12 @@ def _attend_by_sentence(query: Tensor, memories: Sequence[EncodedSentence]) -> t
         first = last
     missing = query.new_zeros(len(query) - first, contexts[0].shape[1])
     return torch.cat([*contexts, missing]), weights
+
+
+def repeat_first(rows: Tensor, size: int) -> Tensor:
+    """Repeat the first row up to `size` rows, since the rounding depends on the number of rows."""
+    missing = size - len(rows)
+    return torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])]) if missing else rows
 
 
 def _concat_states(*states: DecoderState) -> DecoderState:

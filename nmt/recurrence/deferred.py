@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.recurrence.engine import Backend, Engine, PreparedMatrix, is_rounding, select_backend
+from nmt.recurrence.engine import (
+    Backend,
+    Engine,
+    PositionStep,
+    PreparedMatrix,
+    is_rounding,
+    select_backend,
+)
 
 SUMMED_ROWS = 2048  # rows of operands and gradients in one product: enough for it to run at full speed
 
@@ -72,6 +79,11 @@ class DeferredProduct:
             return self.gradient.multiply(concat_operands(v), add)
         vs = v if isinstance(v, tuple) else (v,)
         return _ProductFunction.apply(add, self.token, self.gradient, *vs)  # type: ignore[no-any-return, no-untyped-call]
+
+    def bind(self, v: Tensor, out: Tensor, add: Tensor | None = None) -> PositionStep:
+        """Bind `out = v Wᵀ + b`, or `add` instead of b, at one position [1, B, ...] without gradients."""
+        gradient = self.gradient
+        return gradient.backend.product(v, gradient.matrix, out, gradient.bias if add is None else add)
 
 
 class PackableLinear(nn.Linear):

@@ -10,8 +10,8 @@ from torch import Tensor
 from nmt.cells.cell import Cell
 from nmt.recurrence.c.native import CBackend
 from nmt.recurrence.deferred import GradientBuffer, reject_second_derivatives
-from nmt.recurrence.engine import Backend, Engine, runs_in_c, select_backend
-from nmt.recurrence.fused_scan import FusedScan
+from nmt.recurrence.engine import Backend, Engine, PositionStep, runs_in_c, select_backend
+from nmt.recurrence.fused_scan import FusedScan, bind_step
 from nmt.recurrence.parallel import ParallelScan, find_stages
 from nmt.recurrence.reference import (
     BoundCell,
@@ -21,7 +21,7 @@ from nmt.recurrence.reference import (
     select_gate_rows,
 )
 from nmt.recurrence.state import NO_ZONEOUT, Zoneout
-from nmt.recurrence.trace.kernel import KEEP, Kernel, TensorKey, TensorKind, make_keys
+from nmt.recurrence.trace.kernel import KEEP, Kernel, TensorKey, TensorKind, make_keys, split_columns
 from nmt.recurrence.trace.program import Program, find_program, find_vectors
 
 
@@ -105,6 +105,18 @@ class FusedCell(BoundCell):
             v = values[product.operand,]
             values[block] = multiply(v, values[block]) if product.fused else multiply(v)
         return self.cell.State(*self.run(self.program.final, values))
+
+    def bind_position(self, x: Tensor, s: Sequence[Tensor]) -> list[PositionStep]:
+        """Bind one position without gradients: x [1, B, G*H] is overwritten, s [1, B, H] becomes the next."""
+        fields, batch = self.cell.State._fields, x.shape[1]
+        buffers = split_columns(make_keys(TensorKind.INPUT, self.cell.gates), x)
+        for kind in (TensorKind.STATE, TensorKind.NEXT):
+            buffers |= zip(make_keys(kind, fields), s, strict=True)
+        vectors = (v.detach().expand_as(s[0]) for v in self.vectors.values())
+        buffers |= zip(make_keys(TensorKind.VECTOR, tuple(self.vectors)), vectors, strict=True)
+        if (zones := self.zoneout.zones(self.cell, 1, batch)) is not None:
+            buffers |= split_columns(make_keys(TensorKind.ZONE, fields), zones)
+        return bind_step(self.cell, self.program, self.backend, x, buffers, self.matrices, self.biases)
 
     def run(self, kernel: Kernel, values: dict[Block, Tensor]) -> tuple[Tensor, ...]:
         bound = self.kernels.get(kernel)

@@ -1,5 +1,6 @@
 """All positions of one layer and direction as one operation, with a derived backward pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,11 +76,7 @@ class FusedScan:
             self.buffers[KEEP] = self.keep.expand(T, B, H)
         if self.zones is not None:
             self.buffers |= split_columns(make_keys(TensorKind.ZONE, fields), self.zones)
-        self.outputs = [self.product_buffer(i, p, x, self.buffers) for i, p in enumerate(products)]
-        for product in products:
-            if product.kernel is not None:
-                self.buffers[product.operand] = x.new_empty(T, B, H)
-        self.forward_loop()
+        self.forward_loop(x)
         hs = self.buffers[TensorKey(TensorKind.NEXT, "h")][
             :
         ]  # not the saved tensor, which would keep its own graph
@@ -90,24 +87,9 @@ class FusedScan:
         early, late = slice(0, positions), slice(1, None)
         return (late, early) if self.reverse else (early, late)
 
-    def product_buffer(self, index: int, product: RecurrentProduct, x: Tensor, buffers: Buffers) -> Tensor:
-        """Return the tensor of a product: columns of the input, or a new one, added to `buffers`."""
-        if product.fused:
-            return x[..., self.cell.rows(product.gates[0], product.gates[-1])]
-        u = x.new_empty(*x.shape[:2], len(product.gates) * self.cell.hidden_size)
-        buffers |= split_columns(make_keys(TensorKind.PRODUCT, product.gates, index), u)
-        return u
-
-    def forward_loop(self) -> None:
-        steps = []
-        products = zip(self.program.products, self.matrices, self.outputs, self.biases, strict=True)
-        for product, matrix, u, bias in products:
-            if product.kernel is not None:
-                steps.append(self.backend.kernel(product.kernel, self.buffers))
-            v = self.buffers[product.operand]
-            steps.append(self.backend.product(v, matrix, u, u if product.fused else bias))
-        steps.append(self.backend.kernel(self.program.final, self.buffers))
-        self.backend.loop(steps, self.order)
+    def forward_loop(self, x: Tensor) -> None:
+        step = bind_step(self.cell, self.program, self.backend, x, self.buffers, self.matrices, self.biases)
+        self.backend.loop(step, self.order)
 
     def backward(self, dhs: Tensor, dfinal: tuple[Tensor, ...]) -> tuple[Tensor | None, ...]:
         T, B, H = dhs.shape
@@ -120,7 +102,7 @@ class FusedScan:
         for kind in (TensorKind.STATE, TensorKind.NEXT):
             buffers |= zip(make_keys(kind, fields), (d.expand(T, B, H) for d in carried), strict=True)
         buffers |= zip(self.vector_slots, (d.expand(T, B, H) for d in dvectors), strict=True)
-        du = [self.product_buffer(index, p, dx, buffers) for index, p in enumerate(products)]
+        du = [_product_buffer(self.cell, index, p, dx, buffers) for index, p in enumerate(products)]
         for product in products:
             if product.kernel is not None:
                 buffers[product.operand] = dhs.new_empty(B, H).expand(T, B, H)
@@ -159,6 +141,36 @@ class FusedScan:
         step = self.backend.kernel(derivative, self.buffers | gradients, adds)
         written.update(derivative.outputs)
         return step
+
+
+def bind_step(
+    cell: Cell,
+    program: Program,
+    backend: Backend,
+    x: Tensor,
+    buffers: Buffers,
+    matrices: Sequence[Any],
+    biases: Sequence[Tensor | None],
+) -> list[PositionStep]:
+    """Bind the products and kernels of a step to x [T, B, G*H] and `buffers`; its values are added to these."""
+    steps = []
+    for index, (product, matrix, bias) in enumerate(zip(program.products, matrices, biases, strict=True)):
+        u = _product_buffer(cell, index, product, x, buffers)
+        if product.kernel is not None:
+            buffers[product.operand] = x.new_empty(*x.shape[:2], cell.hidden_size)
+            steps.append(backend.kernel(product.kernel, buffers))
+        v = buffers[product.operand]
+        steps.append(backend.product(v, matrix, u, u if product.fused else bias))
+    return [*steps, backend.kernel(program.final, buffers)]
+
+
+def _product_buffer(cell: Cell, index: int, product: RecurrentProduct, x: Tensor, buffers: Buffers) -> Tensor:
+    """Return the tensor of a product: columns of the input, or a new one, added to `buffers`."""
+    if product.fused:
+        return x[..., cell.rows(product.gates[0], product.gates[-1])]
+    u = x.new_empty(*x.shape[:2], len(product.gates) * cell.hidden_size)
+    buffers |= split_columns(make_keys(TensorKind.PRODUCT, product.gates, index), u)
+    return u
 
 
 class _ScanFunction(torch.autograd.Function):

@@ -158,7 +158,7 @@ class ParallelScan(FusedScan):
     Saved for the backward pass: the input's products, the states, and a.
     """
 
-    def forward_loop(self) -> None:
+    def forward_loop(self, x: Tensor) -> None:
         stages = find_stages(self.program)
         assert stages is not None, "checked before a ParallelScan is built"
         self.stages = stages

@@ -8,10 +8,20 @@ import torch
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.model import LogProbs, TokenScores
-from nmt.model.inference import CACHE_BYTES, EmbeddingProductCache, InferenceModel
-from nmt.model.output_scores import ShortlistScores, VocabularyScores, top_k_of_shortlists
+from nmt.model.decoder import BoundDecoder
+from nmt.model.inference import InferenceModel
+from nmt.model.output_layer import OutputLayer, TokenList
+from nmt.model.output_scores import CompiledScores, TorchScores
+from nmt.model.position import TokenTable
 from nmt.model.translator import TranslationModel
+from nmt.recurrence.c import compiler
+from nmt.recurrence.c.native import CBackend
+from nmt.recurrence.engine import select_backend
 from tests.model.test_translator import V, build
+
+needs_compiler = pytest.mark.skipif(
+    compiler.find_obstacle() is not None, reason=str(compiler.find_obstacle())
+)
 
 SOURCES = [[5, 6, 7, 8], [9, 4], [3], [9, 4, 10]]
 LISTS = [[2, 3, 5, 8], [2, 3, 4, 5, 6, 7, 8, 9, 10], [2, 3, 10], [2, 7]]
@@ -52,13 +62,9 @@ def test_logits_on_a_list_are_those_of_the_whole_layer(way: str) -> None:
     whole = two_positions(InferenceModel(model(), eos=EOS), OWNERS)
     listed = two_positions(InferenceModel(model(), eos=EOS, shortlist=shortlist), OWNERS)
     for every, some in zip(whole, listed, strict=True):
-        assert isinstance(every, VocabularyScores)
-        assert isinstance(some, ShortlistScores if way == "C" else VocabularyScores)
+        assert isinstance(every, CompiledScores if way == "C" else TorchScores)
         for row, owner in enumerate(OWNERS):
-            full = some.dense if isinstance(some, ShortlistScores) else some
-            if way == "C":
-                assert torch.equal(full.logits[row, LISTS[owner]], every.logits[row, LISTS[owner]])
-            expected = every.logits[row, LISTS[owner]].log_softmax(-1).numpy()
+            expected = torch.tensor(every.all()[row, LISTS[owner]]).log_softmax(-1).numpy()
             np.testing.assert_allclose(some.all()[row, LISTS[owner]], expected, atol=1e-6)
             outside = sorted(set(range(V)) - set(LISTS[owner]))
             assert (some.all()[row, outside] == -np.inf).all()
@@ -103,38 +109,71 @@ def test_a_row_is_the_same_to_the_bit_whatever_stands_beside_it(with_list: bool)
                 np.testing.assert_array_equal(here.all(), there.all()[own[:count]])
 
 
-@pytest.mark.parametrize("length", [*range(1, 70), 255, 256, 257, 1000])
-def test_the_best_of_a_row_do_not_depend_on_where_it_lies_in_memory(length: int) -> None:
-    logits = 3 * torch.randn(length)
-    names = [torch.arange(length)]
-    values, pieces = top_k_of_shortlists(logits, names, 5)
-    for shift in range(1, 17):
-        moved = torch.zeros(shift + length)[shift:].copy_(logits)
-        other, same = top_k_of_shortlists(moved, names, 5)
-        assert torch.equal(other, values)
-        assert torch.equal(same, pieces)
+@needs_compiler
+@pytest.mark.parametrize("length", [*range(1, 70), 255, 256, 257, 999])
+def test_the_best_of_a_row_do_not_depend_on_the_rows_that_are_multiplied_with_it(length: int) -> None:
+    generator = np.random.default_rng(length)
+    weight, bias, features = torch.randn(1000, 8), torch.randn(1000), torch.randn(3, 8).numpy()
+    own, *others = (
+        TokenList(np.sort(generator.choice(1000, size, replace=False))) for size in (length, 60, 700)
+    )
+    values, tokens = OutputLayer(CBackend(), weight, bias).best(features[:1], 5, [own])
+    output = OutputLayer(CBackend(), weight, bias)
+    for rows in ([own, *others[:1]], [own, own, *others], [own]):
+        other, same = output.best(features[: len(rows)] if len(rows) < 4 else features[[0, 0, 1, 2]], 5, rows)
+        assert np.array_equal(other[0], values[0])
+        assert np.array_equal(same[0], tokens[0])
 
 
-def test_words_from_the_table_are_the_products_and_each_is_multiplied_once() -> None:
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [1, 7, 1500, 3000])
+def test_the_best_of_a_large_vocabulary_are_found_block_by_block(count: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(count)
+    weight, bias, features = (torch.randn(*shape, dtype=dtype) for shape in ((3000, 4), (3000,), (20, 4)))
+    weight[1500:1600] = weight[7]  # ties
+    bias[1500:1600] = bias[7]
+    output = OutputLayer(CBackend(), weight, bias)
+    values, tokens = output.best(features.numpy(), count, None)
+    order = torch.from_numpy(np.ascontiguousarray(output.logits(features.numpy()))).sort(
+        dim=1, descending=True, stable=True
+    )[1]
+    assert np.array_equal(tokens, order[:, :count].numpy())
+    exact = (features.double() @ weight.double().t() + bias.double()).log_softmax(1).gather(1, order)
+    np.testing.assert_allclose(values, exact[:, :count].numpy(), rtol=0, atol=2e-5)
+
+
+def test_a_row_with_nan_gives_nan() -> None:
+    output = OutputLayer(select_backend("auto", torch.zeros(1)), torch.randn(70, 4), torch.randn(70))
+    features = torch.randn(3, 4).numpy()
+    features[1, 2] = np.nan
+    values, _ = output.best(features, 4, None)
+    assert np.isnan(values).any(axis=1).tolist() == [False, True, False]
+
+
+@needs_compiler
+def test_the_vector_of_a_token_is_its_product_and_each_is_multiplied_once() -> None:
     made = model()
-    prepared = InferenceModel(made, eos=EOS)
-    assert isinstance(prepared.token_products, EmbeddingProductCache)
+    table = TokenTable(BoundDecoder(made.decoder, 1), 1 << 20)
     asked: list[int] = []
-    read = prepared.token_products.product
+    read = table.product
 
     def counting(vectors: torch.Tensor) -> torch.Tensor:
         asked.append(len(vectors))
         return read(vectors)
 
-    prepared.token_products.product = counting
-    for pieces in (torch.tensor([5, 7]), torch.tensor([7, 5, 7]), torch.tensor([5, 9, 7, 3])):
-        assert torch.equal(prepared.token_products(pieces), read(made.decoder.embedding(pieces)))
+    table.product = counting
+    with torch.inference_mode():
+        for tokens in (np.array([5, 7]), np.array([7, 5, 7]), np.array([5, 9, 7, 3])):
+            table.fill(tokens)
+            assert torch.equal(table.table[tokens], read(made.decoder.embedding(torch.from_numpy(tokens))))
     assert asked == [2, 2]
 
 
-def test_a_table_that_would_be_large_is_not_made() -> None:
-    made, asked = model(), torch.tensor([5, 7])
-    expected = InferenceModel(made, eos=EOS).token_products(asked)
-    other = InferenceModel(made, eos=EOS, cache_bytes=CACHE_BYTES // 2**20).token_products
-    assert not isinstance(other, EmbeddingProductCache)
-    assert torch.equal(other(asked), expected)
+@needs_compiler
+def test_without_a_table_the_product_is_computed_at_every_position() -> None:
+    results = [
+        two_positions(InferenceModel(model(), eos=EOS, **more), OWNERS) for more in ({}, {"cache_bytes": 0})
+    ]
+    for some, others in zip(*results, strict=True):
+        assert np.array_equal(some.all(), others.all())

@@ -135,18 +135,6 @@ void product(long t, const struct product *p) {
     free(copy);
 }
 
-/* The first rows[0] rows of v by the first matrix, the next rows[1] by the second; results follow each other. */
-void products(
-    long count, const long *rows, long K, const number *v, const long *N, const number *const *packed,
-    const number *const *bias, number *out
-) {
-    for (long i = 0; i < count; v += rows[i] * K, out += rows[i] * N[i], i++)
-        product(0, &(struct product){
-            .M = rows[i], .N = N[i], .K = K, .v = v, .across = K, .along = 1, .packed = packed[i],
-            .out = out, .out_row = N[i], .add = bias[i],
-        });
-}
-
 struct step {
     void (*run)(long t, const void *arguments);
     const void *arguments;

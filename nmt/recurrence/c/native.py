@@ -47,13 +47,36 @@ class _LoopStep(ctypes.Structure):
 
 
 class CStep:
-    """A C function and its arguments, to be run at a position; keeps the targets of its pointers alive."""
+    """A C function and its arguments, to be run at a position; keeps the targets of its pointers alive.
+
+    The first field of the arguments is the number of rows, which may be changed.
+    """
 
     def __init__(self, run: Any, arguments: ctypes.Structure, *alive: object) -> None:
         self.run, self.arguments, self.alive = run, arguments, alive
+        self.rows = c_long.from_buffer(arguments)
 
     def __call__(self, t: int) -> None:
         self.run(t, ctypes.byref(self.arguments))
+
+
+class CSteps:
+    """Steps that run one after the other at every position, in one call."""
+
+    def __init__(self, steps: Sequence[CStep]) -> None:
+        self.steps = steps
+        self.array = (_LoopStep * len(steps))()
+        for entry, step in zip(self.array, steps, strict=True):
+            entry.run, entry.arguments = ctypes.cast(step.run, c_void_p), ctypes.addressof(step.arguments)
+        self.loop = load_loop(torch.float32).loop
+
+    def set_rows(self, count: int) -> None:
+        """Run the next positions for the first `count` rows of the buffers only."""
+        for step in self.steps:
+            step.rows.value = count
+
+    def __call__(self, order: range = range(1)) -> None:
+        self.loop(len(self.steps), self.array, order.start, len(order), order.step)
 
 
 class PackedMatrix(PreparedMatrix):
@@ -70,24 +93,6 @@ class PackedMatrix(PreparedMatrix):
         out = v.new_empty(len(v), self.N) if out is None else out
         CBackend().product(v.unsqueeze(0), self, out.unsqueeze(0), add)(0)
         return out
-
-
-def multiply_groups(
-    v: Tensor, rows: Sequence[int], matrices: Sequence[PackedMatrix], biases: Sequence[Tensor]
-) -> Tensor:
-    """Multiply the first rows[0] rows of v [M, K] by the first matrix, the next by the second and so on.
-
-    The results are concatenated in one dimension.
-    """
-    count, widths, v = len(rows), [matrix.N for matrix in matrices], v.contiguous()
-    out = v.new_empty(sum(height * width for height, width in zip(rows, widths, strict=True)))
-    load_loop(v.dtype).products(
-        *(count, (c_long * count)(*rows), v.shape[1], v.data_ptr(), (c_long * count)(*widths)),
-        (c_void_p * count)(*(matrix.packed.data_ptr() for matrix in matrices)),
-        (c_void_p * count)(*(bias.data_ptr() for bias in biases)),
-        out.data_ptr(),
-    )
-    return out
 
 
 class CBackend(Backend):
@@ -150,10 +155,7 @@ class CBackend(Backend):
         if len(compiled) < len(steps):
             super().loop(steps, order)
         else:
-            array = (_LoopStep * len(steps))()
-            for entry, step in zip(array, compiled, strict=True):
-                entry.run, entry.arguments = ctypes.cast(step.run, c_void_p), ctypes.addressof(step.arguments)
-            load_loop(torch.float32).loop(len(steps), array, order.start, len(order), order.step)
+            CSteps(compiled)(order)
 
 
 def _check_one_dtype(dtype: torch.dtype, *tensors: Tensor) -> None:
@@ -172,8 +174,7 @@ def load_loop(dtype: torch.dtype) -> Any:
     loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
     loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
     loaded.product.argtypes = [c_long, c_void_p]
-    loaded.products.argtypes = [c_long, c_void_p, c_long, *[c_void_p] * 5]
-    for run in (loaded.pack, loaded.loop, loaded.product, loaded.products):
+    for run in (loaded.pack, loaded.loop, loaded.product):
         run.restype = None
     return loaded
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, fx
+from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
@@ -227,5 +228,16 @@ def _single_operation(operation: Any = None) -> Kernel:
     return Kernel(graph, (VALUE,), (RESULT,), {})
 
 
+GAIN, BIAS = TensorKey(TensorKind.VECTOR, "gain"), TensorKey(TensorKind.VECTOR, "bias")
+
+
+@cache
+def layer_norm_kernel(size: int) -> Kernel:
+    """Return the kernel of LN(value) gain + bias over rows of a size."""
+    examples = {VALUE: torch.zeros(2, size), GAIN: torch.zeros(2, size), BIAS: torch.zeros(2, size)}
+    return trace_kernel(lambda v: {RESULT: F.layer_norm(v[VALUE], (size,)) * v[GAIN] + v[BIAS]}, examples)
+
+
 COPY_KERNEL = _single_operation()
+TANH_KERNEL = _single_operation(torch.ops.aten.tanh.default)
 ZERO_KERNEL = _single_operation(torch.ops.aten.zeros_like.default)

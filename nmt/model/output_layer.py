@@ -1,0 +1,221 @@
+"""The output layer in C: products, softmax and the best tokens of each row in one call."""
+
+import ctypes
+from collections.abc import Sequence
+from ctypes import c_long, c_void_p
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.decoding.model import Floats, Ints
+from nmt.recurrence.c.code_generator import C_HEADER
+from nmt.recurrence.c.compiler import build_library
+from nmt.recurrence.c.native import CStep, CSteps
+from nmt.recurrence.engine import Backend, PreparedMatrix
+
+BLOCK = 1024  # tokens whose logits are computed, compared and forgotten together: they stay in the cache
+
+MOST_LISTED = 0.6
+"""Share of the vocabulary above which lists are not multiplied alone: preparing their rows costs as much."""
+
+
+class _Best(ctypes.Structure):
+    """`struct best` of position.c."""
+
+    _fields_ = (
+        *((name, c_long) for name in ("R", "N", "first", "V", "k")),
+        *(("logits", c_void_p), ("logits_row", c_long)),
+        *((name, c_void_p) for name in ("values", "tokens", "top", "sum")),
+    )
+
+
+class _BestListed(ctypes.Structure):
+    """`struct best_listed` of position.c."""
+
+    _fields_ = (("best", _Best), ("lists", c_void_p), ("column", c_void_p))
+
+
+class _List(ctypes.Structure):
+    """`struct list` of position.c."""
+
+    _fields_ = (("tokens", c_void_p), ("N", c_long))
+
+
+class TokenList:
+    """The tokens that a translation may contain, ascending."""
+
+    def __init__(self, tokens: Ints) -> None:
+        self.tokens = np.ascontiguousarray(tokens, np.int64)
+        self.arguments = _List(self.tokens.ctypes.data, len(tokens))
+        self.address = ctypes.addressof(self.arguments)
+
+
+class OutputBlock(NamedTuple):
+    """Some rows of the output layer, prepared for products."""
+
+    matrix: PreparedMatrix
+    bias: Tensor
+
+
+class BoundOutput(NamedTuple):
+    """The steps that find the best tokens, and the arguments of those that need to know how many."""
+
+    steps: CSteps
+    arguments: Sequence[_Best]
+
+
+class OutputLayer:
+    """logits = W features + b in C, and the best tokens of each row, without all logits in memory."""
+
+    def __init__(self, backend: Backend, weight: Tensor, bias: Tensor) -> None:
+        self.backend, self.weight, self.bias = backend, weight.detach(), bias.detach()
+        self.library, self.lock = load_position(bias.dtype), Lock()
+        starts = range(0, len(weight), BLOCK)
+        self.blocks = [self.prepare(slice(start, start + BLOCK)) for start in starts]
+        self.lists = UnitedLists(self)
+        self.capacity = self.most = 0
+
+    def prepare(self, tokens: Any) -> OutputBlock:
+        """Prepare the rows of some tokens."""
+        return OutputBlock(self.backend.matrix(self.weight[tokens]), self.bias[tokens])
+
+    def reserve(self, rows: int, count: int) -> None:
+        """Make buffers for so many rows and best tokens, and bind the steps to them."""
+        if rows <= self.capacity and count <= self.most:
+            return
+        self.capacity = rows if rows <= self.capacity else max(rows, 2 * self.capacity)
+        self.most = max(count, self.most)
+        self.features = self.bias.new_zeros(1, self.capacity, self.weight.shape[1])
+        self.sums = self.bias.new_zeros(2, self.capacity)
+        self.values = self.bias.new_zeros(self.capacity * self.most)
+        self.tokens = np.zeros(self.capacity * self.most, np.int64)
+        logits, size = self.buffer(min(BLOCK, len(self.bias))), len(self.bias)
+        steps, arguments = list[CStep](), list[_Best]()
+        for number, block in enumerate(self.blocks):
+            columns = logits[..., : len(block.bias)]
+            arguments.append(self.best_arguments(columns, number * BLOCK, size))
+            steps += [self.bind_product(block, columns), CStep(self.library.best, arguments[-1], logits)]
+        self.bound = BoundOutput(CSteps(steps), arguments)
+        self.lists.unbind()
+
+    def buffer(self, columns: int) -> Tensor:
+        return self.bias.new_zeros(1, self.capacity, columns)
+
+    def bind_product(self, block: OutputBlock, logits: Tensor) -> CStep:
+        step = self.backend.product(self.features, block.matrix, logits, block.bias)
+        assert isinstance(step, CStep)
+        return step
+
+    def best_arguments(self, logits: Tensor, first: int, size: int) -> _Best:
+        """Return arguments for logits of tokens from `first` on, of `size` tokens in all."""
+        found = self.values.data_ptr(), self.tokens.ctypes.data, *(part.data_ptr() for part in self.sums)
+        return _Best(0, logits.shape[-1], first, size, 0, logits.data_ptr(), logits.stride(1), *found)
+
+    def best(self, features: Floats, count: int, lists: Sequence[TokenList] | None) -> tuple[Floats, Ints]:
+        """Return log probabilities and tokens of the `count` best of each row, [R, count]; ties by token."""
+        rows, total = len(features), len(features) * count
+        with self.lock:  # other threads use the same buffers
+            self.reserve(rows, count)
+            steps, arguments = self.bound if lists is None else self.lists.bind(lists)
+            for best in arguments:
+                best.k = count
+            self.features[0].numpy()[:rows] = features
+            steps.set_rows(rows)
+            steps()
+            values, tokens = self.values.numpy()[:total].copy(), self.tokens[:total].copy()
+        return values.reshape(rows, count), tokens.reshape(rows, count)
+
+    def logits(self, features: Floats) -> Tensor:
+        """Return the logits of features [R, F], [R, V]."""
+        out, v = (
+            self.bias.new_empty(1, len(features), len(self.bias)),
+            torch.from_numpy(features).unsqueeze(0),
+        )
+        for block, columns in zip(self.blocks, torch.split(out, BLOCK, -1), strict=True):
+            self.backend.product(v, block.matrix, columns, block.bias)(0)
+        return out[0]
+
+
+class UnitedLists:
+    """The rows of the output layer for the tokens on any list of a batch, multiplied once for all rows.
+
+    A new list adds the rows that it alone needs; when the lists need fewer than half of the rows, the others
+    are forgotten. If they need most of the vocabulary, the whole layer is multiplied. This does not change
+    results: a row is scored on its own list, and a logit does not depend on the others.
+    """
+
+    def __init__(self, output: OutputLayer) -> None:
+        self.output = output
+        self.bound: BoundOutput | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self.members, self.blocks = set[TokenList](), list[OutputBlock]()
+        self.column = np.full(len(self.output.bias), -1)  # of each token; -1: it has no row
+        self.count = 0
+
+    def unbind(self) -> None:
+        """Forget the steps, because the buffers have changed."""
+        self.bound = None
+
+    def bind(self, lists: Sequence[TokenList]) -> BoundOutput:
+        """Return the steps for rows with these lists."""
+        members = {*lists}
+        if not members <= self.members:
+            self.unite(members)
+        if self.bound is None:
+            self.bound = self.bind_steps()
+        self.pointers[: len(lists)] = [one.address for one in lists]
+        return self.bound
+
+    def unite(self, members: set[TokenList]) -> None:
+        """Provide the rows that these lists need."""
+        needed = np.zeros(len(self.column), np.bool_)
+        for one in members:
+            needed[one.tokens] = True
+        size = np.count_nonzero(needed)
+        if size > MOST_LISTED * len(needed):
+            if self.count < len(needed):
+                self.unbind()
+            self.blocks, self.count = self.output.blocks, len(needed)
+            self.column = np.arange(len(needed))
+            self.members = members
+            return
+        if np.count_nonzero(needed | (self.column >= 0)) > 2 * size:
+            self.clear()
+        missing = np.flatnonzero(needed & (self.column < 0))
+        self.members |= members
+        if len(missing):
+            self.blocks.append(self.output.prepare(torch.from_numpy(missing)))
+            self.column[missing] = np.arange(self.count, self.count + len(missing))
+            self.count += len(missing)
+            self.unbind()
+
+    def bind_steps(self) -> BoundOutput:
+        """Bind the products of all blocks, and the search for the best of each row's list."""
+        output, steps = self.output, list[CStep]()
+        logits = output.buffer(self.count)
+        columns = torch.split(logits, [len(block.bias) for block in self.blocks], -1)
+        steps += [output.bind_product(*both) for both in zip(self.blocks, columns, strict=True)]
+        self.pointers = np.zeros(output.capacity, np.int64)
+        arguments = _BestListed(
+            output.best_arguments(logits, 0, 0), self.pointers.ctypes.data, self.column.ctypes.data
+        )
+        steps.append(CStep(output.library.best_listed, arguments, logits, self.column))
+        return BoundOutput(CSteps(steps), [arguments.best])
+
+
+@cache
+def load_position(dtype: torch.dtype) -> Any:
+    """Compile position.c for a type of number."""
+    text = Path(__file__).with_name("position.c").read_text(encoding="utf-8")
+    loaded = build_library(C_HEADER[dtype] + text)
+    for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed):
+        run.argtypes, run.restype = [c_long, c_void_p], None
+    return loaded
