@@ -39,7 +39,8 @@ DOORS = {
     "platformdirs": ("nmt/user_directories.py",),
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
-        *("nmt/api/translator.py", "nmt/model/inference.py", "nmt/model/output_scores.py"),
+        *("nmt/api/translator.py", "nmt/model/inference.py"),
+        *("nmt/model/output_layer.py", "nmt/model/position.py"),
     ),
     "chardet": ("nmt/text_encoding.py",),
     "filelock": ("nmt/operating_system.py",),
@@ -241,7 +242,7 @@ READERS = {
     "nmt/data/store/arrays.py": "arrays after their header was checked",
     "nmt/operating_system.py": "files of the operating system",
     **dict.fromkeys(
-        ("nmt/cli/recipes.py", "nmt/model/output_scores.py", "nmt/training/loss.py"), "files of the package"
+        ("nmt/cli/recipes.py", "nmt/model/output_layer.py", "nmt/training/loss.py"), "files of the package"
     ),
     **dict.fromkeys(
         (f"nmt/recurrence/c/{name}.py" for name in ("code_generator", "native", "int8", "bfloat16")),

@@ -5,12 +5,22 @@ from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmt.data.vocabulary import EOS
+from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import score_continuations, select
-from nmt.decoding.constraints import advance_progress
-from nmt.decoding.hypothesis import BeamNode, BeamRows, Continuations, Hypothesis, Selection, SentenceSearch
+from nmt.decoding.constraints import advance_track
+from nmt.decoding.hypothesis import (
+    UNTRACKED,
+    BeamHistory,
+    BeamRows,
+    Continuations,
+    Doubles,
+    HistoryPosition,
+    Hypothesis,
+    Selection,
+    SentenceSearch,
+    Track,
+)
 from nmt.decoding.model import Floats, Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -19,13 +29,15 @@ from nmt.errors import UsageError
 class TraceStep(NamedTuple):
     """One position of a search: the live hypotheses, their candidates, and those kept.
 
-    The nodes of `live` are the node objects that an earlier step selected. `selected` includes those that end
-    here; its `parents` are rows of `live` and of `candidates`.
+    The entries of `live` are rows that an earlier step selected. `selected` includes those that end here,
+    with a score; its `parents` are rows of `live` and of `candidates`.
     """
 
     live: BeamRows
     candidates: Continuations
     selected: BeamRows
+    log_probs: Doubles  # of the last tokens of `selected`
+    scores: list[float | None]
 
 
 TraceCallback = Callable[[TraceStep], None]
@@ -39,8 +51,20 @@ class SearchBatch:
     def __init__(self, model: Model, options: Options, trace: TraceCallback | None = None) -> None:
         self.model, self.options, self.trace = model, options, trace
         self.sentences: list[SentenceSearch] = []
-        self._rows = BeamRows([], np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64))
         self._state: Any = None
+        self._history = BeamHistory()
+        self._rows = self._start([], 0)
+
+    def _start(self, sentences: Sequence[SentenceSearch], first: int) -> BeamRows:
+        """Return the first rows of sentences, the first of which has the number `first`."""
+        groups = self.options.group_count
+        rows, tracks = len(sentences) * groups, list[Track]()
+        if any(sentence.is_tracked for sentence in sentences):
+            tracks = [sentence.root for sentence in sentences for _ in range(groups)]
+        tokens, none = np.full(rows, BOS), np.full(rows, -1)
+        return BeamRows(
+            tokens, none, none, np.zeros(rows), np.arange(first * groups, first * groups + rows), tracks
+        )
 
     def add(self, requests: Sequence[Request]) -> None:
         """Encode sentences; each starts with one hypothesis per group."""
@@ -48,36 +72,31 @@ class SearchBatch:
             return
         memories = self.model.encode([request.source for request in requests])
         new = [SentenceSearch(*both, self.options) for both in zip(requests, memories, strict=True)]
-        groups = self.options.group_count
-        first, rows = len(self.sentences) * groups, len(new) * groups
-        self._rows = BeamRows(
-            self._rows.nodes + [sentence.root for sentence in new for _ in range(groups)],
-            np.concatenate([self._rows.parents, np.full(rows, -1)]),
-            np.concatenate([self._rows.totals, np.zeros(rows)]),
-            np.concatenate([self._rows.groups, np.arange(first, first + rows)]),
-        )
+        self._rows = self._rows.join(self._start(new, len(self.sentences)))
         self.sentences += new
 
-    def advance(self) -> list[SentenceSearch]:
-        """Advance every sentence by one position; remove and return those that are done."""
+    def advance(self) -> Iterator[tuple[int, list[Hypothesis]]]:
+        """Advance every sentence by one position; remove those that are done and yield their results."""
         rows = self._rows
         owners = [self.sentences[index] for index in (rows.groups // self.options.group_count).tolist()]
-        y = np.array([node.token for node in rows.nodes])
-        step = self.model.step(y, self._state, rows.parents, [sentence.memory for sentence in owners])
+        memories = [sentence.memory for sentence in owners]
+        step = self.model.step(rows.tokens, self._state, rows.parents, memories)
         if step.weights is None and self.options.coverage_penalty:
             raise UsageError("the coverage penalty needs attention, which this model lacks: omit it")
         extra = 0 if self.trace is None else self.options.beam  # to trace pruned candidates
-        candidates = score_continuations(step.scores, rows.nodes, owners, self.options, extra)
+        candidates = score_continuations(step.scores, rows, owners, self.options, self._history, extra)
         selection = select(candidates, rows, owners, self.options)
         for sentence in self.sentences:
             sentence.length += 1
         selected = self._extend(selection, candidates, owners, step.weights)
         if self.trace is not None:
-            self.trace(TraceStep(rows, candidates, selected))
+            self._call_trace(candidates, selected)
         self._end_blocked_groups(selected)
         live = self._end_hypotheses(selected)
         self._state = step.state
-        return self._remove_done(live)
+        for sentence in self._remove_done(live):
+            yield sentence.request.number, sentence.hypotheses(self._history)
+        self._history.forget(max((sentence.length for sentence in self.sentences), default=0))
 
     def _extend(
         self,
@@ -87,47 +106,63 @@ class SearchBatch:
         weights: Sequence[Floats] | None,
     ) -> BeamRows:
         """Extend hypotheses by the selected continuations, with attention weights if needed."""
-        if not (self.options.attention or self.options.coverage_penalty):
-            weights = None
-        live, values = self._rows, candidates.values[selection]
-        nodes = [
-            BeamNode(
-                token,
-                value,
-                # A copy, since the model may return views of buffers that it reuses.
-                None if weights is None else np.array(weights[row]),
-                parent.progress and advance_progress(parent.progress, token, owners[row].required),
-                parent,
-                owners[row].add_copy(parent, token),
+        live, rows = self._rows, selection.rows
+        tokens, values = candidates.tokens[selection], candidates.values[selection]
+        kept = list[Floats]()
+        if weights is not None and (self.options.attention or self.options.coverage_penalty):
+            # Copies, since the model may return views of buffers that it reuses.
+            kept = [np.array(weights[row]) for row in rows.tolist()]
+        self._history.positions.append(HistoryPosition(tokens, values, live.entries[rows], kept))
+        tracks = list[Track]()
+        if live.tracks:
+            pairs = zip(rows.tolist(), tokens.tolist(), strict=True)
+            tracks = [advance_track(owners[row], live.tracks[row], token) for row, token in pairs]
+        entries = np.arange(len(rows))
+        return BeamRows(tokens, entries, rows, live.totals[rows] + values, live.groups[rows], tracks)
+
+    def _call_trace(self, candidates: Continuations, selected: BeamRows) -> None:
+        """Pass this position to the `trace` callback."""
+        assert self.trace is not None
+        score, lengths = self.options.ranking.score, (selected.groups // self.options.group_count).tolist()
+        scores: list[float | None] = [
+            score(total, self.sentences[owner].length, self._history.trace(entry).weights)
+            if token == EOS
+            else None
+            for entry, (owner, token, total) in enumerate(
+                zip(lengths, selected.tokens.tolist(), selected.totals.tolist(), strict=True)
             )
-            for row, token, value in zip(
-                selection.rows.tolist(), candidates.tokens[selection].tolist(), values.tolist(), strict=True
-            )
-            for parent in [live.nodes[row]]
         ]
-        rows = selection.rows
-        return BeamRows(nodes, rows, live.totals[rows] + values, live.groups[rows])
+        log_probs = self._history.positions[-1].log_probs
+        self.trace(TraceStep(self._rows, candidates, selected, log_probs, scores))
 
     def _end_blocked_groups(self, selected: BeamRows) -> None:
         """End the hypotheses of a group of which none can be continued."""
-        groups = len(self.sentences) * self.options.group_count
-        before, after = (np.bincount(rows.groups, minlength=groups) for rows in (self._rows, selected))
+        if len(selected.groups) and len(self.sentences) == self.options.group_count == 1:
+            return
+        groups, live = len(self.sentences) * self.options.group_count, self._rows
+        before, after = (np.bincount(rows.groups, minlength=groups) for rows in (live, selected))
         for group in np.flatnonzero((before > 0) & (after == 0)).tolist():
             sentence, index = self._owner(group)
             if not sentence.ended[index]:
-                for row in np.flatnonzero(self._rows.groups == group).tolist():
-                    sentence.end(index, self._rows.nodes[row], float(self._rows.totals[row]), finished=False)
+                for row in np.flatnonzero(live.groups == group).tolist():
+                    self._end(live, row, before=1)
+
+    def _end(self, rows: BeamRows, row: int, *, before: int = 0) -> None:
+        """Record the end of a hypothesis, whose entry is that many positions before the last."""
+        sentence, index = self._owner(int(rows.groups[row]))
+        track = rows.tracks[row] if rows.tracks else UNTRACKED
+        entry, total = int(rows.entries[row]), float(rows.totals[row])
+        sentence.end(index, entry, total, track, self._history, before=before)
 
     def _end_hypotheses(self, selected: BeamRows) -> BeamRows:
         """Remove and record the hypotheses that are finished or have the maximum length."""
-        last = np.array([sentence.length == sentence.limit for sentence in self.sentences])
-        finished = np.array([node.token == EOS for node in selected.nodes], dtype=bool)
-        ended = finished | last[selected.groups // self.options.group_count]
+        ended = selected.tokens == EOS
+        last = [sentence.length == sentence.limit for sentence in self.sentences]
+        if any(last):
+            ended |= np.array(last)[selected.groups // self.options.group_count]
         for row in np.flatnonzero(ended).tolist():
-            sentence, index = self._owner(int(selected.groups[row]))
-            total = float(selected.totals[row])
-            sentence.end(index, selected.nodes[row], total, finished=bool(finished[row]))
-        return _keep(selected, ~ended)
+            self._end(selected, row)
+        return selected.keep(~ended)
 
     def _owner(self, group: int) -> tuple[SentenceSearch, int]:
         sentence, index = divmod(group, self.options.group_count)
@@ -142,23 +177,18 @@ class SearchBatch:
             sentence.is_done(groups[start:end], totals[start:end])
             for sentence, (start, end) in zip(self.sentences, pairwise(bounds), strict=True)
         ]
+        self._rows = live
+        if not any(done):
+            return []
         mask = ~np.array(done)
         new_index = np.cumsum(mask) - 1
-        self._rows = _keep(
-            live._replace(groups=new_index[owner] * self.options.group_count + group), mask[owner]
-        )
+        live = live._replace(groups=new_index[owner] * self.options.group_count + group)
+        self._rows = live.keep(mask[owner])
         removed = [sentence for sentence, is_done in zip(self.sentences, done, strict=True) if is_done]
         self.sentences = [s for s, is_done in zip(self.sentences, done, strict=True) if not is_done]
         if not self.sentences:
             self._state = None
         return removed
-
-
-def _keep(rows: BeamRows, mask: NDArray[np.bool_]) -> BeamRows:
-    if mask.all():
-        return rows
-    nodes = [node for node, kept in zip(rows.nodes, mask.tolist(), strict=True) if kept]
-    return BeamRows(nodes, rows.parents[mask], rows.totals[mask], rows.groups[mask])
 
 
 def search(
@@ -177,5 +207,4 @@ def search(
             batch.add(list(islice(waiting, free)))
         if not batch.sentences:
             return
-        for sentence in batch.advance():
-            yield sentence.request.number, sentence.hypotheses()
+        yield from batch.advance()

@@ -8,12 +8,14 @@ from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.constraints import required_tokens, select_constrained
 from nmt.decoding.copying.constraint import constrain_copies, contains_copies
 from nmt.decoding.hypothesis import (
-    BeamNode,
+    UNTRACKED,
+    BeamHistory,
     BeamRows,
     Continuations,
     Doubles,
     Selection,
     SentenceSearch,
+    Track,
     select_per_group,
 )
 from nmt.decoding.model import Ints, TokenScores
@@ -22,16 +24,18 @@ from nmt.decoding.sampling import sample_tokens
 from nmt.errors import DataError
 
 
-def blocked_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
-    """Yield the tokens that must not follow this hypothesis; some may be repeated."""
-    if sentence.length < sentence.minimum or sentence.count_missing(node):
+def blocked_tokens(
+    sentence: SentenceSearch, token: int, entry: int, track: Track, history: BeamHistory
+) -> Iterator[int]:
+    """Yield the tokens that must not follow a hypothesis with this last token; some may be repeated."""
+    if sentence.length < sentence.minimum or sentence.count_missing(track):
         yield EOS
-    if node.token in sentence.request.openings:
-        started = zip(node.progress, sentence.required, strict=True)
+    if token in sentence.request.openings:
+        started = zip(track.progress, sentence.required, strict=True)
         yield from (sequence[0] for met, sequence in started if met == 0)
     order, sequences = sentence.options.no_repeat_ngram, sentence.request.forbidden
     if order or sequences:
-        ids = [step.token for step in node.path()]
+        ids = history.trace(entry).tokens
         if order:
             yield from repeated_ngram_tokens(ids, order)
         for sequence in sequences:
@@ -49,48 +53,70 @@ def repeated_ngram_tokens(ids: list[int], order: int) -> Iterator[int]:
 
 def score_continuations(
     scores: TokenScores,
-    nodes: Sequence[BeamNode],
+    rows: BeamRows,
     owners: Sequence[SentenceSearch],
     options: Options,
+    history: BeamHistory,
     extra: int = 0,
 ) -> Continuations:
     """Return the continuations of each hypothesis: enough to include the best of its group, and `extra`.
 
     Raises DataError for NaN.
     """
-    prefixes = [(row, s.request.prefix[s.length :]) for row, s in enumerate(owners)]
-    forced = [(row, prefix[0]) for row, prefix in prefixes if prefix]
-    if len(forced) == len(owners):
-        result = Continuations(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
+    prefixes, never = list[tuple[int, int]](), [PAD, BOS] if options.unk else [PAD, BOS, UNK]
+    if all(sentence.is_plain for sentence in owners):
+        result = _pool(scores, len(never) + extra, options)
+        result.block_everywhere(never)
     else:
-        restricted = [row for row, s in enumerate(owners) if s.is_restricted or s.length < s.minimum]
-        blocked = {(row, token) for row in restricted for token in blocked_tokens(owners[row], nodes[row])}
-        required = {(row, token) for row in restricted for token in required_tokens(owners[row], nodes[row])}
-        never = [PAD, BOS] if options.unk else [PAD, BOS, UNK]
-        closed = [row for row in restricted if owners[row].ends_word(nodes[row])]
-        most = int(np.bincount([row for row, _ in blocked]).max()) if blocked else 0
-        most += max((len(owners[row].request.continuations) for row in closed), default=0)
-        symbols, ends = owners[0].request.symbols, any(owner.copies for owner in owners)
-        spare = len(never) + most + extra + ends
-        result = _pool(scores, spare, options)
-        if contains_copies(result.tokens, symbols):
-            result = _pool(scores, spare + len(symbols), options)
-        if required:
-            result = result.add_missing(scores, *_columns(sorted(required)))
-        for token in never:
-            result.values[result.tokens == token] = -np.inf
-        if blocked:
-            result.block(*_columns(sorted(blocked)))
-        for row in closed:
-            extends = np.isin(result.tokens[row], owners[row].request.continuations)
-            result.values[row, extends] = -np.inf
-        constrain_copies(result, scores, nodes, owners)
-    if forced:
-        rows, next_tokens = _columns(forced)
-        result.values[rows] = -np.inf
-        result.write(scores, rows, next_tokens, 0)
+        prefixed = [(row, s.request.prefix[s.length :]) for row, s in enumerate(owners)]
+        prefixes = [(row, prefix[0]) for row, prefix in prefixed if prefix]
+        if len(prefixes) == len(owners):
+            result = Continuations(np.empty((len(owners), 1)), np.empty((len(owners), 1), np.int64))
+        else:
+            result = _constrain(scores, rows, owners, options, history, never, extra)
+    if prefixes:
+        forced, tokens = _columns(prefixes)
+        result.values[forced] = -np.inf
+        result.write(scores, forced, tokens, 0)
     if np.isnan(result.values).any():
         raise DataError("the model's output is NaN; check its training log for a NaN loss")
+    return result
+
+
+def _constrain(
+    scores: TokenScores,
+    rows: BeamRows,
+    owners: Sequence[SentenceSearch],
+    options: Options,
+    history: BeamHistory,
+    never: Sequence[int],
+    extra: int,
+) -> Continuations:
+    """Return the continuations that the constraints of the sentences permit, and those that they require."""
+    tracks = rows.tracks or [UNTRACKED] * len(owners)
+    restricted = [row for row, s in enumerate(owners) if s.is_restricted or s.length < s.minimum]
+    last = list(zip(rows.tokens.tolist(), rows.entries.tolist(), tracks, strict=True))
+    blocked = {
+        (row, token) for row in restricted for token in blocked_tokens(owners[row], *last[row], history)
+    }
+    required = {(row, token) for row in restricted for token in required_tokens(owners[row], tracks[row])}
+    closed = [row for row in restricted if owners[row].ends_word(tracks[row])]
+    most = int(np.bincount([row for row, _ in blocked]).max()) if blocked else 0
+    most += max((len(owners[row].request.continuations) for row in closed), default=0)
+    symbols, ends = owners[0].request.symbols, any(owner.copies for owner in owners)
+    spare = len(never) + most + extra + ends
+    result = _pool(scores, spare, options)
+    if contains_copies(result.tokens, symbols):
+        result = _pool(scores, spare + len(symbols), options)
+    if required:
+        result = result.add_missing(scores, *_columns(sorted(required)))
+    result.block_everywhere(never)
+    if blocked:
+        result.block(*_columns(sorted(blocked)))
+    for row in closed:
+        extends = np.isin(result.tokens[row], owners[row].request.continuations)
+        result.values[row, extends] = -np.inf
+    constrain_copies(result, scores, tracks, owners)
     return result
 
 
@@ -165,7 +191,7 @@ def _select_some_constrained(
     selected = [Selection(free[best.rows], best.columns)]
     for sentence in dict.fromkeys(s for s in owners if s.required):
         live = np.flatnonzero([owner is sentence for owner in owners])
-        progress = [rows.nodes[row].progress for row in live.tolist()]
+        progress = [rows.tracks[row].progress for row in live.tolist()]
         best = select_constrained(
             sentence.required, progress, keys[live], candidates.tokens[live], options.group_width
         )

@@ -8,17 +8,26 @@ from functools import cache
 
 import numpy as np
 
-from nmt.decoding.hypothesis import BeamNode, Doubles, Selection, SentenceSearch
+from nmt.decoding.hypothesis import Doubles, Selection, SentenceSearch, Track
 from nmt.decoding.model import Ints
 
 Sequences = Sequence[tuple[int, ...]]
 
 
-def required_tokens(sentence: SentenceSearch, node: BeamNode) -> Iterator[int]:
+def required_tokens(sentence: SentenceSearch, track: Track) -> Iterator[int]:
     """Yield the tokens that would advance a hypothesis in each required sequence it does not contain yet."""
-    for met, sequence in zip(node.progress, sentence.required, strict=True):
+    for met, sequence in zip(track.progress, sentence.required, strict=True):
         if met < len(sequence):
             yield sequence[met]
+
+
+def advance_track(sentence: SentenceSearch, track: Track, token: int) -> Track:
+    """Return the track of a hypothesis after one more token."""
+    if not sentence.is_tracked:
+        return track
+    progress = track.progress and advance_progress(track.progress, token, sentence.required)
+    copies = track.copies | {token} if token in sentence.copies else track.copies
+    return Track(progress, track.progress, copies)
 
 
 def advance_progress(progress: tuple[int, ...], token: int | None, sequences: Sequences) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.vocabulary import BOS, PAD
+from nmt.data.vocabulary import EOS, PAD
 from nmt.decoding.model import Floats, Ints, TokenScores
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
@@ -18,23 +18,15 @@ Doubles = NDArray[np.float64]
 IMPOSSIBLE = -1000.0  # log probability of a required token to which the model gives -inf
 
 
-class BeamNode(NamedTuple):
-    """The last token of a hypothesis, linked to the previous one; nodes without successors are freed."""
+class Track(NamedTuple):
+    """The part of its constraints that a hypothesis has met."""
 
-    token: int  # bos in the root
-    log_prob: float
-    weights: Floats | None  # [S] attention at this position, if it is needed
-    progress: tuple[int, ...]  # tokens matched of each required sequence
-    parent: "BeamNode | None"
+    progress: tuple[int, ...] = ()  # tokens matched of each required sequence
+    before: tuple[int, ...] = ()  # the same without the last token
     copies: frozenset[int] = frozenset()  # copy symbols of the source that it contains
 
-    def path(self) -> list["BeamNode"]:
-        """Return the nodes from the first token to this one, without bos."""
-        nodes, node = [], self
-        while node.parent is not None:
-            nodes.append(node)
-            node = node.parent
-        return nodes[::-1]
+
+UNTRACKED = Track()
 
 
 class BeamRows(NamedTuple):
@@ -43,10 +35,77 @@ class BeamRows(NamedTuple):
     A group is a separate beam of its sentence; all sentences have the same number of groups.
     """
 
-    nodes: list[BeamNode]  # [R]
+    tokens: Ints  # [R] the last of each; bos at the start
+    entries: Ints  # [R] in the last position of the `BeamHistory`; -1 at the start
     parents: Ints  # [R] row of the previous state that each continues; -1 at the start
     totals: Doubles  # [R] log probabilities
     groups: Ints  # [R] ascending
+    tracks: Sequence[Track]  # [R]; empty if no sentence has constraints that are tracked
+
+    def keep(self, mask: NDArray[np.bool_]) -> "BeamRows":
+        """Return the rows for which the mask is True."""
+        if mask.all():
+            return self
+        tokens, entries, parents, totals, groups, tracks = self
+        tracks = [track for track, kept in zip(tracks, mask.tolist(), strict=False) if kept]
+        return BeamRows(tokens[mask], entries[mask], parents[mask], totals[mask], groups[mask], tracks)
+
+    def join(self, other: "BeamRows") -> "BeamRows":
+        """Return these rows followed by others."""
+        tracks = list[Track]()
+        if self.tracks or other.tracks:
+            tracks = [
+                track for rows in (self, other) for track in rows.tracks or [UNTRACKED] * len(rows.tokens)
+            ]
+        return BeamRows(
+            np.concatenate([self.tokens, other.tokens]),
+            np.concatenate([self.entries, other.entries]),
+            np.concatenate([self.parents, other.parents]),
+            np.concatenate([self.totals, other.totals]),
+            np.concatenate([self.groups, other.groups]),
+            tracks,
+        )
+
+
+class HistoryPosition(NamedTuple):
+    """What the search selected at one position, in one array for all hypotheses."""
+
+    tokens: Ints  # [N]
+    log_probs: Doubles  # [N]
+    parents: Ints  # [N] entries of the position before; -1 at the start
+    weights: Sequence[Floats]  # [N] attention over the source [S]; empty if it is not needed
+
+
+class Path(NamedTuple):
+    """The tokens of a hypothesis, with their log probabilities and attention."""
+
+    tokens: list[int]
+    log_probs: list[float]
+    weights: list[Floats]
+
+
+class BeamHistory:
+    """The last positions of a search. A hypothesis is an entry of one, and traced back from there."""
+
+    def __init__(self) -> None:
+        self.positions = list[HistoryPosition]()
+
+    def trace(self, entry: int, before: int = 0) -> Path:
+        """Return the path that ends with an entry of the last position, or of one `before` it."""
+        tokens, log_probs, weights = list[int](), list[float](), list[Floats]()
+        index = len(self.positions) - 1 - before
+        while entry >= 0:
+            position = self.positions[index]
+            tokens.append(int(position.tokens[entry]))
+            log_probs.append(float(position.log_probs[entry]))
+            if position.weights:
+                weights.append(position.weights[entry])
+            entry, index = int(position.parents[entry]), index - 1
+        return Path(tokens[::-1], log_probs[::-1], weights[::-1])
+
+    def forget(self, length: int) -> None:
+        """Forget all positions but the last `length`."""
+        del self.positions[: len(self.positions) - length]
 
 
 class Continuations(NamedTuple):
@@ -54,6 +113,11 @@ class Continuations(NamedTuple):
 
     values: Doubles  # [R, C] log probabilities; -inf: not a candidate
     tokens: Ints  # [R, C]
+
+    def block_everywhere(self, tokens: Sequence[int]) -> None:
+        """Block some tokens in all rows."""
+        for token in tokens:
+            self.values[self.tokens == token] = -np.inf
 
     def block(self, rows: Ints, tokens: Ints) -> None:
         """Block tokens [N] of rows [N]."""
@@ -91,12 +155,15 @@ def select_per_group(keys: Doubles, groups: Ints, width: int) -> Selection:
     """
     if not len(groups):
         return Selection(groups, groups)
-    columns = keys.shape[1]
-    starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
-    ranks = np.arange(len(groups)) - starts[groups]
-    grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
-    grid[groups, ranks] = keys
-    flat = grid.reshape(len(starts), -1)
+    columns, starts = keys.shape[1], np.zeros(1, np.int64)
+    if groups[0] == groups[-1]:  # as in a batch of one sentence
+        flat = keys.reshape(1, -1)
+    else:
+        starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
+        ranks = np.arange(len(groups)) - starts[groups]
+        grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
+        grid[groups, ranks] = keys
+        flat = grid.reshape(len(starts), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, :width]
     group, index = np.nonzero(np.take_along_axis(flat, order, axis=1) > -np.inf)
     rank, column = np.divmod(order[group, index], columns)
@@ -119,6 +186,17 @@ class Hypothesis(NamedTuple):
         return not self.finished, self.missing, -self.score
 
 
+class EndedHypothesis(NamedTuple):
+    """A hypothesis that ended; the lowest is the best. It is traced back when its sentence is done."""
+
+    is_cut: bool  # at the maximum length, without eos
+    missing: int  # required sequences that it does not contain
+    cost: float  # the negative score
+    log_prob: float
+    entry: int  # of the history ...
+    length: int  # ... after so many positions of the sentence
+
+
 class SentenceSearch:
     """The search for one sentence, apart from its live hypotheses."""
 
@@ -130,68 +208,74 @@ class SentenceSearch:
         tokens = len(request.source)
         self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * tokens)))
         self.copies = frozenset(request.copies)
+        self.is_tracked = bool(self.required or self.copies)
         given = len(request.prefix) + sum(map(len, self.required)) + len(self.copies)
         needed = max(self.minimum, given) + 1
         self.limit = max(1, int(options.max_ratio * tokens) + options.max_extra, needed)
         self.length = 0  # positions so far
-        self.root = BeamNode(BOS, 0.0, None, (0,) * len(self.required), None)
+        self.root = Track((0,) * len(self.required)) if self.is_tracked else UNTRACKED
         if options.sample:
             self.uniforms = draw_uniforms(request, self.limit, options)
         self.is_restricted = bool(
             self.required or request.forbidden or request.closed or options.no_repeat_ngram
         )
-        self.ended: list[list[Hypothesis]] = [[] for _ in range(options.group_count)]
+        self.is_plain = not (  # nothing is blocked or forced
+            self.is_restricted or request.prefix or request.symbols or self.minimum
+        )
+        self.ended: list[list[EndedHypothesis]] = [[] for _ in range(options.group_count)]
 
-    def count_missing(self, node: BeamNode) -> int:
+    def count_missing(self, track: Track) -> int:
         """Count the required sequences that a hypothesis does not contain."""
-        return sum(met < len(sequence) for met, sequence in zip(node.progress, self.required, strict=True))
+        return sum(met < len(sequence) for met, sequence in zip(track.progress, self.required, strict=True))
 
-    def ends_word(self, node: BeamNode) -> bool:
-        """Return True if the prefix, or a required sequence that ends a word, was completed by this node."""
+    def ends_word(self, track: Track) -> bool:
+        """Return True if the last token completed the prefix, or a required sequence, that ends a word."""
         closed = self.request.closed
-        if not closed or node.parent is None:
+        if not closed or not self.length:
             return False
         if self.length == len(self.request.prefix) and tuple(self.request.prefix) in closed:
             return True
         return any(
             before < now == len(sequence) and sequence in closed
-            for before, now, sequence in zip(node.parent.progress, node.progress, self.required, strict=True)
+            for before, now, sequence in zip(track.before, track.progress, self.required, strict=True)
         )
 
-    def count_missing_copies(self, node: BeamNode) -> int:
+    def count_missing_copies(self, track: Track) -> int:
         """Count the copy symbols that a hypothesis does not contain."""
-        return len(self.copies) - len(node.copies)
+        return len(self.copies) - len(track.copies)
 
-    def add_copy(self, node: BeamNode, token: int) -> frozenset[int]:
-        """Return the copy symbols of a hypothesis with one more token."""
-        return node.copies | {token} if token in self.copies else node.copies
+    def end(
+        self, group: int, entry: int, log_prob: float, track: Track, history: BeamHistory, *, before: int = 0
+    ) -> None:
+        """Record the end of a hypothesis, if it is among the best of its group.
 
-    def end(self, group: int, node: BeamNode, log_prob: float, finished: bool) -> None:
-        """Record the end of a hypothesis, if it is among the best of its group."""
-        path, options, ended = node.path(), self.options, self.ended[group]
-        weights = [step.weights for step in path if step.weights is not None]
-        hypothesis = Hypothesis(
-            [step.token for step in path][: len(path) - finished],
-            options.ranking.score(log_prob, len(path), weights),
-            log_prob,
-            [step.log_prob for step in path],
-            finished,
-            np.stack(weights) if weights and options.attention else None,
-            self.count_missing(node),
+        Its entry is in the last position of the history, or in one `before` it; with eos it is finished.
+        """
+        options, ended, length = self.options, self.ended[group], self.length - before
+        position = history.positions[-1 - before] if length else None
+        weights = history.trace(entry, before).weights if options.coverage_penalty else []
+        ended.append(
+            EndedHypothesis(
+                position is None or position.tokens[entry] != EOS,
+                self.count_missing(track),
+                -options.ranking.score(log_prob, length, weights),
+                log_prob,
+                entry,
+                length,
+            )
         )
-        ended.append(hypothesis)
-        ended.sort(key=Hypothesis.sort_key)
+        ended.sort(key=lambda one: one[:3])
         del ended[options.ends_per_group :]
 
     def is_done(self, groups: Sequence[int], log_probs: Sequence[float]) -> bool:
         """Return True if no live hypothesis, given by group and log probability, can enter the results."""
         return all(
             len(self.ended[group]) == self.options.ends_per_group
-            and self.options.ranking.bound(log_prob, self.length, self.limit) <= self.ended[group][-1].score
+            and self.options.ranking.bound(log_prob, self.length, self.limit) <= -self.ended[group][-1].cost
             for group, log_prob in zip(groups, log_probs, strict=True)
         )
 
-    def hypotheses(self) -> list[Hypothesis]:
+    def hypotheses(self, history: BeamHistory) -> list[Hypothesis]:
         """Return the `n_best` results, best first; of equal ones that of the earlier group first.
 
         Each group contributes its share; outputs of earlier groups are not repeated.
@@ -200,9 +284,16 @@ class SentenceSearch:
         results: dict[tuple[object, ...], Hypothesis] = {}
         for group, ended in enumerate(self.ended):
             distinct = group if options.sample else 0  # two samples may be equal
-            keyed = [((distinct, one.finished, *one.ids), one) for one in ended]
+            found = [self._trace(one, history) for one in ended]
+            keyed = [((distinct, one.finished, *one.ids), one) for one in found]
             results |= dict([(key, one) for key, one in keyed if key not in results][:share])
         return sorted(results.values(), key=Hypothesis.sort_key)[: options.n_best]
+
+    def _trace(self, one: "EndedHypothesis", history: BeamHistory) -> Hypothesis:
+        tokens, log_probs, weights = history.trace(one.entry, self.length - one.length)
+        ids = tokens if one.is_cut else tokens[:-1]
+        attention = np.stack(weights) if weights and self.options.attention else None
+        return Hypothesis(ids, -one.cost, one.log_prob, log_probs, not one.is_cut, attention, one.missing)
 
 
 def draw_uniforms(request: Request, limit: int, options: Options) -> Doubles:

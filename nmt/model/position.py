@@ -49,7 +49,7 @@ class _Sentence(ctypes.Structure):
     _fields_ = (("keys", c_void_p), ("values", c_void_p), ("S", c_long))
 
 
-class _Attention(ctypes.Structure):
+class _AttentionArguments(ctypes.Structure):
     """`struct attention` of position.c."""
 
     _fields_ = (
@@ -164,7 +164,7 @@ class CompiledPosition:
             compiled = [step for step in run if isinstance(step, CStep)]
             self.runs += [CSteps(compiled)] if compiled else run
         arguments = [step.arguments for step in steps if isinstance(step, CStep)]
-        self.attention = next((found for found in arguments if isinstance(found, _Attention)), None)
+        self.attention = next((found for found in arguments if isinstance(found, _AttentionArguments)), None)
         self.bind_weights(longest)
 
     def buffer(self, size: int) -> Tensor:
@@ -247,7 +247,7 @@ class CompiledPosition:
             projected = self.buffer(len(form.query))
             yield self.bind_product(self.query, query, projected)
             query = projected
-        arguments = _Attention(
+        arguments = _AttentionArguments(
             *(0, query.shape[-1], self.context.shape[-1], form.heads, query.data_ptr(), query.stride(1)),
             *(None if form.v is None else form.v.data_ptr(), self.pointers[2].ctypes.data),
             *(None, 0, self.context.data_ptr(), self.context.stride(1)),

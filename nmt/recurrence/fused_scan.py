@@ -152,7 +152,7 @@ def bind_step(
     matrices: Sequence[Any],
     biases: Sequence[Tensor | None],
 ) -> list[PositionStep]:
-    """Bind the products and kernels of a step to x [T, B, G*H] and `buffers`; its values are added to these."""
+    """Bind the products and kernels of a step to x [T, B, G*H] and `buffers`, which get its values."""
     steps = []
     for index, (product, matrix, bias) in enumerate(zip(program.products, matrices, biases, strict=True)):
         u = _product_buffer(cell, index, product, x, buffers)

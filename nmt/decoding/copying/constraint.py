@@ -6,7 +6,7 @@ import numpy as np
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.constraints import required_tokens
-from nmt.decoding.hypothesis import BeamNode, Continuations, SentenceSearch
+from nmt.decoding.hypothesis import Continuations, SentenceSearch, Track
 from nmt.decoding.model import Ints, TokenScores
 
 
@@ -18,7 +18,7 @@ def contains_copies(tokens: Ints, symbols: range) -> bool:
 def constrain_copies(
     candidates: Continuations,
     scores: TokenScores,
-    nodes: Sequence[BeamNode],
+    tracks: Sequence[Track],
     owners: Sequence[SentenceSearch],
 ) -> None:
     """Block copy symbols that a hypothesis must not contain, or contains already.
@@ -29,14 +29,14 @@ def constrain_copies(
     symbols = owners[0].request.symbols if owners else range(0)
     if not symbols:
         return
-    waiting = [(row, _next_copies(s, nodes[row])) for row, s in enumerate(owners) if s.copies]
+    waiting = [(row, _next_copies(s, tracks[row])) for row, s in enumerate(owners) if s.copies]
     best = candidates.tokens[np.arange(len(owners)), candidates.values.argmax(axis=1)]
     is_copy = (candidates.tokens >= symbols.start) & (candidates.tokens < symbols.stop)
     for row, copies in waiting:
         is_copy[row] &= ~np.isin(candidates.tokens[row], copies)
     candidates.values[is_copy] = -np.inf
     for row, copies in waiting:
-        missing = owners[row].count_missing_copies(nodes[row])
+        missing = owners[row].count_missing_copies(tracks[row])
         if not missing:
             continue
         left = owners[row].limit - owners[row].length
@@ -46,11 +46,11 @@ def constrain_copies(
             candidates.values[row][candidates.tokens[row] == EOS] = -np.inf
 
 
-def _next_copies(sentence: SentenceSearch, node: BeamNode) -> list[int]:
+def _next_copies(sentence: SentenceSearch, track: Track) -> list[int]:
     """Return the symbols that can follow; one in a required phrase only as its next token."""
     within = {token for sequence in sentence.required for token in sequence}
-    following = {*required_tokens(sentence, node)}
-    missing = sentence.copies - node.copies
+    following = {*required_tokens(sentence, track)}
+    missing = sentence.copies - track.copies
     return sorted(token for token in missing if token not in within or token in following)
 
 

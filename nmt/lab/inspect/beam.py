@@ -9,7 +9,6 @@ from nmt.data.vocabulary import EOS
 from nmt.decoding.beam import TraceStep
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options
-from nmt.decoding.ranking import Ranking
 
 
 class BeamBranch(NamedTuple):
@@ -32,11 +31,12 @@ def build_beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: 
     first.
     """
     branches: list[BeamBranch] = []
-    indices: dict[int, int] = {}  # of the nodes, by identity: the expansions keep them alive
+    indices = list[int]()  # of the rows that the last expansion selected
     for position, expansion in enumerate(expansions):
-        kept = _kept(position, expansion, indices, options.ranking)
-        pruned = _pruned(position, expansion, indices)[: options.beam]
-        indices |= {id(node): len(branches) + i for i, node in enumerate(expansion.selected.nodes)}
+        parents = [indices[entry] if entry >= 0 else -1 for entry in expansion.live.entries.tolist()]
+        kept = _kept(position, expansion, parents)
+        pruned = _pruned(position, expansion, parents)[: options.beam]
+        indices = [len(branches) + i for i in range(len(kept))]
         branches += kept + pruned
     tokens, parent = best.ids + [EOS] * best.finished, -1
     for index, branch in enumerate(branches):
@@ -46,27 +46,26 @@ def build_beam_tree(expansions: Sequence[TraceStep], best: Hypothesis, options: 
     return branches
 
 
-def _kept(position: int, expansion: TraceStep, indices: dict[int, int], ranking: Ranking) -> list[BeamBranch]:
-    live, _, selected = expansion
-    branches = []
-    rows = zip(selected.nodes, selected.parents.tolist(), selected.totals.tolist(), strict=True)
-    for node, row, total in rows:
-        fate, score, parent = "kept", None, indices.get(id(live.nodes[row]), -1)
-        if node.token == EOS:
-            path = node.path()
-            weights = [step.weights for step in path if step.weights is not None]
-            fate, score = "ended", ranking.score(total, len(path), weights)
-        branches.append(BeamBranch(position, parent, node.token, node.log_prob, total, fate, score))
-    return branches
+def _kept(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[BeamBranch]:
+    selected = expansion.selected
+    columns = selected.tokens, expansion.log_probs, selected.totals, selected.parents
+    return [
+        BeamBranch(
+            position, parents[row], token, log_prob, total, "kept" if score is None else "ended", score
+        )
+        for token, log_prob, total, row, score in zip(
+            *(column.tolist() for column in columns), expansion.scores, strict=True
+        )
+    ]
 
 
-def _pruned(position: int, expansion: TraceStep, indices: dict[int, int]) -> list[BeamBranch]:
+def _pruned(position: int, expansion: TraceStep, parents: Sequence[int]) -> list[BeamBranch]:
     """Return the continuations that were considered and not kept, best first."""
-    live, candidates, selected = expansion
-    kept = {(row, node.token) for row, node in zip(selected.parents.tolist(), selected.nodes, strict=True)}
+    live, candidates, selected = expansion.live, expansion.candidates, expansion.selected
+    kept = {*zip(selected.parents.tolist(), selected.tokens.tolist(), strict=True)}
     pruned = [
-        BeamBranch(position, indices.get(id(node), -1), piece, value, total + value, "pruned")
-        for row, (node, total) in enumerate(zip(live.nodes, live.totals.tolist(), strict=True))
+        BeamBranch(position, parents[row], piece, value, total + value, "pruned")
+        for row, total in enumerate(live.totals.tolist())
         for value, piece in zip(candidates.values[row].tolist(), candidates.tokens[row].tolist(), strict=True)
         if value > -torch.inf and (row, piece) not in kept
     ]
