@@ -155,15 +155,16 @@ def select_per_group(keys: Doubles, groups: Ints, width: int) -> Selection:
     """
     if not len(groups):
         return Selection(groups, groups)
-    columns, starts = keys.shape[1], np.zeros(1, np.int64)
+    columns = keys.shape[1]
     if groups[0] == groups[-1]:  # as in a batch of one sentence
-        flat = keys.reshape(1, -1)
-    else:
-        starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
-        ranks = np.arange(len(groups)) - starts[groups]
-        grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
-        grid[groups, ranks] = keys
-        flat = grid.reshape(len(starts), -1)
+        best = (-keys).ravel().argsort(kind="stable")[:width]
+        best = best[keys.ravel()[best] > -np.inf]
+        return Selection(best // columns, best % columns)
+    starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
+    ranks = np.arange(len(groups)) - starts[groups]
+    grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
+    grid[groups, ranks] = keys
+    flat = grid.reshape(len(starts), -1)
     order = np.argsort(-flat, axis=1, kind="stable")[:, :width]
     group, index = np.nonzero(np.take_along_axis(flat, order, axis=1) > -np.inf)
     rank, column = np.divmod(order[group, index], columns)

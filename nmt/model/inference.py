@@ -94,7 +94,6 @@ class InferenceModel:
                 encoded[index] = self.decoder.select_sentence(first, read, shortlist)
         return [encoded[index] for index in range(len(sources))]
 
-    @torch.inference_mode()
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any]) -> StepOutput:
         """Compute one position of R rows: previous token, row of `state` (-1: start) and sentence of each."""
         return self.decoder.step(y, state, parents, memories)
@@ -170,6 +169,7 @@ class TorchDecoder:
         attention = self.decoder.attention.bind(memory, self.bound.engine) if attends else None
         return EncodedSentence(start, attention, shortlist)
 
+    @torch.inference_mode()
     def step(
         self, y: Ints, state: DecoderState | None, parents: Ints, memories: Sequence[EncodedSentence]
     ) -> StepOutput:

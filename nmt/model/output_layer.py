@@ -94,6 +94,7 @@ class OutputLayer:
         self.sums = self.bias.new_zeros(2, self.capacity)
         self.values = self.bias.new_zeros(self.capacity * self.most)
         self.tokens = np.zeros(self.capacity * self.most, np.int64)
+        self.arrays = self.features[0].numpy(), self.values.numpy(), self.tokens
         logits, size = self.buffer(min(BLOCK, len(self.bias))), len(self.bias)
         steps, arguments = list[CStep](), list[_Best]()
         for number, block in enumerate(self.blocks):
@@ -124,10 +125,11 @@ class OutputLayer:
             steps, arguments = self.bound if lists is None else self.lists.bind(lists)
             for best in arguments:
                 best.k = count
-            self.features[0].numpy()[:rows] = features
+            given, values, tokens = self.arrays
+            given[:rows] = features
             steps.set_rows(rows)
             steps()
-            values, tokens = self.values.numpy()[:total].copy(), self.tokens[:total].copy()
+            values, tokens = values[:total].copy(), tokens[:total].copy()
         return values.reshape(rows, count), tokens.reshape(rows, count)
 
     def logits(self, features: Floats) -> Tensor:

@@ -89,11 +89,16 @@ class TokenTable:
         self.is_projected = len(weight) * size * weight.element_size() <= cache_bytes
         self.table = weight.new_empty(len(weight), size) if self.is_projected else weight
         self.is_cached = np.full(len(weight), not self.is_projected)
+        self.address, self.bytes = self.table.data_ptr(), self.table.shape[1] * weight.element_size()
 
+    def require(self, tokens: Ints) -> None:
+        """Compute the vectors of these tokens, unless they are known."""
+        if not self.is_cached[tokens].all():
+            self.fill(tokens)
+
+    @torch.inference_mode()
     def fill(self, tokens: Ints) -> None:
-        """Compute the vectors of these tokens."""
-        if self.is_cached[tokens].all():
-            return
+        """Compute the vectors of the tokens that are not known."""
         new = np.unique(tokens[~self.is_cached[tokens]])
         self.table[torch.from_numpy(new)] = self.product(self.embedding(torch.from_numpy(new)))
         self.is_cached[new] = True
@@ -128,6 +133,7 @@ class CompiledPosition:
         cells = [layer.cell for layer in bound.layers]
         self.field_sizes = [[cell.hidden_size] * len(cell.State._fields) for cell in cells]
         self.fed = self.decoder.combine.out_features if self.decoder.input_feeding else 0
+        self.attends = self.decoder.attention.context_size > 0
         self.lock = Lock()
         self.bind(INITIAL_ROWS, INITIAL_POSITIONS)
 
@@ -208,7 +214,7 @@ class CompiledPosition:
             else:
                 below = s[0]
         yield self.bind_copy(below, self.h)
-        if self.context.shape[-1] and self.decoder.conditional is None:
+        if self.attends and self.decoder.conditional is None:
             yield from self.bind_attention(self.h)
 
     def bind_cell(self, layer: Any, x: Tensor, s: Sequence[Tensor]) -> Iterator[PositionStep]:
@@ -275,7 +281,7 @@ class CompiledPosition:
                 self.bind(max(rows, 2 * self.capacity), self.weights.shape[1])
             if longest > self.weights.shape[1]:
                 self.bind_weights(2 * longest)
-            self.tokens.fill(y)
+            self.tokens.require(y)
             self.point(y, state, parents, memories)
             self.memories = memories
             for run in self.runs:
@@ -284,27 +290,29 @@ class CompiledPosition:
                     run()
                 else:
                     run(0)
-            new, features = self.state[0].numpy()[:rows].copy(), self.features[0].numpy()[:rows]
+            state, features, weights = self.arrays
+            new = state[:rows].copy()
             return PositionOutput(
-                new[:, -self.fed :] if self.fed else features.copy(),
+                new[:, -self.fed :] if self.fed else features[:rows].copy(),
                 new,
-                self.weights.numpy()[:rows, :longest].copy() if self.context.shape[-1] else None,
+                weights[:rows, :longest].copy() if self.attends else None,
             )
 
     def bind_weights(self, longest: int) -> None:
         """Make the buffer of the attention weights for sentences of so many positions."""
         self.weights = self.table.new_zeros(self.capacity, longest)
+        self.arrays = self.state[0].numpy(), self.features[0].numpy(), self.weights.numpy()
         if self.attention is not None:
             self.attention.weights, self.attention.weights_row = self.weights.data_ptr(), longest
 
     def point(self, y: Ints, state: Floats | None, parents: Ints, memories: Sequence[SourceSentence]) -> None:
         """Point to the token, the previous state and the sentence of each row."""
         tokens, states, sentences = self.pointers[:, : len(y)]
-        np.multiply(y, self.table.stride(0) * self.table.element_size(), out=tokens)
-        tokens += self.table.data_ptr()
+        np.multiply(y, self.tokens.bytes, out=tokens)
+        tokens += self.tokens.address
         sentences[:] = [memory.address for memory in memories]
         if state is not None:
             np.multiply(parents, state.strides[0], out=states)
             states += state.ctypes.data
-        for row in np.flatnonzero(parents < 0).tolist():
+        for row in (parents < 0).nonzero()[0].tolist():
             states[row] = memories[row].start_address

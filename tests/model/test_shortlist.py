@@ -165,7 +165,7 @@ def test_the_vector_of_a_token_is_its_product_and_each_is_multiplied_once() -> N
     table.product = counting
     with torch.inference_mode():
         for tokens in (np.array([5, 7]), np.array([7, 5, 7]), np.array([5, 9, 7, 3])):
-            table.fill(tokens)
+            table.require(tokens)
             assert torch.equal(table.table[tokens], read(made.decoder.embedding(torch.from_numpy(tokens))))
     assert asked == [2, 2]
 

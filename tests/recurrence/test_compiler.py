@@ -343,9 +343,9 @@ def test_notes_go_to_the_innermost_block_that_shows_them() -> None:
 @needs_compiler
 def test_sources_are_read_where_the_locale_is_not_unicode() -> None:
     code = (
-        "import torch, nmt.model.output_scores as o, nmt.recurrence.c.native as n, locale\n"
+        "import torch, nmt.model.output_layer as o, nmt.recurrence.c.native as n, locale\n"
         "assert locale.getpreferredencoding() != 'UTF-8'\n"
-        "n.load_loop(torch.float32); o._library(torch.float32)"
+        "n.load_loop(torch.float32); o.load_position(torch.float32)"
     )
     locale = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
     result = subprocess.run([sys.executable, "-c", code], env={**os.environ, **locale}, capture_output=True)
