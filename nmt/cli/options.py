@@ -53,7 +53,7 @@ TrustCode = Annotated[
     bool,
     typer.Option("--trust-code", callback=_allow_code, help="Run the files of custom cells that are loaded."),
 ]
-INT8_HELP = "8-bit weights: several times as fast, scores hardly differ."
+INT8_HELP = "8-bit weights: faster, and less exact (see the guide)."
 Int8 = Annotated[bool, typer.Option("--int8", help=INT8_HELP)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 

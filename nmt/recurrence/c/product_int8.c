@@ -125,6 +125,7 @@ static void begin_tiles(void) {
     static const struct { unsigned char palette, start, zero[14]; unsigned short width[16]; unsigned char rows[16]; }
         shape = {1, .width = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
     _tile_loadconfig(&shape);
+    __asm__ volatile("" ::: "memory"); /* what tiles read is written before: gcc's loads of tiles do not say so */
 }
 
 /* The sums of up to TILED rows by a panel, in four tiles of 16 x 16. */
