@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from annotated_types import MinLen
 
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.tokenizers import AUTO, CHOICES, check_tokenizer, choose_tokenizer
+from nmt.evaluation.tokenizers import AUTO, CHOICES, SPACELESS, check_tokenizer, choose_tokenizer
 from nmt.settings import OneOf, Settings
 
 if TYPE_CHECKING:
@@ -50,10 +50,12 @@ def _chrf(lowercase: bool = False, word_order: int = 0) -> "Scorer":
     return CHRF(lowercase=lowercase, word_order=word_order)
 
 
-def _ter(lowercase: bool = False) -> "Scorer":
+def _ter(lowercase: bool, tokenize: str) -> "Scorer":
+    """Count edits of words; of characters where BLEU's tokenizer shows that words have no spaces."""
     from sacrebleu.metrics.ter import TER
 
-    return TER(case_sensitive=not lowercase)
+    asian = tokenize in SPACELESS
+    return TER(case_sensitive=not lowercase, normalized=asian, asian_support=asian)
 
 
 METRICS: dict[str, Metric] = {
@@ -61,7 +63,7 @@ METRICS: dict[str, Metric] = {
     "bleu": Metric("BLEU", _bleu, lambda tokenize: _bleu(False, tokenize, effective_order=True)),
     "chrf": Metric("chrF", lambda lowercase, _: _chrf(lowercase), lambda _: _chrf()),
     "chrf++": Metric("chrF++", lambda lowercase, _: _chrf(lowercase, 2), lambda _: _chrf(word_order=2)),
-    "ter": Metric("TER", lambda lowercase, _: _ter(lowercase), lambda _: _ter(), higher_is_better=False),
+    "ter": Metric("TER", _ter, lambda tokenize: _ter(False, tokenize), higher_is_better=False),
 }
 DEFAULT_METRICS = ("bleu", "chrf")
 """Metrics that every validation reports, and that the check of an exported model compares."""

@@ -19,6 +19,8 @@ TOKENIZERS = (
 )
 """sacreBLEU's tokenizers; those in the second line download a model."""
 CHOICES = (AUTO, *TOKENIZERS)
+SPACELESS = ("zh", "ja-mecab", "char")
+"""Tokenizers of text whose words have no spaces between them."""
 
 CODES = {
     "zh": "zh zho chi cmn yue wuu nan hak lzh",

@@ -127,6 +127,12 @@ def test_blank_lines_are_scored_like_any_other() -> None:
     assert 0 < found.value < 100
 
 
+def test_ter_counts_characters_where_words_have_no_spaces() -> None:
+    [found] = score(["我很高兴认识你"], [["我很高兴见到你"]], ["ter"], tokenize="zh")
+    assert found.value == pytest.approx(100 * 2 / 7)
+    assert "asian:yes" in found.signature
+
+
 def test_sentences_are_scored_as_sacrebleu_scores_them() -> None:
     hyp, ref = HYP[0], REF[0]
     assert sentence_score("bleu")(hyp, ref) == sacrebleu.sentence_bleu(hyp, [ref]).score
