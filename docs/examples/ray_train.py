@@ -15,14 +15,13 @@ import torch
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+import nmt
+
 
 def train_worker(config: dict[str, str]) -> None:
     """Train in one of the processes."""
-    from nmt.recipe import training
-    from nmt.recipe.reader import read_any_recipe
-
     torch.set_num_threads(1)
-    training.train(read_any_recipe([config["recipe"]]), Path(config["run"]))
+    nmt.train(config["recipe"], output=config["run"])
 
 
 def main(recipe: str, run: str, processes: int) -> None:

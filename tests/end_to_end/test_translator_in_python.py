@@ -230,9 +230,19 @@ def test_every_name_of_the_package_is_there_and_listed() -> None:
         assert module in sys.modules
 
 
-def test_to_import_nmt_does_not_import_torch() -> None:
-    code = "import sys, nmt; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_to_import_nmt_imports_no_library() -> None:
+    code = "import sys; before = {*sys.modules}; import nmt; print(*{*sys.modules} - before)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8")
+    imported = {name.split(".")[0] for name in found.stdout.split()}
+    assert imported - {*sys.stdlib_module_names} == {"nmt"}
+
+
+def test_what_needs_torch_says_so() -> None:
+    code = "import sys; sys.modules['torch'] = None; import nmt; nmt.score('a', 'a'); nmt.train('hello')"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, encoding="utf-8")
+    assert found.stderr.splitlines()[-1].startswith(
+        "nmt.errors.MissingPackage: torch is not installed: pip install torch"
+    )
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
