@@ -3,10 +3,11 @@
     python -m benchmarks.training
 
 With and without input feeding, for one thread and for two, prints the update's share of `torch.mm`'s rate of
-floating-point operations and its speed against a model of torch.nn.LSTM, torch.nn.LSTMCell and
-F.cross_entropy with the same weights. The three are timed in turn; the figures are medians. Before timing,
-the two models are shown to have equal loss. Then the memory that an update of 8,000 target words takes over
-that of the model, each in a process of its own (on Linux).
+floating-point operations and its speed, in float32 and (where the processor has it) with products in
+bfloat16, against a model of torch.nn.LSTM, torch.nn.LSTMCell and F.cross_entropy with the same weights. All
+are timed in turn; the figures are medians. Before timing, the two models are shown to have equal loss. Then
+the memory that an update of 8,000 target words takes over that of the model, each in a process of its own (on
+Linux).
 """
 
 import argparse
@@ -26,6 +27,9 @@ from nmt.model.translator import TranslationModel
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.schema import TranslationRecipe
 from nmt.recipe.tasks.translation import build_translator
+from nmt.recurrence.c.bfloat16 import find_bfloat16_obstacle
+from nmt.recurrence.engine import bfloat16_products
+from nmt.training.hardware import keep_freed_memory
 from nmt.training.loss import cross_entropy
 
 PIECES = 6000
@@ -150,8 +154,15 @@ class Pair:
         self.theirs.train()
 
     def updates(self) -> dict[str, Callable[[], object]]:
-        """An update of each model."""
-        return {"nmt": self.update(self.ours, our_loss), "torch.nn": self.update(self.theirs, torch_loss)}
+        """An update of each model, of ours in both precisions."""
+        update = self.update(self.ours, our_loss)
+
+        def rounded() -> None:
+            with bfloat16_products():
+                update()
+
+        found = {"nmt": update, "torch.nn": self.update(self.theirs, torch_loss)}
+        return found if find_bfloat16_obstacle() else found | {"bfloat16": rounded}
 
     def update(self, model: Any, loss: Callable[[Any, Tensor, Tensor], Tensor]) -> Callable[[], object]:
         optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
@@ -172,15 +183,17 @@ def compare(feeding: bool, batch: int, src_length: int, tgt_length: int, rounds:
     product, product_operations = matrix_product()
     work = operations(pair.recipe, batch, src_length, tgt_length)
     print(f"\n{batch} pairs, {src_length} -> {tgt_length}, {NAME[feeding]}: {work / 1e9:.1f} GFLOP an update")
-    print(f"{'threads':>8} {'torch.mm':>14} {'nmt':>22} {'torch.nn':>22} {'torch.nn / nmt':>15}")
+    things = pair.updates()
+    heads = " ".join(f"{name:>22}" for name in things)
+    print(f"{'threads':>8} {'torch.mm':>14} {heads}  torch.nn / nmt")
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        seconds = measure_seconds({**pair.updates(), "torch.mm": product}, rounds=rounds)
+        seconds = measure_seconds({**things, "torch.mm": product}, rounds=rounds)
         rate = product_operations / seconds["torch.mm"]
-        shares = {name: work / seconds[name] / rate for name in ("nmt", "torch.nn")}
+        shares = {name: work / seconds[name] / rate for name in things}
         cells = [f"{seconds[name] * 1e3:9.0f} ms, {share:5.0%} of mm" for name, share in shares.items()]
-        ratio = seconds["torch.nn"] / seconds["nmt"]
-        print(f"{threads:>8} {rate / 1e9:>8.0f} GF/s {cells[0]} {cells[1]} {ratio:>14.2f}x", flush=True)
+        ratios = [f"{seconds['torch.nn'] / seconds[name]:.2f}x" for name in things if name != "torch.nn"]
+        print(f"{threads:>8} {rate / 1e9:>8.0f} GF/s {' '.join(cells)}  {', '.join(ratios)}", flush=True)
 
 
 def growth(name: str, feeding: bool, batch: int, length: int) -> float:
@@ -221,6 +234,7 @@ def main() -> None:
     parser.add_argument("--target", type=int, default=16, help="target pieces in a sentence")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
+    keep_freed_memory()
     for feeding in (True, False):
         compare(feeding, arguments.batch, arguments.source, arguments.target, arguments.rounds)
     compare_memory(8000, arguments.target)
