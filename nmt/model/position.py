@@ -289,7 +289,8 @@ class CompiledPosition:
                     run.set_rows(rows)
                     run()
                 else:
-                    run(0)
+                    with torch.inference_mode():
+                        run(0)
             state, features, weights = self.arrays
             new = state[:rows].copy()
             return PositionOutput(

@@ -14,6 +14,7 @@ from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import CompiledSentence, EncodedSentence, InferenceModel
 from nmt.recipe.schema import TranslationRecipe, validate
 from nmt.recipe.tasks.translation import build_translator
+from nmt.recurrence.c import native
 from nmt.recurrence.deferred import PackableLinear
 from nmt.recurrence.state import map_tensors
 from tests.grid import STRUCTURES, mark_slow
@@ -132,3 +133,24 @@ def test_scores_of_chosen_pieces_and_of_all_are_those_of_the_best() -> None:
     rows = np.array([0, 3, 8])
     np.testing.assert_allclose(scores.gather(rows, pieces[rows, 2]), values[rows, 2], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(np.exp(everything).sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("attention", ["general", "additive"])
+@pytest.mark.parametrize("missing", ["attention", "kernels"])
+def test_what_c_does_not_compute_runs_in_python_between_the_steps_in_c(
+    attention: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces, results = np.random.default_rng(3).integers(4, V, 27), []
+    for _ in range(2):
+        model = prepared("lstm", attention)
+        rows = [memory for memory in model.encode(sentences()) for _ in range(3)]
+        first = model.step(np.full(27, BOS), None, np.full(27, -1), rows)
+        second = model.step(pieces, first.state, np.arange(27)[::-1].copy(), rows[::-1])
+        assert second.weights is not None
+        results.append((second.scores.all(), *second.weights))
+        if missing == "attention":
+            monkeypatch.setattr(ATTENTIONS[attention], "compiled_form", lambda self: None)
+        else:
+            monkeypatch.setattr(native, "compile_kernel", lambda *_: None)
+    for given, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(given, expected, rtol=0, atol=2e-5)
