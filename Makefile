@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4
 
-.PHONY: help install demo test slow lint types format wheel check-wheel check-runtime release clean
+.PHONY: help install demo test slow lint types format docs wheel check-wheel check-runtime release clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +49,10 @@ types: $(INSTALLED) ## mypy --strict
 format: $(INSTALLED) ## put the code into the house's format
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
+
+docs: $(INSTALLED) ## the site of the documentation, build/site; warnings are errors
+	@$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/site
+	@echo build/site/index.html
 
 wheel: $(INSTALLED) ## dist/recurrent_nmt-*.whl
 	@rm -rf dist
