@@ -1,4 +1,4 @@
-"""Notes to the user: warnings that the package logs, and where a command or a run shows them.
+"""Notes to the user: warnings that the package logs, where a command or a run shows them, and spans of time.
 
 Modules warn by `logging.getLogger(__name__).warning`. Without a handler Python prints warnings to stderr.
 """
@@ -13,6 +13,13 @@ from functools import cache
 def warn_once(logger: logging.Logger, message: str) -> None:
     """Log a warning, once per process."""
     logger.warning(message)
+
+
+def format_clock(seconds: float) -> str:
+    """Format seconds as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 @contextmanager

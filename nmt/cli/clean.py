@@ -7,7 +7,7 @@ import typer
 
 from nmt.cli.options import CountOption, NumberOption
 from nmt.cli.paths import CHECKED_LATER, READ
-from nmt.cli.terminal import spinner
+from nmt.cli.progress import spinner
 from nmt.data.pairs import find_corpus, open_pair_writer, pair_format
 from nmt.data.text import strip_compression
 from nmt.errors import UsageError

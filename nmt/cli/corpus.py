@@ -9,6 +9,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from nmt.cli.paths import READ, WRITTEN_DIRECTORY
+from nmt.cli.progress import spinner
 from nmt.cli.terminal import echo_note, format_table
 from nmt.console import open_console
 from nmt.errors import DataError, UsageError
@@ -97,7 +98,8 @@ def prepare(
     from nmt.data import corpora
 
     card = corpora.read_card(name)
-    parts = corpora.prepare_corpus(card, directory, to, echo_note)
+    with spinner(f"preparing {name}"):
+        parts = corpora.prepare_corpus(card, directory, to, echo_note)
     for part, pairs in parts.items():
         typer.echo(f"{part}: {pairs:,} pairs", err=True)
     typer.echo(to or corpora.download_root() / name)

@@ -10,8 +10,10 @@ import typer
 from rich.console import Console
 
 from nmt.cli.options import CountOption, Json, RecipeOrRun, TrustCode, read_recipe_or_run
-from nmt.cli.terminal import WIDTH, format_table, spinner, to_json
+from nmt.cli.progress import spinner
+from nmt.cli.terminal import WIDTH, format_table, to_json
 from nmt.lab.doctor.finding import Finding
+from nmt.notes import format_clock
 
 if TYPE_CHECKING:
     from nmt.recipe.schema import Recipe
@@ -102,8 +104,6 @@ def _labelled(rows: list[list[str]]) -> str:
 
 
 def _describe(name: str, facts: Mapping[str, Any]) -> str:
-    from nmt.training.console import format_clock
-
     if "files" in facts:
         return f"{facts['count']:,} {facts['unit']}: {' and '.join(facts['files'])}"
     memory = {

@@ -18,7 +18,8 @@ from nmt.cli.options import (
     TrustCode,
     read_recipe_or_run,
 )
-from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json, unnamed_gates
+from nmt.cli.progress import spinner
+from nmt.cli.terminal import UNLIMITED, format_table, to_json, unnamed_gates
 from nmt.lab.figure import Curve, draw_curves
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ import typer
 
 from nmt.cli.options import FileOption, Int8, Json, NumberOption, Threads, TrustCode
 from nmt.cli.paths import READ
+from nmt.cli.progress import LineProgress
 from nmt.cli.terminal import to_json
 from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.text import count_lines
 
 
 def rescore(
@@ -24,7 +26,9 @@ def rescore(
     ] = None,
     int8: Int8 = False,
     threads: Threads = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the perplexity.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print neither perplexity nor progress.")
+    ] = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Score given translations: one line per pair, and the perplexity on stderr.
@@ -40,11 +44,14 @@ def rescore(
     if length_penalty is not None:
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = tokens = 0.0
-    for scored in rescore_lines(read_pairs(Corpus((source, target))), job):
-        tokens_scored = list(zip(scored.tokens, scored.token_log_probs, strict=True))
-        fields = {"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens_scored}
-        typer.echo(to_json(fields) if json else f"{scored.score:.4f}")
-        total += scored.log_prob
-        tokens += len(scored.tokens)
+    progress = LineProgress(None if quiet else count_lines(source), quiet=quiet)
+    with progress.show():
+        for scored in rescore_lines(read_pairs(Corpus((source, target))), job):
+            tokens_scored = list(zip(scored.tokens, scored.token_log_probs, strict=True))
+            fields = {"score": scored.score, "log_prob": scored.log_prob, "tokens": tokens_scored}
+            typer.echo(to_json(fields) if json else f"{scored.score:.4f}")
+            total += scored.log_prob
+            tokens += len(scored.tokens)
+            progress.advance()
     if tokens and not quiet:
         typer.echo(f"perplexity {math.exp(-total / tokens):.2f} of {tokens:,.0f} tokens", err=True)

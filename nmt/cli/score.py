@@ -9,6 +9,7 @@ import typer
 
 from nmt.cli.options import FileOption, Json
 from nmt.cli.paths import READ
+from nmt.cli.progress import spinner
 from nmt.cli.terminal import UNLIMITED, echo_note, format_table, to_json
 from nmt.data.text import read_lines
 from nmt.errors import UsageError
@@ -80,11 +81,13 @@ def score(
     systems = _read_systems(([baseline] if baseline else []) + hyp, ref or [])
     if tokenize == AUTO:
         tokenize = choose_tokenizer(_find_target_language(language), refs[0])
-    if baseline:
-        results = compare(systems, refs, names, test=paired or "bs", lowercase=lowercase, tokenize=tokenize)
-    else:
-        evaluator = partial(evaluate, lowercase=lowercase, tokenize=tokenize, confidence=confidence)
-        results = {name: evaluator(lines, refs, names, name=name) for name, lines in systems.items()}
+    with spinner("scoring"):
+        if baseline:
+            test = paired or "bs"
+            results = compare(systems, refs, names, test=test, lowercase=lowercase, tokenize=tokenize)
+        else:
+            evaluator = partial(evaluate, lowercase=lowercase, tokenize=tokenize, confidence=confidence)
+            results = {name: evaluator(lines, refs, names, name=name) for name, lines in systems.items()}
     if json:
         typer.echo(to_json([_fields(*item) for item in results.items()], indent=2))
     else:

@@ -8,8 +8,9 @@ import typer
 
 from nmt.cli.options import CountOption, Json, Plot, TrustCode
 from nmt.cli.paths import CHECKED_LATER, READ
+from nmt.cli.progress import spinner
 from nmt.cli.recipes import list_files
-from nmt.cli.terminal import UNLIMITED, format_table, spinner, to_json
+from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.errors import DataError, UsageError, escape_controls, suggestion
 from nmt.lab.figure import Curve, draw_curves
 
@@ -151,8 +152,8 @@ def memory(
     _check_names("--cells", [name for name in named if ":" not in name], list(CELLS))
     for name in named:
         find_named_cell(name)
-    with spinner("") as status:
-        results = list(measure_memory(named, chosen, settings, seeds or defaults[1], status.update))
+    with spinner("measuring") as show:
+        results = list(measure_memory(named, chosen, settings, seeds or defaults[1], show))
     if json:
         fields = ({**one._asdict(), "means": one.means, "deviations": one.deviations} for one in results)
         typer.echo(to_json([{**values, "gaps": asked} for values in fields]))

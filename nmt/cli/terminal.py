@@ -1,14 +1,12 @@
-"""Output on a terminal: tables, JSON, and a spinner for long work."""
+"""Output on a terminal: tables, JSON and notes."""
 
 import json
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any
 
 import typer
-from rich.status import Status
 from rich.table import Table
 
 from nmt.console import open_console
@@ -70,11 +68,6 @@ def _to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_to_plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def spinner(text: str) -> Status:
-    """Show a spinner on stderr while a block runs, if stderr is a terminal."""
-    return open_console(sys.stderr).status(text)
 
 
 def echo_note(message: str) -> None:

@@ -2,17 +2,14 @@
 
 import inspect
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from nmt.cli.progress import LineProgress
 from nmt.cli.terminal import echo_note
 from nmt.cli.translate_options import TranslateOptions
-from nmt.console import open_console
 from nmt.errors import DataError, UsageError, escape_controls
 from nmt.files import check_writable
 
@@ -62,11 +59,11 @@ def translate(**given: Any) -> None:
         reader = LineReader(source.lines)
         progress = TranslationProgress(options.quiet, source.total, output.done)
         reader.skip(output.done)
-        with progress.bar:
+        with progress.show():
             for window, translations in work(reader.windows(window_size, source.pipe), source.pipe):
                 for translation in translations:
                     output.write([format_(translation) for format_ in formatters])
-                    progress.advance(translation)
+                    progress.count(translation)
                     sample.add(translation)
                 output.save(progress.state(window.digest))
         if source.shard:
@@ -180,33 +177,20 @@ def _check_failures(failed: int) -> None:
         raise DataError(f'{lines} not valid, and not translated: see "error" in the output')
 
 
-class TranslationProgress:
-    """A progress bar on a terminal; counts of lines and warnings for the summary."""
+class TranslationProgress(LineProgress):
+    """The progress of a translation job, with counts of warnings and failures for the summary."""
 
     def __init__(self, quiet: bool, total: int | None, before: "JobProgress") -> None:
-        console = open_console(sys.stderr, markup=False, highlight=False, soft_wrap=True)
-        self.quiet, self.before, self.start = quiet, before.lines, time.perf_counter()
-        self.lines, self.notes, self.failed = 0, before.notes, before.failed
-        self.bar = Progress(
-            MofNCompleteColumn(),
-            TextColumn("lines"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=quiet or not console.is_terminal,
-        )
-        self._task = self.bar.add_task("", total=total, completed=before.lines, rate="")
+        super().__init__(total, before.lines, quiet=quiet)
+        self.notes, self.failed = before.notes, before.failed
 
-    def advance(self, translation: "Translation") -> None:
+    def count(self, translation: "Translation") -> None:
         """Count a translated line, and print its warnings."""
         for note in translation.notes:
-            self.bar.console.print(f"line {translation.number}: {escape_controls(note)}")
-        self.lines += 1
+            self.console.print(f"line {translation.number}: {escape_controls(note)}")
         self.notes += len(translation.notes)
         self.failed += translation.line.error is not None
-        self.bar.update(self._task, advance=1, rate=self._rate())
+        self.advance()
 
     def state(self, digest: str) -> "JobProgress":
         """Return the progress of the job, for its checkpoint; `digest` is that of the lines read."""
@@ -217,15 +201,11 @@ class TranslationProgress:
     def note(self, text: str) -> None:
         """Print a message about the job, unless quiet."""
         if not self.quiet:
-            self.bar.console.print(escape_controls(text, keep="\n"))
-
-    def _rate(self) -> str:
-        return f"{self.lines / (time.perf_counter() - self.start):.1f} lines/s"
+            self.console.print(escape_controls(text, keep="\n"))
 
     def summarise(self) -> None:
         """Print lines, time and warnings of the job."""
-        seconds = time.perf_counter() - self.start
         before = f", {self.before:,} before" if self.before else ""
         notes = f"; warnings above: {self.notes:,}" if self.notes else ""
         lines = f"{self.lines:,} line{'s' * (self.lines != 1)}"
-        self.note(f"{lines} in {seconds:.1f} s ({self._rate()}){before}{notes}")
+        self.note(f"{lines} in {self.clock() - self.start:.1f} s ({self.rate()}){before}{notes}")

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from nmt.cli.translate_options import TranslateOptions
 from nmt.data.pipes import PipeLines, open_pipe
-from nmt.data.text import COMPRESSIONS, iterate_lines, read_lines_leniently
+from nmt.data.text import COMPRESSIONS, count_lines, iterate_lines, open_file, read_lines_leniently
 from nmt.decoding import io, shards
 from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.glossary import read_glossary
@@ -136,7 +136,7 @@ class InputLines(NamedTuple):
 @contextmanager
 def open_input(options: TranslateOptions) -> Iterator[InputLines]:
     """Open the lines to translate, with their lexical constraints."""
-    with _open_stream(options.source) as stream:
+    with _open_stream(options.source, seeks=options.shard is not None) as stream:
         shard = shards.find_shard(stream, *shards.parse_shard(options.shard)) if options.shard else None
         total = None if options.quiet else _count_lines(options.source, shard)
         pipe = None if shard else open_pipe(stream)
@@ -145,13 +145,20 @@ def open_input(options: TranslateOptions) -> Iterator[InputLines]:
 
 
 @contextmanager
-def _open_stream(path: Path | None) -> Iterator[BinaryIO]:
-    """Open a file, or standard input."""
+def _open_stream(path: Path | None, *, seeks: bool) -> Iterator[BinaryIO]:
+    """Open a file, plain or compressed, or standard input; a file in which the job seeks must be plain."""
     if path is None:
         yield sys.stdin.buffer
         return
     if path.suffix in COMPRESSIONS[1:]:
-        raise UsageError(f"{path} is compressed: decompress it to stdin (zcat {path} | nmt translate ...)")
+        if seeks:
+            plain = path.with_suffix("")
+            raise UsageError(
+                f"--shard needs a plain file: nmt decompresses none in parts; create {plain} first"
+            )
+        with open_file(path) as stream:
+            yield stream
+        return
     try:
         stream = path.open("rb")
     except OSError as error:
@@ -174,10 +181,8 @@ def _lines(
 
 
 def _count_lines(path: Path | None, shard: shards.ShardRange | None) -> int | None:
-    """Count the lines for the progress bar; a pipe cannot be read twice."""
-    if path is None or not path.is_file():
-        return None
+    """Count the lines for the progress."""
+    if path is None or shard is None:
+        return None if path is None else count_lines(path)
     with path.open("rb") as stream:
-        if shard:
-            return sum(1 for _ in shards.read_shard(stream, shard))
-        return sum(1 for _ in iterate_lines(stream, path))
+        return sum(1 for _ in shards.read_shard(stream, shard))

@@ -121,7 +121,7 @@ class TranslateOptions(NamedTuple):
         in_search("--shortlist/--no-shortlist", help="Consider likely tokens only; see `nmt shortlist`."),
     ] = False
     int8: Annotated[bool, in_job("--int8", help=INT8_HELP)] = False
-    batch: Annotated[int | None, job_count(help="Sentences per batch.")] = None
+    batch: Annotated[int | None, job_count("--batch", "--batch-size", help="Sentences per batch.")] = None
     read_ahead: Annotated[int, job_count(min=0, help="Batches to read ahead; 0: interactive.")] = READ_AHEAD
     workers: Annotated[int, job_count("--workers", help="Processes, with one thread each.")] = 1
     threads: Annotated[int, job_count(help="CPU threads; usually 1 is fastest.")] = 1

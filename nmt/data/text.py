@@ -66,6 +66,14 @@ def survey_file(path: Path, rest: Iterable[bytes]) -> ByteSurvey:
         return survey_lines(iterate_lines(stream, path), path)
 
 
+def count_lines(path: Path) -> int | None:
+    """Count the lines of a file, plain or compressed; None for a pipe, which cannot be read twice."""
+    if not path.is_file():
+        return None
+    with open_file(path) as stream:
+        return sum(1 for _ in iterate_lines(stream, path))
+
+
 def iterate_lines(stream: BinaryIO, path: Path | None, *, first: int = 1) -> Iterator[bytes]:
     """Yield the lines of a stream, the first of which has the number `first`, with their line ends.
 

@@ -1,5 +1,6 @@
 """`nmt translate` as it is typed."""
 
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -60,6 +61,16 @@ def test_files_give_what_streams_give(nmt: Nmt, tmp_path: Path, names: tuple[str
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "out.txt"]
 
 
+def test_a_compressed_file_is_read_as_its_text(nmt: Nmt, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.txt.gz", tmp_path / "out.txt"
+    source.write_bytes(gzip.compress(HELLO))
+    assert nmt("-i", source, "-o", output).exit_code == 0
+    assert output.read_bytes() == nmt(stdin=HELLO).stdout_bytes
+    in_parts = nmt("-i", source, "-o", output, "--shard", "1/2").exception
+    assert isinstance(in_parts, UsageError)
+    assert "--shard needs a plain file" in str(in_parts)
+
+
 def test_the_command_line_comes_before_the_recipe(nmt: Nmt) -> None:
     greedy = nmt("--beam", 1, stdin=HELLO).stdout
     assert nmt("--beam_size", 1, stdin=HELLO).stdout == greedy
@@ -69,7 +80,7 @@ def test_the_command_line_comes_before_the_recipe(nmt: Nmt) -> None:
 
 def test_batch_size_changes_no_byte(nmt: Nmt) -> None:
     text = b"".join(b"word " * (number % 9) + b"\n" for number in range(40))
-    assert nmt("--batch", 1, stdin=text).stdout == nmt("--batch", 64, stdin=text).stdout
+    assert nmt("--batch", 1, stdin=text).stdout == nmt("--batch-size", 64, stdin=text).stdout
 
 
 def test_n_best_is_written_as_moses_writes_it_and_widens_the_beam(nmt: Nmt) -> None:
@@ -101,7 +112,7 @@ def test_what_cannot_be_read_or_written_is_said(nmt: Nmt, tmp_path: Path) -> Non
     assert isinstance(absent, DataError)
     assert "cannot read" in str(absent)
     assert isinstance(nmt("-o", tmp_path / "no" / "folder").exception, UsageError)
-    assert isinstance(nmt("-i", tmp_path / "text.gz").exception, UsageError)
+    assert isinstance(nmt("-i", tmp_path / "text.gz").exception, DataError)
 
 
 def test_a_job_that_fails_leaves_no_output_and_keeps_the_old_one(nmt: Nmt, tmp_path: Path) -> None:
