@@ -12,9 +12,11 @@ A recipe may name any file of a user-defined cell, and that file is then trusted
 a run or model directory extends nothing and names cell files of that directory only; they need consent.
 """
 
+import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -69,12 +71,58 @@ def read_any_recipe(
     `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
-    trees = [load_node(name, Path(), problems) for name in names]
-    trees += [parse_setting(text, problems, source) for text in overrides]
-    recipe = build_recipe(trees, problems)
+    files = [load_node(name, Path(), problems) for name in names]
+    settings = [parse_setting(text, problems, source) for text in overrides]
+    recipe = build_recipe([*files, *settings], problems)
     if recipe is None or problems:
-        raise build_recipe_error(problems, "recipe")
+        by_text = dict(zip(overrides, settings, strict=True))
+        raise build_recipe_error(_name_causes(problems, files, by_text), "recipe")
     return recipe
+
+
+def _name_causes(
+    problems: list[Problem], files: list[YamlNode | None], settings: dict[str, YamlNode | None]
+) -> list[Problem]:
+    """Add to problems with other settings the one that caused them, and what to type instead."""
+    if None in files or None in settings.values() or not files:
+        return problems
+    remaining = {
+        text: {problem.path for problem in _find_problems(files, settings, without=text)} for text in settings
+    }
+    described = []
+    for problem in problems:
+        causes = (text for text, paths in remaining.items() if problem.path not in paths)
+        cause = next(causes, None)
+        if cause is not None and cause.partition("=")[0].strip() != problem.path:
+            remedy = _find_remedy(problem.path, files, settings)
+            advice = f"omit {cause}" + (f", or add {remedy}" if remedy else "")
+            problem = problem._replace(what=f"{problem.what}; {advice}")
+        described.append(problem)
+    return described
+
+
+def _find_problems(
+    files: list[YamlNode | None], settings: dict[str, YamlNode | None], without: str = ""
+) -> list[Problem]:
+    problems: list[Problem] = []
+    build_recipe([*files, *(node for text, node in settings.items() if text != without)], problems)
+    return problems
+
+
+def _find_remedy(path: str, files: list[YamlNode | None], settings: dict[str, YamlNode | None]) -> str | None:
+    """Return `path=default` if the recipe is valid with it."""
+    section: type[Settings] = _kind(*filter(None, reversed([*files, *settings.values()])))
+    *parents, name = path.split(".")
+    for parent in parents:
+        if (inner := find_subsections(section).get(parent)) is None:
+            return None
+        section = inner
+    default = next((field.default for field in fields(section) if field.name == name), MISSING)
+    if not isinstance(default, (str, int, float, type(None))):
+        return None
+    remedy = f"{path}={default if isinstance(default, str) else json.dumps(default)}"
+    valid = not _find_problems(files, settings | {remedy: parse_setting(remedy, [])})
+    return remedy if valid else None
 
 
 def read_model_recipe(folder: Path) -> Recipe:

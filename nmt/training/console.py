@@ -1,22 +1,25 @@
-"""Progress of a run on the console: a live line, a table for each validation, and the same in train.log."""
+"""Progress of a run on the console: a live line, one for each validation, and the same in train.log."""
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from nmt.console import NotebookLine, is_notebook, open_console
 from nmt.errors import escape_controls
 from nmt.evaluation.metrics import METRICS
+from nmt.notes import format_clock
 from nmt.training.validation import ValidationResult
 
 WIDTH = 80
+LONGEST_SILENCE = 60.0
+"""Seconds after which the next update is printed, where no line is redrawn."""
 
 
 class StepReport(NamedTuple):
@@ -37,15 +40,21 @@ class Progress:
     """Display of a run on a console (stderr by default), with a copy in a log file.
 
     A terminal shows a live line at the bottom, and a notebook one above all others; else a line is printed
-    for every entry of the log. Without a log (in all processes but the first) nothing is shown or written.
+    for every entry of the log, and at least every minute. Without a log (in all processes but the first)
+    nothing is shown or written.
     """
 
-    def __init__(self, log: Path | None, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        log: Path | None,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self.notebook = NotebookLine() if console is None and log is not None and is_notebook() else None
         self.console = console or open_console(sys.stdout if self.notebook else sys.stderr, quiet=log is None)
         if not self.console.is_terminal:
             self.console.width = WIDTH
-        self.path, self.line = log, Text()
+        self.path, self.line, self.clock, self.printed = log, Text(), clock, clock()
         self.begin(0)
 
     def live(self) -> AbstractContextManager[object]:
@@ -58,7 +67,7 @@ class Progress:
 
     def begin(self, update: int) -> None:
         """Start measuring the speed and the remaining time after this update."""
-        self.start, self.first = time.perf_counter(), update
+        self.start, self.first = self.clock(), update
         self.words, self.seconds = 0, 0.0  # of training, without validations and checkpoints
 
     def show_update(self, report: StepReport) -> None:
@@ -67,8 +76,11 @@ class Progress:
         self.seconds += report.seconds
         if self.console.is_terminal:
             self.line = self._format(report)
-        elif self.notebook and self.notebook.is_due():
-            self.notebook.show(self._format(report).plain)
+        elif self.notebook:
+            if self.notebook.is_due():
+                self.notebook.show(self._format(report).plain)
+        elif self.clock() - self.printed >= LONGEST_SILENCE:
+            self._print_line(self._format(report))
 
     def log_update(self, report: StepReport) -> None:
         """Write a line to the log, and print it unless there is a live line."""
@@ -77,28 +89,21 @@ class Progress:
         if self.notebook:
             self.notebook.show(line.plain)
         elif not self.console.is_terminal:
-            self.console.print(line)
+            self._print_line(line)
 
     def show_validation(
         self, report: StepReport, result: ValidationResult, *, best: bool, seconds: float
     ) -> None:
-        """Print a table of scores in one row, and one of sample outputs with control characters escaped."""
-        columns = {
-            "update": str(report.update),
-            "epoch": f"{report.epochs:.2f}",
-            **{metric_heading(name): format_number(score) for name, score in result.scores.items()},
-            "best": "yes" if best else "",
-            "time": format_clock(seconds),
-        }
-        scores = Table(*columns, width=WIDTH, title="validation", title_justify="left")
-        scores.add_row(*columns.values())
-        self._print(scores)
-        samples = Table(show_header=False, width=WIDTH)
-        for sample in result.samples:
-            for name, text in sample.items():
-                samples.add_row(name, Text(escape_controls(text)), end_section=name == [*sample][-1])
-        if result.samples:
-            self._print(samples)
+        """Print the scores in one line, and sample outputs with control characters escaped, if requested."""
+        scores = {name: score for name, score in result.scores.items() if name != "loss"}  # log of `ppl`
+        parts = [
+            f"epoch {report.epochs:.2f} {report.update} valid",
+            *(f"{metric_heading(name)} {format_number(score)}" for name, score in scores.items()),
+            format_clock(seconds),
+            *(["best"] if best else []),
+        ]
+        samples = [f"  {name:<4} {text}" for sample in result.samples for name, text in sample.items()]
+        self.note("\n".join([" ".join(parts), *(escape_controls(line) for line in samples)]))
 
     def note(self, message: str) -> None:
         """Print a message; long lines are not wrapped, so paths can be copied."""
@@ -106,7 +111,7 @@ class Progress:
 
     def _format(self, report: StepReport) -> Text:
         speed = self.words / self.seconds if self.seconds else 0.0
-        elapsed, done = time.perf_counter() - self.start, max(report.update - self.first, 1)
+        elapsed, done = self.clock() - self.start, max(report.update - self.first, 1)
         remaining = (report.last_update - report.update) * elapsed / done  # including validations
         parts = [
             f"epoch {report.epochs:.2f}",
@@ -119,6 +124,10 @@ class Progress:
             f"ETA {format_clock(remaining)}",
         ]
         return Text(" ".join(parts), no_wrap=True, overflow="ellipsis")
+
+    def _print_line(self, line: Text) -> None:
+        self.printed = self.clock()
+        self.console.print(line)
 
     def _print(self, content: RenderableType, *, soft_wrap: bool = False) -> None:
         self.console.print(content, soft_wrap=soft_wrap)
@@ -142,10 +151,3 @@ def metric_heading(metric: str) -> str:
 def format_number(value: float) -> str:
     """Format a number with about four digits."""
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:.3g}"
-
-
-def format_clock(seconds: float) -> str:
-    """Format seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

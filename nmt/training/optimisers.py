@@ -1,5 +1,6 @@
 """Optimisers, built from torch's, and schedules of the learning rate, with a linear warm-up."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from nmt.settings import (
     Settings,
     Weight,
 )
+
+_log = logging.getLogger(__name__)
 
 # One kernel over each parameter: for 7 million of them on one CPU core an Adam update takes 9 ms with
 # `fused=True`, 42 ms without, 46 ms with `foreach=True`.
@@ -241,16 +244,23 @@ class NoamSchedule(InverseSquareRootSchedule):
 
 
 class CosineSchedule(Schedule):
-    """Half a cosine from the peak to the floor (Loshchilov & Hutter, 2017, without restarts)."""
+    """Half a cosine from the peak to the floor (Loshchilov & Hutter, 2017, without restarts).
+
+    A warm-up that is not shorter than the span, as of a run that is shortened for a trial, is fitted to it.
+    """
 
     has_end = True
+    RISING = 0.1  # share of the span for a warm-up that does not fit
 
     def prepare(self) -> None:
-        if self.span <= self.warmup:
-            raise UsageError(
-                f"training.learning_rate.warmup: {self.warmup} updates: the schedule ends before, at update "
-                f"{self.span:g}; lower the warm-up, or raise training.stop_after"
-            )
+        if self.span > self.warmup:
+            return
+        fitted = int(self.RISING * self.span)
+        _log.warning(
+            f"training.learning_rate.warmup: the run has {self.span:g} updates, so its warm-up has {fitted} "
+            f"instead of {self.warmup}; for another length add training.learning_rate.warmup=N"
+        )
+        self.warmup = fitted
 
     def share(self, update: int) -> float:
         elapsed = min(1.0, (update - self.warmup) / (self.span - self.warmup))
@@ -267,8 +277,8 @@ class OneCycleSchedule(CosineSchedule):
     START, RISING = 1 / 25, 0.3
 
     def prepare(self) -> None:
-        self.warmup = self.warmup or max(1, round(self.RISING * self.span))
         super().prepare()
+        self.warmup = self.warmup or min(max(1, round(self.RISING * self.span)), int(self.span) - 1)
 
     def rise(self, update: int) -> float:
         elapsed = (update - 1) / (self.warmup - 1)

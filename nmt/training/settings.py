@@ -42,8 +42,8 @@ class ValidationSettings(Settings):
     """Patience by further metrics: `{accuracy: 5}`."""
     stop_when: Literal["any", "all"] = "any"
     """Training stops when any, or all, of the metrics with a patience have exhausted it."""
-    samples: Annotated[int, Ge(0), Le(1000)] = 3
-    """Outputs printed at each validation."""
+    samples: Annotated[int, Ge(0), Le(1000)] = 0
+    """Outputs printed at each validation; all of a translator are in `validation/` of the run."""
     gates: bool = False
     """Write the gates' statistics on a few validation sentences into metrics.jsonl at each validation, as
     `nmt inspect gates` measures them."""
@@ -127,12 +127,6 @@ class TrainingSettings(LikelihoodSettings, UpdateSettings, OptimiserSettings, Ha
             yield (
                 "learning_rate.span",
                 f"{rate.schedule} cannot end with the run, after {end}: give epochs or updates",
-            )
-        if rate.has_end and end.unit == "u" and end.count <= rate.warmup:
-            yield (
-                "learning_rate.warmup",
-                f"{rate.warmup} updates: {rate.schedule} ends before, at {end}; "
-                "lower it, or raise training.stop_after",
             )
 
 

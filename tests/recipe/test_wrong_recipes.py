@@ -55,10 +55,6 @@ WRONG = {
         f"training: {{stop_after: {'9' * 400}e}}",
         "2:24: training.stop_after: expected epochs, updates or minutes, such as 10e, 5000u or 30m (got '999",
     ),
-    "a cosine that ends within its warm-up": (
-        "training: {stop_after: 100u, learning_rate: {schedule: cosine, warmup: 400}}",
-        "training.learning_rate.warmup: 400 updates: cosine ends before, at 100u; lower it, or raise",
-    ),
     "a roll-back without cuts": (
         "training: {learning_rate: {schedule: cosine, rollback: weights}}",
         "training.learning_rate.rollback: cosine never reduces the rate: rollback needs plateau",

@@ -1,4 +1,4 @@
-"""What a run leaves to read: the live line, tables of 80 columns, train.log, metrics.jsonl."""
+"""What a run leaves to read: the live line, a line for each validation, train.log, metrics.jsonl."""
 
 import builtins
 import io
@@ -13,8 +13,10 @@ from rich.console import Console
 
 from nmt.cli.terminal import spinner
 from nmt.errors import DataError, MissingPackage, UsageError
-from nmt.training.console import Progress, StepReport, format_clock, format_number
+from nmt.notes import format_clock
+from nmt.training.console import Progress, StepReport, format_number
 from nmt.training.logging import LOGGERS, MetricsLog, build_logger
+from nmt.training.settings import ValidationSettings
 from nmt.training.validation import ValidationResult
 from tests.training.runs import Duration, make_forcing, make_training
 
@@ -143,18 +145,38 @@ def test_the_line_of_a_long_run_fits_eighty_columns(tmp_path: Path) -> None:
     assert len(progress._format(long).plain) <= 80
 
 
-def test_tables_fit_eighty_columns_and_show_text_as_it_is(tmp_path: Path) -> None:
+def test_a_validation_is_one_line_and_its_samples_are_text_as_it_is(tmp_path: Path) -> None:
     text = shown(tmp_path, terminal=False)
-    wide = Console(width=200)
-    assert max(wide.measure(line).maximum for line in text.splitlines()) <= 80
-    assert "a [bold]reference[/bold] \\x1b[31mwith markup" in text
-    for word in ("BLEU", "31.25", "chrF", "55.50", "ppl", "7.39", "yes", "1:01", "src", "ref", "hyp", "나는"):
-        assert word in text
+    assert text.splitlines()[1:] == [
+        "epoch 1.25 120 valid ppl 7.39 acc 0.50 BLEU 31.25 chrF 55.50 1:01 best",
+        f"  src  {KOREAN}",
+        "  ref  a [bold]reference[/bold] \\x1b[31mwith markup",
+        f"  hyp  {'a translation ' * 9}",
+        "a note",
+    ]
+
+
+def test_a_run_shows_samples_on_request(tmp_path: Path) -> None:
+    assert ValidationSettings().samples == 0
+    progress = Progress(tmp_path / "train.log", Console(quiet=True))
+    progress.show_validation(REPORT, FOUND._replace(samples=[]), best=False, seconds=5)
+    log = (tmp_path / "train.log").read_text(encoding="utf-8")
+    assert log == "epoch 1.25 120 valid ppl 7.39 acc 0.50 BLEU 31.25 chrF 55.50 0:05\n"
 
 
 def test_the_log_has_all_that_the_console_had(tmp_path: Path) -> None:
     text = shown(tmp_path, terminal=False)
     assert (tmp_path / "train.log").read_text(encoding="utf-8") == text
+
+
+def test_slow_updates_are_printed_every_minute_but_not_logged(tmp_path: Path) -> None:
+    out, seconds = io.StringIO(), iter(range(0, 10_000, 8))
+    console = Console(file=out, width=80)
+    progress = Progress(tmp_path / "train.log", console, clock=lambda: float(next(seconds)))
+    for update in range(1, 31):
+        progress.show_update(REPORT._replace(update=update, seconds=8.0))
+    assert 3 <= out.getvalue().count("loss 2.50") <= 12
+    assert not (tmp_path / "train.log").exists()
 
 
 def test_the_ratio_of_teacher_forcing_is_shown_where_it_is_scheduled(tmp_path: Path) -> None:

@@ -96,14 +96,29 @@ def test_plateau_forgives_patience_validations_then_multiplies_and_waits_anew() 
     assert cuts == [False, False, True, False, False, False, True]
 
 
-def test_a_floor_above_the_peak_and_an_end_within_the_warm_up_are_refused() -> None:
+def test_a_floor_above_the_peak_is_refused() -> None:
     with pytest.raises(UsageError, match="floor 2 is above its peak 1"):
         make_schedule(peak=1.0, floor=2.0)
-    for name in ("cosine", "one-cycle"):
-        with pytest.raises(
-            UsageError, match="9 updates: the schedule ends before, at update 5; lower the warm-up"
-        ):
-            make_schedule(name, warmup=9, span=5.0)
+
+
+@pytest.mark.parametrize(("name", "fitted"), [("cosine", 5), ("one-cycle", 15)])
+def test_a_warm_up_that_does_not_fit_the_run_is_fitted_with_a_note(
+    name: str, fitted: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    schedule = make_schedule(name, peak=1.0, warmup=100, span=50.0)
+    assert schedule.warmup == fitted
+    assert schedule.rate(fitted) == pytest.approx(1.0)
+    assert schedule.rate(50) == pytest.approx(0.0)
+    note = f"the run has 50 updates, so its warm-up has {fitted} instead of 100; for another length add "
+    assert f"{note}training.learning_rate.warmup=N" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["cosine", "one-cycle"])
+@pytest.mark.parametrize("span", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("warmup", [0, 1, 9])
+def test_the_shortest_runs_have_a_learning_rate(name: str, span: float, warmup: int) -> None:
+    schedule = make_schedule(name, peak=1.0, warmup=warmup, span=span)
+    assert all(0.0 <= schedule.rate(update) <= 1.0 for update in range(1, int(span) + 2))
 
 
 def test_a_floor_above_what_a_noam_reaches_is_refused() -> None:
