@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from nmt import __version__
 from nmt.cli import INTERRUPTED
+from nmt.cli.help_page import VerbCommand
 from nmt.cli.paths import check_paths
 from nmt.cli.streams import abandon_output, flush_output, open_streams, restart_in_utf8
 from nmt.cli.terminal import echo_note
@@ -103,6 +104,7 @@ app = typer.Typer(
     cls=VerbGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -130,10 +132,10 @@ for _verb in VERBS:
     _module = import_module(f"nmt.cli.{_verb}")
     if hasattr(_module, "app"):
         for _command in _module.app.registered_commands:
-            _command.callback = check_paths(_command.callback)
+            _command.callback, _command.cls = check_paths(_command.callback), VerbCommand
         app.add_typer(_module.app, name=_verb)
     else:
-        app.command(_verb)(check_paths(getattr(_module, _verb)))
+        app.command(_verb, cls=VerbCommand)(check_paths(getattr(_module, _verb)))
 
 
 def main() -> None:

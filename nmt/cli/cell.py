@@ -11,7 +11,9 @@ from nmt.errors import DataError
 if TYPE_CHECKING:
     from nmt.lab.cell_check import KernelStep, ProductStep
 
-app = typer.Typer(no_args_is_help=True, help="List, show and check cells, including custom ones.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, show and check cells, including custom ones."
+)
 
 CellName = Annotated[
     str, typer.Argument(metavar="NAME|FILE.py:Class", help="A cell of `nmt cell ls`, or a custom cell.")

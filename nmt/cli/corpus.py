@@ -17,7 +17,9 @@ from nmt.errors import DataError, UsageError
 if TYPE_CHECKING:
     from nmt.data.corpora import CorpusCard
 
-app = typer.Typer(no_args_is_help=True, help="List, download, prepare and verify known corpora.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, download, prepare and verify known corpora."
+)
 
 
 @app.command("ls")

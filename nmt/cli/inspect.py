@@ -35,7 +35,7 @@ SHOWN_POSITIONS = (1, 2, 3, 5, 10, 20, 50, 100)
 """Positions whose norms the tables of gates show."""
 ARROWS = {"forward": "→", "backward": "←", "conditional": "cond."}
 
-app = typer.Typer(no_args_is_help=True, help="Look inside a trained model.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look inside a trained model.")
 
 
 @app.command()

@@ -26,7 +26,8 @@ RecipeWords = Annotated[
     list[str],
     typer.Argument(
         metavar="RECIPE... [KEY=VALUE...]",
-        help="Recipe files or names of shipped recipes, and settings. Later ones take precedence.",
+        help="Recipe files, or names of `nmt recipes ls`, and settings that replace theirs, such as "
+        "training.stop_after=5e (all: `nmt recipes reference`). Later ones take precedence.",
     ),
     READ,
 ]

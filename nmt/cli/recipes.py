@@ -12,7 +12,7 @@ from nmt.cli.terminal import format_table, to_json
 from nmt.errors import UsageError
 from nmt.files import read_purpose, shipped_directory, write_file
 
-app = typer.Typer(no_args_is_help=True, help="List, show, check and copy recipes.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, check and copy recipes.")
 
 
 @app.command("ls")

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from nmt.lab.memory import MemoryResult
     from nmt.lab.study.definition import StudyMember
 
-app = typer.Typer(no_args_is_help=True, help="Run experiments of many training runs, with one report.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run experiments of many training runs, with one report.",
+)
 
 FULL, QUICK = ("5,20,50,100,200", 3, 1000), ("10,200", 1, 500)
 """Default gaps, seeds and updates."""

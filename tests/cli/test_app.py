@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,7 +76,22 @@ def test_no_word_of_a_help_is_cut_or_split_at_80_columns(words: tuple[str, ...])
         runner.invoke(root.app, [*words, "--help"], terminal_width=width, env={"COLUMNS": f"{width}"}).stdout
         for width in (300, 80)
     )
-    assert {word for word in wide.split() if word.strip("─╭╮╰╯")} <= {*narrow.split()}
+    assert {*wide.split()} <= {*narrow.split()}
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "<bool>" not in narrow
+    assert not re.search(r"<\w+ range>|x>=|\{", narrow)
+
+
+def test_the_help_of_a_verb_reads_as_text_with_its_options_by_subject() -> None:
+    text = runner.invoke(root.app, ["translate", "--help"], env={"COLUMNS": "80"}).stdout
+    assert text.splitlines()[0].endswith(" translate [OPTIONS] MODEL")
+    assert "\n  -i, --src, --input FILE  Input; by default stdin.\n" in text
+    assert "\n      --no-unk                  Never output <unk>.\n" in text
+    sections = re.findall(r"^(\w.*):$", text, re.MULTILINE)
+    assert (sections[0], sections[1], sections[-1]) == ("Arguments", "Files", "Options")
+    text = runner.invoke(root.app, ["train", "--help"], env={"COLUMNS": "80"}).stdout
+    assert text.splitlines()[0].endswith(" train [OPTIONS] RECIPE... [KEY=VALUE...]")
+    assert "training.stop_after=5e (all: `nmt recipes" in text
 
 
 def test_a_misspelt_verb_is_answered_with_the_nearest() -> None:

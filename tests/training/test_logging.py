@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nmt.cli.terminal import spinner
+from nmt.cli.progress import spinner
 from nmt.errors import DataError, MissingPackage, UsageError
 from nmt.notes import format_clock
 from nmt.training.console import Progress, StepReport, format_number
