@@ -79,16 +79,20 @@ class Translator:
         string, or many as a list or an array), and the column `output` is added.
         """
         if not isinstance(text, Mapping):
-            found = self.translate(text)
-            return [one.text for one in found] if isinstance(found, list) else found.text
+            return self._translate_text(text)
         if column not in text:
             columns = ", ".join(map(str, text))
             raise UsageError(f"the batch has no column {column!r}, only {columns}: name the text's, column=")
         lines = text[column]
-        translated: Any = self(lines.tolist() if isinstance(lines, np.ndarray) else lines)
+        translated = self._translate_text(lines.tolist() if isinstance(lines, np.ndarray) else lines)
         if isinstance(lines, np.ndarray):
             translated = np.array(translated, dtype=object)
         return {**text, output: translated}
+
+    def _translate_text(self, text: Any) -> Any:
+        """Translate a string to a string, a list to a list; not by `__call__`, which Ray Data overrides."""
+        found: Any = self.translate(text)
+        return [one.text for one in found] if isinstance(found, list) else found.text
 
     @overload
     def translate(  # type: ignore[overload-overlap]

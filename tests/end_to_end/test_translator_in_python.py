@@ -5,6 +5,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ def test_a_batch_gets_another_column(finished: Finished) -> None:
         assert batch["id"].tolist() == [0, 1, 2]
     with pytest.raises(UsageError, match="no column 'text', only de, id: name the text's, column="):
         translator({"de": LINES, "id": [1, 2, 3]})
+
+
+def test_a_batch_is_translated_by_a_subclass_whose_calls_wait_for_a_thread(finished: Finished) -> None:
+    """As Ray Data's actors do: a call within a call would wait for itself."""
+    busy = threading.Lock()
+
+    class Actor(nmt.Translator):
+        def __call__(self, *arguments: Any) -> Any:
+            assert busy.acquire(blocking=False)
+            try:
+                return super().__call__(*arguments)
+            finally:
+                busy.release()
+
+    actor = Actor(finished.run)
+    assert actor({"text": LINES[:1]})["translation"] == [actor(LINES[0])]
 
 
 def test_constraints_are_arguments(finished: Finished) -> None:
