@@ -13,6 +13,9 @@ from nmt import __version__
 FORMAT = 2
 FIRST = 1
 
+PROSE = "README.md"
+"""The file of a model or export directory for people, which anybody may edit: checksums leave it out."""
+
 
 def stamp() -> dict[str, Any]:
     """Return the entries of a file that carry the format and the version that wrote it."""

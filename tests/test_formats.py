@@ -82,6 +82,26 @@ def test_what_is_written_carries_the_format(tmp_path: Path) -> None:
         assert {name: written[name] for name in stamp()} == {"format": 2, "nmt": __version__}
 
 
+@pytest.mark.parametrize("content", ["# Mine\n\nOne more line.\n", None])
+@pytest.mark.parametrize("name", ["averaged", "onnx"])
+def test_prose_may_be_edited_or_missing(name: str, content: str | None, tmp_path: Path) -> None:
+    """Also where an earlier version has recorded its checksum."""
+    if name == "onnx":
+        pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
+    copy, load = tmp_path / name, LOADED[name][1]
+    shutil.copytree(ARTIFACTS / name, copy, symlinks=True)
+    readme, sums = copy / "README.md", copy / "checksums.json"
+    readme.write_text("# Theirs\n", encoding="utf-8")
+    if sums.exists():
+        values = {**json.loads(sums.read_bytes()), "README.md": hashlib.sha256(b"# Theirs\n").hexdigest()}
+        sums.write_text(json.dumps(values), encoding="utf-8")
+    if content is None:
+        readme.unlink()
+    else:
+        readme.write_text(content, encoding="utf-8")
+    load(copy)
+
+
 @pytest.mark.parametrize("writer", [None, 1, "", "x" * 1000])
 def test_a_writer_that_is_not_a_version_is_not_repeated(writer: object) -> None:
     problem = find_format_problem({"format": 10**30, "nmt": writer})

@@ -18,17 +18,19 @@ from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
-from nmt.evaluation.metrics import DEFAULT_METRICS, score
+from nmt.evaluation.metrics import DEFAULT_METRICS, Score, score
 from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, PROTECTION, ExportConfig, graph_file, load_export
 from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, memory_names
 from nmt.export.parts import state_sizes
 from nmt.files import atomic_directory, file_sha256
-from nmt.formats import stamp
+from nmt.formats import PROSE, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
+from nmt.recipe.model_card import CardScores, find_corpus, format_card
+from nmt.recipe.prepare_data import model_directory
 from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
 
-REPORT = "report.json"
+REPORT, EXTRA = "report.json", "recurrent-nmt[fast]"
 
 
 class ParityTexts(NamedTuple):
@@ -91,7 +93,22 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
             report = compare_with_trained(loaded, folder, texts)
             _write_json(folder / REPORT, asdict(report))
             _write_checksums(folder)
+        card = describe_export(output.name, loaded, report, model_directory(path), int8=int8)
+        (folder / PROSE).write_bytes(card.encode())
     return report
+
+
+def describe_export(
+    name: str, loaded: LoadedTranslator, report: ParityReport | None, run: Path, *, int8: bool
+) -> str:
+    """Return the model card of an export, with the scores of its comparison."""
+    scores = None
+    if report is not None and report.exported.scores:
+        pairs = ((*key.split("|", 1), value) for key, value in report.exported.scores.items())
+        measured = f"On {report.name} ({report.lines:,} lines), with beam {report.beam}:"
+        scores = CardScores(measured, [Score(label, value, signature) for label, signature, value in pairs])
+    what = f"ONNX graphs{' with 8-bit weights' * int8}, translated with onnxruntime (`pip install '{EXTRA}'`)"
+    return format_card(name, loaded.recipe, find_corpus(loaded.recipe, run), what=what, scores=scores)
 
 
 def _write_checksums(folder: Path) -> None:

@@ -5,20 +5,22 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from nmt import __version__
 from nmt.data.shortlist import Shortlist, ShortlistStatistics, make_shortlist, measure_shortlist
 from nmt.data.store import MANIFEST, TokenStore
 from nmt.data.trained_lengths import LENGTHS
 from nmt.data.vocabulary import SIDES, Vocabulary
-from nmt.errors import DataError, UsageError, escape_controls
+from nmt.errors import DataError, UsageError
+from nmt.evaluation.metrics import Score
 from nmt.files import atomic_directory, file_sha256
-from nmt.formats import FIRST, stamp
+from nmt.formats import FIRST, PROSE, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.cell_files import find_cell_files, find_stack_settings, relocate_cells
+from nmt.recipe.model_card import LIBRARY, CardScores, find_corpus, find_languages, format_card
 from nmt.recipe.model_memory import (
     BuildModel,
     SkipInitialisation,
@@ -42,9 +44,11 @@ from nmt.untrusted_files import (
     check_sha256,
     find_member,
     read_card,
+    read_json,
+    read_tensor_header,
 )
 
-SHORTLIST = "shortlist.safetensors"
+SHORTLIST, CONFIG, SCORES = "shortlist.safetensors", "config.json", "scores.json"
 
 
 class TrainedFiles(NamedTuple):
@@ -140,7 +144,7 @@ class ModelCard:
     """The content of `model.json`."""
 
     nmt: str  # the version that wrote it
-    sha256: dict[str, str]  # of every other file
+    sha256: dict[str, str]  # of every other file but README.md
     averaged: list[str] = field(default_factory=list)  # checkpoints
     format: int = FIRST
 
@@ -152,7 +156,7 @@ def _check_model_directory(path: Path) -> Path:
     for name in (checkpoint.MODEL, RECIPE):
         if name not in sums:
             raise RefusedFile(card, f"no checksum of {name}")
-    for name in sorted(sums):
+    for name in sorted({*sums} - {PROSE}):  # of which versions 0.1 and 0.2 recorded the sum, too
         check_sha256(find_member(path, name, card), sums[name])
     return path / checkpoint.MODEL
 
@@ -191,11 +195,23 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
             shutil.copyfile(file, side / file.name)
         portable = remove_paths(relocate_cells(recipe, Path()))
         (side / RECIPE).write_bytes(dump(portable).encode())
-        (side / "README.md").write_bytes(_readme(escape_controls(output.name), facts, recipe).encode())
-        sums = {path.name: file_sha256(path) for path in side.iterdir()}
-        sums[checkpoint.MODEL] = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
-        card = {**stamp(), **facts, "sha256": sums}
-        (side / CARD).write_bytes(json.dumps(card, indent=2).encode() + b"\n")
+        weights = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
+        _write_json(side / CONFIG, describe_model(recipe, run, side / checkpoint.MODEL))
+        sums = {path.name: file_sha256(path) for path in side.iterdir() if path.name != checkpoint.MODEL}
+        _write_json(side / CARD, {**stamp(), **facts, "sha256": {**sums, checkpoint.MODEL: weights}})
+        (side / PROSE).write_bytes(_describe_average(output.name, run, facts, recipe).encode())
+
+
+def _write_json(file: Path, facts: object) -> None:
+    file.write_bytes(json.dumps(facts, indent=2).encode() + b"\n")
+
+
+def describe_model(recipe: Recipe, run: Path, weights: Path) -> Metadata:
+    """Return the content of a model directory's `config.json`, which programs other than this one read."""
+    parameters = sum(prod(entry.shape) for entry in read_tensor_header(weights).tensors.values())
+    kind = {"library_name": LIBRARY, "model_type": "nmt", "task": recipe.task}
+    languages = find_languages(recipe, find_corpus(recipe, run))
+    return {**stamp(), **kind, "languages": languages, "parameters": parameters}
 
 
 def _vocabulary_file(run: Path, side: str) -> Path:
@@ -205,20 +221,33 @@ def _vocabulary_file(run: Path, side: str) -> Path:
     return file
 
 
-def _readme(name: str, facts: Metadata, recipe: Recipe) -> str:
-    paragraphs = [
-        f"# {name}",
-        f"A {recipe.kind} of nmt {__version__} (`pip install recurrent-nmt`): the mean of the checkpoints "
-        f"{', '.join(facts['averaged'])}.",
-        f"    {recipe.usage.format(name)}",
-        "recipe.yaml has the settings of its training.",
-    ]
-    for file in find_cell_files(recipe):
-        paragraphs.append(
-            f"{file.name} is Python code of its cells, and runs only if you allow it: read it, then add "
-            "`--trust-code` to the first command."
-        )
-    return "\n\n".join(paragraphs) + "\n"
+def _describe_average(name: str, run: Path, facts: Metadata, recipe: Recipe) -> str:
+    """Return the model card of an average of checkpoints."""
+    corpus, names = find_corpus(recipe, run), facts["averaged"]
+    mean = "the mean of the checkpoints " if len(names) > 1 else "checkpoint "
+    return format_card(
+        name,
+        recipe,
+        corpus,
+        what=mean + ", ".join(names),
+        paragraphs=["recipe.yaml has the settings of its training."],
+        scores=_read_scores(run, names, corpus.name if corpus else None),
+    )
+
+
+def _read_scores(run: Path, names: list[str], corpus: str | None) -> CardScores | None:
+    """Return the scores of `nmt run`; None if there are none, or only of an earlier best one."""
+    file, best = run / SCORES, run / "checkpoints" / "best"
+    if not file.is_file() or not best.exists():
+        return None
+    tested = checkpoint.follow_link(best).resolve()
+    if file.stat().st_mtime < (tested / checkpoint.METADATA).stat().st_mtime:
+        return None
+    scores = read_json(file, list[Score])
+    if names == [tested.name]:
+        return CardScores("On the test data of the recipe, translated with its settings:", scores, corpus)
+    measured = f"Of the run's best checkpoint, {tested.name}, on the recipe's test data; not of this mean:"
+    return CardScores(measured, scores)
 
 
 def write_shortlist(run: Path, *, best: int, frequent: int) -> tuple[Path, ShortlistStatistics]:

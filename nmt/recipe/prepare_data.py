@@ -63,7 +63,7 @@ def record_checksums(run: Path, checksums: Mapping[str, str | list[str]]) -> boo
 
     Raises DataError if they have, and the run has a checkpoint.
     """
-    known = _read_checksums(run / CHECKSUM_FILE)
+    known = read_checksums(run)
     changed = [name for name, sums in checksums.items() if known.get(name, sums) != sums]
     if changed and has_checkpoint(run):
         raise DataError(
@@ -75,7 +75,9 @@ def record_checksums(run: Path, checksums: Mapping[str, str | list[str]]) -> boo
     return bool(changed)
 
 
-def _read_checksums(file: Path) -> dict[str, str | list[str]]:
+def read_checksums(run: Path) -> dict[str, str | list[str]]:
+    """Return the recorded checksums of a run's data and vocabularies, by what they are of."""
+    file = run / CHECKSUM_FILE
     if not os.path.lexists(file):
         return {}
     advice = "start a new run in another directory (--output)"

@@ -86,6 +86,7 @@ def test_an_averaged_model_translates_wherever_it_is_moved(finished: Finished, t
         "lengths.json",
         "model.safetensors",
         "model.json",
+        "config.json",
         "README.md",
     }
     lines = done(nmt("translate", moved, "-q", "-i", finished.text / "test.de")).splitlines()
