@@ -32,6 +32,7 @@ STATE_BYTES = 64 * MIB  # a JSON file that grows with the run: checkpoint.json, 
 TEXT_BYTES = 256 * MIB  # vocabularies
 LOG_BYTES = 1024 * MIB  # metrics.jsonl, train.log
 GRAPH_BYTES = 2047 * MIB  # ONNX cannot be larger
+WEIGHT_BYTES = 16384 * MIB  # of a model that is downloaded
 HEADER_BYTES = 16 * MIB  # of a safetensors file
 
 ADVICE = "restore it from a copy"
@@ -57,9 +58,17 @@ class NewerFormat(RefusedFile):
 
 
 def check_inside(path: Path, directory: Path) -> Path:
-    """Return the real path of `path`; DataError if links lead it out of the directory."""
+    """Return the real path of `path`; DataError if links lead it out of the directory.
+
+    From a snapshot in the cache of the Hugging Face Hub, whose links its library makes, they may lead to the
+    blobs next to the snapshots.
+    """
     real, root = os.path.realpath(path), os.path.realpath(directory)
-    if real != root and not real.startswith(root.rstrip(os.sep) + os.sep):
+    snapshots, repository = os.path.split(os.path.dirname(root))[::-1]
+    roots = [root]
+    if snapshots == "snapshots" and os.path.basename(repository).startswith("models--"):
+        roots.append(os.path.join(repository, "blobs"))
+    if real != root and not any(real.startswith(one.rstrip(os.sep) + os.sep) for one in roots):
         raise RefusedFile(path, f"it is a link out of {directory}, to {real}", "replace the link by a copy")
     return Path(real)
 

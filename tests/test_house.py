@@ -45,6 +45,7 @@ DOORS = {
     "chardet": ("nmt/text_encoding.py",),
     "filelock": ("nmt/operating_system.py",),
     "IPython": ("nmt/console.py",),
+    "huggingface_hub": ("nmt/hub.py",),
     "matplotlib": ("nmt/lab/figure.py", "nmt/api/runs.py"),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
@@ -185,14 +186,14 @@ def test_processes_meet_in_one_module() -> None:
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    optional = ("export", "fast", "parquet", "plot")
+    optional = ("export", "fast", "hub", "parquet", "plot")
     lines = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     declared = {re.split(r"[^\w-]", line)[0] for line in lines}
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS) - {"IPython"}  # of the kernel
 
 
 @pytest.mark.parametrize(
-    "group", ["dependencies", "dev", "export", "fast", "parquet", "plot", "ray", "tensorboard"]
+    "group", ["dependencies", "dev", "export", "fast", "hub", "parquet", "plot", "ray", "tensorboard"]
 )
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

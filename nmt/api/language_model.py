@@ -11,8 +11,11 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
 from nmt.decoding.rescore import score_outputs
 from nmt.decoding.translation import Candidate
+from nmt.hub import find_model
 from nmt.recipe.tasks.language_model import build_search_model, load_language_model, sample_lines
 from nmt.trust import allow_code
+
+MODEL_PATH = "a language model is the path of a run or a model directory, or a name such as hf:user/name"
 
 
 class LanguageModel:
@@ -23,7 +26,7 @@ class LanguageModel:
     """
 
     def __init__(self, model: str | Path, *, trust_code: bool = False) -> None:
-        self._path = check_path("a language model is the path of a run or a model directory", model)
+        self._path = find_model(check_path(MODEL_PATH, model))
         with allow_code(check_flag("trust_code", trust_code)):
             self._loaded = load_language_model(self._path)
         vocabulary = self._loaded.vocabulary

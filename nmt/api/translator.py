@@ -18,6 +18,7 @@ from nmt.decoding.rescore import rescore_lines
 from nmt.decoding.translation import Candidate, Translation, translate_window
 from nmt.errors import UsageError
 from nmt.export import directory
+from nmt.hub import find_model
 from nmt.trust import allow_code
 
 if TYPE_CHECKING:
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
     from nmt.recipe.tasks.translation import LoadedTranslator
 
 Precision = Literal["float32", "int8"]
-MODEL_PATH = "a model is the path of a run, a checkpoint, a model directory or an export"
+MODEL_PATH = "a model is the path of a run, a checkpoint, a model directory or an export, or hf:user/name"
 
 
 class Translator:
     """A model on disk, or an ensemble of several, that translates lines.
 
-    `models` are run directories (their best checkpoint), checkpoints, averaged models or exports; exports are
-    loaded without torch. A model with a custom cell is loaded if the user trusts the cell's file, or with
-    `trust_code`, which runs it and trusts it from then on. With `precision` "int8" weights are rounded to
-    8-bit integers, which is faster and needs a C compiler. Raises UsageError if there is no model or no such
-    precision, DataError if a file is damaged or not trusted.
+    `models` are run directories (their best checkpoint), checkpoints, averaged models, exports, or names on
+    the Hugging Face Hub, `hf:user/name`; exports are loaded without torch. A model with a custom cell is
+    loaded if the user trusts the cell's file, or with `trust_code`, which runs it and trusts it from then on.
+    With `precision` "int8" weights are rounded to 8-bit integers, which is faster and needs a C compiler.
+    Raises UsageError without a model or for another precision, DataError for a damaged or untrusted file.
 
         translator = nmt.Translator("runs/mine")
         translator("하나")             # 'One'
@@ -48,7 +49,7 @@ class Translator:
         if not models:
             raise UsageError("a Translator needs a model: give a run or a model directory")
         check_choice("precision", precision, get_args(Precision))
-        self._paths = [check_path(MODEL_PATH, model) for model in models]
+        self._paths = [find_model(check_path(MODEL_PATH, model)) for model in models]
         with allow_code(check_flag("trust_code", trust_code)):
             jobs, self._loaded = zip(
                 *(_load_job(path, int8=precision == "int8") for path in self._paths), strict=True

@@ -19,8 +19,10 @@ CountOption = partial(typer.Option, metavar="N", min=1)
 NumberOption = partial(typer.Option, metavar="X")
 FileOption = partial(typer.Option, metavar="FILE")
 
-Model = Annotated[Path, typer.Argument(help="A run or a model directory."), READ]
-LanguageModel = Annotated[Path, typer.Argument(help="A run or a model directory of a language model."), READ]
+Model = Annotated[Path, typer.Argument(help="A run, a model directory or hf:USER/NAME."), READ]
+LanguageModel = Annotated[
+    Path, typer.Argument(help="A run or a model directory of a language model, or hf:USER/NAME."), READ
+]
 RunDirectory = Annotated[Path, typer.Argument(help="A run directory."), READ]
 RecipeWords = Annotated[
     list[str],

@@ -7,6 +7,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+from nmt.hub import find_model, is_hub_name
 from nmt.operating_system import STANDARD_INPUT, STANDARD_OUTPUT
 from nmt.outputs import check_output_directory, check_output_files
 
@@ -25,11 +26,13 @@ READ, READ_OR_STDIN, WRITTEN_FILE, WRITTEN_DIRECTORY, CHECKED_LATER = PathRole
 
 
 def check_paths(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a verb, so that it refuses an output that is one of its inputs before any work."""
+    """Wrap a verb, so that it reads models of the Hub, and refuses an output that is one of its inputs."""
 
     @wraps(verb)
     def checked(**values: Any) -> Any:
         roles = path_roles(verb)
+        for name in (name for name in roles if roles[name] in (READ, READ_OR_STDIN)):
+            values[name] = _find_models(values.get(name))
         inputs = [path for name in roles for path in _inputs(roles[name], values.get(name))]
         names = {name: f"--{name.replace('_', '-')}" for name in roles if values.get(name) is not None}
         files = {names[name]: values[name] for name in names if roles[name] is WRITTEN_FILE}
@@ -51,6 +54,13 @@ def path_roles(verb: Callable[..., Any]) -> Mapping[str, PathRole]:
         for mark in getattr(parameter.annotation, "__metadata__", ())
         if isinstance(mark, PathRole)
     }
+
+
+def _find_models(value: Any) -> Any:
+    """Replace names of models on the Hub by the directories that they are downloaded to."""
+    if isinstance(value, list):
+        return [_find_models(one) for one in value]
+    return type(value)(find_model(Path(value))) if is_hub_name(value) else value
 
 
 def _inputs(role: PathRole, value: Any) -> Iterator[Path]:

@@ -16,7 +16,7 @@ from nmt.data.text import count_lines
 
 
 def rescore(
-    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model."), READ],
+    model: Annotated[Path, typer.Argument(help="A run, a model directory, an export or hf:USER/NAME."), READ],
     source: Annotated[Path, FileOption("--src", "-i", help="Source sentences."), READ],
     target: Annotated[Path, FileOption("--tgt", "-t", help="Their translations."), READ],
     json: Json = False,

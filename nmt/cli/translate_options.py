@@ -32,7 +32,7 @@ Format = Literal["plain", "scored", "moses", "fairseq", "json"]
 class TranslateOptions(NamedTuple):
     """Options of `nmt translate`. None: the recipe's setting."""
 
-    model: Annotated[Path, typer.Argument(help="A run, a model directory or an exported model."), READ]
+    model: Annotated[Path, typer.Argument(help="A run, a model directory, an export or hf:USER/NAME."), READ]
     source: Annotated[
         Path | None, in_files("--input", "-i", "--src", help="Input; by default stdin."), READ_OR_STDIN
     ] = None

@@ -104,9 +104,14 @@ def describe_export(
     """Return the model card of an export, with the scores of its comparison."""
     scores = None
     if report is not None and report.exported.scores:
-        pairs = ((*key.split("|", 1), value) for key, value in report.exported.scores.items())
         measured = f"On {report.name} ({report.lines:,} lines), with beam {report.beam}:"
-        scores = CardScores(measured, [Score(label, value, signature) for label, signature, value in pairs])
+        scores = CardScores(
+            measured,
+            [
+                Score(key.partition("|")[0], value, key.partition("|")[2])
+                for key, value in report.exported.scores.items()
+            ],
+        )
     what = f"ONNX graphs{' with 8-bit weights' * int8}, translated with onnxruntime (`pip install '{EXTRA}'`)"
     return format_card(name, loaded.recipe, find_corpus(loaded.recipe, run), what=what, scores=scores)
 

@@ -184,8 +184,13 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     return list(facts["averaged"])
 
 
-def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Metadata) -> None:
-    """Write a model directory atomically."""
+def write_model_directory(
+    run: Path, output: Path, weights: Tensors | Path, facts: Metadata, name: str | None = None
+) -> None:
+    """Write a model directory atomically, with weights of their own or a copy of a file.
+
+    `name` is what its card calls it, by default the name of the directory.
+    """
     check_links(run)
     recipe = read_model_recipe(run)
     vocabularies = [_vocabulary_file(run, side) for side in recipe.vocabulary_sides]
@@ -195,11 +200,15 @@ def write_model_directory(run: Path, output: Path, tensors: Tensors, facts: Meta
             shutil.copyfile(file, side / file.name)
         portable = remove_paths(relocate_cells(recipe, Path()))
         (side / RECIPE).write_bytes(dump(portable).encode())
-        weights = checkpoint.save_tensors(side / checkpoint.MODEL, tensors)
+        if isinstance(weights, Path):
+            shutil.copyfile(weights, side / checkpoint.MODEL)
+            digest = file_sha256(side / checkpoint.MODEL)
+        else:
+            digest = checkpoint.save_tensors(side / checkpoint.MODEL, weights)
         _write_json(side / CONFIG, describe_model(recipe, run, side / checkpoint.MODEL))
         sums = {path.name: file_sha256(path) for path in side.iterdir() if path.name != checkpoint.MODEL}
-        _write_json(side / CARD, {**stamp(), **facts, "sha256": {**sums, checkpoint.MODEL: weights}})
-        (side / PROSE).write_bytes(_describe_average(output.name, run, facts, recipe).encode())
+        _write_json(side / CARD, {**stamp(), **facts, "sha256": {**sums, checkpoint.MODEL: digest}})
+        (side / PROSE).write_bytes(_describe_average(name or output.name, run, facts, recipe).encode())
 
 
 def _write_json(file: Path, facts: object) -> None:

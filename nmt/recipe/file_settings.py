@@ -6,9 +6,11 @@ from pathlib import Path
 
 from nmt.data.vectors import read_dimension
 from nmt.errors import DataError, UsageError
+from nmt.hub import find_model, is_hub_name
 from nmt.recipe.schema import FILE_SETTINGS
 from nmt.recipe.yaml import FilePosition, Problem, YamlNode
 from nmt.trust import trust_file
+from nmt.untrusted_files import RefusedFile, check_inside
 from nmt.user_directories import expand_home
 
 CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
@@ -81,6 +83,8 @@ def _absolute_files(node: YamlNode) -> YamlNode:
     value = node.value
     if isinstance(value, list):
         value = [_absolute_files(entry) for entry in value]
+    elif is_hub_name(value) and not node.position.source.is_loaded:
+        value = str(find_model(Path(value)))
     elif isinstance(value, str):
         value = _absolute(value, node.position)
     return YamlNode(value, node.position, node.key)
@@ -102,7 +106,7 @@ def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNo
     if match is None:
         return cell
     file = _absolute(match["file"], cell.position)
-    if cell.position.source.is_loaded and (os.path.basename(file) != match["file"] or os.path.islink(file)):
+    if cell.position.source.is_loaded and not _is_member(Path(file), match["file"]):
         what = f"{match['file']} is not a file of this directory: copy it there, and name it without a folder"
         problems.append(Problem(cell.position, path, what))
     elif not os.path.isfile(file):
@@ -110,6 +114,15 @@ def _absolute_cell(cell: YamlNode, path: str, problems: list[Problem]) -> YamlNo
     elif not cell.position.source.is_loaded:
         trust_file(Path(file))
     return YamlNode(f"{file}:{match['name']}", cell.position, cell.key)
+
+
+def _is_member(file: Path, name: str) -> bool:
+    """Return True for a file that is named without a folder, and that no link leads out of its directory."""
+    try:
+        check_inside(file, file.parent)
+    except RefusedFile:
+        return False
+    return file.name == name
 
 
 def _replace_setting(tree: YamlNode, leaf: YamlNode, section: str, name: str) -> YamlNode:

@@ -68,12 +68,12 @@ def format_card(
     paragraphs: Iterable[str] = (),
     scores: CardScores | None = None,
 ) -> str:
-    """Return the model card of a directory called `name`; `what` ends its first sentence."""
-    languages = find_languages(recipe, corpus)
+    """Return the model card of a directory, or of `hf:user/name`; `what` ends its first sentence."""
+    languages, title = find_languages(recipe, corpus), name.rpartition("/")[2]
     pair = f" from {languages[0]} to {languages[1]}" if isinstance(recipe.data, PairSettings) else ""
-    front = _front_matter(name, recipe, corpus, languages, scores)
+    front = _front_matter(title, recipe, corpus, languages, scores)
     sections = [
-        f"# {name}",
+        f"# {title}",
         f"A {recipe.kind}{pair} for nmt {__version__} (`pip install {LIBRARY}`): {what}.",
         f"    {recipe.usage.format(name)}",
         *paragraphs,

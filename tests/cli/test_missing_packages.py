@@ -29,6 +29,7 @@ WITHOUT_TORCH = {
 """The verbs that need no torch, and arguments with which they succeed."""
 WITH_TORCH = {
     **{"run": "hello", "train": "hello", "average": f"{RUN} -o a", "export": f"{MODEL} -o e"},
+    "push": f"{MODEL} user/name --dry-run",
     **{"sample": RUN, "perplexity": f"{RUN} {LINES}", "shortlist": RUN, "doctor": RUN},
     **{"inspect gradients": RUN, "inspect exposure": MODEL, "inspect gates": MODEL},
     **{"inspect sentence": f"{MODEL} Hund", "study ls": "", "study run": "s.yaml", "study memory": ""},
@@ -43,6 +44,7 @@ OTHERS = [
     ("xopen", f"score {LINES} -r {LINES}", "pip install xopen"),
     ("yaml", "corpus ls", "pip install pyyaml"),
     ("pydantic", "corpus ls", "pip install pydantic"),
+    ("huggingface_hub", "translate hf:user/name", "pip install 'recurrent-nmt[hub]'"),
     ("matplotlib", f"plot {RUN} -o curves.svg", "pip install 'recurrent-nmt[plot]'"),
 ]
 DRIVER = """
