@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 4
 
-.PHONY: help install demo test slow lint types format docs wheel check-wheel check-runtime release clean
+.PHONY: help install demo test slow lint types format docs notebooks wheel check-wheel check-runtime release clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -54,6 +54,9 @@ docs: $(INSTALLED) ## the site of the documentation, build/site; warnings are er
 	@$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/site
 	@echo build/site/index.html
 
+notebooks: $(INSTALLED) ## the chapters of the tutorial as notebooks, build/notebooks
+	@$(BIN)/python docs/notebooks.py build/notebooks
+
 wheel: $(INSTALLED) ## dist/recurrent_nmt-*.whl
 	@rm -rf dist
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist . >/dev/null
@@ -62,7 +65,7 @@ wheel: $(INSTALLED) ## dist/recurrent_nmt-*.whl
 # Installed beside no checkout, the wheel must find its recipes and its corpus in itself.
 check-wheel: wheel ## install the wheel elsewhere and use it there
 	@set -e; away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; python="$$(pwd)/$(BIN)/python"; \
-	$$python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$away/site" dist/recurrent_nmt-*.whl; \
+	$$python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$away/site" dist/recurrent_nmt-*-py3-none-any.whl; \
 	cd "$$away"; export PYTHONPATH="$$away/site"; \
 	$$python -c "import nmt, sys; sys.exit(not nmt.__file__.startswith('$$away/site') and 'not the wheel: ' + nmt.__file__)"; \
 	$$python -m nmt recipes ls | grep -q quickstart-lstm; \
