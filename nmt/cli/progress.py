@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -48,7 +49,7 @@ def spinner(text: str, console: Console | None = None) -> Iterator[Callable[[str
         with Status(escape_controls(text), console=console) as status:
             yield lambda other: status.update(escape_controls(other))
         return
-    start, texts = time.perf_counter(), [text]
+    start, texts = time.perf_counter(), deque([text], maxlen=1)
 
     def report() -> None:
         console.print(

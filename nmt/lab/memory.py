@@ -1,13 +1,16 @@
 """Memory tests of cells: synthetic tasks whose answer depends on the input k positions earlier."""
 
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.notes import format_clock
 from nmt.recurrence.layer import Layer, StackSettings, build_cells
 
 NO_TARGET = -100  # the target of positions without an answer
@@ -144,19 +147,37 @@ def measure_memory(
     settings: MemorySettings,
     seeds: int,
     report: Callable[[str], object],
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[MemoryResult]:
-    """Test every cell on every task with the seeds from 1; `report` is called with the progress."""
+    """Test every cell on every task with the seeds from 1; `report` is called with progress and time left."""
+    start, done, total = clock(), 0, len(tasks) * len(cells) * seeds * settings.updates
+
+    def count(subject: str) -> None:
+        nonlocal done
+        done += 1
+        remaining = (clock() - start) * (total - done) / done
+        report(f"{subject}, update {done:,} of {total:,}, ETA {format_clock(remaining)}")
+
     for task in tasks:
         for cell in cells:
             by_seed = []
             for seed in range(1, seeds + 1):
-                report(f"{task}: {cell}, seed {seed} of {seeds}")
-                by_seed.append(measure_accuracies(cell, TASKS[task], settings, seed))
+                advance = partial(count, f"{task}: {cell}, seed {seed} of {seeds}")
+                by_seed.append(measure_accuracies(cell, TASKS[task], settings, seed, advance))
             yield MemoryResult(task, cell, by_seed)
 
 
-def measure_accuracies(cell: str, task: MemoryTask, settings: MemorySettings, seed: int) -> list[float]:
-    """Train on all gaps in random order, each batch of one gap, and measure the accuracy at each."""
+def measure_accuracies(
+    cell: str,
+    task: MemoryTask,
+    settings: MemorySettings,
+    seed: int,
+    advance: Callable[[], object] = lambda: None,
+) -> list[float]:
+    """Train on all gaps in random order, each batch of one gap, and measure the accuracy at each.
+
+    `advance` is called after each update.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MemoryModel(cell, task, settings.hidden)
@@ -171,6 +192,7 @@ def measure_accuracies(cell: str, task: MemoryTask, settings: MemorySettings, se
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimiser.step()
+        advance()
     accuracies = []
     with torch.no_grad():
         for gap in settings.gaps:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
+from nmt.lab.doctor.curve_checks import check_curves
+from nmt.lab.doctor.training_history import TrainingHistory
 
 HEALTHY = [6.0, 4.5, 3.6, 3.0, 2.6, 2.4, 2.3]
 JUDGED = [4.8, 3.9, 3.3, 2.9, 2.7, 2.6, 2.6]

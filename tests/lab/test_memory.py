@@ -16,6 +16,7 @@ from nmt.lab.memory import (
     measure_accuracies,
     measure_memory,
 )
+from nmt.notes import format_clock
 
 SMALL = MemorySettings((2, 3), hidden=8, updates=5)
 
@@ -107,12 +108,19 @@ def test_the_same_seed_gives_the_same_accuracies_and_draws_nothing_else() -> Non
 
 def test_every_cell_meets_every_task_with_every_seed() -> None:
     said: list[str] = []
-    found = list(measure_memory(["rnn", "gru"], ["copy", "adding"], SMALL, 2, said.append))
+    seconds = iter(range(100_000))
+    clock = lambda: float(next(seconds))  # noqa: E731
+    found = list(measure_memory(["rnn", "gru"], ["copy", "adding"], SMALL, 2, said.append, clock))
     assert [(of.task, of.cell) for of in found] == [
         ("copy", "rnn"), ("copy", "gru"), ("adding", "rnn"), ("adding", "gru")
     ]  # fmt: skip
     assert all(len(of.seeds) == 2 and len(of.means) == 2 for of in found)
-    assert said[1] == "copy: rnn, seed 2 of 2"
+    updates = SMALL.updates
+    assert len(said) == 8 * updates
+    assert said[0].startswith(f"copy: rnn, seed 1 of 2, update 1 of {8 * updates:,}, ETA ")
+    assert said[updates].startswith("copy: rnn, seed 2 of 2, ")
+    assert said[-1].endswith("ETA 0:00")
+    assert said[updates].endswith(f"ETA {format_clock(7 * updates - 1)}")  # an update takes a second
 
 
 def test_means_and_deviations_are_over_the_seeds() -> None:

@@ -1,62 +1,20 @@
 """Checks of a run's learning curves: rules over the events of metrics.jsonl."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 from nmt.evaluation.metrics import METRICS
-from nmt.lab.curves import Event, read_series
+from nmt.lab.curves import read_series
+from nmt.lab.doctor import fit_checks
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
+from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, TrainingHistory
 from nmt.training.run_state import list_metric_directions
 
 SPIKE = 0.5  # nats per token by which the training loss may rise above its minimum so far
-OVERFIT = 0.05  # share by which the validation loss may rise above its minimum
 LEARNED = 0.97  # a training loss below this share of its first value has fallen
 UNTRAINED = 0.7
 """Share of a random guess's loss, above which a model knows little; a pretrained one starts below."""
 SKIPPED = ("skip", "roll-back")  # events of updates that were not applied
-MIN_ENTRIES = 3  # log entries or validations below which no trend is reported
-
-
-class TrainingHistory(NamedTuple):
-    """The events of a run, and the settings by which they are checked."""
-
-    events: Sequence[Event]
-    metric: str  # by which the best checkpoint is chosen
-    finished: bool  # training has ended, not been interrupted
-    by_patience: bool  # by early stopping
-    warmup: int
-    clip_norm: float | None
-    remedies: tuple[str, ...]  # settings against overfitting that are not in use
-    guess: float  # loss per token of a uniform random guess, in nats
-    best: int | None = None  # update of the checkpoint kept as the best
-    tokenize: str = "13a"  # BLEU's tokenizer
-    fitting: str = "13a"  # the one for the language and script of the target text
-
-    def losses(self, kind: str) -> list[tuple[int, float]]:
-        """Return the loss per token without label smoothing by update; NaN where it diverged."""
-        updates, values = read_series(self.events, kind, "perplexity")
-        return [(int(u), math.log(v) if v > 0 else math.nan) for u, v in zip(updates, values, strict=True)]
-
-    def finite_losses(self, kind: str) -> list[tuple[int, float]]:
-        """Return the losses without NaN."""
-        return [(update, loss) for update, loss in self.losses(kind) if not math.isnan(loss)]
-
-    def scores(self, metric: str) -> list[tuple[int, float]]:
-        """Return a metric of the validations by update, without NaN."""
-        updates, values = read_series(self.events, "validation", metric)
-        return [(int(u), value) for u, value in zip(updates, values, strict=True) if not math.isnan(value)]
-
-    def is_at_floor(self, metric: str) -> bool:
-        """Return True if no validation found better translations than empty ones, by this metric."""
-        scores = self.scores(metric) if metric in METRICS else []
-        return bool(scores) and all(METRICS[metric].is_at_floor(score) for _, score in scores)
-
-    def is_best_arbitrary(self) -> bool:
-        """Return True if the best checkpoint was chosen by a metric at its floor, and not by the loss."""
-        losses = self.finite_losses("validation")
-        lowest = min(losses, key=lambda pair: pair[1])[0] if losses else None
-        return self.is_at_floor(self.metric) and self.best is not None and self.best != lowest
 
 
 def check_curves(history: TrainingHistory) -> list[Finding]:
@@ -218,7 +176,8 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
         improving = scores[-1] == best and scores[-1] != scores[-2]
         if not improving or (history.by_patience and metric == history.metric):
             continue
-        if history.by_patience:
+        gain = f"from {scores[-2]:.2f} to {scores[-1]:.2f}"
+        if history.by_patience and not history.is_gain_noise(metric):
             yield Finding(
                 "warning",
                 f"training stopped early because {history.metric} did not improve, but {metric} was at its "
@@ -227,7 +186,17 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
                 advice=f"use the other metric, training.validation.metric={metric}, or raise "
                 "training.validation.patience",
             )
-        elif metric == history.metric:
+        elif metric == history.metric and history.is_gain_noise(metric):
+            interval = history.gains[metric].interval or 0.0
+            yield Finding(
+                "note",
+                f"the last gain of {metric}, {gain}, is within the noise of the validation lines (95% "
+                f"interval of the score: ± {interval:.1f})",
+                "validation/",
+                advice="judge by the loss, or validate on more lines (data.valid); this gain is no reason to "
+                "train longer",
+            )
+        elif metric == history.metric and history.find_plateau() is None:
             yield Finding(
                 "note",
                 f"training ended while {metric} was still improving ({scores[-2]:.2f}, then "
@@ -264,4 +233,5 @@ RULES: tuple[Rule, ...] = (
     _check_best,
     _check_stop,
     _check_clipping,
+    *fit_checks.RULES,
 )

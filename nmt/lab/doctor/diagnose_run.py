@@ -1,16 +1,23 @@
 """Diagnosis of a run: its learning curves, and its best checkpoint's translations of validation lines."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from nmt.data.pairs import read_pairs
+from nmt.data.sources import find_part
+from nmt.data.store import TokenStore
+from nmt.data.text import read_lines
 from nmt.errors import DataError, NmtError, UsageError
-from nmt.lab.curves import read_events
-from nmt.lab.doctor.curve_checks import TrainingHistory, check_curves
+from nmt.evaluation.metrics import Score, compare
+from nmt.lab.curves import Event, read_events
+from nmt.lab.doctor.curve_checks import check_curves
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
+from nmt.lab.doctor.training_history import TrainingDataFacts, TrainingHistory
 from nmt.recipe.automatic import find_tokenizer
+from nmt.recipe.prepare_data import store_directory
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe, TranslationRecipe, select_task
 from nmt.recipe.training import find_task
@@ -49,6 +56,9 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         remedies=tuple(find_remedies(recipe)),
         guess=math.log(len(last.model["decoder.output.bias"])),
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
+        peak=training.learning_rate.peak,
+        data=read_data_facts(run, len(last.model["decoder.output.bias"])),
+        gains=measure_last_gains(run, recipe, events),
         **_find_tokenizers(recipe),
     )
     findings = check_curves(history)
@@ -74,6 +84,38 @@ def describe_progress(state: RunState) -> dict[str, dict[str, Any]]:
     if best.score is not None:
         facts["best"] = {"metric": best.metric, "score": best.score, "update": best.update}
     return facts
+
+
+def read_data_facts(run: Path, vocabulary: int) -> TrainingDataFacts | None:
+    """Return counts of the training data of a run; None if it has been removed or cannot be read."""
+    try:
+        store = TokenStore(store_directory(run, "train"))
+    except NmtError:
+        return None
+    dropped = {reason: count.pairs for reason, count in store.report.dropped.items()}
+    reason = max(dropped, key=lambda name: dropped[name], default="")
+    tokens = int(store.lengths()[1].sum())
+    return TrainingDataFacts(len(store), sum(dropped.values()), reason, tokens, vocabulary)
+
+
+def measure_last_gains(run: Path, recipe: Recipe, events: Sequence[Event]) -> dict[str, Score]:
+    """Test the scores of the last validation against those of the one before, by paired bootstrap.
+
+    The run keeps the translations of its validations; without them, or without the pairs, nothing is tested.
+    """
+    translation = select_task(recipe, TranslationRecipe)
+    last = [event for event in events if event["event"] == "validation"][-2:]
+    files = [run / "validation" / f"{checkpoint.checkpoint_name(event['update'])}.hyp" for event in last]
+    metrics = [name for name in ("bleu", "chrf") if last and name in last[-1]]
+    if translation is None or len(last) < 2 or not metrics or not all(file.is_file() for file in files):
+        return {}
+    try:
+        refs = [pair[1] for pair in read_pairs(find_part(translation.data, "valid"))]
+        systems = {file.stem: list(read_lines(file)) for file in files}
+        scores = compare(systems, [refs], metrics, tokenize=translation.evaluation.tokenize)
+    except NmtError:
+        return {}
+    return dict(zip(metrics, scores[files[-1].stem], strict=True))
 
 
 def _find_tokenizers(recipe: Recipe) -> dict[str, str]:

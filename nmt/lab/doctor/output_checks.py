@@ -14,6 +14,8 @@ LOOP = re.compile(r"(.{1,40}?)\1{2,}")
 """A string of characters three times or more: a subword, a word, or several."""
 MIN_LOOP, SEARCHED = 10, 1_000
 """Characters below which nothing counts as a loop, and in which loops are searched."""
+SHORTEST, LONGEST = 0.8, 1.3
+"""Shares of the length of the references; BLEU's brevity penalty is 22% at the shortest."""
 WARNING, ERROR = 0.1, 0.5  # shares of the lines at which a failure becomes a warning, and an error
 
 
@@ -136,7 +138,7 @@ def _check_lengths(outputs: Sequence[ValidationOutput]) -> Iterator[Finding]:
     """Find translations that are much shorter or longer than the references."""
     expected = sum(len(output.ref) for output in outputs)
     share = sum(len(output.hyp) for output in outputs) / max(expected, 1)
-    if share < 0.6 or share > 1.6:
+    if not SHORTEST <= share <= LONGEST:
         yield Finding(
             "warning",
             f"the translations have {format_percent(share)} of the length of the references",
