@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from nmt.lab.doctor.finding import Finding, format_percent
 from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, TrainingHistory
 
-GAP = 0.5  # nats per token by which the validation loss may exceed the training loss
+GAP = 0.6  # nats per token by which the validation loss may exceed the training loss
 FEW_PAIRS = 20_000
 SLOW = 0.6  # share of its mean speed at which a loss that is far from its end still falls
 FAR = 0.5  # share of a random guess's loss, above which a loss is far from its end
