@@ -59,7 +59,10 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     if the disk is full.
     """
     side = path.with_name(f".{path.name}.partial")
-    side.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        side.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(side.parent)) from None
     with _create_temporary(side, path, is_directory=True):
         yield side
         mode = S_IMODE(side.stat().st_mode)  # by the umask, which libraries that write 0600 do not heed

@@ -127,6 +127,7 @@ def test_requirements_of_the_runtime_are_what_an_exported_model_imports(tmp_path
     latin = tmp_path / "latin.de"  # chardet is imported for text that is not UTF-8
     latin.write_bytes("ein schöner hund\n".encode("latin-1"))
     command = [sys.executable, "-c", code, "translate", EXPORT, "-q", "-i", str(latin)]
+    command += ["-o", str(tmp_path / "out")]  # outputs are locked by filelock
     done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=CHECKOUT, check=True)
     places = packages_distributions()
     imported = {

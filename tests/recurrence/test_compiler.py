@@ -5,6 +5,7 @@ import errno
 import logging
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import torch
 
 from nmt import notes, user_directories
-from nmt.recurrence.c import compiler, library_cache
+from nmt.recurrence.c import compiler, int8, library_cache, native
 from nmt.recurrence.c.compiler import CompilerError, build_library
 from nmt.recurrence.engine import Backend, select_backend
 
@@ -369,12 +370,28 @@ def test_a_compiler_that_refuses_a_flag_is_used_without(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """As clang does on macOS, which has no OpenMP."""
-    script = f'case "$*" in *{flag}*) echo "{message}" >&2; exit 1;; esac; exec $REAL "$@"'
+    script = f'case " $* " in *" {flag} "*) echo "{message}" >&2; exit 1;; esac; exec $REAL "$@"'
     monkeypatch.setenv("CC", fake_compiler(tmp_path, script))
     assert [answer(), answer()] == [42, 42]
     (note,) = caplog.messages
     assert f"refuses {flag}: " in note
     assert cost in note
+
+
+@needs_compiler
+@pytest.mark.skipif(shutil.which("clang") is None, reason="clang is not installed")
+def test_products_are_the_same_with_clang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Integers to the bit, also where clang knows AMX from its header only; sums of floats to rounding."""
+    v, weight = torch.randn(13, 70), torch.randn(33, 70)
+    wanted = [native.PackedMatrix(weight)(v), int8.Int8Matrix(weight)(v)]
+    monkeypatch.setenv("CC", "clang")
+    loop, product = native.load_loop.__wrapped__(torch.float32), int8.load_product.__wrapped__()
+    monkeypatch.setattr(native, "load_loop", lambda dtype: loop)
+    monkeypatch.setattr(int8, "load_product", lambda: product)
+    matrix = native.PackedMatrix(weight)
+    torch.testing.assert_close(matrix(v), wanted[0])
+    assert torch.equal(matrix(v[5:6]), matrix(v)[5:6])
+    assert torch.equal(int8.Int8Matrix(weight)(v), wanted[1])
 
 
 def test_the_compiler_of_microsoft_is_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,16 +43,17 @@ typedef unsigned char unit;
 #else
 typedef short unit;
 #endif
+typedef int four __attribute__((aligned(1), may_alias)); /* bytes of v, or two numbers of 16 bits */
 
 static inline __attribute__((always_inline)) lanes multiply_add(lanes sums, const unit *v, const signed char *W) {
 #if defined __AVX512VNNI__
-    __m512i x = _mm512_set1_epi32(*(const int __attribute__((aligned(1), may_alias)) *)v);
+    __m512i x = _mm512_set1_epi32(*(const four *)v);
     return (lanes)_mm512_dpbusd_epi32((__m512i)sums, x, _mm512_loadu_si512(W));
 #elif defined __AVXVNNI__
-    __m256i x = _mm256_set1_epi32(*(const int __attribute__((aligned(1), may_alias)) *)v);
+    __m256i x = _mm256_set1_epi32(*(const four *)v);
     return (lanes)_mm256_dpbusd_avx_epi32((__m256i)sums, x, _mm256_loadu_si256((const __m256i_u *)W));
 #elif defined __AVX2__ /* 16-bit factors: the sum of two products of bytes would saturate */
-    __m256i x = _mm256_set1_epi32(*(const int __attribute__((aligned(1), may_alias)) *)v);
+    __m256i x = _mm256_set1_epi32(*(const four *)v);
     __m256i w = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i_u *)W));
     return sums + (lanes)_mm256_madd_epi16(x, w);
 #else
@@ -128,6 +129,8 @@ static void begin_tiles(void) {
     __asm__ volatile("" ::: "memory"); /* what tiles read is written before: gcc's loads of tiles do not say so */
 }
 
+static void end_tiles(void) { _tile_release(); }
+
 /* The sums of up to TILED rows by a panel, in four tiles of 16 x 16. */
 static void multiply_tiles(long rows, long depth, const unit *v, long across, const signed char *panel, int *out) {
     for (long j = 0; j < COLUMNS; j += 32) {
@@ -152,7 +155,7 @@ static void multiply_tiles(long rows, long depth, const unit *v, long across, co
 #else
 enum { FEW = 0, has_tiles = 0 };
 static void begin_tiles(void) {}
-static void _tile_release(void) {}
+static void end_tiles(void) {}
 static void multiply_tiles(long rows, long depth, const unit *v, long across, const signed char *panel, int *out) {}
 #endif
 
@@ -222,7 +225,7 @@ void product(long t, const struct product *p) {
                         write_row(columns, sums + i * COLUMNS, shifts + start, v_scales[r + i], scales + start, out, add);
                     }
                 }
-            if (tiled) _tile_release();
+            if (tiled) end_tiles();
         }
     }
     free(rounded);
