@@ -1,6 +1,7 @@
 """Consoles that write text to a file or a terminal, and the line of a notebook that is replaced in place."""
 
 import time
+from contextlib import AbstractContextManager
 from typing import IO, Any
 
 from rich.console import Console
@@ -19,24 +20,33 @@ def is_notebook() -> bool:
     return Console(quiet=True).is_jupyter
 
 
-class NotebookLine:
-    """A line of a notebook's output that is replaced by the next one; it needs no widgets."""
+class NotebookLine(AbstractContextManager["NotebookLine"]):
+    """A line of a notebook's output that is replaced by the next one; it needs no widgets.
 
-    interval = 0.5  # seconds between updates
+    It is displayed at intervals; leaving the context displays the last text.
+    """
+
+    interval = 0.5  # seconds
 
     def __init__(self) -> None:
         self.handle: Any = None
-        self.shown = 0.0
+        self.text, self.displayed, self.time = "", "", 0.0
 
-    def is_due(self) -> bool:
-        """Return whether the line is older than the interval."""
-        return time.monotonic() - self.shown >= self.interval
+    def __exit__(self, *_: object) -> None:
+        self._display()
 
     def show(self, text: str) -> None:
-        """Display the line, or replace it."""
+        """Replace the line."""
+        self.text = text
+        if time.monotonic() - self.time >= self.interval:
+            self._display()
+
+    def _display(self) -> None:
         from IPython.display import display
 
-        self.shown, data = time.monotonic(), {"text/plain": text}
+        if self.text == self.displayed:
+            return
+        self.displayed, self.time, data = self.text, time.monotonic(), {"text/plain": self.text}
         if self.handle is None:
             self.handle = display(data, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

@@ -59,6 +59,8 @@ class Progress:
 
     def live(self) -> AbstractContextManager[object]:
         """Return a context in which the live line is shown."""
+        if self.notebook:
+            return self.notebook
         if not self.console.is_terminal:
             return nullcontext()
         return Live(
@@ -77,8 +79,7 @@ class Progress:
         if self.console.is_terminal:
             self.line = self._format(report)
         elif self.notebook:
-            if self.notebook.is_due():
-                self.notebook.show(self._format(report).plain)
+            self.notebook.show(self._format(report).plain)
         elif self.clock() - self.printed >= LONGEST_SILENCE:
             self._print_line(self._format(report))
 
