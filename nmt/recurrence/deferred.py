@@ -13,7 +13,7 @@ from nmt.recurrence.engine import (
     Engine,
     PositionStep,
     PreparedMatrix,
-    is_rounding,
+    multiplies_in_bfloat16,
     select_backend,
 )
 
@@ -98,7 +98,7 @@ class PackableLinear(nn.Linear):
     def forward(self, v: Tensor) -> Tensor:
         if self.matrix is not None:
             return multiply_rows(self.matrix, v, self.bias)
-        if is_rounding():
+        if multiplies_in_bfloat16():
             product: Tensor = DeferredProduct(self.weight, self.bias, select_backend("auto", self.weight))(v)
             return product
         return super().forward(v)

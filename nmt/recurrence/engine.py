@@ -92,7 +92,7 @@ def _compile_graph(kernel: Kernel) -> Any:
     return fx.GraphModule(torch.nn.Module(), kernel.graph).forward
 
 
-_ROUNDED = ContextVar("rounded", default=False)
+_BFLOAT16 = ContextVar("bfloat16", default=False)
 
 
 @contextmanager
@@ -101,16 +101,16 @@ def bfloat16_products() -> Iterator[None]:
 
     Their weights stay float32, as do all results; see `find_bfloat16_obstacle` of recurrence/c/bfloat16.py.
     """
-    token = _ROUNDED.set(True)
+    token = _BFLOAT16.set(True)
     try:
         yield
     finally:
-        _ROUNDED.reset(token)
+        _BFLOAT16.reset(token)
 
 
-def is_rounding() -> bool:
+def multiplies_in_bfloat16() -> bool:
     """Return True within `bfloat16_products`."""
-    return _ROUNDED.get()
+    return _BFLOAT16.get()
 
 
 def select_backend(engine: Engine, like: Tensor) -> Backend:
@@ -140,10 +140,10 @@ def _find_backend_class(engine: Engine, like: Tensor) -> type[Backend]:
         from nmt.recurrence.c.int8 import Int8Backend
 
         return Int8Backend
-    if _ROUNDED.get() and like.dtype == torch.float32:
-        from nmt.recurrence.c.bfloat16 import RoundingBackend
+    if _BFLOAT16.get() and like.dtype == torch.float32:
+        from nmt.recurrence.c.bfloat16 import Bfloat16Backend
 
-        return RoundingBackend
+        return Bfloat16Backend
     from nmt.recurrence.c.native import CBackend
 
     return CBackend if engine == "compiled" or CBackend.supports(like) else Backend

@@ -17,8 +17,8 @@ from tests.recurrence.test_native import SIZES
 OBSTACLE = bfloat16.find_bfloat16_obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=str(OBSTACLE))
 LIBRARIES: dict[str, Callable[[], Any]] = {
-    "best": bfloat16.load_products,
-    "vectors": partial(bfloat16.load_products, tiles=False),
+    "best": bfloat16.load_product,
+    "vectors": partial(bfloat16.load_product, tiles=False),
 }
 
 
@@ -26,7 +26,7 @@ LIBRARIES: dict[str, Callable[[], Any]] = {
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The product of this machine, and the one of machines without tiles."""
     loaded = LIBRARIES[request.param]()
-    monkeypatch.setattr(bfloat16, "load_products", lambda: loaded)
+    monkeypatch.setattr(bfloat16, "load_product", lambda: loaded)
 
 
 def exact_product(v: Tensor, weight: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def test_a_product_rounds_its_operands_and_nothing_else(size: tuple[int, int, in
     M, N, K = size
     v = torch.randn(K, M).t() if turned else torch.randn(M, K)
     for weight in (torch.randn(N, K), torch.randn(K, N).t(), torch.randn(N, 2 * K)[:, ::2]):
-        product, exact = bfloat16.RoundingBackend().matrix(weight), exact_product(v, weight)
+        product, exact = bfloat16.Bfloat16Backend().matrix(weight), exact_product(v, weight)
         for add in (None, torch.randn(N), torch.randn(M, N)):
             wanted = exact if add is None else exact + add
             torch.testing.assert_close(product(v, add).double(), wanted, rtol=1e-5, atol=1e-4)
@@ -57,7 +57,7 @@ def test_a_product_rounds_its_operands_and_nothing_else(size: tuple[int, int, in
 @pytest.mark.usefixtures("library")
 def test_a_row_is_the_same_to_the_bit_among_any_others_and_with_any_threads() -> None:
     torch.manual_seed(5)
-    v, product = torch.randn(260, 700), bfloat16.RoundingBackend().matrix(torch.randn(90, 700))
+    v, product = torch.randn(260, 700), bfloat16.Bfloat16Backend().matrix(torch.randn(90, 700))
     together = product(v)
     for rows in (1, 2, 5, 16, 33, 64, 121):
         assert torch.equal(product(v[130 : 130 + rows]), together[130 : 130 + rows])
@@ -96,7 +96,7 @@ def test_values_and_gradients_of_a_scan_are_close_to_those_of_float32(name: str)
 def test_the_back_end_is_chosen_within_the_context_alone() -> None:
     like = torch.ones(2)
     with bfloat16_products():
-        assert isinstance(select_backend("auto", like), bfloat16.RoundingBackend)
+        assert isinstance(select_backend("auto", like), bfloat16.Bfloat16Backend)
         assert runs_in_c("auto", like)
-        assert not isinstance(select_backend("auto", like.double()), bfloat16.RoundingBackend)
-    assert not isinstance(select_backend("auto", like), bfloat16.RoundingBackend)
+        assert not isinstance(select_backend("auto", like.double()), bfloat16.Bfloat16Backend)
+    assert not isinstance(select_backend("auto", like), bfloat16.Bfloat16Backend)

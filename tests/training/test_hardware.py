@@ -210,7 +210,7 @@ def test_bfloat16_is_refused_where_vectors_of_it_would_be_slower(
     monkeypatch: pytest.MonkeyPatch, has: dict[str, bool], permitted: int, reason: str | None
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
-    monkeypatch.setattr(bfloat16, "load_products", lambda: SimpleNamespace(permit=lambda: permitted))
+    monkeypatch.setattr(bfloat16, "load_product", lambda: SimpleNamespace(prepare=lambda: permitted))
     obstacle = bfloat16.find_bfloat16_obstacle()
     assert obstacle is None if reason is None else reason in (obstacle or "")
 

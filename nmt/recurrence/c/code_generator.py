@@ -5,12 +5,12 @@ its mean, splits the loop over units into stages; a value that a later stage rea
 """
 
 import operator
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx
 
+from nmt.recurrence.c.compiler import read_sources
 from nmt.recurrence.trace.kernel import MASK, Kernel, TensorKey
 
 aten = torch.ops.aten
@@ -36,7 +36,7 @@ EXPRESSIONS: dict[Any, str] = {
 }
 
 CREATION_ARGUMENTS = {"dtype", "layout", "device", "pin_memory"}  # of a new tensor; C need not know them
-FUNCTIONS = Path(__file__).with_name("functions.h").read_text(encoding="utf-8")
+FUNCTIONS = read_sources("functions.h")
 C_HEADER = {torch.float32: FUNCTIONS, torch.float64: "#define DOUBLE\n" + FUNCTIONS}
 C_FUNCTION = """
 void kernel(long t, const struct buffers *buffers) {{

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -57,6 +57,21 @@ def find_obstacle() -> str | None:
     except CompilerError as error:
         return str(error)
     return None
+
+
+@cache
+def find_build_obstacle(build: Callable[..., object], *arguments: Hashable) -> str | None:
+    """Return why `build(*arguments)` cannot compile its library; None if it can."""
+    try:
+        build(*arguments)
+    except CompilerError as error:
+        return str(error)
+    return None
+
+
+def read_sources(*names: str) -> str:
+    """Return the text of source files of this directory, one after the other."""
+    return "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names)
 
 
 def build_library(text: str, *, contract: bool = True) -> ctypes.CDLL:

@@ -5,13 +5,12 @@ As in an exported model (decision 0015): one scale for each output of a weight a
 
 from ctypes import CDLL, c_char_p, c_long, c_void_p
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nmt.recurrence.c.compiler import CompilerError, build_library
+from nmt.recurrence.c.compiler import build_library, find_build_obstacle, read_sources
 from nmt.recurrence.c.native import CBackend, PackedMatrix
 
 NARROW = 16  # outputs; a narrower product is cheap and stays in floating point
@@ -42,7 +41,7 @@ class Int8Backend(CBackend):
     def find_obstacle(like: Tensor) -> str | None:
         if like.dtype != torch.float32:
             return f"there are no 8-bit products of {like.dtype}"
-        return CBackend.find_obstacle(like) or _find_product_obstacle()
+        return CBackend.find_obstacle(like) or find_build_obstacle(load_product)
 
     def matrix(self, weight: Tensor) -> PackedMatrix:
         return Int8Matrix(weight) if len(weight) >= NARROW else PackedMatrix(weight)
@@ -62,20 +61,10 @@ def name_instructions() -> str:
 @cache
 def load_product(removed: str = "") -> CDLL:
     """Compile product_int8.c; `removed` are lines that undefine instructions, for tests."""
-    text = Path(__file__).with_name("product_int8.c").read_text(encoding="utf-8")
+    text = f"{removed}typedef float number;\n" + read_sources("product.h", "product_int8.c")
     # Products and sums are rounded separately, so that the result is the same with all instructions.
-    library = build_library(removed + text, contract=False)
+    library = build_library(text, contract=False)
     library.product.argtypes, library.product.restype = [c_long, c_void_p], None
     library.prepare.argtypes, library.prepare.restype = [], c_char_p
     library.prepare()
     return library
-
-
-@cache
-def _find_product_obstacle() -> str | None:
-    """Return why the products cannot be compiled; None if they can."""
-    try:
-        load_product()
-    except CompilerError as error:
-        return str(error)
-    return None

@@ -20,13 +20,13 @@ enum {
     /* Strides of rows and columns in a copy of v: no power of two, or all map to the same cache set. */
     ROW = DEEP + LANES,
     COLUMN = TALL + LANES,
-    ALONE = 16384,    /* multiplications that are not worth a second thread */
+    SERIAL = 16384,   /* multiplications up to which one thread is faster than several */
 };
 typedef number lanes __attribute__((vector_size(BYTES), aligned(sizeof(number))));
 
 /* W [N, K] in panels of WIDE rows, each column of a panel side by side; what lies beyond N is 0. */
 void pack(long N, long K, const number *W, long across, long along, number *packed) {
-    #pragma omp parallel for if (N * K > ALONE)
+    #pragma omp parallel for if (N * K > SERIAL)
     for (long n = 0; n < N; n += WIDE)
         for (long k0 = 0; k0 < K; k0 += LANES) {
             long stop = k0 + LANES < K ? k0 + LANES : K;
@@ -88,19 +88,9 @@ static void tile_of(
     }
 }
 
-struct product {
-    long M, N, K;
-    const number *v; /* at position t: v + t * v_time; one of across and along is 1 */
-    long v_time, across, along;
-    const number *packed;
-    number *out;
-    long out_time, out_row;
-    const number *add; /* NULL for nothing */
-    long add_time, add_row;
-};
-
 void product(long t, const struct product *p) {
     long N = p->N, K = p->K, panels = (N + WIDE - 1) / WIDE;
+    const number *packed = p->packed;
     number *out = p->out + t * p->out_time;
     number *copy = p->M > ROWS ? malloc(sizeof(number) * (p->along == 1 ? TALL * ROW : DEEP * COLUMN)) : NULL;
     for (long m = 0; m < p->M; m += TALL)
@@ -117,14 +107,14 @@ void product(long t, const struct product *p) {
                 for (long r = 0; r < deep; r++) memcpy(copy + r * COLUMN, v + r * along, sizeof(number) * tall);
                 v = copy, along = COLUMN;
             }
-            #pragma omp parallel for if (tall * deep * N > ALONE)
+            #pragma omp parallel for if (tall * deep * N > SERIAL)
             for (long n = 0; n < panels; n++) {
                 long columns = N - n * WIDE < WIDE ? N - n * WIDE : WIDE;
                 for (long i = 0, r = 0; i < tiles; i++) {
                     long rows = (tall - r) / (tiles - i);
                     tile_of(
                         rows, columns, deep, v + r * across, across, along,
-                        p->packed + n * WIDE * K + k * WIDE,
+                        packed + n * WIDE * K + k * WIDE,
                         out + (m + r) * p->out_row + n * WIDE, p->out_row,
                         add ? add + (m + r) * add_row + n * WIDE : NULL, add_row
                     );

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from ctypes import c_long, c_void_p
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from nmt.notes import warn_once
 from nmt.recurrence.c import compiler
 from nmt.recurrence.c.code_generator import C_HEADER, generate_source
-from nmt.recurrence.c.compiler import CompilerError, build_library
+from nmt.recurrence.c.compiler import CompilerError, build_library, find_build_obstacle, read_sources
 from nmt.recurrence.engine import Backend, Buffers, PositionStep, PreparedMatrix
 from nmt.recurrence.trace.kernel import MASK, Kernel, TensorKey
 
@@ -23,7 +22,7 @@ PANEL = 64  # rows of W are padded to a multiple of it: a multiple of every widt
 
 
 class _ProductArguments(ctypes.Structure):
-    """`struct product` of loop.c."""
+    """`struct product` of product.h."""
 
     _fields_ = (
         *((name, c_long) for name in ("M", "N", "K")),
@@ -107,7 +106,7 @@ class CBackend(Backend):
             return "the model is not on the CPU"
         if like.dtype not in C_HEADER:
             return f"there are no products of {like.dtype}"
-        return compiler.find_obstacle() or _find_loop_obstacle(like.dtype)
+        return compiler.find_obstacle() or find_build_obstacle(load_loop, like.dtype)
 
     @staticmethod
     def supports(like: Tensor) -> bool:
@@ -170,23 +169,13 @@ def _check_one_dtype(dtype: torch.dtype, *tensors: Tensor) -> None:
 @cache
 def load_loop(dtype: torch.dtype) -> Any:
     """Compile loop.c for a type of number."""
-    loaded = build_library(C_HEADER[dtype] + Path(__file__).with_name("loop.c").read_text(encoding="utf-8"))
+    loaded = build_library(C_HEADER[dtype] + read_sources("product.h", "loop.c"))
     loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
     loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
     loaded.product.argtypes = [c_long, c_void_p]
     for run in (loaded.pack, loaded.loop, loaded.product):
         run.restype = None
     return loaded
-
-
-@cache
-def _find_loop_obstacle(dtype: torch.dtype) -> str | None:
-    """Return why the products of a type cannot be compiled; None if they can."""
-    try:
-        load_loop(dtype)
-    except CompilerError as error:
-        return str(error)
-    return None
 
 
 @cache

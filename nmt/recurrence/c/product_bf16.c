@@ -6,11 +6,9 @@
 
 #include <immintrin.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum { LANES = 16 };
-#if defined __AMX_BF16__ && !defined NO_TILES
+#if defined __AMX_BF16__ && defined __linux__ && !defined NO_TILES
 #define TILES
 enum { ROWS = 32, WHOLE = LANES }; /* rows of sums; the rows of a tile that is not at the edge: a multiple of WHOLE */
 #else
@@ -21,26 +19,14 @@ enum {
     DEEP = 256,       /* words of v that are multiplied before the next, as in loop.c */
     TALL = 96,        /* rows of v likewise: a multiple of LANES and ROWS */
     ROW = DEEP + LANES,
-    ALONE = 65536,    /* multiplications that are not worth a second thread */
+    SERIAL = 65536,   /* multiplications up to which one thread is faster than several */
 };
 typedef unsigned word;
 
-struct product {
-    long M, N, K;
-    const float *v; /* at position t: v + t * v_time; one of across and along is 1 */
-    long v_time, across, along;
-    const word *packed;
-    float *out;
-    long out_time, out_row;
-    const float *add; /* NULL for nothing */
-    long add_time, add_row;
-};
-
-/* Return 2 for tiles, for which the operating system is asked first, and 1 for vectors; 0 if it refuses. */
-int permit(void) {
+/* Return 2 if tiles multiply, 1 if vectors do, and 0 if the operating system refuses tiles. */
+int prepare(void) {
 #ifdef TILES
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) ? 0 : 2;
+    return request_tiles() ? 2 : 0;
 #else
     return 1;
 #endif
@@ -97,7 +83,7 @@ static void round_block(
 void pack(long N, long K, const float *W, long across, long along, word *packed) {
     long deep = (K + WIDE - 1) / WIDE * LANES; /* words of a row */
     long down = (N + WIDE - 1) / WIDE * WIDE / LANES, right = deep / LANES; /* blocks */
-    #pragma omp parallel for if (N * K > ALONE)
+    #pragma omp parallel for if (N * K > SERIAL)
     for (long i = 0; i < down * right; i++) { /* in the order in which W is in memory */
         long n = (across == 1 ? i % down : i / right) * LANES, k = (across == 1 ? i / down : i % right) * LANES;
         round_block(
@@ -114,7 +100,7 @@ static void tile(
 ) {
     enum { WORD = sizeof(word) };
     float *below = out + LANES * out_row;
-    __asm__ volatile("" ::: "memory"); /* what is loaded has been written: _tile_loadd does not say that it reads */
+    complete_writes();
     _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
     if (add) {
         _tile_loadd(0, add, add_row * WORD);
@@ -147,16 +133,7 @@ static void tile(
     }
 }
 
-/* Eight tiles of 16 rows of 64 bytes, for this thread. */
-static void configure(void) {
-    struct { unsigned char palette, start, none[14]; unsigned short bytes[16]; unsigned char rows[16]; } tiles = {1};
-    for (int i = 0; i < 8; i++) tiles.bytes[i] = 64, tiles.rows[i] = LANES;
-    _tile_loadconfig(&tiles);
-}
 #else
-#define configure()
-#define _tile_release()
-
 /* Up to 12 rows of v by a panel of 32 columns. */
 static inline __attribute__((always_inline)) void vectors(
     int rows, long deep, const word *v, const word *panel, float *out, long out_row, const float *add, long add_row
@@ -204,11 +181,14 @@ static void edge(
 
 void product(long t, const struct product *p) {
     long M = p->M, N = p->N, words = (p->K + WIDE - 1) / WIDE * LANES;
+    const word *packed = p->packed;
     float *out = p->out + t * p->out_time;
     word *copy = aligned_alloc(64, sizeof(word) * TALL * ROW);
-    #pragma omp parallel if (M * N * p->K > ALONE)
+    #pragma omp parallel if (M * N * p->K > SERIAL)
     {
-        configure();
+#ifdef TILES
+        configure_tiles();
+#endif
         for (long m = 0; m < M; m += TALL)
             for (long k = 0; k < words || k == 0; k += DEEP) {
                 long tall = M - m < TALL ? M - m : TALL, deep = words - k < DEEP ? words - k : DEEP;
@@ -228,14 +208,16 @@ void product(long t, const struct product *p) {
                         int rows = tall - r < ROWS ? tall - r : ROWS;
                         long columns = N - n < WIDE ? N - n : WIDE, first = (m + r) * p->out_row + n;
                         const float *more = add ? add + (m + r) * add_row + n : NULL;
-                        const word *left = copy + r * ROW, *panel = p->packed + n * words + k * WIDE;
+                        const word *left = copy + r * ROW, *panel = packed + n * words + k * WIDE;
                         if (rows % WHOLE || columns < WIDE)
                             edge(rows, columns, deep, left, panel, out + first, p->out_row, more, add_row);
                         else
                             tile(rows, deep, left, panel, out + first, p->out_row, more, add_row);
                     }
             }
-        _tile_release();
+#ifdef TILES
+        release_tiles();
+#endif
     }
     free(copy);
 }

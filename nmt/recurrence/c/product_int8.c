@@ -16,6 +16,7 @@ enum {
     DEPTH = 64,   /* K is padded with zeros to a multiple of it */
     TALL = 96,    /* rows of v that are multiplied before the next */
     TILED = 32,   /* rows of v in a product of AMX */
+    SERIAL = 65536, /* multiplications up to which one thread is faster than several */
 };
 
 /* GROUP integers of a row of v by those of LANES columns of W, added to a vector of sums. Integers of v are
@@ -117,22 +118,12 @@ static void tile_of(int rows, long depth, const unit *v, long across, const sign
 }
 
 #if defined __AMX_INT8__ && defined __AVX512VNNI__ && defined __linux__
-#include <sys/syscall.h>
-#include <unistd.h>
 enum { FEW = 4 }; /* rows up to which vectors are faster */
 static int has_tiles;
 
-static void begin_tiles(void) {
-    static const struct { unsigned char palette, start, zero[14]; unsigned short width[16]; unsigned char rows[16]; }
-        shape = {1, .width = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {16, 16, 16, 16, 16, 16, 16, 16}};
-    _tile_loadconfig(&shape);
-    __asm__ volatile("" ::: "memory"); /* what tiles read is written before: gcc's loads of tiles do not say so */
-}
-
-static void end_tiles(void) { _tile_release(); }
-
 /* The sums of up to TILED rows by a panel, in four tiles of 16 x 16. */
 static void multiply_tiles(long rows, long depth, const unit *v, long across, const signed char *panel, int *out) {
+    complete_writes();
     for (long j = 0; j < COLUMNS; j += 32) {
         _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
         for (long k = 0; k < depth; k += 64) {
@@ -154,32 +145,19 @@ static void multiply_tiles(long rows, long depth, const unit *v, long across, co
 }
 #else
 enum { FEW = 0, has_tiles = 0 };
-static void begin_tiles(void) {}
-static void end_tiles(void) {}
 static void multiply_tiles(long rows, long depth, const unit *v, long across, const signed char *panel, int *out) {}
 #endif
 
-/* Return the name of the instructions that multiply. Tiles need the kernel's permission. */
+/* Return the name of the instructions that multiply; ask for tiles first. */
 const char *prepare(void) {
 #if defined __AMX_INT8__ && defined __AVX512VNNI__ && defined __linux__
-    has_tiles = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* tiles */) == 0;
+    has_tiles = request_tiles();
     if (has_tiles) return "AMX and " NAME;
 #endif
     return NAME;
 }
 
 const long panel_columns = COLUMNS, panel_depth = DEPTH, panel_group = GROUP, panel_zero = ZERO;
-
-struct product { /* as in loop.c */
-    long M, N, K;
-    const float *v;
-    long v_time, across, along;
-    const signed char *packed;  /* panels [N / COLUMNS, K / GROUP, COLUMNS, GROUP], scales [N], ZERO Σ_k W_k [N] */
-    float *out;
-    long out_time, out_row;
-    const float *add; /* NULL for nothing */
-    long add_time, add_row;
-};
 
 /* out = add + (sums - shifts) s_v s_W for one row of a panel. */
 static void write_row(
@@ -191,11 +169,13 @@ static void write_row(
     }
 }
 
+/* `packed`: panels [N / COLUMNS, K / GROUP, COLUMNS, GROUP], scales [N], ZERO Σ_k W_k [N]. */
 void product(long t, const struct product *p) {
+    const signed char *packed = p->packed;
     long depth = (p->K + DEPTH - 1) / DEPTH * DEPTH, panels = (p->N + COLUMNS - 1) / COLUMNS;
     long across = depth + DEPTH; /* no power of two, or all rows map to the same cache set */
     long most = p->M < TALL ? (p->M + TILED - 1) / TILED * TILED : TALL;
-    const float *scales = (const float *)(p->packed + panels * COLUMNS * depth);
+    const float *scales = (const float *)(packed + panels * COLUMNS * depth);
     const int *shifts = (const int *)(scales + panels * COLUMNS);
     unit *rounded = malloc(most * across * sizeof(unit));
     float v_scales[TALL];
@@ -205,15 +185,15 @@ void product(long t, const struct product *p) {
             const float *v = p->v + t * p->v_time + (m + r) * p->across;
             v_scales[r] = round_row(p->K, depth, v, p->along, rounded + r * across);
         }
-        #pragma omp parallel if (tall * depth * p->N > 65536)
+        #pragma omp parallel if (tall * depth * p->N > SERIAL)
         {
             int sums[TILED * COLUMNS] __attribute__((aligned(64)));
-            if (tiled) begin_tiles();
+            if (tiled) configure_tiles();
             #pragma omp for
             for (long n = 0; n < panels; n++)
                 for (long r = 0, rows; r < tall; r += rows) {
                     const unit *v = rounded + r * across;
-                    const signed char *panel = p->packed + n * COLUMNS * depth;
+                    const signed char *panel = packed + n * COLUMNS * depth;
                     long start = n * COLUMNS, columns = p->N - start < COLUMNS ? p->N - start : COLUMNS;
                     rows = tall - r < (tiled ? TILED : ROWS) ? tall - r : (tiled ? TILED : ROWS);
                     if (tiled) multiply_tiles(rows, depth, v, across, panel, sums);
@@ -225,7 +205,7 @@ void product(long t, const struct product *p) {
                         write_row(columns, sums + i * COLUMNS, shifts + start, v_scales[r + i], scales + start, out, add);
                     }
                 }
-            if (tiled) end_tiles();
+            if (tiled) release_tiles();
         }
     }
     free(rounded);
