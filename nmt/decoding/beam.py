@@ -96,7 +96,7 @@ class SearchBatch:
         self._state = step.state
         for sentence in self._remove_done(live):
             yield sentence.request.number, sentence.hypotheses(self._history)
-        self._history.forget(max((sentence.length for sentence in self.sentences), default=0))
+        self._history.truncate(max((sentence.length for sentence in self.sentences), default=0))
 
     def _extend(
         self,
@@ -123,13 +123,13 @@ class SearchBatch:
     def _call_trace(self, candidates: Continuations, selected: BeamRows) -> None:
         """Pass this position to the `trace` callback."""
         assert self.trace is not None
-        score, lengths = self.options.ranking.score, (selected.groups // self.options.group_count).tolist()
+        score, owners = self.options.ranking.score, (selected.groups // self.options.group_count).tolist()
         scores: list[float | None] = [
-            score(total, self.sentences[owner].length, self._history.trace(entry).weights)
+            score(total, self.sentences[owner].length, self._history.backtrace(entry).weights)
             if token == EOS
             else None
             for entry, (owner, token, total) in enumerate(
-                zip(lengths, selected.tokens.tolist(), selected.totals.tolist(), strict=True)
+                zip(owners, selected.tokens.tolist(), selected.totals.tolist(), strict=True)
             )
         ]
         log_probs = self._history.positions[-1].log_probs
@@ -138,21 +138,21 @@ class SearchBatch:
     def _end_blocked_groups(self, selected: BeamRows) -> None:
         """End the hypotheses of a group of which none can be continued."""
         if len(selected.groups) and len(self.sentences) == self.options.group_count == 1:
-            return
+            return  # there is one group, and it is continued
         groups, live = len(self.sentences) * self.options.group_count, self._rows
         before, after = (np.bincount(rows.groups, minlength=groups) for rows in (live, selected))
         for group in np.flatnonzero((before > 0) & (after == 0)).tolist():
             sentence, index = self._owner(group)
             if not sentence.ended[index]:
                 for row in np.flatnonzero(live.groups == group).tolist():
-                    self._end(live, row, before=1)
+                    self._end(live, row, steps_back=1)
 
-    def _end(self, rows: BeamRows, row: int, *, before: int = 0) -> None:
-        """Record the end of a hypothesis, whose entry is that many positions before the last."""
+    def _end(self, rows: BeamRows, row: int, *, steps_back: int = 0) -> None:
+        """Record the end of a hypothesis, whose entry is in the last position, or that many steps back."""
         sentence, index = self._owner(int(rows.groups[row]))
         track = rows.tracks[row] if rows.tracks else UNTRACKED
         entry, total = int(rows.entries[row]), float(rows.totals[row])
-        sentence.end(index, entry, total, track, self._history, before=before)
+        sentence.end(index, entry, total, track, self._history, steps_back=steps_back)
 
     def _end_hypotheses(self, selected: BeamRows) -> BeamRows:
         """Remove and record the hypotheses that are finished or have the maximum length."""

@@ -35,7 +35,7 @@ def blocked_tokens(
         yield from (sequence[0] for met, sequence in started if met == 0)
     order, sequences = sentence.options.no_repeat_ngram, sentence.request.forbidden
     if order or sequences:
-        ids = history.trace(entry).tokens
+        ids = history.backtrace(entry).tokens
         if order:
             yield from repeated_ngram_tokens(ids, order)
         for sequence in sequences:
@@ -65,7 +65,7 @@ def score_continuations(
     """
     prefixes, never = list[tuple[int, int]](), [PAD, BOS] if options.unk else [PAD, BOS, UNK]
     if all(sentence.is_plain for sentence in owners):
-        result = _pool(scores, len(never) + extra, options)
+        result = _best_tokens(scores, len(never) + extra, options)
         result.block_everywhere(never)
     else:
         prefixed = [(row, s.request.prefix[s.length :]) for row, s in enumerate(owners)]
@@ -75,7 +75,7 @@ def score_continuations(
         else:
             result = _constrain(scores, rows, owners, options, history, never, extra)
     if prefixes:
-        forced, tokens = _columns(prefixes)
+        forced, tokens = _split_pairs(prefixes)
         result.values[forced] = -np.inf
         result.write(scores, forced, tokens, 0)
     if np.isnan(result.values).any():
@@ -105,14 +105,14 @@ def _constrain(
     most += max((len(owners[row].request.continuations) for row in closed), default=0)
     symbols, ends = owners[0].request.symbols, any(owner.copies for owner in owners)
     spare = len(never) + most + extra + ends
-    result = _pool(scores, spare, options)
+    result = _best_tokens(scores, spare, options)
     if contains_copies(result.tokens, symbols):
-        result = _pool(scores, spare + len(symbols), options)
+        result = _best_tokens(scores, spare + len(symbols), options)
     if required:
-        result = result.add_missing(scores, *_columns(sorted(required)))
+        result = result.add_missing(scores, *_split_pairs(sorted(required)))
     result.block_everywhere(never)
     if blocked:
-        result.block(*_columns(sorted(blocked)))
+        result.block(*_split_pairs(sorted(blocked)))
     for row in closed:
         extends = np.isin(result.tokens[row], owners[row].request.continuations)
         result.values[row, extends] = -np.inf
@@ -120,12 +120,13 @@ def _constrain(
     return result
 
 
-def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
+def _split_pairs(pairs: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
+    """Return the rows and the tokens of pairs."""
     rows, tokens = np.array(pairs, dtype=np.int64).T
     return rows, tokens
 
 
-def _pool(scores: TokenScores, spare: int, options: Options) -> Continuations:
+def _best_tokens(scores: TokenScores, spare: int, options: Options) -> Continuations:
     """Return the best tokens of each row, enough that `spare` of them may be blocked."""
     if not options.sample:
         best = scores.best(options.beam + spare)

@@ -14,7 +14,6 @@ from nmt.errors import UsageError
 
 Doubles = NDArray[np.float64]
 
-
 IMPOSSIBLE = -1000.0  # log probability of a required token to which the model gives -inf
 
 
@@ -22,7 +21,7 @@ class Track(NamedTuple):
     """The part of its constraints that a hypothesis has met."""
 
     progress: tuple[int, ...] = ()  # tokens matched of each required sequence
-    before: tuple[int, ...] = ()  # the same without the last token
+    previous_progress: tuple[int, ...] = ()  # the same without the last token
     copies: frozenset[int] = frozenset()  # copy symbols of the source that it contains
 
 
@@ -76,7 +75,7 @@ class HistoryPosition(NamedTuple):
     weights: Sequence[Floats]  # [N] attention over the source [S]; empty if it is not needed
 
 
-class Path(NamedTuple):
+class TokenPath(NamedTuple):
     """The tokens of a hypothesis, with their log probabilities and attention."""
 
     tokens: list[int]
@@ -85,15 +84,15 @@ class Path(NamedTuple):
 
 
 class BeamHistory:
-    """The last positions of a search. A hypothesis is an entry of one, and traced back from there."""
+    """The last positions of a search. A hypothesis is an entry of one; parents are backpointers."""
 
     def __init__(self) -> None:
         self.positions = list[HistoryPosition]()
 
-    def trace(self, entry: int, before: int = 0) -> Path:
-        """Return the path that ends with an entry of the last position, or of one `before` it."""
+    def backtrace(self, entry: int, steps_back: int = 0) -> TokenPath:
+        """Return the path that ends with an entry of the last position, or of one that many steps back."""
         tokens, log_probs, weights = list[int](), list[float](), list[Floats]()
-        index = len(self.positions) - 1 - before
+        index = len(self.positions) - 1 - steps_back
         while entry >= 0:
             position = self.positions[index]
             tokens.append(int(position.tokens[entry]))
@@ -101,10 +100,10 @@ class BeamHistory:
             if position.weights:
                 weights.append(position.weights[entry])
             entry, index = int(position.parents[entry]), index - 1
-        return Path(tokens[::-1], log_probs[::-1], weights[::-1])
+        return TokenPath(tokens[::-1], log_probs[::-1], weights[::-1])
 
-    def forget(self, length: int) -> None:
-        """Forget all positions but the last `length`."""
+    def truncate(self, length: int) -> None:
+        """Discard all positions but the last `length`."""
         del self.positions[: len(self.positions) - length]
 
 
@@ -238,7 +237,9 @@ class SentenceSearch:
             return True
         return any(
             before < now == len(sequence) and sequence in closed
-            for before, now, sequence in zip(track.before, track.progress, self.required, strict=True)
+            for before, now, sequence in zip(
+                track.previous_progress, track.progress, self.required, strict=True
+            )
         )
 
     def count_missing_copies(self, track: Track) -> int:
@@ -246,15 +247,22 @@ class SentenceSearch:
         return len(self.copies) - len(track.copies)
 
     def end(
-        self, group: int, entry: int, log_prob: float, track: Track, history: BeamHistory, *, before: int = 0
+        self,
+        group: int,
+        entry: int,
+        log_prob: float,
+        track: Track,
+        history: BeamHistory,
+        *,
+        steps_back: int = 0,
     ) -> None:
         """Record the end of a hypothesis, if it is among the best of its group.
 
-        Its entry is in the last position of the history, or in one `before` it; with eos it is finished.
+        Its entry is in the last position of the history, or that many steps back; with eos it is finished.
         """
-        options, ended, length = self.options, self.ended[group], self.length - before
-        position = history.positions[-1 - before] if length else None
-        weights = history.trace(entry, before).weights if options.coverage_penalty else []
+        options, ended, length = self.options, self.ended[group], self.length - steps_back
+        position = history.positions[-1 - steps_back] if length else None
+        weights = history.backtrace(entry, steps_back).weights if options.coverage_penalty else []
         ended.append(
             EndedHypothesis(
                 position is None or position.tokens[entry] != EOS,
@@ -291,7 +299,7 @@ class SentenceSearch:
         return sorted(results.values(), key=Hypothesis.sort_key)[: options.n_best]
 
     def _trace(self, one: "EndedHypothesis", history: BeamHistory) -> Hypothesis:
-        tokens, log_probs, weights = history.trace(one.entry, self.length - one.length)
+        tokens, log_probs, weights = history.backtrace(one.entry, self.length - one.length)
         ids = tokens if one.is_cut else tokens[:-1]
         attention = np.stack(weights) if weights and self.options.attention else None
         return Hypothesis(ids, -one.cost, one.log_prob, log_probs, not one.is_cut, attention, one.missing)

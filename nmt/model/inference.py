@@ -88,10 +88,10 @@ class InferenceModel:
             start = self.model.decoder.start(memory)
             for i, (index, row) in enumerate(zip(batch, rows, strict=True)):
                 shortlist = TokenList(self.shortlist(row[:-1])) if self.shortlist else None
-                first = map_tensors(lambda t, i=i: t[i : i + 1], start)
-                read = memory._replace(finals=())
-                read = map_tensors(lambda t, i=i, row=row: t[i : i + 1, : len(row)], read)
-                encoded[index] = self.decoder.select_sentence(first, read, shortlist)
+                initial = map_tensors(lambda t, i=i: t[i : i + 1], start)
+                sentence = memory._replace(finals=())
+                sentence = map_tensors(lambda t, i=i, row=row: t[i : i + 1, : len(row)], sentence)
+                encoded[index] = self.decoder.select_sentence(initial, sentence, shortlist)
         return [encoded[index] for index in range(len(sources))]
 
     def step(self, y: Ints, state: Any, parents: Ints, memories: Sequence[Any]) -> StepOutput:

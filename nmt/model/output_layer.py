@@ -18,9 +18,9 @@ from nmt.recurrence.c.compiler import build_library
 from nmt.recurrence.c.native import CStep, CSteps
 from nmt.recurrence.engine import Backend, PreparedMatrix
 
-BLOCK = 1024  # tokens whose logits are computed, compared and forgotten together: they stay in the cache
+BLOCK = 1024  # tokens whose logits are computed, compared and discarded together: they stay in the cache
 
-MOST_LISTED = 0.6
+MAX_LISTED_SHARE = 0.6
 """Share of the vocabulary above which lists are not multiplied alone: preparing their rows costs as much."""
 
 
@@ -47,7 +47,7 @@ class _List(ctypes.Structure):
 
 
 class TokenList:
-    """The tokens that a translation may contain, ascending."""
+    """A shortlist: the tokens that a translation may contain, ascending."""
 
     def __init__(self, tokens: Ints) -> None:
         self.tokens = np.ascontiguousarray(tokens, np.int64)
@@ -77,8 +77,8 @@ class OutputLayer:
         self.library, self.lock = load_position(bias.dtype), Lock()
         starts = range(0, len(weight), BLOCK)
         self.blocks = [self.prepare(slice(start, start + BLOCK)) for start in starts]
-        self.lists = UnitedLists(self)
-        self.capacity = self.most = 0
+        self.lists = ShortlistUnion(self)
+        self.capacity = self.max_count = 0
 
     def prepare(self, tokens: Any) -> OutputBlock:
         """Prepare the rows of some tokens."""
@@ -86,14 +86,14 @@ class OutputLayer:
 
     def reserve(self, rows: int, count: int) -> None:
         """Make buffers for so many rows and best tokens, and bind the steps to them."""
-        if rows <= self.capacity and count <= self.most:
+        if rows <= self.capacity and count <= self.max_count:
             return
         self.capacity = rows if rows <= self.capacity else max(rows, 2 * self.capacity)
-        self.most = max(count, self.most)
+        self.max_count = max(count, self.max_count)
         self.features = self.bias.new_zeros(1, self.capacity, self.weight.shape[1])
         self.sums = self.bias.new_zeros(2, self.capacity)
-        self.values = self.bias.new_zeros(self.capacity * self.most)
-        self.tokens = np.zeros(self.capacity * self.most, np.int64)
+        self.values = self.bias.new_zeros(self.capacity * self.max_count)
+        self.tokens = np.zeros(self.capacity * self.max_count, np.int64)
         self.arrays = self.features[0].numpy(), self.values.numpy(), self.tokens
         logits, size = self.buffer(min(BLOCK, len(self.bias))), len(self.bias)
         steps, arguments = list[CStep](), list[_Best]()
@@ -143,11 +143,11 @@ class OutputLayer:
         return out[0]
 
 
-class UnitedLists:
-    """The rows of the output layer for the tokens on any list of a batch, multiplied once for all rows.
+class ShortlistUnion:
+    """The union of a batch's shortlists: their rows of the output layer, multiplied once for all hypotheses.
 
     A new list adds the rows that it alone needs; when the lists need fewer than half of the rows, the others
-    are forgotten. If they need most of the vocabulary, the whole layer is multiplied. This does not change
+    are discarded. If they need most of the vocabulary, the whole layer is multiplied. This does not change
     results: a row is scored on its own list, and a logit does not depend on the others.
     """
 
@@ -157,42 +157,42 @@ class UnitedLists:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all rows."""
-        self.members, self.blocks = set[TokenList](), list[OutputBlock]()
+        """Discard all rows."""
+        self.shortlists, self.blocks = set[TokenList](), list[OutputBlock]()
         self.column = np.full(len(self.output.bias), -1)  # of each token; -1: it has no row
         self.count = 0
 
     def unbind(self) -> None:
-        """Forget the steps, because the buffers have changed."""
+        """Discard the steps, because the buffers have changed."""
         self.bound = None
 
     def bind(self, lists: Sequence[TokenList]) -> BoundOutput:
         """Return the steps for rows with these lists."""
-        members = {*lists}
-        if not members <= self.members:
-            self.unite(members)
+        needed = {*lists}
+        if not needed <= self.shortlists:
+            self.extend(needed)
         if self.bound is None:
             self.bound = self.bind_steps()
         self.pointers[: len(lists)] = [one.address for one in lists]
         return self.bound
 
-    def unite(self, members: set[TokenList]) -> None:
-        """Provide the rows that these lists need."""
+    def extend(self, shortlists: set[TokenList]) -> None:
+        """Add the rows that these lists need."""
         needed = np.zeros(len(self.column), np.bool_)
-        for one in members:
+        for one in shortlists:
             needed[one.tokens] = True
         size = np.count_nonzero(needed)
-        if size > MOST_LISTED * len(needed):
+        if size > MAX_LISTED_SHARE * len(needed):
             if self.count < len(needed):
                 self.unbind()
             self.blocks, self.count = self.output.blocks, len(needed)
             self.column = np.arange(len(needed))
-            self.members = members
+            self.shortlists = shortlists
             return
         if np.count_nonzero(needed | (self.column >= 0)) > 2 * size:
             self.clear()
         missing = np.flatnonzero(needed & (self.column < 0))
-        self.members |= members
+        self.shortlists |= shortlists
         if len(missing):
             self.blocks.append(self.output.prepare(torch.from_numpy(missing)))
             self.column[missing] = np.arange(self.count, self.count + len(missing))

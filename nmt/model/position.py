@@ -60,9 +60,9 @@ class _AttentionArguments(ctypes.Structure):
 
 
 class SourceSentence:
-    """What the decoder reads of an encoded sentence: the first state [N], keys [S, A] and values [S, C].
+    """An encoded sentence as the decoder reads it: the first state [N], keys [S, A] and values [S, C].
 
-    `attend` computes an attention that C does not.
+    `attend` computes an attention that C cannot.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class TokenTable:
         self.is_projected = len(weight) * size * weight.element_size() <= cache_bytes
         self.table = weight.new_empty(len(weight), size) if self.is_projected else weight
         self.is_cached = np.full(len(weight), not self.is_projected)
-        self.address, self.bytes = self.table.data_ptr(), self.table.shape[1] * weight.element_size()
+        self.address, self.row_bytes = self.table.data_ptr(), self.table.shape[1] * weight.element_size()
 
     def require(self, tokens: Ints) -> None:
         """Compute the vectors of these tokens, unless they are known."""
@@ -132,7 +132,7 @@ class CompiledPosition:
             self.query = bind_product(self.form.query, bound.engine)
         cells = [layer.cell for layer in bound.layers]
         self.field_sizes = [[cell.hidden_size] * len(cell.State._fields) for cell in cells]
-        self.fed = self.decoder.combine.out_features if self.decoder.input_feeding else 0
+        self.feed_size = self.decoder.combine.out_features if self.decoder.input_feeding else 0
         self.attends = self.decoder.attention.context_size > 0
         self.lock = Lock()
         self.bind(INITIAL_ROWS, INITIAL_POSITIONS)
@@ -155,20 +155,20 @@ class CompiledPosition:
         decoder, bound, self.capacity = self.decoder, self.bound, capacity
         hidden, context = bound.layers[0].cell.hidden_size, decoder.attention.context_size
         self.pointers = np.zeros((3, capacity), np.int64)  # to tokens, states and sentences
-        self.state = self.buffer(sum(map(sum, self.field_sizes)) + self.fed)
-        *layers, feed = torch.split(self.state, [*map(sum, self.field_sizes), self.fed], -1)
+        self.state = self.buffer(sum(map(sum, self.field_sizes)) + self.feed_size)
+        *layers, feed = torch.split(self.state, [*map(sum, self.field_sizes), self.feed_size], -1)
         states = [torch.split(s, sizes, -1) for s, sizes in zip(layers, self.field_sizes, strict=True)]
-        self.features = feed if self.fed else self.buffer(decoder.combine.out_features)
+        self.features = feed if self.feed_size else self.buffer(decoder.combine.out_features)
         self.operand = self.buffer(hidden + context)  # [h; context]
         self.h, self.context = torch.split(self.operand, [hidden, context], -1)
         steps = [*self.bind_lower(states[0], feed), *self.bind_upper(states)]
         steps.append(self.bind_product(bound.combine, self.operand, self.features))
         steps.append(self.backend.kernel(TANH_KERNEL, {VALUE: self.features, RESULT: self.features}))
-        self.runs: list[CSteps | PositionStep] = []
+        self.step_groups: list[CSteps | PositionStep] = []
         for _, group in groupby(steps, lambda step: isinstance(step, CStep)):
             run = list(group)
             compiled = [step for step in run if isinstance(step, CStep)]
-            self.runs += [CSteps(compiled)] if compiled else run
+            self.step_groups += [CSteps(compiled)] if compiled else run
         arguments = [step.arguments for step in steps if isinstance(step, CStep)]
         self.attention = next((found for found in arguments if isinstance(found, _AttentionArguments)), None)
         self.bind_weights(longest)
@@ -189,7 +189,7 @@ class CompiledPosition:
         yield self.bind_gather(0, y)
         if not self.tokens.is_projected:
             yield self.bind_product(bound.token_product, y, x)
-        if self.fed:
+        if self.feed_size:
             yield self.bind_product(bound.feed_product, feed, x, x)
         yield from self.bind_cell(bound.layers[0], x, s)
         if self.decoder.conditional is not None:
@@ -223,13 +223,9 @@ class CompiledPosition:
         if cell.gain_W is not None:
             parts = (t.chunk(len(cell.gates), -1) for t in (x, cell.gain_W.detach(), cell.b.detach()))
             for value, gain, bias in zip(*parts, strict=True):
-                buffers = {
-                    VALUE: value,
-                    GAIN: gain.expand_as(value),
-                    BIAS: bias.expand_as(value),
-                    RESULT: value,
-                }
-                yield self.backend.kernel(layer_norm_kernel(cell.hidden_size), buffers)
+                vectors = {GAIN: gain.expand_as(value), BIAS: bias.expand_as(value)}
+                kernel = layer_norm_kernel(cell.hidden_size)
+                yield self.backend.kernel(kernel, {VALUE: value, RESULT: value, **vectors})
         yield from layer.bind_position(x, s)
 
     def bind_copy(self, value: Tensor, out: Tensor, *, add: bool = False) -> PositionStep:
@@ -282,19 +278,19 @@ class CompiledPosition:
             if longest > self.weights.shape[1]:
                 self.bind_weights(2 * longest)
             self.tokens.require(y)
-            self.point(y, state, parents, memories)
+            self.set_pointers(y, state, parents, memories)
             self.memories = memories
-            for run in self.runs:
-                if isinstance(run, CSteps):
-                    run.set_rows(rows)
-                    run()
+            for group in self.step_groups:
+                if isinstance(group, CSteps):
+                    group.set_rows(rows)
+                    group()
                 else:
                     with torch.inference_mode():
-                        run(0)
+                        group(0)
             state, features, weights = self.arrays
             new = state[:rows].copy()
             return PositionOutput(
-                new[:, -self.fed :] if self.fed else features[:rows].copy(),
+                new[:, -self.feed_size :] if self.feed_size else features[:rows].copy(),
                 new,
                 weights[:rows, :longest].copy() if self.attends else None,
             )
@@ -306,10 +302,12 @@ class CompiledPosition:
         if self.attention is not None:
             self.attention.weights, self.attention.weights_row = self.weights.data_ptr(), longest
 
-    def point(self, y: Ints, state: Floats | None, parents: Ints, memories: Sequence[SourceSentence]) -> None:
-        """Point to the token, the previous state and the sentence of each row."""
+    def set_pointers(
+        self, y: Ints, state: Floats | None, parents: Ints, memories: Sequence[SourceSentence]
+    ) -> None:
+        """Set the pointers to the token, the previous state and the sentence of each row."""
         tokens, states, sentences = self.pointers[:, : len(y)]
-        np.multiply(y, self.tokens.bytes, out=tokens)
+        np.multiply(y, self.tokens.row_bytes, out=tokens)
         tokens += self.tokens.address
         sentences[:] = [memory.address for memory in memories]
         if state is not None:
