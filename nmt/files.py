@@ -22,12 +22,12 @@ BLOCK = 1 << 24  # bytes hashed per call: frequent returns to Python slow down o
 
 
 @contextmanager
-def atomic_file(path: Path, *, waits: bool = False) -> Iterator[Path]:
+def atomic_file(path: Path, *, blocking: bool = False) -> Iterator[Path]:
     """Yield the path to write to; when the block ends, that file is flushed to disk and renamed to `path`.
 
     If the block raises, nothing is left behind. A symbolic link is followed. A pipe or a device receives the
     content once it is complete. Raises UsageError before anything is written if `path` cannot be a file, or
-    if another process is writing it, unless this one `waits`; DataError if the disk is full.
+    if another process is writing it, unless it waits (`blocking`); DataError if the disk is full.
     """
     check_writable(path)
     if is_stream(path):
@@ -39,14 +39,14 @@ def atomic_file(path: Path, *, waits: bool = False) -> Iterator[Path]:
         return
     target = _target(path)
     side = temporary_file(target)
-    with _create_temporary(side, path, waits=waits):
+    with _create_temporary(side, path, blocking=blocking):
         yield side
         replace_file(side, target)
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file atomically, as `atomic_file` does; of several processes, each waits for the one before."""
-    with atomic_file(path, waits=True) as side:
+    with atomic_file(path, blocking=True) as side:
         side.write_bytes(content)
 
 
@@ -82,7 +82,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _create_temporary(
-    side: Path, output: Path, *, is_directory: bool = False, waits: bool = False
+    side: Path, output: Path, *, is_directory: bool = False, blocking: bool = False
 ) -> Iterator[None]:
     """Create a temporary file or directory and hold its lock; if the block raises, remove it.
 
@@ -92,7 +92,7 @@ def _create_temporary(
     try:
         while True:
             is_new = _create(side, is_directory=is_directory)
-            with lock_path(side, output, waits=waits) as is_locked:
+            with lock_path(side, output, blocking=blocking) as is_locked:
                 if is_new and is_locked:
                     try:
                         yield
@@ -119,18 +119,18 @@ def _create(path: Path, *, is_directory: bool) -> bool:
 
 
 @contextmanager
-def lock_path(path: Path, output: Path, *, waits: bool = False) -> Iterator[bool]:
+def lock_path(path: Path, output: Path, *, blocking: bool = False) -> Iterator[bool]:
     """Hold the lock of a file or directory of `output`, which the system releases if the process is killed.
 
-    Raises UsageError while another process holds it, unless this one `waits`. Yields False if the path is a
-    link, or has been removed or replaced by the time that it is locked.
+    Raises UsageError while another process holds it, unless it waits (`blocking`). Yields False if the path
+    is a link, or has been removed or replaced by the time that it is locked.
     """
     with ExitStack() as stack:
         is_same = False
         if not path.is_symlink():
             with suppress(FileNotFoundError):
                 try:
-                    descriptor = lock(path, waits=waits)
+                    descriptor = lock(path, blocking=blocking)
                 except BlockingIOError:
                     raise UsageError(
                         f"another process is writing {output}: wait for its end, or choose another output"

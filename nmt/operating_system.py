@@ -24,7 +24,7 @@ START_METHOD = "fork" if sys.platform == "linux" else "spawn"
 READ_FLAGS = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY")
 )
-"""Flags to open a file to be read as it is, whatever it is: not through a link, nor waiting for a pipe."""
+"""Flags to open a file to be read as it is, whatever it is: not through a link, nor blocking on a pipe."""
 APPEND_FLAGS = (
     os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -32,7 +32,7 @@ APPEND_FLAGS = (
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if hasattr(signal, "SIGBREAK") else []))
 """Signals that ask a program to stop: Ctrl-C, `kill`, and Ctrl-Break on Windows."""
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
-KILLED = -KILL if hasattr(signal, "SIGKILL") else int(KILL)
+KILLED_EXIT_CODE = -KILL if hasattr(signal, "SIGKILL") else int(KILL)
 """The exit code of a process that `kill_this_process` ended."""
 COMPILER_ADVICE = {
     "linux": "install gcc (such as apt-get install gcc)",
@@ -40,7 +40,7 @@ COMPILER_ADVICE = {
     "win32": "install gcc (winlibs.com) and add its folder bin to PATH",
 }.get(sys.platform, "install gcc")
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-CAN_INHERIT = not NEW_GROUP  # descriptors
+CAN_INHERIT = not NEW_GROUP  # descriptors, on all systems but Windows
 
 
 def count_cores() -> int:
@@ -51,19 +51,19 @@ def count_cores() -> int:
 def kill_this_process() -> NoReturn:
     """End the process at once: nothing is flushed or cleaned up."""
     os.kill(os.getpid(), KILL)
-    raise SystemExit(KILLED)
+    raise SystemExit(KILLED_EXIT_CODE)
 
 
-def start_apart(
-    command: list[str], *, log: int, environment: dict[str, str], held: int
+def start_detached(
+    command: list[str], *, log: int, environment: dict[str, str], inherited: int
 ) -> subprocess.Popen[bytes]:
-    """Start a process without input that Ctrl-C does not reach, and that inherits `held` where it can.
+    """Start a process without input that Ctrl-C does not reach, and that gets the descriptor `inherited`.
 
-    Its output goes to the descriptor `log`.
+    Its output goes to the descriptor `log`. On Windows it inherits no descriptor.
     """
     return subprocess.Popen(
         command,
-        pass_fds=[held] if CAN_INHERIT else [],
+        pass_fds=[inherited] if CAN_INHERIT else [],
         start_new_session=True,
         creationflags=NEW_GROUP,
         stdin=subprocess.DEVNULL,
@@ -73,21 +73,21 @@ def start_apart(
     )
 
 
-def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to a process of `start_apart`; on Windows Ctrl-Break, since SIGTERM kills there."""
+def request_stop(process: subprocess.Popen[bytes]) -> None:
+    """Send SIGTERM to a process of `start_detached`; on Windows Ctrl-Break, since SIGTERM kills there."""
     process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
 
 
-def lock_descriptor(descriptor: int, *, waits: bool = False) -> bool:
+def lock_descriptor(descriptor: int, *, blocking: bool = False) -> bool:
     """Lock an open file until it is closed; return False if another process holds the lock.
 
-    The system releases it when the process, and every process that inherited the descriptor, has ended. File
-    systems without locks let everyone have it.
+    The system releases it when the process, and every process that inherited the descriptor, has ended. On
+    file systems without locks it returns True.
     """
     import filelock  # here: commands that lock nothing start without it
 
     with suppress(OSError):
-        return filelock.lock_descriptor(descriptor, blocking=waits)
+        return filelock.lock_descriptor(descriptor, blocking=blocking)
     return True
 
 
@@ -105,12 +105,12 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def lock(path: Path, *, waits: bool) -> int:
+def lock(path: Path, *, blocking: bool) -> int:
     """Lock a file or directory and return a descriptor, for `unlock`; not through a link.
 
-    Raises BlockingIOError if another process holds the lock, unless this one `waits`. A forked process does
-    not keep the lock of one that is killed. On Windows, where nothing that is open can be renamed, a
-    neighbour is locked.
+    Raises BlockingIOError if another process holds the lock, unless it waits (`blocking`). A forked process
+    does not keep the lock of one that is killed. On Windows, where nothing that is open can be renamed, a
+    file next to it is locked.
     """
     if IS_WINDOWS:
         path.lstat()
@@ -118,7 +118,7 @@ def lock(path: Path, *, waits: bool) -> int:
     else:
         descriptor = os.open(path, READ_FLAGS)
     _locked[descriptor] = path
-    if not lock_descriptor(descriptor, waits=waits):
+    if not lock_descriptor(descriptor, blocking=blocking):
         unlock(descriptor)
         raise BlockingIOError(f"{path} is locked")
     return descriptor
@@ -154,7 +154,7 @@ def is_open_descriptor(path: Path) -> bool:
 
 
 def create_link(link: Path, target: str) -> None:
-    """Create a link to a neighbour; where that is not possible, a file with the neighbour's name.
+    """Create a link to a file next to it; where that is not possible, a file that contains its name.
 
     Windows replaces no link to a directory, and lets only administrators create one; FAT disks have none.
     """
@@ -165,8 +165,8 @@ def create_link(link: Path, target: str) -> None:
     link.write_bytes(target.encode() + b"\n")
 
 
-def user_id() -> int | None:
-    """Return the number of the user; None on Windows, where files have access lists instead of a mode."""
+def find_user_id() -> int | None:
+    """Return the id of the user; None on Windows, where files have access lists instead of a mode."""
     return os.getuid() if hasattr(os, "getuid") else None
 
 
@@ -249,7 +249,7 @@ def _cgroup_limits(folder: Path, limit: str, usage: str) -> Iterator[int]:
     for group in (folder, *folder.parents):
         if not group.is_relative_to(CGROUPS):
             return
-        with suppress(OSError, ValueError):  # the outermost group has no limit, and `max` is none either
+        with suppress(OSError, ValueError):  # the outermost group has no limit, and `max` means none
             maximum, used = (int((group / name).read_text(encoding="utf-8")) for name in (limit, usage))
             stat = (group / "memory.stat").read_text(encoding="utf-8").splitlines()
             cache = sum(

@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from nmt.errors import UsageError
-from nmt.operating_system import is_writable_by_others, user_id
+from nmt.operating_system import find_user_id, is_writable_by_others
 
 
 def cache_directory() -> Path:
@@ -48,7 +48,7 @@ def temporary_directory() -> Path:
 
     If that name is taken by another user, is a link or is open to others: a new one for this process.
     """
-    user = user_id()
+    user = find_user_id()
     directory = Path(tempfile.gettempdir(), "nmt" if user is None else f"nmt-{user}")
     with suppress(OSError):
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -66,7 +66,7 @@ def find_exposure(directory: Path) -> str | None:
     others (above it, the sticky bit is enough, as in /tmp). A group that contains only the user is no other.
     Always None on Windows, where a mode does not say who may write.
     """
-    user = user_id()
+    user = find_user_id()
     if user is None:
         return None
     directory = directory.resolve()

@@ -17,7 +17,7 @@ from nmt.files import write_file
 from nmt.user_directories import cache_directory
 
 LIBRARIES = ("torch", "torch.nn.functional", "math", "typing")
-"""Modules that are searched for a function that does not know its own."""
+"""Modules in which a function is searched whose `__module__` does not lead to it."""
 CONSTANTS = (bool, int, float, str, tuple, type(None))
 
 
@@ -52,7 +52,7 @@ def _cannot_save(kind: type[Cell], reason: str) -> UsageError:
 
 
 def _collect(kind: type[Cell]) -> str:
-    """Return the text of a module with a class and what it uses."""
+    """Return the source of a module with a class and what it uses."""
     imports: dict[str, None] = {}
     definitions: dict[str, str] = {}
     _add_definition(kind, kind, imports, definitions)
@@ -65,7 +65,7 @@ def _add_definition(
     """Add the definition of a class or a function after the definitions that it uses."""
     functions = [v for v in (value, *vars(value).values()) if isinstance(v, FunctionType)]
     scope = kind.step.__globals__
-    files = [functions[0].__code__.co_filename] if functions else _list_cells(scope.get("__file__"))
+    files = [functions[0].__code__.co_filename] if functions else _list_sources(scope.get("__file__"))
     sources = ("".join(linecache.getlines(file)) for file in files)
     nodes = [(source, node) for source in sources for node in _find_definitions(source, value.__name__)]
     if not nodes:
@@ -79,8 +79,8 @@ def _add_definition(
     definitions[value.__name__] = ast.get_source_segment(source, node) or ""
 
 
-def _list_cells(script: str | None) -> list[str]:
-    """Return the script that runs, or the cells of the notebook in the order in which they ran."""
+def _list_sources(script: str | None) -> list[str]:
+    """Return the script, or the input cells of the notebook in the order in which they ran."""
     return [script] if script else [file for file in linecache.cache if not Path(file).is_file()]
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from nmt.data.sentences import ENDS, WIDE_ENDS, Span, split_clauses, split_sentences
-from nmt.data.vocabulary.capitals import CapitalsReader
+from nmt.data.vocabulary.capitals import Truecaser
 from nmt.data.vocabulary.codes import JOINER
 from nmt.decoding.job import Job, Tokenizer
 
@@ -85,7 +85,7 @@ class _Planner:
         self.text, self.job, self.notes = text, job, list[str]()
         self._encoded: dict[tuple[Span, bool], list[int]] = {}
         self.tag = job.source.tag(text)
-        self.capitals = CapitalsReader(job.source, job.languages[0])
+        self.truecaser = Truecaser(job.source, job.languages[0])
         self.in_capitals = self._is_in_capitals(Span(0, len(text)))
         lengths = job.lengths
         self.most_sentences = lengths.sentences if lengths else 1
@@ -153,14 +153,14 @@ class _Planner:
         return text if span.start else text.removeprefix(self.tag)
 
     def _is_in_capitals(self, span: Span) -> bool:
-        return self.capitals.is_in_capitals(self._untagged(span))
+        return self.truecaser.is_in_capitals(self._untagged(span))
 
     def _encode(self, span: Span, in_capitals: bool = False) -> list[int]:
         """Encode a part of the line, after the tag of the line."""
         if (ids := self._encoded.get((span, in_capitals))) is not None:
             return ids
         text = self._untagged(span)
-        text = self.capitals.rewrite(text) if in_capitals else text
+        text = self.truecaser.truecase(text) if in_capitals else text
         separator = " " if self.tag and span.start > 0 else ""
         ids = self._encoded[span, in_capitals] = self.job.source.encode(f"{self.tag}{separator}{text}")
         return ids

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nmt.data.script import is_word_boundary, is_written_with_spaces
 from nmt.data.sentences import split_sentences
 from nmt.data.vocabulary import EOS, UNK
-from nmt.data.vocabulary.capitals import small_forms
+from nmt.data.vocabulary.capitals import lowercase_forms
 from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
@@ -90,11 +90,11 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
 
 
 def forbidden_forms(constraints: LineConstraints, parts: Sequence[Part], job: Job) -> tuple[str, ...]:
-    """Return the forbidden phrases, also in small letters if a part is translated from capitals."""
+    """Return the forbidden phrases, also in lower case if a part is translated from capitals."""
     phrases = constraints.must_not
     if not any(part.in_capitals for part in parts):
         return phrases
-    return (*phrases, *chain.from_iterable(small_forms(phrase, job.languages[1]) for phrase in phrases))
+    return (*phrases, *chain.from_iterable(lowercase_forms(phrase, job.languages[1]) for phrase in phrases))
 
 
 def _request_copies(source: Sequence[int], job: Job) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from nmt.errors import DataError, NmtError
-from nmt.operating_system import KILLED, kill_this_process
+from nmt.operating_system import KILLED_EXIT_CODE, kill_this_process
 from nmt.recipe.run_directory import claim_run_directory
 from nmt.recipe.schema import Recipe
 from nmt.recipe.training import build_trainer, single_process
@@ -48,7 +48,7 @@ def verify_resume(recipe: Recipe, kill_at: int, report: Callable[[str], None]) -
         report(f"1/3: {2 * kill_at} updates")
         _run(short, uninterrupted, None, 0)
         report(f"2/3: the same with a kill -9 after update {kill_at}")
-        _run(short, killed, kill_at, KILLED)
+        _run(short, killed, kill_at, KILLED_EXIT_CODE)
         report("3/3: resume the killed run")
         _run(short, killed, None, 0)
         return compare(read_results(uninterrupted), read_results(killed))

@@ -16,21 +16,21 @@ void cross_entropy(
         for (long n = start; n < stop; n++) {
             number *z = logits + n * V, top = -INFINITY, sum = 0;
             long y = targets[n];
-            number own = z[y];
+            number target = z[y];
             #pragma omp simd reduction(max:top)
             for (long v = 0; v < V; v++) top = z[v] > top ? z[v] : top;
             long best = 0;
             while (best < V - 1 && !(z[best] == top)) best++;
             #pragma omp simd reduction(+:sum)
             for (long v = 0; v < V; v++) sum += bias ? (z[v] = exp_(z[v] - top)) : exp_(z[v] - top);
-            at_target[n] = own;
-            nll[n] = (number)log(sum) + (top - own);
+            at_target[n] = target;
+            nll[n] = (number)log(sum) + (top - target);
             correct[n] = best == y;
             if (!bias) continue;
-            number one = count ? count[n] : 1, share = one / sum;
+            number weight = count ? count[n] : 1, share = weight / sum;
             #pragma omp simd
             for (long v = 0; v < V; v++) z[v] *= share;
-            z[y] += one * (smoothing - 1);
+            z[y] += weight * (smoothing - 1);
         }
         #pragma omp for
         for (long v = 0; v < V; v += 256)

@@ -76,18 +76,18 @@ def seed_generators(seed: int, rank: int = 0) -> None:
     random.seed(seed)
 
 
-KEPT = {"M_MMAP_THRESHOLD": (-3, 1 << 25), "M_TRIM_THRESHOLD": (-1, 1 << 30)}
-"""Options of mallopt(3): blocks up to 32 MiB (its limit) come from the heap, which keeps 1 GiB when freed."""
+MALLOPT_OPTIONS = {"M_MMAP_THRESHOLD": (-3, 1 << 25), "M_TRIM_THRESHOLD": (-1, 1 << 30)}
+"""Options of mallopt(3): blocks up to 32 MiB (the maximum) come from the heap, which keeps up to 1 GiB."""
 
 
 def keep_freed_memory() -> None:
     """Keep memory that an update frees for the next one, where the C library is glibc.
 
-    Otherwise the system takes large tensors back at once, and clears each page of the next ones.
+    Otherwise glibc returns large blocks to the system at once, which zeroes each page of the next ones.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        for option, value in KEPT.values():
+        for option, value in MALLOPT_OPTIONS.values():
             mallopt(option, value)
 
 

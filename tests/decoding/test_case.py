@@ -7,7 +7,7 @@ import pytest
 from nmt.data.protection import build_protection
 from nmt.data.protection.spans import DEFAULT_KINDS
 from nmt.data.vocabulary import Vocabulary
-from nmt.data.vocabulary.capitals import CapitalsReader, lower, upper
+from nmt.data.vocabulary.capitals import Truecaser, lower, upper
 from nmt.data.vocabulary.case import MARK_NAMES
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.decoding.glossary import Glossary
@@ -95,16 +95,16 @@ UNCHANGED = [
 
 @pytest.mark.parametrize("kind", ["bpe", "pretokenized"])
 def test_text_in_capitals_is_read_as_it_is_usually_written(kind: str) -> None:
-    reader = CapitalsReader(plain(kind), "de")
+    reader = Truecaser(plain(kind), "de")
     for text, usual in SENTENCES.items():
         spaced = (
             (text, usual) if kind != "pretokenized" else (text.replace(",", " ,"), usual.replace(",", " ,"))
         )
         assert reader.is_in_capitals(spaced[0])
-        assert kind == "pretokenized" or reader.rewrite(text) == usual
+        assert kind == "pretokenized" or reader.truecase(text) == usual
     for text in [*UNCHANGED, *SENTENCES.values()]:
         assert not reader.is_in_capitals(text), text
-    assert not CapitalsReader(trained_on_capitals(kind), "en").is_in_capitals("THE DOG SEES")
+    assert not Truecaser(trained_on_capitals(kind), "en").is_in_capitals("THE DOG SEES")
 
 
 @cache
@@ -117,9 +117,9 @@ def trained_on_capitals(kind: str) -> Vocabulary:
     "words", [plain("char"), trained("unigram"), trained("char")], ids=["char", "u", "c"]
 )
 def test_letters_and_marks_of_case_are_read_too(words: Vocabulary) -> None:
-    reader = CapitalsReader(words, "en")
+    reader = Truecaser(words, "en")
     assert reader.is_in_capitals("THE STONE SEES")
-    assert reader.rewrite("THE STONE SEES") == "The stone sees"
+    assert reader.truecase("THE STONE SEES") == "The stone sees"
     assert not reader.is_in_capitals("NATO UN")
 
 

@@ -1,4 +1,4 @@
-"""Case as marks in the text, as in Marian and OpenNMT: `Der HUND` is divided as `der` `<capital>` `hund`
+"""Case as marks in the text, as in Marian and OpenNMT: `Der HUND` is segmented as `der` `<capital>` `hund`
 `<capitals>`, so that a word has the same tokens in any case.
 
 A mark follows its word, since subwords begin with the space before a word: so the word has the same tokens,
@@ -25,8 +25,8 @@ def capitalise(word: str) -> str:
 
 
 @cache
-def cased_word() -> re.Pattern[str]:
-    """Return the pattern of words: letters with case, as many as possible, and what combines with them."""
+def cased_word_pattern() -> re.Pattern[str]:
+    """Return the pattern of words: letters with case, as many as possible, with combining characters."""
     characters = list(map(chr, range(CASED_PLANES)))
     cased = [char for char in characters if char.lower() != char.upper()]
     compatible = [char for char in characters if unicodedata.decomposition(char).startswith("<")]
@@ -47,7 +47,7 @@ def _find_mark(word: str, lowered: str) -> str | None:
     forms = [(word, lowered)]
     if not word.isascii():
         forms += [(unicodedata.normalize("NFKC", word), unicodedata.normalize("NFKC", lowered))]
-    if not all(cased_word().fullmatch(low) for _, low in forms):
+    if not all(cased_word_pattern().fullmatch(low) for _, low in forms):
         return None
     if all(capitalise(low) == form for form, low in forms):
         return CAPITAL
@@ -55,7 +55,7 @@ def _find_mark(word: str, lowered: str) -> str | None:
 
 
 class CaseMarks:
-    """The change of a line to marked text, and back; the case of `symbols` is not changed."""
+    """Conversion of a line to lower case with marks, and back; the case of `symbols` is not changed."""
 
     def __init__(self, symbols: Iterable[str] = ()) -> None:
         self._symbols = sorted({*symbols} - MARK_NAMES.keys(), key=len, reverse=True)
@@ -64,12 +64,12 @@ class CaseMarks:
     def _words(self) -> re.Pattern[str]:
         """The pattern of symbols and words; group 1 is a word."""
         symbols = "".join(f"{re.escape(symbol)}|" for symbol in self._symbols)
-        return re.compile(f"{symbols}({cased_word().pattern})")
+        return re.compile(f"{symbols}({cased_word_pattern().pattern})")
 
     @cached_property
     def _marked(self) -> re.Pattern[str]:
         marks = f"[{CAPITAL}{CAPITALS}]"
-        return re.compile(f"({cased_word().pattern}+)({marks}*+)|{marks}++")
+        return re.compile(f"({cased_word_pattern().pattern}+)({marks}*+)|{marks}++")
 
     def mark(self, line: str) -> str:
         """Return a line in lower case, with a mark after each word that has capitals."""

@@ -22,7 +22,7 @@ from nmt.data.sources import find_part, find_training_corpora
 from nmt.errors import DataError, UsageError, raise_termination
 from nmt.files import write_file
 from nmt.lab.study.definition import StudyMember
-from nmt.operating_system import ask_to_stop, count_cores, start_apart
+from nmt.operating_system import count_cores, request_stop, start_detached
 from nmt.outputs import check_output_directory, check_output_files
 from nmt.recipe import reader
 from nmt.recipe.run_directory import find_inputs, lock_directory
@@ -137,7 +137,7 @@ class StudyRunner:
         with self._lock:
             self._closed = True
             for process in self._running:
-                ask_to_stop(process)
+                request_stop(process)
         self._pool.shutdown(cancel_futures=True)
         signal.signal(signal.SIGTERM, self._sigterm_handler)
         self._on_exit.close()
@@ -164,11 +164,11 @@ class StudyRunner:
         with self._lock:
             if self._closed:
                 return -1
-            process = start_apart(
+            process = start_detached(
                 command,
                 log=log,
                 environment={**threads, **os.environ},
-                held=self._directory_lock,  # locked until all of them have ended
+                inherited=self._directory_lock,  # locked until all of them have ended
             )
             self._running.add(process)
         code = process.wait()
