@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -10,7 +9,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +35,6 @@ subwords: {kind: pretokenized}
 decoder: {cell: 'theirs.py:MGU', embedding: 8, hidden: 8}
 training: {stop_after: 1u, threads: 1, batch: {size: 8}}
 """
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 SMALL = ("training.stop_after=1u", "training.learning_rate.warmup=0", "training.validation.every=1u")
 SIZES = ("encoder.embedding=8", "encoder.hidden=8", "decoder.embedding=8", "decoder.hidden=8")
 LOADED = {
@@ -153,17 +150,16 @@ def test_python_is_refused_too(theirs: Theirs) -> None:
     assert theirs.marker.exists()
 
 
-def test_an_actor_of_ray_needs_the_checksum_in_its_environment(
+def test_a_translator_on_another_machine_needs_the_checksum_in_its_environment(
     theirs: Theirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its process may be on another machine, where the user has trusted nothing yet."""
-    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
-    actor = runpy.run_path(str(EXAMPLES / "ray_data.py"))["TranslatorActor"]
+    """As the actors of docs/examples/ray_data.py: there the user has trusted nothing yet."""
     with pytest.raises(DataError, match="NMT_TRUST_CODE"):
-        actor("averaged")
+        package.Translator("averaged")
     assert not theirs.marker.exists()
     monkeypatch.setenv("NMT_TRUST_CODE", f"{'0' * 64}, {file_sha256(theirs.folder / 'theirs.py').upper()}")
-    assert len(actor("averaged")({"text": np.array(["a b", "c"])})["translation"]) == 2
+    translated = package.Translator("averaged")({"text": np.array(["a b", "c"])})
+    assert len(translated["translation"]) == 2
     assert theirs.marker.exists()
 
 

@@ -26,7 +26,7 @@ def shown(browser: Any, file: Path, screen: Screen) -> Iterator[Any]:
     for event, listener in listeners.items():
         tab.on(event, listener)
     try:
-        tab.goto(file.as_uri())
+        tab.goto(file.as_uri(), timeout=0)  # however busy the machine is
         settle(tab)
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
         yield tab
