@@ -56,8 +56,8 @@ def clean(
             callback=_check_share, help="Minimum share, 0 to 1, of a side's letters in its scripts."
         ),
     ] = 0.5,
-    identical: Annotated[bool, typer.Option(help="Remove pairs with two equal sides.")] = True,
-    duplicates: Annotated[bool, typer.Option(help="Remove repeated pairs.")] = True,
+    identical: Annotated[bool, typer.Option(help="Remove, or keep, pairs with two equal sides.")] = True,
+    duplicates: Annotated[bool, typer.Option(help="Remove, or keep, repeated pairs.")] = True,
 ) -> None:
     """Filter a corpus, and report how many pairs each rule removed.
 

@@ -19,6 +19,7 @@ from nmt.evaluation.tokenizers import AUTO, choose_tokenizer, is_known_language
 from nmt.operating_system import STANDARD_INPUT
 
 STDIN = Path("-")
+TOKENIZED_LINES = 100  # lines that end in " .", from which on text is taken to be tokenized, as by sacreBLEU
 LOW_BLEU, HIGH_CHRF = 1.0, 30.0  # scores that one tokenizer can hardly give to the same translations
 
 
@@ -68,11 +69,11 @@ def score(
 
     The text must be detokenized, with one line for each line of the references.
 
-    BLEU counts words, and its tokenizer 13a splits them at spaces. By default the
-    tokenizer is chosen by --language, or else by the script of the references, and
-    is part of the signature: zh; ja-mecab or ko-mecab if installed (sacrebleu's
-    extras ja and ko), else char; char for Thai, Khmer, Lao and Burmese; 13a for
-    all others. chrF needs no tokenizer.
+    BLEU counts words. By default its tokenizer is chosen by --language, or else by
+    the script of the references: zh for Chinese; for Japanese ja-mecab, for Korean
+    ko-mecab, if installed (sacrebleu's extras ja and ko), else char; char for Thai,
+    Khmer, Lao, Burmese and Tibetan; 13a, which splits words at spaces, for all others.
+    The signature names it (tok:). chrF needs no tokenizer.
     """
     if paired and not baseline:
         raise UsageError("--paired tests the difference to a baseline: add --baseline FILE")
@@ -93,6 +94,7 @@ def score(
     else:
         typer.echo(_format_blocks(results))
     _hint_at_tokenizer(results, refs[0])
+    _hint_at_tokenized_text(systems)
 
 
 def _read_references(files: Sequence[Path], test_set: str | None, language: str | None) -> list[list[str]]:
@@ -140,6 +142,13 @@ def _hint_at_tokenizer(results: Mapping[str, Sequence[Score]], ref: Sequence[str
             else:
                 why = f"its tokenizer does not split this text into words; try --tokenize {fitting}"
             echo_note(f"{system}: BLEU is {bleu.value:.2f}, but chrF {chrf.value:.2f}: {why}")
+
+
+def _hint_at_tokenized_text(systems: Mapping[str, Sequence[str]]) -> None:
+    for system, lines in systems.items():
+        count = sum(line.endswith(" .") for line in lines)
+        if count >= TOKENIZED_LINES:
+            echo_note(f"{system}: {count:,} lines end in ' .'; scores need detokenized text")
 
 
 def _fields(system: str, scores: list[Score]) -> dict[str, object]:

@@ -24,7 +24,7 @@ Change = Annotated[
     list[str] | None,
     typer.Option(
         metavar="KEY=VALUE",
-        help="Resume with a changed learning rate, dropout, label smoothing or norm.",
+        help="Resume with a changed learning rate, dropout, label_smoothing, weight_decay or clip_norm.",
     ),
 ]
 

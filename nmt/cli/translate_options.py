@@ -72,7 +72,10 @@ class TranslateOptions(NamedTuple):
         "auto"
     )
     max_length: Annotated[
-        int | None, search_count(help="Source tokens at most that are translated together.")
+        int | None,
+        search_count(
+            help="Source tokens at most that are translated together; by default from the training data."
+        ),
     ] = None
     unk_replace: Annotated[bool, in_search("--unk-replace", help="Copy the source word for <unk>.")] = False
     sample: Annotated[bool, in_sampling("--sample", help="Sample instead of beam search.")] = False
@@ -84,16 +87,18 @@ class TranslateOptions(NamedTuple):
     diversity: Annotated[
         float, in_sampling(min=0.0, metavar="X", help="Penalty for tokens of earlier groups.")
     ] = 0.5
-    prefix: Annotated[Path | None, in_constraints(help="The beginning of each translation."), READ] = None
+    prefix: Annotated[Path | None, in_constraints(help="Line n: how translation n begins."), READ] = None
     must: Annotated[
-        Path | None, in_constraints(help="Phrases each translation must contain, by tab."), READ
+        Path | None,
+        in_constraints(help="Line n: phrases that translation n contains, with tabs between them."),
+        READ,
     ] = None
     must_not: Annotated[
-        Path | None, in_constraints(help="Phrases that it must not contain, by tab."), READ
+        Path | None, in_constraints(help="Line n: phrases that translation n does not contain."), READ
     ] = None
     glossary: Annotated[
         Path | None,
-        in_constraints(help="Source terms and their translations, by tab."),
+        in_constraints(help="Lines of a source term, a tab and its translation."),
         READ,
     ] = None
     ensemble: Annotated[
@@ -122,7 +127,9 @@ class TranslateOptions(NamedTuple):
     ] = False
     int8: Annotated[bool, in_job("--int8", help=INT8_HELP)] = False
     batch: Annotated[int | None, job_count("--batch", "--batch-size", help="Sentences per batch.")] = None
-    read_ahead: Annotated[int, job_count(min=0, help="Batches to read ahead; 0: interactive.")] = READ_AHEAD
+    read_ahead: Annotated[int, job_count(min=0, help="Batches to read ahead; 0: answer line by line.")] = (
+        READ_AHEAD
+    )
     workers: Annotated[int, job_count("--workers", help="Processes, with one thread each.")] = 1
     threads: Annotated[int, job_count(help="CPU threads; usually 1 is fastest.")] = 1
     resume: Annotated[bool, in_job("--resume", help="Resume the job of OUTPUT.part.")] = False

@@ -41,7 +41,8 @@ FLOOR_MARGIN = 0.1  # smoothing gives hopeless translations a BLEU just above 0
 def _bleu(lowercase: bool, tokenize: str, effective_order: bool = False) -> "Scorer":
     from sacrebleu.metrics.bleu import BLEU
 
-    return BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=effective_order)
+    # Without `force` it warns of " ." at line ends, as an untrained model writes it; `nmt score` has a note.
+    return BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=effective_order, force=True)
 
 
 def _chrf(lowercase: bool = False, word_order: int = 0) -> "Scorer":

@@ -225,3 +225,12 @@ def test_references_that_are_not_given_well_are_explained(
     refused = error(nmt("hyp", *arguments))
     assert isinstance(refused, UsageError)
     assert message in str(refused)
+
+
+def test_tokenized_text_is_reported_by_the_command_alone(nmt: Nmt, caplog: pytest.LogCaptureFixture) -> None:
+    Path("tokenized").write_text("A cat sits here .\n" * 100, encoding="utf-8")
+    Path("detokenized").write_text("A cat sits here.\n" * 100, encoding="utf-8")
+    note = nmt("tokenized", "-r", "detokenized").stderr
+    assert note == "nmt: tokenized: 100 lines end in ' .'; scores need detokenized text\n"
+    assert nmt("detokenized", "-r", "tokenized").stderr == ""
+    assert not caplog.records
