@@ -48,7 +48,7 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
 
 
 @contextmanager
-def _keep_all_objects() -> Iterator[None]:
+def _suspend_garbage_collection() -> Iterator[None]:
     """Collect no garbage while libraries and models are loaded, and never look through their objects."""
     gc.disable()
     try:
@@ -58,7 +58,7 @@ def _keep_all_objects() -> Iterator[None]:
         gc.enable()
 
 
-@_keep_all_objects()
+@_suspend_garbage_collection()
 def load_job(path: Path, threads: int, *, shortlist: bool = False, int8: bool = False) -> tuple[Job, str]:
     """Load one model, and return its job and fingerprint; an exported model needs no torch."""
     if directory.is_exported(path):
