@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "hf:"
 REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
+REVISION = re.compile(r"(?!.*\.\.)\w[\w./+-]*", re.ASCII)
 FILE_NAME = re.compile(r"[\w-][\w.-]*")
 SIZES: Mapping[str, int] = {
     **{"*.json": CARD_BYTES, "recipe.yaml": RECIPE_BYTES, PROSE: CARD_BYTES, "*.py": CODE_BYTES},
@@ -49,8 +50,9 @@ def find_model(path: Path) -> Path:
     name = path.as_posix().removeprefix(PREFIX)
     repository, has_revision, revision = name.partition("@")
     check_repository(repository, PREFIX)
-    if bool(has_revision) != bool(revision):
-        raise UsageError(f"{PREFIX}{name} names no revision after @: write {PREFIX}user/name@revision")
+    if has_revision and not REVISION.fullmatch(revision):
+        shown = escape_controls(PREFIX + name)
+        raise UsageError(f"{shown} names no revision after @: write {PREFIX}user/name@revision")
     return _download(repository, revision or None)
 
 

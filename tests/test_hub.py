@@ -135,7 +135,10 @@ def test_a_revision_can_be_named(hub: StandInHub) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["hf:", "hf:mini", "hf:a/b/c", "hf:me/mini@", "hf:../mini", "hf:me/mi ni", "hf:me/..", "hf:/me/mini"],
+    [
+        *("hf:", "hf:mini", "hf:a/b/c", "hf:../mini", "hf:me/mi ni", "hf:me/..", "hf:/me/mini"),
+        *(f"hf:me/mini@{revision}" for revision in ("", "../main", "a/../../b", "/etc", "a\x1b[1m", " ")),
+    ],
 )
 def test_a_name_that_is_none_is_refused(name: str, hub: StandInHub) -> None:
     with pytest.raises(UsageError, match="hf:user/name"):

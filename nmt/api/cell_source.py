@@ -4,6 +4,7 @@ import ast
 import builtins
 import hashlib
 import linecache
+import symtable
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -72,11 +73,26 @@ def _add_definition(
         raise _cannot_save(kind, f"the source of {value.__name__} is not known")
     source, node = nodes[-1]
     definitions[value.__name__] = ""  # it may use itself
+    first = min(part.lineno for part in (node, *node.decorator_list))
+    text = "\n".join(source.split("\n")[first - 1 : node.end_lineno])
+    inner = _find_inner_names(text)
     for name in dict.fromkeys(part.id for part in ast.walk(node) if isinstance(part, ast.Name)):
-        if name in scope and name not in definitions and not hasattr(builtins, name):
+        if name in scope and not (name in definitions or name in inner or hasattr(builtins, name)):
             _add_name(kind, name, scope[name], imports, definitions)
     del definitions[value.__name__]
-    definitions[value.__name__] = ast.get_source_segment(source, node) or ""
+    definitions[value.__name__] = text
+
+
+def _find_inner_names(definition: str) -> set[str]:
+    """Return the names that are those of parameters, variables and attributes wherever they are used."""
+    tables = symtable.symtable(definition, "<cell>", "exec").get_children()
+    inner, outer = set[str](), set[str]()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for symbol in table.get_symbols():
+            (inner if symbol.is_local() or symbol.is_free() else outer).add(symbol.get_name())
+    return inner - outer
 
 
 def _list_sources(script: str | None) -> list[str]:

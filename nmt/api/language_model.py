@@ -6,7 +6,13 @@ from typing import overload
 
 from nmt.api.lines import check_path
 from nmt.data.vocabulary import EOS
-from nmt.decoding.arguments import check_flag, check_strings, check_text, check_whole_number
+from nmt.decoding.arguments import (
+    check_flag,
+    check_strings,
+    check_text,
+    check_whole_number,
+    replace_surrogates,
+)
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options, Request
 from nmt.decoding.rescore import score_outputs
@@ -56,7 +62,8 @@ class LanguageModel:
             sample=True, n_best=count, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
         )
         length = check_whole_number("length", length, 1)
-        texts = sample_lines(self._loaded, options, length, check_text("prompt", prompt))
+        prompt = replace_surrogates(check_text("prompt", prompt))
+        texts = sample_lines(self._loaded, options, length, prompt)
         return ["\n".join(lines) for lines in texts]
 
     @overload
@@ -71,7 +78,7 @@ class LanguageModel:
         `tokens` with `token_log_probs`; exp(-log_prob / len(tokens)) is the perplexity.
         """
         several = check_strings("lines", [lines] if isinstance(lines, str) else lines)
-        encoded = self._loaded.vocabulary.encode_all(list(several))
+        encoded = self._loaded.vocabulary.encode_all(list(map(replace_surrogates, several)))
         requests = [Request(number, (), [*ids, EOS]) for number, ids in enumerate(encoded)]
         scored = score_outputs(requests, self._job)
         found = [scored[number]._replace(text=line) for number, line in enumerate(several)]

@@ -49,15 +49,17 @@ def check_constraints(where: str, constraints: Any) -> LineConstraints:
         must=tuple(map(replace_surrogates, check_strings(f"must{where}", constraints.must))),
         must_not=tuple(map(replace_surrogates, check_strings(f"must_not{where}", constraints.must_not))),
         seed=None if seed is None else check_whole_number(f"the seed{where}", seed, 0),
-        glossary=check_terms(f"the glossary{where}", dict(constraints.glossary)),
+        glossary=check_terms(f"the glossary{where}", constraints.glossary),
     )
 
 
 def check_terms(name: str, terms: Any) -> tuple[tuple[str, str], ...]:
     """Return the terms of a glossary; UsageError if one is not a string, or blank."""
-    if not isinstance(terms, Mapping):
+    given = terms.items() if isinstance(terms, Mapping) else terms
+    is_list = isinstance(terms, Mapping | tuple)  # pairs, as in `LineConstraints`
+    pairs = [check_strings(f"the terms of {name}", pair) for pair in given] if is_list else [()]
+    if any(len(pair) != 2 for pair in pairs):
         raise UsageError(f"{name} must map source terms to translations (got {shorten(terms)})")
-    pairs = [check_strings(f"the terms of {name}", pair) for pair in terms.items()]
     if not all(text.strip() for pair in pairs for text in pair):
         raise UsageError(f"the terms of {name} must not be blank")
     return tuple((replace_surrogates(source), replace_surrogates(target)) for source, target in pairs)

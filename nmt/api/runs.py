@@ -161,7 +161,7 @@ def _format_setting(name: str, key: Any, value: Any) -> str:
         raise UsageError(f"{name}: {key!r} is not the name of a setting, such as 'training.stop_after'")
     try:
         return f"{key}={json.dumps(value, ensure_ascii=False, default=_to_plain)}"
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, RecursionError, TypeError, ValueError):
         raise UsageError(
             f"{name}: {key}: expected text, a number, True, False, None, or a list or dict of these "
             f"(got {shorten(value)})"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from reprlib import repr as shorten
 from typing import Any
 
-from nmt.decoding.arguments import check_strings
+from nmt.decoding.arguments import check_flag, check_strings, check_text
 from nmt.errors import UsageError
 from nmt.evaluation import metrics as evaluation
 from nmt.evaluation.metrics import DEFAULT_METRICS, Score
@@ -34,9 +34,9 @@ def score(
         hyps,
         _check_references(refs),
         names,
-        lowercase=lowercase,
-        tokenize=tokenize,
-        confidence=confidence,
+        lowercase=check_flag("lowercase", lowercase),
+        tokenize=check_text("tokenize", tokenize),
+        confidence=check_flag("confidence", confidence),
         name="hyps",
     )
     return dict(zip(names, found, strict=True))

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, overload
 import numpy as np
 
 from nmt.api.lines import check_constraints, check_lines, check_path, check_terms
-from nmt.decoding.arguments import check_choice, check_flag, check_strings, check_text, check_whole_number
+from nmt.decoding.arguments import (
+    check_choice,
+    check_flag,
+    check_strings,
+    check_text,
+    check_whole_number,
+    replace_surrogates,
+)
 from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.glossary import Glossary
 from nmt.decoding.job import Job, Line, LineConstraints, Split
@@ -81,14 +88,14 @@ class Translator:
         """
         if not isinstance(text, Mapping):
             return self._translate_text(text)
-        if column not in text:
+        if check_text("column", column) not in text:
             columns = ", ".join(map(str, text))
             raise UsageError(f"the batch has no column {column!r}, only {columns}: name the text's, column=")
         lines = text[column]
         translated = self._translate_text(lines.tolist() if isinstance(lines, np.ndarray) else lines)
         if isinstance(lines, np.ndarray):
             translated = np.array(translated, dtype=object)
-        return {**text, output: translated}
+        return {**text, check_text("output", output): translated}
 
     def _translate_text(self, text: Any) -> Any:
         """Translate a string to a string, a list to a list; not by `__call__`, which Ray Data overrides."""
@@ -186,9 +193,11 @@ class Translator:
         for lists of different lengths.
         """
         if isinstance(src, str) and isinstance(tgt, str):
-            [scored] = rescore_lines([(src, tgt)], self._job)
-            return scored
-        sources, targets = list(check_strings("src", src)), list(check_strings("tgt", tgt))
+            return self.score([src], [tgt])[0]
+        sources, targets = (
+            [replace_surrogates(line) for line in check_strings(name, lines)]
+            for name, lines in (("src", src), ("tgt", tgt))
+        )
         if len(sources) != len(targets):
             raise UsageError(f"src has {len(sources):,} lines, tgt has {len(targets):,}: give one for each")
         return list(rescore_lines(zip(sources, targets, strict=True), self._job))
@@ -206,7 +215,7 @@ class Translator:
         from nmt.lab.inspect.page import SentencePage
         from nmt.lab.inspect.sentence import trace_sentence
 
-        trace = trace_sentence(loaded.model, self._job, check_text("text", text))
+        trace = trace_sentence(loaded.model, self._job, replace_surrogates(check_text("text", text)))
         return SentencePage(trace, self._paths[0].resolve().name)
 
 

@@ -192,9 +192,18 @@ def _select_some_constrained(
     selected = [Selection(free[best.rows], best.columns)]
     for sentence in dict.fromkeys(s for s in owners if s.required):
         live = np.flatnonzero([owner is sentence for owner in owners])
-        progress = [rows.tracks[row].progress for row in live.tolist()]
+        tracks, tokens = [rows.tracks[row] for row in live.tolist()], candidates.tokens[live]
+        # Of each row its best and those required: how many others there are depends on the other sentences.
+        order = np.argsort(-candidates.values[live], axis=1, kind="stable")
+        eligible = np.argsort(order, axis=1) < options.group_width
+        for row, track in enumerate(tracks):
+            eligible[row] |= np.isin(tokens[row], [*required_tokens(sentence, track)])
         best = select_constrained(
-            sentence.required, progress, keys[live], candidates.tokens[live], options.group_width
+            sentence.required,
+            [track.progress for track in tracks],
+            np.where(eligible, keys[live], -np.inf),
+            tokens,
+            options.group_width,
         )
         selected.append(Selection(live[best.rows], best.columns))
     return _join(selected, rows.groups)

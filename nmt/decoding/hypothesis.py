@@ -129,8 +129,13 @@ class Continuations(NamedTuple):
         self.tokens[rows, columns] = tokens
 
     def add_missing(self, scores: TokenScores, rows: Ints, tokens: Ints) -> "Continuations":
-        """Return the continuations with tokens [N] of ascending rows [N] added; pairs are distinct."""
+        """Return the continuations with tokens [N] of ascending rows [N] added; pairs are distinct.
+
+        Those that are present are scored as those that are not, which may be rounded differently.
+        """
         present = (self.tokens[rows] == tokens[:, None]) & (self.values[rows] > -np.inf)
+        pair, column = np.nonzero(present)
+        self.write(scores, rows[pair], tokens[pair], column)
         missing = ~present.any(axis=1)
         rows, tokens = rows[missing], tokens[missing]
         columns = np.arange(len(rows)) - np.searchsorted(rows, rows)

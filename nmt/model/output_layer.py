@@ -75,14 +75,15 @@ class OutputLayer:
     def __init__(self, backend: Backend, weight: Tensor, bias: Tensor) -> None:
         self.backend, self.weight, self.bias = backend, weight.detach(), bias.detach()
         self.library, self.lock = load_position(bias.dtype), Lock()
+        self.kind = type(backend.matrix(self.weight[:BLOCK]))
         starts = range(0, len(weight), BLOCK)
         self.blocks = [self.prepare(slice(start, start + BLOCK)) for start in starts]
         self.lists = ShortlistUnion(self)
         self.capacity = self.max_count = 0
 
     def prepare(self, tokens: Any) -> OutputBlock:
-        """Prepare the rows of some tokens."""
-        return OutputBlock(self.backend.matrix(self.weight[tokens]), self.bias[tokens])
+        """Prepare the rows of some tokens, however few, as the whole layer: their logits are the same."""
+        return OutputBlock(self.kind(self.weight[tokens]), self.bias[tokens])
 
     def reserve(self, rows: int, count: int) -> None:
         """Make buffers for so many rows and best tokens, and bind the steps to them."""

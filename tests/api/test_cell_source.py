@@ -82,6 +82,25 @@ def test_a_class_of_a_notebook_becomes_a_file_with_what_it_uses() -> None:
     assert again.bias == kind.bias
 
 
+SHADOWED = """
+x, s, U, h, bias, gates = nmt, object(), [], {}, object(), object()
+"""
+
+
+def test_parameters_may_have_the_names_of_variables_of_the_notebook() -> None:
+    kind = run_cells(IMPORTS, SQUASH, SHADOWED, CELL.replace("x.n +", "(h := x.n) +"))["Slow"]
+    path = name_cell(kind).rpartition(":")[0]
+    assert "object" not in Path(path).read_text(encoding="utf-8")
+
+
+def test_decorators_are_kept() -> None:
+    kind = run_cells(
+        IMPORTS, "from typing import final", SQUASH, CELL.replace("class Slow", "@final\nclass Slow")
+    )
+    name = name_cell(kind["Slow"])
+    assert find_named_cell(name).__final__
+
+
 def test_classes_of_the_package_and_of_modules_have_names() -> None:
     assert name_cell(CELLS["gru"]) == "gru"
     assert name_cell(Leaky) == f"{Path(__file__).parents[1] / 'recurrence' / 'test_recurrent.py'}:Leaky"

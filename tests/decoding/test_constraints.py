@@ -2,17 +2,20 @@
 
 import itertools
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from nmt.decoding.beam import search
 from nmt.decoding.constraints import advance_progress, allocate_beam, find_bank
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.hypothesis import Continuations, Hypothesis
+from nmt.decoding.model import LogProbs
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
-from tests.decoding.models import Pieces, every_output, fixed_model, random_model
+from tests.decoding.models import Pieces, bits, every_output, fixed_model, random_model
 
 WIDE = Options(beam=1500, max_ratio=0.0, max_extra=5, n_best=30, unk=False)
 NARROW = Options(beam=4, max_ratio=2.0, max_extra=4)
@@ -140,6 +143,37 @@ def test_where_nothing_may_follow_the_output_is_cut() -> None:
 def test_what_cannot_hold_to_it_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="sampling and diverse beam search cannot"):
         [*search(random_model(0), [Request(0, (4,), required=[[5]])], replace(NARROW, **changes))]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_constraints_of_other_sentences_in_a_batch_change_nothing(seed: int) -> None:
+    draw, vocabulary = random.Random(seed), 9 + seed % 2 * 9
+    model = random_model(seed, vocabulary=vocabulary, sharpness=2.0)
+
+    def tokens(*lengths: int) -> list[list[int]]:
+        return [draw.choices(range(4, vocabulary), k=length) for length in lengths]
+
+    requests = [
+        Request(
+            number, *tokens(4, number % 2), tokens(2, 3)[: draw.randint(0, 2)], tokens(*[1] * (number % 4))
+        )
+        for number in range(12)
+    ]
+    options = Options(beam=3, n_best=3, max_ratio=1.0, max_extra=3, no_repeat_ngram=seed % 3)
+    alone, *others = (
+        {number: bits(found) for number, found in search(model, requests, replace(options, batch=batch))}
+        for batch in (1, 4, 12)
+    )
+    assert all(other == alone for other in others)
+
+
+def test_a_required_token_is_scored_in_one_way() -> None:
+    """Whether it is among the best, which are scored by other code, depends on the other sentences."""
+    scores = LogProbs(np.log(np.full((1, 4), 0.25, np.float32)))
+    values = np.array([[-1.25, -1.5]])
+    found = Continuations(values, np.array([[1, 2]])).add_missing(scores, np.array([0, 0]), np.array([2, 3]))
+    assert found.tokens.tolist() == [[1, 2, 3]]
+    assert found.values.tolist() == [[-1.25, *scores.log_probs[0, 2:].tolist()]]
 
 
 def test_progress_falls_back_to_the_longest_beginning_that_still_fits() -> None:

@@ -58,6 +58,19 @@ def test_a_glossary_is_a_mapping(finished: Finished) -> None:
     for glossary in wrong:
         with pytest.raises(UsageError, match="glossary"):
             translator.translate(lines, glossary=glossary)
+    for own_glossary in (*wrong, 5, None, ("ab",), (("Hund",),), (("Hund", "dog", 1),), ((["Hund"], "dog"),)):
+        constraints = LineConstraints(glossary=own_glossary)
+        with pytest.raises(UsageError, match="glossary of line 1"):
+            translator.translate([Line(1, lines[0], constraints=constraints)])
+
+
+def test_lone_surrogates_are_scored_as_replacement_characters() -> None:
+    translator = nmt.Translator(ARTIFACTS / "averaged")
+    assert translator.score("a\ud800", "b\udcff") == translator.score("a\ufffd", "b\ufffd")
+    assert translator.explain("a\ud800").trace.translation == translator("a\ufffd")
+    model = nmt.LanguageModel(ARTIFACTS / "language-model")
+    assert model.score("a\ud800").log_prob == model.score("a\ufffd").log_prob
+    assert model.sample("a\ud800", length=2) == model.sample("a\ufffd", length=2)
 
 
 def test_a_model_with_itself_is_an_ensemble(finished: Finished) -> None:
@@ -88,6 +101,9 @@ def test_a_batch_gets_another_column(finished: Finished) -> None:
         assert batch["translation"].tolist() == texts
         assert batch["translation"].dtype == object
         assert batch["id"].tolist() == [0, 1, 2]
+    for names in ({"column": ["text"]}, {"output": ["text"]}):
+        with pytest.raises(UsageError, match="must be a string"):
+            translator({"text": LINES[0]}, **names)
     with pytest.raises(UsageError, match="no column 'text', only de, id: name the text's, column="):
         translator({"de": LINES, "id": [1, 2, 3]})
 

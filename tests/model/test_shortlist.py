@@ -15,6 +15,7 @@ from nmt.model.output_scores import CompiledScores, TorchScores
 from nmt.model.position import TokenTable
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.c import compiler
+from nmt.recurrence.c.int8 import Int8Backend
 from nmt.recurrence.c.native import CBackend
 from nmt.recurrence.engine import select_backend
 from tests.model.test_translator import V, build
@@ -123,6 +124,22 @@ def test_the_best_of_a_row_do_not_depend_on_the_rows_that_are_multiplied_with_it
         other, same = output.best(features[: len(rows)] if len(rows) < 4 else features[[0, 0, 1, 2]], 5, rows)
         assert np.array_equal(other[0], values[0])
         assert np.array_equal(same[0], tokens[0])
+
+
+@needs_compiler
+@pytest.mark.parametrize("size", [16, 50, 1027])
+def test_few_tokens_are_multiplied_in_int8_if_the_layer_is(size: int) -> None:
+    torch.manual_seed(size)
+    output = OutputLayer(Int8Backend(), torch.randn(size, 64), torch.randn(size))
+    features = torch.randn(2, 64)
+    logits = Int8Backend().matrix(output.weight)(features, output.bias)
+    assert torch.equal(output.logits(features.numpy()), logits)
+    lists = [np.array([3, size - 1]), np.arange(size // 3), np.array([0, 3])]
+    for rows in ([0], [1], [1, 0], [2, 0, 1]):
+        for tokens in (lists[row] for row in rows):
+            values, found = output.best(features[:1].numpy(), len(tokens), [TokenList(tokens)])
+            exact = logits[0, found[0]].log_softmax(0)
+            np.testing.assert_allclose(values[0], exact, rtol=0, atol=1e-5)
 
 
 @needs_compiler
