@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from nmt.api.lines import check_path
 from nmt.data.vocabulary import EOS
@@ -38,6 +38,10 @@ class LanguageModel:
         vocabulary = self._loaded.vocabulary
         options = Options(beam=1, length_penalty=0.0)
         self._job = Job(build_search_model(self._loaded), vocabulary, vocabulary, options, attends=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle holds: the path, from which another process loads the model."""
+        return type(self), (self._path.resolve(),)
 
     def __repr__(self) -> str:
         return f"LanguageModel({str(self._path)!r})"

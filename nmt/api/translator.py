@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from reprlib import repr as shorten
 from typing import TYPE_CHECKING, Any, Literal, get_args, overload
@@ -56,12 +57,18 @@ class Translator:
         if not models:
             raise UsageError("a Translator needs a model: give a run or a model directory")
         check_choice("precision", precision, get_args(Precision))
+        self._precision = precision
         self._paths = [find_model(check_path(MODEL_PATH, model)) for model in models]
         with allow_code(check_flag("trust_code", trust_code)):
             jobs, self._loaded = zip(
                 *(_load_job(path, int8=precision == "int8") for path in self._paths), strict=True
             )
         self._job = combine_jobs(jobs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle holds: paths, from which another process loads the models."""
+        load = partial(type(self), precision=self._precision)
+        return load, tuple(path.resolve() for path in self._paths)
 
     def __repr__(self) -> str:
         return f"Translator({', '.join(repr(str(path)) for path in self._paths)})"

@@ -3,6 +3,7 @@
 import html
 import importlib.util
 import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -64,10 +65,21 @@ def test_a_glossary_is_a_mapping(finished: Finished) -> None:
             translator.translate([Line(1, lines[0], constraints=constraints)])
 
 
+def test_a_pickle_holds_the_paths_of_the_models() -> None:
+    trust_file(ARTIFACTS / "language-model" / "cells.py")
+    translator, model = (
+        nmt.Translator(ARTIFACTS / "averaged"),
+        nmt.LanguageModel(ARTIFACTS / "language-model"),
+    )
+    assert pickle.loads(pickle.dumps(translator)).score("a", "b") == translator.score("a", "b")
+    assert pickle.loads(pickle.dumps(model)).score("a") == model.score("a")
+
+
 def test_lone_surrogates_are_scored_as_replacement_characters() -> None:
     translator = nmt.Translator(ARTIFACTS / "averaged")
     assert translator.score("a\ud800", "b\udcff") == translator.score("a\ufffd", "b\ufffd")
     assert translator.explain("a\ud800").trace.translation == translator("a\ufffd")
+    trust_file(ARTIFACTS / "language-model" / "cells.py")
     model = nmt.LanguageModel(ARTIFACTS / "language-model")
     assert model.score("a\ud800").log_prob == model.score("a\ufffd").log_prob
     assert model.sample("a\ud800", length=2) == model.sample("a\ufffd", length=2)
