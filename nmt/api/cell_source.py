@@ -73,7 +73,7 @@ def _add_definition(
         raise _cannot_save(kind, f"the source of {value.__name__} is not known")
     source, node = nodes[-1]
     definitions[value.__name__] = ""  # it may use itself
-    first = min(part.lineno for part in (node, *node.decorator_list))
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     text = "\n".join(source.split("\n")[first - 1 : node.end_lineno])
     inner = _find_inner_names(text)
     for name in dict.fromkeys(part.id for part in ast.walk(node) if isinstance(part, ast.Name)):
