@@ -171,7 +171,7 @@ class Cell(nn.Module):
         if len(fields) != len(self.State._fields):
             expected = ", ".join(self.State._fields)
             raise UsageError(
-                f"{type(self).__name__}: expected a state of ({expected}) (got {len(fields)} tensors)"
+                f"{type(self).__name__}: expected a state of ({expected}) (tensors given: {len(fields)})"
             )
         return self.State(*fields)
 

@@ -64,7 +64,10 @@ def report_errors() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         raise typer.Exit(_report_system_error(error)) from None
-    except (typer.Exit, typer.Abort, typer.TyperException):  # exits and usage errors, which Typer prints
+    except typer.TyperException as error:  # a usage error, which Typer prints
+        error.message = error.message.removeprefix("Value error, ")  # of pydantic, which checks choices
+        raise
+    except (typer.Exit, typer.Abort):
         raise
     except TerminationSignal:
         raise

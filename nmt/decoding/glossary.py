@@ -97,7 +97,7 @@ def read_glossary(path: Path) -> Glossary:
             continue
         fields = [field.strip() for field in line.split("\t")]
         if len(fields) != 2 or not all(fields):
-            raise DataError(f"{path}, line {number}: {ADVICE} (found {len(fields)} fields: {line[:80]!r})")
+            raise DataError(f"{path}, line {number}: {ADVICE} (fields: {len(fields)}; {line[:80]!r})")
         source, target = fields
         if terms.setdefault(source, target) != target:
             raise DataError(

@@ -192,6 +192,9 @@ def list_shipped_names() -> list[str]:
 def shipped_file(name: str) -> Path:
     """Return the file of a shipped recipe; UsageError if there is none of this name."""
     names = list_shipped_names()
+    if (Path(name) / "recipe.yaml").is_file():
+        file = Path(name) / "recipe.yaml"
+        raise UsageError(f"{name} is a run; its recipe is {file} (to resume it: nmt train {file} -o {name})")
     if name not in names:
         raise UsageError(
             f"no recipe '{name}', {suggestion(name, names)}\n(the name of a recipe file ends in .yaml)"

@@ -218,3 +218,9 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_a_choice_that_does_not_exist_is_refused_with_the_others() -> None:
+    result = runner.invoke(root.app, ["translate", "run", "--split", "no"])
+    assert result.exit_code == 2
+    assert "Invalid value for '--split': 'no' is not one of 'auto', 'never'." in result.stderr

@@ -38,6 +38,13 @@ def test_show_suggests_the_nearest_name() -> None:
     assert "no recipe 'quickstart-lst', did you mean 'quickstart-lstm'?" in result.stderr
 
 
+def test_the_directory_of_a_run_is_refused_with_its_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("extends: quickstart-lstm\n", encoding="utf-8")
+    result = nmt("show", str(tmp_path))
+    assert result.exit_code == 2
+    assert f"nmt train {tmp_path}/recipe.yaml -o {tmp_path}" in result.stderr
+
+
 def test_validate_reports_every_file() -> None:
     Path("wrong.yaml").write_text("seed: x\n", encoding="utf-8")
     result = nmt("validate", "wrong.yaml", "quickstart-gru", "none.yaml")

@@ -67,7 +67,7 @@ def write(folder: Path, content: str) -> Path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a\tb\n\nonly one\n", "line 3: expected a source term, a tab and a target term (found 1 fields"),
+        ("a\tb\n\nonly one\n", "line 3: expected a source term, a tab and a target term (fields: 1; "),
         ("a\tb\tc\n", "line 1: expected"),
         ("a\t\n", "line 1: expected"),
         ("\tb\n", "line 1: expected"),

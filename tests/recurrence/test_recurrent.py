@@ -172,7 +172,7 @@ def test_a_cell_takes_any_tuple_as_a_state_and_any_shape_of_batch() -> None:
     assert gru(torch.ones(2, N, E), torch.ones(2, N, H)).h.shape == (2, N, H)
     with pytest.raises(UsageError, match=r"LSTM: expected an input of size 4 \(got \[2, 3\]\)"):
         lstm(torch.ones(2, 3))
-    with pytest.raises(UsageError, match=r"LSTM: expected a state of \(h, c\) \(got 1 tensors\)"):
+    with pytest.raises(UsageError, match=r"LSTM: expected a state of \(h, c\) \(tensors given: 1\)"):
         lstm(torch.ones(E), h)
 
 
