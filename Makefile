@@ -65,7 +65,7 @@ wheel: $(INSTALLED) ## dist/recurrent_nmt-*.whl
 # Installed beside no checkout, the wheel must find its recipes and its corpus in itself.
 check-wheel: wheel ## install the wheel elsewhere and use it there
 	@set -e; away=$$(mktemp -d); trap 'rm -rf "$$away"' EXIT; python="$$(pwd)/$(BIN)/python"; \
-	$$python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$away/site" dist/recurrent_nmt-*-py3-none-any.whl; \
+	$$python -m pip install --quiet --disable-pip-version-check --no-deps --target "$$away/site" dist/recurrent_nmt-*.whl; \
 	cd "$$away"; export PYTHONPATH="$$away/site"; \
 	$$python -c "import nmt, sys; sys.exit(not nmt.__file__.startswith('$$away/site') and 'not the wheel: ' + nmt.__file__)"; \
 	$$python -m nmt recipes ls | grep -q quickstart-lstm; \

@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -231,16 +232,20 @@ def test_of_several_writers_at_once_each_writes_all_or_is_refused(tmp_path: Path
 def test_a_forked_process_does_not_hold_the_lock(tmp_path: Path) -> None:
     with atomic_file(tmp_path / "a") as side:
         side.touch()
-        pipe = os.pipe()
+        ready, started = os.pipe()
         if (child := os.fork()) == 0:
-            os.close(pipe[1])
-            os.read(pipe[0], 1)
-            os._exit(0)
+            os.write(started, b".")
+            signal.pause()
+        os.read(ready, 1)
         os.link(side, tmp_path / "same")  # the file that is locked, under another name
-    with lock_path(tmp_path / "same", tmp_path / "a") as is_locked:
-        assert is_locked
-    os.close(pipe[1])
-    os.waitpid(child, 0)
+    try:
+        with lock_path(tmp_path / "same", tmp_path / "a") as is_locked:
+            assert is_locked
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ready)
+        os.close(started)
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])

@@ -36,7 +36,11 @@ WITHDRAWN_VALUES = {"engine": {"inductor"}}
 """Values that the reference page no longer lists, by setting."""
 
 
-CHANGED_DEFAULTS = {"translation:training.validation.metric": "auto"}
+CHANGED_DEFAULTS = {
+    "translation:training.validation.metric": "auto",
+    "translation:training.validation.samples": "0",
+    "language-model:training.validation.samples": "0",
+}
 """Defaults that are different for new runs; runs of version 0.1 keep theirs, which their recipe contains."""
 
 
