@@ -78,12 +78,15 @@ def test_links_of_a_notebook_lead_to_notebooks_and_to_the_pages(tmp_path: Path) 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_the_notebooks_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("chapters", [CHAPTERS[:1], pytest.param(CHAPTERS, marks=pytest.mark.long)], ids=len)
+def test_notebooks_run_one_after_the_other(
+    chapters: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shim = tmp_path / "bin" / "nmt"
     shim.parent.mkdir()
     shim.write_text(SHIM.format(python=shlex.quote(sys.executable)), encoding="utf-8")
     shim.chmod(0o755)
-    for chapter in CHAPTERS:
+    for chapter in chapters:
         notebook = make(tmp_path, "en", chapter)
         execute(notebook, tmp_path, monkeypatch)
         wants = [
