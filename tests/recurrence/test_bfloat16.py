@@ -12,7 +12,7 @@ from nmt.cells import find_cell
 from nmt.recurrence.c import bfloat16
 from nmt.recurrence.engine import bfloat16_products, runs_in_c, select_backend
 from nmt.recurrence.layer import Layer
-from tests.recurrence.test_native import SIZES
+from tests.recurrence.test_native import SIZES, check_rows_are_independent
 
 OBSTACLE = bfloat16.find_bfloat16_obstacle()
 pytestmark = pytest.mark.skipif(OBSTACLE is not None, reason=str(OBSTACLE))
@@ -56,17 +56,7 @@ def test_a_product_rounds_its_operands_and_nothing_else(size: tuple[int, int, in
 
 @pytest.mark.usefixtures("library")
 def test_a_row_is_the_same_to_the_bit_among_any_others_and_with_any_threads() -> None:
-    torch.manual_seed(5)
-    v, product = torch.randn(260, 700), bfloat16.Bfloat16Backend().matrix(torch.randn(90, 700))
-    together = product(v)
-    for rows in (1, 2, 5, 16, 33, 64, 121):
-        assert torch.equal(product(v[130 : 130 + rows]), together[130 : 130 + rows])
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3 - min(threads, 2))
-        assert torch.equal(product(v), together)
-    finally:
-        torch.set_num_threads(threads)
+    check_rows_are_independent(bfloat16.Bfloat16Backend().matrix)
 
 
 def scan_gradients(layer: Layer, x: Tensor) -> list[Tensor]:
