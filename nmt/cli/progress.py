@@ -20,6 +20,10 @@ INTERVAL = 60.0
 Clock = Callable[[], float]
 
 
+def _open_stderr() -> Console:
+    return open_console(sys.stderr, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def _call_regularly(report: Callable[[], object]) -> Iterator[None]:
     """Call a function at every interval while a block runs, however long a part of its work takes."""
@@ -44,7 +48,7 @@ def spinner(text: str, console: Console | None = None) -> Iterator[Callable[[str
 
     The block is given a function that replaces the text.
     """
-    console = console or open_console(sys.stderr, markup=False, highlight=False, soft_wrap=True)
+    console = console or _open_stderr()
     if console.is_terminal:
         with Status(escape_controls(text), console=console) as status:
             yield lambda other: status.update(escape_controls(other))
@@ -75,7 +79,7 @@ class LineProgress:
         clock: Clock = time.perf_counter,
         console: Console | None = None,
     ) -> None:
-        self.console = console or open_console(sys.stderr, markup=False, highlight=False, soft_wrap=True)
+        self.console = console or _open_stderr()
         self.total, self.before, self.quiet, self.clock = total, before, quiet, clock
         self.lines, self.start = 0, clock()
         self._reported, self._lock = self.start, threading.Lock()

@@ -303,7 +303,7 @@ class SentenceSearch:
             results |= dict([(key, one) for key, one in keyed if key not in results][:share])
         return sorted(results.values(), key=Hypothesis.sort_key)[: options.n_best]
 
-    def _trace(self, one: "EndedHypothesis", history: BeamHistory) -> Hypothesis:
+    def _trace(self, one: EndedHypothesis, history: BeamHistory) -> Hypothesis:
         tokens, log_probs, weights = history.backtrace(one.entry, self.length - one.length)
         ids = tokens if one.is_cut else tokens[:-1]
         attention = np.stack(weights) if weights and self.options.attention else None

@@ -135,10 +135,8 @@ class OutputLayer:
 
     def logits(self, features: Floats) -> Tensor:
         """Return the logits of features [R, F], [R, V]."""
-        out, v = (
-            self.bias.new_empty(1, len(features), len(self.bias)),
-            torch.from_numpy(features).unsqueeze(0),
-        )
+        out = self.bias.new_empty(1, len(features), len(self.bias))
+        v = torch.from_numpy(features).unsqueeze(0)
         for block, columns in zip(self.blocks, torch.split(out, BLOCK, -1), strict=True):
             self.backend.product(v, block.matrix, columns, block.bias)(0)
         return out[0]
