@@ -28,6 +28,7 @@ ROOMS = (
     "export",
     "lab",
     "api",
+    "serve",
     "cli",
 )
 # Rooms that do not import some earlier ones either: the search knows models by its interface only.
