@@ -129,6 +129,14 @@ def test_tab_reaches_every_figure_and_the_arrows_move_in_it(opened: Any, found: 
     assert told.startswith(f"unit 1, reading {found.source[1]}:")
 
 
+def test_the_page_says_what_it_is_and_that_the_beam_scrolls(opened: Any) -> None:
+    assert "How the model translated this sentence" in opened.inner_text("header")
+    assert "scroll" in opened.inner_text("#beam .note")
+    assert opened.evaluate(
+        "getComputedStyle(find('beam').querySelector('.scroll')).backgroundAttachment"
+    ) == ("local, local, scroll, scroll")
+
+
 def test_the_beam_is_walked_by_keys(opened: Any, found: SentenceTrace) -> None:
     opened.focus("#beam .scroll")
     press(opened, "Home")
