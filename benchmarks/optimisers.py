@@ -13,7 +13,8 @@ import torch
 
 from nmt.lab.cell_check import measure_seconds
 from nmt.model.translator import TranslationModel
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.ema import EvaluationWeights
 from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, build_optimiser

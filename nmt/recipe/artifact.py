@@ -32,7 +32,8 @@ from nmt.recipe.origin import check_origin
 from nmt.recipe.portable import remove_paths
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
-from nmt.recipe.schema import Recipe, to_json
+from nmt.recipe.schema import Recipe
+from nmt.recipe.sections import to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import average_weights

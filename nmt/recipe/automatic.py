@@ -8,7 +8,8 @@ from nmt.data.pairs import read_pairs
 from nmt.data.sources import PairSettings, find_training_corpora
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.tokenizers import AUTO, SAMPLED, choose_tokenizer
-from nmt.recipe.schema import Recipe, RecipeT, TranslationRecipe, find_conflicts, select_task
+from nmt.recipe.schema import Recipe, RecipeT, TranslationRecipe, select_task
+from nmt.recipe.sections import find_conflicts
 from nmt.recipe.yaml import YamlNode
 from nmt.training.distributed import read_launch_info
 from nmt.training.hardware import find_automatic_precision, select_device

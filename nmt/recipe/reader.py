@@ -19,26 +19,15 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.automatic import complete_tree
-from nmt.recipe.errors import describe_conflicts, describe_validation_errors
 from nmt.recipe.file_settings import resolve_files
 from nmt.recipe.portable import remove_paths
-from nmt.recipe.schema import (
-    TASKS,
-    Recipe,
-    SettingsT,
-    TranslationRecipe,
-    find_conflicts,
-    find_subsections,
-    select_task,
-    to_plain,
-    validate,
-)
+from nmt.recipe.schema import TASKS, Recipe, TranslationRecipe, select_task
+from nmt.recipe.sections import find_subsections, to_plain
+from nmt.recipe.settings_file import build_error, validate_node
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 from nmt.untrusted_files import RefusedFile, read_recipe_text
@@ -50,7 +39,6 @@ CARD = "model.json"
 """The list of checksums of a model directory."""
 LOADED = (CARD, "checkpoints")
 """Names that a model or run directory has besides its recipe."""
-MOST_SHOWN = 50  # mistakes in a message
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
@@ -76,7 +64,7 @@ def read_any_recipe(
     recipe = build_recipe([*files, *settings], problems)
     if recipe is None or problems:
         by_text = dict(zip(overrides, settings, strict=True))
-        raise build_recipe_error(_name_causes(problems, files, by_text), "recipe")
+        raise build_error(_name_causes(problems, files, by_text), "recipe")
     return recipe
 
 
@@ -135,7 +123,7 @@ def read_model_recipe(folder: Path) -> Recipe:
     if recipe is None and not _is_utf8(os.path.abspath(folder)):
         raise DataError(f"{folder}: its path is not UTF-8, and paths of its recipe are inside: rename it")
     if recipe is None or problems:
-        raise DataError(str(build_recipe_error(problems, "recipe")))
+        raise DataError(str(build_error(problems, "recipe")))
     return remove_paths(recipe, os.path.abspath(folder)) if os.path.lexists(folder / CARD) else recipe
 
 
@@ -158,19 +146,6 @@ def build_recipe(trees: Sequence[YamlNode | None], problems: list[Problem]) -> R
             return None
         tree = _merge(tree, layer, _kind(layer, tree))
     return validate_node(_kind(tree), resolve_files(tree, problems), problems)
-
-
-def validate_node(kind: type[SettingsT], tree: YamlNode, problems: list[Problem]) -> SettingsT | None:
-    """Validate a tree as settings; None, and problems, if they are not valid."""
-    try:
-        settings = validate(kind, tree.plain())
-    except ValidationError as error:
-        problems += describe_validation_errors(error, tree, kind)
-        return None
-    if conflicts := find_conflicts(settings):
-        problems += describe_conflicts(conflicts, tree)
-        return None
-    return settings
 
 
 def dump(recipe: Recipe) -> str:
@@ -304,11 +279,3 @@ def _merge(old: YamlNode, new: YamlNode, section: type[Settings]) -> YamlNode:
         merged[name] = node
     here = new if new.position.line else old  # a file is more useful in a message than the command line
     return YamlNode(merged, here.position, here.key)
-
-
-def build_recipe_error(problems: list[Problem], what: str) -> UsageError:
-    """Build one error from all problems, sorted by position; those of the command line come last."""
-    order = sorted(dict.fromkeys(problems), key=lambda problem: problem.position.order())
-    count = "1 mistake" if len(order) == 1 else f"{len(order):,} mistakes"
-    more = [f"... and {len(order) - MOST_SHOWN:,} more"] if len(order) > MOST_SHOWN else []
-    return UsageError("\n".join([f"{count} in the {what}", *map(str, order[:MOST_SHOWN]), *more]))

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
-from nmt.recipe.schema import TASKS, adapter, find_list_sections, find_subsections, read_field_docs, to_plain
+from nmt.recipe.schema import TASKS
+from nmt.recipe.sections import adapter, find_list_sections, find_subsections, read_field_docs, to_plain
 from nmt.settings import DURATION_EXAMPLES, Duration, Settings
 
 Schema = dict[str, Any]

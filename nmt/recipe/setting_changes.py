@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import UsageError
-from nmt.recipe.schema import FILE_SETTINGS, Recipe, to_plain
+from nmt.recipe.schema import FILE_SETTINGS, Recipe
+from nmt.recipe.sections import to_plain
 
 CHANGEABLE = (
     "data.root",

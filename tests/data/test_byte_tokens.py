@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nmt.data.vocabulary import SPECIALS, UNK, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import BYTES, SubwordSettings, train_vocabulary
 from nmt.errors import DataError
-from nmt.recipe.schema import find_conflicts
+from nmt.recipe.sections import find_conflicts
 from tests.data.test_vocabulary import NASTY, sentences
 
 NAMES = [

@@ -13,7 +13,7 @@ from nmt.data.vocabulary.extension import extend_vocabulary
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.errors import UsageError
 from nmt.recipe.reader import read_recipe
-from nmt.recipe.schema import find_conflicts
+from nmt.recipe.sections import find_conflicts
 from tests.data.test_vocabulary import sentences
 
 MARKED = [

@@ -12,7 +12,7 @@ from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, load_v
 from nmt.data.vocabulary.codes import JOINER, BpeCodes, join_segments
 from nmt.data.vocabulary.training import SubwordSettings, TranslationSubwordSettings, train_vocabulary
 from nmt.errors import DataError
-from nmt.recipe.schema import find_conflicts
+from nmt.recipe.sections import find_conflicts
 
 WORDS = ["низкий", "ниже", "нижний", "новый", "новее", "шире", "широкий", "самый", "ноябрь"]
 WORDS += ["lower", "lowest", "newer", "newest", "wider", "widest"]

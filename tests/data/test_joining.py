@@ -27,7 +27,7 @@ from nmt.data.trained_lengths import LENGTHS, TrainedLengths, measure_lengths, r
 from nmt.data.vocabulary import EOS, Vocabulary, WordVocabulary
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.errors import DataError
-from nmt.recipe.schema import find_conflicts, validate
+from nmt.recipe.sections import find_conflicts, validate
 
 COUNT = 300
 WORDS = WordVocabulary(["<x>", *map(str, range(COUNT)), *(f"t{n}" for n in range(COUNT))])

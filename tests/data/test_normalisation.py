@@ -11,7 +11,7 @@ from nmt.data.vocabulary import UNK, Vocabulary, WordVocabulary, load_vocabulary
 from nmt.data.vocabulary.normalisation import NORMALISATIONS, STAND_IN, remove_invisible
 from nmt.data.vocabulary.training import KINDS, SubwordSettings, train_vocabulary
 from nmt.errors import DataError
-from nmt.recipe.schema import find_conflicts
+from nmt.recipe.sections import find_conflicts
 
 INVISIBLE = "\x00\x07\x1f\x7f\x85\x9f\u00ad\u034f\u061c\u200b\u200c\u200d\u200e\u202e\u2060\u2063\u2066\ufeff"
 INVISIBLE += f"\ufff9\U000e0001\U000e0041{STAND_IN}"

@@ -8,7 +8,7 @@ from nmt.data.protection import Protection, build_protection, restore
 from nmt.data.protection.spans import DEFAULT_KINDS, KINDS, find_spans
 from nmt.data.vocabulary import COPIES
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
-from nmt.recipe.schema import find_conflicts
+from nmt.recipe.sections import find_conflicts
 from tests.data.test_vocabulary import sentences
 
 FOUND = {

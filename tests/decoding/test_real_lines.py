@@ -13,7 +13,8 @@ from nmt.decoding.beam import search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.options import Options, Request
 from nmt.model.inference import InferenceModel
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 
 OPTIONS = Options(beam=4, batch=64, n_best=2, length_penalty=0.6, max_ratio=0.5, max_extra=3)

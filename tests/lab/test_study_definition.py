@@ -7,7 +7,7 @@ import pytest
 from nmt.errors import UsageError
 from nmt.lab.study.definition import count_parameters, find_shipped_studies, match_parameters, read_study
 from nmt.recipe.reader import read_recipe
-from nmt.recipe.schema import to_plain
+from nmt.recipe.sections import to_plain
 from nmt.recipe.tasks.translation import build_translator
 
 STUDY = """\

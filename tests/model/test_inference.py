@@ -12,7 +12,8 @@ from nmt.cells import CELLS
 from nmt.data.vocabulary import BOS, EOS
 from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import CompiledSentence, EncodedSentence, InferenceModel
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recurrence.c import native
 from nmt.recurrence.deferred import PackableLinear

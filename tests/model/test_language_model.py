@@ -7,7 +7,8 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.recipe.schema import LanguageModelRecipe, validate
+from nmt.recipe.schema import LanguageModelRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recurrence.state import map_tensors
 from nmt.training.objectives.likelihood import Likelihood

@@ -16,7 +16,8 @@ from nmt.model.attention import ATTENTIONS, AttentionSettings
 from nmt.model.bridge import BRIDGES
 from nmt.model.inference import InferenceModel
 from nmt.model.translator import TranslationModel
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 from tests.grid import STRUCTURES, mark_slow
 

@@ -12,7 +12,8 @@ from nmt import operating_system
 from nmt.errors import DataError, UsageError, is_out_of_memory
 from nmt.recipe import reader, training
 from nmt.recipe.model_memory import available_memory, build_within_memory, check_loading_memory, outline_model
-from nmt.recipe.schema import TASKS, TranslationRecipe, adapter
+from nmt.recipe.schema import TASKS, TranslationRecipe
+from nmt.recipe.sections import adapter
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.optimisers import MOMENTS, OPTIMISERS
 

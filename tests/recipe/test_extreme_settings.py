@@ -12,7 +12,8 @@ import torch
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import reader, training
 from nmt.recipe.model_memory import outline_model
-from nmt.recipe.schema import TASKS, adapter, find_subsections
+from nmt.recipe.schema import TASKS
+from nmt.recipe.sections import adapter, find_subsections
 from nmt.settings import Settings
 from nmt.training.optimisers import build_optimiser
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.model.attention import ATTENTIONS, Attention, AttentionSettings, Memory
 from nmt.recipe.reader import read_recipe
-from nmt.recipe.schema import read_field_docs, validate
+from nmt.recipe.sections import read_field_docs, validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.settings import Count, OneOf, Probability
 from nmt.training.optimisers import (

@@ -14,7 +14,8 @@ from nmt.data.store.builder import prepare_store
 from nmt.data.streams import StreamLayout, read_chunks
 from nmt.data.vocabulary import WordVocabulary
 from nmt.model.decoder import DecoderState
-from nmt.recipe.schema import LanguageModelRecipe, validate
+from nmt.recipe.schema import LanguageModelRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.language_model import build_language_model
 from nmt.recurrence import deferred as product
 from nmt.training import hardware as memory

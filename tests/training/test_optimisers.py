@@ -6,7 +6,8 @@ from torch.optim import Optimizer
 
 from nmt.cells import CELLS
 from nmt.model.attention import ATTENTIONS
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.optimisers import OPTIMISERS, OptimiserSettings, build_optimiser
 from tests.training.runs import Tiny, make_batch, make_learner

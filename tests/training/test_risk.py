@@ -12,7 +12,8 @@ from nmt.data.batches import Batch
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.options import Options
 from nmt.model.translator import TranslationModel
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.loss import LossTotals
 from nmt.training.objectives.likelihood import Likelihood, LikelihoodSettings

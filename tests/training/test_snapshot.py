@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from nmt.model.translator import TranslationModel
-from nmt.recipe.schema import TranslationRecipe, validate
+from nmt.recipe.schema import TranslationRecipe
+from nmt.recipe.sections import validate
 from nmt.recipe.tasks.translation import build_translator
 from nmt.training.snapshot import (
     collect_generator_tensors,

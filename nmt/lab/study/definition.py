@@ -19,13 +19,13 @@ from pydantic import AfterValidator
 from nmt.errors import UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import reader
-from nmt.recipe import yaml as yaml12
 from nmt.recipe.model_memory import outline_model
-from nmt.recipe.schema import GREATEST_SEED, STRICT, TranslationRecipe, select_task, to_json
+from nmt.recipe.schema import GREATEST_SEED, TranslationRecipe, select_task
+from nmt.recipe.sections import STRICT, to_json
+from nmt.recipe.settings_file import build_error, read_settings
 from nmt.recipe.tasks.translation import build_translator
-from nmt.recipe.yaml import Problem, YamlNode, YamlSource
+from nmt.recipe.yaml import Problem, YamlNode
 from nmt.settings import Conflict, Settings
-from nmt.untrusted_files import RefusedFile, read_recipe_text
 from nmt.user_directories import expand_home
 
 
@@ -122,14 +122,11 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
     """
     problems: list[Problem] = []
     file = study_file(name)
-    tree = _tree(file, problems)
-    study = reader.validate_node(StudyDefinition, tree, problems) if tree else None
-    if tree is None or study is None:
-        raise reader.build_recipe_error(problems, "study")
+    study, tree = read_settings(StudyDefinition, file, "study")
     base = [reader.load_node(study.recipe, file.parent, problems), tree.find("settings")]
     last = [reader.parse_setting(text, problems) for text in overrides]
     if problems:
-        raise reader.build_recipe_error(problems, "study")
+        raise build_error(problems, "study")
     recipes: dict[tuple[str, ...], TranslationRecipe] = {}  # by the values of the axes
     for labels in product(*study.vary.values()):
         varied = [tree.find("vary", axis, label) for axis, label in zip(study.vary, labels, strict=True)]
@@ -145,7 +142,7 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
         message = "differs between members: set it for all, under `settings`"
         problems.append(Problem(tree.position, "evaluation", message))
     if problems:
-        raise reader.build_recipe_error(problems, "study")
+        raise build_error(problems, "study")
     if study.match == "parameters":
         recipes = _match_recipes(study, recipes)
     return study, [
@@ -153,18 +150,6 @@ def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinitio
         for labels, recipe in recipes.items()
         for seed in study.seeds
     ]
-
-
-def _tree(file: Path, problems: list[Problem]) -> YamlNode | None:
-    try:
-        text = read_recipe_text(file)
-    except RefusedFile as error:
-        raise UsageError(f"{file}: {error.reason}") from None
-    tree = yaml12.read(text, YamlSource(str(file), file.parent), problems)
-    if tree is None or isinstance(tree.value, dict):
-        return tree
-    problems.append(Problem(tree.position, "", "a study consists of settings, `name: value`"))
-    return None
 
 
 def _check_member(recipe: TranslationRecipe, layers: Sequence[YamlNode]) -> Iterator[Problem]:

@@ -26,7 +26,7 @@ from nmt.operating_system import count_cores, request_stop, start_detached
 from nmt.outputs import check_output_directory, check_output_files
 from nmt.recipe import reader
 from nmt.recipe.run_directory import find_inputs, lock_directory
-from nmt.recipe.schema import to_json
+from nmt.recipe.sections import to_json
 from nmt.trust import is_code_allowed
 from nmt.untrusted_files import LOG_BYTES, RECIPE_BYTES, read_bytes, read_json
 

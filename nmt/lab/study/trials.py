@@ -21,7 +21,8 @@ from nmt.lab.figure import Curve
 from nmt.lab.study.definition import StudyDefinition, StudyMember
 from nmt.lab.study.runner import member_files, read_status
 from nmt.recipe.reader import read_model_recipe
-from nmt.recipe.schema import TranslationRecipe, select_task, to_json
+from nmt.recipe.schema import TranslationRecipe, select_task
+from nmt.recipe.sections import to_json
 from nmt.recipe.tasks.translation import load_translator, read_test_pairs
 from nmt.untrusted_files import read_json
 

@@ -1,19 +1,30 @@
-"""Error messages for recipes: what is wrong with which setting, and the line and column."""
+"""Files of settings: YAML that is validated as a settings class, with a message for every mistake."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nmt.errors import UnknownName, suggestion
-from nmt.recipe.schema import TASKS, Location, find_list_sections, find_subsections, read_field_docs
-from nmt.recipe.yaml import Problem, YamlNode
+from nmt.errors import UnknownName, UsageError, suggestion
+from nmt.recipe import yaml as yaml12
+from nmt.recipe.sections import (
+    Location,
+    SettingsT,
+    find_conflicts,
+    find_list_sections,
+    find_subsections,
+    read_field_docs,
+    validate,
+)
+from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Settings
+from nmt.untrusted_files import RefusedFile, read_recipe_text
 
 EXPECTED = {
     "string_type": "text",
@@ -36,6 +47,51 @@ LIMITS = {
     "too_short": ("a list of at least", "min_length"),
     "too_long": ("a list of at most", "max_length"),
 }
+MOST_SHOWN = 50  # mistakes in a message
+
+
+def read_settings(kind: type[SettingsT], file: Path, what: str) -> tuple[SettingsT, YamlNode]:
+    """Read a file of settings, `what` in messages; UsageError with every mistake found."""
+    problems: list[Problem] = []
+    tree = read_tree(file, what, problems)
+    settings = validate_node(kind, tree, problems) if tree else None
+    if tree is None or settings is None or problems:
+        raise build_error(problems, what)
+    return settings, tree
+
+
+def read_tree(file: Path, what: str, problems: list[Problem]) -> YamlNode | None:
+    """Read the tree of a file; None, and problems, if it has none. UsageError if it cannot be read."""
+    try:
+        text = read_recipe_text(file)
+    except RefusedFile as error:
+        raise UsageError(f"{file}: {error.reason}") from None
+    tree = yaml12.read(text, YamlSource(str(file), file.parent), problems)
+    if tree is None or isinstance(tree.value, dict):
+        return tree
+    problems.append(Problem(tree.position, "", f"a {what} consists of settings, `name: value`"))
+    return None
+
+
+def validate_node(kind: type[SettingsT], tree: YamlNode, problems: list[Problem]) -> SettingsT | None:
+    """Validate a tree as settings; None, and problems, if they are not valid."""
+    try:
+        settings = validate(kind, tree.plain())
+    except ValidationError as error:
+        problems += describe_validation_errors(error, tree, kind)
+        return None
+    if conflicts := find_conflicts(settings):
+        problems += describe_conflicts(conflicts, tree)
+        return None
+    return settings
+
+
+def build_error(problems: list[Problem], what: str) -> UsageError:
+    """Build one error from all problems, sorted by position; those of the command line come last."""
+    order = sorted(dict.fromkeys(problems), key=lambda problem: problem.position.order())
+    count = "1 mistake" if len(order) == 1 else f"{len(order):,} mistakes"
+    more = [f"... and {len(order) - MOST_SHOWN:,} more"] if len(order) > MOST_SHOWN else []
+    return UsageError("\n".join([f"{count} in the {what}", *map(str, order[:MOST_SHOWN]), *more]))
 
 
 def describe_validation_errors(
@@ -108,9 +164,12 @@ def _meaning(recipe: type[Settings], keys: list[str], name: str) -> str:
 
 def _unknown(recipe: type[Settings], keys: list[str]) -> str:
     """Describe a setting of another task, or of none."""
-    for task, other in TASKS.items():
-        if recipe in TASKS.values() and other is not recipe and ".".join(keys) in _paths(other):
-            return f"no such setting here, only where task is {task}"
+    if any(field.name == "task" for field in fields(recipe)):
+        from nmt.recipe.schema import TASKS  # import torch
+
+        for task, other in TASKS.items():
+            if other is not recipe and ".".join(keys) in _paths(other):
+                return f"no such setting here, only where task is {task}"
     return f"no such setting, {_nearest_setting(recipe, keys)}"
 
 
