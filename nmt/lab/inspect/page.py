@@ -4,6 +4,7 @@ The page's data are packed into few characters, which browser/unpacking.js unpac
 """
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -22,8 +23,13 @@ from nmt.lab.inspect.beam import BeamBranch
 from nmt.lab.inspect.sentence import SentenceTrace, heat_map_range, truncate
 from nmt.recurrence.recording import CellRecord
 
-SCRIPTS = ("unpacking.js", "elements.js", "heat_map.js", "words.js", "recurrences.js", "beam.js", "main.js")
-"""Scripts of the page, in the order of their dependencies."""
+BROWSER_FILES = files("nmt.lab.inspect") / "browser"
+FIGURE_MODULES = (
+    *("language.js", "elements.js", "unpacking.js", "heat_map.js", "words.js", "recurrences.js", "beam.js"),
+    "figures.js",
+)
+"""Modules that draw the figures, in the order of their dependencies."""
+MODULE_SYNTAX = re.compile(r"^import .*\n|^export ", re.MULTILINE)
 MAX_BYTES = 1_000_000  # maximum size of a page; longer sentences are truncated
 VALUE_CHARACTERS, MIN_VALUE_CHARACTERS = 500_000, 200_000
 """Maximum number of characters for the values of all units, and minimum if the rest of the page is large."""
@@ -65,11 +71,22 @@ def format_sentence_page(trace: SentenceTrace, name: str) -> str:
 
     A sentence that is too long for MAX_BYTES is cut to its first positions, which the page reports.
     """
+    frame = _frame()
+    return _json(pack_trace(trace, name, MAX_BYTES - sum(len(part.encode()) for part in frame))).join(frame)
+
+
+def pack_trace(trace: SentenceTrace, name: str, size: int = MAX_BYTES) -> dict[str, Any]:
+    """Pack what the figures show, as JSON values of less than `size` bytes in all.
+
+    A trace that is too long is cut to its first positions.
+    """
     positions = max(len(trace.source), len(trace.words))
     while True:
-        html = _page(trace, truncate(trace, positions), name)
-        if len(html.encode()) < MAX_BYTES or positions == 1:
-            return html
+        shown = truncate(trace, positions)
+        data = _data(trace, shown, name)
+        packed = {**data, "recurrences": _cells(shown.recurrences, size - len(_json(data).encode()))}
+        if len(_json(packed).encode()) < size or positions == 1:
+            return packed
         positions = positions * 7 // 8
 
 
@@ -98,19 +115,17 @@ def draw_sentence(path: Path, trace: SentenceTrace, kind: str | None = None) -> 
     draw_heat_maps(path, rows, title=f"{trace.text} → {trace.translation}", kind=kind)
 
 
-def _page(trace: SentenceTrace, shown: SentenceTrace, name: str) -> str:
-    html, css, *scripts = (
-        (files("nmt.lab.inspect") / "browser" / file).read_text(encoding="utf-8")
-        for file in ("page.html", "page.css", *SCRIPTS)
+def _frame() -> list[str]:
+    """Return the page before and after its data."""
+    html, script, css = (
+        "\n".join((BROWSER_FILES / name).read_text(encoding="utf-8") for name in names)
+        for names in (["page.html"], [*FIGURE_MODULES, "main.js"], ["figures.css", "page.css"])
     )
-    before, after = html.split("/* data */")
-    script = "\n".join(scripts)
+    script = '"use strict";\n' + MODULE_SYNTAX.sub("", script)  # the modules as one script
     digest = b64encode(sha256(script.encode()).digest()).decode()  # the browser runs this script and no other
+    before, after = html.split("/* data */")
     before = before.replace("/* css */", css).replace("/* js hash */", digest)
-    frame = before, after.replace("/* js */", script)
-    data = _data(trace, shown, name)
-    free = MAX_BYTES - sum(len(part.encode()) for part in (*frame, _json(data)))
-    return _json({**data, "recurrences": _cells(shown.recurrences, free)}).join(frame)
+    return [before, after.replace("/* js */", script)]
 
 
 def _json(data: object) -> str:

@@ -1,5 +1,8 @@
 /* ---- the beam ---- */
 
+import { clamp, listen, make, number, percent, shape } from "./elements.js";
+import { phrase, say } from "./language.js";
+
 const COLUMN = 118, ROW = 44, BOX = { width: 92, height: 34 };
 
 /* The branches with their rows: at each position the kept ones above, then the pruned ones. */
@@ -19,16 +22,17 @@ function count(beam, wanted) {
   return counts.map(number => number || 0);
 }
 
-class BeamView {
-  constructor(section) {
-    this.branches = rows(data.beam);
-    this.place = section.querySelector(".scroll");
-    this.output = section.querySelector("output");
+export class BeamView {
+  constructor(figures) {
+    this.figures = figures;
+    this.branches = rows(figures.data.beam);
+    this.place = make("div", { class: "scroll", tabindex: 0, role: "application", "aria-label": say("the beam as a tree; arrows move") });
+    this.output = make("output");
     const best = this.branches.filter(branch => branch.best);
     this.at = best.length ? best.at(-1).place : 0;
     this.place.append(this.picture());
     listen(this.place, (down, right) => this.step(down, right));
-    redrawn.push(() => this.report());
+    figures.onDraw(() => this.report());
   }
 
   x(branch) { return branch ? 24 + branch.position * COLUMN : -72; }
@@ -80,19 +84,21 @@ class BeamView {
   go(place) {
     this.at = place;
     const here = this.branches[place], x = this.x(here);
-    if (here.best) cursor.decoder = here.position;
+    if (here.best) this.figures.cursor.decoder = here.position;
     this.place.scrollLeft = clamp(this.place.scrollLeft, x + COLUMN + 24 - this.place.clientWidth, x - 24);
-    redraw();
+    this.figures.redraw();
   }
 
   report() {
     const here = this.branches[this.at], way = this.way(here), on_way = new Set(way.map(b => b.place));
     this.nodes.forEach((node, place) => node.classList.toggle("here", place === this.at));
     this.edges.forEach((edge, place) => edge.classList.toggle("here", on_way.has(place)));
-    const fates = { kept: `kept, rank ${here.rank + 1} at this position`, pruned: "pruned: not among the best at this position",
-      ended: `finished${here.best ? ", the best translation" : ""}` };
-    const score = here.score === null ? "" : `, score ${number(here.score)}`;
-    this.output.replaceChildren(make("q", {}, way.map(b => b.piece).join("").replaceAll("▁", " ").trim()), ` · `, make("b", {}, here.piece),
-      ` ${number(here.log_prob)} (${percent(Math.exp(here.log_prob))}), total `, make("b", {}, number(here.total)), `${score} · ${fates[here.fate]}`);
+    const fates = { kept: say("kept, rank {rank} at this position", { rank: here.rank + 1 }), pruned: say("pruned: not among the best at this position"),
+      ended: here.best ? say("finished, the best translation") : say("finished") };
+    const score = here.score === null ? "" : say(", score {score}", { score: number(here.score) });
+    const text = way.map(b => b.piece).join("").replaceAll("▁", " ").trim();
+    this.output.replaceChildren(...phrase("{text} · {token} {log_prob} ({probability}), total {total}{score} · {fate}", {
+      text: make("q", {}, text), token: make("b", {}, here.piece), log_prob: number(here.log_prob), score, fate: fates[here.fate],
+      probability: percent(Math.exp(here.log_prob)), total: make("b", {}, number(here.total)) }));
   }
 }

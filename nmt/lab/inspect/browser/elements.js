@@ -1,34 +1,29 @@
-const data = JSON.parse(document.getElementById("data").textContent);
-if (data.attention !== null) data.attention = unpackWeights(data.attention, data.source.length);
-data.beam = unpackBeam(data.beam);
-const find = id => document.getElementById(id);
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const tokens = { encoder: data.source, decoder: data.words.map(word => word.piece) };
-
 /* ---- elements, numbers, tokens ---- */
 
-function make(tag, attributes = {}, ...children) {
+export const dark = matchMedia("(prefers-color-scheme: dark)");
+
+export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 }
 
-function shape(tag, attributes = {}, text = "") {
+export function shape(tag, attributes = {}, text = "") {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.textContent = text;
   return element;
 }
 
-const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
-const percent = p => p >= 0.9995 ? "100%" : p >= 0.1 ? `${number(100 * p, 0)}%` : `${number(100 * p, 1)}%`;
-const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-const bare = piece => piece.length > 1 && piece.startsWith("▁") ? piece.slice(1) : piece;
-const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+export const percent = p => p >= 0.9995 ? "100%" : p >= 0.1 ? `${number(100 * p, 0)}%` : `${number(100 * p, 1)}%`;
+export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+export const bare = piece => piece.length > 1 && piece.startsWith("▁") ? piece.slice(1) : piece;
+export const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /* A token whose mark of a word's beginning is dimmed. */
-function spell(piece) {
+export function spell(piece) {
   return piece.startsWith("▁") ? [make("i", {}, "▁"), piece.slice(1)] : [piece];
 }
 
@@ -44,9 +39,9 @@ const RAMPS = {
     signed: ["#ffc79a", "#d0672a", "#5f311b", "#1a2027", "#173d56", "#2f86be", "#b4e1ff"],
   },
 };
-const LEVELS = 255;
+export const LEVELS = 255;
 
-function mixed(stops, share) {
+export function mixed(stops, share) {
   const at = clamp(share, 0, 1) * (stops.length - 1), first = Math.min(Math.floor(at), stops.length - 2);
   const channel = (stop, start) => parseInt(stop.slice(start, start + 2), 16);
   const mix = start => Math.round(channel(stops[first], start) * (1 - at + first)
@@ -54,30 +49,16 @@ function mixed(stops, share) {
   return `rgb(${mix(1)},${mix(3)},${mix(5)})`;
 }
 
-const ramp = low => RAMPS[dark.matches ? "dark" : "light"][low < 0 ? "signed" : "gate"];
-const palette = low => Array.from({ length: LEVELS + 1 }, (_, level) => mixed(ramp(low), level / LEVELS));
+export const ramp = low => RAMPS[dark.matches ? "dark" : "light"][low < 0 ? "signed" : "gate"];
+export const palette = low => Array.from({ length: LEVELS + 1 }, (_, level) => mixed(ramp(low), level / LEVELS));
 
-/* ---- the position that is selected in all figures of a side ---- */
-
-const cursor = { encoder: 0, decoder: 0 };
-if (data.attention) cursor.encoder = data.attention[0].indexOf(Math.max(...data.attention[0]));
-const redrawn = [];
-let waiting = 0;
-
-function redraw() {
-  waiting ||= requestAnimationFrame(() => { waiting = 0; redrawn.forEach(draw => draw()); });
-}
-
-function go(side, position) {
-  cursor[side] = position;
-  redraw();
-}
+/* ---- keys ---- */
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], PageUp: [-10, 0],
   PageDown: [10, 0], Home: [0, -1e6], End: [0, 1e6] };
 
 /* Calls `move(rows, columns)` for the arrow keys and their like. */
-function listen(element, move) {
+export function listen(element, move) {
   element.addEventListener("keydown", event => {
     const step = STEPS[event.key];
     if (!step || event.ctrlKey || event.altKey || event.metaKey) return;

@@ -1,11 +1,13 @@
 /* ---- heat maps ---- */
 
-const NARROW = 5;  /* minimum pixels per position */
+import { LEVELS, bare, clamp, dark, listen, make, number, palette, ramp, style } from "./elements.js";
+
+export const NARROW = 5;  /* minimum pixels per position */
 
 /* Values in rows and columns on a canvas: `value(row, column)`. `at()` is the selected [row, column],
    `move(row, column)` is called when the pointer or a key selects another, `order()` identifies the row order. */
-class HeatMap {
-  constructor(place, options) {
+export class HeatMap {
+  constructor(figures, place, options) {
     Object.assign(this, { rowLabels: [], low: 0, high: 1, wide: 64, narrow: NARROW, tall: 26, order: () => 0 }, options);
     this.canvas = make("canvas", { tabindex: 0, role: "application", "aria-label": this.label });
     this.place = place;
@@ -22,7 +24,7 @@ class HeatMap {
       const [row, column] = this.at();
       this.go(row + rows, column + columns);
     });
-    redrawn.push(() => this.draw());
+    figures.onDraw(() => this.draw());
   }
 
   go(row, column) {
@@ -117,8 +119,8 @@ class HeatMap {
 }
 
 /* The legend of a colour scale. */
-function scale(low, high) {
+export function scale(figures, low, high) {
   const bar = make("span"), element = make("span", { class: "scale" }, number(low, low < 0 ? 1 : 0), bar, number(high, low < 0 ? 1 : 0));
-  redrawn.push(() => { bar.style.background = `linear-gradient(90deg, ${ramp(low).join(",")})`; });
+  figures.onDraw(() => { bar.style.background = `linear-gradient(90deg, ${ramp(low).join(",")})`; });
   return element;
 }

@@ -1,11 +1,10 @@
-"use strict";
 /* ---- unpacking of the data that nmt/lab/inspect/page.py has packed ---- */
 
 function bytes(text) {
   return Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
 }
 
-function unpackSeries(series) {
+export function unpackSeries(series) {
   return { ...series, bytes: bytes(series.data) };
 }
 
@@ -19,4 +18,10 @@ function unpackWeights(text, columns) {
 function unpackBeam({ pieces, fates, branches }) {
   return branches.map(([position, parent, piece, log_prob, total, fate, best, score = null]) =>
     ({ position, parent, piece: pieces[piece], log_prob, total, fate: fates[fate], best: best === 1, score }));
+}
+
+/* The data of a sentence as nmt/lab/inspect/page.py packs them. */
+export function unpackTrace(packed) {
+  return { ...packed, beam: unpackBeam(packed.beam),
+    attention: packed.attention === null ? null : unpackWeights(packed.attention, packed.source.length) };
 }
