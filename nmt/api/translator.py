@@ -1,39 +1,35 @@
 """`nmt.Translator`: translations, scores and pages of a model on disk."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from reprlib import repr as shorten
-from typing import TYPE_CHECKING, Any, Literal, get_args, overload
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
 
 from nmt.api.lines import check_constraints, check_lines, check_path, check_terms
+from nmt.api.loading import Precision, load_job
 from nmt.decoding.arguments import (
     check_choice,
     check_flag,
     check_strings,
     check_text,
-    check_whole_number,
     replace_surrogates,
 )
 from nmt.decoding.ensemble import combine_jobs
 from nmt.decoding.glossary import Glossary
-from nmt.decoding.job import Job, Line, LineConstraints, Split
+from nmt.decoding.job import Line, LineConstraints, Split
 from nmt.decoding.options import Options
 from nmt.decoding.rescore import rescore_lines
 from nmt.decoding.translation import Candidate, Translation, translate_window
 from nmt.errors import UsageError
-from nmt.export import directory
 from nmt.hub import find_model
 from nmt.trust import allow_code
 
 if TYPE_CHECKING:
     from nmt.lab.inspect.page import SentencePage
-    from nmt.recipe.tasks.translation import LoadedTranslator
 
-Precision = Literal["float32", "int8"]
 MODEL_PATH = "a model is the path of a run, a checkpoint, a model directory or an export, or hf:user/name"
 
 
@@ -60,10 +56,9 @@ class Translator:
         self._precision = precision
         self._paths = [find_model(check_path(MODEL_PATH, model)) for model in models]
         with allow_code(check_flag("trust_code", trust_code)):
-            jobs, self._loaded = zip(
-                *(_load_job(path, int8=precision == "int8") for path in self._paths), strict=True
-            )
-        self._job = combine_jobs(jobs)
+            loaded = [load_job(path, int8=precision == "int8") for path in self._paths]
+        self._loaded = [one.translator for one in loaded]
+        self._job = combine_jobs([one.job for one in loaded])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what a pickle holds: paths, from which another process loads the models."""
@@ -172,19 +167,13 @@ class Translator:
         """
         if not isinstance(options, Options | None):
             raise UsageError(f"options must be Options (got {shorten(options)}): change Translator.options")
-        chosen, aligned = options or self.options, check_flag("aligned", aligned)
-        n_best = chosen.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
-        beam = max(chosen.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
-        soft = check_flag("attention", attention)
-        chosen = replace(chosen, beam=beam, n_best=n_best, attention=chosen.attention or aligned or soft)
-        check_choice("split", split, get_args(Split))
         common = check_constraints("", LineConstraints(prefix, must, must_not))  # type: ignore[arg-type]
         terms = Glossary(dict(check_terms("glossary", glossary))) if glossary is not None else None
-        job = self._job._replace(options=chosen, n_best=n_best, aligned=aligned, glossary=terms, split=split)
-        is_one = isinstance(lines, str | Line)
-        found = translate_window(
-            list(check_lines([lines] if is_one else lines, common)), job._replace(soft_attention=soft)
+        job = self._job._replace(options=options or self.options, glossary=terms).configure(
+            beam=beam, n_best=n_best, aligned=aligned, attention=attention, split=split
         )
+        is_one = isinstance(lines, str | Line)
+        found = translate_window(list(check_lines([lines] if is_one else lines, common)), job)
         return found[0] if is_one else found
 
     @overload
@@ -224,13 +213,3 @@ class Translator:
 
         trace = trace_sentence(loaded.model, self._job, replace_surrogates(check_text("text", text)))
         return SentencePage(trace, self._paths[0].resolve().name)
-
-
-def _load_job(path: Path, *, int8: bool) -> "tuple[Job, LoadedTranslator | None]":
-    """Load a job; with its model, unless it is an export."""
-    if directory.is_exported(path):
-        return directory.load_export(path, int8=int8), None
-    from nmt.recipe.tasks.translation import build_job, load_translator  # import torch
-
-    loaded = load_translator(path)
-    return build_job(loaded, int8=int8), loaded

@@ -40,7 +40,7 @@ def rescore(
     from nmt.cli.translate_job import load_job
     from nmt.decoding.rescore import rescore_lines
 
-    job, _ = load_job(model, threads, int8=int8)
+    job = load_job(model, threads=threads, int8=int8).job
     if length_penalty is not None:
         job = job._replace(options=replace(job.options, length_penalty=length_penalty))
     total = tokens = 0.0

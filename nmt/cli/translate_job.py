@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from nmt.api import loading
 from nmt.cli.translate_options import TranslateOptions
 from nmt.data.pipes import PipeLines, open_pipe
 from nmt.data.text import COMPRESSIONS, count_lines, iterate_lines, open_file, read_lines_leniently
@@ -19,7 +20,6 @@ from nmt.decoding.job import Job, Line, add_constraints, number_lines
 from nmt.decoding.options import Options
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import find_metric, sentence_utility
-from nmt.export import directory
 
 SAME_NAMES = (
     *("batch", "max_ratio", "max_extra", "coverage_penalty", "min_ratio", "no_repeat_ngram", "groups"),
@@ -35,7 +35,7 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
     paths = (options.model, *(options.ensemble or []))
     load = partial(load_job, threads=options.threads, shortlist=options.shortlist, int8=options.int8)
     loaded = [load(path) for path in paths]
-    jobs, fingerprints = zip(*loaded, strict=True)
+    jobs, fingerprints = [one.job for one in loaded], [one.fingerprint() for one in loaded]
     job = _configure(options, combine_jobs(jobs, _weights(options, len(jobs)), options.average))
     if options.lm:
         from nmt.recipe.artifact import model_fingerprint
@@ -43,12 +43,12 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
 
         language_model = load_language_model(options.lm)
         job = fuse_language_model(job, language_model, options.lm_weight)
-        fingerprints = (*fingerprints, model_fingerprint(language_model))
+        fingerprints.append(model_fingerprint(language_model))
     return job, " and ".join(fingerprints)
 
 
 @contextmanager
-def _suspend_garbage_collection() -> Iterator[None]:
+def suspend_garbage_collection() -> Iterator[None]:
     """Collect no garbage while libraries and models are loaded, and never look through their objects."""
     gc.disable()
     try:
@@ -58,21 +58,7 @@ def _suspend_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-@_suspend_garbage_collection()
-def load_job(path: Path, threads: int, *, shortlist: bool = False, int8: bool = False) -> tuple[Job, str]:
-    """Load one model, and return its job and fingerprint; an exported model needs no torch."""
-    if directory.is_exported(path):
-        if shortlist:
-            raise UsageError(f"{path} is an exported model, which has no shortlist: remove --shortlist")
-        return directory.load_export(path, threads=threads, int8=int8), directory.fingerprint(path)
-    import torch
-
-    from nmt.recipe.artifact import model_fingerprint
-    from nmt.recipe.tasks.translation import build_job, load_translator, load_with_shortlist
-
-    torch.set_num_threads(threads)
-    loaded = load_with_shortlist(path) if shortlist else load_translator(path)
-    return build_job(loaded, int8=int8), model_fingerprint(loaded) + " in int8" * int8
+load_job = suspend_garbage_collection()(loading.load_job)
 
 
 def _configure(options: TranslateOptions, job: Job) -> Job:

@@ -1,8 +1,8 @@
 """Beam search over any model that can take one step, for many sentences at once."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from itertools import islice, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -41,6 +41,10 @@ class TraceStep(NamedTuple):
 
 
 TraceCallback = Callable[[TraceStep], None]
+
+ResultT = TypeVar("ResultT")
+SearchSteps = Generator[Sequence[Request], list[list[Hypothesis]], ResultT]
+"""A computation that yields requests and is sent the hypotheses of each, once or several times."""
 
 REFILL = 8  # sentences are added in eighths of the batch: encoding a single one is inefficient
 
@@ -97,6 +101,10 @@ class SearchBatch:
         for sentence in self._remove_done(live):
             yield sentence.request.number, sentence.hypotheses(self._history)
         self._history.truncate(max((sentence.length for sentence in self.sentences), default=0))
+
+    def remove(self, numbers: Collection[int]) -> None:
+        """Remove the sentences whose requests have these numbers; their searches end without results."""
+        self._remove(self._rows, [sentence.request.number in numbers for sentence in self.sentences])
 
     def _extend(
         self,
@@ -170,25 +178,28 @@ class SearchBatch:
 
     def _remove_done(self, live: BeamRows) -> list[SentenceSearch]:
         """Remove the sentences that are done, with their live hypotheses."""
-        owner, group = np.divmod(live.groups, self.options.group_count)
-        bounds = np.searchsorted(owner, np.arange(len(self.sentences) + 1)).tolist()
-        groups, totals = group.tolist(), live.totals.tolist()
+        bounds = np.searchsorted(live.groups // self.options.group_count, np.arange(len(self.sentences) + 1))
+        groups, totals = (live.groups % self.options.group_count).tolist(), live.totals.tolist()
         done = [
             sentence.is_done(groups[start:end], totals[start:end])
-            for sentence, (start, end) in zip(self.sentences, pairwise(bounds), strict=True)
+            for sentence, (start, end) in zip(self.sentences, pairwise(bounds.tolist()), strict=True)
         ]
+        return self._remove(live, done)
+
+    def _remove(self, live: BeamRows, is_removed: Sequence[bool]) -> list[SentenceSearch]:
+        """Keep these rows, without those of some sentences; return these sentences."""
         self._rows = live
-        if not any(done):
+        if not any(is_removed):
             return []
-        mask = ~np.array(done)
-        new_index = np.cumsum(mask) - 1
-        live = live._replace(groups=new_index[owner] * self.options.group_count + group)
+        mask = ~np.array(is_removed)
+        owner, group = np.divmod(live.groups, self.options.group_count)
+        live = live._replace(groups=(np.cumsum(mask) - 1)[owner] * self.options.group_count + group)
         self._rows = live.keep(mask[owner])
-        removed = [sentence for sentence, is_done in zip(self.sentences, done, strict=True) if is_done]
-        self.sentences = [s for s, is_done in zip(self.sentences, done, strict=True) if not is_done]
-        if not self.sentences:
-            self._state = None
-        return removed
+        pairs = list(zip(self.sentences, is_removed, strict=True))
+        self.sentences = [sentence for sentence, removed in pairs if not removed]
+        if not (self._rows.parents >= 0).any():
+            self._state = None  # no row continues one of it
+        return [sentence for sentence, removed in pairs if removed]
 
 
 def search(
@@ -208,3 +219,24 @@ def search(
         if not batch.sentences:
             return
         yield from batch.advance()
+
+
+def run_together(
+    computations: Iterable[SearchSteps[ResultT]], model: Model, options: Options
+) -> list[ResultT]:
+    """Run computations, whose requests are searched in the same batches, and return their results."""
+    steps, results = list(computations), dict[int, ResultT]()
+    answers: dict[int, list[list[Hypothesis]] | None] = dict.fromkeys(range(len(steps)))
+    while answers:
+        asked = dict[int, Sequence[Request]]()
+        for index, answer in answers.items():
+            try:
+                asked[index] = steps[index].send(answer)  # type: ignore[arg-type]
+            except StopIteration as end:
+                results[index] = end.value
+        flat = enumerate(request for requests in asked.values() for request in requests)
+        waiting = [request._replace(number=number) for number, request in flat]
+        waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
+        found = iter([hypotheses for _, hypotheses in sorted(search(model, waiting, options))])
+        answers = {index: list(islice(found, len(requests))) for index, requests in asked.items()}
+    return [results[index] for index in range(len(steps))]

@@ -2,20 +2,21 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 from nmt.data.pipes import PAUSE, PipeLines
 from nmt.data.protection import Protection
 from nmt.data.text import read_lines
 from nmt.data.trained_lengths import TrainedLengths
 from nmt.decoding import LONGEST_PART, READ_AHEAD
+from nmt.decoding.arguments import check_choice, check_flag, check_whole_number
 from nmt.decoding.model import Model
 from nmt.decoding.options import Options
 from nmt.decoding.ranking import Utility
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nmt.decoding.glossary import Glossary
@@ -90,6 +91,34 @@ class Job(NamedTuple):
         """Return the job of a model that was trained on lines of these lengths; longer ones are cut."""
         longest = max(LONGEST_PART, lengths.tokens if lengths else 0)
         return self._replace(lengths=lengths, longest_part=longest)
+
+    def configure(
+        self,
+        *,
+        beam: int | None = None,
+        n_best: int | None = None,
+        aligned: bool = False,
+        attention: bool = False,
+        split: Split = "auto",
+    ) -> "Job":
+        """Return the job with the settings of a call from Python or of a request; the rest stays.
+
+        Raises UsageError for arguments of a wrong type, values out of range, and a model without attention.
+        """
+        options, aligned, soft = (
+            self.options,
+            check_flag("aligned", aligned),
+            check_flag("attention", attention),
+        )
+        n_best = options.n_best if n_best is None else check_whole_number("n_best", n_best, 1)
+        beam = max(options.beam, n_best) if beam is None else check_whole_number("beam", beam, 1)
+        check_choice("split", split, get_args(Split))
+        if (aligned or soft) and not self.attends:
+            raise UsageError("this model has no attention, so it gives no alignments: omit the option")
+        options = replace(options, beam=beam, n_best=n_best, attention=options.attention or aligned or soft)
+        return self._replace(
+            options=options, n_best=n_best, aligned=aligned, soft_attention=soft, split=split
+        )
 
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the output, without models and functions, as JSON values."""

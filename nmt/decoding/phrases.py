@@ -10,7 +10,7 @@ from nmt.data.script import is_word_boundary, is_written_with_spaces
 from nmt.data.sentences import split_sentences
 from nmt.data.vocabulary import EOS, UNK
 from nmt.data.vocabulary.capitals import lowercase_forms
-from nmt.decoding.beam import search
+from nmt.decoding.beam import SearchSteps
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
 from nmt.decoding.options import Request, TokenSequence
@@ -68,8 +68,8 @@ def _phrases(constraints: LineConstraints) -> Iterator[tuple[str, str]]:
     yield from (("required phrase", phrase) for phrase in constraints.must)
 
 
-def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]:
-    """Return a request for each part of a line.
+def build_requests(line: Line, parts: Sequence[Part], job: Job) -> SearchSteps[list[Request]]:
+    """Return a request for each part of a line, after the searches that this needs.
 
     The sentences of the prefix belong to those of the line, in order. A required phrase belongs to the part
     whose score decreases least with it. What is forbidden applies to every part.
@@ -85,7 +85,7 @@ def build_requests(line: Line, parts: Sequence[Part], job: Job) -> list[Request]
         return [_constrain(requests[0], PartConstraints(given), job.target)]
     constraints = list(_divide_prefix(given._replace(must=()), parts, job))
     if given.must:
-        _place_phrases(given.must, requests, constraints, job)
+        yield from _place_phrases(given.must, requests, constraints, job)
     return [_constrain(*pair, job.target) for pair in zip(requests, constraints, strict=True)]
 
 
@@ -140,15 +140,15 @@ def _divide_prefix(line: LineConstraints, parts: Sequence[Part], job: Job) -> It
 
 def _place_phrases(
     phrases: Sequence[str], requests: Sequence[Request], constraints: list[PartConstraints], job: Job
-) -> None:
+) -> SearchSteps[None]:
     """Require each phrase in the part whose score decreases least with it."""
-    best = _find_best(requests, constraints, job)
+    best = yield from _find_best(requests, constraints, job)
     for phrase in phrases:
         extended = [
             part._replace(constraints=part.constraints._replace(must=(*part.constraints.must, phrase)))
             for part in constraints
         ]
-        others = _find_best(requests, extended, job)
+        others = yield from _find_best(requests, extended, job)
         costs = [
             (after.missing, not after.finished, before.score - after.score)
             for before, after in zip(best, others, strict=True)
@@ -157,10 +157,9 @@ def _place_phrases(
         constraints[chosen], best[chosen] = extended[chosen], others[chosen]
 
 
-def search_without(
-    phrases: Sequence[str], request: Request, hypotheses: list[Hypothesis], job: Job
-) -> list[Hypothesis]:
-    """Search again while a hypothesis contains a forbidden phrase, written with unusual tokens."""
+def search_part(request: Request, phrases: Sequence[str], job: Job) -> SearchSteps[list[Hypothesis]]:
+    """Search, and again while a hypothesis contains a forbidden phrase, written with unusual tokens."""
+    [hypotheses] = yield [request]
     phrases = [job.target.normalise(phrase).strip() for phrase in phrases]
     for _ in range(SPELLINGS):
         found = {
@@ -172,7 +171,7 @@ def search_without(
         if not found or found <= set(map(tuple, request.forbidden)):
             break
         request = request._replace(forbidden=[*request.forbidden, *sorted(found)])
-        [(_, hypotheses)] = search(job.model, [request], job.options)
+        [hypotheses] = yield [request]
     return hypotheses
 
 
@@ -195,8 +194,7 @@ def _contains(text: str, phrase: str) -> bool:
 
 def _find_best(
     requests: Sequence[Request], constraints: Sequence[PartConstraints], job: Job
-) -> list[Hypothesis]:
+) -> SearchSteps[list[Hypothesis]]:
     """Return the best output of each request with its constraints."""
-    pairs = enumerate(zip(requests, constraints, strict=True))
-    numbered = [_constrain(*pair, job.target)._replace(number=number) for number, pair in pairs]
-    return [hypotheses[0] for _, hypotheses in sorted(search(job.model, numbered, job.options))]
+    found = yield [_constrain(*pair, job.target) for pair in zip(requests, constraints, strict=True)]
+    return [hypotheses[0] for hypotheses in found]

@@ -18,7 +18,7 @@ from nmt.data.protection import ProtectedText
 from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.data.vocabulary.capitals import upper
-from nmt.decoding.beam import search
+from nmt.decoding.beam import SearchSteps, run_together
 from nmt.decoding.copying import (
     Alignment,
     PartWords,
@@ -41,7 +41,7 @@ from nmt.decoding.parts import (
     part_texts,
     plan_parts,
 )
-from nmt.decoding.phrases import build_requests, find_unwritable, forbidden_forms, search_without
+from nmt.decoding.phrases import build_requests, find_unwritable, forbidden_forms, search_part
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
 from nmt.reservoir import Reservoir
@@ -98,39 +98,35 @@ def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterat
 
 def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """Translate these lines together."""
-    plans = [plan_line(line, job) for line in lines]
-    numbered = enumerate(request for plan in plans for request in plan.requests)
-    waiting = [request._replace(number=number) for number, request in numbered]
-    waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
-    results = dict(search(job.model, waiting, job.options))
-    forbidden = [plan.forbidden for plan in plans for _ in plan.requests]
-    for request in waiting:
-        if phrases := forbidden[request.number]:
-            results[request.number] = search_without(phrases, request, results[request.number], job)
-    hypotheses = (results[number] for number in range(len(waiting)))
-    translations = [
-        join_parts(plan, list(islice(hypotheses, len(plan.parts))), job) if plan.parts else plan.blank
-        for plan in plans
-    ]
-    return [
-        one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
-        for one in translations
-    ]
+    plans = run_together((plan_line(line, job) for line in lines), job.model, job.options)
+    searches = (search for plan in plans for search in plan.searches(job))
+    results = iter(run_together(searches, job.model, job.options))
+    return [finish_line(plan, list(islice(results, len(plan.parts))), job) for plan in plans]
 
 
 class LineSearch(NamedTuple):
-    """A blank translation of a line, its parts, the search request for each part, and its protected text."""
+    """A blank translation of a line, its parts with their words, the search request for each part, and its
+    protected text."""
 
     blank: Translation
     parts: Sequence[Part] = ()
+    words: Sequence[PartWords] = ()
     requests: Sequence[Request] = ()
     protected: ProtectedText = ProtectedText("", ())
     constraints: LineConstraints = LineConstraints()
     forbidden: tuple[str, ...] = ()
 
+    def searches(self, job: Job) -> Iterator[SearchSteps[list[Hypothesis]]]:
+        """Yield the search for each part."""
+        return (search_part(request, self.forbidden, job) for request in self.requests)
 
-def plan_line(line: Line, job: Job) -> LineSearch:
-    """Return what is searched for a line."""
+    def locate(self, part: Part) -> Span:
+        """Return the span of a part in the line as it was given."""
+        return Span(*map(self.protected.locate, part.span))
+
+
+def plan_line(line: Line, job: Job) -> SearchSteps[LineSearch]:
+    """Return what is searched for a line, after the searches that decide it."""
     blank = Translation(line, [BLANK], list(line.notes), [], [])
     if line.error:
         return LineSearch(blank.add_note(line.error))
@@ -147,24 +143,24 @@ def plan_line(line: Line, job: Job) -> LineSearch:
         return LineSearch(blank.add_note("no token of this line is in the source vocabulary: left blank"))
     tokens = [token for part in parts for token in part.tokens]
     texts = part_texts(line.text, parts, job.source)
-    requests, term_notes = require_terms(line, texts, build_requests(line, parts, job), job)
+    requests = yield from build_requests(line, parts, job)
+    requests, term_notes = require_terms(line, texts, requests, job)
     blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
     forbidden = forbidden_forms(line.constraints, parts, job)
-    protected = ProtectedText(line.text, copies)
-    return LineSearch(blank, parts, requests, protected, line.constraints, forbidden)
+    protected, words = ProtectedText(line.text, copies), locate_copies(parts, copies, job)
+    return LineSearch(blank, parts, words, requests, protected, line.constraints, forbidden)
+
+
+def finish_line(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
+    """Return the translation of a line from the hypotheses of its parts."""
+    one = join_parts(plan, results, job) if plan.parts else plan.blank
+    return one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
 
 
 def join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
     """Join the hypotheses of the parts of a line."""
     blank, subwords = plan.blank, has_subwords(plan.blank.source_tokens)
-    words = locate_copies(plan.parts, plan.protected.copies, job)
-    parts = [
-        [(hypothesis, _candidate(hypothesis, plan, part, of_part, job)) for hypothesis in ranked]
-        for ranked, part, of_part in zip(results, plan.parts, words, strict=True)
-    ]
-    if job.utility:
-        for part in parts:
-            part.insert(0, part.pop(select_mbr([candidate.text for _, candidate in part], job.utility)))
+    parts = [rank_candidates(plan, number, part, job) for number, part in enumerate(results)]
     best = [part[0][0] for part in parts]
     if not all(hypothesis.finished for hypothesis in best):
         length = sum(len(hypothesis.ids) for hypothesis in best)
@@ -176,11 +172,21 @@ def join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) 
         _join_candidates([candidate for _, candidate in rank], gaps) for rank in islice(ranks, job.n_best)
     ]
     offsets = joined[0][1]
-    sources = [Span(*map(plan.protected.locate, part.span)) for part in plan.parts]
-    spans = list(starmap(PartSpans, zip(sources, offsets, strict=True)))
-    alignment = _align_parts(best, words, offsets, job, subwords) if job.aligned else []
+    spans = list(starmap(PartSpans, zip(map(plan.locate, plan.parts), offsets, strict=True)))
+    alignment = _align_parts(best, plan.words, offsets, job, subwords) if job.aligned else []
     candidates = [candidate for candidate, _ in joined]
     return blank._replace(candidates=candidates, alignment=alignment, parts=merge_spans(spans))
+
+
+def rank_candidates(
+    plan: LineSearch, number: int, hypotheses: Sequence[Hypothesis], job: Job
+) -> list[tuple[Hypothesis, Candidate]]:
+    """Return the hypotheses for a part of a line with their candidates, best first."""
+    part, words = plan.parts[number], plan.words[number]
+    ranked = [(hypothesis, _candidate(hypothesis, plan, part, words, job)) for hypothesis in hypotheses]
+    if job.utility:
+        ranked.insert(0, ranked.pop(select_mbr([candidate.text for _, candidate in ranked], job.utility)))
+    return ranked
 
 
 def _candidate(hypothesis: Hypothesis, plan: LineSearch, part: Part, words: PartWords, job: Job) -> Candidate:

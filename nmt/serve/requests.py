@@ -1,12 +1,12 @@
 """Requests to the translation service, their results, and the errors that it answers them with."""
 
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from nmt.api.loading import Precision
 from nmt.data.sentences import Span
 from nmt.decoding.job import Line, Split
 from nmt.errors import DataError, NmtError, UsageError
-
-Precision = Literal["float32", "int8"]
 
 
 class ModelSource(NamedTuple):
@@ -53,7 +53,8 @@ class LineRequest(NamedTuple):
     seconds: float | None = None  # limit; None: that of the service
 
 
-class TranslatedPart(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TranslatedPart:
     """The translation of a part of a line: a sentence, several short ones, or a clause of a long one.
 
     The texts of all parts of a line, joined without anything between them, are its translation.

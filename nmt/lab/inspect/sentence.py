@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.data.vocabulary import BOS, EOS
-from nmt.decoding.beam import TraceStep, search
+from nmt.decoding.beam import TraceStep, run_together, search
 from nmt.decoding.job import Job, Line
 from nmt.decoding.translation import join_parts, plan_line
 from nmt.errors import UsageError
@@ -53,7 +53,7 @@ def trace_sentence(model: TranslationModel, job: Job, text: str) -> SentenceTrac
     Raises UsageError for an empty line, and for one that is too long to be translated in one part.
     """
     job = job._replace(split="never")
-    plan = plan_line(Line(1, text), job)
+    [plan] = run_together([plan_line(Line(1, text), job)], job.model, job.options)
     if not plan.parts:
         raise UsageError("the sentence has no tokens in the source vocabulary: there is nothing to inspect")
     if len(plan.parts) > 1:
