@@ -140,11 +140,11 @@ class Run:
         return build_curves(read_curves([self.path], metrics, against), x=against)
 
     def translator(self, *, trust_code: bool = False) -> Translator:
-        """Return the translator of the best checkpoint."""
+        """Return the translator of the run, as `nmt translate` loads it."""
         return Translator(self.path, trust_code=trust_code)
 
     def language_model(self, *, trust_code: bool = False) -> LanguageModel:
-        """Return the language model of the best checkpoint."""
+        """Return the language model of the run, as `nmt sample` loads it."""
         return LanguageModel(self.path, trust_code=trust_code)
 
 

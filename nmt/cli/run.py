@@ -24,16 +24,18 @@ def run(
 ) -> None:
     """Train a recipe (or resume its run), and test its best checkpoint.
 
-    A translator translates its test set into test.hyp of the run directory, and
-    its scores are written to scores.json. A language model reports the
-    perplexity of its test text, as `nmt perplexity` does.
+    When the run is complete, the mean of its last checkpoints (training.average)
+    takes the place of the best one if it validates better. A translator
+    translates its test set into test.hyp of the run directory, and its scores are
+    written to scores.json. A language model reports the perplexity of its test
+    text, as `nmt perplexity` does.
     """
     from nmt.recipe.training import find_task
 
     recipe, directory = read_training(words, output, change)
     task = find_task(recipe)
     task.check_test_data()  # a broken test set is reported before hours of training, not after
-    if run_training(recipe, directory, log_to, change):
+    if run_training(recipe, directory, log_to, change, average=True):
         report = task.test(directory)
         if report.scores:
             write_file(directory / "scores.json", (to_json(report.scores, indent=2) + "\n").encode())

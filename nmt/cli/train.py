@@ -81,17 +81,23 @@ def read_training(
 
 
 def run_training(
-    recipe: "Recipe", directory: Path, log_to: str | None, change: list[str] | None = None
+    recipe: "Recipe",
+    directory: Path,
+    log_to: str | None,
+    change: list[str] | None = None,
+    *,
+    average: bool = False,
 ) -> bool:
     """Train, and exit with a signal's exit code if one stopped the run.
 
-    Returns True in the first process of a launcher only, which is the one that reports.
+    With `average` the mean of the last checkpoints is used if it is better. Returns True in the first process
+    of a launcher only, which is the one that reports.
     """
     from nmt.recipe import training
     from nmt.training.distributed import read_launch_info
 
     names = [setting.partition("=")[0].strip() for setting in change or []]
-    result = training.train(recipe, directory, log_to=log_to, change=names)
+    result = training.train(recipe, directory, log_to=log_to, change=names, average=average)
     if result.stop.exit_code:
         raise typer.Exit(result.stop.exit_code)
     return read_launch_info().rank == 0

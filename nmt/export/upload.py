@@ -9,7 +9,7 @@ from nmt.errors import UsageError
 from nmt.export.directory import CHECKSUMS, is_exported
 from nmt.files import atomic_directory
 from nmt.formats import PROSE
-from nmt.recipe.artifact import ModelCard, find_trained, write_model_directory
+from nmt.recipe.artifact import ModelCard, find_trained, list_averaged, write_model_directory
 from nmt.recipe.reader import CARD
 from nmt.untrusted_files import CARD_BYTES, check_sha256, find_member, read_bytes, read_card, read_json
 
@@ -43,9 +43,7 @@ def prepare_upload(path: Path, output: Path, name: str, *, with_code: bool = Fal
 def _write_model(path: Path, output: Path, name: str) -> None:
     folder, weights, _ = find_trained(path)
     card = folder / CARD
-    averaged = (
-        read_card(card, ModelCard).averaged if os.path.lexists(card) else [weights.parent.resolve().name]
-    )
+    averaged = read_card(card, ModelCard).averaged if os.path.lexists(card) else list_averaged(weights.parent)
     write_model_directory(folder, output, weights, {"averaged": averaged}, name)
     if os.path.lexists(card) and (content := _read_card_text(folder)):
         (output / PROSE).write_bytes(content)

@@ -37,6 +37,7 @@ from nmt.recipe.sections import to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
 from nmt.training.ema import average_weights
+from nmt.training.final_average import find_average, read_average
 from nmt.training.snapshot import load_model_tensors
 from nmt.untrusted_files import (
     RefusedFile,
@@ -103,7 +104,7 @@ def load_trained(recipe: Recipe, build: BuildModel, weights: Path) -> Translatio
 
 
 def find_trained(path: Path) -> TrainedFiles:
-    """Find a model in a run (its best checkpoint), a checkpoint or a model directory; check its sums.
+    """Find a model in a run (see `find_chosen`), a checkpoint or a model directory; check its sums.
 
     Raises UsageError if there is none, DataError if a file is damaged or belongs to other weights.
     """
@@ -115,7 +116,7 @@ def find_trained(path: Path) -> TrainedFiles:
 
 
 def find_weights(path: Path) -> Path:
-    """Find the weights of a run (its best checkpoint), a checkpoint or a model directory; check its sums.
+    """Find the weights of a run (see `find_chosen`), a checkpoint or a model directory; check its sums.
 
     Raises DataError if the checksum of a file differs.
     """
@@ -124,15 +125,20 @@ def find_weights(path: Path) -> Path:
         return _check_model_directory(path)
     if os.path.lexists(path / checkpoint.METADATA):
         return checkpoint.find_weights(path)
-    return checkpoint.find_weights(_best(path))
+    return checkpoint.find_weights(find_chosen(path))
 
 
-def _best(run: Path) -> Path:
-    """Return the best checkpoint, or the latest one before the first validation."""
+def find_chosen(run: Path) -> Path:
+    """Return the checkpoint that is used of a run.
+
+    It is the best one, or the mean of the last ones that `nmt run` found better than it; before the first
+    validation the latest one.
+    """
     best = run / "checkpoints" / "best"
     if os.path.lexists(best):
         check_inside(best, run)
-        return checkpoint.follow_link(best)
+        target = checkpoint.follow_link(best)
+        return find_average(run / "checkpoints", target) or target
     check_inside(run / "checkpoints", run)
     found = checkpoint.find_latest(run / "checkpoints").checkpoint
     if found is None:
@@ -183,6 +189,12 @@ def average_checkpoints(run: Path, names: list[str], output: Path) -> list[str]:
     facts: Metadata = {"averaged": [path.resolve().name for path in chosen]}
     write_model_directory(run, output, average_weights(chosen), facts)
     return list(facts["averaged"])
+
+
+def list_averaged(directory: Path) -> list[str]:
+    """Return the names of the checkpoints whose mean a directory of weights has: one, if it is one."""
+    record = read_average(directory)
+    return record.checkpoints if record is not None else [directory.resolve().name]
 
 
 def write_model_directory(
@@ -247,16 +259,18 @@ def _describe_average(name: str, run: Path, facts: Metadata, recipe: Recipe) -> 
 
 def _read_scores(run: Path, names: list[str], corpus: str | None) -> CardScores | None:
     """Return the scores of `nmt run`; None if there are none, or only of an earlier best one."""
-    file, best = run / SCORES, run / "checkpoints" / "best"
-    if not file.is_file() or not best.exists():
+    file = run / SCORES
+    if not file.is_file() or not (run / "checkpoints" / "best").exists():
         return None
-    tested = checkpoint.follow_link(best).resolve()
+    tested = find_chosen(run).resolve()
     if file.stat().st_mtime < (tested / checkpoint.METADATA).stat().st_mtime:
         return None
     scores = read_json(file, list[Score])
-    if names == [tested.name]:
+    chosen = list_averaged(tested)
+    if names == chosen:
         return CardScores("On the test data of the recipe, translated with its settings:", scores, corpus)
-    measured = f"Of the run's best checkpoint, {tested.name}, on the recipe's test data; not of this mean:"
+    what = f"best checkpoint, {tested.name}" if len(chosen) == 1 else f"mean of {', '.join(chosen)}"
+    measured = f"Of the run's {what}, on the recipe's test data; not of this mean:"
     return CardScores(measured, scores)
 
 

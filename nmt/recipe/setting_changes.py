@@ -22,6 +22,7 @@ CHANGEABLE = (
     "training.stop_after",
     "training.checkpoint_every",
     "training.keep",
+    "training.average",
     "training.guards.*",
     "training.threads",
     "training.device",

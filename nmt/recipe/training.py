@@ -29,6 +29,7 @@ from nmt.recipe.tasks.task import Task
 from nmt.recipe.tasks.translation import TranslationTask
 from nmt.training.console import Progress
 from nmt.training.distributed import SINGLE_PROCESS, Processes, join_process_group, read_launch_info
+from nmt.training.final_average import compare_average
 from nmt.training.freezing import freeze_parameters
 from nmt.training.hardware import (
     Precision,
@@ -71,13 +72,19 @@ class Resources(NamedTuple):
 
 
 def train(
-    recipe: Recipe, run: Path, *, log_to: str | None = None, change: Sequence[str] = ()
+    recipe: Recipe,
+    run: Path,
+    *,
+    log_to: str | None = None,
+    change: Sequence[str] = (),
+    average: bool = False,
 ) -> TrainingResult:
     """Train a recipe in the directory `run`, or resume its run.
 
-    `change` names settings that may differ from those of the run (see `claim_run_directory`). `log_to` names
-    a logger (`nmt.training.logging`) that gets the metrics, too. All of several processes call this; the
-    first one claims the directory and is the only one that writes there.
+    With `average` a complete run uses the mean of its last checkpoints if it is better (see
+    `TrainingSettings.average`). `change` names settings that may differ from those of the run (see
+    `claim_run_directory`). `log_to` names a logger (`nmt.training.logging`) that gets the metrics, too. All
+    of several processes call this; the first one claims the directory and is the only one that writes there.
     """
     resources = single_process(recipe)
     with join_process_group(resources.device) as processes, ExitStack() as stack:
@@ -96,7 +103,11 @@ def train(
         if recipe.engine == "inductor":
             progress.note("engine: inductor is deprecated; use auto, which chooses it on a GPU")
         resources = single_process(recipe)._replace(processes=processes)
-        return build_trainer(recipe, run, progress, resources, logger).train()
+        trainer = build_trainer(recipe, run, progress, resources, logger)
+        result = trainer.train()
+        if average and not result.stop.exit_code:
+            compare_average(trainer, recipe.training.average)
+        return result
 
 
 def single_process(recipe: Recipe) -> Resources:

@@ -110,8 +110,11 @@ class TrainingSettings(LikelihoodSettings, UpdateSettings, OptimiserSettings, Ha
     """Length of the run; `90m` is 90 minutes of training."""
     checkpoint_every: TimedInterval | None = None
     """Interval between checkpoints, in addition to those at validations; null: none."""
-    keep: Count = 2
+    keep: Count = 4
     """Latest checkpoints kept, in addition to the best."""
+    average: CountOrZero = 4
+    """Latest of the kept checkpoints whose mean `nmt run` validates when the run is complete; it is used
+    instead of the best checkpoint if it is better by the deciding metric. 0 or 1: none."""
     guards: Guards = Guards()
     teacher_forcing: TeacherForcingSettings = TeacherForcingSettings()
     recompute: CountOrZero = 0

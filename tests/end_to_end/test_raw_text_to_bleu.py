@@ -20,7 +20,7 @@ def test_a_run_directory_holds_all_that_is_promised(finished: Finished) -> None:
         names = {file.name for file in path.iterdir()}
         assert names == {"model.safetensors", "trainer.safetensors", "checkpoint.json"}
     hyps = [path.name for path in sorted((run / "validation").iterdir())]
-    assert hyps == ["u0000050.hyp", "u0000100.hyp"]
+    assert hyps == ["average.hyp", "u0000050.hyp", "u0000100.hyp"]
     assert not [path for path in run.rglob("*") if path.name.endswith((".part", ".partial"))]
 
 
