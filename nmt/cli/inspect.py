@@ -35,6 +35,13 @@ SHOWN_POSITIONS = (1, 2, 3, 5, 10, 20, 50, 100)
 """Positions whose norms the tables of gates show."""
 ARROWS = {"forward": "→", "backward": "←", "conditional": "cond."}
 
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA", help="What to read, written as `data.valid`; by default the validation data."
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look inside a trained model.")
 
 
@@ -128,13 +135,7 @@ def _describe_clipping(clipping: "ClippingStatistics") -> str:
 @app.command()
 def exposure(
     model: Model,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PAIRS",
-            help="Sentence pairs, written as for `data.valid`; by default the validation pairs.",
-        ),
-    ] = None,
+    data: Data = None,
     positions: Positions = 20,
     json: Json = False,
     plot: Plot = None,
@@ -177,13 +178,7 @@ def _exposure_table(parts: "list[Exposure]") -> str:
 @app.command()
 def gates(
     model: Model,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DATA",
-            help="Sentence pairs or text, written as for `data.valid`; by default the validation data.",
-        ),
-    ] = None,
+    data: Data = None,
     positions: Positions = 20,
     json: Json = False,
     plot: Plot = None,

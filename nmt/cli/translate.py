@@ -44,7 +44,7 @@ def translate(**given: Any) -> None:
     if checkpoint and checkpoint.whole:
         resume.rename_parts(options.outputs)
         echo_note(f"{options.output} was already complete")
-        _check_failures(checkpoint.done.failed)
+        _check_failures(checkpoint.done.failed, options)
         return
     sample, formatters = InvarianceSample(options.verify), _formatters(options)
     # Lines translated together.
@@ -57,7 +57,7 @@ def translate(**given: Any) -> None:
         _report_partial_output(output),
     ):
         reader = LineReader(source.lines)
-        progress = TranslationProgress(options.quiet, source.total, output.done)
+        progress = TranslationProgress(options, source.total, output.done)
         reader.skip(output.done)
         with progress.show():
             for window, translations in work(reader.windows(window_size, source.pipe), source.pipe):
@@ -70,7 +70,7 @@ def translate(**given: Any) -> None:
             shards.write_shard_info(source.shard, output)
     progress.summarise()
     _verify(sample, job, progress)
-    _check_failures(progress.failed)
+    _check_failures(progress.failed, options)
 
 
 # Typer reads a verb's options from its signature.
@@ -170,26 +170,30 @@ def _verify(sample: "InvarianceSample", job: "Job", progress: "TranslationProgre
     )
 
 
-def _check_failures(failed: int) -> None:
-    """Raise DataError if lines were not translated; each was answered with its error."""
+def _check_failures(failed: int, options: TranslateOptions) -> None:
+    """Raise DataError if lines were not translated."""
     if failed:
         lines = "1 line was" if failed == 1 else f"{failed:,} lines were"
-        raise DataError(f'{lines} not valid, and not translated: see "error" in the output')
+        where = '"error" in the output' if options.output_format == "json" else "the warnings"
+        raise DataError(f"{lines} not valid, and not translated: see {where}")
 
 
 class TranslationProgress(LineProgress):
     """The progress of a translation job, with counts of warnings and failures for the summary."""
 
-    def __init__(self, quiet: bool, total: int | None, before: "JobProgress") -> None:
-        super().__init__(total, before.lines, quiet=quiet)
+    def __init__(self, options: TranslateOptions, total: int | None, before: "JobProgress") -> None:
+        super().__init__(total, before.lines, quiet=options.quiet)
         self.notes, self.failed = before.notes, before.failed
+        self.writes_errors = options.output_format == "json"
 
     def count(self, translation: "Translation") -> None:
-        """Count a translated line, and print its warnings."""
-        for note in translation.notes:
+        """Count a translated line, and print its warnings, without an error that the output contains."""
+        error = translation.line.error
+        notes = [note for note in translation.notes if note != error or not self.writes_errors]
+        for note in notes:
             self.console.print(f"line {translation.number}: {escape_controls(note)}")
-        self.notes += len(translation.notes)
-        self.failed += translation.line.error is not None
+        self.notes += len(notes)
+        self.failed += error is not None
         self.advance()
 
     def state(self, digest: str) -> "JobProgress":

@@ -1,17 +1,14 @@
 """Files of settings: YAML that is validated as a settings class, with a message for every mistake."""
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from nmt.errors import UnknownName, UsageError, suggestion
+from nmt.errors import UsageError, suggestion
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.sections import (
     Location,
@@ -22,31 +19,13 @@ from nmt.recipe.sections import (
     read_field_docs,
     validate,
 )
+from nmt.recipe.value_errors import describe_value, format_value
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 from nmt.untrusted_files import RefusedFile, read_recipe_text
 
-EXPECTED = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "settings, `name: value`",
-}
 MOST_DESCRIBED = 50
 """Mistakes that are described: finding similar names takes time."""
-LIMITS = {
-    "greater_than": ("more than", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("less than", "lt"),
-    "less_than_equal": ("at most", "le"),
-    "too_short": ("a list of at least", "min_length"),
-    "too_long": ("a list of at most", "max_length"),
-}
 MOST_SHOWN = 50  # mistakes in a message
 
 
@@ -128,8 +107,8 @@ def _problem(detail: ErrorDetails, tree: YamlNode, recipe: type[Settings]) -> Pr
             node.position, path, f"expected a section with {names} (got {format_value(node.plain())})"
         )
     if last == "[key]":  # the name of an entry, not its value
-        return Problem(node.start, path, _value(detail, keys[-1]))
-    return Problem(node.position, path, _value(detail, node.plain()))
+        return Problem(node.start, path, describe_value(detail, keys[-1]))
+    return Problem(node.position, path, describe_value(detail, node.plain()))
 
 
 def _follow(location: Location, tree: YamlNode) -> tuple[YamlNode, list[str]]:
@@ -194,33 +173,3 @@ def _paths(section: type[Settings], before: str = "") -> Iterator[str]:
         yield before + field.name
     for name, inner in (find_subsections(section) | find_list_sections(section)).items():
         yield from _paths(inner, f"{before}{name}.")
-
-
-def _value(detail: ErrorDetails, value: Any) -> str:
-    """Describe what is wrong with a value."""
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "value_error":
-        got = "" if isinstance(context["error"], UnknownName) else f" (got {format_value(value)})"
-        return f"{context['error']}{got}"
-    if kind == "missing":
-        return f"the list is too short (got {format_value(value)})"
-    if kind == "literal_error":
-        names = re.findall(r"'([^']*)'", context["expected"])
-        if isinstance(value, str):
-            return f"no '{value}', {suggestion(value, names)}"
-        return f"expected one of {', '.join(names)} (got {format_value(value)})"
-    if kind in LIMITS:
-        words, bound = LIMITS[kind]
-        return f"expected {words} {context[bound]:.16g} (got {format_value(value)})"
-    if kind in EXPECTED:
-        quoted = isinstance(value, str) and re.fullmatch(r"[-+.\d]+(e[-+]?\d+)?|true|false", value)
-        advice = "; leave the quotes out" if quoted else ""
-        return f"expected {EXPECTED[kind]} (got {format_value(value)}{advice})"
-    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]} (got {format_value(value)})"
-
-
-def format_value(value: Any) -> str:
-    """Return the value as written in a recipe, shortened to 60 characters."""
-    text = f"'{value}'" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = text.replace("Infinity", ".inf").replace("NaN", ".nan")
-    return text if len(text) <= 60 else f"{text[:57]}..."

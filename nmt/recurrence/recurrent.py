@@ -120,7 +120,8 @@ class Recurrent(nn.Module):
 
         For sequences of different lengths give their `lengths` [N], or a `mask` in the layout of x without
         E, True at the positions that are read; at others the output is 0 and the state is kept. This replaces
-        packing and needs no sorting. Raises UsageError for other shapes.
+        packing and needs no sorting. Raises UsageError for other shapes, and for another dtype than
+        that of the weights; under autocast, floating-point inputs are converted.
         """
         if not isinstance(x, Tensor):
             packed = ": pass the padded tensor with lengths=" if isinstance(x, PackedSequence) else ""
@@ -129,6 +130,7 @@ class Recurrent(nn.Module):
         if x.dim() not in (2, 3) or x.shape[-1] != self.input_size or not x.shape[:-1].numel():
             expected = f"{layout} or [L, E] with E = {self.input_size}, not empty"
             raise UsageError(f"the input must be {expected} (got {list(x.shape)})")
+        x = self._check_type(x, "input")
         x = self._to_time_major(x) if is_batch else x.unsqueeze(1)
         read = self._find_mask(x, lengths, mask)
         output, finals = self._run_layers(x, read, self._split_state(state, x.shape[1], is_batch))
@@ -140,6 +142,18 @@ class Recurrent(nn.Module):
         elif self.batch_first:
             output = output.transpose(0, 1)
         return output, stacked[0] if len(stacked) == 1 else self.kind.State(*stacked)
+
+    def _check_type(self, x: Tensor, name: str) -> Tensor:
+        """Return `x` in the weights' dtype; only autocast converts it."""
+        dtype = next(self.parameters()).dtype
+        if x.dtype == dtype:
+            return x
+        if x.is_floating_point() and torch.is_autocast_enabled(x.device.type):
+            return x.to(dtype)
+        raise UsageError(
+            f"the {name}'s dtype must be that of the weights, {dtype} (got {x.dtype}): use x.to({dtype})"
+            + (f", or convert the module: rnn.to({x.dtype})" if x.is_floating_point() else "")
+        )
 
     def _run_layers(self, x: Tensor, mask: Tensor | None, starts: Sequence[Any]) -> tuple[Tensor, list[Any]]:
         """Run all layers and directions on x [L, N, E]; return the top h, and the final states in order."""
@@ -160,7 +174,9 @@ class Recurrent(nn.Module):
         count = self.num_layers * self.directions
         if state is None:
             return [None] * count
-        fields = self.layers[0].directions[0].make_state(state)
+        fields = [
+            self._check_type(field, "state") for field in self.layers[0].directions[0].make_state(state)
+        ]
         if not is_batch:
             fields = [field.unsqueeze(1) for field in fields]
         expected = (count, batch, self.hidden_size)

@@ -150,5 +150,5 @@ def metric_heading(metric: str) -> str:
 
 
 def format_number(value: float) -> str:
-    """Format a number with about four digits."""
-    return f"{value:.2f}" if abs(value) < 1000 else f"{value:.3g}"
+    """Format a number as 12.34, 2,340 or 1.2e+09."""
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.1e}"

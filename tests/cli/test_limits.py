@@ -42,6 +42,30 @@ def test_more_positions_than_a_text_can_have_are_refused(words: tuple[str, ...],
     assert (result.exit_code, words[-1] in result.stderr, most in result.stderr) == (2, True, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("translate", "run", "--beam", "0"), "'--beam' / '--beam_size': expected at least 1 (got 0)"),
+        (("translate", "run", "--beam", "x"), "expected a whole number (got x)"),
+        (("translate", "run", "--threads", "1.5"), "'--threads': expected a whole number (got 1.5)"),
+        (("translate", "run", "--length-penalty", "abc"), "expected a number (got abc)"),
+        (("sample", "run", "--temperature", "-1"), "'--temperature': expected at least 0.01 (got -1)"),
+        (("inspect", "gates", "run", "--positions", "99999"), "expected at most 10000 (got 99999)"),
+        (("doctor", "run", "--updates", "9" * 5000), "expected a whole number"),
+        (("translate", "run", "--format", "xx"), "'xx' is not one of 'plain', 'scored'"),
+    ],
+)
+def test_a_wrong_value_of_an_option_is_reported_as_one_of_a_recipe(
+    words: tuple[str, ...], message: str
+) -> None:
+    result = nmt(*words)
+    error = result.stderr.rpartition("Error: ")[2]
+    assert result.exit_code == 2
+    assert error.startswith("Invalid value for '--")
+    assert message in " ".join(error.split())
+    assert "Input should" not in error
+
+
 def test_a_missing_directory_is_reported_before_a_model_is_loaded(tmp_path: Path) -> None:
     result = nmt("translate", tmp_path / "no-run", "-o", tmp_path / "none" / "a.txt")
     assert result.exit_code == 2

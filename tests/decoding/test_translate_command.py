@@ -173,7 +173,8 @@ def test_lines_that_are_no_json_give_exit_code_1_once_all_are_answered(
     source.write_bytes(BAD)
     failed = nmt("--json", "-q", "-i", source, "-o", output, "--workers", workers)
     assert isinstance(failed.exception, DataError)
-    assert "2 lines were not valid, and not translated" in str(failed.exception)
+    assert "line" not in failed.stderr
+    assert '2 lines were not valid, and not translated: see "error" in the output' in str(failed.exception)
     answers = [json.loads(line) for line in output.read_bytes().splitlines()]
     assert [sorted({"translation", "error"} & {*answer}) for answer in answers] == [
         ["translation"], ["error"], ["error"], ["translation"]

@@ -234,6 +234,12 @@ def test_wrong_arguments_are_refused(call: Callable[[], object], message: str) -
         ({"mask": torch.ones(L, N).bool()}, "the mask must be of booleans [3, 6]"),
         ({"state": torch.zeros(1, N, H)}, "expected a state of (h, c)"),
         ({"state": (torch.zeros(N, H), torch.zeros(N, H))}, "the state must be [1, 3, 5] (got [3, 5])"),
+        (
+            {"x": torch.ones(N, L, E).long()},
+            "the input's dtype must be that of the weights, torch.float32 (got",
+        ),
+        ({"x": torch.ones(N, L, E).double()}, "or convert the module: rnn.to(torch.float64)"),
+        ({"state": (torch.zeros(1, N, H).long(),) * 2}, "the state's dtype must be that of the weights"),
     ],
 )
 def test_wrong_inputs_are_refused(arguments: dict[str, Any], message: str) -> None:
@@ -241,3 +247,10 @@ def test_wrong_inputs_are_refused(arguments: dict[str, Any], message: str) -> No
     with pytest.raises(UsageError) as refused:
         one(**{"x": torch.ones(N, L, E), **arguments})
     assert message in str(refused.value)
+
+
+def test_autocast_converts_inputs_of_another_precision() -> None:
+    one, x = nmt.Recurrent("lstm", E, H), torch.ones(L, N, E)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = one(x.bfloat16(), (torch.zeros(1, N, H).bfloat16(),) * 2)[0]
+    assert torch.equal(output, one(x)[0])

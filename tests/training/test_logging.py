@@ -188,7 +188,8 @@ def test_the_ratio_of_teacher_forcing_is_shown_where_it_is_scheduled(tmp_path: P
 
 
 def test_numbers_and_times_are_short() -> None:
-    assert [format_number(value) for value in (7.389, 123456.0)] == ["7.39", "1.23e+05"]
+    numbers = (7.389, 2343.0, 123456.0, 1.23e9)
+    assert [format_number(value) for value in numbers] == ["7.39", "2,343", "123,456", "1.2e+09"]
     assert [format_clock(seconds) for seconds in (5, 65, 3725)] == ["0:05", "1:05", "1:02:05"]
 
 
