@@ -124,6 +124,7 @@ def suggestion(name: str, names: Sequence[str]) -> str:
 EXTRAS = {
     **{"matplotlib": "plot", "onnx": "export", "onnxruntime": "fast", "pyarrow": "parquet"},
     **{"ray": "ray", "tensorboard": "tensorboard", "huggingface_hub": "hub"},
+    **{"starlette": "serve", "uvicorn": "serve", "py3langid": "detect"},
 }
 LIBRARIES = (
     *("annotated_types", "chardet", "filelock", "numpy", "platformdirs", "pydantic", "rich", "sacrebleu"),

@@ -50,17 +50,21 @@ DOORS = {
     "matplotlib": ("nmt/lab/figure.py", "nmt/api/runs.py"),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
+    "py3langid": ("nmt/serve/language_detection.py",),
     "pyarrow": ("nmt/data/formats.py",),
     "pydantic": (
         *("nmt/untrusted_files.py", "nmt/recipe/", "nmt/data/corpora.py", "nmt/lab/study/definition.py"),
+        *("nmt/serve/http/",),
     ),
     "rich": ("nmt/cli/", "nmt/console.py", "nmt/training/console.py"),
     "sacrebleu": ("nmt/evaluation/",),
     "safetensors": ("nmt/training/checkpoint.py",),
     "sentencepiece": ("nmt/data/vocabulary/",),
     "sentencex": ("nmt/data/sentences.py",),
+    "starlette": ("nmt/serve/http/", "nmt/serve/page/"),
     "torch": ("nmt/",),
     "typer": ("nmt/cli/",),
+    "uvicorn": ("nmt/serve/http/protocol.py", "nmt/serve/http/server.py"),
     "xopen": ("nmt/data/text.py",),
     "yaml": ("nmt/recipe/", "nmt/data/corpora.py"),
 }
@@ -187,14 +191,27 @@ def test_processes_meet_in_one_module() -> None:
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    optional = ("export", "fast", "hub", "parquet", "plot")
+    optional = ("detect", "export", "fast", "hub", "parquet", "plot", "serve")
     lines = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     declared = {re.split(r"[^\w-]", line)[0] for line in lines}
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS) - {"IPython"}  # of the kernel
 
 
 @pytest.mark.parametrize(
-    "group", ["dependencies", "dev", "export", "fast", "hub", "parquet", "plot", "ray", "tensorboard"]
+    "group",
+    [
+        "dependencies",
+        "dev",
+        "detect",
+        "export",
+        "fast",
+        "hub",
+        "parquet",
+        "plot",
+        "ray",
+        "serve",
+        "tensorboard",
+    ],
 )
 def test_every_dependency_has_a_tested_version(group: str) -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -243,6 +260,7 @@ READERS = {
     "nmt/training/checkpoint.py": "tensors after their header was checked",
     "nmt/data/store/arrays.py": "arrays after their header was checked",
     "nmt/operating_system.py": "files of the operating system",
+    "nmt/serve/http/bodies.py": "requests",
     **dict.fromkeys(
         ("nmt/cli/recipes.py", "nmt/model/output_layer.py", "nmt/training/loss.py"), "files of the package"
     ),

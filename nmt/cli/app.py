@@ -35,7 +35,7 @@ from nmt.notes import show_notes
 from nmt.recipe.value_errors import describe_option
 
 VERBS = (
-    *("run", "train", "translate", "rescore", "merge", "score", "average", "export", "push"),
+    *("run", "train", "translate", "rescore", "merge", "score", "average", "export", "push", "serve"),
     *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "study"),
     *("recipes", "corpus", "clean", "cell"),
 )

@@ -1,0 +1,207 @@
+"""The interface of nmt itself: `/v1/translate`, `/v1/models`, `/health` and `/metrics`."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from annotated_types import Ge, Le, MinLen
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from nmt.decoding.job import LineConstraints, Split
+from nmt.decoding.options import WIDEST
+from nmt.decoding.translation import Candidate, Translation
+from nmt.errors import NmtError
+from nmt.serve.http.bodies import parse_json
+from nmt.serve.http.gateway import Gateway, TextRequest, TranslatedText, split_lines
+from nmt.serve.http.problems import JsonResponse, RequestProblem, describe_service_error, format_json
+from nmt.serve.requests import ServedModel, TranslationSettings
+
+STRICT_SHAPE = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "use_attribute_docstrings": True}
+"""How pydantic reads requests; the docstrings are the descriptions in the OpenAPI document."""
+Beam = Annotated[int, Ge(1), Le(WIDEST)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateRequest:
+    """Texts to translate, and how."""
+
+    text: str | list[str]
+    """A text, or a list of texts. A text of several lines is translated line by line."""
+    model: str | None = None
+    """The name of a model (`GET /v1/models`). By default the first one of these languages."""
+    source: str | None = None
+    """The code of the language of the texts, such as `ko`."""
+    target: str | None = None
+    """The code of the language to translate into, such as `en`."""
+    beam: Beam | None = None
+    """Hypotheses of the search; by default the model's own setting. 1 is greedy, and fastest."""
+    n_best: Beam = 1
+    """Translations of each line: the best ones."""
+    scores: bool = False
+    """Add scores, and the tokens of each translation with their log probabilities."""
+    alignments: bool = False
+    """Add word alignments, pairs of a source word and a target word."""
+    attention: bool = False
+    """Add attention weights, for each token of a translation over the tokens of its source."""
+    split: Split = "auto"
+    """`auto`: a line is divided into its sentences; `never`: it is translated as one."""
+    prefix: str = ""
+    """Each translation begins with it; for texts of one line."""
+    must: list[Annotated[str, MinLen(1)]] = field(default_factory=list)
+    """Phrases that each translation contains; for texts of one line."""
+    must_not: list[Annotated[str, MinLen(1)]] = field(default_factory=list)
+    """Phrases that no translation contains."""
+    glossary: dict[Annotated[str, MinLen(1)], Annotated[str, MinLen(1)]] = field(default_factory=dict)
+    """Source terms and their translations, which are used where the terms occur."""
+    stream: bool = False
+    """Answer with one JSON object a line (NDJSON), sentence by sentence, as they are translated."""
+
+    __pydantic_config__ = STRICT_SHAPE
+
+    @property
+    def has_details(self) -> bool:
+        """Whether the answer has more than the text of each translation."""
+        return self.scores or self.alignments or self.attention or self.n_best > 1
+
+
+async def translate(request: Request, body: bytes, gateway: Gateway) -> Response:
+    """Answer `POST /v1/translate`."""
+    gateway.check_key(request)
+    asked = parse_json(body, TranslateRequest)
+    model = gateway.choose_model(asked.model, asked.source, asked.target)
+    requests = build_requests(asked, model, gateway)
+    gateway.count_texts(request, [one.text for one in requests])
+    head = {"model": model.name, "source": model.languages[0], "target": model.languages[1]}
+    if asked.stream:
+        events = _stream(requests, asked, head, gateway)
+        first = await anext(events)  # so that a request that cannot be answered has the status of an error
+        return StreamingResponse(_join(first, events), media_type="application/x-ndjson")
+    found = await gateway.translate(requests)
+    return JsonResponse({**head, "translations": [describe_text(one, asked) for one in found]})
+
+
+def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway) -> list[TextRequest]:
+    """Return the request for each text; RequestProblem beyond the limits."""
+    texts = [asked.text] if isinstance(asked.text, str) else asked.text
+    gateway.check_texts(texts, "text")
+    gateway.check_beam("beam", asked.beam)
+    gateway.check_beam("n_best", asked.n_best)
+    if (asked.alignments or asked.attention) and not model.attends:
+        where = "alignments" if asked.alignments else "attention"
+        raise RequestProblem(400, f"the model {model.name} has no attention", where, "leave it out")
+    phrases = [asked.prefix, *asked.must, *asked.must_not, *asked.glossary, *asked.glossary.values()]
+    gateway.check_texts(["".join(phrases)], "prefix, must, must_not and glossary together")
+    for where, required in (("prefix", asked.prefix), ("must", asked.must)):
+        if required and any(len(split_lines(text)[0]) > 1 for text in texts):
+            raise RequestProblem(
+                400, "this is for texts of one line", where, "send the lines as a list of texts"
+            )
+    if blank := next((term for term in phrases[1:] if not term.strip()), None):
+        raise RequestProblem(
+            400, f"the phrase {blank!r} is blank", "must, must_not or glossary", "leave it out"
+        )
+    constraints = LineConstraints(
+        asked.prefix, tuple(asked.must), tuple(asked.must_not), None, tuple(asked.glossary.items())
+    )
+    settings = TranslationSettings(asked.beam, asked.n_best, asked.alignments, asked.attention, asked.split)
+    return [TextRequest(text, model.name, settings, constraints) for text in texts]
+
+
+def describe_text(found: TranslatedText, asked: TranslateRequest) -> dict[str, Any]:
+    """Return the translation of a text as JSON."""
+    notes = list(dict.fromkeys(note for line in found.lines for note in line.notes))
+    described: dict[str, Any] = {"text": found.text, **({"notes": notes} if notes else {})}
+    if asked.has_details:
+        described["lines"] = [describe_line(line, asked) for line in found.lines]
+    return described
+
+
+def describe_line(line: Translation, asked: TranslateRequest) -> dict[str, Any]:
+    """Return the translation of a line as JSON."""
+    described: dict[str, Any] = {"text": line.text, "source_tokens": line.source_tokens}
+    if asked.alignments:
+        described["alignment"] = line.alignment
+    described["candidates"] = [describe_candidate(one, asked) for one in line.candidates]
+    return described
+
+
+def describe_candidate(candidate: Candidate, asked: TranslateRequest) -> dict[str, Any]:
+    """Return one of the n-best translations as JSON."""
+    described: dict[str, Any] = {"text": candidate.text, "score": candidate.score}
+    if asked.scores:
+        described |= {"log_prob": candidate.log_prob, "token_log_probs": candidate.token_log_probs}
+    if asked.scores or asked.attention:
+        described["tokens"] = candidate.tokens
+    if candidate.attention is not None:
+        described["attention"] = [[round(float(x), 6) for x in row] for row in candidate.attention]
+    return described
+
+
+async def _stream(
+    requests: Sequence[TextRequest], asked: TranslateRequest, head: dict[str, str], gateway: Gateway
+) -> AsyncIterator[bytes]:
+    """Yield the lines of a streamed answer: parts of each text, then the text; or an error."""
+    try:
+        for index, one in enumerate(requests):
+            async for found in gateway.stream(one):
+                if isinstance(found, TranslatedText):
+                    event = {"index": index, "translation": describe_text(found, asked)}
+                else:
+                    line, end, part = found
+                    place = {"index": index, "line": line, "part": part.index, "parts": part.count}
+                    spans = {"source": [*part.source], "target": [*part.target]}
+                    event = {**place, "text": end + part.text, **spans}
+                yield format_json(event) + b"\n"
+        yield format_json({"done": True, **head}) + b"\n"
+    except (NmtError, TimeoutError) as error:
+        raise _describe(error, gateway) from error
+
+
+def _describe(error: Exception, gateway: Gateway) -> RequestProblem:
+    if isinstance(error, NmtError):
+        return describe_service_error(error)
+    return RequestProblem(504, f"not translated within {gateway.limits.seconds:g} seconds")
+
+
+async def _join(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a streamed answer; an error after the first is the last line."""
+    yield first
+    try:
+        async for line in others:
+            yield line
+    except RequestProblem as problem:
+        parts = {"what": problem.what, "where": problem.where, "advice": problem.advice}
+        yield format_json({"error": {"status": problem.status, **parts}}) + b"\n"
+
+
+async def list_models(request: Request, body: bytes, gateway: Gateway) -> Response:
+    """Answer `GET /v1/models`."""
+    models = [
+        {
+            "name": model.name,
+            "source": model.languages[0],
+            "target": model.languages[1],
+            "kind": model.kind,
+            "precision": model.precision,
+            "attention": model.attends,
+            "explains": model.explains,
+            "beam": model.beam,
+        }
+        for model in gateway.service.models.values()
+    ]
+    return JsonResponse({"models": models})
+
+
+async def check_health(request: Request, body: bytes, gateway: Gateway) -> Response:
+    """Answer `GET /health`."""
+    if gateway.is_stopping or not gateway.service.models:
+        raise RequestProblem(503, "the server is stopping", "", "use another server", {"Retry-After": "5"})
+    return JsonResponse({"status": "ok"})
+
+
+async def report_metrics(request: Request, body: bytes, gateway: Gateway) -> Response:
+    """Answer `GET /metrics`."""
+    gateway.check_key(request)
+    text = gateway.metrics.format(gateway.service.statistics, gateway.service.models)
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
