@@ -1,0 +1,88 @@
+"""What a word of a translation looked at, and what else it might have been."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
+from nmt.data.vocabulary.vocabulary import Vocabulary
+from nmt.data.vocabulary.words import WordVocabulary
+from nmt.decoding.job import Job
+from nmt.decoding.options import Options
+from nmt.decoding.translation import translate_lines
+from nmt.serve.alternatives import WordAlternatives, find_alternatives
+from tests.decoding.models import Fake, random_model
+
+TEXT = "the old  dog runs home"
+WORDS = WordVocabulary(["the", "old", "dog", "cat", "runs", "sleeps", "home", "away", ".", "today"])
+LINES = [" ".join(np.random.default_rng(seed).permutation(TEXT.split())) for seed in range(200)]
+OPTIONS = Options(beam=3, max_ratio=1.0, max_extra=2, unk=False)
+
+
+def make(vocabulary: Vocabulary, attends: bool = True) -> tuple[Fake, Job]:
+    model = random_model(3, vocabulary=len(vocabulary), sharpness=1.0, eos=-4.0, attention=attends)
+    return model, Job(model, vocabulary, vocabulary, OPTIONS, attends=attends)
+
+
+def words(job: Job, text: str = TEXT) -> list[tuple[str, str]]:
+    """The words of the translation, each with the text before it."""
+    [found] = translate_lines([(text, None)], job)
+    split = found.text.split(" ")
+    assert len(split) > 2
+    return [(" ".join([*split[:at], ""]), word) for at, word in enumerate(split)]
+
+
+def test_alternatives_are_the_most_probable_next_words_the_word_itself_among_them() -> None:
+    model, job = make(WORDS)
+    source, output = tuple(WORDS.encode(TEXT)), list[int]()
+    for before, word in words(job):
+        found = find_alternatives(job, TEXT, before, word).alternatives
+        log_probs = model.log_probs(source, tuple(output))
+        assert {one.word: pytest.approx(one.probability, abs=1e-4) for one in found} == {
+            one.word: math.exp(log_probs[WORDS.encode(one.word)[0]]) for one in found
+        }
+        assert word in [one.word for one in found]
+        assert [one.probability for one in found] == sorted((one.probability for one in found), reverse=True)
+        output += WORDS.encode(word)
+
+
+def test_the_weights_of_the_source_are_the_attention_when_the_word_was_written() -> None:
+    model, job = make(WORDS)
+    source, output = tuple(WORDS.encode(TEXT)), list[int]()
+    for before, word in words(job):
+        pieces = find_alternatives(job, TEXT, before, word).source
+        assert "".join(text for text, _ in pieces) == TEXT
+        weights = model.weights(source, tuple(output))[:-1]
+        assert [weight for text, weight in pieces if text.strip()] == pytest.approx(
+            weights.tolist(), abs=1e-3
+        )
+        output += WORDS.encode(word)
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "word"])
+def test_pieces_are_the_line_and_alternatives_are_whole_words(kind: str) -> None:
+    _, job = make(train_vocabulary(LINES, SubwordSettings(kind=kind, size=24 if kind != "word" else 10)))
+    for before, word in [("", "the"), ("the dog ", "runs"), ("the dog runs ", "home")]:
+        found = find_alternatives(job, TEXT, before, word)
+        assert "".join(text for text, _ in found.source) == TEXT
+        assert found.alternatives
+        assert all(one.word == one.word.strip() and " " not in one.word for one in found.alternatives)
+
+
+def test_a_model_without_attention_has_alternatives_only() -> None:
+    _, job = make(WORDS, attends=False)
+    found = find_alternatives(job, TEXT, "the ", "dog")
+    assert found.source == []
+    assert found.alternatives
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u2028"])
+def test_of_a_blank_line_nothing_is_found(text: str) -> None:
+    assert find_alternatives(make(WORDS)[1], text, "", "a") == WordAlternatives([], [])
+
+
+def test_a_word_that_is_not_of_the_translation_is_no_error() -> None:
+    _, job = make(WORDS)
+    assert isinstance(find_alternatives(job, TEXT, "x y z", "?"), WordAlternatives)
+    assert find_alternatives(job, TEXT, "", "") == WordAlternatives([], [])
