@@ -20,6 +20,7 @@ from nmt.formats import FIRST, PROSE, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.cell_files import find_cell_files, find_stack_settings, relocate_cells
+from nmt.recipe.file_settings import remove_paths
 from nmt.recipe.model_card import LIBRARY, CardScores, find_corpus, find_languages, format_card
 from nmt.recipe.model_memory import (
     BuildModel,
@@ -29,7 +30,6 @@ from nmt.recipe.model_memory import (
     outline_model,
 )
 from nmt.recipe.origin import check_origin
-from nmt.recipe.portable import remove_paths
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
 from nmt.recipe.schema import Recipe

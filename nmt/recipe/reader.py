@@ -23,8 +23,7 @@ from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.automatic import complete_tree
-from nmt.recipe.file_settings import resolve_files
-from nmt.recipe.portable import remove_paths
+from nmt.recipe.file_settings import remove_paths, resolve_files
 from nmt.recipe.schema import TASKS, Recipe, TranslationRecipe, select_task
 from nmt.recipe.sections import find_subsections, to_plain
 from nmt.recipe.settings_file import build_error, validate_node

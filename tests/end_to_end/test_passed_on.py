@@ -10,7 +10,7 @@ from tempfile import gettempdir
 import pytest
 
 from nmt.files import file_sha256
-from nmt.recipe.portable import remove_paths
+from nmt.recipe.file_settings import remove_paths
 from nmt.recipe.reader import dump, read_any_recipe
 from tests.end_to_end.test_custom_cells import MGU
 from tests.end_to_end.toy import copied, done, nmt, write_corpus
