@@ -32,7 +32,6 @@ from nmt.errors import (
     report_missing_packages,
 )
 from nmt.notes import show_notes
-from nmt.recipe.value_errors import describe_option
 
 VERBS = (
     *("run", "train", "translate", "rescore", "merge", "score", "average", "export", "push", "serve"),
@@ -66,6 +65,8 @@ def report_errors() -> Iterator[None]:
     except OSError as error:
         raise typer.Exit(_report_system_error(error)) from None
     except typer.TyperException as error:  # a usage error, which Typer prints
+        from nmt.recipe.settings_file import describe_option
+
         error.message = describe_option(error.__cause__) or error.message
         raise
     except (typer.Exit, typer.Abort):
