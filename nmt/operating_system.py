@@ -3,10 +3,11 @@
 import errno
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -76,6 +77,32 @@ def start_detached(
 def request_stop(process: subprocess.Popen[bytes]) -> None:
     """Send SIGTERM to a process of `start_detached`; on Windows Ctrl-Break, since SIGTERM kills there."""
     process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+
+
+def send_socket(channel: socket.socket, connection: socket.socket) -> None:
+    """Send a connected socket to the process at the other end of a channel (`START_METHOD` is fork)."""
+    if sys.platform != "win32":
+        socket.send_fds(channel, [b"s"], [connection.fileno()])
+
+
+def receive_socket(channel: socket.socket) -> socket.socket | None:
+    """Wait for a socket of `send_socket`; return None if the other end is closed."""
+    if sys.platform == "win32":
+        return None
+    _, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+    return socket.socket(fileno=descriptors[0]) if descriptors else None
+
+
+def fork_process(run: Callable[[], None]) -> None:
+    """Run a function in a copy of this process, which has one thread and does not wait for its end."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets ended children
+    if os.fork() == 0:
+        try:
+            run()
+        finally:
+            os._exit(0)
 
 
 def lock_descriptor(descriptor: int, *, blocking: bool = False) -> bool:

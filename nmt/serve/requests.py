@@ -8,6 +8,8 @@ from nmt.data.sentences import Span
 from nmt.decoding.job import Line, Split
 from nmt.errors import DataError, NmtError, UsageError
 
+ModelKind = Literal["run", "checkpoint", "model", "export"]
+
 
 class ModelSource(NamedTuple):
     """A model to serve: the name that requests use, and where it is."""
@@ -22,7 +24,7 @@ class ServedModel(NamedTuple):
 
     name: str
     path: str  # as it was given
-    kind: Literal["run", "checkpoint", "model", "export"]
+    kind: ModelKind
     precision: Precision
     languages: tuple[str, str]  # codes of source and target language; "" if the model does not know them
     digest: str  # of all that its translations depend on

@@ -1,19 +1,29 @@
 """`Service`: translations of several models for concurrent requests, in an asyncio program.
 
-`async with Service([ModelSource("de-en", "runs/de-en")]) as service: await service.translate(request)`.
+    async with Service([ModelSource("de-en", "runs/de-en")], workers=2) as service:
+        translation = await service.translate(LineRequest("de-en", Line(1, "Ein Haus.")))
+
 A translation is that of `nmt translate` with the same model and settings, whatever else is being translated.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
+from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from nmt.decoding.translation import Translation
+from nmt.errors import NmtError, UsageError
+from nmt.serve.batching import Result
+from nmt.serve.model_files import Identity, read_identity
+from nmt.serve.pool import PendingRequest, WorkerPool
 from nmt.serve.requests import (
     LineRequest,
     ModelSource,
+    QueueFull,
     ServedModel,
     ServiceStopping,
     Statistics,
@@ -21,13 +31,20 @@ from nmt.serve.requests import (
     TranslatedPart,
     UnknownModel,
 )
+from nmt.serve.worker import ExplainRequest
+
+log = logging.getLogger("nmt.serve")
+
+ResultT = TypeVar("ResultT")
+
+RETRY_PAUSE = 5.0  # seconds between attempts to start workers again
 
 
 class Service:
     """Served models, and the worker processes that translate with them.
 
-    All methods are called in one event loop. With `trust_code` the cell files of the models are run, and
-    trusted from then on; without it only those that the user trusts.
+    All methods are called in one event loop. With `trust_code` the cell files that the models have at the
+    start are run, and trusted from then on; without it only those that the user trusts.
     """
 
     def __init__(
@@ -37,40 +54,48 @@ class Service:
         workers: int = 1,
         queue: int = 1000,  # lines that are accepted and not yet translated
         seconds: float = 60.0,  # limit of a request
+        poll: float = 2.0,  # seconds between looks at the files of the models; 0: never
         trust_code: bool = False,
     ) -> None:
-        self._sources, self._workers, self._queue, self._seconds = [*models], workers, queue, seconds
-        self._trust_code = trust_code
-        self._translators: dict[str, Any] = {}
-        self.models: Mapping[str, ServedModel] = {}
-        self._statistics = Statistics()
+        self._sources, self._workers, self._trust_code = check_sources(models), workers, trust_code
+        self._queue, self._seconds, self._poll = queue, seconds, poll
+        self._pool: WorkerPool | None = None  # the present one
+        self._retired = set[WorkerPool]()  # which finish their requests
+        self._tasks = set[asyncio.Task[Any]]()
+        self._changes = asyncio.Lock()  # of the models
+        self._is_stopping = False
+        self._tickets, self._pending = count(1), dict[int, PendingRequest]()
+        self._has_broken = asyncio.Event()  # a pool
+        self._is_idle = asyncio.Event()  # no request is pending
+        self._is_idle.set()
+        self._counts = Counter[str]()  # by fields of `Statistics`
 
     async def start(self) -> None:
-        """Load the models and start the workers; raise DataError or UsageError for a model that cannot be."""
-        from nmt.api.translator import Translator
-
-        for one in self._sources:
-            translator = await asyncio.to_thread(
-                Translator, Path(one.path), trust_code=self._trust_code, precision=one.precision
-            )
-            self._translators[one.name] = translator
-            job = translator._job
-            self.models = {
-                **self.models,
-                one.name: ServedModel(
-                    one.name, one.path, "run", one.precision, job.languages, "", job.attends, True, 5
-                ),
-            }
+        """Load the models and start the workers; raise DataError or UsageError if one cannot be loaded."""
+        await self._replace_pool(self._sources, trust_code=self._trust_code)
+        self._start_task(self._watch_workers())
+        if self._poll:
+            self._start_task(self._watch_files())
 
     async def drain(self) -> None:
         """Refuse new requests, finish those that are accepted, and stop the workers."""
-        self._translators = {}
+        self._is_stopping = True
+        await self._is_idle.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pool in [self._pool, *self._retired]:
+            if pool is not None:
+                pool.close()
+        self._pool = None
 
     async def reload(self, models: Iterable[ModelSource]) -> None:
-        """Serve these models from now on, without dropping a request.
+        """Load these models anew, and serve them from then on; accepted requests keep the earlier ones.
 
         Raises DataError or UsageError if one cannot be loaded; the models then stay as they were.
         """
+        await self._replace_pool(check_sources(models), trust_code=False)
+        self._counts["reloads"] += 1
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -82,9 +107,24 @@ class Service:
         await self.drain()
 
     @property
+    def models(self) -> Mapping[str, ServedModel]:
+        """The models by name."""
+        return {} if self._pool is None else {name: one.model for name, one in self._pool.models.items()}
+
+    @property
     def statistics(self) -> Statistics:
         """The present counts."""
-        return self._statistics
+        pools = [pool for pool in (self._pool, *self._retired) if pool is not None]
+        workers = [worker for pool in pools for worker in pool.workers]
+        running = sum(len(worker.requests) for worker in workers)
+        return Statistics(**self._counts)._replace(
+            waiting=len(self._pending) - running,
+            running=running,
+            live_sentences=sum(worker.report.live for worker in workers if worker.report),
+            positions=self._counts["positions"] + sum(pool.positions for pool in pools),
+            restarts=self._counts["restarts"] + sum(pool.restarts for pool in pools),
+            workers=len(workers),
+        )
 
     async def translate(self, request: LineRequest) -> Translation:
         """Translate a line; when the calling task is cancelled, its search ends.
@@ -93,40 +133,158 @@ class Service:
         model cannot do, and WorkerFailure. A line that cannot be translated has `line.error` and `notes`,
         as in `nmt translate`.
         """
-        if not self._translators:
-            raise ServiceStopping("the service is stopping: send the request again later")
-        if request.model not in self.models:
-            raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(self.models)}")
-        translator = self._translators[request.model]
-        settings = request.settings._asdict()
-        try:
-            found: Translation = await asyncio.wait_for(
-                asyncio.to_thread(translator.translate, request.line, **settings),
-                request.seconds or self._seconds,
-            )
-        except TimeoutError:
-            raise TimeLimitExceeded("not translated within the time limit") from None
-        self._statistics = self._statistics._replace(translated=self._statistics.translated + 1)
-        return found
+        return await self._last(request, request.seconds, Translation)
 
     async def stream(self, request: LineRequest) -> AsyncIterator[TranslatedPart | Translation]:
         """Yield the parts of a line in order, each when it is translated, then the translation.
 
         Closing the iterator, or cancelling the task that reads it, ends the search.
         """
-        found = await self.translate(request)
-        for index, spans in enumerate(found.parts):
-            start = found.parts[index - 1].target.end if index else 0
-            text = found.text[start : spans.target.end]
-            yield TranslatedPart(index, len(found.parts), text, spans.source, spans.target)
-        yield found
+        async with aclosing(self._results(request, request.seconds, is_streamed=True)) as results:
+            async for result in results:
+                if isinstance(result, TranslatedPart | Translation):
+                    yield result
 
-    async def explain(self, model: str, text: str, seconds: float | None = None) -> str:
-        """Return the sentence page of a line (`nmt inspect sentence`) as HTML.
+    async def explain(self, model: str, text: str, seconds: float | None = None) -> dict[str, Any]:
+        """Return the data of a line's sentence page (`nmt.lab.inspect.page.pack_trace`).
 
         Raises what `translate` raises, and UsageError for an export and for a line of several parts.
         """
-        if model not in self._translators:
-            raise UnknownModel(f"no model {model!r}, one of: {', '.join(self.models)}")
-        page = await asyncio.to_thread(self._translators[model].explain, text)
-        return str(page.html)
+        return await self._last(ExplainRequest(model, text), seconds, dict)
+
+    async def _last(
+        self, request: LineRequest | ExplainRequest, seconds: float | None, kind: type[ResultT]
+    ) -> ResultT:
+        async with aclosing(self._results(request, seconds, is_streamed=False)) as results:
+            async for result in results:
+                if isinstance(result, kind):
+                    return result
+        raise AssertionError("a request ends with its result or an error")
+
+    async def _results(
+        self, request: LineRequest | ExplainRequest, seconds: float | None, *, is_streamed: bool
+    ) -> AsyncGenerator[Result, None]:
+        """Yield the results of a request; raise its error, and cancel it when it is left."""
+        limit = self._seconds if seconds is None else seconds
+        deadline = asyncio.get_running_loop().time() + limit
+        pending = self._accept(request, is_streamed=is_streamed)
+        try:
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    result = await pending.results.get()
+                if isinstance(result, Exception):
+                    raise result
+                self._counts["translated"] += not isinstance(result, TranslatedPart)
+                yield result
+                if not isinstance(result, TranslatedPart):
+                    return
+        except TimeoutError:
+            self._counts["failed"] += 1
+            raise TimeLimitExceeded(f"the line was not translated within {limit:g} s") from None
+        except NmtError:
+            self._counts["failed"] += 1
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._counts["cancelled"] += not pending.is_done
+            raise
+        finally:
+            self._forget(pending)
+
+    def _accept(self, request: LineRequest | ExplainRequest, *, is_streamed: bool) -> PendingRequest:
+        if self._is_stopping or self._pool is None:
+            raise ServiceStopping("the service is stopping, or has not started: send the request later")
+        if request.model not in self._pool.models:
+            raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(self._pool.models)}")
+        if len(self._pending) >= self._queue:
+            raise QueueFull(f"{self._queue:,} lines are waiting already: send the request later")
+        pending = PendingRequest(next(self._tickets), request, is_streamed=is_streamed)
+        self._pending[pending.ticket] = pending
+        self._is_idle.clear()
+        self._pool.submit(pending)
+        return pending
+
+    def _forget(self, pending: PendingRequest) -> None:
+        del self._pending[pending.ticket]
+        if not self._pending:
+            self._is_idle.set()
+        if not pending.is_done:
+            for pool in (self._pool, *self._retired):
+                if pool is not None:
+                    pool.cancel(pending)
+        for pool in [*self._retired]:
+            self._retire(pool)
+
+    def _start_task(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _replace_pool(self, sources: list[ModelSource], *, trust_code: bool) -> None:
+        """Start workers with these models; those that there were finish what they have."""
+        async with self._changes:
+            pool = WorkerPool(sources, self._workers, self._has_broken, trust_code=trust_code)
+            await pool.start()
+            before, self._pool, self._sources = self._pool, pool, sources
+            if before is not None:
+                self._retired.add(before)
+                self._retire(before)
+
+    def _retire(self, pool: WorkerPool) -> None:
+        """Close a pool that is no longer used when it has no requests; those of a broken one are moved."""
+        if pool.is_broken and self._pool is not None:
+            for pending in pool.pending:
+                self._pool.submit(pending)
+        if pool.is_broken or not pool.pending:
+            self._retired.remove(pool)
+            self._counts += Counter(positions=pool.positions, restarts=pool.restarts)
+            pool.close()
+
+    async def _watch_workers(self) -> None:
+        """Load the models again when no worker can be started any more."""
+        while True:
+            await self._has_broken.wait()
+            self._has_broken.clear()
+            for pool in [*self._retired]:
+                self._retire(pool)
+            if self._pool is None or not self._pool.is_broken:
+                continue
+            try:
+                await self._replace_pool(self._sources, trust_code=False)
+            except NmtError as error:
+                log.error("the models cannot be loaded again: %s", error)
+                await asyncio.sleep(RETRY_PAUSE)
+                self._has_broken.set()
+
+    async def _watch_files(self) -> None:
+        """Load the models anew when the files of one have changed and are no longer being written."""
+        last_failed: list[Identity] = []
+        while True:
+            await asyncio.sleep(self._poll)
+            if self._pool is None:
+                return
+            loaded = [*self._pool.models.values()]
+            found = [await asyncio.to_thread(read_identity, one.directory) for one in loaded]
+            if found == [one.identity for one in loaded] or found == last_failed:
+                continue
+            await asyncio.sleep(self._poll)
+            again = [await asyncio.to_thread(read_identity, one.directory) for one in loaded]
+            if again != found:
+                continue
+            try:
+                await self.reload(self._sources)
+                log.info("models were reloaded, since their files have changed")
+            except NmtError as error:
+                last_failed = found
+                log.error("the models in use stay: their files have changed, but %s", error)
+
+
+def check_sources(models: Iterable[ModelSource]) -> list[ModelSource]:
+    """Return the models to serve; UsageError without any, and for two of the same name."""
+    sources, names = [*models], set[str]()
+    for source in sources:
+        if source.name in names:
+            raise UsageError(f"two models have the name {source.name!r}: give one another, NAME=PATH")
+        names.add(source.name)
+    if not sources:
+        raise UsageError("a service needs a model: give a run, a model directory or an export")
+    return sources

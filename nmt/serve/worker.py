@@ -1,0 +1,137 @@
+"""A worker process: it receives requests, searches in one thread, and sends the results.
+
+On Linux the models are loaded by one process, the template, which is forked for each worker, so that they
+share the weights. Elsewhere every worker loads them.
+"""
+
+import gc
+import os
+import signal
+import socket
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from nmt.api.loading import LoadedJob
+from nmt.errors import NmtError, UsageError
+from nmt.operating_system import STOP_SIGNALS, fork_process, receive_socket
+from nmt.serve.batching import Event, RunningSearches, describe_error
+from nmt.serve.channel import Channel
+from nmt.serve.model_files import LoadedFiles, load_models
+from nmt.serve.requests import LineRequest, ModelSource, WorkerFailure
+
+REPORT_INTERVAL = 0.25  # seconds between reports if there are no results
+
+
+class ExplainRequest(NamedTuple):
+    """A line whose sentence trace is asked for."""
+
+    model: str
+    text: str
+
+
+class Start(NamedTuple):
+    """The message that starts a request."""
+
+    ticket: int
+    request: LineRequest | ExplainRequest
+    is_streamed: bool
+
+
+class Cancellation(NamedTuple):
+    """The message that ends a request."""
+
+    ticket: int
+
+
+class WorkerReport(NamedTuple):
+    """The message of a worker about its results and its load."""
+
+    pid: int
+    live: int  # sentences in its batches
+    positions: int  # advanced so far
+    events: Sequence[Event]
+
+
+def run_template(control: socket.socket, sources: Sequence[ModelSource], trust_code: bool) -> None:
+    """Load the models, send their facts or an error, then fork a worker for each socket that comes."""
+    _ignore_signals()
+    models = _load(Channel(control), sources, trust_code)
+    while models and (connection := receive_socket(control)) is not None:
+        fork_process(lambda connection=connection: _run_forked(control, connection, models))  # type: ignore[misc]
+        connection.close()
+
+
+def _run_forked(control: socket.socket, connection: socket.socket, models: Mapping[str, LoadedJob]) -> None:
+    control.close()
+    run_worker(Channel(connection), models)
+
+
+def run_separate_worker(connection: socket.socket, sources: Sequence[ModelSource], trust_code: bool) -> None:
+    """Load the models, send their facts or an error, then work."""
+    _ignore_signals()
+    channel = Channel(connection)
+    if models := _load(channel, sources, trust_code):
+        run_worker(channel, models)
+
+
+def _ignore_signals() -> None:
+    """Leave Ctrl-C and SIGTERM to the service: a worker ends when its channel is closed."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _load(channel: Channel, sources: Sequence[ModelSource], trust_code: bool) -> dict[str, LoadedJob]:
+    answer: list[LoadedFiles] | Exception
+    loaded = dict[str, LoadedJob]()
+    gc.disable()
+    try:
+        loaded, answer = load_models(sources, trust_code=trust_code)
+    except NmtError as error:
+        answer = error
+    except Exception as error:
+        traceback.print_exc()
+        answer = WorkerFailure(f"the models could not be loaded: {type(error).__name__}: {error}")
+    gc.freeze()  # the collector does not touch, and so not copy, the memory of the models
+    gc.enable()
+    channel.send(answer)
+    return loaded
+
+
+def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
+    """Work until the channel is closed."""
+    searches = RunningSearches({name: one.job for name, one in models.items()})
+    reported, pid = 0.0, os.getpid()
+    events = list[Event]()
+    try:
+        channel.send(WorkerReport(pid, 0, 0, []))
+        while True:
+            for message in channel.receive(wait=searches.is_idle):
+                if isinstance(message, Cancellation):
+                    searches.cancel(message.ticket)
+                elif isinstance(message.request, ExplainRequest):
+                    events.append(Event(message.ticket, explain(models, message.request)))
+                else:
+                    searches.add(message.ticket, message.request, is_streamed=message.is_streamed)
+            events += searches.advance()
+            if events or time.monotonic() - reported > REPORT_INTERVAL:
+                channel.send(WorkerReport(pid, searches.live, searches.positions, events))
+                reported, events = time.monotonic(), []
+    except (EOFError, OSError):
+        return
+
+
+def explain(models: Mapping[str, LoadedJob], request: ExplainRequest) -> dict[str, Any] | Exception:
+    """Return the data of the sentence page of a line, or an error."""
+    loaded = models[request.model]
+    try:
+        if loaded.translator is None:
+            raise UsageError("an export has no gates to show: serve the run that it was made from")
+        from nmt.lab.inspect.page import pack_trace
+        from nmt.lab.inspect.sentence import trace_sentence
+
+        trace = trace_sentence(loaded.translator.model, loaded.job, request.text)
+        return pack_trace(trace, request.model)
+    except Exception as error:
+        return describe_error(error)
