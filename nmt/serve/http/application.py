@@ -13,13 +13,14 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nmt.errors import NmtError, escape_controls
 from nmt.serve.http import libretranslate, native, opennmt
 from nmt.serve.http.bodies import read_body
 from nmt.serve.http.gateway import Gateway
+from nmt.serve.http.pages import build_page_routes
 from nmt.serve.http.problems import RequestProblem, build_problem_response, describe_service_error
 
 Answer = Callable[[Request, bytes, Gateway], Coroutine[Any, Any, Response]]
@@ -60,13 +61,13 @@ OPERATIONS = (
 )
 
 
-def build_application(gateway: Gateway, pages: list[BaseRoute] | None = None) -> ASGIApp:
-    """Return the application, with the routes of pages after those of the interfaces."""
+def build_application(gateway: Gateway) -> ASGIApp:
+    """Return the application."""
     routes = [
         Route(path, _build_endpoint(answer, gateway), methods=[method]) for method, path, answer in OPERATIONS
     ]
     handlers: Any = {HTTPException: _describe_http_exception, Exception: _describe_bug}
-    starlette = Starlette(routes=[*routes, *(pages or ())], exception_handlers=handlers)
+    starlette = Starlette(routes=[*routes, *build_page_routes()], exception_handlers=handlers)
     return Entrance(starlette, gateway)
 
 

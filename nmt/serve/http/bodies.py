@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from nmt.errors import suggestion
-from nmt.recipe.value_errors import describe_value
+from nmt.recipe.settings_file import describe_value
 from nmt.serve.http.problems import RequestProblem
 
 ShapeT = TypeVar("ShapeT")

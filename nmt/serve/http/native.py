@@ -190,7 +190,8 @@ async def list_models(request: Request, body: bytes, gateway: Gateway) -> Respon
         }
         for model in gateway.service.models.values()
     ]
-    return JsonResponse({"models": models})
+    limits = {name: getattr(gateway.limits, name) for name in ("characters", "texts", "beam")}
+    return JsonResponse({"models": models, "limits": limits})
 
 
 async def check_health(request: Request, body: bytes, gateway: Gateway) -> Response:
