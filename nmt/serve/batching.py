@@ -19,10 +19,11 @@ from nmt.decoding.job import Job, Line
 from nmt.decoding.options import Options, Request
 from nmt.decoding.translation import LineSearch, Translation, finish_line, plan_line, rank_candidates
 from nmt.errors import NmtError
+from nmt.serve.inspection import Answer
 from nmt.serve.requests import LineRequest, TranslatedPart, WorkerFailure
 
-Result = TranslatedPart | Translation | dict[str, Any] | Exception
-"""A part of a line, or the end of its request: a translation, the data of a sentence page, or an error."""
+Result = TranslatedPart | Translation | Answer | Exception
+"""A part of a line, or the end of its request: a translation, the answer to a question, or an error."""
 
 
 class Event(NamedTuple):

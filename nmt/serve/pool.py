@@ -12,11 +12,11 @@ from typing import Any
 from nmt.operating_system import START_METHOD, send_socket
 from nmt.serve.batching import Event, Result
 from nmt.serve.channel import encode_message, read_message
+from nmt.serve.inspection import Inspection
 from nmt.serve.model_files import LoadedFiles
 from nmt.serve.requests import LineRequest, ModelSource, TranslatedPart, WorkerFailure
 from nmt.serve.worker import (
     Cancellation,
-    ExplainRequest,
     Start,
     WorkerReport,
     run_separate_worker,
@@ -35,7 +35,7 @@ LONGEST_PAUSE = 5.0  # seconds between the deaths of a worker that answers nothi
 class PendingRequest:
     """A request that is not answered yet."""
 
-    def __init__(self, ticket: int, request: LineRequest | ExplainRequest, *, is_streamed: bool) -> None:
+    def __init__(self, ticket: int, request: LineRequest | Inspection, *, is_streamed: bool) -> None:
         self.ticket, self.request, self.is_streamed = ticket, request, is_streamed
         text = request.line.text if isinstance(request, LineRequest) else request.text
         self.weight = 1 + len(text) // SENTENCE

@@ -17,7 +17,9 @@ from typing import Any, Self, TypeVar
 
 from nmt.decoding.translation import Translation
 from nmt.errors import NmtError, UsageError
+from nmt.serve.alternatives import WordAlternatives
 from nmt.serve.batching import Result
+from nmt.serve.inspection import Inspection, TraceRequest, WordRequest
 from nmt.serve.model_files import Identity, read_identity
 from nmt.serve.pool import PendingRequest, WorkerPool
 from nmt.serve.requests import (
@@ -31,7 +33,6 @@ from nmt.serve.requests import (
     TranslatedPart,
     UnknownModel,
 )
-from nmt.serve.worker import ExplainRequest
 
 log = logging.getLogger("nmt.serve")
 
@@ -150,10 +151,19 @@ class Service:
 
         Raises what `translate` raises, and UsageError for an export and for a line of several parts.
         """
-        return await self._last(ExplainRequest(model, text), seconds, dict)
+        return await self._last(TraceRequest(model, text), seconds, dict)
+
+    async def find_alternatives(
+        self, model: str, text: str, before: str, word: str, seconds: float | None = None
+    ) -> WordAlternatives:
+        """Return the attention of a word of a line's translation, and the words that might have been there.
+
+        `before` is the translation up to the word. Raises what `translate` raises.
+        """
+        return await self._last(WordRequest(model, text, before, word), seconds, WordAlternatives)
 
     async def _last(
-        self, request: LineRequest | ExplainRequest, seconds: float | None, kind: type[ResultT]
+        self, request: LineRequest | Inspection, seconds: float | None, kind: type[ResultT]
     ) -> ResultT:
         async with aclosing(self._results(request, seconds, is_streamed=False)) as results:
             async for result in results:
@@ -162,7 +172,7 @@ class Service:
         raise AssertionError("a request ends with its result or an error")
 
     async def _results(
-        self, request: LineRequest | ExplainRequest, seconds: float | None, *, is_streamed: bool
+        self, request: LineRequest | Inspection, seconds: float | None, *, is_streamed: bool
     ) -> AsyncGenerator[Result, None]:
         """Yield the results of a request; raise its error, and cancel it when it is left."""
         limit = self._seconds if seconds is None else seconds
@@ -190,7 +200,7 @@ class Service:
         finally:
             self._forget(pending)
 
-    def _accept(self, request: LineRequest | ExplainRequest, *, is_streamed: bool) -> PendingRequest:
+    def _accept(self, request: LineRequest | Inspection, *, is_streamed: bool) -> PendingRequest:
         if self._is_stopping or self._pool is None:
             raise ServiceStopping("the service is stopping, or has not started: send the request later")
         if request.model not in self._pool.models:

@@ -11,31 +11,25 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nmt.api.loading import LoadedJob
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError
 from nmt.operating_system import STOP_SIGNALS, fork_process, receive_socket
 from nmt.serve.batching import Event, RunningSearches, describe_error
 from nmt.serve.channel import Channel
+from nmt.serve.inspection import Answer, Inspection
 from nmt.serve.model_files import LoadedFiles, load_models
 from nmt.serve.requests import LineRequest, ModelSource, WorkerFailure
 
 REPORT_INTERVAL = 0.25  # seconds between reports if there are no results
 
 
-class ExplainRequest(NamedTuple):
-    """A line whose sentence trace is asked for."""
-
-    model: str
-    text: str
-
-
 class Start(NamedTuple):
     """The message that starts a request."""
 
     ticket: int
-    request: LineRequest | ExplainRequest
+    request: LineRequest | Inspection
     is_streamed: bool
 
 
@@ -110,8 +104,8 @@ def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
             for message in channel.receive(wait=searches.is_idle):
                 if isinstance(message, Cancellation):
                     searches.cancel(message.ticket)
-                elif isinstance(message.request, ExplainRequest):
-                    events.append(Event(message.ticket, explain(models, message.request)))
+                elif isinstance(message.request, Inspection):
+                    events.append(Event(message.ticket, inspect_line(models, message.request)))
                 else:
                     searches.add(message.ticket, message.request, is_streamed=message.is_streamed)
             events += searches.advance()
@@ -122,16 +116,9 @@ def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
         return
 
 
-def explain(models: Mapping[str, LoadedJob], request: ExplainRequest) -> dict[str, Any] | Exception:
-    """Return the data of the sentence page of a line, or an error."""
-    loaded = models[request.model]
+def inspect_line(models: Mapping[str, LoadedJob], request: Inspection) -> Answer | Exception:
+    """Return the answer to a question, or an error."""
     try:
-        if loaded.translator is None:
-            raise UsageError("an export has no gates to show: serve the run that it was made from")
-        from nmt.lab.inspect.page import pack_trace
-        from nmt.lab.inspect.sentence import trace_sentence
-
-        trace = trace_sentence(loaded.translator.model, loaded.job, request.text)
-        return pack_trace(trace, request.model)
+        return request.answer(models[request.model])
     except Exception as error:
         return describe_error(error)
