@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -114,6 +114,11 @@ class ApiKeys(NamedTuple):
 
     digests: tuple[bytes, ...]
 
+    @classmethod
+    def of(cls, keys: Iterable[str]) -> "ApiKeys":
+        """Return the digests of keys."""
+        return cls(tuple(map(_digest, keys)))
+
     def has_key(self, key: str) -> bool:
         """Return True for a key of the file."""
         digest = _digest(key)
@@ -175,7 +180,7 @@ def read_keys(file: Path) -> ApiKeys:
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:
         raise DataError(f"{file}: it has no keys: write one a line, such as that of `openssl rand -hex 16`")
-    return ApiKeys(tuple(map(_digest, keys)))
+    return ApiKeys.of(keys)
 
 
 def _digest(key: str) -> bytes:

@@ -9,7 +9,7 @@ A translation is that of `nmt translate` with the same model and settings, whate
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from itertools import count
 from types import TracebackType
@@ -136,7 +136,7 @@ class Service:
         """
         return await self._last(request, request.seconds, Translation)
 
-    async def stream(self, request: LineRequest) -> AsyncIterator[TranslatedPart | Translation]:
+    async def stream(self, request: LineRequest) -> AsyncGenerator[TranslatedPart | Translation, None]:
         """Yield the parts of a line in order, each when it is translated, then the translation.
 
         Closing the iterator, or cancelling the task that reads it, ends the search.

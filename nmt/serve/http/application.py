@@ -78,9 +78,9 @@ def _build_endpoint(answer: Answer, gateway: Gateway) -> Callable[[Request], Awa
             return await _finish_unless_gone(request, answer(request, body, gateway))
         except RequestProblem as problem:
             request.scope["problem"] = str(problem)
-            return build_problem_response(problem, request.url.path)
+            return build_problem_response(problem, request.scope["path"])
         except NmtError as error:
-            return build_problem_response(describe_service_error(error), request.url.path)
+            return build_problem_response(describe_service_error(error), request.scope["path"])
 
     return endpoint
 
@@ -111,14 +111,14 @@ async def _describe_http_exception(request: Request, error: HTTPException) -> Re
     if error.status_code == 405:
         what, advice = f"{request.method} is not a method of this path", "GET /openapi.json lists the methods"
     else:
-        what, advice = f"there is no {request.url.path}", "GET /openapi.json lists the paths"
+        what, advice = f"there is no {request.scope['path']}", "GET /openapi.json lists the paths"
     problem = RequestProblem(error.status_code, what, "", advice, error.headers)
-    return build_problem_response(problem, request.url.path)
+    return build_problem_response(problem, request.scope["path"])
 
 
 async def _describe_bug(request: Request, error: Exception) -> Response:
     problem = RequestProblem(500, "the server failed", "", "its log has more")
-    return build_problem_response(problem, request.url.path)
+    return build_problem_response(problem, request.scope["path"])
 
 
 class Entrance:
@@ -145,13 +145,13 @@ class Entrance:
             response = self._refuse(request, origin)
             await (response or self._inner)(scope, receive, send_checked)
         except Exception as error:
-            LOGGER.error("this is a bug, sorry: %s", escape_controls(request.url.path), exc_info=error)
+            LOGGER.error("this is a bug, sorry: %s", escape_controls(request.scope["path"]), exc_info=error)
         finally:
             self._record(request, status, time.perf_counter() - start)
 
     def _refuse(self, request: Request, origin: str | None) -> Response | None:
         """Return the answer to a request that goes no further, if it does not."""
-        settings, path = self._gateway.configuration.settings, request.url.path
+        settings, path = self._gateway.configuration.settings, request.scope["path"]
         host, origin_header = request.headers.get("host", ""), request.headers.get("origin")
         names = settings.allowed_hosts()
         if names and _host_name(host) not in names:
@@ -192,9 +192,8 @@ class Entrance:
         route = request.scope.get("route")
         self._gateway.metrics.record(getattr(route, "path", "other"), status, seconds)
         texts, client = request.scope.get("texts", ()), request.client
-        line = (
-            f"{client.host if client else '-'} {request.method} {request.url.path[:LONGEST_LOGGED]} {status}"
-        )
+        path = request.scope["path"][:LONGEST_LOGGED]
+        line = f"{client.host if client else '-'} {request.method} {path} {status}"
         line += f" {1000 * seconds:.1f} ms"
         if texts:
             line += f" {len(texts)} text{'s' * (len(texts) != 1)}, {sum(map(len, texts)):,} characters"

@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect, Request
 
 from nmt.errors import suggestion
@@ -129,14 +130,11 @@ adapt: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 def _describe_error(error: ValidationError, value: Any, shape: type) -> RequestProblem:
     """Describe the first mistake of a value."""
-    first = error.errors(include_url=False)[0]
-    where, found = "", value
-    for step in first["loc"]:
-        if isinstance(found, dict) and step in found:
-            where, found = f"{where}.{step}" if where else str(step), found[step]
-        elif isinstance(found, list) and isinstance(step, int) and step < len(found):
-            where, found = f"{where}[{step}]", found[step]
-    kind, last = first["type"], str(first["loc"][-1]) if first["loc"] else ""
+    first, *others = error.errors(include_url=False)
+    field = first["loc"][:1]  # of several kinds of value, the one that fits best
+    located = [(*_follow(detail, value), detail) for detail in (first, *others) if detail["loc"][:1] == field]
+    _, where, found, detail = max(located, key=lambda one: one[0])
+    kind, last = detail["type"], str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "unexpected_keyword_argument":
         names = list(adapt(shape).json_schema().get("properties", {}))
         return RequestProblem(400, f"no such field, {suggestion(last, names)}", where)
@@ -144,7 +142,18 @@ def _describe_error(error: ValidationError, value: Any, shape: type) -> RequestP
         return RequestProblem(400, f"the field '{last}' is missing", where, "add it")
     if kind == "dataclass_type":
         return RequestProblem(400, "expected a JSON object", where, 'send an object such as {"text": "…"}')
-    return RequestProblem(400, describe_value(first, found), where)
+    return RequestProblem(400, describe_value(detail, found), where)
+
+
+def _follow(detail: ErrorDetails, value: Any) -> tuple[int, str, Any]:
+    """Return the depth, the path and the value of the place where a mistake is."""
+    depth, where, found = 0, "", value
+    for step in detail["loc"]:
+        if isinstance(found, dict) and step in found:
+            depth, where, found = depth + 1, f"{where}.{step}" if where else str(step), found[step]
+        elif isinstance(found, list) and isinstance(step, int) and step < len(found):
+            depth, where, found = depth + 1, f"{where}[{step}]", found[step]
+    return depth, where, found
 
 
 def parse_fields(request: Request, body: bytes) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from starlette.requests import Request
 
+from nmt.data.sentences import Span
 from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Translation
 from nmt.errors import NmtError, suggestion
@@ -136,19 +139,23 @@ class Gateway:
 
     async def stream(
         self, request: TextRequest
-    ) -> AsyncIterator[tuple[int, str, TranslatedPart] | TranslatedText]:
+    ) -> AsyncGenerator[tuple[int, str, TranslatedPart] | TranslatedText, None]:
         """Yield the parts of a text, each with its line and the line end before it, then the translation."""
         lines, ends = request.line_requests()
         translations = list[Translation]()
-        async with asyncio.timeout(self.limits.seconds):
-            for index, line in enumerate(lines):
-                end = ends[index - 1] if index else ""
-                async for part in self.service.stream(line):
+        deadline = time.monotonic() + self.limits.seconds
+        for index, line in enumerate(lines):
+            end = ends[index - 1] if index else ""
+            limited = line._replace(seconds=max(0.0, deadline - time.monotonic()))
+            async with aclosing(self.service.stream(limited)) as parts:
+                async for part in parts:
                     if isinstance(part, TranslatedPart):
                         yield index, end, part
                         end = ""
                     else:
                         translations.append(part)
+            if end:  # of a blank line
+                yield index, end, TranslatedPart(0, 1, "", Span(0, 0), Span(0, 0))
         yield TranslatedText(join_lines([one.text for one in translations], ends), translations)
 
     async def _within_limit(self, work: Awaitable[ResultT]) -> ResultT:

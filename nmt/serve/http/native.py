@@ -1,6 +1,7 @@
 """The interface of nmt itself: `/v1/translate`, `/v1/models`, `/health` and `/metrics`."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from nmt.errors import NmtError
 from nmt.serve.http.bodies import parse_json
 from nmt.serve.http.gateway import Gateway, TextRequest, TranslatedText, split_lines
 from nmt.serve.http.problems import JsonResponse, RequestProblem, describe_service_error, format_json
-from nmt.serve.requests import ServedModel, TranslationSettings
+from nmt.serve.requests import ServedModel, TranslatedPart, TranslationSettings
 
 STRICT_SHAPE = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "use_attribute_docstrings": True}
 """How pydantic reads requests; the docstrings are the descriptions in the OpenAPI document."""
@@ -94,13 +95,9 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
     gateway.check_texts(["".join(phrases)], "prefix, must, must_not and glossary together")
     for where, required in (("prefix", asked.prefix), ("must", asked.must)):
         if required and any(len(split_lines(text)[0]) > 1 for text in texts):
-            raise RequestProblem(
-                400, "this is for texts of one line", where, "send the lines as a list of texts"
-            )
-    if blank := next((term for term in phrases[1:] if not term.strip()), None):
-        raise RequestProblem(
-            400, f"the phrase {blank!r} is blank", "must, must_not or glossary", "leave it out"
-        )
+            raise RequestProblem(400, "it is for texts of one line", where, "send a list of lines")
+    if any(not phrase.strip() for phrase in phrases[1:]):
+        raise RequestProblem(400, "a phrase is blank", "must, must_not or glossary", "leave it out")
     constraints = LineConstraints(
         asked.prefix, tuple(asked.must), tuple(asked.must_not), None, tuple(asked.glossary.items())
     )
@@ -144,24 +141,22 @@ async def _stream(
     """Yield the lines of a streamed answer: parts of each text, then the text; or an error."""
     try:
         for index, one in enumerate(requests):
-            async for found in gateway.stream(one):
-                if isinstance(found, TranslatedText):
-                    event = {"index": index, "translation": describe_text(found, asked)}
-                else:
-                    line, end, part = found
-                    place = {"index": index, "line": line, "part": part.index, "parts": part.count}
-                    spans = {"source": [*part.source], "target": [*part.target]}
-                    event = {**place, "text": end + part.text, **spans}
-                yield format_json(event) + b"\n"
+            async with aclosing(gateway.stream(one)) as results:
+                async for found in results:
+                    yield format_json({"index": index, **_describe_event(found, asked)}) + b"\n"
         yield format_json({"done": True, **head}) + b"\n"
-    except (NmtError, TimeoutError) as error:
-        raise _describe(error, gateway) from error
+    except NmtError as error:
+        raise describe_service_error(error) from error
 
 
-def _describe(error: Exception, gateway: Gateway) -> RequestProblem:
-    if isinstance(error, NmtError):
-        return describe_service_error(error)
-    return RequestProblem(504, f"not translated within {gateway.limits.seconds:g} seconds")
+def _describe_event(
+    found: tuple[int, str, TranslatedPart] | TranslatedText, asked: TranslateRequest
+) -> dict[str, Any]:
+    if isinstance(found, TranslatedText):
+        return {"translation": describe_text(found, asked)}
+    line, end, part = found
+    place = {"line": line, "part": part.index, "parts": part.count}
+    return {**place, "text": end + part.text, "source": [*part.source], "target": [*part.target]}
 
 
 async def _join(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
