@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nmt.errors import NmtError, escape_controls
-from nmt.serve.http import libretranslate, native, opennmt
+from nmt.serve.http import inspection, libretranslate, native, opennmt
 from nmt.serve.http.bodies import read_body
 from nmt.serve.http.gateway import Gateway
 from nmt.serve.http.pages import build_page_routes
@@ -48,6 +48,8 @@ class Operation(NamedTuple):
 
 OPERATIONS = (
     Operation("POST", "/v1/translate", native.translate),
+    Operation("POST", "/v1/alternatives", inspection.find_alternatives),
+    Operation("POST", "/v1/inside", inspection.trace_sentence),
     Operation("GET", "/v1/models", native.list_models),
     Operation("GET", "/health", native.check_health),
     Operation("GET", "/metrics", native.report_metrics),
