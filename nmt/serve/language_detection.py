@@ -70,9 +70,9 @@ _NAMES = (
     "fil Filipino,fr French,ga Irish,gl Galician,he Hebrew,hi Hindi,hr Croatian,hu Hungarian,hy Armenian,"
     "id Indonesian,is Icelandic,it Italian,ja Japanese,ka Georgian,kk Kazakh,ko Korean,ky Kyrgyz,"
     "lt Lithuanian,lv Latvian,mk Macedonian,mn Mongolian,mr Marathi,ms Malay,ne Nepali,nl Dutch,no Norwegian,"
-    "pl Polish,pt Portuguese,ro Romanian,ru Russian,sk Slovak,sl Slovenian,sq Albanian,sv Swedish,sw Swahili,"
-    "ta Tamil,tg Tajik,th Thai,tl Tagalog,tr Turkish,uk Ukrainian,ur Urdu,uz Uzbek,vi Vietnamese,yi Yiddish,"
-    "zh Chinese"
+    "pl Polish,ps Pashto,pt Portuguese,ro Romanian,ru Russian,sk Slovak,sl Slovenian,sq Albanian,sv Swedish,"
+    "sw Swahili,ta Tamil,tg Tajik,th Thai,tl Tagalog,tr Turkish,uk Ukrainian,ur Urdu,uz Uzbek,vi Vietnamese,"
+    "yi Yiddish,zh Chinese"
 )
 NAMES = dict(entry.split(" ") for entry in _NAMES.split(","))
 """The English name of each language that has a known script."""

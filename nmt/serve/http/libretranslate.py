@@ -30,6 +30,8 @@ async def translate(request: Request, body: bytes, gateway: Gateway) -> Response
     gateway.count_texts(request, texts)
     alternatives = _read_alternatives(fields, gateway)
     form = fields.get("format") or "text"
+    if not isinstance(form, str):
+        raise RequestProblem(400, "Invalid request: format must be a text")
     if form not in ("text", "html"):
         raise RequestProblem(400, f"{form} format is not supported")
     detected = _detect(texts, gateway)[0] if source == AUTO else {"confidence": 100.0, "language": source}

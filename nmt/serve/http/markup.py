@@ -1,10 +1,9 @@
 """Texts between the tags of HTML, which are translated while the tags stay as they are."""
 
 import html
-import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 
-BLANK = re.compile(r"(\s*)(.*?)(\s*)", re.DOTALL)
 KEPT = frozenset(["script", "style", "pre", "code", "textarea"])
 """Elements whose content is not translated."""
 
@@ -47,12 +46,10 @@ class MarkupReader(HTMLParser):
         if self._kept_within:
             is_raw = self._kept_within[-1] in ("script", "style")
             self._keep(data if is_raw else html.escape(data, quote=False))
-            return
-        before, text, after = BLANK.fullmatch(data).groups()  # type: ignore[union-attr] # it matches any text
-        self._keep(before)
-        if text:
-            self.pieces.append((True, text))
-        self._keep(after)
+        elif self.pieces and self.pieces[-1][0]:
+            self.pieces[-1] = (True, self.pieces[-1][1] + data)
+        else:
+            self.pieces.append((True, data))
 
     def handle_comment(self, data: str) -> None:
         """Keep a comment."""
@@ -64,7 +61,7 @@ class MarkupReader(HTMLParser):
 
     def unknown_decl(self, data: str) -> None:
         """Keep a section such as CDATA."""
-        self._keep(f"<![{data}]>")
+        self._keep(f"<![{data}]]>" if data.startswith("CDATA[") else f"<![{data}]>")
 
     def handle_pi(self, data: str) -> None:
         """Keep a processing instruction."""
@@ -72,14 +69,23 @@ class MarkupReader(HTMLParser):
 
 
 def find_texts(markup: str) -> list[str]:
-    """Return the texts of HTML that are translated, in order."""
-    return [text for is_text, text in MarkupReader(markup).pieces if is_text]
+    """Return the texts of HTML that are translated, in order, without white space around them."""
+    stripped = (piece.strip() for is_text, piece in MarkupReader(markup).pieces if is_text)
+    return [text for text in stripped if text]
 
 
 def replace_texts(markup: str, translations: list[str]) -> str:
     """Return HTML with its texts replaced."""
     following = iter(translations)
     return "".join(
-        html.escape(next(following), quote=False) if is_text else piece
+        _replace_text(piece, following) if is_text else piece
         for is_text, piece in MarkupReader(markup).pieces
     )
+
+
+def _replace_text(piece: str, translations: Iterator[str]) -> str:
+    """Return the next translation, with the white space around the text that it is of."""
+    if not piece.strip():
+        return piece
+    before, after = len(piece) - len(piece.lstrip()), len(piece.rstrip())
+    return piece[:before] + html.escape(next(translations), quote=False) + piece[after:]
