@@ -269,7 +269,10 @@ READERS = {
         (f"nmt/recurrence/c/{name}.py" for name in ("code_generator", "native", "int8", "bfloat16")),
         "files of the package",
     ),
-    **dict.fromkeys(("nmt/lab/inspect/page.py", "nmt/lab/study/report.py"), "files of the package"),
+    **dict.fromkeys(
+        ("nmt/export/web/site.py", "nmt/lab/inspect/page.py", "nmt/lab/study/report.py"),
+        "files of the package",
+    ),
     **dict.fromkeys(("nmt/lab/document.py", "nmt/lab/verify_resume.py"), "files that it has just written"),
 }
 """Modules that read whole files or JSON, and what they read: files of others only by the first."""

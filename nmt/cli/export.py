@@ -1,26 +1,34 @@
-"""`nmt export`: export a translator for onnxruntime."""
+"""`nmt export`: export a translator for onnxruntime, or as a page that translates in the browser."""
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nmt.cli.options import FileOption, Model, Output, TrustCode
 from nmt.cli.paths import READ
+from nmt.cli.progress import spinner
 from nmt.errors import UsageError
+from nmt.outputs import check_new_directory
+
+if TYPE_CHECKING:
+    from nmt.export.run import ParityReport, ParityTexts
 
 
 class ExportFormat(StrEnum):
     """Formats of exported translators."""
 
     onnx = "onnx"
+    web = "web"
 
 
 def export(
     model: Model,
     output: Output,
-    to: Annotated[ExportFormat, typer.Option("--to", help="Format.")] = ExportFormat.onnx,
+    to: Annotated[
+        ExportFormat, typer.Option("--to", help="`web`: a page that translates in the browser (8-bit).")
+    ] = ExportFormat.onnx,
     int8: Annotated[
         bool, typer.Option("--int8", help="Eight-bit weights: smaller (about 0.35 of the size), faster.")
     ] = False,
@@ -30,6 +38,11 @@ def export(
         READ,
     ] = None,
     ref: Annotated[Path | None, FileOption(help="References of --check, for BLEU and chrF."), READ] = None,
+    runtime: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="For `web`: npm archives, in place of a download."),
+        READ,
+    ] = None,
     trust_code: TrustCode = False,
 ) -> None:
     """Export a translator for onnxruntime, so that `nmt translate` needs no torch.
@@ -39,9 +52,32 @@ def export(
     """
     if ref is not None and check is None:
         raise UsageError("--ref is the reference of --check: give both files")
+    if runtime is not None and to is not ExportFormat.web:
+        raise UsageError("--runtime is for --to web: omit it")
     from nmt.export import run
 
-    report = run.export(model, output, int8=int8, check=run.read_texts(check, ref) if check else None)
+    texts = run.read_texts(check, ref) if check else None
+    report = (
+        _export_site(model, output, runtime, texts)
+        if to is ExportFormat.web
+        else run.export(model, output, int8=int8, check=texts)
+    )
     skipped = "not compared: there are no validation pairs here (use --check)"
     typer.echo(run.format_report(report) if report else skipped)
-    typer.echo(f"{output}: translate with `nmt translate {output}`")
+    if to is ExportFormat.web:
+        typer.echo(f"{output}: open http://localhost:8000 after `python -m http.server -d {output}`")
+    else:
+        typer.echo(f"{output}: translate with `nmt translate {output}`")
+
+
+def _export_site(
+    model: Path, output: Path, runtime: Path | None, texts: "ParityTexts | None"
+) -> "ParityReport | None":
+    """Write the page, after the packages that it runs with have been fetched."""
+    from nmt.export.web import packages, site
+
+    check_new_directory(output, [model])
+    if runtime is None:
+        with spinner("fetching the packages of npm"):
+            runtime = packages.fetch_packages(warn=lambda message: typer.echo(message, err=True))
+    return site.write_site(model, output, runtime, check=texts)

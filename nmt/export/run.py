@@ -63,17 +63,20 @@ class ParityReport:
     exported: SideMeasurements
 
 
-def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = None) -> ParityReport | None:
+def export(
+    path: Path, output: Path, *, int8: bool, check: ParityTexts | None = None, name: str | None = None
+) -> ParityReport | None:
     """Write an exported directory and compare it with the trained model on the lines of `check`.
 
-    Without `check` the recipe's validation pairs are used; returns None if these do not exist.
+    Without `check` the recipe's validation pairs are used; returns None if these do not exist. `name` is what
+    the model card calls it: by default the name of the directory.
     """
     check_new_directory(output, [path])
     loaded = load_translator(path)
     texts = check or read_validation_texts(loaded)
     config, report = export_config(loaded, int8=int8), None
     with atomic_directory(output) as folder:
-        _write_json(folder / CONFIG, asdict(config))
+        write_json(folder / CONFIG, asdict(config))
         traced = prepare_for_tracing(loaded.model)
         graphs = (
             build_encoder_graph(traced, int8=int8),
@@ -87,13 +90,13 @@ def export(path: Path, output: Path, *, int8: bool, check: ParityTexts | None = 
         if loaded.lengths is not None:
             write_lengths(folder, loaded.lengths)
         if loaded.recipe.protected_kinds:
-            _write_json(folder / PROTECTION, loaded.recipe.protected_kinds)
-        _write_checksums(folder)
+            write_json(folder / PROTECTION, loaded.recipe.protected_kinds)
+        write_checksums(folder)
         if texts is not None:
             report = compare_with_trained(loaded, folder, texts)
-            _write_json(folder / REPORT, asdict(report))
-            _write_checksums(folder)
-        card = describe_export(output.name, loaded, report, model_directory(path), int8=int8)
+            write_json(folder / REPORT, asdict(report))
+            write_checksums(folder)
+        card = describe_export(name or output.name, loaded, report, model_directory(path), int8=int8)
         (folder / PROSE).write_bytes(card.encode())
     return report
 
@@ -116,12 +119,14 @@ def describe_export(
     return format_card(name, loaded.recipe, find_corpus(loaded.recipe, run), what=what, scores=scores)
 
 
-def _write_checksums(folder: Path) -> None:
-    names = sorted(path.name for path in folder.iterdir() if path.name != CHECKSUMS)
-    _write_json(folder / CHECKSUMS, {name: file_sha256(folder / name) for name in names})
+def write_checksums(folder: Path) -> None:
+    """Write the checksums of all files of a directory, and of the directories in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CHECKSUMS)
+    sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+    write_json(folder / CHECKSUMS, sums)
 
 
-def _write_json(file: Path, facts: object) -> None:
+def write_json(file: Path, facts: object) -> None:
     file.write_bytes(json.dumps(facts, indent=2, ensure_ascii=False).encode() + b"\n")
 
 

@@ -92,7 +92,7 @@ Span = tuple[int, int]
 
 
 @cache
-def _compile(kinds: tuple[str, ...]) -> re.Pattern[str]:
+def compile_kinds(kinds: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{kind}>{KINDS[kind]})" for kind in KINDS if kind in kinds))
 
 
@@ -100,7 +100,7 @@ def find_spans(line: str, kinds: Sequence[str]) -> list[Span]:
     """Return the spans of these kinds, in order; they do not overlap."""
     if not kinds or ({*kinds} <= {*DEFAULT_KINDS} and not HINTS.search(line)):
         return []
-    return [_trim(match) for match in _compile(tuple(kinds)).finditer(line)]
+    return [_trim(match) for match in compile_kinds(tuple(kinds)).finditer(line)]
 
 
 def _trim(match: re.Match[str]) -> Span:

@@ -1,0 +1,1 @@
+"""Export as a web page: a directory of static files that translates in the browser."""
