@@ -8,7 +8,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from itertools import groupby
 from typing import Any
@@ -163,6 +163,7 @@ def describe_text(kinds: Sequence[str], *, has_case: bool) -> dict[str, object]:
     }
 
 
+@cache
 def classify_characters() -> dict[str, list[int]]:
     """Return the classes of characters that JavaScript has no names for."""
     characters = [chr(code) for code in range(sys.maxunicode + 1)]
