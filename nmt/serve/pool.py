@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
-from typing import Any
+from multiprocessing.process import BaseProcess
 
+from nmt.errors import NmtError
 from nmt.operating_system import START_METHOD, send_socket
 from nmt.serve.batching import Event, Result
 from nmt.serve.channel import encode_message, read_message
@@ -30,6 +31,9 @@ SENTENCE = 200  # characters
 SUSPECT, LOST = 2, 4
 """Deaths of workers after which a request is one of a single such request in its worker, and is given up."""
 LONGEST_PAUSE = 5.0  # seconds between the deaths of a worker that answers nothing and its replacement
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class PendingRequest:
@@ -58,8 +62,8 @@ class PendingRequest:
 class Worker:
     """The service's end of a worker process."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, streams: Streams) -> None:
+        self._reader, self._writer = streams
         self.requests = dict[int, PendingRequest]()  # by ticket
         self.load = 0  # estimated number of its sentences
         self.report: WorkerReport | None = None  # the last
@@ -88,9 +92,9 @@ class Worker:
             if pending.is_done:
                 self._remove(pending)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the channel, which ends the process."""
-        self._writer.close()
+        await close_stream(self._writer)
 
     def _remove(self, pending: PendingRequest) -> None:
         del self.requests[pending.ticket]
@@ -106,7 +110,6 @@ class Worker:
             while True:
                 self.report = await read_message(self._reader)
                 yield self.report
-        self._writer.close()
 
 
 class WorkerPool:
@@ -129,18 +132,17 @@ class WorkerPool:
         try:
             loaded = await self._processes.load()
         except BaseException:
-            self._processes.close()
+            await self._processes.close()
             raise
         self.models = {one.model.name: one for one in loaded}
         self._tasks = [asyncio.create_task(self._keep_worker()) for _ in range(self._count)]
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End all processes."""
         for task in self._tasks:
             task.cancel()
-        for worker in self.workers:
-            worker.close()
-        self._processes.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._processes.close()
 
     @property
     def pending(self) -> list[PendingRequest]:
@@ -188,13 +190,16 @@ class WorkerPool:
         failures = 0
         while True:
             try:
-                worker = Worker(*await self._processes.start_worker())
-            except (EOFError, OSError, WorkerFailure) as error:
+                worker = Worker(await self._processes.start_worker())
+            except (NmtError, OSError) as error:
                 log.error("no worker process can be started: %s", error or type(error).__name__)
                 self.is_broken = True
                 self._has_broken.set()
                 return
-            has_answered = await self._follow(worker)
+            try:
+                has_answered = await self._follow(worker)
+            finally:
+                await worker.close()
             self.restarts += 1
             self._recover(worker)
             failures = 0 if has_answered else failures + 1
@@ -234,55 +239,64 @@ class WorkerProcesses:
 
     def __init__(self, sources: Sequence[ModelSource], *, trust_code: bool) -> None:
         self._settings = (sources, trust_code)
-        self._control: socket.socket | None = None
-        self._first: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._streams = list[asyncio.StreamWriter]()
+        self._processes = list[BaseProcess]()
+        self._control: tuple[socket.socket, asyncio.StreamWriter] | None = None  # of the template
+        self._first: Streams | None = None  # of the worker that `load` started
 
     async def load(self) -> list[LoadedFiles]:
         """Start a process that loads the models, and return its facts about them; raise its error."""
-        loaded: list[LoadedFiles]
-        reader, writer, loaded = await self._start_process()
-        if START_METHOD == "fork":
-            self._streams.append(writer)
-        else:
-            self._first = (reader, writer)
-        return loaded
-
-    async def start_worker(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Start a worker; raise OSError if the template has ended."""
-        if self._control is not None:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                send_socket(self._control, theirs)
-            return await asyncio.open_connection(sock=ours)
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        return (await self._start_process())[:2]
-
-    def close(self) -> None:
-        """Close the channel of the template, which ends it."""
-        for stream in self._streams:
-            stream.close()
-
-    async def _start_process(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Any]:
         ours, theirs = socket.socketpair()
-        run = run_template if START_METHOD == "fork" else run_separate_worker
         with theirs:
+            run = run_template if START_METHOD == "fork" else run_separate_worker
             # A new interpreter: a program with threads cannot be forked safely.
             process = get_context("spawn").Process(target=run, args=(theirs, *self._settings), daemon=True)
             process.start()
+        self._processes.append(process)
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
-            answer = await read_message(reader)
+            answer: list[LoadedFiles] | Exception = await read_message(reader)
         except (EOFError, OSError):
-            writer.close()
-            raise WorkerFailure(
-                "the process that loads the models was killed: is there memory enough?"
-            ) from None
+            answer = WorkerFailure("the process that loads the models was killed: is there memory enough?")
         if isinstance(answer, Exception):
-            writer.close()
+            await close_stream(writer)
             raise answer
         if START_METHOD == "fork":
-            self._control = ours
-        return reader, writer, answer
+            self._control = ours, writer
+        else:
+            self._first = reader, writer
+        return answer
+
+    async def start_worker(self) -> Streams:
+        """Start a worker; raise OSError if the template has ended, or an error of `load`."""
+        if self._control is None:
+            if self._first is None:
+                await self.load()
+            first, self._first = self._first, None
+            assert first is not None
+            return first
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                send_socket(self._control[0], theirs)
+            except OSError:
+                ours.close()
+                raise
+        return await asyncio.open_connection(sock=ours)
+
+    async def close(self) -> None:
+        """End the template and wait for it, and for workers without one, whose channels are closed."""
+        for stream in (self._control, self._first):
+            if stream is not None:
+                await close_stream(stream[1])
+        for process in self._processes:
+            await asyncio.to_thread(process.join, LONGEST_PAUSE)
+            process.kill()
+            process.join()
+            process.close()
+
+
+async def close_stream(writer: asyncio.StreamWriter) -> None:
+    """Close a channel."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -62,7 +62,7 @@ class Service:
         self._queue, self._seconds, self._poll = queue, seconds, poll
         self._pool: WorkerPool | None = None  # the present one
         self._retired = set[WorkerPool]()  # which finish their requests
-        self._tasks = set[asyncio.Task[Any]]()
+        self._watchers, self._closing = list[asyncio.Task[None]](), set[asyncio.Task[None]]()
         self._changes = asyncio.Lock()  # of the models
         self._is_stopping = False
         self._tickets, self._pending = count(1), dict[int, PendingRequest]()
@@ -74,21 +74,20 @@ class Service:
     async def start(self) -> None:
         """Load the models and start the workers; raise DataError or UsageError if one cannot be loaded."""
         await self._replace_pool(self._sources, trust_code=self._trust_code)
-        self._start_task(self._watch_workers())
-        if self._poll:
-            self._start_task(self._watch_files())
+        watched = [self._watch_workers(), *([self._watch_files()] if self._poll else [])]
+        self._watchers = [asyncio.create_task(work) for work in watched]
 
     async def drain(self) -> None:
         """Refuse new requests, finish those that are accepted, and stop the workers."""
         self._is_stopping = True
         await self._is_idle.wait()
-        for task in self._tasks:
+        for task in self._watchers:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for pool in [self._pool, *self._retired]:
-            if pool is not None:
-                pool.close()
-        self._pool = None
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            self._close(pool)
+        await asyncio.gather(*self._closing)
 
     async def reload(self, models: Iterable[ModelSource]) -> None:
         """Load these models anew, and serve them from then on; accepted requests keep the earlier ones.
@@ -224,11 +223,6 @@ class Service:
         for pool in [*self._retired]:
             self._retire(pool)
 
-    def _start_task(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _replace_pool(self, sources: list[ModelSource], *, trust_code: bool) -> None:
         """Start workers with these models; those that there were finish what they have."""
         async with self._changes:
@@ -246,8 +240,13 @@ class Service:
                 self._pool.submit(pending)
         if pool.is_broken or not pool.pending:
             self._retired.remove(pool)
-            self._counts += Counter(positions=pool.positions, restarts=pool.restarts)
-            pool.close()
+            self._close(pool)
+
+    def _close(self, pool: WorkerPool) -> None:
+        self._counts += Counter(positions=pool.positions, restarts=pool.restarts)
+        task = asyncio.create_task(pool.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     async def _watch_workers(self) -> None:
         """Load the models again when no worker can be started any more."""

@@ -1,0 +1,242 @@
+"""Requests are dispatched, limited, cancelled and done again; the workers of these tests are coroutines."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.decoding.job import Line
+from nmt.decoding.translation import Candidate, Translation
+from nmt.errors import DataError
+from nmt.serve import pool
+from nmt.serve.batching import Event
+from nmt.serve.channel import encode_message, read_message
+from nmt.serve.model_files import LoadedFiles
+from nmt.serve.requests import (
+    LineRequest,
+    ModelSource,
+    QueueFull,
+    ServedModel,
+    ServiceStopping,
+    TimeLimitExceeded,
+    UnknownModel,
+    WorkerFailure,
+)
+from nmt.serve.service import Service
+from nmt.serve.worker import Cancellation, Start, WorkerReport
+
+SOURCES = [ModelSource("m", "somewhere")]
+FACTS = ServedModel("m", "somewhere", "run", "float32", ("de", "en"), "0", True, True, 5)
+
+
+class Processes:
+    """Workers that answer with the text, die of the text "poison", and keep the text "wait"."""
+
+    loads, fails_to_load, starts = 0, False, 1_000_000
+    everything: list["Processes"] = []
+
+    def __init__(self, sources: Any, *, trust_code: bool) -> None:
+        self.sources, self.trust_code = sources, trust_code
+        self.received = list[tuple[int, Any]]()  # by worker
+        self.tasks = list[asyncio.Task[None]]()
+        Processes.everything.append(self)
+
+    async def load(self) -> list[LoadedFiles]:
+        if Processes.fails_to_load:
+            raise DataError("damaged")
+        Processes.loads += 1
+        return [LoadedFiles(FACTS, Path("somewhere"), ())]
+
+    async def start_worker(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if len(self.tasks) >= Processes.starts:
+            raise BrokenPipeError
+        ours, theirs = socket.socketpair()
+        self.tasks.append(asyncio.create_task(self._work(len(self.tasks), theirs)))
+        return await asyncio.open_connection(sock=ours)
+
+    async def _work(self, number: int, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
+        writer.write(encode_message(WorkerReport(number, 0, 0, [])))
+        with suppress(EOFError, OSError):
+            while True:
+                message = await read_message(reader)
+                self.received.append((number, message))
+                if isinstance(message, Start):
+                    line = message.request.line  # type: ignore[union-attr]
+                    if line.text == "poison":
+                        break
+                    if line.text != "wait":
+                        await asyncio.sleep(0)
+                        found = Translation(line, [Candidate(line.text, 0, 0, [], [])], [], [], [])
+                        report = WorkerReport(number, 0, 1, [Event(message.ticket, found)])
+                        writer.write(encode_message(report))
+        await pool.close_stream(writer)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self.tasks)
+
+
+@pytest.fixture(autouse=True)
+def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"loads": 0, "fails_to_load": False, "starts": 1_000_000, "everything": []}.items():
+        monkeypatch.setattr(Processes, name, value)
+    monkeypatch.setattr(pool, "WorkerProcesses", Processes)
+
+
+def serve(
+    test: Callable[[Service], Coroutine[Any, Any, None]], *, finish: bool = True, **settings: Any
+) -> None:
+    async def run() -> None:
+        service = Service(SOURCES, poll=0, **settings)
+        await service.start()
+        await test(service)
+        if finish:
+            await service.drain()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def request(text: str, seconds: float | None = None, model: str = "m") -> LineRequest:
+    return LineRequest(model, Line(1, text), seconds=seconds)
+
+
+async def received(text: str) -> None:
+    """Wait until a worker has a line."""
+    while not any(
+        isinstance(message, Start) and message.request.line.text == text  # type: ignore[union-attr]
+        for one in Processes.everything
+        for _, message in one.received
+    ):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_request_that_kills_its_workers_is_given_up_and_no_other(workers: int) -> None:
+    async def test(service: Service) -> None:
+        texts = [str(number) for number in range(50)]
+        tasks = [asyncio.create_task(service.translate(request(text))) for text in texts[:25]]
+        poison = asyncio.create_task(service.translate(request("poison")))
+        tasks += [asyncio.create_task(service.translate(request(text))) for text in texts[25:]]
+        assert [one.text for one in await asyncio.gather(*tasks)] == texts
+        with pytest.raises(WorkerFailure, match="4 worker processes died while they translated this"):
+            await poison
+        assert service.statistics.restarts == pool.LOST
+        assert (await service.translate(request("after"))).text == "after"
+        assert service.statistics.translated == 51
+
+    serve(test, workers=workers)
+
+
+def test_lines_go_to_the_worker_with_the_fewest_sentences() -> None:
+    async def test(service: Service) -> None:
+        while service.statistics.workers < 2:
+            await asyncio.sleep(0)
+        long = asyncio.create_task(service.translate(request("long " * 200)))
+        others = [asyncio.create_task(service.translate(request("wait", 0.5))) for _ in range(4)]
+        await long
+        await asyncio.gather(*others, return_exceptions=True)
+        first, *rest = [
+            number for number, message in Processes.everything[0].received if isinstance(message, Start)
+        ]
+        assert rest == [1 - first] * 4
+
+    serve(test, workers=2)
+
+
+def test_a_full_queue_an_unknown_model_and_a_stopping_service_refuse() -> None:
+    async def test(service: Service) -> None:
+        with pytest.raises(UnknownModel, match="no model 'x', one of: m"):
+            await service.translate(request("a", model="x"))
+        tasks = [asyncio.create_task(service.translate(request("wait", 0.2))) for _ in range(3)]
+        await received("wait")
+        with pytest.raises(QueueFull) as refused:
+            await service.translate(request("a"))
+        assert refused.value.retry_after > 0
+        draining = asyncio.create_task(service.drain())
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceStopping):
+            await service.translate(request("a"))
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(end) for end in ends] == [TimeLimitExceeded] * 3
+        await draining
+        assert not service.models
+
+    serve(test, queue=3, finish=False)
+
+
+def test_a_request_that_is_late_or_left_frees_its_rows() -> None:
+    async def test(service: Service) -> None:
+        left = asyncio.create_task(service.translate(request("wait")))
+        with pytest.raises(TimeLimitExceeded, match=r"not translated within 0\.05 s"):
+            await service.translate(request("wait", 0.05))
+        left.cancel()
+        await asyncio.wait([left])
+        assert (await service.translate(request("a"))).text == "a"
+        messages = [message for _, message in Processes.everything[0].received]
+        assert [type(one) for one in messages[:4]] == [Start, Start, Cancellation, Cancellation]
+        assert [one.ticket for one in messages[:4]] == [1, 2, 1, 2]
+        assert service.statistics._replace(positions=0) == service.statistics._replace(
+            translated=1, failed=1, cancelled=1, running=0, waiting=0, positions=0
+        )
+
+    serve(test)
+
+
+def test_a_drain_finishes_what_was_accepted() -> None:
+    async def test(service: Service) -> None:
+        tasks = [asyncio.create_task(service.translate(request(str(number)))) for number in range(300)]
+        await received("0")
+        await service.drain()
+        assert [one.text for one in await asyncio.gather(*tasks)] == [*map(str, range(300))]
+
+    serve(test, finish=False)
+
+
+def test_if_no_worker_can_be_started_the_models_are_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.serve.service.RETRY_PAUSE", 0.01)
+
+    async def test(service: Service) -> None:
+        Processes.starts, Processes.fails_to_load = 1, True
+        tasks = [
+            asyncio.create_task(service.translate(request(text))) for text in ("a", "poison", "wait", "b")
+        ]
+        while len(Processes.everything) < 3:  # two attempts to load
+            await asyncio.sleep(0)
+        Processes.starts, Processes.fails_to_load = 1_000_000, False
+        assert (await tasks[0]).text == "a"
+        tasks[2].cancel()
+        assert (await tasks[3]).text == "b"
+        with pytest.raises(WorkerFailure):
+            await tasks[1]
+        assert Processes.loads == 2
+        assert (await service.translate(request("after"))).text == "after"
+
+    serve(test)
+
+
+def test_a_reload_keeps_requests_and_a_failed_one_keeps_the_models() -> None:
+    async def test(service: Service) -> None:
+        kept = asyncio.create_task(service.translate(request("wait", 0.3)))
+        await received("wait")
+        Processes.fails_to_load = True
+        with pytest.raises(DataError, match="damaged"):
+            await service.reload(SOURCES)
+        assert (await service.translate(request("a"))).text == "a"
+        Processes.fails_to_load = False
+        await service.reload(SOURCES)
+        assert (await service.translate(request("b"))).text == "b"
+        first, _, last = Processes.everything
+        assert [first.trust_code, last.trust_code] == [True, False]
+        assert len(first.received) == 2
+        assert len(last.received) == 1
+        assert not first.tasks[0].done()
+        with pytest.raises(TimeLimitExceeded):
+            await kept
+        await asyncio.wait(first.tasks)
+        assert service.statistics.reloads == 1
+
+    serve(test, trust_code=True)
