@@ -52,7 +52,8 @@ def find_alternatives(job: Job, text: str, before: str, word: str) -> WordAltern
     if job.attends:
         [(_, [forced])] = search(job.model, [request._replace(prefix=[*request.prefix, EOS])], job.options)
         source = _weigh_source(text, part, forced, range(start, len(request.prefix)))
-    return WordAlternatives(source, _continue(job, request._replace(prefix=request.prefix[:start])))
+    request = request._replace(prefix=request.prefix[:start])
+    return WordAlternatives(source, _continue(job, request, after_space=before[-1:].isspace()))
 
 
 def _find_start(job: Job, prefix: Sequence[int], word: str) -> int:
@@ -91,8 +92,12 @@ def _locate(text: str, part: Part) -> list[Span | None]:
     return spans
 
 
-def _continue(job: Job, request: Request) -> list[Alternative]:
-    """Return the most probable words after the prefix of a request, each searched for greedily."""
+def _continue(job: Job, request: Request, *, after_space: bool) -> list[Alternative]:
+    """Return the most probable words after the prefix of a request, each searched for greedily.
+
+    With `after_space` only words that begin a new one.
+    """
+    head = job.target.decode(request.prefix)
     tokens = _next_tokens(job, request)
     spaces = [ids for ids in tokens if job.target.tokens(ids) == [SPACE]]
     for ids in spaces:  # the space before a word is a token of its own: the word is the next
@@ -104,7 +109,7 @@ def _continue(job: Job, request: Request) -> list[Alternative]:
     found = dict[str, float]()
     for _, [hypothesis] in search(job.model, requests, job.options):
         word, probability = _first_word(job, hypothesis, len(request.prefix))
-        if word:
+        if word and (not (head and after_space) or job.target.decode(hypothesis.ids).startswith(head + " ")):
             found[word] = max(probability, found.get(word, 0.0))
     ranked = sorted(found.items(), key=lambda pair: -pair[1])
     return [Alternative(word, round(probability, 4)) for word, probability in ranked[:MOST]]

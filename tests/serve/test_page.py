@@ -183,7 +183,7 @@ def test_two_models_are_compared_word_by_word(tab: Any, server: FakeServer) -> N
 def test_one_model_cannot_be_compared(browser: Any, server: FakeServer) -> None:
     server.models = [LSTM]
     with opened(browser, server, "#compare") as tab:
-        wait_for(tab, "Serve a second model", "#status")
+        wait_for(tab, "Serve a second model", "#compared")
 
 
 def test_the_languages_and_the_model_are_chosen_and_swapped(tab: Any, server: FakeServer) -> None:

@@ -68,7 +68,7 @@ class LoadedTranslator(NamedTuple):
 class TranslationTask(Task[TranslationRecipe]):
     """The training of a translator on sentence pairs."""
 
-    usage_hint = "Translate with it:  echo '...' | nmt translate {}"
+    usage_hint = "Translate with it:  echo '...' | nmt translate {0}\nTry it in a browser:  nmt serve {0}"
 
     def prepare(self, run: Path, processes: Processes) -> PreparedTask:
         recipe = self.recipe

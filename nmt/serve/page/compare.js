@@ -5,7 +5,7 @@ import { say } from "../figures/language.js";
 import { Latest } from "./latest.js";
 import { translateLines } from "./lines.js";
 import { stored, store } from "./storage.js";
-import { Editor, options } from "./texts.js";
+import { Editor, find, options } from "./texts.js";
 import { differences, splitWords } from "./words.js";
 
 const PAUSE = 300, MOST_WORDS = 2000;  /* more are not compared */
@@ -81,7 +81,8 @@ export class Compare {
       const wanted = same.includes(chosen[at]) ? chosen[at] : at ? second : model.name;
       options(side.select, same.map(name => [name, name]), wanted ?? model.name);
     });
-    if (same.length < 2) this.page.status.set(() => say("Serve a second model of these languages to compare: nmt serve RUN RUN"));
+    this.single = same.length < 2;
+    this.say();
   }
 
   choose() {
@@ -97,6 +98,8 @@ export class Compare {
   }
 
   say() {
+    find("compared").textContent = this.single ? say("Serve a second model of these languages to compare: nmt serve RUN RUN")
+      : say("Words that the other model does not have in the same order are marked.");
     this.sides.forEach((side, at) => {
       side.select.setAttribute("aria-label", at ? say("Second model") : say("First model"));
       side.element.setAttribute("aria-label", at ? say("Second translation") : say("First translation"));

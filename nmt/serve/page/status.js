@@ -3,7 +3,7 @@
 import { say } from "../figures/language.js";
 import { find } from "./texts.js";
 
-const PATIENCE = 2;  /* seconds until a server that is gone is asked again */
+const PATIENCE = 2, NOTICED = 0.6;  /* seconds: until a server that is gone is asked again, until work is mentioned */
 
 /* One line of text; after an error of which a later try may have none, `again()` is called. */
 export class Status {
@@ -26,7 +26,11 @@ export class Status {
   }
 
   clear() { this.set(() => ""); }
-  working() { this.set(() => say("Translating …"), "working"); }
+  working() {
+    this.clear();
+    this.timer = setTimeout(() => this.set(() => say("Translating …")), 1000 * NOTICED);
+  }
+
   nothing() { this.set(() => say("No model is loaded: start the server with one, nmt serve RUN"), "wrong"); }
   long(count, most) { this.set(() => say("The text is too long: {count} of {most} characters", { count: count.toLocaleString(), most: most.toLocaleString() }), "wrong"); }
 

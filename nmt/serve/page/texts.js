@@ -37,6 +37,7 @@ export function options(select, offered, chosen) {
 export class Editor {
   constructor(element, changed) {
     [this.backdrop, this.area] = element.children;
+    this.area.addEventListener("scroll", () => { this.backdrop.scrollTop = this.area.scrollTop; });
     this.area.addEventListener("input", () => { this.mark(); changed(this.area.value); });
   }
 

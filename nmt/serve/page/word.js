@@ -7,6 +7,7 @@ import { alternatives } from "./server.js";
 import { find } from "./texts.js";
 
 const MOST = 3;  /* parts of the source that are listed */
+const LEAST = 0.0005, FEWEST = 4;  /* probability of an alternative, but for the first ones */
 
 export class WordPanel {
   constructor(view) {
@@ -70,7 +71,7 @@ export class WordPanel {
   }
 
   others() {
-    const { alternatives } = this.answer;
+    const alternatives = this.answer.alternatives.filter(({ probability }, at) => at < FEWEST || probability >= LEAST);
     if (!alternatives.length) return [make("p", { class: "note" }, say("Nothing else was likely here."))];
     const items = alternatives.map(({ word, probability }) => {
       const same = word === this.place.word, bar = make("span", { class: "share" }), button = make("button", same ? { "aria-pressed": true } : {});
