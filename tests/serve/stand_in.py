@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 
 from nmt.data.sentences import Span
 from nmt.decoding.translation import Candidate, Translation
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
+from nmt.serve.alternatives import Alternative, WordAlternatives
 from nmt.serve.configuration import ApiKeys, Configuration, LimitSettings, ServerSettings
 from nmt.serve.http.gateway import Gateway
 from nmt.serve.http.server import bind, build_server
 from nmt.serve.requests import LineRequest, ServedModel, Statistics, TranslatedPart, UnknownModel
 
+HUGE = "huge"
+"""The text of a line whose translation is larger than what the system keeps for a client."""
 HELD = "wait for the test"
 """The text of a line whose translation waits until the test releases it."""
 
@@ -59,7 +62,7 @@ class StandInService:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
-        words = request.line.text.split(" ")[::-1]
+        words = ["a" * 30_000_000] if request.line.text == HUGE else request.line.text.split(" ")[::-1]
         candidates = [
             Candidate(" ".join(words) + "'" * rank, -float(rank), -2.0 * rank, [*words, "</s>"], [-0.5])
             for rank in range(request.settings.n_best)
@@ -73,6 +76,12 @@ class StandInService:
             part = f" | {text}" if index else text
             yield TranslatedPart(index, len(sentences), part, Span(0, 1), Span(0, 1))
         yield found
+
+    async def find_alternatives(self, model: str, text: str, before: str, word: str) -> WordAlternatives:
+        return WordAlternatives([(text, 1.0)], [Alternative(word, 0.5)])
+
+    async def explain(self, model: str, text: str) -> dict[str, Any]:
+        raise UsageError("an export has no gates: serve the run")
 
 
 class Answer(NamedTuple):
@@ -95,6 +104,7 @@ class RunningServer:
     gateway: Gateway
     service: StandInService
     loop: asyncio.AbstractEventLoop
+    connections: Any = ()
 
     @property
     def url(self) -> str:
@@ -148,6 +158,7 @@ def run_server(
         listener = bind("127.0.0.1", 0)
         loop = asyncio.get_running_loop()
         made.extend((RunningServer(listener.getsockname()[1], gateway, stand_in, loop), server))
+        made[0].connections = server.server_state.connections
         serving = loop.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0)

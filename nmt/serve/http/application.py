@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -13,17 +13,16 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nmt.errors import NmtError, escape_controls
-from nmt.serve.http import inspection, libretranslate, native, opennmt
 from nmt.serve.http.bodies import read_body
 from nmt.serve.http.gateway import Gateway
+from nmt.serve.http.operations import OPERATIONS, Answer, describe_interface
 from nmt.serve.http.pages import build_page_routes
 from nmt.serve.http.problems import RequestProblem, build_problem_response, describe_service_error
 
-Answer = Callable[[Request, bytes, Gateway], Coroutine[Any, Any, Response]]
 LOGGER = logging.getLogger("nmt.serve")
 CLIENT_GONE = 499
 """The status in the log of a request whose client went away (nginx's)."""
@@ -38,38 +37,16 @@ SECURITY_HEADERS = {
 """Headers of all responses, unless a route sets its own."""
 
 
-class Operation(NamedTuple):
-    """A path with a method, and the function that answers it."""
-
-    method: str
-    path: str
-    answer: Answer
-
-
-OPERATIONS = (
-    Operation("POST", "/v1/translate", native.translate),
-    Operation("POST", "/v1/alternatives", inspection.find_alternatives),
-    Operation("POST", "/v1/inside", inspection.trace_sentence),
-    Operation("GET", "/v1/models", native.list_models),
-    Operation("GET", "/health", native.check_health),
-    Operation("GET", "/metrics", native.report_metrics),
-    Operation("POST", "/translate", libretranslate.translate),
-    Operation("POST", "/detect", libretranslate.detect),
-    Operation("GET", "/languages", libretranslate.list_languages),
-    Operation("GET", "/frontend/settings", libretranslate.describe_frontend),
-    Operation("POST", "/translator/translate", opennmt.translate),
-    Operation("GET", "/translator/models", opennmt.list_models),
-    Operation("GET", "/translator/health", opennmt.check_health),
-)
-
-
 def build_application(gateway: Gateway) -> ASGIApp:
     """Return the application."""
-    routes = [
-        Route(path, _build_endpoint(answer, gateway), methods=[method]) for method, path, answer in OPERATIONS
+    routes: list[BaseRoute] = [
+        Route(one.path, _build_endpoint(one.answer, gateway), methods=[one.method]) for one in OPERATIONS
     ]
     handlers: Any = {HTTPException: _describe_http_exception, Exception: _describe_bug}
-    starlette = Starlette(routes=[*routes, *build_page_routes()], exception_handlers=handlers)
+    starlette = Starlette(
+        routes=[*routes, Route("/openapi.json", describe_interface), *build_page_routes()],
+        exception_handlers=handlers,
+    )
     return Entrance(starlette, gateway)
 
 

@@ -1,7 +1,8 @@
 """The interface of LibreTranslate, whose clients work unchanged: paths, fields, errors and status codes."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,34 @@ from nmt.serve.language_detection import detect_language, find_language_name
 from nmt.serve.requests import TranslationSettings
 
 AUTO = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectFields:
+    """The fields of a request to detect a language."""
+
+    q: str | list[str]
+    """The text, or texts."""
+    api_key: str | None = None
+    """A key of --api-keys."""
+
+    __pydantic_config__ = {"use_attribute_docstrings": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslateFields(DetectFields):
+    """The fields of a request to translate. A text of several lines is translated line by line."""
+
+    source: str
+    """The code of the language of the text; `auto`: it is detected."""
+    target: str
+    """The code of the language to translate into."""
+    format: Literal["text", "html"] = "text"
+    """`html`: the text between the tags is translated."""
+    alternatives: int = 0
+    """Other translations to add; none of HTML."""
+
+
 UNKNOWN = {"confidence": 0.0, "language": "en"}
 """LibreTranslate's answer for a text without letters."""
 

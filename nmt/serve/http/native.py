@@ -13,7 +13,7 @@ from nmt.decoding.job import LineConstraints, Split
 from nmt.decoding.options import WIDEST
 from nmt.decoding.translation import Candidate, Translation
 from nmt.errors import NmtError
-from nmt.serve.http.bodies import parse_json
+from nmt.serve.http.bodies import adapt, parse_json
 from nmt.serve.http.gateway import Gateway, TextRequest, TranslatedText, split_lines
 from nmt.serve.http.problems import JsonResponse, RequestProblem, describe_service_error, format_json
 from nmt.serve.requests import ServedModel, TranslatedPart, TranslationSettings
@@ -66,6 +66,98 @@ class TranslateRequest:
         return self.scores or self.alignments or self.attention or self.n_best > 1
 
 
+ANSWER_SHAPE = {"use_attribute_docstrings": True}
+
+
+@dataclass(frozen=True)
+class CandidateAnswer:
+    """One of the n-best translations of a line."""
+
+    text: str
+    score: float
+    """Its log probability, normalised by its length: what the search ranks by."""
+    log_prob: float | None = None
+    """The natural logarithm of its probability."""
+    tokens: list[str] | None = None
+    token_log_probs: list[float] | None = None
+    """Of each token."""
+    attention: list[list[float]] | None = None
+    """For each token, the weights of the source tokens."""
+
+    __pydantic_config__ = ANSWER_SHAPE
+
+
+@dataclass(frozen=True)
+class LineAnswer:
+    """The translation of a line."""
+
+    text: str
+    source_tokens: list[str]
+    candidates: list[CandidateAnswer]
+    """The best ones, as many as `n_best`."""
+    alignment: list[tuple[int, int]] | None = None
+    """Pairs of the numbers, from 0, of a source word and a target word."""
+
+    __pydantic_config__ = ANSWER_SHAPE
+
+
+@dataclass(frozen=True)
+class TextAnswer:
+    """The translation of a text."""
+
+    text: str
+    notes: list[str] | None = None
+    """Warnings."""
+    lines: list[LineAnswer] | None = None
+    """Its lines, if more than the text was asked for."""
+
+    __pydantic_config__ = ANSWER_SHAPE
+
+
+@dataclass(frozen=True)
+class TranslateAnswer:
+    """The translations of the texts, in order, and the model that they are of."""
+
+    model: str
+    source: str
+    """The code of the source language; empty if the model does not know it."""
+    target: str
+    translations: list[TextAnswer]
+
+    __pydantic_config__ = ANSWER_SHAPE
+
+
+@dataclass(frozen=True)
+class ModelAnswer:
+    """A model."""
+
+    name: str
+    source: str
+    target: str
+    kind: str
+    precision: str
+    attention: bool
+    """Whether it gives alignments and attention."""
+    explains: bool
+    """Whether `/v1/inside` works."""
+    beam: int
+
+    __pydantic_config__ = ANSWER_SHAPE
+
+
+@dataclass(frozen=True)
+class ModelsAnswer:
+    """The models, of which the first is the default, and the limits of requests."""
+
+    models: list[ModelAnswer]
+    limits: dict[str, int]
+
+
+def to_plain_answer(answer: Any) -> Any:
+    """Return an answer as JSON values, without what was not asked for."""
+    return adapt(type(answer)).dump_python(answer, mode="json", exclude_none=True)
+
+
 async def translate(request: Request, body: bytes, gateway: Gateway) -> Response:
     """Answer `POST /v1/translate`."""
     gateway.check_key(request)
@@ -79,7 +171,8 @@ async def translate(request: Request, body: bytes, gateway: Gateway) -> Response
         first = await anext(events)  # so that a request that cannot be answered has the status of an error
         return StreamingResponse(_join(first, events), media_type="application/x-ndjson")
     found = await gateway.translate(requests)
-    return JsonResponse({**head, "translations": [describe_text(one, asked) for one in found]})
+    answer = TranslateAnswer(model.name, *model.languages, [describe_text(one, asked) for one in found])
+    return JsonResponse(to_plain_answer(answer))
 
 
 def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway) -> list[TextRequest]:
@@ -105,34 +198,30 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
     return [TextRequest(text, model.name, settings, constraints) for text in texts]
 
 
-def describe_text(found: TranslatedText, asked: TranslateRequest) -> dict[str, Any]:
-    """Return the translation of a text as JSON."""
+def describe_text(found: TranslatedText, asked: TranslateRequest) -> TextAnswer:
+    """Return the answer about a text."""
     notes = list(dict.fromkeys(note for line in found.lines for note in line.notes))
-    described: dict[str, Any] = {"text": found.text, **({"notes": notes} if notes else {})}
-    if asked.has_details:
-        described["lines"] = [describe_line(line, asked) for line in found.lines]
-    return described
+    lines = [describe_line(line, asked) for line in found.lines] if asked.has_details else None
+    return TextAnswer(found.text, notes or None, lines)
 
 
-def describe_line(line: Translation, asked: TranslateRequest) -> dict[str, Any]:
-    """Return the translation of a line as JSON."""
-    described: dict[str, Any] = {"text": line.text, "source_tokens": line.source_tokens}
-    if asked.alignments:
-        described["alignment"] = line.alignment
-    described["candidates"] = [describe_candidate(one, asked) for one in line.candidates]
-    return described
+def describe_line(line: Translation, asked: TranslateRequest) -> LineAnswer:
+    """Return the answer about a line."""
+    candidates = [describe_candidate(one, asked) for one in line.candidates]
+    return LineAnswer(line.text, line.source_tokens, candidates, line.alignment if asked.alignments else None)
 
 
-def describe_candidate(candidate: Candidate, asked: TranslateRequest) -> dict[str, Any]:
-    """Return one of the n-best translations as JSON."""
-    described: dict[str, Any] = {"text": candidate.text, "score": candidate.score}
-    if asked.scores:
-        described |= {"log_prob": candidate.log_prob, "token_log_probs": candidate.token_log_probs}
-    if asked.scores or asked.attention:
-        described["tokens"] = candidate.tokens
-    if candidate.attention is not None:
-        described["attention"] = [[round(float(x), 6) for x in row] for row in candidate.attention]
-    return described
+def describe_candidate(candidate: Candidate, asked: TranslateRequest) -> CandidateAnswer:
+    """Return the answer about one of the n-best translations."""
+    attention = candidate.attention
+    return CandidateAnswer(
+        candidate.text,
+        candidate.score,
+        candidate.log_prob if asked.scores else None,
+        candidate.tokens if asked.scores or asked.attention else None,
+        candidate.token_log_probs if asked.scores else None,
+        None if attention is None else [[round(float(x), 6) for x in row] for row in attention],
+    )
 
 
 async def _stream(
@@ -153,7 +242,7 @@ def _describe_event(
     found: tuple[int, str, TranslatedPart] | TranslatedText, asked: TranslateRequest
 ) -> dict[str, Any]:
     if isinstance(found, TranslatedText):
-        return {"translation": describe_text(found, asked)}
+        return {"translation": to_plain_answer(describe_text(found, asked))}
     line, end, part = found
     place = {"line": line, "part": part.index, "parts": part.count}
     return {**place, "text": end + part.text, "source": [*part.source], "target": [*part.target]}
@@ -173,20 +262,19 @@ async def _join(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[byt
 async def list_models(request: Request, body: bytes, gateway: Gateway) -> Response:
     """Answer `GET /v1/models`."""
     models = [
-        {
-            "name": model.name,
-            "source": model.languages[0],
-            "target": model.languages[1],
-            "kind": model.kind,
-            "precision": model.precision,
-            "attention": model.attends,
-            "explains": model.explains,
-            "beam": model.beam,
-        }
+        ModelAnswer(
+            model.name,
+            *model.languages,
+            model.kind,
+            model.precision,
+            model.attends,
+            model.explains,
+            model.beam,
+        )
         for model in gateway.service.models.values()
     ]
     limits = {name: getattr(gateway.limits, name) for name in ("characters", "texts", "beam")}
-    return JsonResponse({"models": models, "limits": limits})
+    return JsonResponse(to_plain_answer(ModelsAnswer(models, limits)))
 
 
 async def check_health(request: Request, body: bytes, gateway: Gateway) -> Response:

@@ -20,6 +20,7 @@ class TimedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.timeout_keep_alive = self.seconds  # type: ignore[assignment] # fractions of seconds are fine
         if len(self.connections) > self.most:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
