@@ -245,16 +245,16 @@ def _state_row(part: "StateStatistics") -> list[str]:
 
 
 def _draw_gates(file: Path, cells: "list[CellStatistics]", positions: int) -> None:
-    """Draw the gates' means and the states' norms by position, one panel per name."""
-    panels: dict[str, list[Curve]] = {}
+    """Draw the means of each cell's gates on one axis, then the norms of all cells' states, by position."""
+    gates, norms = dict[str, list[Curve]](), dict[str, list[Curve]]()
     for cell in cells:
         name = f"{cell.path.side} {cell.path.layer} {cell.path.direction}"
-        means = {f"mean of {gate.name}": gate.means for gate in cell.gates if gate.open is not None}
-        norms = {f"norm of {part.name}": part.norms for part in cell.state}
-        for label, values in (means | norms).items():
-            shown = values[:positions]
-            panels.setdefault(label, []).append(Curve(name, range(1, len(shown) + 1), shown))
-    draw_curves(file, panels, x="position")
+        x = range(1, min(positions, len(cell.state[0].norms)) + 1)
+        if means := [Curve(one.name, x, one.means[: len(x)]) for one in cell.gates if one.open is not None]:
+            gates[f"gates, {name}"] = means
+        for part in cell.state:
+            norms.setdefault(f"norm of {part.name}", []).append(Curve(name, x, part.norms[: len(x)]))
+    draw_curves(file, gates | norms, x="position", shares=gates)
 
 
 app.command()(sentence)

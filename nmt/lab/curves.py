@@ -14,7 +14,8 @@ Event = Mapping[str, Any]
 
 AXES = ("update", "epoch", "seconds")
 DEFAULT_METRICS = ("loss", "bleu", "learning_rate")
-KINDS = {"update": "training", "validation": "validation", "gates": "gates"}
+KINDS = {"validation": "validation", "update": "training"}
+GATES = "gates"  # the event whose numbers are named `decoder.1.forward.f.mean`
 
 
 def read_events(run: Path) -> list[Event]:
@@ -70,6 +71,7 @@ def _number(value: Any) -> float:
 def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[str, list[Curve]]:
     """Return the curves of several runs by metric (DEFAULT_METRICS if none are given).
 
+    A run has one colour; of gates, those of a statistic share a panel.
     Raises UsageError for a metric that no run has, or another x than update, epoch and seconds.
     """
     if x not in AXES:
@@ -85,14 +87,17 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
     for metric in metrics:
         if metric not in available:
             raise UsageError(f"--metric: no '{metric}' in these runs, {suggestion(metric, available)}")
-    chosen = metrics or [metric for metric in DEFAULT_METRICS if metric in available]
-    return {
-        metric: [
-            Curve(f"{run}, {name}" if len(events) > 1 else name, x_values, values)
-            for run, of_run in events.items()
-            for kind, name in KINDS.items()
-            for x_values, values in [read_series(of_run, kind, metric, x)]
-            if values
-        ]
-        for metric in chosen
-    }
+    panels: dict[str, list[Curve]] = {}
+    for metric in metrics or [metric for metric in DEFAULT_METRICS if metric in available]:
+        for run, of_run in events.items():
+            for kind, variant in KINDS.items():
+                x_values, values = read_series(of_run, kind, metric, x)
+                if values:
+                    panels.setdefault(metric, []).append(Curve(run, x_values, values, None, variant))
+            x_values, values = read_series(of_run, GATES, metric, x)
+            if values:  # of one statistic all gates have one axis
+                gate, _, statistic = metric.rpartition(".")
+                names = (run, gate) if len(events) > 1 else (gate, "")
+                curve = Curve(names[0], x_values, values, None, names[1])
+                panels.setdefault(f"{statistic} of gates", []).append(curve)
+    return panels

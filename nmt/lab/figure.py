@@ -3,10 +3,11 @@
 import logging
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import BytesIO
+from itertools import cycle
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,16 +31,27 @@ TITLE, WIDE_TITLE, TITLE_LINES = 75, 40, 3  # characters of a line of a title, a
 LABEL = 24  # characters of a row's or column's name: a single unknown token may be of any length
 MARKED_POINTS = 40  # points of a curve up to which each is marked: a single one would not be visible
 
+LINES: tuple[dict[str, Any], ...] = (
+    {"linestyle": "-", "marker": "."},
+    {"linestyle": "-", "linewidth": 0.8},
+    *({"linestyle": style, "marker": "."} for style in ("--", ":", "-.")),
+)
+"""The lines of the variants of a curve, in the order in which they appear."""
+
 log = logging.getLogger(__name__)
 
 
 class Curve(NamedTuple):
-    """A curve of a panel; NaN in `y` is a gap. `around` is the half-width of a band about it."""
+    """A curve of a panel; NaN in `y` is a gap. `around` is the half-width of a band about it.
+
+    Its name decides its colour, its variant its line: a run has one colour in training and validation.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     around: Sequence[float] | None = None
+    variant: str = ""
 
 
 class HeatMap(NamedTuple):
@@ -54,17 +66,26 @@ class HeatMap(NamedTuple):
 
 
 def draw_curves(
-    path: Path, panels: Mapping[str, Sequence[Curve]], *, x: str, one_scale: bool = False, log_x: bool = False
+    path: Path,
+    panels: Mapping[str, Sequence[Curve]],
+    *,
+    x: str,
+    one_scale: bool = False,
+    log_x: bool = False,
+    shares: Collection[str] = (),
 ) -> None:
     """Draw panels one above the other over one axis `x`, each labelled with its key, into a file.
 
     The file's suffix sets the format (svg, png, pdf). Curves of the same name have one colour in all panels.
-    With `one_scale` the panels share the y axis; with `log_x` the x axis is logarithmic, with a tick for each
-    point. Raises UsageError as `check_picture` does.
+    With `one_scale` the panels share the y axis; the panels `shares` show all of 0 to 1. With `log_x` the x
+    axis is logarithmic, with a tick for each point. Raises UsageError as `check_picture` does.
     """
     names, size = _measure_curves(panels)
     with _figure(path, "".join([x, *panels, *names]), size) as figure:
-        _draw_curves(figure, panels, names, x=x, one_scale=one_scale, log_x=log_x)
+        _draw_curves(figure, panels, x=x, one_scale=one_scale, log_x=log_x)
+        for axes, label in zip(figure.axes, panels, strict=True):
+            if label in shares:
+                axes.set_ylim(-0.02, 1.02)
 
 
 def build_curves(panels: Mapping[str, Sequence[Curve]], *, x: str) -> "Figure":
@@ -73,7 +94,7 @@ def build_curves(panels: Mapping[str, Sequence[Curve]], *, x: str) -> "Figure":
         import matplotlib.figure  # noqa: F401 - whether it is installed
     names, size = _measure_curves(panels)
     with _style("png", "".join([x, *panels, *names]), size) as figure:
-        _draw_curves(figure, panels, names, x=x)
+        _draw_curves(figure, panels, x=x)
     figure._repr_png_ = partial(_encode_png, figure)  # type: ignore[attr-defined]
     return figure
 
@@ -86,9 +107,18 @@ def _encode_png(figure: "Figure") -> bytes:
 
 
 def _measure_curves(panels: Mapping[str, Sequence[Curve]]) -> tuple[list[str], tuple[float, float]]:
-    """Return the names of all curves, and the size of their figure."""
-    names = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
+    """Return the entries of the legend, and the size of the figure."""
+    names, variants = _name_curves(panels)
+    names = [*(names if len(names) > 1 else []), *(variants if len(variants) > 1 else [])]
     return names, (WIDTH, HEIGHT * len(panels) + LEGEND * ceil(len(names) / _legend_columns(names)))
+
+
+def _name_curves(panels: Mapping[str, Sequence[Curve]]) -> tuple[list[str], list[str]]:
+    """Return the names and the variants of all curves."""
+    lines = [line for lines in panels.values() for line in lines]
+    return list(dict.fromkeys(line.name for line in lines)), list(
+        dict.fromkeys(line.variant for line in lines)
+    )
 
 
 def _legend_columns(names: Sequence[str]) -> int:
@@ -98,17 +128,18 @@ def _legend_columns(names: Sequence[str]) -> int:
 def _draw_curves(
     figure: "Figure",
     panels: Mapping[str, Sequence[Curve]],
-    names: Sequence[str],
     *,
     x: str,
     one_scale: bool = False,
     log_x: bool = False,
 ) -> None:
+    names, variants = _name_curves(panels)
     colours = {name: f"C{i}" for i, name in enumerate(names)}
+    styles = dict(zip(variants, cycle(LINES), strict=False))
     points = sorted({x for lines in panels.values() for line in lines for x in line.x})
     axes = figure.subplots(len(panels), sharex=True, sharey=one_scale, squeeze=False)[:, 0]
     for panel, (label, lines) in zip(axes, panels.items(), strict=True):
-        _draw_panel(panel, label, lines, colours)
+        _draw_panel(panel, label, lines, colours, styles)
     axes[-1].set_xlabel(escape_controls(x))
     if log_x:
         axes[-1].set_xscale("log")
@@ -116,12 +147,16 @@ def _draw_curves(
         axes[-1].set_xticks([], minor=True)
     elif all(map(float.is_integer, map(float, points))):
         axes[-1].xaxis.get_major_locator().set_params(integer=True)
-    if len(names) > 1:  # one legend for all panels; matplotlib omits names that begin with an underscore
+    signs = {name: {"color": colour} for name, colour in colours.items()} if len(names) > 1 else {}
+    if len(variants) > 1:
+        colour = {"color": "dimgrey" if signs else "C0"}
+        signs |= {variant: colour | style for variant, style in styles.items()}
+    if signs:  # one legend for all panels; matplotlib omits names that begin with an underscore
         from matplotlib.lines import Line2D
 
-        signs = [Line2D([], [], color=colour) for colour in colours.values()]
-        labels = [f" {escape_controls(name)}" for name in names]
-        figure.legend(signs, labels, loc="outside upper left", ncols=_legend_columns(names), frameon=False)
+        handles = [Line2D([], [], **sign) for sign in signs.values()]
+        labels = [f" {escape_controls(name)}" for name in signs]
+        figure.legend(handles, labels, loc="outside upper left", ncols=_legend_columns(labels), frameon=False)
 
 
 def draw_heat_maps(
@@ -208,10 +243,16 @@ def _draw_heat_map(axes: "Axes", map_: HeatMap) -> None:
     axes.figure.colorbar(image, ax=axes, pad=0.02)
 
 
-def _draw_panel(axes: "Axes", label: str, lines: Sequence[Curve], colours: Mapping[str, str]) -> None:
+def _draw_panel(
+    axes: "Axes",
+    label: str,
+    lines: Sequence[Curve],
+    colours: Mapping[str, str],
+    styles: Mapping[str, Mapping[str, Any]],
+) -> None:
     for line in lines:
-        marker = "." if len(line.x) <= MARKED_POINTS else ""
-        axes.plot(line.x, line.y, colours[line.name], marker=marker)
+        style = {**styles[line.variant], **({} if len(line.x) <= MARKED_POINTS else {"marker": ""})}
+        axes.plot(line.x, line.y, color=colours[line.name], **style)
         if line.around is not None:
             pairs = list(zip(line.y, line.around, strict=True))
             below, above = ([y + sign * around for y, around in pairs] for sign in (-1, 1))

@@ -34,24 +34,30 @@ EVENTS = [
 def test_training_and_validation_are_lines_of_one_panel(tmp_path: Path) -> None:
     found = read_curves([write_run(tmp_path / "run", EVENTS)], [], "update")
     assert list(found) == ["loss", "bleu", "learning_rate"]
-    training, validation = found["loss"]
-    assert (training.name, training.x, training.y[0]) == ("training", [50.0, 100.0], 4.0)
+    validation, training = found["loss"]
+    assert (training.variant, training.x, training.y[0]) == ("training", [50.0, 100.0], 4.0)
     assert math.isnan(training.y[1])
-    assert validation == Curve("validation", [100.0], [3.5])
+    assert validation == Curve(training.name, [100.0], [3.5], None, "validation")
 
 
-def test_what_the_gates_did_is_a_line_too(tmp_path: Path) -> None:
-    look = {"event": "gates", "update": 100, "epoch": 1.0, "decoder.1.forward.f.mean": 0.8}
-    run = write_run(tmp_path / "run", [*EVENTS, look])
-    found = read_curves([run], ["decoder.1.forward.f.mean"], "epoch")
-    assert found == {"decoder.1.forward.f.mean": [Curve("gates", [1.0], [0.8])]}
+def test_gates_have_one_axis_for_each_statistic(tmp_path: Path) -> None:
+    gates = {f"decoder.1.forward.{gate}.{name}": 0.8 for gate in "fi" for name in ("mean", "open")}
+    look = {"event": "gates", "update": 100, "epoch": 1.0, **gates}
+    runs = [write_run(tmp_path / name, [*EVENTS, look]) for name in ("one", "two")]
+    found = read_curves(runs[:1], [*gates], "epoch")
+    paths = ["decoder.1.forward.f", "decoder.1.forward.i"]
+    assert found == {
+        f"{name} of gates": [Curve(path, [1.0], [0.8]) for path in paths] for name in ("mean", "open")
+    }
+    found = read_curves(runs, [*gates], "epoch")
+    assert [(line.name, line.variant) for line in found["open of gates"]] == [
+        (str(run), path) for path in paths for run in runs
+    ]
 
 
 def test_several_runs_keep_their_names(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, EVENTS) for name in ("one", "둘")]
-    assert [line.name for line in read_curves(runs, ["bleu"], "epoch")["bleu"]] == [
-        f"{run}, validation" for run in runs
-    ]
+    assert [line.name for line in read_curves(runs, ["bleu"], "epoch")["bleu"]] == list(map(str, runs))
 
 
 def test_seconds_come_from_the_file_of_times(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import builtins
 import logging
+import re
 import xml.etree.ElementTree as xml
 from math import nan
 from pathlib import Path
@@ -133,3 +134,24 @@ def test_a_matplotlibrc_of_the_current_directory_changes_nothing(
         monkeypatch.setitem(matplotlib.rcParams, name, value)
     draw_curves(tmp_path / "b.svg", PANELS, x="update")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_run_has_one_colour_and_its_variants_have_lines(tmp_path: Path) -> None:
+    loss = [Curve("a", [1, 2], [1.0, 2.0], None, variant) for variant in ("validation", "training")]
+    draw_curves(tmp_path / "one.svg", {"loss": loss}, x="update")
+    other = Curve("b", [1, 2], [2.0, 3.0], None, "training")
+    draw_curves(tmp_path / "two.svg", {"loss": [*loss, other]}, x="update")
+    one, two = ((tmp_path / name).read_text(encoding="utf-8") for name in ("one.svg", "two.svg"))
+    assert {"stroke-width: 1.5", "stroke-width: 0.8"} <= {
+        *re.findall(r"#1f77b4; (stroke-width: [.0-9]+)", one)
+    }
+    assert "stroke: #ff7f0e" not in one  # C1
+    assert "stroke: #ff7f0e" in two
+    assert all(f"> {name}<" in two for name in ("a", "b", "validation", "training"))
+
+
+def test_shares_are_drawn_from_0_to_1(tmp_path: Path) -> None:
+    panels = {"gates": [Curve("f", [1, 2], [0.5, 0.6])], "norm": [Curve("f", [1, 2], [0.5, 0.6])]}
+    draw_curves(tmp_path / "a.svg", panels, x="position", shares=["gates"])
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert text.count(">0.0<") == text.count(">1.0<") == 1
