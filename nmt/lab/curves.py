@@ -15,6 +15,7 @@ Event = Mapping[str, Any]
 AXES = ("update", "epoch", "seconds")
 DEFAULT_METRICS = ("loss", "bleu", "learning_rate")
 KINDS = {"validation": "validation", "update": "training"}
+GATE_STATISTICS = ("mean", "open", "closed")
 GATES = "gates"  # the event whose numbers are named `decoder.1.forward.f.mean`
 
 
@@ -89,15 +90,16 @@ def read_curves(runs: Sequence[Path], metrics: Sequence[str], x: str) -> dict[st
             raise UsageError(f"--metric: no '{metric}' in these runs, {suggestion(metric, available)}")
     panels: dict[str, list[Curve]] = {}
     for metric in metrics or [metric for metric in DEFAULT_METRICS if metric in available]:
+        variable, _, statistic = metric.rpartition(".")
         for run, of_run in events.items():
             for kind, variant in KINDS.items():
                 x_values, values = read_series(of_run, kind, metric, x)
                 if values:
                     panels.setdefault(metric, []).append(Curve(run, x_values, values, None, variant))
             x_values, values = read_series(of_run, GATES, metric, x)
-            if values:  # of one statistic all gates have one axis
-                gate, _, statistic = metric.rpartition(".")
-                names = (run, gate) if len(events) > 1 else (gate, "")
-                curve = Curve(names[0], x_values, values, None, names[1])
-                panels.setdefault(f"{statistic} of gates", []).append(curve)
+            if values:  # one axis for all that have this statistic
+                curve = Curve(run, x_values, values, None, variable)
+                curve = curve if len(events) > 1 else curve._replace(name=variable, variant="")
+                subject = "gates" if statistic in GATE_STATISTICS else "states"
+                panels.setdefault(f"{statistic} of {subject}", []).append(curve)
     return panels

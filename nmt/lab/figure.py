@@ -147,7 +147,8 @@ def _draw_curves(
         axes[-1].set_xticks([], minor=True)
     elif all(map(float.is_integer, map(float, points))):
         axes[-1].xaxis.get_major_locator().set_params(integer=True)
-    signs = {name: {"color": colour} for name, colour in colours.items()} if len(names) > 1 else {}
+    signs: dict[str, dict[str, Any]] = {name: {"color": colour} for name, colour in colours.items()}
+    signs = signs if len(names) > 1 else {}
     if len(variants) > 1:
         colour = {"color": "dimgrey" if signs else "C0"}
         signs |= {variant: colour | style for variant, style in styles.items()}
