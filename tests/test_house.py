@@ -40,6 +40,7 @@ DOORS = {
     "platformdirs": ("nmt/user_directories.py",),
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
+        "nmt/lab/project/build.py",
         *("nmt/api/translator.py", "nmt/model/inference.py"),
         *("nmt/model/output_layer.py", "nmt/model/position.py"),
     ),
@@ -50,7 +51,7 @@ DOORS = {
     "matplotlib": ("nmt/lab/figure.py", "nmt/api/runs.py"),
     "onnx": ("nmt/export/",),
     "onnxruntime": ("nmt/export/runtime.py",),
-    "py3langid": ("nmt/serve/language_detection.py",),
+    "py3langid": ("nmt/lab/language_detection.py",),
     "pyarrow": ("nmt/data/formats.py",),
     "pydantic": (
         *("nmt/untrusted_files.py", "nmt/recipe/", "nmt/data/corpora.py", "nmt/lab/study/definition.py"),

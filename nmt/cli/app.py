@@ -34,7 +34,7 @@ from nmt.errors import (
 from nmt.notes import show_notes
 
 VERBS = (
-    *("run", "train", "translate", "rescore", "merge", "score", "average", "export", "push", "serve"),
+    *("new", "run", "train", "translate", "rescore", "merge", "score", "average", "export", "push", "serve"),
     *("sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "study"),
     *("recipes", "corpus", "clean", "cell"),
 )

@@ -92,7 +92,7 @@ def _write_clean_pairs(
     corpus = find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1])
     report = FilterReport()
     with spinner(f"reading {corpus}"), open_pair_writer(output, languages, inputs=corpus.files) as write:
-        for pair in clean_pairs(corpus, rules, report):
+        for pair in clean_pairs([corpus], rules, [report]):
             write(*pair)
     return report
 

@@ -75,10 +75,10 @@ Plot = Annotated[
 
 def read_recipe_or_run(words: list[str]) -> "Recipe | Path":
     """Return the recipe, or the run directory, that the arguments of a command line name."""
-    from nmt.recipe.reader import read_any_recipe, split_arguments
+    from nmt.recipe.reader import is_project, read_any_recipe, split_arguments
 
     names, overrides = split_arguments(words)
-    runs = [Path(name) for name in names if Path(name).is_dir()]
+    runs = [path for path in map(Path, names) if path.is_dir() and not is_project(path)]
     if runs and len(words) > 1:
         raise UsageError(f"{runs[0]} is a run with a recipe and settings: omit the others")
     return runs[0] if runs else read_any_recipe(names, overrides)

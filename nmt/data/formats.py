@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from nmt.data.text import LONGEST_LINE, open_file, read_lines, survey_file
+from nmt.data.text import LONGEST_LINE, open_file, read_lines, strip_compression, survey_file
 from nmt.errors import DataError, UsageError, report_missing_packages
 
 Row = tuple[str, ...]
 Reader = Callable[[Path, Sequence[str], Sequence[str]], Iterator[Row]]
 CODES = frozenset(["bpt", "ept", "it", "ph", "ut"])  # of a TMX text: formatting codes
+HEAD = 1 << 16  # bytes of a TMX file in which its languages are looked for
 PARQUET_ROWS = 4096  # rows read at once
 LINE_END = re.compile(r"\s*\n\s*")
 
@@ -41,13 +43,17 @@ def read_json_lines(path: Path, languages: Sequence[str], columns: Sequence[str]
             yield ("",) * (2 + len(columns))
             continue
         where = f"{path}, line {number}"
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{where}: invalid JSON ({error})") from None
-        if not isinstance(entry, dict):
-            raise DataError(f"{where}: expected a JSON object such as {{…}}")
-        yield _fields(entry, languages, columns, where)
+        yield _fields(_read_object(line, where), languages, columns, where)
+
+
+def _read_object(line: str, where: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: invalid JSON ({error})") from None
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: expected a JSON object such as {{…}}")
+    return entry
 
 
 def _fields(entry: dict[str, Any], languages: Sequence[str], columns: Sequence[str], where: str) -> Row:
@@ -96,6 +102,7 @@ class _TmxParser:
         self.text: list[str] | None = None
         self.length = 0  # of this text
         self.root, self.codes, self.given = "", 0, dict[str, str | None]()
+        self.source = ""  # language of the sources, in the header
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler, self.parser.EndElementHandler = self.start, self.end
         self.parser.CharacterDataHandler = self.characters
@@ -129,6 +136,8 @@ class _TmxParser:
         self.root = self.root or name
         if name == "tu":
             self.unit = {}
+        elif name == "header":
+            self.source = attributes.get("srclang", "").lower().replace("_", "-")
         elif name == "tuv":
             given = attributes.get("xml:lang", attributes.get("lang", "")).lower().replace("_", "-")
             self.language = next((one for one in self.languages if f"{given}-".startswith(f"{one}-")), None)
@@ -156,12 +165,8 @@ class _TmxParser:
 
 def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """Yield the columns named like the languages, and further ones; MissingPackage without pyarrow."""
-    with report_missing_packages():
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
     wanted = [*languages, *columns]
-    try:
-        file = ParquetFile(path)
+    with _open_parquet(path) as file:
         names = file.schema_arrow.names
         missing = [column for column in wanted if column not in names]
         if missing:
@@ -169,6 +174,16 @@ def read_parquet(path: Path, languages: Sequence[str], columns: Sequence[str]) -
         batches = (batch.to_pylist() for batch in file.iter_batches(PARQUET_ROWS, columns=wanted))
         for number, row in enumerate(chain.from_iterable(batches), 1):
             yield _fields(row, languages, columns, f"{path}, row {number}")
+
+
+@contextmanager
+def _open_parquet(path: Path) -> Iterator[Any]:
+    """Open a Parquet file; DataError if it cannot be read, MissingPackage without pyarrow."""
+    with report_missing_packages():
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    try:
+        yield ParquetFile(path)
     except (ArrowException, OSError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
 
@@ -179,3 +194,28 @@ READERS: dict[str, Reader] = {
     ".tmx": read_tmx,
     ".parquet": read_parquet,
 }
+
+
+def find_languages(path: Path) -> tuple[list[str], bool]:
+    """Return the names of the texts of a file of pairs, and whether their order tells which is the source.
+
+    They are read at its beginning; a TSV file has none. DataError if the file cannot be read.
+    """
+    form = Path(strip_compression(path.name)).suffix
+    if form == ".jsonl":
+        lines = ((number, line) for number, line in enumerate(read_lines(path), 1) if line.strip())
+        entry = next((_read_object(line, f"{path}, line {number}") for number, line in lines), {})
+        return [name for name, text in entry.items() if isinstance(text, str)], True
+    if form == ".tmx":
+        memory = _TmxParser([])
+        with open_file(path) as stream:
+            memory.units(path, stream.read(HEAD))
+        found = sorted(memory.given, key=lambda name: (not f"{name}-".startswith(f"{memory.source}-"), name))
+        is_known = bool(found) and f"{found[0]}-".startswith(f"{memory.source}-")
+        primary = [language.partition("-")[0] for language in found]
+        return (primary if len(set(primary)) == len(primary) else found), is_known
+    if form == ".parquet":
+        with _open_parquet(path) as file:
+            schema = file.schema_arrow
+            return [n for n, kind in zip(schema.names, schema.types, strict=True) if kind == "string"], True
+    return [], False

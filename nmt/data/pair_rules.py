@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import blake2b
+from itertools import chain, count
 from tempfile import TemporaryFile
 from typing import IO, Annotated, Any, NamedTuple
 
@@ -209,29 +210,34 @@ class CleaningRules(NamedTuple):
         return reason
 
 
-def clean_pairs(corpus: Corpus, rules: CleaningRules, report: FilterReport) -> Iterator[tuple[str, str]]:
-    """Yield the pairs that meet the rules; every pair is counted in the report.
+def clean_pairs(
+    corpora: Sequence[Corpus], rules: CleaningRules, reports: Sequence[FilterReport]
+) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of corpora that meet the rules; every pair is counted in the report of its corpus.
 
-    With `rules.duplicates` the corpus is read twice and memory use is one byte per pair.
+    With `rules.duplicates` the corpora are read twice and memory use is one byte per pair.
     """
-    repeated = find_duplicates(read_pairs(corpus)) if rules.duplicates else None
-    for number, (src, tgt) in enumerate(read_pairs(corpus)):
-        reason = rules.drop_reason(src, tgt)
-        if reason is None and repeated is not None and repeated[number]:
-            reason = "duplicate"
-        if report.count(reason):
-            yield src, tgt
+    everything = chain.from_iterable(map(read_pairs, corpora))
+    repeated = find_duplicates(everything) if rules.duplicates else None
+    number = count()
+    for corpus, report in zip(corpora, reports, strict=True):
+        for src, tgt in read_pairs(corpus):
+            index, reason = next(number), rules.drop_reason(src, tgt)
+            if reason is None and repeated is not None and repeated[index]:
+                reason = "duplicate"
+            if report.count(reason):
+                yield src, tgt
 
 
 def find_duplicates(pairs: Iterable[tuple[str, str]], block: int = BLOCK) -> NDArray[np.bool_]:
     """Return a flag per pair: True if it occurred before. Hashes of 64 bits are kept on disk."""
     with TemporaryFile() as file:
-        count = 0
+        length = 0
         for src, tgt in pairs:
             file.write(blake2b(f"{src}\n{tgt}".encode("utf-8", "surrogatepass"), digest_size=8).digest())
-            count += 1
-        repeated = np.zeros(count, np.bool_)
-        shares = -(-count // block)
+            length += 1
+        repeated = np.zeros(length, np.bool_)
+        shares = -(-length // block)
         for share in range(shares):
             hashes, indices = _read_share(file, share, shares)
             repeated[indices[mark_repeated(hashes)]] = True

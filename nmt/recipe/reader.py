@@ -34,6 +34,8 @@ from nmt.user_directories import expand_home
 
 RECIPE = "recipe.yaml"
 """The recipe of a run or model directory."""
+SPLIT = "split.json"
+"""The description of the split in a directory of `nmt new`."""
 CARD = "model.json"
 """The list of checksums of a model directory."""
 LOADED = (CARD, "checkpoints")
@@ -176,13 +178,23 @@ def shipped_file(name: str) -> Path:
     return shipped_directory("recipes") / f"{name}.yaml"
 
 
+def is_project(path: Path) -> bool:
+    """Return True for a directory that `nmt new` made: it has a recipe and its data, and is no run."""
+    return (path / SPLIT).is_file() and (path / RECIPE).is_file()
+
+
 def load_node(name: str, start: Path, problems: list[Problem]) -> YamlNode | None:
     """Read the tree of a recipe named in the folder `start`; None, and a problem, if it cannot be read."""
     return _load(_find_file(name, start), None, (), problems)
 
 
 def _find_file(name: str, start: Path) -> Path:
-    """Return the file of a recipe: a path ends in .yaml or .yml; all else names a shipped recipe."""
+    """Return the file of a recipe: a path ends in .yaml or .yml, all else names a shipped recipe.
+
+    A directory of `nmt new` is the recipe in it.
+    """
+    if is_project(start / expand_home(name)):
+        return start / expand_home(name) / RECIPE
     return start / expand_home(name) if name.endswith((".yaml", ".yml")) else shipped_file(name)
 
 

@@ -19,14 +19,22 @@ from nmt.recipe.reader import RECIPE
 from nmt.recipe.schema import FILE_SETTINGS, Recipe
 from nmt.recipe.setting_changes import check_changes, check_named, find_changes, flatten_recipe
 from nmt.untrusted_files import check_links
+from nmt.user_directories import expand_home
 
 LOCK = ".lock"
 
 
 def choose_run_directory(names: Sequence[str], output: Path | None) -> Path:
-    """Return `output`, else runs/RECIPE for the last of the recipes' names; UsageError without any."""
+    """Return `output`, else runs/RECIPE for the last of the recipes' names; UsageError without any.
+
+    For a directory of `nmt new`, or its recipe, that is `run` inside it.
+    """
     if output is None and not names:
         raise UsageError("no recipe to name the run directory after: name a recipe, or give --output")
+    last = expand_home(names[-1]) if names else Path()
+    folder = last.parent if last.name == RECIPE else last
+    if output is None and reader.is_project(folder):
+        return folder / "run"
     return output or Path("runs") / Path(names[-1]).stem
 
 

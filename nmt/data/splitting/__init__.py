@@ -158,8 +158,8 @@ def _choose_parts(
             valid.append(number)
     if min(len(test), len(valid)) < min(FEWEST, wanted):
         raise DataError(
-            f"only {len(test):,} test and {len(valid):,} validation pairs can be drawn that share no sentence "
-            f"with each other, {FEWEST} are needed: give more pairs, or split them yourself"
+            f"only {len(test):,} test and {len(valid):,} validation pairs can be drawn that share no "
+            f"sentence, {FEWEST} are needed: give more pairs, or split them yourself"
         )
     return {"test": {n: texts[n] for n in test}, "valid": {n: texts[n] for n in valid}}
 

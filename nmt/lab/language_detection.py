@@ -1,4 +1,4 @@
-"""Detection of the language of a text among those that are served: by its script, then by py3langid."""
+"""Detection of the language of a text among some: by its script, then by py3langid."""
 
 from collections.abc import Collection, Sequence
 from functools import cache

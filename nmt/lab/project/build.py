@@ -1,0 +1,213 @@
+"""The making of a project directory: a look at the pairs, cleaning, the split, the recipe and its cost."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nmt import __version__
+from nmt.data.pair_rules import CleaningRules, FilterReport, clean_pairs, join_reports
+from nmt.data.pairs import Corpus, open_pair_writer, read_pairs
+from nmt.data.splitting import Pair, SplitReport, SplitSettings, split_pairs_by_group
+from nmt.errors import DataError
+from nmt.files import atomic_directory, file_sha256, write_file
+from nmt.lab.doctor.corpus_checks import check_corpus
+from nmt.lab.doctor.finding import Finding
+from nmt.lab.doctor.survey import Survey
+from nmt.lab.project.choices import ChosenSetting, CorpusFacts, choose_settings, write_recipe
+from nmt.lab.project.fitting import FittedSettings, fit_settings
+from nmt.lab.project.languages import check_language
+from nmt.lab.project.pair_files import PairInputs
+from nmt.outputs import check_new_directory
+from nmt.recipe.reader import RECIPE, SPLIT
+from nmt.reservoir import Reservoir
+
+FEWEST_PAIRS = 100
+"""Clean pairs below which there is nothing to train on."""
+COMMON_SCRIPT = 0.05
+"""Share of the lines of a side from which their script is one of the side's."""
+SCRIPT_SHARE = 0.3
+"""Share of the letters of a side that must be in its scripts."""
+SAMPLED = 500
+"""Pairs whose languages are checked."""
+USUAL_LENGTH = 100
+"""The default of data.max_length."""
+TOKEN_CHARACTERS = {True: 1.2, False: 3.0}
+"""Characters in a token, roughly: in scripts with thousands of characters, and in others."""
+
+Show = Callable[[str], object]
+
+
+class ProjectSettings(NamedTuple):
+    """What a project depends on besides its pairs."""
+
+    split: SplitSettings
+    minutes: float | None = None
+
+
+@dataclass
+class ProjectFacts:
+    """What was found in the pairs, and done with them."""
+
+    inputs: PairInputs
+    settings: ProjectSettings
+    findings: list[tuple[Corpus, list[Finding]]] = field(default_factory=list)
+    scripts: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    longest: int = 0  # characters that 99% of the lines have at most
+    cleaning: FilterReport = field(default_factory=FilterReport)
+    language_findings: list[Finding] = field(default_factory=list)
+    split: SplitReport = field(default_factory=SplitReport)
+    fitted: FittedSettings | None = None
+
+
+def create_project(
+    directory: Path, inputs: PairInputs, settings: ProjectSettings, show: Show
+) -> ProjectFacts:
+    """Make a directory with the split pairs, a recipe, a report and instructions; it is complete or absent.
+
+    Raises UsageError if it exists, DataError for files that cannot be read or have too few good pairs.
+    """
+    from nmt.lab.project.report import write_documents
+
+    check_new_directory(directory, inputs.files)
+    facts = ProjectFacts(inputs, settings)
+    with atomic_directory(directory) as folder:
+        show("looking at the pairs")
+        _survey_inputs(facts)
+        show("cleaning the pairs")
+        clean = _write_clean_pairs(facts, folder)
+        show("splitting the pairs")
+        _write_parts(facts, clean, folder / "data")
+        clean.unlink()
+        show("measuring the speed of training")
+        chosen = [*_data_settings(facts), *choose_settings(_corpus_facts(facts))]
+        facts.fitted = fit_settings(chosen, folder, facts.split.parts["train"], settings.minutes)
+        write_recipe(folder / RECIPE, _recipe_header(facts, directory), facts.fitted.settings)
+        write_file(folder / SPLIT, (json.dumps(_describe_split(facts, folder), indent=1) + "\n").encode())
+        write_documents(facts, folder, directory)
+    return facts
+
+
+def _survey_inputs(facts: ProjectFacts) -> None:
+    """Look at every corpus as the doctor does; DataError for one that cannot be read, or is not parallel."""
+    scripts: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    lengths = []
+    for corpus in facts.inputs.corpora:
+        survey = Survey(corpus)
+        if survey.failure is not None:
+            raise DataError(survey.failure)
+        facts.findings.append((corpus, check_corpus(survey)))
+        for side in survey.sides:
+            counts = np.bincount(np.asarray(survey.scripts[side], np.int64), minlength=len(survey.names))
+            for name, count in zip(survey.names, counts.tolist(), strict=True):
+                if name is not None and count:
+                    scripts[side][name] = scripts[side].get(name, 0) + count
+            lengths.append(np.asarray(survey.lengths[side], np.int64))
+    joined = np.concatenate(lengths)
+    facts.longest = int(np.quantile(joined, 0.99)) if len(joined) else 0
+    facts.scripts = (_common_scripts(scripts[0]), _common_scripts(scripts[1]))
+
+
+def _common_scripts(counts: dict[str, int]) -> list[str]:
+    """Return the scripts of a side, the most frequent first."""
+    common = [name for name, count in counts.items() if count >= COMMON_SCRIPT * sum(counts.values())]
+    return sorted(common, key=lambda name: -counts[name])
+
+
+def _write_clean_pairs(facts: ProjectFacts, folder: Path) -> Path:
+    """Write the good pairs of all corpora to one file; DataError if there are too few."""
+    sides = facts.scripts
+    known = tuple(frozenset([*side, *_japanese(side)]) for side in sides)
+    rules = CleaningRules(scripts=(known[0], known[1]) if all(known) else None, share=SCRIPT_SHARE)
+    corpora, file = facts.inputs.corpora, folder / "pairs.tsv"
+    reports = [FilterReport() for _ in corpora]
+    sample = Reservoir[Pair](SAMPLED, seed=facts.settings.split.seed)
+    with open_pair_writer(str(file), facts.inputs.languages, inputs=facts.inputs.files) as write:
+        for pair in clean_pairs(corpora, rules, reports):
+            write(*pair)
+            sample.add(pair)
+    facts.cleaning = join_reports(reports)
+    if facts.cleaning.kept < FEWEST_PAIRS:
+        raise DataError(f"too few good pairs, at least {FEWEST_PAIRS} are needed: {facts.cleaning}")
+    if any(finding.level == "error" for _, findings in facts.findings for finding in findings):
+        _check_clean_pairs(Corpus((file,), languages=facts.inputs.languages))
+    for side, language in enumerate(facts.inputs.languages):
+        where = ", ".join(corpus.files[min(side, len(corpus.files) - 1)].name for corpus in corpora)
+        facts.language_findings += check_language([pair[side] for pair in sample.items], language, where)
+    return file
+
+
+def _check_clean_pairs(corpus: Corpus) -> None:
+    """Raise DataError for errors of the input that cleaning did not remove."""
+    for finding in check_corpus(Survey(corpus)):
+        if finding.level == "error":
+            raise DataError("\n".join(filter(None, [finding.what, finding.example, finding.advice])))
+
+
+def _japanese(scripts: Sequence[str]) -> list[str]:
+    return ["Hiragana", "Katakana"] if "Han" in scripts else []
+
+
+def _write_parts(facts: ProjectFacts, clean: Path, folder: Path) -> None:
+    """Write the parts of the split as pairs of files."""
+    corpus = Corpus((clean,), languages=facts.inputs.languages)
+    folder.mkdir()
+    with ExitStack() as stack:
+        write = {
+            part: stack.enter_context(open_pair_writer(str(folder / part), facts.inputs.languages, inputs=[]))
+            for part in facts.split.parts
+        }
+        split = facts.settings.split
+        for part, pair in split_pairs_by_group(lambda: read_pairs(corpus), split, facts.split):
+            write[part](*pair)
+    if not facts.split.parts["train"]:
+        raise DataError("no pair is left for training: give more pairs, or a smaller --held-out")
+
+
+def _corpus_facts(facts: ProjectFacts) -> CorpusFacts:
+    main = [side[0] if side else None for side in facts.scripts]
+    return CorpusFacts(facts.split.parts["train"], (main[0], main[1]))
+
+
+def _data_settings(facts: ProjectFacts) -> Iterator[ChosenSetting]:
+    """Yield the settings that depend on the files and the machine only."""
+    src, tgt = facts.inputs.languages
+    yield ChosenSetting("data.root", "data")
+    yield ChosenSetting("data.src", src)
+    yield ChosenSetting("data.tgt", tgt)
+    yield from (ChosenSetting(f"data.{part}", part) for part in facts.split.parts)
+    tokens = facts.longest / TOKEN_CHARACTERS[_corpus_facts(facts).has_many_characters]
+    if tokens > USUAL_LENGTH:
+        comment = f"tokens; 99% of the lines have at most {facts.longest:,} characters"
+        yield ChosenSetting("data.max_length", min(300, 10 * round(tokens / 10)), comment)
+
+
+def _recipe_header(facts: ProjectFacts, directory: Path) -> list[str]:
+    src, tgt = facts.inputs.languages
+    return [
+        f"{src} to {tgt}, {facts.split.parts['train']:,} training pairs; made by nmt new {__version__}.",
+        "",
+        f"command:  nmt run {directory}",
+        "",
+        "Every value can be changed here, or on the command line: nmt run DIR training.stop_after=20e",
+    ]
+
+
+def _describe_split(facts: ProjectFacts, folder: Path) -> dict[str, object]:
+    """Return how the split was made and the checksums of its files and of those that it was made of."""
+    split, report = facts.settings.split, facts.split
+    files = sorted((folder / "data").iterdir())
+    return {
+        "format": 1,
+        "nmt": __version__,
+        "seed": split.seed,
+        "similarity": split.similarity,
+        "pairs": report.parts,
+        "left out": {reason: count.pairs for reason, count in report.training.dropped.items()},
+        "files": {f"data/{file.name}": file_sha256(file) for file in files},
+        "made of": {str(file): file_sha256(file) for file in facts.inputs.files},
+    }

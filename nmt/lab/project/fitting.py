@@ -1,0 +1,121 @@
+"""The time that training takes on this machine, measured, and settings that fit a number of minutes."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from nmt.errors import DataError, UsageError
+from nmt.lab.doctor.finding import Finding
+from nmt.lab.doctor.trial_run import TrainingCost, run_trial
+from nmt.lab.project.choices import ChosenSetting, write_recipe
+from nmt.notes import show_notes
+from nmt.recipe.reader import RECIPE, read_recipe
+from nmt.training.console import Progress
+
+TRIAL_PAIRS = 20_000
+"""Training pairs of which a trial uses the first: preparing millions takes long."""
+TRIAL_UPDATES = 10
+RESERVE = 0.85
+"""Share of the minutes for updates; the rest is for preparing the data, validations and the test."""
+ENOUGH = 0.5
+"""Share of the epochs chosen by size below which a smaller model is trained instead."""
+SMALLEST = 64
+"""Size of embeddings and states below which a model is not made smaller."""
+SIZES = ("encoder.embedding", "encoder.hidden", "decoder.embedding", "decoder.hidden")
+VALIDATIONS, LONGEST_INTERVAL = 12, 2000
+"""Validations of a run, about, and updates between two of them at most."""
+
+
+class FittedSettings(NamedTuple):
+    """Settings, and what training with them takes on this machine."""
+
+    settings: list[ChosenSetting]
+    updates: int
+    cost: TrainingCost
+    findings: list[Finding]
+
+    @property
+    def seconds(self) -> float:
+        """The time of all updates, without validations."""
+        return self.updates * self.cost.seconds_per_update
+
+
+def fit_settings(
+    settings: Sequence[ChosenSetting], folder: Path, pairs: int, minutes: float | None
+) -> FittedSettings:
+    """Time some updates of a recipe, and fit its epochs, and if need be its sizes, to `minutes`.
+
+    `folder` has the data, and the recipe is written there. UsageError if the smallest model takes too long.
+    """
+    chosen = list(settings)
+    while True:
+        write_recipe(folder / RECIPE, (), chosen)
+        cost, findings = _time_updates(folder)
+        wanted, batch = (
+            read_epochs(chosen),
+            next(o.value for o in chosen if o.setting == "training.batch.size"),
+        )
+        per_epoch = math.ceil(pairs / batch)
+        if minutes is None:
+            return FittedSettings(
+                _set_validations(chosen, wanted, per_epoch), round(wanted * per_epoch), cost, findings
+            )
+        possible = RESERVE * 60 * minutes / (per_epoch * cost.seconds_per_update)
+        smaller = _shrink(chosen)
+        if possible >= ENOUGH * wanted or smaller is None:
+            break
+        chosen = smaller
+    epochs = min(wanted, math.floor(10 * possible) / 10)
+    if epochs <= 0:
+        epoch = per_epoch * cost.seconds_per_update / 60
+        raise UsageError(
+            f"--minutes {minutes:g}: an epoch of {pairs:,} pairs takes {epoch:,.1f} minutes with the "
+            "smallest model: give more minutes, or fewer pairs"
+        )
+    comment = f"as many as fit {minutes:g} minutes on this machine; {wanted:g} are chosen by size"
+    if epochs < wanted:
+        chosen = _replace(chosen, "training.stop_after", f"{epochs:g}e", comment)
+    return FittedSettings(
+        _set_validations(chosen, epochs, per_epoch), round(epochs * per_epoch), cost, findings
+    )
+
+
+def _time_updates(folder: Path) -> tuple[TrainingCost, list[Finding]]:
+    """Run trial updates of the recipe in `folder` in a temporary directory."""
+    recipe = read_recipe([str(folder / RECIPE)], [f"data.first={TRIAL_PAIRS}"])
+    with TemporaryDirectory() as run, show_notes(lambda note: None):  # training will show them
+        cost, findings = run_trial(recipe, Path(run), Progress(None), updates=TRIAL_UPDATES)
+    if cost is None:
+        raise DataError(f"a trial of the recipe failed: {'; '.join(finding.what for finding in findings)}")
+    return cost, findings
+
+
+def read_epochs(settings: Sequence[ChosenSetting]) -> float:
+    """Return the number of epochs that settings ask for."""
+    return float(next(str(one.value) for one in settings if one.setting == "training.stop_after")[:-1])
+
+
+def _shrink(settings: Sequence[ChosenSetting]) -> list[ChosenSetting] | None:
+    """Return the settings of a model of half the sizes, None if they would be too small."""
+    sizes = {one.setting: one.value // 2 for one in settings if one.setting in SIZES}
+    if min(sizes.values()) < SMALLEST:
+        return None
+    chosen = list(settings)
+    for name, size in sizes.items():
+        chosen = _replace(chosen, name, size, "smaller than by size alone, to fit the minutes")
+    return chosen
+
+
+def _set_validations(settings: Sequence[ChosenSetting], epochs: float, per_epoch: int) -> list[ChosenSetting]:
+    """Set the interval between validations."""
+    updates = min(LONGEST_INTERVAL, max(1, round(epochs * per_epoch / VALIDATIONS)))
+    comment = f"about {max(1, round(epochs * per_epoch / updates))} validations in all"
+    return [*settings, ChosenSetting("training.validation.every", f"{updates}u", comment)]
+
+
+def _replace(
+    settings: Sequence[ChosenSetting], name: str, value: object, comment: str
+) -> list[ChosenSetting]:
+    return [ChosenSetting(name, value, comment) if one.setting == name else one for one in settings]

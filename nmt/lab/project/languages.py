@@ -1,0 +1,39 @@
+"""The languages of the sides of a corpus: detected in lines, where that is certain."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from nmt.data.script import LANGUAGES
+from nmt.lab.doctor.finding import Finding, format_percent
+from nmt.lab.language_detection import detect_language
+
+CERTAIN = 60.0
+"""Percent of confidence in a line's language, and of a side's lines that must be in one."""
+LINES = 200
+"""Lines of a side whose language is detected."""
+
+
+def count_languages(lines: Sequence[str]) -> Counter[str]:
+    """Count the languages of some lines, as far as they are certain."""
+    step = max(1, len(lines) // LINES)
+    best = (detect_language(line, LANGUAGES)[:1] for line in lines[::step])
+    return Counter(one.language for found in best for one in found if one.confidence >= CERTAIN)
+
+
+def find_side_language(lines: Sequence[str]) -> str | None:
+    """Return the code of the language of most lines, None if that is not certain."""
+    counts = count_languages(lines)
+    best = max(counts, key=lambda code: counts[code], default=None)
+    return best if best is not None and 100 * counts[best] >= CERTAIN * counts.total() else None
+
+
+def check_language(lines: Sequence[str], language: str, where: str) -> list[Finding]:
+    """Report a side whose lines seem to be in another language than the named one."""
+    counts = count_languages(lines)
+    other, code = find_side_language(lines), language.partition("-")[0].partition("_")[0].lower()
+    if other in (None, code) or code not in LANGUAGES:
+        return []
+    share = format_percent(counts[str(other)] / counts.total())
+    what = f"{share} of a sample seem to be in '{other}', not in '{language}'"
+    advice = "check whether the two sides, or --src and --tgt, are exchanged"
+    return [Finding("warning", what, where, advice=advice)]

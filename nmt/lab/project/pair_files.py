@@ -1,0 +1,148 @@
+"""The files of pairs that a command line names, and their languages."""
+
+import re
+from collections.abc import Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.data.formats import find_languages
+from nmt.data.pairs import Corpus, find_corpus, pair_format, read_pairs
+from nmt.data.text import COMPRESSIONS, strip_compression
+from nmt.errors import DataError, UsageError
+from nmt.lab.project.languages import find_side_language
+
+SAMPLED = 1000
+"""Pairs at the beginning of the files from which languages are detected."""
+LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+NO_LANGUAGES = frozenset(["txt", "csv", "tok", "bpe", "raw", "xz", "gz", "zip"])
+"""Suffixes of files that look like languages."""
+
+
+class PairInputs(NamedTuple):
+    """Corpora of one pair of languages."""
+
+    corpora: list[Corpus]
+    languages: tuple[str, str]
+    origin: str  # where the languages are from
+
+    @property
+    def files(self) -> list[Path]:
+        """All files."""
+        return [file for corpus in self.corpora for file in corpus.files]
+
+
+class _Named(NamedTuple):
+    """One corpus of a command line: what `find_corpus` finds it by, and the languages that it names."""
+
+    pairs: str | list[str]
+    languages: list[str]
+    is_ordered: bool = True  # the first language is the source
+
+
+def find_pair_files(words: Sequence[str], src: str | None, tgt: str | None) -> PairInputs:
+    """Find the corpora that words name: files of pairs, two files each, or prefixes.
+
+    The languages are those given, else those that the files name, else those that are detected. UsageError
+    if they are not known, DataError if a file is missing.
+    """
+    for option, language in (("--src", src), ("--tgt", tgt)):
+        if language is not None and not LANGUAGE.fullmatch(language):
+            raise UsageError(f"{option} {language!r}: expected the code of a language, such as de or zh-TW")
+    named = list(_group_words(words, src, tgt))
+    languages, origin = _choose_languages(named, src, tgt)
+    if languages[0] == languages[1]:
+        raise UsageError(
+            f"both sides are in '{languages[0]}' {origin}: give the languages by --src and --tgt"
+        )
+    corpora = []
+    for one in named:
+        swapped = isinstance(one.pairs, list) and one.languages == [languages[1], languages[0]]
+        pairs = one.pairs[::-1] if swapped else one.pairs
+        corpora.append(find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1]))
+    return PairInputs(corpora, languages, origin)
+
+
+def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> "list[_Named]":
+    """Divide the words of a command line into corpora."""
+    named, texts = [], list[str]()
+    for word in words:
+        if Path(word).is_dir():
+            raise UsageError(f"{word} is a directory: name the files with the pairs")
+        if pair_format(word):
+            [path] = find_corpus(word, root=Path(), src="", tgt="").files
+            named.append(_Named(word, *find_languages(path)))
+        elif any(Path(word + ending).is_file() for ending in COMPRESSIONS):
+            texts.append(word)
+            if len(texts) == 2:
+                named.append(_Named(texts, [_suffix_language(text) for text in texts]))
+                texts = []
+        else:
+            found = [src, tgt] if src and tgt else _find_suffixes(word)
+            named.append(_Named(word, found, is_ordered=False))
+    if texts:
+        raise UsageError(
+            f"{texts[0]} has one side only: name the file of the other side after it, or one file of pairs "
+            "(.tsv, .jsonl, .tmx, .parquet)"
+        )
+    return named
+
+
+def _suffix_language(name: str) -> str:
+    """Return the language that the suffix of a file names; empty if it names none."""
+    suffix = Path(strip_compression(name)).suffix[1:]
+    return suffix if LANGUAGE.fullmatch(suffix) and suffix not in NO_LANGUAGES else ""
+
+
+def _find_suffixes(prefix: str) -> list[str]:
+    """Return the languages of the files PREFIX.LANGUAGE; DataError if there are none."""
+    path = Path(prefix)
+    files = sorted(path.parent.glob("*")) if path.parent.is_dir() else []
+    names = [strip_compression(file.name) for file in files if file.is_file()]
+    found = [_suffix_language(name) for name in names if Path(name).stem == path.name]
+    languages = sorted({*filter(None, found)})
+    if len(languages) < 2:
+        raise DataError(f"no file {prefix}, nor files {prefix}.LANGUAGE for two languages")
+    return languages
+
+
+def _choose_languages(
+    named: "Sequence[_Named]", src: str | None, tgt: str | None
+) -> tuple[tuple[str, str], str]:
+    """Return the languages of source and target, and where they are from."""
+    if src and tgt:
+        return (src, tgt), "(as given)"
+    for languages in (one.languages for one in named if len(one.languages) == 2 and all(one.languages)):
+        first, second = languages
+        if src or tgt:
+            given = src or tgt
+            if given not in languages:
+                raise UsageError(f"the files are in {first} and {second}, not in {given}: check --src, --tgt")
+            other = second if given == first else first
+            return ((given, other) if src else (other, given)), "(by the files)"
+        if all(one.is_ordered for one in named if one.languages == languages):
+            return (first, second), "(by the files)"
+        raise UsageError(
+            f"found texts in {first} and {second}: say which is the source, by --src {first} --tgt {second} "
+            f"or --src {second} --tgt {first}"
+        )
+    several = next((one.languages for one in named if len(one.languages) > 2), None)
+    if several:
+        raise UsageError(f"found texts in {', '.join(several)}: choose two by --src and --tgt")
+    return _detect_languages(named, src, tgt), "(detected in the text)"
+
+
+def _detect_languages(named: "Sequence[_Named]", src: str | None, tgt: str | None) -> tuple[str, str]:
+    """Return the languages of the text itself; UsageError if one is not certain."""
+    corpora = [find_corpus(one.pairs, root=Path(), src="", tgt="") for one in named]
+    pairs = list(islice(chain.from_iterable(map(read_pairs, corpora)), SAMPLED))
+    found = [
+        given or find_side_language([pair[side] for pair in pairs]) for side, given in enumerate((src, tgt))
+    ]
+    for option, side, language in zip(("--src", "--tgt"), ("source", "target"), found, strict=True):
+        if language is None:
+            raise UsageError(
+                f"the language of the {side} side is not known: give it by {option}, as {option} de "
+                "(the extra `detect` installs py3langid, which detects it)"
+            )
+    return str(found[0]), str(found[1])

@@ -1,0 +1,106 @@
+"""The texts of a project directory: the report on its pairs, and the instructions."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from nmt.data.pair_rules import FilterReport
+from nmt.errors import escape_controls
+from nmt.files import write_file
+from nmt.lab.doctor.finding import Finding
+from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_html, to_markdown
+from nmt.lab.project.build import ProjectFacts
+from nmt.notes import format_clock
+
+RULE = (
+    "Test and validation were drawn first. Pairs that share a sentence, compared without case, digits and "
+    "punctuation, form a group, also by way of other pairs; one pair of a group is drawn, and the others "
+    "leave the training part. So does every pair whose source or target is a near copy of a held-out "
+    "sentence: whose sets of character n-grams (2 characters in Chinese, Japanese, Korean and the like, else "
+    "4) have a Jaccard similarity of at least {similarity:g} with it."
+)
+
+
+def write_documents(facts: ProjectFacts, folder: Path, directory: Path) -> None:
+    """Write report.md, report.html and README.md."""
+    blocks = list(_report(facts, directory))
+    write_file(folder / "report.md", to_markdown(blocks).encode())
+    write_file(folder / "report.html", to_html(blocks, str(directory.name)).encode())
+    write_file(folder / "README.md", to_markdown(list(_instructions(facts, directory))).encode())
+
+
+def describe_time(facts: ProjectFacts) -> str:
+    """Describe how long training takes on this machine, as measured."""
+    assert facts.fitted is not None
+    cost = facts.fitted.cost
+    return (
+        f"{facts.fitted.updates:,} updates of {cost.seconds_per_update:.3f} s: about "
+        f"{format_clock(facts.fitted.seconds)}, without validations (measured on this machine)"
+    )
+
+
+def list_findings(facts: ProjectFacts) -> Iterator[tuple[str, Finding]]:
+    """Yield every finding with the files that it is about."""
+    for corpus, findings in facts.findings:
+        yield from ((str(corpus), finding) for finding in findings)
+    yield from (("languages", finding) for finding in facts.language_findings)
+    if facts.fitted is not None:
+        yield from (("training", finding) for finding in facts.fitted.findings)
+
+
+def _report(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
+    src, tgt = facts.inputs.languages
+    yield heading(f"{directory.name}: {src} to {tgt}", 1)
+    yield heading("Files")
+    yield paragraph(f"Languages: {src} to {tgt} {facts.inputs.origin}.")
+    yield preformatted("\n".join(escape_controls(str(corpus)) for corpus in facts.inputs.corpora))
+    yield heading("What was found")
+    findings = list(list_findings(facts))
+    for where, finding in findings:
+        lines = [f"{finding.level}: {finding.what}", finding.where or where]
+        lines += [finding.example, finding.advice and f"Try: {finding.advice}"]
+        yield preformatted("\n".join(escape_controls(line, keep="\n") for line in lines if line))
+    if not findings:
+        yield paragraph("No problems.")
+    yield heading("What was removed")
+    yield from _counts(facts.cleaning)
+    yield heading("Split")
+    parts = [[part, f"{pairs:,}"] for part, pairs in facts.split.parts.items()]
+    yield table(["part", "pairs"], parts)
+    yield paragraph(RULE.format(similarity=facts.settings.split.similarity))
+    yield paragraph(
+        f"{facts.split.groups:,} groups, the largest of {facts.split.largest_group:,} pairs. The seed is "
+        f"{facts.settings.split.seed}: the same pairs are split in the same way again, and if pairs are "
+        "added, most of the sentences drawn here are drawn again."
+    )
+    yield from _counts(facts.split.training)
+    if facts.split.examples:
+        yield paragraph("Some near copies, with what they are near copies of:")
+        pairs = [[escape_controls(text) for text in pair] for pair in facts.split.examples]
+        yield table(["training sentence", "held-out sentence, without case and punctuation"], pairs, names=2)
+    yield heading("Training")
+    yield paragraph(f"The comments in recipe.yaml give the reasons of its settings. {describe_time(facts)}.")
+
+
+def _counts(report: FilterReport) -> Iterator[Block]:
+    yield paragraph(f"Kept {report.kept:,} of {report.seen:,} pairs.")
+    if report.dropped:
+        rows = [[reason, f"{pairs:,}", f"{line:,}"] for reason, (pairs, line) in report.dropped.items()]
+        yield table(["left out", "pairs", "first line"], rows)
+
+
+def _instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
+    src, tgt = facts.inputs.languages
+    name = shlex.quote(str(directory))
+    yield heading(f"{directory.name}: a translator from {src} to {tgt}", 1)
+    yield paragraph(
+        "report.md tells what was found in the pairs and removed, recipe.yaml why each setting was chosen, "
+        "split.json how the pairs were split. From the directory in which nmt new was run:"
+    )
+    yield preformatted(
+        f"nmt run {name}                                  # train and test; Ctrl-C stops, the same resumes\n"
+        f"nmt translate {name}/run -i in.{src} -o out.{tgt}\n"
+        f"nmt doctor {name}/run                           # what to improve\n"
+        f"nmt average {name}/run -o {name}-model          # a directory to pass on"
+    )
+    yield paragraph(f"Training takes {describe_time(facts)}.")

@@ -1,0 +1,231 @@
+"""`nmt new`: from files of pairs to a directory that can be trained."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from nmt.data.pairs import find_corpus, read_pairs
+from nmt.files import file_sha256, shipped_directory
+from nmt.lab.doctor.trial_run import TrainingCost
+from nmt.lab.project import fitting
+from nmt.lab.project.choices import FILE, ChoiceTable, CorpusFacts, choose_settings
+from nmt.lab.project.languages import find_side_language
+from nmt.recipe.reader import read_recipe
+from nmt.recipe.settings_file import read_settings
+from tests.data.test_splitting import corpus, leaks
+from tests.end_to_end.toy import done, nmt, write_lines
+
+Pairs = list[tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates that take time by the size of the decoder, a second for 256, instead of being measured."""
+
+    def timed(folder: Path) -> tuple[TrainingCost, list[object]]:
+        hidden = read_recipe([str(folder / "recipe.yaml")]).decoder.hidden
+        return TrainingCost(1, 1, hidden / 256, 1.0, None, None), []
+
+    monkeypatch.setattr(fitting, "_time_updates", timed)
+
+
+def two_files(pairs: Pairs, name: str = "all", languages: tuple[str, str] = ("de", "en")) -> list[str]:
+    files = [f"{name}.{language}" for language in languages]
+    for side, file in enumerate(files):
+        write_lines(Path(file), [pair[side] for pair in pairs])
+    return files
+
+
+def parts(directory: Path, src: str = "de", tgt: str = "en") -> dict[str, Pairs]:
+    found = (
+        find_corpus(part, root=directory / "data", src=src, tgt=tgt) for part in ("train", "valid", "test")
+    )
+    return dict(zip(("train", "valid", "test"), (list(read_pairs(one)) for one in found), strict=True))
+
+
+def test_a_directory_is_made_and_trained() -> None:
+    """With the trial on this machine, and with the commands of its README."""
+    files = two_files(corpus(200))
+    output = done(nmt("new", "mine", *files))
+    assert "116 train, 42 valid, 42 test" in output
+    assert "now train it: nmt run mine" in output
+    directory = Path("mine")
+    assert {path.name for path in directory.iterdir()} == {
+        *("recipe.yaml", "README.md", "report.md", "report.html", "split.json", "data")
+    }
+    assert "nmt translate mine/run -i in.de -o out.en" in (directory / "README.md").read_text("utf-8")
+    written = json.loads((directory / "split.json").read_text("utf-8"))
+    assert written["files"]["data/train.de"] == file_sha256(directory / "data/train.de")
+    assert written["made of"] == {file: file_sha256(Path(file)) for file in files}
+    tiny = ["encoder.hidden=8", "decoder.hidden=8", "subwords.size=300", "training.stop_after=2u"]
+    assert "BLEU" in done(nmt("run", "mine", *tiny, "training.validation.every=2u"))
+    assert (directory / "run" / "scores.json").is_file()
+    assert "nothing to do" not in done(nmt("doctor", "mine/", "--updates", 0, *tiny))
+    assert nmt("new", "mine", *files).exit_code == 2
+
+
+@pytest.mark.usefixtures("speed")
+@pytest.mark.parametrize("form", ["files", "swapped", "prefix", "tsv", "jsonl", "tmx", "several"])
+def test_pairs_are_read_in_every_format(form: str) -> None:
+    pairs = corpus(150)
+    named, options = list[str](), ["--src", "de", "--tgt", "en"]
+    if form == "jsonl":
+        write_lines(Path("a.jsonl"), [json.dumps({"de": src, "en": tgt}) for src, tgt in pairs])
+        named, options = ["a.jsonl"], []
+    elif form == "tmx":
+        units = "".join(
+            f'<tu><tuv xml:lang="en-GB"><seg>{tgt}</seg></tuv><tuv xml:lang="de"><seg>{src}</seg></tuv></tu>'
+            for src, tgt in pairs
+        )
+        Path("a.tmx").write_text(f'<tmx><header srclang="de"/><body>{units}</body></tmx>', "utf-8")
+        named, options = ["a.tmx"], []
+    elif form == "tsv":
+        write_lines(Path("a.tsv"), ["\t".join(pair) for pair in pairs])
+        named = ["a.tsv"]
+    elif form == "several":
+        write_lines(Path("a.tsv"), ["\t".join(pair) for pair in pairs[:70]])
+        named, options = ["a.tsv", *two_files(pairs[70:])], []
+    else:
+        files = two_files(pairs)
+        named = {"files": files, "swapped": files[::-1], "prefix": ["all"]}[form]
+        options = [] if form == "files" else options
+    output = done(nmt("new", "mine", *named, *options))
+    assert "de to en" in output
+    found = parts(Path("mine"))
+    assert sorted(pair for part in found.values() for pair in part) == sorted(pairs)
+
+
+@pytest.mark.usefixtures("speed")
+def test_bad_pairs_are_removed_and_reported() -> None:
+    pairs = corpus(150)
+    bad = [("", "blank"), ("same", "same"), pairs[0], ("bell\a", "x"), ("совсем другое письмо", "Yes, that.")]
+    files = two_files([*pairs, *bad])
+    assert "155; 5 removed by cleaning" in done(nmt("new", "mine", *files))
+    report = Path("mine/report.md").read_text("utf-8")
+    for reason in ("blank side", "identical sides", "duplicate", "control character", "source not in Latin"):
+        assert f"| {reason} | 1 |" in report
+    assert "1 pair (0.6%) with a blank side" in report
+
+
+@pytest.mark.usefixtures("speed")
+def test_near_copies_do_not_leak() -> None:
+    pairs = corpus(120)
+    copies = [(src.upper(), tgt.replace(".", " 7!")) for src, tgt in pairs[::2]]
+    done(nmt("new", "mine", *two_files([*pairs, *copies])))
+    assert list(leaks(parts(Path("mine")))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["missing.de", "missing.en"], 1, "no file missing.de"),
+        (["one.de"], 2, "one.de has one side only"),
+        (["short.de", "one.de"], 2, "both sides are in 'de'"),
+        (["short.de", "one.en"], 1, "short.de has 1 lines but one.en has 2"),
+        (["one.de", "one.en"], 1, "too few good pairs, at least 100 are needed: kept 2 of 2 pairs"),
+        (["wide.tsv"], 1, "wide.tsv, line 1: 3 columns, expected two"),
+        (["bad.jsonl"], 1, "bad.jsonl, line 2: invalid JSON"),
+        (["latin1.de", "one.en"], 1, "latin1.de, line 1: byte 0xfc at position 2 is not UTF-8"),
+        (["."], 2, "is a directory"),
+        (["one"], 2, "say which is the source, by --src de --tgt en or --src en --tgt de"),
+        (["numbers.tsv"], 2, "the language of the source side is not known: give it by --src"),
+        (["one.de", "one.en", "--src", "../x"], 2, "expected the code of a language"),
+        (["one.de", "one.en", "--tgt", "fr"], 2, "the files are in de and en, not in fr"),
+        (["three.jsonl"], 2, "found texts in de, en, fr: choose two by --src and --tgt"),
+        (["empty.tsv", "--src", "de", "--tgt", "en"], 1, "too few good pairs"),
+    ],
+)
+def test_wrong_input_is_refused_and_nothing_is_left(words: list[str], code: int, message: str) -> None:
+    two_files([("Ein Hund.", "A dog."), ("Zwei Hunde.", "Two dogs.")], "one")
+    write_lines(Path("short.de"), ["Ein Hund."])
+    write_lines(Path("wide.tsv"), ["a\tb\tc"])
+    write_lines(Path("bad.jsonl"), ['{"de": "a", "en": "b"}', "{"])
+    write_lines(Path("three.jsonl"), ['{"de": "a", "en": "b", "fr": "c"}'])
+    write_lines(Path("numbers.tsv"), ["1\t2"])
+    Path("empty.tsv").write_bytes(b"")
+    Path("latin1.de").write_bytes("für\nzwei\n".encode("latin-1"))
+    before = {path.name for path in Path().iterdir()}
+    result = nmt("new", "mine", *words)
+    assert result.exit_code == code, result.output
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert {path.name for path in Path().iterdir()} == before
+
+
+@pytest.mark.usefixtures("speed")
+@pytest.mark.parametrize(
+    ("minutes", "hidden", "stop_after"), [(1000, 256, "60e"), (8, 256, "45.3e"), (3, 128, "34e")]
+)
+def test_minutes_limit_the_epochs_and_then_the_size(minutes: float, hidden: int, stop_after: str) -> None:
+    done(nmt("new", "mine", *two_files(corpus(300)), "--minutes", minutes, "--held-out", 20))
+    recipe = read_recipe(["mine/recipe.yaml"])
+    assert recipe.decoder.hidden == hidden
+    assert str(recipe.training.stop_after) == stop_after
+
+
+@pytest.mark.usefixtures("speed")
+def test_minutes_that_no_model_fits_are_refused() -> None:
+    result = nmt("new", "mine", *two_files(corpus(300)), "--minutes", 0.001)
+    assert result.exit_code == 2
+    assert not Path("mine").exists()
+
+
+@pytest.mark.parametrize("pairs", [300, 1000, 5000, 29_000, 170_000, 5_000_000])
+@pytest.mark.parametrize(
+    "scripts", [("Latin", "Latin"), ("Han", "Latin"), ("Cyrillic", "Latin"), (None, None)]
+)
+def test_the_chosen_settings_are_a_valid_recipe(
+    pairs: int, scripts: tuple[str | None, str | None], tmp_path: Path
+) -> None:
+    chosen = choose_settings(CorpusFacts(pairs, scripts))
+    overrides = [f"{one.setting}={one.value}" for one in chosen]
+    recipe = read_recipe([], [*overrides, "data.src=a", "data.tgt=b", "data.train=t", "data.valid=v"])
+    assert recipe.subwords.joint == (scripts[0] == scripts[1])
+    assert (recipe.subwords.character_coverage < 1) == ("Han" in scripts)
+
+
+def test_every_choice_has_a_reason_and_its_evidence_a_study() -> None:
+    table, _ = read_settings(ChoiceTable, shipped_directory("recipes") / FILE, "table")
+    known = {path.stem for path in shipped_directory("recipes").rglob("*.yaml")}
+    for choice in table.choices:
+        assert choice.reason
+        assert {one.study for one in choice.evidence} <= known, choice.setting
+
+
+@pytest.mark.parametrize(
+    ("lines", "language"),
+    [
+        (["개가 잔다.", "고양이"], "ko"),
+        (["我喜欢猫。", "他来了。"], "zh"),
+        (["犬が好きです。", "猫もいます。"], "ja"),
+        (["1 2 3"], None),
+    ],
+)
+def test_a_script_of_one_language_tells_the_language(lines: list[str], language: str | None) -> None:
+    assert find_side_language(lines) == language
+
+
+def test_the_language_of_an_alphabet_is_detected_with_py3langid() -> None:
+    pytest.importorskip("py3langid", reason="py3langid is not installed")
+    assert (
+        find_side_language(["Der Hund läuft über die grüne Wiese.", "Ich habe gestern ein Buch gelesen."])
+        == "de"
+    )
+
+
+@pytest.mark.usefixtures("speed")
+def test_files_that_do_not_belong_together_are_refused() -> None:
+    pairs = corpus(200)
+    shifted = [(src, tgt) for (src, _), (_, tgt) in pairwise(pairs)]
+    result = nmt("new", "mine", *two_files(shifted))
+    assert result.exit_code == 1
+    assert "source and target lines do not seem to belong together" in " ".join(result.stderr.split())
+    assert not Path("mine").exists()
