@@ -7,11 +7,11 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nmt.lab.language_detection import detect_language, find_language_name
 from nmt.serve.http.bodies import parse_fields
 from nmt.serve.http.gateway import Gateway, TextRequest, TranslatedText, join_lines, split_lines
 from nmt.serve.http.markup import find_texts, replace_texts
 from nmt.serve.http.problems import JsonResponse, RequestProblem
-from nmt.lab.language_detection import detect_language, find_language_name
 from nmt.serve.requests import TranslationSettings
 
 AUTO = "auto"
