@@ -9,7 +9,7 @@ from nmt.lab.language_detection import detect_language
 
 CERTAIN = 60.0
 """Percent of confidence in a line's language, and of a side's lines that must be in one."""
-LINES = 200
+LINES = 100
 """Lines of a side whose language is detected."""
 
 
