@@ -7,10 +7,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 import pytest
+from nmt.serve.language_detection import detect_language, find_language_name
 
 from nmt.serve.configuration import ApiKeys
 from nmt.serve.http.markup import find_texts, replace_texts
-from nmt.serve.language_detection import detect_language, find_language_name
 from nmt.serve.requests import ServedModel
 from tests.serve.stand_in import RunningServer, model, run_server
 
