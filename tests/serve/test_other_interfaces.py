@@ -7,8 +7,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 import pytest
-from nmt.serve.language_detection import detect_language, find_language_name
 
+from nmt.lab.language_detection import detect_language, find_language_name
 from nmt.serve.configuration import ApiKeys
 from nmt.serve.http.markup import find_texts, replace_texts
 from nmt.serve.requests import ServedModel
