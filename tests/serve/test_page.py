@@ -342,8 +342,18 @@ def test_texts_are_shown_and_never_taken_for_markup(tab: Any, server: FakeServer
     )
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1100, "light"), (390, "dark")])
-@pytest.mark.parametrize("view", ["translate", "compare", "inside"])
+@pytest.mark.parametrize(
+    ("view", "width", "scheme"),
+    [
+        ("translate", 1100, "light"),
+        *(
+            pytest.param(view, width, scheme, marks=pytest.mark.slow)
+            for view in ("translate", "compare", "inside")
+            for width, scheme in ((1100, "light"), (1100, "dark"), (390, "light"), (390, "dark"))
+            if (view, width, scheme) != ("translate", 1100, "light")
+        ),
+    ],
+)
 def test_nothing_is_in_the_way_of_a_screen_reader(
     browser: Any, server: FakeServer, view: str, width: int, scheme: str
 ) -> None:
