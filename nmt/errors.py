@@ -123,7 +123,7 @@ def suggestion(name: str, names: Sequence[str]) -> str:
 
 EXTRAS = {
     **{"matplotlib": "plot", "onnx": "export", "onnxruntime": "fast", "pyarrow": "parquet"},
-    **{"ray": "ray", "tensorboard": "tensorboard", "huggingface_hub": "hub"},
+    **{"ray": "ray", "tensorboard": "tensorboard", "huggingface_hub": "hub", "doit": "pipeline"},
     **{"starlette": "serve", "uvicorn": "serve", "py3langid": "detect"},
 }
 LIBRARIES = (

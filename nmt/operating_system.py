@@ -55,27 +55,36 @@ def kill_this_process() -> NoReturn:
     raise SystemExit(KILLED_EXIT_CODE)
 
 
-def start_detached(
-    command: list[str], *, log: int, environment: dict[str, str], inherited: int
+def start_process(
+    command: list[str],
+    *,
+    log: int,
+    output: int,
+    environment: dict[str, str],
+    inherited: int,
+    detached: bool = True,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a process without input that Ctrl-C does not reach, and that gets the descriptor `inherited`.
+    """Start a process without input that gets the descriptor `inherited`.
 
-    Its output goes to the descriptor `log`. On Windows it inherits no descriptor.
+    It writes to the descriptors `output` and `log`. If it is `detached`, Ctrl-C does not reach it, nor does
+    a signal to the group of this process. On Windows it is always detached and inherits no descriptor.
     """
     return subprocess.Popen(
         command,
         pass_fds=[inherited] if CAN_INHERIT else [],
-        start_new_session=True,
+        start_new_session=detached,
         creationflags=NEW_GROUP,
         stdin=subprocess.DEVNULL,
-        stdout=log,
+        stdout=output,
         stderr=log,
         env=environment,
+        cwd=folder,
     )
 
 
 def request_stop(process: subprocess.Popen[bytes]) -> None:
-    """Send SIGTERM to a process of `start_detached`; on Windows Ctrl-Break, since SIGTERM kills there."""
+    """Send SIGTERM to a process of `start_process`; on Windows Ctrl-Break, since SIGTERM kills there."""
     process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
 
 

@@ -45,6 +45,7 @@ DOORS = {
         *("nmt/model/output_layer.py", "nmt/model/position.py"),
     ),
     "chardet": ("nmt/text_encoding.py",),
+    "doit": ("nmt/lab/pipeline/engine.py",),
     "filelock": ("nmt/operating_system.py",),
     "IPython": ("nmt/console.py",),
     "huggingface_hub": ("nmt/hub.py",),
@@ -193,7 +194,7 @@ def test_processes_meet_in_one_module() -> None:
 def test_the_libraries_are_the_declared_dependencies() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    optional = ("detect", "export", "fast", "hub", "parquet", "plot", "serve")
+    optional = ("detect", "export", "fast", "hub", "parquet", "pipeline", "plot", "serve")
     lines = [*project["dependencies"], *(line for name in optional for line in extras[name])]
     declared = {re.split(r"[^\w-]", line)[0] for line in lines}
     assert {SAME_PACKAGE.get(name, name) for name in declared} == set(DOORS) - {"IPython"}  # of the kernel

@@ -79,7 +79,7 @@ def clean(
         identical=identical,
         duplicates=duplicates,
     )
-    typer.echo(_write_clean_pairs(names, output, _languages(names, output, src, tgt), rules))
+    typer.echo(_write_clean_pairs(names, output, find_languages(names, output, src, tgt), rules))
 
 
 def _write_clean_pairs(
@@ -97,7 +97,7 @@ def _write_clean_pairs(
     return report
 
 
-def _languages(names: list[str], output: str, src: str | None, tgt: str | None) -> tuple[str, str]:
+def find_languages(names: list[str], output: str, src: str | None, tgt: str | None) -> tuple[str, str]:
     """Return the given languages, or the suffixes of two files; UsageError if needed but unknown."""
     if len(names) > 2:
         raise UsageError(f"{len(names)} input files: give one file of pairs, two files, or a prefix")

@@ -69,11 +69,15 @@ def find_corpus(pairs: str | list[str], *, root: Path, src: str, tgt: str) -> Co
 
     Each may be compressed, with the ending added to its name. Raises DataError if one is missing.
     """
-    if isinstance(pairs, str):
-        names = [pairs] if pair_format(pairs) else [f"{pairs}.{src}", f"{pairs}.{tgt}"]
-    else:
-        names = pairs
+    names = list_pair_files(pairs, src, tgt)
     return Corpus(tuple(find_file(root, name) for name in names), languages=(src, tgt))
+
+
+def list_pair_files(pairs: str | list[str], src: str, tgt: str) -> list[str]:
+    """Return the names of the files of a prefix, a file of pairs, or two files."""
+    if isinstance(pairs, str):
+        return [pairs] if pair_format(pairs) else [f"{pairs}.{src}", f"{pairs}.{tgt}"]
+    return pairs
 
 
 def find_text_file(name: str, *, root: Path) -> Corpus:

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
 
 from nmt.data.corpora import corpus_root
 from nmt.data.pair_rules import LengthSettings
-from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file
+from nmt.data.pairs import COLUMN, Corpus, find_corpus, find_file, find_text_file, list_pair_files
 from nmt.data.protection.spans import KINDS
 from nmt.data.vocabulary import COPY, SPECIALS, TAG
 from nmt.errors import UsageError
@@ -164,6 +164,21 @@ def find_training_corpora(data: PairSettings | TextSettings) -> list[Corpus]:
     if isinstance(data, PairSettings) and data.corpora:
         return [_find_corpus(data, corpus) for corpus in data.corpora]
     return [find_part(data, "train")]
+
+
+def list_files(data: PairSettings | TextSettings) -> Iterator[str]:
+    """Yield the names of all files of the data, which start at its root, whether they exist or not."""
+    if isinstance(data, TextSettings):
+        yield from filter(None, (data.train, data.valid, data.test))
+        return
+    trained: list[Any] = [corpus.pairs for corpus in data.corpora] or [data.train]
+    for pairs in (*trained, data.valid, data.test):
+        if pairs is not None:
+            yield from list_pair_files(pairs, data.src, data.tgt)
+    for corpus in data.corpora:
+        for name in (corpus.sentence_weights, corpus.alignments):
+            if name is not None and not name.startswith(COLUMN):
+                yield name
 
 
 def _find_corpus(data: PairSettings, corpus: CorpusSettings) -> Corpus:

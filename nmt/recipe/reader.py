@@ -43,9 +43,11 @@ LOADED = (CARD, "checkpoints")
 OVERRIDE = re.compile(r"\s*[\w-]+(\.[\w-]+)*\s*=")
 
 
-def read_recipe(names: Sequence[str], overrides: Sequence[str] = ()) -> TranslationRecipe:
+def read_recipe(
+    names: Sequence[str], overrides: Sequence[str] = (), *, source: YamlSource = COMMAND_LINE
+) -> TranslationRecipe:
     """Read a translator's recipe, as `read_any_recipe` does; UsageError for another task."""
-    recipe = read_any_recipe(names, overrides)
+    recipe = read_any_recipe(names, overrides, source=source)
     if translation := select_task(recipe, TranslationRecipe):
         return translation
     raise UsageError(f"{names[-1]} is the recipe of a {recipe.task}; expected the recipe of a translator")
@@ -56,8 +58,8 @@ def read_any_recipe(
 ) -> Recipe:
     """Read a recipe from files (or names of shipped recipes) and `key=value` settings; the later wins.
 
-    `source` is where the settings come from, for messages. Raises UsageError with every mistake found, as
-    `file:line:column: setting: what is wrong`.
+    `source` is where the settings come from, for messages and relative paths. Raises UsageError with every
+    mistake found, as `file:line:column: setting: what is wrong`.
     """
     problems: list[Problem] = []
     files = [load_node(name, Path(), problems) for name in names]

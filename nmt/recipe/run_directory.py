@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nmt.data.sources import find_part, find_training_corpora
+from nmt.data.pairs import find_file
+from nmt.data.sources import list_files
 from nmt.errors import DataError, UsageError
 from nmt.files import temporary_file, write_file
 from nmt.operating_system import lock_descriptor
@@ -111,12 +112,14 @@ def _find_changes(run: Path, recipe: Recipe) -> dict[str, str]:
 def find_inputs(recipe: Recipe) -> list[Path]:
     """Return the files and models that training a recipe reads, as far as they exist, without its cells."""
     files = []
-    for part in ("train", "valid", "test"):
+    for name in list_files(recipe.data):
         with suppress(DataError, UsageError):  # reported by those that read them
-            corpora = (
-                find_training_corpora(recipe.data) if part == "train" else [find_part(recipe.data, part)]
-            )
-            files += [file for corpus in corpora for file in corpus.all_files]
+            files.append(find_file(recipe.data.root_directory, name))
+    return files + list_named_paths(recipe)
+
+
+def list_named_paths(recipe: Recipe) -> list[Path]:
+    """Return the files and models that settings of a recipe name, apart from its data and its cells."""
     named = (getattr(getattr(recipe, section, None), name, None) for section, name in FILE_SETTINGS)
     listed = (one if isinstance(one, list) else [one] for one in named if one)
-    return files + [Path(file) for entry in listed for file in entry]
+    return [Path(file) for entry in listed for file in entry]

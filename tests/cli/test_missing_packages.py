@@ -25,6 +25,7 @@ WITHOUT_TORCH = {
     **{"corpus ls": "", "corpus check": "phrasebook", "corpus fetch": "", "corpus prepare": ""},
     "recipes ls": "",
     **{"plot": f"{RUN} -o curves.svg", "serve": ""},
+    "select": f"{LINES} -r {LINES} -o chosen",
 }
 """The verbs that need no torch, and arguments with which they succeed."""
 WITH_TORCH = {
@@ -34,7 +35,13 @@ WITH_TORCH = {
     **{"inspect gradients": RUN, "inspect exposure": MODEL, "inspect gates": MODEL},
     **{"inspect sentence": f"{MODEL} Hund", "study ls": "", "study run": "s.yaml", "study memory": ""},
     **{"recipes show": "hello", "recipes validate": "hello", "recipes copy": "hello", "recipes schema": ""},
-    **{"recipes reference": "", "cell ls": "", "cell show": "lstm", "cell check": "lstm"},
+    **{
+        "pipeline": "distill",
+        "recipes reference": "",
+        "cell ls": "",
+        "cell show": "lstm",
+        "cell check": "lstm",
+    },
 }
 OTHERS = [
     ("onnxruntime", f"translate {EXPORT} -i {LINES}", "pip install 'recurrent-nmt[fast]'"),

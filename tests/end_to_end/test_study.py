@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.lab.study.definition import StudyMember
-from nmt.lab.study.runner import StudyRunner
+from nmt.lab.processes import ChildProcesses
 from tests.end_to_end.toy import copied, done, nmt, write_corpus, write_recipe
 
 STUDY = """\
@@ -42,13 +41,13 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The members that were trained, each in this process."""
     names: list[str] = []
 
-    def call(self: StudyRunner, words: Sequence[str], log: int, member: StudyMember) -> int:
-        names.append(member.name)
+    def call(self: ChildProcesses, words: Sequence[str], log: int, **options: object) -> int:
+        names.append(Path(words[4]).stem)
         result = nmt(*words[3:])
         os.write(log, result.output.encode())
         return result.exit_code
 
-    monkeypatch.setattr(StudyRunner, "_run", call)
+    monkeypatch.setattr(ChildProcesses, "run", call)
     return names
 
 

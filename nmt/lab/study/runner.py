@@ -5,30 +5,26 @@ Files in the directory of the study, for a member NAME: the recipe `members/NAME
 """
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
 from contextvars import copy_context
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.data.sources import find_part, find_training_corpora
-from nmt.errors import DataError, UsageError, raise_termination
+from nmt.errors import DataError, UsageError
 from nmt.files import write_file
+from nmt.lab.processes import ChildProcesses, read_error_message
 from nmt.lab.study.definition import StudyMember
-from nmt.operating_system import count_cores, request_stop, start_detached
+from nmt.operating_system import count_cores
 from nmt.outputs import check_output_directory, check_output_files
 from nmt.recipe import reader
-from nmt.recipe.run_directory import find_inputs, lock_directory
+from nmt.recipe.run_directory import find_inputs
 from nmt.recipe.sections import to_json
 from nmt.trust import is_code_allowed
-from nmt.untrusted_files import LOG_BYTES, RECIPE_BYTES, read_bytes, read_json
+from nmt.untrusted_files import RECIPE_BYTES, read_bytes, read_json
 
 
 class MemberStatus(NamedTuple):
@@ -107,11 +103,7 @@ def build_training_command(files: MemberFiles) -> list[str]:
 
 
 class StudyRunner:
-    """A trainer of members, `jobs` at a time. On exit it stops those in progress, which can be resumed.
-
-    So does SIGTERM, with the exit code that shells give for it. Raises UsageError while another process
-    trains members in the same directory, or, if it was killed, until its members' processes have ended.
-    """
+    """A trainer of members, `jobs` at a time. On exit it stops those in progress, which can be resumed."""
 
     def __init__(
         self,
@@ -121,26 +113,19 @@ class StudyRunner:
         command: Callable[[MemberFiles], list[str]] = build_training_command,
         cores: int = count_cores(),
     ) -> None:
-        self.directory, self.jobs, self.command, self.cores = directory, jobs, command, cores
+        self.directory, self.command = directory, command
+        self._processes = ChildProcesses(directory, jobs, cores=cores)
         self._pool = ThreadPoolExecutor(jobs)
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock, self._closed = threading.Lock(), False
-        self._on_exit = ExitStack()
 
     def __enter__(self) -> "StudyRunner":
         (self.directory / "members").mkdir(parents=True, exist_ok=True)
-        self._directory_lock = self._on_exit.enter_context(lock_directory(self.directory))
-        self._sigterm_handler = signal.signal(signal.SIGTERM, raise_termination)
+        self._processes.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._closed = True
-            for process in self._running:
-                request_stop(process)
-        self._pool.shutdown(cancel_futures=True)
-        signal.signal(signal.SIGTERM, self._sigterm_handler)
-        self._on_exit.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._processes.__exit__()
+        self._pool.shutdown()
 
     def train(self, members: Sequence[StudyMember]) -> Iterator[tuple[StudyMember, MemberStatus]]:
         """Yield each member when its process has ended."""
@@ -151,40 +136,13 @@ class StudyRunner:
     def _train(self, member: StudyMember) -> MemberStatus:
         files = member_files(self.directory, member)
         write_file(files.file("yaml"), reader.dump(member.recipe).encode())
+        shares_cores = member.recipe.training.threads is None
         with files.file("log").open("wb") as log:
-            exit_code = self._run(self.command(files), log.fileno(), member)
-        status = MemberStatus(_checksum(files), exit_code, _error_message(files.file("log")))
+            exit_code = self._processes.run(self.command(files), log.fileno(), shares_cores=shares_cores)
+        status = MemberStatus(_checksum(files), exit_code, read_error_message(files.file("log")))
         write_file(files.file("json"), json.dumps(status._asdict(), ensure_ascii=False).encode())
         return status
-
-    def _run(self, command: list[str], log: int, member: StudyMember) -> int:
-        """Run a command and return its exit code; parallel members share the cores unless threads are set."""
-        shared = self.jobs > 1 and member.recipe.training.threads is None
-        threads = {"OMP_NUM_THREADS": str(max(self.cores // self.jobs, 1))} if shared else {}
-        with self._lock:
-            if self._closed:
-                return -1
-            process = start_detached(
-                command,
-                log=log,
-                environment={**threads, **os.environ},
-                inherited=self._directory_lock,  # locked until all of them have ended
-            )
-            self._running.add(process)
-        code = process.wait()
-        with self._lock:
-            self._running.remove(process)
-        return code
 
 
 def _checksum(files: MemberFiles) -> str:
     return sha256(read_bytes(files.file("yaml"), RECIPE_BYTES)).hexdigest()
-
-
-def _error_message(log: Path) -> str:
-    """Return the last error of `nmt` and what follows it in one line; without one, the last line."""
-    lines = [line.strip() for line in read_bytes(log, LOG_BYTES).decode(errors="replace").split("\n")]
-    lines = [line for line in lines if line] or ["no output"]
-    errors = [i for i, line in enumerate(lines) if line.startswith("nmt: ")] or [len(lines) - 1]
-    first = next(i for i in reversed(errors) if i - 1 not in errors)
-    return " ".join(lines[first:])

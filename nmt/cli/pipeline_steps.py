@@ -1,0 +1,173 @@
+"""The files that the commands of a pipeline read and write, found with the options of their verbs."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from nmt.cli.paths import PathRole, path_roles
+from nmt.data.pairs import find_file
+from nmt.data.sources import list_files
+from nmt.errors import NmtError, suggestion
+from nmt.hub import is_hub_name
+from nmt.lab.pipeline.definition import PipelinePlan, StepLine
+from nmt.lab.pipeline.steps import PipelineStep, find_uses, sort_steps
+from nmt.recipe.reader import OVERRIDE, dump, read_any_recipe, split_arguments
+from nmt.recipe.run_directory import list_named_paths
+from nmt.recipe.settings_file import build_error
+from nmt.recipe.yaml import COMMAND_LINE, Problem
+
+READS = (PathRole.READ, PathRole.READ_OR_STDIN)
+TRAINERS = ("train", "run")
+"""Verbs with a recipe and settings."""
+EXCLUDED = ("pipeline",)
+
+
+def plan_steps(plan: PipelinePlan, *, trust_code: bool = False) -> list[PipelineStep]:
+    """Return the steps of a pipeline in order, with all that they read and write.
+
+    Every command is checked as the command line would. UsageError with every mistake.
+    """
+    problems: list[Problem] = []
+    commands = dict[str, tuple[StepLine, _Command]]()
+    for line in plan.lines:
+        try:
+            commands[line.name] = line, _Command(line.words, plan.overrides, trust_code)
+        except (NmtError, ValueError) as error:
+            problems.append(Problem(line.position, f"steps.{line.name}", str(error)))
+    if problems:
+        raise build_error(problems, "pipeline")
+    writers: dict[str, str] = {}
+    for name, (line, command) in commands.items():
+        for output in command.outputs:
+            if output in writers:
+                what = f"{output} is an output of {writers[output]}: choose another"
+                problems.append(Problem(line.position, f"steps.{name}", what))
+            writers[output] = name
+    steps = []
+    for name, (line, command) in commands.items():
+        try:
+            steps.append(command.build_step(name, writers, plan.directory))
+        except (NmtError, ValueError) as error:
+            problems.append(Problem(line.position, f"steps.{name}", str(error)))
+    if problems:
+        raise build_error(problems, "pipeline")
+    return sort_steps(steps)
+
+
+class _Command:
+    """A command of `nmt`, parsed. ValueError, or an error of a recipe, if it is wrong."""
+
+    def __init__(self, words: Sequence[str], overrides: Sequence[str], trust_code: bool) -> None:
+        self.stdout = words[-1] if words[-2:-1] == [">"] else None
+        words = words[:-2] if self.stdout else words
+        if not words:
+            raise ValueError("expected a command of nmt, such as: train {recipe} -o model")
+        self.verb = words[0]
+        self.words = list(words)
+        if self.verb in TRAINERS:  # settings of the step itself take precedence
+            first = next((i for i, word in enumerate(words) if OVERRIDE.match(word)), len(words))
+            self.words[first:first] = overrides
+        values, verb = _parse(self.words)
+        if trust_code and "trust_code" in values:
+            self.words.append("--trust-code")
+        self.values, self.roles = values, path_roles(verb)
+        self.outputs = [*self._find_outputs(), *([self.stdout] if self.stdout else [])]
+        for output in self.outputs:
+            if os.path.isabs(output) or output != os.path.normpath(output) or output.startswith(("..", ".")):
+                raise ValueError(f"the output {output} must be a path inside the directory of the pipeline")
+
+    def _find_outputs(self) -> Iterator[str]:
+        written = [name for name, role in self.roles.items() if role not in READS]
+        for name in written:
+            value = self.values.get(name)
+            if value is None and name == "output":
+                raise ValueError("add --output: the outputs of a pipeline have names")
+            if value is not None and self.verb == "clean":
+                yield from _find_clean_outputs(self.values)
+            elif value is not None:
+                yield str(value)
+
+    def build_step(self, name: str, writers: Mapping[str, str], directory: Path) -> PipelineStep:
+        """Return the step, with what it reads; ValueError for an input that neither exists nor is written."""
+        foreign = {output: writer for output, writer in writers.items() if writer != name}
+        uses = list(find_uses(self.words, foreign, directory))
+        external, recipe = self._find_inputs(uses, directory)
+        needs = list(dict.fromkeys(foreign[output] for output in uses))
+        inputs = list(dict.fromkeys([*uses, *external]))
+        return PipelineStep(name, self.words, inputs, self.outputs, self.stdout, recipe, needs)
+
+    def _find_inputs(self, uses: Sequence[str], directory: Path) -> tuple[list[str], str]:
+        """Return the files that no other step writes, and the resolved recipe of a trainer."""
+        if self.verb in TRAINERS:
+            return _find_recipe_inputs(self.values["words"], uses, directory)
+        read = []
+        for name, role in self.roles.items():
+            value = self.values.get(name)
+            if role is PathRole.READ_OR_STDIN and value is None:
+                raise ValueError("it reads standard input: add --input FILE")
+            if role in READS and value is not None:
+                read += [str(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
+        for path in read:
+            is_known = path == "-" or is_hub_name(path) or (directory / path).exists()
+            if not (is_known or any(find_uses([path], dict.fromkeys(uses, ""), directory))):
+                raise ValueError(f"no such file, and no step writes it: {path}")
+        external = [path for path in read if not any(find_uses([path], dict.fromkeys(uses, ""), directory))]
+        return [path for path in external if path != "-" and not is_hub_name(path)], ""
+
+
+def _parse(words: Sequence[str]) -> tuple[Mapping[str, Any], Any]:
+    """Return the values of a verb's options by name, and its function."""
+    from nmt.cli.app import app
+
+    group = get_command(app)
+    verbs = {name: verb for name, verb in group.commands.items() if not hasattr(verb, "commands")}  # type: ignore[attr-defined]
+    name, *arguments = words
+    if name not in verbs or name in EXCLUDED:
+        raise ValueError(
+            f"no verb '{name}', {suggestion(name, [one for one in verbs if one not in EXCLUDED])}"
+        )
+    try:
+        with verbs[name].make_context(name, arguments) as context:
+            return context.params, context.command.callback
+    except typer.TyperException as error:
+        raise ValueError(getattr(error, "message", str(error))) from None
+    except typer.Exit:
+        raise ValueError("--help is not a step of a pipeline") from None
+
+
+def _find_clean_outputs(values: Mapping[str, Any]) -> list[str]:
+    """Return the file of pairs, or the two files, that `nmt clean` writes."""
+    from nmt.cli.clean import find_languages
+    from nmt.data.pairs import pair_format
+
+    output = values["output"]
+    languages = find_languages(values["names"], output, values["src"], values["tgt"])
+    return [output] if pair_format(output) else [f"{output}.{language}" for language in languages]
+
+
+def _find_recipe_inputs(words: Sequence[str], uses: Sequence[str], directory: Path) -> tuple[list[str], str]:
+    """Return the files that training a recipe reads and no step writes, and the resolved recipe."""
+    here = COMMAND_LINE._replace(folder=Path(os.path.abspath(directory)))  # where the command runs
+    recipe = read_any_recipe(*split_arguments(words), source=here)
+    written = [os.path.abspath(directory / use) for use in uses]
+    root, external = recipe.data.root_directory, list_named_paths(recipe)
+    for name in list_files(recipe.data):
+        external.append(root / name if _is_inside(root / name, written) else find_file(root, name))
+    missing = [
+        path for path in external if not (path.exists() or _is_inside(path, written) or is_hub_name(path))
+    ]
+    if missing:
+        raise ValueError(f"no such file, and no step writes it: {missing[0]}")
+    inputs = (
+        os.path.abspath(path) for path in external if not (_is_inside(path, written) or is_hub_name(path))
+    )
+    return list(inputs), dump(recipe)
+
+
+def _is_inside(path: Path, folders: Sequence[str]) -> bool:
+    """Return True if a path is one of the others or inside one of them."""
+    return any(f"{os.path.abspath(path)}{os.sep}".startswith(f"{folder}{os.sep}") for folder in folders)

@@ -1,0 +1,1 @@
+"""Pipelines: commands of `nmt` that follow each other, and the report of their results."""

@@ -1,0 +1,146 @@
+"""The report of a pipeline: the scores of its systems and the minutes of its steps."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt import __version__
+from nmt.evaluation.metrics import LEVELS, Score
+from nmt.files import write_file
+from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_markdown
+from nmt.lab.pipeline.engine import StepResult
+from nmt.lab.pipeline.steps import PipelineStep
+from nmt.untrusted_files import read_json
+
+REPORT = ("report.md", "report.json")
+
+
+class SystemScores(NamedTuple):
+    """The scores of a system, as `nmt score --json` writes them."""
+
+    system: str
+    scores: list[Score]
+
+
+class PipelineReport(NamedTuple):
+    """What a pipeline has done."""
+
+    title: str
+    steps: Sequence[tuple[PipelineStep, StepResult]]
+    scores: Sequence[
+        tuple[str, Sequence[SystemScores]]
+    ]  # of each step that scores; the first is the baseline
+
+    @property
+    def minutes(self) -> float:
+        """The minutes of all steps."""
+        return sum(result.seconds for _, result in self.steps) / 60
+
+
+def build_report(
+    title: str, directory: Path, steps: Sequence[PipelineStep], results: Sequence[StepResult]
+) -> PipelineReport:
+    """Collect the results of the steps, and the scores that those of them have written that are finished."""
+    pairs = list(zip(steps, results, strict=True))
+    scores = [
+        (step.name, read_json(directory / step.stdout, list[SystemScores]))
+        for step, result in pairs
+        if step.words[0] == "score" and "--json" in step.words and step.stdout
+        if result.status in ("done", "unchanged")
+    ]
+    return PipelineReport(title, pairs, scores)
+
+
+def write_report(report: PipelineReport, directory: Path, command: str) -> None:
+    """Write the report as Markdown and as JSON."""
+    blocks = list(_build_blocks(report, command))
+    write_file(directory / REPORT[0], to_markdown(blocks).encode("utf-8", "backslashreplace"))
+    content = {
+        "nmt": __version__,
+        "title": report.title,
+        "command": command,
+        "minutes": report.minutes,
+        "steps": [
+            {"name": step.name, "command": step.command, "status": result.status, "seconds": result.seconds}
+            | ({"message": result.message} if result.message else {})
+            for step, result in report.steps
+        ],
+        "scores": [
+            {"step": name, "systems": [_to_fields(system) for system in systems]}
+            for name, systems in report.scores
+        ],
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    write_file(directory / REPORT[1], (text + "\n").encode("utf-8", "backslashreplace"))
+
+
+def _to_fields(system: SystemScores) -> dict[str, object]:
+    scores = [
+        {name: value for name, value in score._asdict().items() if value is not None}
+        for score in system.scores
+    ]
+    return {"system": system.system, "scores": scores}
+
+
+def score_rows(systems: Sequence[SystemScores]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table: each score, and p for its difference from the baseline's.
+
+    A star marks significant differences.
+    """
+    names = [score.name for score in systems[0].scores]
+    is_compared = any(score.p_value is not None for system in systems for score in system.scores)
+    header = ["system", *(cell for name in names for cell in ([name, "p"] if is_compared else [name]))]
+    rows = []
+    for system in systems:
+        row = [system.system]
+        for score in system.scores:
+            p = "" if score.p_value is None else f"{score.p_value:.3f}{'*' if score.beyond_chance else ' '}"
+            row += [f"{score.value:.2f}", p] if is_compared else [f"{score.value:.2f}"]
+        rows.append(row)
+    return header, rows
+
+
+def list_signatures(systems: Sequence[SystemScores]) -> list[str]:
+    """Return the signature of each score, which all systems share."""
+    return [f"{score.name}|{score.signature}" for score in systems[0].scores]
+
+
+def explain_test(systems: Sequence[SystemScores]) -> str:
+    """Explain the column p, or return an empty text if nothing was tested."""
+    signatures = "\n".join(list_signatures(systems))
+    tests = [name for name in LEVELS if f"|{name}:" in signatures]
+    if not tests:
+        return ""
+    return f"p: that {systems[0].system} is as good (sacreBLEU's paired test); * p < {LEVELS[tests[0]]}"
+
+
+def step_rows(report: PipelineReport) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table: each step, what became of it, and its minutes."""
+    rows = [
+        [step.name, result.status, f"{result.seconds / 60:.1f}" if result.seconds else "-"]
+        for step, result in report.steps
+    ]
+    return ["step", "status", "minutes"], [*rows, ["all", "", f"{report.minutes:.1f}"]]
+
+
+def _build_blocks(report: PipelineReport, command: str) -> Iterator[Block]:
+    yield heading(report.title, 1)
+    for name, systems in report.scores:
+        yield heading(f"Scores: {name}")
+        yield table(*score_rows(systems))
+        if note := explain_test(systems):
+            yield paragraph(note)
+        yield preformatted("\n".join(list_signatures(systems)))
+    yield heading("Steps")
+    yield paragraph(
+        "Minutes of each step on this machine with the other processes that ran on it, and of its attempts "
+        "that were stopped."
+    )
+    yield table(*step_rows(report), names=2)
+    failed = [f"{result.name}: {result.message}" for _, result in report.steps if result.message]
+    if failed:
+        yield preformatted("\n".join(failed))
+    yield heading("Commands")
+    yield paragraph(f"Written by nmt {__version__} with this command, which ran the others in its directory.")
+    yield preformatted("\n".join([command, "", *(step.command for step, _ in report.steps)]))
