@@ -9,12 +9,13 @@ import typer
 from typer.main import get_command
 
 from nmt.cli.paths import PathRole, path_roles
-from nmt.data.pairs import find_file
+from nmt.data.pairs import find_file, list_pair_files
 from nmt.data.sources import list_files
 from nmt.errors import NmtError, suggestion
 from nmt.hub import is_hub_name
 from nmt.lab.pipeline.definition import PipelinePlan, StepLine
-from nmt.lab.pipeline.steps import PipelineStep, find_uses, sort_steps
+from nmt.lab.pipeline.steps import PipelineStep, sort_steps
+from nmt.recipe.cell_files import find_cell_files
 from nmt.recipe.reader import OVERRIDE, dump, read_any_recipe, split_arguments
 from nmt.recipe.run_directory import list_named_paths
 from nmt.recipe.settings_file import build_error
@@ -87,23 +88,33 @@ class _Command:
             if value is None and name == "output":
                 raise ValueError("add --output: the outputs of a pipeline have names")
             if value is not None and self.verb == "clean":
-                yield from _find_clean_outputs(self.values)
+                yield from list_pair_files(value, *_find_clean_languages(self.values))
             elif value is not None:
                 yield str(value)
 
     def build_step(self, name: str, writers: Mapping[str, str], directory: Path) -> PipelineStep:
         """Return the step, with what it reads; ValueError for an input that neither exists nor is written."""
-        foreign = {output: writer for output, writer in writers.items() if writer != name}
-        uses = list(find_uses(self.words, foreign, directory))
-        external, recipe = self._find_inputs(uses, directory)
-        needs = list(dict.fromkeys(foreign[output] for output in uses))
-        inputs = list(dict.fromkeys([*uses, *external]))
-        return PipelineStep(name, self.words, inputs, self.outputs, self.stdout, recipe, needs)
+        written = {
+            os.path.abspath(directory / output): output for output in writers if writers[output] != name
+        }
+        paths, recipe = self._find_inputs(directory, list(written))
+        inputs = dict[str, None]()
+        for path in paths:
+            full = os.path.abspath(directory / path)
+            uses = [output for place, output in written.items() if _is_inside(full, [place])]
+            if not uses and not Path(full).exists():
+                raise ValueError(f"no such file, and no step writes it: {path}")
+            inputs |= dict.fromkeys(uses or [full])
+        needs = list(dict.fromkeys(writers[path] for path in inputs if path in written.values()))
+        return PipelineStep(name, self.words, list(inputs), self.outputs, self.stdout, recipe, needs)
 
-    def _find_inputs(self, uses: Sequence[str], directory: Path) -> tuple[list[str], str]:
-        """Return the files that no other step writes, and the resolved recipe of a trainer."""
+    def _find_inputs(self, directory: Path, written: Sequence[str]) -> tuple[list[str], str]:
+        """Return the paths that the command reads, and the resolved recipe of a model that it trains."""
         if self.verb in TRAINERS:
-            return _find_recipe_inputs(self.values["words"], uses, directory)
+            return _find_recipe_inputs(self.values["words"], directory, written)
+        if self.verb == "clean":
+            names, languages = self.values["names"], _find_clean_languages(self.values)
+            return list_pair_files(names[0] if len(names) == 1 else names, *languages), ""
         read = []
         for name, role in self.roles.items():
             value = self.values.get(name)
@@ -111,12 +122,7 @@ class _Command:
                 raise ValueError("it reads standard input: add --input FILE")
             if role in READS and value is not None:
                 read += [str(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
-        for path in read:
-            is_known = path == "-" or is_hub_name(path) or (directory / path).exists()
-            if not (is_known or any(find_uses([path], dict.fromkeys(uses, ""), directory))):
-                raise ValueError(f"no such file, and no step writes it: {path}")
-        external = [path for path in read if not any(find_uses([path], dict.fromkeys(uses, ""), directory))]
-        return [path for path in external if path != "-" and not is_hub_name(path)], ""
+        return [path for path in read if not is_hub_name(path)], ""
 
 
 def _parse(words: Sequence[str]) -> tuple[Mapping[str, Any], Any]:
@@ -134,40 +140,29 @@ def _parse(words: Sequence[str]) -> tuple[Mapping[str, Any], Any]:
         with verbs[name].make_context(name, arguments) as context:
             return context.params, context.command.callback
     except typer.TyperException as error:
-        raise ValueError(getattr(error, "message", str(error))) from None
+        raise ValueError(error.format_message()) from None
     except typer.Exit:
         raise ValueError("--help is not a step of a pipeline") from None
 
 
-def _find_clean_outputs(values: Mapping[str, Any]) -> list[str]:
-    """Return the file of pairs, or the two files, that `nmt clean` writes."""
+def _find_clean_languages(values: Mapping[str, Any]) -> tuple[str, str]:
     from nmt.cli.clean import find_languages
-    from nmt.data.pairs import pair_format
 
-    output = values["output"]
-    languages = find_languages(values["names"], output, values["src"], values["tgt"])
-    return [output] if pair_format(output) else [f"{output}.{language}" for language in languages]
+    return find_languages(values["names"], values["output"], values["src"], values["tgt"])
 
 
-def _find_recipe_inputs(words: Sequence[str], uses: Sequence[str], directory: Path) -> tuple[list[str], str]:
-    """Return the files that training a recipe reads and no step writes, and the resolved recipe."""
+def _find_recipe_inputs(
+    words: Sequence[str], directory: Path, written: Sequence[str]
+) -> tuple[list[str], str]:
+    """Return the files and models that training a recipe reads, and the resolved recipe."""
     here = COMMAND_LINE._replace(folder=Path(os.path.abspath(directory)))  # where the command runs
     recipe = read_any_recipe(*split_arguments(words), source=here)
-    written = [os.path.abspath(directory / use) for use in uses]
-    root, external = recipe.data.root_directory, list_named_paths(recipe)
+    root, paths = recipe.data.root_directory, [*list_named_paths(recipe), *find_cell_files(recipe)]
     for name in list_files(recipe.data):
-        external.append(root / name if _is_inside(root / name, written) else find_file(root, name))
-    missing = [
-        path for path in external if not (path.exists() or _is_inside(path, written) or is_hub_name(path))
-    ]
-    if missing:
-        raise ValueError(f"no such file, and no step writes it: {missing[0]}")
-    inputs = (
-        os.path.abspath(path) for path in external if not (_is_inside(path, written) or is_hub_name(path))
-    )
-    return list(inputs), dump(recipe)
+        paths.append(root / name if _is_inside(str(root / name), written) else find_file(root, name))
+    return [str(path) for path in paths if not is_hub_name(path)], dump(recipe)
 
 
-def _is_inside(path: Path, folders: Sequence[str]) -> bool:
+def _is_inside(path: str, folders: Sequence[str]) -> bool:
     """Return True if a path is one of the others or inside one of them."""
     return any(f"{os.path.abspath(path)}{os.sep}".startswith(f"{folder}{os.sep}") for folder in folders)

@@ -8,11 +8,11 @@ import typer
 from nmt.cli.options import FileOption
 from nmt.cli.paths import READ, WRITTEN_FILE
 from nmt.cli.progress import LineProgress
-from nmt.cli.score import Language, Tokenize
+from nmt.cli.score import Language
 from nmt.data.text import read_lines
 from nmt.errors import DataError
 from nmt.evaluation.metrics import METRICS, sentence_utility
-from nmt.evaluation.tokenizers import AUTO, choose_tokenizer
+from nmt.evaluation.tokenizers import choose_tokenizer
 from nmt.files import atomic_file
 
 
@@ -26,7 +26,6 @@ def select(
         str, typer.Option("--metric", "-m", metavar="NAME", help=f"{', '.join(METRICS)}.")
     ] = "chrf",
     language: Language = None,
-    tokenize: Tokenize = AUTO,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress.")] = False,
 ) -> None:
     """Choose for each line the translation that is most similar to its reference.
@@ -40,9 +39,7 @@ def select(
     refs = list(read_lines(ref))
     if not refs:
         raise DataError(f"{ref}: it has no lines")
-    if tokenize == AUTO:
-        tokenize = choose_tokenizer(language, refs)
-    utility = sentence_utility(metric, tokenize)
+    utility = sentence_utility(metric, choose_tokenizer(language, refs))
     total, progress = 0.0, LineProgress(None if quiet else len(refs), quiet=quiet)
     with atomic_file(output) as side, side.open("w", encoding="utf-8", newline="\n") as file, progress.show():
         groups = [group_candidates(path, len(refs)) for path in lists]

@@ -25,7 +25,7 @@ WITHOUT_TORCH = {
     **{"corpus ls": "", "corpus check": "phrasebook", "corpus fetch": "", "corpus prepare": ""},
     "recipes ls": "",
     **{"plot": f"{RUN} -o curves.svg", "serve": ""},
-    "select": f"{LINES} -r {LINES} -o chosen",
+    "select": "",
 }
 """The verbs that need no torch, and arguments with which they succeed."""
 WITH_TORCH = {
@@ -98,7 +98,7 @@ def test_what_needs_torch_is_known_of_every_verb() -> None:
     assert {*WITHOUT_TORCH, *WITH_TORCH} == verbs(root.app)
 
 
-WITHOUT_ARGUMENTS = ("merge", "serve", "corpus fetch", "corpus prepare")
+WITHOUT_ARGUMENTS = ("merge", "select", "serve", "corpus fetch", "corpus prepare")
 QUICK = ("translate", "rescore", "merge", "train", "recipes show", "inspect gates")
 
 

@@ -43,8 +43,8 @@ def run_steps(
     checksum = partial(_checksum, directory)
     try:
         states = Dependency(_StateFile, str(directory / STATE), partial(_ChecksumChecker, checksum))
-    except DatabaseException as error:
-        raise DataError(f"{directory / STATE}: {error}") from None
+    except DatabaseException:
+        raise DataError(f"{directory / STATE} is damaged: remove it, and all steps are run again") from None
     tasks = [_build_task(directory, step, run, checksum) for step in steps]
     control = TaskControl(tasks)
     control.process(None)

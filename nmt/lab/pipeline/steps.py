@@ -3,14 +3,14 @@
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt import __version__
-from nmt.errors import DataError
+from nmt.errors import UsageError
 from nmt.files import cached_sha256
 
 STATE, CHECKSUMS = ".steps.json", ".checksums.json"
@@ -40,23 +40,13 @@ class PipelineStep(NamedTuple):
         return text.replace(os.path.abspath(directory), ".")
 
 
-def find_uses(words: Iterable[str], outputs: Mapping[str, str], directory: Path) -> Iterator[str]:
-    """Yield the outputs that words of a command name: alone, in a setting, or as a directory of a path."""
-    here = os.path.abspath(directory) + os.sep
-    texts = [word.replace(here, "") for word in words]
-    for output in outputs:
-        name = re.compile(rf"(?<![\w./+-]){re.escape(output)}(?![\w.+-])")
-        if any(name.search(text) for text in texts):
-            yield output
-
-
 def sort_steps(steps: Sequence[PipelineStep]) -> list[PipelineStep]:
-    """Return the steps in an order in which each follows those that it needs; DataError for a circle."""
+    """Return the steps in an order in which each follows those that it needs; UsageError for a circle."""
     by_name = {step.name: step for step in steps}
     try:
         order = list(TopologicalSorter({step.name: step.needs for step in steps}).static_order())
     except CycleError as error:
-        raise DataError(f"steps need each other in a circle: {' -> '.join(error.args[1])}") from None
+        raise UsageError(f"steps need each other in a circle: {' -> '.join(error.args[1])}") from None
     rank = {name: max((order.index(need) for need in by_name[name].needs), default=-1) for name in order}
     return [by_name[name] for name in sorted(order, key=lambda name: (rank[name], list(by_name).index(name)))]
 
