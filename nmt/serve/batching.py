@@ -18,7 +18,7 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line
 from nmt.decoding.options import Options, Request
 from nmt.decoding.translation import LineSearch, Translation, finish_line, plan_line, rank_candidates
-from nmt.errors import NmtError
+from nmt.errors import DataError, NmtError, UsageError
 from nmt.serve.inspection import Answer
 from nmt.serve.requests import LineRequest, TranslatedPart, WorkerFailure
 
@@ -253,8 +253,8 @@ class RunningSearches:
 
 
 def describe_error(error: Exception) -> Exception:
-    """Return the error that answers a request; a defect is printed to stderr."""
+    """Return the error that answers a request, of a class that can be sent; a defect is printed to stderr."""
     if isinstance(error, NmtError):
-        return error
+        return (UsageError if isinstance(error, UsageError) else DataError)(str(error))
     traceback.print_exception(error, file=sys.stderr)
-    return WorkerFailure(f"the request could not be translated: {type(error).__name__}: {error}")
+    return WorkerFailure(f"it could not be done because of a defect: {type(error).__name__}: {error}")

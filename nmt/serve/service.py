@@ -259,7 +259,7 @@ class Service:
                 continue
             try:
                 await self._replace_pool(self._sources, trust_code=False)
-            except NmtError as error:
+            except (NmtError, OSError) as error:
                 log.error("the models cannot be loaded again: %s", error)
                 await asyncio.sleep(RETRY_PAUSE)
                 self._has_broken.set()
@@ -282,7 +282,7 @@ class Service:
             try:
                 await self.reload(self._sources)
                 log.info("models were reloaded, since their files have changed")
-            except NmtError as error:
+            except (NmtError, OSError) as error:
                 last_failed = found
                 log.error("the models in use stay: their files have changed, but %s", error)
 

@@ -9,18 +9,16 @@ import os
 import signal
 import socket
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nmt.api.loading import LoadedJob
-from nmt.errors import NmtError
 from nmt.operating_system import STOP_SIGNALS, fork_process, receive_socket
 from nmt.serve.batching import Event, RunningSearches, describe_error
 from nmt.serve.channel import Channel
 from nmt.serve.inspection import Answer, Inspection
 from nmt.serve.model_files import LoadedFiles, load_models
-from nmt.serve.requests import LineRequest, ModelSource, WorkerFailure
+from nmt.serve.requests import LineRequest, ModelSource
 
 REPORT_INTERVAL = 0.25  # seconds between reports if there are no results
 
@@ -82,11 +80,8 @@ def _load(channel: Channel, sources: Sequence[ModelSource], trust_code: bool) ->
     gc.disable()
     try:
         loaded, answer = load_models(sources, trust_code=trust_code)
-    except NmtError as error:
-        answer = error
     except Exception as error:
-        traceback.print_exc()
-        answer = WorkerFailure(f"the models could not be loaded: {type(error).__name__}: {error}")
+        answer = describe_error(error)
     gc.freeze()  # the collector does not touch, and so not copy, the memory of the models
     gc.enable()
     channel.send(answer)

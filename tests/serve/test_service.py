@@ -1,0 +1,219 @@
+"""Real worker processes: killed, reloaded, without torch, and all answers right."""
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.decoding.job import Job, Line, LineConstraints
+from nmt.decoding.translation import Translation, translate_window
+from nmt.errors import UsageError
+from nmt.export.directory import load_export
+from nmt.operating_system import START_METHOD
+from nmt.serve.requests import LineRequest, ModelSource, TimeLimitExceeded, TranslationSettings
+from nmt.serve.service import Service
+from tests.serve.test_batching import plain
+
+pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
+
+ARTIFACTS = Path(__file__).resolve().parents[1] / "compatibility/v0.1"
+LINES = (ARTIFACTS / "lines.de").read_text(encoding="utf-8").split("\n")
+SETTINGS = (
+    TranslationSettings(),
+    TranslationSettings(beam=1),
+    TranslationSettings(n_best=3, aligned=True),
+    TranslationSettings(attention=True),
+)
+CONSTRAINTS = (
+    *[LineConstraints()] * 3,
+    LineConstraints(must=("bird",)),
+    LineConstraints(must_not=("old",), glossary=(("Hund", "cat"),)),
+)
+
+
+class Expected:
+    """Requests, and their translations by the command's code in this process."""
+
+    def __init__(self, count: int) -> None:
+        draw = random.Random(1)
+        self.draw, self.jobs = draw, {name: load_export(ARTIFACTS / name) for name in ("onnx", "onnx-int8")}
+        self.requests = list[LineRequest]()
+        for _ in range(count):
+            text = " ".join(draw.choices(LINES, k=draw.choice([1, 1, 1, 4])))
+            line = Line(1, text, constraints=draw.choice(CONSTRAINTS))
+            self.requests.append(LineRequest(draw.choice([*self.jobs]), line, draw.choice(SETTINGS)))
+        self.translations = [plain(self._translate(request)) for request in self.requests]
+
+    def _translate(self, request: LineRequest) -> Translation:
+        job: Job = self.jobs[request.model].configure(**request.settings._asdict())
+        return translate_window([request.line], job)[0]
+
+
+def serve(test: Callable[[Service], Coroutine[Any, Any, None]], *models: Path, **settings: Any) -> None:
+    async def run() -> None:
+        sources = [ModelSource(path.name, str(path)) for path in models]
+        async with Service(sources, **settings) as service:
+            await test(service)
+
+    asyncio.run(run())
+
+
+async def until(is_true: Callable[[], object]) -> None:
+    """Wait, for a minute at most."""
+    async with asyncio.timeout(60):
+        while not is_true():
+            await asyncio.sleep(0.01)
+
+
+def pids(service: Service) -> list[int]:
+    """The worker processes."""
+    assert service._pool is not None
+    return [worker.report.pid for worker in service._pool.workers if worker.report]
+
+
+def make_trouble(service: Service, draw: random.Random, models: list[Path]) -> None:
+    """Kill a worker, or replace a file of a model."""
+    if draw.random() < 0.7:
+        if alive := pids(service):
+            os.kill(draw.choice(alive), signal.SIGKILL)
+    else:
+        file = draw.choice(models) / "config.json"
+        file.with_suffix(".new").write_bytes(file.read_bytes())
+        file.with_suffix(".new").replace(file)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")
+@pytest.mark.parametrize("count", [120, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_no_answer_is_wrong_or_lost_with_aborts_kills_and_reloads(count: int, tmp_path: Path) -> None:
+    expected = Expected(60)
+    draw, models = expected.draw, [tmp_path / name for name in expected.jobs]
+    for path in models:
+        shutil.copytree(ARTIFACTS / path.name, path)
+    wrong, counts = list[int](), {"answered": 0, "aborted": 0, "late": 0}
+
+    async def ask(service: Service, number: int) -> None:
+        request, fate = expected.requests[number], draw.random()
+        if fate < 0.05:
+            request = request._replace(seconds=0.001)
+        task = asyncio.create_task(service.translate(request))
+        if 0.05 < fate < 0.15:
+            await asyncio.sleep(draw.random() / 50)
+            task.cancel()
+        await asyncio.wait([task])
+        if task.cancelled():
+            counts["aborted"] += 1
+        elif isinstance(task.exception(), TimeLimitExceeded):
+            counts["late"] += 1
+        else:
+            counts["answered"] += 1
+            if plain(task.result()) != expected.translations[number]:
+                wrong.append(number)
+
+    async def client(service: Service) -> None:
+        for _ in range(count // 30):
+            await ask(service, draw.randrange(len(expected.requests)))
+            if sum(counts.values()) % 25 == 0:
+                make_trouble(service, draw, models)
+
+    async def test(service: Service) -> None:
+        await asyncio.gather(*(client(service) for _ in range(30)))
+
+    serve(test, *models, workers=2, poll=0.3)
+    assert wrong == []
+    assert sum(counts.values()) == count // 30 * 30
+    assert counts["answered"] > counts["aborted"] + counts["late"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")
+def test_workers_and_their_template_can_be_killed(tmp_path: Path) -> None:
+    request = LineRequest("onnx", Line(1, LINES[0]))
+
+    async def test(service: Service) -> None:
+        found = await service.translate(request)
+        (first,) = pids(service)
+        os.kill(first, signal.SIGKILL)
+        assert plain(await service.translate(request)) == plain(found)
+        assert service.statistics.restarts == 1
+        if START_METHOD == "fork":
+            assert service._pool is not None
+            template = service._pool._processes._processes[0]
+            assert template.pid is not None
+            os.kill(template.pid, signal.SIGKILL)
+            os.kill(pids(service)[0], signal.SIGKILL)
+            assert plain(await service.translate(request)) == plain(found)
+
+    serve(test, ARTIFACTS / "onnx")
+
+
+def test_a_model_that_changed_is_reloaded_unless_it_is_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, other = tmp_path / "model", ARTIFACTS / "onnx-int8"
+    shutil.copytree(ARTIFACTS / "onnx", model)
+    request = LineRequest("model", Line(1, LINES[0]))
+
+    async def test(service: Service) -> None:
+        found = await service.translate(request)
+        (model / "checksums.json").write_text("{}")
+        await until(lambda: "the models in use stay" in caplog.text)
+        assert plain(await service.translate(request)) == plain(found)
+        precisions = [service.models["model"].precision]
+        shutil.rmtree(model)
+        shutil.copytree(other, model)
+        await until(lambda: service.statistics.reloads == 1)
+        precisions.append(service.models["model"].precision)
+        assert precisions == ["float32", "int8"]
+        assert plain(await service.translate(request)) == plain(
+            translate_window([request.line], load_export(other))[0]
+        )
+        with pytest.raises(UsageError, match="was exported in float32"):
+            await service.reload([ModelSource("bad", str(ARTIFACTS / "onnx"), "int8")])
+        assert [*service.models] == ["model"]
+
+    serve(test, model, poll=0.05)
+
+
+def test_a_model_that_cannot_be_loaded_is_an_error_of_the_start() -> None:
+    async def run() -> None:
+        await Service([ModelSource("m", str(ARTIFACTS / "onnx"), "int8")]).start()
+
+    with pytest.raises(UsageError, match="was exported in float32"):
+        asyncio.run(run())
+
+
+PROGRAM = """
+import asyncio, sys
+from nmt.decoding.job import Line
+from nmt.serve.requests import LineRequest, ModelSource
+from nmt.serve.service import Service
+
+async def run():
+    async with Service([ModelSource("m", sys.argv[1])]) as service:
+        print((await service.translate(LineRequest("m", Line(1, sys.argv[2])))).text)
+
+if __name__ == "__main__":
+    asyncio.run(run())
+"""
+
+
+def test_exports_are_served_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is imported')")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py", ARTIFACTS / "onnx", LINES[0]],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        check=False,
+    )
+    assert done.stderr.decode() == ""
+    expected = translate_window([Line(1, LINES[0])], load_export(ARTIFACTS / "onnx"))[0]
+    assert done.stdout.decode().splitlines() == [expected.text]
