@@ -33,7 +33,7 @@ def new(
     held_out: Annotated[
         int | None, CountOption(help="Pairs in validation, and in test; by default by size.")
     ] = None,
-    seed: Annotated[int, CountOption(min=0, help="Seed of the split.")] = 1,
+    seed: Annotated[int, CountOption(min=0, max=1 << 53, help="Seed of the split.")] = 1,
 ) -> None:
     """Make a directory to train from, of sentence pairs.
 

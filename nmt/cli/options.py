@@ -28,8 +28,9 @@ RecipeWords = Annotated[
     list[str],
     typer.Argument(
         metavar="RECIPE... [KEY=VALUE...]",
-        help="Recipe files, or names of `nmt recipes ls`, and settings that replace theirs, such as "
-        "training.stop_after=5e (all: `nmt recipes reference`). Later ones take precedence.",
+        help="Recipe files, directories of `nmt new`, or names of `nmt recipes ls`, and settings that "
+        "replace theirs, such as training.stop_after=5e (all: `nmt recipes reference`). Later ones take "
+        "precedence.",
     ),
     READ,
 ]

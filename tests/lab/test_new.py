@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.api.runs import load_recipe
 from nmt.data.pairs import find_corpus, read_pairs
 from nmt.files import file_sha256, shipped_directory
 from nmt.lab.doctor.trial_run import TrainingCost
@@ -70,6 +71,7 @@ def test_a_directory_is_made_and_trained() -> None:
     assert "BLEU" in done(nmt("run", "mine", *tiny, "training.validation.every=2u"))
     assert (directory / "run" / "scores.json").is_file()
     assert "nothing to do" not in done(nmt("doctor", "mine/", "--updates", 0, *tiny))
+    assert load_recipe("mine").data.root == str(directory.resolve() / "data")
     assert nmt("new", "mine", *files).exit_code == 2
 
 
@@ -142,10 +144,17 @@ def test_near_copies_do_not_leak() -> None:
         (["one.de", "one.en", "--tgt", "fr"], 2, "the files are in de and en, not in fr"),
         (["three.jsonl"], 2, "found texts in de, en, fr: choose two by --src and --tgt"),
         (["empty.tsv", "--src", "de", "--tgt", "en"], 1, "too few good pairs"),
+        (
+            ["many.de", "many.en", "--held-out", 60],
+            2,
+            "60 pairs each for validation and test leave none of 120",
+        ),
+        (["many.de", "many.en", "--seed", 1 << 60], 2, "--seed"),
     ],
 )
-def test_wrong_input_is_refused_and_nothing_is_left(words: list[str], code: int, message: str) -> None:
+def test_wrong_input_is_refused_and_nothing_is_left(words: list[object], code: int, message: str) -> None:
     two_files([("Ein Hund.", "A dog."), ("Zwei Hunde.", "Two dogs.")], "one")
+    two_files(corpus(120), "many")
     write_lines(Path("short.de"), ["Ein Hund."])
     write_lines(Path("wide.tsv"), ["a\tb\tc"])
     write_lines(Path("bad.jsonl"), ['{"de": "a", "en": "b"}', "{"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.data.pair_rules import FilterReport
 from nmt.data.splitting.near_copies import SIMILARITY, NearCopyIndex, normalise_sentence
-from nmt.errors import DataError
+from nmt.errors import DataError, UsageError
 
 Pair = tuple[str, str]
 ReadPairs = Callable[[], Iterable[Pair]]
@@ -66,6 +66,11 @@ def split_pairs_by_group(
     sizes = np.bincount(labels, minlength=len(labels))
     report.groups, report.largest_group = int(np.count_nonzero(sizes)), int(sizes.max(initial=0))
     wanted = settings.held_out_size(len(labels))
+    if 2 * wanted >= len(labels):
+        raise UsageError(
+            f"{wanted:,} pairs each for validation and test leave none of {len(labels):,} to train on: "
+            "choose fewer (--held-out)"
+        )
     drawn = _draw_groups(keys[0], labels, sizes, 2 * CANDIDATES * wanted)
     parts = _choose_parts(read, drawn, wanted, settings.similarity)
     held_out_groups = {int(labels[number]) for part in parts.values() for number in part}

@@ -42,6 +42,7 @@ class TrainingCost(NamedTuple):
     pieces_per_second: float  # target tokens
     memory_gib: float | None  # peak, of the process or on the GPU; None where the system does not tell
     memory_there_gib: float | None  # of the machine or the GPU
+    processor_seconds: float = 0.0  # per update, of all threads: what an idle core would take
 
     @property
     def seconds(self) -> float:
@@ -124,7 +125,8 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
     learner.model.train()
     widest = max(islice(training.epochs.batches(0, 0), SEARCHED), key=lambda b: b.src.numel() + b.tgt.numel())
     carried = learner.update([widest] * group, rate=training.schedule.rate(1), ratio=1.0).carried
-    batches, made, words, start = training.epochs.batches(0, 0), 0, 0, time.perf_counter()
+    batches, made, words = training.epochs.batches(0, 0), 0, 0
+    start, processor_start = time.perf_counter(), time.process_time()
     while made < updates and (chosen := list(islice(batches, group))):
         made += 1
         ratio, rate = learner.forcing.ratio(made), training.schedule.rate(made)
@@ -133,6 +135,7 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
             raise DivergenceError(f"{outcome.bad_update.reason} at update {made}. {ADVICE}")
         words, carried = words + outcome.totals.tokens, outcome.carried
     seconds, stop = time.perf_counter() - start, training.settings.stop_after
+    processor_seconds = time.process_time() - processor_start
     peak: int | None
     available: int | None
     if next(learner.model.parameters()).is_cuda:
@@ -148,6 +151,7 @@ def measure(training: Trainer, updates: int) -> TrainingCost:
         words / seconds,
         None if peak is None else peak / 2**30,
         None if available is None else available / 2**30,
+        processor_seconds / made,
     )
 
 

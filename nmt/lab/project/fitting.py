@@ -11,6 +11,7 @@ from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.trial_run import TrainingCost, run_trial
 from nmt.lab.project.choices import ChosenSetting, write_recipe
 from nmt.notes import show_notes
+from nmt.operating_system import find_load
 from nmt.recipe.reader import RECIPE, read_recipe
 from nmt.training.console import Progress
 
@@ -23,6 +24,7 @@ ENOUGH = 0.5
 """Share of the epochs chosen by size below which a smaller model is trained instead."""
 SMALLEST = 64
 """Size of embeddings and states below which a model is not made smaller."""
+LENGTH, BATCH = "training.stop_after", "training.batch.size"
 SIZES = ("encoder.embedding", "encoder.hidden", "decoder.embedding", "decoder.hidden")
 VALIDATIONS, LONGEST_INTERVAL = 12, 2000
 """Validations of a run, about, and updates between two of them at most."""
@@ -35,6 +37,7 @@ class FittedSettings(NamedTuple):
     updates: int
     cost: TrainingCost
     findings: list[Finding]
+    load: float  # of the machine before the trial
 
     @property
     def seconds(self) -> float:
@@ -49,37 +52,29 @@ def fit_settings(
 
     `folder` has the data, and the recipe is written there. UsageError if the smallest model takes too long.
     """
-    chosen = list(settings)
+    chosen, load = list(settings), find_load()
+    values = {one.setting: one.value for one in settings}
+    wanted, per_epoch = float(values[LENGTH].removesuffix("e")), math.ceil(pairs / values[BATCH])
+    seconds = math.inf if minutes is None else RESERVE * 60 * minutes
     while True:
         write_recipe(folder / RECIPE, (), chosen)
         cost, findings = _time_updates(folder)
-        wanted, batch = (
-            read_epochs(chosen),
-            next(o.value for o in chosen if o.setting == "training.batch.size"),
-        )
-        per_epoch = math.ceil(pairs / batch)
-        if minutes is None:
-            return FittedSettings(
-                _set_validations(chosen, wanted, per_epoch), round(wanted * per_epoch), cost, findings
-            )
-        possible = RESERVE * 60 * minutes / (per_epoch * cost.seconds_per_update)
-        smaller = _shrink(chosen)
+        possible, smaller = seconds / (per_epoch * cost.seconds_per_update), _shrink(chosen)
         if possible >= ENOUGH * wanted or smaller is None:
             break
         chosen = smaller
-    epochs = min(wanted, math.floor(10 * possible) / 10)
-    if epochs <= 0:
+    epochs = wanted if possible >= wanted else math.floor(10 * possible) / 10
+    if not epochs:
         epoch = per_epoch * cost.seconds_per_update / 60
         raise UsageError(
             f"--minutes {minutes:g}: an epoch of {pairs:,} pairs takes {epoch:,.1f} minutes with the "
             "smallest model: give more minutes, or fewer pairs"
         )
-    comment = f"as many as fit {minutes:g} minutes on this machine; {wanted:g} are chosen by size"
     if epochs < wanted:
-        chosen = _replace(chosen, "training.stop_after", f"{epochs:g}e", comment)
-    return FittedSettings(
-        _set_validations(chosen, epochs, per_epoch), round(epochs * per_epoch), cost, findings
-    )
+        comment = f"as many as fit {minutes:g} minutes on this machine; by the number of pairs, {wanted:g}"
+        chosen = _replace(chosen, LENGTH, f"{epochs:g}e", comment)
+    updates = max(1, round(epochs * per_epoch))
+    return FittedSettings([*chosen, _choose_interval(updates)], updates, cost, findings, load)
 
 
 def _time_updates(folder: Path) -> tuple[TrainingCost, list[Finding]]:
@@ -90,11 +85,6 @@ def _time_updates(folder: Path) -> tuple[TrainingCost, list[Finding]]:
     if cost is None:
         raise DataError(f"a trial of the recipe failed: {'; '.join(finding.what for finding in findings)}")
     return cost, findings
-
-
-def read_epochs(settings: Sequence[ChosenSetting]) -> float:
-    """Return the number of epochs that settings ask for."""
-    return float(next(str(one.value) for one in settings if one.setting == "training.stop_after")[:-1])
 
 
 def _shrink(settings: Sequence[ChosenSetting]) -> list[ChosenSetting] | None:
@@ -108,11 +98,11 @@ def _shrink(settings: Sequence[ChosenSetting]) -> list[ChosenSetting] | None:
     return chosen
 
 
-def _set_validations(settings: Sequence[ChosenSetting], epochs: float, per_epoch: int) -> list[ChosenSetting]:
-    """Set the interval between validations."""
-    updates = min(LONGEST_INTERVAL, max(1, round(epochs * per_epoch / VALIDATIONS)))
-    comment = f"about {max(1, round(epochs * per_epoch / updates))} validations in all"
-    return [*settings, ChosenSetting("training.validation.every", f"{updates}u", comment)]
+def _choose_interval(updates: int) -> ChosenSetting:
+    """Choose the interval between validations of a run."""
+    every = min(LONGEST_INTERVAL, max(1, round(updates / VALIDATIONS)))
+    comment = f"about {max(1, round(updates / every))} validations in all"
+    return ChosenSetting("training.validation.every", f"{every}u", comment)
 
 
 def _replace(

@@ -7,10 +7,11 @@ from pathlib import Path
 from nmt.data.pair_rules import FilterReport
 from nmt.errors import escape_controls
 from nmt.files import write_file
-from nmt.lab.doctor.finding import Finding
+from nmt.lab.doctor.finding import Finding, format_count
 from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_html, to_markdown
 from nmt.lab.project.build import ProjectFacts
 from nmt.notes import format_clock
+from nmt.operating_system import count_cores
 
 RULE = (
     "Test and validation were drawn first. Pairs that share a sentence, compared without case, digits and "
@@ -32,11 +33,15 @@ def write_documents(facts: ProjectFacts, folder: Path, directory: Path) -> None:
 def describe_time(facts: ProjectFacts) -> str:
     """Describe how long training takes on this machine, as measured."""
     assert facts.fitted is not None
-    cost = facts.fitted.cost
-    return (
+    cost, load, cores = facts.fitted.cost, facts.fitted.load, count_cores()
+    text = (
         f"{facts.fitted.updates:,} updates of {cost.seconds_per_update:.3f} s: about "
         f"{format_clock(facts.fitted.seconds)}, without validations (measured on this machine)"
     )
+    if load > cores / 2:
+        processor = format_clock(facts.fitted.updates * cost.processor_seconds)
+        text += f"; its load was {load:.1f} on {format_count(cores, 'core')}, an idle core takes {processor}"
+    return text
 
 
 def list_findings(facts: ProjectFacts) -> Iterator[tuple[str, Finding]]:
