@@ -8,6 +8,7 @@ import { Editor, find } from "./texts.js";
 import { WordPanel } from "./word.js";
 import { splitWords } from "./words.js";
 
+const same = (place, other) => place.at === other.at && place.before === other.before;
 const PAUSE = 250;  /* milliseconds without a key until a text is translated */
 const SPOKEN = 1200;  /* until a screen reader hears the translation */
 
@@ -79,7 +80,10 @@ export class Translate {
     this.place.classList.remove("waiting");
     this.place.replaceChildren(...results.map(({ text }, at) => make("p", { dir: "auto" }, ...this.words(text, at))));
     this.all = [...this.place.querySelectorAll(".word")];
-    if (this.all.length) this.all[0].tabIndex = 0;
+    const chosen = this.all.find(word => this.sought && same(this.places.get(word), this.sought)), first = chosen ?? this.all[0];
+    if (first) first.tabIndex = 0;
+    chosen?.focus();
+    this.sought = null;
     find("hint").hidden = !this.all.length || this.panel.used;
     find("undo").hidden = !results.length || !this.lines.some((line, at) => this.choice(line, at));
     this.say();
@@ -91,7 +95,7 @@ export class Translate {
     const chosen = this.choice(this.lines[at], at).length;
     return splitWords(text, this.page.model.target).map(({ before, word, space }) => {
       if (space) return word;
-      const element = make("span", { class: before.length < chosen ? "word chosen" : "word", role: "button", tabindex: -1 }, word);
+      const element = make("span", { class: before.length + word.length === chosen ? "word chosen" : "word", role: "button", tabindex: -1 }, word);
       this.places.set(element, { at, before, word });
       return element;
     });
@@ -111,7 +115,7 @@ export class Translate {
   move(rows, columns) {
     const here = this.all.indexOf(document.activeElement);
     if (here < 0) return;
-    const line = step => this.all.findIndex((word, at) => this.places.get(word).at === this.places.get(this.all[here]).at + step && at >= 0);
+    const line = step => this.all.findIndex(word => this.places.get(word).at === this.places.get(this.all[here]).at + step);
     const at = rows ? line(Math.sign(rows)) : clamp(here + columns, 0, this.all.length - 1);
     if (at < 0) return;
     this.all[here].tabIndex = -1;
@@ -128,9 +132,8 @@ export class Translate {
   /* Begin the translation of a line with another word. */
   choose({ at, line, before }, word) {
     this.choices.set(at, { line, model: this.page.model.name, prefix: before + word });
+    this.sought = { at, before };  /* the word that has the focus then */
     this.refresh();
-    this.place.tabIndex = -1;
-    this.place.focus();
   }
 
   async copy() {

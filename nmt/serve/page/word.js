@@ -15,7 +15,7 @@ export class WordPanel {
     this.element = find("word");
     this.latest = new Latest(0);
     this.used = false;
-    this.element.addEventListener("keydown", event => {
+    document.addEventListener("keydown", event => {
       if (event.key === "Escape") this.close(true);
     });
     listen(this.element, rows => this.move(rows));
