@@ -3,6 +3,7 @@
 Texts are shown as they are: neither format takes what is in them for markup.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
@@ -12,17 +13,38 @@ from typing import NamedTuple
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; img-src data:"
 """The page's content security policy: nothing is loaded, nothing is run."""
 STYLE = """
-:root { color-scheme: light dark; --line: #ccc; --soft: #666; }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #aaa; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-body { overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid var(--line); }
-th, td { white-space: nowrap; }
+:root {
+  color-scheme: light dark; --page: #fbf9f5; --panel: #fff; --ink: #1d2329; --soft: #66707a; --faint: #dcd8cf;
+  --accent: #b4481e;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #101418; --panel: #171c22; --ink: #e6e3dc; --soft: #97a1ab; --faint: #2c343d; --accent: #ff9a62;
+  }
+}
+body {
+  max-width: 1120px; margin: 0 auto; padding: 24px 20px; overflow-wrap: anywhere;
+  font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
+}
+h1 { font-size: clamp(22px, 4vw, 34px); line-height: 1.25; }
+h2 { font-size: 20px; margin: 40px 0 8px; }
+h3 { font-size: 16px; margin: 24px 0 8px; }
+p { max-width: 74ch; }
+a { color: var(--accent); }
+nav ul { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0; padding: 0; list-style: none; }
+.wide {
+  overflow-x: auto; width: fit-content; max-width: 100%; box-sizing: border-box; margin: 10px 0;
+  padding: 6px 14px; background: var(--panel); border: 1px solid var(--faint); border-radius: 10px;
+}
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 4px 0 4px 20px; text-align: right; white-space: nowrap; }
+th, td { border-bottom: 1px solid var(--faint); }
+th { font-weight: 600; color: var(--soft); }
+tr:last-child td { border-bottom: 0; }
+th:first-child, td:first-child { padding-left: 0; }
 .name { text-align: left; }
-img { max-width: 100%; background: white; border-radius: 4px; }
-pre, .small { color: var(--soft); font-size: .85rem; white-space: pre-wrap; }
+img { max-width: 100%; background: white; border: 1px solid var(--faint); border-radius: 10px; }
+pre { color: var(--soft); font-size: 13px; white-space: pre-wrap; }
 """
 
 
@@ -35,7 +57,24 @@ class Block(NamedTuple):
 
 def heading(text: str, level: int = 2) -> Block:
     """Write a heading; that of the document has level 1."""
-    return Block(f"{'#' * level} {_markdown(text)}", f"<h{level}>{escape(text)}</h{level}>")
+    anchor = f' id="{_slug(text)}"' if level == 2 else ""
+    return Block(f"{'#' * level} {_markdown(text)}", f"<h{level}{anchor}>{escape(text)}</h{level}>")
+
+
+def contents(headings: Sequence[str]) -> Block:
+    """Write links to headings of level 2."""
+    markdown = "\n".join(f"- [{_label(text)}](#{_slug(text)})" for text in headings)
+    entries = "".join(f'<li><a href="#{_slug(text)}">{escape(text)}</a></li>' for text in headings)
+    return Block(markdown, f'<nav aria-label="Contents"><ul>{entries}</ul></nav>')
+
+
+def _slug(text: str) -> str:
+    """Return the anchor that renderers of Markdown give a heading."""
+    return "-".join(re.sub(r"[^\w\- ]", "", text.lower()).split(" "))
+
+
+def _label(text: str) -> str:
+    return _markdown(text).replace("[", "\\[").replace("]", "\\]")
 
 
 def paragraph(text: str) -> Block:
@@ -68,7 +107,7 @@ def _row(kind: str, cells: Sequence[str], names: int) -> str:
 
 def picture(file: Path, folder: Path, description: str) -> Block:
     """Show an SVG file: in Markdown by its path relative to `folder`, in HTML embedded."""
-    name = _markdown(description).replace("[", "\\[").replace("]", "\\]")
+    name = _label(description)
     source = f"data:image/svg+xml;base64,{b64encode(file.read_bytes()).decode()}"
     return Block(
         f"![{name}]({file.relative_to(folder).as_posix()})",

@@ -25,6 +25,9 @@ def test_a_report_opens_with_its_pictures_and_wide_tables_are_scrolled_by_key(
         assert tab.evaluate(
             "[...document.images].map(one => one.complete && one.naturalWidth > 300)"
         ) == 3 * [True]
+        assert tab.evaluate(
+            "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.hash))"
+        )
         scores = tab.locator(".wide").first
         scores.focus()
         tab.keyboard.press("ArrowRight")

@@ -135,11 +135,15 @@ def test_a_report_has_scores_signatures_differences_and_what_failed(tmp_path: Pa
     )
     assert write_report(tmp_path, about, trials) == tmp_path / "report.html"
     text = (tmp_path / "report.md").read_text("utf-8")
-    row = "| 200 | gru | 20.00 ± 0.00 | 2 | 8 + 16 | 1,000 | 20 | 1.2 | 60 |"
-    assert "8 of 9 runs" in text
+    head = text.split("## Scores")[0]
+    assert "8 of 9 runs" in head
+    assert "| pairs | best cell | BLEU | next | lead | significant |" in head
+    assert "| 200 | gru | 20.00 ± 0.00 | lstm | " in head
+    assert "- [By sentence length](#by-sentence-length)" in head
     for part in (
         "BLEU|nrefs:1",
-        row,
+        "| 200 | gru | 20.00 ± 0.00 | 2 |",
+        "| 200 | gru | 8 + 16 | 1,000 | 20 | 1.2 | 60 |",
         "| 2 higher, 0 lower, of 2 |",
         "| rnn,100,seed1 | killed |",
         "    recipe: x",

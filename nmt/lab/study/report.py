@@ -2,16 +2,26 @@
 
 import math
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt import __version__
 from nmt.errors import DataError, NmtError
 from nmt.evaluation.buckets import Bucket
-from nmt.evaluation.metrics import LEVELS
+from nmt.evaluation.metrics import LEVELS, METRICS
 from nmt.files import read_purpose, write_file
-from nmt.lab.document import Block, heading, paragraph, picture, preformatted, table, to_html, to_markdown
+from nmt.lab.document import (
+    Block,
+    contents,
+    heading,
+    paragraph,
+    picture,
+    preformatted,
+    table,
+    to_html,
+    to_markdown,
+)
 from nmt.lab.figure import Curve, draw_curves
 from nmt.lab.study.definition import StudyDefinition, StudyMember, study_file
 from nmt.lab.study.trials import (
@@ -101,39 +111,79 @@ class _ReportBuilder:
         }
 
     def blocks(self) -> Iterator[Block]:
-        summary, name = self.summary, self.score_name
-        yield heading(summary.title, 1)
+        """Yield the answer, the contents, and the sections."""
+        sections = {title: list(blocks) for title, blocks in self.sections().items()}
+        sections = {title: blocks for title, blocks in sections.items() if blocks}
+        yield heading(self.summary.title, 1)
         yield paragraph(
-            f"{len(self.trials)} of {summary.members} runs. ± is the standard deviation over seeds; without "
-            "it there is one seed. Speed and minutes are those of training only, measured on this machine "
-            "with the other processes that ran on it."
+            f"The best {self.summary.systems} by {self.score_name} on the test set, and how far it is ahead "
+            "of the next one. Trust a lead that is significant in most seeds and larger than its deviation."
         )
-        yield heading("Scores")
-        yield self.scores()
-        yield preformatted("\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores))
-        yield heading(f"Against {summary.baseline}")
+        yield self.answer()
         yield paragraph(
-            f"The difference in {name}, and the number of seeds in which it is significant for the choice of "
-            "test sentences (paired bootstrap, Koehn 2004; sacreBLEU's one-sided p is below "
-            f"{LEVELS['bs']}). p does not cover the variation between seeds, which is the deviation."
+            f"{len(self.trials)} of {self.summary.members} runs. ± is the standard deviation over seeds."
         )
-        yield self.differences()
-        yield heading("Pictures")
-        yield from self.pictures()
-        yield heading("By sentence length")
-        words = f"tokenizer {self.trials[0].source_tokenize}"
-        yield paragraph(f"{name} of the test sentences by number of source words ({words}).")
-        yield from self.bucket_tables("words", self.lengths)
-        yield heading("By word frequency")
-        yield paragraph("F1 of the reference's words (%), by the word's frequency in the training text.")
-        yield from self.bucket_tables("frequency", self.by_system(score_by_frequency))
-        if summary.missing:
-            yield heading("Runs without results")
-            yield table(["run", "reason"], [*summary.missing.items()])
-        yield heading("The study")
-        yield paragraph(f"Written by nmt {__version__} with this command and this study file.")
-        yield preformatted(summary.command)
-        yield preformatted(summary.file)
+        yield contents([*sections])
+        for title, blocks in sections.items():
+            yield heading(title)
+            yield from blocks
+
+    def sections(self) -> Mapping[str, Iterable[Block]]:
+        """Return the sections by their titles."""
+        name, summary = self.score_name, self.summary
+        signatures = "\n".join(f"{score.name}|{score.signature}" for score in self.trials[0].scores)
+        return {
+            "Scores": [self.scores(), preformatted(signatures)],
+            f"Against {summary.baseline}": [
+                paragraph(
+                    f"The difference in {name}, and the number of seeds in which it is significant for the "
+                    "choice of test sentences (paired bootstrap, Koehn 2004; sacreBLEU's one-sided p below "
+                    f"{LEVELS['bs']}). p does not cover the variation between seeds, which is the deviation."
+                ),
+                self.differences(),
+            ],
+            "Pictures": self.pictures(),
+            "By sentence length": [
+                paragraph(
+                    f"{name} of the test sentences by number of source words (tokenizer "
+                    f"{self.trials[0].source_tokenize})."
+                ),
+                *self.bucket_tables("words", self.lengths),
+            ],
+            "By word frequency": [
+                paragraph("F1 of the reference's words (%), by the word's frequency in the training text."),
+                *self.bucket_tables("frequency", self.by_system(score_by_frequency)),
+            ],
+            "Cost": [
+                paragraph(
+                    "Speed and minutes are those of training only, measured on this machine with the other "
+                    "processes that ran on it."
+                ),
+                self.costs(),
+            ],
+            "Runs without results": [table(["run", "reason"], [*summary.missing.items()], 2)]
+            if summary.missing
+            else [],
+            "The study": [
+                paragraph(f"Written by nmt {__version__} with this command and this study file."),
+                preformatted(summary.command),
+                preformatted(summary.file),
+            ],
+        }
+
+    def answer(self) -> Block:
+        """Return a table of the best system of each group, with its lead over the next."""
+        rows = []
+        for name, group in self.groups.items():
+            means = {system: average_scores(trials)[self.score_name] for system, trials in group.items()}
+            sign = 1 if METRICS[self.summary.metric].higher_is_better else -1
+            best, *others = sorted(group, key=lambda system: -sign * means[system].mean)
+            row = [*[name] * bool(self.summary.others), best, str(means[best])]
+            if others and (lead := compare_systems(group[others[0]], group[best], self.summary.metric)):
+                row += [others[0], str(MeanAndDeviation.from_values(lead.differences)), lead.verdict]
+            rows.append([*row, *["-"] * (len(self.label_columns) + 4 - len(row))])
+        columns = [*self.label_columns[:-1], f"best {self.summary.systems}", self.score_name]
+        return table([*columns, "next", "lead", "significant"], rows, len(self.label_columns))
 
     def system_table(self, columns: Sequence[str], cells: Callable[[Group, str], Sequence[str]]) -> Block:
         """Return a table with a row of cells for each system of each group, unless there are none."""
@@ -149,19 +199,22 @@ class _ReportBuilder:
         names = [score.name for score in self.trials[0].scores]
 
         def cells(group: Group, system: str) -> list[str]:
+            means = average_scores(group[system])
+            return [*(str(means[name]) for name in names), str(len(group[system]))]
+
+        return self.system_table([*names, "seeds"], cells)
+
+    def costs(self) -> Block:
+        def cells(group: Group, system: str) -> list[str]:
             trials = group[system]
-            means = average_scores(trials)
             return [
-                *(str(means[name]) for name in names),
-                *(str(len(trials)), trials[0].hidden, f"{trials[0].parameters:,}"),
+                *(trials[0].hidden, f"{trials[0].parameters:,}"),
                 _number([trial.speed for trial in trials]),
                 f"{MeanAndDeviation.from_values([trial.last('seconds') for trial in trials]).mean / 60:.1f}",
                 _number([trial.last("update") for trial in trials]),
             ]
 
-        return self.system_table(
-            [*names, "seeds", "hidden", "parameters", "words/s", "minutes", "updates"], cells
-        )
+        return self.system_table(["hidden", "parameters", "words/s", "minutes", "updates"], cells)
 
     def differences(self) -> Block:
         def cells(group: Group, system: str) -> list[str]:
