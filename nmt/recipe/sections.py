@@ -68,8 +68,8 @@ def find_subsections(kind: type[Settings]) -> dict[str, type[Settings]]:
 
 
 def find_list_sections(kind: type[Settings]) -> dict[str, type[Settings]]:
-    """Return the fields of a section that may be a list of sections."""
-    members = {name: get_args(hint) for name, hint in get_type_hints(kind).items()}
+    """Return the fields of a section that may be, or are, a list of sections."""
+    members = {name: (hint, *get_args(hint)) for name, hint in get_type_hints(kind).items()}
     return {
         name: get_args(member)[0]
         for name, union in members.items()

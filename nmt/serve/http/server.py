@@ -40,9 +40,9 @@ def run_server(source: ConfigurationSource, report: Callable[[str], None]) -> No
     The first SIGTERM or SIGINT ends the server when all requests are answered, the second at once. SIGHUP
     reads the configuration again. Raises DataError if the address is in use.
     """
-    _open_log()
     configuration = source.read()
     listener = bind(configuration.settings.host, configuration.settings.port)
+    _open_log()
     try:
         asyncio.run(_serve(source, configuration, listener, report))
     finally:
