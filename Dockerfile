@@ -19,7 +19,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY recipes recipes
 COPY corpora corpora
 COPY nmt nmt
-RUN pip install --no-cache-dir --constraint constraints.txt --extra-index-url "$TORCH_INDEX" ".[fast,plot]"
+RUN pip install --no-cache-dir --constraint constraints.txt --extra-index-url "$TORCH_INDEX" ".[fast,plot,serve]"
 
 USER 1000
 WORKDIR /home/nmt
