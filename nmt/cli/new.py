@@ -11,7 +11,7 @@ from nmt.cli.progress import spinner
 from nmt.cli.terminal import echo_note, format_table
 
 if TYPE_CHECKING:
-    from nmt.lab.project.build import ProjectFacts
+    from nmt.lab.project.facts import ProjectFacts
 
 
 def new(
@@ -43,7 +43,8 @@ def new(
     complete or absent; `nmt run DIR` trains and tests.
     """
     from nmt.data.splitting import SplitSettings
-    from nmt.lab.project.build import ProjectSettings, create_project
+    from nmt.lab.project.build import create_project
+    from nmt.lab.project.facts import ProjectSettings
     from nmt.lab.project.pair_files import find_pair_files
 
     settings = ProjectSettings(SplitSettings(seed, held_out), minutes)

@@ -181,6 +181,17 @@ def test_minutes_limit_the_epochs_and_then_the_size(minutes: float, hidden: int,
 
 
 @pytest.mark.usefixtures("speed")
+def test_long_lines_raise_the_limit_of_their_length() -> None:
+    """Only where 99% of the lines would not fit, by the characters of a token in their script."""
+    pairs = corpus(150)
+    long = [(" ".join([src] * 8), " ".join([tgt] * 8)) for src, tgt in pairs]
+    done(nmt("new", "short", *two_files(pairs)))
+    done(nmt("new", "long", *two_files(long)))
+    assert read_recipe(["short/recipe.yaml"]).data.max_length == 100
+    assert 100 < read_recipe(["long/recipe.yaml"]).data.max_length <= 300
+
+
+@pytest.mark.usefixtures("speed")
 def test_minutes_that_no_model_fits_are_refused() -> None:
     result = nmt("new", "mine", *two_files(corpus(300)), "--minutes", 0.001)
     assert result.exit_code == 2

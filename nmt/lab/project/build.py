@@ -3,25 +3,31 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt import __version__
 from nmt.data.pair_rules import CleaningRules, FilterReport, clean_pairs, join_reports
 from nmt.data.pairs import Corpus, open_pair_writer, read_pairs
-from nmt.data.splitting import Pair, SplitReport, SplitSettings, split_pairs_by_group
+from nmt.data.splitting import Pair, split_pairs_by_group
 from nmt.errors import DataError
 from nmt.files import atomic_directory, file_sha256, write_file
 from nmt.lab.doctor.corpus_checks import check_corpus
-from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.survey import Survey
-from nmt.lab.project.choices import ChosenSetting, CorpusFacts, choose_settings, write_recipe
-from nmt.lab.project.fitting import FittedSettings, fit_settings
+from nmt.lab.project.choices import (
+    MANY_CHARACTERS,
+    ChosenSetting,
+    CorpusFacts,
+    choose_settings,
+    write_recipe,
+)
+from nmt.lab.project.facts import ProjectFacts, ProjectSettings
+from nmt.lab.project.fitting import fit_settings
 from nmt.lab.project.languages import check_language
 from nmt.lab.project.pair_files import PairInputs
+from nmt.lab.project.report import write_documents
 from nmt.outputs import check_new_directory
 from nmt.recipe.reader import RECIPE, SPLIT
 from nmt.reservoir import Reservoir
@@ -34,34 +40,12 @@ SCRIPT_SHARE = 0.3
 """Share of the letters of a side that must be in its scripts."""
 SAMPLED = 500
 """Pairs whose languages are checked."""
-USUAL_LENGTH = 100
-"""The default of data.max_length."""
-TOKEN_CHARACTERS = {True: 1.2, False: 3.0}
-"""Characters in a token, roughly: in scripts with thousands of characters, and in others."""
+USUAL_LENGTH, MOST_TOKENS = 100, 300
+"""The default of data.max_length, and its greatest value."""
+LETTER_TOKEN, SYLLABLE_TOKEN = 3.0, 1.2
+"""Characters in a token, roughly: of an alphabet, and of scripts with thousands of characters."""
 
 Show = Callable[[str], object]
-
-
-class ProjectSettings(NamedTuple):
-    """What a project depends on besides its pairs."""
-
-    split: SplitSettings
-    minutes: float | None = None
-
-
-@dataclass
-class ProjectFacts:
-    """What was found in the pairs, and done with them."""
-
-    inputs: PairInputs
-    settings: ProjectSettings
-    findings: list[tuple[Corpus, list[Finding]]] = field(default_factory=list)
-    scripts: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
-    longest: int = 0  # characters that 99% of the lines have at most
-    cleaning: FilterReport = field(default_factory=FilterReport)
-    language_findings: list[Finding] = field(default_factory=list)
-    split: SplitReport = field(default_factory=SplitReport)
-    fitted: FittedSettings | None = None
 
 
 def create_project(
@@ -71,8 +55,6 @@ def create_project(
 
     Raises UsageError if it exists, DataError for files that cannot be read or have too few good pairs.
     """
-    from nmt.lab.project.report import write_documents
-
     check_new_directory(directory, inputs.files)
     facts = ProjectFacts(inputs, settings)
     with atomic_directory(directory) as folder:
@@ -95,7 +77,7 @@ def create_project(
 def _survey_inputs(facts: ProjectFacts) -> None:
     """Look at every corpus as the doctor does; DataError for one that cannot be read, or is not parallel."""
     scripts: tuple[dict[str, int], dict[str, int]] = ({}, {})
-    lengths = []
+    lengths: tuple[list[NDArray[np.int64]], ...] = ([], [])
     for corpus in facts.inputs.corpora:
         survey = Survey(corpus)
         if survey.failure is not None:
@@ -106,9 +88,9 @@ def _survey_inputs(facts: ProjectFacts) -> None:
             for name, count in zip(survey.names, counts.tolist(), strict=True):
                 if name is not None and count:
                     scripts[side][name] = scripts[side].get(name, 0) + count
-            lengths.append(np.asarray(survey.lengths[side], np.int64))
-    joined = np.concatenate(lengths)
-    facts.longest = int(np.quantile(joined, 0.99)) if len(joined) else 0
+            lengths[side].append(np.asarray(survey.lengths[side], np.int64))
+    src, tgt = (np.concatenate([[0], *side]) for side in lengths)
+    facts.longest = int(np.quantile(src, 0.99)), int(np.quantile(tgt, 0.99))
     facts.scripts = (_common_scripts(scripts[0]), _common_scripts(scripts[1]))
 
 
@@ -180,10 +162,14 @@ def _data_settings(facts: ProjectFacts) -> Iterator[ChosenSetting]:
     yield ChosenSetting("data.src", src)
     yield ChosenSetting("data.tgt", tgt)
     yield from (ChosenSetting(f"data.{part}", part) for part in facts.split.parts)
-    tokens = facts.longest / TOKEN_CHARACTERS[_corpus_facts(facts).has_many_characters]
+    scripts = _corpus_facts(facts).scripts
+    tokens = max(
+        length / (SYLLABLE_TOKEN if script in MANY_CHARACTERS else LETTER_TOKEN)
+        for length, script in zip(facts.longest, scripts, strict=True)
+    )
     if tokens > USUAL_LENGTH:
-        comment = f"tokens; 99% of the lines have at most {facts.longest:,} characters"
-        yield ChosenSetting("data.max_length", min(300, 10 * round(tokens / 10)), comment)
+        comment = f"tokens; 99% of the lines have at most {max(facts.longest):,} characters"
+        yield ChosenSetting("data.max_length", min(MOST_TOKENS, 10 * round(tokens / 10)), comment)
 
 
 def _recipe_header(facts: ProjectFacts, directory: Path) -> list[str]:

@@ -63,7 +63,7 @@ def find_pair_files(words: Sequence[str], src: str | None, tgt: str | None) -> P
     return PairInputs(corpora, languages, origin)
 
 
-def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> "list[_Named]":
+def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list[_Named]:
     """Divide the words of a command line into corpora."""
     named, texts = [], list[str]()
     for word in words:
@@ -107,7 +107,7 @@ def _find_suffixes(prefix: str) -> list[str]:
 
 
 def _choose_languages(
-    named: "Sequence[_Named]", src: str | None, tgt: str | None
+    named: Sequence[_Named], src: str | None, tgt: str | None
 ) -> tuple[tuple[str, str], str]:
     """Return the languages of source and target, and where they are from."""
     if src and tgt:
@@ -132,7 +132,7 @@ def _choose_languages(
     return _detect_languages(named, src, tgt), "(detected in the text)"
 
 
-def _detect_languages(named: "Sequence[_Named]", src: str | None, tgt: str | None) -> tuple[str, str]:
+def _detect_languages(named: Sequence[_Named], src: str | None, tgt: str | None) -> tuple[str, str]:
     """Return the languages of the text itself; UsageError if one is not certain."""
     corpora = [find_corpus(one.pairs, root=Path(), src="", tgt="") for one in named]
     pairs = list(islice(chain.from_iterable(map(read_pairs, corpora)), SAMPLED))

@@ -9,7 +9,7 @@ from nmt.errors import escape_controls
 from nmt.files import write_file
 from nmt.lab.doctor.finding import Finding, format_count
 from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_html, to_markdown
-from nmt.lab.project.build import ProjectFacts
+from nmt.lab.project.facts import ProjectFacts
 from nmt.notes import format_clock
 from nmt.operating_system import count_cores
 
@@ -91,7 +91,7 @@ def _counts(report: FilterReport) -> Iterator[Block]:
     yield paragraph(f"Kept {report.kept:,} of {report.seen:,} pairs.")
     if report.dropped:
         rows = [[reason, f"{pairs:,}", f"{line:,}"] for reason, (pairs, line) in report.dropped.items()]
-        yield table(["left out", "pairs", "first line"], rows)
+        yield table(["left out", "pairs", "first pair"], rows)
 
 
 def _instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]:

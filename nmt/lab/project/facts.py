@@ -1,0 +1,33 @@
+"""What a project is made of, and what was found and done while it was made."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nmt.data.pair_rules import FilterReport
+from nmt.data.pairs import Corpus
+from nmt.data.splitting import SplitReport, SplitSettings
+from nmt.lab.doctor.finding import Finding
+from nmt.lab.project.fitting import FittedSettings
+from nmt.lab.project.pair_files import PairInputs
+
+
+class ProjectSettings(NamedTuple):
+    """What a project depends on besides its pairs."""
+
+    split: SplitSettings
+    minutes: float | None = None
+
+
+@dataclass
+class ProjectFacts:
+    """What was found in the pairs, and done with them."""
+
+    inputs: PairInputs
+    settings: ProjectSettings
+    findings: list[tuple[Corpus, list[Finding]]] = field(default_factory=list)
+    scripts: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    longest: tuple[int, int] = (0, 0)  # characters that 99% of the lines of each side have at most
+    cleaning: FilterReport = field(default_factory=FilterReport)
+    language_findings: list[Finding] = field(default_factory=list)
+    split: SplitReport = field(default_factory=SplitReport)
+    fitted: FittedSettings | None = None
