@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +27,13 @@ class AttemptTimes(NamedTuple):
 class StepRunner:
     """A runner of steps in the directory of a pipeline; UsageError if it has other files."""
 
-    def __init__(self, directory: Path, processes: ChildProcesses) -> None:
-        self.directory, self.processes = directory, processes
+    def __init__(
+        self,
+        directory: Path,
+        processes: ChildProcesses,
+        program: Sequence[str] = (sys.executable, "-m", "nmt"),
+    ) -> None:
+        self.directory, self.processes, self.program = directory, processes, program
         if not (directory / STATE).exists():
             if any(not path.name.startswith(".") for path in directory.iterdir()):
                 raise UsageError(
@@ -52,7 +58,7 @@ class StepRunner:
         return before + time.time() - start
 
     def _run_command(self, step: PipelineStep, log: Path) -> None:
-        command = [sys.executable, "-m", "nmt", *step.words]
+        command = [*self.program, *step.words]
         with ExitStack() as stack:
             output = None
             if step.stdout:
