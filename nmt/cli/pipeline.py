@@ -64,7 +64,7 @@ def pipeline(
     plan = read_pipeline(names[0], settings, directory)
     steps = plan_steps(plan, trust_code=trust_code)
     if dry_run:
-        typer.echo("\n".join([f"cd {directory}", *(step.command for step in steps)]))
+        typer.echo("\n".join([shlex.join(["cd", str(directory)]), *(step.command for step in steps)]))
         return
     results = _run(plan, steps, jobs)
     options = ["-o", str(output)] if output else []
