@@ -9,6 +9,7 @@ from nmt.data.script import is_written_with_spaces
 from nmt.data.sentences import Span
 from nmt.data.vocabulary import EOS, UNK
 from nmt.decoding.beam import SearchBatch, TraceStep, run_together, search
+from nmt.decoding.copying import PartWords
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.options import Request
@@ -43,41 +44,102 @@ def find_alternatives(job: Job, text: str, before: str, word: str) -> WordAltern
     job = job._replace(options=options, n_best=1, glossary=None)
     line = Line(1, text, constraints=LineConstraints(prefix=before + word))
     [plan] = run_together([plan_line(line, job)], job.model, job.options)
-    unfinished = (pair for pair in zip(plan.requests, plan.parts, strict=True) if EOS not in pair[0].prefix)
-    request, part = next(unfinished, (None, None))
-    if request is None or part is None or not request.prefix:
+    unfinished = (
+        both for both in zip(plan.requests, plan.parts, plan.words, strict=True) if EOS not in both[0].prefix
+    )
+    request, part, words = next(unfinished, (None, None, None))
+    if not (request and part and words and request.prefix):
         return WordAlternatives([], [])
-    start = _find_start(job, request.prefix, word)
-    source = list[tuple[str, float]]()
-    if job.attends:
-        [(_, [forced])] = search(job.model, [request._replace(prefix=[*request.prefix, EOS])], job.options)
-        source = _weigh_source(text, part, forced, range(start, len(request.prefix)))
-    request = request._replace(prefix=request.prefix[:start])
-    return WordAlternatives(source, _continue(job, request, after_space=before[-1:].isspace()))
+    search_word = _WordSearch(job, request, part, words)
+    return WordAlternatives(
+        search_word.weigh_source(text, word) if job.attends else [],
+        search_word.continue_prefix(word, after_space=before[-1:].isspace()),
+    )
 
 
-def _find_start(job: Job, prefix: Sequence[int], word: str) -> int:
-    """Return the index of the first token of the last word."""
-    start = len(prefix) - 1
-    while start > 0 and len(job.target.decode(prefix[start:]).strip()) < len(word):
-        start -= 1
-    while start > 0 and job.target.tokens(prefix[start - 1 : start]) == [SPACE]:
-        start -= 1
-    return start
+class _WordSearch(NamedTuple):
+    """The searches for the last word of a request's prefix."""
 
+    job: Job
+    request: Request
+    part: Part
+    words: PartWords
 
-def _weigh_source(text: str, part: Part, forced: Hypothesis, rows: range) -> list[tuple[str, float]]:
-    """Divide a line into the words of its tokens, with their mean attention of the given output tokens."""
-    assert forced.weights is not None
-    weights = forced.weights[rows.start : rows.stop].mean(axis=0).tolist()
-    pieces, end = list[tuple[str, float]](), 0
-    for span, weight in zip(_locate(text, part), weights, strict=False):
-        if span is None:
-            continue
-        pieces += [(text[end : span.start], 0.0)] if span.start > end else []
-        pieces.append((text[span.start : span.end], round(weight, 4)))
-        end = span.end
-    return [*pieces, (text[end:], 0.0)] if end < len(text) else pieces
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens, with what their copy symbols stand for."""
+        return self.words.restore(self.job.target.decode(ids))
+
+    def find_start(self, word: str) -> int:
+        """Return the index of the first token of the word."""
+        prefix = self.request.prefix
+        start = len(prefix) - 1
+        while start > 0 and len(self.decode(prefix[start:]).strip()) < len(word):
+            start -= 1
+        while start > 0 and self.job.target.tokens(prefix[start - 1 : start]) == [SPACE]:
+            start -= 1
+        return start
+
+    def weigh_source(self, text: str, word: str) -> list[tuple[str, float]]:
+        """Divide a line into the words of its tokens, with their mean attention of the word."""
+        request, start = self.request, self.find_start(word)
+        complete = request._replace(prefix=[*request.prefix, EOS])
+        [(_, [hypothesis])] = search(self.job.model, [complete], self.job.options)
+        assert hypothesis.weights is not None
+        weights = hypothesis.weights[start : len(request.prefix)].mean(axis=0).tolist()
+        pieces, end = list[tuple[str, float]](), 0
+        for span, weight in zip(_locate(text, self.part), weights, strict=False):
+            if span is None:
+                continue
+            pieces += [(text[end : span.start], 0.0)] if span.start > end else []
+            pieces.append((text[span.start : span.end], round(weight, 4)))
+            end = span.end
+        return [*pieces, (text[end:], 0.0)] if end < len(text) else pieces
+
+    def continue_prefix(self, word: str, *, after_space: bool) -> list[Alternative]:
+        """Return the word and the most probable others in its place, each searched for greedily.
+
+        With `after_space` only words that begin a new one.
+        """
+        start = self.find_start(word)
+        prefix, own = self.request.prefix[:start], [*self.request.prefix[start:]]
+        head, tokens = self.decode(prefix), self.next_tokens(prefix)
+        spaces = [ids for ids in tokens if self.job.target.tokens(ids) == [SPACE]]
+        for ids in spaces:  # the space before a word is a token of its own: the word is the next
+            tokens += [[*ids, *more] for more in self.next_tokens([*prefix, *ids])]
+        tokens = [own, *(ids for ids in tokens if ids not in spaces)]
+        requests = [
+            self.request._replace(number=number, prefix=[*prefix, *ids]) for number, ids in enumerate(tokens)
+        ]
+        found = dict[str, float]()
+        for _, [hypothesis] in search(self.job.model, requests, self.job.options):
+            other, probability = self.first_word(hypothesis, start)
+            begins = not (head and after_space) or self.decode(hypothesis.ids).startswith(head + " ")
+            if other and begins:
+                found[other] = max(probability, found.get(other, 0.0))
+        ranked = sorted(found.items(), key=lambda pair: -pair[1])
+        return [Alternative(other, round(probability, 4)) for other, probability in ranked[:MOST]]
+
+    def next_tokens(self, prefix: Sequence[int]) -> list[list[int]]:
+        """Return the most probable tokens after a prefix."""
+        steps = list[TraceStep]()
+        batch = SearchBatch(self.job.model, replace(self.job.options, beam=MOST), steps.append)
+        batch.add([self.request._replace(prefix=prefix)])
+        for _ in range(len(prefix) + 1):
+            list(batch.advance())
+        [tokens], [values] = steps[-1].candidates.tokens.tolist(), steps[-1].candidates.values.tolist()
+        likely = sorted(zip(values, tokens, strict=True), reverse=True)[:MOST]
+        return [[token] for value, token in likely if token not in (EOS, UNK) and value > math.log(LEAST)]
+
+    def first_word(self, hypothesis: Hypothesis, start: int) -> tuple[str, float]:
+        """Return the first word of a hypothesis from a token on, and its probability."""
+        ids = hypothesis.ids[start:]
+        end, text = 1, self.decode(ids[:1]).strip()
+        while end < len(ids) and (not text or is_written_with_spaces(text[0])):
+            longer = self.decode(ids[: end + 1]).strip()
+            if len(longer.split()) > 1:
+                break
+            end, text = end + 1, longer
+        return text, math.exp(sum(hypothesis.token_log_probs[start : start + end]))
 
 
 def _locate(text: str, part: Part) -> list[Span | None]:
@@ -90,50 +152,3 @@ def _locate(text: str, part: Part) -> list[Span | None]:
         spans.append(None if start < 0 else Span(start, start + len(bare)))
         end = end if start < 0 else start + len(bare)
     return spans
-
-
-def _continue(job: Job, request: Request, *, after_space: bool) -> list[Alternative]:
-    """Return the most probable words after the prefix of a request, each searched for greedily.
-
-    With `after_space` only words that begin a new one.
-    """
-    head = job.target.decode(request.prefix)
-    tokens = _next_tokens(job, request)
-    spaces = [ids for ids in tokens if job.target.tokens(ids) == [SPACE]]
-    for ids in spaces:  # the space before a word is a token of its own: the word is the next
-        tokens += _next_tokens(job, request._replace(prefix=[*request.prefix, *ids]), ids)
-    requests = [
-        request._replace(number=number, prefix=[*request.prefix, *ids])
-        for number, ids in enumerate(ids for ids in tokens if ids not in spaces)
-    ]
-    found = dict[str, float]()
-    for _, [hypothesis] in search(job.model, requests, job.options):
-        word, probability = _first_word(job, hypothesis, len(request.prefix))
-        if word and (not (head and after_space) or job.target.decode(hypothesis.ids).startswith(head + " ")):
-            found[word] = max(probability, found.get(word, 0.0))
-    ranked = sorted(found.items(), key=lambda pair: -pair[1])
-    return [Alternative(word, round(probability, 4)) for word, probability in ranked[:MOST]]
-
-
-def _next_tokens(job: Job, request: Request, first: Sequence[int] = ()) -> list[list[int]]:
-    """Return the most probable tokens after a prefix, each after `first`."""
-    steps = list[TraceStep]()
-    batch = SearchBatch(job.model, replace(job.options, beam=MOST), steps.append)
-    batch.add([request])
-    for _ in range(len(request.prefix) + 1):
-        list(batch.advance())
-    [tokens], [values] = steps[-1].candidates.tokens.tolist(), steps[-1].candidates.values.tolist()
-    likely = sorted(zip(values, tokens, strict=True), reverse=True)[:MOST]
-    return [[*first, token] for value, token in likely if token not in (EOS, UNK) and value > math.log(LEAST)]
-
-
-def _first_word(job: Job, hypothesis: Hypothesis, start: int) -> tuple[str, float]:
-    """Return the first word of a hypothesis from a token on, and its probability."""
-    ids = hypothesis.ids[start:]
-    end, text = 1, job.target.decode(ids[:1]).strip()
-    while end < len(ids) and (not text or is_written_with_spaces(text[0])):
-        longer = job.target.decode(ids[: end + 1]).strip()
-        if len(longer.split()) > 1:
-            break
-        end, text = end + 1, longer
-    return text, math.exp(sum(hypothesis.token_log_probs[start : start + end]))

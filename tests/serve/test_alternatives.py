@@ -13,6 +13,7 @@ from nmt.decoding.options import Options
 from nmt.decoding.translation import translate_lines
 from nmt.serve.alternatives import WordAlternatives, find_alternatives
 from tests.decoding.models import Fake, random_model
+from tests.decoding.test_copies import job as copying_job
 
 TEXT = "the old  dog runs home"
 WORDS = WordVocabulary(["the", "old", "dog", "cat", "runs", "sleeps", "home", "away", ".", "today"])
@@ -75,6 +76,15 @@ def test_after_a_space_every_alternative_is_a_word_of_its_own() -> None:
     found = find_alternatives(job, TEXT, "the dog", "s").alternatives
     after_space = find_alternatives(job, TEXT, "the dog ", "s").alternatives
     assert {one.word for one in after_space} < {one.word for one in found}
+
+
+def test_protected_spans_are_words_like_others() -> None:
+    one = copying_job(Options(beam=2, max_ratio=1.0, max_extra=2), eos=-4.0)
+    text = "the dog http://x.org/a?b=c sees {0}"
+    for before, word in words(one, text):
+        found = find_alternatives(one, text, before, word)
+        assert "".join(piece for piece, _ in found.source) == text
+        assert not [other for other in found.alternatives if "copy" in other.word]
 
 
 def test_a_model_without_attention_has_alternatives_only() -> None:
