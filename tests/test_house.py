@@ -40,7 +40,7 @@ DOORS = {
     "platformdirs": ("nmt/user_directories.py",),
     "numpy": (
         *("nmt/data/", "nmt/decoding/", "nmt/evaluation/", "nmt/export/", "nmt/lab/doctor/", "nmt/training/"),
-        "nmt/lab/project/build.py",
+        *("nmt/lab/project/build.py", "nmt/lab/tune/"),
         *("nmt/api/translator.py", "nmt/model/inference.py"),
         *("nmt/model/output_layer.py", "nmt/model/position.py"),
     ),

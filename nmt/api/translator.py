@@ -24,6 +24,7 @@ from nmt.decoding.options import Options
 from nmt.decoding.rescore import rescore_lines
 from nmt.decoding.translation import Candidate, Translation, translate_window
 from nmt.errors import UsageError
+from nmt.evaluation.quality import request_quality
 from nmt.hub import find_model
 from nmt.trust import allow_code
 
@@ -118,6 +119,7 @@ class Translator:
         glossary: Mapping[str, str] | None = None,
         aligned: bool = False,
         attention: bool = False,
+        quality: bool = False,
         split: Split = "auto",
     ) -> Translation: ...
     @overload
@@ -134,6 +136,7 @@ class Translator:
         glossary: Mapping[str, str] | None = None,
         aligned: bool = False,
         attention: bool = False,
+        quality: bool = False,
         split: Split = "auto",
     ) -> list[Translation]: ...
 
@@ -150,6 +153,7 @@ class Translator:
         glossary: Mapping[str, str] | None = None,
         aligned: bool = False,
         attention: bool = False,
+        quality: bool = False,
         split: Split = "auto",
     ) -> Translation | list[Translation]:
         """Translate a line, or a list of lines in order, with scores.
@@ -160,8 +164,9 @@ class Translator:
         The output begins with `prefix` and contains the phrases `must` and none of `must_not`; a `Line` has
         constraints of its own. `glossary` maps source terms to translations that the output contains where
         the terms occur. `aligned` adds `alignment`, pairs of a source word and a target word, and `attention`
-        the weights of each candidate as an array [tokens, source tokens]. With `split` "auto" a line is
-        divided into its sentences, with "never" it is translated as one.
+        the weights of each candidate as an array [tokens, source tokens]. `quality` adds `quality`, the
+        probability that a line is good, if `nmt tune` has calibrated it; None for a blank line. With `split`
+        "auto" a line is divided into its sentences, with "never" it is translated as one.
 
         Raises UsageError for arguments of a wrong type and values out of range.
         """
@@ -172,6 +177,8 @@ class Translator:
         job = self._job._replace(options=options or self.options, glossary=terms).configure(
             beam=beam, n_best=n_best, aligned=aligned, attention=attention, split=split
         )
+        if check_flag("quality", quality):
+            job = request_quality(job)
         is_one = isinstance(lines, str | Line)
         found = translate_window(list(check_lines([lines] if is_one else lines, common)), job)
         return found[0] if is_one else found

@@ -34,8 +34,8 @@ from nmt.errors import (
 from nmt.notes import show_notes
 
 VERBS = (
-    *("new", "run", "train", "translate", "rescore", "merge", "score", "select", "average", "export", "push"),
-    *("serve", "sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "study", "pipeline"),
+    *("new", "run", "train", "tune", "translate", "rescore", "merge", "score", "select", "average", "export"),
+    *("push", "serve", "sample", "perplexity", "shortlist", "doctor", "plot", "inspect", "study", "pipeline"),
     *("recipes", "corpus", "clean", "cell"),
 )
 BUG, BROKEN_PIPE = 70, 141

@@ -18,6 +18,7 @@ from nmt.cli.options import (
     TrustCode,
     read_recipe_or_run,
 )
+from nmt.cli.paths import READ
 from nmt.cli.progress import spinner
 from nmt.cli.terminal import UNLIMITED, format_table, to_json, unnamed_gates
 from nmt.lab.figure import Curve, draw_curves
@@ -43,6 +44,27 @@ Data = Annotated[
 ]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look inside a trained model.")
+
+
+@app.command()
+def model(
+    path: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A run, a model directory, an export or hf:USER/NAME."),
+        READ,
+    ],
+    json: Json = False,
+) -> None:
+    """Describe a model: its kind, weights, sizes, search and estimate of quality.
+
+    What `nmt tune` chose is shown with its scores on the validation pairs.
+    """
+    from nmt.lab.inspect.description import describe_model
+
+    facts = describe_model(path)
+    typer.echo(
+        to_json(facts, indent=2) if json else format_table(facts.items(), align="ll", widths=(12,), width=110)
+    )
 
 
 @app.command()

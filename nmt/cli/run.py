@@ -1,12 +1,15 @@
 """`nmt run`: train and test a recipe."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nmt.cli.options import RecipeWords, TrustCode
+from nmt.cli.progress import spinner
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.cli.train import Change, LogTo, RunOutput, read_training, run_training
+from nmt.errors import UsageError
 from nmt.files import write_file
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ def run(
     output: RunOutput = None,
     log_to: LogTo = None,
     change: Change = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Run `nmt tune --write` before the test.")] = False,
     trust_code: TrustCode = False,
 ) -> None:
     """Train a recipe (or resume its run), and test its best checkpoint.
@@ -33,14 +37,28 @@ def run(
     from nmt.recipe.training import find_task
 
     recipe, directory = read_training(words, output, change)
+    if tune and recipe.task != "translation":
+        raise UsageError("--tune is for translators, and this is the recipe of a language model: remove it")
     task = find_task(recipe)
     task.check_test_data()  # a broken test set is reported before hours of training, not after
     if run_training(recipe, directory, log_to, change, average=True):
+        if tune:
+            _tune(directory)
         report = task.test(directory)
         if report.scores:
             write_file(directory / "scores.json", (to_json(report.scores, indent=2) + "\n").encode())
         typer.echo(format_report(report))
         typer.echo(f"\n{task.usage_hint.format(directory)}")
+
+
+def _tune(directory: Path) -> None:
+    """Choose the search of a run on its validation pairs, print and write it."""
+    from nmt.lab.tune.tune_model import TuningRequest, tune_model, write_tuning
+
+    with spinner("tuning the search") as show:
+        result = tune_model(directory, TuningRequest(), show)
+    write_tuning(directory, result.tuning)
+    typer.echo("\n".join([*result.tuning.describe(), *filter(None, [result.problem])]))
 
 
 def format_report(report: "EvaluationReport") -> str:

@@ -86,6 +86,10 @@ def _check(options: TranslateOptions) -> None:
     many_threads = options.workers > 1 and options.threads > 1
     conflicts = (
         (options.scores and options.n_best, "--n-best includes the scores: remove --scores"),
+        (
+            options.quality and options.output_format in ("moses", "fairseq"),
+            f"the format {options.output_format} has no quality: add --format plain, scored or json",
+        ),
         (options.resume and not options.output, "--resume needs the name of the output file: add --output"),
         (
             options.shard and not (options.source and options.output),
@@ -137,8 +141,15 @@ def _formatters(options: TranslateOptions) -> list[Formatter]:
     """Return the function that formats each output stream."""
     from nmt.decoding import io
 
-    json = partial(io.write_json_line, n_best=options.n_best is not None, details=options.details)
+    json = partial(
+        io.write_json_line,
+        n_best=options.n_best is not None,
+        details=options.details,
+        quality=options.quality,
+    )
     formatters: dict[str, Formatter] = {**io.FORMATS, "json": json}
+    if options.quality:
+        formatters |= io.QUALITY_FORMATS
     return [formatters[options.output_format], *([io.format_alignment] if options.alignments else [])]
 
 

@@ -20,6 +20,7 @@ from nmt.decoding.job import Job, Line, add_constraints, number_lines
 from nmt.decoding.options import Options
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import find_metric, sentence_utility
+from nmt.evaluation.quality import request_quality
 
 SAME_NAMES = (
     *("batch", "max_ratio", "max_extra", "coverage_penalty", "min_ratio", "no_repeat_ngram", "groups"),
@@ -44,6 +45,8 @@ def prepare(options: TranslateOptions) -> tuple[Job, str]:
         language_model = load_language_model(options.lm)
         job = fuse_language_model(job, language_model, options.lm_weight)
         fingerprints.append(model_fingerprint(language_model))
+    if options.quality:
+        job = request_quality(job)
     return job, " and ".join(fingerprints)
 
 

@@ -46,6 +46,9 @@ class TranslateOptions(NamedTuple):
         Format | None, in_format("--format", metavar="FORMAT", help="plain, scored, moses, fairseq or json.")
     ] = None
     scores: Annotated[bool, in_format("--scores", help="Print score, tab, translation.")] = False
+    quality: Annotated[
+        bool, in_format("--quality", help="Add the probability that a line is good; see `nmt tune`.")
+    ] = False
     n_best: Annotated[
         int | None,
         in_format("--n-best", "--n_best", min=1, metavar="N", help="Print n-best lists as Moses does."),

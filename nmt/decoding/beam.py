@@ -41,6 +41,8 @@ class TraceStep(NamedTuple):
 
 
 TraceCallback = Callable[[TraceStep], None]
+StartSentence = Callable[[Request, Any, Options], SentenceSearch]
+"""A function that starts the search for a sentence that the model has encoded."""
 
 ResultT = TypeVar("ResultT")
 SearchSteps = Generator[Sequence[Request], list[list[Hypothesis]], ResultT]
@@ -52,8 +54,14 @@ REFILL = 8  # sentences are added in eighths of the batch: encoding a single one
 class SearchBatch:
     """At most `options.batch` sentences with their live hypotheses; only these have rows in the model."""
 
-    def __init__(self, model: Model, options: Options, trace: TraceCallback | None = None) -> None:
-        self.model, self.options, self.trace = model, options, trace
+    def __init__(
+        self,
+        model: Model,
+        options: Options,
+        trace: TraceCallback | None = None,
+        start: StartSentence = SentenceSearch,
+    ) -> None:
+        self.model, self.options, self.trace, self.start = model, options, trace, start
         self.sentences: list[SentenceSearch] = []
         self._state: Any = None
         self._history = BeamHistory()
@@ -75,7 +83,7 @@ class SearchBatch:
         if not requests:
             return
         memories = self.model.encode([request.source for request in requests])
-        new = [SentenceSearch(*both, self.options) for both in zip(requests, memories, strict=True)]
+        new = [self.start(*both, self.options) for both in zip(requests, memories, strict=True)]
         self._rows = self._rows.join(self._start(new, len(self.sentences)))
         self.sentences += new
 
@@ -203,7 +211,11 @@ class SearchBatch:
 
 
 def search(
-    model: Model, requests: Iterable[Request], options: Options, trace: TraceCallback | None = None
+    model: Model,
+    requests: Iterable[Request],
+    options: Options,
+    trace: TraceCallback | None = None,
+    start: StartSentence = SentenceSearch,
 ) -> Iterator[tuple[int, list[Hypothesis]]]:
     """Yield the number and the `n_best` hypotheses, best first, of every request once it is done.
 
@@ -211,7 +223,7 @@ def search(
     earlier. `pad` and `bos` are never generated, nor `unk` if it is disabled. A tiny vocabulary may give
     fewer. Requests are read as slots of the batch become free. `trace` is called at every position.
     """
-    batch, waiting = SearchBatch(model, options, trace), iter(requests)
+    batch, waiting = SearchBatch(model, options, trace, start), iter(requests)
     while True:
         free = options.batch - len(batch.sentences)
         if not batch.sentences or free >= max(1, options.batch // REFILL):

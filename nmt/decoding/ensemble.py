@@ -120,7 +120,8 @@ def combine_jobs(jobs: Sequence[Job], weights: Sequence[float] | None = None, av
     if not others and weights is None:
         return first
     model, attends = Ensemble([job.model for job in jobs], weights, average), any(job.attends for job in jobs)
-    return first._replace(model=model, attends=attends).with_lengths(_shortest([job.lengths for job in jobs]))
+    first = first._replace(model=model, attends=attends, estimator=None)
+    return first.with_lengths(_shortest([job.lengths for job in jobs]))
 
 
 def _shortest(lengths: Sequence[TrainedLengths | None]) -> TrainedLengths | None:

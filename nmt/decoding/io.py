@@ -54,6 +54,19 @@ FORMATS: Mapping[str, Callable[[Translation], str]] = {
 }
 
 
+def format_quality(translation: Translation) -> str:
+    """Format the quality of a line; nothing for a blank line, which has none."""
+    return "" if translation.quality is None else f"{translation.quality:.4f}"
+
+
+QUALITY_FORMATS: Mapping[str, Callable[[Translation], str]] = {
+    "plain": lambda translation: f"{format_quality(translation)}\t{translation.text}",
+    "scored": lambda translation: (
+        f"{translation.score:.4f}\t{format_quality(translation)}\t{translation.text}"
+    ),
+}
+"""Formats that have another column with the quality."""
+
 LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}  # some readers split lines at them
 
 
@@ -113,13 +126,17 @@ def _is_term(pair: tuple[str, Any]) -> bool:
     return all(isinstance(text, str) and text.strip() for text in pair)
 
 
-def write_json_line(translation: Translation, *, n_best: bool = False, details: bool = False) -> str:
-    """Format the JSON object of a line, with `translation` and `score`, or `error`, added."""
+def write_json_line(
+    translation: Translation, *, n_best: bool = False, details: bool = False, quality: bool = False
+) -> str:
+    """Format the JSON object of a line, with `translation`, `score` and `quality`, or `error`, added."""
     line, best = translation.line, translation.candidates[0]
     record: dict[str, Any] = dict(line.record or {})
     if line.error:
         return _to_json(record | {"error": f"line {line.number}: {line.error}"})
     record |= _fields(best, details=details)
+    if quality:
+        record["quality"] = translation.quality
     if details:
         record["alignment"] = translation.alignment
         record["parts"] = [part._asdict() for part in translation.parts]

@@ -20,6 +20,7 @@ from nmt.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from nmt.decoding.glossary import Glossary
+    from nmt.decoding.translation import Candidate, Translation
 
 V0_1_ERRORS = {
     "invalid JSON: nested too deeply": "not JSON that can be read: nested too deep",
@@ -65,6 +66,21 @@ class Tokenizer(Protocol):
     def join(self, text: str, /) -> str: ...
 
 
+class QualityEstimator(Protocol):
+    """A model's estimate of the quality of a line."""
+
+    def estimate(self, candidates: "list[Candidate]", /) -> float:
+        """Return the probability that the first of an n-best list is good."""
+
+
+class QualityStep(Protocol):
+    """A function that adds the quality to a translation, and the settings that it depends on."""
+
+    def __call__(self, translation: "Translation", /) -> "Translation": ...
+
+    def settings(self) -> Mapping[str, Any]: ...
+
+
 class Job(NamedTuple):
     """Everything that determines the translations of lines."""
 
@@ -86,6 +102,8 @@ class Job(NamedTuple):
     split: Split = "auto"  # whether lines are divided into sentences
     languages: tuple[str, str] = ("", "")  # codes of source and target language
     lengths: TrainedLengths | None = None  # of the lines that the model was trained on, if known
+    estimator: QualityEstimator | None = None  # of the model, if it was calibrated
+    quality: QualityStep | None = None  # adds the quality of each line, if requested
 
     def with_lengths(self, lengths: TrainedLengths | None) -> "Job":
         """Return the job of a model that was trained on lines of these lengths; longer ones are cut."""
@@ -127,7 +145,8 @@ class Job(NamedTuple):
         division = {"split": self.split, **self._division()} if self.split == "auto" else {}
         own = {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
         protected = {"protection": asdict(self.protection)} if self.protection else {}
-        return options | own | glossary | division | protected
+        quality = {"quality": dict(self.quality.settings())} if self.quality else {}
+        return options | own | glossary | division | protected | quality
 
     def _division(self) -> dict[str, Any]:
         lengths = asdict(self.lengths) if self.lengths else None

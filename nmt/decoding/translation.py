@@ -72,6 +72,7 @@ class Translation(NamedTuple):
     source_tokens: list[str]
     alignment: Alignment  # of the best candidate; empty if not requested
     parts: list[PartSpans] = []  # of the best candidate
+    quality: float | None = None  # the probability that it is good, if requested; None for a blank line
 
     @property
     def number(self) -> int:
@@ -154,7 +155,8 @@ def plan_line(line: Line, job: Job) -> SearchSteps[LineSearch]:
 def finish_line(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:
     """Return the translation of a line from the hypotheses of its parts."""
     one = join_parts(plan, results, job) if plan.parts else plan.blank
-    return one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
+    one = one._replace(notes=[*one.notes, *find_missing(one.line, one.text, one.notes, job)])
+    return job.quality(one) if job.quality else one
 
 
 def join_parts(plan: LineSearch, results: Sequence[list[Hypothesis]], job: Job) -> Translation:

@@ -138,15 +138,39 @@ def _bootstrap(scorer: "Scorer", hyp: Sequence[str], refs: Sequence[Sequence[str
 
     sacreBLEU's own mean fails where some scores are Python's numbers and some numpy's, as with blank lines.
     """
+    values = sorted(_resample(scorer, hyp, refs))
+    tail = RESAMPLES // 40
+    return statistics.mean(values), 0.5 * (values[-tail - 1] - values[tail])
+
+
+def _resample(scorer: "Scorer", hyp: Sequence[str], refs: Sequence[Sequence[str]]) -> list[float]:
+    """Return the scores of bootstrap samples; the samples are the same for all systems of as many lines."""
     from sacrebleu.significance import _bootstrap_resample
 
     scorer.n_bootstrap = RESAMPLES
-    scorer.seed, samples = _bootstrap_resample(
-        scorer._extract_corpus_statistics(hyp, refs), scorer, RESAMPLES
-    )
-    values = sorted(float(sample.score) for sample in samples)
-    tail = RESAMPLES // 40
-    return statistics.mean(values), 0.5 * (values[-tail - 1] - values[tail])
+    statistics_of_lines = scorer._extract_corpus_statistics(hyp, refs)
+    scorer.seed, samples = _bootstrap_resample(statistics_of_lines, scorer, RESAMPLES)
+    return [float(sample.score) for sample in samples]
+
+
+class ResampledScore(NamedTuple):
+    """A score, and those of bootstrap samples of the lines."""
+
+    score: Score
+    samples: list[float]
+
+
+def resample_score(
+    hyp: Sequence[str], ref: Sequence[str], metric: str, *, lowercase: bool = False, tokenize: str = AUTO
+) -> ResampledScore:
+    """Return the score of a system with those of its bootstrap samples.
+
+    Sample n is of the same lines for all systems, so their differences are paired. The other arguments are
+    those of `score`.
+    """
+    [one] = score(hyp, [ref], [metric], lowercase=lowercase, tokenize=tokenize)
+    scorer = _build_scorer(metric, lowercase, _resolve_tokenizer(tokenize, [ref]))
+    return ResampledScore(one, _resample(scorer, hyp, [ref]))
 
 
 def _resolve_tokenizer(tokenize: str, refs: Sequence[Sequence[str]]) -> str:

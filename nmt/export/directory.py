@@ -15,6 +15,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Options, SearchSettings
 from nmt.errors import UsageError
 from nmt.evaluation.tokenizers import TOKENIZERS
+from nmt.evaluation.tuning import TUNING, read_tuning
 from nmt.export.runtime import OnnxModel
 from nmt.files import file_sha256
 from nmt.formats import PROSE
@@ -76,7 +77,9 @@ def load_export(path: Path, *, threads: int = 1, int8: bool = False) -> Job:
     lengths = read_lengths(path) if LENGTHS in checksums else None
     options = Options(**vars(config.search), unk=not target.byte_tokens())
     protection = build_protection(_read_kinds(path, checksums), source, target)
+    tuning = read_tuning(path) if TUNING in checksums else None
     job = Job(model, source, target, options, bool(config.memory), bleu_tokenizer=config.tokenize)
+    job = job._replace(estimator=tuning.quality if tuning else None)
     return job._replace(languages=config.languages, protection=protection).with_lengths(lengths)
 
 

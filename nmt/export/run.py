@@ -19,6 +19,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, Score, score
+from nmt.evaluation.tuning import TUNING
 from nmt.export.directory import CHECKSUMS, CONFIG, GRAPHS, PROTECTION, ExportConfig, graph_file, load_export
 from nmt.export.model import build_encoder_graph, build_step_graph, build_top_k_graph, memory_names
 from nmt.export.parts import state_sizes
@@ -26,7 +27,7 @@ from nmt.files import atomic_directory, file_sha256
 from nmt.formats import PROSE, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
-from nmt.recipe.model_card import CardScores, find_corpus, format_card
+from nmt.recipe.model_card import CardScores, describe_tuning, find_corpus, format_card
 from nmt.recipe.prepare_data import model_directory
 from nmt.recipe.tasks.translation import LoadedTranslator, build_job, load_translator
 
@@ -89,6 +90,8 @@ def export(
             vocabulary.save(folder / file)
         if loaded.lengths is not None:
             write_lengths(folder, loaded.lengths)
+        if loaded.tuning is not None:
+            (folder / TUNING).write_bytes(loaded.tuning.to_bytes())
         if loaded.recipe.protected_kinds:
             write_json(folder / PROTECTION, loaded.recipe.protected_kinds)
         write_checksums(folder)
@@ -116,7 +119,8 @@ def describe_export(
             ],
         )
     what = f"ONNX graphs{' with 8-bit weights' * int8}, translated with onnxruntime (`pip install '{EXTRA}'`)"
-    return format_card(name, loaded.recipe, find_corpus(loaded.recipe, run), what=what, scores=scores)
+    corpus, tuned = find_corpus(loaded.recipe, run), describe_tuning(loaded.tuning)
+    return format_card(name, loaded.recipe, corpus, what=what, paragraphs=tuned, scores=scores)
 
 
 def write_checksums(folder: Path) -> None:

@@ -41,7 +41,8 @@ def prepare_upload(path: Path, output: Path, name: str, *, with_code: bool = Fal
 
 
 def _write_model(path: Path, output: Path, name: str) -> None:
-    folder, weights, _ = find_trained(path)
+    trained = find_trained(path)
+    folder, weights = trained.folder, trained.weights
     card = folder / CARD
     averaged = read_card(card, ModelCard).averaged if os.path.lexists(card) else list_averaged(weights.parent)
     write_model_directory(folder, output, weights, {"averaged": averaged}, name)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,13 +15,21 @@ from nmt.data.trained_lengths import LENGTHS
 from nmt.data.vocabulary import SIDES, Vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import Score
+from nmt.evaluation.tuning import TUNING, Tuning, find_tuning
 from nmt.files import atomic_directory, file_sha256
 from nmt.formats import FIRST, PROSE, stamp
 from nmt.model.translator import TranslationModel
 from nmt.outputs import check_new_directory
 from nmt.recipe.cell_files import find_cell_files, find_stack_settings, relocate_cells
 from nmt.recipe.file_settings import remove_paths
-from nmt.recipe.model_card import LIBRARY, CardScores, find_corpus, find_languages, format_card
+from nmt.recipe.model_card import (
+    LIBRARY,
+    CardScores,
+    describe_tuning,
+    find_corpus,
+    find_languages,
+    format_card,
+)
 from nmt.recipe.model_memory import (
     BuildModel,
     SkipInitialisation,
@@ -32,7 +40,7 @@ from nmt.recipe.model_memory import (
 from nmt.recipe.origin import check_origin
 from nmt.recipe.prepare_data import load_vocabularies, model_directory, store_directory, vocabulary_file
 from nmt.recipe.reader import CARD, RECIPE, dump, read_model_recipe
-from nmt.recipe.schema import Recipe
+from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.recipe.sections import to_json
 from nmt.training import checkpoint
 from nmt.training.checkpoint import Metadata, Tensors
@@ -58,7 +66,9 @@ class TrainedFiles(NamedTuple):
 
     folder: Path  # of the recipe and the vocabularies
     weights: Path
-    recipe: Recipe
+    sha256: str  # of the weights
+    recipe: Recipe  # with the search that was tuned for these weights
+    tuning: Tuning | None = None
 
 
 class LoadedModel(Protocol):
@@ -109,10 +119,18 @@ def find_trained(path: Path) -> TrainedFiles:
     Raises UsageError if there is none, DataError if a file is damaged or belongs to other weights.
     """
     folder, weights = model_directory(path), find_weights(path)  # checks sums before anything is used
-    recipe = read_model_recipe(folder)
+    recipe, tuning = read_model_recipe(folder), None
     if os.path.lexists(weights.parent / checkpoint.METADATA):
         check_origin(weights.parent, folder, recipe)
-    return TrainedFiles(folder, weights, recipe)
+        sums = checkpoint.read_checkpoint_card(weights.parent).sha256
+    else:
+        sums = read_card(folder / CARD, ModelCard).sha256
+    sha256 = sums[checkpoint.MODEL]
+    if TUNING in sums or weights.parent != folder:
+        tuning = find_tuning(folder, sha256, is_named=path == folder)
+    if tuning is not None and isinstance(recipe, TranslationRecipe):
+        recipe = replace(recipe, search=tuning.apply(recipe.search))
+    return TrainedFiles(folder, weights, sha256, recipe, tuning)
 
 
 def find_weights(path: Path) -> Path:
@@ -218,10 +236,14 @@ def write_model_directory(
             digest = file_sha256(side / checkpoint.MODEL)
         else:
             digest = checkpoint.save_tensors(side / checkpoint.MODEL, weights)
+        tuning = find_tuning(run, digest, is_named=False)
+        if tuning is not None:
+            (side / TUNING).write_bytes(tuning.to_bytes())
         _write_json(side / CONFIG, describe_model(recipe, run, side / checkpoint.MODEL))
         sums = {path.name: file_sha256(path) for path in side.iterdir() if path.name != checkpoint.MODEL}
         _write_json(side / CARD, {**stamp(), **facts, "sha256": {**sums, checkpoint.MODEL: digest}})
-        (side / PROSE).write_bytes(_describe_average(name or output.name, run, facts, recipe).encode())
+        card = _describe_average(name or output.name, run, facts, recipe, tuning)
+        (side / PROSE).write_bytes(card.encode())
 
 
 def _write_json(file: Path, facts: object) -> None:
@@ -243,7 +265,7 @@ def _vocabulary_file(run: Path, side: str) -> Path:
     return file
 
 
-def _describe_average(name: str, run: Path, facts: Metadata, recipe: Recipe) -> str:
+def _describe_average(name: str, run: Path, facts: Metadata, recipe: Recipe, tuning: Tuning | None) -> str:
     """Return the model card of an average of checkpoints."""
     corpus, names = find_corpus(recipe, run), facts["averaged"]
     mean = "the mean of the checkpoints " if len(names) > 1 else "checkpoint "
@@ -252,7 +274,7 @@ def _describe_average(name: str, run: Path, facts: Metadata, recipe: Recipe) -> 
         recipe,
         corpus,
         what=mean + ", ".join(names),
-        paragraphs=["recipe.yaml has the settings of its training."],
+        paragraphs=["recipe.yaml has the settings of its training.", *describe_tuning(tuning)],
         scores=_read_scores(run, names, corpus.name if corpus else None),
     )
 

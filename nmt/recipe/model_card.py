@@ -12,6 +12,7 @@ from nmt.data.corpora import CorpusCard, list_corpus_names, read_card
 from nmt.data.sources import PairSettings
 from nmt.errors import escape_controls
 from nmt.evaluation.metrics import Score
+from nmt.evaluation.tuning import Tuning
 from nmt.recipe.cell_files import find_cell_files, find_stack_settings
 from nmt.recipe.prepare_data import read_checksums
 from nmt.recipe.schema import Recipe
@@ -27,6 +28,7 @@ UNKNOWN_LICENCE = (
     "The licence of this text is not recorded. Before you publish the model, add it here and, as `license:`, "
     "to the front matter."
 )
+TUNING_HEADING = "## Search and quality"
 TASKS = {"translation": "translation", "language-model": "text-generation"}
 """The names of the tasks on hubs."""
 
@@ -57,6 +59,13 @@ def find_languages(recipe: Recipe, corpus: CorpusCard | None) -> list[str]:
     if isinstance(recipe.data, PairSettings):
         return [recipe.data.src, recipe.data.tgt]
     return corpus.languages if corpus else []
+
+
+def describe_tuning(tuning: Tuning | None) -> list[str]:
+    """Return a section about what `nmt tune` chose, as paragraphs."""
+    if tuning is None:
+        return []
+    return [TUNING_HEADING, *(f"{text[0].upper()}{text[1:]}." for text in tuning.describe())]
 
 
 def format_card(

@@ -21,7 +21,7 @@ def load_translator(path: Path) -> SimpleNamespace:
     sections = {"decoder": SimpleNamespace(attention="dot"), "evaluation": SimpleNamespace(tokenize="13a")}
     data = SimpleNamespace(src="xx", tgt="yy")
     recipe = SimpleNamespace(search=search, data=data, protected_kinds=(), **sections)
-    return SimpleNamespace(model=model, source=words, target=words, recipe=recipe, lengths=None)
+    return SimpleNamespace(model=model, source=words, target=words, recipe=recipe, lengths=None, tuning=None)
 
 
 def take_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,15 +160,15 @@ def build_likelihood(recipe: LanguageModelRecipe) -> Objective:
 
 def load_language_model(path: Path) -> LoadedLanguageModel:
     """Load the language model of a run or model directory, or of a checkpoint; see `load_translator`."""
-    folder, weights, read = find_trained(path)
-    recipe = select_task(read, LanguageModelRecipe)
+    trained = find_trained(path)
+    folder, recipe = trained.folder, select_task(trained.recipe, LanguageModelRecipe)
     if recipe is None:
         raise UsageError(f"{path} is a translator; expected a language model (task: language-model)")
     file = vocabulary_file(folder, "target")
     if file is None:
         raise DataError(f"{folder} has no vocabulary: is it a run or a model directory?")
     vocabulary = load_vocabulary(file)
-    model = load_trained(recipe, lambda: build_language_model(recipe, len(vocabulary)), weights)
+    model = load_trained(recipe, lambda: build_language_model(recipe, len(vocabulary)), trained.weights)
     return LoadedLanguageModel(model, vocabulary, recipe)
 
 
@@ -250,7 +250,8 @@ def fuse_language_model(job: Job, loaded: LoadedLanguageModel, weight: float) ->
             "the language model has a different vocabulary from the translator, so they cannot be combined: "
             "train it with subwords.same_as=RUN of the translator"
         )
-    return job._replace(model=ShallowFusion(job.model, build_search_model(loaded), weight))
+    fused = ShallowFusion(job.model, build_search_model(loaded), weight)
+    return job._replace(model=fused, estimator=None)
 
 
 def sample_lines(

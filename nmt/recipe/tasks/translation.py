@@ -24,6 +24,7 @@ from nmt.decoding.options import Options
 from nmt.decoding.translation import translate_lines
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import DEFAULT_METRICS, METRICS, score, sentence_utility
+from nmt.evaluation.tuning import Tuning
 from nmt.files import write_file
 from nmt.model.decoder import build_decoder
 from nmt.model.encoder import Encoder
@@ -59,6 +60,7 @@ class LoadedTranslator(NamedTuple):
     recipe: TranslationRecipe
     shortlist: Shortlist | None = None
     lengths: TrainedLengths | None = None  # None if unknown
+    tuning: Tuning | None = None  # of the search and the quality of these weights
 
     @property
     def vocabularies(self) -> tuple[Vocabulary, ...]:
@@ -156,13 +158,14 @@ def load_translator(path: Path) -> LoadedTranslator:
 
     Raises UsageError if there is none, DataError if a file is damaged.
     """
-    folder, weights, read = find_trained(path)
-    recipe = select_task(read, TranslationRecipe)
+    trained = find_trained(path)
+    folder, weights, recipe = trained.folder, trained.weights, select_task(trained.recipe, TranslationRecipe)
     if recipe is None:
         raise UsageError(f"{path} is a language model, not a translator; try `nmt sample {path}`")
     source, target = load_vocabularies(folder)
     model = load_trained(recipe, lambda: build_translator(recipe, len(source), len(target)), weights)
-    return LoadedTranslator(model, source, target, recipe, lengths=read_lengths(folder))
+    lengths = read_lengths(folder)
+    return LoadedTranslator(model, source, target, recipe, lengths=lengths, tuning=trained.tuning)
 
 
 def load_with_shortlist(path: Path) -> LoadedTranslator:
@@ -265,6 +268,7 @@ def build_job(translator: LoadedTranslator, *, int8: bool = False) -> Job:
         bleu_tokenizer=recipe.evaluation.tokenize,
         languages=(recipe.data.src, recipe.data.tgt),
         protection=protection,
+        estimator=translator.tuning.quality if translator.tuning else None,
     )
     return job.with_lengths(translator.lengths)
 
