@@ -54,3 +54,20 @@ def test_training_resumes_from_checkpoints_only(averaged: Path, finished: Finish
     assert json.loads(text.splitlines()[-1])["update"] == 150
     best = (averaged / "checkpoints" / "best").resolve().name
     assert find_chosen(averaged).name == ("average" if best == "u0000100" else best)
+
+
+def test_run_tunes_the_search_before_the_test(finished: Finished, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run, symlinks=True)
+    printed = done(nmt("run", finished.recipe, "-o", run, "--tune"))
+    assert "chosen on 20 validation lines" in printed
+    chosen = json.loads((run / "tuning.json").read_bytes())["search"]["chosen"]
+    source = ("-q", "-i", finished.text / "test.de")
+    options = ("--beam", chosen["beam"], "--length-penalty", chosen["length_penalty"])
+    assert done(nmt("translate", run, *source)) == done(nmt("translate", run, *source, *options))
+
+
+def test_a_language_model_has_no_search_to_tune() -> None:
+    result = nmt("run", "hello", "--tune")
+    assert result.exit_code == 2
+    assert "--tune is for translators" in result.stderr
