@@ -29,6 +29,7 @@ WITHOUT_TORCH = {
 }
 """The verbs that need no torch, and arguments with which they succeed."""
 WITH_TORCH = {
+    "new": f"mine {LINES} {LINES} --src a --tgt b",
     **{"run": "hello", "train": "hello", "average": f"{RUN} -o a", "export": f"{MODEL} -o e"},
     "push": f"{MODEL} user/name --dry-run",
     **{"sample": RUN, "perplexity": f"{RUN} {LINES}", "shortlist": RUN, "doctor": RUN},

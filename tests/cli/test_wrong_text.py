@@ -59,6 +59,8 @@ VERBS: dict[str, tuple[object, ...]] = {
     "perplexity": ("perplexity", LANGUAGE_MODEL, "train.ko", "--trust-code"),
     "clean": ("clean", "train.ko", "train.en", "-o", "out.tsv", "--src", "ko", "--tgt", "en"),
     "clean a table": ("clean", "train.tsv", "-o", "out.tsv", "--src", "ko", "--tgt", "en"),
+    "new": ("new", "out", "train.ko", "train.en"),
+    "new, of a table": ("new", "out", "train.tsv"),
     "export": ("export", MODEL, "-o", "out", "--check", "train.ko"),
     "prefixes": ("translate", EXPORT, "-i", "good.en", "-q", "--prefix", "train.ko"),
     "phrases": ("translate", EXPORT, "-i", "good.en", "-q", "--must", "train.ko"),
