@@ -317,15 +317,16 @@ def test_what_the_server_refuses_is_reported_in_its_words(tab: Any, server: Fake
     wait_for(tab, "<b>no</b> such thing", "#status")
 
 
-def test_a_key_is_asked_for_and_sent(browser: Any, server: FakeServer) -> None:
+def test_a_key_is_asked_for_and_sent(tab: Any, server: FakeServer) -> None:
     server.problem = (401, {}, "an API key is needed")
-    with opened(browser, server) as tab:
-        tab.fill("#key-value", "secret")
-        server.problem = None
-        with tab.expect_request("**/v1/models") as request:
-            tab.keyboard.press("Enter")
-        assert request.value.headers["authorization"] == "Bearer secret"
-        tab.wait_for_selector("#key", state="hidden")
+    write(tab, LINE)
+    tab.fill("#key-value", "secret")
+    server.problem = None
+    with tab.expect_request("**/v1/translate") as request:
+        tab.keyboard.press("Enter")
+    assert request.value.headers["authorization"] == "Bearer secret"
+    wait_for(tab, "EIN MANN")
+    assert not tab.is_visible("#key")
 
 
 @pytest.mark.parametrize(

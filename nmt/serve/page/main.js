@@ -53,7 +53,6 @@ class Page {
       const chosen = stored("model", "");
       this.choose(this.models.find(one => one.name === chosen) ?? this.models[0], false);
     } catch (error) {
-      find("key").hidden = error.kind !== "key";
       this.status.failed(error);
     }
   }

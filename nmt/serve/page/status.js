@@ -40,7 +40,10 @@ export class Status {
     else if (error.kind === "gone") {
       this.set(() => say("The server does not answer; trying again …"), "wrong");
       this.timer = setTimeout(this.again, 1000 * PATIENCE);
-    } else if (error.kind === "key") this.set(() => say("The server asks for a key"), "wrong");
+    } else if (error.kind === "key") {
+      find("key").hidden = false;
+      this.set(() => say("The server asks for a key"), "wrong");
+    }
     else this.set(() => error.kind === "long" ? say("The text is too long: {reason}", { reason: error.message }) : error.message || say("The server could not translate this"), "wrong");
   }
 
