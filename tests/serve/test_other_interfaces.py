@@ -14,6 +14,21 @@ from nmt.serve.http.markup import find_texts, replace_texts
 from nmt.serve.requests import ServedModel
 from tests.serve.stand_in import RunningServer, model, run_server
 
+HOSTILE = (
+    "<!",
+    "<!--",
+    "<![",
+    "<a ",
+    "<a b='",
+    "</",
+    "<",
+    "<?",
+    "&",
+    "<p><",
+    "<a b=\"'",
+    "<script>",
+    "<![CDATA[",
+)
 DISPOSITION = b"Content-Disposition: form-data"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -114,6 +129,13 @@ def test_markup_without_its_texts_replaced_stays_equivalent(markup: str) -> None
     again = replace_texts(markup, texts)
     assert find_texts(again) == texts
     assert replace_texts(again, texts) == again
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_markup_is_divided_in_linear_time(piece: str) -> None:
+    """In a small part of a second; the test ends if it is not quadratic."""
+    texts = find_texts(piece * 100_000)
+    assert len(texts) <= 100_001
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -240,7 +262,7 @@ def test_languages_of_one_script_are_told_apart() -> None:
 
 
 def test_languages_of_one_script_are_listed_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nmt.serve import language_detection
+    from nmt.lab import language_detection
 
     monkeypatch.setattr(language_detection, "_load_classifier", lambda: (None, frozenset()))
     assert detect_language("hello", ["en", "de"]) == [("en", 50.0), ("de", 50.0)]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ class ServeProcess:
         """Wait until the log has a text."""
         while text not in self.log.read_text(encoding="utf-8"):
             assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
+            threading.Event().wait(0.01)
 
 
 @contextmanager
@@ -98,9 +100,9 @@ def test_an_export_is_served_without_torch_and_as_the_configuration_says(tmp_pat
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("limits.text: no such setting, did you mean 'texts'?")
         assert server.translate(lines[0], model="first") == expected[0]
-        config.write_text(f"models: [{{path: {EXPORT}, name: second}}]\nport: 1\n", encoding="utf-8")
+        config.write_text(f"models: [{{path: {EXPORT}, name: second}}]\nworkers: 2\n", encoding="utf-8")
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for("port: changed from the next start on")
+        server.wait_for("workers: changed from the next start on")
         assert server.translate(lines[0], model="second") == expected[0]
         assert server.ask("/v1/translate", {"text": "a", "model": "first"})[0] == 400
         assert server.ask("/v1/translate", {"text": ["a"] * 6})[0] == 200
@@ -140,6 +142,6 @@ def test_a_model_that_is_missing_is_reported(tmp_path: Path) -> None:
         encoding="utf-8",
         stdin=subprocess.DEVNULL,
     )
-    assert done_process.returncode == 1
+    assert done_process.returncode == 2  # as of every verb
     assert str(tmp_path / "none") in done_process.stderr
     assert "Traceback" not in done_process.stderr

@@ -15,6 +15,7 @@ from nmt.serve.http.problems import JsonResponse, RequestProblem
 from nmt.serve.requests import TranslationSettings
 
 AUTO = "auto"
+DETECTED = 2_000  # characters, of which the language is detected
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,7 @@ async def detect(request: Request, body: bytes, gateway: Gateway) -> Response:
 
 def _detect(texts: Sequence[str], gateway: Gateway) -> list[dict[str, Any]]:
     languages = dict.fromkeys(model.languages[0] for model in gateway.service.models.values())
-    found = detect_language("\n".join(texts), [code for code in languages if code])
+    found = detect_language("\n".join(texts)[:DETECTED], [code for code in languages if code])
     return [{"confidence": one.confidence, "language": one.language} for one in found] or [UNKNOWN]
 
 
