@@ -114,7 +114,7 @@ def test_an_export_is_served_without_torch_and_as_the_configuration_says(tmp_pat
 LONG = "\n".join(["Der alte Hund sucht einen Vogel."] * 500)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_requests_are_answered_before_the_end_unless_a_second_signal_comes(
     tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -134,6 +134,7 @@ def test_requests_are_answered_before_the_end_unless_a_second_signal_comes(
                 answer.result(60)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_missing_is_reported(tmp_path: Path) -> None:
     done_process = subprocess.run(
         [sys.executable, "-m", "nmt", "serve", "--port", "0", str(tmp_path / "none")],

@@ -66,7 +66,9 @@ def load_json(body: bytes) -> Any:
             raise ValueError(f"nested deeper than {DEEPEST}")
         value = json.loads(
             text,
-            **{"parse_constant": _reject_constant, "parse_float": _parse_finite, "parse_int": _parse_int},
+            parse_constant=_reject_constant,
+            parse_float=_parse_finite,
+            parse_int=_parse_int,
             object_pairs_hook=_build_object,
         )
     except UnicodeDecodeError as error:
