@@ -32,6 +32,8 @@ APPEND_FLAGS = (
 """Flags to add to the end of a file, not through a link."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGBREAK] if hasattr(signal, "SIGBREAK") else []))
 """Signals that ask a program to stop: Ctrl-C, `kill`, and Ctrl-Break on Windows."""
+RELOAD_SIGNAL: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""The signal that asks a server to read its configuration again; None on Windows."""
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 KILLED_EXIT_CODE = -KILL if hasattr(signal, "SIGKILL") else int(KILL)
 """The exit code of a process that `kill_this_process` ended."""

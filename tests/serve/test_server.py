@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from nmt import Translator
 from tests.end_to_end.toy import done, nmt
 
 CHECKOUT = Path(__file__).parents[2]
@@ -91,6 +92,13 @@ def test_an_export_is_served_without_torch_and_as_the_configuration_says(tmp_pat
         with ThreadPoolExecutor(8) as threads:
             assert [*threads.map(server.translate, lines)] == expected
         assert server.translate("\n".join(lines)) == "\n".join(expected)
+        asked = {"text": lines[0], "n_best": 3, "beam": 6, "scores": True, "alignments": True}
+        [found] = server.ask("/v1/translate", asked)[1]["translations"][0]["lines"]
+        same = Translator(EXPORT).translate(lines[0], n_best=3, beam=6, aligned=True)
+        assert [(one["text"], one["score"], one["token_log_probs"]) for one in found["candidates"]] == [
+            (one.text, one.score, one.token_log_probs) for one in same.candidates
+        ]
+        assert [tuple(pair) for pair in found["alignment"]] == same.alignment
         if sys.platform == "linux":
             files = mapped_files(server.process.pid)
             assert "onnxruntime" in files

@@ -132,7 +132,8 @@ class Gateway:
     async def translate(self, requests: Sequence[TextRequest]) -> list[TranslatedText]:
         """Translate texts, some lines at a time; RequestProblem if one cannot be."""
         parts = [request.line_requests() for request in requests]
-        lines = [line for of_text, _ in parts for line in of_text]
+        seconds = self.limits.seconds
+        lines = [line._replace(seconds=seconds) for of_text, _ in parts for line in of_text]
         found = iter(await self._within_limit(map_concurrently(self.service.translate, lines)))
         texts = [([next(found) for _ in of_text], ends) for of_text, ends in parts]
         return [TranslatedText(join_lines([one.text for one in of], ends), of) for of, ends in texts]

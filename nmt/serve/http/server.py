@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 from uvicorn import Config, Server
 
 from nmt.errors import DataError, NmtError
-from nmt.operating_system import STOP_SIGNALS
+from nmt.operating_system import IS_WINDOWS, RELOAD_SIGNAL, STOP_SIGNALS
 from nmt.serve.configuration import RESTARTED, Configuration, ConfigurationSource
 from nmt.serve.http.application import LOGGER, build_application
 from nmt.serve.http.gateway import Gateway
@@ -59,7 +58,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise DataError(f"--host {host}: {error.strerror}; give an address of this machine") from None
     try:
-        if os.name == "posix":
+        if not IS_WINDOWS:  # where it would share the port with another program
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(BACKLOG)
@@ -107,8 +106,8 @@ async def _serve(
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    if hasattr(signal, "SIGHUP"):
-        _handle_signal(loop, signal.SIGHUP, reload)
+    if RELOAD_SIGNAL is not None:
+        _handle_signal(loop, RELOAD_SIGNAL, reload)
     server = build_server(gateway)
     serving = loop.create_task(server.serve(sockets=[listener]))
     try:
