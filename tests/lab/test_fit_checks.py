@@ -77,6 +77,39 @@ SPOILED = {
         "longer than 100 tokens",
         "data.max_length",
     ),
+    "validation pairs in the other direction": (
+        {"of": events([6, 4, 3, 2, 1, 0.5, 0.2], [8.0, 7.5, 7.3, 7.2, 7.1, 7.1, 7.1])},
+        "perplexity 1.2 on the training pairs, never below 1212.0 on the validation pairs",
+        "do not belong together",
+        "one may have its sides exchanged",
+    ),
+    "a vocabulary of characters": (
+        {"of": events(), "data": DATA._replace(vocabulary=60, tokens=3_000_000)},
+        "the target vocabulary has 60 tokens, so that a sentence has 60 on average",
+        "long sequences",
+        "a larger subwords.size",
+    ),
+    "data too little for any vocabulary": (
+        {"of": events(), "data": DATA._replace(pairs=60, vocabulary=116, tokens=1359)},
+        "each is used 11.7 times on average",
+        "too little for any vocabulary",
+        "more pairs, thousands at least",
+    ),
+    "a learning rate far above the usual": (
+        {"of": events(), "peak": 0.1, "optimiser": "adam"},
+        "the learning rate, 0.1, is 100 times the 0.001 that is usual for adam",
+        "end higher than it could",
+        "training.learning_rate.peak=0.003",
+    ),
+    "overfitting of few pairs": (
+        {
+            "of": events([6, 4, 3, 2, 1, 0.5, 0.2], [4.8, 3.6, 3.0, 3.1, 3.4, 3.8, 4.4]),
+            "data": DATA._replace(pairs=3000),
+        },
+        "overfitting since update 150",
+        "3,000 pairs are too little data",
+        "For a better one: more pairs",
+    ),
     "gradients that are always clipped": (
         {"of": events(norm=25.0)},
         "every gradient norm is more than 10 times clip_norm",
@@ -116,3 +149,25 @@ def test_the_noise_of_a_score_is_that_of_a_paired_bootstrap() -> None:
     clearly = [ref if i % 90 else "a cat" for i, ref in enumerate(refs)]
     scores = compare({"a": before, "b": hardly, "c": clearly}, [refs], ["bleu"], tokenize="13a")
     assert [scores[name][0].beyond_chance for name in "bc"] == [False, True]
+
+
+def test_a_rate_too_low_is_seen_although_the_schedule_flattens_the_curve() -> None:
+    rates = [9.8e-5, 8.8e-5, 7.1e-5, 5.0e-5, 2.8e-5, 1.1e-5, 1.5e-6]
+    losses = [8.9, 8.7, 8.4, 8.15, 8.0, 7.96, 7.95]
+    entries = [
+        {**event, "learning_rate": rates[event["update"] // 50 - 1]} if event["event"] == "update" else event
+        for event in events(losses, losses)
+    ]
+    [finding] = check_curves(history(entries, peak=1e-4))
+    assert "the learning rate is too low" in finding.what
+
+
+def test_a_perfect_score_is_no_reason_to_train_longer() -> None:
+    assert not check_curves(history(events(bleu=[2, 9, 40, 80, 90, 98.8, 100]), best=350))
+
+
+def test_a_run_that_ended_too_early_is_seen_by_its_loss() -> None:
+    losses = [6, 5, 4.5, 4, 3.5, 3, 2.6], [5.5, 4.8, 4.2, 3.8, 3.4, 3.0, 2.7]
+    [finding] = check_curves(history(events(*losses)))
+    assert "validation loss still fell fast, at the last validation from 3.00 to 2.70" in finding.what
+    assert "larger training.stop_after" in finding.advice

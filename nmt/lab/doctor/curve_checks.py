@@ -7,13 +7,13 @@ from nmt.evaluation.metrics import METRICS
 from nmt.lab.curves import read_series
 from nmt.lab.doctor import fit_checks
 from nmt.lab.doctor.finding import Finding, format_count, format_percent, level_for_share
-from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, TrainingHistory
+from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, UNTRAINED, TrainingHistory
 from nmt.training.run_state import list_metric_directions
 
 SPIKE = 0.5  # nats per token by which the training loss may rise above its minimum so far
 LEARNED = 0.97  # a training loss below this share of its first value has fallen
-UNTRAINED = 0.7
-"""Share of a random guess's loss, above which a model knows little; a pretrained one starts below."""
+FAST = 0.05  # share of a validation loss by which it falls if training has ended too early
+PERFECT = 95  # a score above which nothing is left to improve
 SKIPPED = ("skip", "roll-back")  # events of updates that were not applied
 
 
@@ -22,8 +22,13 @@ def check_curves(history: TrainingHistory) -> list[Finding]:
     if not history.events:
         advice = "wait: metrics are logged every 50 updates and at each validation"
         return [Finding("note", "no metrics have been logged yet", "metrics.jsonl", advice=advice)]
-    fatal = [finding for rule in FATAL for finding in rule(history)]
-    return fatal[:1] or [finding for rule in RULES for finding in rule(history)]
+    fatal = find_fatal(history)
+    return [fatal] if fatal else [finding for rule in RULES for finding in rule(history)]
+
+
+def find_fatal(history: TrainingHistory) -> Finding | None:
+    """Return the first problem that makes all others, and the translations, meaningless."""
+    return next((finding for rule in FATAL for finding in rule(history)), None)
 
 
 def _check_nan(history: TrainingHistory) -> Iterator[Finding]:
@@ -110,13 +115,19 @@ def _check_overfitting(history: TrainingHistory) -> Iterator[Finding]:
     last = losses[-1][1]
     training_then = [loss for u, loss in history.losses("update") if u <= turn][-1:] or training[:1]
     if last > lowest * (1 + OVERFIT) and training[-1] < training_then[0]:
+        remedies = [*history.remedies, "a smaller model"]
+        cause = (
+            f"; {history.data.pairs:,} pairs are too little data"
+            if history.data and history.has_few_pairs
+            else ""
+        )
         yield Finding(
             "warning",
             f"overfitting since update {turn:,}: the validation loss rose from {lowest:.2f} to {last:.2f} "
-            f"nats per token while the training loss fell to {training[-1]:.2f}",
+            f"nats per token while the training loss fell to {training[-1]:.2f}{cause}",
             "metrics.jsonl, validation",
             advice="the best checkpoint is kept, so nothing is lost. For a better one: "
-            + ", ".join([*history.remedies, "a smaller model", "more pairs"]),
+            + ", ".join(["more pairs", *remedies] if cause else [*remedies, "more pairs"]),
         )
 
 
@@ -173,7 +184,7 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
         if len(scores) < MIN_ENTRIES:
             continue
         best = max(scores) if higher else min(scores)
-        improving = scores[-1] == best and scores[-1] != scores[-2]
+        improving = scores[-1] == best and scores[-1] != scores[-2] and not (higher and best > PERFECT)
         if not improving or (history.by_patience and metric == history.metric):
             continue
         gain = f"from {scores[-2]:.2f} to {scores[-1]:.2f}"
@@ -206,6 +217,19 @@ def _check_stop(history: TrainingHistory) -> Iterator[Finding]:
             )
 
 
+def _check_falling(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a validation loss that still fell fast when training ended."""
+    losses = [loss for _, loss in history.finite_losses("validation")]
+    if history.finished and len(losses) >= MIN_ENTRIES and losses[-1] < losses[-2] * (1 - FAST):
+        yield Finding(
+            "warning",
+            "training ended while the validation loss still fell fast, at the last validation from "
+            f"{losses[-2]:.2f} to {losses[-1]:.2f} nats per token: the model is hardly trained",
+            "metrics.jsonl, validation",
+            advice="run the same command with a larger training.stop_after to continue",
+        )
+
+
 def _check_clipping(history: TrainingHistory) -> Iterator[Finding]:
     _, norms = read_series(history.events, "update", "gradient_norm")
     late = norms[len(norms) // 2 :]
@@ -223,9 +247,16 @@ def _check_clipping(history: TrainingHistory) -> Iterator[Finding]:
 
 
 Rule = Callable[[TrainingHistory], Iterator[Finding]]
-FATAL: tuple[Rule, ...] = (_check_nan, _check_divergence, _check_learning)
+FATAL: tuple[Rule, ...] = (
+    _check_nan,
+    _check_divergence,
+    _check_learning,
+    fit_checks.check_mismatch,
+    fit_checks.check_speed,
+)
 """Rules whose findings make the others meaningless; only the first is reported."""
 RULES: tuple[Rule, ...] = (
+    _check_falling,
     _check_skipped_updates,
     _check_spikes,
     _check_overfitting,

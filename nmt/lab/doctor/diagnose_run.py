@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from nmt.data.pairs import read_pairs
-from nmt.data.sources import find_part
+from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import TokenStore
 from nmt.data.text import read_lines
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.evaluation.metrics import Score, compare
 from nmt.lab.curves import Event, read_events
-from nmt.lab.doctor.curve_checks import check_curves
+from nmt.lab.doctor.corpus_checks import check_corpus
+from nmt.lab.doctor.curve_checks import check_curves, find_fatal
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
+from nmt.lab.doctor.survey import Survey
 from nmt.lab.doctor.training_history import TrainingDataFacts, TrainingHistory
 from nmt.recipe.automatic import find_tokenizer
 from nmt.recipe.prepare_data import store_directory
@@ -24,6 +26,7 @@ from nmt.recipe.training import find_task
 from nmt.training import checkpoint
 from nmt.training.run_state import RunState, TrainingPosition, read_run_state
 
+SURVEYED = 50_000  # pairs of each training corpus that are checked
 TRANSLATED = 100  # validation lines that are translated, spread evenly
 
 
@@ -57,14 +60,15 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         guess=math.log(len(last.model["decoder.output.bias"])),
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
         peak=training.learning_rate.peak,
+        optimiser=training.optimiser,
         data=read_data_facts(run, len(last.model["decoder.output.bias"])),
         gains=measure_last_gains(run, recipe, events),
         **_find_tokenizers(recipe),
     )
-    findings = check_curves(history)
+    findings = [*check_training_data(recipe), *check_curves(history)]
     attends = vars(recipe.decoder).get("attention", "none") != "none"
     facts = describe_progress(state)
-    if history.is_best_arbitrary():
+    if history.is_best_arbitrary() or find_fatal(history):
         return facts, findings  # the translations of that checkpoint say nothing about the model
     try:
         outputs = find_task(recipe).translate_validation_lines(run, TRANSLATED)
@@ -73,6 +77,18 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     else:
         findings += check_outputs([ValidationOutput(*output) for output in outputs], attends=attends)
     return facts, findings
+
+
+def check_training_data(recipe: Recipe) -> list[Finding]:
+    """Return what is wrong with the training data of a run, unless its files have been removed."""
+    try:
+        surveys = [Survey(corpus, SURVEYED) for corpus in find_training_corpora(recipe.data)]
+    except NmtError:
+        return []
+    limits_ratio = vars(recipe.data).get("max_ratio") is not None
+    readable = (survey for survey in surveys if survey.failure is None)
+    found = (finding for survey in readable for finding in check_corpus(survey, limits_ratio=limits_ratio))
+    return [finding for finding in found if finding.level != "note"]
 
 
 def describe_progress(state: RunState) -> dict[str, dict[str, Any]]:

@@ -2,16 +2,24 @@
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 
+from nmt.lab.curves import read_series
 from nmt.lab.doctor.finding import Finding, format_percent
-from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, TrainingHistory
+from nmt.lab.doctor.training_history import MIN_ENTRIES, OVERFIT, UNTRAINED, TrainingHistory
 
 GAP = 0.6  # nats per token by which the validation loss may exceed the training loss
-FEW_PAIRS = 20_000
 SLOW = 0.6  # share of its mean speed at which a loss that is far from its end still falls
 FAR = 0.5  # share of a random guess's loss, above which a loss is far from its end
+LATE = 0.6  # share of the run after which a loss falls late
 RARE = 20  # uses of a token of the vocabulary on average, below which most are hardly trained
 WANTED = 50
+SMALLEST = 100  # tokens of a vocabulary that is worth a suggestion
+SMALL_VOCABULARY, LONG = (
+    200,
+    40,
+)  # tokens, and their number in a sentence, of text that is cut into characters
+USUAL_PEAKS, HIGH = {"adam": 1e-3, "adamw": 1e-3}, 30  # and a factor that is far above
 DROPPED = 0.05  # share of the pairs that may be left out
 
 
@@ -24,9 +32,9 @@ def check_gap(history: TrainingHistory) -> Iterator[Finding]:
     fitted, last = training[-1], losses[-1]
     if last - fitted < GAP or last > min(losses) * (1 + OVERFIT):  # the latter is overfitting that shows
         return
-    pairs = history.data.pairs if history.data else None
-    few = pairs is not None and pairs < FEW_PAIRS
-    cause = f"{pairs:,} pairs are too little data" if few else "it has learned its pairs by heart"
+    cause = "it has learned its pairs by heart"
+    if history.data and history.has_few_pairs:
+        cause = f"{history.data.pairs:,} pairs are too little data"
     yield Finding(
         "warning",
         f"perplexity {_exp(fitted)} on the training pairs, {_exp(last)} on unseen text, whose loss has been "
@@ -41,13 +49,35 @@ def _exp(loss: float) -> str:
     return f"{math.exp(loss):.1f}"
 
 
+def check_mismatch(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a model that has learned its training pairs, and nothing that helps on the validation pairs."""
+    training = [loss for _, loss in history.finite_losses("update")]
+    losses = [loss for _, loss in history.finite_losses("validation")]
+    if len(losses) < MIN_ENTRIES or not training or training[-1] > FAR * history.guess:
+        return
+    if min(losses) > UNTRAINED * history.guess:
+        yield Finding(
+            "error",
+            f"perplexity {_exp(training[-1])} on the training pairs, never below {_exp(min(losses))} on the "
+            "validation pairs: they do not belong together",
+            "metrics.jsonl",
+            advice="check whether data.train and data.valid have the same direction (one may have its sides "
+            "exchanged), languages and encoding, and whether the lines of data.valid are aligned",
+        )
+
+
 def check_speed(history: TrainingHistory) -> Iterator[Finding]:
     """Find a training loss that falls to the end in a nearly straight line, far from what can be reached."""
     losses = [(u, loss) for u, loss in history.finite_losses("update") if u > history.warmup]
     if not history.finished or history.by_patience or len(losses) < 2 * MIN_ENTRIES:
         return
-    (first, start), (middle, then), (last, end) = losses[0], losses[-1 - len(losses) // 3], losses[-1]
-    mean, late = (start - end) / (last - first), (then - end) / (last - middle)
+    # A schedule that ends near zero flattens any curve: the way is measured in learning rate, not in updates.
+    rates, way = dict(zip(*read_series(history.events, "update", "learning_rate"), strict=True)), [0.0]
+    for (before, _), (update, _) in pairwise(losses):
+        way.append(way[-1] + rates.get(update, 1.0) * (update - before))
+    middle = next(index for index, at in enumerate(way) if at >= way[-1] * LATE)
+    start, then, end = losses[0][1], losses[middle][1], losses[-1][1]
+    mean, late = (start - end) / way[-1], (then - end) / max(way[-1] - way[middle], 1e-30)
     if end > FAR * history.guess and mean > 0 and late > SLOW * mean:
         peak = f"={3 * history.peak:.1g}" if history.peak else ""
         yield Finding(
@@ -66,14 +96,47 @@ def check_vocabulary(history: TrainingHistory) -> Iterator[Finding]:
     data = history.data
     if data is None or not data.tokens or data.tokens >= RARE * data.vocabulary:
         return
-    size = max(100, round(data.tokens / WANTED, -2))
+    size = 100 * round(data.tokens / WANTED / 100)
+    reason, advice = (
+        "",
+        f"start a new run with a smaller vocabulary (subwords.size={size}), or with more pairs",
+    )
+    if size < SMALLEST:
+        reason, advice = "; the data is too little for any vocabulary", "more pairs, thousands at least"
     yield Finding(
         "warning",
         f"the target vocabulary has {data.vocabulary:,} tokens, but the training data {data.tokens:,}: each "
-        f"is used {data.tokens / data.vocabulary:.1f} times on average, too rarely to be learned",
+        f"is used {data.tokens / data.vocabulary:.1f} times on average, too rarely to be learned{reason}",
         "data/train",
-        advice=f"start a new run with a smaller vocabulary (subwords.size={size}), or with more pairs",
+        advice=advice,
     )
+
+
+def check_long_sequences(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a vocabulary so small that the sequences are long."""
+    data = history.data
+    length = data.tokens / max(data.pairs, 1) if data else 0.0
+    if data and data.vocabulary < SMALL_VOCABULARY and length > LONG:
+        yield Finding(
+            "note",
+            f"the target vocabulary has {data.vocabulary:,} tokens, so that a sentence has {length:.0f} on "
+            "average: long sequences are slow, and need more updates until attention has found its way",
+            "data/train",
+            advice="a larger subwords.size, of subwords.kind unigram or bpe, unless characters are wanted",
+        )
+
+
+def check_peak(history: TrainingHistory) -> Iterator[Finding]:
+    """Find a learning rate far above what is usual, even if the loss falls."""
+    usual = USUAL_PEAKS.get(history.optimiser)
+    if usual and history.peak and history.peak > HIGH * usual:
+        yield Finding(
+            "warning",
+            f"the learning rate, {history.peak:g}, is {history.peak / usual:.0f} times the {usual:g} that is "
+            f"usual for {history.optimiser}: the loss may fall and yet end higher than it could",
+            "recipe.yaml",
+            advice=f"compare with training.learning_rate.peak={3 * usual:g}",
+        )
 
 
 def check_dropped_pairs(history: TrainingHistory) -> Iterator[Finding]:
@@ -91,4 +154,4 @@ def check_dropped_pairs(history: TrainingHistory) -> Iterator[Finding]:
         )
 
 
-RULES = (check_gap, check_speed, check_vocabulary, check_dropped_pairs)
+RULES = (check_peak, check_gap, check_vocabulary, check_long_sequences, check_dropped_pairs)

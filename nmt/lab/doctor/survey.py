@@ -3,6 +3,7 @@
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
+from itertools import islice
 from unicodedata import east_asian_width
 
 from nmt.data.pair_rules import LINE_RULES, LineRule, is_identical
@@ -38,8 +39,8 @@ class OccurrenceCounter:
 class Survey:
     """Statistics of the pairs (or lines of plain text) of a corpus."""
 
-    def __init__(self, corpus: Corpus) -> None:
-        """Read the corpus up to the first error."""
+    def __init__(self, corpus: Corpus, limit: int | None = None) -> None:
+        """Read the corpus, or its first `limit` pairs, up to the first error."""
         self.corpus, self.sides = corpus, (0, 1) if corpus.parallel else (1,)
         self.failure: str | None = None
         self.lines: dict[tuple[LineRule, int], OccurrenceCounter] = defaultdict(OccurrenceCounter)
@@ -49,7 +50,7 @@ class Survey:
         self.scripts = (array("b"), array("b"))  # indices in `names`
         self.names: list[str | None] = [None]
         try:
-            for number, (src, tgt) in enumerate(read_pairs(corpus), 1):
+            for number, (src, tgt) in enumerate(islice(read_pairs(corpus), limit), 1):
                 self._add(number, (src, tgt))
         except DataError as error:
             self.failure = str(error)

@@ -8,7 +8,10 @@ from nmt.evaluation.metrics import METRICS, Score
 from nmt.lab.curves import Event, read_series
 
 MIN_ENTRIES = 3  # log entries or validations below which no trend is reported
+FEW_PAIRS = 20_000
 FLAT = 0.01  # share by which a loss must fall to be better
+UNTRAINED = 0.7
+"""Share of a random guess's loss, above which a model knows little; a pretrained one starts below."""
 OVERFIT = 0.05  # share by which the validation loss may rise above its minimum
 
 
@@ -37,6 +40,7 @@ class TrainingHistory(NamedTuple):
     tokenize: str = "13a"  # BLEU's tokenizer
     fitting: str = "13a"  # the one for the language and script of the target text
     peak: float | None = None  # of the learning rate
+    optimiser: str = ""
     data: TrainingDataFacts | None = None  # None if the encoded data has been removed
     gains: Mapping[str, Score] = {}  # the last scores by metric, tested against the validation before
 
@@ -72,6 +76,11 @@ class TrainingHistory(NamedTuple):
         flat = [update for update, loss in losses if loss <= lowest * (1 + FLAT)]
         turn = flat[0] if flat else 0
         return turn if sum(update > turn for update, _ in losses) >= MIN_ENTRIES else None
+
+    @property
+    def has_few_pairs(self) -> bool:
+        """True if the training data is known to be too little for good translations."""
+        return self.data is not None and self.data.pairs < FEW_PAIRS
 
     def is_gain_noise(self, metric: str) -> bool:
         """Return True if the last gain of a metric is not significant on the validation lines."""
