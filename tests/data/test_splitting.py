@@ -144,10 +144,11 @@ def test_a_large_group_stays_in_training() -> None:
 
 def test_the_split_depends_on_the_seed_and_not_on_the_order() -> None:
     pairs = corpus(400)
+    pairs += [(src, tgt[::-1]) for src, tgt in pairs[:200]]  # two targets of a source
     first, again, other = split(pairs)[0], split(pairs[::-1])[0], split(pairs, SplitSettings(seed=2))[0]
     assert sorted(first["test"]) == sorted(again["test"])
     assert sorted(first["valid"]) == sorted(again["valid"])
-    assert len({*first["test"]} & {*other["test"]}) < 30
+    assert len({*first["test"]} & {*other["test"]}) < 40
 
 
 def test_in_a_corpus_that_has_grown_most_held_out_sentences_are_the_same() -> None:
