@@ -43,8 +43,7 @@ export class Status {
     } else if (error.kind === "key") {
       find("key").hidden = false;
       this.set(() => say("The server asks for a key"), "wrong");
-    }
-    else this.set(() => error.kind === "long" ? say("The text is too long: {reason}", { reason: error.message }) : error.message || say("The server could not translate this"), "wrong");
+    } else this.set(() => error.kind === "long" ? say("The text is too long: {reason}", { reason: error.message }) : error.message || say("The server could not translate this"), "wrong");
   }
 
   wait(seconds, again) {
