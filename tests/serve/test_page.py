@@ -241,6 +241,15 @@ def test_the_history_stays_in_the_browser_and_can_be_deleted(tab: Any, server: F
     assert tab.evaluate("localStorage.getItem('nmt.history')") is None
 
 
+def test_what_others_stored_and_wrote_into_the_address_does_no_harm(tab: Any, server: FakeServer) -> None:
+    for name, value in (("glossary", '{"a": 1}'), ("history", '"x"'), ("model", "[1]"), ("language", '"xx"')):
+        tab.evaluate("([name, value]) => localStorage.setItem(`nmt.${name}`, value)", [name, value])
+    tab.evaluate("() => { location.hash = 'constructor'; }")
+    tab.reload()
+    write(tab, LINE)
+    wait_for(tab, "EIN MANN")
+
+
 def test_the_page_is_korean_for_those_who_read_it(browser: Any, server: FakeServer) -> None:
     with opened(browser, server, locale="ko-KR") as tab:
         assert tab.inner_text("#tab-translate") == "번역"

@@ -36,6 +36,7 @@ class Page {
     find("key").addEventListener("submit", event => { event.preventDefault(); useKey(find("key-value").value); this.load(); });
     addEventListener("hashchange", () => this.show(location.hash.slice(1)));
     find("language").value = stored("language", navigator.language.startsWith("ko") ? "ko" : "en");
+    find("language").value ||= "en";
     this.show(location.hash.slice(1));
     this.speak();
     this.load();
@@ -94,7 +95,7 @@ class Page {
   }
 
   show(name) {
-    this.shown = name in this.views ? name : "translate";
+    this.shown = Object.hasOwn(this.views, name) ? name : "translate";
     for (const tab of this.tabs) {
       const here = tab.getAttribute("aria-controls") === this.shown;
       tab.setAttribute("aria-selected", here);

@@ -2,9 +2,12 @@
 
 const PREFIX = "nmt.";
 
+/* A value that was stored, if it is of the kind of `otherwise`. */
 export function stored(name, otherwise) {
+  const kind = value => Array.isArray(value) ? "array" : typeof value;
   try {
-    return JSON.parse(localStorage.getItem(PREFIX + name)) ?? otherwise;
+    const value = JSON.parse(localStorage.getItem(PREFIX + name));
+    return kind(value) === kind(otherwise) ? value : otherwise;
   } catch {  /* storage that is forbidden, or was written by another */
     return otherwise;
   }
