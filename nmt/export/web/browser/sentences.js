@@ -78,7 +78,12 @@ export class SentenceSplitter {
   }
 
   _segmentSafely(block, language) {
-    const pieces = this._segment(language, block);
+    let pieces = [];
+    try {
+      pieces = this._segment(language, block);
+    } catch {
+      return [block]; // the library fails at some characters
+    }
     return pieces.join("") === block && pieces.every(Boolean) ? pieces : [block];
   }
 
