@@ -65,9 +65,9 @@ function receiveMessages() {
 
 async function load() {
   const starting = Promise.all([read("runtime/ort.wasm.gz"), read("runtime/sentencex.wasm.gz")]);
+  const graphs = ["encoder", "step"].map((name) => read(`model/${name}.onnx`));
   const config = await readJson("model/config.json");
   const files = await readFiles(config);
-  const graphs = ["encoder", "step"].map((name) => read(`model/${name}.onnx`));
   const [ortBinary, sentencexBinary] = await starting;
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = ortBinary;
@@ -76,7 +76,7 @@ async function load() {
   const sessions = [];
   for (const graph of graphs) sessions.push(await ort.InferenceSession.create(await graph));
   const translator = new Translator(new OnnxModel(ort, ...sessions, config), files, segment);
-  await translator.translate("."); // the first run prepares memory
+  await translator.translate(".", { beam: 2, maxRatio: 1, maxExtra: 0 }); // the first run compiles what it uses
   return translator;
 }
 
