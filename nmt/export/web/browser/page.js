@@ -12,15 +12,13 @@ let texts = chooseTexts(navigator.language);
 let site = null; // the content of config.json
 let state = { name: "loading" }; // what the status line shows
 let id = 0; // of the last text
-let lines = []; // candidates of each of its lines
 let timer = null;
 
 worker.onmessage = ({ data }) => {
   if (data.type === "ready") {
-    show({ name: "ready" });
-    keepOffline();
-    if (!source.value) return;
-    translateNow();
+    show({ name: id ? "working" : "ready" }); // it has the text that was typed meanwhile
+    if (!source.value) keepOffline();
+    else if (!id) translateNow();
   } else if (data.type === "error") {
     show({ name: "failed", message: data.message });
   } else if (data.id === id) {
@@ -43,9 +41,8 @@ find("card-label").parentElement.addEventListener("toggle", showCard);
 
 function translateNow() {
   id += 1;
-  lines = [];
   if (!source.value.trim()) {
-    showLines();
+    translation.replaceChildren();
     show({ name: "ready" });
     return;
   }
@@ -54,17 +51,15 @@ function translateNow() {
 }
 
 function receive(data) {
-  if (data.type === "line") {
-    lines[data.index] = data.candidates;
-    showLines();
-  } else {
+  if (data.type === "done") {
     show({ name: "done", milliseconds: data.milliseconds });
+    keepOffline();
+    return;
   }
-}
-
-function showLines() {
+  const [best, ...others] = data.candidates;
+  if (data.index === 0) translation.replaceChildren();
   translation.classList.remove("outdated");
-  translation.replaceChildren(...lines.flatMap(([best, ...others]) => [paragraph(best), ...list(others)]));
+  translation.append(paragraph(best), ...list(others));
 }
 
 function paragraph(text) {
@@ -109,7 +104,7 @@ async function showCard() {
   find("card").textContent = (await card.text()).replace(/^---\n.*?\n---\n\s*/s, "");
 }
 
-// Keep the files of the page, once the first translation does not have to wait for them.
+// Keep the files of the page, after the first translation, which would have to wait for them.
 function keepOffline() {
   navigator.serviceWorker?.register("service-worker.js").catch(() => {}); // only over https, or from this machine
 }
