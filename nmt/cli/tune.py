@@ -52,10 +52,11 @@ def tune(
     """Choose beam size and length penalty on validation pairs, and calibrate the quality of lines.
 
     The simplest setting is chosen: the smallest beam with a score within the noise
-    of the best one (paired bootstrap, 95%). For lines translated so, the
-    probability of being good is fitted, which `nmt translate --quality` prints.
-    --write keeps both with the model, for all later commands. --plot draws the
-    reliability of the quality. Test sets are not read.
+    of the best one (a standard error of their difference, paired bootstrap). For
+    lines translated so, the probability of being good is fitted, which
+    `nmt translate --quality` prints. --write keeps both with the model, for all
+    later commands. --plot draws the reliability of the quality. Test sets are not
+    read.
     """
     import torch
 
@@ -98,7 +99,7 @@ def format_result(result: "TuningResult") -> str:
     tuning, points = result.tuning, result.points
     chosen = tuning.search.chosen
     rows = [_row(point, is_chosen=point[:2] == (chosen.beam, chosen.length_penalty)) for point in points]
-    header = ("beam", "length penalty", points[0].score.name, "±95%", "behind", "±95%", "ms/line", "")
+    header = ("beam", "length penalty", points[0].score.name, "±", "behind", "±", "ms/line", "")
     table = format_table(rows, header, align="rrrrrrrl", width=UNLIMITED)
     return "\n".join([table, f"\n{points[0].score.signature}", *tuning.describe()])
 

@@ -40,6 +40,8 @@ CHANGED_DEFAULTS = {
     "translation:training.validation.metric": "auto",
     "translation:training.validation.samples": "0",
     "language-model:training.validation.samples": "0",
+    "translation:training.keep": "4",
+    "language-model:training.keep": "4",
 }
 """Defaults that are different for new runs; runs of version 0.1 keep theirs, which their recipe contains."""
 

@@ -11,7 +11,6 @@ from nmt.evaluation.metrics import Score, find_metric, resample_score
 from nmt.lab.tune.penalty_sweep import sweep_penalties
 
 BEAMS = (1, 2, 3, 5, 8)
-DEVIATIONS = 1.96  # of a normal distribution, half the width of its 95% interval
 PENALTIES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
@@ -31,14 +30,18 @@ class GridPoint(NamedTuple):
     beam: int
     length_penalty: float
     score: Score
-    noise: float  # half the width of the score's 95% interval, from bootstrap samples
+    noise: float  # standard error of the score: its standard deviation over bootstrap samples
     behind: float  # by how much the best setting is better
-    behind_noise: float  # half the width of the 95% interval of that difference
+    behind_noise: float  # standard error of that difference
     milliseconds: float  # per line, of a search that finds the results of all penalties of this beam
 
     @property
     def is_good(self) -> bool:
-        """Return True if the best setting is not better by more than noise."""
+        """Return True if the best setting is not better by more than a standard error.
+
+        This is the rule of Breiman et al. (1984); an interval of 95% would admit settings that are probably
+        worse, where a few lines decide the score.
+        """
         return self.behind <= self.behind_noise
 
 
@@ -74,9 +77,9 @@ def measure_grid(
                 one.beam,
                 one.length_penalty,
                 one.score,
-                DEVIATIONS * statistics.stdev(one.samples),
+                statistics.stdev(one.samples),
                 sign * (best.score.value - one.score.value),
-                DEVIATIONS * statistics.stdev(behind),
+                statistics.stdev(behind),
                 one.milliseconds,
             )
         )
