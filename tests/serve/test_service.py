@@ -162,7 +162,7 @@ def test_a_model_that_changed_is_reloaded_unless_it_is_damaged(
 
     async def test(service: Service) -> None:
         found = await service.translate(request)
-        (model / "checksums.json").write_text("{}")
+        (model / "checksums.json").write_text("{}", encoding="utf-8")
         await until(lambda: "the models in use stay" in caplog.text)
         assert plain(await service.translate(request)) == plain(found)
         precisions = [service.models["model"].precision]
@@ -205,8 +205,8 @@ if __name__ == "__main__":
 
 
 def test_exports_are_served_without_torch(tmp_path: Path) -> None:
-    (tmp_path / "torch.py").write_text("raise ImportError('torch is imported')")
-    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "torch.py").write_text("raise ImportError('torch is imported')", encoding="utf-8")
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
     paths = os.pathsep.join([str(tmp_path), *sys.path])
     done = subprocess.run(
         [sys.executable, tmp_path / "program.py", ARTIFACTS / "onnx", LINES[0]],
