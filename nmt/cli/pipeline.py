@@ -109,4 +109,4 @@ def _report(
         typer.echo("\n".join(reports.list_signatures(systems)) + "\n")
     header, rows = reports.step_rows(report)
     typer.echo(format_table(rows, header, align="llr", widths=(20, 10)))
-    typer.echo(f"\n{plan.directory / reports.REPORT[0]}")
+    typer.echo(f"\n{plan.directory / reports.REPORTS[0]}")

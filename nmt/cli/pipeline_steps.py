@@ -14,7 +14,7 @@ from nmt.data.sources import list_files
 from nmt.errors import NmtError, suggestion
 from nmt.hub import is_hub_name
 from nmt.lab.pipeline.definition import PipelinePlan, StepLine
-from nmt.lab.pipeline.steps import PipelineStep, sort_steps
+from nmt.lab.pipeline.steps import LOGS, REPORTS, PipelineStep, sort_steps
 from nmt.recipe.cell_files import find_cell_files
 from nmt.recipe.reader import OVERRIDE, dump, read_any_recipe, split_arguments
 from nmt.recipe.run_directory import list_named_paths
@@ -25,6 +25,7 @@ READS = (PathRole.READ, PathRole.READ_OR_STDIN)
 TRAINERS = ("train", "run")
 """Verbs with a recipe and settings."""
 EXCLUDED = ("pipeline",)
+RESERVED = (LOGS, *REPORTS)
 
 
 def plan_steps(plan: PipelinePlan, *, trust_code: bool = False) -> list[PipelineStep]:
@@ -44,8 +45,11 @@ def plan_steps(plan: PipelinePlan, *, trust_code: bool = False) -> list[Pipeline
     writers: dict[str, str] = {}
     for name, (line, command) in commands.items():
         for output in command.outputs:
-            if output in writers:
-                what = f"{output} is an output of {writers[output]}: choose another"
+            other = next(
+                (one for one in writers if _is_inside(output, [one]) or _is_inside(one, [output])), None
+            )
+            if other is not None:
+                what = f"{output} is an output of {writers[other]}, or inside one: choose another"
                 problems.append(Problem(line.position, f"steps.{name}", what))
             writers[output] = name
     steps = []
@@ -80,6 +84,8 @@ class _Command:
         for output in self.outputs:
             if os.path.isabs(output) or output != os.path.normpath(output) or output.startswith(("..", ".")):
                 raise ValueError(f"the output {output} must be a path inside the directory of the pipeline")
+            if Path(output).parts[0] in RESERVED:
+                raise ValueError(f"the name {output} is used by the pipeline itself: choose another")
 
     def _find_outputs(self) -> Iterator[str]:
         written = [name for name, role in self.roles.items() if role not in READS]
@@ -165,4 +171,5 @@ def _find_recipe_inputs(
 
 def _is_inside(path: str, folders: Sequence[str]) -> bool:
     """Return True if a path is one of the others or inside one of them."""
+    folders = [os.path.abspath(folder) for folder in folders]
     return any(f"{os.path.abspath(path)}{os.sep}".startswith(f"{folder}{os.sep}") for folder in folders)

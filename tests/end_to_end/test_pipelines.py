@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.lab.pipeline.report import REPORT
+from nmt.lab.pipeline.steps import REPORTS
 from nmt.lab.processes import ChildProcesses
 from tests.end_to_end.toy import done, nmt, write_lines
 
@@ -86,7 +86,7 @@ def test_a_shipped_pipeline_runs_and_reports(folder: Path, commands: list[list[s
     printed = done(nmt(*words))
     directory = folder / "pipelines" / name
     assert len(commands) == len(planned)
-    report = json.loads((directory / REPORT[1]).read_bytes())
+    report = json.loads((directory / REPORTS[1]).read_bytes())
     assert [step["command"] for step in report["steps"]] == planned
     assert {step["status"] for step in report["steps"]} == {"done"}
     assert report["scores"]

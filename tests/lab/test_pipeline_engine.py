@@ -147,6 +147,17 @@ def test_what_is_finished_is_on_disk_before_the_next_step_starts(commands: Comma
     assert sorted(commands.names) == ["other", "out"]
 
 
+def test_an_input_that_changes_while_a_step_runs_is_reported(commands: Commands) -> None:
+    def edit(step: PipelineStep) -> float:
+        if step.name == "other":
+            (commands.folder / "in").write_text("edited", "utf-8")
+        return commands(step)
+
+    results = run_steps(commands.folder, STEPS[2:], edit, 1, lambda _: None)
+    assert results[0].message == "in changed while the step ran"
+    assert run(commands)["other"].status == "done"
+
+
 def test_independent_steps_run_at_the_same_time(commands: Commands) -> None:
     together = threading.Barrier(2, timeout=60)
 

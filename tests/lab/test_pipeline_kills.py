@@ -13,8 +13,8 @@ import pytest
 
 from nmt.errors import UsageError
 from nmt.lab.pipeline.engine import StepResult, run_steps
-from nmt.lab.pipeline.runner import LOGS, StepRunner
-from nmt.lab.pipeline.steps import PipelineStep
+from nmt.lab.pipeline.runner import StepRunner
+from nmt.lab.pipeline.steps import LOGS, PipelineStep
 from nmt.lab.processes import ChildProcesses
 
 KILLS, SECONDS = 20, 0.12

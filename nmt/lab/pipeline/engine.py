@@ -65,7 +65,11 @@ def _build_task(
 
     def act() -> dict[str, Any] | TaskFailed:
         try:
+            before = {name: checksum(name) for name in step.inputs}
             seconds = run(step)
+            changed = [name for name in step.inputs if checksum(name) != before[name]]
+            if changed:
+                return TaskFailed(f"{changed[0]} changed while the step ran")
             outputs = {output: checksum(output) for output in step.outputs}
         except (NmtError, OSError) as error:
             return TaskFailed(str(error))

@@ -10,10 +10,8 @@ from nmt.evaluation.metrics import LEVELS, Score
 from nmt.files import write_file
 from nmt.lab.document import Block, heading, paragraph, preformatted, table, to_markdown
 from nmt.lab.pipeline.engine import StepResult
-from nmt.lab.pipeline.steps import PipelineStep
+from nmt.lab.pipeline.steps import REPORTS, PipelineStep
 from nmt.untrusted_files import read_json
-
-REPORT = ("report.md", "report.json")
 
 
 class SystemScores(NamedTuple):
@@ -55,7 +53,7 @@ def build_report(
 def write_report(report: PipelineReport, directory: Path, command: str) -> None:
     """Write the report as Markdown and as JSON."""
     blocks = list(_build_blocks(report, command))
-    write_file(directory / REPORT[0], to_markdown(blocks).encode("utf-8", "backslashreplace"))
+    write_file(directory / REPORTS[0], to_markdown(blocks).encode("utf-8", "backslashreplace"))
     content = {
         "nmt": __version__,
         "title": report.title,
@@ -72,7 +70,7 @@ def write_report(report: PipelineReport, directory: Path, command: str) -> None:
         ],
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
-    write_file(directory / REPORT[1], (text + "\n").encode("utf-8", "backslashreplace"))
+    write_file(directory / REPORTS[1], (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def _to_fields(system: SystemScores) -> dict[str, object]:

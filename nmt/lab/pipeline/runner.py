@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 from nmt.errors import DataError, UsageError
 from nmt.files import atomic_file, write_file
-from nmt.lab.pipeline.steps import STATE, PipelineStep
+from nmt.lab.pipeline.steps import LOGS, STATE, PipelineStep
 from nmt.lab.processes import ChildProcesses, read_error_message
 from nmt.untrusted_files import read_json
-
-LOGS = "logs"
 
 
 class AttemptTimes(NamedTuple):

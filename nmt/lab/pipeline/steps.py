@@ -14,6 +14,7 @@ from nmt.errors import UsageError
 from nmt.files import cached_sha256
 
 STATE, CHECKSUMS = ".steps.json", ".checksums.json"
+LOGS, REPORTS = "logs", ("report.md", "report.json")
 NOT_CONTENT = re.compile(r"\..*|data|.*\.log|metrics\.jsonl|times\.jsonl")
 """Names in the directory of a run that hold neither its model nor its results: logs, times, encoded pairs."""
 
