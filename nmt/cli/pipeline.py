@@ -99,6 +99,7 @@ def _report(
 ) -> None:
     """Write the report, and print its tables."""
     from nmt.lab.pipeline import report as reports
+    from nmt.lab.pipeline.steps import REPORTS
 
     report = reports.build_report(plan.title, plan.directory, steps, results)
     reports.write_report(report, plan.directory, command)
@@ -109,4 +110,4 @@ def _report(
         typer.echo("\n".join(reports.list_signatures(systems)) + "\n")
     header, rows = reports.step_rows(report)
     typer.echo(format_table(rows, header, align="llr", widths=(20, 10)))
-    typer.echo(f"\n{plan.directory / reports.REPORTS[0]}")
+    typer.echo(f"\n{plan.directory / REPORTS[0]}")
