@@ -10,6 +10,7 @@ from nmt.lab.inspect.page import pack_trace
 from nmt.lab.inspect.sentence import trace_sentence
 from tests.lab.small_models import TEXT, small
 
+LOADED = "() => document.querySelector('#pair').value || document.querySelector('#status').textContent"
 ADDRESS = "http://nmt.test/"
 FOLDERS = {"page": files("nmt.serve") / "page", "figures": files("nmt.lab.inspect") / "browser"}
 TYPES = {"html": "text/html; charset=utf-8", "js": "text/javascript", "css": "text/css"}
@@ -102,7 +103,7 @@ def opened(browser: Any, server: FakeServer, path: str = "", **options: Any) -> 
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.clock.install()
         tab.goto(ADDRESS + path, timeout=0)
-        tab.wait_for_function("() => document.documentElement.lang")
+        tab.wait_for_function(LOADED)
         yield tab
         assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
     finally:
