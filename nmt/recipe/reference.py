@@ -1,5 +1,6 @@
 """The settings of a recipe for editors (JSON Schema) and for readers (the reference page)."""
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -102,7 +103,7 @@ def _section(section: type[Settings], schema: Schema, defs: dict[str, Schema], p
     inner = find_subsections(section)
     own = {name: field for name, field in schema["properties"].items() if name not in inner}
     yield f"{'#' * (3 + path.count('.'))} {path or 'At the top'}\n"
-    yield f"{(section.__doc__ or '').strip()}\n"
+    yield f"{inspect.cleandoc(section.__doc__ or '')}\n"
     yield "| setting | type | default | meaning |\n|---|---|---|---|"
     for name, field in own.items():
         default = "*required*" if name in schema.get("required", []) else _default(field)

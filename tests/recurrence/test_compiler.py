@@ -93,7 +93,8 @@ def test_a_damaged_library_is_built_again(kind: str, tmp_path: Path) -> None:
     library.write_bytes(DAMAGE[kind](content))
     code = f"from nmt.recurrence.c.compiler import build_library; print(build_library({SOURCE!r}).answer())"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "42\n", "")
+    errors = [line for line in result.stderr.splitlines() if "refuses -fopenmp" not in line]  # of clang
+    assert (result.returncode, result.stdout, errors) == (0, "42\n", [])
     assert [path.read_bytes() for path in kernels(tmp_path).iterdir()] == [content]
 
 
