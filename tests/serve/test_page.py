@@ -174,6 +174,7 @@ def test_two_models_are_compared_word_by_word(tab: Any, server: FakeServer) -> N
     write(tab, LINE)
     tab.click("#tab-compare")
     wait_for(tab, "EIN OTHER SPIELT", "#compare")
+    tab.wait_for_selector("#compare .lines mark")
     assert tab.locator("#compare .lines mark").all_inner_texts() == ["MANN", "OTHER"]
     tab.select_option("#compare .pane:nth-child(2) select", "lstm")
     tab.wait_for_function("() => !document.querySelector('#compare .lines mark')")
