@@ -169,3 +169,12 @@ def test_inspect_model_names_search_and_quality(run: Path) -> None:
     assert facts["search"] == "beam 3, length penalty 1, of the recipe"
     language_model = done(nmt("inspect", "model", ARTIFACTS / "language-model"))
     assert "language model" in language_model
+
+
+@pytest.mark.slow
+def test_an_export_of_a_tuned_run_has_its_quality(run: Path, source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    done(nmt("export", run, "-o", tmp_path / "small", "--check", source))
+    assert translate(tmp_path / "small", source, "--quality") == translate(run, source, "--quality")
+    card = (tmp_path / "small" / "README.md").read_text(encoding="utf-8")
+    assert "Quality: the probability that chrF is 50 or more" in card
