@@ -1,7 +1,7 @@
 """A cell bound to one sequence: products merged, dropout masks drawn, ready to step."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -108,9 +108,14 @@ class BoundCell:
             products |= merge_products(cell, gates, self.engine, self.state_mask)
         self.U = cell.product_tuple(**products)
 
+    @cached_property
+    def projection(self) -> BoundProduct:
+        """The input product of all columns."""
+        return self.input_product()
+
     def project(self, x: Tensor) -> Tensor:
         """Compute the input products of all gates at all positions: x [T, B, E] to [T, B, G*H]."""
-        return self.cell.normalise_input(self.input_product()(x))
+        return self.cell.normalise_input(self.projection(x))
 
     def input_product(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
         """Prepare columns `start` to `stop` of the input product for one position after the other.

@@ -8,19 +8,21 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from typing import Any, NamedTuple
 
 from nmt.data.sentences import Span, find_separator
-from nmt.decoding.beam import SearchBatch, SearchSteps
+from nmt.decoding.beam import REFILL, SearchBatch, SearchSteps
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line
 from nmt.decoding.options import Options, Request
 from nmt.decoding.translation import LineSearch, Translation, finish_line, plan_line, rank_candidates
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.serve.inspection import Answer
-from nmt.serve.requests import LineRequest, TranslatedPart, WorkerFailure
+from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
+
+CONFIGURED = 64  # jobs of a model with the settings of requests that are kept
 
 Result = TranslatedPart | Translation | Answer | Exception
 """A part of a line, or the end of its request: a translation, the answer to a question, or an error."""
@@ -147,9 +149,14 @@ class RunningBatch:
         self._search.remove(numbers)
 
     def advance(self) -> Iterator[Event]:
-        """Let sentences in, and advance all by one position."""
-        entering = list[Request]()
-        while self._turns and len(self._running) < self._slots:
+        """Let sentences in, and advance all by one position.
+
+        A batch that is half full lets them in in eighths, as `search` does: encoding a single one is
+        inefficient.
+        """
+        entering, live = list[Request](), len(self._running)
+        has_room = self._slots - live >= max(1, self._slots // REFILL) or live < self._slots // 2
+        while has_room and self._turns and len(self._running) < self._slots:
             line = self._turns.popleft()
             line.is_queued = False
             if line.waiting:
@@ -191,6 +198,7 @@ class RunningSearches:
         self.positions = 0  # advanced so far, summed over all sentences
         self._jobs, self._batches = jobs, dict[tuple[str, Options, int | None], RunningBatch]()
         self._events = list[Event]()
+        self._configure = lru_cache(CONFIGURED)(self._build_job)
 
     @property
     def live(self) -> int:
@@ -205,7 +213,7 @@ class RunningSearches:
     def add(self, ticket: int, request: LineRequest, *, is_streamed: bool) -> None:
         """Start a request."""
         try:
-            job = self._jobs[request.model].configure(**request.settings._asdict())
+            job = self._configure(request.model, request.settings)
         except Exception as error:
             self._events.append(Event(ticket, describe_error(error)))
             return
@@ -230,6 +238,9 @@ class RunningSearches:
             self._drop_empty(key)
         events, self._events = self._events, []
         return events
+
+    def _build_job(self, model: str, settings: TranslationSettings) -> Job:
+        return self._jobs[model].configure(**settings._asdict())
 
     def _add(self, line: LineInProgress, key: tuple[str, Options, int | None]) -> None:
         if key not in self._batches:
