@@ -8,6 +8,7 @@ Ray balances, scales and restarts the replicas; a replica is stateless. It has o
 which does the searching.
 """
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,13 @@ class Translation:
     """A model behind HTTP: JSON with `text` gives JSON with `translation`."""
 
     def __init__(self, path: str) -> None:
-        self._service, self._has_started = Service([ModelSource("model", path)]), False
+        self._service = Service([ModelSource("model", path)])
+        self._start: asyncio.Future[None] | None = None
 
     async def translate(self, text: str) -> str:
         """Translate a line."""
-        if not self._has_started:
-            self._has_started = True
-            await self._service.start()
+        self._start = self._start or asyncio.ensure_future(self._service.start())
+        await asyncio.shield(self._start)
         found = await self._service.translate(LineRequest("model", Line(1, text)))
         return found.text
 
