@@ -74,7 +74,7 @@ def _describe(source: ModelSource, loaded: LoadedJob) -> ServedModel:
 
 
 def read_identity(path: Path) -> Identity:
-    """Return the identity of the files of a model; of a run, those of its best checkpoint.
+    """Return the identity of the files of a model; of a run, those of its best checkpoint and of the mean.
 
     A file that vanishes meanwhile is left out: a directory that is being replaced is looked at again.
     """
@@ -92,9 +92,11 @@ def _find_files(path: Path) -> Iterator[Path]:
     folders = [path.resolve()]  # a link to a directory may change
     if (path / "checkpoints").is_dir():
         best = path / "checkpoints" / "best"
-        folders.append(best.resolve() if best.exists() else path / "checkpoints")
+        folders += [best.resolve(), path / "checkpoints" / "average"] if best.exists() else [best.parent]
     for folder in folders:
         try:
-            yield from (file for file in folder.iterdir() if file.suffix not in LOGS and not file.is_dir())
+            yield from (
+                file for file in folder.iterdir() if not file.name.endswith(LOGS) and not file.is_dir()
+            )
         except OSError:
             yield folder
