@@ -122,6 +122,7 @@ def test_it_fits_screens_and_readers(page: Any, site: Path) -> None:
     assert page.title() == "독일어 → 영어"
 
 
+@pytest.mark.slow
 def test_a_text_that_is_replaced_is_not_shown(page: Any) -> None:
     page.fill("#source", "\n".join(["Der alte Hund sucht einen Baum."] * 200))
     page.wait_for_selector("#translation p")
