@@ -76,7 +76,8 @@ async function load() {
   const sessions = [];
   for (const graph of graphs) sessions.push(await ort.InferenceSession.create(await graph));
   const translator = new Translator(new OnnxModel(ort, ...sessions, config), files, segment);
-  await translator.translate(".", { beam: 2, maxRatio: 1, maxExtra: 0 }); // the first run compiles what it uses
+  // The first run compiles what it uses: unless a text is waiting, that is done now.
+  if (latest === null) await translator.translate(".", { beam: 2, maxRatio: 1, maxExtra: 0 });
   return translator;
 }
 
