@@ -12,7 +12,7 @@ import shutil
 import statistics
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -37,6 +37,11 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing."""
+
+    def handle(self) -> None:
+        """Answer requests; a browser that is closed may not wait for the answer."""
+        with suppress(ConnectionError):
+            super().handle()
 
 
 @contextmanager
