@@ -71,6 +71,12 @@ SPOILED = {
         "7.5 times on average",
         "subwords.size=600",
     ),
+    "a vocabulary of many characters": (
+        {"of": events(), "data": DATA._replace(tokens=30_000, characters=2000)},
+        "the target vocabulary has 4,000 tokens, but the training data 30,000",
+        "7.5 times on average",
+        "a lower subwords.character_coverage: 2,000 tokens are single characters",
+    ),
     "long pairs left out": (
         {"of": events(), "data": DATA._replace(dropped=20_000)},
         "29% of the training pairs were left out",

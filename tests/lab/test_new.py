@@ -1,6 +1,7 @@
 """`nmt new`: from files of pairs to a directory that can be trained."""
 
 import json
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from nmt.data.pairs import find_corpus, read_pairs
 from nmt.files import file_sha256, shipped_directory
 from nmt.lab.doctor.trial_run import TrainingCost
 from nmt.lab.project import fitting
-from nmt.lab.project.choices import FILE, ChoiceTable, CorpusFacts, choose_settings
+from nmt.lab.project.choices import FILE, ChoiceTable, CorpusFacts, choose_settings, count_frequent
 from nmt.lab.project.languages import find_side_language
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.settings_file import read_settings
@@ -210,6 +211,25 @@ def test_the_chosen_settings_are_a_valid_recipe(
     recipe = read_recipe([], [*overrides, "data.src=a", "data.tgt=b", "data.train=t", "data.valid=v"])
     assert recipe.subwords.joint == (scripts[0] == scripts[1])
     assert (recipe.subwords.character_coverage < 1) == ("Han" in scripts)
+
+
+def test_the_vocabulary_has_a_token_for_each_character() -> None:
+    """Few pairs in Chinese have more characters than the vocabulary that their number asks for has tokens."""
+    pairs = [
+        ("".join(chr(0x4E00 + (i + 7 * word) % 1600) for word in range(2 + i % 9)), f"{i} " * (2 + i % 9))
+        for i in range(1600)
+    ]
+    output = done(nmt("new", "mine", *two_files(pairs, languages=("zh", "en")), "--held-out", 20))
+    assert "now train it" in output
+    recipe = Path("mine/recipe.yaml").read_text("utf-8")
+    assert read_recipe(["mine/recipe.yaml"]).subwords.size > 1600
+    assert "one token for each character" in recipe
+
+
+def test_frequent_characters_are_counted() -> None:
+    characters = Counter("aaaabbbccd")
+    assert [count_frequent(characters, share) for share in (0, 0.4, 0.7, 0.9, 1)] == [0, 1, 2, 3, 4]
+    assert count_frequent(Counter(), 1.0) == 0
 
 
 def test_every_choice_has_a_reason_and_its_evidence_a_study() -> None:

@@ -9,6 +9,7 @@ from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part, find_training_corpora
 from nmt.data.store import TokenStore
 from nmt.data.text import read_lines
+from nmt.data.vocabulary import Vocabulary
 from nmt.errors import DataError, NmtError, UsageError
 from nmt.evaluation.metrics import Score, compare
 from nmt.lab.curves import Event, read_events
@@ -19,7 +20,7 @@ from nmt.lab.doctor.output_checks import ValidationOutput, check_outputs
 from nmt.lab.doctor.survey import Survey
 from nmt.lab.doctor.training_history import TrainingDataFacts, TrainingHistory
 from nmt.recipe.automatic import find_tokenizer
-from nmt.recipe.prepare_data import store_directory
+from nmt.recipe.prepare_data import load_own_vocabularies, store_directory
 from nmt.recipe.reader import read_model_recipe
 from nmt.recipe.schema import Recipe, TranslationRecipe, select_task
 from nmt.recipe.training import find_task
@@ -61,7 +62,7 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
         peak=training.learning_rate.peak,
         optimiser=training.optimiser,
-        data=read_data_facts(run, len(last.model["decoder.output.bias"])),
+        data=read_data_facts(run, recipe, len(last.model["decoder.output.bias"])),
         gains=measure_last_gains(run, recipe, events),
         **_find_tokenizers(recipe),
     )
@@ -102,7 +103,7 @@ def describe_progress(state: RunState) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def read_data_facts(run: Path, vocabulary: int) -> TrainingDataFacts | None:
+def read_data_facts(run: Path, recipe: Recipe, vocabulary: int) -> TrainingDataFacts | None:
     """Return counts of the training data of a run; None if it has been removed or cannot be read."""
     try:
         store = TokenStore(store_directory(run, "train"))
@@ -111,7 +112,13 @@ def read_data_facts(run: Path, vocabulary: int) -> TrainingDataFacts | None:
     dropped = {reason: count.pairs for reason, count in store.report.dropped.items()}
     reason = max(dropped, key=lambda name: dropped[name], default="")
     tokens = int(store.lengths()[1].sum())
-    return TrainingDataFacts(len(store), sum(dropped.values()), reason, tokens, vocabulary)
+    characters = max(map(count_characters, load_own_vocabularies(run, recipe)), default=0)
+    return TrainingDataFacts(len(store), sum(dropped.values()), reason, tokens, vocabulary, characters)
+
+
+def count_characters(vocabulary: Vocabulary) -> int:
+    """Return the number of tokens that are single characters."""
+    return sum(len(token) == 1 for token in vocabulary.tokens(range(len(vocabulary))))
 
 
 def measure_last_gains(run: Path, recipe: Recipe, events: Sequence[Event]) -> dict[str, Score]:

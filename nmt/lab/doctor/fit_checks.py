@@ -103,6 +103,11 @@ def check_vocabulary(history: TrainingHistory) -> Iterator[Finding]:
     )
     if size < SMALLEST:
         reason, advice = "; the data is too little for any vocabulary", "more pairs, thousands at least"
+    elif size < data.characters:
+        advice = (
+            "more pairs; or a smaller vocabulary with a lower subwords.character_coverage: "
+            f"{data.characters:,} tokens are single characters"
+        )
     yield Finding(
         "warning",
         f"the target vocabulary has {data.vocabulary:,} tokens, but the training data {data.tokens:,}: each "

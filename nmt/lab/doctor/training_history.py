@@ -23,6 +23,7 @@ class TrainingDataFacts(NamedTuple):
     reason: str  # the most frequent one for that
     tokens: int  # on the target side
     vocabulary: int  # tokens of the target vocabulary
+    characters: int = 0  # single characters among the tokens of the side that has most of them
 
 
 class TrainingHistory(NamedTuple):

@@ -40,6 +40,8 @@ SCRIPT_SHARE = 0.3
 """Share of the letters of a side that must be in its scripts."""
 SAMPLED = 500
 """Pairs whose languages are checked."""
+COUNTED = 200_000
+"""Training pairs whose characters are counted."""
 USUAL_LENGTH, MOST_TOKENS = 100, 300
 """The default of data.max_length, and its greatest value."""
 LETTER_TOKEN, SYLLABLE_TOKEN = 3.0, 1.2
@@ -138,6 +140,7 @@ def _write_parts(facts: ProjectFacts, clean: Path, folder: Path) -> None:
     """Write the parts of the split as pairs of files."""
     corpus = Corpus((clean,), languages=facts.inputs.languages)
     folder.mkdir()
+    counted = 0
     with ExitStack() as stack:
         write = {
             part: stack.enter_context(open_pair_writer(str(folder / part), facts.inputs.languages, inputs=[]))
@@ -146,13 +149,17 @@ def _write_parts(facts: ProjectFacts, clean: Path, folder: Path) -> None:
         split = facts.settings.split
         for part, pair in split_pairs_by_group(lambda: read_pairs(corpus), split, facts.split):
             write[part](*pair)
+            if part == "train" and counted < COUNTED:
+                counted += 1
+                for characters, text in zip(facts.characters, pair, strict=True):
+                    characters.update(text)
     if not facts.split.parts["train"]:
         raise DataError("no pair is left for training: give more pairs, or a smaller --held-out")
 
 
 def _corpus_facts(facts: ProjectFacts) -> CorpusFacts:
     main = [side[0] if side else None for side in facts.scripts]
-    return CorpusFacts(facts.split.parts["train"], (main[0], main[1]))
+    return CorpusFacts(facts.split.parts["train"], (main[0], main[1]), facts.characters)
 
 
 def _data_settings(facts: ProjectFacts) -> Iterator[ChosenSetting]:

@@ -1,5 +1,7 @@
 """The choice of a recipe's settings by the size and the scripts of a corpus, with the evidence for each."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +20,11 @@ from nmt.settings import Count, Settings
 FILE = "choices/settings.yaml"
 """The data file, in the directory of the shipped recipes."""
 WIDTH = 100
+SIZE, JOINT, COVERAGE = "subwords.size", "subwords.joint", "subwords.character_coverage"
 MANY_CHARACTERS = {*WITHOUT_SPACES, "Hangul"}
 """Scripts with thousands of characters."""
+TOKENS_PER_CHARACTER = 1.25
+"""Tokens that a vocabulary has at least, of each character that must have one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,7 @@ class CorpusFacts(NamedTuple):
 
     pairs: int  # for training
     scripts: tuple[str | None, str | None]
+    characters: tuple[Counter[str], Counter[str]] = (Counter(), Counter())  # of a sample of each side
 
     @property
     def has_many_characters(self) -> bool:
@@ -85,6 +91,12 @@ class CorpusFacts(NamedTuple):
         if self.has_many_characters:
             kinds.add("characters")
         return (value.up_to is None or self.pairs <= value.up_to) and value.scripts in (None, *kinds)
+
+    def find_smallest_size(self, coverage: float, joint: bool) -> int:
+        """Return the size of a vocabulary with a token for each character of the side that has most."""
+        sides = [self.characters[0] + self.characters[1]] if joint else self.characters
+        most = max(count_frequent(side, coverage) for side in sides)
+        return 100 * math.ceil(TOKENS_PER_CHARACTER * most / 100)
 
 
 class ChosenSetting(NamedTuple):
@@ -106,7 +118,34 @@ def choose_settings(facts: CorpusFacts) -> list[ChosenSetting]:
         measured = "; ".join(f"{one.figures} ({one.study})" for one in choice.evidence)
         comment = f"{choice.reason}; {measured}" if measured else f"{choice.reason} (not measured yet)"
         chosen.append(ChosenSetting(choice.setting, value, comment))
-    return chosen
+    return _enlarge_vocabulary(chosen, facts)
+
+
+def _enlarge_vocabulary(settings: list[ChosenSetting], facts: CorpusFacts) -> list[ChosenSetting]:
+    """Raise the size of the vocabulary to what the characters of the corpus need."""
+    values = {one.setting: one.value for one in settings}
+    needed = facts.find_smallest_size(values.get(COVERAGE, 1.0), values[JOINT])
+    if needed <= values[SIZE]:
+        return settings
+    comment = f"one token for each character and some for words; by the number of pairs, {values[SIZE]}"
+    return replace_setting(settings, SIZE, needed, comment)
+
+
+def count_frequent(characters: Counter[str], coverage: float) -> int:
+    """Count the most frequent characters that make up a share of a text."""
+    missing = coverage * characters.total()
+    for number, (_, count) in enumerate(characters.most_common()):
+        if missing <= 0:
+            return number
+        missing -= count
+    return len(characters)
+
+
+def replace_setting(
+    settings: Sequence[ChosenSetting], name: str, value: object, comment: str
+) -> list[ChosenSetting]:
+    """Return the settings with another value of one of them."""
+    return [ChosenSetting(name, value, comment) if one.setting == name else one for one in settings]
 
 
 def write_recipe(file: Path, header: Sequence[str], settings: Sequence[ChosenSetting]) -> None:
@@ -127,7 +166,10 @@ def _format_section(settings: Sequence[ChosenSetting], depth: int) -> Iterator[s
             yield f"{indent}{name}:"
             yield from _format_section(inner, depth + 1)
         else:
-            yield from (f"{indent}# {line}" for line in wrap(inner[0].comment, WIDTH - len(indent)))
+            yield from (
+                f"{indent}# {line}"
+                for line in wrap(inner[0].comment, WIDTH - len(indent), break_on_hyphens=False)
+            )
             yield indent + yaml12.write({name: inner[0].value}).strip()
         if not depth:
             yield ""

@@ -1,5 +1,6 @@
 """What a project is made of, and what was found and done while it was made."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ class ProjectFacts:
     findings: list[tuple[Corpus, list[Finding]]] = field(default_factory=list)
     scripts: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
     longest: tuple[int, int] = (0, 0)  # characters that 99% of the lines of each side have at most
+    characters: tuple[Counter[str], Counter[str]] = field(default_factory=lambda: (Counter(), Counter()))
     cleaning: FilterReport = field(default_factory=FilterReport)
     language_findings: list[Finding] = field(default_factory=list)
     split: SplitReport = field(default_factory=SplitReport)

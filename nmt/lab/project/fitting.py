@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.errors import DataError, UsageError
 from nmt.lab.doctor.finding import Finding
 from nmt.lab.doctor.trial_run import TrainingCost, run_trial
-from nmt.lab.project.choices import ChosenSetting, write_recipe
+from nmt.lab.project.choices import ChosenSetting, replace_setting, write_recipe
 from nmt.notes import show_notes
 from nmt.operating_system import find_load
 from nmt.recipe.reader import RECIPE, read_recipe
@@ -72,7 +72,7 @@ def fit_settings(
         )
     if epochs < wanted:
         comment = f"as many as fit {minutes:g} minutes on this machine; by the number of pairs, {wanted:g}"
-        chosen = _replace(chosen, LENGTH, f"{epochs:g}e", comment)
+        chosen = replace_setting(chosen, LENGTH, f"{epochs:g}e", comment)
     updates = max(1, round(epochs * per_epoch))
     return FittedSettings([*chosen, _choose_interval(updates)], updates, cost, findings, load)
 
@@ -94,7 +94,7 @@ def _shrink(settings: Sequence[ChosenSetting]) -> list[ChosenSetting] | None:
         return None
     chosen = list(settings)
     for name, size in sizes.items():
-        chosen = _replace(chosen, name, size, "smaller than by size alone, to fit the minutes")
+        chosen = replace_setting(chosen, name, size, "smaller than by size alone, to fit the minutes")
     return chosen
 
 
@@ -103,9 +103,3 @@ def _choose_interval(updates: int) -> ChosenSetting:
     every = min(LONGEST_INTERVAL, max(1, round(updates / VALIDATIONS)))
     comment = f"about {max(1, round(updates / every))} validations in all"
     return ChosenSetting("training.validation.every", f"{every}u", comment)
-
-
-def _replace(
-    settings: Sequence[ChosenSetting], name: str, value: object, comment: str
-) -> list[ChosenSetting]:
-    return [ChosenSetting(name, value, comment) if one.setting == name else one for one in settings]

@@ -97,15 +97,23 @@ def _counts(report: FilterReport) -> Iterator[Block]:
 def _instructions(facts: ProjectFacts, directory: Path) -> Iterator[Block]:
     src, tgt = facts.inputs.languages
     name = shlex.quote(str(directory))
+    commands = {
+        f"nmt run {name}": "train and test; Ctrl-C stops, the same command resumes",
+        f"nmt translate {name}/run -i in.{src} -o out.{tgt}": "",
+        f"nmt doctor {name}/run": "what to improve",
+        f"nmt tune {name}/run --write": "choose beam and length penalty, calibrate --quality",
+        f"nmt serve {name}/run": "translate on a page, and for other programs",
+        f"nmt average {name}/run -o {name}-model": "a directory to pass on",
+    }
     yield heading(f"{directory.name}: a translator from {src} to {tgt}", 1)
     yield paragraph(
         "report.md tells what was found in the pairs and removed, recipe.yaml why each setting was chosen, "
         "split.json how the pairs were split. From the directory in which nmt new was run:"
     )
     yield preformatted(
-        f"nmt run {name}                                  # train and test; Ctrl-C stops, the same resumes\n"
-        f"nmt translate {name}/run -i in.{src} -o out.{tgt}\n"
-        f"nmt doctor {name}/run                           # what to improve\n"
-        f"nmt average {name}/run -o {name}-model          # a directory to pass on"
+        "\n".join(
+            f"{command:{max(map(len, commands)) + 3}}{comment and '# ' + comment}".rstrip()
+            for command, comment in commands.items()
+        )
     )
     yield paragraph(f"Training takes {describe_time(facts)}.")

@@ -67,7 +67,8 @@ def calibrate_quality(
     if min(good.sum(), (~good).sum()) < FEWEST:
         raise DataError(
             f"quality cannot be calibrated: {good.sum():,} of {len(good):,} validation lines have chrF "
-            f"{threshold:g} or more, and at least {FEWEST} must and {FEWEST} must not: choose another --good"
+            f"{threshold:g} or more, and at least {FEWEST} must and {FEWEST} must not: choose another --good "
+            f"(half of the lines have {np.median(facts.chrf):.1f} or more)"
         )
     fit = fit_quality(facts.features, facts.chrf, good)
     return QualityModel(

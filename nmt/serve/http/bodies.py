@@ -185,10 +185,10 @@ def parse_fields(request: Request, body: bytes) -> dict[str, Any]:
 
 def _parse_form(body: bytes) -> list[tuple[str, str]]:
     try:
-        text = body.decode("ascii")
+        text = body.decode()  # what `curl -d` sends is not URL-encoded
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError as error:
-        raise RequestProblem(400, f"invalid form: {error}", "", "send it URL-encoded, in UTF-8") from None
+        raise RequestProblem(400, f"invalid form: {error}", "", "send UTF-8 text") from None
 
 
 def _parse_multipart(body: bytes, content_type: str) -> dict[str, str]:
