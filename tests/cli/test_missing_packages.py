@@ -32,8 +32,8 @@ WITH_TORCH = {
     "new": f"mine {LINES} {LINES} --src a --tgt b",
     **{"run": "hello", "train": "hello", "average": f"{RUN} -o a", "export": f"{MODEL} -o e"},
     "push": f"{MODEL} user/name --dry-run",
-    **{"sample": RUN, "perplexity": f"{RUN} {LINES}", "shortlist": RUN, "doctor": RUN},
-    **{"inspect gradients": RUN, "inspect exposure": MODEL, "inspect gates": MODEL},
+    **{"sample": RUN, "perplexity": f"{RUN} {LINES}", "shortlist": RUN, "doctor": RUN, "tune": RUN},
+    **{"inspect gradients": RUN, "inspect exposure": MODEL, "inspect gates": MODEL, "inspect model": MODEL},
     **{"inspect sentence": f"{MODEL} Hund", "study ls": "", "study run": "s.yaml", "study memory": ""},
     **{"recipes show": "hello", "recipes validate": "hello", "recipes copy": "hello", "recipes schema": ""},
     **{

@@ -61,7 +61,7 @@ def compute_checksum(path: Path, cache: Path) -> str:
     files, digest = list(_find_content(path)), sha256()
     sums = cached_sha256([file for file in files if not file.is_symlink()], cache)
     for file in files:
-        known = os.readlink(file) if file.is_symlink() else sums.pop(0)
+        known = file.readlink().as_posix() if file.is_symlink() else sums.pop(0)
         digest.update(f"{file.relative_to(path).as_posix()}\0{known}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
