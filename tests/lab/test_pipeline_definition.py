@@ -95,6 +95,18 @@ def test_settings_are_for_all_recipes_but_those_of_a_step_win(tmp_path: Path) ->
     assert steps[1].command.endswith("--beam 2 -o out.en")
 
 
+def test_a_directory_of_nmt_new_is_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = tmp_path / "mine" / "recipe.yaml"
+    recipe.parent.mkdir()
+    for part in ("train", "valid", "test"):
+        for language in ("ko", "en"):
+            (recipe.parent / f"{part}.{language}").write_text("a\n", "utf-8")
+    recipe.write_text("data: {src: ko, tgt: en, train: train, valid: valid, test: test}\n", "utf-8")
+    (recipe.parent / "split.json").write_text("{}", "utf-8")
+    assert plan(tmp_path, PIPELINE, "recipe=mine")[0].words[:2] == ["train", str(recipe)]
+
+
 def test_a_file_in_a_circle_or_unknown_is_reported(tmp_path: Path) -> None:
     assert "no such file, and no step writes it: nowhere" in refused(
         tmp_path, "score out.{tgt}", "score nowhere"

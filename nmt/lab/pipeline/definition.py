@@ -17,7 +17,7 @@ from nmt.data.sources import find_part
 from nmt.errors import DataError, UsageError, suggestion
 from nmt.files import read_purpose, shipped_directory
 from nmt.lab.pipeline.placeholders import PREDEFINED, Values, expand_name, expand_word
-from nmt.recipe.reader import parse_setting, read_recipe
+from nmt.recipe.reader import RECIPE, is_project, parse_setting, read_recipe
 from nmt.recipe.sections import STRICT
 from nmt.recipe.settings_file import build_error, read_settings
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode
@@ -161,7 +161,10 @@ def _check_value(section: str, value: Any, default: Any, folder: Path) -> Any:
     if section == "recipes":
         if not isinstance(value, str):
             raise ValueError("expected a recipe")
-        return os.path.abspath(folder / expand_home(value)) if value.endswith((".yaml", ".yml")) else value
+        path = Path(os.path.abspath(folder / expand_home(value)))
+        if is_project(path):
+            return str(path / RECIPE)
+        return str(path) if value.endswith((".yaml", ".yml")) else value
     if section == "files":
         return (
             [_find_file(item, folder) for item in value]
