@@ -84,8 +84,8 @@ def export(
             build_step_graph(traced, int8=int8),
             build_top_k_graph(),
         )
-        for name, graph in zip(GRAPHS, graphs, strict=True):
-            onnx.save(graph, folder / graph_file(name))
+        for graph_name, graph in zip(GRAPHS, graphs, strict=True):
+            onnx.save(graph, folder / graph_file(graph_name))
         for file, vocabulary in zip(config.vocabularies, (loaded.source, loaded.target), strict=True):
             vocabulary.save(folder / file)
         if loaded.lengths is not None:

@@ -96,8 +96,8 @@ def train(
         recipe = fix_automatic_settings(recipe, read_model_recipe(run))
         progress = Progress(run / "train.log" if processes.is_first else None)
         stack.enter_context(show_notes(progress.note))
-        for change in changes:
-            progress.note(f"changed since the run started: {change}")
+        for text in changes:
+            progress.note(f"changed since the run started: {text}")
         if processes.is_first and (problem := remember(find_cell_files(recipe))):
             progress.note(problem)
         if recipe.engine == "inductor":

@@ -40,6 +40,12 @@ def test_it_translates_as_the_run_does(finished: Finished, shipped: Path) -> Non
     assert len(ours.splitlines()) == 3
 
 
+def test_its_card_has_the_name_of_the_directory(shipped: Path) -> None:
+    card = (shipped / "README.md").read_text("utf-8")
+    assert f"\n# {shipped.name}\n" in card
+    assert f"| nmt translate {shipped.name}\n" in card
+
+
 def test_its_precision_is_that_of_the_export(shipped: Path) -> None:
     refused = nmt("translate", shipped, "--int8", "-q", stdin=LINES.encode())
     assert refused.exit_code == 2
