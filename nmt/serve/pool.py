@@ -29,7 +29,7 @@ log = logging.getLogger("nmt.serve")
 LINES_AHEAD = 96  # estimated sentences that a worker has at most: a batch, and what refills it
 SENTENCE = 200  # characters
 SUSPECT, LOST = 2, 4
-"""Deaths of workers after which a request is one of a single such request in its worker, and is given up."""
+"""Deaths of its workers after which a request shares a worker with no other such request, and then fails."""
 LONGEST_PAUSE = 5.0  # seconds between the deaths of a worker that answers nothing and its replacement
 
 
