@@ -22,6 +22,7 @@ from nmt.data.vocabulary import COPIES, SIDES, Vocabulary, load_vocabulary
 from nmt.data.vocabulary.training import SubwordSettings, train_vocabulary
 from nmt.errors import DataError, UsageError
 from nmt.files import cached_sha256, write_file
+from nmt.recipe.reader import is_project
 from nmt.recipe.schema import Recipe, TranslationRecipe
 from nmt.recipe.starting_point import adapt_vocabulary
 from nmt.training import checkpoint
@@ -30,6 +31,8 @@ from nmt.untrusted_files import STATE_BYTES, read_json
 
 def model_directory(path: Path) -> Path:
     """Find the directory with a model's recipe and vocabularies: of a run, for one of its checkpoints."""
+    if is_project(path):
+        raise UsageError(f"{path} is not a run, but a directory of `nmt new`: give its run, {path / 'run'}")
     for folder in (path, path.resolve().parent.parent):
         if (folder / "recipe.yaml").is_file():
             return folder

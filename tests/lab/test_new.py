@@ -74,6 +74,7 @@ def test_a_directory_is_made_and_trained() -> None:
     assert "nothing to do" not in done(nmt("doctor", "mine/", "--updates", 0, *tiny))
     assert load_recipe("mine").data.root == str(directory.resolve() / "data")
     assert nmt("new", "mine", *files).exit_code == 2
+    assert "give its run, mine/run" in nmt("translate", "mine").stderr
 
 
 @pytest.mark.usefixtures("speed")
