@@ -62,9 +62,7 @@ def model(
     from nmt.lab.inspect.description import describe_model
 
     facts = describe_model(path)
-    typer.echo(
-        to_json(facts, indent=2) if json else format_table(facts.items(), align="ll", widths=(12,), width=110)
-    )
+    typer.echo(to_json(facts, indent=2) if json else format_table(facts.items(), align="ll", widths=(12,)))
 
 
 @app.command()

@@ -104,7 +104,7 @@ class QualityModel:
         facts = self.evidence
         return (
             f"quality: the probability that chrF is {self.threshold:g} or more, calibrated on "
-            f"{facts.lines:,} validation lines, of which {facts.good / max(facts.lines, 1):.0%} are; rank "
+            f"{facts.lines:,} validation lines ({facts.good / max(facts.lines, 1):.0%} of them good); rank "
             f"correlation with chrF {facts.rank_correlation:.3f} (cross-validated; the score alone: "
             f"{facts.rank_correlation_score:.3f})"
         )
