@@ -17,7 +17,7 @@ from nmt.decoding.parts import SPACE, Part
 from nmt.decoding.translation import plan_line
 
 MOST = 8  # alternatives
-LEAST = 0.001  # probability of the first token of one
+LEAST = 0.001  # probability of one
 SKIPPED = 12  # characters between two tokens, at most: what the vocabulary normalises
 
 
@@ -96,7 +96,7 @@ class _WordSearch(NamedTuple):
         return [*pieces, (text[end:], 0.0)] if end < len(text) else pieces
 
     def continue_prefix(self, word: str, *, after_space: bool) -> list[Alternative]:
-        """Return the word and the most probable others in its place, each searched for greedily.
+        """Return the word, and the most probable others in its place, each searched for greedily.
 
         With `after_space` only words that begin a new one.
         """
@@ -111,13 +111,16 @@ class _WordSearch(NamedTuple):
             self.request._replace(number=number, prefix=[*prefix, *ids]) for number, ids in enumerate(tokens)
         ]
         found = dict[str, float]()
-        for _, [hypothesis] in search(self.job.model, requests, self.job.options):
+        for number, [hypothesis] in search(self.job.model, requests, self.job.options):
+            if number == 0:  # its greedy continuation may be a longer word
+                found[word] = math.exp(sum(hypothesis.token_log_probs[start : start + len(own)]))
+                continue
             other, probability = self.first_word(hypothesis, start)
             begins = not (head and after_space) or self.decode(hypothesis.ids).startswith(head + " ")
-            if other and begins:
+            if other and begins and probability >= LEAST:
                 found[other] = max(probability, found.get(other, 0.0))
-        ranked = sorted(found.items(), key=lambda pair: -pair[1])
-        return [Alternative(other, round(probability, 4)) for other, probability in ranked[:MOST]]
+        kept = sorted(found, key=lambda other: (other != word, -found[other]))[:MOST]
+        return [Alternative(one, round(found[one], 4)) for one in sorted(kept, key=lambda one: -found[one])]
 
     def next_tokens(self, prefix: Sequence[int]) -> list[list[int]]:
         """Return the most probable tokens after a prefix."""

@@ -12,7 +12,7 @@ from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.decoding.translation import translate_lines
 from nmt.serve.alternatives import WordAlternatives, find_alternatives
-from tests.decoding.models import Fake, random_model
+from tests.decoding.models import Fake, fixed_model, random_model
 from tests.decoding.test_copies import job as copying_job
 
 TEXT = "the old  dog runs home"
@@ -67,8 +67,17 @@ def test_pieces_are_the_line_and_alternatives_are_whole_words(kind: str) -> None
     for before, word in [("", "the"), ("the dog ", "runs"), ("the dog runs ", "home")]:
         found = find_alternatives(job, TEXT, before, word)
         assert "".join(text for text, _ in found.source) == TEXT
-        assert found.alternatives or kind == "bpe"  # of the random model, pieces that join the word before
+        assert found.alternatives
         assert all(one.word == one.word.strip() and " " not in one.word for one in found.alternatives)
+
+
+def test_the_word_itself_is_listed_if_a_longer_one_is_more_probable() -> None:
+    """Of a model that always generates the same piece, which joins the word before it."""
+    vocabulary = train_vocabulary(LINES, SubwordSettings(kind="bpe", size=24))
+    logits = [float(token == "s") * 5 for token in vocabulary.tokens(range(len(vocabulary)))]
+    job = Job(fixed_model(logits), vocabulary, vocabulary, OPTIONS, attends=True)
+    found = find_alternatives(job, TEXT, "the ", "dog").alternatives
+    assert "dog" in [one.word for one in found]
 
 
 def test_after_a_space_every_alternative_is_a_word_of_its_own() -> None:
