@@ -31,6 +31,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED) ## train, translate and score the quickstart (Korean to English, minutes on two cores)
 	@$(BIN)/nmt run $(RECIPE)
+	@command -v nmt >/dev/null || echo "For these commands, first: . $(BIN)/activate"
 
 test: $(INSTALLED) ## the tests that belong to every change
 	@$(PYTEST) $(PYTEST_ARGS)
