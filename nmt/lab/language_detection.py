@@ -20,7 +20,7 @@ class DetectedLanguage(NamedTuple):
 def detect_language(text: str, languages: Collection[str]) -> list[DetectedLanguage]:
     """Return the languages that a text may be in, the likeliest first; none if it has no letters of theirs.
 
-    Languages of one script are told apart by py3langid, if it is installed; without it they are equally
+    Languages of one script are distinguished by py3langid, if it is installed; without it they are equally
     likely, and ordered as they are given.
     """
     script = find_main_script(text)

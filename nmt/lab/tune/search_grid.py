@@ -62,8 +62,8 @@ def measure_grid(
 ) -> list[GridPoint]:
     """Translate once with each beam, and score the translations by each length penalty.
 
-    Of greedy search the length penalty changes nothing: it is measured with the job's only. `report` is told
-    what is being done.
+    The length penalty does not change greedy search, which is measured with the job's only. `report` gets
+    the name of each step.
     """
     ordered = sorted({*penalties})
     found = [one for beam in sorted({*beams}) for one in _measure_beam(job, pairs, beam, ordered, report)]
