@@ -74,9 +74,12 @@ def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         remembered.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, driven by playwright; what needs it is skipped where there is none."""
+    """Chromium, driven by playwright; what needs it is skipped where there is none.
+
+    While it runs, playwright's event loop is that of the thread: other modules' tests run one of their own.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:

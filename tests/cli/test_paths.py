@@ -73,7 +73,7 @@ def test_the_verbs_with_outputs_are_these() -> None:
     assert {name for name, _, _ in PAIRS} == {
         *("nmt translate", "nmt merge", "nmt average", "nmt export", "nmt plot", "nmt corpus check"),
         *("nmt inspect gradients", "nmt inspect exposure", "nmt inspect gates", "nmt inspect sentence"),
-        *("nmt corpus prepare", "nmt select"),
+        *("nmt corpus prepare", "nmt select", "nmt tune"),
     } - {"nmt corpus check"}
 
 
