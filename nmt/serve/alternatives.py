@@ -1,20 +1,25 @@
 """A word of a translation: the source that the model attended to, and the words it might have written."""
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nmt.data.script import is_written_with_spaces
 from nmt.data.sentences import Span
 from nmt.data.vocabulary import EOS, UNK
-from nmt.decoding.beam import SearchBatch, TraceStep, run_together, search
+from nmt.decoding.beam import SearchBatch, SearchSteps, TraceStep
 from nmt.decoding.copying import PartWords
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.options import Request
 from nmt.decoding.parts import SPACE, Part
 from nmt.decoding.translation import plan_line
+
+ResultT = TypeVar("ResultT")
+Pauses = Generator[None, None, ResultT]
+"""A computation that pauses at every position, so that a worker can advance other searches."""
 
 MOST = 8  # alternatives
 LEAST = 0.001  # probability of one
@@ -35,7 +40,7 @@ class WordAlternatives(NamedTuple):
     alternatives: list[Alternative]  # most probable first
 
 
-def find_alternatives(job: Job, text: str, before: str, word: str) -> WordAlternatives:
+def find_alternatives(job: Job, text: str, before: str, word: str) -> Pauses[WordAlternatives]:
     """Return the attention of a word of the translation of a line, and the words that might have been there.
 
     `before` is the translation up to the word.
@@ -43,7 +48,7 @@ def find_alternatives(job: Job, text: str, before: str, word: str) -> WordAltern
     options = replace(job.options, beam=1, n_best=1, groups=1, sample=False, attention=job.attends)
     job = job._replace(options=options, n_best=1, glossary=None)
     line = Line(1, text, constraints=LineConstraints(prefix=before + word))
-    [plan] = run_together([plan_line(line, job)], job.model, job.options)
+    plan = yield from _run(plan_line(line, job), job)
     unfinished = (
         both for both in zip(plan.requests, plan.parts, plan.words, strict=True) if EOS not in both[0].prefix
     )
@@ -51,10 +56,33 @@ def find_alternatives(job: Job, text: str, before: str, word: str) -> WordAltern
     if not (request and part and words and request.prefix):
         return WordAlternatives([], [])
     search_word = _WordSearch(job, request, part, words)
-    return WordAlternatives(
-        search_word.weigh_source(text, word) if job.attends else [],
-        search_word.continue_prefix(word, after_space=before[-1:].isspace()),
-    )
+    source = (yield from search_word.weigh_source(text, word)) if job.attends else []
+    alternatives = yield from search_word.continue_prefix(word, after_space=before[-1:].isspace())
+    return WordAlternatives(source, alternatives)
+
+
+def _run(steps: SearchSteps[ResultT], job: Job) -> Pauses[ResultT]:
+    found: list[list[Hypothesis]] | None = None
+    while True:
+        try:
+            requests = steps.send(found)  # type: ignore[arg-type]
+        except StopIteration as end:
+            result: ResultT = end.value
+            return result
+        found = yield from _search(requests, job)
+
+
+def _search(requests: Iterable[Request], job: Job) -> Pauses[list[list[Hypothesis]]]:
+    """Return the hypotheses of each request."""
+    batch, found = SearchBatch(job.model, job.options), dict[int, list[Hypothesis]]()
+    waiting = [request._replace(number=number) for number, request in enumerate(requests)]
+    while waiting or batch.sentences:
+        free = job.options.batch - len(batch.sentences)
+        batch.add(waiting[:free])
+        del waiting[:free]
+        found |= dict(batch.advance())
+        yield
+    return [hypotheses for _, hypotheses in sorted(found.items())]
 
 
 class _WordSearch(NamedTuple):
@@ -79,11 +107,11 @@ class _WordSearch(NamedTuple):
             start -= 1
         return start
 
-    def weigh_source(self, text: str, word: str) -> list[tuple[str, float]]:
+    def weigh_source(self, text: str, word: str) -> Pauses[list[tuple[str, float]]]:
         """Divide a line into the words of its tokens, with their mean attention of the word."""
         request, start = self.request, self.find_start(word)
         complete = request._replace(prefix=[*request.prefix, EOS])
-        [(_, [hypothesis])] = search(self.job.model, [complete], self.job.options)
+        [[hypothesis]] = yield from _search([complete], self.job)
         assert hypothesis.weights is not None
         weights = hypothesis.weights[start : len(request.prefix)].mean(axis=0).tolist()
         pieces, end = list[tuple[str, float]](), 0
@@ -95,23 +123,22 @@ class _WordSearch(NamedTuple):
             end = span.end
         return [*pieces, (text[end:], 0.0)] if end < len(text) else pieces
 
-    def continue_prefix(self, word: str, *, after_space: bool) -> list[Alternative]:
+    def continue_prefix(self, word: str, *, after_space: bool) -> Pauses[list[Alternative]]:
         """Return the word, and the most probable others in its place, each searched for greedily.
 
         With `after_space` only words that begin a new one.
         """
         start = self.find_start(word)
         prefix, own = self.request.prefix[:start], [*self.request.prefix[start:]]
-        head, tokens = self.decode(prefix), self.next_tokens(prefix)
+        head, tokens = self.decode(prefix), (yield from self.next_tokens(prefix))
         spaces = [ids for ids in tokens if self.job.target.tokens(ids) == [SPACE]]
         for ids in spaces:  # the space before a word is a token of its own: the word is the next
-            tokens += [[*ids, *more] for more in self.next_tokens([*prefix, *ids])]
+            following = yield from self.next_tokens([*prefix, *ids])
+            tokens += [[*ids, *more] for more in following]
         tokens = [own, *(ids for ids in tokens if ids not in spaces)]
-        requests = [
-            self.request._replace(number=number, prefix=[*prefix, *ids]) for number, ids in enumerate(tokens)
-        ]
+        requests = [self.request._replace(prefix=[*prefix, *ids]) for ids in tokens]
         found = dict[str, float]()
-        for number, [hypothesis] in search(self.job.model, requests, self.job.options):
+        for number, [hypothesis] in enumerate((yield from _search(requests, self.job))):
             if number == 0:  # its greedy continuation may be a longer word
                 found[word] = math.exp(sum(hypothesis.token_log_probs[start : start + len(own)]))
                 continue
@@ -122,13 +149,14 @@ class _WordSearch(NamedTuple):
         kept = sorted(found, key=lambda other: (other != word, -found[other]))[:MOST]
         return [Alternative(one, round(found[one], 4)) for one in sorted(kept, key=lambda one: -found[one])]
 
-    def next_tokens(self, prefix: Sequence[int]) -> list[list[int]]:
+    def next_tokens(self, prefix: Sequence[int]) -> Pauses[list[list[int]]]:
         """Return the most probable tokens after a prefix."""
-        steps = list[TraceStep]()
+        steps = deque[TraceStep](maxlen=1)
         batch = SearchBatch(self.job.model, replace(self.job.options, beam=MOST), steps.append)
         batch.add([self.request._replace(prefix=prefix)])
         for _ in range(len(prefix) + 1):
             list(batch.advance())
+            yield
         [tokens], [values] = steps[-1].candidates.tokens.tolist(), steps[-1].candidates.values.tolist()
         likely = sorted(zip(values, tokens, strict=True), reverse=True)[:MOST]
         return [[token] for value, token in likely if token not in (EOS, UNK) and value > math.log(LEAST)]

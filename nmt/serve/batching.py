@@ -19,6 +19,7 @@ from nmt.decoding.job import Job, Line
 from nmt.decoding.options import Options, Request
 from nmt.decoding.translation import LineSearch, Translation, finish_line, plan_line, rank_candidates
 from nmt.errors import DataError, NmtError, UsageError
+from nmt.serve.alternatives import Pauses
 from nmt.serve.inspection import Answer
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 
@@ -197,6 +198,7 @@ class RunningSearches:
     def __init__(self, jobs: Mapping[str, Job]) -> None:
         self.positions = 0  # advanced so far, summed over all sentences
         self._jobs, self._batches = jobs, dict[tuple[str, Options, int | None], RunningBatch]()
+        self._questions = dict[int, Pauses[Answer]]()  # by ticket, in order
         self._events = list[Event]()
         self._configure = lru_cache(CONFIGURED)(self._build_job)
 
@@ -208,7 +210,7 @@ class RunningSearches:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is searched, and no result waits."""
-        return not self._batches and not self._events
+        return not self._batches and not self._questions and not self._events
 
     def add(self, ticket: int, request: LineRequest, *, is_streamed: bool) -> None:
         """Start a request."""
@@ -220,15 +222,21 @@ class RunningSearches:
         line = LineInProgress(ticket, request.line, job, is_streamed=is_streamed)
         self._add(line, (request.model, job.options, None))
 
+    def inspect(self, ticket: int, answer: Pauses[Answer]) -> None:
+        """Answer a question, after those that came before it."""
+        self._questions[ticket] = answer
+
     def cancel(self, ticket: int) -> None:
         """End a request, unless it has ended already."""
+        self._questions.pop(ticket, None)
         for key, batch in [*self._batches.items()]:
             if ticket in batch.lines:
                 batch.cancel(ticket)
                 self._drop_empty(key)
 
     def advance(self) -> list[Event]:
-        """Advance every batch by one position; return the results since the last call."""
+        """Advance every batch and a question by one position; return the results since the last call."""
+        self._advance_question()
         for key, batch in [*self._batches.items()]:
             self.positions += batch.live
             try:
@@ -241,6 +249,18 @@ class RunningSearches:
 
     def _build_job(self, model: str, settings: TranslationSettings) -> Job:
         return self._jobs[model].configure(**settings._asdict())
+
+    def _advance_question(self) -> None:
+        for ticket, answer in [*self._questions.items()][:1]:
+            try:
+                next(answer)
+                continue
+            except StopIteration as end:
+                result: Result = end.value
+            except Exception as error:
+                result = describe_error(error)
+            del self._questions[ticket]
+            self._events.append(Event(ticket, result))
 
     def _add(self, line: LineInProgress, key: tuple[str, Options, int | None]) -> None:
         if key not in self._batches:

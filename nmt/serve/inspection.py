@@ -1,10 +1,10 @@
-"""Questions about how a model translates a line, which a worker answers between two positions."""
+"""Questions about how a model translates a line, which a worker answers while it translates others."""
 
 from typing import Any, NamedTuple
 
 from nmt.api.loading import LoadedJob
 from nmt.errors import UsageError
-from nmt.serve.alternatives import WordAlternatives, find_alternatives
+from nmt.serve.alternatives import Pauses, WordAlternatives, find_alternatives
 
 
 class TraceRequest(NamedTuple):
@@ -13,8 +13,9 @@ class TraceRequest(NamedTuple):
     model: str
     text: str
 
-    def answer(self, loaded: LoadedJob) -> dict[str, Any]:
-        """Return the data of the page."""
+    def answer(self, loaded: LoadedJob) -> Pauses[dict[str, Any]]:
+        """Return the data of the page, of a sentence of few tokens: without a pause in its search."""
+        yield
         if loaded.translator is None:
             raise UsageError("an export has no gates to show: serve the run that it was made from")
         from nmt.lab.inspect.page import pack_trace
@@ -32,7 +33,7 @@ class WordRequest(NamedTuple):
     before: str  # the translation up to the word
     word: str
 
-    def answer(self, loaded: LoadedJob) -> WordAlternatives:
+    def answer(self, loaded: LoadedJob) -> Pauses[WordAlternatives]:
         """Return the attention and the alternatives of the word."""
         return find_alternatives(loaded.job, self.text, self.before, self.word)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from nmt.api.loading import LoadedJob
 from nmt.operating_system import STOP_SIGNALS, fork_process, receive_socket
+from nmt.serve.alternatives import Pauses
 from nmt.serve.batching import Event, RunningSearches, describe_error
 from nmt.serve.channel import Channel
 from nmt.serve.inspection import Answer, Inspection
@@ -92,7 +93,6 @@ def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
     """Work until the channel is closed."""
     searches = RunningSearches({name: one.job for name, one in models.items()})
     reported, pid = 0.0, os.getpid()
-    events = list[Event]()
     try:
         channel.send(WorkerReport(pid, 0, 0, []))
         while True:
@@ -100,20 +100,17 @@ def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
                 if isinstance(message, Cancellation):
                     searches.cancel(message.ticket)
                 elif isinstance(message.request, Inspection):
-                    events.append(Event(message.ticket, inspect_line(models, message.request)))
+                    searches.inspect(message.ticket, answer_question(models, message.request))
                 else:
                     searches.add(message.ticket, message.request, is_streamed=message.is_streamed)
-            events += searches.advance()
+            events = searches.advance()
             if events or time.monotonic() - reported > REPORT_INTERVAL:
                 channel.send(WorkerReport(pid, searches.live, searches.positions, events))
-                reported, events = time.monotonic(), []
+                reported = time.monotonic()
     except (EOFError, OSError):
         return
 
 
-def inspect_line(models: Mapping[str, LoadedJob], request: Inspection) -> Answer | Exception:
-    """Return the answer to a question, or an error."""
-    try:
-        return request.answer(models[request.model])
-    except Exception as error:
-        return describe_error(error)
+def answer_question(models: Mapping[str, LoadedJob], request: Inspection) -> Pauses[Answer]:
+    """Return the answer to a question, with the pauses of its search."""
+    return (yield from request.answer(models[request.model]))

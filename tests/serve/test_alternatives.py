@@ -1,6 +1,8 @@
 """What a word of a translation looked at, and what else it might have been."""
 
 import math
+from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from nmt.data.vocabulary.words import WordVocabulary
 from nmt.decoding.job import Job
 from nmt.decoding.options import Options
 from nmt.decoding.translation import translate_lines
-from nmt.serve.alternatives import WordAlternatives, find_alternatives
+from nmt.serve.alternatives import Pauses, WordAlternatives, find_alternatives
 from tests.decoding.models import Fake, fixed_model, random_model
 from tests.decoding.test_copies import job as copying_job
 
@@ -26,6 +28,20 @@ def make(vocabulary: Vocabulary, attends: bool = True) -> tuple[Fake, Job]:
     return model, Job(model, vocabulary, vocabulary, OPTIONS, attends=attends)
 
 
+def answer(job: Job, text: str, before: str, word: str) -> WordAlternatives:
+    return run(find_alternatives(job, text, before, word))[0]
+
+
+def run(steps: Pauses[WordAlternatives]) -> tuple[WordAlternatives, int]:
+    """The answer, and the number of pauses before it."""
+    for pauses in count():
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value, pauses
+    raise AssertionError
+
+
 def words(job: Job, text: str = TEXT) -> list[tuple[str, str]]:
     """The words of the translation, each with the text before it."""
     [found] = translate_lines([(text, None)], job)
@@ -38,7 +54,7 @@ def test_alternatives_are_the_most_probable_next_words_the_word_itself_among_the
     model, job = make(WORDS)
     source, output = tuple(WORDS.encode(TEXT)), list[int]()
     for before, word in words(job):
-        found = find_alternatives(job, TEXT, before, word).alternatives
+        found = answer(job, TEXT, before, word).alternatives
         log_probs = model.log_probs(source, tuple(output))
         assert {one.word: pytest.approx(one.probability, abs=1e-4) for one in found} == {
             one.word: math.exp(log_probs[WORDS.encode(one.word)[0]]) for one in found
@@ -52,7 +68,7 @@ def test_the_weights_of_the_source_are_the_attention_when_the_word_was_written()
     model, job = make(WORDS)
     source, output = tuple(WORDS.encode(TEXT)), list[int]()
     for before, word in words(job):
-        pieces = find_alternatives(job, TEXT, before, word).source
+        pieces = answer(job, TEXT, before, word).source
         assert "".join(text for text, _ in pieces) == TEXT
         weights = model.weights(source, tuple(output))[:-1]
         assert [weight for text, weight in pieces if text.strip()] == pytest.approx(
@@ -65,7 +81,7 @@ def test_the_weights_of_the_source_are_the_attention_when_the_word_was_written()
 def test_pieces_are_the_line_and_alternatives_are_whole_words(kind: str) -> None:
     _, job = make(train_vocabulary(LINES, SubwordSettings(kind=kind, size=24 if kind != "word" else 10)))
     for before, word in [("", "the"), ("the dog ", "runs"), ("the dog runs ", "home")]:
-        found = find_alternatives(job, TEXT, before, word)
+        found = answer(job, TEXT, before, word)
         assert "".join(text for text, _ in found.source) == TEXT
         assert found.alternatives
         assert all(one.word == one.word.strip() and " " not in one.word for one in found.alternatives)
@@ -76,14 +92,14 @@ def test_the_word_itself_is_listed_if_a_longer_one_is_more_probable() -> None:
     vocabulary = train_vocabulary(LINES, SubwordSettings(kind="bpe", size=24))
     logits = [float(token == "s") * 5 for token in vocabulary.tokens(range(len(vocabulary)))]
     job = Job(fixed_model(logits), vocabulary, vocabulary, OPTIONS, attends=True)
-    found = find_alternatives(job, TEXT, "the ", "dog").alternatives
+    found = answer(job, TEXT, "the ", "dog").alternatives
     assert "dog" in [one.word for one in found]
 
 
 def test_after_a_space_every_alternative_is_a_word_of_its_own() -> None:
     _, job = make(train_vocabulary(LINES, SubwordSettings(kind="bpe", size=24)))
-    found = find_alternatives(job, TEXT, "the dog", "s").alternatives
-    after_space = find_alternatives(job, TEXT, "the dog ", "s").alternatives
+    found = answer(job, TEXT, "the dog", "s").alternatives
+    after_space = answer(job, TEXT, "the dog ", "s").alternatives
     assert {one.word for one in after_space} < {one.word for one in found}
 
 
@@ -91,24 +107,33 @@ def test_protected_spans_are_words_like_others() -> None:
     one = copying_job(Options(beam=2, max_ratio=1.0, max_extra=2), eos=-4.0)
     text = "the dog http://x.org/a?b=c sees {0}"
     for before, word in words(one, text):
-        found = find_alternatives(one, text, before, word)
+        found = answer(one, text, before, word)
         assert "".join(piece for piece, _ in found.source) == text
         assert not [other for other in found.alternatives if "copy" in other.word]
 
 
 def test_a_model_without_attention_has_alternatives_only() -> None:
     _, job = make(WORDS, attends=False)
-    found = find_alternatives(job, TEXT, "the ", "dog")
+    found = answer(job, TEXT, "the ", "dog")
     assert found.source == []
     assert found.alternatives
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u2028"])
 def test_of_a_blank_line_nothing_is_found(text: str) -> None:
-    assert find_alternatives(make(WORDS)[1], text, "", "a") == WordAlternatives([], [])
+    assert answer(make(WORDS)[1], text, "", "a") == WordAlternatives([], [])
 
 
 def test_a_word_that_is_not_of_the_translation_is_no_error() -> None:
     _, job = make(WORDS)
-    assert isinstance(find_alternatives(job, TEXT, "x y z", "?"), WordAlternatives)
-    assert find_alternatives(job, TEXT, "", "") == WordAlternatives([], [])
+    assert isinstance(answer(job, TEXT, "x y z", "?"), WordAlternatives)
+    assert answer(job, TEXT, "", "") == WordAlternatives([], [])
+
+
+def test_a_long_question_pauses_at_every_position_and_in_a_batch_of_one_finds_the_same() -> None:
+    _, job = make(WORDS)
+    before = "the old dog " * 200
+    found, pauses = run(find_alternatives(job, TEXT, before, "runs"))
+    assert pauses > 3 * 600
+    small = job._replace(options=replace(job.options, batch=1))
+    assert run(find_alternatives(small, TEXT, before, "runs"))[0] == found

@@ -9,6 +9,7 @@ import pytest
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
+from nmt.serve.alternatives import Pauses
 from nmt.serve.batching import RunningSearches
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 from tests.decoding.models import Fake
@@ -151,3 +152,33 @@ def test_a_failure_of_the_search_is_the_error_of_the_line_that_causes_it(
     assert "Traceback" in capfd.readouterr().err
     for ticket in (0, 2, 3):
         assert found[ticket].text == expected(LineRequest("m", Line(1, texts[ticket])), {"m": one}).text
+
+
+def ask(pauses: int, result: Any) -> Pauses[Any]:
+    """A question that is answered, or fails, after some pauses."""
+    for _ in range(pauses):
+        yield
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def test_lines_are_translated_while_questions_are_answered_in_order() -> None:
+    searches = RunningSearches({"one": job()})
+    searches.inspect(1, ask(10_000, {}))
+    searches.inspect(2, ask(0, {"second": 2}))
+    searches.inspect(3, ask(1, UsageError("no gates")))
+    request = LineRequest("one", Line(1, "A dog runs."))
+    searches.add(4, request, is_streamed=False)
+    events = list[Any]()
+    while not events:
+        events += searches.advance()
+    assert [event.ticket for event in events] == [4]
+    assert plain(events[0].result) == plain(expected(request, {"one": job()}))
+    searches.cancel(1)
+    while not searches.is_idle:
+        events += searches.advance()
+    assert [(event.ticket, str(event.result)) for event in events[1:]] == [
+        (2, "{'second': 2}"),
+        (3, "no gates"),
+    ]

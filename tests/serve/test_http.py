@@ -1,13 +1,19 @@
 """The HTTP interface of the server: requests, answers, errors and limits."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from nmt.errors import UsageError
 from nmt.serve.configuration import ApiKeys
+from nmt.serve.http.bodies import adapt
+from nmt.serve.http.gateway import map_concurrently
+from nmt.serve.http.native import TranslateRequest
+from nmt.serve.http.opennmt import SourceTexts
 from nmt.serve.requests import QueueFull, ServiceStopping, TimeLimitExceeded, WorkerFailure
 from tests.serve.stand_in import RunningServer, run_server
 
@@ -343,3 +349,53 @@ def test_texts_are_not_logged_unless_asked_for(
     assert first.endswith("ms 2 texts, 12 characters")
     assert "/v1/translate\\x1b\\n 404" in second
     assert third.endswith("1 text, 11 characters 'no secret\\n\\x1b'")
+
+
+@pytest.mark.parametrize(
+    "body", ['{"text":[%s]}', '{"text":"a","must":[%s]}', '{"text":"a","must_not":[%s]}']
+)
+def test_of_a_long_list_the_first_mistake_is_reported(body: str) -> None:
+    for shape, text in ((TranslateRequest, body), (SourceTexts, "[%s]")):
+        with pytest.raises(ValidationError) as found:
+            adapt(shape).validate_json(text % ",".join("1" * 50))
+        assert found.value.error_count() <= 2  # of a text, and of the list
+
+
+def test_an_object_of_too_many_names_is_refused(server: RunningServer) -> None:
+    glossary = {f"a{index}": 1 for index in range(10_001)}
+    answer = server.ask("/v1/translate", {"text": "a", "glossary": glossary})
+    assert answer.json["error"]["what"] == "invalid JSON: an object of 10,001 names is too large"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        ("/v1/translate", {"text": "a" * 15_000, "attention": True}, "attention"),
+        ("/v1/translate", {"text": ["a" * 500] * 9, "attention": True}, "attention"),
+        ("/v1/translate", {"text": "a" * 300, "attention": True, "n_best": 50}, "attention"),
+        ("/v1/translate", {"text": ["a" * 9_000] * 3, "n_best": 50}, "n_best"),
+        ("/v1/alternatives", {"text": "a", "word": "b" * 101}, "word"),
+    ],
+)
+def test_answers_that_would_be_huge_are_refused(
+    server: RunningServer, path: str, body: dict[str, Any], where: str
+) -> None:
+    answer = server.ask(path, body)
+    assert (answer.status, answer.json["error"]["where"]) == (400, where)
+    assert server.service.requests == []
+
+
+def test_the_lines_of_a_request_are_made_when_there_is_room_for_them() -> None:
+    made = list[int]()
+
+    async def never(item: int) -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        work = asyncio.ensure_future(map_concurrently(never, (made.append(n) for n in range(1_000)), 8))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        work.cancel()
+
+    asyncio.run(run())
+    assert len(made) == 8

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FailFast, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.requests import ClientDisconnect, Request
 
@@ -21,9 +21,17 @@ ShapeT = TypeVar("ShapeT")
 MOST_FIELDS = 100  # of a form
 DEEPEST = 50  # lists and objects of JSON within each other
 LONGEST_NUMBER = 100  # digits
+MOST_NAMES = 10_000  # of an object of JSON
 BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,70})')
 FIELD_NAME = re.compile(rb'[; ]name="([^"\r\n]*)"')
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+
+
+class FirstMistake(FailFast):
+    """A list of which the first mistake is reported; all those of a long list take seconds to collect."""
+
+    def __hash__(self) -> int:
+        return hash(self.fail_fast)
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -109,6 +117,8 @@ def _parse_int(digits: str) -> int:
 
 
 def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MOST_NAMES:
+        raise ValueError(f"an object of {len(pairs):,} names is too large")
     built = dict(pairs)
     if len(built) < len(pairs):
         name = Counter(name for name, _ in pairs).most_common(1)[0][0]

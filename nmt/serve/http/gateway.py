@@ -131,12 +131,17 @@ class Gateway:
 
     async def translate(self, requests: Sequence[TextRequest]) -> list[TranslatedText]:
         """Translate texts, some lines at a time; RequestProblem if one cannot be."""
-        parts = [request.line_requests() for request in requests]
         seconds = self.limits.seconds
-        lines = [line._replace(seconds=seconds) for of_text, _ in parts for line in of_text]
+        lines = (
+            line._replace(seconds=seconds) for request in requests for line in request.line_requests()[0]
+        )
         found = iter(await self._within_limit(map_concurrently(self.service.translate, lines)))
-        texts = [([next(found) for _ in of_text], ends) for of_text, ends in parts]
-        return [TranslatedText(join_lines([one.text for one in of], ends), of) for of, ends in texts]
+        texts = list[TranslatedText]()
+        for request in requests:
+            ends = split_lines(request.text)[1]
+            translated = [next(found) for _ in range(len(ends) + 1)]
+            texts.append(TranslatedText(join_lines([one.text for one in translated], ends), translated))
+        return texts
 
     async def stream(
         self, request: TextRequest
@@ -171,7 +176,7 @@ class Gateway:
 
 
 async def map_concurrently(
-    function: Callable[[Any], Awaitable[ResultT]], items: Sequence[Any], limit: int = LINES_AT_ONCE
+    function: Callable[[Any], Awaitable[ResultT]], items: Iterable[Any], limit: int = LINES_AT_ONCE
 ) -> list[ResultT]:
     """Return the result for each item, with at most `limit` calls at a time; an error cancels the others."""
     results = dict[int, ResultT]()
@@ -183,10 +188,10 @@ async def map_concurrently(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(limit, len(items))):
+            for _ in range(limit):
                 group.create_task(work())
     except* NmtError as errors:
         first = errors.exceptions[0]
     else:
-        return [results[number] for number in range(len(items))]
+        return [results[number] for number in range(len(results))]
     raise first

@@ -11,6 +11,7 @@ from nmt.serve.http.native import STRICT_SHAPE
 from nmt.serve.http.problems import JsonResponse, RequestProblem
 
 LONGEST_SENTENCE = 500  # characters, of which the gates are shown
+LONGEST_WORD = 100  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,9 @@ async def find_alternatives(request: Request, body: bytes, gateway: Gateway) -> 
     model = gateway.choose_model(asked.model, None, None)
     _check_line(request, asked.text, gateway.limits.characters, gateway)
     gateway.check_texts([asked.before + asked.word], "before and word together")
-    found = await gateway.service.find_alternatives(model.name, asked.text, asked.before, asked.word)
+    _check_length(asked.word, LONGEST_WORD, "word")
+    seconds = gateway.limits.seconds
+    found = await gateway.service.find_alternatives(model.name, asked.text, asked.before, asked.word, seconds)
     alternatives = [alternative._asdict() for alternative in found.alternatives]
     return JsonResponse({"model": model.name, "source": found.source, "alternatives": alternatives})
 
@@ -59,7 +62,7 @@ async def trace_sentence(request: Request, body: bytes, gateway: Gateway) -> Res
     asked = parse_json(body, SentenceQuestion)
     model = gateway.choose_model(asked.model, None, None)
     _check_line(request, asked.text, LONGEST_SENTENCE, gateway)
-    return JsonResponse(await gateway.service.explain(model.name, asked.text))
+    return JsonResponse(await gateway.service.explain(model.name, asked.text, gateway.limits.seconds))
 
 
 def _check_line(request: Request, text: str, limit: int, gateway: Gateway) -> None:
@@ -67,6 +70,9 @@ def _check_line(request: Request, text: str, limit: int, gateway: Gateway) -> No
     gateway.count_texts(request, [text])
     if len(split_lines(text)[0]) > 1:
         raise RequestProblem(400, "the text has several lines", "text", "send one")
+    _check_length(text, limit, "text")
+
+
+def _check_length(text: str, limit: int, where: str) -> None:
     if len(text) > limit:
-        what = f"{len(text):,} characters, and the text may have {limit:,}"
-        raise RequestProblem(400, what, "text", "shorten it")
+        raise RequestProblem(400, f"{len(text):,} characters, and it may have {limit:,}", where, "shorten it")

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import numpy as np
 from annotated_types import Ge, Le, MinLen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -13,13 +14,15 @@ from nmt.decoding.job import LineConstraints, Split
 from nmt.decoding.options import WIDEST
 from nmt.decoding.translation import Candidate, Translation
 from nmt.errors import NmtError
-from nmt.serve.http.bodies import adapt, parse_json
+from nmt.serve.http.bodies import FirstMistake, adapt, parse_json
 from nmt.serve.http.gateway import Gateway, TextRequest, TranslatedText, split_lines
 from nmt.serve.http.problems import JsonResponse, RequestProblem, describe_service_error, format_json
 from nmt.serve.requests import ServedModel, TranslatedPart, TranslationSettings
 
 STRICT_SHAPE = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "use_attribute_docstrings": True}
 """How pydantic reads requests; the docstrings are the descriptions in the OpenAPI document."""
+MOST_WEIGHTS = 2_000_000
+"""Attention weights of an answer, estimated from the characters of its lines; 15 bytes each."""
 Beam = Annotated[int, Ge(1), Le(WIDEST)]
 
 
@@ -27,7 +30,7 @@ Beam = Annotated[int, Ge(1), Le(WIDEST)]
 class TranslateRequest:
     """Texts to translate, and how."""
 
-    text: str | list[str]
+    text: str | Annotated[list[str], FirstMistake()]
     """A text, or a list of texts. A text of several lines is translated line by line."""
     model: str | None = None
     """The name of a model (`GET /v1/models`). By default the first one of these languages."""
@@ -49,9 +52,9 @@ class TranslateRequest:
     """`auto`: a line is divided into its sentences; `never`: it is translated as one."""
     prefix: str = ""
     """Each translation begins with it; for texts of one line."""
-    must: list[Annotated[str, MinLen(1)]] = field(default_factory=list)
+    must: Annotated[list[Annotated[str, MinLen(1)]], FirstMistake()] = field(default_factory=list)
     """Phrases that each translation contains; for texts of one line."""
-    must_not: list[Annotated[str, MinLen(1)]] = field(default_factory=list)
+    must_not: Annotated[list[Annotated[str, MinLen(1)]], FirstMistake()] = field(default_factory=list)
     """Phrases that no translation contains."""
     glossary: dict[Annotated[str, MinLen(1)], Annotated[str, MinLen(1)]] = field(default_factory=dict)
     """Source terms and their translations, which are used where the terms occur."""
@@ -184,6 +187,7 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
     if (asked.alignments or asked.attention) and not model.attends:
         where = "alignments" if asked.alignments else "attention"
         raise RequestProblem(400, f"the model {model.name} has no attention", where, "leave it out")
+    _check_answer_size(texts, asked, gateway)
     phrases = [asked.prefix, *asked.must, *asked.must_not, *asked.glossary, *asked.glossary.values()]
     gateway.check_texts(["".join(phrases)], "prefix, must, must_not and glossary together")
     for where, required in (("prefix", asked.prefix), ("must", asked.must)):
@@ -196,6 +200,17 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
     )
     settings = TranslationSettings(asked.beam, asked.n_best, asked.alignments, asked.attention, asked.split)
     return [TextRequest(text, model.name, settings, constraints) for text in texts]
+
+
+def _check_answer_size(texts: Sequence[str], asked: TranslateRequest, gateway: Gateway) -> None:
+    """Raise RequestProblem if the answer would be much longer than the request."""
+    if asked.n_best > 1 and asked.n_best * sum(map(len, texts)) > gateway.limits.body:
+        what = f"{asked.n_best} translations of all texts have more than {gateway.limits.body:,} characters"
+        raise RequestProblem(400, what, "n_best", "send fewer texts at once, or reduce it")
+    squares = (len(line) ** 2 for text in texts for line in split_lines(text)[0])
+    if asked.attention and asked.n_best * sum(squares) > MOST_WEIGHTS:
+        what = f"the answer may have more than {MOST_WEIGHTS:,} weights"
+        raise RequestProblem(400, what, "attention", "send fewer or shorter lines at once, or reduce n_best")
 
 
 def describe_text(found: TranslatedText, asked: TranslateRequest) -> TextAnswer:
@@ -220,7 +235,7 @@ def describe_candidate(candidate: Candidate, asked: TranslateRequest) -> Candida
         candidate.log_prob if asked.scores else None,
         candidate.tokens if asked.scores or asked.attention else None,
         candidate.token_log_probs if asked.scores else None,
-        None if attention is None else [[round(float(x), 6) for x in row] for row in attention],
+        None if attention is None else np.asarray(attention, float).round(6).tolist(),
     )
 
 

@@ -1,12 +1,12 @@
 """The interface of OpenNMT-py's server: `/translator/translate` and `/translator/models`."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nmt.serve.http.bodies import parse_json
+from nmt.serve.http.bodies import FirstMistake, parse_json
 from nmt.serve.http.gateway import Gateway, TextRequest
 from nmt.serve.http.problems import JsonResponse, RequestProblem
 
@@ -23,10 +23,13 @@ class SourceText:
     __pydantic_config__ = {"strict": True, "use_attribute_docstrings": True}
 
 
+SourceTexts = Annotated[list[SourceText], FirstMistake()]
+
+
 async def translate(request: Request, body: bytes, gateway: Gateway) -> Response:
     """Answer `POST /translator/translate`."""
     gateway.check_key(request)
-    asked = parse_json(body, list[SourceText])
+    asked = parse_json(body, SourceTexts)
     texts = [one.src for one in asked]
     gateway.check_texts(texts, "src")
     gateway.count_texts(request, texts)

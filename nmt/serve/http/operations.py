@@ -81,7 +81,7 @@ OPERATIONS = (
     ),
     Operation(
         *("POST", "/translator/translate", opennmt.translate, "OpenNMT-py: translate texts."),
-        *(list[opennmt.SourceText], list[list[dict[str, Any]]]),
+        *(opennmt.SourceTexts, list[list[dict[str, Any]]]),
     ),
     Operation(
         *("GET", "/translator/models", opennmt.list_models, "OpenNMT-py: the models."),
