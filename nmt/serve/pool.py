@@ -229,8 +229,11 @@ class WorkerPool:
             if pending.deaths >= LOST:
                 message = f"{pending.deaths} worker processes died while they translated this request"
                 pending.put(WorkerFailure(message))
+            elif pending.deaths >= SUSPECT:
+                self.suspects.append(pending)
             else:
-                (self.suspects if pending.deaths >= SUSPECT else self.waiting).appendleft(pending)
+                self.waiting.appendleft(pending)
+        self.suspects = deque(sorted(self.suspects, key=lambda one: one.ticket))  # none waits for ever
         self._dispatch()
 
 

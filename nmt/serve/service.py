@@ -202,14 +202,15 @@ class Service:
     def _accept(self, request: LineRequest | Inspection, *, is_streamed: bool) -> PendingRequest:
         if self._is_stopping or self._pool is None:
             raise ServiceStopping("the service is stopping, or has not started: send the request later")
-        if request.model not in self._pool.models:
+        pools = [pool for pool in (self._pool, *self._retired) if request.model in pool.models]
+        if not pools:
             raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(self._pool.models)}")
         if len(self._pending) >= self._queue:
             raise QueueFull(f"{self._queue:,} lines are waiting already: send the request later")
         pending = PendingRequest(next(self._tickets), request, is_streamed=is_streamed)
         self._pending[pending.ticket] = pending
         self._is_idle.clear()
-        self._pool.submit(pending)
+        pools[0].submit(pending)  # of a model that is not served any more: a line of a request in progress
         return pending
 
     def _forget(self, pending: PendingRequest) -> None:

@@ -85,7 +85,10 @@ def _load(channel: Channel, sources: Sequence[ModelSource], trust_code: bool) ->
         answer = describe_error(error)
     gc.freeze()  # the collector does not touch, and so not copy, the memory of the models
     gc.enable()
-    channel.send(answer)
+    try:
+        channel.send(answer)
+    except OSError:  # the service has ended meanwhile
+        return {}
     return loaded
 
 

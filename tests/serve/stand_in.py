@@ -77,10 +77,12 @@ class StandInService:
             yield TranslatedPart(index, len(sentences), part, Span(0, 1), Span(0, 1))
         yield found
 
-    async def find_alternatives(self, model: str, text: str, before: str, word: str) -> WordAlternatives:
+    async def find_alternatives(
+        self, model: str, text: str, before: str, word: str, seconds: float
+    ) -> WordAlternatives:
         return WordAlternatives([(text, 1.0)], [Alternative(word, 0.5)])
 
-    async def explain(self, model: str, text: str) -> dict[str, Any]:
+    async def explain(self, model: str, text: str, seconds: float) -> dict[str, Any]:
         raise UsageError("an export has no gates: serve the run")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -397,5 +398,6 @@ def test_the_lines_of_a_request_are_made_when_there_is_room_for_them() -> None:
             await asyncio.sleep(0)
         work.cancel()
 
-    asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # where no driver of a browser has its event loop
+        thread.submit(asyncio.run, run()).result()
     assert len(made) == 8

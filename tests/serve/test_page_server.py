@@ -19,7 +19,7 @@ MODULES = [name for name in FILES if name.endswith(".js")]
 class ExplainingService(StandInService):
     """Its first model is a run, the others are exports."""
 
-    async def explain(self, model: str, text: str) -> dict[str, Any]:
+    async def explain(self, model: str, text: str, seconds: float) -> dict[str, Any]:
         if model != "de-en":
             raise UsageError("an export has no gates to show: serve the run that it was made from")
         return {**TRACE, "text": text}

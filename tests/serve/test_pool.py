@@ -49,7 +49,7 @@ class Processes:
         if Processes.fails_to_load:
             raise DataError("damaged")
         Processes.loads += 1
-        return [LoadedFiles(FACTS, Path("somewhere"), ())]
+        return [LoadedFiles(FACTS._replace(name=self.sources[0].name), Path("somewhere"), ())]
 
     async def start_worker(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if len(self.tasks) >= Processes.starts:
@@ -240,3 +240,30 @@ def test_a_reload_keeps_requests_and_a_failed_one_keeps_the_models() -> None:
         assert service.statistics.reloads == 1
 
     serve(test, trust_code=True)
+
+
+def test_a_model_that_is_no_longer_served_translates_the_lines_of_requests_that_it_has() -> None:
+    async def test(service: Service) -> None:
+        kept = asyncio.create_task(service.translate(request("wait")))
+        await received("wait")
+        await service.reload([ModelSource("other", "elsewhere")])
+        assert [*service.models] == ["other"]
+        assert (await service.translate(request("next line"))).text == "next line"
+        kept.cancel()
+        await asyncio.wait([kept])
+        with pytest.raises(UnknownModel, match="no model 'm', one of: other"):
+            await service.translate(request("a"))
+
+    serve(test)
+
+
+def test_of_the_requests_whose_workers_died_the_oldest_is_done_again_first() -> None:
+    pool_ = pool.WorkerPool(SOURCES, 2, asyncio.Event(), trust_code=False)
+    for tickets in ((2, 5), (3, 4), (1,)):
+        worker = pool.Worker((None, None))  # type: ignore[arg-type]
+        for ticket in tickets:
+            pending = pool.PendingRequest(ticket, request("a"), is_streamed=False)
+            pending.deaths = pool.SUSPECT - 1
+            worker.requests[ticket] = pending
+        pool_._recover(worker)
+    assert [pending.ticket for pending in pool_.suspects] == [1, 2, 3, 4, 5]

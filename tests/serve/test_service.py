@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine
@@ -18,8 +19,10 @@ from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
 from nmt.export.directory import load_export
 from nmt.operating_system import START_METHOD
+from nmt.serve.channel import Channel
 from nmt.serve.requests import LineRequest, ModelSource, TimeLimitExceeded, TranslationSettings
 from nmt.serve.service import Service
+from nmt.serve.worker import _load
 from tests.serve.test_batching import plain
 
 pytest.importorskip("onnxruntime", reason="an exported translator needs the extra [fast]")
@@ -217,3 +220,10 @@ def test_exports_are_served_without_torch(tmp_path: Path) -> None:
     assert done.stderr.decode() == ""
     expected = translate_window([Line(1, LINES[0])], load_export(ARTIFACTS / "onnx"))[0]
     assert done.stdout.decode().splitlines() == [expected.text]
+
+
+def test_a_template_whose_service_has_ended_ends_without_an_error(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        assert _load(Channel(theirs), [ModelSource("m", str(tmp_path))], False) == {}

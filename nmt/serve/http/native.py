@@ -5,7 +5,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Le, MinLen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -235,7 +234,7 @@ def describe_candidate(candidate: Candidate, asked: TranslateRequest) -> Candida
         candidate.log_prob if asked.scores else None,
         candidate.tokens if asked.scores or asked.attention else None,
         candidate.token_log_probs if asked.scores else None,
-        None if attention is None else np.asarray(attention, float).round(6).tolist(),
+        None if attention is None else attention.astype(float).round(6).tolist(),
     )
 
 
