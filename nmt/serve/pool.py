@@ -255,11 +255,14 @@ class WorkerProcesses:
             process = get_context("spawn").Process(target=run, args=(theirs, *self._settings), daemon=True)
             process.start()
         self._processes.append(process)
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await open_stream(ours)
         try:
             answer: list[LoadedFiles] | Exception = await read_message(reader)
         except (EOFError, OSError):
             answer = WorkerFailure("the process that loads the models was killed: is there memory enough?")
+        except asyncio.CancelledError:
+            writer.close()
+            raise
         if isinstance(answer, Exception):
             await close_stream(writer)
             raise answer
@@ -284,7 +287,7 @@ class WorkerProcesses:
             except OSError:
                 ours.close()
                 raise
-        return await asyncio.open_connection(sock=ours)
+        return await open_stream(ours)
 
     async def close(self) -> None:
         """End the template and wait for it, and for workers without one, whose channels are closed."""
@@ -296,6 +299,15 @@ class WorkerProcesses:
             process.kill()
             process.join()
             process.close()
+
+
+async def open_stream(connection: socket.socket) -> Streams:
+    """Open a channel; close the socket if the task is cancelled meanwhile."""
+    try:
+        return await asyncio.open_connection(sock=connection)
+    except asyncio.CancelledError:
+        connection.close()
+        raise
 
 
 async def close_stream(writer: asyncio.StreamWriter) -> None:

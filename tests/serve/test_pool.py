@@ -61,6 +61,12 @@ class Processes:
     async def _work(self, number: int, connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection)
         writer.write(encode_message(WorkerReport(number, 0, 0, [])))
+        try:
+            await self._answer(number, reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(EOFError, OSError):
             while True:
                 message = await read_message(reader)
@@ -74,7 +80,6 @@ class Processes:
                         found = Translation(line, [Candidate(line.text, 0, 0, [], [])], [], [], [])
                         report = WorkerReport(number, 0, 1, [Event(message.ticket, found)])
                         writer.write(encode_message(report))
-        await pool.close_stream(writer)
 
     async def close(self) -> None:
         await asyncio.gather(*self.tasks)
