@@ -234,7 +234,10 @@ def search(
 
 
 def run_together(
-    computations: Iterable[SearchSteps[ResultT]], model: Model, options: Options
+    computations: Iterable[SearchSteps[ResultT]],
+    model: Model,
+    options: Options,
+    start: StartSentence = SentenceSearch,
 ) -> list[ResultT]:
     """Run computations, whose requests are searched in the same batches, and return their results."""
     steps, results = list(computations), dict[int, ResultT]()
@@ -249,6 +252,6 @@ def run_together(
         flat = enumerate(request for requests in asked.values() for request in requests)
         waiting = [request._replace(number=number) for number, request in flat]
         waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
-        found = iter([hypotheses for _, hypotheses in sorted(search(model, waiting, options))])
+        found = iter([hypotheses for _, hypotheses in sorted(search(model, waiting, options, start=start))])
         answers = {index: list(islice(found, len(requests))) for index, requests in asked.items()}
     return [results[index] for index in range(len(steps))]

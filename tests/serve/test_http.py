@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,22 +15,7 @@ from nmt.serve.http.gateway import map_concurrently
 from nmt.serve.http.native import TranslateRequest
 from nmt.serve.http.opennmt import SourceTexts
 from nmt.serve.requests import QueueFull, ServiceStopping, TimeLimitExceeded, WorkerFailure
-from tests.serve.stand_in import RunningServer, run_server
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningServer]:
-    with run_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: RunningServer) -> Iterator[RunningServer]:
-    """The server of this file, with the settings that it started with."""
-    before = running.gateway.configuration
-    running.service.requests.clear()
-    yield running
-    running.gateway.configuration, running.service.error = before, None
+from tests.serve.stand_in import RunningServer
 
 
 def test_a_text_is_translated(server: RunningServer) -> None:

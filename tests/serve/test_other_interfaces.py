@@ -1,7 +1,6 @@
 """The interfaces of LibreTranslate and OpenNMT-py, with the clients that people use."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -12,7 +11,7 @@ from nmt.lab.language_detection import detect_language, find_language_name
 from nmt.serve.configuration import ApiKeys
 from nmt.serve.http.markup import find_texts, replace_texts
 from nmt.serve.requests import ServedModel
-from tests.serve.stand_in import RunningServer, model, run_server
+from tests.serve.stand_in import RunningServer, model
 
 HOSTILE = (
     "<!",
@@ -31,20 +30,6 @@ HOSTILE = (
 )
 DISPOSITION = b"Content-Disposition: form-data"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningServer]:
-    with run_server() as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: RunningServer) -> Iterator[RunningServer]:
-    before = running.gateway.configuration
-    running.service.requests.clear()
-    yield running
-    running.gateway.configuration = before
 
 
 def test_the_client_of_libretranslate_works(server: RunningServer) -> None:
@@ -154,7 +139,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an unknown format": ({"format": "pdf"}, "pdf format is not supported"),
     "a format that is a list": ({"format": ["text"]}, "Invalid request: format must be a text"),
-    "alternatives that are no number": (
+    "alternatives that are not a number": (
         {"alternatives": "x"},
         "Invalid request: alternatives parameter is not a number",
     ),

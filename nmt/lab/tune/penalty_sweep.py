@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from nmt.decoding.beam import run_together, search
+from nmt.decoding.beam import run_together
 from nmt.decoding.hypothesis import BeamHistory, Hypothesis, SentenceSearch, Track
 from nmt.decoding.job import Job, LineReader, number_lines
 from nmt.decoding.options import Options, Request
@@ -62,10 +62,8 @@ def sweep_penalties(lines: Iterable[str], job: Job, penalties: Sequence[float]) 
     reader = LineReader(number_lines((line, None) for line in lines))
     for window in reader.windows(max(1, job.read_ahead * options.batch)):
         plans = run_together((plan_line(line, job) for line in window.lines), job.model, options)
-        flat = enumerate(request for plan in plans for request in plan.requests)
-        waiting = [request._replace(number=number) for number, request in flat]
-        waiting.sort(key=lambda request: -len(request.source))  # so that batches stay full
-        results = (result for _, result in sorted(search(job.model, waiting, options, start=start)))
+        searches = (search for plan in plans for search in plan.searches(job))
+        results = iter(run_together(searches, job.model, options, start))
         for plan in plans:
             parts = list(islice(results, len(plan.parts)))
             for index, texts in enumerate(found):
