@@ -57,6 +57,12 @@ def kill_this_process() -> NoReturn:
     raise SystemExit(KILLED_EXIT_CODE)
 
 
+def kill_process(number: int) -> None:
+    """End a process at once, if it has not ended."""
+    with suppress(ProcessLookupError, PermissionError):  # the latter on Windows
+        os.kill(number, KILL)
+
+
 def start_process(
     command: list[str],
     *,

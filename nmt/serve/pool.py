@@ -2,38 +2,32 @@
 
 import asyncio
 import logging
-import socket
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
+from operator import attrgetter
 
 from nmt.errors import NmtError
-from nmt.operating_system import START_METHOD, send_socket
+from nmt.operating_system import kill_process
 from nmt.serve.batching import Event, Result
 from nmt.serve.channel import encode_message, read_message
 from nmt.serve.inspection import Inspection
 from nmt.serve.model_files import LoadedFiles
+from nmt.serve.processes import Streams, WorkerProcesses, close_stream
 from nmt.serve.requests import LineRequest, ModelSource, TranslatedPart, WorkerFailure
-from nmt.serve.worker import (
-    Cancellation,
-    Start,
-    WorkerReport,
-    run_separate_worker,
-    run_template,
-)
+from nmt.serve.worker import Cancellation, Start, WorkerReport
 
 log = logging.getLogger("nmt.serve")
 
 LINES_AHEAD = 96  # estimated sentences that a worker has at most: a batch, and what refills it
 SENTENCE = 200  # characters
-SUSPECT, LOST = 2, 4
-"""Deaths of its workers after which a request shares a worker with no other such request, and then fails."""
-LONGEST_PAUSE = 5.0  # seconds between the deaths of a worker that answers nothing and its replacement
+SUSPECT, LOST = 2, 6
+"""Deaths of its workers after which a request gets a worker of its own (it is a suspect), and then fails.
 
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+The last four are thus of workers that did nothing else: that others killed each is improbable.
+"""
+CHECKS = 4  # of the progress of a worker until it is killed
+LONGEST_PAUSE = 5.0  # seconds between the deaths of a worker that did not start and its replacement
 
 
 class PendingRequest:
@@ -67,11 +61,23 @@ class Worker:
         self.requests = dict[int, PendingRequest]()  # by ticket
         self.load = 0  # estimated number of its sentences
         self.report: WorkerReport | None = None  # the last
+        self.silent_checks = 0  # since then, while it was busy
+        self._sent = 0  # messages
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has requests, or messages that it has not received."""
+        return bool(self.requests) or self.report is None or self.report.received < self._sent
 
     @property
     def has_suspect(self) -> bool:
-        """Whether it has a request whose workers died repeatedly."""
+        """Whether it has a request whose workers died repeatedly, and so no other."""
         return any(pending.deaths >= SUSPECT for pending in self.requests.values())
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether it was killed because it did not advance."""
+        return self.silent_checks >= CHECKS
 
     def start(self, pending: PendingRequest) -> None:
         """Send a request."""
@@ -101,6 +107,7 @@ class Worker:
         self.load -= pending.weight
 
     def _send(self, message: object) -> None:
+        self._sent += 1
         if not self._writer.is_closing():
             self._writer.write(encode_message(message))
 
@@ -109,16 +116,26 @@ class Worker:
         with suppress(EOFError, OSError):
             while True:
                 self.report = await read_message(self._reader)
+                self.silent_checks = 0
                 yield self.report
 
 
 class WorkerPool:
-    """Worker processes with the same models; one that dies is replaced, and its requests are done again."""
+    """Worker processes with the same models.
+
+    One that dies, or does not advance for `patience` seconds, is replaced, and its requests are done again.
+    """
 
     def __init__(
-        self, sources: Sequence[ModelSource], count: int, has_broken: asyncio.Event, *, trust_code: bool
+        self,
+        sources: Sequence[ModelSource],
+        count: int,
+        has_broken: asyncio.Event,
+        *,
+        patience: float,
+        trust_code: bool,
     ) -> None:
-        self._count, self._has_broken = count, has_broken
+        self._count, self._has_broken, self._patience = count, has_broken, patience
         self.models: Mapping[str, LoadedFiles] = {}
         self.workers = list[Worker]()
         self.waiting, self.suspects = deque[PendingRequest](), deque[PendingRequest]()
@@ -135,7 +152,8 @@ class WorkerPool:
             await self._processes.close()
             raise
         self.models = {one.model.name: one for one in loaded}
-        self._tasks = [asyncio.create_task(self._keep_worker()) for _ in range(self._count)]
+        work = [*(self._keep_worker() for _ in range(self._count)), self._end_stalled_workers()]
+        self._tasks = [asyncio.create_task(one) for one in work]
 
     async def close(self) -> None:
         """End all processes."""
@@ -173,21 +191,25 @@ class WorkerPool:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        """Send requests to the workers with the fewest sentences, as long as these have room."""
-        for queue in (self.suspects, self.waiting):
-            while queue:
-                able = [
-                    worker
-                    for worker in self.workers
-                    if worker.load < LINES_AHEAD and not (queue is self.suspects and worker.has_suspect)
-                ]
-                if not able:
-                    break
-                min(able, key=lambda worker: worker.load).start(queue.popleft())
+        """Send requests to the workers with the fewest sentences, as long as these have room.
+
+        Suspects come first, and each gets an idle worker; if there is none, one gets no more requests.
+        """
+        idle = deque(worker for worker in self.workers if not worker.is_busy)
+        while idle and self.suspects:
+            idle.popleft().start(self.suspects.popleft())
+        shared = [worker for worker in self.workers if not worker.has_suspect]
+        if self.suspects and shared and len(shared) == len(self.workers):
+            shared.remove(min(shared, key=attrgetter("load")))
+        while self.waiting and shared:
+            worker = min(shared, key=attrgetter("load"))
+            if worker.load >= LINES_AHEAD:
+                break
+            worker.start(self.waiting.popleft())
 
     async def _keep_worker(self) -> None:
         """Run a worker process, and another one whenever it has died."""
-        failures = 0
+        failures = 0  # to start
         while True:
             try:
                 worker = Worker(await self._processes.start_worker())
@@ -197,121 +219,54 @@ class WorkerPool:
                 self._has_broken.set()
                 return
             try:
-                has_answered = await self._follow(worker)
+                await self._follow(worker)
             finally:
                 await worker.close()
             self.restarts += 1
             self._recover(worker)
-            failures = 0 if has_answered else failures + 1
+            failures = 0 if worker.report else failures + 1
             pid = worker.report.pid if worker.report else "that was starting"
-            log.warning("the worker process %s ended; another one replaces it", pid)
+            reason = f"did not advance for {self._patience:g} s" if worker.has_stalled else "ended"
+            log.warning("the worker process %s %s; another one replaces it", pid, reason)
             await asyncio.sleep(min(LONGEST_PAUSE, 0.05 * 2**failures) if failures else 0)
 
-    async def _follow(self, worker: Worker) -> bool:
-        """Pass on the results of a worker until it dies; return whether there were any."""
-        has_answered = False
+    async def _follow(self, worker: Worker) -> None:
+        """Pass on the results of a worker until it dies."""
         async for report in worker.reports():
             if worker not in self.workers:  # its first report
                 self.workers.append(worker)
             for event in report.events:
                 worker.answer(event)
-                has_answered = True
             self._dispatch()
-        return has_answered
+
+    async def _end_stalled_workers(self) -> None:
+        """Kill workers that do not advance.
+
+        Time is counted in checks, so that the service does not blame workers for a pause of its own.
+        """
+        while True:
+            await asyncio.sleep(self._patience / CHECKS)
+            for worker in self.workers:
+                worker.silent_checks += worker.is_busy
+                if worker.has_stalled and worker.report:
+                    kill_process(worker.report.pid)
 
     def _recover(self, worker: Worker) -> None:
         """Do the requests of a worker that died again, before those that wait."""
         if worker in self.workers:
             self.workers.remove(worker)
             self.ended_positions += worker.report.positions if worker.report else 0
+        was_suspect = worker.has_suspect
         for pending in reversed(worker.requests.values()):
             pending.deaths += 1
+            if worker.has_stalled:  # sooner, since each time takes long
+                pending.deaths = LOST if was_suspect else SUSPECT
             if pending.deaths >= LOST:
-                message = f"{pending.deaths} worker processes died while they translated this request"
-                pending.put(WorkerFailure(message))
+                what = "did not advance" if worker.has_stalled else "died repeatedly"
+                pending.put(WorkerFailure(f"worker processes {what} while they translated this request"))
             elif pending.deaths >= SUSPECT:
                 self.suspects.append(pending)
             else:
                 self.waiting.appendleft(pending)
         self.suspects = deque(sorted(self.suspects, key=lambda one: one.ticket))  # none waits for ever
         self._dispatch()
-
-
-class WorkerProcesses:
-    """Starts the processes of a pool: forked from a template that has the models, or with their own."""
-
-    def __init__(self, sources: Sequence[ModelSource], *, trust_code: bool) -> None:
-        self._settings = (sources, trust_code)
-        self._processes = list[BaseProcess]()
-        self._control: tuple[socket.socket, asyncio.StreamWriter] | None = None  # of the template
-        self._first: Streams | None = None  # of the worker that `load` started
-
-    async def load(self) -> list[LoadedFiles]:
-        """Start a process that loads the models, and return its facts about them; raise its error."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            run = run_template if START_METHOD == "fork" else run_separate_worker
-            # A new interpreter: a program with threads cannot be forked safely.
-            process = get_context("spawn").Process(target=run, args=(theirs, *self._settings), daemon=True)
-            process.start()
-        self._processes.append(process)
-        reader, writer = await open_stream(ours)
-        try:
-            answer: list[LoadedFiles] | Exception = await read_message(reader)
-        except (EOFError, OSError):
-            answer = WorkerFailure("the process that loads the models was killed: is there memory enough?")
-        except asyncio.CancelledError:
-            writer.close()
-            raise
-        if isinstance(answer, Exception):
-            await close_stream(writer)
-            raise answer
-        if START_METHOD == "fork":
-            self._control = ours, writer
-        else:
-            self._first = reader, writer
-        return answer
-
-    async def start_worker(self) -> Streams:
-        """Start a worker; raise OSError if the template has ended, or an error of `load`."""
-        if self._control is None:
-            if self._first is None:
-                await self.load()
-            first, self._first = self._first, None
-            assert first is not None
-            return first
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                send_socket(self._control[0], theirs)
-            except OSError:
-                ours.close()
-                raise
-        return await open_stream(ours)
-
-    async def close(self) -> None:
-        """End the template and wait for it, and for workers without one, whose channels are closed."""
-        for stream in (self._control, self._first):
-            if stream is not None:
-                await close_stream(stream[1])
-        for process in self._processes:
-            await asyncio.to_thread(process.join, LONGEST_PAUSE)
-            process.kill()
-            process.join()
-            process.close()
-
-
-async def open_stream(connection: socket.socket) -> Streams:
-    """Open a channel; close the socket if the task is cancelled meanwhile."""
-    try:
-        return await asyncio.open_connection(sock=connection)
-    except asyncio.CancelledError:
-        connection.close()
-        raise
-
-
-async def close_stream(writer: asyncio.StreamWriter) -> None:
-    """Close a channel."""
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()

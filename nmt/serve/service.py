@@ -55,11 +55,13 @@ class Service:
         workers: int = 1,
         queue: int = 1000,  # lines that are accepted and not yet translated
         seconds: float = 60.0,  # limit of a request
+        worker_seconds: float = 20.0,  # in which a worker must advance, or it is replaced
         poll: float = 2.0,  # seconds between looks at the files of the models; 0: never
         trust_code: bool = False,
     ) -> None:
         self._sources, self._workers, self._trust_code = check_sources(models), workers, trust_code
         self._queue, self._seconds, self._poll = queue, seconds, poll
+        self._worker_seconds = worker_seconds
         self._pool: WorkerPool | None = None  # the present one
         self._retired = set[WorkerPool]()  # which finish their requests
         self._watchers, self._closing = list[asyncio.Task[None]](), set[asyncio.Task[None]]()
@@ -227,7 +229,13 @@ class Service:
     async def _replace_pool(self, sources: list[ModelSource], *, trust_code: bool) -> None:
         """Start workers with these models; those that there were finish what they have."""
         async with self._changes:
-            pool = WorkerPool(sources, self._workers, self._has_broken, trust_code=trust_code)
+            pool = WorkerPool(
+                sources,
+                self._workers,
+                self._has_broken,
+                patience=self._worker_seconds,
+                trust_code=trust_code,
+            )
             await pool.start()
             before, self._pool, self._sources = self._pool, pool, sources
             if before is not None:

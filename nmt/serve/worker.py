@@ -21,7 +21,7 @@ from nmt.serve.inspection import Answer, Inspection
 from nmt.serve.model_files import LoadedFiles, load_models
 from nmt.serve.requests import LineRequest, ModelSource
 
-REPORT_INTERVAL = 0.25  # seconds between reports if there are no results
+REPORT_INTERVAL = 0.25  # seconds between reports of a busy worker if there are no results
 
 
 class Start(NamedTuple):
@@ -42,6 +42,7 @@ class WorkerReport(NamedTuple):
     """The message of a worker about its results and its load."""
 
     pid: int
+    received: int  # messages so far
     live: int  # sentences in its batches
     positions: int  # advanced so far
     events: Sequence[Event]
@@ -95,11 +96,12 @@ def _load(channel: Channel, sources: Sequence[ModelSource], trust_code: bool) ->
 def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
     """Work until the channel is closed."""
     searches = RunningSearches({name: one.job for name, one in models.items()})
-    reported, pid = 0.0, os.getpid()
+    reported, received, pid = 0.0, 0, os.getpid()
     try:
-        channel.send(WorkerReport(pid, 0, 0, []))
+        channel.send(WorkerReport(pid, received, 0, 0, []))
         while True:
             for message in channel.receive(wait=searches.is_idle):
+                received += 1
                 if isinstance(message, Cancellation):
                     searches.cancel(message.ticket)
                 elif isinstance(message.request, Inspection):
@@ -107,8 +109,8 @@ def run_worker(channel: Channel, models: Mapping[str, LoadedJob]) -> None:
                 else:
                     searches.add(message.ticket, message.request, is_streamed=message.is_streamed)
             events = searches.advance()
-            if events or time.monotonic() - reported > REPORT_INTERVAL:
-                channel.send(WorkerReport(pid, searches.live, searches.positions, events))
+            if events or searches.is_idle or time.monotonic() - reported > REPORT_INTERVAL:
+                channel.send(WorkerReport(pid, received, searches.live, searches.positions, events))
                 reported = time.monotonic()
     except (EOFError, OSError):
         return

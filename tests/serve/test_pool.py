@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ FACTS = ServedModel("m", "somewhere", "run", "float32", ("de", "en"), "0", True,
 
 
 class Processes:
-    """Workers that answer with the text, die of the text "poison", and keep the text "wait"."""
+    """Workers that answer with the text, die of "poison", keep "wait", and do nothing more after "hang"."""
 
     loads, fails_to_load, starts = 0, False, 1_000_000
     everything: list["Processes"] = []
@@ -60,7 +61,7 @@ class Processes:
 
     async def _work(self, number: int, connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection)
-        writer.write(encode_message(WorkerReport(number, 0, 0, [])))
+        writer.write(encode_message(WorkerReport(number, 0, 0, 0, [])))
         try:
             await self._answer(number, reader, writer)
         finally:
@@ -68,21 +69,27 @@ class Processes:
 
     async def _answer(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(EOFError, OSError):
-            while True:
-                message = await read_message(reader)
+            for received in count(1):
+                message, events = await read_message(reader), list[Event]()
                 self.received.append((number, message))
                 if isinstance(message, Start):
                     line = message.request.line  # type: ignore[union-attr]
                     if line.text == "poison":
                         break
+                    if line.text == "hang":
+                        await asyncio.Event().wait()
                     if line.text != "wait":
                         await asyncio.sleep(0)
                         found = Translation(line, [Candidate(line.text, 0, 0, [], [])], [], [], [])
-                        report = WorkerReport(number, 0, 1, [Event(message.ticket, found)])
-                        writer.write(encode_message(report))
+                        events.append(Event(message.ticket, found))
+                writer.write(encode_message(WorkerReport(number, received, 0, len(events), events)))
 
     async def close(self) -> None:
-        await asyncio.gather(*self.tasks)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    @classmethod
+    def kill(cls, number: int) -> None:
+        cls.everything[-1].tasks[number].cancel()
 
 
 @pytest.fixture(autouse=True)
@@ -90,6 +97,7 @@ def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"loads": 0, "fails_to_load": False, "starts": 1_000_000, "everything": []}.items():
         monkeypatch.setattr(Processes, name, value)
     monkeypatch.setattr(pool, "WorkerProcesses", Processes)
+    monkeypatch.setattr(pool, "kill_process", Processes.kill)
 
 
 def serve(
@@ -127,13 +135,41 @@ def test_a_request_that_kills_its_workers_is_given_up_and_no_other(workers: int)
         poison = asyncio.create_task(service.translate(request("poison")))
         tasks += [asyncio.create_task(service.translate(request(text))) for text in texts[25:]]
         assert [one.text for one in await asyncio.gather(*tasks)] == texts
-        with pytest.raises(WorkerFailure, match="4 worker processes died while they translated this"):
+        with pytest.raises(WorkerFailure, match="worker processes died repeatedly while they translated"):
             await poison
         assert service.statistics.restarts == pool.LOST
         assert (await service.translate(request("after"))).text == "after"
         assert service.statistics.translated == 51
 
     serve(test, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_request_that_stalls_its_workers_is_given_up_and_no_other(
+    workers: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(service: Service) -> None:
+        texts = [str(number) for number in range(20)]
+        tasks = [asyncio.create_task(service.translate(request(text))) for text in texts[:5]]
+        hung = asyncio.create_task(service.translate(request("hang")))
+        tasks += [asyncio.create_task(service.translate(request(text))) for text in texts[5:]]
+        with pytest.raises(WorkerFailure, match="worker processes did not advance while they translated"):
+            await hung
+        assert [one.text for one in await asyncio.gather(*tasks)] == texts
+        assert service.statistics.restarts == 2
+        assert "did not advance for 0.2 s; another one replaces it" in caplog.text
+
+    serve(test, workers=workers, worker_seconds=0.2)
+
+
+def test_a_stalled_worker_is_replaced_though_its_requests_were_left() -> None:
+    async def test(service: Service) -> None:
+        with pytest.raises(TimeLimitExceeded):
+            await service.translate(request("hang", 0.01))
+        assert (await service.translate(request("a"))).text == "a"
+        assert service.statistics.restarts == 1
+
+    serve(test, worker_seconds=0.2)
 
 
 def test_lines_go_to_the_worker_with_the_fewest_sentences() -> None:
@@ -263,7 +299,7 @@ def test_a_model_that_is_no_longer_served_translates_the_lines_of_requests_that_
 
 
 def test_of_the_requests_whose_workers_died_the_oldest_is_done_again_first() -> None:
-    pool_ = pool.WorkerPool(SOURCES, 2, asyncio.Event(), trust_code=False)
+    pool_ = pool.WorkerPool(SOURCES, 2, asyncio.Event(), patience=1, trust_code=False)
     for tickets in ((2, 5), (3, 4), (1,)):
         worker = pool.Worker((None, None))  # type: ignore[arg-type]
         for ticket in tickets:

@@ -1,4 +1,7 @@
-"""Real worker processes: killed, reloaded, without torch, and all answers right."""
+"""Real worker processes: killed, stopped, reloaded, without torch, and all answers right.
+
+`NMT_FAULT_REQUESTS` sets the number of requests of the slow test.
+"""
 
 import asyncio
 import os
@@ -8,7 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +24,9 @@ from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
 from nmt.export.directory import load_export
 from nmt.operating_system import START_METHOD
+from nmt.serve import processes
 from nmt.serve.channel import Channel
-from nmt.serve.requests import (
-    LineRequest,
-    ModelSource,
-    TimeLimitExceeded,
-    TranslationSettings,
-    WorkerFailure,
-)
+from nmt.serve.requests import LineRequest, ModelSource, TimeLimitExceeded, TranslationSettings
 from nmt.serve.service import Service
 from nmt.serve.worker import _load
 from tests.serve.test_batching import plain
@@ -88,25 +88,29 @@ def pids(service: Service) -> list[int]:
     return [worker.report.pid for worker in service._pool.workers if worker.report]
 
 
-def make_trouble(service: Service, draw: random.Random, models: list[Path]) -> None:
-    """Kill a worker, or replace a file of a model."""
-    if draw.random() < 0.7:
-        if alive := pids(service):
-            os.kill(draw.choice(alive), signal.SIGKILL)
-    else:
-        file = draw.choice(models) / "config.json"
-        file.with_suffix(".new").write_bytes(file.read_bytes())
-        file.with_suffix(".new").replace(file)
+def make_trouble(service: Service, draw: random.Random, models: list[Path]) -> str:
+    """Kill or stop a worker, or replace a file of a model; return what was done."""
+    if draw.random() < 0.7 and (alive := pids(service)):
+        name = "SIGSTOP" if draw.random() < 0.01 else "SIGKILL"
+        with suppress(ProcessLookupError):  # it was killed just now
+            os.kill(draw.choice(alive), signal.Signals[name])
+        return name
+    file = draw.choice(models) / "config.json"
+    file.with_suffix(".new").write_bytes(file.read_bytes())
+    file.with_suffix(".new").replace(file)
+    return "changed files"
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")
-@pytest.mark.parametrize("count", [120, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "count", [120, pytest.param(int(os.environ.get("NMT_FAULT_REQUESTS", "20000")), marks=pytest.mark.slow)]
+)
 def test_no_answer_is_wrong_or_lost_with_aborts_kills_and_reloads(count: int, tmp_path: Path) -> None:
     expected = Expected(60)
     draw, models = expected.draw, [tmp_path / name for name in expected.jobs]
     for path in models:
         shutil.copytree(ARTIFACTS / path.name, path)
-    wrong, counts = list[int](), {"answered": 0, "aborted": 0, "late": 0, "given up": 0}
+    wrong, counts, troubles = list[int](), Counter[str](), Counter[str]()
 
     async def ask(service: Service, number: int) -> None:
         request, fate = expected.requests[number], draw.random()
@@ -121,8 +125,6 @@ def test_no_answer_is_wrong_or_lost_with_aborts_kills_and_reloads(count: int, tm
             counts["aborted"] += 1
         elif isinstance(task.exception(), TimeLimitExceeded):
             counts["late"] += 1
-        elif isinstance(task.exception(), WorkerFailure):  # each of its four workers was killed
-            counts["given up"] += 1
         else:
             counts["answered"] += 1
             if plain(task.result()) != expected.translations[number]:
@@ -132,16 +134,47 @@ def test_no_answer_is_wrong_or_lost_with_aborts_kills_and_reloads(count: int, tm
         for _ in range(count // 30):
             await ask(service, draw.randrange(len(expected.requests)))
             if sum(counts.values()) % 25 == 0:
-                make_trouble(service, draw, models)
+                troubles[make_trouble(service, draw, models)] += 1
 
     async def test(service: Service) -> None:
         await asyncio.gather(*(client(service) for _ in range(30)))
+        troubles["restarts"], troubles["reloads"] = service.statistics.restarts, service.statistics.reloads
 
-    serve(test, *models, workers=2, poll=0.3)
+    serve(test, *models, workers=2, poll=0.3, worker_seconds=10)
+    print(f"{dict(counts)}, {dict(troubles)}")
     assert wrong == []
-    assert sum(counts.values()) == count // 30 * 30
+    assert counts.total() == count // 30 * 30
     assert counts["answered"] > counts["aborted"] + counts["late"]
-    assert counts["given up"] <= count // 1000
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be stopped")
+def test_a_worker_that_does_not_advance_is_replaced() -> None:
+    request = LineRequest("onnx", Line(1, LINES[0]))
+
+    async def test(service: Service) -> None:
+        found = await service.translate(request)
+        os.kill(pids(service)[0], signal.SIGSTOP)
+        assert plain(await service.translate(request)) == plain(found)
+        assert service.statistics.restarts == 1
+
+    serve(test, ARTIFACTS / "onnx", worker_seconds=2)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")
+def test_workers_that_are_not_forked_load_the_models_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "START_METHOD", "spawn")
+    requests = [LineRequest("onnx", Line(1, text)) for text in LINES[:8]]
+
+    async def test(service: Service) -> None:
+        found = await asyncio.gather(*map(service.translate, requests))
+        assert service._pool is not None
+        assert service._pool._processes._control is None
+        os.kill(pids(service)[0], signal.SIGKILL)
+        again = await asyncio.gather(*map(service.translate, requests))
+        assert [*map(plain, again)] == [*map(plain, found)]
+        assert service.statistics.restarts == 1
+
+    serve(test, ARTIFACTS / "onnx", workers=2)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9")

@@ -94,6 +94,7 @@ async def _serve(
         workers=settings.workers,
         queue=settings.limits.queue,
         seconds=settings.limits.seconds,
+        worker_seconds=settings.limits.worker_seconds,
         trust_code=settings.trust_code,
     )
     if not await _unless_stopped(service.start(), stop):
@@ -180,7 +181,7 @@ async def _reload(source: ConfigurationSource, gateway: Gateway) -> None:
         return
     old, new = gateway.configuration.settings, configuration.settings
     changed = [name for name in RESTARTED if getattr(old, name) != getattr(new, name)]
-    limits = [f"limits.{name}" for name in ("queue", "connections", "client_seconds")]
+    limits = [f"limits.{name}" for name in ("queue", "connections", "worker_seconds", "client_seconds")]
     changed += [name for name in limits if _nested(old, name) != _nested(new, name)]
     gateway.configuration = configuration
     LOGGER.info("the configuration was read again: %s", ", ".join(gateway.service.models))

@@ -1,0 +1,98 @@
+"""The processes of a pool of workers, and the channels to them."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+
+from nmt.operating_system import START_METHOD, send_socket
+from nmt.serve.channel import read_message
+from nmt.serve.model_files import LoadedFiles
+from nmt.serve.requests import ModelSource, WorkerFailure
+from nmt.serve.worker import run_separate_worker, run_template
+
+LONGEST_WAIT = 5.0  # seconds for a process to end by itself
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class WorkerProcesses:
+    """Starts the processes of a pool: forked from a template that has the models, or with their own."""
+
+    def __init__(self, sources: Sequence[ModelSource], *, trust_code: bool) -> None:
+        self._settings = (sources, trust_code)
+        self._processes = list[BaseProcess]()
+        self._control: tuple[socket.socket, asyncio.StreamWriter] | None = None  # of the template
+        self._first: Streams | None = None  # of the worker that `load` started
+
+    async def load(self) -> list[LoadedFiles]:
+        """Start a process that loads the models, and return its facts about them; raise its error."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            run = run_template if START_METHOD == "fork" else run_separate_worker
+            # A new interpreter: a program with threads cannot be forked safely.
+            process = get_context("spawn").Process(target=run, args=(theirs, *self._settings), daemon=True)
+            process.start()
+        self._processes = [*filter(BaseProcess.is_alive, self._processes), process]
+        reader, writer = await open_stream(ours)
+        try:
+            answer: list[LoadedFiles] | Exception = await read_message(reader)
+        except (EOFError, OSError):
+            answer = WorkerFailure("the process that loads the models was killed: is there memory enough?")
+        except asyncio.CancelledError:
+            writer.close()
+            raise
+        if isinstance(answer, Exception):
+            await close_stream(writer)
+            raise answer
+        if START_METHOD == "fork":
+            self._control = ours, writer
+        else:
+            self._first = reader, writer
+        return answer
+
+    async def start_worker(self) -> Streams:
+        """Start a worker; raise OSError if the template has ended, or an error of `load`."""
+        if self._control is None:
+            if self._first is None:
+                await self.load()
+            first, self._first = self._first, None
+            assert first is not None
+            return first
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                send_socket(self._control[0], theirs)
+            except OSError:
+                ours.close()
+                raise
+        return await open_stream(ours)
+
+    async def close(self) -> None:
+        """End the template and wait for it, and for workers without one, whose channels are closed."""
+        for stream in (self._control, self._first):
+            if stream is not None:
+                await close_stream(stream[1])
+        for process in self._processes:
+            await asyncio.to_thread(process.join, LONGEST_WAIT)
+            process.kill()
+            process.join()
+            process.close()
+
+
+async def open_stream(connection: socket.socket) -> Streams:
+    """Open a channel; close the socket if the task is cancelled meanwhile."""
+    try:
+        return await asyncio.open_connection(sock=connection)
+    except asyncio.CancelledError:
+        connection.close()
+        raise
+
+
+async def close_stream(writer: asyncio.StreamWriter) -> None:
+    """Close a channel."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
