@@ -43,12 +43,20 @@ COMPILER_ADVICE = {
     "win32": "install gcc (winlibs.com) and add its folder bin to PATH",
 }.get(sys.platform, "install gcc")
 NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+LOW_PRIORITY = 10  # of 19: about a tenth of a core that others use
 CAN_INHERIT = not NEW_GROUP  # descriptors, on all systems but Windows
 
 
 def count_cores() -> int:
     """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def lower_priority(pid: int) -> None:
+    """Give a process of this user less of the CPU than others; not on Windows."""
+    with suppress(ProcessLookupError):
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, pid, LOW_PRIORITY)
 
 
 def kill_this_process() -> NoReturn:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from operator import attrgetter
 
 from nmt.errors import NmtError
-from nmt.operating_system import kill_process
+from nmt.operating_system import START_METHOD, kill_process, lower_priority
 from nmt.serve.batching import Event, Result
 from nmt.serve.channel import encode_message, read_message
-from nmt.serve.inspection import Inspection
+from nmt.serve.inspection import Inspection, TraceRequest
 from nmt.serve.model_files import LoadedFiles
 from nmt.serve.processes import Streams, WorkerProcesses, close_stream
 from nmt.serve.requests import LineRequest, ModelSource, TranslatedPart, WorkerFailure
@@ -54,10 +54,11 @@ class PendingRequest:
 
 
 class Worker:
-    """The service's end of a worker process."""
+    """The service's end of a worker process, which translates or, `is_tracer`, answers `TraceRequest`."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, *, is_tracer: bool = False) -> None:
         self._reader, self._writer = streams
+        self.is_tracer = is_tracer
         self.requests = dict[int, PendingRequest]()  # by ticket
         self.load = 0  # estimated number of its sentences
         self.report: WorkerReport | None = None  # the last
@@ -139,7 +140,10 @@ class WorkerPool:
         self.models: Mapping[str, LoadedFiles] = {}
         self.workers = list[Worker]()
         self.waiting, self.suspects = deque[PendingRequest](), deque[PendingRequest]()
+        self.traces = deque[PendingRequest]()  # that wait for the process that has no other requests
+        self._has_tracer = False
         self.restarts = self.ended_positions = 0
+        self.version = self.holders = 0  # of the service's models; requests that keep the pool alive
         self.is_broken = False  # no worker can be started any more; then `has_broken` is set
         self._processes = WorkerProcesses(sources, trust_code=trust_code)
         self._tasks = list[asyncio.Task[None]]()
@@ -152,7 +156,10 @@ class WorkerPool:
             await self._processes.close()
             raise
         self.models = {one.model.name: one for one in loaded}
-        work = [*(self._keep_worker() for _ in range(self._count)), self._end_stalled_workers()]
+        # A trace takes longer than a position. Where processes share the models, one more costs little.
+        self._has_tracer = START_METHOD == "fork" and any(one.model.explains for one in loaded)
+        kinds = [False] * self._count + [True] * self._has_tracer
+        work = [*(self._keep_worker(is_tracer=kind) for kind in kinds), self._end_stalled_workers()]
         self._tasks = [asyncio.create_task(one) for one in work]
 
     async def close(self) -> None:
@@ -166,7 +173,12 @@ class WorkerPool:
     def pending(self) -> list[PendingRequest]:
         """The requests that are not answered."""
         running = [pending for worker in self.workers for pending in worker.requests.values()]
-        return [pending for pending in (*running, *self.suspects, *self.waiting) if not pending.is_done]
+        waiting = [pending for queue in self._queues for pending in queue]
+        return [pending for pending in (*running, *waiting) if not pending.is_done]
+
+    @property
+    def _queues(self) -> tuple[deque[PendingRequest], ...]:
+        return self.suspects, self.waiting, self.traces
 
     @property
     def positions(self) -> int:
@@ -176,7 +188,8 @@ class WorkerPool:
 
     def submit(self, pending: PendingRequest) -> None:
         """Accept a request."""
-        self.waiting.append(pending)
+        is_trace = self._has_tracer and isinstance(pending.request, TraceRequest)
+        (self.traces if is_trace else self.waiting).append(pending)
         self._dispatch()
 
     def cancel(self, pending: PendingRequest) -> None:
@@ -185,7 +198,7 @@ class WorkerPool:
         for worker in self.workers:
             if pending.ticket in worker.requests:
                 worker.cancel(pending)
-        for queue in (self.waiting, self.suspects):
+        for queue in self._queues:
             if pending in queue:
                 queue.remove(pending)
         self._dispatch()
@@ -195,11 +208,15 @@ class WorkerPool:
 
         Suspects come first, and each gets an idle worker; if there is none, one gets no more requests.
         """
-        idle = deque(worker for worker in self.workers if not worker.is_busy)
+        for tracer in (worker for worker in self.workers if worker.is_tracer and not worker.is_busy):
+            if self.traces:
+                tracer.start(self.traces.popleft())
+        translators = [worker for worker in self.workers if not worker.is_tracer]
+        idle = deque(worker for worker in translators if not worker.is_busy)
         while idle and self.suspects:
             idle.popleft().start(self.suspects.popleft())
-        shared = [worker for worker in self.workers if not worker.has_suspect]
-        if self.suspects and shared and len(shared) == len(self.workers):
+        shared = [worker for worker in translators if not worker.has_suspect]
+        if self.suspects and shared and len(shared) == len(translators):
             shared.remove(min(shared, key=attrgetter("load")))
         while self.waiting and shared:
             worker = min(shared, key=attrgetter("load"))
@@ -207,12 +224,12 @@ class WorkerPool:
                 break
             worker.start(self.waiting.popleft())
 
-    async def _keep_worker(self) -> None:
+    async def _keep_worker(self, *, is_tracer: bool) -> None:
         """Run a worker process, and another one whenever it has died."""
         failures = 0  # to start
         while True:
             try:
-                worker = Worker(await self._processes.start_worker())
+                worker = Worker(await self._processes.start_worker(), is_tracer=is_tracer)
             except (NmtError, OSError) as error:
                 log.error("no worker process can be started: %s", error or type(error).__name__)
                 self.is_broken = True
@@ -235,6 +252,8 @@ class WorkerPool:
         async for report in worker.reports():
             if worker not in self.workers:  # its first report
                 self.workers.append(worker)
+                if worker.is_tracer:
+                    lower_priority(report.pid)
             for event in report.events:
                 worker.answer(event)
             self._dispatch()
@@ -264,6 +283,8 @@ class WorkerPool:
             if pending.deaths >= LOST:
                 what = "did not advance" if worker.has_stalled else "died repeatedly"
                 pending.put(WorkerFailure(f"worker processes {what} while they translated this request"))
+            elif worker.is_tracer:
+                self.traces.appendleft(pending)
             elif pending.deaths >= SUSPECT:
                 self.suspects.append(pending)
             else:

@@ -1,5 +1,6 @@
 """Requests to the translation service, their results, and the errors that it answers them with."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -53,6 +54,7 @@ class LineRequest(NamedTuple):
     line: Line
     settings: TranslationSettings = TranslationSettings()
     seconds: float | None = None  # limit; None: that of the service
+    version: int | None = None  # of the models, one that is held (`Service.hold_models`); None: the present
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +108,15 @@ class ServiceStopping(NmtError):
 
 class WorkerFailure(DataError):
     """A request that could not be translated because of a defect, or because its workers died repeatedly."""
+
+
+def check_sources(models: Iterable[ModelSource]) -> list[ModelSource]:
+    """Return the models to serve; UsageError without any, and for two of the same name."""
+    sources, names = [*models], set[str]()
+    for source in sources:
+        if source.name in names:
+            raise UsageError(f"two models have the name {source.name!r}: give one another, NAME=PATH")
+        names.add(source.name)
+    if not sources:
+        raise UsageError("a service needs a model: give a run, a model directory or an export")
+    return sources

@@ -9,14 +9,14 @@ A translation is that of `nmt translate` with the same model and settings, whate
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from itertools import count
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from nmt.decoding.translation import Translation
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError
 from nmt.serve.alternatives import WordAlternatives
 from nmt.serve.batching import Result
 from nmt.serve.inspection import Inspection, TraceRequest, WordRequest
@@ -32,6 +32,7 @@ from nmt.serve.requests import (
     TimeLimitExceeded,
     TranslatedPart,
     UnknownModel,
+    check_sources,
 )
 
 log = logging.getLogger("nmt.serve")
@@ -63,6 +64,7 @@ class Service:
         self._queue, self._seconds, self._poll = queue, seconds, poll
         self._worker_seconds = worker_seconds
         self._pool: WorkerPool | None = None  # the present one
+        self._versions = count(1)  # of the models: pools, one after another
         self._retired = set[WorkerPool]()  # which finish their requests
         self._watchers, self._closing = list[asyncio.Task[None]](), set[asyncio.Task[None]]()
         self._changes = asyncio.Lock()  # of the models
@@ -125,8 +127,25 @@ class Service:
             live_sentences=sum(worker.report.live for worker in workers if worker.report),
             positions=self._counts["positions"] + sum(pool.positions for pool in pools),
             restarts=self._counts["restarts"] + sum(pool.restarts for pool in pools),
-            workers=len(workers),
+            workers=sum(not worker.is_tracer for worker in workers),
         )
+
+    @contextmanager
+    def hold_models(self) -> Iterator[int]:
+        """Yield the version of the models, which stays in memory until the block ends, even after a reload.
+
+        Requests with this `version` get the same models. Raises ServiceStopping.
+        """
+        if self._pool is None:
+            raise ServiceStopping("the service has ended, or has not started: send the request later")
+        pool = self._pool
+        pool.holders += 1
+        try:
+            yield pool.version
+        finally:
+            pool.holders -= 1
+            if pool in self._retired:
+                self._retire(pool)
 
     async def translate(self, request: LineRequest) -> Translation:
         """Translate a line; when the calling task is cancelled, its search ends.
@@ -204,15 +223,16 @@ class Service:
     def _accept(self, request: LineRequest | Inspection, *, is_streamed: bool) -> PendingRequest:
         if self._is_stopping or self._pool is None:
             raise ServiceStopping("the service is stopping, or has not started: send the request later")
-        pools = [pool for pool in (self._pool, *self._retired) if request.model in pool.models]
-        if not pools:
-            raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(self._pool.models)}")
+        version = request.version if isinstance(request, LineRequest) else None
+        pool = next((one for one in self._retired if one.version == version), self._pool)
+        if request.model not in pool.models:
+            raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(pool.models)}")
         if len(self._pending) >= self._queue:
             raise QueueFull(f"{self._queue:,} lines are waiting already: send the request later")
         pending = PendingRequest(next(self._tickets), request, is_streamed=is_streamed)
         self._pending[pending.ticket] = pending
         self._is_idle.clear()
-        pools[0].submit(pending)  # of a model that is not served any more: a line of a request in progress
+        pool.submit(pending)
         return pending
 
     def _forget(self, pending: PendingRequest) -> None:
@@ -237,17 +257,18 @@ class Service:
                 trust_code=trust_code,
             )
             await pool.start()
+            pool.version = next(self._versions)
             before, self._pool, self._sources = self._pool, pool, sources
             if before is not None:
                 self._retired.add(before)
                 self._retire(before)
 
     def _retire(self, pool: WorkerPool) -> None:
-        """Close a pool that is no longer used when it has no requests; those of a broken one are moved."""
+        """Close a replaced pool unless it has requests or is held; those of a broken one are moved."""
         if pool.is_broken and self._pool is not None:
             for pending in pool.pending:
                 self._pool.submit(pending)
-        if pool.is_broken or not pool.pending:
+        if pool.is_broken or not (pool.holders or pool.pending):
             self._retired.remove(pool)
             self._close(pool)
 
@@ -294,15 +315,3 @@ class Service:
             except (NmtError, OSError) as error:
                 last_failed = found
                 log.error("the models in use stay: their files have changed, but %s", error)
-
-
-def check_sources(models: Iterable[ModelSource]) -> list[ModelSource]:
-    """Return the models to serve; UsageError without any, and for two of the same name."""
-    sources, names = [*models], set[str]()
-    for source in sources:
-        if source.name in names:
-            raise UsageError(f"two models have the name {source.name!r}: give one another, NAME=PATH")
-        names.add(source.name)
-    if not sources:
-        raise UsageError("a service needs a model: give a run, a model directory or an export")
-    return sources

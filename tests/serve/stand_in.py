@@ -40,6 +40,7 @@ class StandInService:
         }
     )
     error: NmtError | None = None
+    version: int = 1  # of the models
     requests: list[LineRequest] = field(default_factory=list)
     held: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: threading.Event = field(default_factory=threading.Event)
@@ -48,6 +49,10 @@ class StandInService:
     @property
     def statistics(self) -> Statistics:
         return Statistics(translated=len(self.requests), workers=1)
+
+    @contextmanager
+    def hold_models(self) -> Iterator[int]:
+        yield self.version
 
     async def translate(self, request: LineRequest) -> Translation:
         self.requests.append(request)

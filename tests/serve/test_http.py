@@ -15,7 +15,7 @@ from nmt.serve.http.gateway import map_concurrently
 from nmt.serve.http.native import TranslateRequest
 from nmt.serve.http.opennmt import SourceTexts
 from nmt.serve.requests import QueueFull, ServiceStopping, TimeLimitExceeded, WorkerFailure
-from tests.serve.stand_in import RunningServer
+from tests.serve.stand_in import HELD, RunningServer, run_server
 
 
 def test_a_text_is_translated(server: RunningServer) -> None:
@@ -90,6 +90,20 @@ def test_a_text_is_streamed_sentence_by_sentence(server: RunningServer) -> None:
         **{"source": [0, 1], "target": [0, 1]},
     }
     assert events[-1] == {"done": True, "model": "de-en", "source": "de", "target": "en"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_all_lines_of_a_request_are_translated_by_the_models_that_it_began_with(stream: bool) -> None:
+    with run_server() as server, ThreadPoolExecutor(1) as pool:
+        texts = ["a", "b\n" * 40 + HELD, "c\n" * 80]
+        answer = pool.submit(server.ask, "/v1/translate", {"text": texts, "stream": stream})
+        server.service.arrived.wait(60)
+        server.service.version = 2
+        server.release()
+        assert answer.result().status == 200
+        assert [one.version for one in server.service.requests] == [1] * 123
+        server.ask("/v1/translate", {"text": "a"})
+        assert server.service.requests[-1].version == 2
 
 
 def test_a_streamed_request_that_fails_at_once_has_the_status_of_its_error(server: RunningServer) -> None:

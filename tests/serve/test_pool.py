@@ -31,13 +31,18 @@ from nmt.serve.service import Service
 from nmt.serve.worker import Cancellation, Start, WorkerReport
 
 SOURCES = [ModelSource("m", "somewhere")]
-FACTS = ServedModel("m", "somewhere", "run", "float32", ("de", "en"), "0", True, True, 5)
+FACTS = ServedModel("m", "somewhere", "run", "float32", ("de", "en"), "0", True, False, 5)
+
+
+def text_of(start: Start) -> str:
+    asked = start.request
+    return asked.line.text if isinstance(asked, LineRequest) else asked.text
 
 
 class Processes:
     """Workers that answer with the text, die of "poison", keep "wait", and do nothing more after "hang"."""
 
-    loads, fails_to_load, starts = 0, False, 1_000_000
+    loads, fails_to_load, starts, explains = 0, False, 1_000_000, False
     everything: list["Processes"] = []
 
     def __init__(self, sources: Any, *, trust_code: bool) -> None:
@@ -50,7 +55,8 @@ class Processes:
         if Processes.fails_to_load:
             raise DataError("damaged")
         Processes.loads += 1
-        return [LoadedFiles(FACTS._replace(name=self.sources[0].name), Path("somewhere"), ())]
+        facts = FACTS._replace(name=self.sources[0].name, explains=Processes.explains)
+        return [LoadedFiles(facts, Path("somewhere"), ())]
 
     async def start_worker(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if len(self.tasks) >= Processes.starts:
@@ -73,14 +79,17 @@ class Processes:
                 message, events = await read_message(reader), list[Event]()
                 self.received.append((number, message))
                 if isinstance(message, Start):
-                    line = message.request.line  # type: ignore[union-attr]
-                    if line.text == "poison":
+                    text = text_of(message)
+                    if text == "poison":
                         break
-                    if line.text == "hang":
+                    if text == "hang":
                         await asyncio.Event().wait()
-                    if line.text != "wait":
+                    if text != "wait":
                         await asyncio.sleep(0)
-                        found = Translation(line, [Candidate(line.text, 0, 0, [], [])], [], [], [])
+                        found: Any = {"trace": text}
+                        if isinstance(message.request, LineRequest):
+                            candidates = [Candidate(text, 0, 0, [], [])]
+                            found = Translation(message.request.line, candidates, [], [], [])
                         events.append(Event(message.ticket, found))
                 writer.write(encode_message(WorkerReport(number, received, 0, len(events), events)))
 
@@ -118,9 +127,9 @@ def request(text: str, seconds: float | None = None, model: str = "m") -> LineRe
 
 
 async def received(text: str) -> None:
-    """Wait until a worker has a line."""
+    """Wait until a worker has a text."""
     while not any(
-        isinstance(message, Start) and message.request.line.text == text  # type: ignore[union-attr]
+        isinstance(message, Start) and text_of(message) == text
         for one in Processes.everything
         for _, message in one.received
     ):
@@ -283,17 +292,67 @@ def test_a_reload_keeps_requests_and_a_failed_one_keeps_the_models() -> None:
     serve(test, trust_code=True)
 
 
-def test_a_model_that_is_no_longer_served_translates_the_lines_of_requests_that_it_has() -> None:
+def test_models_that_are_held_translate_requests_that_began_before_a_reload() -> None:
     async def test(service: Service) -> None:
-        kept = asyncio.create_task(service.translate(request("wait")))
+        with service.hold_models() as version:
+            await service.reload([ModelSource("other", "elsewhere")])
+            await service.reload([ModelSource("last", "elsewhere")])
+            first, _, last = Processes.everything
+            assert len(service._retired) == 1
+            assert [*service.models] == ["last"]
+            for text in ("line", "next line"):  # nothing is pending between them
+                held = request(text)._replace(version=version)
+                assert (await service.translate(held)).text == text
+            assert [len(one.received) for one in (first, last)] == [2, 0]
+            with pytest.raises(UnknownModel, match="no model 'm', one of: last"):
+                await service.translate(request("a"))
+            assert not first.tasks[0].done()
+        await asyncio.wait(first.tasks)
+        with pytest.raises(UnknownModel):
+            await service.translate(held)
+
+    serve(test)
+
+
+def test_the_present_models_replace_held_ones_whose_workers_cannot_be_started() -> None:
+    async def test(service: Service) -> None:
+        with service.hold_models() as version:
+            await service.reload(SOURCES)
+            Processes.starts = 1
+            poison = asyncio.create_task(service.translate(request("poison")._replace(version=version)))
+            while service._retired:
+                await asyncio.sleep(0)
+            Processes.starts = 1_000_000
+            with pytest.raises(WorkerFailure):
+                await poison
+            assert (await service.translate(request("a")._replace(version=version))).text == "a"
+        assert len(Processes.everything[0].received) == 1
+
+    serve(test)
+
+
+def test_traces_wait_for_a_process_of_their_own_and_hold_up_no_translation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lowered = list[int]()
+    monkeypatch.setattr(Processes, "explains", True)
+    monkeypatch.setattr(pool, "START_METHOD", "fork")
+    monkeypatch.setattr(pool, "lower_priority", lowered.append)
+
+    async def test(service: Service) -> None:
+        waiting, *others = [
+            asyncio.create_task(service.explain("m", text)) for text in ("wait", "a", "poison", "b")
+        ]
         await received("wait")
-        await service.reload([ModelSource("other", "elsewhere")])
-        assert [*service.models] == ["other"]
-        assert (await service.translate(request("next line"))).text == "next line"
-        kept.cancel()
-        await asyncio.wait([kept])
-        with pytest.raises(UnknownModel, match="no model 'm', one of: other"):
-            await service.translate(request("a"))
+        assert (await service.translate(request("line"))).text == "line"
+        assert (service.statistics.workers, service.statistics.waiting) == (1, 3)
+        waiting.cancel()
+        ends = await asyncio.gather(*others, return_exceptions=True)
+        assert [ends[0], ends[2]] == [{"trace": "a"}, {"trace": "b"}]
+        assert isinstance(ends[1], WorkerFailure)
+        assert lowered == [*range(1, pool.LOST + 2)]
+        texts = {text_of(message) for number, message in Processes.everything[0].received if number == 0}
+        assert texts == {"line"}
 
     serve(test)
 

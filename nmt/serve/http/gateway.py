@@ -131,11 +131,13 @@ class Gateway:
 
     async def translate(self, requests: Sequence[TextRequest]) -> list[TranslatedText]:
         """Translate texts, some lines at a time; RequestProblem if one cannot be."""
-        seconds = self.limits.seconds
-        lines = (
-            line._replace(seconds=seconds) for request in requests for line in request.line_requests()[0]
-        )
-        found = iter(await self._within_limit(map_concurrently(self.service.translate, lines)))
+        with self.service.hold_models() as version:
+            lines = (
+                line._replace(seconds=self.limits.seconds, version=version)
+                for request in requests
+                for line in request.line_requests()[0]
+            )
+            found = iter(await self._within_limit(map_concurrently(self.service.translate, lines)))
         texts = list[TranslatedText]()
         for request in requests:
             ends = split_lines(request.text)[1]
@@ -144,15 +146,18 @@ class Gateway:
         return texts
 
     async def stream(
-        self, request: TextRequest
+        self, request: TextRequest, version: int
     ) -> AsyncGenerator[tuple[int, str, TranslatedPart] | TranslatedText, None]:
-        """Yield the parts of a text, each with its line and the line end before it, then the translation."""
+        """Yield the parts of a text, each with its line and the line end before it, then the translation.
+
+        `version` is that of the models (`Service.hold_models`).
+        """
         lines, ends = request.line_requests()
         translations = list[Translation]()
         deadline = time.monotonic() + self.limits.seconds
         for index, line in enumerate(lines):
             end = ends[index - 1] if index else ""
-            limited = line._replace(seconds=max(0.0, deadline - time.monotonic()))
+            limited = line._replace(seconds=max(0.0, deadline - time.monotonic()), version=version)
             async with aclosing(self.service.stream(limited)) as parts:
                 async for part in parts:
                     if isinstance(part, TranslatedPart):

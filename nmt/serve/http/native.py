@@ -243,10 +243,11 @@ async def _stream(
 ) -> AsyncIterator[bytes]:
     """Yield the lines of a streamed answer: parts of each text, then the text; or an error."""
     try:
-        for index, one in enumerate(requests):
-            async with aclosing(gateway.stream(one)) as results:
-                async for found in results:
-                    yield format_json({"index": index, **_describe_event(found, asked)}) + b"\n"
+        with gateway.service.hold_models() as version:
+            for index, one in enumerate(requests):
+                async with aclosing(gateway.stream(one, version)) as results:
+                    async for found in results:
+                        yield format_json({"index": index, **_describe_event(found, asked)}) + b"\n"
         yield format_json({"done": True, **head}) + b"\n"
     except NmtError as error:
         raise describe_service_error(error) from error
