@@ -3,19 +3,25 @@
     python -m benchmarks.paragraphs RUN SOURCE REFERENCE [--lines N] [--rounds N]
 
 The lines of a test set that are one sentence each are joined to paragraphs of 2 to 10. Their translations,
-cut back into sentences by the parts that are reported, are scored beside the lines translated one by one. The
-time is the CPU time for the lines one by one, with `split` and without, in turn; the figures are medians.
+cut back into sentences by the parts that are reported, are scored next to the lines translated one by one. A
+part that contains several sentences counts as the translation of the first of them. Lines without a mark at
+their end are left out: in a paragraph nothing shows where they end. The time is the CPU time for the lines
+one by one, with `split` and without, in turn; the figures are medians.
 """
 
 import argparse
 import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import ne
 from pathlib import Path
 from random import Random
 from statistics import median
+from typing import NamedTuple
 
 import torch
 
-from nmt.data.sentences import find_separator, split_sentences
+from nmt.data.sentences import CLOSERS, ENDS, find_separator, split_sentences
 from nmt.data.text import read_lines
 from nmt.decoding.job import Job
 from nmt.decoding.translation import translate_lines
@@ -25,29 +31,41 @@ from nmt.recipe.tasks.translation import build_job, load_translator
 SIZES = (2, 10)  # sentences in a paragraph
 
 
-def join_paragraphs(sentences: list[str]) -> list[tuple[str, int]]:
-    """Return paragraphs of consecutive sentences, and the number of sentences of each."""
-    draw, paragraphs, start = Random(1), list[tuple[str, int]](), 0
+class Paragraph(NamedTuple):
+    """Sentences on one line, and where each begins."""
+
+    text: str
+    starts: Sequence[int]
+
+
+def join_paragraphs(sentences: list[str]) -> list[Paragraph]:
+    """Return paragraphs of consecutive sentences."""
+    draw, paragraphs, start = Random(1), list[Paragraph](), 0
     while start < len(sentences):
         chosen = sentences[start : start + draw.randint(*SIZES)]
-        text = ""
+        text, starts = "", list[int]()
         for sentence in chosen:
-            text += find_separator(text, sentence, " ") + sentence
-        paragraphs.append((text, len(chosen)))
+            text += find_separator(text, sentence, " ")
+            starts.append(len(text))
+            text += sentence
+        paragraphs.append(Paragraph(text, starts))
         start += len(chosen)
     return paragraphs
 
 
-def translate_paragraphs(paragraphs: list[tuple[str, int]], job: Job) -> tuple[list[str], int]:
-    """Return a translation for each sentence, and the number of paragraphs without a part for each."""
+def translate_paragraphs(paragraphs: list[Paragraph], job: Job) -> tuple[list[str], int]:
+    """Return a translation for each sentence, and the number of sentences that are not parts of their own."""
     hyps, failed = list[str](), 0
-    for one, (_, count) in zip(
+    for one, (_, starts) in zip(
         translate_lines(((text, None) for text, _ in paragraphs), job), paragraphs, strict=True
     ):
-        parts = [one.text[slice(*part.target)] for part in one.parts]
-        failed += len(parts) != count
-        parts = [*parts[: count - 1], " ".join(parts[count - 1 :])]
-        hyps += [*parts, *[""] * (count - len(parts))]
+        texts = [""] * len(starts)
+        for part in one.parts:
+            index = bisect_right(starts, part.source.start) - 1
+            target = one.text[slice(*part.target)]
+            texts[index] += find_separator(texts[index], target, " ") + target
+        failed += texts.count("")
+        hyps += texts
     return hyps, failed
 
 
@@ -63,12 +81,14 @@ def main() -> None:
     job = build_job(load_translator(options.run))
     pairs = list(zip(read_lines(options.source), read_lines(options.reference), strict=True))
     pairs = [pair for pair in pairs if len(split_sentences(pair[0], job.languages[0])) == 1]
+    pairs = [pair for pair in pairs if pair[0].rstrip(CLOSERS).endswith(tuple(ENDS))]
     sources, references = map(list, zip(*pairs[: options.lines], strict=True))
     lines = [one.text for one in translate_lines(((line, None) for line in sources), job)]
     paragraphs = join_paragraphs(sources)
     print(f"{len(sources):,} sentences in {len(paragraphs):,} paragraphs; {job.lengths}")
     for name, split_job in (("auto", job), ("never", job._replace(split="never"))):
         hyps, failed = translate_paragraphs(paragraphs, split_job)
+        others = sum(map(ne, hyps, lines))
         for alone, joined in zip(
             score(lines, [references], DEFAULT_METRICS),
             score(hyps, [references], DEFAULT_METRICS),
@@ -77,7 +97,7 @@ def main() -> None:
             print(
                 f"{name:>6} {alone.name:>5}: one by one {alone.value:.2f}, in paragraphs {joined.value:.2f}"
             )
-        print(f"{name:>6} paragraphs without a part for each sentence: {failed}")
+        print(f"{name:>6} sentences without a part of their own: {failed}; other translations: {others}")
     times: dict[str, list[float]] = {"auto": [], "never": []}
     for _ in range(options.rounds):
         for name, split_job in (("auto", job), ("never", job._replace(split="never"))):

@@ -35,6 +35,21 @@ CLOSERS = "\"'”’»›」』〉》】）)]"
 CLOSED = f"[{re.escape(CLOSERS)}]*"
 OTHER_END = re.compile(f"[{WIDE_ENDS}{OTHER_ENDS}][{ENDS}]*{CLOSED}\\s*(?=[^\\s{ENDS}{re.escape(CLOSERS)}])")
 ELLIPSIS = re.compile(f"[…‥]{CLOSED}\\s+")
+CAPITAL = "(?=[“„«‘\"'(]?[A-ZÀ-ÖØ-Þ])"
+ORDINARY_WORDS = {
+    "en": f"(?<![\\w.])(?:ark|art|fed|ill|may|me|miss|no|ore|May|No|OK)[.]{CLOSED}\\s+{CAPITAL}",
+    "de": f"(?<![\\w.])(?:mag|mich|Art|Bart|OK)[.]{CLOSED}\\s+{CAPITAL}",
+}
+"""Ends of sentences after words that the library takes for abbreviations, such as `me` for Maine."""
+BEFORE_NUMBER = f"[^\\W\\d_]{{5}}[.]{CLOSED}\\s+(?=\\d)"
+"""The end of a sentence before a number, after a word that is too long for an abbreviation."""
+NEVER_BEFORE_NUMBER = ("ca", "cs", "da", "de", "fi", "kk", "sk")
+"""Languages in which the library ends no sentence before a number."""
+LANGUAGE_ENDS = {
+    language: re.compile("|".join(filter(None, (ORDINARY_WORDS.get(language), number))))
+    for language in {*ORDINARY_WORDS, *NEVER_BEFORE_NUMBER}
+    for number in [BEFORE_NUMBER if language in NEVER_BEFORE_NUMBER else ""]
+}
 CONTINUATION = re.compile("[\u3040-\u309f\uac00-\ud7a3]")  # particles after a quotation in Japanese, Korean
 UNKNOWN_SPACE = re.compile("[^\\S\n]|[\ud800-\udfff]")  # the library fails at some of these
 LIST_NUMBER = re.compile(r"\W*\d{1,3}[.)]\W*")
@@ -62,7 +77,10 @@ def split_sentences(text: str, language: str = "") -> list[Span]:
     """
     if not _may_have_several(text):
         return _strip_spans(text, [0, len(text)])
-    edges = {*_library_edges(text, _language_code(language))}
+    language = _language_code(language)
+    edges = {*_library_edges(text, language)}
+    if language in LANGUAGE_ENDS:
+        edges.update(match.end() for match in LANGUAGE_ENDS[language].finditer(text))
     edges.update(match.end() for match in OTHER_END.finditer(text))
     edges.update(m.end() for m in ELLIPSIS.finditer(text) if text[m.end() : m.end() + 1].isupper())
     edges = {edge for edge in edges if not _continues_quotation(text, edge)}

@@ -80,6 +80,25 @@ def test_sentences_end_where_the_script_ends_them(language: str, text: str) -> N
     assert sentences(text.replace("|", ""), language) == expected(text)
 
 
+ORDINARY_WORDS = [
+    ("en", "He helped me.|I made a pie."),
+    ("eng", "Tom kissed me.|It's about the size of an egg."),
+    ("en", "He told me.|“Go!”"),
+    ("en", "No.|I was ill.|Tom came in May.|He likes art.|OK.|Tom left."),
+    ("en", "He lives in Portland, Me. Tom is No. 5, see art. 3."),
+    ("de", "Er liebt mich.|Tom mag mich.|Das ist, was ich mag.|Maria kam."),
+    ("de", "Ein Mann mit einem Bart.|Zwei Hunde."),
+    ("de", "Sie fahren durch eine Landschaft.|2 Mädchen sitzen auf einem Platz."),
+    ("de", "Siehe Nr. 5, Abb. 3 und Kap. 2 vom 3. 5. 2020."),
+    ("cs", "Jedou krajinou.|2 dívky sedí."),
+]
+
+
+@pytest.mark.parametrize(("language", "text"), ORDINARY_WORDS)
+def test_a_sentence_ends_after_words_that_look_like_abbreviations(language: str, text: str) -> None:
+    assert sentences(text.replace("|", " "), language) == text.split("|")
+
+
 def test_a_line_of_one_sentence_is_left_alone() -> None:
     for line in ("Hello world.", "Hello", "  Hello!  ", "?! ... --", "你好。", "3.5", "v1.2", "a.b.c", "네."):
         assert sentences(line) == [line.strip()]

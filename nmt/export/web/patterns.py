@@ -134,6 +134,7 @@ def describe_text(kinds: Sequence[str], *, has_case: bool) -> dict[str, object]:
     """
     patterns = {
         "otherEnd": sentences.OTHER_END,
+        **{f"end in {language}": end for language, end in sorted(sentences.LANGUAGE_ENDS.items())},
         "ellipsis": sentences.ELLIPSIS,
         "continuation": sentences.CONTINUATION,
         "unknownSpace": sentences.UNKNOWN_SPACE,

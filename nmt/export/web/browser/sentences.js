@@ -16,9 +16,12 @@ export class SentenceSplitter {
   // The sentences of a text in a language. White space around them belongs to none.
   split(text, language) {
     if (!this._mayHaveSeveral(text)) return stripSpans(text, [0, text.length]);
-    const { otherEnd, ellipsis } = this._rules.patterns;
-    const edges = new Set(this._libraryEdges(text, this._languageCode(language)));
-    for (const match of findAll(otherEnd, text)) edges.add(endOf(match));
+    const code = this._languageCode(language);
+    const { otherEnd, ellipsis, [`end in ${code}`]: languageEnd } = this._rules.patterns;
+    const edges = new Set(this._libraryEdges(text, code));
+    for (const pattern of [languageEnd, otherEnd].filter(Boolean)) {
+      for (const match of findAll(pattern, text)) edges.add(endOf(match));
+    }
     for (const match of findAll(ellipsis, text)) if (UPPER.test(text.slice(endOf(match)))) edges.add(endOf(match));
     const kept = [...edges].filter((edge) => !this._continuesQuotation(text, edge));
     return stripSpans(text, this._joinFragments(text, sortEdges([0, ...kept, text.length])));
