@@ -248,7 +248,7 @@ class RunningSearches:
         return events
 
     def _build_job(self, model: str, settings: TranslationSettings) -> Job:
-        return self._jobs[model].configure(**settings._asdict())
+        return settings.configure(self._jobs[model])
 
     def _advance_question(self) -> None:
         for ticket, answer in [*self._questions.items()][:1]:

@@ -70,6 +70,7 @@ def _describe(source: ModelSource, loaded: LoadedJob) -> ServedModel:
         job.attends,
         loaded.translator is not None,
         job.options.beam,
+        job.estimator is not None,
     )
 
 

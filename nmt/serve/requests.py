@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 
 from nmt.api.loading import Precision
 from nmt.data.sentences import Span
-from nmt.decoding.job import Line, Split
+from nmt.decoding.job import Job, Line, Split
 from nmt.errors import DataError, NmtError, UsageError
+from nmt.evaluation.quality import request_quality
 
 ModelKind = Literal["run", "checkpoint", "model", "export"]
 
@@ -32,6 +33,7 @@ class ServedModel(NamedTuple):
     attends: bool  # whether it has attention, without which there are no alignments
     explains: bool  # whether `Service.explain` works: not for exports
     beam: int  # of its own settings, which requests can override
+    estimates: bool = False  # whether it estimates the quality of its translations (`nmt tune`)
 
 
 class TranslationSettings(NamedTuple):
@@ -45,6 +47,14 @@ class TranslationSettings(NamedTuple):
     aligned: bool = False  # whether the translation has `alignment`
     attention: bool = False  # whether candidates have `attention`
     split: Split = "auto"
+    quality: bool = False  # whether the translation has `quality`
+
+    def configure(self, job: Job) -> Job:
+        """Return a job with these settings; UsageError for what its model cannot do."""
+        settings = self._asdict()
+        asks_quality = settings.pop("quality")
+        job = job.configure(**settings)
+        return request_quality(job) if asks_quality else job
 
 
 class LineRequest(NamedTuple):

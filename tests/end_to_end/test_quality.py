@@ -5,16 +5,21 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nmt as package
+from nmt.decoding.io import format_quality
+from nmt.decoding.job import Line
 from nmt.decoding.translation import translate_lines
 from nmt.errors import UsageError
 from nmt.evaluation.quality import QualityModel, request_quality
 from nmt.evaluation.tuning import TUNING, BeamAndPenalty, TunedSearch, Tuning
 from nmt.recipe.artifact import find_trained
 from nmt.recipe.tasks.translation import build_job, load_translator
+from nmt.serve.batching import RunningSearches
+from nmt.serve.requests import LineRequest, TranslationSettings
 from tests.end_to_end.toy import done, nmt
 from tests.evaluation.test_quality import EVIDENCE
 
@@ -134,6 +139,27 @@ def test_python_gives_the_same_quality(run: Path, source: Path) -> None:
     assert len(with_attention.candidates) == 2
     with pytest.raises(UsageError, match="quality must be True or False"):
         translator.translate(LINES[0], quality=1)  # type: ignore[call-overload]
+
+
+def test_requests_to_the_server_have_the_quality_of_the_command(run: Path, source: Path) -> None:
+    searches = RunningSearches({"m": build_job(load_translator(run))})
+    lines = source.read_text(encoding="utf-8").splitlines()
+    asked = (
+        TranslationSettings(quality=True),
+        TranslationSettings(),
+        TranslationSettings(beam=2, quality=True),
+    )
+    for ticket, line in enumerate(lines):
+        for kind, settings in enumerate(asked):
+            request = LineRequest("m", Line(1, line), settings)
+            searches.add(3 * ticket + kind, request, is_streamed=False)
+    found: dict[int, Any] = {}
+    while not searches.is_idle:
+        found |= {event.ticket: event.result for event in searches.advance()}
+    rows = [f"{format_quality(one)}\t{one.text}" for _, one in sorted(found.items())[::3]]
+    assert rows == translate(run, source, "--quality")
+    assert {found[3 * ticket + 1].quality for ticket in range(len(lines))} == {None}
+    assert "calibrated for a search with beam 3" in str(found[2])
 
 
 def test_a_line_that_was_not_translated_has_quality_0(run: Path) -> None:

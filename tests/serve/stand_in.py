@@ -25,7 +25,9 @@ HELD = "wait for the test"
 
 
 def model(name: str, source: str, target: str, *, attends: bool = True) -> ServedModel:
-    return ServedModel(name, f"runs/{name}", "run", "float32", (source, target), "0", attends, True, 5)
+    return ServedModel(
+        name, f"runs/{name}", "run", "float32", (source, target), "0", attends, True, 5, attends
+    )
 
 
 @dataclass
@@ -72,7 +74,8 @@ class StandInService:
             Candidate(" ".join(words) + "'" * rank, -float(rank), -2.0 * rank, [*words, "</s>"], [-0.5])
             for rank in range(request.settings.n_best)
         ]
-        return Translation(request.line, candidates, [], words[::-1], [(0, 0)], [])
+        quality = 0.75 if request.settings.quality else None
+        return Translation(request.line, candidates, [], words[::-1], [(0, 0)], [], quality)
 
     async def stream(self, request: LineRequest) -> AsyncGenerator[TranslatedPart | Translation, None]:
         found = await self.translate(request)

@@ -44,7 +44,7 @@ def draw_request(draw: random.Random, models: Sequence[str]) -> LineRequest:
 
 
 def expected(request: LineRequest, jobs: dict[str, Job]) -> Translation:
-    return translate_window([request.line], jobs[request.model].configure(**request.settings._asdict()))[0]
+    return translate_window([request.line], request.settings.configure(jobs[request.model]))[0]
 
 
 def plain(translation: Translation) -> str:

@@ -69,11 +69,23 @@ def test_details_are_given_if_they_are_asked_for(server: RunningServer) -> None:
     ]
 
 
+def test_the_quality_of_lines_is_given_by_models_that_estimate_it(server: RunningServer) -> None:
+    for stream in (False, True):
+        answer = server.ask("/v1/translate", {"text": "a b\nc", "quality": True, "stream": stream})
+        last = json.loads(answer.body.splitlines()[-2])["translation"] if stream else None
+        lines = (last or answer.json["translations"][0])["lines"]
+        assert [line["quality"] for line in lines] == [0.75, 0.75]
+    refused = server.ask("/v1/translate", {"text": "a", "quality": True, "model": "en-ko"})
+    assert (refused.status, refused.json["error"]["where"]) == (400, "quality")
+    assert refused.json["error"]["what"] == "the model en-ko has no estimate of quality"
+    assert [one["quality"] for one in server.ask("/v1/models").json["models"]] == [True, True, False]
+
+
 def test_settings_and_constraints_reach_the_search(server: RunningServer) -> None:
     constraints = {"prefix": "x", "must": ["y"], "must_not": ["z"], "glossary": {"a": "b"}}
     server.ask("/v1/translate", {"text": "a", "beam": 3, "split": "never", "attention": True, **constraints})
     [request] = server.service.requests
-    assert request.settings == (3, 1, False, True, "never")
+    assert request.settings == (3, 1, False, True, "never", False)
     assert request.line.constraints == ("x", ("y",), ("z",), None, (("a", "b"),))
 
 

@@ -62,7 +62,7 @@ class Expected:
         self.translations = [plain(self._translate(request)) for request in self.requests]
 
     def _translate(self, request: LineRequest) -> Translation:
-        job: Job = self.jobs[request.model].configure(**request.settings._asdict())
+        job: Job = request.settings.configure(self.jobs[request.model])
         return translate_window([request.line], job)[0]
 
 

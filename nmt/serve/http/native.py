@@ -47,6 +47,8 @@ class TranslateRequest:
     """Add word alignments, pairs of a source word and a target word."""
     attention: bool = False
     """Add attention weights, for each token of a translation over the tokens of its source."""
+    quality: bool = False
+    """Add the probability that each line is good, if `nmt tune` has calibrated it for the model's search."""
     split: Split = "auto"
     """`auto`: a line is divided into its sentences; `never`: it is translated as one."""
     prefix: str = ""
@@ -65,7 +67,7 @@ class TranslateRequest:
     @property
     def has_details(self) -> bool:
         """Whether the answer has more than the text of each translation."""
-        return self.scores or self.alignments or self.attention or self.n_best > 1
+        return self.scores or self.alignments or self.attention or self.quality or self.n_best > 1
 
 
 ANSWER_SHAPE = {"use_attribute_docstrings": True}
@@ -99,6 +101,8 @@ class LineAnswer:
     """The best ones, as many as `n_best`."""
     alignment: list[tuple[int, int]] | None = None
     """Pairs of the numbers, from 0, of a source word and a target word."""
+    quality: float | None = None
+    """The probability that it is good; none of a blank line."""
 
     __pydantic_config__ = ANSWER_SHAPE
 
@@ -140,6 +144,8 @@ class ModelAnswer:
     precision: str
     attention: bool
     """Whether it gives alignments and attention."""
+    quality: bool
+    """Whether it gives the probability that a line is good."""
     explains: bool
     """Whether `/v1/inside` works."""
     beam: int
@@ -186,6 +192,9 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
     if (asked.alignments or asked.attention) and not model.attends:
         where = "alignments" if asked.alignments else "attention"
         raise RequestProblem(400, f"the model {model.name} has no attention", where, "leave it out")
+    if asked.quality and not model.estimates:
+        what, advice = f"the model {model.name} has no estimate of quality", "leave it out"
+        raise RequestProblem(400, what, "quality", f"{advice}, or calibrate it with `nmt tune RUN --write`")
     _check_answer_size(texts, asked, gateway)
     phrases = [asked.prefix, *asked.must, *asked.must_not, *asked.glossary, *asked.glossary.values()]
     gateway.check_texts(["".join(phrases)], "prefix, must, must_not and glossary together")
@@ -197,7 +206,9 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
     constraints = LineConstraints(
         asked.prefix, tuple(asked.must), tuple(asked.must_not), None, tuple(asked.glossary.items())
     )
-    settings = TranslationSettings(asked.beam, asked.n_best, asked.alignments, asked.attention, asked.split)
+    settings = TranslationSettings(
+        asked.beam, asked.n_best, asked.alignments, asked.attention, asked.split, asked.quality
+    )
     return [TextRequest(text, model.name, settings, constraints) for text in texts]
 
 
@@ -222,7 +233,8 @@ def describe_text(found: TranslatedText, asked: TranslateRequest) -> TextAnswer:
 def describe_line(line: Translation, asked: TranslateRequest) -> LineAnswer:
     """Return the answer about a line."""
     candidates = [describe_candidate(one, asked) for one in line.candidates]
-    return LineAnswer(line.text, line.source_tokens, candidates, line.alignment if asked.alignments else None)
+    alignment = line.alignment if asked.alignments else None
+    return LineAnswer(line.text, line.source_tokens, candidates, alignment, line.quality)
 
 
 def describe_candidate(candidate: Candidate, asked: TranslateRequest) -> CandidateAnswer:
@@ -283,6 +295,7 @@ async def list_models(request: Request, body: bytes, gateway: Gateway) -> Respon
             model.kind,
             model.precision,
             model.attends,
+            model.estimates,
             model.explains,
             model.beam,
         )
