@@ -1,9 +1,9 @@
 """The output layer in C: products, softmax and the best tokens of each row in one call."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import c_long, c_void_p
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
@@ -20,8 +20,11 @@ from nmt.recurrence.engine import Backend, PreparedMatrix
 
 BLOCK = 1024  # tokens whose logits are computed, compared and discarded together: they stay in the cache
 
-MAX_LISTED_SHARE = 0.6
-"""Share of the vocabulary above which lists are not multiplied alone: preparing their rows costs as much."""
+MAX_LISTED_SHARE = 0.8
+"""Share of the vocabulary above which lists are not multiplied alone: all logits would have to be stored."""
+
+LISTED_POSITIONS = 10
+"""Positions in which prepared rows have to save as much time as their preparation takes."""
 
 
 class _Best(ctypes.Structure):
@@ -68,6 +71,11 @@ class BoundOutput(NamedTuple):
     steps: CSteps
     arguments: Sequence[_Best]
 
+    @classmethod
+    def from_steps(cls, steps: Sequence[CStep]) -> "BoundOutput":
+        arguments = [getattr(step.arguments, "best", step.arguments) for step in steps]
+        return cls(CSteps(steps), [one for one in arguments if isinstance(one, _Best)])
+
 
 class OutputLayer:
     """logits = W features + b in C, and the best tokens of each row, without all logits in memory."""
@@ -78,8 +86,8 @@ class OutputLayer:
         self.kind = type(backend.matrix(self.weight[:BLOCK]))
         starts = range(0, len(weight), BLOCK)
         self.blocks = [self.prepare(slice(start, start + BLOCK)) for start in starts]
-        self.lists = ShortlistUnion(self)
         self.capacity = self.max_count = 0
+        self.lists = ShortlistUnion(self)
 
     def prepare(self, tokens: Any) -> OutputBlock:
         """Prepare the rows of some tokens, however few, as the whole layer: their logits are the same."""
@@ -96,14 +104,17 @@ class OutputLayer:
         self.values = self.bias.new_zeros(self.capacity * self.max_count)
         self.tokens = np.zeros(self.capacity * self.max_count, np.int64)
         self.arrays = self.features[0].numpy(), self.values.numpy(), self.tokens
-        logits, size = self.buffer(min(BLOCK, len(self.bias))), len(self.bias)
-        steps, arguments = list[CStep](), list[_Best]()
+        self.bound = self.bind_blocks(lambda best, logits: CStep(self.library.best, best, logits))
+        self.lists.discard_steps()
+
+    def bind_blocks(self, bind_search: Callable[[_Best, Tensor], CStep]) -> BoundOutput:
+        """Bind the products of the whole layer, each block followed by the search for the best in it."""
+        logits, steps = self.buffer(min(BLOCK, len(self.bias))), list[CStep]()
         for number, block in enumerate(self.blocks):
             columns = logits[..., : len(block.bias)]
-            arguments.append(self.best_arguments(columns, number * BLOCK, size))
-            steps += [self.bind_product(block, columns), CStep(self.library.best, arguments[-1], logits)]
-        self.bound = BoundOutput(CSteps(steps), arguments)
-        self.lists.unbind()
+            best = self.best_arguments(columns, number * BLOCK, len(block.bias))
+            steps += [self.bind_product(block, columns), bind_search(best, columns)]
+        return BoundOutput.from_steps(steps)
 
     def buffer(self, columns: int) -> Tensor:
         return self.bias.new_zeros(1, self.capacity, columns)
@@ -114,9 +125,9 @@ class OutputLayer:
         return step
 
     def best_arguments(self, logits: Tensor, first: int, size: int) -> _Best:
-        """Return arguments for logits of tokens from `first` on, of `size` tokens in all."""
+        """Return arguments for the logits of `size` tokens from `first` on."""
         found = self.values.data_ptr(), self.tokens.ctypes.data, *(part.data_ptr() for part in self.sums)
-        return _Best(0, logits.shape[-1], first, size, 0, logits.data_ptr(), logits.stride(1), *found)
+        return _Best(0, size, first, len(self.bias), 0, logits.data_ptr(), logits.stride(1), *found)
 
     def best(self, features: Floats, count: int, lists: Sequence[TokenList] | None) -> tuple[Floats, Ints]:
         """Return log probabilities and tokens of the `count` best of each row, [R, count]; ties by token."""
@@ -146,77 +157,85 @@ class ShortlistUnion:
     """The union of a batch's shortlists: their rows of the output layer, multiplied once for all hypotheses.
 
     A new list adds the rows that it alone needs; when the lists need fewer than half of the rows, the others
-    are discarded. If they need most of the vocabulary, the whole layer is multiplied. This does not change
-    results: a row is scored on its own list, and a logit does not depend on the others.
+    are discarded. Where preparing rows takes longer than it saves, the whole layer is multiplied. This does
+    not change results: a row is scored on its own list, and a logit does not depend on the others.
     """
 
     def __init__(self, output: OutputLayer) -> None:
         self.output = output
-        self.bound: BoundOutput | None = None
-        self.clear()
+        self.discard_rows()
+        self.discard_steps()
 
-    def clear(self) -> None:
-        """Discard all rows."""
+    def discard_rows(self) -> None:
         self.shortlists, self.blocks = set[TokenList](), list[OutputBlock]()
+        self.declined, self.declined_rows = set[TokenList](), 0  # lists for which no rows were prepared
         self.column = np.full(len(self.output.bias), -1)  # of each token; -1: it has no row
         self.count = 0
 
-    def unbind(self) -> None:
+    def discard_steps(self) -> None:
         """Discard the steps, because the buffers have changed."""
-        self.bound = None
+        self.union: BoundOutput | None = None
+        self.whole: BoundOutput | None = None
+        self.pointers = np.zeros(self.output.capacity, np.int64)
 
     def bind(self, lists: Sequence[TokenList]) -> BoundOutput:
         """Return the steps for rows with these lists."""
-        needed = {*lists}
-        if not needed <= self.shortlists:
-            self.extend(needed)
-        if self.bound is None:
-            self.bound = self.bind_steps()
         self.pointers[: len(lists)] = [one.address for one in lists]
-        return self.bound
+        if self.prepare({*lists}, len(lists)):
+            self.union = self.union or self.bind_union()
+            return self.union
+        self.whole = self.whole or self.output.bind_blocks(partial(self.bind_search, None))
+        return self.whole
 
-    def extend(self, shortlists: set[TokenList]) -> None:
-        """Add the rows that these lists need."""
-        needed = np.zeros(len(self.column), np.bool_)
-        for one in shortlists:
+    def prepare(self, lists: set[TokenList], rows: int) -> bool:
+        """Prepare the rows that these lists need; return False if the whole layer is faster."""
+        if lists <= self.shortlists:
+            return True
+        if lists <= self.declined and rows <= self.declined_rows:
+            return False
+        needed, prepared = np.zeros(len(self.column), np.bool_), self.column >= 0
+        for one in lists:
             needed[one.tokens] = True
-        size = np.count_nonzero(needed)
-        if size > MAX_LISTED_SHARE * len(needed):
-            if self.count < len(needed):
-                self.unbind()
-            self.blocks, self.count = self.output.blocks, len(needed)
-            self.column = np.arange(len(needed))
-            self.shortlists = shortlists
-            return
-        if np.count_nonzero(needed | (self.column >= 0)) > 2 * size:
-            self.clear()
-        missing = np.flatnonzero(needed & (self.column < 0))
-        self.shortlists |= shortlists
+        size, most = np.count_nonzero(needed), MAX_LISTED_SHARE * len(needed)
+        if np.count_nonzero(needed | prepared) > min(2 * size, most):
+            prepared[:] = False
+        total, missing = np.count_nonzero(needed | prepared), np.flatnonzero(needed & ~prepared)
+        # In the time of multiplying one vector by a row of W; 16 vectors more take as long again.
+        saved = LISTED_POSITIONS * (len(needed) - total) * (1 + rows / 16)
+        if total > most or len(missing) * self.output.kind.row_preparation > saved:
+            self.declined, self.declined_rows = lists, rows
+            return False
+        if not prepared.any():
+            self.discard_rows()
+        self.shortlists |= lists
         if len(missing):
             self.blocks.append(self.output.prepare(torch.from_numpy(missing)))
             self.column[missing] = np.arange(self.count, self.count + len(missing))
             self.count += len(missing)
-            self.unbind()
+            self.union = None
+        return True
 
-    def bind_steps(self) -> BoundOutput:
-        """Bind the products of all blocks, and the search for the best of each row's list."""
-        output, steps = self.output, list[CStep]()
+    def bind_union(self) -> BoundOutput:
+        """Bind the products of the prepared rows, and the search for the best of each row's list."""
+        output = self.output
         logits = output.buffer(self.count)
         columns = torch.split(logits, [len(block.bias) for block in self.blocks], -1)
-        steps += [output.bind_product(*both) for both in zip(self.blocks, columns, strict=True)]
-        self.pointers = np.zeros(output.capacity, np.int64)
-        arguments = _BestListed(
-            output.best_arguments(logits, 0, 0), self.pointers.ctypes.data, self.column.ctypes.data
-        )
-        steps.append(CStep(output.library.best_listed, arguments, logits, self.column))
-        return BoundOutput(CSteps(steps), [arguments.best])
+        steps = [output.bind_product(*both) for both in zip(self.blocks, columns, strict=True)]
+        best = output.best_arguments(logits, 0, len(self.column))
+        return BoundOutput.from_steps([*steps, self.bind_search(self.column, best, logits)])
+
+    def bind_search(self, column: Ints | None, best: _Best, logits: Tensor) -> CStep:
+        """Bind the search among the tokens of each row's list that are in some logits."""
+        address = None if column is None else column.ctypes.data
+        arguments = _BestListed(best, self.pointers.ctypes.data, address)
+        return CStep(self.output.library.best_listed, arguments, logits, self.pointers, column)
 
 
 @cache
 def load_position(dtype: torch.dtype) -> Any:
     """Compile position.c for a type of number."""
     text = Path(__file__).with_name("position.c").read_text(encoding="utf-8")
-    loaded = build_library(C_HEADER[dtype] + text)
+    loaded = build_library(f"{C_HEADER[dtype]}enum {{ BLOCK = {BLOCK} }};\n{text}")
     for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed):
         run.argtypes, run.restype = [c_long, c_void_p], None
     return loaded

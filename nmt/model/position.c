@@ -22,14 +22,14 @@ struct sentence {
 
 /* Row r attends to its sentence with n heads, each with its share of the columns of q, keys and values:
    e_s = q·k_s, or vᵀ tanh(q + k_s) if there is a v; α = softmax(e); context = Σ_s α_s value_s.
-   The weights are the mean of α over the heads. */
+   The weights are the mean of α over the heads; e is written to a row of `scores`, which are the weights if n = 1. */
 struct attention {
     long R, A, C, n;
     const number *query;
     long query_row;
     const number *v;
     const struct sentence *const *sentences;
-    number *weights;
+    number *weights, *scores;
     long weights_row;
     number *context;
     long context_row;
@@ -65,11 +65,10 @@ static void attend_row(const struct attention *a, long head, const number *q, co
 void attend(long t, const struct attention *a) {
     #pragma omp parallel for if (a->R > 16)
     for (long r = 0; r < a->R; r++) {
-        number e[a->sentences[r]->S];
         for (long head = 0; head < a->n; head++)
             attend_row(
-                a, head, a->query + r * a->query_row + head * (a->A / a->n), a->sentences[r], e,
-                a->weights + r * a->weights_row, a->context + r * a->context_row + head * (a->C / a->n)
+                a, head, a->query + r * a->query_row + head * (a->A / a->n), a->sentences[r],
+                a->scores + r * a->weights_row, a->weights + r * a->weights_row, a->context + r * a->context_row + head * (a->C / a->n)
             );
     }
 }
@@ -88,10 +87,11 @@ struct best {
 
 enum { STRIP = 64 }; /* logits that are searched only if the highest of them is among the best */
 
-static void best_row(const struct best *b, long N, long V, const number *z, number *value, long *token,
-                     number *top, number *sum) {
-    long k = b->k, found = b->first < k ? b->first : k;
-    number highest = b->first ? *top : -INFINITY, total = 0, peaks[N / STRIP + 1];
+/* Row r's best among z, which are up to BLOCK logits of the tokens from `first` on. */
+static void best_row(const struct best *b, long r, long first, long N, int is_last, const number *z) {
+    number *value = b->values + r * b->k, *top = b->top + r, *sum = b->sum + r;
+    long *token = b->tokens + r * b->k, k = b->k, found = first < k ? first : k;
+    number highest = first ? *top : -INFINITY, total = 0, peaks[BLOCK / STRIP];
     for (long i = 0; i * STRIP < N; i++) {
         number peak = -INFINITY;
         long stop = (i + 1) * STRIP < N ? (i + 1) * STRIP : N;
@@ -102,7 +102,7 @@ static void best_row(const struct best *b, long N, long V, const number *z, numb
     }
     #pragma omp simd reduction(+:total)
     for (long v = 0; v < N; v++) total += exp_(z[v] - highest);
-    *sum = total + (b->first ? *sum * exp_(*top - highest) : 0);
+    *sum = total + (first ? *sum * exp_(*top - highest) : 0);
     *top = highest;
     for (long strip = 0; strip * STRIP < N; strip++) {
         if (found == k && !(peaks[strip] > value[k - 1])) continue;
@@ -110,18 +110,17 @@ static void best_row(const struct best *b, long N, long V, const number *z, numb
             if (found == k && !(z[v] > value[k - 1])) continue;
             long i = found < k ? found++ : k - 1;
             for (; i > 0 && z[v] > value[i - 1]; i--) value[i] = value[i - 1], token[i] = token[i - 1];
-            value[i] = z[v], token[i] = b->first + v;
+            value[i] = z[v], token[i] = first + v;
         }
     }
-    if (b->first + N == V)
+    if (is_last)
         for (long i = 0; i < found; i++) value[i] -= *top + (number)log(*sum);
 }
 
 void best(long t, const struct best *b) {
     #pragma omp parallel for if (b->R > 16)
     for (long r = 0; r < b->R; r++)
-        best_row(b, b->N, b->V, b->logits + r * b->logits_row, b->values + r * b->k, b->tokens + r * b->k,
-                 b->top + r, b->sum + r);
+        best_row(b, r, b->first, b->N, b->first + b->N == b->V, b->logits + r * b->logits_row);
 }
 
 /* The tokens that a translation may contain, ascending. */
@@ -130,7 +129,19 @@ struct list {
     long N;
 };
 
-/* The same among the tokens of each row's list, whose logits are in the columns column[token]. Tokens that are
+/* The number of tokens of a list that are lower than `limit`. */
+static long count_lower(const struct list *list, long limit) {
+    long low = 0, high = list->N;
+    while (low < high) {
+        long middle = (low + high) / 2;
+        if (list->tokens[middle] < limit) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+/* The same among the tokens of each row's list, whose logits are in the columns column[token], or without `column`
+   in token - first. They are summed by blocks of the vocabulary, whichever tokens have columns. Tokens that are
    not on it follow with -infinity. */
 struct best_listed {
     struct best best;
@@ -142,14 +153,25 @@ void best_listed(long t, const struct best_listed *l) {
     const struct best *b = &l->best;
     #pragma omp parallel for if (b->R > 16)
     for (long r = 0; r < b->R; r++) {
-        long N = l->lists[r]->N, *token = b->tokens + r * b->k, found = N < b->k ? N : b->k;
-        const long *tokens = l->lists[r]->tokens;
-        number z[N], *value = b->values + r * b->k;
-        for (long i = 0; i < N; i++) z[i] = b->logits[r * b->logits_row + l->column[tokens[i]]];
-        best_row(b, N, N, z, value, token, b->top + r, b->sum + r);
-        for (long i = 0; i < found; i++) token[i] = tokens[token[i]];
+        const struct list *list = l->lists[r];
+        const number *logits = b->logits + r * b->logits_row;
+        long N = list->N, end = b->first + b->N, *token = b->tokens + r * b->k, found = N < b->k ? N : b->k;
+        for (long i = count_lower(list, b->first), n; i < N && list->tokens[i] < end; i += n) {
+            number z[BLOCK];
+            const long *tokens = list->tokens + i;
+            n = count_lower(list, (tokens[0] / BLOCK + 1) * BLOCK) - i;
+            if (l->column)
+                #pragma omp simd
+                for (long j = 0; j < n; j++) z[j] = logits[l->column[tokens[j]]];
+            else
+                #pragma omp simd
+                for (long j = 0; j < n; j++) z[j] = logits[tokens[j] - b->first];
+            best_row(b, r, i, n, i + n == N, z);
+        }
+        if (end < b->V) continue;
+        for (long i = 0; i < found; i++) token[i] = list->tokens[token[i]];
         for (long lacking = 0, v = 0; found < b->k; lacking++)
-            if (v < N && tokens[v] == lacking) v++;
-            else value[found] = -INFINITY, token[found++] = lacking;
+            if (v < N && list->tokens[v] == lacking) v++;
+            else b->values[r * b->k + found] = -INFINITY, token[found++] = lacking;
     }
 }

@@ -55,7 +55,8 @@ class _AttentionArguments(ctypes.Structure):
     _fields_ = (
         *((name, c_long) for name in ("R", "A", "C", "n")),
         *(("query", c_void_p), ("query_row", c_long), ("v", c_void_p), ("sentences", c_void_p)),
-        *(("weights", c_void_p), ("weights_row", c_long), ("context", c_void_p), ("context_row", c_long)),
+        *(("weights", c_void_p), ("scores", c_void_p), ("weights_row", c_long)),
+        *(("context", c_void_p), ("context_row", c_long)),
     )
 
 
@@ -252,7 +253,7 @@ class CompiledPosition:
         arguments = _AttentionArguments(
             *(0, query.shape[-1], self.context.shape[-1], form.heads, query.data_ptr(), query.stride(1)),
             *(None if form.v is None else form.v.data_ptr(), self.pointers[2].ctypes.data),
-            *(None, 0, self.context.data_ptr(), self.context.stride(1)),
+            *(None, None, 0, self.context.data_ptr(), self.context.stride(1)),
         )
         yield CStep(self.library.attend, arguments, query, self.pointers, form.v)
 
@@ -300,7 +301,9 @@ class CompiledPosition:
         self.weights = self.table.new_zeros(self.capacity, longest)
         self.arrays = self.state[0].numpy(), self.features[0].numpy(), self.weights.numpy()
         if self.attention is not None:
+            self.scores = self.weights if self.attention.n == 1 else torch.empty_like(self.weights)
             self.attention.weights, self.attention.weights_row = self.weights.data_ptr(), longest
+            self.attention.scores = self.scores.data_ptr()
 
     def set_pointers(
         self, y: Ints, state: Floats | None, parents: Ints, memories: Sequence[SourceSentence]

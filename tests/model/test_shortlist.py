@@ -8,6 +8,7 @@ import torch
 
 from nmt.data.vocabulary import EOS
 from nmt.decoding.model import LogProbs, TokenScores
+from nmt.model import output_layer
 from nmt.model.decoder import BoundDecoder
 from nmt.model.inference import InferenceModel
 from nmt.model.output_layer import OutputLayer, TokenList
@@ -124,6 +125,34 @@ def test_the_best_of_a_row_do_not_depend_on_the_rows_that_are_multiplied_with_it
         other, same = output.best(features[: len(rows)] if len(rows) < 4 else features[[0, 0, 1, 2]], 5, rows)
         assert np.array_equal(other[0], values[0])
         assert np.array_equal(same[0], tokens[0])
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("backend", "size", "rows", "is_prepared"),
+    [
+        *((CBackend(), 300, 1, True), (CBackend(), 1500, 1, False), (CBackend(), 1500, 64, True)),
+        *((CBackend(), 1700, 64, False), (Int8Backend(), 300, 1, True), (Int8Backend(), 1500, 64, False)),
+    ],
+)
+def test_lists_are_multiplied_alone_only_if_that_saves_time(
+    backend: CBackend, size: int, rows: int, is_prepared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Preparing a row costs as much as many products with it, and a union of most tokens saves none."""
+    torch.manual_seed(size)
+    features, weight, bias = torch.randn(rows, 16).numpy(), torch.randn(2000, 16), torch.randn(2000)
+    tokens = TokenList(np.random.default_rng(size).choice(2000, size, replace=False))
+    tokens.tokens.sort()
+    output = OutputLayer(backend, weight, bias)
+    chosen = output.best(features, 7, [tokens] * rows)
+    assert output.lists.count == (size if is_prepared else 0)
+    monkeypatch.setattr(output_layer, "MAX_LISTED_SHARE", 1.0)
+    for cost in (0.0, np.inf):
+        monkeypatch.setattr(output.kind, "row_preparation", cost)
+        forced = OutputLayer(backend, weight, bias)
+        for found, expected in zip(forced.best(features, 7, [tokens] * rows), chosen, strict=True):
+            assert np.array_equal(found, expected)
+        assert forced.lists.count == (0 if cost else size)
 
 
 @needs_compiler

@@ -42,16 +42,21 @@ C_FUNCTION = """
 void kernel(long t, const struct buffers *buffers) {{
     const long B = buffers->B, H = buffers->H, *time = buffers->time, *row = buffers->row;
     char **base = buffers->base;
-    #pragma omp parallel for if (B * H >= 4096)
-    for (long b = 0; b < B; b++) {{
+    #pragma omp parallel if (B * H >= 4096)
+    {{
+        number *stored = {arrays} ? malloc(sizeof(number) * {arrays} * H) : NULL;
+        #pragma omp for
+        for (long b = 0; b < B; b++) {{
 {body}
+        }}
+        free(stored);
     }}
 }}
 """
-C_LOOP = """        #pragma omp simd{sums}
-        for (long j = 0; j < H; j++) {{
+C_LOOP = """            #pragma omp simd{sums}
+            for (long j = 0; j < H; j++) {{
 {operations}
-        }}"""
+            }}"""
 
 
 def generate_source(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtype) -> str | None:
@@ -62,7 +67,8 @@ def generate_source(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dty
     if dtype not in C_HEADER:
         return None
     try:
-        return C_HEADER[dtype] + C_FUNCTION.format(body=_RowLoops(kernel, adds).body())
+        loops = _RowLoops(kernel, adds)
+        return C_HEADER[dtype] + C_FUNCTION.format(body=loops.body(), arrays=loops.arrays)
     except _NoExpressionError:
         return None
 
@@ -84,7 +90,7 @@ class _RowLoops:
         self.same: dict[fx.Node, fx.Node] = {}  # the first item of a layer norm: its only vector
         self.known: set[tuple[fx.Node, int]] = set()  # values that a stage has loaded or computed
         self.scalars: dict[fx.Node, dict[int, tuple[str, int]]] = {}  # results with one value per row
-        self.count = 0
+        self.count = self.arrays = 0
         for i, (key, node) in enumerate(kernel.input_nodes().items()):
             kind, j = ("unsigned char", "0") if key == MASK else ("number", "j")  # one value per row
             self.heads[0].append(
@@ -104,8 +110,8 @@ class _RowLoops:
         parts = []
         for head, sums, loop in zip(self.heads, self.sums, self.loops, strict=True):
             clause = f" reduction(+:{', '.join(sums)})" if sums else ""
-            parts += [" " * 8 + line for line in head]
-            parts.append(C_LOOP.format(sums=clause, operations="\n".join(" " * 12 + line for line in loop)))
+            parts += [" " * 12 + line for line in head]
+            parts.append(C_LOOP.format(sums=clause, operations="\n".join(" " * 16 + line for line in loop)))
         return "\n".join(parts)
 
     def write(self, node: fx.Node) -> None:
@@ -145,7 +151,8 @@ class _RowLoops:
         if (node, stage) not in self.known:
             self.known.add((node, stage))
             if node not in self.loads:  # from now on it is stored in an array of the row
-                self.heads[self.stage[node]].append(f"number {name}_row[H];")
+                self.heads[self.stage[node]].append(f"number *{name}_row = stored + {self.arrays} * H;")
+                self.arrays += 1
                 self.loops[self.stage[node]].append(f"{name}_row[j] = {name};")
                 self.loads[node] = f"number {name} = {name}_row[j];"
             if self.loads[node]:

@@ -1,5 +1,6 @@
 /* The number of a kernel (a double if DOUBLE is defined, else a float), its buffers and exponential functions. */
 #include <math.h>
+#include <stdlib.h>
 #ifdef DOUBLE
 typedef double number;
 #define exp_ exp

@@ -8,7 +8,6 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nmt.recurrence.c.compiler import build_library, find_build_obstacle, read_sources
 from nmt.recurrence.c.native import CBackend, PackedMatrix
@@ -19,18 +18,13 @@ NARROW = 16  # outputs; a narrower product is cheap and stays in floating point
 class Int8Matrix(PackedMatrix):
     """A weight [N, K] as integers, each row with its scale, in the order of product_int8.c."""
 
+    row_preparation = 50.0
+
     def __init__(self, weight: Tensor) -> None:
         self.N, self.K = weight.shape
         library = load_product()
-        columns, depth, group, zero = (
-            c_long.in_dll(library, f"panel_{name}").value for name in ("columns", "depth", "group", "zero")
-        )
-        integers, scales = quantize_matrix(weight.detach(), dim=1)
-        integers = F.pad(integers, (0, -self.K % depth, 0, -self.N % columns))
-        panels = integers.view(-1, columns, integers.shape[1] // group, group).transpose(1, 2)
-        shifts = zero * integers.sum(1, dtype=torch.int32)
-        parts = panels.contiguous(), F.pad(scales.flatten(), (0, -self.N % columns)), shifts
-        self.packed = torch.cat([part.flatten().view(torch.int8) for part in parts])
+        self.packed = torch.empty(library.packed_size(self.N, self.K), dtype=torch.int8)
+        library.pack(self.N, self.K, weight.data_ptr(), *weight.stride(), self.packed.data_ptr())
         self.run, self.dtype = library.product, weight.dtype
 
 
@@ -65,6 +59,9 @@ def load_product(removed: str = "") -> CDLL:
     # Products and sums are rounded separately, so that the result is the same with all instructions.
     library = build_library(text, contract=False)
     library.product.argtypes, library.product.restype = [c_long, c_void_p], None
+    library.packed_size.argtypes, library.packed_size.restype = [c_long, c_long], c_long
+    library.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
+    library.pack.restype = None
     library.prepare.argtypes, library.prepare.restype = [], c_char_p
     library.prepare()
     return library

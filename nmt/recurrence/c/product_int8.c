@@ -62,8 +62,8 @@ static inline __attribute__((always_inline)) lanes multiply_add(lanes sums, cons
 #endif
 }
 
-/* Round a row of v to integers. A NaN is the largest of bits, so it makes the scale NaN, and thus the row. */
-static float round_row(long K, long depth, const float *v, long along, unit *rounded) {
+/* max |v|, at least 1e-30. A NaN is the largest of bits, so it makes the scale NaN, and thus the row. */
+static float largest_of(long K, const float *v, long along) {
     int largest = 0;
     for (long k = 0; k < K; k++) {
         int bits;
@@ -73,8 +73,12 @@ static float round_row(long K, long depth, const float *v, long along, unit *rou
     }
     float most;
     memcpy(&most, &largest, sizeof most);
-    most = most < 1e-30f ? 1e-30f : most;
-    float by = 127.0f / most;
+    return most < 1e-30f ? 1e-30f : most;
+}
+
+/* Round a row of v to integers; return the scale. */
+static float round_row(long K, long depth, const float *v, long along, unit *rounded) {
+    float most = largest_of(K, v, along), by = 127.0f / most;
     for (long k = 0; k < K; k++) {
         float x = rintf(v[k * along] * by);
         x = x > -127.0f ? x : -127.0f;
@@ -157,7 +161,31 @@ const char *prepare(void) {
     return NAME;
 }
 
-const long panel_columns = COLUMNS, panel_depth = DEPTH, panel_group = GROUP, panel_zero = ZERO;
+/* Return the bytes of a packed W [N, K]: panels [N / COLUMNS, K / GROUP, COLUMNS, GROUP], scales [N], shifts [N]. */
+long packed_size(long N, long K) {
+    return (N + COLUMNS - 1) / COLUMNS * COLUMNS * ((K + DEPTH - 1) / DEPTH * DEPTH + sizeof(float) + sizeof(int));
+}
+
+/* Round W to w = W / scale with scale = max |W| / 127 of each row, and pack it; a shift is ZERO Σ_k w_k. */
+void pack(long N, long K, const float *W, long across, long along, signed char *packed) {
+    long depth = (K + DEPTH - 1) / DEPTH * DEPTH, padded = (N + COLUMNS - 1) / COLUMNS * COLUMNS;
+    float *scales = (float *)(packed + padded * depth);
+    int *shifts = (int *)(scales + padded);
+    #pragma omp parallel for if (N * K > SERIAL)
+    for (long n = 0; n < padded; n++) {
+        const float *row = W + n * across;
+        float scale = n < N ? largest_of(K, row, along) / 127.0f : 0;
+        int sum = 0;
+        for (long k = 0; k < depth; k += DEPTH) {
+            signed char w[DEPTH] = {0}, *panel = packed + n / COLUMNS * COLUMNS * depth + k * COLUMNS;
+            long stop = n >= N ? 0 : K - k < DEPTH ? K - k : DEPTH;
+            for (long i = 0; i < stop; i++) w[i] = (signed char)(int)rintf(row[(k + i) * along] / scale);
+            for (long i = 0; i < DEPTH; i++) sum += w[i];
+            for (long i = 0; i < DEPTH; i += GROUP) memcpy(panel + i * COLUMNS + n % COLUMNS * GROUP, w + i, GROUP);
+        }
+        scales[n] = scale, shifts[n] = ZERO * sum;
+    }
+}
 
 /* out = add + (sums - shifts) s_v s_W for one row of a panel. */
 static void write_row(
@@ -169,7 +197,6 @@ static void write_row(
     }
 }
 
-/* `packed`: panels [N / COLUMNS, K / GROUP, COLUMNS, GROUP], scales [N], ZERO Σ_k W_k [N]. */
 void product(long t, const struct product *p) {
     const signed char *packed = p->packed;
     long depth = (p->K + DEPTH - 1) / DEPTH * DEPTH, panels = (p->N + COLUMNS - 1) / COLUMNS;
