@@ -196,7 +196,7 @@ class ShortlistUnion:
         needed, prepared = np.zeros(len(self.column), np.bool_), self.column >= 0
         for one in lists:
             needed[one.tokens] = True
-        size, most = np.count_nonzero(needed), MAX_LISTED_SHARE * len(needed)
+        size, most = int(np.count_nonzero(needed)), MAX_LISTED_SHARE * len(needed)
         if np.count_nonzero(needed | prepared) > min(2 * size, most):
             prepared[:] = False
         total, missing = np.count_nonzero(needed | prepared), np.flatnonzero(needed & ~prepared)
