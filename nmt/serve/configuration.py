@@ -55,7 +55,7 @@ class LimitSettings(Settings):
     """Lines of all requests that wait or are translated; with more, requests are answered with 429."""
     connections: Count = 1_000
     """Open connections."""
-    worker_seconds: Positive = 20.0
+    worker_seconds: Positive = 15.0
     """Time in which a worker must advance, by one word of its lines; one that does not is replaced."""
     client_seconds: Positive = 30.0
     """Time in which a client must have sent its request, or have read what was written to it."""

@@ -275,11 +275,8 @@ class WorkerPool:
         if worker in self.workers:
             self.workers.remove(worker)
             self.ended_positions += worker.report.positions if worker.report else 0
-        was_suspect = worker.has_suspect
         for pending in reversed(worker.requests.values()):
-            pending.deaths += 1
-            if worker.has_stalled:  # sooner, since each time takes long
-                pending.deaths = LOST if was_suspect else SUSPECT
+            pending.deaths += SUSPECT if worker.has_stalled else 1  # sooner, since each time takes long
             if pending.deaths >= LOST:
                 what = "did not advance" if worker.has_stalled else "died repeatedly"
                 pending.put(WorkerFailure(f"worker processes {what} while they translated this request"))

@@ -56,7 +56,7 @@ class Service:
         workers: int = 1,
         queue: int = 1000,  # lines that are accepted and not yet translated
         seconds: float = 60.0,  # limit of a request
-        worker_seconds: float = 20.0,  # in which a worker must advance, or it is replaced
+        worker_seconds: float = 15.0,  # in which a worker must advance, or it is replaced
         poll: float = 2.0,  # seconds between looks at the files of the models; 0: never
         trust_code: bool = False,
     ) -> None:
