@@ -56,7 +56,7 @@ def ends_word(text: str) -> bool:
 def find_unwritable(constraints: LineConstraints, target: Tokenizer) -> str | None:
     """Describe the first constraint that the target vocabulary cannot write; None if there is none."""
     for name, phrase in _phrases(constraints):
-        if not target.can_write(target.encode(phrase)):
+        if phrase and not target.can_write(target.encode(phrase)):
             missing = dict.fromkeys(char for char in phrase if not target.can_write(target.encode(char)))
             tokens = f"no tokens for {' '.join(missing)}" if missing else "no tokens for it"
             return f"the {name} {phrase!r} cannot be written: the target vocabulary has {tokens}: left blank"

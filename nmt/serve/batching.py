@@ -23,6 +23,11 @@ from nmt.serve.alternatives import Pauses
 from nmt.serve.inspection import Answer
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 
+WORTHWHILE = 16
+"""Positions of waiting, summed over sentences, that cost as much time as to encode them by themselves.
+
+This is the fixed time of `Model.encode`, in positions of a batch per live sentence (docs/results.md).
+"""
 CONFIGURED = 64  # jobs of a model with the settings of requests that are kept
 
 Result = TranslatedPart | Translation | Answer | Exception
@@ -128,7 +133,7 @@ class RunningBatch:
             LineInProgress
         ]()  # lines with sentences that wait: each has one turn after another
         self._running = dict[int, tuple[LineInProgress, WaitingSentence]]()  # by the number of the request
-        self._numbers = count()
+        self._numbers, self._waited = count(), 0
 
     @property
     def live(self) -> int:
@@ -150,14 +155,9 @@ class RunningBatch:
         self._search.remove(numbers)
 
     def advance(self) -> Iterator[Event]:
-        """Let sentences in, and advance all by one position.
-
-        A batch that is half full lets them in in eighths, as `search` does: encoding a single one is
-        inefficient.
-        """
-        entering, live = list[Request](), len(self._running)
-        has_room = self._slots - live >= max(1, self._slots // REFILL) or live < self._slots // 2
-        while has_room and self._turns and len(self._running) < self._slots:
+        """Let sentences in, and advance all by one position."""
+        entering, is_open = list[Request](), self._is_open()
+        while is_open and self._turns and len(self._running) < self._slots:
             line = self._turns.popleft()
             line.is_queued = False
             if line.waiting:
@@ -165,11 +165,23 @@ class RunningBatch:
                 self._running[number] = (line, sentence)
                 entering.append(sentence.request._replace(number=number))
                 self._queue(line)
-        self._search.add(entering)
+        if entering:
+            self._waited = 0
+            self._search.add(entering)
         for number, hypotheses in [*self._search.advance()] if self._running else []:
             if number in self._running:  # not if its line failed at this position
                 line, sentence = self._running.pop(number)
                 yield from self._follow(line, partial(line.answer, sentence, hypotheses))
+
+    def _is_open(self) -> bool:
+        """Return whether sentences enter now: together, since encoding one holds up all that are live.
+
+        They wait until free slots and the positions waited, summed over them, are worth it.
+        """
+        live = len(self._running)
+        self._waited += sum(len(line.waiting) for line in self._turns)
+        has_room = self._slots - live >= max(1, self._slots // REFILL)
+        return not live or (has_room and self._waited >= min(live, WORTHWHILE))
 
     def _follow(self, line: LineInProgress, action: Callable[[], None]) -> Iterator[Event]:
         """Run an action of a line; yield the results, or its error, which ends this line only."""

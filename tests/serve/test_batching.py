@@ -10,7 +10,7 @@ from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
 from nmt.serve.alternatives import Pauses
-from nmt.serve.batching import RunningSearches
+from nmt.serve.batching import WORTHWHILE, RunningSearches
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 from tests.decoding.models import Fake
 from tests.decoding.test_translate import NASTY, job
@@ -103,6 +103,24 @@ def test_the_sentences_of_long_and_short_lines_take_turns() -> None:
     while not searches.is_idle:
         ended += [event.ticket for event in searches.advance()]
     assert ended == [2, 1]
+
+
+def test_sentences_wait_to_be_encoded_together() -> None:
+    one = job(batch=64)
+    assert isinstance(one.model, Fake)
+    sizes, encode = list[int](), one.model.encode
+    one.model.encode = lambda sources: sizes.append(len(sources)) or encode(sources)  # type: ignore
+    searches = RunningSearches({"m": one})
+    for ticket in range(40):
+        text = "word " * 20 if ticket < WORTHWHILE else "a dog"
+        searches.add(ticket, LineRequest("m", Line(1, text)), is_streamed=False)
+        if ticket in (0, WORTHWHILE - 1) or ticket >= WORTHWHILE:
+            searches.advance()
+    assert sizes[:2] == [1, WORTHWHILE - 1]  # the first at once, the others at the next position
+    assert min(sizes[2:]) > 1
+    while not searches.is_idle:
+        searches.advance()
+    assert sum(sizes) == 40
 
 
 def test_settings_that_a_model_cannot_do_are_the_error_of_their_request() -> None:

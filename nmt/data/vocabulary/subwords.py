@@ -54,7 +54,9 @@ class SentencePieceVocabulary(Vocabulary):
         texts = list(map(self.normalise, lines))
         split = [self._split_tag(line) for line in texts] if self._tags else []
         rests = [rest for _, rest in split] or texts
-        ids: list[list[int]] = self._processor.encode(self._mark_case(rests), num_threads=1)
+        marked, encode = self._mark_case(rests), self._processor.encode
+        # A list, even of one, starts a thread.
+        ids: list[list[int]] = [encode(*marked)] if len(marked) == 1 else encode(marked, num_threads=1)
         return [tag + rest for (tag, _), rest in zip(split, ids, strict=True)] if split else ids
 
     def _mark_case(self, texts: list[str]) -> list[str]:
