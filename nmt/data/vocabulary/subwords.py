@@ -56,7 +56,7 @@ class SentencePieceVocabulary(Vocabulary):
         rests = [rest for _, rest in split] or texts
         marked, encode = self._mark_case(rests), self._processor.encode
         # A list, even of one, starts a thread.
-        ids: list[list[int]] = [encode(*marked)] if len(marked) == 1 else encode(marked, num_threads=1)
+        ids: list[list[int]] = [encode(marked[0])] if len(marked) == 1 else encode(marked, num_threads=1)
         return [tag + rest for (tag, _), rest in zip(split, ids, strict=True)] if split else ids
 
     def _mark_case(self, texts: list[str]) -> list[str]:
