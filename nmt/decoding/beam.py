@@ -7,21 +7,20 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS
-from nmt.decoding.candidates import score_continuations, select
+from nmt.decoding.candidates import barred_tokens, score_continuations, select
 from nmt.decoding.constraints import advance_track
 from nmt.decoding.hypothesis import (
     UNTRACKED,
     BeamHistory,
     BeamRows,
     Continuations,
-    Doubles,
     HistoryPosition,
     Hypothesis,
     Selection,
     SentenceSearch,
     Track,
 )
-from nmt.decoding.model import Floats, Model
+from nmt.decoding.model import BeamModel, Doubles, Floats, LiveBeams, Model
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
 
@@ -50,6 +49,8 @@ SearchSteps = Generator[Sequence[Request], list[list[Hypothesis]], ResultT]
 
 REFILL = 8  # sentences are added in eighths of the batch: encoding a single one is inefficient
 
+POSITIONS = 16  # that a model runs at once for a single sentence: enough that the calls take no time
+
 
 class SearchBatch:
     """At most `options.batch` sentences with their live hypotheses; only these have rows in the model."""
@@ -60,8 +61,12 @@ class SearchBatch:
         options: Options,
         trace: TraceCallback | None = None,
         start: StartSentence = SentenceSearch,
+        positions: int = 1,
     ) -> None:
         self.model, self.options, self.trace, self.start = model, options, trace, start
+        self.positions = positions
+        has_special = options.sample or options.groups > 1 or options.coverage_penalty or options.attention
+        self._beam_model = model if isinstance(model, BeamModel) and not (trace or has_special) else None
         self.sentences: list[SentenceSearch] = []
         self._state: Any = None
         self._history = BeamHistory()
@@ -88,7 +93,43 @@ class SearchBatch:
         self.sentences += new
 
     def advance(self) -> Iterator[tuple[int, list[Hypothesis]]]:
-        """Advance every sentence by one position; remove those that are done and yield their results."""
+        """Advance every sentence by one position; remove those that are done and yield their results.
+
+        The model may run several positions, at most `positions`, if no hypothesis ends in between.
+        """
+        live = self._end_hypotheses(self._run_beams() or self._step())
+        for sentence in self._remove_done(live):
+            yield sentence.request.number, sentence.hypotheses(self._history)
+        self._history.truncate(max((sentence.length for sentence in self.sentences), default=0))
+
+    def _run_beams(self) -> BeamRows | None:
+        """Let the model run positions; return the hypotheses selected at the last, None if it ran none."""
+        model, sentences, rows = self._beam_model, self.sentences, self._rows
+        if model is None or not all(sentence.is_plain for sentence in sentences):
+            return None
+        left = min(sentence.limit - sentence.length for sentence in sentences)
+        positions = max(1, min(left, self.positions // len(sentences)))
+        needed, floors = zip(*(sentence.thresholds(positions) for sentence in sentences), strict=True)
+        beams = LiveBeams(
+            *(rows.tokens, rows.parents, rows.groups, rows.totals, self.options.beam),
+            *(barred_tokens(self.options), EOS, positions, np.array(needed), np.array(floors)),
+        )
+        run = model.run_beams(beams, self._state, [sentence.memory for sentence in sentences])
+        if run is None or not len(run.counts):
+            return None
+        before = [rows.entries[run.parents[0, : run.counts[0]]], *run.parents[1:]]
+        selected = zip(run.tokens, run.log_probs, before, strict=True)
+        self._history.positions += [HistoryPosition(*position, ()) for position in selected]
+        for sentence in sentences:
+            sentence.length += len(run.counts)
+        self._state, kept = run.state, slice(run.counts[-1])
+        return BeamRows(
+            *(run.tokens[-1, kept], np.arange(kept.stop), run.parents[-1, kept]),
+            *(run.totals[-1, kept], run.groups[-1, kept], []),
+        )
+
+    def _step(self) -> BeamRows:
+        """Run a position; return the hypotheses selected."""
         rows = self._rows
         owners = [self.sentences[index] for index in (rows.groups // self.options.group_count).tolist()]
         memories = [sentence.memory for sentence in owners]
@@ -104,11 +145,8 @@ class SearchBatch:
         if self.trace is not None:
             self._call_trace(candidates, selected)
         self._end_blocked_groups(selected)
-        live = self._end_hypotheses(selected)
         self._state = step.state
-        for sentence in self._remove_done(live):
-            yield sentence.request.number, sentence.hypotheses(self._history)
-        self._history.truncate(max((sentence.length for sentence in self.sentences), default=0))
+        return selected
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove the sentences whose requests have these numbers; their searches end without results."""
@@ -223,7 +261,7 @@ def search(
     earlier. `pad` and `bos` are never generated, nor `unk` if it is disabled. A tiny vocabulary may give
     fewer. Requests are read as slots of the batch become free. `trace` is called at every position.
     """
-    batch, waiting = SearchBatch(model, options, trace, start), iter(requests)
+    batch, waiting = SearchBatch(model, options, trace, start, POSITIONS), iter(requests)
     while True:
         free = options.batch - len(batch.sentences)
         if not batch.sentences or free >= max(1, options.batch // REFILL):

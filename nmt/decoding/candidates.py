@@ -12,16 +12,19 @@ from nmt.decoding.hypothesis import (
     BeamHistory,
     BeamRows,
     Continuations,
-    Doubles,
     Selection,
     SentenceSearch,
     Track,
-    select_per_group,
 )
-from nmt.decoding.model import Ints, TokenScores
+from nmt.decoding.model import Doubles, Ints, TokenScores
 from nmt.decoding.options import Options
 from nmt.decoding.sampling import sample_tokens
 from nmt.errors import DataError
+
+
+def barred_tokens(options: Options) -> list[int]:
+    """Return the tokens that are never generated."""
+    return [PAD, BOS] if options.unk else [PAD, BOS, UNK]
 
 
 def blocked_tokens(
@@ -63,7 +66,7 @@ def score_continuations(
 
     Raises DataError for NaN.
     """
-    prefixes, never = list[tuple[int, int]](), [PAD, BOS] if options.unk else [PAD, BOS, UNK]
+    prefixes, never = list[tuple[int, int]](), barred_tokens(options)
     if all(sentence.is_plain for sentence in owners):
         result = _best_tokens(scores, len(never) + extra, options)
         result.block_everywhere(never)
@@ -156,6 +159,29 @@ def select(
     if not any(sentence.required for sentence in owners):
         return select_per_group(keys, rows.groups, options.group_width)
     return _select_some_constrained(keys, candidates, rows, owners, options)
+
+
+def select_per_group(keys: Doubles, groups: Ints, width: int) -> Selection:
+    """Select the `width` continuations of each group with the highest keys [R, C], never one of -inf.
+
+    Of equal keys the lower row comes first, then the lower column.
+    """
+    if not len(groups):
+        return Selection(groups, groups)
+    columns = keys.shape[1]
+    if groups[0] == groups[-1]:  # as in a batch of one sentence
+        best = (-keys).ravel().argsort(kind="stable")[:width]
+        best = best[keys.ravel()[best] > -np.inf]
+        return Selection(best // columns, best % columns)
+    starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
+    ranks = np.arange(len(groups)) - starts[groups]
+    grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
+    grid[groups, ranks] = keys
+    flat = grid.reshape(len(starts), -1)
+    order = np.argsort(-flat, axis=1, kind="stable")[:, :width]
+    group, index = np.nonzero(np.take_along_axis(flat, order, axis=1) > -np.inf)
+    rank, column = np.divmod(order[group, index], columns)
+    return Selection(starts[group] + rank, column)
 
 
 def select_diverse(keys: Doubles, tokens: Ints, groups: Ints, options: Options) -> Selection:

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from nmt.decoding.hypothesis import Doubles, Selection, SentenceSearch, Track
-from nmt.decoding.model import Ints
+from nmt.decoding.hypothesis import Selection, SentenceSearch, Track
+from nmt.decoding.model import Doubles, Ints
 
 Sequences = Sequence[tuple[int, ...]]
 

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS, PAD
-from nmt.decoding.model import Floats, Ints, TokenScores
+from nmt.decoding.model import Doubles, Floats, Ints, TokenScores
 from nmt.decoding.options import Options, Request
 from nmt.errors import UsageError
-
-Doubles = NDArray[np.float64]
 
 IMPOSSIBLE = -1000.0  # log probability of a required token to which the model gives -inf
 
@@ -152,29 +150,6 @@ class Selection(NamedTuple):
     columns: Ints  # [N]
 
 
-def select_per_group(keys: Doubles, groups: Ints, width: int) -> Selection:
-    """Select the `width` continuations of each group with the highest keys [R, C], never one of -inf.
-
-    Of equal keys the lower row comes first, then the lower column.
-    """
-    if not len(groups):
-        return Selection(groups, groups)
-    columns = keys.shape[1]
-    if groups[0] == groups[-1]:  # as in a batch of one sentence
-        best = (-keys).ravel().argsort(kind="stable")[:width]
-        best = best[keys.ravel()[best] > -np.inf]
-        return Selection(best // columns, best % columns)
-    starts = np.searchsorted(groups, np.arange(groups[-1] + 1))
-    ranks = np.arange(len(groups)) - starts[groups]
-    grid = np.full((len(starts), int(ranks.max()) + 1, columns), -np.inf)
-    grid[groups, ranks] = keys
-    flat = grid.reshape(len(starts), -1)
-    order = np.argsort(-flat, axis=1, kind="stable")[:, :width]
-    group, index = np.nonzero(np.take_along_axis(flat, order, axis=1) > -np.inf)
-    rank, column = np.divmod(order[group, index], columns)
-    return Selection(starts[group] + rank, column)
-
-
 class Hypothesis(NamedTuple):
     """One output and its scores."""
 
@@ -225,7 +200,7 @@ class SentenceSearch:
             self.required or request.forbidden or request.closed or options.no_repeat_ngram
         )
         self.is_plain = not (  # nothing is blocked or forced
-            self.is_restricted or request.prefix or request.symbols or self.minimum
+            self.is_restricted or self.is_tracked or request.prefix or request.symbols or self.minimum
         )
         self.ended: list[list[EndedHypothesis]] = [[] for _ in range(options.group_count)]
 
@@ -288,6 +263,17 @@ class SentenceSearch:
             and self.options.ranking.bound(log_prob, self.length, self.limit) <= -self.ended[group][-1].cost
             for group, log_prob in zip(groups, log_probs, strict=True)
         )
+
+    def thresholds(self, positions: int) -> tuple[Sequence[float], float]:
+        """Return bounds of the log probabilities of hypotheses that cannot enter the results.
+
+        Those that end at each of the next positions, and those that are live until then.
+        """
+        ended, options = self.ended[0], self.options
+        if len(ended) < options.ends_per_group:
+            return [-np.inf] * positions, -np.inf
+        lengths = range(self.length + 1, self.length + positions + 1)
+        return options.ranking.thresholds(-ended[-1].cost, lengths, self.limit)
 
     def hypotheses(self, history: BeamHistory) -> list[Hypothesis]:
         """Return the `n_best` results, best first; of equal ones that of the earlier group first.

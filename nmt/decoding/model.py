@@ -1,13 +1,14 @@
 """The interface of a model to the search, whether it runs in torch, C or onnxruntime."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 
 
 class TokenScores(Protocol):
@@ -31,6 +32,40 @@ class StepOutput(NamedTuple):
     weights: Sequence[Floats] | None  # attention of each row over its source [S] with eos; None without
 
 
+class LiveBeams(NamedTuple):
+    """The live hypotheses of G sentences, one beam each, and the end of a run of positions.
+
+    A position is the last if a hypothesis ends there with a higher log probability than is `needed` to enter
+    its sentence's results, or if no live one of a sentence exceeds its `floor`.
+    """
+
+    tokens: Ints  # [R] the last of each
+    parents: Ints  # [R] as in `Model.step`
+    groups: Ints  # [R] sentence of each, ascending
+    totals: Doubles  # [R] log probabilities
+    width: int  # of each beam
+    barred: Sequence[int]  # tokens that are never generated
+    eos: int
+    positions: int  # at most
+    needed: Doubles  # [G, positions]
+    floors: Doubles  # [G]
+
+
+class BeamPositions(NamedTuple):
+    """The hypotheses that a search selected at P consecutive positions, N at most.
+
+    Those that ended are left out, except at the last position.
+    """
+
+    tokens: Ints  # [P, N]
+    parents: Ints  # [P, N] row that each continues, of the position before
+    groups: Ints  # [P, N]
+    log_probs: Doubles  # [P, N] of the last tokens
+    totals: Doubles  # [P, N]
+    counts: Ints  # [P] hypotheses of each position, whose columns are the first
+    state: Any  # that those of the last position continue
+
+
 class Model(Protocol):
     """A model that encodes sentences and predicts the next token of each row, independent of other rows."""
 
@@ -45,6 +80,18 @@ class Model(Protocol):
 
         y [R]: the previous token (bos first); parents [R]: the row of `state` that each continues, -1 at the
         start (state is None if all rows start); memories: the encoded sentence of each row.
+        """
+
+
+@runtime_checkable
+class BeamModel(Protocol):
+    """A model that also runs the search for sentences without constraints."""
+
+    def run_beams(self, beams: LiveBeams, state: Any, memories: Sequence[Any], /) -> BeamPositions | None:
+        """Extend hypotheses as `step` and the search do, `memories` [G] being those of the sentences.
+
+        Positions end before one with NaN, or at which a beam has no continuation. None if the model has parts
+        that cannot run so.
         """
 
 

@@ -49,6 +49,22 @@ class Ranking(NamedTuple):
         longest = NORMALISATIONS[self.normalisation](log_prob, limit, self.alpha)
         return longest + self.reward * (limit if self.reward >= 0 else length + 1)
 
+    def thresholds(self, score: float, lengths: Sequence[int], limit: int) -> tuple[list[float], float]:
+        """Return the log probabilities with which hypotheses of some lengths reach a score.
+
+        The list is for those that end with these lengths: no lower one exceeds the score. The other value is
+        for those that are continued from any of them: all whose `bound` exceeds the score have more. The
+        slack is larger than errors of rounding.
+        """
+        slack, longest = 1e-9 * (abs(score) + abs(self.reward) * limit), limit
+        if self.reward < 0:
+            longest = lengths[-1] + 1
+        ended = [self._invert(score - slack - self.reward * length, length) for length in lengths]
+        return ended, self._invert(score + slack - self.reward * longest, limit)
+
+    def _invert(self, score: float, length: int) -> float:
+        return score / NORMALISATIONS[self.normalisation](1.0, length, self.alpha)
+
 
 Utility = Callable[[str, str], float]  # how good a hypothesis is, given a reference
 

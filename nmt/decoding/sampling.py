@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
-from nmt.decoding.hypothesis import Doubles, Selection, draw_uniforms
-from nmt.decoding.model import Floats, Ints, Model
+from nmt.decoding.hypothesis import Selection, draw_uniforms
+from nmt.decoding.model import Doubles, Floats, Ints, Model
 from nmt.decoding.options import Options, Request
 
 

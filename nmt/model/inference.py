@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.model import Floats, Ints, StepOutput
+from nmt.decoding.model import BeamPositions, Floats, Ints, LiveBeams, StepOutput
 from nmt.errors import UsageError
 from nmt.model.attention import BoundAttention, Memory
+from nmt.model.beam_loop import BeamLoop
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.output_layer import OutputLayer, TokenList
 from nmt.model.output_scores import CompiledScores, TorchScores, mask_logits
-from nmt.model.position import CACHE_BYTES, CompiledPosition, SourceSentence
+from nmt.model.position import CompiledPosition, SourceSentence
+from nmt.model.token_table import CACHE_BYTES
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.c.int8 import Int8Backend
 from nmt.recurrence.deferred import PackableLinear
@@ -98,6 +100,14 @@ class InferenceModel:
         """Compute one position of R rows: previous token, row of `state` (-1: start) and sentence of each."""
         return self.decoder.step(y, state, parents, memories)
 
+    def run_beams(self, beams: LiveBeams, state: Any, memories: Sequence[Any]) -> BeamPositions | None:
+        """Run positions of a search in C; None if a part of the decoder runs in Python."""
+        if isinstance(self.decoder, TorchDecoder) or self.decoder.loop is None:
+            return None
+        sources = [memory.source for memory in memories]
+        lists = [memory.shortlist for memory in memories if memory.shortlist]
+        return self.decoder.loop(beams, state, sources, lists)
+
     def _encoder_batches(self, sources: Sequence[Sequence[int]]) -> Iterator[list[int]]:
         """Divide the indices of sentences into batches, the shortest first."""
         batch = list[int]()
@@ -125,6 +135,7 @@ class CompiledDecoder:
         output = bound.decoder.output
         self.position = CompiledPosition(bound, cache_bytes)
         self.output = OutputLayer(select_backend(bound.engine, output.weight), output.weight, output.bias)
+        self.loop = BeamLoop(self.position, self.output) if self.position.is_compiled else None
 
     def select_sentence(
         self, start: DecoderState, memory: Memory, shortlist: TokenList | None

@@ -134,15 +134,20 @@ class OutputLayer:
         rows, total = len(features), len(features) * count
         with self.lock:  # other threads use the same buffers
             self.reserve(rows, count)
-            steps, arguments = self.bound if lists is None else self.lists.bind(lists)
-            for best in arguments:
-                best.k = count
+            steps = self.bind(lists, count).steps
             given, values, tokens = self.arrays
             given[:rows] = features
             steps.set_rows(rows)
             steps()
             values, tokens = values[:total].copy(), tokens[:total].copy()
         return values.reshape(rows, count), tokens.reshape(rows, count)
+
+    def bind(self, lists: Sequence[TokenList] | None, count: int) -> BoundOutput:
+        """Return the steps that find the `count` best tokens of rows with these lists."""
+        bound = self.bound if lists is None else self.lists.bind(lists)
+        for best in bound.arguments:
+            best.k = count
+        return bound
 
     def logits(self, features: Floats) -> Tensor:
         """Return the logits of features [R, F], [R, V]."""
@@ -236,6 +241,7 @@ def load_position(dtype: torch.dtype) -> Any:
     """Compile position.c for a type of number."""
     text = Path(__file__).with_name("position.c").read_text(encoding="utf-8")
     loaded = build_library(f"{C_HEADER[dtype]}enum {{ BLOCK = {BLOCK} }};\n{text}")
-    for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed):
+    for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed, loaded.extend):
         run.argtypes, run.restype = [c_long, c_void_p], None
+    loaded.search.argtypes, loaded.search.restype = [c_long, c_void_p, c_void_p], None
     return loaded

@@ -1,6 +1,8 @@
 /* The steps of a decoder position besides products and cells. Like those they are run by `loop` (loop.c), which
    ignores t here; the first field of every struct is the number of rows R. A row does not depend on other rows. */
 
+#include <string.h>
+
 /* out_r = from_r: the token's vector, or the state of the hypothesis that row r continues. */
 struct gather {
     long R, size;
@@ -174,4 +176,87 @@ void best_listed(long t, const struct best_listed *l) {
             if (v < N && list->tokens[v] == lacking) v++;
             else b->values[r * b->k + found] = -INFINITY, token[found++] = lacking;
     }
+}
+
+/* One position of beam search. Of each group of rows (those of a sentence, adjacent) the `width` continuations
+   with the highest total + log probability are kept, best first; of equal ones the lower row, then the better
+   token. Tokens whose bit of `barred` is set and those of -infinity are not continuations. What is kept follows in
+   the arrays, and the pointers of the next position are set: tokens, states, sentences, shortlists.
+
+   `stop` is EVENT if the caller has something to do: a hypothesis ended with more than `needed` of its group, no
+   live one of a group has more than `floor`, or a token's vector is missing. Without an event those that ended
+   are dropped. It is REFUSED if a group has NaN or no continuation; then nothing has changed. */
+struct extend {
+    long R, k, width, barred, eos, t, positions; /* t: of so many positions */
+    const number *values; /* [R, k] of `best` ... */
+    const long *tokens;   /* ... and their tokens */
+    long N, *kept;        /* [positions + 1, 3, N]: tokens, parents and groups before and after each position */
+    double *scores;       /* [positions + 1, 2, N]: log probabilities and totals */
+    const double *needed, *floor; /* [G, positions], [G] */
+    long *count, stop; /* [positions + 1]: rows before and after each position */
+    const char *table, *is_cached;
+    long table_row, state_size;
+    const number *state;
+    number *previous; /* where the states of the R rows are copied */
+    const void **pointers[4];
+    const void *const *sentences, *const *lists; /* [G]; lists: NULL without shortlists */
+};
+enum { EVENT = 1, REFUSED = 2 };
+
+void extend(long ignored, struct extend *x) {
+    long t = x->t, N = x->N, found = 0, event = 0;
+    const long *groups = x->kept + (3 * t + 2) * N;
+    const double *totals = x->scores + (2 * t + 1) * N;
+    long *token = x->kept + 3 * (t + 1) * N, *parent = token + N, *group = parent + N;
+    double *value = x->scores + 2 * (t + 1) * N, *total = value + N;
+    x->stop = REFUSED;
+    for (long r = 0, g, first; r < x->R;) {
+        for (g = groups[r], first = found; r < x->R && groups[r] == g; r++)
+            for (long c = r * x->k; c < (r + 1) * x->k; c++) {
+                double z = x->values[c], sum = totals[r] + z;
+                if (x->tokens[c] < 64 && x->barred >> x->tokens[c] & 1) continue;
+                if (z != z) return;
+                if (z == -INFINITY || (found - first == x->width && !(sum > total[found - 1]))) break;
+                long i = found - first < x->width ? found++ : found - 1;
+                for (; i > first && sum > total[i - 1]; i--)
+                    token[i] = token[i - 1], parent[i] = parent[i - 1], value[i] = value[i - 1], total[i] = total[i - 1];
+                token[i] = x->tokens[c], parent[i] = r, value[i] = z, total[i] = sum;
+            }
+        long is_open = 0;
+        for (long i = first; i < found; i++) {
+            group[i] = g;
+            if (token[i] != x->eos) is_open |= total[i] > x->floor[g];
+            else event |= total[i] > x->needed[g * x->positions + t];
+        }
+        if (found == first) return;
+        event |= !is_open;
+    }
+    for (long r = 0; r < x->R; r++)
+        memcpy(x->previous + r * x->state_size, x->state + r * x->state_size, sizeof(number) * x->state_size);
+    long kept = 0;
+    for (long i = 0; i < found; i++) {
+        if (token[i] == x->eos && !event) continue;
+        long r = kept++;
+        token[r] = token[i], parent[r] = parent[i], group[r] = group[i], value[r] = value[i], total[r] = total[i];
+        x->pointers[0][r] = x->table + token[r] * x->table_row;
+        x->pointers[1][r] = x->previous + parent[r] * x->state_size;
+        x->pointers[2][r] = x->sentences[group[r]];
+        if (x->lists) x->pointers[3][r] = x->lists[group[r]];
+    }
+    for (long r = 0; r < kept; r++) event |= !x->is_cached[token[r]];
+    x->count[t + 1] = kept, x->stop = event;
+}
+
+struct step {
+    void (*run)(long t, const void *arguments);
+    long *rows; /* the first of its arguments */
+};
+
+/* Run positions, each of them these steps, until one stops. */
+void search(long count, const struct step *steps, struct extend *x) {
+    for (x->t = x->stop = 0; !x->stop && x->t < x->positions; x->t++)
+        for (long s = 0; s < count; s++) {
+            *steps[s].rows = x->count[x->t];
+            steps[s].run(0, steps[s].rows);
+        }
 }

@@ -17,6 +17,7 @@ from nmt.decoding.model import Floats, Ints
 from nmt.model.attention import BoundAttention, Memory
 from nmt.model.decoder import BoundDecoder, DecoderState
 from nmt.model.output_layer import load_position
+from nmt.model.token_table import CACHE_BYTES, TokenTable
 from nmt.recurrence.c.native import CStep, CSteps
 from nmt.recurrence.deferred import DeferredProduct
 from nmt.recurrence.engine import PositionStep, select_backend
@@ -26,9 +27,6 @@ from nmt.recurrence.state import map_tensors
 from nmt.recurrence.trace.kernel import BIAS, COPY_KERNEL, GAIN, RESULT, TANH_KERNEL, VALUE, layer_norm_kernel
 
 INITIAL_ROWS, INITIAL_POSITIONS = 16, 32
-
-CACHE_BYTES = 64 << 20
-"""Largest table of the input products of tokens; larger ones are not built."""
 
 
 class _Gather(ctypes.Structure):
@@ -75,34 +73,6 @@ class SourceSentence:
         if keys is not None and values is not None:
             self.arguments.keys, self.arguments.values = keys.data_ptr(), values.data_ptr()
         self.address, self.start_address = ctypes.addressof(self.arguments), start.data_ptr()
-
-
-class TokenTable:
-    """Vectors of tokens [V, G*H]: W x + b of their embeddings x, each computed at the first use of the token.
-
-    Caching does not change a product, whose rows do not depend on each other. A table larger than
-    `cache_bytes` is not built; then it is that of the embeddings [V, E], and `is_projected` is False.
-    """
-
-    def __init__(self, bound: BoundDecoder, cache_bytes: int) -> None:
-        self.embedding, self.product = bound.decoder.embedding, bound.token_product
-        weight, size = self.embedding.weight.detach(), len(bound.layers[0].cell.W)
-        self.is_projected = len(weight) * size * weight.element_size() <= cache_bytes
-        self.table = weight.new_empty(len(weight), size) if self.is_projected else weight
-        self.is_cached = np.full(len(weight), not self.is_projected)
-        self.address, self.row_bytes = self.table.data_ptr(), self.table.shape[1] * weight.element_size()
-
-    def require(self, tokens: Ints) -> None:
-        """Compute the vectors of these tokens, unless they are known."""
-        if not self.is_cached[tokens].all():
-            self.fill(tokens)
-
-    @torch.inference_mode()
-    def fill(self, tokens: Ints) -> None:
-        """Compute the vectors of the tokens that are not known."""
-        new = np.unique(tokens[~self.is_cached[tokens]])
-        self.table[torch.from_numpy(new)] = self.product(self.embedding(torch.from_numpy(new)))
-        self.is_cached[new] = True
 
 
 class PositionOutput(NamedTuple):
@@ -173,6 +143,11 @@ class CompiledPosition:
         arguments = [step.arguments for step in steps if isinstance(step, CStep)]
         self.attention = next((found for found in arguments if isinstance(found, _AttentionArguments)), None)
         self.bind_weights(longest)
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether all steps are in C."""
+        return [type(group) for group in self.step_groups] == [CSteps]
 
     def buffer(self, size: int) -> Tensor:
         return self.table.new_zeros(1, self.capacity, size)
@@ -274,10 +249,7 @@ class CompiledPosition:
         """Run the position of R rows; see `nmt.decoding.model.Model.step`."""
         rows, longest = len(y), max(memory.length for memory in memories)
         with self.lock:  # other threads use the same buffers
-            if rows > self.capacity:
-                self.bind(max(rows, 2 * self.capacity), self.weights.shape[1])
-            if longest > self.weights.shape[1]:
-                self.bind_weights(2 * longest)
+            self.reserve(rows, longest)
             self.tokens.require(y)
             self.set_pointers(y, state, parents, memories)
             self.memories = memories
@@ -295,6 +267,13 @@ class CompiledPosition:
                 new,
                 weights[:rows, :longest].copy() if self.attends else None,
             )
+
+    def reserve(self, rows: int, longest: int) -> None:
+        """Make buffers for so many rows and source positions, if they are too small."""
+        if rows > self.capacity:
+            self.bind(max(rows, 2 * self.capacity), self.weights.shape[1])
+        if longest > self.weights.shape[1]:
+            self.bind_weights(2 * longest)
 
     def bind_weights(self, longest: int) -> None:
         """Make the buffer of the attention weights for sentences of so many positions."""

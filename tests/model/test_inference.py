@@ -10,6 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.cells import CELLS
 from nmt.data.vocabulary import BOS, EOS
+from nmt.decoding.beam import search
+from nmt.decoding.options import Options, Request
+from nmt.errors import DataError
 from nmt.model.attention import ATTENTIONS
 from nmt.model.inference import CompiledSentence, EncodedSentence, InferenceModel
 from nmt.recipe.schema import TranslationRecipe
@@ -155,3 +158,45 @@ def test_what_c_does_not_compute_runs_in_python_between_the_steps_in_c(
             monkeypatch.setattr(native, "compile_kernel", lambda *_: None)
     for given, expected in zip(*results, strict=True):
         np.testing.assert_allclose(given, expected, rtol=0, atol=2e-5)
+
+
+class StepsOnly:
+    """A model whose search runs in Python, position by position."""
+
+    def __init__(self, model: InferenceModel) -> None:
+        self.encode, self.step, self.vocabulary_size = model.encode, model.step, model.vocabulary_size
+
+
+SEARCHES = [
+    {"beam": 1},
+    {"beam": 4, "batch": 1},
+    {"beam": 4, "batch": 3, "n_best": 3, "unk": False},
+    {"beam": 3, "batch": 4, "n_best": 2, "normalisation": "average", "word_reward": 0.3},
+    {"beam": 5, "batch": 2, "normalisation": "none", "word_reward": -0.2, "max_extra": 3, "max_ratio": 1.0},
+    {"beam": 6, "batch": 5, "length_penalty": 10.0, "max_extra": 40},
+    {"beam": 50, "batch": 2, "n_best": 7, "max_extra": 2},  # more than the vocabulary has
+]
+
+
+@pytest.mark.parametrize("settings", SEARCHES)
+@pytest.mark.parametrize("case", [{}, {"int8": True}, {"cell": "gru", "attention": "none"}])
+def test_positions_that_run_in_c_give_the_hypotheses_of_the_search_in_python(
+    case: dict, settings: dict
+) -> None:
+    model = prepared(**{"cell": "lstm", "attention": "general"} | case)
+    model.model.decoder.output.bias.data[EOS] += 1.5  # so that some end before the maximum length
+    requests = [Request(number, source) for number, source in enumerate(sentences())]
+    for shortlist in (None, lambda source: np.unique([EOS, *range(3, 9), *source])):
+        model.shortlist = shortlist
+        compiled, plain = (
+            sorted(search(one, requests, Options(**settings))) for one in (model, StepsOnly(model))
+        )
+        assert compiled == plain
+        assert any(one.finished for _, found in plain for one in found)
+
+
+def test_nan_is_an_error_where_positions_run_in_c() -> None:
+    model = prepared("gru", "general")
+    model.model.decoder.output.bias.data[5] = torch.nan
+    with pytest.raises(DataError, match="NaN"):
+        list(search(model, [Request(1, [4, 5])], Options(beam=2)))

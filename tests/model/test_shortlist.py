@@ -13,7 +13,7 @@ from nmt.model.decoder import BoundDecoder
 from nmt.model.inference import InferenceModel
 from nmt.model.output_layer import OutputLayer, TokenList
 from nmt.model.output_scores import CompiledScores, TorchScores
-from nmt.model.position import TokenTable
+from nmt.model.token_table import TokenTable
 from nmt.model.translator import TranslationModel
 from nmt.recurrence.c import compiler
 from nmt.recurrence.c.int8 import Int8Backend

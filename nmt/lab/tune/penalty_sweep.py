@@ -5,6 +5,7 @@ have ended, and decides when a sentence is done. So one search that lasts until 
 penalty finds exactly what a search with each of them would find.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -48,6 +49,10 @@ class PenaltySweep(SentenceSearch):
             if not super().is_done([index] * len(groups), log_probs):
                 return False
         return True
+
+    def thresholds(self, positions: int) -> tuple[Sequence[float], float]:
+        """Return thresholds that make every position the last of its run."""
+        return [-math.inf] * positions, math.inf
 
     def hypotheses(self, history: BeamHistory) -> list[Hypothesis]:
         """Return the best hypothesis by each penalty, in their order."""
