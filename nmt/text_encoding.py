@@ -7,6 +7,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from nmt.errors import escape_controls, report_missing_packages
+from nmt.operating_system import IS_WINDOWS
 from nmt.reservoir import Reservoir
 
 ENCODINGS = {
@@ -240,7 +241,9 @@ def find_mac_line_ends(first: bytes, path: Path | None) -> str | None:
 
 
 def conversion(path: Path | None, program: str) -> str:
-    """Return the command that converts a file to `FILE.utf8`, or a stream in a pipe."""
+    """Return the command that converts a file to `FILE.utf8`, or a stream in a pipe; Windows has none."""
+    if IS_WINDOWS:
+        return "an editor that saves it as UTF-8 with line ends LF"
     if path is None or path.parts[:2] in (("/", "dev"), ("/", "proc")):
         return f"`{program}` before it is read"
     with path.open("rb") as file:

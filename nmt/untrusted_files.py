@@ -87,7 +87,7 @@ def check_links(directory: Path) -> None:
 
 def find_member(directory: Path, name: str, listed_in: Path) -> Path:
     """Return the path of a file that another file lists; DataError unless it is the name of a neighbour."""
-    if name in ("", ".", "..") or any(mark in name for mark in "/\\\0"):
+    if name in ("", ".", "..") or any(mark in name for mark in "/\\:\0"):
         raise RefusedFile(listed_in, f"it names the file {name!r}, which is not a plain file name")
     return directory / name
 

@@ -3,11 +3,13 @@ share the loaded model. Elsewhere forking a running program is not safe: they ar
 model. A worker gets a task after its last result was received, so neither side blocks on a full pipe."""
 
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from nmt.errors import DataError, NmtError
@@ -55,7 +57,10 @@ class Workers(Generic[TaskT, ResultT]):
             others = [end for pipe in pipes for end in pipe if end is not theirs]
             inherited = others if self._method == "fork" else []
             process = context.Process(target=_run_worker, args=(self._begin, theirs, inherited), daemon=True)
-            process.start()
+            if self._method == "spawn":
+                start_spawned(process)
+            else:
+                process.start()
             self._processes[ours] = process
         for _, theirs in pipes:
             theirs.close()
@@ -118,6 +123,19 @@ class Workers(Generic[TaskT, ResultT]):
         return DataError(
             f"a worker process {how}; if it ran out of memory, use fewer workers or smaller batches"
         )
+
+
+def start_spawned(process: BaseProcess) -> None:
+    """Start a process that does not import the program, unlike other spawned ones.
+
+    Otherwise each would run a script again that has no `if __name__ == "__main__"`.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = program
 
 
 def _run_worker(

@@ -2,11 +2,14 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import count, islice
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,14 @@ from nmt.errors import DataError, UsageError
 from nmt.workers import TASKS_AHEAD, Workers
 
 HUGE = 1_000_000  # more than a pipe holds
+SCRIPT = """
+import math
+from functools import partial
+from nmt.workers import Workers
+
+with Workers(partial(partial, math.sqrt), 2, "spawn") as workers:
+    print([*workers.map([1, 4])])
+"""
 
 
 def doubling() -> Callable[[str], str]:
@@ -114,3 +125,12 @@ def test_no_worker_is_left_when_the_block_is_left_by_an_error() -> None:
         interrupted()
     assert len(processes) == 2
     assert not any(process.is_alive() for process in processes)
+
+
+def test_spawned_processes_do_not_run_a_script_again(tmp_path: Path) -> None:
+    """Python imports it in each, which ends with an error unless it checks `__name__`."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == (b"[(1, 1.0), (4, 2.0)]\n", b"")

@@ -5,7 +5,7 @@
 
 Ray reads, distributes and writes the lines, and starts the given number of actors (1 by default), which load
 the model once and have a CPU each; reading and writing reserve none, so that a single CPU is enough.
-On a single machine `nmt translate --workers` does the same without Ray. For a model with a custom cell, the
+It was run with Ray 2.60.0. On a single machine `nmt translate --workers` does the same without Ray. For a model with a custom cell, the
 actors need consent to run its file: ray.init(runtime_env={"env_vars": {"NMT_TRUST_CODE": "<sha256>"}}).
 """
 
@@ -27,7 +27,7 @@ def main(run: str, source: str, output: str, actors: int = 1) -> None:
         num_cpus=1,
         batch_size=256,
     )
-    translated.write_json(output, num_cpus=0)
+    translated.write_json(output, ray_remote_args={"num_cpus": 0})
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Recurrent cells, each written as the equations of one step, and the table of their names."""
 
+import re
 from pathlib import Path
 
 from nmt.cells.cell import Cell
@@ -32,6 +33,8 @@ CELLS: dict[str, type[Cell]] = {
     "mingru": MinGRU,
     "minlstm": MinLSTM,
 }
+CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+"""The name of a user-defined cell."""
 
 
 def find_cell(name: str) -> type[Cell]:
@@ -42,9 +45,9 @@ def find_cell(name: str) -> type[Cell]:
     """
     if name in CELLS:
         return CELLS[name]
-    file, _, class_name = name.rpartition(":")
-    if not file:
+    if not (match := CELL_FILE.fullmatch(name)):
         raise UsageError(f"no cell '{name}', {suggestion(name, list(CELLS))}")
+    file, class_name = match["file"], match["name"]
     cell = getattr(load_module(Path(file)), class_name, None)
     if cell is None:
         raise UsageError(f"cell {name}: {file} has no class {class_name}")
@@ -58,8 +61,8 @@ def find_cell(name: str) -> type[Cell]:
 
 def find_named_cell(name: str) -> type[Cell]:
     """Find the class of a cell that the user has named for this command, whose file is therefore trusted."""
-    if ":" in name:
-        trust_file(Path(name.rpartition(":")[0]))
+    if match := CELL_FILE.fullmatch(name):
+        trust_file(Path(match["file"]))
     return find_cell(name)
 
 

@@ -91,9 +91,10 @@ def find_file(root: Path, name: str) -> Path:
         if (path := root / (name + ending)).is_file():
             return path
     endings = ", ".join(COMPRESSIONS[1:])
-    raise DataError(
-        f"no file {root / name} (nor with {endings}): check data.root, the name and the languages"
-    )
+    advice = "check data.root, the name and the languages"
+    if any(char < " " for char in str(root / name)):
+        advice = "it has control characters, as \\n and \\t are between double quotes: use single quotes"
+    raise DataError(f"no file {root / name} (nor with {endings}): {advice}")
 
 
 def read_pairs(corpus: Corpus) -> Iterator[tuple[str, str]]:

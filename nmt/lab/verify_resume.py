@@ -20,6 +20,7 @@ from nmt.settings import Duration
 from nmt.training import checkpoint
 from nmt.training.checkpoint import CheckpointSaver
 from nmt.training.console import Progress, StepReport
+from nmt.workers import start_spawned
 
 
 class KillingProgress(Progress):
@@ -72,7 +73,7 @@ def shorten_recipe(recipe: Recipe, kill_at: int) -> Recipe:
 def _run(recipe: Recipe, run: Path, last: int | None, expected: int) -> None:
     """Train in a separate process, which must end with the exit code `expected`."""
     process = get_context("spawn").Process(target=_train, args=(recipe, run, last))
-    process.start()
+    start_spawned(process)
     try:
         process.join()
     finally:

@@ -2,11 +2,11 @@
 removed from a recipe that is passed on."""
 
 import os
-import re
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from nmt.cells import CELL_FILE
 from nmt.data.pairs import COLUMN
 from nmt.data.sources import CorpusSettings
 from nmt.data.vectors import read_dimension
@@ -17,8 +17,6 @@ from nmt.recipe.yaml import FilePosition, Problem, YamlNode
 from nmt.trust import trust_file
 from nmt.untrusted_files import RefusedFile, check_inside
 from nmt.user_directories import expand_home
-
-CELL_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
 def resolve_files(tree: YamlNode, problems: list[Problem]) -> YamlNode:
@@ -162,5 +160,7 @@ def _last_part(value: Any) -> Any:
         return replace(value, **{name: _last_part(getattr(value, name)) for name in names})
     if not isinstance(value, str) or value.startswith(COLUMN):
         return value
-    path = Path(value)
-    return (path.name or ".") if path.is_absolute() or ".." in path.parts else value
+    for path in (PurePosixPath(value), PureWindowsPath(value)):  # the run may be from another system
+        if path.anchor or ".." in path.parts:
+            return path.name or "."
+    return value

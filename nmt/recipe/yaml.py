@@ -173,7 +173,9 @@ def read(
 def _reason(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         return f"the character U+{error.character:04X} is not allowed"
-    return ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
+    reason = ", ".join(filter(None, (getattr(error, "context", None), getattr(error, "problem", None))))
+    is_path = " escape " in reason  # as in "C:\data"
+    return reason + "; between double quotes \\ begins an escape: use single quotes" * is_path
 
 
 @dataclass

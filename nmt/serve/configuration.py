@@ -165,7 +165,7 @@ def _resolve(path: str, folder: Path) -> str:
 def parse_model(text: str, *, int8: bool = False) -> ServedModelSettings:
     """Parse a model of the command line: a path, or `name=path`."""
     name, equals, path = text.partition("=")
-    if not equals or "/" in name:
+    if not equals or "/" in name or "\\" in name:
         return ServedModelSettings(path=text, int8=int8)
     if not name or not path:
         raise UsageError(f"{text}: expected a path, or name=path")

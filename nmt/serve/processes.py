@@ -12,6 +12,7 @@ from nmt.serve.channel import read_message
 from nmt.serve.model_files import LoadedFiles
 from nmt.serve.requests import ModelSource, WorkerFailure
 from nmt.serve.worker import run_separate_worker, run_template
+from nmt.workers import start_spawned
 
 LONGEST_WAIT = 5.0  # seconds for a process to end by itself
 
@@ -34,7 +35,7 @@ class WorkerProcesses:
             run = run_template if START_METHOD == "fork" else run_separate_worker
             # A new interpreter: a program with threads cannot be forked safely.
             process = get_context("spawn").Process(target=run, args=(theirs, *self._settings), daemon=True)
-            process.start()
+            start_spawned(process)
         self._processes = [*filter(BaseProcess.is_alive, self._processes), process]
         reader, writer = await open_stream(ours)
         try:

@@ -15,12 +15,15 @@ from tests.grid import mark_slow
 
 ARTIFACTS = ROOT / "tests" / "compatibility" / "v0.1"
 LOCALES = {"ko_KR": "EUC-KR", "zh_CN": "GBK", "ja_JP": "EUC-JP", "C": ""}
+CODE_PAGES = ("cp949", "cp1252")  # of consoles of Windows
 NAME = os.fsdecode("모델".encode("euc-kr"))
 IS_BYTES = pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode here")
 
 
 def make_locale(language: str, charmap: str, folder: Path) -> Mapping[str, str]:
     """Compile a locale (unless it is C), and return its environment; skip if it cannot be compiled."""
+    if language in CODE_PAGES:  # Python's own streams only: names of files are Unicode there
+        return {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": language}
     if not charmap:
         return {"LC_ALL": language}
     if shutil.which("localedef") is None:
@@ -32,9 +35,9 @@ def make_locale(language: str, charmap: str, folder: Path) -> Mapping[str, str]:
     return {"LC_ALL": "locale", "LOCPATH": str(folder)}
 
 
-@pytest.mark.parametrize("language", mark_slow(LOCALES, default=["ko_KR"]))
+@pytest.mark.parametrize("language", mark_slow([*LOCALES, *CODE_PAGES], default=["ko_KR"]))
 def test_text_messages_and_names_are_utf8_in_every_locale(language: str, tmp_path: Path) -> None:
-    locale = make_locale(language, LOCALES[language], tmp_path)
+    locale = make_locale(language, LOCALES.get(language, ""), tmp_path)
     text = "저는 학생이에요. 오늘 학교에 갔어요.\n你好，世界。\n"
     (tmp_path / "글.ko").write_text(text, encoding="utf-8")
     (tmp_path / "옛글.ko").write_bytes(text.splitlines(keepends=True)[0].encode("cp949") * 3)

@@ -98,13 +98,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run_there(system: str, code: str, folder: Path, **environment: str) -> str:
-    """Run Python code on a stand-in for another system; return what it prints."""
+    """Run a script on a stand-in for another system; return what it prints."""
+    (folder / "program.py").write_text(code, encoding="utf-8")
     variables = {
         **{"PYTHONPATH": f"{STAND_IN}{os.pathsep}{CHECKOUT}", "STAND_IN": system, "NMT_DEBUG": "1"},
         **{"CC": "no-such-compiler", "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(folder / "cache")},
     }
     result = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "program.py"],
         cwd=folder,
         env={**os.environ, **variables, **environment},
         capture_output=True,
@@ -150,3 +151,40 @@ for file in ("run/recipe.yaml", "model/README.md", "model/model.json", "onnx/con
 
 def test_a_model_is_trained_translates_and_is_exported_on_windows(folder: Path) -> None:
     run_there("win32", NMT + WINDOWS, folder)
+
+
+SPAWN = """
+import asyncio
+import nmt
+from nmt.cli.app import app
+from nmt.decoding.job import Line
+from nmt.operating_system import START_METHOD
+from nmt.serve.requests import LineRequest, ModelSource
+from nmt.serve.service import Service
+from typer.testing import CliRunner
+
+assert START_METHOD == "spawn"
+corpora = [{"name": name, "pairs": name} for name in ("train", "valid")]  # a shard each
+nmt.train("tiny.yaml", overrides={"data.train": corpora, "data.workers": 2}, output="run")
+lines = "ein Hund\\neine Maus\\n"
+alone, parallel = (
+    CliRunner().invoke(app, ["translate", "run", *options], input=lines).stdout
+    for options in ([], ["--workers", "2", "--read-ahead", "1"])
+)
+
+async def serve():
+    async with Service([ModelSource("model", "run")]) as service:
+        requests = [LineRequest("model", Line(1, line)) for line in lines.splitlines()]
+        return "".join([(await service.translate(request)).text + "\\n" for request in requests])
+
+served = asyncio.run(serve())
+assert alone == parallel == served and alone.count("\\n") == 2, (alone, parallel, served)
+print("ran once")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_spawned_processes_do_not_run_the_script_again(system: str, folder: Path) -> None:
+    """Those of data, translation and serving: a script may have no `if __name__ == "__main__"`."""
+    assert run_there(system, SPAWN, folder) == "ran once\n"

@@ -112,8 +112,9 @@ def _load_or_compile(text: str, command: Sequence[str], compiler: Sequence[str])
 def _find_compiler() -> tuple[str, ...]:
     """Return the command $CC or `cc` in words; CC may contain options, as in `gcc -O2`."""
     given = os.environ.get("CC", "").strip()
+    words = given.replace("\\", "/") if IS_WINDOWS else given
     try:
-        program, *options = shlex.split(given) or ["cc"]
+        program, *options = [words] if shutil.which(words) else shlex.split(words) or ["cc"]
     except ValueError as error:
         raise CompilerError(f"CC is not a command: {given} ({error}); {ADVICE}") from None
     path = shutil.which(program)
@@ -134,7 +135,7 @@ def _compile(text: str, command: Sequence[str], scratch: Path) -> Path:
     status, message = _run((*command, "-o", str(output), str(file), "-lm"), scratch)
     if status or not output.is_file():
         (scratch / "probe").write_bytes(bytes(PROBE))  # raises OSError where the disk is full
-        lines = [line for line in message.replace(f"{scratch}/", "").splitlines() if line.strip()]
+        lines = [line for line in message.replace(f"{scratch}{os.sep}", "").splitlines() if line.strip()]
         lines = lines or [_describe_status(status)]
         summary = next((line for line in lines if "error" in line), lines[0])
         problem = f"{command[0]} failed: {summary}; {ADVICE}"

@@ -2,12 +2,13 @@
 
 The package sees `sys`, `os`, `signal` and `subprocess` as they are there, and cannot import modules that are
 missing there; the libraries, which know both systems, see the real ones. On Windows, moreover, open files
-cannot be renamed or removed, as far as the system asks Python.
+cannot be renamed or removed, and names have no reserved characters, as far as the system asks Python.
 """
 
 import builtins
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,13 +24,29 @@ MISSING = {
 }[SYSTEM]
 OS = (
     *("fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getpgid", "setsid", "sysconf", "uname"),
-    *("nice", "mkfifo", "mknod", "wait", "wait3", "wait4", "chown", "lchown", "fchown", "fchmod", "chroot"),
+    *(
+        "nice",
+        "setpriority",
+        "getpriority",
+        "mkfifo",
+        "mknod",
+        "wait",
+        "wait3",
+        "wait4",
+        "chown",
+        "lchown",
+        "fchown",
+        "fchmod",
+        "chroot",
+    ),
     *("statvfs", "fstatvfs", "getloadavg", "killpg", "sched_getaffinity", "sched_setaffinity", "pread"),
     *("pwrite", "sendfile", "memfd_create", "openpty", "ttyname", "sync", "fdatasync", "getgroups", "pipe2"),
     *("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_DIRECTORY", "O_SYNC", "O_NOCTTY", "O_TMPFILE"),
 )
 SIGNALS = {"SIGABRT", "SIGFPE", "SIGILL", "SIGINT", "SIGSEGV", "SIGTERM", "SIG_DFL", "SIG_IGN"}
 BINARY = 1 << 30  # O_BINARY
+DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\..*)?", re.IGNORECASE)
+"""Names of devices, in every folder of Windows."""
 
 
 class Seen(ModuleType):
@@ -77,6 +94,16 @@ def refuse_link(*_: object, **__: object) -> None:
     raise OSError(22, "A required privilege is not held by the client", None)
 
 
+def check_name(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: a name that is created has no reserved characters."""
+    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
+    names = arguments[1:2] if event == "os.rename" else arguments[:1]
+    if (writes or event in ("os.rename", "os.mkdir")) and isinstance(names[0], (str, os.PathLike)):
+        name = os.path.basename(os.fspath(names[0]))
+        if set(name) & set('<>:"|?*\\') or name.endswith((".", " ")) or DEVICE.fullmatch(name):
+            raise OSError(22, "Invalid argument", name)
+
+
 def check_closed(event: str, arguments: tuple[Any, ...]) -> None:
     """An audit hook: neither source nor target of a change of names may be open, or contain open files."""
     if event not in ("os.rename", "os.remove") or not isinstance(arguments[0], (str, os.PathLike)):
@@ -122,3 +149,4 @@ builtins.__import__ = import_as_there
 if SYSTEM == "win32":
     os.symlink = refuse_link
     sys.addaudithook(check_closed)
+    sys.addaudithook(check_name)
