@@ -24,21 +24,8 @@ MISSING = {
 }[SYSTEM]
 OS = (
     *("fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getpgid", "setsid", "sysconf", "uname"),
-    *(
-        "nice",
-        "setpriority",
-        "getpriority",
-        "mkfifo",
-        "mknod",
-        "wait",
-        "wait3",
-        "wait4",
-        "chown",
-        "lchown",
-        "fchown",
-        "fchmod",
-        "chroot",
-    ),
+    *("nice", "setpriority", "getpriority", "mkfifo", "mknod", "wait", "wait3", "wait4", "chown", "lchown"),
+    *("fchown", "fchmod", "chroot"),
     *("statvfs", "fstatvfs", "getloadavg", "killpg", "sched_getaffinity", "sched_setaffinity", "pread"),
     *("pwrite", "sendfile", "memfd_create", "openpty", "ttyname", "sync", "fdatasync", "getgroups", "pipe2"),
     *("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_DIRECTORY", "O_SYNC", "O_NOCTTY", "O_TMPFILE"),
