@@ -164,9 +164,10 @@ class BoundDecoder:
         self.engine = engine = layers[0].engine
         self.layers: list[BoundCell] = [layer.bind(layer.directions[0], batch) for layer in layers]
         self.upper_products: list[BoundProduct] = [layer.input_product() for layer in self.layers[1:]]
-        first, size = self.layers[0], decoder.embedding.embedding_dim
-        self.token_product = first.input_product(0, size)
-        self.feed_product = first.input_product(size, biased=False) if decoder.input_feeding else None
+        sizes = [decoder.embedding.embedding_dim]
+        sizes += [decoder.combine.out_features] if decoder.input_feeding else []
+        self.token_product, *feed = self.layers[0].input_products(sizes)
+        self.feed_product = feed[0] if feed else None
         self.combine = bind_product(decoder.combine.weight, engine, decoder.combine.bias)
         if decoder.conditional is not None:
             self.conditional: BoundCell = layers[0].bind(decoder.conditional, batch)

@@ -38,6 +38,8 @@ def multiply(v: Tensor, weight: Tensor, bias: Tensor | None = None, add: Tensor 
 
 def multiply_rows(matrix: PreparedMatrix, v: Tensor, add: Tensor | None = None) -> Tensor:
     """Compute `v Wᵀ (+ add)` with a back end's matrix: v [..., I], add a bias [O] or [..., O]."""
+    if v.dim() == 2:
+        return matrix(v, add)
     rows = v.reshape(-1, v.shape[-1])
     if add is not None and add.dim() > 1:
         add = add.reshape(-1, add.shape[-1])

@@ -1,6 +1,6 @@
 """A cell bound to one sequence: products merged, dropout masks drawn, ready to step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -117,17 +117,24 @@ class BoundCell:
         """Compute the input products of all gates at all positions: x [T, B, E] to [T, B, G*H]."""
         return self.cell.normalise_input(self.projection(x))
 
-    def input_product(self, start: int = 0, stop: int | None = None, *, biased: bool = True) -> BoundProduct:
-        """Prepare columns `start` to `stop` of the input product for one position after the other.
+    def input_product(self) -> BoundProduct:
+        """Prepare the input product for one position after the other."""
+        [product] = self.input_products([self.cell.input_size])
+        return product
 
-        The sum of the products of all columns, one of them biased, goes through `Cell.normalise_input`.
+    def input_products(self, sizes: Sequence[int]) -> list[BoundProduct]:
+        """Prepare the input product in blocks of columns of these sizes, the first with the bias.
+
+        The sum of the products of all blocks goes through `Cell.normalise_input`. The gradients of the blocks
+        are concatenated; those of slices would be added up, each padded with zeros.
         """
-        bias = self.cell.input_bias() if biased else None
-        product = bind_product(self.cell.W[:, start:stop], self.engine, bias)
-        if self.input_mask is None:
-            return product
-        mask = self.input_mask[:, start:stop]
-        return lambda v, add=None: product(v * mask, add)
+        cell, products = self.cell, list[BoundProduct]()
+        blocks = cell.W.split(sizes, 1) if len(sizes) > 1 else [cell.W]  # type: ignore[no-untyped-call]
+        masks = [None] * len(sizes) if self.input_mask is None else self.input_mask.split(sizes, 1)  # type: ignore[no-untyped-call]
+        for number, (W, mask) in enumerate(zip(blocks, masks, strict=True)):
+            product = bind_product(W, self.engine, None if number else cell.input_bias())
+            products.append(product if mask is None else partial(_multiply_masked, product, mask))
+        return products
 
     def step(self, x: Tensor, s: Any) -> Any:
         """Compute the state after one position from a projected input [B, G*H], drawing its zones."""
@@ -159,6 +166,10 @@ class BoundCell:
 def position_order(positions: int, reverse: bool) -> range:
     """Return the positions in the order of a scan."""
     return range(positions - 1, -1, -1) if reverse else range(positions)
+
+
+def _multiply_masked(product: BoundProduct, mask: Tensor, v: Tensor, add: Tensor | None = None) -> Tensor:
+    return product(v * mask, add)
 
 
 def _keep_padding(mask: Tensor, new: Any, old: Any) -> Any:

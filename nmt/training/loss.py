@@ -99,7 +99,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         output, back = run.matrix(weight), run.matrix(weight.t()) if with_gradients else None
         uniform = _UniformPart.compute(features, weight, bias, counts) if smoothing else None
         gradients = _initial_gradients(features, weight, bias, smoothing, uniform) if with_gradients else []
-        for start in range(0, len(targets), CHUNK):
+        for start in range(0, max(len(targets), 1), CHUNK):
             rows = slice(start, start + CHUNK)
             count = None if counts is None else counts[rows]
             logits = output(features[rows], bias).to(dtype)  # [n, V]
@@ -109,10 +109,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
             at_target += z.sum() if count is None else z @ count
             correct += hits.sum()
             if back is not None:  # the logits are now their gradient
-                d_features, d_weight, _ = gradients
+                d_features, d_weight, _ = gradients  # d_weight is one row at first, so it is written once
                 dz = logits.to(features.dtype)
                 back(dz, add=d_features[rows], out=d_features[rows])
-                run.matrix(features[rows].t())(dz.t(), add=d_weight, out=d_weight)
+                out = d_weight if start else torch.empty_like(weight)
+                gradients[1] = run.matrix(features[rows].t())(dz.t(), add=d_weight, out=out)
         smoothed = weighted if uniform is None else weighted + smoothing * (at_target - uniform.total)
         ctx.gradients = gradients
         ctx.mark_non_differentiable(nll, correct)
@@ -194,12 +195,13 @@ def _initial_gradients(
     """Return the gradients of -smoothing times the uniform part, which is the same for every token."""
     dtype = torch.promote_types(features.dtype, torch.float32)
     if uniform is None:
-        return [*map(torch.zeros_like, (features, weight)), torch.zeros_like(bias, dtype=dtype)]
+        row = weight.new_zeros(weight.shape[1])
+        return [torch.zeros_like(features), row.expand_as(weight), torch.zeros_like(bias, dtype=dtype)]
     share, mean = -smoothing / len(weight), -smoothing * uniform.weight
     d_features = mean.expand_as(features) if uniform.counts is None else torch.outer(uniform.counts, mean)
     return [
         d_features.to(features.dtype, memory_format=torch.contiguous_format, copy=True),
-        (share * uniform.features).to(weight.dtype).expand_as(weight).contiguous(),
+        (share * uniform.features).to(weight.dtype).expand_as(weight),
         torch.full_like(bias, share, dtype=dtype) * uniform.positions,
     ]
 

@@ -93,7 +93,20 @@ class PackedMatrix(PreparedMatrix):
 
     def __call__(self, v: Tensor, add: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         out = v.new_empty(len(v), self.N) if out is None else out
-        CBackend().product(v.unsqueeze(0), self, out.unsqueeze(0), add)(0)
+        add_row = 0
+        if add is not None:
+            add = add if add.stride(-1) == 1 else add.contiguous()
+            add_row = add.stride(0) if add.dim() == 2 and len(add) > 1 else 0
+        v = v if 1 in v.stride() else v.contiguous()
+        _check_one_dtype(self.dtype, v, out, *([] if add is None else [add]))
+        arguments = _ProductArguments(
+            *(len(v), self.N, self.K),
+            *(v.data_ptr(), 0, *v.stride()),
+            self.packed.data_ptr(),
+            *(out.data_ptr(), 0, out.stride(0)),
+            *((0, 0, 0) if add is None else (add.data_ptr(), 0, add_row)),
+        )
+        self.run(0, ctypes.byref(arguments))
         return out
 
 
