@@ -44,6 +44,23 @@ def atomic_file(path: Path, *, blocking: bool = False) -> Iterator[Path]:
         replace_file(side, target)
 
 
+@contextmanager
+def _create_parents(path: Path) -> Iterator[None]:
+    """Create the directories that a path is in, and remove the new ones if the block raises."""
+    absent = [parent for parent in path.parents if not parent.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
+    try:
+        yield
+    except BaseException:
+        for parent in absent:
+            with suppress(OSError):
+                parent.rmdir()
+        raise
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write a file atomically, as `atomic_file` does; of several processes, each waits for the one before."""
     with atomic_file(path, blocking=True) as side:
@@ -59,11 +76,7 @@ def atomic_directory(path: Path) -> Iterator[Path]:
     if the disk is full.
     """
     side = path.with_name(f".{path.name}.partial")
-    try:
-        side.parent.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(side.parent)) from None
-    with _create_temporary(side, path, is_directory=True):
+    with _create_parents(side), _create_temporary(side, path, is_directory=True):
         yield side
         mode = S_IMODE(side.stat().st_mode)  # by the umask, which libraries that write 0600 do not heed
         for file in side.rglob("*"):

@@ -9,6 +9,7 @@ from nmt.cli.options import CountOption, NumberOption
 from nmt.cli.paths import CHECKED_LATER, READ
 from nmt.cli.progress import spinner
 from nmt.cli.terminal import echo_note, format_table
+from nmt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt.lab.project.facts import ProjectFacts
@@ -47,6 +48,10 @@ def new(
     from nmt.lab.project.facts import ProjectSettings
     from nmt.lab.project.pair_files import find_pair_files
 
+    if directory.is_file():
+        raise UsageError(
+            f"{directory} is a file: first name the directory to create, as nmt new DIR {directory}"
+        )
     settings = ProjectSettings(SplitSettings(seed, held_out), minutes)
     with spinner("reading the pairs") as show:
         facts = create_project(directory, find_pair_files(pairs, src, tgt), settings, show)

@@ -32,6 +32,8 @@ def read_tsv(path: Path, languages: Sequence[str], columns: Sequence[str]) -> It
         if len(row) != expected:
             found = f"{len(row)} column" + "s" * (len(row) != 1)
             wanted = "two: source, tab, target" if expected == 2 else f"{expected}, separated by tabs"
+            if len(row) > expected == 2:
+                wanted += "; `cut -f1,2` keeps the first two"
             raise DataError(f"{path}, line {number}: {found}, expected {wanted}")
         yield tuple(row[i] for i in chosen)
 
@@ -50,9 +52,11 @@ def _read_object(line: str, where: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{where}: invalid JSON ({error})") from None
+        array = "; this looks like an array: `jq -c .[]` writes an object per line" * line.startswith("[")
+        raise DataError(f"{where}: invalid JSON ({error}){array}") from None
     if not isinstance(entry, dict):
-        raise DataError(f"{where}: expected a JSON object such as {{…}}")
+        array = "; `jq -c .[]` writes the objects of an array, one per line" * isinstance(entry, list)
+        raise DataError(f"{where}: expected a JSON object such as {{…}}{array}")
     return entry
 
 
@@ -113,7 +117,7 @@ class _TmxParser:
         try:
             self.parser.Parse(block, not block)
         except (expat.ExpatError, ValueError, LookupError) as error:  # the latter two: of encodings
-            problem = survey_file(path, [block]).describe()
+            problem = survey_file(path, [block]).describe() if block else "the file ends too early"
             raise DataError(f"{path} is not TMX: {error}" + (f"; {problem}" if problem else "")) from None
         except DataError as error:
             raise DataError(f"{path}, line {self.parser.CurrentLineNumber}: {error}") from None

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,14 @@ from nmt.data.pairs import find_corpus, read_pairs
 from nmt.files import file_sha256, shipped_directory
 from nmt.lab.doctor.trial_run import TrainingCost
 from nmt.lab.project import fitting
-from nmt.lab.project.choices import FILE, ChoiceTable, CorpusFacts, choose_settings, count_frequent
+from nmt.lab.project.choices import (
+    FILE,
+    ChoiceTable,
+    ChosenSetting,
+    CorpusFacts,
+    choose_settings,
+    count_frequent,
+)
 from nmt.lab.project.languages import find_side_language
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.settings_file import read_settings
@@ -33,8 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def speed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Updates that take time by the size of the decoder, a second for 256, instead of being measured."""
 
-    def timed(folder: Path) -> tuple[TrainingCost, list[object]]:
-        hidden = read_recipe([str(folder / "recipe.yaml")]).decoder.hidden
+    def timed(folder: Path, settings: Sequence[ChosenSetting]) -> tuple[TrainingCost, list[object]]:
+        [hidden] = [one.value for one in settings if one.setting == "decoder.hidden"]
         return TrainingCost(1, 1, hidden / 256, 1.0, None, None), []
 
     monkeypatch.setattr(fitting, "_time_updates", timed)
@@ -182,6 +190,22 @@ def test_minutes_limit_the_epochs_and_then_the_size(minutes: float, hidden: int,
     assert str(recipe.training.stop_after) == stop_after
 
 
+def test_a_smaller_model_must_get_many_more_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the few epochs that fit, dropout is lower, too."""
+
+    def timed(folder: Path, settings: Sequence[ChosenSetting]) -> tuple[TrainingCost, list[object]]:
+        [hidden] = [one.value for one in settings if one.setting == "decoder.hidden"]
+        return TrainingCost(1, 1, 0.6 + 0.4 * hidden / 256, 1.0, None, None), []
+
+    monkeypatch.setattr(fitting, "_time_updates", timed)
+    done(nmt("new", "mine", *two_files(corpus(300)), "--minutes", 3, "--held-out", 20))
+    recipe = read_recipe(["mine/recipe.yaml"])
+    assert (recipe.decoder.hidden, str(recipe.training.stop_after)) == (256, "17e")
+    assert 0.1 <= recipe.decoder.dropout.output < 0.35
+    assert recipe.decoder.dropout.output == recipe.encoder.dropout.embedding
+    assert "less than by size alone, 0.35" in Path("mine/recipe.yaml").read_text("utf-8")
+
+
 @pytest.mark.usefixtures("speed")
 def test_long_lines_raise_the_limit_of_their_length() -> None:
     """Only where 99% of the lines would not fit, by the characters of a token in their script."""
@@ -235,7 +259,7 @@ def test_frequent_characters_are_counted() -> None:
 
 def test_every_choice_has_a_reason_and_its_evidence_a_study() -> None:
     table, _ = read_settings(ChoiceTable, shipped_directory("recipes") / FILE, "table")
-    known = {path.stem for path in shipped_directory("recipes").rglob("*.yaml")}
+    known = {"benchmarks.new"} | {path.stem for path in shipped_directory("recipes").rglob("*.yaml")}
     for choice in table.choices:
         assert choice.reason
         assert {one.study for one in choice.evidence} <= known, choice.setting
@@ -270,3 +294,104 @@ def test_files_that_do_not_belong_together_are_refused() -> None:
     assert result.exit_code == 1
     assert "source and target lines do not seem to belong together" in " ".join(result.stderr.split())
     assert not Path("mine").exists()
+
+
+@pytest.mark.usefixtures("speed")
+def test_a_pair_of_ten_megabytes_is_removed() -> None:
+    """Also if one side is short, so that the lengths of all pairs do not correlate."""
+    pairs = corpus(150)
+    long = [("Wort " * 2_000_000, "word " * 2_000_000), ("Wort" * 2_500_000, "word")]
+    output = done(nmt("new", "mine", *two_files([*pairs, *long])))
+    assert "152; 2 removed by cleaning" in output
+    assert "| longer than 10,000 characters | 2 |" in Path("mine/report.md").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("speed")
+@pytest.mark.parametrize("keys", [("source", "target"), ("src", "tgt")])
+def test_texts_that_are_named_by_their_side_are_read(keys: tuple[str, str]) -> None:
+    pairs = corpus(150)
+    rows = [{"id": str(i), keys[1]: tgt, keys[0]: src} for i, (src, tgt) in enumerate(pairs)]
+    write_lines(Path("a.jsonl"), map(json.dumps, rows))
+    assert "de to en (as given)" in done(nmt("new", "mine", "a.jsonl", "--src", "de", "--tgt", "en"))
+    assert sorted(pair for part in parts(Path("mine")).values() for pair in part) == sorted(pairs)
+
+
+@pytest.mark.usefixtures("speed")
+def test_quotation_marks_of_another_program_are_reported() -> None:
+    write_lines(Path("a.tsv"), [f'"{src}"\t"{tgt}"' for src, tgt in corpus(150)])
+    result = nmt("new", "mine", "a.tsv", "--src", "de", "--tgt", "en")
+    assert "150 pairs (100%) with both sides in quotation marks" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (
+            ["attribution.tsv", "--src", "de", "--tgt", "en"],
+            1,
+            "3 columns, expected two: source, tab, target; `cut -f1,2` keeps",
+        ),
+        (
+            ["array.jsonl", "--src", "de", "--tgt", "en"],
+            1,
+            "looks like an array: `jq -c .[]` writes an object per line",
+        ),
+        (["line.jsonl"], 1, "`jq -c .[]` writes the objects of an array, one per line"),
+        (["nested.jsonl"], 1, "its first entry has no text: expected texts in two languages"),
+        (["one.jsonl"], 1, "its first entry has 'text': expected texts in two languages"),
+        (["pairs.csv"], 2, "pairs.csv: .csv files are not read: convert it to pairs in .tsv or .jsonl"),
+        (["pairs.json"], 2, "pairs.json: .json files are not read"),
+        (["torn.tmx", "--src", "de", "--tgt", "en"], 1, "the file ends too early"),
+        (["three.tmx"], 2, "found texts in de, en, fr: choose two by --src and --tgt"),
+        (["three.tmx", "--src", "de", "--tgt", "ko"], 1, "no text in 'ko'; available: de, en, fr"),
+        (["cp949.ko", "all.en"], 1, "it looks like CP949 text"),
+        (["utf16.tsv"], 1, "it looks like UTF-16 text"),
+        (["all.de", "all.de"], 2, "both sides are in 'de'"),
+        (["all.de", "all.de", "--tgt", "en", "--src", "de"], 1, "identical sides"),
+        (["all.de", "short.en"], 1, "all.de has 120 lines but short.en has 100"),
+    ],
+)
+def test_what_newcomers_have_is_refused_with_what_to_do(words: list[str], code: int, message: str) -> None:
+    pairs = corpus(120)
+    two_files(pairs)
+    objects = [{"de": src, "en": tgt} for src, tgt in pairs]
+    units = "".join(
+        f'<tu><tuv xml:lang="de"><seg>{src}</seg></tuv><tuv xml:lang="en"><seg>{tgt}</seg></tuv>'
+        f'<tuv xml:lang="fr"><seg>{tgt}</seg></tuv></tu>'
+        for src, tgt in pairs
+    )
+    memory = f'<tmx><header srclang="de"/><body>{units}</body></tmx>'
+    texts = {
+        "attribution.tsv": "".join(f"{src}\t{tgt}\tCC-BY 2.0\n" for src, tgt in pairs),
+        "array.jsonl": json.dumps(objects, indent=1),
+        "line.jsonl": json.dumps(objects),
+        "nested.jsonl": json.dumps({"translation": objects[0]}),
+        "one.jsonl": json.dumps({"text": "Ein Hund."}),
+        "pairs.csv": "".join(f'"{src}","{tgt}"\n' for src, tgt in pairs),
+        "pairs.json": json.dumps(objects),
+        "torn.tmx": memory[:-400],
+        "three.tmx": memory,
+        "short.en": "".join(f"{tgt}\n" for _, tgt in pairs[:100]),
+    }
+    for name, text in texts.items():
+        Path(name).write_text(text, "utf-8")
+    Path("cp949.ko").write_bytes("".join(f"개가 {i}번 집에서 잔다\n" for i in range(120)).encode("cp949"))
+    Path("utf16.tsv").write_text("".join("\t".join(pair) + "\n" for pair in pairs), "utf-16")
+    before = sorted(Path().iterdir())
+    result = nmt("new", "mine", *words)
+    assert result.exit_code == code, result.output
+    assert message in " ".join(result.stderr.split())
+    assert sorted(Path().iterdir()) == before
+
+
+def test_a_directory_that_was_forgotten_is_asked_for() -> None:
+    files = two_files(corpus(120))
+    result = nmt("new", *files)
+    assert result.exit_code == 2
+    assert "all.de is a file: first name the directory to create" in " ".join(result.stderr.split())
+
+
+def test_nothing_is_left_of_directories_that_were_not_there() -> None:
+    two_files(corpus(10))
+    assert nmt("new", "far/away/mine", "all.de", "all.en").exit_code == 1
+    assert not Path("far").exists()

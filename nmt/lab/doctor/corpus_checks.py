@@ -20,6 +20,8 @@ ALIGNED = 0.4
 """Minimum correlation of the lengths of aligned sides. Multi30k, a Bible and the phrasebook have 0.88 to
 0.90, and -0.23 to 0.26 with one side shifted by a line."""
 BLOCK = 500  # pairs whose lengths are correlated together, to find a block that is shifted
+QUOTED = 0.5
+"""Share of pairs in quotation marks from which they are those of CSV."""
 MISPLACED = (
     "one file is probably sorted, shuffled or shifted by a line against the other: compare the files, and "
     "get them again from their source"
@@ -85,6 +87,11 @@ def _check_marked_pairs(survey: Survey) -> Iterator[Finding]:
             "like"
         )
         yield _share_finding(survey, hits, "pair", "with the same text on both sides", (0.02, 0.5), advice)
+    if (hits := survey.pairs.get("quoted")) and hits.count > QUOTED * len(survey):
+        advice = (
+            "they are probably those of a CSV file, and translations get them, too: write it without them"
+        )
+        yield _share_finding(survey, hits, "pair", "with both sides in quotation marks", (QUOTED,), advice)
 
 
 def _check_lengths(survey: Survey, limits_ratio: bool) -> Iterator[Finding]:

@@ -76,6 +76,8 @@ class Survey:
             self.pairs["blank"].add(number, "")
         if self.corpus.parallel and is_identical(*pair) and any(map(str.isalpha, pair[0])):
             self.pairs["identical"].add(number, _shorten(pair[0], EXCERPT_WIDTH // 2))
+        if all(len(text) > 1 and text[0] == text[-1] == '"' for text in map(str.strip, pair)):
+            self.pairs["quoted"].add(number, excerpt(*pair))
         for side in self.sides:
             line = pair[side]
             for rule in LINE_RULES:

@@ -42,6 +42,8 @@ SAMPLED = 500
 """Pairs whose languages are checked."""
 COUNTED = 200_000
 """Training pairs whose characters are counted."""
+LONGEST_SIDE = 10_000
+"""Characters of a side above which a pair is removed: no recipe trains on so long a line."""
 USUAL_LENGTH, MOST_TOKENS = 100, 300
 """The default of data.max_length, and its greatest value."""
 LETTER_TOKEN, SYLLABLE_TOKEN = 3.0, 1.2
@@ -106,7 +108,8 @@ def _write_clean_pairs(facts: ProjectFacts, folder: Path) -> Path:
     """Write the good pairs of all corpora to one file; DataError if there are too few."""
     sides = facts.scripts
     known = tuple(frozenset([*side, *_japanese(side)]) for side in sides)
-    rules = CleaningRules(scripts=(known[0], known[1]) if all(known) else None, share=SCRIPT_SHARE)
+    scripts = (known[0], known[1]) if all(known) else None
+    rules = CleaningRules(max_characters=LONGEST_SIDE, scripts=scripts, share=SCRIPT_SHARE)
     corpora, file = facts.inputs.corpora, folder / "pairs.tsv"
     reports = [FilterReport() for _ in corpora]
     sample = Reservoir[Pair](SAMPLED, seed=facts.settings.split.seed)

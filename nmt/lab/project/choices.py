@@ -44,7 +44,7 @@ class Evidence(Settings):
     """A measurement."""
 
     study: str
-    """The study or recipe that measured it."""
+    """The study, recipe or benchmark that measured it."""
     figures: str
     """What it measured."""
 

@@ -15,6 +15,10 @@ from nmt.lab.project.languages import find_side_language
 SAMPLED = 1000
 """Pairs at the beginning of the files from which languages are detected."""
 LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
+SIDES = (("source", "target"), ("src", "tgt"))
+"""Names of the texts in a file that does not tell their languages."""
+UNREAD = frozenset([".csv", ".json", ".xlsx", ".ods", ".docx", ".xml", ".zip"])
+"""Suffixes of files that are neither lines nor a format of pairs."""
 NO_LANGUAGES = frozenset(["txt", "csv", "tok", "bpe", "raw", "xz", "gz", "zip"])
 """Suffixes of files that look like languages."""
 
@@ -38,6 +42,7 @@ class _Named(NamedTuple):
     pairs: str | list[str]
     languages: list[str]
     is_ordered: bool = True  # the first language is the source
+    keys: tuple[str, str] | None = None  # names of its texts, if they are not languages
 
 
 def find_pair_files(words: Sequence[str], src: str | None, tgt: str | None) -> PairInputs:
@@ -59,7 +64,8 @@ def find_pair_files(words: Sequence[str], src: str | None, tgt: str | None) -> P
     for one in named:
         swapped = isinstance(one.pairs, list) and one.languages == [languages[1], languages[0]]
         pairs = one.pairs[::-1] if swapped else one.pairs
-        corpora.append(find_corpus(pairs, root=Path(), src=languages[0], tgt=languages[1]))
+        src, tgt = one.keys or languages
+        corpora.append(find_corpus(pairs, root=Path(), src=src, tgt=tgt))
     return PairInputs(corpora, languages, origin)
 
 
@@ -71,7 +77,7 @@ def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list
             raise UsageError(f"{word} is a directory: name the files with the pairs")
         if pair_format(word):
             [path] = find_corpus(word, root=Path(), src="", tgt="").files
-            named.append(_Named(word, *find_languages(path)))
+            named.append(_name_texts(word, *find_languages(path)))
         elif any(Path(word + ending).is_file() for ending in COMPRESSIONS):
             texts.append(word)
             if len(texts) == 2:
@@ -80,12 +86,25 @@ def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list
         else:
             found = [src, tgt] if src and tgt else _find_suffixes(word)
             named.append(_Named(word, found, is_ordered=False))
+    if texts and (suffix := Path(strip_compression(texts[0])).suffix.lower()) in UNREAD:
+        raise UsageError(
+            f"{texts[0]}: {suffix} files are not read: convert it to pairs in .tsv or .jsonl, or to two "
+            "files of lines"
+        )
     if texts:
         raise UsageError(
             f"{texts[0]} has one side only: name the file of the other side after it, or one file of pairs "
             "(.tsv, .jsonl, .tmx, .parquet)"
         )
     return named
+
+
+def _name_texts(word: str, names: list[str], is_ordered: bool) -> _Named:
+    """Return a file of pairs whose texts have these names, which are languages or those of `SIDES`."""
+    for keys in SIDES:
+        if set(keys) <= set(names):
+            return _Named(word, [], keys=keys)
+    return _Named(word, names, is_ordered)
 
 
 def _suffix_language(name: str) -> str:
@@ -134,15 +153,27 @@ def _choose_languages(
 
 def _detect_languages(named: Sequence[_Named], src: str | None, tgt: str | None) -> tuple[str, str]:
     """Return the languages of the text itself; UsageError if one is not certain."""
-    corpora = [find_corpus(one.pairs, root=Path(), src="", tgt="") for one in named]
+    for one in named:
+        if isinstance(one.pairs, str) and one.keys is None and pair_format(one.pairs) not in (None, ".tsv"):
+            texts = ", ".join(map(repr, one.languages)) or "no text"
+            raise DataError(
+                f"{one.pairs}: its first entry has {texts}: expected texts in two languages, such as "
+                '{"de": "…", "en": "…"} in JSON lines'
+            )
+    corpora = [
+        find_corpus(one.pairs, root=Path(), src=src, tgt=tgt)
+        for one in named
+        for src, tgt in [one.keys or ("", "")]
+    ]
     pairs = list(islice(chain.from_iterable(map(read_pairs, corpora)), SAMPLED))
     found = [
         given or find_side_language([pair[side] for pair in pairs]) for side, given in enumerate((src, tgt))
     ]
-    for option, side, language in zip(("--src", "--tgt"), ("source", "target"), found, strict=True):
+    sides = (("--src", "de", "source"), ("--tgt", "en", "target"))
+    for (option, code, side), language in zip(sides, found, strict=True):
         if language is None:
             raise UsageError(
-                f"the language of the {side} side is not known: give it by {option}, as {option} de "
+                f"the language of the {side} side is not known: give it by {option} {code} "
                 "(the extra `detect` installs py3langid, which detects it)"
             )
     return str(found[0]), str(found[1])
