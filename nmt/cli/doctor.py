@@ -26,7 +26,7 @@ TEMPLATES = {
     "training": "{parameters:,} parameters, peak memory {peak} of {there} GiB; "
     "{updates:,} updates of {seconds_per_update:.3f} s ({pieces_per_second:,.0f} target tokens/s): "
     "{time} of training, without validations",
-    "run": "{updates:,} updates, {epochs:.1f} epochs, {time} of training",
+    "run": "{updates:,} updates, {epochs:.3g} epochs, {time} of training",
     "best": "{metric} {score:.2f}, at update {update:,}",
 }
 

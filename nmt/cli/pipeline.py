@@ -69,10 +69,15 @@ def pipeline(
     results = _run(plan, steps, jobs)
     options = ["-o", str(output)] if output else []
     _report(plan, steps, results, shlex.join(["nmt", "pipeline", *(words or []), *options]))
+    _check_results(results)
+
+
+def _check_results(results: "Sequence[StepResult]") -> None:
+    """Raise DataError if a step did not finish."""
     failed = [result for result in results if result.status in ("failed", "not run")]
     if failed:
         raise DataError(
-            f"{len(failed)} of {len(steps)} steps did not finish; run the same command to retry them"
+            f"{len(failed)} of {len(results)} steps did not finish; run the same command to retry them"
         )
 
 

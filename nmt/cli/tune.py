@@ -64,21 +64,28 @@ def tune(
 
     if metric is not None:
         find_metric(metric)
-    request = TuningRequest(data=data, metric=metric, lines=lines, threshold=good)
-    if beams is not None:
-        request = request._replace(beams=[int(size) for size in parse_numbers("--beams", beams)])
-    if length_penalties is not None:
-        request = request._replace(penalties=parse_numbers("--length-penalties", length_penalties))
+    grid = read_grid(beams, length_penalties)
+    request = TuningRequest(data=data, metric=metric, lines=lines, threshold=good)._replace(**grid)
     torch.set_num_threads(threads)
     with spinner("tuning") as report:
         result = tune_model(model, request, report)
     typer.echo(to_json(list_facts(result), indent=2) if json else format_result(result))
     if result.problem:
         echo_note(result.problem)
-    if plot and result.tuning.quality:
-        draw_reliability(plot, result.tuning.quality.evidence)
+    if plot:
+        _plot_quality(plot, result)
     if write:
         echo_note(f"written to {write_tuning(model, result.tuning)}")
+
+
+def read_grid(beams: str | None, length_penalties: str | None) -> dict[str, Any]:
+    """Return the fields of a request that the options give."""
+    grid: dict[str, Any] = {}
+    if beams is not None:
+        grid["beams"] = [int(size) for size in parse_numbers("--beams", beams)]
+    if length_penalties is not None:
+        grid["penalties"] = parse_numbers("--length-penalties", length_penalties)
+    return grid
 
 
 def parse_numbers(option: str, text: str) -> list[float]:
@@ -115,6 +122,13 @@ def list_facts(result: "TuningResult") -> dict[str, Any]:
     """Return the result as JSON values."""
     points = [point._asdict() | {"is_good": point.is_good} for point in result.points]
     return {"settings": points, "tuning": asdict(result.tuning), "problem": result.problem}
+
+
+def _plot_quality(file: Path, result: "TuningResult") -> None:
+    if result.tuning.quality is None:
+        echo_note(f"{file} was not written: the quality of lines is not calibrated")
+    else:
+        draw_reliability(file, result.tuning.quality.evidence)
 
 
 def draw_reliability(file: Path, evidence: "QualityEvidence") -> None:

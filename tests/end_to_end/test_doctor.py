@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from nmt.lab.curves import read_events
+from nmt.lab.doctor.diagnose_run import find_epochs
 from nmt.training.checkpoint import read, write
+from nmt.training.run_state import BestScore, RunState
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.toy import done, nmt
 
@@ -23,6 +26,15 @@ def test_a_run_that_went_well_is_reported_in_numbers_without_problems(finished: 
     assert said.startswith("run       100 updates, ")
     assert "best      chrf " in said
     assert said.endswith("no problems found\n")
+
+
+def test_parts_of_an_epoch_are_counted(finished: Finished) -> None:
+    events = read_events(finished.run)
+    facts = json.loads(nmt("doctor", finished.run, "--json").stdout)["facts"]
+    assert facts["run"]["epochs"] == pytest.approx(events[-1]["epoch"], abs=1e-3)
+    short = RunState(BestScore("bleu"), update=2)
+    assert find_epochs(short, [{"event": "update", "update": 2, "epoch": 0.04}, events[-1]]) == 0.04
+    assert find_epochs(short, []) == 0
 
 
 def test_a_good_recipe_is_reported_with_its_cost(finished: Finished) -> None:

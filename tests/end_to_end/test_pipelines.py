@@ -3,17 +3,19 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import pytest
 
-from nmt.lab.pipeline.steps import REPORTS
+from nmt.lab.pipeline.steps import LOGS, NOT_CONTENT, REPORTS
 from nmt.lab.processes import ChildProcesses
 from tests.end_to_end.toy import done, nmt, write_lines
 
@@ -101,48 +103,73 @@ def test_a_shipped_pipeline_runs_and_reports(folder: Path, commands: list[list[s
     assert commands == []
 
 
-def outputs(directory: Path) -> dict[str, bytes]:
-    """The files that make the models and results; those of a run's own accounts have times."""
-    names = ("model.safetensors", "test.hyp", "scores.json")
-    found = [
-        path
-        for path in directory.glob("*")
-        if path.is_file() and path.name[0] != "." and "report" not in path.name
-    ]
-    found += [path for path in directory.rglob("*") if path.name in names]
-    return {str(path.relative_to(directory)): path.read_bytes() for path in found}
+def read_outputs(directory: Path) -> dict[str, bytes]:
+    """The files of a pipeline and its models, apart from logs and times."""
+    files = [path.relative_to(directory) for path in directory.rglob("*") if path.is_file()]
+    content = [file for file in files if not any(map(NOT_CONTENT.fullmatch, file.parts))]
+    return {
+        file.as_posix(): (directory / file).read_bytes()
+        for file in content
+        if file.parts[0] not in (LOGS, *REPORTS)
+    }
+
+
+def read_report(directory: Path) -> dict[str, object]:
+    """The report without its times, and the directory in its command."""
+    report = json.loads((directory / REPORTS[1]).read_bytes())
+    steps = [{name: step[name] for name in ("name", "command")} for step in report["steps"]]
+    return {"scores": report["scores"], "steps": steps}
+
+
+def find_running(messages: Path) -> str:
+    """The step that has begun and not ended, by the messages of a pipeline; empty if there is none."""
+    states = re.findall(r"^ *\d+/\d+  (\S+): (\w+)", messages.read_text("utf-8"), re.MULTILINE)
+    return states[-1][0] if states and states[-1][1] == "running" else ""
+
+
+def kill_in_step(command: Sequence[str], step: str, seconds: float) -> str:
+    """Run a pipeline, kill its processes that long after the step has begun, and return what was running.
+
+    If the step is finished already, the next one is killed.
+    """
+    with Path("messages").open("wb") as stream:
+        process = subprocess.Popen(command, env=environment(), stderr=stream, start_new_session=True)
+    begun = ""
+    while not begun and process.poll() is None:
+        time.sleep(0.01)
+        running, text = find_running(Path("messages")), Path("messages").read_text("utf-8")
+        begun = running if running == step or f" {step}: unchanged" in text else ""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    running = find_running(Path("messages"))
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() in (0, -signal.SIGKILL), Path("messages").read_text("utf-8")
+    return running if process.returncode else ""
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(PHRASEBOOK.parents[1]), "OMP_NUM_THREADS": "1"}
 
 
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="needs groups of processes")
-def test_twenty_kills_of_a_pipeline_change_nothing(folder: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "nmt",
-        "pipeline",
-        "distill",
-        "recipe=tiny.yaml",
-        *PIPELINES["distill"],
-        "-j2",
-    ]
-    environment = os.environ | {"PYTHONPATH": str(PHRASEBOOK.parents[1]), "OMP_NUM_THREADS": "1"}
-    start = time.monotonic()
-    subprocess.run([*command, "-o", "whole"], env=environment, check=True)
-    longest = (time.monotonic() - start) / 5
-    draw, killed = random.Random(1), 0
-    for _ in range(20):
-        with Path("messages").open("wb") as messages:
-            process = subprocess.Popen(
-                [*command, "-o", "killed"], env=environment, stderr=messages, start_new_session=True
-            )
-        try:
-            assert process.wait(draw.uniform(0, longest)) == 0, Path("messages").read_text("utf-8")
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            killed += 1
-    assert killed
-    subprocess.run([*command, "-o", "killed"], env=environment, check=True)
-    assert outputs(folder / "killed") == outputs(folder / "whole")
+def test_twenty_kills_in_all_steps_of_a_pipeline_change_nothing(folder: Path) -> None:
+    options = [text.replace("[1,2]", "[1]") for text in PIPELINES["back-translate"]]
+    words = [sys.executable, "-m", "nmt", "pipeline", "back-translate", "recipe=tiny.yaml", *options]
+    whole, killed = [*words, "-o", "whole"], [*words, "-o", "killed"]
+    subprocess.run(whole, env=environment(), check=True)
+    steps = json.loads(Path("whole", REPORTS[1]).read_bytes())["steps"]
+    draw, found = random.Random(1), list[str]()
+    for step in steps:
+        found += [kill_in_step(killed, step["name"], draw.uniform(0, 0.3) * step["seconds"])]
+        found += [kill_in_step(killed, step["name"], draw.uniform(0, 1) * step["seconds"])]
+        if step["command"].startswith("nmt run"):
+            found += [kill_in_step(killed, step["name"], draw.uniform(0, 1) * step["seconds"])]
+    print("killed in", Counter(found))
+    assert set(found) >= {step["name"] for step in steps}
+    assert len([name for name in found if name]) >= 18  # the last ones may come too late
+    subprocess.run(killed, env=environment(), check=True)
+    assert read_outputs(folder / "killed") == read_outputs(folder / "whole")
+    assert read_report(folder / "killed") == read_report(folder / "whole")

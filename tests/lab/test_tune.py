@@ -145,6 +145,16 @@ def test_the_choice_is_printed_and_nothing_is_written_unless_asked(tmp_path: Pat
     assert sorted(run.rglob("*")) == before
 
 
+def test_a_plot_without_calibration_is_reported(run: Path, pairs: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "reliability.svg"
+    result = nmt("tune", run, "--data", pairs, "--beams", "2", "--good", "0", "--plot", plot)
+    assert result.exit_code == 0
+    assert "reliability.svg was not written: the quality of lines is not calibrated" in " ".join(
+        result.stderr.split()
+    )
+    assert not plot.exists()
+
+
 def test_a_tuned_run_is_searched_as_chosen(run: Path) -> None:
     loaded = load_translator(run)
     assert (loaded.recipe.search.beam, loaded.recipe.search.length_penalty) == (2, 1.0)

@@ -49,7 +49,8 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         checkpoint.follow_link(run / "checkpoints" / "best"),
     )
     by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
-    position = TrainingPosition(state.update, state.epoch, state.seconds / 60)
+    epochs = find_epochs(state, events)
+    position = TrainingPosition(state.update, epochs, state.seconds / 60)
     history = TrainingHistory(
         events,
         metric=best.metric,
@@ -68,7 +69,7 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     )
     findings = [*check_training_data(recipe), *check_curves(history)]
     attends = vars(recipe.decoder).get("attention", "none") != "none"
-    facts = describe_progress(state)
+    facts = describe_progress(state, epochs)
     if history.is_best_arbitrary() or find_fatal(history):
         return facts, findings  # the translations of that checkpoint say nothing about the model
     try:
@@ -92,11 +93,17 @@ def check_training_data(recipe: Recipe) -> list[Finding]:
     return [finding for finding in found if finding.level != "note"]
 
 
-def describe_progress(state: RunState) -> dict[str, dict[str, Any]]:
+def find_epochs(state: RunState, events: Sequence[Event]) -> float:
+    """Return the epochs of a run with the fraction of the current one, which is in its events only."""
+    elapsed = (event["epoch"] for event in events if "epoch" in event and event["update"] <= state.update)
+    return max(elapsed, default=float(state.epoch))
+
+
+def describe_progress(state: RunState, epochs: float) -> dict[str, dict[str, Any]]:
     """Return the counters and the best score of a run."""
     best = state.best
     facts: dict[str, dict[str, Any]] = {
-        "run": {"updates": state.update, "epochs": state.epoch, "seconds": round(state.seconds, 1)}
+        "run": {"updates": state.update, "epochs": round(epochs, 3), "seconds": round(state.seconds, 1)}
     }
     if best.score is not None:
         facts["best"] = {"metric": best.metric, "score": best.score, "update": best.update}
