@@ -35,7 +35,7 @@ class FakeServer:
         self.asked: list[tuple[str, dict[str, Any]]] = []  # paths and bodies, in order
         self.problem: Problem | None = None  # which all requests are answered with
         self.is_gone = False
-        self.holds = False  # answers are kept in `held`
+        self.holds = False  # translations and traces are kept in `held`
         self.held: list[Callable[[], None]] = []
         self.outside: list[str] = []  # addresses that are not the server's
         self.trace = TRACE
@@ -63,7 +63,7 @@ class FakeServer:
             return route.fulfill(status=status, headers=headers, json={"error": {"what": what}})
         answers = {"models": self._models, "translate": self.translate, "alternatives": self.alternatives}
         found = {**answers, "inside": self.inside}[path.removeprefix("v1/")](self.asked[-1][1])
-        if self.holds and path == "v1/translate":
+        if self.holds and path in ("v1/translate", "v1/inside"):
             return self.held.append(lambda: route.fulfill(json=found))
         return route.fulfill(json=found)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.serve.fake_server import FOLDERS, LSTM, FakeServer, opened
+from tests.serve.fake_server import ADDRESS, FOLDERS, GRU, LSTM, FakeServer, opened
 
 LINE = "ein mann spielt gitarre"
 PAUSE = 1000  # milliseconds, more than the page waits for the next key
@@ -32,6 +32,27 @@ def write(tab: Any, text: str, place: str = "#text") -> None:
     tab.clock.fast_forward(PAUSE)
 
 
+def pause(tab: Any) -> None:
+    """Stop the clock of the page, which from then on only the test advances, however slow the machine is."""
+    tab.clock.pause_at(tab.evaluate("Date.now()") / 1000 + 3600)
+
+
+def held(tab: Any, server: FakeServer, count: int) -> None:
+    """Wait until so many requests of the page wait for their answer."""
+    for _ in range(6000):
+        if len(server.held) >= count:
+            return
+        tab.wait_for_timeout(5)
+    raise AssertionError(f"{len(server.held)} requests wait, expected {count}")
+
+
+def release(server: FakeServer) -> None:
+    """Answer the requests that wait for it; the page may have aborted them."""
+    while server.held:
+        with suppress(Exception):
+            server.held.pop(0)()
+
+
 def lines(tab: Any, place: str = "#lines") -> list[str]:
     return tab.locator(f"{place} p").all_inner_texts()  # type: ignore[no-any-return]
 
@@ -43,25 +64,23 @@ def wait_for(tab: Any, text: str, place: str = "#lines") -> None:
 
 
 def test_a_text_is_translated_as_one_types_and_not_at_every_key(tab: Any, server: FakeServer) -> None:
+    pause(tab)
     tab.locator("#text").press_sequentially("ein mann")
     tab.clock.fast_forward(PAUSE)
     wait_for(tab, "EIN MANN")
-    asked = server.bodies("v1/translate")
-    assert asked[-1] == {"model": "lstm", "text": ["ein mann"]}
-    assert len(asked) < len("ein mann")
+    assert server.bodies("v1/translate") == [{"model": "lstm", "text": ["ein mann"]}]
 
 
 def test_an_old_answer_never_replaces_a_new_one(tab: Any, server: FakeServer) -> None:
     server.holds = True
     for count, text in enumerate(("alt", "neu"), 1):
         write(tab, text)
-        while len(server.held) < count:
-            tab.wait_for_timeout(5)
-    old, new = server.held
-    new()
+        held(tab, server, count)
+    old = server.held.pop(0)
+    release(server)
     wait_for(tab, "NEU")
-    with suppress(Exception):  # the request was aborted
-        old()
+    server.held.append(old)
+    release(server)
     tab.wait_for_timeout(50)
     assert lines(tab) == ["NEU"]
 
@@ -143,8 +162,8 @@ def test_the_figures_follow_the_sentence(tab: Any, server: FakeServer) -> None:
     assert tab.locator("#recurrences section").count() == len(server.trace["recurrences"])
     assert tab.locator("#beam svg").count() == tab.locator("#attention canvas").count() == 1
     assert tab.inner_text("#result") == server.trace["translation"]
-    write(tab, "drei", "#sentence")
-    tab.wait_for_function("() => !document.querySelector('#figures.waiting')")
+    with tab.expect_response("**/v1/inside"):
+        write(tab, "drei", "#sentence")
     assert server.bodies("v1/inside")[-1]["text"] == "drei"
     tab.click("#tab-translate")
     assert tab.input_value("#text") == "\ndrei\nzwei"
@@ -154,6 +173,7 @@ def test_playing_moves_through_the_translation(tab: Any, server: FakeServer) -> 
     write(tab, LINE)
     tab.click("#tab-inside")
     tab.wait_for_selector("#figures canvas")
+    pause(tab)
     tab.click("#play")
     tab.clock.run_for(800)
     assert tab.get_attribute("#token-1", "aria-selected") == "true"
@@ -168,6 +188,39 @@ def test_an_export_has_no_inside(tab: Any, server: FakeServer) -> None:
     tab.click("#tab-inside")
     wait_for(tab, "An export has no weights", "#status")
     assert server.bodies("v1/inside") == []
+
+
+def test_what_is_answered_for_another_view_changes_nothing(tab: Any, server: FakeServer) -> None:
+    server.holds = True
+    tab.select_option("#pair", "en de")
+    write(tab, "one")
+    held(tab, server, 1)
+    tab.click("#tab-inside")
+    wait_for(tab, "An export has no weights", "#status")
+    release(server)
+    tab.click("#tab-translate")
+    held(tab, server, 1)
+    assert tab.inner_text("#status") == ""
+    release(server)
+    wait_for(tab, "ONE")
+
+
+def test_the_figures_of_a_sentence_that_was_changed_back_stay(tab: Any, server: FakeServer) -> None:
+    write(tab, LINE)
+    tab.click("#tab-inside")
+    tab.wait_for_selector("#figures canvas")
+    server.holds = True
+    write(tab, "zwei", "#sentence")
+    held(tab, server, 1)
+    assert tab.locator("#figures.waiting").count() == 1
+    write(tab, LINE, "#sentence")
+    assert tab.locator("#figures.waiting").count() == 0
+    server.trace = {**server.trace, "translation": "late"}
+    release(server)
+    tab.wait_for_timeout(50)
+    assert tab.inner_text("#result") != "late"
+    write(tab, "", "#sentence")
+    assert (tab.inner_text("#status"), tab.locator("#figures canvas").count()) == ("", 0)
 
 
 def test_two_models_are_compared_word_by_word(tab: Any, server: FakeServer) -> None:
@@ -220,7 +273,8 @@ def test_terms_of_the_glossary_are_sent(tab: Any, server: FakeServer) -> None:
 
 
 def test_the_history_stays_in_the_browser_and_can_be_deleted(tab: Any, server: FakeServer) -> None:
-    for text in ("ein", "ein mann"):  # quickly, so that neither settles
+    pause(tab)
+    for text in ("ein", "ein mann"):  # neither settles
         tab.fill("#text", text)
     write(tab, LINE)
     wait_for(tab, LINE.upper())
@@ -228,6 +282,7 @@ def test_the_history_stays_in_the_browser_and_can_be_deleted(tab: Any, server: F
     write(tab, "zwei")
     wait_for(tab, "ZWEI")
     tab.clock.fast_forward(SETTLED)
+    tab.clock.resume()
     tab.reload()
     tab.click("#history summary")
     assert tab.locator("#entries span:first-child").all_inner_texts() == ["zwei", LINE]
@@ -305,6 +360,7 @@ def test_a_server_that_was_gone_is_found_again(tab: Any, server: FakeServer) -> 
 
 def test_a_busy_server_is_asked_again_after_the_time_that_it_gives(tab: Any, server: FakeServer) -> None:
     server.problem = (429, {"Retry-After": "7"}, "the queue is full")
+    pause(tab)
     write(tab, LINE)
     wait_for(tab, "trying again in 7 s", "#status")
     server.problem = None
@@ -353,6 +409,90 @@ def test_texts_are_shown_and_never_taken_for_markup(tab: Any, server: FakeServer
     assert tab.evaluate("getComputedStyle(document.querySelector('#lines p')).direction") == (
         "rtl" if text > "֐" else "ltr"
     )
+
+
+HOSTILE = """<img src=x onerror="hacked=1"><script>hacked=1</script>'">&lt;${hacked=1}"""
+CLEAN = """() => typeof hacked === "undefined"
+    && !document.querySelector("img, iframe, object, body script, a, [onerror], [onload]")"""
+
+
+class HostileServer(FakeServer):
+    """A server all of whose texts are markup."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        name = {"source": "<b>de", "target": "<b>en"}
+        self.models = [{**LSTM, **name, "name": HOSTILE}, {**GRU, **name, "name": f"{HOSTILE} 2"}]
+        words = [{**word, "piece": HOSTILE, "likeliest": [(HOSTILE, -1.0)]} for word in self.trace["words"]]
+        source = [HOSTILE] * len(self.trace["source"])
+        beam = {**self.trace["beam"], "pieces": [HOSTILE] * len(self.trace["beam"]["pieces"])}
+        self.trace = {**self.trace, "translation": HOSTILE, "source": source, "words": words, "beam": beam}
+
+    def translate(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"translations": [{"text": HOSTILE, "notes": [HOSTILE]} for _ in body["text"]]}
+
+    def alternatives(self, body: dict[str, Any]) -> dict[str, Any]:
+        chosen = [{"word": body["word"], "probability": 0.5}, {"word": HOSTILE, "probability": 0.3}]
+        return {"source": [(HOSTILE, 1.0)], "alternatives": chosen}
+
+
+def test_no_text_of_the_server_is_markup_anywhere(browser: Any) -> None:
+    with opened(browser, HostileServer()) as tab:
+        for place in ("#pair", "#model"):
+            assert "<" in tab.locator(f"{place} option").first.inner_text()
+        write(tab, LINE)
+        wait_for(tab, HOSTILE)
+        wait_for(tab, HOSTILE, "#facts")
+        tab.locator(".word").last.click()
+        wait_for(tab, HOSTILE, "#word ul")
+        wait_for(tab, HOSTILE, "#word .looked")
+        assert tab.evaluate(CLEAN)
+        tab.clock.fast_forward(SETTLED)  # it is in the history, and was spoken
+        tab.click("#history summary")
+        wait_for(tab, HOSTILE, "#entries .to")
+        assert tab.evaluate(CLEAN)
+        tab.click("#tab-compare")
+        tab.wait_for_function(
+            "text => [...document.querySelectorAll('#compare .lines')].every(one => one.innerText === text)",
+            arg=HOSTILE,
+        )
+        assert tab.evaluate(CLEAN)
+        tab.click("#tab-inside")
+        tab.wait_for_selector("#figures canvas")
+        wait_for(tab, HOSTILE, "#result")
+        wait_for(tab, HOSTILE, "#figures")
+        assert tab.evaluate(CLEAN)
+
+
+def test_no_text_of_the_user_or_of_an_error_is_markup_anywhere(tab: Any, server: FakeServer) -> None:
+    stored = {
+        "history": [{"model": HOSTILE, "text": HOSTILE, "translation": HOSTILE}],
+        "glossary": [[HOSTILE, HOSTILE]],
+        **{"compared": [HOSTILE, HOSTILE], "model": HOSTILE, "language": HOSTILE, "key": HOSTILE},
+    }
+    for name, value in stored.items():
+        tab.evaluate(
+            "([name, value]) => localStorage.setItem(`nmt.${name}`, JSON.stringify(value))", [name, value]
+        )
+    tab.goto(f"{ADDRESS}?{HOSTILE}#{HOSTILE}", timeout=0)
+    for place in ("#glossary", "#history"):
+        tab.click(f"{place} summary")
+    assert tab.input_value("#terms input >> nth=0") == HOSTILE
+    tab.click("#entries button")
+    wait_for(tab, HOSTILE.split(" ")[0].upper())
+    assert tab.evaluate(CLEAN)
+    server.problem = (400, {"Retry-After": HOSTILE}, HOSTILE)
+    tab.locator(".word").first.click()
+    wait_for(tab, HOSTILE, "#word")
+    for view, place in (("translate", "#text"), ("compare", "#compare textarea"), ("inside", "#sentence")):
+        tab.click(f"#tab-{view}")
+        write(tab, f"{HOSTILE} {view}", place)
+        wait_for(tab, HOSTILE, "#status")
+        assert tab.evaluate(CLEAN)
+    server.problem = (413, {}, HOSTILE)
+    write(tab, HOSTILE, "#sentence")
+    wait_for(tab, f"The text is too long: {HOSTILE}", "#status")
+    assert tab.evaluate(CLEAN)
 
 
 @pytest.mark.parametrize(

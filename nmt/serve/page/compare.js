@@ -64,6 +64,8 @@ export class Compare {
     document.querySelector("#compare .panes").append(...this.sides.map(side => side.element));
   }
 
+  leave() { for (const side of this.sides) side.latest.stop(); }
+
   refresh(pause = 0) {
     const { model, text } = this.page;
     this.editor.text = text;

@@ -34,11 +34,18 @@ export class Inside {
     this.trace(0);
   }
 
+  leave() {
+    this.latest.stop();
+    this.stop();
+  }
+
   trace(pause) {
     const { model, status } = this.page, text = this.input.value, key = JSON.stringify([model?.name, text]);
+    this.leave();
+    find("figures").classList.remove("waiting");
+    if (model) status.clear();
     if (key === this.key && this.figures) return;
-    this.stop();
-    if (!model || !text.trim()) return this.clear(model ? "" : this.page.status.write());
+    if (!model || !text.trim()) return this.clear();
     if (model.explains === false) {
       status.set(() => say("An export has no weights to look inside: serve the run"), "wrong");
       return this.clear();

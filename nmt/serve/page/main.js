@@ -95,6 +95,8 @@ class Page {
   }
 
   show(name) {
+    this.view?.leave();
+    this.status.settle();
     this.shown = Object.hasOwn(this.views, name) ? name : "translate";
     for (const tab of this.tabs) {
       const here = tab.getAttribute("aria-controls") === this.shown;

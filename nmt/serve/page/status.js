@@ -26,6 +26,10 @@ export class Status {
   }
 
   clear() { this.set(() => ""); }
+
+  /* The work that is mentioned is not waited for any more; what is wrong still is. */
+  settle() { if (find("status").dataset.kind !== "wrong") this.clear(); }
+
   working() {
     this.clear();
     this.timer = setTimeout(() => this.set(() => say("Translating …")), 1000 * NOTICED);

@@ -36,6 +36,9 @@ export class Translate {
   get lines() { return this.page.text.split("\n"); }
   get translation() { return this.results.map(result => result.text).join("\n"); }
 
+  /* Another view is shown: its messages are not overwritten. */
+  leave() { this.latest.stop(); }
+
   /* Translate the text of the page after a pause. */
   refresh(pause = 0) {
     const { page, lines } = this, { model, text } = page, count = [...text].length;
