@@ -83,6 +83,7 @@ def _check_results(results: "Sequence[StepResult]") -> None:
 
 def _run(plan: "PipelinePlan", steps: "Sequence[PipelineStep]", jobs: int) -> "list[StepResult]":
     from nmt.lab.pipeline.engine import run_steps
+    from nmt.lab.pipeline.report import format_minutes
     from nmt.lab.pipeline.runner import StepRunner
     from nmt.lab.processes import ChildProcesses
 
@@ -90,7 +91,7 @@ def _run(plan: "PipelinePlan", steps: "Sequence[PipelineStep]", jobs: int) -> "l
 
     def show(result: "StepResult") -> None:
         number = f"{names.index(result.name) + 1}/{len(names)}"
-        cost = f" in {result.seconds / 60:.1f} min" if result.status == "done" else ""
+        cost = f" in {format_minutes(result.seconds)} min" if result.status == "done" else ""
         message = f": {result.message}" if result.message else ""
         typer.echo(escape_controls(f"{number:>6}  {result.name}: {result.status}{cost}{message}"), err=True)
 

@@ -116,16 +116,21 @@ def explain_test(systems: Sequence[SystemScores]) -> str:
 def step_rows(report: PipelineReport) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of a table: each step, what became of it, and its minutes."""
     rows = [
-        [step.name, result.status, f"{result.seconds / 60:.1f}" if result.seconds else "-"]
+        [step.name, result.status, format_minutes(result.seconds) if result.seconds else "-"]
         for step, result in report.steps
     ]
-    return ["step", "status", "minutes"], [*rows, ["all", "", f"{report.minutes:.1f}"]]
+    return ["step", "status", "minutes"], [*rows, ["all", "", format_minutes(60 * report.minutes)]]
+
+
+def format_minutes(seconds: float) -> str:
+    """Format seconds as minutes with one decimal."""
+    return f"{seconds / 60:.1f}" if seconds >= 3 else "<0.1"
 
 
 def _build_blocks(report: PipelineReport, command: str) -> Iterator[Block]:
     yield heading(report.title, 1)
     for name, systems in report.scores:
-        yield heading(f"Scores: {name}")
+        yield heading("Scores" if name == "scores" else f"Scores: {name}")
         yield table(*score_rows(systems))
         if note := explain_test(systems):
             yield paragraph(note)
