@@ -293,6 +293,9 @@ def note(name, arguments):
 
 import os
 sys.addaudithook(note)
+import torch  # a build with CUDA starts ldconfig, which reads nothing of the directory
+
+events = [event for event in events if event[0] in ("open", "exec", "compile")]
 from nmt.cli.app import app
 
 try:
