@@ -42,43 +42,48 @@ def diagnose_run(run: Path) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         return {}, [Finding("error", str(error))]
     if last is None:
         return {}, [Finding("note", "there is no checkpoint yet", advice="wait for the first validation")]
-    training, state = recipe.training, read_run_state(last)
-    judging, best, kept = (
-        training.validation,
-        state.best,
-        checkpoint.follow_link(run / "checkpoints" / "best"),
-    )
+    state = read_run_state(last)
+    history = read_history(run, recipe, state, events, vocabulary=len(last.model["decoder.output.bias"]))
+    findings = [*check_training_data(recipe), *check_curves(history)]
+    if not history.is_best_arbitrary() and not find_fatal(history):  # else translations say nothing
+        findings += check_translations(run, recipe)
+    return describe_progress(state, find_epochs(state, events)), findings
+
+
+def read_history(
+    run: Path, recipe: Recipe, state: RunState, events: Sequence[Event], *, vocabulary: int
+) -> TrainingHistory:
+    """Return the course of a run up to `state`, with what is known about its data and its vocabulary."""
+    training, judging = recipe.training, recipe.training.validation
+    kept = checkpoint.follow_link(run / "checkpoints" / "best")
     by_patience = bool(state.stale_metrics(judging.patience_by_metric, judging.stop_when))
-    epochs = find_epochs(state, events)
-    position = TrainingPosition(state.update, epochs, state.seconds / 60)
-    history = TrainingHistory(
+    position = TrainingPosition(state.update, find_epochs(state, events), state.seconds / 60)
+    return TrainingHistory(
         events,
-        metric=best.metric,
+        metric=state.best.metric,
         finished=by_patience or position.completed(training.stop_after) >= 1,
         by_patience=by_patience,
         warmup=training.learning_rate.warmup,
         clip_norm=training.clip_norm,
         remedies=tuple(find_remedies(recipe)),
-        guess=math.log(len(last.model["decoder.output.bias"])),
+        guess=math.log(vocabulary),
         best=int(kept.resolve().name[1:]) if kept.is_dir() else None,
         peak=training.learning_rate.peak,
         optimiser=training.optimiser,
-        data=read_data_facts(run, recipe, len(last.model["decoder.output.bias"])),
+        data=read_data_facts(run, recipe, vocabulary),
         gains=measure_last_gains(run, recipe, events),
         **_find_tokenizers(recipe),
     )
-    findings = [*check_training_data(recipe), *check_curves(history)]
-    attends = vars(recipe.decoder).get("attention", "none") != "none"
-    facts = describe_progress(state, epochs)
-    if history.is_best_arbitrary() or find_fatal(history):
-        return facts, findings  # the translations of that checkpoint say nothing about the model
+
+
+def check_translations(run: Path, recipe: Recipe) -> list[Finding]:
+    """Return what is wrong with the translations of validation lines by the best checkpoint."""
     try:
         outputs = find_task(recipe).translate_validation_lines(run, TRANSLATED)
     except NmtError as error:
-        findings.append(Finding("warning", f"no translations were checked: {error}"))
-    else:
-        findings += check_outputs([ValidationOutput(*output) for output in outputs], attends=attends)
-    return facts, findings
+        return [Finding("warning", f"no translations were checked: {error}")]
+    attends = vars(recipe.decoder).get("attention", "none") != "none"
+    return [*check_outputs([ValidationOutput(*output) for output in outputs], attends=attends)]
 
 
 def check_training_data(recipe: Recipe) -> list[Finding]:
