@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,3 +65,12 @@ def test_the_example_of_compose_names_files_that_there_are() -> None:
     service = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]["nmt"]
     assert (file.parent / service["build"] / "Dockerfile").is_file()
     assert service["command"][0] == "serve"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
+def test_the_unit_of_systemd_is_valid(tmp_path: Path) -> None:
+    [unit] = re.findall(r"```ini\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "nmt.service").write_text(unit.replace("/opt/nmt/bin/nmt", sys.executable), encoding="utf-8")
+    command = ["systemd-analyze", "verify", str(tmp_path / "nmt.service")]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert [line for line in done.stderr.splitlines() if "nmt.service" in line] == []

@@ -151,6 +151,19 @@ def test_a_client_that_reads_nothing_is_left(server: RunningServer) -> None:
             threading.Event().wait(0.01)
 
 
+def test_a_stream_that_is_read_byte_by_byte_is_left_before_all_lines_are_translated(
+    server: RunningServer,
+) -> None:
+    server.service.requests.clear()
+    with connect(server) as connection, suppress(OSError):
+        connection.sendall(build_request({"text": [HUGE] * 10, "stream": True}))
+        while connection.recv(1):
+            threading.Event().wait(0.01)
+            if not any(one.client == connection.getsockname() for one in [*server.connections]):
+                break
+    assert len(server.service.requests) <= 2
+
+
 def test_more_connections_than_the_limit_are_refused(server: RunningServer) -> None:
     held = [connect(server) for _ in range(20)]
     received = [exchange(server) for _ in range(3)]

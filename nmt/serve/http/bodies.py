@@ -60,7 +60,7 @@ def parse_json(body: bytes, shape: type[ShapeT]) -> ShapeT:
     """Return a body in JSON as `shape`; RequestProblem unless it is strictly that."""
     value = load_json(body)
     try:
-        parsed: ShapeT = adapt(shape).validate_json(body)
+        parsed: ShapeT = adapt(shape).validate_json(body)  # strict about JSON, not about Python's objects
     except ValidationError as error:
         raise _describe_error(error, value, shape) from None
     return parsed

@@ -53,11 +53,10 @@ async def translate(request: Request, body: bytes, gateway: Gateway) -> Response
     fields = parse_fields(request, body)
     gateway.check_key(request, fields.get("api_key"))
     q, source, target = (_require(fields, name) for name in ("q", "source", "target"))
-    is_batch = isinstance(q, list)
-    texts: list[str] = q if is_batch else [q]
-    _check_types(texts, source, target)
-    gateway.check_texts(texts, "q")
-    gateway.count_texts(request, texts)
+    is_batch, texts = isinstance(q, list), _read_texts(request, q, gateway)
+    for name, value in (("source", source), ("target", target)):
+        if not isinstance(value, str):
+            raise RequestProblem(400, f"Invalid request: {name} must be a language code")
     alternatives = _read_alternatives(fields, gateway)
     form = fields.get("format") or "text"
     if not isinstance(form, str):
@@ -82,12 +81,14 @@ def _require(fields: dict[str, Any], name: str) -> Any:
     return value
 
 
-def _check_types(texts: Any, source: Any, target: Any) -> None:
+def _read_texts(request: Request, q: Any, gateway: Gateway) -> list[str]:
+    """Return the texts of a request, and count them; RequestProblem for what is none, or too much."""
+    texts = q if isinstance(q, list) else [q]
     if not all(isinstance(text, str) for text in texts):
         raise RequestProblem(400, "Invalid request: q must be a text or a list of texts")
-    for name, value in (("source", source), ("target", target)):
-        if not isinstance(value, str):
-            raise RequestProblem(400, f"Invalid request: {name} must be a language code")
+    gateway.check_texts(texts, "q")
+    gateway.count_texts(request, texts)
+    return texts
 
 
 def _read_alternatives(fields: dict[str, Any], gateway: Gateway) -> int:
@@ -145,12 +146,7 @@ async def detect(request: Request, body: bytes, gateway: Gateway) -> Response:
     """Answer `POST /detect`."""
     fields = parse_fields(request, body)
     gateway.check_key(request, fields.get("api_key"))
-    q = _require(fields, "q")
-    texts = q if isinstance(q, list) else [q]
-    _check_types(texts, "", "")
-    gateway.check_texts(texts, "q")
-    gateway.count_texts(request, texts)
-    return JsonResponse(_detect(texts, gateway))
+    return JsonResponse(_detect(_read_texts(request, _require(fields, "q"), gateway), gateway))
 
 
 def _detect(texts: Sequence[str], gateway: Gateway) -> list[dict[str, Any]]:
