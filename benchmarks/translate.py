@@ -4,16 +4,26 @@
 
 RUN is a run of the recipe multi30k-de-en-lstm (or of another whose decoder is one LSTM with `general`
 attention), LINES a file of source lines. With one thread, for beams of 1 and 5 and batches of 64 and 1,
-prints sentences and target pieces a second: the model as it is, with its shortlist if it has one, each
-exported directory, and a plain search over torch.nn.LSTM and LSTMCell with the same weights. They are timed
-in turn; the figures are medians. How many lines differ from the first one's is printed beside them.
+prints sentences and target pieces a second: the model as it is, in int8, with its shortlist if it has one,
+each exported directory, and a plain search over torch.nn.LSTM and LSTMCell with the same weights. They are
+timed in turn; the figures are medians. How many lines differ from the first one's is printed beside them.
+
+Then, for batches of 1, the share of the processor time outside C (in Python, numpy and torch): of all, and of
+the search without the encoder; and the time of a beam of 20 compared with one of 10.
 """
 
 import argparse
+import math
+import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -26,6 +36,8 @@ from nmt.decoding.model import Model
 from nmt.decoding.options import Options, Request
 from nmt.export import directory
 from nmt.lab.cell_check import measure_seconds
+from nmt.model.beam_loop import BeamLoop
+from nmt.model.inference import InferenceModel
 from nmt.recipe.artifact import SHORTLIST
 from nmt.recipe.tasks.translation import (
     LoadedTranslator,
@@ -34,8 +46,16 @@ from nmt.recipe.tasks.translation import (
     load_translator,
     load_with_shortlist,
 )
+from nmt.recurrence.c.int8 import Int8Backend
+from nmt.recurrence.c.native import CStep, CSteps
 
 SETTINGS = ((1, 64), (5, 64), (1, 1), (5, 1))  # beam, batch
+C_CALLS: Sequence[tuple[type, str, str]] = (
+    (CSteps, "__call__", "C"),
+    (CStep, "__call__", "C"),
+    (BeamLoop, "run", "C"),
+    (InferenceModel, "encode", "encoder"),
+)
 
 
 class PlainSearch:
@@ -99,6 +119,38 @@ class PlainSearch:
         return [[piece for piece in row if piece not in (PAD, EOS)] for row in chosen.tolist()]
 
 
+class TimeShare(NamedTuple):
+    """The processor time of a translation in seconds, and its share that is not spent in calls into C."""
+
+    seconds: float
+    outside: float
+    outside_search: float  # of the time without the encoder
+
+
+def measure_share(translate: Callable[[], object]) -> TimeShare:
+    """Measure the share of the processor time outside C: in Python, numpy and torch."""
+    spent = defaultdict[str, float](float)
+
+    def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            start, before = time.thread_time(), spent["C"]
+            result = function(*arguments)
+            spent[part] += time.thread_time() - start
+            spent[f"C of {part}"] += spent["C"] - before
+            return result
+
+        return run
+
+    with ExitStack() as patches:
+        for kind, name, part in C_CALLS:
+            patches.enter_context(patch.object(kind, name, timed(part, getattr(kind, name))))
+        start = time.thread_time()
+        translate()
+        seconds = time.thread_time() - start
+    search, in_search = seconds - spent["encoder"], spent["C"] - spent["C of encoder"]
+    return TimeShare(seconds, 1 - spent["C"] / seconds, 1 - in_search / search)
+
+
 Translate = Callable[[Sequence[list[int]], int, int], list[list[int]]]
 
 
@@ -132,6 +184,30 @@ def compare(ways: dict[str, Translate], sources: list[list[int]], beam: int, bat
         )
 
 
+def print_shares(ways: dict[str, Translate], sources: list[list[int]], rounds: int) -> None:
+    """Print the share outside C for batches of 1: in the fastest of some rounds, in turn."""
+    print("\nprocessor time outside C, batch 1: all, search without the encoder")
+    for beam in (1, 5):
+        measured = [
+            {name: measure_share(partial(way, sources, beam, 1)) for name, way in ways.items()}
+            for _ in range(rounds)
+        ]
+        for name in ways:
+            best = min(shares[name] for shares in measured)
+            print(f"  {name:20} beam {beam}: {best.outside:6.1%} {best.outside_search:6.1%}", flush=True)
+
+
+def print_widths(ways: dict[str, Translate], sources: list[list[int]], rounds: int) -> None:
+    """Print the processor time of a beam of 20 compared with one of 10."""
+    for name, way in ways.items():
+        seconds = dict.fromkeys((10, 20), math.inf)
+        for _, beam in product(range(rounds), seconds):
+            start = time.thread_time()
+            way(sources, beam, 64)
+            seconds[beam] = min(seconds[beam], time.thread_time() - start)
+        print(f"  {name:20} beam 20: {seconds[20] / seconds[10]:.2f}x the time of beam 10", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -148,6 +224,8 @@ def main() -> None:
     sources = [loaded.source.encode(line) for line in lines]
     options = build_job(loaded).options
     ways: dict[str, Translate] = {"nmt": ours(build_search_model(loaded), options)}
+    if Int8Backend.find_obstacle(loaded.model.decoder.output.weight) is None:
+        ways["nmt, int8"] = ours(build_search_model(loaded, int8=True), options)
     if (arguments.run / SHORTLIST).exists():
         ways["nmt, shortlist"] = ours(build_search_model(load_with_shortlist(arguments.run)), options)
     for path in arguments.exported:
@@ -159,6 +237,9 @@ def main() -> None:
         compare(
             ways, sources if batch > 1 else sources[: arguments.lines_alone], beam, batch, arguments.rounds
         )
+    compiled = {name: way for name, way in ways.items() if name.startswith("nmt")}
+    print_shares(compiled, sources[: arguments.lines_alone], arguments.rounds)
+    print_widths(compiled, sources, arguments.rounds)
 
 
 if __name__ == "__main__":
