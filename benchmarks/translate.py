@@ -47,12 +47,13 @@ from nmt.recipe.tasks.translation import (
     load_with_shortlist,
 )
 from nmt.recurrence.c.int8 import Int8Backend
-from nmt.recurrence.c.native import CStep, CSteps
+from nmt.recurrence.c.native import CStep, CSteps, PackedMatrix
 
 SETTINGS = ((1, 64), (5, 64), (1, 1), (5, 1))  # beam, batch
 C_CALLS: Sequence[tuple[type, str, str]] = (
     (CSteps, "__call__", "C"),
     (CStep, "__call__", "C"),
+    (PackedMatrix, "__call__", "C"),
     (BeamLoop, "run", "C"),
     (InferenceModel, "encode", "encoder"),
 )

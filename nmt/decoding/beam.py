@@ -89,7 +89,8 @@ class SearchBatch:
             return
         memories = self.model.encode([request.source for request in requests])
         new = [self.start(*both, self.options) for both in zip(requests, memories, strict=True)]
-        self._rows = self._rows.join(self._start(new, len(self.sentences)))
+        started = self._start(new, len(self.sentences))
+        self._rows = self._rows.join(started) if self.sentences else started
         self.sentences += new
 
     def advance(self) -> Iterator[tuple[int, list[Hypothesis]]]:
@@ -237,6 +238,10 @@ class SearchBatch:
         self._rows = live
         if not any(is_removed):
             return []
+        if all(is_removed):
+            removed, self.sentences = self.sentences, []
+            self._rows, self._state = self._start([], 0), None
+            return removed
         mask = ~np.array(is_removed)
         owner, group = np.divmod(live.groups, self.options.group_count)
         live = live._replace(groups=(np.cumsum(mask) - 1)[owner] * self.options.group_count + group)

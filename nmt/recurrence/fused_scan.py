@@ -49,8 +49,11 @@ class FusedScan:
         self, x: Tensor, state: Any, weights: list[Tensor], biases: list[Tensor | None]
     ) -> tuple[Tensor, Any]:
         """Map projected input [T, B, G*H] (overwritten) and state to (every h [T, B, H], last state)."""
-        parameters = (*weights, *biases, *find_vectors(self.cell).values())
-        values = _ScanFunction.apply(self, x, *state, *parameters)  # type: ignore[no-untyped-call]
+        arguments: tuple[Any, ...] = (*state, *weights, *biases, *find_vectors(self.cell).values())
+        if torch.is_grad_enabled():
+            values = _ScanFunction.apply(self, x, *arguments)  # type: ignore[no-untyped-call]
+        else:
+            values = self.forward(x, arguments)
         return values[0], self.cell.State(*values[1:])
 
     def forward(self, x: Tensor, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
