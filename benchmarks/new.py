@@ -172,7 +172,11 @@ def main() -> None:
     for corpus in options.corpora:
         prefix, _, rest = corpus.partition(":")
         name = "-".join([Path(prefix).parent.name, *rest.split(":")])
-        print(compare(corpus, options.directory / name, options.recipes, options.minutes) + "\n", flush=True)
+        try:
+            table = compare(corpus, options.directory / name, options.recipes, options.minutes)
+        except NmtError as error:
+            table = f"{corpus}: {error}"
+        print(f"{table}\n", flush=True)
 
 
 if __name__ == "__main__":
