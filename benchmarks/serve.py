@@ -138,10 +138,18 @@ class HttpClient:
     async def translate(self, text: str) -> str:
         """Translate a line."""
         body = json.dumps([{"src": text, "id": 0}]).encode()
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
         head = "POST /translator/translate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json"
-        writer.write(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        while True:
+            kept = self._idle.pop() if self._idle else None
+            reader, writer = kept or await asyncio.open_connection(*self._address)
+            writer.write(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            try:
+                answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+                break
+            except (EOFError, OSError):  # the server had closed it while it was idle
+                writer.close()
+                if not kept:
+                    raise
         content = await reader.readexactly(int(answer.partition("content-length:")[2].split()[0]))
         if " 200 " not in answer.partition("\r\n")[0]:
             raise SystemExit(f"the server answered: {answer}{content!r}")
