@@ -56,10 +56,18 @@ def serve_directory(folder: Path) -> Iterator[tuple[str, ThreadingHTTPServer]]:
         server.server_close()
 
 
+TYPE = """text => {
+    const source = document.querySelector("#source");
+    source.value = text;
+    source.dispatchEvent(new Event("input"));
+    document.querySelector("#status").dataset.state = "";
+}"""
+"""Between a text and its state no message of an earlier translation is received."""
+
+
 def translate_in_page(page: Any, text: str) -> list[str]:
     """Type a text, and return the translation of each line."""
-    page.evaluate("document.querySelector('#status').dataset.state = ''")
-    page.fill("#source", text)
+    page.evaluate(TYPE, text)
     page.wait_for_selector(DONE, timeout=TIMEOUT)
     found: list[str] = page.locator("#translation > p").all_text_contents()
     return found

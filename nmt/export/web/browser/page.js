@@ -28,6 +28,7 @@ worker.onmessage = ({ data }) => {
 worker.onerror = (event) => show({ name: "failed", message: event.message ?? "" });
 
 source.addEventListener("input", () => {
+  id += 1; // what is still translated of the text before is not shown
   translation.classList.add("outdated");
   clearTimeout(timer);
   timer = setTimeout(translateNow, PAUSE);
