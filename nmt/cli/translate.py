@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from nmt.data.pipes import PipeLines
     from nmt.decoding.job import Job, JobProgress, Window
     from nmt.decoding.resume import JobOutput
-    from nmt.decoding.translation import InvarianceSample, Translation
+    from nmt.decoding.translation import Translation
+    from nmt.evaluation.invariance import InvarianceSample
 
 Work = Callable[[Iterable["Window"], "PipeLines | None"], Iterator[tuple["Window", list["Translation"]]]]
 Formatter = Callable[["Translation"], str]
@@ -34,7 +35,7 @@ def translate(**given: Any) -> None:
     from nmt.cli.translate_job import open_input, prepare
     from nmt.decoding import resume, shards
     from nmt.decoding.job import LineReader
-    from nmt.decoding.translation import InvarianceSample
+    from nmt.evaluation.invariance import InvarianceSample
 
     options = TranslateOptions(**given)
     _check(options)
@@ -168,7 +169,7 @@ def _report_partial_output(output: "JobOutput") -> Iterator[None]:
 
 def _verify(sample: "InvarianceSample", job: "Job", progress: "TranslationProgress") -> None:
     """Translate a sample of the lines again in other batches; DataError if a translation differs."""
-    from nmt.decoding.translation import VERIFICATION_BATCHES
+    from nmt.evaluation.invariance import VERIFICATION_BATCHES
 
     if not sample.translations:
         return

@@ -1,6 +1,6 @@
 """`nmt tune`: choose the search of a translator, and calibrate the quality of its lines."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,23 +80,26 @@ def tune(
 
 def read_grid(beams: str | None, length_penalties: str | None) -> dict[str, Any]:
     """Return the fields of a request that the options give."""
+    from nmt.decoding.options import STRONGEST, WIDEST
+
     grid: dict[str, Any] = {}
     if beams is not None:
-        grid["beams"] = [int(size) for size in parse_numbers("--beams", beams)]
+        sizes = parse_numbers("--beams", beams, "1,3,5", lambda size: size in range(1, WIDEST + 1))
+        grid["beams"] = list(map(int, sizes))
     if length_penalties is not None:
-        grid["penalties"] = parse_numbers("--length-penalties", length_penalties)
+        grid["penalties"] = parse_numbers(
+            "--length-penalties", length_penalties, "0,0.5,1", lambda alpha: 0 <= alpha <= STRONGEST
+        )
     return grid
 
 
-def parse_numbers(option: str, text: str) -> list[float]:
-    """Return the numbers of an option, separated by commas."""
+def parse_numbers(option: str, text: str, example: str, is_valid: Callable[[float], bool]) -> list[float]:
+    """Return the numbers of an option, separated by commas; UsageError if one is not valid."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
-    is_count = option == "--beams"
-    if not numbers or any(not 0 <= n <= 10_000 or (is_count and (n < 1 or n != int(n))) for n in numbers):
-        example = "1,3,5" if is_count else "0,0.5,1"
+    if not numbers or not all(map(is_valid, numbers)):
         raise UsageError(f"{option} {text}: expected numbers with commas, such as {example}")
     return numbers
 

@@ -4,9 +4,7 @@ A line is translated in parts: its sentences, and the clauses of a sentence that
 does not depend on the other lines of a batch.
 """
 
-import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from heapq import nsmallest
 from itertools import islice, starmap
 from operator import add, itemgetter
@@ -18,7 +16,7 @@ from nmt.data.protection import ProtectedText
 from nmt.data.sentences import Span, find_separator
 from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.data.vocabulary.capitals import upper
-from nmt.decoding.beam import SearchSteps, run_together
+from nmt.decoding.beam import SearchSteps, StartSentence, run_together
 from nmt.decoding.copying import (
     Alignment,
     PartWords,
@@ -29,7 +27,7 @@ from nmt.decoding.copying import (
 )
 from nmt.decoding.copying.unknown import replace_unknown
 from nmt.decoding.glossary import find_line_terms, find_missing, require_terms
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.hypothesis import Hypothesis, SentenceSearch
 from nmt.decoding.job import Job, Line, LineConstraints, LineReader, number_lines
 from nmt.decoding.model import Floats
 from nmt.decoding.options import Request
@@ -44,9 +42,6 @@ from nmt.decoding.parts import (
 from nmt.decoding.phrases import build_requests, find_unwritable, forbidden_forms, search_part
 from nmt.decoding.ranking import select_mbr
 from nmt.errors import UsageError
-from nmt.reservoir import Reservoir
-
-VERIFICATION_BATCHES = (1, 7, 64)
 
 
 class Candidate(NamedTuple):
@@ -99,10 +94,17 @@ def translate_lines(lines: Iterable[tuple[str, str | None]], job: Job) -> Iterat
 
 def translate_window(lines: Sequence[Line], job: Job) -> list[Translation]:
     """Translate these lines together."""
+    return [finish_line(plan, results, job) for plan, results in search_window(lines, job)]
+
+
+def search_window(
+    lines: Sequence[Line], job: Job, start: StartSentence = SentenceSearch
+) -> list[tuple["LineSearch", list[list[Hypothesis]]]]:
+    """Plan and search these lines together; return each with the hypotheses of its parts."""
     plans = run_together((plan_line(line, job) for line in lines), job.model, job.options)
     searches = (search for plan in plans for search in plan.searches(job))
-    results = iter(run_together(searches, job.model, job.options))
-    return [finish_line(plan, list(islice(results, len(plan.parts))), job) for plan in plans]
+    results = iter(run_together(searches, job.model, job.options, start))
+    return [(plan, list(islice(results, len(plan.parts)))) for plan in plans]
 
 
 class LineSearch(NamedTuple):
@@ -292,26 +294,3 @@ def _align_parts(
         pairs |= {*align_words(_attention(hypothesis, part.words), part.words, shifted, links)}
         first, end = first + count, span.end
     return sorted(pairs, key=lambda pair: pair[::-1])
-
-
-class InvarianceSample:
-    """A uniform sample of the translations of a job, to be translated again."""
-
-    def __init__(self, size: int) -> None:
-        self._sample = Reservoir[Translation](size, seed=1)
-        self.add = self._sample.add
-
-    @property
-    def translations(self) -> list[Translation]:
-        """The sample."""
-        return self._sample.items
-
-    def find_differing_lines(self, job: Job, batches: Sequence[int] = VERIFICATION_BATCHES) -> list[int]:
-        """Return the numbers of the lines whose results differ with other batch sizes and orders."""
-        differing = set()
-        for batch in batches:
-            order = random.Random(batch).sample(self.translations, len(self.translations))
-            other_job = job._replace(options=replace(job.options, batch=batch))
-            again = translate_window([translation.line for translation in order], other_job)
-            differing |= {one.number for one, other in zip(order, again, strict=True) if one != other}
-        return sorted(differing)

@@ -7,9 +7,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nmt.cli.translate import translate
-from nmt.decoding import translation as verify
 from nmt.decoding.translation import Translation
 from nmt.errors import DataError, UsageError
+from nmt.evaluation import invariance as verify
 from tests.decoding import small
 
 LINES = b"a dog runs\na cat\nanother line of words\n"

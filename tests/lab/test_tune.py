@@ -238,7 +238,13 @@ def test_a_choice_that_the_checksums_do_not_list_is_not_used(run: Path, tmp_path
     ("options", "message"),
     [
         (["--beams", "0"], "--beams 0: expected numbers"),
-        (["--beams", "2.5"], "--beams 2.5"),
+        (["--beams", "2.5"], "--beams 2.5: expected numbers with commas, such as 1,3,5"),
+        (["--beams", "2,20000"], "--beams 2,20000"),
+        (
+            ["--length-penalties", "-1"],
+            "--length-penalties -1: expected numbers with commas, such as 0,0.5,1",
+        ),
+        (["--length-penalties", "0,11"], "--length-penalties 0,11"),
         (["--length-penalties", "much"], "--length-penalties much"),
         (["--metric", "loss"], "no metric 'loss'"),
     ],

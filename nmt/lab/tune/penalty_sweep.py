@@ -9,14 +9,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
-from nmt.decoding.beam import run_together
 from nmt.decoding.hypothesis import BeamHistory, Hypothesis, SentenceSearch, Track
 from nmt.decoding.job import Job, LineReader, number_lines
 from nmt.decoding.options import Options, Request
-from nmt.decoding.translation import finish_line, plan_line
+from nmt.decoding.translation import finish_line, search_window
 
 
 class PenaltySweep(SentenceSearch):
@@ -66,11 +64,7 @@ def sweep_penalties(lines: Iterable[str], job: Job, penalties: Sequence[float]) 
     found: list[list[str]] = [[] for _ in penalties]
     reader = LineReader(number_lines((line, None) for line in lines))
     for window in reader.windows(max(1, job.read_ahead * options.batch)):
-        plans = run_together((plan_line(line, job) for line in window.lines), job.model, options)
-        searches = (search for plan in plans for search in plan.searches(job))
-        results = iter(run_together(searches, job.model, options, start))
-        for plan in plans:
-            parts = list(islice(results, len(plan.parts)))
+        for plan, parts in search_window(window.lines, job, start):
             for index, texts in enumerate(found):
                 texts.append(finish_line(plan, [[part[index]] for part in parts], job).text)
     return found
