@@ -102,6 +102,7 @@ class ByteSurvey:
                 self.good += 1
             else:
                 self.bad += 1
+                self.good += _is_nearly_utf8(raw)
                 self._sample.add(_shorten(raw))
                 if len(self.bad_lines) < LISTED:
                     self.bad_lines.append(self.lines)
@@ -117,7 +118,7 @@ class ByteSurvey:
 
     @property
     def is_mostly_utf8(self) -> bool:
-        """Whether a good part of the lines with other characters than those of ASCII is UTF-8."""
+        """Whether a good part of the lines with other characters than those of ASCII is UTF-8, or nearly."""
         return self.good > 0 and self.good * 10 >= self.bad
 
     @property
@@ -144,7 +145,7 @@ class ByteSurvey:
         return f"its encoding was not recognised: convert it with {command}"
 
     def _describe_bad_lines(self, encoding: str | None) -> str:
-        """Describe the lines that are not UTF-8 in a file whose other lines are."""
+        """Describe the lines that are not UTF-8 in a file that is otherwise."""
         listed, more = ", ".join(f"{number:,}" for number in self.bad_lines), self.bad - len(self.bad_lines)
         where = f"line{'s' * (self.bad > 1)} {listed}" + (f" and {more:,} more" if more else "")
         verb, lines = ("is", "this line") if self.bad == 1 else ("are", "these lines")
@@ -152,7 +153,7 @@ class ByteSurvey:
             lines += f", which look like {ENCODINGS[encoding]} text"
         command = conversion(self.path, "iconv -c -f UTF-8 -t UTF-8")
         return (
-            f"{self.bad:,} of its {self.lines:,} lines {verb} not UTF-8 ({where}), but others are: "
+            f"{self.bad:,} of its {self.lines:,} lines {verb} not UTF-8 ({where}), but the rest is: "
             f"correct or delete {lines}, or remove the bytes with {command}"
         )
 
@@ -180,6 +181,13 @@ def _is_utf8(raw: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _is_nearly_utf8(raw: bytes) -> bool:
+    """Return True for a line of UTF-8 with some broken bytes; other encodings have hardly any UTF-8."""
+    text = raw.decode(errors="replace")
+    broken = text.count("\ufffd")
+    return sum(not char.isascii() for char in text) - broken >= max(3, 2 * broken)
 
 
 def guess_encoding(sample: bytes) -> str | None:

@@ -112,15 +112,22 @@ def test_broken_bytes_in_utf8_are_listed_and_no_encoding_is_guessed(tmp_path: Pa
     path.write_bytes(b"\n".join(lines))
     message = refusal(path)
     assert "a, line 7: byte 0xff at position 1 is not UTF-8" in message
-    assert "3 of its 300 lines are not UTF-8 (lines 7, 90, 250), but others are: correct" in message
+    assert "3 of its 300 lines are not UTF-8 (lines 7, 90, 250), but the rest is: correct" in message
     assert "looks like" not in message
     assert len(convert(message, tmp_path).decode().splitlines()) == 300
+
+
+@pytest.mark.parametrize("text", ["你好", "Übergrößen für Mädchen", "привет", "여보세요", "नमस्ते"])
+def test_a_single_line_with_a_broken_byte_is_nearly_utf8(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(f"{text}。".encode() + b"\xff.\n")
+    assert "1 of its 1 lines is not UTF-8 (line 1), but the rest is: correct" in refusal(path)
 
 
 def test_a_file_that_was_cut_inside_a_character_is_nearly_utf8(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(KOREAN.strip().encode() + "고".encode()[:2])
-    assert "1 of its 3 lines is not UTF-8 (line 3), but others are: correct or delete this line" in refusal(
+    assert "1 of its 3 lines is not UTF-8 (line 3), but the rest is: correct or delete this line" in refusal(
         path
     )
 
