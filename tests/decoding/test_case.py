@@ -149,6 +149,31 @@ def test_a_line_in_capitals_is_translated_like_the_usual_one() -> None:
     assert mixed.text[slice(*mixed.parts[1].target)].isupper()
 
 
+def test_pairs_in_capitals_are_scored_as_they_are_translated() -> None:
+    one = job(plain("bpe"))._replace(languages=("de", "en"))
+    pairs = [
+        ("MÄDCHEN HÖRT HUND.", "THE DOG SEES NATO."),
+        ("<2en> MÄDCHEN HÖRT HUND.", "The dog sees NATO."),
+        ("Das Mädchen hört. THE DOG SEES.", "THE DOG SEES. Я вижу собаку. THE NATO SEES A DOG."),
+        ("Das Mädchen hört.", "THE DOG SEES."),
+        ("", "THE DOG SEES."),
+    ]
+    usual = [
+        ("Mädchen hört Hund.", "The dog sees NATO."),
+        ("<2en> Mädchen hört Hund.", "The dog sees NATO."),
+        ("Das Mädchen hört. The dog sees.", "The dog sees. Я вижу собаку. The NATO sees a dog."),
+        *pairs[3:],
+    ]
+    found, expected = list(rescore_lines(pairs, one)), list(rescore_lines(usual, one))
+    assert [one.text for one in found][:4] == [target for _, target in pairs][:4]
+    assert [one._replace(text="") for one in found] == [one._replace(text="") for one in expected]
+
+
+@pytest.mark.parametrize("kept", ["a", "he", "og"])
+def test_only_whole_words_keep_their_case(kept: str) -> None:
+    assert upper(f"a the dog {kept} heat", "en", [kept]).split()[1:] == ["THE", "DOG", kept, "HEAT"]
+
+
 def test_what_is_prescribed_for_a_line_in_capitals_keeps_its_case() -> None:
     one = job(plain("bpe"))._replace(glossary=Glossary({"Hund": "Dog"}))
     [found] = translate(one, "MÄDCHEN HÖRT HUND.", prefix="Das a", must=("e-Mail",), must_not=("THE",))

@@ -10,8 +10,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import chain, pairwise
 from typing import Protocol
 
+from nmt.data.script import is_word_boundary
 from nmt.data.sentences import ENDS
 from nmt.data.vocabulary import COPY, UNK
 from nmt.data.vocabulary.case import capitalise
@@ -34,16 +36,28 @@ def lower(text: str, language: str) -> str:
 
 
 def upper(text: str, language: str, kept: Iterable[str] = ()) -> str:
-    """Return a text in upper case, apart from copy symbols and the phrases that are `kept`."""
+    """Return a text in upper case, apart from copy symbols and phrases that are `kept` as whole words."""
     change = _upper_dotted if language.split("-")[0] in DOTTED else str.upper
     longest_first = sorted(filter(None, kept), key=len, reverse=True)
     pattern = "|".join([COPY.pattern.replace("(", "(?:"), *map(re.escape, longest_first)])
-    parts = enumerate(re.split(f"({pattern})", text))
-    return "".join(part if index % 2 else change(part) for index, part in parts)
+    matches = [match.span() for match in re.finditer(pattern, text)]
+    whole = [span for span in matches if all(is_word_boundary(text, edge) for edge in span)]
+    edges = [0, *chain.from_iterable(whole), len(text)]
+    pieces = enumerate(text[start:end] for start, end in pairwise(edges))
+    return "".join(piece if index % 2 else change(piece) for index, piece in pieces)
 
 
 def _upper_dotted(text: str) -> str:
     return text.replace("i", "İ").upper()
+
+
+def is_upper(text: str) -> bool:
+    """Return True if a text is in capitals, apart from copy symbols and letters that capitals often leave."""
+    return _drop_small(text).isupper()
+
+
+def _drop_small(text: str) -> str:
+    return COPY.sub(" ", unicodedata.normalize("NFC", text).translate(SMALL_ONLY))
 
 
 class TextEncoder(Protocol):
@@ -73,10 +87,9 @@ class Truecaser:
 
     def is_in_capitals(self, text: str) -> bool:
         """Return True if a text is in capitals, and the vocabulary knows its words in lower case."""
-        text = COPY.sub(" ", unicodedata.normalize("NFC", text).translate(SMALL_ONLY))
-        if not text.isupper():
+        if not is_upper(text):
             return False
-        words = [word for word in LETTERS.findall(text) if len(word) > 1 and word.isupper()]
+        words = [word for word in LETTERS.findall(_drop_small(text)) if len(word) > 1 and word.isupper()]
         longest = LONGEST_ACRONYM if len(words) < MIN_SENTENCE else LONGEST_IN_SENTENCE
         ordinary = sum(len(word) for word in words if self._is_ordinary(word, longest))
         return len(words) > 1 and ordinary >= WORD_SHARE * sum(map(len, words))
