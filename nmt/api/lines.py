@@ -7,6 +7,7 @@ from reprlib import repr as shorten
 from typing import Any
 
 from nmt.decoding.arguments import check_strings, check_text, check_whole_number, replace_surrogates
+from nmt.decoding.glossary import SUGGESTED, is_term, list_fields
 from nmt.decoding.job import Line, LineConstraints
 from nmt.errors import UsageError
 from nmt.user_directories import expand_home
@@ -53,13 +54,13 @@ def check_constraints(where: str, constraints: Any) -> LineConstraints:
     )
 
 
-def check_terms(name: str, terms: Any) -> tuple[tuple[str, str], ...]:
+def check_terms(name: str, terms: Any) -> tuple[tuple[str, ...], ...]:
     """Return the terms of a glossary; UsageError if one is not a string, or blank."""
-    given = terms.items() if isinstance(terms, Mapping) else terms
-    is_list = isinstance(terms, Mapping | tuple)  # pairs, as in `LineConstraints`
-    pairs = [check_strings(f"the terms of {name}", pair) for pair in given] if is_list else [()]
-    if any(len(pair) != 2 for pair in pairs):
+    is_list = isinstance(terms, tuple)  # of the fields of terms, as in `LineConstraints`
+    given = list_fields(terms) if isinstance(terms, Mapping) else terms if is_list else [()]
+    rows = [check_strings(f"the terms of {name}", fields) for fields in given]
+    if any(len(fields) not in (2, 3) or fields[2:] not in ((), (SUGGESTED,)) for fields in rows):
         raise UsageError(f"{name} must map source terms to translations (got {shorten(terms)})")
-    if not all(text.strip() for pair in pairs for text in pair):
+    if not all(map(is_term, rows)):
         raise UsageError(f"the terms of {name} must not be blank")
-    return tuple((replace_surrogates(source), replace_surrogates(target)) for source, target in pairs)
+    return tuple(tuple(map(replace_surrogates, fields)) for fields in rows)

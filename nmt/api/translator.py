@@ -18,7 +18,7 @@ from nmt.decoding.arguments import (
     replace_surrogates,
 )
 from nmt.decoding.ensemble import combine_jobs
-from nmt.decoding.glossary import Glossary
+from nmt.decoding.glossary import Glossary, TermTarget
 from nmt.decoding.job import Line, LineConstraints, Split
 from nmt.decoding.options import Options
 from nmt.decoding.rescore import rescore_lines
@@ -116,7 +116,7 @@ class Translator:
         prefix: str = "",
         must: Sequence[str] = (),
         must_not: Sequence[str] = (),
-        glossary: Mapping[str, str] | None = None,
+        glossary: Mapping[str, TermTarget] | None = None,
         aligned: bool = False,
         attention: bool = False,
         quality: bool = False,
@@ -133,7 +133,7 @@ class Translator:
         prefix: str = "",
         must: Sequence[str] = (),
         must_not: Sequence[str] = (),
-        glossary: Mapping[str, str] | None = None,
+        glossary: Mapping[str, TermTarget] | None = None,
         aligned: bool = False,
         attention: bool = False,
         quality: bool = False,
@@ -150,7 +150,7 @@ class Translator:
         prefix: str = "",
         must: Sequence[str] = (),
         must_not: Sequence[str] = (),
-        glossary: Mapping[str, str] | None = None,
+        glossary: Mapping[str, TermTarget] | None = None,
         aligned: bool = False,
         attention: bool = False,
         quality: bool = False,
@@ -163,17 +163,18 @@ class Translator:
 
         The output begins with `prefix` and contains the phrases `must` and none of `must_not`; a `Line` has
         constraints of its own. `glossary` maps source terms to translations that the output contains where
-        the terms occur. `aligned` adds `alignment`, pairs of a source word and a target word, and `attention`
-        the weights of each candidate as an array [tokens, source tokens]. `quality` adds `quality`, the
-        probability that a line is good, if `nmt tune` has calibrated it; None for a blank line. With `split`
-        "auto" a line is divided into its sentences, with "never" it is translated as one.
+        the terms occur; a pair `(translation, "suggested")` leaves one out where it lowers the score by more
+        than `options.suggestion_margin`. `aligned` adds `alignment`, pairs of a source word and a target
+        word, and `attention` the weights of each candidate as an array [tokens, source tokens]. `quality`
+        adds `quality`, the probability that a line is good, if `nmt tune` has calibrated it; None for a blank
+        line. With `split` "auto" a line is divided into its sentences, with "never" it is translated as one.
 
         Raises UsageError for arguments of a wrong type and values out of range.
         """
         if not isinstance(options, Options | None):
             raise UsageError(f"options must be Options (got {shorten(options)}): change Translator.options")
         common = check_constraints("", LineConstraints(prefix, must, must_not))  # type: ignore[arg-type]
-        terms = Glossary(dict(check_terms("glossary", glossary))) if glossary is not None else None
+        terms = None if glossary is None else Glossary({}).add_terms(check_terms("glossary", glossary))
         job = self._job._replace(options=options or self.options, glossary=terms).configure(
             beam=beam, n_best=n_best, aligned=aligned, attention=attention, split=split
         )

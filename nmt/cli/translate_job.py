@@ -24,7 +24,7 @@ from nmt.evaluation.quality import request_quality
 
 SAME_NAMES = (
     *("batch", "max_ratio", "max_extra", "coverage_penalty", "min_ratio", "no_repeat_ngram", "groups"),
-    *("diversity", "temperature", "top_k", "top_p", "seed"),
+    *("diversity", "temperature", "top_k", "top_p", "seed", "suggestion_margin"),
 )
 """Options of the search that have the same name in `nmt translate`."""
 

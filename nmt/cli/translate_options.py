@@ -101,8 +101,12 @@ class TranslateOptions(NamedTuple):
     ] = None
     glossary: Annotated[
         Path | None,
-        in_constraints(help="Lines of a source term, a tab and its translation."),
+        in_constraints(help="Lines of a source term, a tab and its translation, or also suggested."),
         READ,
+    ] = None
+    suggestion_margin: Annotated[
+        float | None,
+        in_constraints(metavar="X", min=0.0, help="What a suggested term may cost in score (1)."),
     ] = None
     ensemble: Annotated[
         list[Path] | None, in_ensembles(metavar="RUN", help="Another model; repeat for more."), READ

@@ -1,27 +1,31 @@
-"""Glossaries: source terms whose translation is prescribed wherever they occur.
+"""Glossaries: source terms whose translation is required wherever they occur, or suggested.
 
 A term is found on word boundaries; in scripts without spaces, anywhere; in Korean, where particles follow a
 noun without a space, at the beginning of a word. Longer terms come first, and terms do not overlap. A term in
 small letters is found in any case, a term with capitals only as it is written; its translation is written as
-given.
+given. A suggested translation is used where it lowers the score of the search by no more than a margin.
 """
 
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nmt.data.script import find_script, is_word_boundary
 from nmt.data.text import read_lines
+from nmt.decoding.beam import SearchSteps
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
 from nmt.decoding.options import Request
-from nmt.decoding.phrases import encode_constraints
+from nmt.decoding.phrases import encode_constraints, search_part
 from nmt.errors import DataError, UsageError
 
-ADVICE = "expected a source term, a tab and a target term"
+SUGGESTED = "suggested"  # the third field of a term, if it has one
+ADVICE = f"expected a source term, a tab and a target term, and {SUGGESTED!r} after another tab or nothing"
+TermTarget = str | Sequence[str]
+"""The translation of a term, or the translation and `suggested`."""
 
 
 class Term(NamedTuple):
@@ -29,19 +33,44 @@ class Term(NamedTuple):
 
     source: str
     target: str
+    is_suggested: bool = False
 
     def __str__(self) -> str:
         return f"{self.source!r} -> {self.target!r}"
 
 
+def list_fields(terms: Mapping[Any, Any]) -> list[tuple[Any, ...]]:
+    """Return the fields of each term of a mapping: source, target and, if it has it, `suggested`."""
+    return [
+        (source, *target) if isinstance(target, list | tuple) else (source, target)
+        for source, target in terms.items()
+    ]
+
+
+def is_term(fields: Sequence[Any]) -> bool:
+    """Return True if fields are those of a term, and not blank."""
+    texts, kind = fields[:2], tuple(fields[2:])
+    return (
+        len(texts) == 2
+        and all(isinstance(text, str) and text.strip() for text in texts)
+        and kind in ((), (SUGGESTED,))
+    )
+
+
 class Glossary:
     """Terms by their source; UsageError for a term without text on either side."""
 
-    def __init__(self, terms: Mapping[str, str]) -> None:
-        self.terms = [Term(source.strip(), target.strip()) for source, target in terms.items()]
-        if any(not term.source or not term.target for term in self.terms):
+    def __init__(self, terms: Mapping[str, TermTarget]) -> None:
+        rows = list_fields(terms)
+        if not all(map(is_term, rows)):
             raise UsageError("a term of a glossary has a source and a target that are not blank")
+        self.terms = [Term(source.strip(), target.strip(), bool(kind)) for source, target, *kind in rows]
         self._by_key = {_normalise(term.source): term for term in reversed(self.terms)}
+
+    def add_terms(self, terms: Iterable[Sequence[str]]) -> "Glossary":
+        """Return a glossary with more terms, by their fields, which take precedence."""
+        rows = [*(term[:2] + (SUGGESTED,) * term.is_suggested for term in self.terms), *terms]
+        return Glossary({source: target for source, *target in rows})
 
     @cached_property
     def _lengths(self) -> list[int]:
@@ -49,7 +78,8 @@ class Glossary:
 
     def digest(self) -> str:
         """Return the SHA-256 of the terms."""
-        return hashlib.sha256(json.dumps(self.terms).encode()).hexdigest()
+        fields = [term[: 2 + term.is_suggested] for term in self.terms]
+        return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
     def find_terms(self, text: str) -> list[Term]:
         """Return the terms that occur in a text, in order, each once."""
@@ -86,19 +116,19 @@ def _ends_word(text: str, end: int) -> bool:
 
 
 def read_glossary(path: Path) -> Glossary:
-    """Read a file with a term in each line, source and target separated by a tab; DataError names a bad line.
+    """Read a file with a term in each line, its fields separated by tabs; DataError names a bad line.
 
     Blank lines, and lines that begin with #, are comments.
     """
-    terms: dict[str, str] = {}
+    terms: dict[str, list[str]] = {}
     lines: dict[str, int] = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip() or line.startswith("#"):
             continue
         fields = [field.strip() for field in line.split("\t")]
-        if len(fields) != 2 or not all(fields):
+        if not is_term(fields):
             raise DataError(f"{path}, line {number}: {ADVICE} (fields: {len(fields)}; {line[:80]!r})")
-        source, target = fields
+        source, *target = fields
         if terms.setdefault(source, target) != target:
             raise DataError(
                 f"{path}, line {number}: {source!r} has another translation in line {lines[source]}: keep one"
@@ -116,29 +146,67 @@ class TermRequests(NamedTuple):
     notes: list[str]
 
 
-def require_terms(line: Line, texts: Sequence[str], requests: list[Request], job: Job) -> TermRequests:
+def require_terms(
+    line: Line, texts: Sequence[str], requests: list[Request], forbidden: Sequence[str], job: Job
+) -> SearchSteps[TermRequests]:
     """Require the translations of the glossary's terms in the parts of a line in which these occur.
 
-    `texts` are the parts, each with its request.
+    `texts` are the parts, each with its request; `forbidden` are the phrases that none may contain.
     """
     glossary, notes, constrained = _find_glossary(line, job), list[str](), list[Request]()
     if glossary is None:
         return TermRequests(requests, notes)
     for text, request in zip(texts, requests, strict=True):
-        terms = glossary.find_terms(text)
-        problems = {term: _find_problem(term, job) for term in terms}
+        problems = {term: _find_problem(term, job) for term in glossary.find_terms(text)}
         notes += [
             f"the term {term} is not applied: {problem}" for term, problem in problems.items() if problem
         ]
-        phrases = [term.target for term, problem in problems.items() if not problem]
-        constrained.append(_require(request, phrases, job.target))
+        terms = [term for term, problem in problems.items() if not problem]
+        phrases = [term.target for term in terms if not term.is_suggested]
+        request = _require(request, phrases, job.target)
+        if suggested := [term for term in terms if term.is_suggested]:
+            request, rejections = yield from _apply_suggestions(suggested, request, forbidden, job)
+            notes += rejections
+        constrained.append(request)
     return TermRequests(constrained, list(dict.fromkeys(notes)))
+
+
+def _apply_suggestions(
+    terms: Sequence[Term], request: Request, forbidden: Sequence[str], job: Job
+) -> SearchSteps[tuple[Request, list[str]]]:
+    """Require each suggested term that lowers the score by no more than the margin; return notes on the rest.
+
+    A term that the best translation contains anyway changes nothing.
+    """
+    notes = list[str]()
+    [best, *_] = yield from search_part(request, forbidden, job)
+    for term in terms:
+        if _is_written(term, job.target.decode(best.ids)):
+            continue
+        extended = _require(request, [term.target], job.target)
+        [other, *_] = yield from search_part(extended, forbidden, job)
+        cost, margin = best.score - other.score, job.options.suggestion_margin
+        if other.missing or other.finished < best.finished:
+            notes.append(f"the term {term} is not applied: it is suggested, and the search ended without it")
+        elif cost > margin:
+            excess = f"it is suggested, and lowers the score by {cost:.2f}, more than {margin:g}"
+            notes.append(f"the term {term} is not applied: {excess}")
+        else:
+            request, best = extended, other
+    return request, notes
+
+
+def _is_written(term: Term, text: str) -> bool:
+    """Return True if a text contains the translation of a term; a suggested one by the rules for sources."""
+    if term.is_suggested:
+        return bool(Glossary({term.target: term.target}).find_terms(text))
+    return _normalise(term.target) in _normalise(text)
 
 
 def _find_glossary(line: Line, job: Job) -> Glossary | None:
     """Return the glossary of a job with the terms of a line, which take precedence; None without any."""
-    own, of_job = line.constraints.glossary, job.glossary.terms if job.glossary else []
-    return Glossary({**dict(of_job), **dict(own)}) if own else job.glossary
+    own = line.constraints.glossary
+    return (job.glossary or Glossary({})).add_terms(own) if own else job.glossary
 
 
 def find_line_terms(line: Line, job: Job) -> list[Term]:
@@ -172,7 +240,6 @@ def _require(request: Request, phrases: list[str], target: Tokenizer) -> Request
 
 def find_missing(line: Line, text: str, notes: Sequence[str], job: Job) -> Iterator[str]:
     """Yield a note on each term whose translation is not in the output, unless a note says so already."""
-    written = _normalise(text)
     for term in [] if line.error else find_line_terms(line, job):
-        if _normalise(term.target) not in written and not any(f"the term {term} " in note for note in notes):
+        if not _is_written(term, text) and not any(f"the term {term} " in note for note in notes):
             yield f"the term {term} is not applied: the search ended without it"

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.decoding.arguments import replace_surrogates
+from nmt.decoding.glossary import is_term, list_fields
 from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Candidate, Translation
 
@@ -85,9 +86,7 @@ def read_json_line(number: int, text: str, note: str | None, field: str) -> Line
         return Line(number, "", notes, record=record, error=problem)
     text, prefix = (replace_surrogates(record.get(name, "")) for name in (field, "prefix"))
     must, must_not = (tuple(map(replace_surrogates, record.get(name, []))) for name in ("must", "must_not"))
-    terms = tuple(
-        (replace_surrogates(a), replace_surrogates(b)) for a, b in record.get("glossary", {}).items()
-    )
+    terms = tuple(tuple(map(replace_surrogates, term)) for term in list_fields(record.get("glossary", {})))
     constraints = LineConstraints(prefix, must, must_not, record.get("seed"), terms)
     return Line(number, text, notes, constraints, record)
 
@@ -114,16 +113,12 @@ def _find_problem(record: dict[str, Any], field: str) -> str | None:
         if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
             return f"{name!r} must be a list of strings"
     terms = record.get("glossary", {})
-    if not isinstance(terms, dict) or not all(map(_is_term, terms.items())):
+    if not isinstance(terms, dict) or not all(map(is_term, list_fields(terms))):
         return "'glossary' must be an object of source terms and their translations, none of them blank"
     seed = record.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         return "'seed' must be a whole number, 0 or more"
     return None
-
-
-def _is_term(pair: tuple[str, Any]) -> bool:
-    return all(isinstance(text, str) and text.strip() for text in pair)
 
 
 def write_json_line(

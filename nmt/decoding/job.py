@@ -141,6 +141,8 @@ class Job(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """Return the settings that determine the output, without models and functions, as JSON values."""
         options = {name: value for name, value in asdict(self.options).items() if name != "batch"}
+        if self.options.suggestion_margin == Options.suggestion_margin:
+            del options["suggestion_margin"]  # version 0.2 had none
         glossary = {"glossary": self.glossary.digest()} if self.glossary else {}
         division = {"split": self.split, **self._division()} if self.split == "auto" else {}
         own = {"longest_part": self.longest_part, "copy_unknown": self.copy_unknown}
@@ -160,7 +162,7 @@ class LineConstraints(NamedTuple):
     must: tuple[str, ...] = ()  # phrases that it contains
     must_not: tuple[str, ...] = ()  # phrases that it does not contain
     seed: int | None = None  # of sampling, instead of the job's
-    glossary: tuple[tuple[str, str], ...] = ()  # source terms with their translations
+    glossary: tuple[tuple[str, ...], ...] = ()  # source terms with their translations, perhaps `suggested`
 
 
 class Line(NamedTuple):

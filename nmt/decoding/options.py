@@ -71,6 +71,7 @@ class Options(SearchSettings):
     top_k: int = 0  # draw from this many best tokens; 0: from all
     top_p: float = 1.0  # draw from the fewest tokens with this probability (Holtzman et al., 2020)
     seed: int = 1
+    suggestion_margin: float = 1.0  # a suggested term of a glossary may lower the score by this much
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -96,7 +97,8 @@ class Options(SearchSettings):
             f"max_ratio must be at most {LONGEST:g}": self.max_ratio > LONGEST,
             f"max_extra must be at most {MOST_EXTRA:,}": self.max_extra > MOST_EXTRA,
             "penalties must be 0 or more": min(self.length_penalty, self.coverage_penalty) < 0,
-            "diversity must be 0 or more": self.diversity < 0,
+            "diversity and suggestion_margin must be 0 or more": min(self.diversity, self.suggestion_margin)
+            < 0,
             "length settings must be 0 or more": min(lengths) < 0,
             f"min_ratio ({self.min_ratio:g}) exceeds max_ratio ({self.max_ratio:g})": (
                 self.min_ratio > self.max_ratio

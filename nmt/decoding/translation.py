@@ -147,9 +147,9 @@ def plan_line(line: Line, job: Job) -> SearchSteps[LineSearch]:
     tokens = [token for part in parts for token in part.tokens]
     texts = part_texts(line.text, parts, job.source)
     requests = yield from build_requests(line, parts, job)
-    requests, term_notes = require_terms(line, texts, requests, job)
-    blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
     forbidden = forbidden_forms(line.constraints, parts, job)
+    requests, term_notes = yield from require_terms(line, texts, requests, forbidden, job)
+    blank = blank._replace(source_tokens=tokens, notes=[*blank.notes, *notes, *term_notes])
     protected, words = ProtectedText(line.text, copies), locate_copies(parts, copies, job)
     return LineSearch(blank, parts, words, requests, protected, line.constraints, forbidden)
 

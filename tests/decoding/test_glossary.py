@@ -1,5 +1,6 @@
 """Glossaries: where terms are found, how they are applied, and what is reported."""
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from nmt.decoding.glossary import Glossary, read_glossary
 from nmt.decoding.io import read_json_line, write_json_line
 from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.options import Options
-from nmt.decoding.translation import Translation, translate_window
+from nmt.decoding.translation import Translation, plan_line, translate_window
 from nmt.errors import DataError, UsageError
 from tests.decoding.models import random_model
 from tests.decoding.small import take_its_place
@@ -58,6 +59,11 @@ def test_terms_are_found_as_words_the_longest_first(text: str, found: list[str])
     assert [term.source for term in Glossary(TERMS).find_terms(text)] == found
 
 
+def test_a_file_suggests_terms_in_its_third_column(tmp_path: Path) -> None:
+    file = write(tmp_path, "Hund\tdog\nKatze\tkitty\tsuggested \n")
+    assert read_glossary(file).terms == [("Hund", "dog", False), ("Katze", "kitty", True)]
+
+
 def write(folder: Path, content: str) -> Path:
     file = folder / "terms.tsv"
     file.write_text(content, encoding="utf-8")
@@ -67,8 +73,10 @@ def write(folder: Path, content: str) -> Path:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a\tb\n\nonly one\n", "line 3: expected a source term, a tab and a target term (fields: 1; "),
+        ("a\tb\n\nonly one\n", "line 3: expected a source term, a tab and a target term, and 's"),
         ("a\tb\tc\n", "line 1: expected"),
+        ("a\tb\tsuggested\td\n", "line 1: expected"),
+        ("a\tb\tsuggested\na\tb\n", "line 2: 'a' has another translation in line 1"),
         ("a\t\n", "line 1: expected"),
         ("\tb\n", "line 1: expected"),
         ("a\tb\nc\td\na\te\n", "line 3: 'a' has another translation in line 1"),
@@ -85,7 +93,7 @@ def test_a_bad_file_is_refused_with_its_line(content: str, message: str, tmp_pat
 
 def test_a_file_may_have_comments_and_repetitions(tmp_path: Path) -> None:
     file = write(tmp_path, "# animals\nHund\tdog\r\n\n Katze \t cat \nHund\tdog\n")
-    assert read_glossary(file).terms == [("Hund", "dog"), ("Katze", "cat")]
+    assert read_glossary(file).terms == [("Hund", "dog", False), ("Katze", "cat", False)]
 
 
 def translate(
@@ -127,6 +135,87 @@ def test_a_term_that_the_search_ends_without_is_reported() -> None:
     assert "the term 'dog' -> 'tree' is not applied: the search ended without it" in translation.notes
 
 
+def suggest(*margin: float, **terms: str) -> Job:
+    vocabulary = subwords("unigram")
+    model = random_model(1, vocabulary=len(vocabulary), sharpness=2.0, eos=2.0)
+    options = replace(Options(beam=8, max_extra=60), suggestion_margin=(*margin, 1.0)[0])
+    glossary = Glossary({source: (target, "suggested") for source, target in terms.items()})
+    return Job(model, vocabulary, vocabulary, options, glossary=glossary)
+
+
+def test_a_suggested_term_is_applied_within_the_margin_only() -> None:
+    line = Line(1, "the old dog sees a house")
+    [free] = translate_window([line], suggest()._replace(glossary=None))
+    [forced] = translate_window([line], suggest()._replace(glossary=Glossary({"dog": "Zoltán"})))
+    cost = free.score - forced.score
+    assert cost > 0.1
+    [applied] = translate_window([line], suggest(cost + 0.01, dog="Zoltán"))
+    assert applied == forced
+    [refused] = translate_window([line], suggest(cost - 0.01, dog="Zoltán"))
+    assert (refused.candidates, refused.line.error) == (free.candidates, None)
+    assert refused.notes == [
+        f"the term 'dog' -> 'Zoltán' is not applied: it is suggested, and lowers the score by {cost:.2f}, "
+        f"more than {cost - 0.01:g}"
+    ]
+
+
+def test_a_suggested_term_that_is_written_anyway_changes_nothing() -> None:
+    line = Line(1, "the old dog sees a house")
+    [free] = translate_window([line], suggest()._replace(glossary=None))
+    word = next(word for word in free.text.split() if word.isalpha())
+    for written in (word, word.lower()):
+        [found] = translate_window([line], suggest(0.0, dog=written))
+        assert (found.candidates, found.notes) == (free.candidates, [])
+
+
+def test_required_and_suggested_terms_are_mixed() -> None:
+    terms = {"dog": "Zoltán", "house": ("tree", "suggested"), "old": ("red", "suggested")}
+    line = Line(1, "the old dog sees a house")
+    for margin, is_applied in ((1000.0, True), (0.0, False)):
+        [found] = translate_window([line], suggest(margin)._replace(glossary=Glossary(terms)))
+        assert is_whole("Zoltán", found.text)
+        assert [is_whole(target, found.text) for target in ("tree", "red")] == [is_applied] * 2
+        assert len(found.notes) == 2 * (not is_applied)
+    both = LineConstraints(must_not=("tree",))
+    [found] = translate_window([line._replace(constraints=both)], suggest(1000.0, house="tree"))
+    assert "tree" not in found.text
+    assert "it is suggested, and the search ended without it" in found.notes[0]
+
+
+def test_suggestions_depend_on_no_other_line_and_cost_other_lines_nothing() -> None:
+    texts = ["the dog. the house", "the man", "", "a dog and a house", "the red dog"]
+    lines = [Line(number, text) for number, text in enumerate(texts, 1)]
+    job = suggest(2.0, dog="tree", house="red")
+    job = job._replace(n_best=2, options=replace(job.options, beam=2, n_best=2, max_extra=5))
+    expected = translate_window(lines, job)
+    assert 0 < sum(bool(one.notes) for one in expected) < 5
+    other = job._replace(options=replace(job.options, batch=2))
+    assert translate_window(lines[::-1], other)[::-1] == expected
+    with pytest.raises(StopIteration):  # without a search
+        plan_line(Line(1, "the man"), job).send(None)
+
+
+def test_suggestions_in_json_lines_and_in_an_nbest_list() -> None:
+    record = {"text": "the old dog sees a house", "glossary": {"dog": ["Zoltán", "suggested"], "x": "y"}}
+    line = read_json_line(1, json.dumps(record), None, "text")
+    assert line.constraints.glossary == (("dog", "Zoltán", "suggested"), ("x", "y"))
+    job = suggest(1000.0, dog="Peter")
+    job = job._replace(n_best=3, options=replace(job.options, n_best=3))
+    answer = json.loads(write_json_line(translate_window([line], job)[0], n_best=True))
+    assert all(is_whole("Zoltán", one["translation"]) for one in answer["n_best"])
+    job = job._replace(options=replace(job.options, suggestion_margin=0.0))
+    answer = json.loads(write_json_line(translate_window([line], job)[0], n_best=True))
+    assert "the term 'dog' -> 'Zoltán' is not applied" in answer["notes"][0]
+    assert not any("Zoltán" in one["translation"] for one in answer["n_best"])
+
+
+def test_a_job_without_suggestions_has_the_settings_of_version_0_2() -> None:
+    assert "suggestion_margin" not in suggest().settings()
+    assert suggest(0.25).settings()["suggestion_margin"] == 0.25
+    assert Glossary({"a": "b"}).digest() == hashlib.sha256(b'[["a", "b"]]').hexdigest()
+    assert Glossary({"a": "b"}).digest() != Glossary({"a": ("b", "suggested")}).digest()
+
+
 def test_terms_apply_to_the_part_of_a_long_line_in_which_they_occur() -> None:
     vocabulary, text = subwords("unigram"), "the old man sees a house. the old dog sees a tree."
     model = random_model(1, vocabulary=len(vocabulary), sharpness=2.0)
@@ -153,7 +242,10 @@ def test_terms_of_a_json_line_take_precedence() -> None:
     assert answer["glossary"] == {"dog": "Zoltán"}
 
 
-@pytest.mark.parametrize("terms", [["a"], {"a": 1}, {"a": " "}, {"": "b"}, "a"])
+@pytest.mark.parametrize(
+    "terms",
+    [["a"], {"a": 1}, {"a": " "}, {"": "b"}, "a", {"a": ["b", "x"]}, {"a": [" ", "suggested"]}],
+)
 def test_a_bad_glossary_in_json_is_an_error_of_its_line(terms: object) -> None:
     line = read_json_line(3, json.dumps({"text": "a", "glossary": terms}), None, "text")
     assert line.error is not None

@@ -73,15 +73,16 @@ def test_a_phrase_that_cannot_be_written_is_refused_by_either(
 def test_both_apply_a_glossary_and_report_what_they_cannot_write(
     finished: Finished, shipped: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "terms.tsv").write_text("Hund\tfish stone\nmann\tΖ\n", encoding="utf-8")
-    text = b"Der alte Hund sucht einen Mann.\nDer alte Baum.\n"
-    found = [
-        nmt("translate", model, "-q", "--glossary", tmp_path / "terms.tsv", stdin=text)
-        for model in (shipped, finished.run)
-    ]
+    (tmp_path / "terms.tsv").write_text(
+        "Hund\tfish stone\nmann\tΖ\nBaum\tred bird\tsuggested\n", encoding="utf-8"
+    )
+    options = ["-q", "--glossary", tmp_path / "terms.tsv", "--suggestion-margin", "100"]
+    text = b"Der alte Hund sucht einen Mann.\nDer alte Vogel kennt einen Baum.\n"
+    found = [nmt("translate", model, *options, stdin=text) for model in (shipped, finished.run)]
     first, second = found[0].stdout.splitlines()
     assert "fish stone" in first
     assert "fish stone" not in second
+    assert "red bird" in second
     assert "line 1: the term 'mann' -> 'Ζ' is not applied: the target vocabulary" in found[0].stderr
     assert [one.stdout for one in found] == [found[0].stdout] * 2
 

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def test_a_glossary_is_a_mapping(finished: Finished) -> None:
     lines = ["Der alte Hund kennt einen Baum."]
     [found] = translator.translate(lines, glossary={"hund": "fish stone", "Katze": "bird"})
     assert "fish stone" in found.text
+    unlimited = replace(translator.options, suggestion_margin=1000.0)
+    suggested: Any = {"Hund": ("fish stone", "suggested")}
+    assert translator.translate(lines, options=unlimited, glossary=suggested) == [
+        translator.translate(lines[0], glossary={"Hund": "fish stone"})
+    ]
     own = Line(1, lines[0], constraints=LineConstraints(glossary=(("Baum", "red bird"),)))
     [both] = translator.translate([own], glossary={"baum": "man"})
     assert "red bird" in both.text
@@ -59,7 +65,16 @@ def test_a_glossary_is_a_mapping(finished: Finished) -> None:
     for glossary in wrong:
         with pytest.raises(UsageError, match="glossary"):
             translator.translate(lines, glossary=glossary)
-    for own_glossary in (*wrong, 5, None, ("ab",), (("Hund",),), (("Hund", "dog", 1),), ((["Hund"], "dog"),)):
+    for own_glossary in (
+        *wrong,
+        5,
+        None,
+        ("ab",),
+        (("Hund",),),
+        (("Hund", "dog", 1),),
+        (("Hund", "dog", "x"),),
+        ((["Hund"], "dog"),),
+    ):
         constraints = LineConstraints(glossary=own_glossary)
         with pytest.raises(UsageError, match="glossary of line 1"):
             translator.translate([Line(1, lines[0], constraints=constraints)])

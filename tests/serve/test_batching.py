@@ -29,7 +29,7 @@ CONSTRAINTS = (
     LineConstraints(must=("abc def",)),
     LineConstraints(must_not=("a", "b", "ab")),
     LineConstraints(must=("x", "yz"), must_not=("c",)),
-    LineConstraints(glossary=(("dog", "abc"), ("runs", "d e"))),
+    LineConstraints(glossary=(("dog", "abc"), ("runs", "d e", "suggested"))),
 )
 SENTENCES = ("A dog runs.", "Where is it?", "word word word!", "x", "한국어 문장입니다.", "A B, c; d.")
 

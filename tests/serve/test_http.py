@@ -82,11 +82,12 @@ def test_the_quality_of_lines_is_given_by_models_that_estimate_it(server: Runnin
 
 
 def test_settings_and_constraints_reach_the_search(server: RunningServer) -> None:
-    constraints = {"prefix": "x", "must": ["y"], "must_not": ["z"], "glossary": {"a": "b"}}
+    glossary = {"a": "b", "c": ["d", "suggested"]}
+    constraints = {"prefix": "x", "must": ["y"], "must_not": ["z"], "glossary": glossary}
     server.ask("/v1/translate", {"text": "a", "beam": 3, "split": "never", "attention": True, **constraints})
     [request] = server.service.requests
     assert request.settings == (3, 1, False, True, "never", False)
-    assert request.line.constraints == ("x", ("y",), ("z",), None, (("a", "b"),))
+    assert request.line.constraints == ("x", ("y",), ("z",), None, (("a", "b"), ("c", "d", "suggested")))
 
 
 def test_a_text_is_streamed_sentence_by_sentence(server: RunningServer) -> None:
@@ -156,6 +157,12 @@ WRONG: dict[str, tuple[bytes, str, str]] = {
     "a long number": (b'{"text": "a", "beam": %s}' % (b"1" * 5_000), "", "invalid JSON"),
     "a blank phrase": (b'{"text": "a", "must": [" "]}', "must, must_not or glossary", "a phrase is blank"),
     "an empty phrase": (b'{"text": "a", "must": [""]}', "must[0]", ""),
+    "a blank suggestion": (
+        b'{"text": "a", "glossary": {"b": [" ", "suggested"]}}',
+        "must, must_not or glossary",
+        "a phrase is blank",
+    ),
+    "a suggestion forced": (b'{"text": "a", "glossary": {"b": ["c", "forced"]}}', "glossary.b[1]", ""),
     "a prefix of lines": (b'{"text": "a\\nb", "prefix": "c"}', "prefix", "it is for texts of one line"),
     "alignments without attention": (
         b'{"text": "a", "model": "en-ko", "alignments": true}',

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from nmt.decoding.glossary import list_fields
 from nmt.decoding.job import LineConstraints, Split
 from nmt.decoding.options import WIDEST
 from nmt.decoding.translation import Candidate, Translation
@@ -57,8 +59,12 @@ class TranslateRequest:
     """Phrases that each translation contains; for texts of one line."""
     must_not: Annotated[list[Annotated[str, MinLen(1)]], FirstMistake()] = field(default_factory=list)
     """Phrases that no translation contains."""
-    glossary: dict[Annotated[str, MinLen(1)], Annotated[str, MinLen(1)]] = field(default_factory=dict)
-    """Source terms and their translations, which are used where the terms occur."""
+    glossary: dict[
+        Annotated[str, MinLen(1)],
+        Annotated[str, MinLen(1)] | tuple[Annotated[str, MinLen(1)], Literal["suggested"]],
+    ] = field(default_factory=dict)
+    """Source terms and their translations, which are used where the terms occur. A list of a translation and
+    `suggested` leaves it out where it lowers the score too much."""
     stream: bool = False
     """Answer with one JSON object a line (NDJSON), sentence by sentence, as they are translated."""
 
@@ -196,16 +202,15 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
         what, advice = f"the model {model.name} has no estimate of quality", "leave it out"
         raise RequestProblem(400, what, "quality", f"{advice}, or calibrate it with `nmt tune RUN --write`")
     _check_answer_size(texts, asked, gateway)
-    phrases = [asked.prefix, *asked.must, *asked.must_not, *asked.glossary, *asked.glossary.values()]
+    terms = list_fields(asked.glossary)
+    phrases = [asked.prefix, *asked.must, *asked.must_not, *chain.from_iterable(terms)]
     gateway.check_texts(["".join(phrases)], "prefix, must, must_not and glossary together")
     for where, required in (("prefix", asked.prefix), ("must", asked.must)):
         if required and any(len(split_lines(text)[0]) > 1 for text in texts):
             raise RequestProblem(400, "it is for texts of one line", where, "send a list of lines")
     if any(not phrase.strip() for phrase in phrases[1:]):
         raise RequestProblem(400, "a phrase is blank", "must, must_not or glossary", "leave it out")
-    constraints = LineConstraints(
-        asked.prefix, tuple(asked.must), tuple(asked.must_not), None, tuple(asked.glossary.items())
-    )
+    constraints = LineConstraints(asked.prefix, tuple(asked.must), tuple(asked.must_not), None, tuple(terms))
     settings = TranslationSettings(
         asked.beam, asked.n_best, asked.alignments, asked.attention, asked.split, asked.quality
     )
