@@ -11,7 +11,7 @@ from nmt.cells.cell import Cell
 from nmt.recurrence.c.native import CBackend
 from nmt.recurrence.deferred import GradientBuffer, reject_second_derivatives
 from nmt.recurrence.engine import Backend, Engine, PositionStep, runs_in_c, select_backend
-from nmt.recurrence.fused_scan import FusedScan, bind_step
+from nmt.recurrence.fused_scan import FusedScan, SingleScan, bind_step
 from nmt.recurrence.parallel import ParallelScan, find_stages
 from nmt.recurrence.reference import (
     BoundCell,
@@ -75,6 +75,7 @@ class FusedCell(BoundCell):
         self.zone_blocks = _single_blocks(make_keys(TensorKind.ZONE, fields))
         self.vector_blocks = _single_blocks(make_keys(TensorKind.VECTOR, tuple(self.vectors)))
         self.kernels: dict[Kernel, _BoundKernel] = {}
+        self.single_scans: dict[tuple[bool, bool], SingleScan] = {}  # by direction and by having a mask
 
     @cached_property
     def matrices(self) -> list[Any]:
@@ -133,7 +134,14 @@ class FusedCell(BoundCell):
         zones = self.zoneout.zones(self.cell, len(x), x.shape[1])
         program = self.find_program(padded=mask is not None)
         kind = self.choose_scan(program, x)
-        scan = kind(self.cell, program, self.backend, self.matrices, self.state_mask, zones, mask, reverse)
+        arguments = self.cell, program, self.backend, self.matrices, self.state_mask, zones, mask, reverse
+        is_bound_once = self.is_reused and x.shape[1] == 1 and isinstance(self.backend, CBackend)
+        if is_bound_once and kind is FusedScan and zones is None:
+            key = reverse, mask is not None
+            if key not in self.single_scans:
+                self.single_scans[key] = SingleScan(FusedScan(*arguments), self.biases)
+            return self.single_scans[key](x, s, mask)
+        scan = kind(*arguments)
         return scan.run(x, s, self.weights, self.biases)
 
     def choose_scan(self, program: Program, x: Tensor) -> type[FusedScan]:

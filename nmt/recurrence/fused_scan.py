@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import torch
@@ -64,11 +65,21 @@ class FusedScan:
         self.biases = parameters[len(products) : 2 * len(products)]
         vectors = parameters[2 * len(products) :]
         self.order = position_order(T, self.reverse)
-        self.vector_slots = make_keys(TensorKind.VECTOR, tuple(find_vectors(self.cell)))
-        before, after = self.state_slices(T)
         states = [x.new_empty(T + 1, B, H) for _ in start]
         for buffer, first in zip(states, start, strict=True):
             buffer[-1 if self.reverse else 0] = first
+        self.make_buffers(x, states, vectors)
+        self.forward_loop(x)
+        hs = self.buffers[TensorKey(TensorKind.NEXT, "h")][
+            :
+        ]  # not the saved tensor, which would keep its own graph
+        return hs, *(buffer[0 if self.reverse else -1].clone() for buffer in states)
+
+    def make_buffers(self, x: Tensor, states: Sequence[Tensor], vectors: Sequence[Tensor]) -> None:
+        """Set the buffers of every key, given states [T + 1, B, H] of all fields."""
+        T, B, H = len(x), x.shape[1], self.cell.hidden_size
+        fields, (before, after) = self.cell.State._fields, self.state_slices(T)
+        self.vector_slots = make_keys(TensorKind.VECTOR, tuple(find_vectors(self.cell)))
         self.buffers: Buffers = split_columns(make_keys(TensorKind.INPUT, self.cell.gates), x)
         self.buffers |= zip(make_keys(TensorKind.STATE, fields), (s[before] for s in states), strict=True)
         self.buffers |= zip(make_keys(TensorKind.NEXT, fields), (s[after] for s in states), strict=True)
@@ -79,11 +90,6 @@ class FusedScan:
             self.buffers[KEEP] = self.keep.expand(T, B, H)
         if self.zones is not None:
             self.buffers |= split_columns(make_keys(TensorKind.ZONE, fields), self.zones)
-        self.forward_loop(x)
-        hs = self.buffers[TensorKey(TensorKind.NEXT, "h")][
-            :
-        ]  # not the saved tensor, which would keep its own graph
-        return hs, *(buffer[0 if self.reverse else -1].clone() for buffer in states)
 
     def state_slices(self, positions: int) -> tuple[slice, slice]:
         """Return the states before and after each position, in a buffer of T + 1 states."""
@@ -144,6 +150,47 @@ class FusedScan:
         step = self.backend.kernel(derivative, self.buffers | gradients, adds)
         written.update(derivative.outputs)
         return step
+
+
+class SingleScan:
+    """The loop over one sequence at a time, without gradients: bound once, in C, to buffers that are kept.
+
+    For one sequence of usual length, binding takes longer than the loop.
+    """
+
+    def __init__(self, scan: FusedScan, biases: Sequence[Tensor | None]) -> None:
+        self.scan, self.biases = scan, [None if b is None else b.detach() for b in biases]
+        self.vectors = [v.detach() for v in find_vectors(scan.cell).values()]
+        self.capacity, self.lock = 0, Lock()
+
+    @torch.inference_mode(mode=False)
+    @torch.no_grad()
+    def reserve(self, positions: int) -> None:
+        """Make buffers for so many positions, and bind the step to them."""
+        scan, cell, self.capacity = self.scan, self.scan.cell, max(positions, 2 * self.capacity)
+        self.x = cell.b.new_zeros(self.capacity, 1, len(cell.W))
+        self.states = [cell.b.new_zeros(self.capacity + 1, 1, cell.hidden_size) for _ in cell.State._fields]
+        if scan.mask is not None:
+            scan.mask = scan.mask.new_zeros(self.capacity, 1)
+        scan.make_buffers(self.x, self.states, self.vectors)
+        arguments = scan.backend, self.x, scan.buffers, scan.matrices, self.biases
+        self.steps = bind_step(cell, scan.program, *arguments)
+
+    def __call__(self, x: Tensor, start: Sequence[Tensor], mask: Tensor | None) -> tuple[Tensor, Any]:
+        """Return every h [T, 1, H] and the last state, given projected input [T, 1, G*H]."""
+        scan, T = self.scan, len(x)
+        with self.lock:  # other threads use the same buffers
+            if self.capacity < T:
+                self.reserve(T)
+            self.x[:T] = x
+            if mask is not None and scan.mask is not None:
+                scan.mask[:T] = mask
+            for buffer, first in zip(self.states, start, strict=True):
+                buffer[T if scan.reverse else 0] = first
+            scan.backend.loop(self.steps, position_order(T, scan.reverse))
+            hs = scan.buffers[TensorKey(TensorKind.NEXT, "h")][:T].clone()
+            last = [buffer[0 if scan.reverse else T].clone() for buffer in self.states]
+        return hs, scan.cell.State(*last)
 
 
 def bind_step(

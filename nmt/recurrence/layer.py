@@ -175,6 +175,8 @@ class Layer(nn.Module):
     def prepare_for_inference(self) -> None:
         """Bind the cells once for all batches; the weights must not change afterwards."""
         self.bound_cells = {cell: self.bind(cell, 1) for cell in self.directions}
+        for bound in self.bound_cells.values():
+            bound.is_reused = True
 
     def bind(self, cell: Cell, batch: int) -> BoundCell:
         """Bind a cell to one batch; dropout only in training, otherwise the expectation of zoneout."""

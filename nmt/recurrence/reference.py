@@ -82,6 +82,8 @@ class BoundCell:
     over all positions (`DeferredProduct`); values and gradients are the same.
     """
 
+    is_reused = False  # for many sequences without gradients, while the weights stay the same
+
     def __init__(
         self,
         cell: Cell,
