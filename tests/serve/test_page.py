@@ -59,7 +59,7 @@ def lines(tab: Any, place: str = "#lines") -> list[str]:
 
 def wait_for(tab: Any, text: str, place: str = "#lines") -> None:
     tab.wait_for_function(
-        "([place, text]) => document.querySelector(place).innerText.includes(text)", arg=[place, text]
+        "([place, text]) => document.querySelector(place)?.innerText.includes(text)", arg=[place, text]
     )
 
 
