@@ -134,6 +134,8 @@ def test_no_answer_is_wrong_or_lost_with_aborts_kills_and_reloads(count: int, tm
     async def client(service: Service) -> None:
         for _ in range(count // 30):
             await ask(service, draw.randrange(len(expected.requests)))
+            if counts.total() % 1000 == 0:  # a long run shows its progress with -s
+                print(f"{dict(counts)}, {len(wrong)} wrong, {dict(troubles)}", flush=True)
             if counts.total() % interval == 0:
                 troubles[make_trouble(service, draw, models)] += 1
 
