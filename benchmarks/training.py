@@ -1,6 +1,9 @@
 """A whole training update of the Multi30k LSTM recipe, beside the same model made of torch.nn.
 
-    python -m benchmarks.training
+    python -m benchmarks.training [--only-fixed]
+
+First the cost of an update that does not depend on the batch: the constant of a line through the least
+processor times of several batch sizes, for that model and for the one of benchmarks.peers.
 
 With and without input feeding, for one thread and for two, prints the update's share of `torch.mm`'s rate of
 floating-point operations and its speed, in float32 and (where the processor has it) with products in
@@ -11,12 +14,15 @@ Linux).
 """
 
 import argparse
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -34,6 +40,18 @@ from nmt.training.loss import cross_entropy
 
 PIECES = 6000
 SMOOTHING = 0.1
+LENGTH = 16
+BATCHES = (8, 16, 32, 64)
+MODELS = {  # settings of multi30k-de-en-lstm, tokens in the vocabulary
+    "multi30k-de-en-lstm": ([], PIECES),
+    "the model of benchmarks.peers": (
+        [
+            *("encoder.embedding=256", "encoder.hidden=256", "decoder.embedding=256", "decoder.hidden=512"),
+            *("decoder.features=512", "decoder.tie=none", "decoder.bridge=copy"),
+        ],
+        8004,
+    ),
+}
 NAME = {True: "with input feeding", False: "without input feeding"}
 
 
@@ -196,6 +214,47 @@ def compare(feeding: bool, batch: int, src_length: int, tgt_length: int, rounds:
         print(f"{threads:>8} {rate / 1e9:>8.0f} GF/s {' '.join(cells)}  {', '.join(ratios)}", flush=True)
 
 
+def measure_fixed_cost(name: str, rounds: int) -> None:
+    """Print the fixed cost of an update in each precision, on one thread."""
+    torch.set_num_threads(1)
+    settings, pieces = MODELS[name]
+    recipe = read_recipe(["multi30k-de-en-lstm"], settings)
+    model = build_translator(recipe, pieces, pieces).train()
+    optimiser: Any = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+    sentences = torch.randint(4, pieces, (max(BATCHES), LENGTH + 1))
+
+    def update(batch: int) -> float:
+        start = time.process_time()
+        optimiser.zero_grad(set_to_none=True)
+        loss = our_loss(model, sentences[:batch, 1:], sentences[:batch])
+        (loss / (batch * LENGTH)).backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        optimiser.grad_scale = nn.utils.get_total_norm(gradients)
+        optimiser.step()
+        return time.process_time() - start
+
+    parameters = sum(p.numel() for p in model.parameters()) / 1e6
+    print(f"\nfixed cost of an update of {name}, {parameters:.1f} M parameters, {LENGTH} tokens a side")
+    precisions: dict[str, Callable[[], AbstractContextManager[None]]] = {
+        "float32": nullcontext,
+        "bfloat16": bfloat16_products,
+    }
+    times = {precision: np.full(len(BATCHES), np.inf) for precision in precisions}
+    if find_bfloat16_obstacle():
+        del times["bfloat16"]
+    for _ in range(rounds):
+        for precision, least in times.items():
+            with precisions[precision]():
+                least[:] = np.minimum(least, [update(batch) for batch in BATCHES])
+    for precision, least in times.items():
+        slope, constant = np.polyfit(BATCHES, least, 1, w=1 / least)
+        shares = ", ".join(
+            f"{constant / seconds:.0%} of {seconds * 1e3:.0f} ms at {batch}"
+            for batch, seconds in zip(BATCHES, least, strict=True)
+        )
+        print(f"{precision:9} {constant * 1e3:.0f} ms + {slope * 1e3:.2f} ms a pair: {shares}", flush=True)
+
+
 def growth(name: str, feeding: bool, batch: int, length: int) -> float:
     """MiB that the process grows by at the peak of an update, after one of two pairs."""
     torch.set_num_threads(1)
@@ -233,8 +292,13 @@ def main() -> None:
     parser.add_argument("--source", type=int, default=16, help="source pieces in a sentence")
     parser.add_argument("--target", type=int, default=16, help="target pieces in a sentence")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only-fixed", action="store_true", help="measure only the fixed cost of an update")
     arguments = parser.parse_args()
     keep_freed_memory()
+    for name in MODELS:
+        measure_fixed_cost(name, arguments.rounds)
+    if arguments.only_fixed:
+        return
     for feeding in (True, False):
         compare(feeding, arguments.batch, arguments.source, arguments.target, arguments.rounds)
     compare_memory(8000, arguments.target)

@@ -20,7 +20,7 @@ enum {
     /* Strides of rows and columns in a copy of v: no power of two, or all map to the same cache set. */
     ROW = DEEP + LANES,
     COLUMN = TALL + LANES,
-    SERIAL = 16384,   /* multiplications up to which one thread is faster than several */
+    SERIAL = 16384,   /* multiplications, or numbers to copy, up to which one thread is faster than several */
 };
 typedef number lanes __attribute__((vector_size(BYTES), aligned(sizeof(number))));
 
@@ -100,10 +100,12 @@ void product(long t, const struct product *p) {
             const number *v = p->v + t * p->v_time + m * across + k * along;
             const number *add = k ? out : p->add ? p->add + t * p->add_time : NULL;
             long add_row = k ? p->out_row : p->add_row;
-            if (copy && along == 1) {
+            if (copy && along == 1) { /* copies take a tenth of the time of a product with few outputs */
+                #pragma omp parallel for if (tall * deep > SERIAL)
                 for (long r = 0; r < tall; r++) memcpy(copy + r * ROW, v + r * across, sizeof(number) * deep);
                 v = copy, across = ROW;
             } else if (copy) {
+                #pragma omp parallel for if (tall * deep > SERIAL)
                 for (long r = 0; r < deep; r++) memcpy(copy + r * COLUMN, v + r * along, sizeof(number) * tall);
                 v = copy, along = COLUMN;
             }
