@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import chdir, suppress
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -127,31 +127,30 @@ def read_report(directory: Path) -> dict[str, object]:
     return {"scores": report["scores"], "steps": steps}
 
 
-def find_running(messages: Path) -> str:
-    """The step that has begun and not ended, by the messages of a pipeline; empty if there is none."""
-    states = re.findall(r"^ *\d+/\d+  (\S+): (\w+)", messages.read_text("utf-8"), re.MULTILINE)
-    return states[-1][0] if states and states[-1][1] == "running" else ""
+def find_running(messages: Path) -> tuple[int, str]:
+    """Number and name of the step that has begun and not ended, by the messages of a pipeline, or (0, "")."""
+    states = re.findall(r"^ *(\d+)/\d+  (\S+): (\w+)", messages.read_text("utf-8"), re.MULTILINE)
+    return (int(states[-1][0]), states[-1][1]) if states and states[-1][2] == "running" else (0, "")
 
 
-def kill_in_step(command: Sequence[str], step: str, seconds: float) -> str:
-    """Run a pipeline, kill its processes that long after the step has begun, and return what was running.
+def kill_in_step(command: Sequence[str], number: int, seconds: float) -> str:
+    """Run a pipeline, kill its processes that long after a step has begun, and return what was running.
 
-    If the step is finished already, the next one is killed.
+    The kill is earlier if the step ends before. If this one was finished already, the next one is meant.
     """
-    with Path("messages").open("wb") as stream:
+    messages = Path("messages")
+    with messages.open("wb") as stream:
         process = subprocess.Popen(command, env=environment(), stderr=stream, start_new_session=True)
-    begun = ""
-    while not begun and process.poll() is None:
+    while (begun := find_running(messages))[0] < number:
+        assert process.poll() is None, messages.read_text("utf-8")
         time.sleep(0.01)
-        running, text = find_running(Path("messages")), Path("messages").read_text("utf-8")
-        begun = running if running == step or f" {step}: unchanged" in text else ""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-    running = find_running(Path("messages"))
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    assert process.wait() in (0, -signal.SIGKILL), Path("messages").read_text("utf-8")
-    return running if process.returncode else ""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and find_running(messages) == begun:
+        time.sleep(0.01)
+    running = find_running(messages)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    return running[1]
 
 
 def environment() -> dict[str, str]:
@@ -169,16 +168,13 @@ def test_twenty_kills_in_all_steps_of_a_pipeline_change_nothing(folder: Path) ->
     Path("out").rename("whole")  # recipes in it have the path of the directory
     steps = json.loads(Path("whole", REPORTS[1]).read_bytes())["steps"]
     draw, found = random.Random(1), list[str]()
-    for step in steps:
+    for number, step in enumerate(steps, 1):
         verb = step["command"].split()[1]
-        shares = [
-            draw.uniform(0, 0.3),
-            *(draw.uniform(0, 1) for _ in range(KILLS[verb])),
-        ]
-        found += [kill_in_step(command, step["name"], share * step["seconds"]) for share in shares]
+        times = [draw.uniform(0, 0.5), *(draw.uniform(0, step["seconds"]) for _ in range(KILLS[verb]))]
+        found += [kill_in_step(command, number, seconds) for seconds in times]
     print("killed in", Counter(found))
     assert set(found) >= {step["name"] for step in steps}
-    assert len([name for name in found if name]) >= 20
+    assert len(found) >= 20
     subprocess.run(command, env=environment(), check=True)
     assert read_outputs(folder / "out") == read_outputs(folder / "whole")
     assert read_report(folder / "out") == read_report(folder / "whole")
