@@ -294,17 +294,8 @@ async def _join(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[byt
 async def list_models(request: Request, body: bytes, gateway: Gateway) -> Response:
     """Answer `GET /v1/models`."""
     models = [
-        ModelAnswer(
-            model.name,
-            *model.languages,
-            model.kind,
-            model.precision,
-            model.attends,
-            model.estimates,
-            model.explains,
-            model.beam,
-        )
-        for model in gateway.service.models.values()
+        ModelAnswer(m.name, *m.languages, m.kind, m.precision, m.attends, m.estimates, m.explains, m.beam)
+        for m in gateway.service.models.values()
     ]
     limits = {name: getattr(gateway.limits, name) for name in ("characters", "texts", "beam")}
     return JsonResponse(to_plain_answer(ModelsAnswer(models, limits)))
