@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MinLen
@@ -25,6 +24,7 @@ STRICT_SHAPE = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "use_
 MOST_WEIGHTS = 2_000_000
 """Attention weights of an answer, estimated from the characters of its lines; 15 bytes each."""
 Beam = Annotated[int, Ge(1), Le(WIDEST)]
+Phrase = Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +55,12 @@ class TranslateRequest:
     """`auto`: a line is divided into its sentences; `never`: it is translated as one."""
     prefix: str = ""
     """Each translation begins with it; for texts of one line."""
-    must: Annotated[list[Annotated[str, MinLen(1)]], FirstMistake()] = field(default_factory=list)
+    must: Annotated[list[Phrase], FirstMistake()] = field(default_factory=list)
     """Phrases that each translation contains; for texts of one line."""
-    must_not: Annotated[list[Annotated[str, MinLen(1)]], FirstMistake()] = field(default_factory=list)
+    must_not: Annotated[list[Phrase], FirstMistake()] = field(default_factory=list)
     """Phrases that no translation contains."""
-    glossary: dict[
-        Annotated[str, MinLen(1)],
-        Annotated[str, MinLen(1)] | tuple[Annotated[str, MinLen(1)], Literal["suggested"]],
-    ] = field(default_factory=dict)
-    """Source terms and their translations, which are used where the terms occur. A list of a translation and
-    `suggested` leaves it out where it lowers the score too much."""
+    glossary: dict[Phrase, Phrase | tuple[Phrase, Literal["suggested"]]] = field(default_factory=dict)
+    """Source terms and their translations; with `suggested`, they may be left out (see the guide)."""
     stream: bool = False
     """Answer with one JSON object a line (NDJSON), sentence by sentence, as they are translated."""
 
@@ -203,7 +199,7 @@ def build_requests(asked: TranslateRequest, model: ServedModel, gateway: Gateway
         raise RequestProblem(400, what, "quality", f"{advice}, or calibrate it with `nmt tune RUN --write`")
     _check_answer_size(texts, asked, gateway)
     terms = list_fields(asked.glossary)
-    phrases = [asked.prefix, *asked.must, *asked.must_not, *chain.from_iterable(terms)]
+    phrases = [asked.prefix, *asked.must, *asked.must_not, *(text for term in terms for text in term)]
     gateway.check_texts(["".join(phrases)], "prefix, must, must_not and glossary together")
     for where, required in (("prefix", asked.prefix), ("must", asked.must)):
         if required and any(len(split_lines(text)[0]) > 1 for text in texts):
