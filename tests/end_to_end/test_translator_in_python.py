@@ -3,6 +3,7 @@
 import html
 import importlib.util
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -314,11 +315,18 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 @pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="ray is not installed (recurrent-nmt[ray])"
 )
-def test_the_example_for_ray_runs(finished: Finished, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_the_example_for_ray_runs(cpus: int, finished: Finished, tmp_path: Path) -> None:
+    """With a single CPU too, where it waited for ever when reading or writing reserved it."""
     example = Path(__file__).resolve().parents[2] / "docs" / "examples" / "ray_data.py"
     source, output = tmp_path / "source", tmp_path / "output"
     source.write_text("".join(f"{line}\n" for line in LINES), encoding="utf-8")
-    subprocess.run([sys.executable, example, finished.run, source, output], check=True)
+    start = (
+        f"import ray, runpy; ray.init(num_cpus={cpus}); runpy.run_path({str(example)!r}, run_name='__main__')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, "-c", start, finished.run, source, output, str(cpus)]
+    subprocess.run(command, env=environment, check=True)
     written = [
         json.loads(line)
         for path in sorted(output.iterdir())
