@@ -4,9 +4,10 @@
     python docs/examples/ray_data.py RUN in.txt out 4      # out/ holds JSON lines: text, translation
 
 Ray reads, distributes and writes the lines, and starts the given number of actors (1 by default), which load
-the model once and have a CPU each; reading and writing reserve none, so that a single CPU is enough.
-It was run with Ray 2.60.0. On a single machine `nmt translate --workers` does the same without Ray. For a model with a custom cell, the
-actors need consent to run its file: ray.init(runtime_env={"env_vars": {"NMT_TRUST_CODE": "<sha256>"}}).
+the model once and have a CPU each; reading and writing reserve none, so that a single CPU is enough. It was
+run with Ray 2.60.0. On a single machine `nmt translate --workers` does the same without Ray. For a model with
+a custom cell, the actors need consent to run its file:
+ray.init(runtime_env={"env_vars": {"NMT_TRUST_CODE": "<sha256>"}}).
 """
 
 import sys
