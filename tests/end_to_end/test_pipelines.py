@@ -136,7 +136,7 @@ def find_running(messages: Path) -> tuple[int, str]:
 def kill_in_step(command: Sequence[str], number: int, seconds: float) -> str:
     """Run a pipeline, kill its processes that long after a step has begun, and return what was running.
 
-    The kill is earlier if the step ends before. If this one was finished already, the next one is meant.
+    The kill is earlier if the step ends before. If it was finished already, the next one is killed soon.
     """
     messages = Path("messages")
     with messages.open("wb") as stream:
@@ -144,6 +144,8 @@ def kill_in_step(command: Sequence[str], number: int, seconds: float) -> str:
     while (begun := find_running(messages))[0] < number:
         assert process.poll() is None, messages.read_text("utf-8")
         time.sleep(0.01)
+    if begun[0] > number:  # so that it is not finished before its turn
+        seconds = min(seconds, 0.3)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and find_running(messages) == begun:
         time.sleep(0.01)
