@@ -147,7 +147,12 @@ def _run_worker(
     for end in inherited:
         end.close()
     try:
-        work = begin()
+        try:
+            work = begin()
+        except NmtError as error:  # the answer to the first task
+            pipe.recv()
+            pipe.send(error)
+            return
         while True:
             task = pipe.recv()
             try:

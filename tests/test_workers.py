@@ -31,6 +31,10 @@ def doubling() -> Callable[[str], str]:
     return lambda text: text * 2
 
 
+def unable() -> Callable[[str], str]:
+    raise DataError("the model is damaged")
+
+
 def failing(error: Exception, at: int) -> Callable[[], Callable[[int], int]]:
     def work(task: int) -> int:
         if task == at:
@@ -92,6 +96,12 @@ def test_a_worker_that_dies_is_an_error_that_says_how_and_what_was_before_it_is_
         assert [next(found) for _ in range(5)] == [(task, task) for task in range(5)]
         with pytest.raises(DataError, match="killed by SIGKILL"):
             next(found)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_an_error_before_the_first_task_is_reported_as_it_is(method: str) -> None:
+    with Workers(unable, 2, method) as workers, pytest.raises(DataError, match="model is damaged"):
+        list(workers.map([1, 2, 3]))
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from nmt.data.vocabulary import BOS, EOS
-from nmt.decoding.candidates import barred_tokens, score_continuations, select
+from nmt.decoding.candidates import never_generated, score_continuations, select
 from nmt.decoding.constraints import advance_track
 from nmt.decoding.hypothesis import (
     UNTRACKED,
@@ -113,7 +113,7 @@ class SearchBatch:
         needed, floors = zip(*(sentence.thresholds(positions) for sentence in sentences), strict=True)
         beams = LiveBeams(
             *(rows.tokens, rows.parents, rows.groups, rows.totals, self.options.beam),
-            *(barred_tokens(self.options), EOS, positions, np.array(needed), np.array(floors)),
+            *(never_generated(self.options), EOS, positions, np.array(needed), np.array(floors)),
         )
         run = model.run_beams(beams, self._state, [sentence.memory for sentence in sentences])
         if run is None or not len(run.counts):
@@ -126,7 +126,7 @@ class SearchBatch:
         self._state, kept = run.state, slice(run.counts[-1])
         return BeamRows(
             *(run.tokens[-1, kept], np.arange(kept.stop), run.parents[-1, kept]),
-            *(run.totals[-1, kept], run.groups[-1, kept], []),
+            *(run.totals[-1, kept], run.sentences[-1, kept], []),
         )
 
     def _step(self) -> BeamRows:

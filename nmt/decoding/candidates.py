@@ -22,7 +22,7 @@ from nmt.decoding.sampling import sample_tokens
 from nmt.errors import DataError
 
 
-def barred_tokens(options: Options) -> list[int]:
+def never_generated(options: Options) -> list[int]:
     """Return the tokens that are never generated."""
     return [PAD, BOS] if options.unk else [PAD, BOS, UNK]
 
@@ -66,7 +66,7 @@ def score_continuations(
 
     Raises DataError for NaN.
     """
-    prefixes, never = list[tuple[int, int]](), barred_tokens(options)
+    prefixes, never = list[tuple[int, int]](), never_generated(options)
     if all(sentence.is_plain for sentence in owners):
         result = _best_tokens(scores, len(never) + extra, options)
         result.block_everywhere(never)

@@ -41,10 +41,10 @@ class LiveBeams(NamedTuple):
 
     tokens: Ints  # [R] the last of each
     parents: Ints  # [R] as in `Model.step`
-    groups: Ints  # [R] sentence of each, ascending
+    sentences: Ints  # [R] number of the sentence of each, ascending
     totals: Doubles  # [R] log probabilities
     width: int  # of each beam
-    barred: Sequence[int]  # tokens that are never generated
+    never: Sequence[int]  # tokens that are not generated
     eos: int
     positions: int  # at most
     needed: Doubles  # [G, positions]
@@ -59,7 +59,7 @@ class BeamPositions(NamedTuple):
 
     tokens: Ints  # [P, N]
     parents: Ints  # [P, N] row that each continues, of the position before
-    groups: Ints  # [P, N]
+    sentences: Ints  # [P, N]
     log_probs: Doubles  # [P, N] of the last tokens
     totals: Doubles  # [P, N]
     counts: Ints  # [P] hypotheses of each position, whose columns are the first

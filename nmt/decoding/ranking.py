@@ -53,8 +53,8 @@ class Ranking(NamedTuple):
         """Return the log probabilities with which hypotheses of some lengths reach a score.
 
         The list is for those that end with these lengths: no lower one exceeds the score. The other value is
-        for those that are continued from any of them: all whose `bound` exceeds the score have more. The
-        slack is larger than errors of rounding.
+        for those that are continued from any of them: every hypothesis with a higher one has a `bound`
+        above the score. The slack is larger than errors of rounding.
         """
         slack, longest = 1e-9 * (abs(score) + abs(self.reward) * limit), limit
         if self.reward < 0:

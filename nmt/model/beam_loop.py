@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import c_long, c_void_p
+from ctypes import c_int64, c_void_p
 
 import numpy as np
 
@@ -15,15 +15,15 @@ from nmt.recurrence.trace.kernel import COPY_KERNEL, RESULT, VALUE
 REFUSED = 2  # of position.c
 
 
-class _Extension(ctypes.Structure):
-    """`struct extend` of position.c."""
+class _BeamArguments(ctypes.Structure):
+    """`struct select_beams` of position.c."""
 
     _fields_ = (
-        *((name, c_long) for name in ("R", "k", "width", "barred", "eos", "t", "positions")),
-        *(("values", c_void_p), ("tokens", c_void_p), ("N", c_long)),
+        *((name, c_int64) for name in ("R", "k", "width", "never", "eos", "t", "positions")),
+        *(("values", c_void_p), ("tokens", c_void_p), ("N", c_int64)),
         *((name, c_void_p) for name in ("kept", "scores", "needed", "floor", "count")),
-        ("stop", c_long),
-        *(("table", c_void_p), ("is_cached", c_void_p), ("table_row", c_long), ("state_size", c_long)),
+        ("stop", c_int64),
+        *(("table", c_void_p), ("is_cached", c_void_p), ("table_row", c_int64), ("state_size", c_int64)),
         *(("state", c_void_p), ("previous", c_void_p), ("pointers", c_void_p * 4)),
         *(("sentences", c_void_p), ("lists", c_void_p)),
     )
@@ -33,7 +33,7 @@ class BeamLoop:
     """The positions of a search without constraints, until a hypothesis ends."""
 
     def __init__(self, position: CompiledPosition, output: OutputLayer) -> None:
-        self.position, self.output, self.arguments = position, output, _Extension()
+        self.position, self.output, self.arguments = position, output, _BeamArguments()
         self.bound: tuple[CSteps, BoundOutput, CSteps] | None = None
 
     def __call__(
@@ -44,22 +44,22 @@ class BeamLoop:
         lists: Sequence[TokenList],
     ) -> BeamPositions:
         """Run positions of sentences with these sources and shortlists; see `BeamModel.run_beams`."""
-        rows, owners = len(beams.tokens), beams.groups.tolist()
+        rows, owners = len(beams.tokens), beams.sentences.tolist()
         most, size = max(rows, len(sources) * beams.width), beams.positions + 1
-        k = min(beams.width + len(beams.barred), len(self.output.bias))
+        k = min(beams.width + len(beams.never), len(self.output.bias))
         with self.position.lock, self.output.lock:  # other threads use the same buffers
             self.position.reserve(most, max(source.length for source in sources))
-            self.position.tokens.require(beams.tokens)
+            self.position.tokens.ensure_cached(beams.tokens)
             memories = [sources[owner] for owner in owners]
             self.position.set_pointers(beams.tokens, state, beams.parents, memories)
             self.output.reserve(most, k)
             steps = self.bind(self.output.bind([lists[owner] for owner in owners] if lists else None, k))
             kept, scores = np.empty((size, 3, most), np.int64), np.empty((size, 2, most))
             counts, previous = np.full(size, rows), np.empty((most, self.state_size), self.dtype)
-            kept[0, 2, :rows], scores[0, 1, :rows] = beams.groups, beams.totals
+            kept[0, 2, :rows], scores[0, 1, :rows] = beams.sentences, beams.totals
             arguments = self.arguments
             arguments.k, arguments.width, arguments.positions = k, beams.width, beams.positions
-            arguments.barred, arguments.eos = sum(1 << token for token in beams.barred), beams.eos
+            arguments.never, arguments.eos = sum(1 << token for token in beams.never), beams.eos
             arguments.N, arguments.kept, arguments.scores = most, kept.ctypes.data, scores.ctypes.data
             arguments.needed, arguments.floor = beams.needed.ctypes.data, beams.floors.ctypes.data
             arguments.count, arguments.previous = counts.ctypes.data, previous.ctypes.data
@@ -96,7 +96,7 @@ class BeamLoop:
         self.state_size, self.dtype = state.shape[2], position.arrays[0].dtype
         pointers = [*position.pointers, self.output.lists.pointers]
         arguments.pointers = (c_void_p * 4)(*(one.ctypes.data for one in pointers))
-        extend = CStep(position.library.extend, arguments, state, pointers)
-        found = CSteps([*steps.steps, copy, *output.steps.steps, extend])
+        select = CStep(position.library.select_beams, arguments, state, pointers)
+        found = CSteps([*steps.steps, copy, *output.steps.steps, select])
         self.bound = steps, output, found
         return found

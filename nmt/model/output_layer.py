@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Sequence
-from ctypes import c_long, c_void_p
+from ctypes import c_int64, c_void_p
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -31,8 +31,8 @@ class _Best(ctypes.Structure):
     """`struct best` of position.c."""
 
     _fields_ = (
-        *((name, c_long) for name in ("R", "N", "first", "V", "k")),
-        *(("logits", c_void_p), ("logits_row", c_long)),
+        *((name, c_int64) for name in ("R", "N", "first", "V", "k")),
+        *(("logits", c_void_p), ("logits_row", c_int64)),
         *((name, c_void_p) for name in ("values", "tokens", "top", "sum")),
     )
 
@@ -46,7 +46,7 @@ class _BestListed(ctypes.Structure):
 class _List(ctypes.Structure):
     """`struct list` of position.c."""
 
-    _fields_ = (("tokens", c_void_p), ("N", c_long))
+    _fields_ = (("tokens", c_void_p), ("N", c_int64))
 
 
 class TokenList:
@@ -97,8 +97,15 @@ class OutputLayer:
         """Make buffers for so many rows and best tokens, and bind the steps to them."""
         if rows <= self.capacity and count <= self.max_count:
             return
-        self.capacity = rows if rows <= self.capacity else max(rows, 2 * self.capacity)
-        self.max_count = max(count, self.max_count)
+        capacity = rows if rows <= self.capacity else max(rows, 2 * self.capacity)
+        try:
+            self.make_buffers(capacity, max(count, self.max_count))
+        except BaseException:
+            self.capacity = 0  # there is not enough memory: make them again before the next use
+            raise
+
+    def make_buffers(self, capacity: int, max_count: int) -> None:
+        self.capacity, self.max_count = capacity, max_count
         self.features = self.bias.new_zeros(1, self.capacity, self.weight.shape[1])
         self.sums = self.bias.new_zeros(2, self.capacity)
         self.values = self.bias.new_zeros(self.capacity * self.max_count)
@@ -212,7 +219,7 @@ class ShortlistUnion:
             return False
         if not prepared.any():
             self.discard_rows()
-        self.shortlists |= lists
+        self.shortlists = lists
         if len(missing):
             self.blocks.append(self.output.prepare(torch.from_numpy(missing)))
             self.column[missing] = np.arange(self.count, self.count + len(missing))
@@ -241,7 +248,7 @@ def load_position(dtype: torch.dtype) -> Any:
     """Compile position.c for a type of number."""
     text = Path(__file__).with_name("position.c").read_text(encoding="utf-8")
     loaded = build_library(f"{C_HEADER[dtype]}enum {{ BLOCK = {BLOCK} }};\n{text}")
-    for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed, loaded.extend):
-        run.argtypes, run.restype = [c_long, c_void_p], None
-    loaded.search.argtypes, loaded.search.restype = [c_long, c_void_p, c_void_p], None
+    for run in (loaded.gather, loaded.attend, loaded.best, loaded.best_listed, loaded.select_beams):
+        run.argtypes, run.restype = [c_int64, c_void_p], None
+    loaded.search.argtypes, loaded.search.restype = [c_int64, c_void_p, c_void_p], None
     return loaded

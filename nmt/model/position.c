@@ -5,72 +5,73 @@
 
 /* out_r = from_r: the token's vector, or the state of the hypothesis that row r continues. */
 struct gather {
-    long R, size;
+    int64_t R, size;
     const number *const *from;
     number *out;
-    long out_row;
+    int64_t out_row;
 };
 
-void gather(long t, const struct gather *g) {
-    for (long r = 0; r < g->R; r++)
-        for (long j = 0; j < g->size; j++) g->out[r * g->out_row + j] = g->from[r][j];
+void gather(int64_t t, const struct gather *g) {
+    for (int64_t r = 0; r < g->R; r++)
+        for (int64_t j = 0; j < g->size; j++) g->out[r * g->out_row + j] = g->from[r][j];
 }
 
 /* An encoded sentence: keys [S, A], values [S, C]. */
 struct sentence {
     const number *keys, *values;
-    long S;
+    int64_t S;
 };
 
 /* Row r attends to its sentence with n heads, each with its share of the columns of q, keys and values:
    e_s = q·k_s, or vᵀ tanh(q + k_s) if there is a v; α = softmax(e); context = Σ_s α_s value_s.
    The weights are the mean of α over the heads; e is written to a row of `scores`, which are the weights if n = 1. */
 struct attention {
-    long R, A, C, n;
+    int64_t R, A, C, n;
     const number *query;
-    long query_row;
+    int64_t query_row;
     const number *v;
     const struct sentence *const *sentences;
     number *weights, *scores;
-    long weights_row;
+    int64_t weights_row;
     number *context;
-    long context_row;
+    int64_t context_row;
 };
 
-static void attend_row(const struct attention *a, long head, const number *q, const struct sentence *s,
+static void attend_row(const struct attention *a, int64_t head, const number *q, const struct sentence *s,
                        number *e, number *weights, number *context) {
-    long S = s->S, A = a->A / a->n, C = a->C / a->n;
+    int64_t S = s->S, A = a->A / a->n, C = a->C / a->n;
     number top = -INFINITY, sum = 0;
-    for (long i = 0; i < S; i++) {
+    for (int64_t i = 0; i < S; i++) {
         const number *k = s->keys + i * a->A + head * A;
         number dot = 0;
         if (a->v) {
             #pragma omp simd reduction(+:dot)
-            for (long j = 0; j < A; j++) dot += a->v[j] * tanh_(q[j] + k[j]);
+            for (int64_t j = 0; j < A; j++) dot += a->v[j] * tanh_(q[j] + k[j]);
         } else {
             #pragma omp simd reduction(+:dot)
-            for (long j = 0; j < A; j++) dot += q[j] * k[j];
+            for (int64_t j = 0; j < A; j++) dot += q[j] * k[j];
         }
         e[i] = dot;
         top = dot > top ? dot : top;
     }
-    for (long i = 0; i < S; i++) sum += e[i] = exp_(e[i] - top);
-    for (long j = 0; j < C; j++) context[j] = 0;
-    for (long i = 0; i < S; i++) {
+    for (int64_t i = 0; i < S; i++) sum += e[i] = exp_(e[i] - top);
+    for (int64_t j = 0; j < C; j++) context[j] = 0;
+    for (int64_t i = 0; i < S; i++) {
         const number *value = s->values + i * a->C + head * C, share = e[i] / sum;
         weights[i] = (head ? weights[i] : 0) + share / a->n;
         #pragma omp simd
-        for (long j = 0; j < C; j++) context[j] += share * value[j];
+        for (int64_t j = 0; j < C; j++) context[j] += share * value[j];
     }
 }
 
-void attend(long t, const struct attention *a) {
+void attend(int64_t t, const struct attention *a) {
     #pragma omp parallel for if (a->R > 16)
-    for (long r = 0; r < a->R; r++) {
-        for (long head = 0; head < a->n; head++)
+    for (int64_t r = 0; r < a->R; r++) {
+        for (int64_t head = 0; head < a->n; head++)
             attend_row(
                 a, head, a->query + r * a->query_row + head * (a->A / a->n), a->sentences[r],
-                a->scores + r * a->weights_row, a->weights + r * a->weights_row, a->context + r * a->context_row + head * (a->C / a->n)
+                a->scores + r * a->weights_row, a->weights + r * a->weights_row,
+                a->context + r * a->context_row + head * (a->C / a->n)
             );
     }
 }
@@ -79,63 +80,63 @@ void attend(long t, const struct attention *a) {
    row with NaN gives NaN. Logits come in blocks of N columns, `first` to `first + N` of V; those of a block are
    forgotten after it, apart from the best so far, and top and sum with Σ exp z = sum exp(top). */
 struct best {
-    long R, N, first, V, k;
+    int64_t R, N, first, V, k;
     const number *logits;
-    long logits_row;
+    int64_t logits_row;
     number *values;
-    long *tokens;
+    int64_t *tokens;
     number *top, *sum;
 };
 
 enum { STRIP = 64 }; /* logits that are searched only if the highest of them is among the best */
 
 /* Row r's best among z, which are up to BLOCK logits of the tokens from `first` on. */
-static void best_row(const struct best *b, long r, long first, long N, int is_last, const number *z) {
+static void best_row(const struct best *b, int64_t r, int64_t first, int64_t N, int is_last, const number *z) {
     number *value = b->values + r * b->k, *top = b->top + r, *sum = b->sum + r;
-    long *token = b->tokens + r * b->k, k = b->k, found = first < k ? first : k;
+    int64_t *token = b->tokens + r * b->k, k = b->k, found = first < k ? first : k;
     number highest = first ? *top : -INFINITY, total = 0, peaks[BLOCK / STRIP];
-    for (long i = 0; i * STRIP < N; i++) {
+    for (int64_t i = 0; i * STRIP < N; i++) {
         number peak = -INFINITY;
-        long stop = (i + 1) * STRIP < N ? (i + 1) * STRIP : N;
+        int64_t stop = (i + 1) * STRIP < N ? (i + 1) * STRIP : N;
         #pragma omp simd reduction(max:peak)
-        for (long v = i * STRIP; v < stop; v++) peak = z[v] > peak ? z[v] : peak;
+        for (int64_t v = i * STRIP; v < stop; v++) peak = z[v] > peak ? z[v] : peak;
         peaks[i] = peak;
         highest = peak > highest ? peak : highest;
     }
     #pragma omp simd reduction(+:total)
-    for (long v = 0; v < N; v++) total += exp_(z[v] - highest);
+    for (int64_t v = 0; v < N; v++) total += exp_(z[v] - highest);
     *sum = total + (first ? *sum * exp_(*top - highest) : 0);
     *top = highest;
-    for (long strip = 0; strip * STRIP < N; strip++) {
+    for (int64_t strip = 0; strip * STRIP < N; strip++) {
         if (found == k && !(peaks[strip] > value[k - 1])) continue;
-        for (long v = strip * STRIP; v < N && v < (strip + 1) * STRIP; v++) {
+        for (int64_t v = strip * STRIP; v < N && v < (strip + 1) * STRIP; v++) {
             if (found == k && !(z[v] > value[k - 1])) continue;
-            long i = found < k ? found++ : k - 1;
+            int64_t i = found < k ? found++ : k - 1;
             for (; i > 0 && z[v] > value[i - 1]; i--) value[i] = value[i - 1], token[i] = token[i - 1];
             value[i] = z[v], token[i] = first + v;
         }
     }
     if (is_last)
-        for (long i = 0; i < found; i++) value[i] -= *top + (number)log(*sum);
+        for (int64_t i = 0; i < found; i++) value[i] -= *top + (number)log(*sum);
 }
 
-void best(long t, const struct best *b) {
+void best(int64_t t, const struct best *b) {
     #pragma omp parallel for if (b->R > 16)
-    for (long r = 0; r < b->R; r++)
+    for (int64_t r = 0; r < b->R; r++)
         best_row(b, r, b->first, b->N, b->first + b->N == b->V, b->logits + r * b->logits_row);
 }
 
 /* The tokens that a translation may contain, ascending. */
 struct list {
-    const long *tokens;
-    long N;
+    const int64_t *tokens;
+    int64_t N;
 };
 
 /* The number of tokens of a list that are lower than `limit`. */
-static long count_lower(const struct list *list, long limit) {
-    long low = 0, high = list->N;
+static int64_t count_lower(const struct list *list, int64_t limit) {
+    int64_t low = 0, high = list->N;
     while (low < high) {
-        long middle = (low + high) / 2;
+        int64_t middle = (low + high) / 2;
         if (list->tokens[middle] < limit) low = middle + 1;
         else high = middle;
     }
@@ -148,31 +149,31 @@ static long count_lower(const struct list *list, long limit) {
 struct best_listed {
     struct best best;
     const struct list *const *lists;
-    const long *column;
+    const int64_t *column;
 };
 
-void best_listed(long t, const struct best_listed *l) {
+void best_listed(int64_t t, const struct best_listed *l) {
     const struct best *b = &l->best;
     #pragma omp parallel for if (b->R > 16)
-    for (long r = 0; r < b->R; r++) {
+    for (int64_t r = 0; r < b->R; r++) {
         const struct list *list = l->lists[r];
         const number *logits = b->logits + r * b->logits_row;
-        long N = list->N, end = b->first + b->N, *token = b->tokens + r * b->k, found = N < b->k ? N : b->k;
-        for (long i = count_lower(list, b->first), n; i < N && list->tokens[i] < end; i += n) {
+        int64_t N = list->N, end = b->first + b->N, *token = b->tokens + r * b->k, found = N < b->k ? N : b->k;
+        for (int64_t i = count_lower(list, b->first), n; i < N && list->tokens[i] < end; i += n) {
             number z[BLOCK];
-            const long *tokens = list->tokens + i;
+            const int64_t *tokens = list->tokens + i;
             n = count_lower(list, (tokens[0] / BLOCK + 1) * BLOCK) - i;
             if (l->column)
                 #pragma omp simd
-                for (long j = 0; j < n; j++) z[j] = logits[l->column[tokens[j]]];
+                for (int64_t j = 0; j < n; j++) z[j] = logits[l->column[tokens[j]]];
             else
                 #pragma omp simd
-                for (long j = 0; j < n; j++) z[j] = logits[tokens[j] - b->first];
+                for (int64_t j = 0; j < n; j++) z[j] = logits[tokens[j] - b->first];
             best_row(b, r, i, n, i + n == N, z);
         }
         if (end < b->V) continue;
-        for (long i = 0; i < found; i++) token[i] = list->tokens[token[i]];
-        for (long lacking = 0, v = 0; found < b->k; lacking++)
+        for (int64_t i = 0; i < found; i++) token[i] = list->tokens[token[i]];
+        for (int64_t lacking = 0, v = 0; found < b->k; lacking++)
             if (v < N && list->tokens[v] == lacking) v++;
             else b->values[r * b->k + found] = -INFINITY, token[found++] = lacking;
     }
@@ -180,22 +181,22 @@ void best_listed(long t, const struct best_listed *l) {
 
 /* One position of beam search. Of each group of rows (those of a sentence, adjacent) the `width` continuations
    with the highest total + log probability are kept, best first; of equal ones the lower row, then the better
-   token. Tokens whose bit of `barred` is set and those of -infinity are not continuations. What is kept follows in
+   token. Tokens whose bit of `never` is set and those of -infinity are not continuations. What is kept follows in
    the arrays, and the pointers of the next position are set: tokens, states, sentences, shortlists.
 
    `stop` is EVENT if the caller has something to do: a hypothesis ended with more than `needed` of its group, no
    live one of a group has more than `floor`, or a token's vector is missing. Without an event those that ended
    are dropped. It is REFUSED if a group has NaN or no continuation; then nothing has changed. */
-struct extend {
-    long R, k, width, barred, eos, t, positions; /* t: of so many positions */
+struct select_beams {
+    int64_t R, k, width, never, eos, t, positions; /* t: of so many positions */
     const number *values; /* [R, k] of `best` ... */
-    const long *tokens;   /* ... and their tokens */
-    long N, *kept;        /* [positions + 1, 3, N]: tokens, parents and groups before and after each position */
+    const int64_t *tokens;   /* ... and their tokens */
+    int64_t N, *kept;        /* [positions + 1, 3, N]: tokens, parents and groups before and after each position */
     double *scores;       /* [positions + 1, 2, N]: log probabilities and totals */
     const double *needed, *floor; /* [G, positions], [G] */
-    long *count, stop; /* [positions + 1]: rows before and after each position */
+    int64_t *count, stop; /* [positions + 1]: rows before and after each position */
     const char *table, *is_cached;
-    long table_row, state_size;
+    int64_t table_row, state_size;
     const number *state;
     number *previous; /* where the states of the R rows are copied */
     const void **pointers[4];
@@ -203,27 +204,28 @@ struct extend {
 };
 enum { EVENT = 1, REFUSED = 2 };
 
-void extend(long ignored, struct extend *x) {
-    long t = x->t, N = x->N, found = 0, event = 0;
-    const long *groups = x->kept + (3 * t + 2) * N;
+void select_beams(int64_t ignored, struct select_beams *x) {
+    int64_t t = x->t, N = x->N, found = 0, event = 0;
+    const int64_t *groups = x->kept + (3 * t + 2) * N;
     const double *totals = x->scores + (2 * t + 1) * N;
-    long *token = x->kept + 3 * (t + 1) * N, *parent = token + N, *group = parent + N;
+    int64_t *token = x->kept + 3 * (t + 1) * N, *parent = token + N, *group = parent + N;
     double *value = x->scores + 2 * (t + 1) * N, *total = value + N;
     x->stop = REFUSED;
-    for (long r = 0, g, first; r < x->R;) {
+    for (int64_t r = 0, g, first; r < x->R;) {
         for (g = groups[r], first = found; r < x->R && groups[r] == g; r++)
-            for (long c = r * x->k; c < (r + 1) * x->k; c++) {
+            for (int64_t c = r * x->k; c < (r + 1) * x->k; c++) {
                 double z = x->values[c], sum = totals[r] + z;
-                if (x->tokens[c] < 64 && x->barred >> x->tokens[c] & 1) continue;
+                if (x->tokens[c] < 64 && x->never >> x->tokens[c] & 1) continue;
                 if (z != z) return;
                 if (z == -INFINITY || (found - first == x->width && !(sum > total[found - 1]))) break;
-                long i = found - first < x->width ? found++ : found - 1;
+                int64_t i = found - first < x->width ? found++ : found - 1;
                 for (; i > first && sum > total[i - 1]; i--)
-                    token[i] = token[i - 1], parent[i] = parent[i - 1], value[i] = value[i - 1], total[i] = total[i - 1];
+                    token[i] = token[i - 1], parent[i] = parent[i - 1],
+                    value[i] = value[i - 1], total[i] = total[i - 1];
                 token[i] = x->tokens[c], parent[i] = r, value[i] = z, total[i] = sum;
             }
-        long is_open = 0;
-        for (long i = first; i < found; i++) {
+        int64_t is_open = 0;
+        for (int64_t i = first; i < found; i++) {
             group[i] = g;
             if (token[i] != x->eos) is_open |= total[i] > x->floor[g];
             else event |= total[i] > x->needed[g * x->positions + t];
@@ -231,31 +233,31 @@ void extend(long ignored, struct extend *x) {
         if (found == first) return;
         event |= !is_open;
     }
-    for (long r = 0; r < x->R; r++)
+    for (int64_t r = 0; r < x->R; r++)
         memcpy(x->previous + r * x->state_size, x->state + r * x->state_size, sizeof(number) * x->state_size);
-    long kept = 0;
-    for (long i = 0; i < found; i++) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < found; i++) {
         if (token[i] == x->eos && !event) continue;
-        long r = kept++;
+        int64_t r = kept++;
         token[r] = token[i], parent[r] = parent[i], group[r] = group[i], value[r] = value[i], total[r] = total[i];
         x->pointers[0][r] = x->table + token[r] * x->table_row;
         x->pointers[1][r] = x->previous + parent[r] * x->state_size;
         x->pointers[2][r] = x->sentences[group[r]];
         if (x->lists) x->pointers[3][r] = x->lists[group[r]];
     }
-    for (long r = 0; r < kept; r++) event |= !x->is_cached[token[r]];
+    for (int64_t r = 0; r < kept; r++) event |= !x->is_cached[token[r]];
     x->count[t + 1] = kept, x->stop = event;
 }
 
 struct step {
-    void (*run)(long t, const void *arguments);
-    long *rows; /* the first of its arguments */
+    void (*run)(int64_t t, const void *arguments);
+    int64_t *rows; /* the first of its arguments */
 };
 
 /* Run positions, each of them these steps, until one stops. */
-void search(long count, const struct step *steps, struct extend *x) {
+void search(int64_t count, const struct step *steps, struct select_beams *x) {
     for (x->t = x->stop = 0; !x->stop && x->t < x->positions; x->t++)
-        for (long s = 0; s < count; s++) {
+        for (int64_t s = 0; s < count; s++) {
             *steps[s].rows = x->count[x->t];
             steps[s].run(0, steps[s].rows);
         }

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from ctypes import c_long, c_void_p
+from ctypes import c_int64, c_void_p
 from functools import partial
 from itertools import groupby
 from threading import Lock
@@ -33,28 +33,28 @@ class _Gather(ctypes.Structure):
     """`struct gather` of position.c."""
 
     _fields_ = (
-        ("R", c_long),
-        ("size", c_long),
+        ("R", c_int64),
+        ("size", c_int64),
         ("sources", c_void_p),
         ("out", c_void_p),
-        ("out_row", c_long),
+        ("out_row", c_int64),
     )
 
 
 class _Sentence(ctypes.Structure):
     """`struct sentence` of position.c."""
 
-    _fields_ = (("keys", c_void_p), ("values", c_void_p), ("S", c_long))
+    _fields_ = (("keys", c_void_p), ("values", c_void_p), ("S", c_int64))
 
 
 class _AttentionArguments(ctypes.Structure):
     """`struct attention` of position.c."""
 
     _fields_ = (
-        *((name, c_long) for name in ("R", "A", "C", "n")),
-        *(("query", c_void_p), ("query_row", c_long), ("v", c_void_p), ("sentences", c_void_p)),
-        *(("weights", c_void_p), ("scores", c_void_p), ("weights_row", c_long)),
-        *(("context", c_void_p), ("context_row", c_long)),
+        *((name, c_int64) for name in ("R", "A", "C", "n")),
+        *(("query", c_void_p), ("query_row", c_int64), ("v", c_void_p), ("sentences", c_void_p)),
+        *(("weights", c_void_p), ("scores", c_void_p), ("weights_row", c_int64)),
+        *(("context", c_void_p), ("context_row", c_int64)),
     )
 
 
@@ -250,7 +250,7 @@ class CompiledPosition:
         rows, longest = len(y), max(memory.length for memory in memories)
         with self.lock:  # other threads use the same buffers
             self.reserve(rows, longest)
-            self.tokens.require(y)
+            self.tokens.ensure_cached(y)
             self.set_pointers(y, state, parents, memories)
             self.memories = memories
             for group in self.step_groups:
@@ -270,10 +270,14 @@ class CompiledPosition:
 
     def reserve(self, rows: int, longest: int) -> None:
         """Make buffers for so many rows and source positions, if they are too small."""
-        if rows > self.capacity:
-            self.bind(max(rows, 2 * self.capacity), self.weights.shape[1])
-        if longest > self.weights.shape[1]:
-            self.bind_weights(2 * longest)
+        try:
+            if rows > self.capacity:
+                self.bind(max(rows, 2 * self.capacity), self.longest)
+            if longest > self.longest:
+                self.bind_weights(2 * longest)
+        except BaseException:
+            self.capacity = 0  # there is not enough memory: make them again before the next use
+            raise
 
     def bind_weights(self, longest: int) -> None:
         """Make the buffer of the attention weights for sentences of so many positions."""
@@ -283,6 +287,7 @@ class CompiledPosition:
             self.scores = self.weights if self.attention.n == 1 else torch.empty_like(self.weights)
             self.attention.weights, self.attention.weights_row = self.weights.data_ptr(), longest
             self.attention.scores = self.scores.data_ptr()
+        self.longest = longest
 
     def set_pointers(
         self, y: Ints, state: Floats | None, parents: Ints, memories: Sequence[SourceSentence]

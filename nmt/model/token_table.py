@@ -25,7 +25,7 @@ class TokenTable:
         self.is_cached = np.full(len(weight), not self.is_projected)
         self.address, self.row_bytes = self.table.data_ptr(), self.table.shape[1] * weight.element_size()
 
-    def require(self, tokens: Ints) -> None:
+    def ensure_cached(self, tokens: Ints) -> None:
         """Compute the vectors of these tokens, unless they are known."""
         if not self.is_cached[tokens].all():
             self.fill(tokens)

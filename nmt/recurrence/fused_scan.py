@@ -167,14 +167,16 @@ class SingleScan:
     @torch.no_grad()
     def reserve(self, positions: int) -> None:
         """Make buffers for so many positions, and bind the step to them."""
-        scan, cell, self.capacity = self.scan, self.scan.cell, max(positions, 2 * self.capacity)
-        self.x = cell.b.new_zeros(self.capacity, 1, len(cell.W))
-        self.states = [cell.b.new_zeros(self.capacity + 1, 1, cell.hidden_size) for _ in cell.State._fields]
+        scan, cell = self.scan, self.scan.cell
+        capacity, self.capacity = max(positions, 2 * self.capacity), 0  # if there is not enough memory
+        self.x = cell.b.new_zeros(capacity, 1, len(cell.W))
+        self.states = [cell.b.new_zeros(capacity + 1, 1, cell.hidden_size) for _ in cell.State._fields]
         if scan.mask is not None:
-            scan.mask = scan.mask.new_zeros(self.capacity, 1)
+            scan.mask = scan.mask.new_zeros(capacity, 1)
         scan.make_buffers(self.x, self.states, self.vectors)
         arguments = scan.backend, self.x, scan.buffers, scan.matrices, self.biases
         self.steps = bind_step(cell, scan.program, *arguments)
+        self.capacity = capacity
 
     def __call__(self, x: Tensor, start: Sequence[Tensor], mask: Tensor | None) -> tuple[Tensor, Any]:
         """Return every h [T, 1, H] and the last state, given projected input [T, 1, G*H]."""

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import c_double, c_float, c_long, c_void_p
+from ctypes import c_double, c_float, c_int64, c_void_p
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -166,7 +166,7 @@ def _library(dtype: torch.dtype) -> Any:
     text = Path(__file__).with_name("cross_entropy.c").read_text(encoding="utf-8")
     loaded = build_library(C_HEADER[dtype] + text)
     number = {torch.float32: c_float, torch.float64: c_double}[dtype]
-    loaded.cross_entropy.argtypes = [c_long, c_long, *[c_void_p] * 3, number, *[c_void_p] * 4]
+    loaded.cross_entropy.argtypes = [c_int64, c_int64, *[c_void_p] * 3, number, *[c_void_p] * 4]
     loaded.cross_entropy.restype = None
     return loaded
 

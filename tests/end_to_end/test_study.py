@@ -89,7 +89,7 @@ def test_a_plan_trains_nothing(study: Path, trained: list[str]) -> None:
 def test_one_study_is_named_and_the_list_fits_the_screen() -> None:
     assert nmt("study", "run", "a.yaml", "b.yaml").exit_code == 2
     listed = done(nmt("study", "ls")).splitlines()
-    assert listed[0].startswith("gru-against-lstm")
+    assert listed[0].startswith("depth")
     assert max(map(len, listed)) <= 80
 
 

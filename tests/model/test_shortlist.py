@@ -189,6 +189,42 @@ def test_the_best_of_a_large_vocabulary_are_found_block_by_block(count: int, dty
     np.testing.assert_allclose(values, exact[:, :count].numpy(), rtol=0, atol=2e-5)
 
 
+@needs_compiler
+def test_buffers_that_did_not_fit_into_memory_are_made_again() -> None:
+    torch.manual_seed(1)
+    weight, bias, features = torch.randn(70, 4), torch.randn(70), torch.randn(200, 4).numpy()
+    output = OutputLayer(CBackend(), weight, bias)
+    first = output.best(features[:2], 3, None)
+    with pytest.raises((RuntimeError, MemoryError)):
+        output.reserve(1 << 50, 3)
+    for rows in (2, 200):
+        values, tokens = output.best(features[:rows], 3, None)
+        assert np.array_equal(values[:2], first[0])
+        assert np.array_equal(tokens[:2], first[1])
+
+
+@needs_compiler
+def test_a_position_that_did_not_fit_into_memory_is_bound_again() -> None:
+    prepared = InferenceModel(model(), eos=EOS)
+    before = two_positions(prepared, OWNERS)[-1].best(3)
+    position = prepared.decoder.position
+    for rows, longest in ((1 << 50, 1), (1, 1 << 50)):
+        with pytest.raises((RuntimeError, MemoryError)):
+            position.reserve(rows, longest)
+        for found, expected in zip(two_positions(prepared, OWNERS)[-1].best(3), before, strict=True):
+            assert np.array_equal(found, expected)
+
+
+@needs_compiler
+def test_lists_of_earlier_sentences_are_not_kept() -> None:
+    torch.manual_seed(1)
+    output = OutputLayer(CBackend(), torch.randn(2000, 4), torch.randn(2000))
+    for _ in range(5):
+        output.best(torch.randn(20, 4).numpy(), 3, [TokenList(np.arange(40))] * 20)
+        assert output.lists.count
+        assert len(output.lists.shortlists) == 1
+
+
 def test_a_row_with_nan_gives_nan() -> None:
     output = OutputLayer(select_backend("auto", torch.zeros(1)), torch.randn(70, 4), torch.randn(70))
     features = torch.randn(3, 4).numpy()
@@ -211,7 +247,7 @@ def test_the_vector_of_a_token_is_its_product_and_each_is_multiplied_once() -> N
     table.product = counting
     with torch.inference_mode():
         for tokens in (np.array([5, 7]), np.array([7, 5, 7]), np.array([5, 9, 7, 3])):
-            table.require(tokens)
+            table.ensure_cached(tokens)
             assert torch.equal(table.table[tokens], read(made.decoder.embedding(torch.from_numpy(tokens))))
     assert asked == [2, 2]
 

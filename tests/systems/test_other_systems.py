@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,10 @@ print("ran once")
 def test_spawned_processes_do_not_run_the_script_again(system: str, folder: Path) -> None:
     """Those of data, translation and serving: a script may have no `if __name__ == "__main__"`."""
     assert run_there(system, SPAWN, folder) == "ran once\n"
+
+
+def test_no_integer_of_the_c_code_has_another_size_on_windows() -> None:
+    """`long` has 32 bits there, but the arrays of numpy and torch have 64."""
+    package = CHECKOUT / "nmt"
+    for file in (*package.rglob("*.[ch]"), package / "recurrence" / "c" / "code_generator.py"):
+        assert not re.search(r"\blong\b", file.read_text(encoding="utf-8")), file

@@ -1,7 +1,7 @@
 """Products with operands in bfloat16, and the reason where a processor cannot do them fast."""
 
 import platform
-from ctypes import c_int, c_long, c_void_p
+from ctypes import c_int, c_int64, c_void_p
 from functools import cache
 from typing import Any
 
@@ -64,8 +64,8 @@ def load_product(*, tiles: bool = True) -> Any:
     """Compile product_bf16.c; without `tiles` it uses vectors even if the processor has tiles."""
     text = "typedef float number;\n" + read_sources("product.h", "product_bf16.c")
     loaded = build_library(text if tiles else "#define NO_TILES\n" + text)
-    loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
-    loaded.product.argtypes = [c_long, c_void_p]
+    loaded.pack.argtypes = [c_int64, c_int64, c_void_p, c_int64, c_int64, c_void_p]
+    loaded.product.argtypes = [c_int64, c_void_p]
     loaded.pack.restype = loaded.product.restype = None
     loaded.prepare.argtypes, loaded.prepare.restype = [], c_int
     loaded.prepare()

@@ -39,14 +39,14 @@ CREATION_ARGUMENTS = {"dtype", "layout", "device", "pin_memory"}  # of a new ten
 FUNCTIONS = read_sources("functions.h")
 C_HEADER = {torch.float32: FUNCTIONS, torch.float64: "#define DOUBLE\n" + FUNCTIONS}
 C_FUNCTION = """
-void kernel(long t, const struct buffers *buffers) {{
-    const long B = buffers->B, H = buffers->H, *time = buffers->time, *row = buffers->row;
+void kernel(int64_t t, const struct buffers *buffers) {{
+    const int64_t B = buffers->B, H = buffers->H, *time = buffers->time, *row = buffers->row;
     char **base = buffers->base;
     #pragma omp parallel if (B * H >= 4096)
     {{
         number *stored = {arrays} ? malloc(sizeof(number) * {arrays} * H) : NULL;
         #pragma omp for
-        for (long b = 0; b < B; b++) {{
+        for (int64_t b = 0; b < B; b++) {{
 {body}
         }}
         free(stored);
@@ -54,7 +54,7 @@ void kernel(long t, const struct buffers *buffers) {{
 }}
 """
 C_LOOP = """            #pragma omp simd{sums}
-            for (long j = 0; j < H; j++) {{
+            for (int64_t j = 0; j < H; j++) {{
 {operations}
             }}"""
 

@@ -1,5 +1,6 @@
 /* The number of a kernel (a double if DOUBLE is defined, else a float), its buffers and exponential functions. */
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #ifdef DOUBLE
 typedef double number;
@@ -40,7 +41,7 @@ static inline float tanh_(float x) {
 #endif
 /* Row b at position t of input or output i: base[i] + t time[i] + b row[i]. */
 struct buffers {
-    long B, H;
+    int64_t B, H;
     char **base;
-    const long *time, *row;
+    const int64_t *time, *row;
 };

@@ -3,7 +3,7 @@
 As in an exported model (decision 0015): one scale for each output of a weight and each row of an operand.
 """
 
-from ctypes import CDLL, c_char_p, c_long, c_void_p
+from ctypes import CDLL, c_char_p, c_int64, c_void_p
 from functools import cache
 
 import torch
@@ -58,9 +58,9 @@ def load_product(removed: str = "") -> CDLL:
     text = f"{removed}typedef float number;\n" + read_sources("product.h", "product_int8.c")
     # Products and sums are rounded separately, so that the result is the same with all instructions.
     library = build_library(text, contract=False)
-    library.product.argtypes, library.product.restype = [c_long, c_void_p], None
-    library.packed_size.argtypes, library.packed_size.restype = [c_long, c_long], c_long
-    library.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
+    library.product.argtypes, library.product.restype = [c_int64, c_void_p], None
+    library.packed_size.argtypes, library.packed_size.restype = [c_int64, c_int64], c_int64
+    library.pack.argtypes = [c_int64, c_int64, c_void_p, c_int64, c_int64, c_void_p]
     library.pack.restype = None
     library.prepare.argtypes, library.prepare.restype = [], c_char_p
     library.prepare()

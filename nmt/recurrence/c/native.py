@@ -3,7 +3,7 @@
 import ctypes
 import logging
 from collections.abc import Sequence
-from ctypes import c_long, c_void_p
+from ctypes import c_int64, c_void_p
 from functools import cache
 from typing import Any, ClassVar
 
@@ -25,18 +25,18 @@ class _ProductArguments(ctypes.Structure):
     """`struct product` of product.h."""
 
     _fields_ = (
-        *((name, c_long) for name in ("M", "N", "K")),
-        *(("v", c_void_p), ("v_time", c_long), ("across", c_long), ("along", c_long)),
+        *((name, c_int64) for name in ("M", "N", "K")),
+        *(("v", c_void_p), ("v_time", c_int64), ("across", c_int64), ("along", c_int64)),
         ("packed", c_void_p),
-        *(("out", c_void_p), ("out_time", c_long), ("out_row", c_long)),
-        *(("add", c_void_p), ("add_time", c_long), ("add_row", c_long)),
+        *(("out", c_void_p), ("out_time", c_int64), ("out_row", c_int64)),
+        *(("add", c_void_p), ("add_time", c_int64), ("add_row", c_int64)),
     )
 
 
 class _KernelArguments(ctypes.Structure):
     """`struct buffers` of functions.h."""
 
-    _fields_ = (("B", c_long), ("H", c_long), *((name, c_void_p) for name in ("base", "time", "row")))
+    _fields_ = (("B", c_int64), ("H", c_int64), *((name, c_void_p) for name in ("base", "time", "row")))
 
 
 class _LoopStep(ctypes.Structure):
@@ -53,7 +53,7 @@ class CStep:
 
     def __init__(self, run: Any, arguments: ctypes.Structure, *alive: object) -> None:
         self.run, self.arguments, self.alive = run, arguments, alive
-        self.rows = c_long.from_buffer(arguments)
+        self.rows = c_int64.from_buffer(arguments)
 
     def __call__(self, t: int) -> None:
         self.run(t, ctypes.byref(self.arguments))
@@ -159,8 +159,8 @@ class CBackend(Backend):
             return super().kernel(kernel, buffers, adds)
         _check_one_dtype(numbers[0].dtype, *numbers)
         base = (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
-        time = (c_long * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
-        row = (c_long * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
+        time = (c_int64 * len(tensors))(*(tensor.stride(0) * tensor.element_size() for tensor in tensors))
+        row = (c_int64 * len(tensors))(*(tensor.stride(1) * tensor.element_size() for tensor in tensors))
         addresses = (ctypes.addressof(array) for array in (base, time, row))
         arguments = _KernelArguments(*tensors[-1].shape[1:], *addresses)
         return CStep(run, arguments, tensors, base, time, row)
@@ -186,9 +186,9 @@ def _check_one_dtype(dtype: torch.dtype, *tensors: Tensor) -> None:
 def load_loop(dtype: torch.dtype) -> Any:
     """Compile loop.c for a type of number."""
     loaded = build_library(C_HEADER[dtype] + read_sources("product.h", "loop.c"))
-    loaded.pack.argtypes = [c_long, c_long, c_void_p, c_long, c_long, c_void_p]
-    loaded.loop.argtypes = [c_long, c_void_p, c_long, c_long, c_long]
-    loaded.product.argtypes = [c_long, c_void_p]
+    loaded.pack.argtypes = [c_int64, c_int64, c_void_p, c_int64, c_int64, c_void_p]
+    loaded.loop.argtypes = [c_int64, c_void_p, c_int64, c_int64, c_int64]
+    loaded.product.argtypes = [c_int64, c_void_p]
     for run in (loaded.pack, loaded.loop, loaded.product):
         run.restype = None
     return loaded
@@ -204,5 +204,5 @@ def compile_kernel(kernel: Kernel, adds: frozenset[TensorKey], dtype: torch.dtyp
         warn_once(log, f"torch runs a kernel that could not be compiled, more slowly: {error}")
         return None
     if loaded is not None:
-        loaded.argtypes, loaded.restype = [c_long, c_void_p], None
+        loaded.argtypes, loaded.restype = [c_int64, c_void_p], None
     return loaded

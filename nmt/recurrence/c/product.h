@@ -1,13 +1,15 @@
 /* The arguments of a product, out = add + v Wᵀ at position t, and the tiles of AMX. */
+#include <stdint.h>
+
 struct product {
-    long M, N, K;
+    int64_t M, N, K;
     const number *v; /* rows v [M, K] at position t: v + t * v_time; one of across and along is 1 */
-    long v_time, across, along;
+    int64_t v_time, across, along;
     const void *packed; /* W [N, K] in the order of the file that multiplies by it */
     number *out;
-    long out_time, out_row;
+    int64_t out_time, out_row;
     const number *add; /* NULL for nothing */
-    long add_time, add_row;
+    int64_t add_time, add_row;
 };
 
 #if defined __AMX_TILE__ && defined __linux__

@@ -33,7 +33,7 @@ int prepare(void) {
 }
 
 /* The first n of 16 numbers, then zeros. */
-static inline __m512 first(long n, const float *v) {
+static inline __m512 first(int64_t n, const float *v) {
     return _mm512_maskz_loadu_ps(n >= LANES ? 0xffff : n > 0 ? (1 << n) - 1 : 0, v);
 }
 
@@ -58,7 +58,8 @@ static inline void transpose(__m512i words[LANES]) {
 /* Round 16 rows of 32 columns of v (those beyond rows and columns are 0) to words, 16 rows of 16; with
    `turned` the first word of every row comes first. A row is `across` from the next, a column `along`. */
 static void round_block(
-    long rows, long columns, const float *v, long across, long along, int turned, word *target, long target_row
+    int64_t rows, int64_t columns, const float *v, int64_t across, int64_t along,
+    int turned, word *target, int64_t target_row
 ) {
     __m512i words[LANES];
     if (along == 1)
@@ -80,12 +81,12 @@ static void round_block(
 }
 
 /* W [N, K] in panels of WIDE rows, each word of a panel side by side; what lies beyond N and K is 0. */
-void pack(long N, long K, const float *W, long across, long along, word *packed) {
-    long deep = (K + WIDE - 1) / WIDE * LANES; /* words of a row */
-    long down = (N + WIDE - 1) / WIDE * WIDE / LANES, right = deep / LANES; /* blocks */
+void pack(int64_t N, int64_t K, const float *W, int64_t across, int64_t along, word *packed) {
+    int64_t deep = (K + WIDE - 1) / WIDE * LANES; /* words of a row */
+    int64_t down = (N + WIDE - 1) / WIDE * WIDE / LANES, right = deep / LANES; /* blocks */
     #pragma omp parallel for if (N * K > SERIAL)
-    for (long i = 0; i < down * right; i++) { /* in the order in which W is in memory */
-        long n = (across == 1 ? i % down : i / right) * LANES, k = (across == 1 ? i / down : i % right) * LANES;
+    for (int64_t i = 0; i < down * right; i++) { /* in the order in which W is in memory */
+        int64_t n = (across == 1 ? i % down : i / right) * LANES, k = (across == 1 ? i / down : i % right) * LANES;
         round_block(
             N - n, K - 2 * k, W + n * across + 2 * k * along, across, along, 1,
             packed + n / WIDE * WIDE * deep + k * WIDE + n % WIDE, WIDE
@@ -96,7 +97,8 @@ void pack(long N, long K, const float *W, long across, long along, word *packed)
 #ifdef TILES
 /* 32 rows of v by a panel of 32 columns, in 2 x 2 tiles of 16 x 16 sums. */
 static void tile(
-    int rows, long deep, const word *v, const word *panel, float *out, long out_row, const float *add, long add_row
+    int rows, int64_t deep, const word *v, const word *panel,
+    float *out, int64_t out_row, const float *add, int64_t add_row
 ) {
     enum { WORD = sizeof(word) };
     float *below = out + LANES * out_row;
@@ -111,7 +113,7 @@ static void tile(
         }
     }
     if (rows > LANES)
-        for (long k = 0; k < deep; k += LANES) {
+        for (int64_t k = 0; k < deep; k += LANES) {
             _tile_loadd(4, v + k, ROW * WORD);
             _tile_loadd(5, v + LANES * ROW + k, ROW * WORD);
             _tile_loadd(6, panel + k * WIDE, WIDE * WORD);
@@ -119,7 +121,7 @@ static void tile(
             _tile_dpbf16ps(0, 4, 6); _tile_dpbf16ps(1, 4, 7); _tile_dpbf16ps(2, 5, 6); _tile_dpbf16ps(3, 5, 7);
         }
     else
-        for (long k = 0; k < deep; k += LANES) {
+        for (int64_t k = 0; k < deep; k += LANES) {
             _tile_loadd(4, v + k, ROW * WORD);
             _tile_loadd(6, panel + k * WIDE, WIDE * WORD);
             _tile_loadd(7, panel + k * WIDE + LANES, WIDE * WORD);
@@ -136,13 +138,14 @@ static void tile(
 #else
 /* Up to 12 rows of v by a panel of 32 columns. */
 static inline __attribute__((always_inline)) void vectors(
-    int rows, long deep, const word *v, const word *panel, float *out, long out_row, const float *add, long add_row
+    int rows, int64_t deep, const word *v, const word *panel,
+    float *out, int64_t out_row, const float *add, int64_t add_row
 ) {
     __m512 sums[ROWS][2];
     for (int r = 0; r < rows; r++)
         for (int p = 0; p < 2; p++)
             sums[r][p] = add ? _mm512_loadu_ps(add + r * add_row + p * LANES) : _mm512_setzero_ps();
-    for (long k = 0; k < deep; k++) {
+    for (int64_t k = 0; k < deep; k++) {
         __m512bh left = (__m512bh)_mm512_loadu_si512(panel + k * WIDE);
         __m512bh right = (__m512bh)_mm512_loadu_si512(panel + k * WIDE + LANES);
         #pragma GCC unroll 12
@@ -157,7 +160,8 @@ static inline __attribute__((always_inline)) void vectors(
 }
 
 static void tile(
-    int rows, long deep, const word *v, const word *panel, float *out, long out_row, const float *add, long add_row
+    int rows, int64_t deep, const word *v, const word *panel,
+    float *out, int64_t out_row, const float *add, int64_t add_row
 ) {
 #define CASE(R) case R: vectors(R, deep, v, panel, out, out_row, add, add_row); break;
     switch (rows) { /* a constant in each: the sums can then be registers */
@@ -168,19 +172,19 @@ static void tile(
 
 /* A tile at the edge of out, of which only `rows` and `columns` exist, through a copy. */
 static void edge(
-    int rows, long columns, long deep, const word *v, const word *panel,
-    float *out, long out_row, const float *add, long add_row
+    int rows, int64_t columns, int64_t deep, const word *v, const word *panel,
+    float *out, int64_t out_row, const float *add, int64_t add_row
 ) {
     float copy[ROWS * WIDE];
     for (int r = 0; add && r < rows; r++)
-        for (long j = 0; j < columns; j++) copy[r * WIDE + j] = add[r * add_row + j];
+        for (int64_t j = 0; j < columns; j++) copy[r * WIDE + j] = add[r * add_row + j];
     tile(rows, deep, v, panel, copy, WIDE, add ? copy : NULL, WIDE);
     for (int r = 0; r < rows; r++)
-        for (long j = 0; j < columns; j++) out[r * out_row + j] = copy[r * WIDE + j];
+        for (int64_t j = 0; j < columns; j++) out[r * out_row + j] = copy[r * WIDE + j];
 }
 
-void product(long t, const struct product *p) {
-    long M = p->M, N = p->N, words = (p->K + WIDE - 1) / WIDE * LANES;
+void product(int64_t t, const struct product *p) {
+    int64_t M = p->M, N = p->N, words = (p->K + WIDE - 1) / WIDE * LANES;
     const word *packed = p->packed;
     float *out = p->out + t * p->out_time;
     word *copy = aligned_alloc(64, sizeof(word) * TALL * ROW);
@@ -189,24 +193,24 @@ void product(long t, const struct product *p) {
 #ifdef TILES
         configure_tiles();
 #endif
-        for (long m = 0; m < M; m += TALL)
-            for (long k = 0; k < words || k == 0; k += DEEP) {
-                long tall = M - m < TALL ? M - m : TALL, deep = words - k < DEEP ? words - k : DEEP;
+        for (int64_t m = 0; m < M; m += TALL)
+            for (int64_t k = 0; k < words || k == 0; k += DEEP) {
+                int64_t tall = M - m < TALL ? M - m : TALL, deep = words - k < DEEP ? words - k : DEEP;
                 const float *v = p->v + t * p->v_time + m * p->across + 2 * k * p->along;
                 #pragma omp for
-                for (long c = 0; c < deep; c += LANES)
-                    for (long r = 0; r < tall; r += LANES)
+                for (int64_t c = 0; c < deep; c += LANES)
+                    for (int64_t r = 0; r < tall; r += LANES)
                         round_block(
                             tall - r, p->K - 2 * (k + c), v + r * p->across + 2 * c * p->along,
                             p->across, p->along, 0, copy + r * ROW + c, ROW
                         );
                 const float *add = k ? out : p->add ? p->add + t * p->add_time : NULL;
-                long add_row = k ? p->out_row : p->add_row;
+                int64_t add_row = k ? p->out_row : p->add_row;
                 #pragma omp for
-                for (long n = 0; n < N; n += WIDE)
-                    for (long r = 0; r < tall; r += ROWS) {
+                for (int64_t n = 0; n < N; n += WIDE)
+                    for (int64_t r = 0; r < tall; r += ROWS) {
                         int rows = tall - r < ROWS ? tall - r : ROWS;
-                        long columns = N - n < WIDE ? N - n : WIDE, first = (m + r) * p->out_row + n;
+                        int64_t columns = N - n < WIDE ? N - n : WIDE, first = (m + r) * p->out_row + n;
                         const float *more = add ? add + (m + r) * add_row + n : NULL;
                         const word *left = copy + r * ROW, *panel = packed + n * words + k * WIDE;
                         if (rows % WHOLE || columns < WIDE)

@@ -63,9 +63,9 @@ static inline __attribute__((always_inline)) lanes multiply_add(lanes sums, cons
 }
 
 /* max |v|, at least 1e-30. A NaN is the largest of bits, so it makes the scale NaN, and thus the row. */
-static float largest_of(long K, const float *v, long along) {
+static float largest_of(int64_t K, const float *v, int64_t along) {
     int largest = 0;
-    for (long k = 0; k < K; k++) {
+    for (int64_t k = 0; k < K; k++) {
         int bits;
         memcpy(&bits, v + k * along, sizeof bits);
         bits &= 0x7fffffff;
@@ -77,25 +77,25 @@ static float largest_of(long K, const float *v, long along) {
 }
 
 /* Round a row of v to integers; return the scale. */
-static float round_row(long K, long depth, const float *v, long along, unit *rounded) {
+static float round_row(int64_t K, int64_t depth, const float *v, int64_t along, unit *rounded) {
     float most = largest_of(K, v, along), by = 127.0f / most;
-    for (long k = 0; k < K; k++) {
+    for (int64_t k = 0; k < K; k++) {
         float x = rintf(v[k * along] * by);
         x = x > -127.0f ? x : -127.0f;
         x = x < 127.0f ? x : 127.0f;
         rounded[k] = (unit)((int)x + ZERO);
     }
-    for (long k = K; k < depth; k++) rounded[k] = ZERO;
+    for (int64_t k = K; k < depth; k++) rounded[k] = ZERO;
     return most / 127.0f;
 }
 
 /* The sums of a few rows of v, `across` apart, by a panel: COLUMNS / (VECTORS LANES) times VECTORS vectors. */
 static inline __attribute__((always_inline)) void tile(
-    int rows, long depth, const unit *v, long across, const signed char *panel, int *out
+    int rows, int64_t depth, const unit *v, int64_t across, const signed char *panel, int *out
 ) {
-    for (long j = 0; j < COLUMNS; j += VECTORS * LANES) {
+    for (int64_t j = 0; j < COLUMNS; j += VECTORS * LANES) {
         lanes sums[ROWS][VECTORS] = {0};
-        for (long k = 0; k < depth; k += GROUP)
+        for (int64_t k = 0; k < depth; k += GROUP)
             #pragma GCC unroll 6
             for (int r = 0; r < rows; r++)
                 #pragma GCC unroll 4
@@ -108,7 +108,7 @@ static inline __attribute__((always_inline)) void tile(
     }
 }
 
-static void tile_of(int rows, long depth, const unit *v, long across, const signed char *panel, int *out) {
+static void tile_of(int rows, int64_t depth, const unit *v, int64_t across, const signed char *panel, int *out) {
 #define CASE(R) case R: tile(R, depth, v, across, panel, out); break;
     switch (rows) { /* a constant in each: the sums can then be registers */
         CASE(1) CASE(2) CASE(3)
@@ -126,11 +126,13 @@ enum { FEW = 4 }; /* rows up to which vectors are faster */
 static int has_tiles;
 
 /* The sums of up to TILED rows by a panel, in four tiles of 16 x 16. */
-static void multiply_tiles(long rows, long depth, const unit *v, long across, const signed char *panel, int *out) {
+static void multiply_tiles(
+    int64_t rows, int64_t depth, const unit *v, int64_t across, const signed char *panel, int *out
+) {
     complete_writes();
-    for (long j = 0; j < COLUMNS; j += 32) {
+    for (int64_t j = 0; j < COLUMNS; j += 32) {
         _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
-        for (long k = 0; k < depth; k += 64) {
+        for (int64_t k = 0; k < depth; k += 64) {
             _tile_loadd(4, panel + k * COLUMNS + j * GROUP, COLUMNS * GROUP);
             _tile_loadd(5, panel + k * COLUMNS + (j + 16) * GROUP, COLUMNS * GROUP);
             _tile_loadd(6, v + k, across);
@@ -149,7 +151,9 @@ static void multiply_tiles(long rows, long depth, const unit *v, long across, co
 }
 #else
 enum { FEW = 0, has_tiles = 0 };
-static void multiply_tiles(long rows, long depth, const unit *v, long across, const signed char *panel, int *out) {}
+static void multiply_tiles(
+    int64_t rows, int64_t depth, const unit *v, int64_t across, const signed char *panel, int *out
+) {}
 #endif
 
 /* Return the name of the instructions that multiply; ask for tiles first. */
@@ -162,26 +166,26 @@ const char *prepare(void) {
 }
 
 /* Return the bytes of a packed W [N, K]: panels [N / COLUMNS, K / GROUP, COLUMNS, GROUP], scales [N], shifts [N]. */
-long packed_size(long N, long K) {
+int64_t packed_size(int64_t N, int64_t K) {
     return (N + COLUMNS - 1) / COLUMNS * COLUMNS * ((K + DEPTH - 1) / DEPTH * DEPTH + sizeof(float) + sizeof(int));
 }
 
 /* Round W to w = W / scale with scale = max |W| / 127 of each row, and pack it; a shift is ZERO Σ_k w_k. */
-void pack(long N, long K, const float *W, long across, long along, signed char *packed) {
-    long depth = (K + DEPTH - 1) / DEPTH * DEPTH, padded = (N + COLUMNS - 1) / COLUMNS * COLUMNS;
+void pack(int64_t N, int64_t K, const float *W, int64_t across, int64_t along, signed char *packed) {
+    int64_t depth = (K + DEPTH - 1) / DEPTH * DEPTH, padded = (N + COLUMNS - 1) / COLUMNS * COLUMNS;
     float *scales = (float *)(packed + padded * depth);
     int *shifts = (int *)(scales + padded);
     #pragma omp parallel for if (N * K > SERIAL)
-    for (long n = 0; n < padded; n++) {
+    for (int64_t n = 0; n < padded; n++) {
         const float *row = W + n * across;
         float scale = n < N ? largest_of(K, row, along) / 127.0f : 0;
         int sum = 0;
-        for (long k = 0; k < depth; k += DEPTH) {
+        for (int64_t k = 0; k < depth; k += DEPTH) {
             signed char w[DEPTH] = {0}, *panel = packed + n / COLUMNS * COLUMNS * depth + k * COLUMNS;
-            long stop = n >= N ? 0 : K - k < DEPTH ? K - k : DEPTH;
-            for (long i = 0; i < stop; i++) w[i] = (signed char)(int)rintf(row[(k + i) * along] / scale);
-            for (long i = 0; i < DEPTH; i++) sum += w[i];
-            for (long i = 0; i < DEPTH; i += GROUP) memcpy(panel + i * COLUMNS + n % COLUMNS * GROUP, w + i, GROUP);
+            int64_t stop = n >= N ? 0 : K - k < DEPTH ? K - k : DEPTH;
+            for (int64_t i = 0; i < stop; i++) w[i] = (signed char)(int)rintf(row[(k + i) * along] / scale);
+            for (int64_t i = 0; i < DEPTH; i++) sum += w[i];
+            for (int64_t i = 0; i < DEPTH; i += GROUP) memcpy(panel + i * COLUMNS + n % COLUMNS * GROUP, w + i, GROUP);
         }
         scales[n] = scale, shifts[n] = ZERO * sum;
     }
@@ -189,26 +193,27 @@ void pack(long N, long K, const float *W, long across, long along, signed char *
 
 /* out = add + (sums - shifts) s_v s_W for one row of a panel. */
 static void write_row(
-    long columns, const int *sums, const int *shifts, float v_scale, const float *scales, float *out, const float *add
+    int64_t columns, const int *sums, const int *shifts, float v_scale, const float *scales,
+    float *out, const float *add
 ) {
-    for (long j = 0; j < columns; j++) {
+    for (int64_t j = 0; j < columns; j++) {
         float x = (float)(sums[j] - shifts[j]) * (v_scale * scales[j]);
         out[j] = add ? x + add[j] : x;
     }
 }
 
-void product(long t, const struct product *p) {
+void product(int64_t t, const struct product *p) {
     const signed char *packed = p->packed;
-    long depth = (p->K + DEPTH - 1) / DEPTH * DEPTH, panels = (p->N + COLUMNS - 1) / COLUMNS;
-    long across = depth + DEPTH; /* no power of two, or all rows map to the same cache set */
-    long most = p->M < TALL ? (p->M + TILED - 1) / TILED * TILED : TALL;
+    int64_t depth = (p->K + DEPTH - 1) / DEPTH * DEPTH, panels = (p->N + COLUMNS - 1) / COLUMNS;
+    int64_t across = depth + DEPTH; /* no power of two, or all rows map to the same cache set */
+    int64_t most = p->M < TALL ? (p->M + TILED - 1) / TILED * TILED : TALL;
     const float *scales = (const float *)(packed + panels * COLUMNS * depth);
     const int *shifts = (const int *)(scales + panels * COLUMNS);
     unit *rounded = malloc(most * across * sizeof(unit));
     float v_scales[TALL];
-    for (long m = 0; m < p->M; m += TALL) {
-        long tall = p->M - m < TALL ? p->M - m : TALL, tiled = has_tiles && tall > FEW;
-        for (long r = 0; r < tall; r++) {
+    for (int64_t m = 0; m < p->M; m += TALL) {
+        int64_t tall = p->M - m < TALL ? p->M - m : TALL, tiled = has_tiles && tall > FEW;
+        for (int64_t r = 0; r < tall; r++) {
             const float *v = p->v + t * p->v_time + (m + r) * p->across;
             v_scales[r] = round_row(p->K, depth, v, p->along, rounded + r * across);
         }
@@ -217,16 +222,16 @@ void product(long t, const struct product *p) {
             int sums[TILED * COLUMNS] __attribute__((aligned(64)));
             if (tiled) configure_tiles();
             #pragma omp for
-            for (long n = 0; n < panels; n++)
-                for (long r = 0, rows; r < tall; r += rows) {
+            for (int64_t n = 0; n < panels; n++)
+                for (int64_t r = 0, rows; r < tall; r += rows) {
                     const unit *v = rounded + r * across;
                     const signed char *panel = packed + n * COLUMNS * depth;
-                    long start = n * COLUMNS, columns = p->N - start < COLUMNS ? p->N - start : COLUMNS;
+                    int64_t start = n * COLUMNS, columns = p->N - start < COLUMNS ? p->N - start : COLUMNS;
                     rows = tall - r < (tiled ? TILED : ROWS) ? tall - r : (tiled ? TILED : ROWS);
                     if (tiled) multiply_tiles(rows, depth, v, across, panel, sums);
                     else tile_of(rows, depth, v, across, panel, sums);
-                    for (long i = 0; i < rows; i++) {
-                        long row = m + r + i;
+                    for (int64_t i = 0; i < rows; i++) {
+                        int64_t row = m + r + i;
                         const float *add = p->add ? p->add + t * p->add_time + row * p->add_row + start : NULL;
                         float *out = p->out + t * p->out_time + row * p->out_row + start;
                         write_row(columns, sums + i * COLUMNS, shifts + start, v_scales[r + i], scales + start, out, add);
