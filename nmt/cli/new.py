@@ -1,4 +1,4 @@
-"""`nmt new`: make a directory to train from, of files of pairs."""
+"""`nmt new`: create a training directory from files of sentence pairs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +36,7 @@ def new(
     ] = None,
     seed: Annotated[int, CountOption(min=0, max=1 << 53, help="Seed of the split.")] = 1,
 ) -> None:
-    """Make a directory to train from, of sentence pairs.
+    """Create a training directory from sentence pairs.
 
     Looks at the pairs, removes bad ones, splits them into training, validation
     and test pairs without leakage, chooses a recipe by their number and

@@ -84,23 +84,25 @@ def read_grid(beams: str | None, length_penalties: str | None) -> dict[str, Any]
 
     grid: dict[str, Any] = {}
     if beams is not None:
-        sizes = parse_numbers("--beams", beams, "1,3,5", lambda size: size in range(1, WIDEST + 1))
+        expected = f"whole numbers from 1 to {WIDEST:,}, separated by commas, such as 1,3,5"
+        sizes = parse_numbers("--beams", beams, expected, lambda size: size in range(1, WIDEST + 1))
         grid["beams"] = list(map(int, sizes))
     if length_penalties is not None:
+        expected = f"numbers from 0 to {STRONGEST:g}, separated by commas, such as 0,0.5,1"
         grid["penalties"] = parse_numbers(
-            "--length-penalties", length_penalties, "0,0.5,1", lambda alpha: 0 <= alpha <= STRONGEST
+            "--length-penalties", length_penalties, expected, lambda alpha: 0 <= alpha <= STRONGEST
         )
     return grid
 
 
-def parse_numbers(option: str, text: str, example: str, is_valid: Callable[[float], bool]) -> list[float]:
+def parse_numbers(option: str, text: str, expected: str, is_valid: Callable[[float], bool]) -> list[float]:
     """Return the numbers of an option, separated by commas; UsageError if one is not valid."""
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
     if not numbers or not all(map(is_valid, numbers)):
-        raise UsageError(f"{option} {text}: expected numbers with commas, such as {example}")
+        raise UsageError(f"{option} {text}: expected {expected}")
     return numbers
 
 

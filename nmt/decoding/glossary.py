@@ -11,6 +11,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from nmt.data.script import find_script, is_word_boundary
 from nmt.data.text import read_lines
 from nmt.decoding.beam import SearchSteps
 from nmt.decoding.job import Job, Line, LineConstraints, Tokenizer
-from nmt.decoding.options import Request
+from nmt.decoding.options import CANNOT_REQUIRE, Request
 from nmt.decoding.phrases import encode_constraints, search_part
 from nmt.errors import DataError, UsageError
 
@@ -69,8 +70,13 @@ class Glossary:
 
     def add_terms(self, terms: Iterable[Sequence[str]]) -> "Glossary":
         """Return a glossary with more terms, by their fields, which take precedence."""
-        rows = [*(term[:2] + (SUGGESTED,) * term.is_suggested for term in self.terms), *terms]
-        return Glossary({source: target for source, *target in rows})
+        merged: dict[str, TermTarget] = {}
+        for source, *target in [
+            *terms,
+            *(term[:2] + (SUGGESTED,) * term.is_suggested for term in self.terms),
+        ]:
+            merged.setdefault(_normalise(source), target)
+        return Glossary(merged)
 
     @cached_property
     def _lengths(self) -> list[int]:
@@ -121,6 +127,7 @@ def read_glossary(path: Path) -> Glossary:
     Blank lines, and lines that begin with #, are comments.
     """
     terms: dict[str, list[str]] = {}
+    translations: dict[str, list[str]] = {}
     lines: dict[str, int] = {}
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip() or line.startswith("#"):
@@ -129,11 +136,12 @@ def read_glossary(path: Path) -> Glossary:
         if not is_term(fields):
             raise DataError(f"{path}, line {number}: {ADVICE} (fields: {len(fields)}; {line[:80]!r})")
         source, *target = fields
-        if terms.setdefault(source, target) != target:
+        first = lines.setdefault(_normalise(source), number)
+        if translations.setdefault(_normalise(source), target) != target:
             raise DataError(
-                f"{path}, line {number}: {source!r} has another translation in line {lines[source]}: keep one"
+                f"{path}, line {number}: {source!r} has another translation in line {first}: keep one"
             )
-        lines.setdefault(source, number)
+        terms[source] = target
     if not terms:
         raise DataError(f"{path} has no terms; {ADVICE} in each line")
     return Glossary(terms)
@@ -153,32 +161,42 @@ def require_terms(
 
     `texts` are the parts, each with its request; `forbidden` are the phrases that none may contain.
     """
-    glossary, notes, constrained = _find_glossary(line, job), list[str](), list[Request]()
+    glossary, constrained = _find_glossary(line, job), list[Request]()
     if glossary is None:
-        return TermRequests(requests, notes)
-    for text, request in zip(texts, requests, strict=True):
-        problems = {term: _find_problem(term, job) for term in glossary.find_terms(text)}
-        notes += [
-            f"the term {term} is not applied: {problem}" for term, problem in problems.items() if problem
-        ]
-        terms = [term for term, problem in problems.items() if not problem]
+        return TermRequests(requests, [])
+    found: dict[Term, dict[int, str]] = {}  # why a term is not applied, by part; empty where it is
+    for number, (text, request) in enumerate(zip(texts, requests, strict=True), 1):
+        reasons = {term: _find_problem(term, job) for term in glossary.find_terms(text)}
+        terms = [term for term, reason in reasons.items() if not reason]
         phrases = [term.target for term in terms if not term.is_suggested]
         request = _require(request, phrases, job.target)
         if suggested := [term for term in terms if term.is_suggested]:
             request, rejections = yield from _apply_suggestions(suggested, request, forbidden, job)
-            notes += rejections
+            reasons |= rejections
+        for term, reason in reasons.items():
+            found.setdefault(term, {})[number] = reason
         constrained.append(request)
-    return TermRequests(constrained, list(dict.fromkeys(notes)))
+    notes = [note for term, reasons in found.items() for note in _describe_reasons(term, reasons, len(texts))]
+    return TermRequests(constrained, notes)
+
+
+def _describe_reasons(term: Term, reasons: Mapping[int, str], parts: int) -> Iterator[str]:
+    """Yield notes on a term that is not applied: one, or one for each part if they differ."""
+    has_one = len({*reasons.values()}) == 1
+    for part, reason in islice(reasons.items(), 1 if has_one else None):
+        if reason:
+            where = "" if has_one else f" in part {part} of {parts}"
+            yield f"the term {term} is not applied{where}: {reason}"
 
 
 def _apply_suggestions(
     terms: Sequence[Term], request: Request, forbidden: Sequence[str], job: Job
-) -> SearchSteps[tuple[Request, list[str]]]:
-    """Require each suggested term that lowers the score by no more than the margin; return notes on the rest.
+) -> SearchSteps[tuple[Request, dict[Term, str]]]:
+    """Require each suggested term that lowers the score by no more than the margin.
 
-    A term that the best translation contains anyway changes nothing.
+    Returns the request and why other terms are not applied; one that is written anyway changes nothing.
     """
-    notes = list[str]()
+    reasons = dict[Term, str]()
     [best, *_] = yield from search_part(request, forbidden, job)
     for term in terms:
         if _is_written(term, job.target.decode(best.ids)):
@@ -186,14 +204,13 @@ def _apply_suggestions(
         extended = _require(request, [term.target], job.target)
         [other, *_] = yield from search_part(extended, forbidden, job)
         cost, margin = best.score - other.score, job.options.suggestion_margin
-        if other.missing or other.finished < best.finished:
-            notes.append(f"the term {term} is not applied: it is suggested, and the search ended without it")
+        if other.missing > best.missing or other.finished < best.finished:
+            reasons[term] = "it is suggested, and the search ended without it"
         elif cost > margin:
-            excess = f"it is suggested, and lowers the score by {cost:.2f}, more than {margin:g}"
-            notes.append(f"the term {term} is not applied: {excess}")
+            reasons[term] = f"it is suggested, and lowers the score by {cost:.2f}, more than {margin:g}"
         else:
             request, best = extended, other
-    return request, notes
+    return request, reasons
 
 
 def _is_written(term: Term, text: str) -> bool:
@@ -215,13 +232,13 @@ def find_line_terms(line: Line, job: Job) -> list[Term]:
     return glossary.find_terms(line.text) if glossary else []
 
 
-def _find_problem(term: Term, job: Job) -> str | None:
-    """Return the reason why the translation of a term cannot be required, if there is one."""
-    if job.options.sample or job.options.groups > 1:
-        return "sampling and groups cannot require phrases"
+def _find_problem(term: Term, job: Job) -> str:
+    """Return the reason why the translation of a term cannot be required; empty if it can."""
+    if not job.options.can_require:
+        return CANNOT_REQUIRE
     if not job.target.can_write(job.target.encode(term.target)):
         return "the target vocabulary cannot write it"
-    return None
+    return ""
 
 
 def _require(request: Request, phrases: list[str], target: Tokenizer) -> Request:

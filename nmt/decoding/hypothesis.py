@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nmt.data.vocabulary import EOS, PAD
 from nmt.decoding.model import Doubles, Floats, Ints, TokenScores
-from nmt.decoding.options import Options, Request
+from nmt.decoding.options import CANNOT_REQUIRE, Options, Request
 from nmt.errors import UsageError
 
 IMPOSSIBLE = -1000.0  # log probability of a required token to which the model gives -inf
@@ -183,8 +183,8 @@ class SentenceSearch:
     def __init__(self, request: Request, memory: Any, options: Options) -> None:
         self.request, self.memory, self.options = request, memory, options
         self.required = list(dict.fromkeys(tuple(sequence) for sequence in request.required if sequence))
-        if self.required and (options.sample or options.groups > 1):
-            raise UsageError("sampling and diverse beam search cannot be combined with required phrases")
+        if self.required and not options.can_require:
+            raise UsageError(CANNOT_REQUIRE)
         tokens = len(request.source)
         self.minimum = max(options.min_length, int(np.ceil(options.min_ratio * tokens)))
         self.copies = frozenset(request.copies)

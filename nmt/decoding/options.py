@@ -14,7 +14,7 @@ from nmt.settings import Count, Settings
 WIDEST, STRONGEST, LONGEST, MOST_EXTRA = 10_000, 10.0, 1_000.0, 10_000
 """Bounds of the beam, the length penalty, the ratio of lengths and the extra tokens, within which no score
 overflows and a model that never ends a sentence is cut."""
-
+CANNOT_REQUIRE = "required phrases cannot be combined with sampling or groups of the beam"
 
 TokenSequence = tuple[int, ...]
 
@@ -72,6 +72,11 @@ class Options(SearchSettings):
     top_p: float = 1.0  # draw from the fewest tokens with this probability (Holtzman et al., 2020)
     seed: int = 1
     suggestion_margin: float = 1.0  # a suggested term of a glossary may lower the score by this much
+
+    @property
+    def can_require(self) -> bool:
+        """Whether phrases can be required."""
+        return not self.sample and self.groups == 1
 
     def __post_init__(self) -> None:
         for option in fields(self):

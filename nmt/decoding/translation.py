@@ -30,7 +30,7 @@ from nmt.decoding.glossary import find_line_terms, find_missing, require_terms
 from nmt.decoding.hypothesis import Hypothesis, SentenceSearch
 from nmt.decoding.job import Job, Line, LineConstraints, LineReader, number_lines
 from nmt.decoding.model import Floats
-from nmt.decoding.options import Request
+from nmt.decoding.options import CANNOT_REQUIRE, Request
 from nmt.decoding.parts import (
     Part,
     PartSpans,
@@ -138,9 +138,8 @@ def plan_line(line: Line, job: Job) -> SearchSteps[LineSearch]:
     line, copies = protect_line(line, job)
     if problem := find_unwritable(line.constraints, job.target):
         return LineSearch(blank._replace(line=blank.line._replace(error=problem)).add_note(problem))
-    if line.constraints.must and (job.options.sample or job.options.groups > 1):
-        problem = "sampling and groups cannot be combined with required phrases: left blank"
-        return LineSearch(blank.add_note(problem))
+    if line.constraints.must and not job.options.can_require:
+        return LineSearch(blank.add_note(f"{CANNOT_REQUIRE}: left blank"))
     parts, notes = plan_parts(line.text, job)
     if not parts:
         return LineSearch(blank.add_note("no token of this line is in the source vocabulary: left blank"))

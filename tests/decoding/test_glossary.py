@@ -80,6 +80,8 @@ def write(folder: Path, content: str) -> Path:
         ("a\t\n", "line 1: expected"),
         ("\tb\n", "line 1: expected"),
         ("a\tb\nc\td\na\te\n", "line 3: 'a' has another translation in line 1"),
+        ("x y\tb\nx  y\tc\n", "line 2: 'x  y' has another translation in line 1"),
+        ("é\tb\ne\u0301\tb\tsuggested\n", "has another translation in line 1"),
         ("# nothing\n", "has no terms"),
         ("", "has no terms"),
     ],
@@ -123,7 +125,7 @@ def test_what_cannot_be_applied_is_reported() -> None:
     assert unwritable.notes[0].startswith("the term 'dog' -> 'Żółć' is not applied: the target vocabulary")
     assert unwritable.line.error is None
     sampled = translate("the old dog", glossary, sample=True)
-    assert "is not applied: sampling and groups cannot require phrases" in sampled.notes[0]
+    assert "is not applied: required phrases cannot be combined with sampling" in sampled.notes[0]
 
 
 def test_a_term_that_the_search_ends_without_is_reported() -> None:
@@ -214,6 +216,60 @@ def test_a_job_without_suggestions_has_the_settings_of_version_0_2() -> None:
     assert suggest(0.25).settings()["suggestion_margin"] == 0.25
     assert Glossary({"a": "b"}).digest() == hashlib.sha256(b'[["a", "b"]]').hexdigest()
     assert Glossary({"a": "b"}).digest() != Glossary({"a": ("b", "suggested")}).digest()
+
+
+def two_parts(text: str, half: str, **terms: str) -> Job:
+    """A job that translates a line in two parts, of which `half` is the longer one."""
+    job = suggest(**terms)
+    return job._replace(longest_part=len(job.source.encode(half)))
+
+
+def test_a_suggestion_that_one_part_rejects_is_reported_for_that_part_only() -> None:
+    halves = ["the old dog sees a house.", "a dog."]
+    job = two_parts(" ".join(halves), halves[0], dog="Zoltán")
+    costs = []
+    for half in halves:
+        [free] = translate_window([Line(1, half)], job._replace(glossary=None))
+        [forced] = translate_window([Line(1, half)], job._replace(glossary=Glossary({"dog": "Zoltán"})))
+        costs.append(free.score - forced.score)
+    assert abs(costs[0] - costs[1]) > 0.02
+    rejected = costs.index(max(costs))
+    for margin, parts in ((sum(costs) / 2, [rejected]), (min(costs) - 0.01, [0, 1]), (max(costs) + 0.01, [])):
+        options = replace(job.options, suggestion_margin=margin)
+        [found] = translate_window([Line(1, " ".join(halves))], job._replace(options=options))
+        assert found.text.count("Zoltán") == 2 - len(parts)
+        assert [note for note in found.notes if "the term" in note] == [
+            f"the term 'dog' -> 'Zoltán' is not applied in part {part + 1} of 2: it is suggested, and lowers "
+            f"the score by {costs[part]:.2f}, more than {margin:g}"
+            for part in parts
+        ]
+
+
+def test_a_reason_that_holds_for_all_parts_is_reported_once() -> None:
+    job = two_parts("the old dog sees a house. a dog.", "the old dog sees a house.", dog="Zoltán")
+    job = job._replace(options=replace(job.options, sample=True))
+    [found] = translate_window([Line(1, "the old dog sees a house. a dog.")], job)
+    assert (
+        sum("the term 'dog' -> 'Zoltán' is not applied: required phrases" in note for note in found.notes)
+        == 1
+    )
+
+
+def test_a_suggestion_is_not_blamed_for_a_required_phrase_that_is_missing() -> None:
+    constraints = LineConstraints(must=("tree",), must_not=("tree",))
+    line = Line(1, "the old dog sees a house", constraints=constraints)
+    [found] = translate_window([line], suggest(1000.0, dog="Zoltán"))
+    assert is_whole("Zoltán", found.text)
+    assert not any("the term" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["e\u0301cole  verte", " école verte", "école\u00a0verte", "école verte"]
+)
+@pytest.mark.parametrize("given", ["e\u0301cole  verte", "école verte"])
+def test_a_term_of_a_line_takes_precedence_in_any_spelling(spelling: str, given: str) -> None:
+    glossary = Glossary({given: "Peter", "dog": "Anna"}).add_terms([(spelling, "Zoltán")])
+    assert [term.target for term in glossary.find_terms("une école verte, dog")] == ["Zoltán", "Anna"]
 
 
 def test_terms_apply_to_the_part_of_a_long_line_in_which_they_occur() -> None:

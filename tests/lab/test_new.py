@@ -1,5 +1,6 @@
 """`nmt new`: from files of pairs to a directory that can be trained."""
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from nmt.lab.project.choices import (
     count_frequent,
 )
 from nmt.lab.project.languages import find_side_language
+from nmt.lab.project.pair_files import find_pair_files
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.settings_file import read_settings
 from tests.data.test_splitting import corpus, leaks
@@ -314,6 +316,69 @@ def test_texts_that_are_named_by_their_side_are_read(keys: tuple[str, str]) -> N
     write_lines(Path("a.jsonl"), map(json.dumps, rows))
     assert "de to en (as given)" in done(nmt("new", "mine", "a.jsonl", "--src", "de", "--tgt", "en"))
     assert sorted(pair for part in parts(Path("mine")).values() for pair in part) == sorted(pairs)
+
+
+@pytest.mark.parametrize("suffixes", [("src", "tgt"), ("src", "trg"), ("source", "target")])
+@pytest.mark.parametrize("form", ["files", "swapped", "prefix", "compressed"])
+def test_suffixes_may_name_the_side(suffixes: tuple[str, str], form: str) -> None:
+    files = two_files([("eins", "one")], languages=suffixes)
+    if form == "compressed":
+        for file in files:
+            Path(f"{file}.gz").write_bytes(gzip.compress(Path(file).read_bytes()))
+            Path(file).unlink()
+    words = {"files": files, "swapped": files[::-1]}.get(form, ["all"])
+    found = find_pair_files(words, "de", "en")
+    assert found.languages == ("de", "en")
+    assert list(read_pairs(found.corpora[0])) == [("eins", "one")]
+
+
+@pytest.mark.parametrize(
+    "words", [["all.src", "all.tgt"], ["all"], ["all.hyp", "all.ref"], ["all.out", "b.txt"]]
+)
+def test_suffixes_that_name_no_language_are_not_taken_for_one(words: list[str]) -> None:
+    pairs = [(f"{i} {i}", f"{i}, {i}") for i in range(150)]
+    two_files(pairs, languages=("src", "tgt"))
+    for file in ("all.hyp", "all.ref", "all.out", "b.txt"):
+        write_lines(Path(file), ["1"] * 150)
+    result = nmt("new", "mine", *words)
+    assert result.exit_code == 2
+    assert "the language of the source side is not known: give it by --src" in " ".join(result.stderr.split())
+
+
+def test_texts_in_languages_precede_texts_that_are_named_by_their_side() -> None:
+    for suffixes in (("de", "en"), ("src", "tgt")):
+        two_files([("eins", "one")], languages=suffixes)
+    [found] = find_pair_files(["all"], "de", "en").corpora
+    assert [file.name for file in found.files] == ["all.de", "all.en"]
+
+
+@pytest.mark.parametrize(
+    ("words", "src", "tgt", "languages", "source"),
+    [
+        (["a.en", "b.txt"], "de", "en", ("de", "en"), "b.txt"),
+        (["b.txt", "a.en"], "de", "en", ("de", "en"), "b.txt"),
+        (["b.txt", "a.en"], "en", "de", ("en", "de"), "a.en"),
+        (["a.en", "b.txt"], "en", "de", ("en", "de"), "a.en"),
+        (["a.en", "b.txt"], "ko", None, ("ko", "en"), "b.txt"),
+        (["a.en", "b.txt"], None, "ko", ("en", "ko"), "a.en"),
+        (["a.en", "b.txt"], None, "en", ("ko", "en"), "b.txt"),
+        (["b.txt", "a.en"], "en", None, ("en", "ko"), "a.en"),
+        (["a.en", "b.txt"], None, None, ("en", "ko"), "a.en"),
+        (["b.txt", "a.en"], None, None, ("ko", "en"), "b.txt"),
+        (["a.en", "c.zh"], "zh-TW", "en", ("zh-TW", "en"), "c.zh"),
+        (["a.en.gz", "c.zh"], "zh-TW", "en", ("zh-TW", "en"), "c.zh"),
+    ],
+)
+def test_one_known_suffix_tells_the_sides(
+    words: list[str], src: str | None, tgt: str | None, languages: tuple[str, str], source: str
+) -> None:
+    write_lines(Path("a.en"), ["A dog sleeps."])
+    Path("a.en.gz").write_bytes(gzip.compress(Path("a.en").read_bytes()))
+    write_lines(Path("b.txt"), ["개가 집에서 잔다."])
+    write_lines(Path("c.zh"), ["狗睡覺。"])
+    found = find_pair_files(words, src, tgt)
+    assert found.languages == languages
+    assert found.files[0].name == source
 
 
 @pytest.mark.usefixtures("speed")

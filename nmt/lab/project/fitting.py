@@ -18,7 +18,7 @@ from nmt.training.console import Progress
 TRIAL_PAIRS = 20_000
 """Training pairs of which a trial uses the first: preparing millions takes long."""
 TRIAL_UPDATES = 10
-RESERVE = 0.85
+UPDATE_SHARE = 0.85
 """Share of the minutes for updates; the rest is for preparing the data, validations and the test."""
 ENOUGH = 0.5
 """Share of the epochs chosen by size below which a smaller model is considered, and dropout is less."""
@@ -31,7 +31,7 @@ LEAST_DROPOUT = 0.1
 """Dropout of few epochs: 0.1 had 11.8 BLEU in this run, 0.35 had 8.5, none 11.6."""
 SMALLEST = 64
 """Size of embeddings and states below which a model is not made smaller."""
-LENGTH, BATCH = "training.stop_after", "training.batch.size"
+STOP_AFTER, BATCH = "training.stop_after", "training.batch.size"
 DROPOUTS = ("encoder.dropout.embedding", "decoder.dropout.embedding", "decoder.dropout.output")
 SIZES = ("encoder.embedding", "encoder.hidden", "decoder.embedding", "decoder.hidden")
 VALIDATIONS, LONGEST_INTERVAL = 12, 2000
@@ -62,8 +62,8 @@ def fit_settings(
     """
     chosen, load = list(settings), find_load()
     values = {one.setting: one.value for one in settings}
-    wanted, per_epoch = float(values[LENGTH].removesuffix("e")), math.ceil(pairs / values[BATCH])
-    seconds = math.inf if minutes is None else RESERVE * 60 * minutes
+    wanted, per_epoch = float(values[STOP_AFTER].removesuffix("e")), math.ceil(pairs / values[BATCH])
+    seconds = math.inf if minutes is None else UPDATE_SHARE * 60 * minutes
     cost, findings = _time_updates(folder, chosen)
     possible = seconds / (per_epoch * cost.seconds_per_update)
     while possible < ENOUGH * wanted and (smaller := _shrink(chosen)):
@@ -81,7 +81,7 @@ def fit_settings(
         )
     if epochs < wanted:
         comment = f"as many as fit {minutes:g} minutes on this machine; by the number of pairs, {wanted:g}"
-        chosen = replace_setting(chosen, LENGTH, f"{epochs:g}e", comment)
+        chosen = replace_setting(chosen, STOP_AFTER, f"{epochs:g}e", comment)
         chosen = _lower_dropout(chosen, epochs / wanted)
     updates = max(1, round(epochs * per_epoch))
     return FittedSettings([*chosen, _choose_interval(updates)], updates, cost, findings, load)

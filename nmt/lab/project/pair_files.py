@@ -15,11 +15,13 @@ from nmt.lab.project.languages import find_side_language
 SAMPLED = 1000
 """Pairs at the beginning of the files from which languages are detected."""
 LANGUAGE = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
-SIDES = (("source", "target"), ("src", "tgt"))
-"""Names of the texts in a file that does not tell their languages."""
-UNREAD = frozenset([".csv", ".json", ".xlsx", ".ods", ".docx", ".xml", ".zip"])
+SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))
+"""Names of the two texts, in a file or as suffixes, that do not tell their languages."""
+UNSUPPORTED_SUFFIXES = frozenset([".csv", ".json", ".xlsx", ".ods", ".docx", ".xml", ".zip"])
 """Suffixes of files that are neither lines nor a format of pairs."""
-NO_LANGUAGES = frozenset(["txt", "csv", "tok", "bpe", "raw", "xz", "gz", "zip"])
+NO_LANGUAGES = frozenset(
+    [*("src", "tgt", "trg", "ref", "hyp", "out"), *("txt", "csv", "tok", "bpe", "raw", "xz", "gz", "zip")]
+)
 """Suffixes of files that look like languages."""
 
 
@@ -36,7 +38,7 @@ class PairInputs(NamedTuple):
         return [file for corpus in self.corpora for file in corpus.files]
 
 
-class _Named(NamedTuple):
+class NamedCorpus(NamedTuple):
     """One corpus of a command line: what `find_corpus` finds it by, and the languages that it names."""
 
     pairs: str | list[str]
@@ -60,16 +62,21 @@ def find_pair_files(words: Sequence[str], src: str | None, tgt: str | None) -> P
         raise UsageError(
             f"both sides are in '{languages[0]}' {origin}: give the languages by --src and --tgt"
         )
-    corpora = []
-    for one in named:
-        swapped = isinstance(one.pairs, list) and one.languages == [languages[1], languages[0]]
-        pairs = one.pairs[::-1] if swapped else one.pairs
-        src, tgt = one.keys or languages
-        corpora.append(find_corpus(pairs, root=Path(), src=src, tgt=tgt))
-    return PairInputs(corpora, languages, origin)
+    return PairInputs([_find_named(one, *languages) for one in named], languages, origin)
 
 
-def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list[_Named]:
+def _find_named(one: NamedCorpus, src: str | None, tgt: str | None) -> Corpus:
+    """Find a corpus, with its source first if a suffix tells which file that is."""
+    pairs = one.pairs
+    if isinstance(pairs, list):
+        first, second = one.languages
+        is_swapped = (first == tgt or second == src) and first != src and second != tgt
+        pairs = pairs[::-1] if is_swapped else pairs
+    src, tgt = one.keys or (src or "", tgt or "")
+    return find_corpus(pairs, root=Path(), src=src, tgt=tgt)
+
+
+def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list[NamedCorpus]:
     """Divide the words of a command line into corpora."""
     named, texts = [], list[str]()
     for word in words:
@@ -81,12 +88,11 @@ def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list
         elif any(Path(word + ending).is_file() for ending in COMPRESSIONS):
             texts.append(word)
             if len(texts) == 2:
-                named.append(_Named(texts, [_suffix_language(text) for text in texts]))
+                named.append(_name_files(texts))
                 texts = []
         else:
-            found = [src, tgt] if src and tgt else _find_suffixes(word)
-            named.append(_Named(word, found, is_ordered=False))
-    if texts and (suffix := Path(strip_compression(texts[0])).suffix.lower()) in UNREAD:
+            named.append(_name_prefix(word, src, tgt))
+    if texts and (suffix := Path(strip_compression(texts[0])).suffix.lower()) in UNSUPPORTED_SUFFIXES:
         raise UsageError(
             f"{texts[0]}: {suffix} files are not read: convert it to pairs in .tsv or .jsonl, or to two "
             "files of lines"
@@ -99,34 +105,52 @@ def _group_words(words: Sequence[str], src: str | None, tgt: str | None) -> list
     return named
 
 
-def _name_texts(word: str, names: list[str], is_ordered: bool) -> _Named:
+def _name_texts(word: str, names: list[str], is_ordered: bool) -> NamedCorpus:
     """Return a file of pairs whose texts have these names, which are languages or those of `SIDES`."""
     for keys in SIDES:
         if set(keys) <= set(names):
-            return _Named(word, [], keys=keys)
-    return _Named(word, names, is_ordered)
+            return NamedCorpus(word, [], keys=keys)
+    return NamedCorpus(word, names, is_ordered)
+
+
+def _name_files(texts: list[str]) -> NamedCorpus:
+    """Return a corpus of two files, whose suffixes are languages or those of `SIDES`."""
+    suffixes = tuple(map(_find_suffix, texts))
+    if suffixes[::-1] in SIDES:
+        texts = texts[::-1]
+    return NamedCorpus(texts, [_suffix_language(text) for text in texts])
+
+
+def _find_suffix(name: str) -> str:
+    return Path(strip_compression(name)).suffix[1:]
 
 
 def _suffix_language(name: str) -> str:
     """Return the language that the suffix of a file names; empty if it names none."""
-    suffix = Path(strip_compression(name)).suffix[1:]
+    suffix = _find_suffix(name)
     return suffix if LANGUAGE.fullmatch(suffix) and suffix not in NO_LANGUAGES else ""
 
 
-def _find_suffixes(prefix: str) -> list[str]:
-    """Return the languages of the files PREFIX.LANGUAGE; DataError if there are none."""
+def _name_prefix(prefix: str, src: str | None, tgt: str | None) -> NamedCorpus:
+    """Return the corpus PREFIX.LANGUAGE, or with the suffixes of `SIDES`; DataError if there is none."""
     path = Path(prefix)
-    files = sorted(path.parent.glob("*")) if path.parent.is_dir() else []
+    files = path.parent.glob("*") if path.parent.is_dir() else []
     names = [strip_compression(file.name) for file in files if file.is_file()]
-    found = [_suffix_language(name) for name in names if Path(name).stem == path.name]
-    languages = sorted({*filter(None, found)})
+    names = [name for name in names if Path(name).stem == path.name]
+    suffixes, languages = set(map(_find_suffix, names)), sorted({*map(_suffix_language, names)} - {""})
+    if len(languages) < 2 and not {src, tgt} <= suffixes:
+        for keys in SIDES:
+            if set(keys) <= suffixes:
+                return NamedCorpus(prefix, [], keys=keys)
+    if src and tgt:
+        return NamedCorpus(prefix, [src, tgt], is_ordered=False)
     if len(languages) < 2:
         raise DataError(f"no file {prefix}, nor files {prefix}.LANGUAGE for two languages")
-    return languages
+    return NamedCorpus(prefix, languages, is_ordered=False)
 
 
 def _choose_languages(
-    named: Sequence[_Named], src: str | None, tgt: str | None
+    named: Sequence[NamedCorpus], src: str | None, tgt: str | None
 ) -> tuple[tuple[str, str], str]:
     """Return the languages of source and target, and where they are from."""
     if src and tgt:
@@ -148,10 +172,26 @@ def _choose_languages(
     several = next((one.languages for one in named if len(one.languages) > 2), None)
     if several:
         raise UsageError(f"found texts in {', '.join(several)}: choose two by --src and --tgt")
+    src, tgt = _add_suffix(named, src, tgt)
+    if src and tgt:
+        return (src, tgt), "(by the files)"
     return _detect_languages(named, src, tgt), "(detected in the text)"
 
 
-def _detect_languages(named: Sequence[_Named], src: str | None, tgt: str | None) -> tuple[str, str]:
+def _add_suffix(
+    named: Sequence[NamedCorpus], src: str | None, tgt: str | None
+) -> tuple[str | None, str | None]:
+    """Return the given languages with that of two files of which one alone has a language as its suffix."""
+    for one in named:
+        if isinstance(one.pairs, list) and any(one.languages):
+            [language] = filter(None, one.languages)
+            if not src and not tgt:
+                return one.languages[0] or None, one.languages[1] or None
+            return (src, tgt) if language in (src, tgt) else (src or language, tgt or language)
+    return src, tgt
+
+
+def _detect_languages(named: Sequence[NamedCorpus], src: str | None, tgt: str | None) -> tuple[str, str]:
     """Return the languages of the text itself; UsageError if one is not certain."""
     for one in named:
         if isinstance(one.pairs, str) and one.keys is None and pair_format(one.pairs) not in (None, ".tsv"):
@@ -160,11 +200,7 @@ def _detect_languages(named: Sequence[_Named], src: str | None, tgt: str | None)
                 f"{one.pairs}: its first entry has {texts}: expected texts in two languages, such as "
                 '{"de": "…", "en": "…"} in JSON lines'
             )
-    corpora = [
-        find_corpus(one.pairs, root=Path(), src=src, tgt=tgt)
-        for one in named
-        for src, tgt in [one.keys or ("", "")]
-    ]
+    corpora = (_find_named(one, src, tgt) for one in named)
     pairs = list(islice(chain.from_iterable(map(read_pairs, corpora)), SAMPLED))
     found = [
         given or find_side_language([pair[side] for pair in pairs]) for side, given in enumerate((src, tgt))
