@@ -141,7 +141,7 @@ def test_where_nothing_may_follow_the_output_is_cut() -> None:
 
 @pytest.mark.parametrize("changes", [{"sample": True}, {"groups": 2}])
 def test_what_cannot_hold_to_it_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="sampling and diverse beam search cannot"):
+    with pytest.raises(UsageError, match="required phrases cannot be combined with sampling or groups"):
         [*search(random_model(0), [Request(0, (4,), required=[[5]])], replace(NARROW, **changes))]
 
 
