@@ -23,10 +23,10 @@ from nmt.serve.alternatives import Pauses
 from nmt.serve.inspection import Answer
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 
-WORTHWHILE = 16
-"""Positions of waiting, summed over sentences, that cost as much time as to encode them by themselves.
+WAIT_POSITIONS = 16
+"""Positions of waiting, summed over sentences, after which sentences enter a running batch.
 
-This is the fixed time of `Model.encode`, in positions of a batch per live sentence (docs/results.md).
+To encode a sentence takes as long as four positions of its search, and all that are live wait meanwhile.
 """
 CONFIGURED = 64  # jobs of a model with the settings of requests that are kept
 
@@ -181,7 +181,7 @@ class RunningBatch:
         live = len(self._running)
         self._waited += sum(len(line.waiting) for line in self._turns)
         has_room = self._slots - live >= max(1, self._slots // REFILL)
-        return not live or (has_room and self._waited >= min(live, WORTHWHILE))
+        return not live or (has_room and self._waited >= min(live, WAIT_POSITIONS))
 
     def _follow(self, line: LineInProgress, action: Callable[[], None]) -> Iterator[Event]:
         """Run an action of a line; yield the results, or its error, which ends this line only."""
@@ -296,8 +296,8 @@ class RunningSearches:
 
 
 def describe_error(error: Exception) -> Exception:
-    """Return the error that answers a request, of a class that can be sent; a defect is printed to stderr."""
+    """Return the error that answers a request, of a class that can be sent; print internal ones."""
     if isinstance(error, NmtError):
         return (UsageError if isinstance(error, UsageError) else DataError)(str(error))
     traceback.print_exception(error, file=sys.stderr)
-    return WorkerFailure(f"it could not be done because of a defect: {type(error).__name__}: {error}")
+    return WorkerFailure(f"internal error: {type(error).__name__}: {error}")

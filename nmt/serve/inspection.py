@@ -1,4 +1,7 @@
-"""Questions about how a model translates a line, which a worker answers while it translates others."""
+"""Questions about how a model translates a line.
+
+A worker answers them between the positions of its searches; where processes are forked, another one traces.
+"""
 
 from typing import Any, NamedTuple
 

@@ -19,9 +19,9 @@ from nmt.serve.worker import Cancellation, Start, WorkerReport
 
 log = logging.getLogger("nmt.serve")
 
-LINES_AHEAD = 96  # estimated sentences that a worker has at most: a batch, and what refills it
-SENTENCE = 200  # characters
-SUSPECT, LOST = 2, 6
+MAX_LOAD = 96  # estimated sentences that a worker has at most: a batch, and what refills it
+CHARACTERS_PER_SENTENCE = 200  # estimated
+SUSPECT, MAX_DEATHS = 2, 6
 """Deaths of its workers after which a request gets a worker of its own (it is a suspect), and then fails.
 
 The last four are thus of workers that did nothing else: that others killed each is improbable.
@@ -36,7 +36,7 @@ class PendingRequest:
     def __init__(self, ticket: int, request: LineRequest | Inspection, *, is_streamed: bool) -> None:
         self.ticket, self.request, self.is_streamed = ticket, request, is_streamed
         text = request.line.text if isinstance(request, LineRequest) else request.text
-        self.weight = 1 + len(text) // SENTENCE
+        self.weight = 1 + len(text) // CHARACTERS_PER_SENTENCE
         self.results = asyncio.Queue[Result]()
         self.is_done = False
         self.deaths = 0  # of workers that had it
@@ -125,26 +125,27 @@ class WorkerPool:
     """Worker processes with the same models.
 
     One that dies, or does not advance for `patience` seconds, is replaced, and its requests are done again.
+    If no worker can be started any more, `pool_broken` is set.
     """
 
     def __init__(
         self,
         sources: Sequence[ModelSource],
         count: int,
-        has_broken: asyncio.Event,
+        pool_broken: asyncio.Event,
         *,
         patience: float,
         trust_code: bool,
     ) -> None:
-        self._count, self._has_broken, self._patience = count, has_broken, patience
+        self._count, self._pool_broken, self._patience = count, pool_broken, patience
         self.models: Mapping[str, LoadedFiles] = {}
-        self.workers = list[Worker]()
+        self.workers, self._starting = list[Worker](), set[Worker]()  # these have not reported yet
         self.waiting, self.suspects = deque[PendingRequest](), deque[PendingRequest]()
         self.traces = deque[PendingRequest]()  # that wait for the process that has no other requests
         self._has_tracer = False
         self.restarts = self.ended_positions = 0
         self.version = self.holders = 0  # of the service's models; requests that keep the pool alive
-        self.is_broken = False  # no worker can be started any more; then `has_broken` is set
+        self.is_broken = False  # no worker can be started any more
         self._processes = WorkerProcesses(sources, trust_code=trust_code)
         self._tasks = list[asyncio.Task[None]]()
 
@@ -220,7 +221,7 @@ class WorkerPool:
             shared.remove(min(shared, key=attrgetter("load")))
         while self.waiting and shared:
             worker = min(shared, key=attrgetter("load"))
-            if worker.load >= LINES_AHEAD:
+            if worker.load >= MAX_LOAD:
                 break
             worker.start(self.waiting.popleft())
 
@@ -233,11 +234,13 @@ class WorkerPool:
             except (NmtError, OSError) as error:
                 log.error("no worker process can be started: %s", error or type(error).__name__)
                 self.is_broken = True
-                self._has_broken.set()
+                self._pool_broken.set()
                 return
+            self._starting.add(worker)
             try:
                 await self._follow(worker)
             finally:
+                self._starting.discard(worker)
                 await worker.close()
             self.restarts += 1
             self._recover(worker)
@@ -251,6 +254,7 @@ class WorkerPool:
         """Pass on the results of a worker until it dies."""
         async for report in worker.reports():
             if worker not in self.workers:  # its first report
+                self._starting.discard(worker)
                 self.workers.append(worker)
                 if worker.is_tracer:
                     lower_priority(report.pid)
@@ -259,16 +263,19 @@ class WorkerPool:
             self._dispatch()
 
     async def _end_stalled_workers(self) -> None:
-        """Kill workers that do not advance.
+        """Kill workers that do not advance; for one that does not start, kill the template, which may be why.
 
         Time is counted in checks, so that the service does not blame workers for a pause of its own.
         """
         while True:
             await asyncio.sleep(self._patience / CHECKS)
-            for worker in self.workers:
+            for worker in (*self.workers, *self._starting):
                 worker.silent_checks += worker.is_busy
                 if worker.has_stalled and worker.report:
                     kill_process(worker.report.pid)
+                elif worker.has_stalled:
+                    self._processes.kill_template()
+                    await worker.close()
 
     def _recover(self, worker: Worker) -> None:
         """Do the requests of a worker that died again, before those that wait."""
@@ -277,7 +284,7 @@ class WorkerPool:
             self.ended_positions += worker.report.positions if worker.report else 0
         for pending in reversed(worker.requests.values()):
             pending.deaths += SUSPECT if worker.has_stalled else 1  # sooner, since each time takes long
-            if pending.deaths >= LOST:
+            if pending.deaths >= MAX_DEATHS:
                 what = "did not advance" if worker.has_stalled else "died repeatedly"
                 pending.put(WorkerFailure(f"worker processes {what} while they translated this request"))
             elif worker.is_tracer:

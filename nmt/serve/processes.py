@@ -71,6 +71,11 @@ class WorkerProcesses:
                 raise
         return await open_stream(ours)
 
+    def kill_template(self) -> None:
+        """Kill the template, if there is one: no worker can be started then."""
+        if self._control is not None:
+            self._processes[-1].kill()
+
     async def close(self) -> None:
         """End the template and wait for it, and for workers without one, whose channels are closed."""
         for stream in (self._control, self._first):

@@ -117,7 +117,7 @@ class ServiceStopping(NmtError):
 
 
 class WorkerFailure(DataError):
-    """A request that could not be translated because of a defect, or because its workers died repeatedly."""
+    """A request that could not be translated because of an internal error, or because its workers died."""
 
 
 def check_sources(models: Iterable[ModelSource]) -> list[ModelSource]:

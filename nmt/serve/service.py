@@ -54,15 +54,14 @@ class Service:
         models: Iterable[ModelSource],
         *,
         workers: int = 1,
-        queue: int = 1000,  # lines that are accepted and not yet translated
+        queue: int = 1000,  # lines that are accepted and not yet translated, and as many traces
         seconds: float = 60.0,  # limit of a request
         worker_seconds: float = 15.0,  # in which a worker must advance, or it is replaced
         poll: float = 2.0,  # seconds between looks at the files of the models; 0: never
         trust_code: bool = False,
     ) -> None:
         self._sources, self._workers, self._trust_code = check_sources(models), workers, trust_code
-        self._queue, self._seconds, self._poll = queue, seconds, poll
-        self._worker_seconds = worker_seconds
+        self._queue, self._seconds, self._poll, self._patience = queue, seconds, poll, worker_seconds
         self._pool: WorkerPool | None = None  # the present one
         self._versions = count(1)  # of the models: pools, one after another
         self._retired = set[WorkerPool]()  # which finish their requests
@@ -70,7 +69,7 @@ class Service:
         self._changes = asyncio.Lock()  # of the models
         self._is_stopping = False
         self._tickets, self._pending = count(1), dict[int, PendingRequest]()
-        self._has_broken = asyncio.Event()  # a pool
+        self._pool_broken = asyncio.Event()  # a pool
         self._is_idle = asyncio.Event()  # no request is pending
         self._is_idle.set()
         self._counts = Counter[str]()  # by fields of `Statistics`
@@ -88,15 +87,16 @@ class Service:
         for task in self._watchers:
             task.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
+        pools, self._pool, self._retired = self._pools, None, set()
+        for pool in pools:
             self._close(pool)
         await asyncio.gather(*self._closing)
 
     async def reload(self, models: Iterable[ModelSource]) -> None:
         """Load these models anew, and serve them from then on; accepted requests keep the earlier ones.
 
-        Raises DataError or UsageError if one cannot be loaded; the models then stay as they were.
+        Raises DataError or UsageError if one cannot be loaded, and the models stay as they were, and
+        ServiceStopping if the service has ended meanwhile.
         """
         await self._replace_pool(check_sources(models), trust_code=False)
         self._counts["reloads"] += 1
@@ -118,17 +118,20 @@ class Service:
     @property
     def statistics(self) -> Statistics:
         """The present counts."""
-        pools = [pool for pool in (self._pool, *self._retired) if pool is not None]
-        workers = [worker for pool in pools for worker in pool.workers]
+        workers = [worker for pool in self._pools for worker in pool.workers]
         running = sum(len(worker.requests) for worker in workers)
         return Statistics(**self._counts)._replace(
             waiting=len(self._pending) - running,
             running=running,
             live_sentences=sum(worker.report.live for worker in workers if worker.report),
-            positions=self._counts["positions"] + sum(pool.positions for pool in pools),
-            restarts=self._counts["restarts"] + sum(pool.restarts for pool in pools),
+            positions=self._counts["positions"] + sum(pool.positions for pool in self._pools),
+            restarts=self._counts["restarts"] + sum(pool.restarts for pool in self._pools),
             workers=sum(not worker.is_tracer for worker in workers),
         )
+
+    @property
+    def _pools(self) -> list[WorkerPool]:
+        return [pool for pool in (self._pool, *self._retired) if pool is not None]
 
     @contextmanager
     def hold_models(self) -> Iterator[int]:
@@ -227,7 +230,9 @@ class Service:
         pool = next((one for one in self._retired if one.version == version), self._pool)
         if request.model not in pool.models:
             raise UnknownModel(f"no model {request.model!r}, one of: {', '.join(pool.models)}")
-        if len(self._pending) >= self._queue:
+        is_trace = isinstance(request, TraceRequest)  # traces have as much room of their own: each takes long
+        kinds = (isinstance(one.request, TraceRequest) for one in self._pending.values())
+        if len(self._pending) >= self._queue and [*kinds].count(is_trace) >= self._queue:
             raise QueueFull(f"{self._queue:,} lines are waiting already: send the request later")
         pending = PendingRequest(next(self._tickets), request, is_streamed=is_streamed)
         self._pending[pending.ticket] = pending
@@ -240,9 +245,8 @@ class Service:
         if not self._pending:
             self._is_idle.set()
         if not pending.is_done:
-            for pool in (self._pool, *self._retired):
-                if pool is not None:
-                    pool.cancel(pending)
+            for pool in self._pools:
+                pool.cancel(pending)
         for pool in [*self._retired]:
             self._retire(pool)
 
@@ -250,13 +254,12 @@ class Service:
         """Start workers with these models; those that there were finish what they have."""
         async with self._changes:
             pool = WorkerPool(
-                sources,
-                self._workers,
-                self._has_broken,
-                patience=self._worker_seconds,
-                trust_code=trust_code,
+                sources, self._workers, self._pool_broken, patience=self._patience, trust_code=trust_code
             )
             await pool.start()
+            if self._is_stopping and self._pool is None:
+                await pool.close()
+                raise ServiceStopping("the service has ended: the models were not replaced")
             pool.version = next(self._versions)
             before, self._pool, self._sources = self._pool, pool, sources
             if before is not None:
@@ -281,8 +284,8 @@ class Service:
     async def _watch_workers(self) -> None:
         """Load the models again when no worker can be started any more."""
         while True:
-            await self._has_broken.wait()
-            self._has_broken.clear()
+            await self._pool_broken.wait()
+            self._pool_broken.clear()
             for pool in [*self._retired]:
                 self._retire(pool)
             if self._pool is None or not self._pool.is_broken:
@@ -292,7 +295,7 @@ class Service:
             except (NmtError, OSError) as error:
                 log.error("the models cannot be loaded again: %s", error)
                 await asyncio.sleep(RETRY_PAUSE)
-                self._has_broken.set()
+                self._pool_broken.set()
 
     async def _watch_files(self) -> None:
         """Load the models anew when the files of one have changed and are no longer being written."""

@@ -10,7 +10,7 @@ from nmt.decoding.job import Job, Line, LineConstraints
 from nmt.decoding.translation import Translation, translate_window
 from nmt.errors import UsageError
 from nmt.serve.alternatives import Pauses
-from nmt.serve.batching import WORTHWHILE, RunningSearches
+from nmt.serve.batching import WAIT_POSITIONS, RunningSearches
 from nmt.serve.requests import LineRequest, TranslatedPart, TranslationSettings, WorkerFailure
 from tests.decoding.models import Fake
 from tests.decoding.test_translate import NASTY, job
@@ -112,11 +112,11 @@ def test_sentences_wait_to_be_encoded_together() -> None:
     one.model.encode = lambda sources: sizes.append(len(sources)) or encode(sources)  # type: ignore
     searches = RunningSearches({"m": one})
     for ticket in range(40):
-        text = "word " * 20 if ticket < WORTHWHILE else "a dog"
+        text = "word " * 20 if ticket < WAIT_POSITIONS else "a dog"
         searches.add(ticket, LineRequest("m", Line(1, text)), is_streamed=False)
-        if ticket in (0, WORTHWHILE - 1) or ticket >= WORTHWHILE:
+        if ticket in (0, WAIT_POSITIONS - 1) or ticket >= WAIT_POSITIONS:
             searches.advance()
-    assert sizes[:2] == [1, WORTHWHILE - 1]  # the first at once, the others at the next position
+    assert sizes[:2] == [1, WAIT_POSITIONS - 1]  # the first at once, the others at the next position
     assert min(sizes[2:]) > 1
     while not searches.is_idle:
         searches.advance()

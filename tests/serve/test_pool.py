@@ -42,13 +42,14 @@ def text_of(start: Start) -> str:
 class Processes:
     """Workers that answer with the text, die of "poison", keep "wait", and do nothing more after "hang"."""
 
-    loads, fails_to_load, starts, explains = 0, False, 1_000_000, False
+    loads, fails_to_load, starts, explains, silent = 0, False, 1_000_000, False, 0
     everything: list["Processes"] = []
 
     def __init__(self, sources: Any, *, trust_code: bool) -> None:
         self.sources, self.trust_code = sources, trust_code
         self.received = list[tuple[int, Any]]()  # by worker
         self.tasks = list[asyncio.Task[None]]()
+        self.is_killed = self.is_closed = False
         Processes.everything.append(self)
 
     async def load(self) -> list[LoadedFiles]:
@@ -59,7 +60,7 @@ class Processes:
         return [LoadedFiles(facts, Path("somewhere"), ())]
 
     async def start_worker(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if len(self.tasks) >= Processes.starts:
+        if len(self.tasks) >= Processes.starts or self.is_killed:
             raise BrokenPipeError
         ours, theirs = socket.socketpair()
         self.tasks.append(asyncio.create_task(self._work(len(self.tasks), theirs)))
@@ -67,8 +68,12 @@ class Processes:
 
     async def _work(self, number: int, connection: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(sock=connection)
-        writer.write(encode_message(WorkerReport(number, 0, 0, 0, [])))
         try:
+            if Processes.silent:
+                Processes.silent -= 1
+                await reader.read()
+                return
+            writer.write(encode_message(WorkerReport(number, 0, 0, 0, [])))
             await self._answer(number, reader, writer)
         finally:
             writer.close()
@@ -93,8 +98,12 @@ class Processes:
                         events.append(Event(message.ticket, found))
                 writer.write(encode_message(WorkerReport(number, received, 0, len(events), events)))
 
+    def kill_template(self) -> None:
+        self.is_killed = True
+
     async def close(self) -> None:
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.is_closed = True
 
     @classmethod
     def kill(cls, number: int) -> None:
@@ -103,8 +112,9 @@ class Processes:
 
 @pytest.fixture(autouse=True)
 def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"loads": 0, "fails_to_load": False, "starts": 1_000_000, "everything": []}.items():
+    for name, value in {"loads": 0, "fails_to_load": False, "starts": 1_000_000, "silent": 0}.items():
         monkeypatch.setattr(Processes, name, value)
+    monkeypatch.setattr(Processes, "everything", [])
     monkeypatch.setattr(pool, "WorkerProcesses", Processes)
     monkeypatch.setattr(pool, "kill_process", Processes.kill)
 
@@ -146,7 +156,7 @@ def test_a_request_that_kills_its_workers_is_given_up_and_no_other(workers: int)
         assert [one.text for one in await asyncio.gather(*tasks)] == texts
         with pytest.raises(WorkerFailure, match="worker processes died repeatedly while they translated"):
             await poison
-        assert service.statistics.restarts == pool.LOST
+        assert service.statistics.restarts == pool.MAX_DEATHS
         assert (await service.translate(request("after"))).text == "after"
         assert service.statistics.translated == 51
 
@@ -180,6 +190,20 @@ def test_a_stalled_worker_is_replaced_though_its_requests_were_left() -> None:
         assert service.statistics.restarts == 1
 
     serve(test, worker_seconds=0.2)
+
+
+def test_a_worker_that_stalls_at_its_start_is_replaced_by_a_template_that_is_new(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(service: Service) -> None:
+        assert (await service.translate(request("a"))).text == "a"
+        Processes.silent = 1
+        Processes.kill(0)
+        assert (await service.translate(request("b"))).text == "b"
+        assert [one.is_killed for one in Processes.everything] == [True, False]
+        assert "that was starting did not advance for 0.2 s" in caplog.text
+
+    serve(test, worker_seconds=0.2, seconds=20.0)
 
 
 def test_lines_go_to_the_worker_with_the_fewest_sentences() -> None:
@@ -217,6 +241,23 @@ def test_a_full_queue_an_unknown_model_and_a_stopping_service_refuse() -> None:
         assert not service.models
 
     serve(test, queue=3, finish=False)
+
+
+def test_traces_and_translations_have_the_queue_limit_each() -> None:
+    async def test(service: Service) -> None:
+        traces = [asyncio.create_task(service.explain("m", "wait", 0.2)) for _ in range(2)]
+        await received("wait")
+        with pytest.raises(QueueFull, match="2 lines"):
+            await service.explain("m", "a")
+        assert (await service.translate(request("a"))).text == "a"
+        lines = [asyncio.create_task(service.translate(request("wait", 0.2))) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull, match="2 lines"):
+            await service.find_alternatives("m", "a", "", "b")
+        ends = await asyncio.gather(*traces, *lines, return_exceptions=True)
+        assert [type(end) for end in ends] == [TimeLimitExceeded] * 4
+
+    serve(test, queue=2)
 
 
 def test_a_request_that_is_late_or_left_frees_its_rows() -> None:
@@ -293,6 +334,39 @@ def test_a_reload_keeps_requests_and_a_failed_one_keeps_the_models() -> None:
     serve(test, trust_code=True)
 
 
+def test_a_reload_that_ends_after_the_drain_leaves_no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(service: Service) -> None:
+        drained, load = asyncio.Event(), Processes.load
+
+        async def load_late(self: Processes) -> list[LoadedFiles]:
+            await drained.wait()
+            return await load(self)
+
+        monkeypatch.setattr(Processes, "load", load_late)
+        reload = asyncio.create_task(service.reload(SOURCES))
+        await asyncio.sleep(0)
+        await service.drain()
+        drained.set()
+        with pytest.raises(ServiceStopping):
+            await reload
+        with pytest.raises(ServiceStopping):
+            await service.reload(SOURCES)
+        assert [one.is_closed for one in Processes.everything] == [True] * 3
+        assert not service.models
+
+    serve(test, finish=False)
+
+
+def test_a_drain_ends_models_that_are_only_held() -> None:
+    async def test(service: Service) -> None:
+        with service.hold_models():
+            await service.reload(SOURCES)
+            await service.drain()
+            assert [one.is_closed for one in Processes.everything] == [True, True]
+
+    serve(test, finish=False)
+
+
 def test_models_that_are_held_translate_requests_that_began_before_a_reload() -> None:
     async def test(service: Service) -> None:
         with service.hold_models() as version:
@@ -351,7 +425,7 @@ def test_traces_wait_for_a_process_of_their_own_and_hold_up_no_translation(
         ends = await asyncio.gather(*others, return_exceptions=True)
         assert [ends[0], ends[2]] == [{"trace": "a"}, {"trace": "b"}]
         assert isinstance(ends[1], WorkerFailure)
-        assert lowered == [*range(1, pool.LOST + 2)]
+        assert lowered == [*range(1, pool.MAX_DEATHS + 2)]
         texts = {text_of(message) for number, message in Processes.everything[0].received if number == 0}
         assert texts == {"line"}
 

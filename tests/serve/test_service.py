@@ -201,6 +201,22 @@ def test_workers_and_their_template_can_be_killed(tmp_path: Path) -> None:
     serve(test, ARTIFACTS / "onnx")
 
 
+@pytest.mark.skipif(START_METHOD != "fork", reason="there is no template")
+def test_a_template_that_does_not_advance_is_replaced() -> None:
+    request = LineRequest("onnx", Line(1, LINES[0]), seconds=50)
+
+    async def test(service: Service) -> None:
+        found = await service.translate(request)
+        assert service._pool is not None
+        template = service._pool._processes._processes[0].pid
+        assert template is not None
+        os.kill(template, signal.SIGSTOP)
+        os.kill(pids(service)[0], signal.SIGKILL)
+        assert plain(await service.translate(request)) == plain(found)
+
+    serve(test, ARTIFACTS / "onnx", worker_seconds=2)
+
+
 def test_a_model_that_changed_is_reloaded_unless_it_is_damaged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
