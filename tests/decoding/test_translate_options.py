@@ -91,7 +91,7 @@ def test_what_must_be_written_cannot_be_sampled(tmp_path: Path) -> None:
     (tmp_path / "must").write_text("x\n\n\n", encoding="utf-8")
     done = nmt("--sample", "--must", tmp_path / "must")
     assert done.stdout.startswith("\n")
-    assert "line 1: sampling and groups cannot" in done.stderr
+    assert "line 1: required phrases cannot be combined with sampling" in done.stderr
 
 
 @pytest.mark.parametrize(
