@@ -60,7 +60,8 @@ def check_terms(name: str, terms: Any) -> tuple[tuple[str, ...], ...]:
     given = list_fields(terms) if isinstance(terms, Mapping) else terms if is_list else [()]
     rows = [check_strings(f"the terms of {name}", fields) for fields in given]
     if any(len(fields) not in (2, 3) or fields[2:] not in ((), (SUGGESTED,)) for fields in rows):
-        raise UsageError(f"{name} must map source terms to translations (got {shorten(terms)})")
+        kinds = f'strings, or pairs ("...", "{SUGGESTED}")'
+        raise UsageError(f"{name} must map source terms to translations: {kinds} (got {shorten(terms)})")
     if not all(map(is_term, rows)):
         raise UsageError(f"the terms of {name} must not be blank")
     return tuple(tuple(map(replace_surrogates, fields)) for fields in rows)

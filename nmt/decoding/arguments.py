@@ -29,7 +29,11 @@ def check_whole_number(name: str, value: Any, least: int | None = None) -> int:
 def check_number(name: str, value: Any) -> float:
     """Return a finite number; UsageError for anything else."""
     is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    if not is_number or not math.isfinite(value):
+    try:
+        is_finite = is_number and math.isfinite(value)
+    except OverflowError:  # an integer beyond floating point
+        is_finite = False
+    if not is_finite:
         raise UsageError(f"{name} must be a finite number (got {shorten(value)})")
     return value if type(value) in (int, float) else float(value)
 

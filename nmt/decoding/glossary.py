@@ -139,7 +139,8 @@ def read_glossary(path: Path) -> Glossary:
         first = lines.setdefault(_normalise(source), number)
         if translations.setdefault(_normalise(source), target) != target:
             raise DataError(
-                f"{path}, line {number}: {source!r} has another translation in line {first}: keep one"
+                f"{path}, line {number}: {source!r} has another translation in line {first}, or is "
+                f"{SUGGESTED} in one of the two: keep one"
             )
         terms[source] = target
     if not terms:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from nmt.data.vocabulary import EOS, SPECIALS
 from nmt.decoding.arguments import replace_surrogates
-from nmt.decoding.glossary import is_term, list_fields
+from nmt.decoding.glossary import SUGGESTED, is_term, list_fields
 from nmt.decoding.job import Line, LineConstraints
 from nmt.decoding.translation import Candidate, Translation
 
@@ -114,7 +114,8 @@ def _find_problem(record: dict[str, Any], field: str) -> str | None:
             return f"{name!r} must be a list of strings"
     terms = record.get("glossary", {})
     if not isinstance(terms, dict) or not all(map(is_term, list_fields(terms))):
-        return "'glossary' must be an object of source terms and their translations, none of them blank"
+        kinds = f'a string or ["...", "{SUGGESTED}"], none of them blank'
+        return f"'glossary' must be an object of source terms and their translations, each {kinds}"
     seed = record.get("seed", 0)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         return "'seed' must be a whole number, 0 or more"

@@ -94,6 +94,7 @@ def test_lines_that_are_no_text_are_refused(lines: Any, message: str, translator
         ({"batch": None}, "batch must be a whole number (got None)"),
         ({"max_ratio": float("nan")}, "max_ratio must be a finite number"),
         ({"length_penalty": float("inf")}, "length_penalty must be a finite number"),
+        ({"suggestion_margin": 10**400}, "suggestion_margin must be a finite number (got 1000"),
         ({"temperature": "1"}, "temperature must be a finite number"),
         ({"top_p": True}, "top_p must be a finite number"),
         ({"seed": -1}, "seed must be 0 or more"),

@@ -76,7 +76,7 @@ def write(folder: Path, content: str) -> Path:
         ("a\tb\n\nonly one\n", "line 3: expected a source term, a tab and a target term, and 's"),
         ("a\tb\tc\n", "line 1: expected"),
         ("a\tb\tsuggested\td\n", "line 1: expected"),
-        ("a\tb\tsuggested\na\tb\n", "line 2: 'a' has another translation in line 1"),
+        ("a\tb\tsuggested\na\tb\n", "line 2: 'a' has another translation in line 1, or is suggested"),
         ("a\t\n", "line 1: expected"),
         ("\tb\n", "line 1: expected"),
         ("a\tb\nc\td\na\te\n", "line 3: 'a' has another translation in line 1"),
@@ -306,6 +306,7 @@ def test_a_bad_glossary_in_json_is_an_error_of_its_line(terms: object) -> None:
     line = read_json_line(3, json.dumps({"text": "a", "glossary": terms}), None, "text")
     assert line.error is not None
     assert "'glossary' must be an object" in line.error
+    assert 'each a string or ["...", "suggested"]' in line.error
 
 
 def test_lines_without_terms_keep_their_digest() -> None:

@@ -99,6 +99,8 @@ def test_lines_that_are_all_good_are_not_calibrated() -> None:
     references = [one.text for one in translate_lines(((line, None) for line in LINES), job)]
     with pytest.raises(DataError, match="choose another --good"):
         calibrate_quality(job, LINES, references, 50.0)
+    with pytest.raises(DataError, match="more lines are needed"):
+        calibrate_quality(job, LINES[:19], references[:19], 50.0)
 
 
 @pytest.fixture

@@ -65,9 +65,10 @@ def calibrate_quality(
     facts = measure_lines(job, sources, references, names)
     good = facts.chrf >= threshold
     if min(good.sum(), (~good).sum()) < FEWEST:
+        advice = "choose another --good" if len(good) >= 2 * FEWEST else "more lines are needed"
         raise DataError(
             f"quality cannot be calibrated: {good.sum():,} of {len(good):,} validation lines have chrF "
-            f"{threshold:g} or more, and at least {FEWEST} must and {FEWEST} must not: choose another --good "
+            f"{threshold:g} or more, and at least {FEWEST} must and {FEWEST} must not: {advice} "
             f"(half of the lines have {np.median(facts.chrf):.1f} or more)"
         )
     fit = fit_quality(facts.features, facts.chrf, good)
