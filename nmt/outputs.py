@@ -60,9 +60,9 @@ def check_output_directory(name: str, output: Path, inputs: Iterable[Path]) -> N
             raise UsageError(f"{name} {output} {relation} the input {path}: choose another directory")
 
 
-def check_new_directory(output: Path, inputs: Iterable[Path]) -> None:
-    """Raise UsageError if `output` exists, or lies in an input or contains one."""
-    check_output_directory("--output", output, inputs)
+def check_new_directory(output: Path, inputs: Iterable[Path], name: str = "--output") -> None:
+    """Raise UsageError if `output` exists, or lies in an input or contains one; `name` is the option's."""
+    check_output_directory(name, output, inputs)
     if output.exists():
         raise UsageError(f"{output} already exists; choose another name")
 

@@ -113,6 +113,7 @@ STUDY = "{recipe: r.yaml, vary: {cell: {a: {encoder: {cell: gru}}, b: {encoder: 
             "is the same file as the input",
         ),
         (["merge", "in.de", "in.en", "-o", "in.de.shard.json"], "the input in.de.shard.json"),
+        (["new", ".", "in.de", "in.en"], "DIR . contains the input in.de"),
         (["train", "r.yaml", "-o", "."], "contains the input"),
         (["run", "r.yaml", "-o", "fresh", "training.start_from=."], "lies in the input"),
         (

@@ -59,7 +59,7 @@ def create_project(
 
     Raises UsageError if it exists, DataError for files that cannot be read or have too few good pairs.
     """
-    check_new_directory(directory, inputs.files)
+    check_new_directory(directory, inputs.files, "DIR")
     facts = ProjectFacts(inputs, settings)
     with atomic_directory(directory) as folder:
         show("looking at the pairs")
