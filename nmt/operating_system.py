@@ -55,7 +55,7 @@ def count_cores() -> int:
 def lower_priority(pid: int) -> None:
     """Give a process of this user less of the CPU than others; not on Windows."""
     with suppress(ProcessLookupError):
-        if hasattr(os, "setpriority"):
+        if sys.platform != "win32":
             os.setpriority(os.PRIO_PROCESS, pid, LOW_PRIORITY)
 
 
