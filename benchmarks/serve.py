@@ -101,6 +101,15 @@ def translate_at_once(lines: Sequence[str], job: Job) -> Measurement:
     return Measurement(time.perf_counter() - start, time.process_time() - cpu, [], texts)
 
 
+def draw_arrivals(count: int, rate: float, seed: int) -> list[float]:
+    """Draw the times of a Poisson process, in seconds."""
+    draw, now, times = random.Random(seed), 0.0, list[float]()
+    for _ in range(count):
+        now += draw.expovariate(rate)
+        times.append(now)
+    return times
+
+
 async def measure(target: Target, lines: Sequence[str], clients: int, rate: float = 0.0) -> Measurement:
     """Send the lines from some clients, or at random times with this rate."""
     latencies, texts, waiting = list[float](), [""] * len(lines), iter(enumerate(lines))
@@ -115,10 +124,10 @@ async def measure(target: Target, lines: Sequence[str], clients: int, rate: floa
 
     start, cpu = time.perf_counter(), measure_cpu(target.processes())
     if rate:
-        draw, due = random.Random(1), start
+        arrivals = draw_arrivals(len(lines), rate, seed=1)
         async with asyncio.TaskGroup() as tasks:
-            for number, text in waiting:
-                due += draw.expovariate(rate)
+            for (number, text), arrival in zip(waiting, arrivals, strict=True):
+                due = start + arrival
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 tasks.create_task(ask(number, text, due))
     else:

@@ -9,7 +9,6 @@ latency; so the mean latency at 80% of the capacity is at least that of the clos
 """
 
 import argparse
-import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 
+from benchmarks.serve import draw_arrivals
 from nmt.api.loading import load_job
 from nmt.decoding.beam import SearchBatch
 from nmt.decoding.job import Job, Line
@@ -69,15 +69,6 @@ def serve(job: Job, lines: Sequence[str], clients: int, arrivals: Sequence[float
         now += time.thread_time() - begin
         latencies += [now - running.pop(event.ticket) for event in events]
     return ServedLines(latencies, now)
-
-
-def draw_arrivals(count: int, rate: float, seed: int) -> list[float]:
-    """Draw the times of a Poisson process."""
-    draw, now, times = random.Random(seed), 0.0, list[float]()
-    for _ in range(count):
-        now += draw.expovariate(rate)
-        times.append(now)
-    return times
 
 
 def compare(job: Job, lines: Sequence[str], rounds: int) -> None:
