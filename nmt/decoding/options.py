@@ -14,6 +14,8 @@ from nmt.settings import Count, Settings
 WIDEST, STRONGEST, LONGEST, MOST_EXTRA = 10_000, 10.0, 1_000.0, 10_000
 """Bounds of the beam, the length penalty, the ratio of lengths and the extra tokens, within which no score
 overflows and a model that never ends a sentence is cut."""
+Beam = Annotated[int, Ge(1), Le(WIDEST)]
+LengthPenalty = Annotated[float, Ge(0.0), Le(STRONGEST)]
 CANNOT_REQUIRE = "required phrases cannot be combined with sampling or groups of the beam"
 
 TokenSequence = tuple[int, ...]
@@ -39,9 +41,9 @@ class Request(NamedTuple):
 class SearchSettings(Settings):
     """The search for translations."""
 
-    beam: Annotated[int, Ge(1), Le(WIDEST)] = 5
+    beam: Beam = 5
     """Hypotheses kept at each position; 1 is greedy."""
-    length_penalty: Annotated[float, Ge(0.0), Le(STRONGEST)] = 1.0
+    length_penalty: LengthPenalty = 1.0
     """GNMT's alpha (Wu et al., 2016, eq. 14); 0 ranks by the sum of log probabilities."""
     max_ratio: Annotated[float, Gt(0.0), Le(LONGEST)] = 2.0
     """Maximum length of the output, in tokens per source token ..."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from annotated_types import Ge, Le
 
 from nmt.decoding.job import Job
-from nmt.decoding.options import STRONGEST, WIDEST
+from nmt.decoding.options import Beam, LengthPenalty
 from nmt.decoding.translation import Candidate, Translation
 from nmt.errors import UsageError
 from nmt.evaluation.metrics import sentence_score
@@ -84,8 +84,8 @@ class QualityModel:
     """A fitted estimate of quality, and the search that it was fitted for."""
 
     threshold: Percent  # chrF from which on a line is good
-    beam: Annotated[int, Ge(1), Le(WIDEST)]
-    length_penalty: Annotated[float, Ge(0.0), Le(STRONGEST)]
+    beam: Beam
+    length_penalty: LengthPenalty
     weights: dict[Annotated[str, OneOf(lambda: FEATURES)], Number]
     bias: Number
     evidence: QualityEvidence

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge
 
 from nmt import __version__
-from nmt.decoding.options import STRONGEST, WIDEST, SearchSettings
+from nmt.decoding.options import Beam, LengthPenalty, SearchSettings
 from nmt.evaluation.quality import QualityModel
 from nmt.settings import Number
 from nmt.untrusted_files import read_json
@@ -24,8 +24,8 @@ TUNING = "tuning.json"  # in run, model and export directories
 class BeamAndPenalty:
     """A beam and a length penalty."""
 
-    beam: Annotated[int, Ge(1), Le(WIDEST)]
-    length_penalty: Annotated[float, Ge(0.0), Le(STRONGEST)]
+    beam: Beam
+    length_penalty: LengthPenalty
 
     __pydantic_config__ = {"allow_inf_nan": False}
 

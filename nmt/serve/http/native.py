@@ -5,13 +5,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import MinLen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from nmt.decoding.glossary import list_fields
 from nmt.decoding.job import LineConstraints, Split
-from nmt.decoding.options import WIDEST
+from nmt.decoding.options import Beam
 from nmt.decoding.translation import Candidate, Translation
 from nmt.errors import NmtError
 from nmt.serve.http.bodies import FirstMistake, adapt, parse_json
@@ -23,7 +23,6 @@ STRICT_SHAPE = {"extra": "forbid", "strict": True, "allow_inf_nan": False, "use_
 """How pydantic reads requests; the docstrings are the descriptions in the OpenAPI document."""
 MOST_WEIGHTS = 2_000_000
 """Attention weights of an answer, estimated from the characters of its lines; 15 bytes each."""
-Beam = Annotated[int, Ge(1), Le(WIDEST)]
 Phrase = Annotated[str, MinLen(1)]
 
 
