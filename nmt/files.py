@@ -278,6 +278,11 @@ def shipped_directory(name: Literal["recipes", "corpora"], package: Path = Path(
     return installed if installed.is_dir() else package.parent / name
 
 
+def find_shipped_files(folder: Literal["", "studies", "pipelines"] = "") -> list[Path]:
+    """Return the files of the recipes that come with the package, or of a folder of theirs, by name."""
+    return sorted((shipped_directory("recipes") / folder).glob("*.yaml"))
+
+
 def read_purpose(path: Path) -> str:
     """Return the comment on the first line of a recipe or study: its purpose; empty without one."""
     with path.open(encoding="utf-8") as lines:

@@ -11,6 +11,7 @@ from nmt.cli.paths import CHECKED_LATER, READ
 from nmt.cli.recipes import list_files
 from nmt.cli.terminal import format_table
 from nmt.errors import DataError, UsageError, escape_controls
+from nmt.files import find_shipped_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,11 +50,11 @@ def pipeline(
     The report (report.md, report.json) has the minutes of each step and the scores.
     """
     from nmt.cli.pipeline_steps import plan_steps
-    from nmt.lab.pipeline.definition import find_shipped_pipelines, read_pipeline
+    from nmt.lab.pipeline.definition import read_pipeline
     from nmt.recipe.reader import split_arguments
 
     if list_names:
-        typer.echo(list_files(find_shipped_pipelines()))
+        typer.echo(list_files(find_shipped_files("pipelines")))
         return
     names, settings = split_arguments(words or [])
     if len(names) != 1:

@@ -10,7 +10,7 @@ from nmt.cli.options import RecipeWords
 from nmt.cli.paths import READ, WRITTEN_FILE
 from nmt.cli.terminal import format_table, to_json
 from nmt.errors import UsageError
-from nmt.files import read_purpose, shipped_directory, write_file
+from nmt.files import find_shipped_files, read_purpose, write_file
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show, check and copy recipes.")
 
@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show,
 @app.command("ls")
 def list_recipes() -> None:
     """List the recipes that come with nmt."""
-    typer.echo(list_files(sorted(shipped_directory("recipes").glob("*.yaml"))))
+    typer.echo(list_files(find_shipped_files()))
 
 
 def list_files(paths: Sequence[Path]) -> str:

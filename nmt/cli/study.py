@@ -12,6 +12,7 @@ from nmt.cli.progress import spinner
 from nmt.cli.recipes import list_files
 from nmt.cli.terminal import UNLIMITED, format_table, to_json
 from nmt.errors import DataError, UsageError, escape_controls, suggestion
+from nmt.files import find_shipped_files
 from nmt.lab.figure import Curve, draw_curves
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ LONGEST, WIDEST, LARGEST = 10_000, 4096, 1_000_000
 @app.command("ls")
 def list_studies() -> None:
     """List the studies that come with nmt."""
-    from nmt.lab.study.definition import find_shipped_studies
-
-    typer.echo(list_files(find_shipped_studies()))
+    typer.echo(list_files(find_shipped_files("studies")))
 
 
 @app.command()

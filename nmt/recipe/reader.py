@@ -20,7 +20,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from nmt.errors import DataError, UsageError, suggestion
-from nmt.files import shipped_directory
+from nmt.files import find_shipped_files, shipped_directory
 from nmt.recipe import yaml as yaml12
 from nmt.recipe.automatic import complete_tree
 from nmt.recipe.file_settings import remove_paths, resolve_files
@@ -164,7 +164,7 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def list_shipped_names() -> list[str]:
     """Return the names of the shipped recipes."""
-    return sorted(path.stem for path in shipped_directory("recipes").glob("*.yaml"))
+    return [path.stem for path in find_shipped_files()]
 
 
 def shipped_file(name: str) -> Path:

@@ -25,6 +25,7 @@ from nmt.recipe.sections import (
 from nmt.recipe.yaml import Problem, YamlNode, YamlSource
 from nmt.settings import Settings
 from nmt.untrusted_files import RefusedFile, read_recipe_text
+from nmt.user_directories import expand_home
 
 EXPECTED = {
     "string_type": "text",
@@ -52,6 +53,19 @@ LIMITS = {
 MOST_DESCRIBED = 50
 """Mistakes that are described: finding similar names takes time."""
 MOST_SHOWN = 50  # mistakes in a message
+
+
+def find_settings_file(name: str, what: str, shipped: Sequence[Path]) -> Path:
+    """Find a file of settings, `what` in messages; UsageError for an unknown name.
+
+    A path ends in .yaml or .yml; anything else is the name of a shipped file.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return expand_home(name)
+    known = {path.stem: path for path in shipped}
+    if name not in known:
+        raise UsageError(f"no {what} '{name}', {suggestion(name, list(known))}")
+    return known[name]
 
 
 def read_settings(kind: type[SettingsT], file: Path, what: str) -> tuple[SettingsT, YamlNode]:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from nmt.lab.pipeline.definition import find_shipped_pipelines
+from nmt.files import find_shipped_files
 from tests.end_to_end.toy import done, nmt
 
 
 def test_the_shipped_pipelines_are_listed() -> None:
     listed = done(nmt("pipeline", "--list"))
-    for path in find_shipped_pipelines():
+    for path in find_shipped_files("pipelines"):
         assert f"\n{path.stem} " in f"\n{listed}"
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from nmt.cli.pipeline_steps import plan_steps
 from nmt.errors import UsageError
-from nmt.lab.pipeline.definition import find_shipped_pipelines, read_pipeline
+from nmt.files import find_shipped_files
+from nmt.lab.pipeline.definition import read_pipeline
 from nmt.lab.pipeline.placeholders import expand_name, expand_word
 from nmt.lab.pipeline.steps import PipelineStep
 
@@ -176,7 +177,7 @@ def test_a_wrong_setting_of_the_command_line_is_reported(tmp_path: Path, setting
     assert said in refused(tmp_path, "beam", "beam", setting)
 
 
-@pytest.mark.parametrize("path", find_shipped_pipelines(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_shipped_files("pipelines"), ids=lambda path: path.stem)
 def test_a_shipped_pipeline_is_headed_by_purpose_command_and_time(path: Path) -> None:
     head = path.read_text("utf-8").splitlines()
     assert head[0].startswith("# ")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UsageError
-from nmt.lab.study.definition import count_parameters, find_shipped_studies, match_parameters, read_study
+from nmt.files import find_shipped_files
+from nmt.lab.study.definition import count_parameters, match_parameters, read_study
 from nmt.recipe.reader import read_recipe
 from nmt.recipe.sections import to_plain
 from nmt.recipe.tasks.translation import build_translator
@@ -133,7 +134,7 @@ def test_a_study_of_language_models_is_refused(tmp_path: Path) -> None:
         read_study(study(tmp_path, text))
 
 
-@pytest.mark.parametrize("path", find_shipped_studies(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", find_shipped_files("studies"), ids=lambda path: path.stem)
 def test_a_shipped_study_is_right_and_headed_by_purpose_command_and_time(path: Path) -> None:
     _, members = read_study(path.stem)
     assert len(members) == len({member.name for member in members}) > 2

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 from nmt.data.corpora import corpus_root
 from nmt.data.sources import find_part
-from nmt.errors import DataError, UsageError, suggestion
-from nmt.files import read_purpose, shipped_directory
+from nmt.errors import DataError, UsageError
+from nmt.files import find_shipped_files, read_purpose
 from nmt.lab.pipeline.placeholders import PREDEFINED, Values, expand_name, expand_word
 from nmt.recipe.reader import RECIPE, is_project, parse_setting, read_recipe
 from nmt.recipe.sections import STRICT
-from nmt.recipe.settings_file import build_error, read_settings
+from nmt.recipe.settings_file import build_error, find_settings_file, read_settings
 from nmt.recipe.yaml import COMMAND_LINE, FilePosition, Problem, YamlNode
 from nmt.settings import Conflict, Settings
 from nmt.user_directories import expand_home
@@ -93,28 +93,13 @@ class PipelinePlan(NamedTuple):
     lines: Sequence[StepLine]
 
 
-def find_shipped_pipelines() -> list[Path]:
-    """Return the files of the built-in pipelines."""
-    return sorted((shipped_directory("recipes") / "pipelines").glob("*.yaml"))
-
-
-def pipeline_file(name: str) -> Path:
-    """Find a pipeline file: a path ends in .yaml or .yml; all else names a built-in pipeline."""
-    if name.endswith((".yaml", ".yml")):
-        return expand_home(name)
-    known = {path.stem: path for path in find_shipped_pipelines()}
-    if name not in known:
-        raise UsageError(f"no pipeline '{name}', {suggestion(name, list(known))}")
-    return known[name]
-
-
 def read_pipeline(name: str, settings: Sequence[str], directory: Path) -> PipelinePlan:
     """Read a pipeline whose files are in `directory`, with `key=value` settings of the command line.
 
     A setting of none of the pipeline's names is for the recipes of all models. Raises UsageError with every
     mistake, as `file:line:column: setting: what is wrong`.
     """
-    file = pipeline_file(name)
+    file = find_settings_file(name, "pipeline", find_shipped_files("pipelines"))
     definition, tree = read_settings(PipelineDefinition, file, "pipeline")
     problems: list[Problem] = []
     given: dict[str, YamlNode] = {}

@@ -20,7 +20,7 @@ SIDES = (("source", "target"), ("src", "tgt"), ("src", "trg"))
 UNSUPPORTED_SUFFIXES = frozenset([".csv", ".json", ".xlsx", ".ods", ".docx", ".xml", ".zip"])
 """Suffixes of files that are neither lines nor a format of pairs."""
 NO_LANGUAGES = frozenset(
-    [*("src", "tgt", "trg", "ref", "hyp", "out"), *("txt", "csv", "tok", "bpe", "raw", "xz", "gz", "zip")]
+    [*chain(*SIDES), *("ref", "hyp", "out"), *("txt", "csv", "tok", "bpe", "raw", "xz", "gz", "zip")]
 )
 """Suffixes of files that look like languages."""
 

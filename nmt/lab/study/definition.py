@@ -17,16 +17,15 @@ from annotated_types import Ge, Le, MinLen
 from pydantic import AfterValidator
 
 from nmt.errors import UsageError, suggestion
-from nmt.files import shipped_directory
+from nmt.files import find_shipped_files
 from nmt.recipe import reader
 from nmt.recipe.model_memory import outline_model
 from nmt.recipe.schema import GREATEST_SEED, TranslationRecipe, select_task
 from nmt.recipe.sections import STRICT, to_json
-from nmt.recipe.settings_file import build_error, read_settings
+from nmt.recipe.settings_file import build_error, find_settings_file, read_settings
 from nmt.recipe.tasks.translation import build_translator
 from nmt.recipe.yaml import Problem, YamlNode
 from nmt.settings import Conflict, Settings
-from nmt.user_directories import expand_home
 
 
 def _label(name: str) -> str:
@@ -100,19 +99,9 @@ class StudyMember(NamedTuple):
         return tuple(value for name, value in self.choices.items() if name != axis)
 
 
-def find_shipped_studies() -> list[Path]:
-    """Return the files of the built-in studies."""
-    return sorted((shipped_directory("recipes") / "studies").glob("*.yaml"))
-
-
 def study_file(name: str) -> Path:
-    """Find a study file: a path ends in .yaml or .yml, anything else is the name of a built-in study."""
-    if name.endswith((".yaml", ".yml")):
-        return expand_home(name)
-    known = {path.stem: path for path in find_shipped_studies()}
-    if name not in known:
-        raise UsageError(f"no study '{name}', {suggestion(name, list(known))}")
-    return known[name]
+    """Find the file of a study, by its path or the name of a built-in one."""
+    return find_settings_file(name, "study", find_shipped_files("studies"))
 
 
 def read_study(name: str, overrides: Sequence[str] = ()) -> tuple[StudyDefinition, list[StudyMember]]:

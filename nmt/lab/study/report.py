@@ -64,19 +64,19 @@ def report_study(
 
     `words` are those of the command line: the study, its settings and options.
     """
-    name = words[0]
+    name, file = words[0], study_file(words[0])
     trials, missing = read_trials(directory, study, members)
     if not trials:
         raise DataError(f"no member of the study has finished: see {directory / 'members'}/*.log")
     summary = StudySummary(
-        title=read_purpose(study_file(name)) or Path(name).stem,
+        title=read_purpose(file) or Path(name).stem,
         systems=study.systems,
         baseline=next(iter(study.vary[study.systems])),
         others=[axis for axis in study.vary if axis != study.systems],
         metric=members[0].recipe.evaluation.metrics[0],
         members=len(members),
         command=f"nmt study run {shlex.join(words)}",
-        file=study_file(name).read_text(encoding="utf-8"),
+        file=file.read_text(encoding="utf-8"),
         missing=missing,
     )
     return write_report(directory, summary, trials)

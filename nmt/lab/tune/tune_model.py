@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.pairs import Corpus, read_pairs
+from nmt.data.pairs import read_pairs
 from nmt.data.sources import find_part
 from nmt.errors import DataError, UsageError
 from nmt.evaluation.metrics import METRICS
@@ -86,7 +86,11 @@ def tune_model(path: Path, request: TuningRequest, report: Report = lambda text:
 def read_validation_pairs(loaded: LoadedTranslator, request: TuningRequest) -> ValidationPairs:
     """Read the validation pairs, at most as many as requested, and how they are scored."""
     recipe = loaded.recipe
-    corpus = find_part(recipe.data, "valid") if request.data is None else _find_corpus(loaded, request.data)
+    corpus = (
+        find_part(recipe.data, "valid")
+        if request.data is None
+        else find_task(recipe).find_corpus(request.data)
+    )
     pairs = list(read_pairs(corpus))
     if not pairs:
         raise DataError(f"{corpus} has no pairs to tune on")
@@ -100,10 +104,6 @@ def read_validation_pairs(loaded: LoadedTranslator, request: TuningRequest) -> V
         evaluation.lowercase,
         evaluation.tokenize,
     )
-
-
-def _find_corpus(loaded: LoadedTranslator, name: str) -> Corpus:
-    return find_task(loaded.recipe).find_corpus(name)
 
 
 def write_tuning(path: Path, tuning: Tuning) -> Path:
