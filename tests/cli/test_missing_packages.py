@@ -23,7 +23,7 @@ WITHOUT_TORCH = {
     **{"translate": f"{EXPORT} -i {LINES} -q", "rescore": f"{EXPORT} -i {LINES} -t {LINES} -q"},
     **{"score": f"{LINES} -r {LINES}", "merge": "", "clean": f"{LINES} {LINES} -o out.tsv --src a --tgt b"},
     **{"corpus ls": "", "corpus check": "phrasebook", "corpus fetch": "", "corpus prepare": ""},
-    "recipes ls": "",
+    **{"recipes ls": "", "study ls": ""},
     **{"plot": f"{RUN} -o curves.svg", "serve": ""},
     "select": "",
 }
@@ -34,7 +34,7 @@ WITH_TORCH = {
     "push": f"{MODEL} user/name --dry-run",
     **{"sample": RUN, "perplexity": f"{RUN} {LINES}", "shortlist": RUN, "doctor": RUN, "tune": RUN},
     **{"inspect gradients": RUN, "inspect exposure": MODEL, "inspect gates": MODEL, "inspect model": MODEL},
-    **{"inspect sentence": f"{MODEL} Hund", "study ls": "", "study run": "s.yaml", "study memory": ""},
+    **{"inspect sentence": f"{MODEL} Hund", "study run": "s.yaml", "study memory": ""},
     **{"recipes show": "hello", "recipes validate": "hello", "recipes copy": "hello", "recipes schema": ""},
     **{
         "pipeline": "distill",
